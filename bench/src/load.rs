@@ -1,0 +1,206 @@
+//! The load generator: keep-alive connections, each sending its next request when it has the answer
+//! to the last.
+//!
+//! It shares the machine with the server it measures, so it does little: a request is a buffer that
+//! is written, an answer is read until `Content-Length` says that it is whole. It runs on one
+//! thread, and it is the same one for both sides of every comparison.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::measure::{Measured, Tally};
+
+/// A connection that was refused waits this long, so that refusals don't take the server's cores.
+const PAUSE: Duration = Duration::from_millis(10);
+/// A server that is silent for longer than this has failed the measurement.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const HEADERS_MAX: usize = 64;
+const ANSWER_MAX: usize = 16 << 20;
+
+/// Sends requests over `connections` connections for `time`, and waits for the last answers.
+///
+/// `requests(connection, n, buffer)` makes `buffer` the n-th request of a connection, or says that
+/// there are no more; the buffer still holds the one before. Only answers of 2xx count as done.
+pub(crate) async fn run<R>(
+    addr: SocketAddr,
+    connections: usize,
+    time: Duration,
+    requests: R,
+) -> Result<Measured>
+where
+    R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
+{
+    let mut streams = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        streams.push(Connection::open(addr).await?);
+    }
+    let started = Instant::now();
+    let end = started + time;
+    let mut running = JoinSet::new(); // dropped, it ends them all
+    for (index, stream) in streams.into_iter().enumerate() {
+        let requests = requests.clone();
+        running.spawn(drive(stream, end, move |n, buffer| requests(index, n, buffer)));
+    }
+    let mut tallies = Vec::with_capacity(connections);
+    while let Some(tally) = timeout(time + SILENCE_MAX, running.join_next())
+        .await
+        .with_context(|| format!("{addr} has not answered for {SILENCE_MAX:?}"))?
+    {
+        tallies.push(tally??);
+    }
+    Ok(Measured::new(started, &tallies))
+}
+
+async fn drive(
+    mut connection: Connection,
+    end: Instant,
+    next: impl Fn(u64, &mut Vec<u8>) -> bool,
+) -> Result<Tally> {
+    let mut tally = Tally::new();
+    let mut request = Vec::new();
+    let mut n = 0;
+    let mut now = Instant::now();
+    while now < end && next(n, &mut request) {
+        let answer = connection.exchange(&request).await;
+        let then = std::mem::replace(&mut now, Instant::now());
+        n += 1;
+        match answer {
+            Ok(answer) if (200..300).contains(&answer.status) => {
+                tally.done(now - then);
+                tally.answered(answer.body.len());
+                if !answer.keep_alive {
+                    connection = Connection::open(connection.addr).await?;
+                }
+            }
+            Ok(Answer { keep_alive, .. }) => {
+                tally.error();
+                sleep(PAUSE).await;
+                if !keep_alive {
+                    connection = Connection::open(connection.addr).await?;
+                }
+                now = Instant::now();
+            }
+            Err(_) => {
+                tally.error();
+                sleep(PAUSE).await;
+                connection = Connection::open(connection.addr).await?;
+                now = Instant::now();
+            }
+        }
+    }
+    Ok(tally)
+}
+
+/// One GET: its status and body.
+pub(crate) async fn get(addr: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    let mut connection = Connection::open(addr).await?;
+    let answer = timeout(SILENCE_MAX, connection.exchange(request.as_bytes())).await??;
+    Ok((answer.status, String::from_utf8(answer.body.to_vec())?))
+}
+
+struct Connection {
+    addr: SocketAddr,
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+struct Answer<'a> {
+    status: u16,
+    keep_alive: bool,
+    body: &'a [u8],
+}
+
+impl Connection {
+    async fn open(addr: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(addr).await.with_context(|| format!("connecting to {addr}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { addr, stream, received: Vec::with_capacity(8 << 10) })
+    }
+
+    /// Writes one request and reads its whole answer.
+    async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        self.stream.write_all(request).await?;
+        self.received.clear();
+        let head = loop {
+            self.receive().await?;
+            if let Some(head) = head(&self.received)? {
+                break head;
+            }
+        };
+        while self.received.len() < head.length + head.body_length {
+            self.receive().await?;
+        }
+        let body = &self.received[head.length..];
+        ensure!(body.len() == head.body_length, "more came than was asked for");
+        Ok(Answer { status: head.status, keep_alive: head.keep_alive, body })
+    }
+
+    async fn receive(&mut self) -> Result<()> {
+        self.received.reserve(4 << 10);
+        ensure!(self.stream.read_buf(&mut self.received).await? > 0, "the server closed the connection");
+        ensure!(self.received.len() <= ANSWER_MAX, "the answer is over {ANSWER_MAX} bytes long");
+        Ok(())
+    }
+}
+
+struct Head {
+    status: u16,
+    length: usize,
+    body_length: usize,
+    keep_alive: bool,
+}
+
+/// The head of an answer, once it is there.
+fn head(received: &[u8]) -> Result<Option<Head>> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = response.parse(received)? else { return Ok(None) };
+    let status = response.code.context("no status")?;
+    let mut body_length = (status == 204).then_some(0);
+    let mut keep_alive = true;
+    for header in response.headers.iter() {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            body_length = Some(std::str::from_utf8(header.value)?.trim().parse()?);
+        } else if header.name.eq_ignore_ascii_case("connection") {
+            keep_alive = !header.value.eq_ignore_ascii_case(b"close");
+        }
+    }
+    let Some(body_length) = body_length else { bail!("the load generator needs a Content-Length") };
+    Ok(Some(Head { status, length, body_length, keep_alive }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_says_how_long_the_answer_is() {
+        let bytes = b"HTTP/1.1 201 Created\r\nLocation: /x\r\ncontent-length: 3\r\n\r\nabc";
+        let head = head(bytes).unwrap().unwrap();
+        assert_eq!((head.status, head.body_length, head.keep_alive), (201, 3, true));
+        assert_eq!(&bytes[head.length..], b"abc");
+    }
+
+    #[test]
+    fn half_a_head_is_none() {
+        assert!(head(b"HTTP/1.1 201 Created\r\nLoc").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_answer_of_unknown_length_is_an_error() {
+        assert!(head(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_closing_server_is_heard() {
+        let head = head(b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        assert!(!head.unwrap().unwrap().keep_alive);
+    }
+}

@@ -1,0 +1,110 @@
+//! What the figures were measured on, read from the machine at run time.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+const FLUSHES: usize = 200;
+
+/// The facts, in the order in which they are shown.
+pub(crate) fn facts(dir: &Path) -> Result<Vec<(&'static str, String)>> {
+    let cores = std::thread::available_parallelism().map_or_else(|_| unknown(), |cores| cores.to_string());
+    Ok(vec![
+        ("date", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()),
+        ("onhook", version()),
+        ("processor", field("/proc/cpuinfo", "model name").unwrap_or_else(unknown)),
+        ("cores", cores),
+        ("memory", field("/proc/meminfo", "MemTotal").map_or_else(unknown, gibibytes)),
+        ("kernel", read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)),
+        ("file system", file_system(dir).unwrap_or_else(unknown)),
+        ("a durable 4 KiB append", format!("{:.2} ms", flush(dir)?.as_secs_f64() * 1e3)),
+        ("load before the run", load().map_or_else(unknown, |load| format!("{load:.2}"))),
+        ("SQLite", rusqlite::version().to_owned()),
+        ("compiler", said("rustc", &["--version"])),
+    ])
+}
+
+/// How many processes wanted a core in the last minute: what else runs here takes part in every figure.
+pub(crate) fn load() -> Option<f64> {
+    read("/proc/loadavg")?.split(' ').next()?.parse().ok()
+}
+
+/// Refuses a folder in memory: what is written there is never durable.
+pub(crate) fn ensure_disk(dir: &Path) -> Result<()> {
+    let system = file_system(dir).unwrap_or_else(unknown);
+    ensure!(
+        !["tmpfs", "ramfs"].contains(&system.as_str()),
+        "{} is in memory ({system}), where nothing is durable: use --dir",
+        dir.display()
+    );
+    Ok(())
+}
+
+/// The type of the file system that holds `dir`: that of the longest mount point above it.
+fn file_system(dir: &Path) -> Option<String> {
+    let dir = dir.canonicalize().ok()?;
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            Some((fields.next()?, fields.next()?))
+        })
+        .filter(|(point, _)| dir.starts_with(point))
+        .max_by_key(|(point, _)| point.len()) // of two on one point the later, which hides the other
+        .map(|(_, system)| system.to_owned())
+}
+
+/// How long an append takes to be on disk, in the median. Microseconds mean that the disk doesn't
+/// wait, and that no figure for durable work is worth much.
+fn flush(dir: &Path) -> Result<Duration> {
+    let path = dir.join("flush");
+    let mut file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+    let mut times = Vec::with_capacity(FLUSHES);
+    for _ in 0..FLUSHES {
+        let began = Instant::now();
+        file.write_all(&[1; 4096])?;
+        file.sync_data()?;
+        times.push(began.elapsed());
+    }
+    fs::remove_file(&path)?;
+    times.sort_unstable();
+    Ok(times[FLUSHES / 2])
+}
+
+fn version() -> String {
+    let build = if cfg!(debug_assertions) { ", NOT A RELEASE BUILD" } else { "" };
+    let commit = said("git", &["describe", "--always", "--dirty", "--abbrev=10"]);
+    format!("{} ({commit}{build})", env!("CARGO_PKG_VERSION"))
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().ok().filter(|output| output.status.success());
+    output
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .map_or_else(unknown, |said| said.trim().to_owned())
+}
+
+fn field(path: &str, name: &str) -> Option<String> {
+    let text = read(path)?;
+    let (_, value) =
+        text.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == name)?;
+    Some(value.trim().to_owned())
+}
+
+fn gibibytes(kibibytes: String) -> String {
+    let count = kibibytes.split(' ').next().and_then(|count| count.parse::<u32>().ok());
+    count.map_or(kibibytes, |count| format!("{:.1} GiB", f64::from(count) / f64::from(1 << 20)))
+}
+
+fn read(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}

@@ -1,0 +1,266 @@
+//! Measures onhook beside the other side, in one run on one machine, and writes the ratios down.
+//!
+//! Two measurements: the durable accept of a POST beside a server that does nothing with it, and an
+//! order's way to COMPLETE beside PostgreSQL doing one transaction an order. Absolute figures belong
+//! to the machine; a ratio measured in one run can be measured again elsewhere.
+//!
+//! Not here: tests of what onhook does, and the rules of a number's life. A run leaves
+//! `docs/benchmarks.md` behind and nothing else, also when it fails or is interrupted.
+#![expect(clippy::print_stderr, reason = "a benchmark says how far it is")]
+
+mod child;
+mod echo;
+mod load;
+mod machine;
+mod measure;
+mod numbers;
+mod onhook;
+mod post;
+mod postgres;
+mod report;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::measure::Measured;
+use crate::numbers::{Draw, Shuffle};
+use crate::post::Template;
+use crate::report::{OnhookOrders, Orders, Report, Round, thousands};
+
+/// Rounds of the accept, each with both sides; the median counts.
+const ROUNDS: usize = 3;
+/// Sent before a round of the accept and not counted: connections, caches and allocators settle.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// A machine with more load than this before the run is not idle.
+const LOAD_MAX: f64 = 0.3;
+/// The accept needs none, for it doesn't look at them; these give its store a shape.
+const ACCEPT_NUMBERS: u64 = 10_000;
+
+/// Measure onhook beside the other side and write the ratios to docs/benchmarks.md
+#[derive(Parser)]
+#[command(name = "onhook-bench", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    child: Option<ChildCommand>,
+    #[command(flatten)]
+    plan: Plan,
+}
+
+#[derive(clap::Args)]
+struct Plan {
+    /// How many numbers the orders are drawn from; 10000000 is the larger run
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    numbers: u64,
+    /// How long each measurement lasts
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: u64,
+    /// How many HTTP connections the load generator keeps busy
+    #[arg(long, value_name = "C", default_value_t = 64, value_parser = connections)]
+    connections: usize,
+    /// Where the temporary data goes: a folder on a disk, not in memory [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Where PostgreSQL's server programs are [default: the newest in /usr/lib/postgresql]
+    #[arg(long, value_name = "DIR")]
+    postgres_bin: Option<PathBuf>,
+    /// The page to write; with --only it holds that part alone
+    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
+    out: PathBuf,
+    /// Run one part only
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The durable accept of a POST, beside a server that does nothing with it
+    Accept,
+    /// Orders from POST to COMPLETE, beside PostgreSQL
+    Orders,
+}
+
+#[derive(Subcommand)]
+enum ChildCommand {
+    #[command(hide = true)]
+    ServeEcho,
+    #[command(hide = true)]
+    FillOnhook { dir: PathBuf, numbers: u64 },
+    #[command(hide = true)]
+    ServeOnhook { dir: PathBuf },
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=1_024).contains(&count) => Ok(count),
+        _ => Err("a count from 1 to 1024".to_owned()),
+    }
+}
+
+fn main() -> Result<()> {
+    let Arguments { child, plan } = Arguments::parse();
+    if let Some(child) = child {
+        return serve(child);
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut signals = Vec::new();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            signals.push(signal(kind)?);
+        }
+        let [interrupt, terminate, hangup] = &mut signals[..] else { bail!("three signals were asked for") };
+        // What loses the race is dropped, and with it every process and folder that it made.
+        tokio::select! {
+            done = measure(&plan) => done,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("told to end"),
+            _ = hangup.recv() => bail!("the terminal is gone"),
+        }
+    })
+}
+
+/// A child's work; what goes wrong is told to the parent.
+fn serve(child: ChildCommand) -> Result<()> {
+    let done = match child {
+        ChildCommand::ServeEcho => echo::serve(),
+        ChildCommand::FillOnhook { dir, numbers } => {
+            onhook::fill(&dir, numbers).and_then(|()| child::say("done"))
+        }
+        ChildCommand::ServeOnhook { dir } => onhook::serve(&dir),
+    };
+    done.or_else(|error| child::say(format_args!("{error:#}")))
+}
+
+async fn measure(plan: &Plan) -> Result<()> {
+    let runs = |part| plan.only.is_none_or(|only| only == part);
+    let postgres =
+        if runs(Part::Orders) { Some(postgres::binaries(plan.postgres_bin.clone())?) } else { None };
+    let parent = plan.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let dir = TempDir::with_prefix_in("onhook-bench-", &parent)
+        .with_context(|| format!("making a folder in {}", parent.display()))?;
+    machine::ensure_disk(dir.path())?;
+    if let Some(load) = machine::load().filter(|load| *load > LOAD_MAX) {
+        eprintln!("other work runs on this machine (load {load}): the figures will be worth little");
+    }
+    // The user that PostgreSQL runs as has a folder in this one.
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
+
+    let mut report = Report {
+        command: command(),
+        facts: machine::facts(dir.path())?,
+        connections: plan.connections,
+        seconds: plan.seconds,
+        numbers: plan.numbers,
+        accept: None,
+        orders: None,
+    };
+    if runs(Part::Accept) {
+        report.accept = Some(accept(plan, dir.path()).await);
+    }
+    if let Some(binaries) = postgres {
+        report.orders = Some(orders(plan, &binaries, dir.path()).await);
+    }
+    report.write(&plan.out)?;
+    eprintln!("written: {}", plan.out.display());
+    let failures = report.failures();
+    if failures.is_empty() { Ok(()) } else { bail!("not everything was measured:\n{}", failures.join("\n")) }
+}
+
+/// How the program was called, in words that can be typed again.
+fn command() -> String {
+    let mut words = vec!["cargo run --release -p onhook-bench".to_owned()];
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if !arguments.is_empty() {
+        words.push("--".to_owned());
+    }
+    words.extend(arguments);
+    words.join(" ")
+}
+
+async fn accept(plan: &Plan, dir: &Path) -> Vec<Round> {
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    for number in 1..=ROUNDS {
+        let echo = accept_echo(plan).await;
+        say(&format!("accept, round {number}, echo"), &echo);
+        let onhook = accept_onhook(plan, dir).await;
+        say(&format!("accept, round {number}, onhook"), &onhook);
+        rounds.push(Round { echo, onhook });
+    }
+    rounds
+}
+
+async fn accept_echo(plan: &Plan) -> Result<Measured> {
+    let echo = echo::spawn().await?;
+    accept_at(plan, echo.addr).await
+}
+
+async fn accept_onhook(plan: &Plan, dir: &Path) -> Result<Measured> {
+    let dir = TempDir::new_in(dir)?;
+    let onhook = onhook::spawn(dir.path(), ACCEPT_NUMBERS).await?;
+    accept_at(plan, onhook.addr).await
+}
+
+async fn accept_at(plan: &Plan, addr: std::net::SocketAddr) -> Result<Measured> {
+    let request: Arc<[u8]> = post::request(addr, post::GUIDE).into();
+    let same = move |_connection, _n, buffer: &mut Vec<u8>| {
+        if buffer.is_empty() {
+            buffer.extend_from_slice(&request);
+        }
+        true
+    };
+    load::run(addr, plan.connections, WARM_UP, same.clone()).await?;
+    load::run(addr, plan.connections, Duration::from_secs(plan.seconds), same).await
+}
+
+async fn orders(plan: &Plan, binaries: &Path, dir: &Path) -> Orders {
+    eprintln!("orders, {} numbers", thousands(plan.numbers));
+    let postgres = orders_postgres(plan, binaries, dir).await;
+    if let Ok(postgres) = &postgres {
+        eprintln!("  PostgreSQL: {}", postgres.calibrated());
+        say("  PostgreSQL, two transactions an order", &Ok(postgres.two_transactions));
+        say("  PostgreSQL, one transaction an order", &Ok(postgres.one_transaction));
+    }
+    let onhook = orders_onhook(plan, dir).await;
+    Orders { postgres, onhook }
+}
+
+async fn orders_postgres(plan: &Plan, binaries: &Path, dir: &Path) -> Result<postgres::Outcome> {
+    // Not the one of the run: the cluster's files are gone before onhook's come.
+    let dir = TempDir::new_in(dir)?;
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
+    let time = Duration::from_secs(plan.seconds);
+    postgres::orders(binaries, &dir.path().join("pg"), plan.numbers, time).await
+}
+
+async fn orders_onhook(plan: &Plan, dir: &Path) -> Result<OnhookOrders> {
+    let dir = TempDir::new_in(dir)?;
+    let onhook = onhook::spawn(dir.path(), plan.numbers).await?;
+    let template = Arc::new(Template::new(onhook.addr));
+    let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
+    let dealt = Arc::clone(&draw);
+    let order = move |_connection, _n, buffer: &mut Vec<u8>| {
+        dealt.pair().map(|pair| template.write(buffer, pair)).is_some()
+    };
+    let posts = load::run(onhook.addr, plan.connections, Duration::from_secs(plan.seconds), order).await?;
+    let ended = onhook::all_complete(onhook.addr, posts.done).await?;
+    Ok(OnhookOrders { posts, elapsed: ended - posts.started, ran_out: draw.ran_out() })
+}
+
+fn say(what: &str, measured: &Result<Measured>) {
+    match measured {
+        Ok(measured) => eprintln!(
+            "{what}: {:.0}/s, p50 {:?}, p99 {:?}, {} refused",
+            measured.per_second(),
+            measured.p50,
+            measured.p99,
+            measured.errors
+        ),
+        Err(error) => eprintln!("{what}: {error:#}"),
+    }
+}

@@ -1,0 +1,192 @@
+//! The numbers that every measurement uses, and the order in which it takes them.
+//!
+//! Both sides of a comparison hold the same numbers and disconnect them in the same random order,
+//! so that neither has the friendlier pages. Nothing here is read from the system: the n-th number
+//! and the n-th draw are the same in every run.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Telephone numbers are handed to operators in blocks of a thousand, and so are these.
+const BLOCK: u64 = 1_000;
+
+/// Area codes: three digits, the first 2–9, the second not 9, not ending in 11.
+static AREA_CODES: [u64; 712] = codes(8);
+/// Exchanges: three digits, the first 2–9, not ending in 11.
+static EXCHANGES: [u64; 792] = codes(9);
+
+const fn codes<const COUNT: usize>(second_digit_max: u64) -> [u64; COUNT] {
+    let mut codes = [0; COUNT];
+    let (mut code, mut found) = (200, 0);
+    while code < 1_000 {
+        if code % 100 != 11 && code / 10 % 10 <= second_digit_max {
+            codes[found] = code;
+            found += 1;
+        }
+        code += 1;
+    }
+    assert!(found == COUNT, "COUNT is how many codes the rule allows");
+    codes
+}
+
+/// The `index`-th number, as ten digits. Each index below 5,639,040,000 gives another one.
+///
+/// A thousand neighbours share a block; the next block lies in the next area code. So a million
+/// numbers cover every area of the country, as an operator's do.
+pub(crate) fn number_at(index: u64) -> u64 {
+    let (block, line) = (index / BLOCK, index % BLOCK);
+    let (round, area) = (block / 712, block % 712);
+    let (thousands, exchange) = (round / 792, round % 792);
+    let code = |codes: &[u64], at: u64| codes[usize::try_from(at).expect("a remainder, so in range")];
+    assert!(thousands < 10, "number_at({index}): there are no more numbers");
+    code(&AREA_CODES, area) * 10_000_000 + code(&EXCHANGES, exchange) * 10_000 + thousands * BLOCK + line
+}
+
+/// The first `count` numbers, ascending: what fills a sorted table fastest.
+pub(crate) fn ascending(count: u64) -> impl Iterator<Item = u64> {
+    let mut blocks: Vec<u64> = (0..count.div_ceil(BLOCK)).collect();
+    blocks.sort_unstable_by_key(|block| number_at(block * BLOCK));
+    blocks.into_iter().flat_map(move |block| (block * BLOCK..count.min((block + 1) * BLOCK)).map(number_at))
+}
+
+/// The area code of a number of ten digits.
+pub(crate) fn area(number: u64) -> u64 {
+    number / 10_000_000
+}
+
+/// A fixed random order of `0..count`: a Feistel network over the next power of four, walked until
+/// it lands inside. It needs no memory, however many numbers there are.
+#[derive(Clone, Copy)]
+pub(crate) struct Shuffle {
+    count: u64,
+    half_bits: u32,
+}
+
+impl Shuffle {
+    pub(crate) fn new(count: u64) -> Self {
+        let bits = u64::BITS - count.saturating_sub(1).leading_zeros();
+        Self { count, half_bits: bits.div_ceil(2).max(1) }
+    }
+
+    /// Where place `place` of the order lies in `0..count`; `place` is below `count`.
+    fn at(self, place: u64) -> u64 {
+        let mut at = place;
+        loop {
+            at = self.permute(at);
+            if at < self.count {
+                return at;
+            }
+        }
+    }
+
+    fn permute(self, value: u64) -> u64 {
+        let mask = (1 << self.half_bits) - 1;
+        let (mut left, mut right) = (value >> self.half_bits, value & mask);
+        for round in 1..=4_u64 {
+            (left, right) = (right, left ^ (mix(right.wrapping_add(round << 32)) & mask));
+        }
+        (left << self.half_bits) | right
+    }
+}
+
+/// The finalizer of SplitMix64.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// Deals numbers out, two at a time, each once: every order really disconnects.
+pub(crate) struct Draw {
+    shuffle: Shuffle,
+    next: AtomicU64,
+    end: u64,
+}
+
+impl Draw {
+    /// Deals the places from `percent.start` to `percent.end` hundredths of the shuffle.
+    pub(crate) fn part(shuffle: Shuffle, percent: std::ops::Range<u64>) -> Self {
+        let place = |percent: u64| shuffle.count / 100 * percent;
+        Self { shuffle, next: AtomicU64::new(place(percent.start)), end: place(percent.end) }
+    }
+
+    /// Two numbers, ascending; none when they have run out.
+    pub(crate) fn pair(&self) -> Option<[u64; 2]> {
+        let place = self.next.fetch_add(2, Ordering::Relaxed);
+        if place + 1 >= self.end {
+            return None;
+        }
+        let mut pair = [place, place + 1].map(|place| number_at(self.shuffle.at(place)));
+        pair.sort_unstable();
+        Some(pair)
+    }
+
+    /// Whether `pair` has said that there are no more.
+    pub(crate) fn ran_out(&self) -> bool {
+        self.next.load(Ordering::Relaxed) > self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_one_of_the_north_american_plan() {
+        for index in (0..100_000_000).step_by(997) {
+            let number = number_at(index);
+            let digits: Vec<u64> = number.to_string().bytes().map(|digit| u64::from(digit - b'0')).collect();
+            assert_eq!(digits.len(), 10, "{number}");
+            for first in [0, 3] {
+                assert!((2..=9).contains(&digits[first]), "{number}");
+                assert_ne!(digits[first + 1..first + 3], [1, 1], "{number}");
+            }
+            assert_ne!(digits[1], 9, "{number}");
+        }
+    }
+
+    #[test]
+    fn ascending_is_the_first_numbers_sorted() {
+        for count in [0, 1, 999, 1_000, 1_001, 2_345_678] {
+            let sorted: BTreeSet<u64> = (0..count).map(number_at).collect();
+            assert!(ascending(count).eq(sorted.iter().copied()), "{count}");
+            assert_eq!(u64::try_from(sorted.len()), Ok(count), "no number twice");
+        }
+    }
+
+    #[test]
+    fn a_shuffle_gives_each_place_once() {
+        for count in [1, 2, 3, 64, 65, 10_007] {
+            let shuffle = Shuffle::new(count);
+            let places: BTreeSet<u64> = (0..count).map(|place| shuffle.at(place)).collect();
+            assert!(places.into_iter().eq(0..count), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_draw_ends_and_repeats_nothing() {
+        let shuffle = Shuffle::new(10_000);
+        let mut seen = BTreeSet::new();
+        for percent in [0..30, 30..100] {
+            let draw = Draw::part(shuffle, percent);
+            while let Some(pair) = draw.pair() {
+                assert!(pair[0] < pair[1]);
+                assert!(pair.into_iter().all(|number| seen.insert(number)));
+            }
+            assert!(draw.ran_out());
+        }
+        assert_eq!(seen.len(), 10_000);
+    }
+
+    #[test]
+    fn the_guides_numbers_are_not_among_the_first_hundred_million() {
+        for guide in crate::post::GUIDE {
+            let place = |codes: &[u64], code| codes.iter().position(|one| *one == code).expect("valid");
+            let round = u64::try_from(place(&EXCHANGES, guide / 10_000 % 1_000)).expect("small")
+                + 792 * (guide / 1_000 % 10);
+            assert!(round * 712 * BLOCK > 100_000_000, "{guide}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The request that both sides are sent: a disconnect order of two numbers, as the guide writes it.
+
+use std::net::SocketAddr;
+
+/// The account that owns every number of the benchmark.
+pub(crate) const ACCOUNT: u64 = 9_900_000;
+/// The guide's own two numbers.
+pub(crate) const GUIDE: [u64; 2] = [5_405_514_342, 7_034_343_704];
+/// `username:password`, the guide's own.
+const AUTHORIZATION: &str = "Basic dXNlcm5hbWU6cGFzc3dvcmQ=";
+
+/// The XML of a disconnect order.
+pub(crate) fn body(numbers: [u64; 2]) -> String {
+    let [first, second] = numbers;
+    format!(
+        r#"<?xml version="1.0"?>
+<DisconnectTelephoneNumberOrder>
+<name>training run</name>
+<DisconnectTelephoneNumberOrderType>
+<TelephoneNumberList>
+<TelephoneNumber>{first:010}</TelephoneNumber>
+<TelephoneNumber>{second:010}</TelephoneNumber>
+</TelephoneNumberList>
+</DisconnectTelephoneNumberOrderType>
+</DisconnectTelephoneNumberOrder>
+"#
+    )
+}
+
+/// The whole HTTP request, ready to be written to a connection.
+pub(crate) fn request(addr: SocketAddr, numbers: [u64; 2]) -> Vec<u8> {
+    let body = body(numbers);
+    let length = body.len();
+    format!(
+        "POST /api/accounts/{ACCOUNT}/disconnects HTTP/1.1\r\n\
+         Host: {addr}\r\n\
+         Content-Type: application/xml; charset=utf-8\r\n\
+         Authorization: {AUTHORIZATION}\r\n\
+         Content-Length: {length}\r\n\
+         \r\n\
+         {body}"
+    )
+    .into_bytes()
+}
+
+/// A request whose numbers are exchanged in place, which costs the load generator nothing that a
+/// server on the same cores would miss.
+pub(crate) struct Template {
+    request: Vec<u8>,
+    places: [usize; 2],
+}
+
+impl Template {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
+        let request = request(addr, GUIDE);
+        let places = GUIDE.map(|number| {
+            let digits = number.to_string();
+            request
+                .windows(digits.len())
+                .position(|window| window == digits.as_bytes())
+                .expect("the request holds the guide's numbers")
+        });
+        Self { request, places }
+    }
+
+    /// Makes `buffer` the request for `numbers`; it is empty or what this template made before.
+    pub(crate) fn write(&self, buffer: &mut Vec<u8>, numbers: [u64; 2]) {
+        if buffer.is_empty() {
+            buffer.extend_from_slice(&self.request);
+        }
+        for (place, number) in self.places.into_iter().zip(numbers) {
+            let mut rest = number;
+            for digit in buffer[place..place + 10].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(rest % 10).expect("one digit");
+                rest /= 10;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_writes_what_request_writes() {
+        let addr = "127.0.0.1:9080".parse().unwrap();
+        let template = Template::new(addr);
+        let mut buffer = Vec::new();
+        for numbers in [GUIDE, [2_012_000_000, 9_899_999_999]] {
+            template.write(&mut buffer, numbers);
+            assert_eq!(buffer, request(addr, numbers));
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! The other side of the orders: PostgreSQL doing what a competent engineer would write plainly.
+//!
+//! An order locks its two numbers, makes them aging, writes an event for each and its own row: six
+//! statements, prepared, over a Unix socket. No index that the measured work doesn't need, nothing
+//! that a plain design would leave out, and everything durable at each commit.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::{Bytes, BytesMut};
+use futures_util::SinkExt as _;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{Client, Config, NoTls, Statement};
+use uuid::Uuid;
+
+use crate::measure::{Measured, Tally};
+use crate::numbers::{self, Draw, Shuffle};
+use crate::post;
+
+/// How the server runs, where that is not PostgreSQL's default.
+const SETTINGS: [(&str, &str); 13] = [
+    ("fsync", "on"),
+    ("synchronous_commit", "on"),
+    ("full_page_writes", "on"),
+    ("shared_buffers", "1GB"),
+    ("max_wal_size", "16GB"),
+    ("checkpoint_timeout", "1h"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("max_connections", "100"),
+    ("maintenance_work_mem", "512MB"),
+    ("max_parallel_maintenance_workers", "0"), // they need shared memory that containers lack
+    ("listen_addresses", ""),
+    ("timezone", "UTC"),
+];
+
+const SCHEMA: &str = "
+    create table numbers (
+        number bigint not null, state text not null, account bigint, site integer, peer integer,
+        area integer not null, release_at timestamptz, last_event bigint
+    ) with (fillfactor = 90); -- room to update a row where it lies
+    create table orders (
+        id bigserial primary key, uuid uuid not null unique, account bigint not null,
+        received_at timestamptz not null, payload text not null, status text not null
+    );
+    create table events (
+        id bigserial primary key, number bigint not null, at timestamptz not null,
+        kind text not null, order_id bigint not null
+    );";
+
+/// How many sessions are tried for the best throughput, and for how long each.
+const SESSIONS: [usize; 4] = [8, 16, 32, 64];
+const CALIBRATION: Duration = Duration::from_secs(2);
+const START_MAX: Duration = Duration::from_secs(30);
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const CHUNK: usize = 256 << 10;
+
+/// What PostgreSQL did.
+pub(crate) struct Outcome {
+    /// Its version.
+    pub(crate) version: String,
+    /// The settings that decide what a commit means and costs, as the server says them.
+    pub(crate) settings: Vec<(String, String)>,
+    /// Orders a second for each number of sessions, in the calibration.
+    pub(crate) calibration: Vec<(usize, f64)>,
+    /// The number of sessions of the measurements: the best of the calibration.
+    pub(crate) sessions: usize,
+    /// Accepting and running an order in one transaction.
+    pub(crate) one_transaction: Measured,
+    /// Accepting it in one, running it in a second.
+    pub(crate) two_transactions: Measured,
+    /// Whether the numbers ran out before the time did.
+    pub(crate) ran_out: bool,
+}
+
+/// Sets a cluster up in `dir`, measures both ways of running an order, and takes it down.
+pub(crate) async fn orders(binaries: &Path, dir: &Path, numbers: u64, time: Duration) -> Result<Outcome> {
+    let cluster = Cluster::start(binaries, dir).await?;
+    cluster.fill(numbers).await?;
+
+    let shuffle = Shuffle::new(numbers);
+    let part = |percent| Arc::new(Draw::part(shuffle, percent));
+    let mut calibration = Vec::new();
+    let mut orders = 0;
+    for (sessions, percent) in SESSIONS.into_iter().zip([0..5, 5..10, 10..15, 15..20]) {
+        let measured = cluster.measure(Way::OneTransaction, sessions, part(percent), CALIBRATION).await?;
+        eprintln!("  PostgreSQL, {sessions} sessions: {:.0} orders/s", measured.per_second());
+        calibration.push((sessions, measured.per_second()));
+        orders += measured.done;
+    }
+    let &(sessions, _) = calibration
+        .iter()
+        .max_by(|one, other| one.1.total_cmp(&other.1))
+        .context("at least one number of sessions was tried")?;
+
+    let draw = part(20..50);
+    let two_transactions = cluster.measure(Way::TwoTransactions, sessions, Arc::clone(&draw), time).await?;
+    let mut ran_out = draw.ran_out();
+    let draw = part(50..100);
+    let one_transaction = cluster.measure(Way::OneTransaction, sessions, Arc::clone(&draw), time).await?;
+    ran_out |= draw.ran_out();
+    orders += two_transactions.done + one_transaction.done;
+
+    cluster.verify(orders).await?;
+    let (version, settings) = cluster.describe().await?;
+    Ok(Outcome { version, settings, calibration, sessions, one_transaction, two_transactions, ran_out })
+}
+
+/// How an order is written.
+#[derive(Clone, Copy)]
+enum Way {
+    OneTransaction,
+    TwoTransactions,
+}
+
+/// A PostgreSQL of our own; dropped, it is stopped.
+struct Cluster {
+    server: Child,
+    pg_ctl: Command,
+    socket: PathBuf,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Its data is thrown away, so it need not write it out. It may have ended by itself.
+        let _ = self.pg_ctl.output();
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Cluster {
+    async fn start(binaries: &Path, dir: &Path) -> Result<Self> {
+        let user = User::choose()?;
+        fs::create_dir(dir)?;
+        user.give(dir)?;
+        let data = dir.join("data");
+        // A socket's path has at most 107 bytes.
+        ensure!(dir.as_os_str().len() < 80, "{} is too long for a socket: use --dir", dir.display());
+
+        let mut initdb = user.command(&binaries.join("initdb"), dir);
+        initdb.args(["--no-sync", "--username=onhook", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+        initdb.arg("--pgdata").arg(&data);
+        // Takes a second or two and is waited for even if we are interrupted: half a cluster, with a
+        // process still writing to it, would be hard to remove.
+        let made = initdb.process_group(0).output().context("starting initdb")?;
+        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr).trim());
+
+        let log = dir.join("log");
+        let mut postgres = user.command(&binaries.join("postgres"), dir);
+        postgres.arg("-D").arg(&data);
+        for (name, value) in SETTINGS {
+            postgres.arg("-c").arg(format!("{name}={value}"));
+        }
+        postgres.arg("-c").arg(format!("unix_socket_directories={}", dir.display()));
+        postgres.process_group(0); // an interrupt at the terminal is ours to handle
+        postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
+        let mut pg_ctl = user.command(&binaries.join("pg_ctl"), dir);
+        pg_ctl.args(["stop", "--mode=immediate", "--timeout=30", "--pgdata"]).arg(&data);
+        let server = postgres.spawn().context("starting postgres")?;
+        let mut cluster = Self { server, pg_ctl, socket: dir.to_owned() };
+
+        let began = Instant::now();
+        while let Err(error) = cluster.connect().await {
+            if cluster.server.try_wait()?.is_some() || began.elapsed() > START_MAX {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                return Err(error).with_context(|| format!("PostgreSQL doesn't start: {said}"));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(cluster)
+    }
+
+    async fn connect(&self) -> Result<Client> {
+        let (client, connection) =
+            Config::new().host_path(&self.socket).user("onhook").dbname("postgres").connect(NoTls).await?;
+        tokio::spawn(connection); // ends with the client, whose calls report its errors
+        Ok(client)
+    }
+
+    /// Makes the tables and copies the first `count` numbers in, all of them in service.
+    async fn fill(&self, count: u64) -> Result<()> {
+        let mut client = self.connect().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(SCHEMA).await?;
+        // Frozen, and in the transaction that makes the table: loaded without a log to write.
+        let copy = transaction
+            .copy_in::<_, Bytes>(
+                "copy numbers (number, state, account, site, peer, area) from stdin (freeze)",
+            )
+            .await?;
+        let mut copy = std::pin::pin!(copy);
+        let mut chunk = Vec::with_capacity(CHUNK + 100);
+        for number in numbers::ascending(count) {
+            let (account, area) = (post::ACCOUNT, numbers::area(number));
+            writeln!(chunk, "{number}\tin service\t{account}\t1\t1\t{area}")?;
+            if chunk.len() >= CHUNK {
+                copy.send(BytesMut::from(&*chunk).freeze()).await?;
+                chunk.clear();
+            }
+        }
+        copy.send(chunk.into()).await?;
+        ensure!(copy.finish().await? == count, "not every number was copied");
+        transaction.batch_execute("alter table numbers add primary key (number)").await?;
+        transaction.commit().await?;
+        client.batch_execute("vacuum analyze").await?;
+        client.batch_execute("checkpoint").await?;
+        Ok(())
+    }
+
+    /// Runs orders in `sessions` sessions until the time is over or the numbers run out.
+    async fn measure(&self, way: Way, sessions: usize, draw: Arc<Draw>, time: Duration) -> Result<Measured> {
+        let mut ready = Vec::with_capacity(sessions);
+        for _ in 0..sessions {
+            ready.push(Session::new(self.connect().await?).await?);
+        }
+        let started = Instant::now();
+        let end = started + time;
+        let mut running = JoinSet::new();
+        for mut session in ready {
+            let draw = Arc::clone(&draw);
+            running.spawn(async move {
+                let mut tally = Tally::new();
+                while Instant::now() < end
+                    && let Some(pair) = draw.pair()
+                {
+                    let began = Instant::now();
+                    session.order(way, pair).await?;
+                    tally.done(began.elapsed());
+                }
+                anyhow::Ok(tally)
+            });
+        }
+        let mut tallies = Vec::with_capacity(sessions);
+        while let Some(tally) = timeout(time + SILENCE_MAX, running.join_next()).await? {
+            tallies.push(tally??);
+        }
+        Ok(Measured::new(started, &tallies))
+    }
+
+    /// Proves that the measured orders are there with all that belongs to them.
+    async fn verify(&self, orders: u64) -> Result<()> {
+        let counts = "select (select count(*) from orders where status = 'COMPLETE'), \
+                      (select count(*) from events), \
+                      (select count(*) from numbers where state = 'aging' and last_event is not null)";
+        let row = self.connect().await?.query_one(counts, &[]).await?;
+        let found: [i64; 3] = [row.get(0), row.get(1), row.get(2)];
+        let expected = [orders, 2 * orders, 2 * orders].map(i64::try_from);
+        ensure!(found.map(Ok) == expected, "orders, events, aging numbers: {found:?}, not {expected:?}");
+        Ok(())
+    }
+
+    async fn describe(&self) -> Result<(String, Vec<(String, String)>)> {
+        let client = self.connect().await?;
+        let version = client.query_one("show server_version", &[]).await?.get(0);
+        let mut settings = Vec::new();
+        for name in ["fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers"] {
+            let value = client.query_one("select current_setting($1)", &[&name]).await?.get(0);
+            settings.push((name.to_owned(), value));
+        }
+        Ok((version, settings))
+    }
+}
+
+/// One connection with its statements prepared.
+struct Session {
+    client: Client,
+    insert_order: Statement,
+    lock_numbers: Statement,
+    insert_events: Statement,
+    update_numbers: Statement,
+    complete_order: Statement,
+}
+
+impl Session {
+    async fn new(client: Client) -> Result<Self> {
+        Ok(Self {
+            insert_order: client
+                .prepare(
+                    "insert into orders (uuid, account, received_at, payload, status) \
+                     values ($1, $2, now(), $3, $4) returning id",
+                )
+                .await?,
+            lock_numbers: client
+                .prepare(
+                    "select number, state, account from numbers where number = any($1) \
+                     order by number for update",
+                )
+                .await?,
+            insert_events: client
+                .prepare(
+                    "insert into events (number, at, kind, order_id) \
+                     select number, now(), 'disconnect', $2 from unnest($1::bigint[]) as number \
+                     returning id",
+                )
+                .await?,
+            update_numbers: client
+                .prepare(
+                    "update numbers set state = 'aging', release_at = now() + interval '46 days', \
+                     last_event = new.event \
+                     from unnest($1::bigint[], $2::bigint[]) as new (number, event) \
+                     where numbers.number = new.number",
+                )
+                .await?,
+            complete_order: client.prepare("update orders set status = 'COMPLETE' where id = $1").await?,
+            client,
+        })
+    }
+
+    async fn order(&mut self, way: Way, numbers: [u64; 2]) -> Result<()> {
+        let payload = post::body(numbers);
+        let account = i64::try_from(post::ACCOUNT)?;
+        let uuid = Uuid::new_v4();
+        let accepted = match way {
+            Way::OneTransaction => None,
+            Way::TwoTransactions => {
+                let row = self
+                    .client
+                    .query_one(&self.insert_order, &[&uuid, &account, &payload, &"RECEIVED"])
+                    .await?;
+                Some(row.get::<_, i64>(0))
+            }
+        };
+
+        let numbers = numbers.map(i64::try_from).into_iter().collect::<Result<Vec<i64>, _>>()?;
+        let transaction = self.client.transaction().await?;
+        let rows = transaction.query(&self.lock_numbers, &[&numbers]).await?;
+        let in_service = rows
+            .iter()
+            .filter(|row| row.get::<_, &str>(1) == "in service" && row.get::<_, i64>(2) == account);
+        ensure!(in_service.count() == numbers.len(), "{numbers:?} are not all in service");
+        let order = match accepted {
+            Some(order) => order,
+            None => transaction
+                .query_one(&self.insert_order, &[&uuid, &account, &payload, &"COMPLETE"])
+                .await?
+                .get(0),
+        };
+        let events: Vec<i64> = transaction
+            .query(&self.insert_events, &[&numbers, &order])
+            .await?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let updated = transaction.execute(&self.update_numbers, &[&numbers, &events]).await?;
+        ensure!(updated == 2, "{updated} numbers were updated");
+        if accepted.is_some() {
+            transaction.execute(&self.complete_order, &[&order]).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Whom the cluster runs as: PostgreSQL refuses root.
+struct User(Option<(u32, u32)>);
+
+impl User {
+    fn choose() -> Result<Self> {
+        if fs::metadata("/proc/self")?.uid() != 0 {
+            return Ok(Self(None));
+        }
+        let users = fs::read_to_string("/etc/passwd")?;
+        let ids = |name: &str| {
+            let mut fields = users
+                .lines()
+                .map(|line| line.split(':'))
+                .find_map(|mut fields| (fields.next()? == name).then_some(fields))?;
+            Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
+        };
+        let ids = ids("postgres").or_else(|| ids("nobody"));
+        Ok(Self(Some(ids.context("PostgreSQL refuses root, and there is neither postgres nor nobody")?)))
+    }
+
+    fn give(&self, path: &Path) -> Result<()> {
+        let Some((user, group)) = self.0 else { return Ok(()) };
+        chown(path, Some(user), Some(group)).with_context(|| format!("giving {} away", path.display()))
+    }
+
+    fn command(&self, program: &Path, dir: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(dir);
+        if let Some((user, group)) = self.0 {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+}
+
+/// The folder of PostgreSQL's programs: the one given, or the newest where Debian puts them.
+pub(crate) fn binaries(given: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(given) = given {
+        ensure!(given.join("initdb").exists(), "there is no initdb in {}", given.display());
+        return Ok(given);
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())))
+        .map(|(version, path)| (version, path.join("bin")))
+        .filter(|(_, path)| path.join("initdb").exists())
+        .max();
+    match newest {
+        Some((_, path)) => Ok(path),
+        None => bail!("PostgreSQL's server isn't in /usr/lib/postgresql: say where with --postgres-bin"),
+    }
+}
+
+impl Outcome {
+    /// The faster of the two ways.
+    pub(crate) fn best(&self) -> &Measured {
+        let (one, two) = (&self.one_transaction, &self.two_transactions);
+        if one.per_second() < two.per_second() { two } else { one }
+    }
+
+    /// The calibration in words.
+    pub(crate) fn calibrated(&self) -> String {
+        let tried: Vec<String> =
+            self.calibration.iter().map(|(sessions, rate)| format!("{sessions}: {rate:.0}")).collect();
+        format!(
+            "{} sessions, the best of a calibration (orders/s by sessions: {})",
+            self.sessions,
+            tried.join(", ")
+        )
+    }
+}

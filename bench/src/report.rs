@@ -1,0 +1,301 @@
+//! The page that a run leaves behind. Every figure on it comes from the run.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::measure::Measured;
+use crate::postgres;
+
+/// What the accept is expected to reach beside the echo.
+const ACCEPT_GOAL: f64 = 0.5;
+/// What the orders are expected to reach beside PostgreSQL.
+const ORDERS_GOAL: f64 = 5.0;
+
+/// Everything that one run found out. A side that failed says why.
+pub(crate) struct Report {
+    /// How the program was called.
+    pub(crate) command: String,
+    pub(crate) facts: Vec<(&'static str, String)>,
+    pub(crate) connections: usize,
+    pub(crate) seconds: u64,
+    pub(crate) numbers: u64,
+    /// The echo and onhook, round by round.
+    pub(crate) accept: Option<Vec<Round>>,
+    /// PostgreSQL and onhook.
+    pub(crate) orders: Option<Orders>,
+}
+
+pub(crate) struct Round {
+    pub(crate) echo: Result<Measured>,
+    pub(crate) onhook: Result<Measured>,
+}
+
+pub(crate) struct Orders {
+    pub(crate) postgres: Result<postgres::Outcome>,
+    pub(crate) onhook: Result<OnhookOrders>,
+}
+
+pub(crate) struct OnhookOrders {
+    /// The POSTs.
+    pub(crate) posts: Measured,
+    /// From the first POST until the last order was seen COMPLETE.
+    pub(crate) elapsed: Duration,
+    pub(crate) ran_out: bool,
+}
+
+impl OnhookOrders {
+    fn per_second(&self) -> f64 {
+        crate::measure::float(self.posts.done) / self.elapsed.as_secs_f64()
+    }
+}
+
+impl Report {
+    /// What went wrong, if anything did.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for (index, round) in self.accept.iter().flatten().enumerate() {
+            let round_name = index + 1;
+            failures.extend(
+                round.echo.as_ref().err().map(|error| format!("accept, echo, round {round_name}: {error:#}")),
+            );
+            failures.extend(
+                round
+                    .onhook
+                    .as_ref()
+                    .err()
+                    .map(|error| format!("accept, onhook, round {round_name}: {error:#}")),
+            );
+        }
+        if let Some(orders) = &self.orders {
+            failures
+                .extend(orders.postgres.as_ref().err().map(|error| format!("orders, PostgreSQL: {error:#}")));
+            failures.extend(orders.onhook.as_ref().err().map(|error| format!("orders, onhook: {error:#}")));
+        }
+        failures
+    }
+
+    /// Writes the page to `path`.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, self.page()?).with_context(|| format!("writing {}", path.display()))
+    }
+
+    fn page(&self) -> Result<String> {
+        let mut page = String::new();
+        writeln!(
+            page,
+            "# Benchmarks\n\n\
+             onhook beside the other side, both measured in one run on one machine, so that the ratios \
+             mean something on yours. This page is written by the run; do not edit it:\n\n\
+             ```sh\n{}\n```\n\n\
+             | machine | |\n|---|---|",
+            self.command
+        )?;
+        for (name, value) in &self.facts {
+            writeln!(page, "| {name} | {value} |")?;
+        }
+        if let Some(Ok(postgres)) = self.orders.as_ref().map(|orders| &orders.postgres) {
+            writeln!(page, "| PostgreSQL | {} |", postgres.version)?;
+        }
+        writeln!(
+            page,
+            "\nServers and load generator share the cores. The generator is the same for both sides: \
+             {} keep-alive connections on one thread, each sending its next request when it has the \
+             answer to the last. Each server is a process of its own and runs alone. Only 2xx counts.",
+            self.connections
+        )?;
+        if let Some(rounds) = &self.accept {
+            self.accept(&mut page, rounds)?;
+        }
+        if let Some(orders) = &self.orders {
+            self.orders(&mut page, orders)?;
+        }
+        Ok(page)
+    }
+
+    fn accept(&self, page: &mut String, rounds: &[Round]) -> Result<()> {
+        let ratio = |round: &Round| match round {
+            Round { echo: Ok(echo), onhook: Ok(onhook) } => Some(onhook.per_second() / echo.per_second()),
+            _ => None,
+        };
+        let mut by_ratio: Vec<&Round> = rounds.iter().collect();
+        by_ratio.sort_by(|one, other| {
+            let order = |round| ratio(round).unwrap_or_default();
+            order(one).total_cmp(&order(other))
+        });
+        let median = by_ratio.get(by_ratio.len() / 2).context("at least one round")?;
+        writeln!(page, "\n## A durable accept over HTTP\n\n{}", verdict(ratio(median), ACCEPT_GOAL))?;
+        writeln!(
+            page,
+            "\nThe guide's POST of a disconnect order. onhook authenticates it, checks it, and answers 201 \
+             once the order is on disk. The other side is a bare axum server that reads the body, parses \
+             nothing, stores nothing and answers as much: what the stack under onhook can do at most.\n"
+        )?;
+        http_header(page)?;
+        http_row(page, "onhook, durable", ratio(median), &median.onhook)?;
+        http_row(page, "axum, nothing done", Some(1.0), &median.echo)?;
+        let all: Vec<String> = rounds.iter().map(|round| times(ratio(round))).collect();
+        writeln!(
+            page,
+            "\nThe table shows the median of {} rounds of {} s for each side, in turn ({}). Each round \
+             starts both servers afresh.",
+            rounds.len(),
+            self.seconds,
+            all.join(", ")
+        )?;
+        Ok(())
+    }
+
+    fn orders(&self, page: &mut String, orders: &Orders) -> Result<()> {
+        let ratio = match (&orders.postgres, &orders.onhook) {
+            (Ok(postgres), Ok(onhook)) => Some(onhook.per_second() / postgres.best().per_second()),
+            _ => None,
+        };
+        writeln!(page, "\n## An order from POST to COMPLETE\n\n{}", verdict(ratio, ORDERS_GOAL))?;
+        writeln!(
+            page,
+            "\nDisconnect orders of two random numbers each, of {} numbers in service; no number comes \
+             twice, so every order really disconnects. onhook takes them over HTTP, with \
+             authentication and XML, for {} s, and the clock stops when the last of them is COMPLETE. \
+             The other side is PostgreSQL over its own protocol, with prepared statements, without HTTP \
+             or XML: lock both numbers, insert the order and two events, update the numbers. Once in one \
+             transaction an order, once as onhook does it, accepted in one and run in a second. The ratio \
+             is to the faster of the two.\n",
+            thousands(self.numbers),
+            self.seconds
+        )?;
+        writeln!(page, "| | ratio | orders/s | p50 | p99 | orders |\n|---|---:|---:|---:|---:|---:|")?;
+        match &orders.onhook {
+            Ok(onhook) => {
+                let Measured { done, p50, p99, .. } = onhook.posts;
+                let (rate, p50, p99) = (whole(onhook.per_second()), millis(p50), millis(p99));
+                let ratio = times(ratio);
+                writeln!(
+                    page,
+                    "| onhook, POST to COMPLETE | **{ratio}** | {rate} | {p50} ¹ | {p99} ¹ | {} |",
+                    thousands(done)
+                )?;
+            }
+            Err(error) => writeln!(page, "| onhook, POST to COMPLETE | – | {error:#} | – | – | – |")?,
+        }
+        match &orders.postgres {
+            Ok(postgres) => {
+                let base = postgres.best().per_second();
+                for (name, measured) in [
+                    ("PostgreSQL, one transaction an order", postgres.one_transaction),
+                    ("PostgreSQL, two transactions an order", postgres.two_transactions),
+                ] {
+                    let Measured { done, p50, p99, .. } = measured;
+                    let ratio = times(Some(measured.per_second() / base));
+                    let (rate, p50, p99) = (whole(measured.per_second()), millis(p50), millis(p99));
+                    writeln!(page, "| {name} | {ratio} | {rate} | {p50} | {p99} | {} |", thousands(done))?;
+                }
+            }
+            Err(error) => writeln!(page, "| PostgreSQL | – | {error:#} | – | – | – |")?,
+        }
+        if let Ok(onhook) = &orders.onhook {
+            writeln!(
+                page,
+                "\n¹ of the POST, which answers when the order is durable: {} a second, {} refused. The \
+                 last order was COMPLETE {:.1} s after the first POST.",
+                whole(onhook.posts.per_second()),
+                thousands(onhook.posts.errors),
+                onhook.elapsed.as_secs_f64()
+            )?;
+        }
+        if let Ok(postgres) = &orders.postgres {
+            let settings: Vec<String> =
+                postgres.settings.iter().map(|(name, value)| format!("`{name} = {value}`")).collect();
+            writeln!(page, "\nPostgreSQL ran with {} and {}.", postgres.calibrated(), settings.join(", "))?;
+        }
+        let ran_out = orders.postgres.as_ref().is_ok_and(|postgres| postgres.ran_out)
+            || orders.onhook.as_ref().is_ok_and(|onhook| onhook.ran_out);
+        if ran_out {
+            writeln!(page, "\nThe numbers ran out before the time did; the rates count the time used.")?;
+        }
+        Ok(())
+    }
+}
+
+fn verdict(ratio: Option<f64>, goal: f64) -> String {
+    let met = match ratio {
+        None => "not measured",
+        Some(ratio) if ratio >= goal => "met",
+        Some(_) => "missed",
+    };
+    format!("**{}** (goal: at least {goal} ×, {met})", times(ratio))
+}
+
+fn http_header(page: &mut String) -> Result<()> {
+    writeln!(
+        page,
+        "| | ratio | requests/s | p50 | p99 | refused | answer |\n|---|---:|---:|---:|---:|---:|---:|"
+    )?;
+    Ok(())
+}
+
+fn http_row(page: &mut String, name: &str, ratio: Option<f64>, measured: &Result<Measured>) -> Result<()> {
+    match measured {
+        Ok(measured) => writeln!(
+            page,
+            "| {name} | **{}** | {} | {} | {} | {} | {} B |",
+            times(ratio),
+            whole(measured.per_second()),
+            millis(measured.p50),
+            millis(measured.p99),
+            thousands(measured.errors),
+            measured.answer_bytes
+        )?,
+        Err(error) => writeln!(page, "| {name} | – | {error:#} | – | – | – | – |")?,
+    }
+    Ok(())
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2} ×"))
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+fn whole(rate: f64) -> String {
+    thousands(format!("{rate:.0}").parse().unwrap_or_default())
+}
+
+/// A count with its thousands apart.
+pub(crate) fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut apart = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            apart.push(',');
+        }
+        apart.push(digit);
+    }
+    apart
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (count, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(thousands(count), expected);
+        }
+    }
+
+    #[test]
+    fn a_verdict_compares_with_its_goal() {
+        assert_eq!(verdict(Some(0.5), 0.5), "**0.50 ×** (goal: at least 0.5 ×, met)");
+        assert_eq!(verdict(Some(4.9), 5.0), "**4.90 ×** (goal: at least 5 ×, missed)");
+        assert_eq!(verdict(None, 5.0), "**–** (goal: at least 5 ×, not measured)");
+    }
+}

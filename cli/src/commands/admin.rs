@@ -1,0 +1,268 @@
+//! `onhook admin`.
+
+use std::io::Read;
+
+use anyhow::Context;
+use onhook_core::account::{AccountId, Class, Kind, Role, SiteId};
+use onhook_server::auth::{CREDENTIAL_MAX, hash_password};
+use onhook_store::{NewAccount, Store, User};
+
+use super::{DataDir, now};
+use crate::Exit;
+use crate::terminal::Terminal;
+
+/// Make and list accounts, sites, peers and users
+#[derive(clap::Subcommand)]
+pub(crate) enum Admin {
+    /// Accounts: the customers
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Sites: the sub-accounts of an account
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// Peers: the SIP locations under a site
+    #[command(subcommand)]
+    Peer(PeerCommand),
+    /// Users: who signs in
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Make an account
+    ///
+    /// Example: onhook admin account create 9900000 --name "An account" --data-dir /var/lib/onhook
+    Create {
+        /// Its id, a whole number
+        id: AccountId,
+        /// Its name
+        #[arg(long)]
+        name: String,
+        /// What it is to the number plan: end-user, carrier or reseller
+        #[arg(long, default_value_t = Kind::EndUser)]
+        kind: Kind,
+        /// Whose lines its numbers are: residential, business or unknown; the longest hold hangs on it
+        #[arg(long, default_value_t = Class::Unknown)]
+        class: Class,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// List all accounts
+    List {
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum SiteCommand {
+    /// Make a site; the first one of an account is its default
+    Create {
+        /// The account
+        #[arg(long)]
+        account: AccountId,
+        /// Its name
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// List all sites, or those of an account
+    List {
+        /// The account
+        #[arg(long)]
+        account: Option<AccountId>,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum PeerCommand {
+    /// Make a peer; the first one of a site is its default
+    Create {
+        /// The account
+        #[arg(long)]
+        account: AccountId,
+        /// The site that it is under
+        #[arg(long)]
+        site: SiteId,
+        /// Its name
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// List all peers, or those of an account
+    List {
+        /// The account
+        #[arg(long)]
+        account: Option<AccountId>,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a user; the password is read from standard input
+    ///
+    /// Example: printf %s "$PASSWORD" | onhook admin user create username --account 9900000 --role order
+    /// --password-stdin --data-dir /var/lib/onhook
+    Create {
+        /// The name that it signs in with
+        name: String,
+        /// Its account; none for a user of the role operator
+        #[arg(long)]
+        account: Option<AccountId>,
+        /// What it may do: read, order, admin or operator
+        #[arg(long)]
+        role: Role,
+        /// Read the password from standard input; a line break at its end is not part of it
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// List all users
+    List {
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+}
+
+impl Admin {
+    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Admin::Account(command) => command.run(terminal).await,
+            Admin::Site(command) => command.run(terminal).await,
+            Admin::Peer(command) => command.run(terminal).await,
+            Admin::User(command) => command.run(terminal).await,
+        }
+    }
+}
+
+impl AccountCommand {
+    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Self::Create { id, name, kind, class, data_dir } => {
+                let store = data_dir.open_or_make()?;
+                let name = named(name)?;
+                let account = store.create_account(NewAccount { id, name, kind, class }, now()).await?;
+                store.close().await;
+                terminal.line(&format!("account {}", account.id))?;
+            }
+            Self::List { data_dir } => {
+                let store = data_dir.open()?;
+                for a in store.accounts().await? {
+                    terminal.line(&format!("{}\t{}\t{}\t{}", a.id, a.kind, a.class, a.name))?;
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl SiteCommand {
+    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Self::Create { account, name, data_dir } => {
+                let store = data_dir.open()?;
+                let site = store.create_site(account, named(name)?).await?;
+                store.close().await;
+                terminal.line(&format!("site {}", site.id))?;
+            }
+            Self::List { account, data_dir } => {
+                let store = data_dir.open()?;
+                for s in store.sites(account).await? {
+                    terminal.line(&format!(
+                        "{}\t{}\t{}\t{}",
+                        s.id,
+                        s.account,
+                        default(s.is_default),
+                        s.name
+                    ))?;
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl PeerCommand {
+    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Self::Create { account, site, name, data_dir } => {
+                let store = data_dir.open()?;
+                let peer = store.create_peer(account, site, named(name)?).await?;
+                store.close().await;
+                terminal.line(&format!("peer {}", peer.id))?;
+            }
+            Self::List { account, data_dir } => {
+                let store = data_dir.open()?;
+                for p in store.peers(account).await? {
+                    let is_default = default(p.is_default);
+                    terminal
+                        .line(&format!("{}\t{}\t{}\t{is_default}\t{}", p.id, p.account, p.site, p.name))?;
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl UserCommand {
+    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Self::Create { name, account, role, password_stdin: _, data_dir } => {
+                let fits = !name.is_empty()
+                    && name.len() <= 255
+                    && !name.contains(|c: char| c == ':' || c.is_control());
+                anyhow::ensure!(fits, "a user's name has 1 to 255 bytes, no colon and no control characters");
+                anyhow::ensure!(
+                    account.is_none() == (role == Role::Operator),
+                    "a user has an account, and an operator has none"
+                );
+                let password = read_password()?;
+                let store = data_dir.open_or_make()?;
+                let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
+                store.create_user(User { name: name.clone(), account, role, password_hash }).await?;
+                store.close().await;
+                terminal.line(&format!("user {name}"))?;
+            }
+            Self::List { data_dir } => {
+                let store = data_dir.open()?;
+                for u in store.users().await? {
+                    let account = u.account.map_or_else(|| "-".to_owned(), |id| id.to_string());
+                    terminal.line(&format!("{}\t{account}\t{}", u.name, u.role))?;
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn default(is_default: bool) -> &'static str {
+    if is_default { "default" } else { "-" }
+}
+
+fn named(name: String) -> anyhow::Result<String> {
+    let length = name.chars().count();
+    let fits = (1..=100).contains(&length) && !name.contains(char::is_control);
+    anyhow::ensure!(fits, "a name has 1 to 100 characters and no control characters");
+    Ok(name)
+}
+
+fn read_password() -> anyhow::Result<String> {
+    let mut password = String::new();
+    let limit = u64::try_from(CREDENTIAL_MAX + 3)?;
+    std::io::stdin().take(limit).read_to_string(&mut password).context("cannot read the password")?;
+    let password =
+        password.strip_suffix('\n').map_or(password.as_str(), |p| p.strip_suffix('\r').unwrap_or(p));
+    anyhow::ensure!(
+        (8..=CREDENTIAL_MAX).contains(&password.len()),
+        "a password has 8 to {CREDENTIAL_MAX} bytes"
+    );
+    Ok(password.to_owned())
+}

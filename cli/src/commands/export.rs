@@ -1,0 +1,69 @@
+//! `onhook export`.
+
+use onhook_core::account::{AccountId, PeerId, SiteId};
+use onhook_core::hold::AreaName;
+use onhook_core::lifecycle::{Entry, State};
+use onhook_store::Store;
+
+use super::DataDir;
+use super::import::COLUMNS;
+use crate::Exit;
+use crate::terminal::Terminal;
+
+/// Numbers that are read at once.
+const PAGE: usize = 10_000;
+
+/// Write all numbers as CSV, in the form that import reads
+///
+/// A number that is soft-removed is written like any aging one: an import does not know that it was to
+/// leave.
+///
+/// Example: onhook export --data-dir /var/lib/onhook > numbers.csv
+#[derive(clap::Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    data_dir: DataDir,
+}
+
+impl Export {
+    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let store = self.data_dir.open()?;
+        let mut out = csv::Writer::from_writer(std::io::BufWriter::new(terminal.stream()));
+        out.write_record(COLUMNS)?;
+        let mut after = None;
+        loop {
+            let page = store.export(after, PAGE).await?;
+            for (entry, area) in &page {
+                out.write_record(record(entry, area))?;
+            }
+            match page.last() {
+                Some((entry, _)) => after = Some(entry.number),
+                None => break,
+            }
+        }
+        out.flush()?;
+        store.close().await;
+        Ok(Exit::Done)
+    }
+}
+
+fn record(entry: &Entry, area: &AreaName) -> [String; COLUMNS.len()] {
+    let text = |value: Option<u32>| value.map(|id| id.to_string()).unwrap_or_default();
+    let flag = |on: bool| if on { "true" } else { "" }.to_owned();
+    let holder = entry.standing.holder().map(AccountId::get);
+    let aging = entry.state() == State::Aging;
+    let place = entry.standing.place();
+    [
+        entry.number.ten_digits().unwrap_or_else(|| entry.number.to_string()),
+        entry.state().word().to_owned(),
+        text(holder.filter(|_| !aging)),
+        text(place.map(|p| SiteId::get(p.site))),
+        text(place.and_then(|p| p.peer).map(PeerId::get)),
+        area.rate_center().unwrap_or_default().to_owned(),
+        area.region().unwrap_or_default().to_owned(),
+        flag(entry.protected),
+        flag(entry.ported_in),
+        text(holder.filter(|_| aging)),
+        entry.standing.due_at().map(|at| at.to_string()).unwrap_or_default(),
+    ]
+}

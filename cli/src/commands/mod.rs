@@ -1,0 +1,74 @@
+//! One room a command.
+
+mod admin;
+mod check;
+mod completions;
+mod demo;
+mod explain;
+mod export;
+mod import;
+mod serve;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use onhook_core::hold::Policy;
+use onhook_core::time::Timestamp;
+use onhook_store::sqlite::SqliteStore;
+
+use crate::Exit;
+use crate::terminal::Terminal;
+
+/// What can be done.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    Import(import::Import),
+    Export(export::Export),
+    Check(check::Check),
+    Explain(explain::Explain),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Command::Demo(demo) => demo.run(terminal).await,
+            Command::Serve(serve) => serve.run(terminal).await,
+            Command::Admin(admin) => admin.run(terminal).await,
+            Command::Import(import) => import.run(terminal).await,
+            Command::Export(export) => export.run(terminal).await,
+            Command::Check(check) => check.run(terminal).await,
+            Command::Explain(explain) => explain.run(terminal).await,
+            Command::Completions(completions) => completions.run(terminal),
+        }
+    }
+}
+
+/// The data folder that a command works on.
+#[derive(clap::Args)]
+pub(crate) struct DataDir {
+    /// The folder with onhook's data; no server may be running on it
+    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR")]
+    data_dir: PathBuf,
+}
+
+impl DataDir {
+    /// The store in the folder, which must have one.
+    fn open(&self) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open_if_there(&self.data_dir, Arc::new(Policy::default()))?)
+    }
+
+    /// The store in the folder, made if it is new.
+    fn open_or_make(&self) -> anyhow::Result<SqliteStore> {
+        Ok(SqliteStore::open(&self.data_dir, Arc::new(Policy::default()))?)
+    }
+}
+
+/// What time it is.
+fn now() -> Timestamp {
+    onhook_server::clock::Clock::new(0).now()
+}

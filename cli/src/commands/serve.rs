@@ -1,0 +1,135 @@
+//! `onhook serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use onhook_server::{Settings, emulator};
+use onhook_store::Store;
+use onhook_store::sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::now;
+use crate::Exit;
+use crate::config::{self, File};
+use crate::terminal::Terminal;
+
+/// Run the server
+///
+/// Prints one line, "listening on http://ADDRESS", once it answers. SIGTERM and SIGINT end it in order: what
+/// was accepted is on disk and goes on with the next start.
+///
+/// Example: onhook serve --emulator --data-dir ./data
+#[derive(clap::Args)]
+pub(crate) struct Serve {
+    /// A configuration file (TOML); flags and ONHOOK_ variables go before it
+    #[arg(long, value_name = "FILE", env = "ONHOOK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:9080]
+    #[arg(long, value_name = "ADDRESS", env = "ONHOOK_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// The folder with onhook's data; made if it is not there
+    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Base of links and Location headers, as clients reach this server [default: http://ADDRESS]
+    #[arg(long, value_name = "URL", env = "ONHOOK_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Requests a second that one account has in each group of routes, 0 for no limit [default: 1000]
+    #[arg(long, value_name = "N", env = "ONHOOK_RATE_LIMIT")]
+    rate_limit: Option<u32>,
+    /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
+    #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
+    time_zone: Option<String>,
+    /// Be a stand-in for developers: the guide's account and user in a new folder, and a clock that moves
+    #[arg(long)]
+    emulator: bool,
+    /// Believe the system's clock though it is far from the store's last use
+    #[arg(long)]
+    trust_clock: bool,
+    /// Listen on addresses that others reach although this server speaks no TLS: a proxy in front of it does
+    #[arg(long)]
+    behind_proxy: bool,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "ONHOOK_LOG_FORMAT")]
+    log_format: LogFormat,
+    /// Which log lines are written
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "ONHOOK_LOG")]
+    log: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let file = File::read(self.config.as_deref())?;
+        let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
+        let data_dir = self.data_dir.or(file.data_dir).context("say where the data is: --data-dir DIR")?;
+        let listen = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9_080)));
+        anyhow::ensure!(
+            listen.ip().is_loopback() || self.behind_proxy,
+            "{listen} can be reached by others, and passwords would travel in the clear: put a proxy that speaks \
+             TLS in front and say --behind-proxy, or listen on 127.0.0.1"
+        );
+        let public_url = self.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned());
+        if let Some(url) = &public_url {
+            anyhow::ensure!(
+                url.starts_with("http://") || url.starts_with("https://"),
+                "the public URL {url:?} begins with http:// or https://"
+            );
+        }
+        let defaults = Settings::default();
+        let settings = Settings {
+            public_url,
+            rate_limit: self.rate_limit.or(file.rate_limit).map_or(defaults.rate_limit, config::limit),
+            connections_max: file.connections_max.unwrap_or(defaults.connections_max),
+            emulator: self.emulator,
+            trust_clock: self.trust_clock,
+        };
+        start_log(self.log_format, &self.log)?;
+        let store = Arc::new(SqliteStore::open(&data_dir, policy)?);
+        if self.emulator {
+            emulator::seed(&*store, now()).await?;
+        } else if store.users().await?.is_empty() {
+            terminal.remark(&format!(
+                "nobody can sign in yet. Stop this server and make an account and a user:\n  \
+                 onhook admin account create 1 --name \"My account\" --data-dir {0}\n  \
+                 onhook admin user create NAME --account 1 --role admin --password-stdin --data-dir {0}",
+                data_dir.display()
+            ));
+        }
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
+        terminal.line(&format!("listening on http://{}", server.address))?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        tracing::info!("stopping");
+        tokio::select! {
+            () = server.stop() => {}
+            _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).context("the log filter cannot be read")?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!(error))
+}

@@ -1,0 +1,50 @@
+//! Configuration: a file, the environment and flags, in that order of rising strength.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use onhook_core::hold::{Policy, Profile};
+
+/// `onhook.toml`. An unknown key is a mistake, and is said to be one.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// Where to listen.
+    pub(crate) listen: Option<SocketAddr>,
+    /// The folder with the data.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Base of links and `Location` headers.
+    pub(crate) public_url: Option<String>,
+    /// Requests a second of one account in each group of routes; 0 is no limit.
+    pub(crate) rate_limit: Option<u32>,
+    /// Connections that are open at once.
+    pub(crate) connections_max: Option<usize>,
+    /// The time zone whose days a regulated hold counts.
+    pub(crate) time_zone: Option<String>,
+    /// Hold profiles, over the built-in ones of the same name.
+    #[serde(default)]
+    pub(crate) profiles: Vec<Profile>,
+}
+
+impl File {
+    /// Reads a file; without one, nothing is set.
+    pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} cannot be used", path.display()))
+    }
+
+    /// The holds' policy.
+    pub(crate) fn policy(&self, time_zone: Option<&str>) -> anyhow::Result<Policy> {
+        let zone = time_zone.or(self.time_zone.as_deref()).unwrap_or("UTC");
+        Ok(Policy::new(self.profiles.clone(), zone)?)
+    }
+}
+
+/// A rate of 0 is no limit.
+pub(crate) fn limit(rate: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(rate)
+}

@@ -1,0 +1,306 @@
+//! Who has numbers and who may act: accounts, their sites and peers, users and roles.
+//!
+//! Not here: passwords and how a caller proves who they are (`server::auth`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::time::Timestamp;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// The id with this value, 1 or more.
+            #[must_use]
+            pub const fn new(id: u32) -> Option<Self> {
+                if id == 0 { None } else { Some(Self(id)) }
+            }
+
+            /// The id as an integer.
+            #[must_use]
+            pub const fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            /// A decimal integer from 1 to 4,294,967,295, ASCII digits only.
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(IdError);
+                }
+                text.parse().ok().and_then(Self::new).ok_or(IdError)
+            }
+        }
+    };
+}
+
+id! {
+    /// A customer: the account in every path of the wire.
+    AccountId
+}
+id! {
+    /// A sub-account of an account: `SiteId` on the wire.
+    SiteId
+}
+id! {
+    /// A SIP location under a site: `PeerId` on the wire.
+    PeerId
+}
+
+/// A text that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id is a whole number from 1 to 4294967295")]
+pub struct IdError;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every value, in the order of the declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that stands for it in files, configuration and the store.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::account::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err($crate::account::UnknownWord { valid: &[$($word),+] }),
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// A word that is none of those that are valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is one of {}", valid.join(", "))]
+pub struct UnknownWord {
+    /// The words that would have been taken.
+    pub valid: &'static [&'static str],
+}
+
+words! {
+    /// What an account is to the number plan; regulators' reports count by it (47 CFR 52.15(f)(1)).
+    Kind {
+        /// Uses the numbers itself.
+        EndUser = "end-user",
+        /// A carrier that serves its own end users.
+        Carrier = "carrier",
+        /// A reseller, dealer pool or VoIP provider.
+        Reseller = "reseller",
+    }
+}
+
+words! {
+    /// Whose lines an account's numbers are; the longest lawful hold hangs on it.
+    Class {
+        /// Held at most 90 days.
+        Residential = "residential",
+        /// Held at most 365 days.
+        Business = "business",
+        /// Not known: held as residential numbers are.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// What a user may do; each role may do what those before it may.
+    Role {
+        /// Look.
+        Read = "read",
+        /// Place orders.
+        Order = "order",
+        /// Change the account: sites, peers, users, subscriptions.
+        Admin = "admin",
+        /// Everything, on every account: whoever runs the server.
+        Operator = "operator",
+    }
+}
+
+/// A customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name, for people.
+    pub name: String,
+    /// What it is to the number plan.
+    pub kind: Kind,
+    /// Whose lines its numbers are.
+    pub class: Class,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A sub-account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its id, unique in the whole store.
+    pub id: SiteId,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// Its name, for people.
+    pub name: String,
+    /// Whether numbers go here when nothing else is said. One site of an account is.
+    pub is_default: bool,
+}
+
+/// A SIP location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its id, unique in the whole store.
+    pub id: PeerId,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// The site it is under.
+    pub site: SiteId,
+    /// Its name, for people.
+    pub name: String,
+    /// Whether numbers of the site go here when nothing else is said. One peer of a site is.
+    pub is_default: bool,
+}
+
+/// Where a number in service is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    /// The owner.
+    pub account: AccountId,
+    /// Its site.
+    pub site: SiteId,
+    /// The peer; none where the site has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerId>,
+}
+
+/// An account's sites and peers, as an order finds them when it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Premises {
+    /// All sites of the account.
+    pub sites: Vec<Site>,
+    /// All peers of the account.
+    pub peers: Vec<Peer>,
+}
+
+/// Why an order's site or peer cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// No such site in the account.
+    Site,
+    /// No such peer under the site.
+    Peer,
+    /// The order names no peer and the site has no default one.
+    DefaultPeer,
+}
+
+impl Premises {
+    /// Where numbers of an order that names `site`, and perhaps `peer`, go.
+    ///
+    /// # Errors
+    /// [`NoPlace`] says which of the two is wrong.
+    pub fn place(&self, account: AccountId, site: SiteId, peer: Option<PeerId>) -> Result<Place, NoPlace> {
+        if !self.sites.iter().any(|s| s.id == site) {
+            return Err(NoPlace::Site);
+        }
+        let peer = match peer {
+            Some(id) => self.peers.iter().find(|p| p.id == id && p.site == site).ok_or(NoPlace::Peer)?.id,
+            None => {
+                self.peers.iter().find(|p| p.site == site && p.is_default).ok_or(NoPlace::DefaultPeer)?.id
+            }
+        };
+        Ok(Place { account, site, peer: Some(peer) })
+    }
+
+    /// Where a number goes that comes back: where it was; if that is gone, the account's default site
+    /// and its default peer; none when there is no such site.
+    #[must_use]
+    pub fn place_again(&self, was: Place) -> Option<Place> {
+        let peer_stands = |peer| self.peers.iter().any(|p| p.id == peer && p.site == was.site);
+        if self.sites.iter().any(|s| s.id == was.site) {
+            let peer = was.peer.filter(|peer| peer_stands(*peer)).or_else(|| self.default_peer(was.site));
+            return Some(Place { peer, ..was });
+        }
+        let site = self.sites.iter().find(|s| s.is_default)?.id;
+        Some(Place { account: was.account, site, peer: self.default_peer(site) })
+    }
+
+    fn default_peer(&self, site: SiteId) -> Option<PeerId> {
+        self.peers.iter().find(|p| p.site == site && p.is_default).map(|p| p.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id<T: FromStr<Err = IdError>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn ids_are_positive_decimal_integers() {
+        assert_eq!("9900000".parse::<AccountId>().unwrap().get(), 9_900_000);
+        for text in ["", "0", "-1", "+1", "4294967296", "1x", "１"] {
+            assert_eq!(text.parse::<AccountId>(), Err(IdError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_whose_site_is_gone_takes_the_default_site() {
+        let account = id("1");
+        let site = |n: &str, is_default| Site { id: id(n), account, name: n.into(), is_default };
+        let peer = |n: &str, site: &str| Peer {
+            id: id(n),
+            account,
+            site: id(site),
+            name: n.into(),
+            is_default: true,
+        };
+        let premises = Premises {
+            sites: vec![site("1", true), site("2", false)],
+            peers: vec![peer("10", "1"), peer("20", "2")],
+        };
+        let at = |site: &str, peer: &str| Place { account, site: id(site), peer: Some(id(peer)) };
+        assert_eq!(premises.place_again(at("2", "20")), Some(at("2", "20")));
+        assert_eq!(premises.place_again(at("2", "99")), Some(at("2", "20")));
+        assert_eq!(premises.place_again(at("7", "70")), Some(at("1", "10")));
+        assert_eq!(Premises::default().place_again(at("1", "10")), None);
+        assert_eq!(premises.place(account, id("2"), None), Ok(at("2", "20")));
+        assert_eq!(premises.place(account, id("2"), Some(id("10"))), Err(NoPlace::Peer));
+        assert_eq!(premises.place(account, id("3"), None), Err(NoPlace::Site));
+    }
+}

@@ -1,0 +1,63 @@
+//! Who pays for calls to a number, and when: it follows from the events alone.
+//!
+//! A number is chargeable to its account from activation or reconnect until it leaves service, to the
+//! millisecond, half-open. A call while it ages is charged to nobody.
+
+use crate::account::AccountId;
+use crate::event::Event;
+use crate::lifecycle::{Entry, NoSuchStep, Standing, apply};
+use crate::time::Timestamp;
+
+/// A stretch of time for which an account pays: from `from`, up to but not including `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// Who pays.
+    pub account: AccountId,
+    /// The first millisecond.
+    pub from: Timestamp,
+    /// The first millisecond that is free again; none while the number is in service.
+    pub until: Option<Timestamp>,
+}
+
+impl Period {
+    /// Whether a call at `at` is charged to the period's account.
+    #[must_use]
+    pub fn covers(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// The billing periods of a number that was imported as `origin` at `imported_at`, oldest first.
+///
+/// # Errors
+/// [`NoSuchStep`] when the events do not follow from each other.
+pub fn periods(origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Result<Vec<Period>, NoSuchStep> {
+    let mut periods: Vec<Period> = Vec::new();
+    let mut entry = *origin;
+    let mut payer = payer_of(&entry);
+    if let Some(account) = payer {
+        periods.push(Period { account, from: imported_at, until: None });
+    }
+    for event in events {
+        entry = apply(&entry, &event.change)?;
+        let next = payer_of(&entry);
+        if next == payer {
+            continue;
+        }
+        if let Some(open) = periods.last_mut().filter(|p| p.until.is_none()) {
+            open.until = Some(event.at);
+        }
+        if let Some(account) = next {
+            periods.push(Period { account, from: event.at, until: None });
+        }
+        payer = next;
+    }
+    Ok(periods)
+}
+
+fn payer_of(entry: &Entry) -> Option<AccountId> {
+    match entry.standing {
+        Standing::InService { place } => Some(place.account),
+        _ => None,
+    }
+}

@@ -1,0 +1,135 @@
+//! The invariants that hold for what a store has, as functions that find what breaks them.
+//!
+//! A store's checker loads and asks here; what is about a single row is impossible by the types of
+//! [`crate::lifecycle`], what is about rows against events, orders against their numbers and counts
+//! against a recount is proved here.
+
+use std::fmt;
+
+use crate::billing::periods;
+use crate::event::{Change, Event};
+use crate::lifecycle::{Entry, Standing, apply};
+use crate::order::{Order, Status, ended};
+use crate::time::Timestamp;
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where: a number, an order, an account, an area, or the store itself.
+    pub at: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(at: impl fmt::Display, what: impl Into<String>) -> Self {
+        Self { at: at.to_string(), what: what.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)
+    }
+}
+
+/// What breaks an invariant in one number: its row `entry`, what it was when it was imported, and its
+/// events since then, oldest first.
+#[must_use]
+pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |what: String| findings.push(Finding::new(entry.number, what));
+    let mut now = *origin;
+    let mut last = (None, imported_at);
+    if origin.number != entry.number {
+        find(format!("was imported as {}", origin.number));
+    }
+    for event in events {
+        let Event { seq, number, at, change, .. } = event;
+        if *number != entry.number {
+            find(format!("event {} belongs to {number}", seq.0));
+        }
+        if Some(*seq) <= last.0 || *at < last.1 {
+            find(format!("event {} comes before the one that it follows", seq.0));
+        }
+        last = (Some(*seq), *at);
+        match (change, now.standing) {
+            (Change::Released { .. }, Standing::Aging { release_at, .. }) if *at < release_at => {
+                find(format!("event {} released it at {at}, before {release_at}", seq.0));
+            }
+            (Change::Extended { release_at: to, .. }, Standing::Aging { release_at, .. })
+                if *to < release_at =>
+            {
+                find(format!("event {} moved its release from {release_at} forward to {to}", seq.0));
+            }
+            (Change::Disconnected { .. } | Change::Purged { .. }, _) if now.locked => {
+                find(format!("event {} disconnected it though it was locked", seq.0));
+            }
+            (Change::Reconnected { place, .. }, Standing::Aging { former, .. })
+                if place.account != former.account =>
+            {
+                find(format!("event {} gave it to account {}, not its former one", seq.0, place.account));
+            }
+            (Change::Activated { place, .. }, standing)
+                if standing.holder().is_some_and(|holder| holder != place.account) =>
+            {
+                find(format!("event {} gave another account's number to account {}", seq.0, place.account));
+            }
+            (Change::Released { home }, _) if *home != now.home() => {
+                find(format!("event {} released it to {home}, it belongs to {}", seq.0, now.home()));
+            }
+            _ => {}
+        }
+        match apply(&now, change) {
+            Ok(after) => now = after,
+            Err(error) => {
+                find(format!("event {}: {error}", seq.0));
+                return findings;
+            }
+        }
+    }
+    if now != *entry {
+        find(format!("its row says {entry:?}, its events say {now:?}"));
+    }
+    findings.extend(billing(entry, origin, imported_at, events));
+    findings
+}
+
+fn billing(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Option<Finding> {
+    let periods = periods(origin, imported_at, events).ok()?;
+    let overlap = periods.windows(2).any(|pair| pair[0].until.is_none_or(|until| until > pair[1].from));
+    let backwards = periods.iter().any(|p| p.until.is_some_and(|until| until < p.from));
+    let open = periods.last().is_some_and(|p| p.until.is_none());
+    let in_service = matches!(entry.standing, Standing::InService { .. });
+    (overlap || backwards || open != in_service)
+        .then(|| Finding::new(entry.number, format!("its billing periods are wrong: {periods:?}")))
+}
+
+/// What breaks an invariant in one order.
+#[must_use]
+pub fn order(order: &Order) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |what: String| findings.push(Finding::new(format!("order {}", order.id), what));
+    let numbers = order.request.numbers();
+    let named: std::collections::HashSet<_> = numbers.iter().collect();
+    if named.len() != numbers.len() || numbers.is_empty() {
+        find("names a number twice, or none".into());
+    }
+    let failed: std::collections::HashSet<_> = order.failed.iter().map(|f| &f.number).collect();
+    if failed.len() != order.failed.len() || !failed.is_subset(&named) {
+        find("a number has two outcomes, or is none of the order's".into());
+    }
+    match order.status {
+        Status::Received if !order.failed.is_empty() => find("has outcomes, but has not run".into()),
+        Status::Received => {}
+        status if status != ended(numbers.len(), order.failed.len()) => {
+            find(format!("is {status} with {} of {} numbers failed", order.failed.len(), numbers.len()));
+        }
+        _ => {}
+    }
+    if order.changed_at < order.created_at {
+        find("ended before it was made".into());
+    }
+    findings
+}

@@ -1,0 +1,170 @@
+//! Judges an order: which of its numbers go, which do not and why.
+//!
+//! Pure: the same order against the same world gives the same decision, in a store's transaction, in a
+//! test and in a simulation. Ownership is judged here, when the order runs, not when it is accepted.
+
+use std::collections::HashMap;
+
+use crate::account::{Account, Place, Premises};
+use crate::event::Change;
+use crate::hold::{Area, AreaId, Policy, hold};
+use crate::lifecycle::{Entry, Standing, apply};
+use crate::number::Number;
+use crate::order::{Activate, Disconnect, Failure, Mode, Order, Refusal, Request, Status, ended};
+use crate::time::Timestamp;
+
+/// What an order is judged against: everything it may touch, as it is now.
+#[derive(Debug)]
+pub struct World<'a> {
+    /// The order's account.
+    pub account: &'a Account,
+    /// Its sites and peers.
+    pub premises: &'a Premises,
+    /// The entries of the order's numbers; those that do not exist are absent.
+    pub entries: &'a HashMap<Number, Entry>,
+    /// The areas of those entries.
+    pub areas: &'a HashMap<AreaId, Area>,
+    /// Hold profiles and the operator's time zone.
+    pub policy: &'a Policy,
+}
+
+/// One number's change and what it is afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    /// What happens.
+    pub change: Change,
+    /// The entry before.
+    pub before: Entry,
+    /// The entry after.
+    pub after: Entry,
+}
+
+/// What an order does: to be written all at once, or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The numbers that go.
+    pub moves: Vec<Move>,
+    /// The numbers that do not.
+    pub failed: Vec<Failure>,
+    /// How the order ends.
+    pub status: Status,
+}
+
+impl Decision {
+    /// The decision that sets an order aside which brought its worker down: no number goes.
+    #[must_use]
+    pub fn set_aside(request: &Request) -> Decision {
+        let failed = request
+            .numbers()
+            .iter()
+            .map(|number| Failure { number: *number, why: Refusal::SetAside })
+            .collect();
+        Decision { moves: Vec::new(), failed, status: Status::Failed }
+    }
+}
+
+/// Judges `order` at `now`.
+#[must_use]
+pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
+    let numbers = order.request.numbers();
+    let mut moves = Vec::with_capacity(numbers.len());
+    let mut failed = Vec::new();
+    for number in numbers {
+        let judged = match &order.request {
+            Request::Disconnect(disconnect) => judge_disconnect(disconnect, *number, world, now),
+            Request::Activate(activate) => judge_activate(activate, *number, world),
+        };
+        match judged {
+            Ok(step) => moves.push(step),
+            Err(why) => failed.push(Failure { number: *number, why }),
+        }
+    }
+    if let Request::Activate(Activate { partial_allowed: false, .. }) = order.request
+        && !failed.is_empty()
+    {
+        let held_back = moves.drain(..).map(|m| Failure { number: m.after.number, why: Refusal::AllOrNone });
+        failed.extend(held_back);
+    }
+    let status = ended(numbers.len(), failed.len());
+    Decision { moves, failed, status }
+}
+
+fn judge_disconnect(
+    disconnect: &Disconnect,
+    number: Number,
+    world: &World<'_>,
+    now: Timestamp,
+) -> Result<Move, Refusal> {
+    let before = world.entries.get(&number).ok_or(Refusal::NotInService)?;
+    match before.standing {
+        Standing::InService { place } if place.account == world.account.id => {}
+        _ => return Err(Refusal::NotInService),
+    }
+    if before.locked {
+        return Err(Refusal::Locked);
+    }
+    let protected = disconnect.protected.and_then(|p| p.value());
+    if protected == Some(true) && number.is_toll_free() {
+        return Err(Refusal::TollFreeProtected);
+    }
+    let change = match disconnect.mode {
+        Mode::Purge => Change::Purged { protected },
+        Mode::Normal | Mode::SoftRemove => {
+            let area = world.areas.get(&before.area).expect("the store loads the area of each entry");
+            Change::Disconnected {
+                hold: hold(world.policy, number, world.account.class, area, now),
+                leaves: disconnect.mode == Mode::SoftRemove,
+                protected,
+            }
+        }
+    };
+    step(before, change)
+}
+
+fn judge_activate(activate: &Activate, number: Number, world: &World<'_>) -> Result<Move, Refusal> {
+    let account = world.account.id;
+    let before = world.entries.get(&number).ok_or(Refusal::Unavailable)?;
+    let former = match before.standing {
+        Standing::Available => None,
+        Standing::Reserved { account: holder, .. } if holder == account => None,
+        Standing::Protected { account: owner } if owner == account => None,
+        Standing::Aging { former, .. } if former.account == account => Some(former),
+        _ => return Err(Refusal::Unavailable),
+    };
+    if activate.protected && number.is_toll_free() {
+        return Err(Refusal::TollFreeProtected);
+    }
+    let place = place_for(activate, former, world)?;
+    let protected = activate.protected.then_some(true);
+    let change = match former {
+        Some(_) => Change::Reconnected { place, protected },
+        None => Change::Activated { place, protected },
+    };
+    step(before, change)
+}
+
+/// Where a number goes. The order's site and peer, if they stand. A number that comes back to the site
+/// where it was, in an order that names no peer, gets the peer that it had. A number that comes back
+/// when the order's site is gone goes where it was, or to the account's default site.
+fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> Result<Place, Refusal> {
+    let peer = activate.peer.or_else(|| {
+        let former = former.filter(|f| f.site == activate.site)?;
+        world.premises.peers.iter().find(|p| Some(p.id) == former.peer && p.site == former.site).map(|p| p.id)
+    });
+    let asked = world.premises.place(world.account.id, activate.site, peer);
+    match (asked, former) {
+        (Ok(place), _) => Ok(place),
+        (Err(crate::account::NoPlace::Site), Some(former)) => {
+            world.premises.place_again(former).ok_or(Refusal::NoSite)
+        }
+        (Err(no), _) => Err(no.into()),
+    }
+}
+
+fn step(before: &Entry, change: Change) -> Result<Move, Refusal> {
+    match apply(before, &change) {
+        Ok(after) => Ok(Move { change, before: *before, after }),
+        // The judges above ask only for arrows that exist; a hole there refuses the number.
+        Err(_) => Err(Refusal::Unavailable),
+    }
+}

@@ -1,0 +1,167 @@
+//! The audit trail: every change of a number is one event, and a number's state is the fold of its
+//! events.
+//!
+//! Numbers come in by imports of millions, so an import is *one* event for all of them; the first
+//! event of a number after that carries the entry as it was imported ([`Event::origin`]).
+
+use std::borrow::Cow;
+
+use crate::account::{AccountId, Place};
+use crate::hold::Hold;
+use crate::lifecycle::{Entry, Home, Step};
+use crate::number::Number;
+use crate::order::OrderSeq;
+use crate::time::Timestamp;
+
+/// The place of an event in the audit trail; later events have larger ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct EventSeq(pub i64);
+
+/// What happened to a number, with what its new state needs.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum Change {
+    /// An account holds it.
+    Reserved {
+        /// The holder.
+        account: AccountId,
+        /// When the reservation ends.
+        until: Timestamp,
+    },
+    /// Its reservation ended.
+    Unreserved,
+    /// It entered service.
+    Activated {
+        /// Where.
+        place: Place,
+        /// The protected flag, when the order set it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected: Option<bool>,
+    },
+    /// It left service and ages.
+    Disconnected {
+        /// How long, and why.
+        hold: Hold,
+        /// Whether it leaves the system afterwards (soft-remove).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        leaves: bool,
+        /// The protected flag, when the order set it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected: Option<bool>,
+    },
+    /// Its former account took it back.
+    Reconnected {
+        /// Where.
+        place: Place,
+        /// The protected flag, when the order set it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected: Option<bool>,
+    },
+    /// It has aged.
+    Released {
+        /// Where it went.
+        home: Home,
+    },
+    /// It left service and the system at once.
+    Purged {
+        /// The protected flag, when the order set it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected: Option<bool>,
+    },
+    /// An operator moved its release later.
+    Extended {
+        /// The new end of aging.
+        release_at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// An operator guards it.
+    Locked {
+        /// Why.
+        reason: String,
+    },
+    /// An operator no longer guards it.
+    Unlocked {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Change {
+    /// The arrow of the diagram that it is.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self {
+            Change::Reserved { .. } => Step::Reserve,
+            Change::Unreserved => Step::Unreserve,
+            Change::Activated { .. } => Step::Activate,
+            Change::Disconnected { .. } => Step::Disconnect,
+            Change::Reconnected { .. } => Step::Reconnect,
+            Change::Released { home } => Step::Release(*home),
+            Change::Purged { .. } => Step::Purge,
+            Change::Extended { .. } => Step::Extend,
+            Change::Locked { .. } => Step::Lock,
+            Change::Unlocked { .. } => Step::Unlock,
+        }
+    }
+
+    /// The protected flag, when this change sets it.
+    #[must_use]
+    pub fn protected(&self) -> Option<bool> {
+        match self {
+            Change::Activated { protected, .. }
+            | Change::Disconnected { protected, .. }
+            | Change::Reconnected { protected, .. }
+            | Change::Purged { protected } => *protected,
+            _ => None,
+        }
+    }
+
+    /// Whether the number's state is another one afterwards; locks and longer holds leave it.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        !matches!(self, Change::Extended { .. } | Change::Locked { .. } | Change::Unlocked { .. })
+    }
+}
+
+/// Who or what made an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// An order that ran.
+    Order(OrderSeq),
+    /// A person or program with a credential.
+    User(String),
+    /// Time: the release worker.
+    Time,
+}
+
+impl By {
+    /// Who, in a few words, for people.
+    #[must_use]
+    pub fn sentence(&self) -> Cow<'static, str> {
+        match self {
+            By::Order(seq) => format!("order {}", seq.0).into(),
+            By::User(name) => format!("user {name}").into(),
+            By::Time => "time".into(),
+        }
+    }
+}
+
+/// One line of the audit trail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its place in the trail.
+    pub seq: EventSeq,
+    /// Whose.
+    pub number: Number,
+    /// The number's event before this one, or the import that brought it.
+    pub prev: EventSeq,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub change: Change,
+    /// Who.
+    pub by: By,
+    /// The entry as it was imported, on the first event after the import.
+    pub origin: Option<Entry>,
+}

@@ -1,0 +1,21 @@
+//! The rules of a telephone number's life.
+//!
+//! Plain values in, plain values out: no I/O, no async, no clock, no dice, no SQL, no XML. Whatever
+//! needs the time is handed it, so that any decision can be taken again and checked.
+//!
+//! From the ground up: a [`number`] moves through the [`lifecycle`], each move an [`event`]; an
+//! [`order`] asks for moves and [`decide`] answers; a [`hold`] says how long an aging number rests;
+//! [`billing`] follows from the events; [`check`] proves that what a store holds is right.
+
+pub mod account;
+pub mod billing;
+pub mod check;
+pub mod decide;
+pub mod event;
+pub mod hold;
+pub mod import;
+pub mod lifecycle;
+pub mod number;
+pub mod order;
+pub mod release;
+pub mod time;

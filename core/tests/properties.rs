@@ -1,0 +1,335 @@
+//! Random lives of a few numbers: whatever is asked, in whatever order, the invariants hold.
+
+use std::collections::HashMap;
+
+use onhook_core::account::{Account, AccountId, Class, Kind, Peer, PeerId, Premises, Site, SiteId};
+use onhook_core::billing::periods;
+use onhook_core::check;
+use onhook_core::decide::{Move, World, decide};
+use onhook_core::event::{By, Change, Event, EventSeq};
+use onhook_core::hold::{Area, AreaId, AreaName, Demand, Policy};
+use onhook_core::lifecycle::{Entry, Standing, State, apply};
+use onhook_core::number::Number;
+use onhook_core::order::{
+    Activate, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Request, Status,
+};
+use onhook_core::release::due;
+use onhook_core::time::{DAY_MS, Timestamp};
+use proptest::prelude::*;
+
+const NUMBERS: u64 = 4;
+
+/// What may happen next, at which account, to which numbers (a bit each).
+#[derive(Clone, Debug)]
+enum Happening {
+    Disconnect { account: u32, numbers: u8, mode: Mode, protected: Option<Protected> },
+    Activate { account: u32, numbers: u8, partial_allowed: bool, protected: bool },
+    Reserve { account: u32, number: u8 },
+    Lock { number: u8, on: bool },
+    Extend { number: u8, days: i64 },
+    Wait { hours: i64 },
+    Release,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use Happening as H;
+    let account = 1_u32..=2;
+    let numbers = 1_u8..(1 << NUMBERS);
+    let mode = prop_oneof![4 => Just(Mode::Normal), 1 => Just(Mode::SoftRemove), 1 => Just(Mode::Purge)];
+    let flag = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(Protected::True)),
+        1 => Just(Some(Protected::False)),
+        1 => Just(Some(Protected::Unchanged)),
+    ];
+    let number = 0_u8..4;
+    prop_oneof![
+        4 => (account.clone(), numbers.clone(), mode, flag)
+            .prop_map(|(account, numbers, mode, protected)| H::Disconnect { account, numbers, mode, protected }),
+        4 => (account.clone(), numbers, any::<bool>(), any::<bool>()).prop_map(
+            |(account, numbers, partial_allowed, protected)| H::Activate { account, numbers, partial_allowed, protected }),
+        1 => (account, number.clone()).prop_map(|(account, number)| H::Reserve { account, number }),
+        1 => (number.clone(), any::<bool>()).prop_map(|(number, on)| H::Lock { number, on }),
+        1 => (number, 0_i64..200).prop_map(|(number, days)| H::Extend { number, days }),
+        3 => (0_i64..1_200).prop_map(|hours| H::Wait { hours }),
+        3 => Just(H::Release),
+    ]
+}
+
+struct Life {
+    now: Timestamp,
+    entries: HashMap<Number, Entry>,
+    origins: HashMap<Number, Entry>,
+    events: Vec<Event>,
+    areas: HashMap<AreaId, Area>,
+    orders: Vec<Order>,
+}
+
+fn account(id: u32) -> Account {
+    let id = AccountId::new(id).unwrap();
+    let created_at = Timestamp::default();
+    Account { id, name: "an account".into(), kind: Kind::EndUser, class: Class::Unknown, created_at }
+}
+
+fn premises(id: u32) -> Premises {
+    let account = AccountId::new(id).unwrap();
+    let (site, peer) = (SiteId::new(id).unwrap(), PeerId::new(id).unwrap());
+    let name = String::new();
+    Premises {
+        sites: vec![Site { id: site, account, name: name.clone(), is_default: true }],
+        peers: vec![Peer { id: peer, account, site, name, is_default: true }],
+    }
+}
+
+fn number(index: u64) -> Number {
+    // The last one is toll-free.
+    let first = if index == NUMBERS - 1 { 18_005_550_100 } else { 19_195_550_100 };
+    Number::from_digits(first + index).unwrap()
+}
+
+impl Life {
+    fn new() -> Self {
+        let place = premises(1).place(AccountId::new(1).unwrap(), SiteId::new(1).unwrap(), None).unwrap();
+        let standings = [
+            Standing::Available,
+            Standing::InService { place },
+            Standing::InService { place },
+            Standing::InService { place },
+        ];
+        let entries: HashMap<Number, Entry> = (0..NUMBERS)
+            .zip(standings)
+            .map(|(i, standing)| {
+                let entry = Entry {
+                    number: number(i),
+                    standing,
+                    area: AreaId(1),
+                    protected: false,
+                    ported_in: i == 2,
+                    locked: false,
+                };
+                (entry.number, entry)
+            })
+            .collect();
+        let name = AreaName::Prefix { prefix: "919".into(), region: None };
+        let areas = HashMap::from([(AreaId(1), Area { name, supply: 1, demand: Demand::default() })]);
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        Self { now, origins: entries.clone(), entries, events: Vec::new(), areas, orders: Vec::new() }
+    }
+
+    fn save(&mut self, step: Move, by: By) {
+        let area = self.areas.get_mut(&step.before.area).unwrap();
+        area.note(&step.before, &step.after, self.now, 14.0);
+        let number = step.after.number;
+        assert_eq!(apply(&step.before, &step.change), Ok(step.after));
+        assert_eq!(self.entries.insert(number, step.after), Some(step.before));
+        let seq = EventSeq(i64::try_from(self.events.len()).unwrap() + 1);
+        let prev = self.events.iter().rev().find(|e| e.number == number).map_or(EventSeq(0), |e| e.seq);
+        self.events.push(Event { seq, number, prev, at: self.now, change: step.change, by, origin: None });
+    }
+
+    fn order(&mut self, account_id: u32, request: Request) {
+        let seq = OrderSeq(i64::try_from(self.orders.len()).unwrap() + 1);
+        let mut order = Order {
+            seq,
+            id: OrderId(uuid::Uuid::from_u128(u128::from(seq.0.unsigned_abs()))),
+            account: AccountId::new(account_id).unwrap(),
+            user: "username".into(),
+            name: None,
+            customer_order_id: None,
+            created_at: self.now,
+            changed_at: self.now,
+            request,
+            status: Status::Received,
+            failed: Vec::new(),
+        };
+        let (account, premises, policy) = (account(account_id), premises(account_id), Policy::default());
+        let world = World {
+            account: &account,
+            premises: &premises,
+            entries: &self.entries,
+            areas: &self.areas,
+            policy: &policy,
+        };
+        let decision = decide(&order, &world, self.now);
+        assert_eq!(decision, decide(&order, &world, self.now), "the same decision again");
+        order.status = decision.status;
+        order.failed = decision.failed;
+        for step in decision.moves {
+            self.save(step, By::Order(seq));
+        }
+        self.orders.push(order);
+    }
+
+    fn happen(&mut self, happening: &Happening) {
+        let chosen =
+            |bits: u8| -> Vec<Number> { (0..NUMBERS).filter(|i| bits & (1 << i) != 0).map(number).collect() };
+        match happening {
+            Happening::Disconnect { account, numbers, mode, protected } => {
+                let numbers = chosen(*numbers);
+                let disconnect = Disconnect { numbers, mode: *mode, protected: *protected, reason: None };
+                self.order(*account, Request::Disconnect(disconnect));
+            }
+            Happening::Activate { account, numbers, partial_allowed, protected } => {
+                let activate = Activate {
+                    numbers: chosen(*numbers),
+                    site: SiteId::new(*account).unwrap(),
+                    peer: None,
+                    partial_allowed: *partial_allowed,
+                    protected: *protected,
+                };
+                self.order(*account, Request::Activate(activate));
+            }
+            Happening::Reserve { account, number: index } => {
+                let account = AccountId::new(*account).unwrap();
+                let until = self.now.plus_millis(14_400_000);
+                self.act(*index, Change::Reserved { account, until });
+            }
+            Happening::Lock { number, on } => {
+                let reason = String::new();
+                let change = if *on { Change::Locked { reason } } else { Change::Unlocked { reason } };
+                self.act(*number, change);
+            }
+            Happening::Extend { number: index, days } => {
+                let due_at = self.entries[&number(u64::from(*index))].standing.due_at();
+                let release_at = due_at.unwrap_or(self.now).plus_millis(days * DAY_MS);
+                self.act(*index, Change::Extended { release_at, reason: String::new() });
+            }
+            Happening::Wait { hours } => self.now = self.now.plus_millis(hours * 3_600_000),
+            Happening::Release => {
+                let mut steps: Vec<Move> = self.entries.values().filter_map(|e| due(e, self.now)).collect();
+                steps.sort_by_key(|step| step.after.number);
+                for step in steps {
+                    self.save(step, By::Time);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, index: u8, change: Change) {
+        let before = self.entries[&number(u64::from(index))];
+        if let Ok(after) = apply(&before, &change) {
+            self.save(Move { change, before, after }, By::User("operator".into()));
+        }
+    }
+
+    fn check(&self) {
+        for (number, entry) in &self.entries {
+            let origin = &self.origins[number];
+            let events: Vec<Event> = self.events.iter().filter(|e| e.number == *number).cloned().collect();
+            let start = Timestamp::from_millis(1_700_000_000_000);
+            assert_eq!(check::number(entry, origin, start, &events), vec![], "{number}");
+            let billed = periods(origin, start, &events).unwrap();
+            for pair in billed.windows(2) {
+                assert!(pair[0].until.unwrap() <= pair[1].from, "{billed:?}");
+            }
+            for event in &events {
+                let charged = billed.iter().any(|p| p.covers(event.at));
+                let left = matches!(event.change, Change::Disconnected { .. } | Change::Purged { .. });
+                let last_at_that_time = events.iter().rfind(|e| e.at == event.at).unwrap().seq == event.seq;
+                assert!(!(left && last_at_that_time && charged), "charged while it ages");
+            }
+        }
+        let supply = self.entries.values().filter(|e| e.state() == State::Available).count();
+        assert_eq!(self.areas[&AreaId(1)].supply, u64::try_from(supply).unwrap());
+        for order in &self.orders {
+            assert_eq!(check::order(order), vec![]);
+            assert_eq!(order.done().count() + order.failed.len(), order.request.numbers().len());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_path_of_random_commands_keeps_the_invariants(path in prop::collection::vec(happening(), 1..40)) {
+        let mut life = Life::new();
+        for happening in &path {
+            life.happen(happening);
+        }
+        life.check();
+    }
+}
+
+/// A life told in full, so that the random ones above are known to reach the interesting places.
+#[test]
+fn a_number_ages_comes_back_ages_again_and_is_someone_elses() {
+    let mut life = Life::new();
+    let state = |life: &Life| life.entries[&number(1)].state();
+    let disconnect = Happening::Disconnect { account: 1, numbers: 0b10, mode: Mode::Normal, protected: None };
+    let activate =
+        |account| Happening::Activate { account, numbers: 0b10, partial_allowed: true, protected: false };
+    life.happen(&disconnect);
+    assert_eq!(state(&life), State::Aging);
+    life.happen(&activate(2));
+    assert_eq!(life.orders[1].failed[0].why, Refusal::Unavailable);
+    life.happen(&activate(1));
+    assert_eq!(state(&life), State::InService);
+    life.happen(&disconnect);
+    life.happen(&Happening::Wait { hours: 91 * 24 + 24 });
+    life.happen(&Happening::Release);
+    assert_eq!(state(&life), State::Available);
+    life.happen(&activate(2));
+    assert_eq!(life.entries[&number(1)].standing.holder(), AccountId::new(2));
+    life.happen(&disconnect);
+    assert_eq!(life.orders.last().unwrap().failed[0].why, Refusal::NotInService);
+    life.check();
+}
+
+#[test]
+fn all_or_none_takes_none_when_one_cannot_go() {
+    let mut life = Life::new();
+    life.happen(&Happening::Activate { account: 2, numbers: 0b11, partial_allowed: false, protected: false });
+    let order = &life.orders[0];
+    assert_eq!(order.status, Status::Failed);
+    assert_eq!(
+        order.failed.iter().map(|f| f.why).collect::<Vec<_>>(),
+        [Refusal::Unavailable, Refusal::AllOrNone]
+    );
+    assert_eq!(life.entries[&number(0)].state(), State::Available);
+    life.check();
+}
+
+#[test]
+fn a_locked_number_is_not_disconnected() {
+    let mut life = Life::new();
+    life.happen(&Happening::Lock { number: 1, on: true });
+    life.happen(&Happening::Disconnect { account: 1, numbers: 0b110, mode: Mode::Purge, protected: None });
+    assert_eq!(life.orders[0].status, Status::Partial);
+    assert_eq!(life.orders[0].failed[0].why, Refusal::Locked);
+    assert_eq!(life.entries[&number(2)].state(), State::Removed);
+    life.check();
+}
+
+/// The checker itself must be able to find: each of these histories is wrong in one way.
+#[test]
+fn the_checker_finds_what_is_wrong() {
+    let mut life = Life::new();
+    life.happen(&Happening::Disconnect { account: 1, numbers: 0b10, mode: Mode::Normal, protected: None });
+    life.happen(&Happening::Wait { hours: 100 * 24 });
+    life.happen(&Happening::Release);
+    let (entry, origin, start) =
+        (life.entries[&number(1)], life.origins[&number(1)], Timestamp::from_millis(1_700_000_000_000));
+    let good = life.events.clone();
+    let find = |entry: &Entry, events: &[Event]| {
+        check::number(entry, &origin, start, events).first().map(|f| f.what.clone()).unwrap_or_default()
+    };
+    assert_eq!(find(&entry, &good), "");
+    let broken = |change: fn(&mut Vec<Event>)| {
+        let mut events = good.clone();
+        change(&mut events);
+        find(&entry, &events)
+    };
+    for (what, found) in [
+        (broken(|e| e[1].at = e[0].at.plus_millis(DAY_MS)), "released it at"),
+        (broken(|e| drop(e.pop())), "its row says"),
+        (broken(|e| drop(e.remove(0))), "cannot follow InService"),
+        (broken(|e| e.swap(0, 1)), "cannot follow InService"),
+        (broken(|e| e[1].at = Timestamp::from_millis(0)), "comes before"),
+        (broken(|e| e[0].number = number(2)), "belongs to"),
+    ] {
+        assert!(what.contains(found), "wanted {found:?}, found {what:?}");
+    }
+    let other = Entry { locked: true, ..entry };
+    assert!(find(&other, &good).contains("its row says"));
+}

@@ -1,0 +1,233 @@
+//! Who is calling: HTTP Basic against argon2id hashes.
+//!
+//! A client sends its password with every request, and one argon2id check costs some 26 ms and 19 MiB: so
+//! a credential that was found good is remembered for a minute, under a hash with a key that only this
+//! process has. No more checks run at once than there are cores, few wait, and each pair of user and
+//! address has ten tries a minute. An unknown user costs as much as a wrong password.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use base64::Engine;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use onhook_core::account::{AccountId, Role};
+use onhook_store::{Store, StoreError, User};
+use tokio::sync::Semaphore;
+
+/// Longest name or password, in bytes; longer ones are refused without a look.
+pub const CREDENTIAL_MAX: usize = 1_024;
+/// How long a credential that was found good is not checked again.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Most credentials that are remembered.
+const REMEMBERED_MAX: usize = 10_000;
+/// Most checks that wait for a core.
+const WAITING_MAX: usize = 64;
+/// Tries a minute that a user has from one address.
+const TRIES: NonZeroU32 = NonZeroU32::new(10).expect("not 0");
+
+/// Whoever signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its name.
+    pub user: Arc<str>,
+    /// Its account; none for an operator of the server.
+    pub account: Option<AccountId>,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// Why somebody is not signed in.
+#[derive(Debug)]
+pub enum Refused {
+    /// No credentials, or not the right ones: 401.
+    Unknown,
+    /// Two `Authorization` headers: 400.
+    Twice,
+    /// Too many tries: 429, and when to try again.
+    TooMany(Duration),
+    /// Too many others sign in at this moment: 503.
+    Busy,
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// Checks credentials.
+pub struct Auth {
+    key: [u8; 32],
+    nobody: String,
+    remembered: RwLock<HashMap<[u8; 32], (Caller, Instant)>>,
+    turns: Arc<Semaphore>,
+    waiting: Semaphore,
+    tries: DefaultKeyedRateLimiter<(u64, IpAddr)>,
+}
+
+impl Auth {
+    /// With a key of its own.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            key,
+            nobody: hash_password("of nobody").unwrap_or_default(),
+            remembered: RwLock::default(),
+            turns: Arc::new(Semaphore::new(cores)),
+            waiting: Semaphore::new(WAITING_MAX),
+            tries: RateLimiter::keyed(Quota::per_minute(TRIES)),
+        })
+    }
+
+    /// Who sends these headers, from this address.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn sign_in(
+        &self,
+        store: &dyn Store,
+        headers: &http::HeaderMap,
+        from: IpAddr,
+    ) -> Result<Caller, Refused> {
+        let mut sent = headers.get_all(http::header::AUTHORIZATION).iter();
+        let header = sent.next().ok_or(Refused::Unknown)?;
+        if sent.next().is_some() {
+            return Err(Refused::Twice);
+        }
+        let (user, password) = basic(header).ok_or(Refused::Unknown)?;
+        let fingerprint = self.fingerprint(&user, &password);
+        if let Some(caller) = self.known(&fingerprint) {
+            return Ok(caller);
+        }
+        let name_hash =
+            u64::from_le_bytes(self.fingerprint(&user, "").first_chunk().copied().unwrap_or([0; 8]));
+        if let Err(not_until) = self.tries.check_key(&(name_hash, from)) {
+            use governor::clock::Clock;
+            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
+            return Err(Refused::TooMany(wait));
+        }
+        let found = store.user(&user).await.map_err(Refused::Store)?;
+        let caller = self.verify(found, password).await?;
+        self.remember(fingerprint, &caller);
+        Ok(caller)
+    }
+
+    fn fingerprint(&self, user: &str, password: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&u64::try_from(user.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.update(user.as_bytes()).update(password.as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn known(&self, fingerprint: &[u8; 32]) -> Option<Caller> {
+        let remembered = self.remembered.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (caller, until) = remembered.get(fingerprint)?;
+        (Instant::now() < *until).then(|| caller.clone())
+    }
+
+    fn remember(&self, fingerprint: [u8; 32], caller: &Caller) {
+        let mut remembered = self.remembered.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.retain(|_, (_, until)| now < *until);
+        }
+        if remembered.len() < REMEMBERED_MAX {
+            remembered.insert(fingerprint, (caller.clone(), now + REMEMBERED));
+        }
+    }
+
+    /// Forgets whom it knows, so that a changed user is checked again with the next request.
+    pub fn forget(&self) {
+        self.remembered.write().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.tries.retain_recent();
+    }
+
+    async fn verify(&self, found: Option<User>, password: String) -> Result<Caller, Refused> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| Refused::Busy)?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| Refused::Busy)?;
+        let hash = found.as_ref().map_or_else(|| self.nobody.clone(), |user| user.password_hash.clone());
+        metrics::counter!("onhook_password_checks_total").increment(1);
+        let good = tokio::task::spawn_blocking(move || {
+            let good = verify_password(&password, &hash);
+            drop(turn);
+            good
+        });
+        match (good.await.unwrap_or(false), found) {
+            (true, Some(user)) => {
+                Ok(Caller { user: user.name.into(), account: user.account, role: user.role })
+            }
+            _ => Err(Refused::Unknown),
+        }
+    }
+}
+
+/// Name and password of a Basic header: the first colon parts them.
+fn basic(header: &http::HeaderValue) -> Option<(String, String)> {
+    let text = header.to_str().ok().filter(|text| text.len() <= 4 * CREDENTIAL_MAX)?;
+    let (scheme, encoded) = text.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok().filter(|text| !text.contains('\0'))?;
+    let (user, password) = decoded.split_once(':')?;
+    let fits = user.len() <= CREDENTIAL_MAX && password.len() <= CREDENTIAL_MAX && !user.is_empty();
+    fits.then(|| (user.to_owned(), password.to_owned()))
+}
+
+/// The argon2id hash of a password, in PHC form, with a salt of its own.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
+    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+}
+
+fn verify_password(password: &str, hash: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else { return false };
+    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> http::HeaderValue {
+        http::HeaderValue::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn basic_headers_are_read_strictly() {
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(basic(&header("Basic dXNlcm5hbWU6cGFzc3dvcmQ=")), pair("username", "password"));
+        assert_eq!(basic(&header("basic dTpwOnE=")), pair("u", "p:q"));
+        for wrong in ["Basic", "Basic !!", "Basic dXNlcg==", "Bearer dTpw", "Basic AHU6cA==", "Basic OnA="] {
+            assert_eq!(basic(&header(wrong)), None, "{wrong}");
+        }
+        let long =
+            base64::engine::general_purpose::STANDARD.encode(format!("u:{}", "p".repeat(CREDENTIAL_MAX + 1)));
+        assert_eq!(basic(&header(&format!("Basic {long}"))), None);
+    }
+
+    #[test]
+    fn a_hash_is_argon2id_and_fits_its_password_only() {
+        let hash = hash_password("password").unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(verify_password("password", &hash));
+        assert!(!verify_password("Password", &hash));
+        assert!(!verify_password("password", "not a hash"));
+    }
+
+    #[test]
+    fn names_and_passwords_do_not_run_together() {
+        let auth = Auth::new().unwrap();
+        assert_ne!(auth.fingerprint("ab", "c"), auth.fingerprint("a", "bc"));
+    }
+}

@@ -1,0 +1,7 @@
+//! Bandwidth's API, one room a resource, named as in `wire`.
+
+pub(crate) mod disconnects;
+pub(crate) mod inventory;
+pub(crate) mod order;
+pub(crate) mod orders;
+pub(crate) mod search;

@@ -1,0 +1,171 @@
+//! What the two kinds of orders share: how one is accepted, listed and noted on.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NewOrder, Order, OrderId, Request};
+use onhook_store::{OrderQuery, Page, Start, StoreError};
+use onhook_wire::error::{Problem, cut};
+use onhook_wire::query::{Links, Page as WantedPage};
+use onhook_wire::{lists, notes, xml};
+
+use crate::App;
+use crate::reply::{Reply, store_problem};
+use crate::route::Call;
+
+/// Elements on a page of a list when nothing is said.
+const SIZE: u32 = 300;
+
+/// The resource's name in paths.
+fn segment(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Disconnect => "disconnects",
+        Kind::Number => "orders",
+    }
+}
+
+/// Makes a checked request durable, rings the worker and gives the order, with where it is.
+pub(crate) async fn accept(
+    app: &App,
+    call: &Call,
+    name: Option<String>,
+    customer_order_id: Option<String>,
+    request: Request,
+) -> Result<(NewOrder, String), Problem> {
+    let account = call.account()?;
+    let kind = request.kind();
+    let mut order = NewOrder {
+        id: OrderId(uuid::Uuid::new_v4()),
+        account,
+        user: call.caller.user.to_string(),
+        name,
+        customer_order_id,
+        created_at: app.clock.now(),
+        request,
+        key: idempotency_key(call, kind)?,
+    };
+    let accepted = app.store.accept(order.clone()).await.map_err(|error| match (error, &order.key) {
+        (StoreError::KeyReused, Some(key)) => Problem::KeyReused(cut(&key.key)),
+        (error, _) => store_problem(error),
+    })?;
+    app.orders_bell.notify_one();
+    if accepted.again {
+        let first = app.store.order(account, kind, accepted.id).await.map_err(store_problem)?;
+        order.created_at = first.ok_or(Problem::Internal)?.created_at;
+        order.id = accepted.id;
+    }
+    let location =
+        format!("{}{}/accounts/{account}/{}/{}", app.public_url, call.prefix.text, segment(kind), order.id);
+    Ok((order, location))
+}
+
+/// 201, and where the order is.
+pub(crate) fn created(location: &str, body: String) -> Reply {
+    Reply::xml(StatusCode::CREATED, body).with(header::LOCATION, location)
+}
+
+/// The client's key, bare or in quotes, with a digest of what is sent under it.
+fn idempotency_key(call: &Call, kind: Kind) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut sent = call.headers.get_all("idempotency-key").iter();
+    let Some(header) = sent.next() else { return Ok(None) };
+    let wrong = || Problem::BadRequest(format!("an Idempotency-Key has 1 to {KEY_MAX} visible characters"));
+    let text = header.to_str().map_err(|_| wrong())?.trim();
+    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let visible = key.bytes().all(|b| (0x20..0x7F).contains(&b));
+    if sent.next().is_some() || !(1..=KEY_MAX).contains(&key.len()) || !visible {
+        return Err(wrong());
+    }
+    let mut digest = blake3::Hasher::new();
+    digest.update(kind.word().as_bytes()).update(&[0]).update(call.prefix.text.as_bytes()).update(&[0]);
+    digest.update(&call.body);
+    Ok(Some(IdempotencyKey { key: key.to_owned(), digest: *digest.finalize().as_bytes() }))
+}
+
+/// The order that the path names.
+pub(crate) async fn find(app: &App, call: &Call, kind: Kind) -> Result<Order, Problem> {
+    let id = order_id(call)?;
+    app.store.order(call.account()?, kind, id).await.map_err(store_problem)?.ok_or(Problem::NoOrder)
+}
+
+fn order_id(call: &Call) -> Result<OrderId, Problem> {
+    let text = call.param("order");
+    text.parse().map_err(|_| Problem::Uuid(cut(text)))
+}
+
+/// A page of an account's orders of one kind.
+pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -> Result<Reply, Problem> {
+    let query = &call.query;
+    let size = query.size("size", SIZE, size_max)?;
+    let wanted = OrderQuery {
+        account: call.account()?,
+        kind,
+        status: lists::status(query, kind)?,
+        user: query.get("userid")?.map(str::to_owned),
+        customer_order_id: query.get("customerorderid")?.map(str::to_owned),
+        created: query.dates()?,
+        start: start(query.order_page()?),
+        size: usize::try_from(size).unwrap_or(usize::MAX),
+    };
+    let page = app.store.orders(wanted).await.map_err(store_problem)?;
+    let Page { items, total, next } = page;
+    let filters = ["userid", "status", "startdate", "enddate", "customerorderid"];
+    let links = links(&app, &call, segment(kind), &filters, size, next.map(|id| id.to_string()))?;
+    Ok(Reply::xml(StatusCode::OK, lists::orders(kind, &items, total, &links)))
+}
+
+/// The page that a client wants, as the store takes it.
+pub(crate) fn start<T>(page: WantedPage<T>) -> Start<T> {
+    match page {
+        WantedPage::Number(page) => Start::Page(page),
+        WantedPage::At(id) => Start::At(id),
+    }
+}
+
+/// The links of a list under the path's account, with the filters that the request had.
+pub(crate) fn links(
+    app: &App,
+    call: &Call,
+    segment: &str,
+    filters: &[&'static str],
+    size: u32,
+    next: Option<String>,
+) -> Result<Links, Problem> {
+    let kept = filters.iter().filter_map(|name| match call.query.get(name) {
+        Ok(Some(value)) => Some(((*name).to_owned(), value.to_owned())),
+        _ => None,
+    });
+    let account = call.account()?;
+    let list = format!("{}{}/accounts/{account}/{segment}", app.public_url, call.prefix.for_links());
+    Ok(Links { list, filters: kept.collect(), size, next })
+}
+
+/// The notes of an order.
+pub(crate) async fn notes(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
+    let (account, id) = (call.account()?, order_id(&call)?);
+    let found = app.store.notes(account, kind, id).await.map_err(store_problem)?.ok_or(Problem::NoOrder)?;
+    let shown = found.iter().map(|note| (note.id, note.user.as_str(), note.text.as_str(), note.at));
+    Ok(Reply::xml(StatusCode::OK, notes::list(shown)))
+}
+
+/// Adds a note to an order: 201, no body, and where it is. With a note in the path, writes that again: 200.
+pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
+    let (account, id) = (call.account()?, order_id(&call)?);
+    let root = xml::parse(&call.body)?;
+    let text = notes::read(&root, &call.caller.user)?;
+    let note = (call.caller.user.to_string(), text, app.clock.now());
+    match call.param("note") {
+        "" => {
+            let added = app.store.write_note(account, kind, id, None, note).await.map_err(store_problem)?;
+            let added = added.ok_or(Problem::NoOrder)?;
+            let (base, prefix, segment) = (&app.public_url, call.prefix.text, segment(kind));
+            let location = format!("{base}{prefix}/accounts/{account}/{segment}/{id}/notes/{added}");
+            Ok(Reply::empty(StatusCode::CREATED).with(header::LOCATION, &location))
+        }
+        replaces => {
+            let replaces = replaces.parse().map_err(|_| Problem::NoNote)?;
+            let written = app.store.write_note(account, kind, id, Some(replaces), note).await;
+            written.map_err(store_problem)?.ok_or(Problem::NoNote)?;
+            Ok(Reply::empty(StatusCode::OK))
+        }
+    }
+}

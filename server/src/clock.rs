@@ -1,0 +1,54 @@
+//! The clock that the server goes by: the system's, which the emulator may move ahead.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use onhook_core::time::Timestamp;
+
+/// The time, and how far it has been moved.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    moved_ms: AtomicI64,
+}
+
+impl Clock {
+    /// A clock that is this many milliseconds ahead of the system's.
+    #[must_use]
+    pub fn new(moved_ms: i64) -> Self {
+        Self { started: Instant::now(), moved_ms: AtomicI64::new(moved_ms) }
+    }
+
+    /// What time it is for onhook.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.wall().plus_millis(self.moved_ms())
+    }
+
+    /// What time the system says it is.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Milliseconds of a clock that nobody sets.
+    #[must_use]
+    pub fn steady_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// How far it has been moved, in milliseconds.
+    #[must_use]
+    pub fn moved_ms(&self) -> i64 {
+        self.moved_ms.load(Ordering::Acquire)
+    }
+
+    /// Moves it by this many milliseconds.
+    pub fn advance(&self, by_ms: i64) {
+        // The closure never refuses, so there is always a previous value.
+        let _ = self
+            .moved_ms
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |moved| Some(moved.saturating_add(by_ms)));
+    }
+}

@@ -1,0 +1,67 @@
+//! The documented account that a developer finds: the guide's own, with its two numbers in service and a
+//! few hundred numbers of several areas in the pool.
+
+use onhook_core::account::{AccountId, Class, Kind, Role};
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_core::time::Timestamp;
+use onhook_store::{NewAccount, Store, StoreError, User};
+
+use crate::auth::hash_password;
+
+/// The guide's account.
+pub const ACCOUNT: u32 = 9_900_000;
+/// The guide's user; its password is [`PASSWORD`].
+pub const USER: &str = "username";
+/// Who runs the emulator; the password is [`PASSWORD`].
+pub const OPERATOR: &str = "operator";
+/// The guide's password.
+pub const PASSWORD: &str = "password";
+/// The guide's numbers, with their state.
+pub const NUMBERS: [(&str, &str); 2] = [("5405514342", "VA"), ("7034343704", "VA")];
+
+/// Area codes with pool numbers, and their states: 555-0100 to 555-0149 of each.
+const POOL: [(u64, Option<&str>); 6] = [
+    (540, Some("VA")),
+    (703, Some("VA")),
+    (919, Some("NC")),
+    (212, Some("NY")),
+    (415, Some("CA")),
+    (800, None),
+];
+const POOL_EACH: u64 = 50;
+
+/// Makes the account and its numbers in a store that has no account yet; whether it did.
+///
+/// # Errors
+/// When the store fails.
+pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError> {
+    if !store.accounts().await?.is_empty() {
+        return Ok(false);
+    }
+    let id = AccountId::new(ACCOUNT).ok_or_else(|| StoreError::Conflict("account 0".into()))?;
+    let account =
+        NewAccount { id, name: "The guide's account".into(), kind: Kind::EndUser, class: Class::Unknown };
+    store.create_account(account, now).await?;
+    let site = store.create_site(id, "Main site".into()).await?;
+    store.create_peer(id, site.id, "Main peer".into()).await?;
+    let hash = || hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()));
+    let user =
+        |name: &str, account, role, password_hash| User { name: name.into(), account, role, password_hash };
+    store.create_user(user(USER, Some(id), Role::Admin, hash()?)).await?;
+    store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
+    let guide = NUMBERS.into_iter().filter_map(move |(digits, region)| {
+        let number = NewNumber::available(digits.parse().ok()?);
+        Some(NewNumber { state: State::InService, account: Some(id), region: Some(region.into()), ..number })
+    });
+    let pool = POOL.into_iter().flat_map(|(area_code, region)| {
+        (0..POOL_EACH).filter_map(move |n| {
+            let number = Number::from_digits(10_005_550_100 + area_code * 10_000_000 + n).ok()?;
+            Some(NewNumber { region: region.map(str::to_owned), ..NewNumber::available(number) })
+        })
+    });
+    let lines = Box::new((1..).zip(guide.chain(pool).map(Ok)));
+    store.import(lines, "the emulator's numbers".into(), false, now).await?;
+    Ok(true)
+}

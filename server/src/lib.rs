@@ -1,0 +1,37 @@
+//! onhook over HTTP.
+//!
+//! [`listen`] takes connections, [`path`] finds the dialect, [`route`] says who may do what and puts that
+//! check in front of every handler; the handlers are in `bandwidth` (one room a resource) and `ops`. What
+//! is accepted is run by the workers in `work`. No SQL stands here, and no rule of a number's life.
+
+pub mod app;
+pub mod auth;
+mod bandwidth;
+pub mod clock;
+pub mod emulator;
+pub mod listen;
+mod ops;
+pub mod path;
+pub mod reply;
+pub mod route;
+mod work;
+
+pub use app::{App, Settings};
+pub use listen::{Server, start};
+pub use route::Route;
+
+/// Every route that onhook answers.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    [
+        bandwidth::disconnects::routes(),
+        bandwidth::orders::routes(),
+        bandwidth::inventory::routes(),
+        bandwidth::search::routes(),
+        ops::health::routes(),
+        ops::emulator::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,169 @@
+//! The accept loop, and the server's beginning and end.
+//!
+//! `axum::serve` gives no way to bound how long a client takes for its headers, nor how many are there:
+//! so the loop is our own, on hyper, with a limit for each.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use onhook_store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::route::Peer;
+use crate::{App, Settings, path, reply::Reply, route, work};
+
+/// How long a client may take for a request's head, and how long an idle connection stays.
+const HEAD_WAIT: Duration = Duration::from_secs(10);
+/// Most bytes of a request's head.
+const HEAD_MAX: usize = 32 * 1024;
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
+/// Most bytes of a request's target.
+const TARGET_MAX: usize = 8 * 1024;
+/// How long requests under way may take to end once the server stops.
+const DRAIN_WAIT: Duration = Duration::from_secs(20);
+
+/// A running server.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its parts.
+    pub app: Arc<App>,
+    stop: CancellationToken,
+    accepting: tokio::task::JoinHandle<()>,
+    workers: JoinSet<()>,
+}
+
+/// Starts a server on a bound socket: it answers as soon as this returns.
+///
+/// # Errors
+/// When the socket cannot be used or the store cannot be read.
+pub async fn start(
+    listener: TcpListener,
+    store: Arc<dyn Store>,
+    settings: Settings,
+) -> Result<Server, Box<dyn std::error::Error + Send + Sync>> {
+    let address = listener.local_addr()?;
+    crate::ops::health::install_metrics();
+    let connections = settings.connections_max;
+    let app = Arc::new(App::new(store, settings, format!("http://{address}")).await?);
+    let stop = CancellationToken::new();
+    let mut workers = JoinSet::new();
+    workers.spawn(work::orders::run(app.clone(), stop.clone()));
+    workers.spawn(work::release::run(app.clone(), stop.clone()));
+    let accepting = tokio::spawn(accept(listener, app.clone(), connections, stop.clone()));
+    Ok(Server { address, app, stop, accepting, workers })
+}
+
+impl Server {
+    /// Ends it in order: not ready, no new connections, requests under way end, the workers end their
+    /// step, what waits is written, the store closes.
+    pub async fn stop(mut self) {
+        self.app.stop();
+        self.stop.cancel();
+        let _ = self.accepting.await;
+        while self.workers.join_next().await.is_some() {}
+        self.app.store.close().await;
+    }
+}
+
+async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: CancellationToken) {
+    let router = route::router(&app);
+    let places = Arc::new(Semaphore::new(connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        // A place first: whoever comes when all are taken waits in the system's queue.
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = places.clone().acquire_owned() => place,
+        };
+        let Ok(place) = place else { break };
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_after(&error).await;
+                    continue;
+                }
+            },
+        };
+        serve(stream, peer, place, router.clone(), &graceful);
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in {DRAIN_WAIT:?}");
+    }
+}
+
+/// A connection that broke while it was made is nobody's fault; when the system is out of something, a
+/// short pause lets it recover instead of spinning.
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind as Kind;
+    if matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionAborted | Kind::ConnectionReset) {
+        return;
+    }
+    tracing::error!(%error, "cannot take connections: {error}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+    router: axum::Router,
+    graceful: &GracefulShutdown,
+) {
+    // Answers are small and whole: waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| answer(router.clone(), peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(HEAD_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended: {error}");
+        }
+        drop(place);
+    });
+}
+
+async fn answer(
+    router: axum::Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > TARGET_MAX {
+        return Ok(Reply::empty(StatusCode::URI_TOO_LONG).into());
+    }
+    let mut request = request.map(Body::new);
+    if let Some((prefix, inside)) = path::split(request.uri().path()) {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        match Uri::try_from(format!("{inside}{query}")) {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(_) => return Ok(Reply::empty(StatusCode::BAD_REQUEST).into()),
+        }
+        request.extensions_mut().insert(prefix);
+    }
+    request.extensions_mut().insert(Peer(peer.ip()));
+    router.oneshot(request).await
+}

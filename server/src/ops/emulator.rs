@@ -1,0 +1,78 @@
+//! The emulator's clock.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use onhook_core::time::{DAY_MS, Timestamp};
+use onhook_wire::error::Problem;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::App;
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Needs, Route};
+
+/// The furthest that the clock moves at once: a hundred years.
+const ADVANCE_MS_MAX: i64 = 36_525 * DAY_MS;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::ops(Method::GET, "/ops/v1/emulator/clock", Needs::Operator, show),
+        Route::ops(Method::POST, "/ops/v1/emulator/clock", Needs::Operator, change),
+    ]
+}
+
+/// By how much to move it, or to which instant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    advance_days: Option<i64>,
+    advance_ms: Option<i64>,
+    set: Option<String>,
+}
+
+/// What time it is, and how far it has been moved.
+async fn show(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
+    match app.settings.emulator {
+        true => Ok(time(&app)),
+        false => Err(Problem::NoResource),
+    }
+}
+
+/// Moves the clock ahead. The law is not moved: what is released has aged as long as it must, by it.
+async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    if !app.settings.emulator {
+        return Err(Problem::NoResource);
+    }
+    let change: Change = match serde_json::from_slice(&call.body) {
+        Ok(change) => change,
+        Err(error) => return Ok(wrong(&error.to_string())),
+    };
+    let by_ms = match change {
+        Change { advance_days: Some(days), advance_ms: None, set: None } => days.saturating_mul(DAY_MS),
+        Change { advance_days: None, advance_ms: Some(by_ms), set: None } => by_ms,
+        Change { advance_days: None, advance_ms: None, set: Some(text) } => match text.parse::<Timestamp>() {
+            Ok(to) => to.since(app.clock.now()),
+            Err(error) => return Ok(wrong(&error.to_string())),
+        },
+        _ => return Ok(wrong("say one of advance_days, advance_ms and set")),
+    };
+    if !(0..=ADVANCE_MS_MAX).contains(&by_ms) {
+        return Ok(wrong("the clock moves ahead only, at most 36525 days at once"));
+    }
+    app.clock.advance(by_ms);
+    app.store.remember_clock(app.clock.wall(), app.clock.moved_ms()).await.map_err(store_problem)?;
+    app.clock_bell.notify_one();
+    Ok(time(&app))
+}
+
+fn time(app: &App) -> Reply {
+    let body = json!({ "now": app.clock.now().to_string(), "moved_ms": app.clock.moved_ms() });
+    Reply::json(StatusCode::OK, &body)
+}
+
+/// A problem document (RFC 9457).
+fn wrong(detail: &str) -> Reply {
+    let body = json!({ "type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail });
+    Reply::json(StatusCode::BAD_REQUEST, &body)
+}

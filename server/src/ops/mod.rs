@@ -1,0 +1,4 @@
+//! The server's own routes.
+
+pub(crate) mod emulator;
+pub(crate) mod health;

@@ -1,0 +1,79 @@
+//! Every route of the API answers under several prefixes, without regard to the case of its segments
+//! (contract: decision 1). Both are settled here, once, before routing.
+
+use onhook_wire::dialect::Dialect;
+
+/// A prefix of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// As it stands in a path.
+    pub text: &'static str,
+    /// What is spoken under it.
+    pub dialect: Dialect,
+}
+
+/// All prefixes; of two that fit, the longer one comes first.
+pub const PREFIXES: [Prefix; 6] = [
+    Prefix { text: "/api/v1.0", dialect: Dialect::V1 },
+    Prefix { text: "/api/v1", dialect: Dialect::V1 },
+    Prefix { text: "/api/v2", dialect: Dialect::V2 },
+    Prefix { text: "/api", dialect: Dialect::V1 },
+    Prefix { text: "/v1.0", dialect: Dialect::V1 },
+    Prefix { text: "/v1", dialect: Dialect::V1 },
+];
+
+/// Inside the router all routes of the API stand under this, whatever their prefix was.
+pub const API: &str = "/api";
+
+impl Prefix {
+    /// The prefix of links in lists: where the request's has no `/v1.0`, that one, because a client
+    /// strips everything up to it (contract: decision 9).
+    #[must_use]
+    pub fn for_links(self) -> &'static str {
+        if self.text.contains("/v1.0") { self.text } else { "/v1.0" }
+    }
+}
+
+/// The prefix of a path, and the path as the router knows it: in lower case, under [`API`]. None for
+/// what is not the API's.
+#[must_use]
+pub fn split(path: &str) -> Option<(Prefix, String)> {
+    let lower = path.to_ascii_lowercase();
+    let (prefix, rest) = PREFIXES.iter().find_map(|prefix| {
+        let rest = lower.strip_prefix(prefix.text)?;
+        rest.starts_with('/').then_some((*prefix, rest))
+    })?;
+    Some((prefix, format!("{API}{rest}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_prefix_leads_to_the_same_route() {
+        for (path, prefix, inside) in [
+            ("/api/accounts/9/disconnects", "/api", "/api/accounts/9/disconnects"),
+            ("/API/V1.0/Accounts/9/discNumbers", "/api/v1.0", "/api/accounts/9/discnumbers"),
+            ("/v1.0/tns/5405514342", "/v1.0", "/api/tns/5405514342"),
+            ("/v1/tns", "/v1", "/api/tns"),
+            ("/api/v2/tns", "/api/v2", "/api/tns"),
+        ] {
+            let (found, rest) = split(path).unwrap();
+            assert_eq!((found.text, rest.as_str()), (prefix, inside));
+        }
+        for path in
+            ["/", "/api", "/accounts/9/disconnects", "/apix/tns", "/healthz", "/ops/v1/numbers", "/v2/tns"]
+        {
+            assert_eq!(split(path), None, "{path}");
+        }
+        // What follows a prefix is never read as another one: the router has no such route.
+        assert_eq!(split("/api/v3/tns").unwrap().1, "/api/v3/tns");
+    }
+
+    #[test]
+    fn links_hold_what_a_client_strips() {
+        let links: Vec<_> = PREFIXES.iter().map(|prefix| prefix.for_links()).collect();
+        assert_eq!(links, ["/api/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! What a handler answers with.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use onhook_store::StoreError;
+use onhook_wire::error::{Family, Problem};
+
+/// Seconds after which a client that found the server busy may try again.
+const RETRY_AFTER_S: u16 = 1;
+
+/// An answer: status, headers, body.
+#[derive(Debug)]
+pub struct Reply {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Reply {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// An XML document.
+    #[must_use]
+    pub fn xml(status: StatusCode, document: String) -> Self {
+        Self::typed(status, "application/xml; charset=utf-8", document)
+    }
+
+    /// A JSON document.
+    #[must_use]
+    pub fn json(status: StatusCode, value: &serde_json::Value) -> Self {
+        Self::typed(status, "application/json", value.to_string())
+    }
+
+    /// Plain text.
+    #[must_use]
+    pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::typed(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    fn typed(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        Self { status, headers, body: body.into() }
+    }
+
+    /// With one header more; one that cannot be a header is left out.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// What is wrong, in the form of a resource.
+    #[must_use]
+    pub fn problem(family: Family, problem: &Problem) -> Self {
+        Self::refused(problem, family.body(problem, |_| {}))
+    }
+
+    /// What is wrong, with a body that says so.
+    #[must_use]
+    pub fn refused(problem: &Problem, body: String) -> Self {
+        let status = StatusCode::from_u16(problem.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let reply = Self::xml(status, body);
+        match problem {
+            Problem::Busy => reply.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
+            // What is left of the body is not read; the connection ends with it.
+            Problem::BodyTooLarge(_) | Problem::BodyTimeout => reply.with(header::CONNECTION, "close"),
+            _ => reply,
+        }
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<Reply> for http::Response<axum::body::Body> {
+    fn from(reply: Reply) -> Self {
+        let mut response = http::Response::new(axum::body::Body::from(reply.body));
+        *response.status_mut() = reply.status;
+        response.headers_mut().extend(reply.headers);
+        response
+    }
+}
+
+/// What the store's refusal is to a client. The cause is logged here and told to nobody.
+pub fn store_problem(error: StoreError) -> Problem {
+    match error {
+        StoreError::Full | StoreError::Closed => Problem::Busy,
+        StoreError::KeyReused => Problem::KeyReused(String::new()),
+        StoreError::Conflict(why) => Problem::BadRequest(why),
+        StoreError::Import(_) => Problem::Internal,
+        StoreError::Broken(cause) => {
+            tracing::error!(error = %cause, "the store failed: {cause}");
+            Problem::Internal
+        }
+    }
+}

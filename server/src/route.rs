@@ -1,0 +1,367 @@
+//! Routes as data: what is asked, who may, in which form it is refused, and who answers.
+//!
+//! The fold that builds the router puts the checks in front of every handler, always in the same order:
+//! who is it, may they, how often, how large, which form, whole document; then the handler reads the
+//! content. A route that does not say who may cannot be written down, and the authorisation test walks
+//! this list.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{RawPathParams, Request};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use onhook_core::account::{AccountId, Role};
+use onhook_wire::error::{Family, Problem};
+use onhook_wire::query::Query;
+
+use crate::App;
+use crate::auth::{Caller, Refused};
+use crate::path::{API, PREFIXES, Prefix};
+use crate::reply::{Reply, store_problem};
+
+/// Most bytes of a body (contract: decision 12).
+pub const BODY_MAX: usize = 1 << 20;
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// How long a handler may take.
+const HANDLER_WAIT: Duration = Duration::from_secs(30);
+
+/// What a caller needs to be let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: anyone may ask.
+    Nothing,
+    /// To be signed in; the handler shows a caller only what is theirs.
+    Caller,
+    /// The path's account to be theirs, with this role at least. An operator has every account.
+    Account(Role),
+    /// To run the server.
+    Operator,
+}
+
+/// Routes whose requests are counted together when an account's rate is limited (contract §7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// New number orders.
+    Order,
+    /// New disconnect orders.
+    Disconnect,
+    /// Searches of the pool.
+    Search,
+    /// What happened to orders and numbers.
+    History,
+    /// Numbers in service.
+    InService,
+    /// Not limited.
+    Free,
+}
+
+/// A request that has passed all that stands before the handler.
+#[derive(Debug)]
+pub struct Call {
+    /// Who asks; a caller without a name where a route needs nothing.
+    pub caller: Caller,
+    /// The path's account, where it has one.
+    pub account: Option<AccountId>,
+    /// The prefix that it came under.
+    pub prefix: Prefix,
+    /// The path's parts by name, decoded.
+    pub params: Vec<(String, String)>,
+    /// What stands behind the path.
+    pub query: Query,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; empty for what is only read.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// The path's account.
+    ///
+    /// # Errors
+    /// `NoResource` when the route has none.
+    pub fn account(&self) -> Result<AccountId, Problem> {
+        self.account.ok_or(Problem::NoResource)
+    }
+
+    /// A part of the path.
+    #[must_use]
+    pub fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+type Handler = Arc<dyn Fn(Arc<App>, Call) -> Answer + Send + Sync>;
+
+/// One route.
+#[derive(Clone)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, without a prefix; `{account}` is the account whose it is.
+    pub path: &'static str,
+    /// Who may.
+    pub needs: Needs,
+    /// In which form it is refused.
+    pub family: Family,
+    /// With which others its requests are counted.
+    pub group: Group,
+    /// Whether it is part of the API with its prefixes.
+    pub api: bool,
+    handler: Handler,
+}
+
+impl Route {
+    /// A route of the API.
+    pub fn api<F>(
+        method: Method,
+        path: &'static str,
+        needs: Needs,
+        group: Group,
+        family: Family,
+        handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Reply, Problem>> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |app, call| Box::pin(handler(app, call)));
+        Self { method, path, needs, family, group, api: true, handler }
+    }
+
+    /// A route of the server itself, outside of the API.
+    pub fn ops<F>(
+        method: Method,
+        path: &'static str,
+        needs: Needs,
+        handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Reply, Problem>> + Send + 'static,
+    {
+        Self { api: false, ..Self::api(method, path, needs, Group::Free, Family::GENERIC, handler) }
+    }
+
+    /// What it is called in metrics and tests.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// The router of all routes. Two that claim the same method and path end the program at start.
+pub(crate) fn router(app: &Arc<App>) -> axum::Router {
+    let mut router = axum::Router::new();
+    for route in crate::routes() {
+        let path = if route.api { format!("{API}{}", route.path) } else { route.path.to_owned() };
+        router = router.route(&path, serve(app.clone(), route));
+    }
+    router.fallback(async || -> Response { Reply::problem(Family::GENERIC, &Problem::NoResource).into() })
+}
+
+fn serve(app: Arc<App>, route: Route) -> MethodRouter {
+    let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::TRACE);
+    let route = Arc::new(route);
+    on(filter, move |params: RawPathParams, request: Request| {
+        let (app, route) = (app.clone(), route.clone());
+        let params = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        async move {
+            let begun = Instant::now();
+            let reply = answer(&app, &route, params, request).await;
+            measure(&route, reply.status(), begun.elapsed());
+            Response::from(reply)
+        }
+    })
+}
+
+fn measure(route: &Route, status: StatusCode, took: Duration) {
+    let class = match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    };
+    let method = match route.method {
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        _ => "GET",
+    };
+    metrics::counter!("onhook_http_requests_total", "route" => route.path, "method" => method, "status" => class)
+        .increment(1);
+    metrics::histogram!("onhook_http_request_seconds", "route" => route.path, "method" => method)
+        .record(took);
+    // The route, not the path: a path may hold a telephone number.
+    tracing::debug!(
+        route = route.path,
+        method,
+        status = status.as_u16(),
+        took_us = took.as_micros(),
+        "request"
+    );
+}
+
+async fn answer(app: &Arc<App>, route: &Route, params: Vec<(String, String)>, request: Request) -> Reply {
+    match tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, params, request)).await {
+        Ok(Ok(reply) | Err(reply)) => reply,
+        Err(_) => Reply::problem(route.family, &Problem::Busy),
+    }
+}
+
+/// The checks, in the order of the contract, then the handler.
+async fn checked(
+    app: &Arc<App>,
+    route: &Route,
+    params: Vec<(String, String)>,
+    request: Request,
+) -> Result<Reply, Reply> {
+    let refuse = |problem: Problem| Reply::problem(route.family, &problem);
+    let (parts, body) = request.into_parts();
+    let from = parts.extensions.get::<Peer>().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.0);
+    let prefix = parts.extensions.get::<Prefix>().copied().unwrap_or(PREFIXES[3]);
+    let caller = match route.needs {
+        Needs::Nothing => Caller { user: "".into(), account: None, role: Role::Read },
+        _ => app
+            .auth
+            .sign_in(&*app.store, &parts.headers, from)
+            .await
+            .map_err(|refused| not_signed_in(app, route, refused))?,
+    };
+    let account_text = params.iter().find(|(key, _)| key == "account").map(|(_, value)| value.as_str());
+    let account = may(app, route, &caller, account_text).await.map_err(refuse)?;
+    if let Some(account) = account.or(caller.account)
+        && let Some(seconds) = app.over_limit(account, route.group).filter(|_| route.group != Group::Free)
+    {
+        return Err(too_many(app, seconds));
+    }
+    let body = match route.method {
+        Method::POST | Method::PUT => read_body(&parts.headers, body, route.api).await.map_err(refuse)?,
+        _ => Bytes::new(),
+    };
+    let pairs = parts.uri.query().map(decode_query).unwrap_or_default();
+    let call =
+        Call { caller, account, prefix, params, query: Query::new(pairs), headers: parts.headers, body };
+    (route.handler)(app.clone(), call).await.map_err(refuse)
+}
+
+/// The address of whoever is at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+fn not_signed_in(app: &App, route: &Route, refused: Refused) -> Reply {
+    match refused {
+        Refused::Unknown => {
+            Reply::empty(StatusCode::UNAUTHORIZED).with(header::WWW_AUTHENTICATE, "Basic realm=\"onhook\"")
+        }
+        Refused::Twice => {
+            Reply::problem(route.family, &Problem::BadRequest("two Authorization headers".into()))
+        }
+        Refused::TooMany(wait) => too_many(app, wait.as_secs().saturating_add(1)),
+        Refused::Busy => Reply::problem(route.family, &Problem::Busy),
+        Refused::Store(error) => Reply::problem(route.family, &store_problem(error)),
+    }
+}
+
+/// 429 as the API has it: no body, and when to come back, in seconds of the epoch.
+fn too_many(app: &App, seconds: u64) -> Reply {
+    let reset = app.clock.wall().millis() / 1_000 + i64::try_from(seconds).unwrap_or(i64::MAX / 2);
+    Reply::empty(StatusCode::TOO_MANY_REQUESTS)
+        .with(HeaderName::from_static("x-ratelimit-reset"), &reset.to_string())
+        .with(header::RETRY_AFTER, &seconds.to_string())
+}
+
+/// The path's account, if the caller may do this there. Whether another's account exists is not told.
+async fn may(
+    app: &App,
+    route: &Route,
+    caller: &Caller,
+    account: Option<&str>,
+) -> Result<Option<AccountId>, Problem> {
+    match route.needs {
+        Needs::Nothing | Needs::Caller => Ok(None),
+        Needs::Operator if caller.role == Role::Operator => Ok(None),
+        Needs::Operator => Err(Problem::AccessDenied),
+        Needs::Account(role) => {
+            let text = account.unwrap_or_default();
+            let foreign = || Problem::NotYourAccount(onhook_wire::error::cut(text));
+            let account: AccountId = text.parse().map_err(|_| foreign())?;
+            match (caller.account, caller.role) {
+                (Some(own), _) if own != account => Err(foreign()),
+                (Some(_), has) if has < role => Err(Problem::AccessDenied),
+                (Some(_), _) => Ok(Some(account)),
+                (None, Role::Operator) => match app.store.account(account).await {
+                    Ok(Some(_)) => Ok(Some(account)),
+                    Ok(None) => Err(Problem::NoResource),
+                    Err(error) => Err(store_problem(error)),
+                },
+                (None, _) => Err(foreign()),
+            }
+        }
+    }
+}
+
+/// Reads a body of an allowed type whole, within its bounds.
+async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Result<Bytes, Problem> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(Problem::ContentType);
+    }
+    if let Some(declared) = headers.get(header::CONTENT_LENGTH)
+        && declared
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .is_some_and(|length: u64| length > u64::try_from(BODY_MAX).unwrap_or(u64::MAX))
+    {
+        return Err(Problem::BodyTooLarge(BODY_MAX));
+    }
+    let named = headers.get(header::CONTENT_TYPE);
+    if xml && named.is_some_and(|value| !is_xml(value)) {
+        return Err(Problem::ContentType);
+    }
+    let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
+    let body = match whole {
+        Err(_) => return Err(Problem::BodyTimeout),
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Problem::BodyTooLarge(BODY_MAX)),
+        Ok(Err(_)) => return Err(Problem::BadRequest("the body was cut off".into())),
+    };
+    // One client names no type; its documents are known by their first character.
+    let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
+    match xml && named.is_none() && !looks_like_xml {
+        true => Err(Problem::ContentType),
+        false => Ok(body),
+    }
+}
+
+fn is_xml(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let charset_fits = parts
+        .filter_map(|part| part.strip_prefix("charset=").map(str::to_owned))
+        .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
+    matches!(kind.as_str(), "application/xml" | "text/xml") && charset_fits
+}
+
+fn decode_query(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        // A plus sign is kept where it begins a telephone number, and is a space elsewhere.
+        let spaced = match text.strip_prefix('+') {
+            Some(rest) => format!("+{}", rest.replace('+', " ")),
+            None => text.replace('+', " "),
+        };
+        percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (decode(key), decode(value)))
+        .collect()
+}

@@ -1,0 +1,56 @@
+//! Runs accepted orders: the bell wakes it, and in case a ring is lost it looks every second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onhook_core::order::Status;
+use onhook_store::Result;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::App;
+
+/// Most orders of one step.
+const ORDERS_MAX: usize = 512;
+/// Most numbers of one step, unless a single order has more.
+const NUMBERS_MAX: usize = 5_000;
+/// How long it sleeps when nobody rings.
+const POLL: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match step(&app).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => warn!(%error, "orders could not be run, next try in {POLL:?}: {error}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.orders_bell.notified() => {} // keeps one ring that came while we worked
+            () = tokio::time::sleep(POLL) => {}   // a lost ring costs a second, not an order
+        }
+    }
+}
+
+/// Runs what waits, up to a bound; whether there is more.
+async fn step(app: &App) -> Result<bool> {
+    let step = app.store.run_orders(app.clock.now(), ORDERS_MAX, NUMBERS_MAX).await?;
+    for ended in &step.ended {
+        let status = match ended.status {
+            Status::Received => "RECEIVED",
+            Status::Complete => "COMPLETE",
+            Status::Partial => "PARTIAL",
+            Status::Failed => "FAILED",
+        };
+        metrics::counter!("onhook_orders_ended_total", "status" => status).increment(1);
+        if ended.status == Status::Complete {
+            tracing::debug!(order.id = %ended.id, "order {} ended: COMPLETE", ended.id);
+        } else {
+            info!(
+                order.id = %ended.id, order.status = status, order.failed = ended.failed, order.total = ended.total,
+                "order {} ended: {} of {} numbers failed", ended.id, ended.failed, ended.total
+            );
+        }
+    }
+    Ok(step.more)
+}

@@ -1,0 +1,540 @@
+//! The suite that every store passes. A store adds one line to its tests, `conformance!(Opener)`; the
+//! cases stand here once.
+//!
+//! A case opens its own store, drives it through [`Store`] alone, never asks which one it is, and ends
+//! with the checker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use onhook_core::account::{AccountId, Class, Kind as AccountKind, Role, SiteId};
+use onhook_core::event::By;
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_core::order::{
+    Activate, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, OrderId, Refusal, Request, Status,
+};
+use onhook_core::time::{DAY_MS, Timestamp};
+
+use crate::{
+    Accepted, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, Start, Store, StoreError, User,
+};
+
+/// Opens one and the same store again and again.
+#[async_trait]
+pub trait Opener: Send + Sync {
+    /// The store, as it was left.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Makes a test of each case for the store that `$fresh` (an expression) opens.
+#[macro_export]
+macro_rules! conformance {
+    ($fresh:expr) => {
+        $crate::conformance!(@each $fresh =>
+            what_was_accepted_is_there_after_reopening,
+            one_key_is_one_order,
+            an_order_ends_once_with_an_outcome_for_each_number,
+            orders_of_one_batch_are_judged_one_after_another,
+            nothing_is_released_before_its_time,
+            time_in_the_store_does_not_run_backwards,
+            order_lists_page_through_everything_once,
+            number_lists_page_through_everything_once,
+            another_account_s_ids_are_unknown_ids,
+            an_import_is_all_or_nothing_unless_partial,
+            an_export_imports_again,
+            accounts_sites_peers_and_users_are_kept,
+            the_pool_hands_out_what_is_asked_and_no_more,
+            many_callers_at_once_lose_nothing,
+            notes_are_kept_with_their_order,
+            a_disconnect_raises_nothing_and_a_release_raises_the_supply);
+    };
+    (@each $fresh:expr => $($case:ident),+ $(,)?) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            $crate::conformance::$case(&$fresh).await;
+        }
+    )+ };
+}
+
+const NOON: i64 = 1_700_000_000_000;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(NOON + millis)
+}
+
+fn account(id: u32) -> AccountId {
+    AccountId::new(id).expect("not 0")
+}
+
+/// The n-th number of the suite, in area code 919.
+fn number(n: u64) -> Number {
+    Number::from_digits(19_195_550_100 + n).expect("a valid number")
+}
+
+fn order(n: u128, account_id: u32, request: Request) -> NewOrder {
+    NewOrder {
+        id: OrderId(uuid::Uuid::from_u128(n)),
+        account: account(account_id),
+        user: "username".into(),
+        name: Some("training run".into()),
+        customer_order_id: None,
+        created_at: at(i64::try_from(n).unwrap_or(0)),
+        request,
+        key: None,
+    }
+}
+
+fn disconnect(numbers: impl IntoIterator<Item = u64>) -> Request {
+    let numbers = numbers.into_iter().map(number).collect();
+    Request::Disconnect(Disconnect { numbers, mode: Mode::Normal, protected: None, reason: None })
+}
+
+fn activate(numbers: impl IntoIterator<Item = u64>, site: SiteId) -> Request {
+    let numbers = numbers.into_iter().map(number).collect();
+    Request::Activate(Activate { numbers, site, peer: None, partial_allowed: true, protected: false })
+}
+
+fn lines(numbers: Vec<NewNumber>) -> Lines {
+    Box::new((1..).zip(numbers.into_iter().map(Ok)))
+}
+
+fn in_service(n: u64, account_id: u32) -> NewNumber {
+    let account = Some(account(account_id));
+    NewNumber { state: State::InService, account, ..NewNumber::available(number(n)) }
+}
+
+async fn make_account(store: &dyn Store, id: u32) -> SiteId {
+    let new = NewAccount {
+        id: account(id),
+        name: format!("account {id}"),
+        kind: AccountKind::EndUser,
+        class: Class::Unknown,
+    };
+    store.create_account(new, at(0)).await.expect("made");
+    let site = store.create_site(account(id), "a site".into()).await.expect("made");
+    store.create_peer(account(id), site.id, "a peer".into()).await.expect("made");
+    site.id
+}
+
+/// Accounts 1 and 2 with a site and a peer each; numbers 0..10 in service on 1, 10..20 on 2, 20..50 in
+/// the pool.
+async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, SiteId) {
+    let store = opener.open().await;
+    let one = make_account(&*store, 1).await;
+    let two = make_account(&*store, 2).await;
+    let numbers = (0..10).map(|n| in_service(n, 1)).chain((10..20).map(|n| in_service(n, 2)));
+    let pool = (20..50).map(|n| NewNumber::available(number(n)));
+    let imported = store.import(lines(numbers.chain(pool).collect()), "seed".into(), false, at(0)).await;
+    assert_eq!(imported.expect("imported").numbers, 50);
+    (store, one, two)
+}
+
+async fn run_all(store: &dyn Store, now: Timestamp) {
+    while store.run_orders(now, 100, 1_000).await.expect("run").more {}
+}
+
+async fn clean(store: &dyn Store) {
+    let report = store.check(true).await.expect("checked");
+    assert_eq!(report.findings, vec![], "{report:?}");
+}
+
+async fn state(store: &dyn Store, n: u64) -> State {
+    store.facts(number(n)).await.expect("read").expect("exists").entry.state()
+}
+
+fn all(account_id: u32, states: &[State], start: Start<Number>, size: usize) -> NumberQuery {
+    NumberQuery {
+        account: account(account_id),
+        states: states.to_vec(),
+        site: None,
+        prefix: None,
+        region: None,
+        rate_center: None,
+        since: None,
+        start,
+        size,
+    }
+}
+
+macro_rules! cases {
+    ($($(#[$doc:meta])* async fn $name:ident($opener:ident) $body:block)+) => { $(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// When the store does not conform.
+        pub async fn $name($opener: &dyn Opener) $body
+    )+ };
+}
+
+cases! {
+    /// An accepted order survives the store's end.
+    async fn what_was_accepted_is_there_after_reopening(opener) {
+        let (store, ..) = seeded(opener).await;
+        let new = order(1, 1, disconnect([3, 1, 2]));
+        let accepted = store.accept(new.clone()).await.expect("accepted");
+        assert_eq!(accepted, Accepted { id: new.id, again: false });
+        store.close().await;
+        assert!(store.accept(order(2, 1, disconnect([4]))).await.is_err(), "a closed store takes nothing");
+        drop(store);
+        let store = opener.open().await;
+        let found = store.order(account(1), Kind::Disconnect, new.id).await.expect("read").expect("there");
+        assert_eq!((found.status, &found.request), (Status::Received, &new.request));
+        assert_eq!((found.name, found.user, found.created_at), (new.name, new.user, new.created_at));
+        run_all(&*store, at(100)).await;
+        let found = store.order(account(1), Kind::Disconnect, new.id).await.expect("read").expect("there");
+        assert_eq!(found.done().collect::<Vec<_>>(), [number(3), number(1), number(2)]);
+        clean(&*store).await;
+    }
+
+    /// The same key is the same order; another request under it is refused; another account's key is
+    /// another key.
+    async fn one_key_is_one_order(opener) {
+        let (store, ..) = seeded(opener).await;
+        let key = |digest| Some(IdempotencyKey { key: "a".into(), digest: [digest; 32] });
+        let with = |n, account_id, digest| NewOrder { key: key(digest), ..order(n, account_id, disconnect([1])) };
+        let first = store.accept(with(1, 1, 7)).await.expect("accepted");
+        let again = store.accept(with(2, 1, 7)).await.expect("accepted");
+        assert_eq!(again, Accepted { id: first.id, again: true });
+        assert!(matches!(store.accept(with(3, 1, 8)).await, Err(StoreError::KeyReused)));
+        assert!(!store.accept(with(4, 2, 7)).await.expect("accepted").again);
+        store.close().await;
+        let store = opener.open().await;
+        assert!(store.accept(with(5, 1, 7)).await.expect("accepted").again);
+        assert!(store.order(account(1), Kind::Disconnect, OrderId(uuid::Uuid::from_u128(2))).await.expect("read").is_none());
+        clean(&*store).await;
+    }
+
+    /// COMPLETE, PARTIAL and FAILED, and nothing changes them.
+    async fn an_order_ends_once_with_an_outcome_for_each_number(opener) {
+        let (store, ..) = seeded(opener).await;
+        let wanted = [
+            (disconnect([1, 2]), Status::Complete, vec![]),
+            (disconnect([2, 3, 11, 30, 99]), Status::Partial, vec![2, 11, 30, 99]),
+            (disconnect([1, 12]), Status::Failed, vec![1, 12]),
+        ];
+        for (n, (request, ..)) in (1..).zip(&wanted) {
+            store.accept(order(n, 1, request.clone())).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        assert!(store.run_orders(at(20), 100, 1_000).await.expect("run").ended.is_empty());
+        for (n, (request, status, failed)) in (1..).zip(wanted) {
+            let id = OrderId(uuid::Uuid::from_u128(n));
+            let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
+            assert_eq!(found.status, status);
+            assert_eq!(found.failed.iter().map(|f| f.number).collect::<Vec<_>>(), failed.into_iter().map(number).collect::<Vec<_>>());
+            assert!(found.failed.iter().all(|f| f.why == Refusal::NotInService));
+            assert_eq!(found.done().count() + found.failed.len(), request.numbers().len());
+        }
+        clean(&*store).await;
+    }
+
+    /// A batch of orders that touch the same number does what they would do one by one.
+    async fn orders_of_one_batch_are_judged_one_after_another(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let requests = [(1, disconnect([1])), (2, activate([1], two)), (1, activate([1], one)), (1, disconnect([1])), (1, disconnect([1]))];
+        for (n, (who, request)) in (1..).zip(&requests) {
+            store.accept(order(n, *who, request.clone())).await.expect("accepted");
+        }
+        let step = store.run_orders(at(10), 100, 1_000).await.expect("run");
+        let ends: Vec<Status> = step.ended.iter().map(|e| e.status).collect();
+        assert_eq!(ends, [Status::Complete, Status::Failed, Status::Complete, Status::Complete, Status::Failed]);
+        assert_eq!((step.numbers, step.more), (3, false));
+        let history = store.history(number(1)).await.expect("read").expect("there");
+        assert_eq!(history.events.len(), 3);
+        assert_eq!(history.origin.state(), State::InService);
+        assert!(history.events.iter().all(|e| matches!(e.by, By::Order(_))));
+        clean(&*store).await;
+    }
+
+    /// One millisecond before the end of the hold nothing goes, at its end it does, and only so many at once.
+    async fn nothing_is_released_before_its_time(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect(0..10))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let facts = store.facts(number(0)).await.expect("read").expect("there");
+        let due = facts.entry.standing.due_at().expect("aging");
+        assert_eq!(facts.hold.expect("has its reason").release_at, due);
+        assert!(due.since(at(10)) > 45 * DAY_MS);
+        assert_eq!(store.release(due.plus_millis(-1), 100).await.expect("released").numbers, 0);
+        let step = store.release(due, 7).await.expect("released");
+        assert_eq!((step.numbers, step.more), (7, true));
+        let step = store.release(due, 7).await.expect("released");
+        assert_eq!((step.numbers, step.more), (3, false));
+        assert_eq!(state(&*store, 0).await, State::Available);
+        clean(&*store).await;
+    }
+
+    /// A clock that goes back does not put an event before the one it follows.
+    async fn time_in_the_store_does_not_run_backwards(opener) {
+        let (store, one, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(DAY_MS)).await;
+        store.accept(order(2, 1, activate([1], one))).await.expect("accepted");
+        run_all(&*store, at(0)).await;
+        let events = store.history(number(1)).await.expect("read").expect("there").events;
+        assert_eq!(events.iter().map(|e| e.at).collect::<Vec<_>>(), [at(DAY_MS), at(DAY_MS)]);
+        clean(&*store).await;
+    }
+
+    /// Whatever the size of the page, each order is on one page, newest first.
+    async fn order_lists_page_through_everything_once(opener) {
+        let (store, one, _) = seeded(opener).await;
+        for n in 1..=23 {
+            store.accept(order(n, 1, disconnect([99]))).await.expect("accepted");
+        }
+        store.accept(order(100, 1, activate([1], one))).await.expect("accepted");
+        run_all(&*store, at(50)).await;
+        let query = OrderQuery {
+            account: account(1), kind: Kind::Disconnect, status: None, user: None, customer_order_id: None,
+            created: None, start: Start::Page(1), size: 5,
+        };
+        let wanted: Vec<u128> = (1..=23).rev().collect();
+        let mut seen = Vec::new();
+        let mut next = Some(query.clone());
+        while let Some(query) = next {
+            let page = store.orders(query.clone()).await.expect("read");
+            assert_eq!(page.total, 23);
+            seen.extend(page.items.iter().map(|o| o.id.0.as_u128()));
+            next = page.next.map(|id| OrderQuery { start: Start::At(id), ..query });
+        }
+        assert_eq!(seen, wanted);
+        let third = store.orders(OrderQuery { start: Start::Page(3), ..query.clone() }).await.expect("read");
+        assert_eq!(third.items.iter().map(|o| o.id.0.as_u128()).collect::<Vec<_>>(), wanted[10..15]);
+        let none = store.orders(OrderQuery { status: Some(Status::Complete), ..query.clone() }).await.expect("read");
+        assert_eq!((none.total, none.items.len()), (0, 0));
+        let some = store.orders(OrderQuery { created: Some((at(5), at(8))), ..query.clone() }).await.expect("read");
+        assert_eq!(some.total, 3);
+        let mine = store.orders(OrderQuery { user: Some("nobody".into()), ..query }).await.expect("read");
+        assert_eq!(mine.total, 0);
+        clean(&*store).await;
+    }
+
+    /// The same for numbers, with and without filters.
+    async fn number_lists_page_through_everything_once(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([2, 5, 7]))).await.expect("accepted");
+        run_all(&*store, at(DAY_MS)).await;
+        let service = [State::InService];
+        for size in [1, 2, 3, 7, 100] {
+            let (mut seen, mut start) = (Vec::new(), Start::Page(1));
+            loop {
+                let page = store.numbers(all(1, &service, start, size)).await.expect("read");
+                assert_eq!(page.total, 7);
+                seen.extend(page.items);
+                match page.next {
+                    Some(next) => start = Start::At(next),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, [0, 1, 3, 4, 6, 8, 9].map(number));
+        }
+        let second = store.numbers(all(1, &service, Start::Page(2), 3)).await.expect("read");
+        assert_eq!(second.items, [4, 6, 8].map(number));
+        let aging = store.numbers(all(1, &[State::Aging], Start::Page(1), 10)).await.expect("read");
+        assert_eq!((aging.items.as_slice(), aging.total), ([2, 5, 7].map(number).as_slice(), 3));
+        let both = all(1, &[State::Aging, State::InService], Start::Page(1), 10);
+        assert_eq!(store.count(both.clone()).await.expect("read"), 10);
+        let since = |from, until| NumberQuery { since: Some((at(from), at(until))), ..both.clone() };
+        assert_eq!(store.numbers(since(DAY_MS, DAY_MS + 1)).await.expect("read").items, [2, 5, 7].map(number));
+        assert_eq!(store.count(since(0, DAY_MS)).await.expect("read"), 7);
+        let prefix = |p: &str| NumberQuery { prefix: Some(p.into()), ..both.clone() };
+        assert_eq!(store.count(prefix("919")).await.expect("read"), 10);
+        assert_eq!(store.count(prefix("9195550101")).await.expect("read"), 1);
+        assert_eq!(store.count(prefix("540")).await.expect("read"), 0);
+        let region = NumberQuery { region: Some("NC".into()), ..both };
+        assert_eq!(store.numbers(region).await.expect("read").total, 0);
+        clean(&*store).await;
+    }
+
+    /// An order's id from another account is as unknown as one that never was.
+    async fn another_account_s_ids_are_unknown_ids(opener) {
+        let (store, ..) = seeded(opener).await;
+        let new = order(1, 1, disconnect([1]));
+        store.accept(new.clone()).await.expect("accepted");
+        assert!(store.order(account(2), Kind::Disconnect, new.id).await.expect("read").is_none());
+        assert!(store.order(account(1), Kind::Number, new.id).await.expect("read").is_none());
+        assert!(store.notes(account(2), Kind::Disconnect, new.id).await.expect("read").is_none());
+        let note = ("username".to_owned(), "a note".to_owned(), at(0));
+        assert!(store.write_note(account(2), Kind::Disconnect, new.id, None, note).await.expect("tried").is_none());
+        let query = OrderQuery {
+            account: account(2), kind: Kind::Disconnect, status: None, user: None, customer_order_id: None,
+            created: None, start: Start::At(new.id), size: 5,
+        };
+        assert!(store.orders(query).await.expect("read").items.is_empty());
+        run_all(&*store, at(5)).await;
+        clean(&*store).await;
+    }
+
+    /// One bad line undoes the whole import, or is left out where that was asked.
+    async fn an_import_is_all_or_nothing_unless_partial(opener) {
+        let (store, ..) = seeded(opener).await;
+        let file = || -> Lines {
+            let good = NewNumber::available(number(60));
+            Box::new([
+                (2, Ok(good.clone())),
+                (3, Ok(good)),
+                (4, Err("not a number".to_owned())),
+                (5, Ok(in_service(61, 9))),
+                (6, Ok(in_service(62, 1))),
+                (7, Ok(in_service(1, 1))),
+            ].into_iter())
+        };
+        let refused = store.import(file(), "file".into(), false, at(5)).await;
+        let Err(StoreError::Import(bad)) = refused else { panic!("{refused:?}") };
+        assert_eq!(bad.bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 7]);
+        assert!(store.facts(number(60)).await.expect("read").is_none());
+        clean(&*store).await;
+        let partial = store.import(file(), "file".into(), true, at(5)).await.expect("imported");
+        assert_eq!((partial.numbers, partial.bad_count), (2, 4));
+        assert_eq!((state(&*store, 60).await, state(&*store, 62).await), (State::Available, State::InService));
+        store.accept(order(1, 1, disconnect([62, 1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        clean(&*store).await;
+    }
+
+    /// All numbers come out, in order, in pages.
+    async fn an_export_imports_again(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let page = store.export(after, 7).await.expect("read");
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.number);
+            seen.extend(page);
+        }
+        assert_eq!(seen.iter().map(|(e, _)| e.number).collect::<Vec<_>>(), (0..50).map(number).collect::<Vec<_>>());
+        assert_eq!(seen[1].0.state(), State::Aging);
+        assert_eq!(seen[0].1.to_string(), "919");
+        clean(&*store).await;
+    }
+
+    /// What was made is there, once; the first site and peer are the defaults.
+    async fn accounts_sites_peers_and_users_are_kept(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let again = NewAccount { id: account(1), name: "again".into(), kind: AccountKind::Carrier, class: Class::Business };
+        assert!(matches!(store.create_account(again, at(1)).await, Err(StoreError::Conflict(_))));
+        let second = store.create_site(account(1), "another".into()).await.expect("made");
+        assert!(!second.is_default);
+        assert!(matches!(store.create_site(account(9), "none".into()).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(store.create_peer(account(2), one, "none".into()).await, Err(StoreError::Conflict(_))));
+        let user = User { name: "username".into(), account: Some(account(1)), role: Role::Order, password_hash: "$argon2id$x".into() };
+        store.create_user(user.clone()).await.expect("made");
+        assert!(matches!(store.create_user(user.clone()).await, Err(StoreError::Conflict(_))));
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(store.user("username").await.expect("read"), Some(user.clone()));
+        assert_eq!(store.user("Username").await.expect("read"), None);
+        assert_eq!(store.users().await.expect("read"), [user]);
+        assert_eq!(store.accounts().await.expect("read").len(), 2);
+        assert_eq!(store.sites(Some(account(1))).await.expect("read").iter().map(|s| s.is_default).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(store.peers(None).await.expect("read").len(), 2);
+        store.remember_clock(at(77), -5).await.expect("kept");
+        assert_eq!(store.clock().await.expect("read"), (Some(at(77)), -5));
+        clean(&*store).await;
+    }
+
+    /// A search finds pool numbers of its area code, each once, and in an order that the seed gives.
+    async fn the_pool_hands_out_what_is_asked_and_no_more(opener) {
+        let (store, ..) = seeded(opener).await;
+        let search = async |prefix: &str, size, seed| {
+            let found = store.pool(PoolQuery { prefix: prefix.into(), size, seed }).await.expect("read");
+            found.into_iter().map(|(entry, _)| entry.number).collect::<Vec<Number>>()
+        };
+        let everything = search("919", 100, 1).await;
+        let mut sorted = everything.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (20..50).map(number).collect::<Vec<_>>());
+        assert_ne!(everything, sorted, "not in the order of the digits");
+        assert_ne!(everything, search("919", 100, 2).await);
+        assert_eq!(search("919", 4, 1).await.len(), 4);
+        assert!(search("540", 4, 1).await.is_empty());
+        let more = (1_000..9_000).map(|n| NewNumber::available(Number::from_digits(19_196_660_000 + n).expect("valid")));
+        store.import(lines(more.collect()), "more".into(), false, at(1)).await.expect("imported");
+        let mut many = search("919", 50, 3).await;
+        assert_eq!(many.len(), 50);
+        many.sort_unstable();
+        many.dedup();
+        assert_eq!(many.len(), 50, "each once");
+        clean(&*store).await;
+    }
+
+    /// Accepting, running and reading all at once.
+    async fn many_callers_at_once_lose_nothing(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let mut callers = tokio::task::JoinSet::new();
+        for caller in 0..8_u128 {
+            let store = store.clone();
+            callers.spawn(async move {
+                for n in 0..40_u128 {
+                    let numbers = [u64::try_from((caller + n) % 10).expect("small")];
+                    let request = if n % 2 == 0 { disconnect(numbers) } else { activate(numbers, one) };
+                    store.accept(order(caller * 1_000 + n, 1, request)).await.expect("accepted");
+                    if n % 8 == 0 {
+                        store.run_orders(at(DAY_MS), 10, 100).await.expect("run");
+                    }
+                }
+            });
+        }
+        callers.join_all().await;
+        run_all(&*store, at(DAY_MS)).await;
+        for kind in [Kind::Disconnect, Kind::Number] {
+            let query = OrderQuery {
+                account: account(1), kind, status: None, user: None, customer_order_id: None, created: None,
+                start: Start::Page(1), size: 1_000,
+            };
+            let page = store.orders(query).await.expect("read");
+            assert_eq!(page.total, 160);
+            assert!(page.items.iter().all(|o| o.status != Status::Received));
+        }
+        let totals = store.totals().await.expect("read");
+        assert_eq!(totals.waiting, 0);
+        assert_eq!(totals.by_state.iter().map(|(_, n)| n).sum::<u64>(), 50);
+        clean(&*store).await;
+    }
+
+    /// Notes come back oldest first, and can be written again.
+    async fn notes_are_kept_with_their_order(opener) {
+        let (store, ..) = seeded(opener).await;
+        let new = order(1, 1, disconnect([1]));
+        store.accept(new.clone()).await.expect("accepted");
+        let write = async |replaces, text: &str| {
+            let note = ("username".to_owned(), text.to_owned(), at(7));
+            store.write_note(account(1), Kind::Disconnect, new.id, replaces, note).await.expect("written")
+        };
+        let first = write(None, "a note").await;
+        write(None, "another").await.expect("there");
+        assert_eq!(write(first, "a better note").await, first);
+        assert_eq!(write(Some(9_999), "no such note").await, None);
+        let notes = store.notes(account(1), Kind::Disconnect, new.id).await.expect("read").expect("there");
+        assert_eq!(notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["a better note", "another"]);
+        clean(&*store).await;
+    }
+
+    /// Supply counts the pool; demand counts activations from it, not reconnects.
+    async fn a_disconnect_raises_nothing_and_a_release_raises_the_supply(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let area = async || store.areas().await.expect("read").into_iter().map(|(_, a)| a).collect::<Vec<_>>();
+        let figures = |areas: Vec<onhook_core::hold::Area>| -> BTreeMap<String, (u64, bool)> {
+            areas.into_iter().map(|a| (a.name.to_string(), (a.supply, a.demand.per_day > 0.0))).collect()
+        };
+        assert_eq!(figures(area().await)["919"], (30, false));
+        store.accept(order(1, 1, disconnect([1, 2]))).await.expect("accepted");
+        store.accept(order(2, 1, activate([1], one))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        assert_eq!(figures(area().await)["919"], (30, false));
+        store.release(at(100 * DAY_MS), 10).await.expect("released");
+        assert_eq!(figures(area().await)["919"], (31, false));
+        store.accept(order(3, 1, activate([20, 2], one))).await.expect("accepted");
+        run_all(&*store, at(100 * DAY_MS)).await;
+        assert_eq!(figures(area().await)["919"], (29, true));
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(figures(store.areas().await.expect("read").into_iter().map(|(_, a)| a).collect())["919"], (29, true));
+        clean(&*store).await;
+    }
+}

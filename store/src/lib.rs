@@ -1,0 +1,407 @@
+//! What onhook remembers.
+//!
+//! [`Store`] is the contract: what a caller may rely on. [`sqlite`] keeps it in a folder on this
+//! machine. [`conformance`] is the suite that every store passes. A store loads, asks `core`, and
+//! saves; no rule of a number's life stands here.
+
+pub mod conformance;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use onhook_core::account::{
+    Account, AccountId, Class, Kind as AccountKind, Peer, Premises, Role, Site, SiteId,
+};
+use onhook_core::check::Finding;
+use onhook_core::event::Event;
+use onhook_core::hold::{Area, AreaId, AreaName, Hold};
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::{Entry, State};
+use onhook_core::number::Number;
+use onhook_core::order::{Kind, NewOrder, Order, OrderId, Status};
+use onhook_core::time::Timestamp;
+
+/// Why a store did not do what it was asked; each variant wants another reaction.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was written, the queue is full: try later.
+    #[error("the write queue is full")]
+    Full,
+    /// The store is closed or closing; nothing was written.
+    #[error("the store is closed")]
+    Closed,
+    /// The idempotency key was used for another request; nothing was written.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// What is to be made exists, or what it needs does not; nothing was written. Says which.
+    #[error("{0}")]
+    Conflict(String),
+    /// An import had bad lines and was not to be partial; nothing was written. Says which.
+    #[error("{} bad lines, nothing was imported", .0.bad_count)]
+    Import(Imported),
+    /// It failed. Unless the operation only reads, whether it was written is not known.
+    #[error("the store failed")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a store's operations give.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// An order that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The order's id: the one that was asked for, or that of the first order under the same key.
+    pub id: OrderId,
+    /// Whether an earlier request under the same key had made it.
+    pub again: bool,
+}
+
+/// What one step of a worker did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The orders that ended, with how many of their numbers went and did not.
+    pub ended: Vec<Ended>,
+    /// How many numbers changed.
+    pub numbers: usize,
+    /// Whether there was more to do than the step's bound allowed.
+    pub more: bool,
+}
+
+/// An order that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub id: OrderId,
+    /// How.
+    pub status: Status,
+    /// How many numbers it names.
+    pub total: usize,
+    /// How many of them did not go.
+    pub failed: usize,
+}
+
+/// Where a page of a list begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start<T> {
+    /// With the n-th page of this size, counted from 1.
+    Page(u32),
+    /// With this item.
+    At(T),
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// How many items all pages have together.
+    pub total: u64,
+    /// Where the next page begins, if there is one.
+    pub next: Option<C>,
+}
+
+/// Which orders of an account.
+#[derive(Clone, Debug)]
+pub struct OrderQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Only in this status.
+    pub status: Option<Status>,
+    /// Only by this user.
+    pub user: Option<String>,
+    /// Only with this customer order id.
+    pub customer_order_id: Option<String>,
+    /// Only those that arrived from the first instant on, before the second.
+    pub created: Option<(Timestamp, Timestamp)>,
+    /// Where the page begins; newest orders come first.
+    pub start: Start<OrderId>,
+    /// Most items.
+    pub size: usize,
+}
+
+/// Which numbers of an account.
+#[derive(Clone, Debug)]
+pub struct NumberQuery {
+    /// In whose inventory.
+    pub account: AccountId,
+    /// In one of these states.
+    pub states: Vec<State>,
+    /// Only at this site.
+    pub site: Option<SiteId>,
+    /// Only those that begin with these digits, without the country code.
+    pub prefix: Option<String>,
+    /// Only in this region (state or province).
+    pub region: Option<String>,
+    /// Only in this rate center.
+    pub rate_center: Option<String>,
+    /// Only those whose state began from the first instant on, before the second.
+    pub since: Option<(Timestamp, Timestamp)>,
+    /// Where the page begins; in the order of the digits.
+    pub start: Start<Number>,
+    /// Most items.
+    pub size: usize,
+}
+
+/// Which numbers of the pool.
+#[derive(Clone, Debug)]
+pub struct PoolQuery {
+    /// Only those that begin with these digits, without the country code: an area code, or an area code
+    /// and an exchange or more.
+    pub prefix: String,
+    /// Most numbers.
+    pub size: usize,
+    /// What the order of the result comes from. It never follows the digits or the age of a number,
+    /// so that nobody can browse for what was just given up.
+    pub seed: u64,
+}
+
+/// A number with what led there, for whoever asks about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The number now.
+    pub entry: Entry,
+    /// Its area.
+    pub area: AreaName,
+    /// When it came into its state.
+    pub since: Timestamp,
+    /// When it was imported.
+    pub imported_at: Timestamp,
+    /// When it last entered service, if it is in service or aging.
+    pub in_service_at: Option<Timestamp>,
+    /// The hold, if it is aging after a disconnect here.
+    pub hold: Option<Hold>,
+    /// The last order that changed it.
+    pub order: Option<(OrderId, Kind, Timestamp)>,
+    /// Its site's name.
+    pub site_name: Option<String>,
+    /// Its peer's name, and whether it is the site's default one.
+    pub peer_name: Option<(String, bool)>,
+}
+
+/// A number as an import brought it, and what happened since.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// The number now.
+    pub entry: Entry,
+    /// The number as it was imported.
+    pub origin: Entry,
+    /// When it was imported.
+    pub imported_at: Timestamp,
+    /// Its events since, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// A user as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name that it signs in with, at most 255 characters, no colon.
+    pub name: String,
+    /// Its account; none for an operator of the server.
+    pub account: Option<AccountId>,
+    /// What it may do.
+    pub role: Role,
+    /// Its password as an argon2id hash in PHC form.
+    pub password_hash: String,
+}
+
+/// An account that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// What it is to the number plan.
+    pub kind: AccountKind,
+    /// Whose lines its numbers are.
+    pub class: Class,
+}
+
+/// A note on an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Its id.
+    pub id: i64,
+    /// Who wrote it.
+    pub user: String,
+    /// What.
+    pub text: String,
+    /// When it was last written.
+    pub at: Timestamp,
+}
+
+/// The numbers that an import reads, one after another, with the line each stands in.
+pub type Lines = Box<dyn Iterator<Item = (u64, std::result::Result<NewNumber, String>)> + Send>;
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// How many numbers are in the store now that were not before.
+    pub numbers: u64,
+    /// The lines that were refused, and why; at most [`BAD_LINES_MAX`] of them.
+    pub bad: Vec<(u64, String)>,
+    /// How many lines were refused.
+    pub bad_count: u64,
+}
+
+/// Most bad lines that an import keeps to tell about.
+pub const BAD_LINES_MAX: usize = 1_000;
+/// Most users, sites or peers that a store lists at once.
+pub const LIST_MAX: usize = 10_000;
+
+/// What the checker found and how far it looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What must not be; at most a thousand.
+    pub findings: Vec<Finding>,
+    /// Numbers in the store.
+    pub numbers: u64,
+    /// Events in the audit trail.
+    pub events: u64,
+    /// Orders in the store.
+    pub orders: u64,
+}
+
+/// How much stands where, for metrics and the start page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Numbers by state.
+    pub by_state: Vec<(State, u64)>,
+    /// Orders that wait to be run.
+    pub waiting: u64,
+    /// When the oldest of them arrived.
+    pub oldest_waiting: Option<Timestamp>,
+    /// Commands that wait for the writer.
+    pub queue: usize,
+}
+
+/// A place where numbers, orders and events are kept. What it must hold:
+///
+/// - What an operation that writes has answered with `Ok` survives any crash.
+/// - A decision is written whole or not at all: entry, event, outcome and counts together.
+/// - Time in the store does not run backwards: an event's time is never before the one before it,
+///   whatever clock the caller had.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes an order durable. The same key again, with the same digest, gives the first order.
+    ///
+    /// # Errors
+    /// `Full`: nothing was written, try later. `KeyReused`. `Broken`: unknown whether it was written;
+    /// ask again with the key.
+    async fn accept(&self, order: NewOrder) -> Result<Accepted>;
+
+    /// Runs orders that wait, oldest first, at most so many and at most so many numbers (but at least
+    /// one order). Each order's effects are whole or absent; whoever else runs orders on this store
+    /// never runs one of them too.
+    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step>;
+
+    /// Moves on, at most so many, the numbers whose time has come: aging ones and reservations.
+    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<Step>;
+
+    /// An order of an account, by its id.
+    async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>>;
+
+    /// Orders of an account, newest first.
+    async fn orders(&self, query: OrderQuery) -> Result<Page<Order, OrderId>>;
+
+    /// Notes of an order, oldest first; none when there is no such order.
+    async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>>;
+
+    /// Adds a note to an order, or writes note `replaces` again, and gives its id; none when there is
+    /// no such order or note.
+    async fn write_note(
+        &self,
+        account: AccountId,
+        kind: Kind,
+        id: OrderId,
+        replaces: Option<i64>,
+        note: (String, String, Timestamp),
+    ) -> Result<Option<i64>>;
+
+    /// One number with what led there.
+    async fn facts(&self, number: Number) -> Result<Option<Facts>>;
+
+    /// One number's whole history.
+    async fn history(&self, number: Number) -> Result<Option<History>>;
+
+    /// Numbers in an account's inventory.
+    async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>>;
+
+    /// How many numbers a query finds; its page is of no account.
+    async fn count(&self, query: NumberQuery) -> Result<u64>;
+
+    /// Numbers of the pool.
+    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, AreaName)>>;
+
+    /// Every area with its supply and demand.
+    async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// `Conflict` when the id is taken.
+    async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account>;
+
+    /// Makes a site; the first one of an account is its default.
+    ///
+    /// # Errors
+    /// `Conflict` when there is no such account.
+    async fn create_site(&self, account: AccountId, name: String) -> Result<Site>;
+
+    /// Makes a peer; the first one of a site is its default.
+    ///
+    /// # Errors
+    /// `Conflict` when the account has no such site.
+    async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer>;
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// `Conflict` when the name is taken or there is no such account.
+    async fn create_user(&self, user: User) -> Result<()>;
+
+    /// A user, by name.
+    async fn user(&self, name: &str) -> Result<Option<User>>;
+
+    /// An account with its sites and peers.
+    async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>>;
+
+    /// All accounts.
+    async fn accounts(&self) -> Result<Vec<Account>>;
+
+    /// All sites, or those of an account.
+    async fn sites(&self, account: Option<AccountId>) -> Result<Vec<Site>>;
+
+    /// All peers, or those of an account.
+    async fn peers(&self, account: Option<AccountId>) -> Result<Vec<Peer>>;
+
+    /// All users.
+    async fn users(&self) -> Result<Vec<User>>;
+
+    /// Takes numbers in, all in one transaction. With `partial`, bad lines are left out; without it, one
+    /// bad line leaves everything as it was.
+    async fn import(&self, lines: Lines, source: String, partial: bool, now: Timestamp) -> Result<Imported>;
+
+    /// So many numbers after one, in the order of their digits: for an export.
+    async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>>;
+
+    /// Proves the invariants; `deep` folds every number's events again.
+    async fn check(&self, deep: bool) -> Result<Report>;
+
+    /// What stands where.
+    async fn totals(&self) -> Result<Totals>;
+
+    /// Notes that the store was in use at `now`, and how far the emulator's clock has been moved
+    /// (milliseconds).
+    async fn remember_clock(&self, now: Timestamp, moved_ms: i64) -> Result<()>;
+
+    /// When the store was last in use, and how far the emulator's clock had been moved.
+    async fn clock(&self) -> Result<(Option<Timestamp>, i64)>;
+
+    /// Whether it still takes writes: `Ok`, or why not.
+    fn healthy(&self) -> Result<()>;
+
+    /// Ends it: what waits is written, then everything is closed.
+    async fn close(&self);
+}

@@ -1,0 +1,477 @@
+//! What is done inside the writer's transaction: load, ask `core`, save.
+
+use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
+use onhook_core::decide::{Decision, Move, World, decide};
+use onhook_core::event::{By, EventSeq};
+use onhook_core::hold::AreaName;
+use onhook_core::import::{BadLine, NewNumber};
+use onhook_core::lifecycle::{Entry, State};
+use onhook_core::number::Number;
+use onhook_core::order::{ATTEMPTS_MAX, Kind, NewOrder, Order, OrderId, OrderSeq, Status};
+use onhook_core::release::due;
+use onhook_core::time::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use tracing::error;
+
+use super::memory::Counts;
+use super::reader;
+use super::row::{self, NUMBER_COLUMNS, NumberRow, corrupt, digits_of, kind_code, status_code};
+use super::writer::Tables;
+use crate::{Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, Result, Step, StoreError, User};
+
+const INSERT_NUMBER: &str =
+    "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event)
+                             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+impl Tables<'_> {
+    pub(super) fn accept(&mut self, order: NewOrder) -> Result<Accepted> {
+        if let Some(key) = &order.key {
+            let known: Option<(Vec<u8>, [u8; 16])> = self
+                .connection
+                .prepare_cached(
+                    "SELECT k.digest, o.id FROM idempotency k JOIN orders o ON o.seq = k.order_seq
+                     WHERE k.account = ? AND k.key = ?",
+                )?
+                .query_row((order.account.get(), &key.key), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            match known {
+                Some((digest, id)) if digest == key.digest => {
+                    return Ok(Accepted { id: OrderId(uuid::Uuid::from_bytes(id)), again: true });
+                }
+                Some(_) => return Err(StoreError::KeyReused),
+                None => {}
+            }
+        }
+        let seq = self.memory.next_order();
+        // Kept as it was said, since the client has it in its answer; later events are not before it.
+        self.memory.now(order.created_at);
+        let created_at = order.created_at.millis();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user,
+                                     name, customer_order_id, request)
+                 VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                seq.0,
+                order.id.0.as_bytes(),
+                order.account.get(),
+                kind_code(order.request.kind()),
+                status_code(Status::Received),
+                created_at,
+                created_at,
+                order.user,
+                order.name,
+                order.customer_order_id,
+                serde_json::to_string(&order.request)?,
+            ])?;
+        if let Some(key) = &order.key {
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO idempotency (account, key, digest, order_seq) VALUES (?, ?, ?, ?)",
+                )?
+                .execute(params![order.account.get(), key.key, key.digest, seq.0])?;
+        }
+        Ok(Accepted { id: order.id, again: false })
+    }
+
+    /// Runs orders that wait, oldest first. They are loaded and saved together, numbers in the order
+    /// of their digits, and judged one after another, each against what the one before it left.
+    pub(super) fn run_orders(
+        &mut self,
+        now: Timestamp,
+        orders_max: usize,
+        numbers_max: usize,
+    ) -> Result<Step> {
+        let now = self.memory.now(now);
+        let (orders, more) = self.waiting(orders_max, numbers_max)?;
+        let mut batch = Batch::load(self, orders.iter().flat_map(|o| o.request.numbers()).copied())?;
+        let mut accounts: HashMap<AccountId, Option<(Account, Premises)>> = HashMap::new();
+        let mut step = Step { more, ..Step::default() };
+        for order in orders {
+            let home = match accounts.entry(order.account) {
+                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::hash_map::Entry::Vacant(new) => {
+                    new.insert(reader::account_with_premises(self.connection, order.account)?)
+                }
+            };
+            let decision = match home {
+                Some((account, premises)) => {
+                    let world = World {
+                        account,
+                        premises,
+                        entries: &batch.entries,
+                        areas: &self.memory.areas,
+                        policy: self.policy,
+                    };
+                    let judged = catch_unwind(AssertUnwindSafe(|| decide(&order, &world, now)));
+                    self.survived(&order, judged.ok())?
+                }
+                None => Some(Decision::set_aside(&order.request)),
+            };
+            let Some(decision) = decision else { continue };
+            step.ended.push(Ended {
+                id: order.id,
+                status: decision.status,
+                total: order.request.numbers().len(),
+                failed: decision.failed.len(),
+            });
+            step.numbers += decision.moves.len();
+            self.end_order(&order, &decision, now)?;
+            for moved in decision.moves {
+                batch.apply(self, &moved, &By::Order(order.seq), now)?;
+            }
+        }
+        batch.save(self)?;
+        Ok(step)
+    }
+
+    /// The orders of the next batch, and whether there are more.
+    fn waiting(&self, orders_max: usize, numbers_max: usize) -> Result<(Vec<Order>, bool)> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {} FROM orders WHERE status = 0 ORDER BY seq",
+            row::ORDER_COLUMNS
+        ))?;
+        let mut rows = statement.query([])?;
+        let (mut orders, mut numbers) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let order = row::order(row)?;
+            numbers += order.request.numbers().len();
+            if !orders.is_empty() && (orders.len() == orders_max || numbers > numbers_max) {
+                return Ok((orders, true));
+            }
+            orders.push(order);
+        }
+        Ok((orders, false))
+    }
+
+    /// The decision, or none when judging it panicked and it may be tried again. An order that does so
+    /// every time is set aside, so that it does not hold up the others.
+    fn survived(&self, order: &Order, decision: Option<Decision>) -> Result<Option<Decision>> {
+        if decision.is_some() {
+            return Ok(decision);
+        }
+        let attempts: u8 = self
+            .connection
+            .prepare_cached("UPDATE orders SET attempts = attempts + 1 WHERE seq = ? RETURNING attempts")?
+            .query_row([order.seq.0], |row| row.get(0))?;
+        error!(order.id = %order.id, attempts, "judging order {} panicked", order.id);
+        Ok((attempts >= ATTEMPTS_MAX).then(|| Decision::set_aside(&order.request)))
+    }
+
+    fn end_order(&self, order: &Order, decision: &Decision, now: Timestamp) -> Result<()> {
+        let failed = match decision.failed.is_empty() {
+            true => None,
+            false => Some(serde_json::to_string(&decision.failed)?),
+        };
+        let changed = self
+            .connection
+            .prepare_cached(
+                "UPDATE orders SET status = ?, changed_at = ?, failed = ? WHERE seq = ? AND status = 0",
+            )?
+            .execute((status_code(decision.status), now.millis(), failed, order.seq.0))?;
+        match changed {
+            1 => Ok(()),
+            _ => Err(corrupt(format!("order {} had ended before", order.id))),
+        }
+    }
+
+    /// Moves on the numbers whose time has come, earliest first.
+    pub(super) fn release(&mut self, now: Timestamp, numbers_max: usize) -> Result<Step> {
+        // Not the store's time: if that is ahead, the caller's clock has been set back, and early is worse.
+        let clock = now;
+        let at = self.memory.now(now);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT number FROM number WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?",
+        )?;
+        let limit = i64::try_from(numbers_max).unwrap_or(i64::MAX);
+        let numbers = statement
+            .query_map((clock.millis(), limit), |row| row.get::<_, i64>(0))?
+            .map(|digits| row::number_of(digits?))
+            .collect::<Result<Vec<Number>>>()?;
+        let mut batch = Batch::load(self, numbers.iter().copied())?;
+        let mut step = Step { more: numbers.len() == numbers_max, ..Step::default() };
+        for number in numbers {
+            if let Some(moved) = batch.entries.get(&number).and_then(|entry| due(entry, clock)) {
+                batch.apply(self, &moved, &By::Time, at)?;
+                step.numbers += 1;
+            }
+        }
+        batch.save(self)?;
+        Ok(step)
+    }
+
+    pub(super) fn create_account(&mut self, new: NewAccount, now: Timestamp) -> Result<Account> {
+        let NewAccount { id, name, kind, class } = new;
+        let created_at = self.memory.now(now);
+        let made = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO account (id, name, kind, class, created_at) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute((id.get(), &name, kind.word(), class.word(), created_at.millis()))?;
+        match made {
+            0 => Err(StoreError::Conflict(format!("account {id} exists"))),
+            _ => Ok(Account { id, name, kind, class, created_at }),
+        }
+    }
+
+    pub(super) fn create_site(&mut self, account: AccountId, name: String) -> Result<Site> {
+        self.must_exist(account)?;
+        let (id, is_default) = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO site (account, name, is_default)
+                 VALUES (?1, ?2, NOT EXISTS (SELECT 1 FROM site WHERE account = ?1)) RETURNING id, is_default",
+            )?
+            .query_row((account.get(), &name), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Site { id: row::site_id(id)?, account, name, is_default })
+    }
+
+    pub(super) fn create_peer(&mut self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
+        let (_, premises) = self.must_exist(account)?;
+        if !premises.sites.iter().any(|s| s.id == site) {
+            return Err(StoreError::Conflict(format!("account {account} has no site {site}")));
+        }
+        let (id, is_default) = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO peer (account, site, name, is_default)
+                 VALUES (?1, ?2, ?3, NOT EXISTS (SELECT 1 FROM peer WHERE site = ?2)) RETURNING id, is_default",
+            )?
+            .query_row((account.get(), site.get(), &name), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Peer { id: row::peer_id(id)?, account, site, name, is_default })
+    }
+
+    pub(super) fn create_user(&mut self, user: User) -> Result<()> {
+        if let Some(account) = user.account {
+            self.must_exist(account)?;
+        }
+        let made = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO user (name, account, role, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute((&user.name, user.account.map(AccountId::get), user.role.word(), &user.password_hash))?;
+        match made {
+            0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
+            _ => Ok(()),
+        }
+    }
+
+    fn must_exist(&self, account: AccountId) -> Result<(Account, Premises)> {
+        let found = reader::account_with_premises(self.connection, account)?;
+        found.ok_or_else(|| StoreError::Conflict(format!("no account {account}")))
+    }
+
+    pub(super) fn write_note(
+        &mut self,
+        order: OrderSeq,
+        replaces: Option<i64>,
+        (user, text, at): (String, String, Timestamp),
+    ) -> Result<Option<i64>> {
+        let at = self.memory.now(at).millis();
+        let id = match replaces {
+            None => self
+                .connection
+                .prepare_cached(
+                    "INSERT INTO note (order_seq, user, text, at) VALUES (?, ?, ?, ?) RETURNING id",
+                )?
+                .query_row((order.0, user, text, at), |row| row.get(0))
+                .optional()?,
+            Some(note) => self
+                .connection
+                .prepare_cached(
+                    "UPDATE note SET user = ?, text = ?, at = ? WHERE id = ? AND order_seq = ? RETURNING id",
+                )?
+                .query_row((user, text, at, note, order.0), |row| row.get(0))
+                .optional()?,
+        };
+        Ok(id)
+    }
+
+    pub(super) fn remember_clock(&mut self, now: Timestamp, moved_ms: i64) -> Result<()> {
+        let mut put =
+            self.connection.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")?;
+        put.execute(("last_seen", now.millis()))?;
+        put.execute(("clock_moved_ms", moved_ms))?;
+        Ok(())
+    }
+
+    pub(super) fn import(
+        &mut self,
+        lines: Lines,
+        source: &str,
+        partial: bool,
+        now: Timestamp,
+    ) -> Result<Imported> {
+        let at = self.memory.now(now);
+        let event = self.memory.next_event();
+        let mut accounts: HashMap<AccountId, Option<Premises>> = HashMap::new();
+        let mut counts = Counts::default();
+        let mut imported = Imported::default();
+        for (line, new) in lines {
+            let refused = match new {
+                Ok(new) => {
+                    self.import_one(&new, event, &mut accounts, &mut counts)?.err().map(|e| e.to_string())
+                }
+                Err(why) => Some(why),
+            };
+            match refused {
+                None => imported.numbers += 1,
+                Some(why) => {
+                    imported.bad_count += 1;
+                    if imported.bad.len() < BAD_LINES_MAX {
+                        imported.bad.push((line, why));
+                    }
+                }
+            }
+        }
+        if imported.bad_count > 0 && !partial {
+            return Err(StoreError::Import(Imported { numbers: 0, ..imported }));
+        }
+        counts.write(self.connection, self.memory)?;
+        let detail = serde_json::json!({ "Imported": { "numbers": imported.numbers, "source": source } });
+        self.connection.prepare_cached("INSERT INTO event (seq, at, detail) VALUES (?, ?, ?)")?.execute((
+            event.0,
+            at.millis(),
+            detail.to_string(),
+        ))?;
+        self.memory.add_import(self.connection, event)?;
+        Ok(imported)
+    }
+
+    fn import_one(
+        &mut self,
+        new: &NewNumber,
+        event: EventSeq,
+        accounts: &mut HashMap<AccountId, Option<Premises>>,
+        counts: &mut Counts,
+    ) -> Result<std::result::Result<(), BadLine>> {
+        let premises = match new.holder() {
+            None => None,
+            Some(account) => match accounts.entry(account) {
+                std::collections::hash_map::Entry::Occupied(known) => known.into_mut().as_ref(),
+                std::collections::hash_map::Entry::Vacant(unknown) => {
+                    let found = reader::account_with_premises(self.connection, account)?;
+                    unknown.insert(found.map(|(_, premises)| premises)).as_ref()
+                }
+            },
+        };
+        let standing = match new.standing(premises) {
+            Ok(standing) => standing,
+            Err(bad) => return Ok(Err(bad)),
+        };
+        let area = AreaName::of(new.number, new.region.as_deref(), new.rate_center.as_deref());
+        let entry = Entry {
+            number: new.number,
+            standing,
+            area: self.memory.area_id(self.connection, area)?,
+            protected: new.protected,
+            ported_in: new.ported_in,
+            locked: false,
+        };
+        let made = self
+            .connection
+            .prepare_cached(&format!("{INSERT_NUMBER} ON CONFLICT DO NOTHING"))?
+            .execute(NumberRow { entry, last_event: event }.values())?;
+        if made == 0 {
+            return Ok(Err(BadLine::Exists(new.number)));
+        }
+        counts.add(&entry);
+        if entry.state() == State::Available {
+            let area = self.memory.areas.get_mut(&entry.area);
+            area.ok_or_else(|| corrupt("an area is missing"))?.supply += 1;
+        }
+        Ok(Ok(()))
+    }
+
+    pub(super) fn order_seq(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<OrderSeq>> {
+        Ok(reader::order(self.connection, account, kind, id)?.map(|order| order.seq))
+    }
+}
+
+/// The numbers that one step works on: loaded together, changed in memory, saved together.
+struct Batch {
+    entries: HashMap<Number, Entry>,
+    last_events: HashMap<Number, EventSeq>,
+    changed: BTreeSet<Number>,
+    counts: Counts,
+}
+
+impl Batch {
+    fn load(tables: &Tables<'_>, numbers: impl Iterator<Item = Number>) -> Result<Self> {
+        let numbers: BTreeSet<Number> = numbers.collect();
+        let mut statement = tables
+            .connection
+            .prepare_cached(&format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?"))?;
+        let mut entries = HashMap::with_capacity(numbers.len());
+        let mut last_events = HashMap::with_capacity(numbers.len());
+        for number in numbers {
+            let mut rows = statement.query([digits_of(number)])?;
+            if let Some(row) = rows.next()? {
+                let NumberRow { entry, last_event } = NumberRow::read(row)?;
+                entries.insert(number, entry);
+                last_events.insert(number, last_event);
+            }
+        }
+        Ok(Self { entries, last_events, changed: BTreeSet::new(), counts: Counts::default() })
+    }
+
+    /// Writes the event and takes the change into account; the number's row follows with [`Batch::save`].
+    fn apply(&mut self, tables: &mut Tables<'_>, moved: &Move, by: &By, at: Timestamp) -> Result<()> {
+        let Move { change, before, after } = moved;
+        let seq = tables.memory.next_event();
+        let prev = self.last_events.insert(after.number, seq);
+        let prev = prev.ok_or_else(|| corrupt(format!("{} was not loaded", after.number)))?;
+        let origin = match tables.memory.imports.contains(&prev) {
+            true => Some(serde_json::to_string(before)?),
+            false => None,
+        };
+        let (order, actor) = match by {
+            By::Order(order) => (Some(order.0), None),
+            By::User(user) => (None, Some(user)),
+            By::Time => (None, None),
+        };
+        tables
+            .connection
+            .prepare_cached(
+                "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                seq.0,
+                digits_of(after.number),
+                prev.0,
+                at.millis(),
+                order,
+                actor,
+                serde_json::to_string(change)?,
+                origin,
+            ])?;
+        let half_life = tables.policy.profile(after.number).half_life_days;
+        let area = tables.memory.areas.get_mut(&after.area);
+        area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
+        self.counts.change(before, after);
+        self.entries.insert(after.number, *after);
+        self.changed.insert(after.number);
+        Ok(())
+    }
+
+    fn save(self, tables: &mut Tables<'_>) -> Result<()> {
+        let mut update = tables.connection.prepare_cached(
+            "UPDATE number SET state = ?2, holder = ?3, site = ?4, peer = ?5, area = ?6, flags = ?7, due_at = ?8,
+                               last_event = ?9
+             WHERE number = ?1",
+        )?;
+        for number in self.changed {
+            let row = NumberRow { entry: self.entries[&number], last_event: self.last_events[&number] };
+            update.execute(row.values())?;
+        }
+        self.counts.write(tables.connection, tables.memory)
+    }
+}

@@ -1,0 +1,155 @@
+//! The checker: loads what the store holds and lets `core::check` judge it.
+
+use std::collections::HashMap;
+
+use onhook_core::check::{self, Finding};
+use rusqlite::Connection;
+
+use super::reader;
+use super::row::{self, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS};
+use crate::{Report, Result};
+
+/// Most findings that a report holds.
+const FINDINGS_MAX: usize = 1_000;
+
+pub(super) fn check(connection: &Connection, deep: bool) -> Result<Report> {
+    let one = |sql: &str| -> Result<u64> {
+        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    };
+    let mut report = Report {
+        numbers: one("SELECT count(*) FROM number")?,
+        events: one("SELECT count(*) FROM event")?,
+        orders: one("SELECT count(*) FROM orders")?,
+        findings: Vec::new(),
+    };
+    engine(connection, deep, &mut report)?;
+    let readable = report.findings.is_empty();
+    counts(connection, &mut report)?;
+    if readable && deep {
+        numbers(connection, &mut report)?;
+        orders(connection, &mut report)?;
+    }
+    report.findings.truncate(FINDINGS_MAX);
+    Ok(report)
+}
+
+/// What the engine itself says of its file.
+fn engine(connection: &Connection, deep: bool, report: &mut Report) -> Result<()> {
+    let sql = if deep { "PRAGMA integrity_check" } else { "PRAGMA quick_check" };
+    let mut statement = connection.prepare(sql)?;
+    let said = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for line in said {
+        let line = line?;
+        if line != "ok" {
+            report.findings.push(Finding::new("the database file", line));
+        }
+    }
+    Ok(())
+}
+
+/// Counts that are kept equal a recount; numbers come in by imports alone.
+fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
+    let queries = [
+        (
+            "SELECT 'account ' || a.account || ', state ' || a.state, coalesce(t.numbers, 0), a.numbers
+             FROM (SELECT coalesce(holder, 0) AS account, state, count(*) AS numbers FROM number GROUP BY 1, 2) a
+             LEFT JOIN tally t USING (account, state) WHERE coalesce(t.numbers, 0) <> a.numbers",
+            "counts",
+        ),
+        (
+            "SELECT 'account ' || t.account || ', state ' || t.state, t.numbers, 0 FROM tally t
+             WHERE t.numbers <> 0 AND NOT EXISTS
+                (SELECT 1 FROM number n WHERE n.state = t.state AND coalesce(n.holder, 0) = t.account)",
+            "counts",
+        ),
+        (
+            "SELECT 'area ' || a.name, a.supply, coalesce(s.n, 0) FROM area a
+             LEFT JOIN (SELECT area, count(*) AS n FROM number WHERE state = 0 GROUP BY area) s ON s.area = a.id
+             WHERE a.supply <> coalesce(s.n, 0)",
+            "supply of",
+        ),
+        (
+            "SELECT 'the store', coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0),
+                    (SELECT count(*) FROM number) AS held
+             FROM event WHERE number IS NULL
+             HAVING coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0)
+                    <> (SELECT count(*) FROM number)",
+            "imports of",
+        ),
+        (
+            "SELECT 'account ' || k.account, k.key, k.order_seq FROM idempotency k
+             WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)",
+            "a key without its order,",
+        ),
+    ];
+    for (sql, what) in queries {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let at: String = row.get(0)?;
+            let (kept, counted): (rusqlite::types::Value, i64) = (row.get(1)?, row.get(2)?);
+            report.findings.push(Finding::new(at, format!("{what} {kept:?}, found {counted}")));
+        }
+    }
+    Ok(())
+}
+
+/// Each number's row is the fold of its events, and no event is without its number.
+fn numbers(connection: &Connection, report: &mut Report) -> Result<()> {
+    let mut statement =
+        connection.prepare(&format!("SELECT {NUMBER_COLUMNS} FROM number ORDER BY number"))?;
+    let mut rows = statement.query([])?;
+    let mut events = 0;
+    while let Some(row) = rows.next()? {
+        let found = NumberRow::read(row).and_then(|row| {
+            let history = reader::history(connection, &row)?;
+            events += history.events.len();
+            Ok(check::number(&row.entry, &history.origin, history.imported_at, &history.events))
+        });
+        match found {
+            Ok(findings) => report.findings.extend(findings),
+            Err(error) => {
+                let digits: i64 = row.get(0)?;
+                let cause = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+                report.findings.push(Finding::new(format!("+{digits}"), cause));
+            }
+        }
+        if report.findings.len() >= FINDINGS_MAX {
+            return Ok(());
+        }
+    }
+    let imports: i64 =
+        connection.query_row("SELECT count(*) FROM event WHERE number IS NULL", [], |row| row.get(0))?;
+    let chained = u64::try_from(events).unwrap_or(u64::MAX).saturating_add(imports.unsigned_abs());
+    if chained != report.events {
+        let what = format!("{} events, but {chained} in the chains of the numbers", report.events);
+        report.findings.push(Finding::new("the audit trail", what));
+    }
+    Ok(())
+}
+
+/// Each order's outcome fits its numbers, and its events fit its outcome.
+fn orders(connection: &Connection, report: &mut Report) -> Result<()> {
+    let mut made: HashMap<i64, usize> = HashMap::new();
+    let mut statement =
+        connection.prepare("SELECT order_seq, count(*) FROM event WHERE order_seq IS NOT NULL GROUP BY 1")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        made.insert(row.get(0)?, row.get::<_, i64>(1)?.try_into().unwrap_or(usize::MAX));
+    }
+    let mut statement = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM orders ORDER BY seq"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let order = row::order(row)?;
+        report.findings.extend(check::order(&order));
+        let (done, events) = (order.done().count(), made.remove(&order.seq.0).unwrap_or(0));
+        if done != events {
+            let what = format!("{done} of its numbers went, {events} events say so");
+            report.findings.push(Finding::new(format!("order {}", order.id), what));
+        }
+    }
+    for (seq, _) in made {
+        report.findings.push(Finding::new(format!("order {seq}"), "has events, but is missing"));
+    }
+    Ok(())
+}

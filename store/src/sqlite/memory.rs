@@ -1,0 +1,155 @@
+//! What the writer keeps in mind between transactions, so that it need not be read again: counters and
+//! the areas. It always equals what the store holds, and is loaded anew when a job is undone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use onhook_core::account::AccountId;
+use onhook_core::event::EventSeq;
+use onhook_core::hold::{Area, AreaId, AreaName, Demand};
+use onhook_core::lifecycle::{Entry, State};
+use onhook_core::order::OrderSeq;
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::row::{corrupt, state_code};
+use crate::Result;
+
+pub(super) struct Memory {
+    last_event: EventSeq,
+    last_order: OrderSeq,
+    /// The latest time that anything in the store carries: time does not run backwards here.
+    last_at: Timestamp,
+    /// Imports, by their event.
+    pub(super) imports: HashSet<EventSeq>,
+    pub(super) areas: HashMap<AreaId, Area>,
+    area_ids: HashMap<AreaName, AreaId>,
+}
+
+impl Memory {
+    pub(super) fn load(connection: &Connection) -> Result<Self> {
+        let one = |sql: &str| -> Result<i64> { Ok(connection.query_row(sql, [], |row| row.get(0))?) };
+        let imports: Option<String> = connection
+            .query_row("SELECT value FROM meta WHERE key = 'imports'", [], |row| row.get(0))
+            .optional()?;
+        let imports: Vec<EventSeq> = imports.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
+        let mut areas = HashMap::new();
+        let mut area_ids = HashMap::new();
+        let mut statement = connection.prepare("SELECT id, name, supply, demand, demand_at FROM area")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, area) = area(row)?;
+            area_ids.insert(area.name.clone(), id);
+            areas.insert(id, area);
+        }
+        Ok(Self {
+            last_event: EventSeq(one("SELECT coalesce(max(seq), 0) FROM event")?),
+            last_order: OrderSeq(one("SELECT coalesce(max(seq), 0) FROM orders")?),
+            last_at: Timestamp::from_millis(one(
+                "SELECT max((SELECT coalesce((SELECT at FROM event ORDER BY seq DESC LIMIT 1), 0)),
+                            (SELECT coalesce((SELECT created_at FROM orders ORDER BY seq DESC LIMIT 1), 0)))",
+            )?),
+            imports: imports.into_iter().collect(),
+            areas,
+            area_ids,
+        })
+    }
+
+    pub(super) fn next_event(&mut self) -> EventSeq {
+        self.last_event.0 += 1;
+        self.last_event
+    }
+
+    pub(super) fn next_order(&mut self) -> OrderSeq {
+        self.last_order.0 += 1;
+        self.last_order
+    }
+
+    /// The caller's time, or the store's if that is later.
+    pub(super) fn now(&mut self, now: Timestamp) -> Timestamp {
+        self.last_at = self.last_at.max(now);
+        self.last_at
+    }
+
+    /// The area of that name, made if it is new.
+    pub(super) fn area_id(&mut self, connection: &Connection, name: AreaName) -> Result<AreaId> {
+        if let Some(id) = self.area_ids.get(&name) {
+            return Ok(*id);
+        }
+        let id = u32::try_from(self.areas.len() + 1).map_err(|_| corrupt("too many areas"))?;
+        let id = AreaId(id);
+        connection
+            .prepare_cached("INSERT INTO area (id, name, supply, demand, demand_at) VALUES (?, ?, 0, 0, 0)")?
+            .execute((id.0, serde_json::to_string(&name)?))?;
+        self.areas.insert(id, Area { name: name.clone(), supply: 0, demand: Demand::default() });
+        self.area_ids.insert(name, id);
+        Ok(id)
+    }
+
+    /// Notes an import, so that a number's first event after it is known for what it is.
+    pub(super) fn add_import(&mut self, connection: &Connection, import: EventSeq) -> Result<()> {
+        self.imports.insert(import);
+        let mut imports: Vec<_> = self.imports.iter().copied().collect();
+        imports.sort_unstable();
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('imports', ?)")?
+            .execute([serde_json::to_string(&imports)?])?;
+        Ok(())
+    }
+}
+
+pub(super) fn area(row: &rusqlite::Row<'_>) -> Result<(AreaId, Area)> {
+    let name: String = row.get(1)?;
+    let area = Area {
+        name: serde_json::from_str(&name)?,
+        supply: row.get::<_, i64>(2)?.try_into().map_err(|_| corrupt("an area's supply is negative"))?,
+        demand: Demand { per_day: row.get(3)?, at: Timestamp::from_millis(row.get(4)?) },
+    };
+    Ok((AreaId(row.get(0)?), area))
+}
+
+/// What a job changes in the counts that are kept: gathered, then written once.
+#[derive(Default)]
+pub(super) struct Counts {
+    by_account: BTreeMap<(u32, u8), i64>,
+    areas: BTreeSet<AreaId>,
+}
+
+impl Counts {
+    /// A number that is new in the store.
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.count(entry, 1);
+        self.areas.insert(entry.area);
+    }
+
+    /// A number that changed.
+    pub(super) fn change(&mut self, before: &Entry, after: &Entry) {
+        self.count(before, -1);
+        self.count(after, 1);
+        if [before.state(), after.state()].contains(&State::Available) || after.state() == State::InService {
+            self.areas.insert(after.area);
+        }
+    }
+
+    fn count(&mut self, entry: &Entry, by: i64) {
+        let account = entry.standing.holder().map_or(0, AccountId::get);
+        *self.by_account.entry((account, state_code(entry.state()))).or_default() += by;
+    }
+
+    pub(super) fn write(self, connection: &Connection, memory: &Memory) -> Result<()> {
+        let mut tally = connection.prepare_cached(
+            "INSERT INTO tally (account, state, numbers) VALUES (?, ?, ?)
+             ON CONFLICT (account, state) DO UPDATE SET numbers = numbers + excluded.numbers",
+        )?;
+        for ((account, state), by) in self.by_account.into_iter().filter(|(_, by)| *by != 0) {
+            tally.execute((account, state, by))?;
+        }
+        let mut update = connection
+            .prepare_cached("UPDATE area SET supply = ?, demand = ?, demand_at = ? WHERE id = ?")?;
+        for id in self.areas {
+            let area = memory.areas.get(&id).ok_or_else(|| corrupt(format!("no area {}", id.0)))?;
+            let supply = i64::try_from(area.supply).unwrap_or(i64::MAX);
+            update.execute((supply, area.demand.per_day, area.demand.at.millis(), id.0))?;
+        }
+        Ok(())
+    }
+}

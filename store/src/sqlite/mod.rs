@@ -1,0 +1,295 @@
+//! The embedded store: one SQLite file in a folder on this machine.
+//!
+//! One process has the folder, one thread in it writes ([`writer`]), a few connections read. WAL, and
+//! `synchronous=FULL`: a commit that was answered survives a power cut. (With `NORMAL`, the last
+//! commits before a cut are gone, and the integrity check does not tell.)
+
+mod changes;
+mod check;
+mod memory;
+mod reader;
+mod row;
+pub mod schema;
+mod writer;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
+use onhook_core::hold::{Area, AreaId, AreaName, Policy};
+use onhook_core::lifecycle::Entry;
+use onhook_core::number::Number;
+use onhook_core::order::{Kind, NewOrder, Order, OrderId};
+use onhook_core::time::Timestamp;
+use rusqlite::Connection;
+
+use self::memory::Memory;
+use self::reader::Readers;
+use self::writer::Writer;
+use crate::{
+    Accepted, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery, Page, PoolQuery,
+    Report, Result, Step, Store, StoreError, Totals, User,
+};
+
+/// The database's name in the data folder.
+pub const FILE: &str = "onhook.db";
+const LOCK: &str = "onhook.lock";
+/// Pages of the log after which a commit also writes them home: 32,768 of 4 KiB are 128 MiB.
+const CHECKPOINT_PAGES: i64 = 32_768;
+/// The writer's page cache, in KiB.
+const CACHE_KIB: i64 = 131_072;
+
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the data folder {} is in use by another onhook", .0.display())]
+    InUse(PathBuf),
+    /// The folder is not there, and was not to be made.
+    #[error("there is no onhook data in {}", .0.display())]
+    Missing(PathBuf),
+    /// The folder or its lock cannot be used.
+    #[error("cannot use the data folder {}", .0.display())]
+    Folder(PathBuf, #[source] std::io::Error),
+    /// The database cannot be used.
+    #[error("cannot open the database")]
+    Database(#[from] StoreError),
+}
+
+/// A store in a folder.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    /// Held while the store is open; given up with the file.
+    lock: std::sync::Mutex<Option<File>>,
+}
+
+impl SqliteStore {
+    /// Opens the store in `folder`, which is made if it is not there, and brings it to the newest
+    /// schema. `policy` is what holds are decided by.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another process has the folder, or the store cannot be used; nothing was changed.
+    pub fn open(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
+        make_folder(folder).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        Self::open_existing(folder, policy, true)
+    }
+
+    /// Opens the store in a folder that has one.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; `Missing` when there is none.
+    pub fn open_if_there(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
+        match folder.join(FILE).is_file() {
+            true => Self::open_existing(folder, policy, false),
+            false => Err(OpenError::Missing(folder.to_owned())),
+        }
+    }
+
+    fn open_existing(folder: &Path, policy: Arc<Policy>, make: bool) -> std::result::Result<Self, OpenError> {
+        let lock = lock(folder)?;
+        schema::check_engine()?;
+        let path = folder.join(FILE);
+        let new = make && !path.exists();
+        let mut connection = connect(&path)?;
+        schema::migrate(&mut connection)?;
+        if new {
+            // The file's name must be on disk before anything in it is answered for.
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        }
+        let memory = Memory::load(&connection)?;
+        let readers = Readers::open(&path)?;
+        let writer = Writer::start(connection, memory, policy)?;
+        Ok(Self { writer, readers, lock: std::sync::Mutex::new(Some(lock)) })
+    }
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
+    let unusable = |error| OpenError::Folder(folder.to_owned(), error);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    let file = options.open(folder.join(LOCK)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(row::corrupt(format!("the file system allows no write-ahead log (journal mode {mode})")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, order: NewOrder) -> Result<Accepted> {
+        self.writer.write(move |tables| tables.accept(order)).await
+    }
+
+    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step> {
+        self.writer.write(move |tables| tables.run_orders(now, orders_max, numbers_max)).await
+    }
+
+    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<Step> {
+        self.writer.write(move |tables| tables.release(now, numbers_max)).await
+    }
+
+    async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {
+        self.readers.read(move |connection| reader::order(connection, account, kind, id)).await
+    }
+
+    async fn orders(&self, query: OrderQuery) -> Result<Page<Order, OrderId>> {
+        self.readers.read(move |connection| reader::orders(connection, &query)).await
+    }
+
+    async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>> {
+        self.readers
+            .read(move |connection| match reader::order(connection, account, kind, id)? {
+                Some(order) => reader::notes(connection, order.seq).map(Some),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    async fn write_note(
+        &self,
+        account: AccountId,
+        kind: Kind,
+        id: OrderId,
+        replaces: Option<i64>,
+        note: (String, String, Timestamp),
+    ) -> Result<Option<i64>> {
+        self.writer
+            .write(move |tables| match tables.order_seq(account, kind, id)? {
+                Some(order) => tables.write_note(order, replaces, note),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    async fn facts(&self, number: Number) -> Result<Option<Facts>> {
+        self.readers.read(move |connection| reader::facts(connection, number)).await
+    }
+
+    async fn history(&self, number: Number) -> Result<Option<History>> {
+        self.readers
+            .read(move |connection| match reader::number(connection, number)? {
+                Some(row) => reader::history(connection, &row).map(Some),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>> {
+        self.readers.read(move |connection| reader::numbers(connection, &query)).await
+    }
+
+    async fn count(&self, query: NumberQuery) -> Result<u64> {
+        self.readers.read(move |connection| reader::count(connection, &query)).await
+    }
+
+    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, AreaName)>> {
+        self.readers.read(move |connection| reader::pool(connection, &query)).await
+    }
+
+    async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {
+        self.readers.read(reader::areas).await
+    }
+
+    async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account> {
+        self.writer.write(move |tables| tables.create_account(account, now)).await
+    }
+
+    async fn create_site(&self, account: AccountId, name: String) -> Result<Site> {
+        self.writer.write(move |tables| tables.create_site(account, name)).await
+    }
+
+    async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
+        self.writer.write(move |tables| tables.create_peer(account, site, name)).await
+    }
+
+    async fn create_user(&self, user: User) -> Result<()> {
+        self.writer.write(move |tables| tables.create_user(user)).await
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>> {
+        let name = name.to_owned();
+        self.readers.read(move |connection| Ok(reader::users(connection, Some(&name))?.pop())).await
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
+        self.readers.read(move |connection| reader::account_with_premises(connection, id)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>> {
+        self.readers.read(|connection| reader::accounts(connection, None)).await
+    }
+
+    async fn sites(&self, account: Option<AccountId>) -> Result<Vec<Site>> {
+        self.readers.read(move |connection| reader::sites(connection, account)).await
+    }
+
+    async fn peers(&self, account: Option<AccountId>) -> Result<Vec<Peer>> {
+        self.readers.read(move |connection| reader::peers(connection, account)).await
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        self.readers.read(|connection| reader::users(connection, None)).await
+    }
+
+    async fn import(&self, lines: Lines, source: String, partial: bool, now: Timestamp) -> Result<Imported> {
+        self.writer.write(move |tables| tables.import(lines, &source, partial, now)).await
+    }
+
+    async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
+        self.readers.read(move |connection| reader::export(connection, after, size)).await
+    }
+
+    async fn check(&self, deep: bool) -> Result<Report> {
+        self.readers.read(move |connection| check::check(connection, deep)).await
+    }
+
+    async fn totals(&self) -> Result<Totals> {
+        let totals = self.readers.read(reader::totals).await?;
+        Ok(Totals { queue: self.writer.queued(), ..totals })
+    }
+
+    async fn remember_clock(&self, now: Timestamp, moved_ms: i64) -> Result<()> {
+        self.writer.write(move |tables| tables.remember_clock(now, moved_ms)).await
+    }
+
+    async fn clock(&self) -> Result<(Option<Timestamp>, i64)> {
+        self.readers.read(reader::clock).await
+    }
+
+    fn healthy(&self) -> Result<()> {
+        self.writer.healthy()
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close();
+        drop(writer::lock(&self.lock).take());
+    }
+}

@@ -1,0 +1,597 @@
+//! Reads: a few read-only connections, each used by one caller at a time.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use onhook_core::account::{Account, AccountId, Peer, Premises, Site};
+use onhook_core::event::{Change, Event, EventSeq};
+use onhook_core::hold::{Area, AreaId, AreaName};
+use onhook_core::lifecycle::{Entry, State};
+use onhook_core::number::Number;
+use onhook_core::order::{Kind, Order, OrderId, OrderSeq};
+use onhook_core::time::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
+use tokio::sync::Semaphore;
+
+use super::memory::area;
+use super::row::{
+    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, corrupt, digits_of, kind_code, state_code,
+    status_code,
+};
+use super::writer::lock;
+use crate::{
+    Facts, History, LIST_MAX, Note, NumberQuery, OrderQuery, Page, PoolQuery, Result, Start, StoreError,
+    Totals, User,
+};
+
+/// How many reads run at once; more wait for their turn.
+const READERS: usize = 4;
+
+/// The connections.
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let idle = (0..READERS).map(|_| connect(path)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), turns: Arc::new(Semaphore::new(READERS)) })
+    }
+
+    /// Runs `read` in one read transaction, on a thread where it may block.
+    pub(super) async fn read<T, R>(&self, read: R) -> Result<T>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let idle = self.idle.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let Some(mut connection) = lock(&idle).pop() else { return Err(StoreError::Closed) };
+            let result = (|| {
+                let transaction = connection.transaction()?;
+                let value = read(&transaction)?;
+                transaction.commit()?;
+                Ok(value)
+            })();
+            lock(&idle).push(connection);
+            drop(turn);
+            result
+        });
+        done.await.unwrap_or_else(|error| Err(StoreError::Broken(Box::new(error))))
+    }
+
+    /// Waits for the reads under way and closes the connections.
+    pub(super) async fn close(&self) {
+        if self.turns.acquire_many(u32::try_from(READERS).unwrap_or(1)).await.is_ok() {
+            self.turns.close();
+        }
+        lock(&self.idle).clear();
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -16_384)?; // KiB
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn list<T>(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<Value>,
+    read: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(read(row)?);
+    }
+    Ok(items)
+}
+
+fn limit(size: usize) -> Value {
+    Value::Integer(i64::try_from(size).unwrap_or(i64::MAX))
+}
+
+// Accounts.
+
+fn account(row: &Row<'_>) -> Result<Account> {
+    let (kind, class): (String, String) = (row.get(2)?, row.get(3)?);
+    let (kind, class) = row::account_words(&kind, &class)?;
+    let created_at = Timestamp::from_millis(row.get(4)?);
+    Ok(Account { id: row::account_id(row.get(0)?)?, name: row.get(1)?, kind, class, created_at })
+}
+
+pub(super) fn accounts(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Account>> {
+    let sql = "SELECT id, name, kind, class, created_at FROM account WHERE ?1 IS NULL OR id = ?1 ORDER BY id LIMIT ?2";
+    list(connection, sql, vec![of(only), limit(LIST_MAX)], account)
+}
+
+pub(super) fn sites(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Site>> {
+    let sql = "SELECT id, account, name, is_default FROM site WHERE ?1 IS NULL OR account = ?1 ORDER BY id LIMIT ?2";
+    list(connection, sql, vec![of(only), limit(LIST_MAX)], |row| {
+        Ok(Site {
+            id: row::site_id(row.get(0)?)?,
+            account: row::account_id(row.get(1)?)?,
+            name: row.get(2)?,
+            is_default: row.get(3)?,
+        })
+    })
+}
+
+pub(super) fn peers(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Peer>> {
+    let sql = "SELECT id, account, site, name, is_default FROM peer
+               WHERE ?1 IS NULL OR account = ?1 ORDER BY id LIMIT ?2";
+    list(connection, sql, vec![of(only), limit(LIST_MAX)], |row| {
+        Ok(Peer {
+            id: row::peer_id(row.get(0)?)?,
+            account: row::account_id(row.get(1)?)?,
+            site: row::site_id(row.get(2)?)?,
+            name: row.get(3)?,
+            is_default: row.get(4)?,
+        })
+    })
+}
+
+fn of(account: Option<AccountId>) -> Value {
+    account.map_or(Value::Null, |account| Value::Integer(account.get().into()))
+}
+
+/// An account with its sites and peers.
+pub(super) fn account_with_premises(
+    connection: &Connection,
+    id: AccountId,
+) -> Result<Option<(Account, Premises)>> {
+    let Some(account) = accounts(connection, Some(id))?.pop() else { return Ok(None) };
+    Ok(Some((account, Premises { sites: sites(connection, Some(id))?, peers: peers(connection, Some(id))? })))
+}
+
+pub(super) fn users(connection: &Connection, only: Option<&str>) -> Result<Vec<User>> {
+    let sql = "SELECT name, account, role, password_hash FROM user WHERE ?1 IS NULL OR name = ?1 ORDER BY name LIMIT ?2";
+    let only = only.map_or(Value::Null, |name| Value::Text(name.to_owned()));
+    list(connection, sql, vec![only, limit(LIST_MAX)], |row| {
+        let (account, role): (Option<u32>, String) = (row.get(1)?, row.get(2)?);
+        Ok(User {
+            name: row.get(0)?,
+            account: account.map(row::account_id).transpose()?,
+            role: row::role(&role)?,
+            password_hash: row.get(3)?,
+        })
+    })
+}
+
+// Orders.
+
+pub(super) fn order(
+    connection: &Connection,
+    account: AccountId,
+    kind: Kind,
+    id: OrderId,
+) -> Result<Option<Order>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ORDER_COLUMNS} FROM orders WHERE id = ? AND account = ? AND kind = ?"
+    ))?;
+    let mut rows = statement.query((id.0.as_bytes(), account.get(), kind_code(kind)))?;
+    rows.next()?.map(row::order).transpose()
+}
+
+pub(super) fn orders(connection: &Connection, query: &OrderQuery) -> Result<Page<Order, OrderId>> {
+    let mut wanted = "account = ? AND kind = ?".to_owned();
+    let mut values = vec![of(Some(query.account)), Value::Integer(kind_code(query.kind).into())];
+    let mut and = |sql: &str, value: Value| {
+        wanted += " AND ";
+        wanted += sql;
+        values.push(value);
+    };
+    if let Some(status) = query.status {
+        and("status = ?", Value::Integer(status_code(status).into()));
+    }
+    if let Some(user) = &query.user {
+        and("user = ?", Value::Text(user.clone()));
+    }
+    if let Some(id) = &query.customer_order_id {
+        and("customer_order_id = ?", Value::Text(id.clone()));
+    }
+    if let Some((from, until)) = query.created {
+        and("created_at >= ?", Value::Integer(from.millis()));
+        and("created_at < ?", Value::Integer(until.millis()));
+    }
+    let total: i64 = connection
+        .prepare_cached(&format!("SELECT count(*) FROM orders WHERE {wanted}"))?
+        .query_row(params_from_iter(&values), |row| row.get(0))?;
+    let skip = match &query.start {
+        Start::Page(page) => pages_before(*page, query.size),
+        Start::At(id) => {
+            // A foreign id is an unknown id: both begin nowhere.
+            let Some(first) = order(connection, query.account, query.kind, *id)? else {
+                return Ok(Page { items: Vec::new(), total: total.unsigned_abs(), next: None });
+            };
+            wanted += " AND seq <= ?";
+            values.push(Value::Integer(first.seq.0));
+            0
+        }
+    };
+    values.extend([limit(query.size + 1), Value::Integer(skip)]);
+    let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE {wanted} ORDER BY seq DESC LIMIT ? OFFSET ?");
+    let mut items = list(connection, &sql, values, row::order)?;
+    let next = (items.len() > query.size).then(|| items.pop()).flatten().map(|order| order.id);
+    Ok(Page { items, total: total.unsigned_abs(), next })
+}
+
+fn pages_before(page: u32, size: usize) -> i64 {
+    i64::from(page.saturating_sub(1)).saturating_mul(i64::try_from(size).unwrap_or(i64::MAX))
+}
+
+pub(super) fn notes(connection: &Connection, order: OrderSeq) -> Result<Vec<Note>> {
+    let sql = "SELECT id, user, text, at FROM note WHERE order_seq = ? ORDER BY id LIMIT ?";
+    list(connection, sql, vec![Value::Integer(order.0), limit(LIST_MAX)], |row| {
+        let at = Timestamp::from_millis(row.get(3)?);
+        Ok(Note { id: row.get(0)?, user: row.get(1)?, text: row.get(2)?, at })
+    })
+}
+
+// Numbers.
+
+pub(super) fn number(connection: &Connection, number: Number) -> Result<Option<NumberRow>> {
+    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([digits_of(number)])?;
+    rows.next()?.map(NumberRow::read).transpose()
+}
+
+/// One step back in a number's chain.
+pub(super) enum Link {
+    /// The import that brought the number, and when.
+    Import(Timestamp),
+    /// An event.
+    Event(Box<Event>),
+}
+
+pub(super) fn link(connection: &Connection, seq: EventSeq) -> Result<Link> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE seq = ?"))?;
+    let mut rows = statement.query([seq.0])?;
+    let row = rows.next()?.ok_or_else(|| corrupt(format!("event {} is missing", seq.0)))?;
+    match row.get::<_, Option<i64>>(1)? {
+        None => Ok(Link::Import(Timestamp::from_millis(row.get(3)?))),
+        Some(_) => Ok(Link::Event(Box::new(row::event(row)?))),
+    }
+}
+
+/// A number's events, oldest first, by its chain.
+pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<History> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut at = row.last_event;
+    let imported_at = loop {
+        match link(connection, at)? {
+            Link::Import(time) => break time,
+            Link::Event(event) if event.prev >= at => {
+                return Err(corrupt(format!("event {} points forward", at.0)));
+            }
+            Link::Event(event) => {
+                at = event.prev;
+                events.push(*event);
+            }
+        }
+    };
+    events.reverse();
+    let origin = match events.first() {
+        None => row.entry,
+        Some(first) => {
+            first.origin.ok_or_else(|| corrupt(format!("event {} lacks the origin", first.seq.0)))?
+        }
+    };
+    Ok(History { entry: row.entry, origin, imported_at, events })
+}
+
+pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
+    let Some(row) = number(connection, wanted)? else { return Ok(None) };
+    let History { entry, imported_at, events, .. } = history(connection, &row)?;
+    let since = events.iter().rfind(|e| e.change.moves()).map_or(imported_at, |e| e.at);
+    let entered = events
+        .iter()
+        .rfind(|e| matches!(e.change, Change::Activated { .. } | Change::Reconnected { .. }))
+        .map_or(imported_at, |e| e.at);
+    let hold = events.iter().rev().find(|e| e.change.moves()).and_then(|e| match &e.change {
+        Change::Disconnected { hold, .. } => Some(hold.clone()),
+        _ => None,
+    });
+    let order = events.iter().rev().find_map(|e| match e.by {
+        onhook_core::event::By::Order(seq) => Some(seq),
+        _ => None,
+    });
+    let order = match order {
+        None => None,
+        Some(seq) => connection
+            .prepare_cached("SELECT id, kind, created_at FROM orders WHERE seq = ?")?
+            .query_row([seq.0], |row| {
+                let kind = if row.get::<_, u8>(1)? == 0 { Kind::Disconnect } else { Kind::Number };
+                let id = OrderId(uuid::Uuid::from_bytes(row.get(0)?));
+                Ok((id, kind, Timestamp::from_millis(row.get(2)?)))
+            })
+            .optional()?,
+    };
+    let place = entry.standing.place();
+    let name = |sql: &str, id: Option<u32>| -> Result<Option<(String, bool)>> {
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    };
+    let site_name = name("SELECT name, is_default FROM site WHERE id = ?", place.map(|p| p.site.get()))?;
+    let peer = place.and_then(|p| p.peer).map(|p| p.get());
+    let peer_name = name("SELECT name, is_default FROM peer WHERE id = ?", peer)?;
+    let in_service_at = place.map(|_| entered);
+    Ok(Some(Facts {
+        area: area_name(connection, entry.area)?,
+        entry,
+        since,
+        imported_at,
+        in_service_at,
+        hold,
+        order,
+        site_name: site_name.map(|(name, _)| name),
+        peer_name,
+    }))
+}
+
+fn area_name(connection: &Connection, id: AreaId) -> Result<AreaName> {
+    let name: String = connection
+        .prepare_cached("SELECT name FROM area WHERE id = ?")?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(serde_json::from_str(&name)?)
+}
+
+pub(super) fn areas(connection: &Connection) -> Result<Vec<(AreaId, Area)>> {
+    list(connection, "SELECT id, name, supply, demand, demand_at FROM area ORDER BY id", Vec::new(), area)
+}
+
+/// The part after WHERE that finds a query's numbers, by the narrowest index; none when no number can.
+fn finds(connection: &Connection, query: &NumberQuery) -> Result<Option<(String, Vec<Value>)>> {
+    let states: Vec<String> = query.states.iter().map(|state| state_code(*state).to_string()).collect();
+    let mut wanted = format!("holder = ? AND state IN ({})", states.join(", "));
+    let mut values = vec![of(Some(query.account))];
+    if let Some(site) = query.site {
+        wanted += " AND site = ?";
+        values.push(Value::Integer(site.get().into()));
+    }
+    if let Some(prefix) = &query.prefix {
+        let Some((first, end)) = Number::nanp_range(prefix) else { return Ok(None) };
+        wanted += " AND number >= ? AND number < ?";
+        for bound in [first, end] {
+            values.push(Value::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
+        }
+    }
+    if query.region.is_some() || query.rate_center.is_some() {
+        let fits = |area: &Area| {
+            let same = |wanted: &Option<String>, has: Option<&str>| {
+                wanted.as_deref().is_none_or(|w| has.is_some_and(|has| has.eq_ignore_ascii_case(w)))
+            };
+            same(&query.region, area.name.region()) && same(&query.rate_center, area.name.rate_center())
+        };
+        let areas: Vec<String> = areas(connection)?
+            .into_iter()
+            .filter(|(_, area)| fits(area))
+            .map(|(id, _)| id.0.to_string())
+            .collect();
+        if areas.is_empty() {
+            return Ok(None);
+        }
+        wanted += &format!(" AND area IN ({})", areas.join(", "));
+    }
+    Ok(Some((wanted, values)))
+}
+
+/// When the state of a row began.
+fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
+    loop {
+        match link(connection, at)? {
+            Link::Import(time) => return Ok(time),
+            Link::Event(event) if event.change.moves() => return Ok(event.at),
+            Link::Event(event) => at = event.prev,
+        }
+    }
+}
+
+pub(super) fn count(connection: &Connection, query: &NumberQuery) -> Result<u64> {
+    let NumberQuery { site: None, prefix: None, region: None, rate_center: None, since: None, .. } = query
+    else {
+        let all = NumberQuery { start: Start::Page(1), size: 0, ..query.clone() };
+        return Ok(numbers(connection, &all)?.total);
+    };
+    let mut statement =
+        connection.prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?;
+    let mut total = 0;
+    for state in &query.states {
+        let numbers: Option<i64> =
+            statement.query_row((query.account.get(), state_code(*state)), |row| row.get(0)).optional()?;
+        total += numbers.unwrap_or(0).unsigned_abs();
+    }
+    Ok(total)
+}
+
+pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, Number>> {
+    let nothing = Page { items: Vec::new(), total: 0, next: None };
+    let Some((wanted, mut values)) = finds(connection, query)? else { return Ok(nothing) };
+    if let Some(between) = query.since {
+        return numbers_since(connection, query, &wanted, values, between);
+    }
+    let unfiltered = query.site.is_none()
+        && query.prefix.is_none()
+        && query.region.is_none()
+        && query.rate_center.is_none();
+    let total = match unfiltered {
+        true => count(connection, query)?,
+        false => connection
+            .prepare_cached(&format!("SELECT count(*) FROM number WHERE {wanted}"))?
+            .query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))?
+            .unsigned_abs(),
+    };
+    let mut from = String::new();
+    let skip = match query.start {
+        Start::Page(page) => pages_before(page, query.size),
+        Start::At(first) => {
+            from = " AND number >= ?".into();
+            values.push(Value::Integer(digits_of(first)));
+            0
+        }
+    };
+    values.extend([limit(query.size.saturating_add(1)), Value::Integer(skip)]);
+    let sql = format!("SELECT number FROM number WHERE {wanted}{from} ORDER BY number LIMIT ? OFFSET ?");
+    let mut items = list(connection, &sql, values, |row| row::number_of(row.get(0)?))?;
+    let next = (items.len() > query.size).then(|| items.pop()).flatten();
+    Ok(Page { items, total, next })
+}
+
+/// The same when the time counts at which a number's state began: that stands in its event, so each
+/// candidate is looked at.
+fn numbers_since(
+    connection: &Connection,
+    query: &NumberQuery,
+    wanted: &str,
+    values: Vec<Value>,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Page<Number, Number>> {
+    let sql = format!("SELECT number, last_event FROM number WHERE {wanted} ORDER BY number");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut items, mut total, mut next) = (Vec::new(), 0, None);
+    let skip = match query.start {
+        Start::Page(page) => pages_before(page, query.size).unsigned_abs(),
+        Start::At(_) => 0,
+    };
+    while let Some(row) = rows.next()? {
+        let began = since(connection, EventSeq(row.get(1)?))?;
+        if !(from <= began && began < until) {
+            continue;
+        }
+        let number = row::number_of(row.get(0)?)?;
+        total += 1;
+        let on_page = match query.start {
+            Start::Page(_) => total > skip,
+            Start::At(first) => number >= first,
+        };
+        match (on_page, items.len() < query.size) {
+            (true, true) => items.push(number),
+            (true, false) => next = next.or(Some(number)),
+            (false, _) => {}
+        }
+    }
+    Ok(Page { items, total, next })
+}
+
+/// Where a number stands in its area code's part of the pool: the second column of `number_pool`.
+const SCATTERED: &str = "(number % 10000000) * 48271 % 10000019";
+
+/// Numbers of the pool that begin with the query's digits, without regard to their digits or age.
+///
+/// An area code is read on from a random place of its scattered index; a longer prefix has at most ten
+/// thousand numbers, which are all read and shuffled.
+pub(super) fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, AreaName)>> {
+    let Some((first, end)) = Number::nanp_range(&query.prefix) else { return Ok(Vec::new()) };
+    let bound = |digits: u64| Value::Integer(i64::try_from(digits).unwrap_or(i64::MAX));
+    let mut dice = Dice(query.seed);
+    let digits = |row: &Row<'_>| -> Result<i64> { Ok(row.get(0)?) };
+    let mut found = if query.prefix.len() == 3 {
+        let from = bound(dice.roll() % 10_000_019);
+        let part = |compare: &str, size: usize| {
+            let sql = format!(
+                "SELECT number FROM number WHERE state = 0 AND number / 10000000 = ? AND {SCATTERED} {compare} ?
+                 ORDER BY {SCATTERED} LIMIT ?"
+            );
+            list(connection, &sql, vec![bound(first / 10_000_000), from.clone(), limit(size)], digits)
+        };
+        let mut found = part(">=", query.size)?;
+        found.extend(part("<", query.size - found.len())?);
+        found
+    } else {
+        let sql = "SELECT number FROM number WHERE state = 0 AND number >= ? AND number < ?";
+        list(connection, sql, vec![bound(first), bound(end)], digits)?
+    };
+    dice.shuffle(&mut found);
+    found.truncate(query.size);
+    let mut entries = Vec::with_capacity(found.len());
+    let mut names: std::collections::HashMap<AreaId, AreaName> = std::collections::HashMap::new();
+    for digits in found {
+        let row = number(connection, row::number_of(digits)?)?;
+        let entry = row.ok_or_else(|| corrupt("a number left the pool while it was read"))?.entry;
+        let name = match names.get(&entry.area) {
+            Some(name) => name.clone(),
+            None => names.entry(entry.area).or_insert(area_name(connection, entry.area)?).clone(),
+        };
+        entries.push((entry, name));
+    }
+    Ok(entries)
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): good enough to keep the order from telling anything.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let sides = u64::try_from(last).unwrap_or(u64::MAX) + 1;
+            items.swap(last, usize::try_from(self.roll() % sides).unwrap_or(last));
+        }
+    }
+}
+
+pub(super) fn export(
+    connection: &Connection,
+    after: Option<Number>,
+    size: usize,
+) -> Result<Vec<(Entry, AreaName)>> {
+    let names: std::collections::HashMap<AreaId, AreaName> =
+        areas(connection)?.into_iter().map(|(id, area)| (id, area.name)).collect();
+    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number > ? ORDER BY number LIMIT ?");
+    let values = vec![Value::Integer(after.map_or(0, digits_of)), limit(size)];
+    list(connection, &sql, values, |row| {
+        let entry = NumberRow::read(row)?.entry;
+        let name = names.get(&entry.area).ok_or_else(|| corrupt("an area is missing"))?;
+        Ok((entry, name.clone()))
+    })
+}
+
+pub(super) fn totals(connection: &Connection) -> Result<Totals> {
+    let sql = "SELECT state, sum(numbers) FROM tally GROUP BY state ORDER BY state";
+    let by_state = list(connection, sql, Vec::new(), |row| {
+        Ok((row::state_of(row.get(0)?)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })?;
+    let (waiting, oldest): (i64, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM orders WHERE status = 0),
+                    (SELECT created_at FROM orders WHERE status = 0 ORDER BY seq LIMIT 1)",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let missing = State::ALL.iter().filter(|s| !by_state.iter().any(|(has, _)| has == *s));
+    let mut by_state: Vec<_> = by_state.iter().copied().chain(missing.map(|s| (*s, 0))).collect();
+    by_state.sort_by_key(|(state, _)| *state);
+    Ok(Totals {
+        by_state,
+        waiting: waiting.unsigned_abs(),
+        oldest_waiting: oldest.map(Timestamp::from_millis),
+        queue: 0,
+    })
+}
+
+pub(super) fn clock(connection: &Connection) -> Result<(Option<Timestamp>, i64)> {
+    let get = |key: &str| -> Result<Option<i64>> {
+        let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?;
+        Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+    };
+    Ok((get("last_seen")?.map(Timestamp::from_millis), get("clock_moved_ms")?.unwrap_or(0)))
+}

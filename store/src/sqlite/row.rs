@@ -1,0 +1,239 @@
+//! Rows to values and back. A row that no value fits is reported, never guessed at.
+
+use onhook_core::account::{AccountId, Class, Kind as AccountKind, PeerId, Place, Role, SiteId};
+use onhook_core::event::{By, Change, Event, EventSeq};
+use onhook_core::hold::AreaId;
+use onhook_core::lifecycle::{Entry, Standing, State};
+use onhook_core::number::Number;
+use onhook_core::order::{Failure, Kind, Order, OrderId, OrderSeq, Status};
+use onhook_core::time::Timestamp;
+use rusqlite::Row;
+
+use crate::{Result, StoreError};
+
+const PROTECTED: u8 = 1;
+const PORTED_IN: u8 = 2;
+const LOCKED: u8 = 4;
+const LEAVES: u8 = 8;
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            // Nothing was written; there may be room again later.
+            Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
+            _ => StoreError::Broken(Box::new(error)),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        StoreError::Broken(Box::new(error))
+    }
+}
+
+/// What the store holds makes no sense.
+pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
+    StoreError::Broken(what.into().into())
+}
+
+pub(super) fn state_code(state: State) -> u8 {
+    match state {
+        State::Available => 0,
+        State::Reserved => 1,
+        State::InService => 2,
+        State::Aging => 3,
+        State::Protected => 4,
+        State::Administrative => 5,
+        State::Removed => 6,
+    }
+}
+
+pub(super) fn state_of(code: u8) -> Result<State> {
+    let found = State::ALL.iter().find(|state| state_code(**state) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no state {code}")))
+}
+
+pub(super) fn kind_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Disconnect => 0,
+        Kind::Number => 1,
+    }
+}
+
+pub(super) fn status_code(status: Status) -> u8 {
+    match status {
+        Status::Received => 0,
+        Status::Complete => 1,
+        Status::Partial => 2,
+        Status::Failed => 3,
+    }
+}
+
+fn status_of(code: u8) -> Result<Status> {
+    let found = Status::ALL.iter().find(|status| status_code(**status) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no order status {code}")))
+}
+
+pub(super) fn account_id(id: u32) -> Result<AccountId> {
+    AccountId::new(id).ok_or_else(|| corrupt("account 0"))
+}
+
+pub(super) fn site_id(id: u32) -> Result<SiteId> {
+    SiteId::new(id).ok_or_else(|| corrupt("site 0"))
+}
+
+pub(super) fn peer_id(id: u32) -> Result<PeerId> {
+    PeerId::new(id).ok_or_else(|| corrupt("peer 0"))
+}
+
+pub(super) fn number_of(digits: i64) -> Result<Number> {
+    let number = u64::try_from(digits).ok().and_then(|digits| Number::from_digits(digits).ok());
+    number.ok_or_else(|| corrupt(format!("no number {digits}")))
+}
+
+pub(super) fn digits_of(number: Number) -> i64 {
+    i64::try_from(number.digits()).unwrap_or(i64::MAX)
+}
+
+/// A row of `number`: the entry and the event that made it so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct NumberRow {
+    pub(super) entry: Entry,
+    pub(super) last_event: EventSeq,
+}
+
+/// The columns that [`NumberRow::read`] wants, in this order.
+pub(super) const NUMBER_COLUMNS: &str = "number, state, holder, site, peer, area, flags, due_at, last_event";
+
+impl NumberRow {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self> {
+        let number = number_of(row.get(0)?)?;
+        let wrong = || corrupt(format!("row of {number} lacks what its state needs"));
+        let state = state_of(row.get(1)?)?;
+        let holder: Option<u32> = row.get(2)?;
+        let holder = holder.map(account_id).transpose()?;
+        let site: Option<u32> = row.get(3)?;
+        let site = site.map(site_id).transpose()?;
+        let peer: Option<u32> = row.get(4)?;
+        let peer = peer.map(peer_id).transpose()?;
+        let flags: u8 = row.get(6)?;
+        let due_at: Option<i64> = row.get(7)?;
+        let due_at = due_at.map(Timestamp::from_millis);
+        let place = || {
+            let (account, site) = (holder.ok_or_else(wrong)?, site.ok_or_else(wrong)?);
+            Ok::<_, StoreError>(Place { account, site, peer })
+        };
+        let standing = match state {
+            State::Available => Standing::Available,
+            State::Administrative => Standing::Administrative,
+            State::Removed => Standing::Removed,
+            State::Protected => Standing::Protected { account: holder.ok_or_else(wrong)? },
+            State::InService => Standing::InService { place: place()? },
+            State::Reserved => {
+                Standing::Reserved { account: holder.ok_or_else(wrong)?, until: due_at.ok_or_else(wrong)? }
+            }
+            State::Aging => Standing::Aging {
+                former: place()?,
+                release_at: due_at.ok_or_else(wrong)?,
+                leaves: flags & LEAVES != 0,
+            },
+        };
+        let entry = Entry {
+            number,
+            standing,
+            area: AreaId(row.get(5)?),
+            protected: flags & PROTECTED != 0,
+            ported_in: flags & PORTED_IN != 0,
+            locked: flags & LOCKED != 0,
+        };
+        Ok(Self { entry, last_event: EventSeq(row.get(8)?) })
+    }
+
+    /// The values of [`NUMBER_COLUMNS`], in the same order.
+    pub(super) fn values(&self) -> impl rusqlite::Params + use<> {
+        let entry = &self.entry;
+        let leaves = matches!(entry.standing, Standing::Aging { leaves: true, .. });
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let flags = flag(entry.protected, PROTECTED)
+            | flag(entry.ported_in, PORTED_IN)
+            | flag(entry.locked, LOCKED)
+            | flag(leaves, LEAVES);
+        let place = entry.standing.place();
+        (
+            digits_of(entry.number),
+            state_code(entry.state()),
+            entry.standing.holder().map(AccountId::get),
+            place.map(|p| p.site.get()),
+            place.and_then(|p| p.peer).map(PeerId::get),
+            entry.area.0,
+            flags,
+            entry.standing.due_at().map(Timestamp::millis),
+            self.last_event.0,
+        )
+    }
+}
+
+/// The columns that [`event`] wants, in this order.
+pub(super) const EVENT_COLUMNS: &str = "seq, number, prev, at, order_seq, actor, detail, origin";
+
+/// A row of `event` that is of one number; not an import's.
+pub(super) fn event(row: &Row<'_>) -> Result<Event> {
+    let order: Option<i64> = row.get(4)?;
+    let actor: Option<String> = row.get(5)?;
+    let detail = row.get_ref(6)?.as_str().map_err(|e| corrupt(e.to_string()))?;
+    let change: Change = serde_json::from_str(detail)?;
+    let origin: Option<String> = row.get(7)?;
+    Ok(Event {
+        seq: EventSeq(row.get(0)?),
+        number: number_of(row.get(1)?)?,
+        prev: EventSeq(row.get(2)?),
+        at: Timestamp::from_millis(row.get(3)?),
+        change,
+        by: match (order, actor) {
+            (Some(order), _) => By::Order(OrderSeq(order)),
+            (None, Some(user)) => By::User(user),
+            (None, None) => By::Time,
+        },
+        origin: origin.map(|text| serde_json::from_str(&text)).transpose()?,
+    })
+}
+
+/// The columns that [`order`] wants, in this order.
+pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
+                                        customer_order_id, request, failed";
+
+pub(super) fn order(row: &Row<'_>) -> Result<Order> {
+    let id: [u8; 16] = row.get(1)?;
+    let request = row.get_ref(9)?.as_str().map_err(|e| corrupt(e.to_string()))?;
+    let failed: Option<String> = row.get(10)?;
+    let failed: Option<Vec<Failure>> = failed.map(|text| serde_json::from_str(&text)).transpose()?;
+    Ok(Order {
+        seq: OrderSeq(row.get(0)?),
+        id: OrderId(uuid::Uuid::from_bytes(id)),
+        account: account_id(row.get(2)?)?,
+        status: status_of(row.get(3)?)?,
+        created_at: Timestamp::from_millis(row.get(4)?),
+        changed_at: Timestamp::from_millis(row.get(5)?),
+        user: row.get(6)?,
+        name: row.get(7)?,
+        customer_order_id: row.get(8)?,
+        request: serde_json::from_str(request)?,
+        failed: failed.unwrap_or_default(),
+    })
+}
+
+/// One of the words of an enum, as a column has it.
+pub(super) fn word<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| corrupt(format!("no such word: {text}")))
+}
+
+/// The words of an account's row.
+pub(super) fn account_words(kind: &str, class: &str) -> Result<(AccountKind, Class)> {
+    Ok((word(kind)?, word(class)?))
+}
+
+/// The role in a user's row.
+pub(super) fn role(text: &str) -> Result<Role> {
+    word(text)
+}

@@ -1,0 +1,132 @@
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value ANY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    class      TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE site (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    account    INTEGER NOT NULL REFERENCES account,
+    name       TEXT NOT NULL,
+    is_default INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX site_default ON site (account) WHERE is_default;
+CREATE INDEX site_account ON site (account);
+
+CREATE TABLE peer (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    account    INTEGER NOT NULL REFERENCES account,
+    site       INTEGER NOT NULL REFERENCES site,
+    name       TEXT NOT NULL,
+    is_default INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX peer_default ON peer (site) WHERE is_default;
+CREATE INDEX peer_account ON peer (account);
+
+CREATE TABLE user (
+    name          TEXT PRIMARY KEY,
+    account       INTEGER REFERENCES account,
+    role          TEXT NOT NULL,
+    password_hash TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- name: the area's name as JSON
+CREATE TABLE area (
+    id        INTEGER PRIMARY KEY,
+    name      TEXT NOT NULL UNIQUE,
+    supply    INTEGER NOT NULL,
+    demand    REAL NOT NULL,
+    demand_at INTEGER NOT NULL
+) STRICT;
+
+-- state: 0 Available, 1 Reserved, 2 InService, 3 Aging, 4 Protected, 5 Administrative, 6 Removed
+-- holder: the account in whose inventory it shows; of an aging number the former account
+-- flags: 1 protected, 2 ported in, 4 locked, 8 leaves the system after aging
+-- due_at: the end of aging or of the reservation
+-- last_event: the event that made the row what it is; an import's while nothing else has happened
+CREATE TABLE number (
+    number     INTEGER PRIMARY KEY,
+    state      INTEGER NOT NULL CHECK (state BETWEEN 0 AND 6),
+    holder     INTEGER,
+    site       INTEGER,
+    peer       INTEGER,
+    area       INTEGER NOT NULL,
+    flags      INTEGER NOT NULL,
+    due_at     INTEGER,
+    last_event INTEGER NOT NULL,
+    CHECK ((holder IS NOT NULL) = (state IN (1, 2, 3, 4))),
+    CHECK ((site IS NOT NULL) = (state IN (2, 3))),
+    CHECK ((due_at IS NOT NULL) = (state IN (1, 3)))
+) STRICT;
+CREATE INDEX number_holder ON number (holder, number) WHERE holder IS NOT NULL;
+CREATE INDEX number_aging ON number (holder, number) WHERE state = 3;
+CREATE INDEX number_due ON number (due_at, number) WHERE due_at IS NOT NULL;
+-- by area code (with the country code), and within it scattered: multiplying by 48271 modulo the prime
+-- 10000019 puts neighbours far apart, so that reading on tells nothing of blocks or of what is new
+CREATE INDEX number_pool ON number (number / 10000000, (number % 10000000) * 48271 % 10000019)
+    WHERE state = 0;
+
+-- number, prev: null on an import, which is one event for all its numbers
+-- detail: the change as JSON; origin: on a number's first event, the entry as it was imported
+CREATE TABLE event (
+    seq       INTEGER PRIMARY KEY,
+    number    INTEGER,
+    prev      INTEGER,
+    at        INTEGER NOT NULL,
+    order_seq INTEGER,
+    actor     TEXT,
+    detail    TEXT NOT NULL,
+    origin    TEXT
+) STRICT;
+
+-- kind: 0 disconnect, 1 number; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED
+-- request, failed: JSON
+CREATE TABLE orders (
+    seq               INTEGER PRIMARY KEY,
+    id                BLOB NOT NULL UNIQUE,
+    account           INTEGER NOT NULL,
+    kind              INTEGER NOT NULL,
+    status            INTEGER NOT NULL CHECK (status BETWEEN 0 AND 3),
+    attempts          INTEGER NOT NULL,
+    created_at        INTEGER NOT NULL,
+    changed_at        INTEGER NOT NULL,
+    user              TEXT NOT NULL,
+    name              TEXT,
+    customer_order_id TEXT,
+    request           TEXT NOT NULL,
+    failed            TEXT
+) STRICT;
+CREATE INDEX orders_account ON orders (account, kind, seq);
+CREATE INDEX orders_due ON orders (seq) WHERE status = 0;
+
+CREATE TABLE idempotency (
+    account   INTEGER NOT NULL,
+    key       TEXT NOT NULL,
+    digest    BLOB NOT NULL,
+    order_seq INTEGER NOT NULL,
+    PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE note (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    order_seq INTEGER NOT NULL,
+    user      TEXT NOT NULL,
+    text      TEXT NOT NULL,
+    at        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX note_order ON note (order_seq);
+
+-- how many numbers an account (0: nobody) has in each state
+CREATE TABLE tally (
+    account INTEGER NOT NULL,
+    state   INTEGER NOT NULL,
+    numbers INTEGER NOT NULL,
+    PRIMARY KEY (account, state)
+) STRICT, WITHOUT ROWID;

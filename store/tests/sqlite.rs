@@ -1,0 +1,183 @@
+//! The embedded store: the suite of all stores, and what is its own.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use onhook_core::account::{AccountId, Class, Kind as AccountKind};
+use onhook_core::hold::Policy;
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, OrderId, Refusal, Request, Status};
+use onhook_core::time::Timestamp;
+use onhook_store::conformance::Opener;
+use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
+use onhook_store::{NewAccount, Store};
+use tempfile::TempDir;
+
+struct Fresh(TempDir);
+
+fn fresh() -> Fresh {
+    Fresh(tempfile::tempdir().unwrap())
+}
+
+#[async_trait]
+impl Opener for Fresh {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(self.0.path(), Arc::new(Policy::default())).unwrap())
+    }
+}
+
+mod conforms {
+    use super::*;
+    onhook_store::conformance!(fresh());
+}
+
+fn number(n: u64) -> Number {
+    Number::from_digits(19_195_550_100 + n).unwrap()
+}
+
+fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(folder, Arc::new(Policy::default()))
+}
+
+fn new_order(n: u128, numbers: &[Number]) -> NewOrder {
+    NewOrder {
+        id: OrderId(uuid::Uuid::from_u128(n)),
+        account: AccountId::new(1).unwrap(),
+        user: "username".into(),
+        name: None,
+        customer_order_id: None,
+        created_at: Timestamp::from_millis(1_700_000_000_000),
+        request: Request::Disconnect(Disconnect {
+            numbers: numbers.to_vec(),
+            mode: Mode::Normal,
+            protected: None,
+            reason: None,
+        }),
+        key: None,
+    }
+}
+
+async fn ten_in_service(folder: &Path) -> SqliteStore {
+    let store = open(folder).unwrap();
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let id = AccountId::new(1).unwrap();
+    let account = NewAccount { id, name: "one".into(), kind: AccountKind::EndUser, class: Class::Unknown };
+    store.create_account(account, now).await.unwrap();
+    store.create_site(id, "a site".into()).await.unwrap();
+    let numbers = (0..10_u64).map(move |n| {
+        (n, Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number(n)) }))
+    });
+    store.import(Box::new(numbers), "test".into(), false, now).await.unwrap();
+    store
+}
+
+#[test]
+fn the_engine_is_one_that_loses_no_commits() {
+    assert!(rusqlite::version_number() >= schema::ENGINE_MIN, "{}", rusqlite::version());
+}
+
+#[test]
+fn a_second_process_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path()).unwrap();
+    let Err(error) = open(folder.path()) else { panic!("opened twice") };
+    assert!(matches!(error, OpenError::InUse(_)));
+    assert!(error.to_string().contains("in use by another onhook"), "{error}");
+    drop(first);
+    open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let path = folder.path().join(FILE);
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let Err(OpenError::Database(error)) = open(folder.path()) else { panic!("opened a newer schema") };
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("schema 99") && cause.contains("up to 1"), "{cause}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_folder_without_data_is_missing_where_it_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = Arc::new(Policy::default());
+    assert!(matches!(SqliteStore::open_if_there(folder.path(), policy), Err(OpenError::Missing(_))));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// What tampering the checker must see, each done to a good store.
+#[tokio::test]
+async fn the_checker_sees_what_was_tampered_with() {
+    for (sql, found) in [
+        ("UPDATE number SET state = 2, due_at = NULL WHERE number = 19195550101", "its row says"),
+        ("UPDATE number SET due_at = due_at - 1 WHERE number = 19195550101", "its row says"),
+        ("DELETE FROM event WHERE number = 19195550101", "is missing"),
+        ("DELETE FROM number WHERE number = 19195550109", "counts"),
+        ("UPDATE tally SET numbers = numbers + 1 WHERE state = 3", "counts"),
+        ("UPDATE area SET supply = 5", "supply of"),
+        ("UPDATE event SET at = at - 100000000 WHERE number = 19195550101", "comes before"),
+        (
+            "INSERT INTO event (seq, number, prev, at, detail) VALUES (99, 19195550105, 1, 1, '\"Unreserved\"')",
+            "chains",
+        ),
+        ("UPDATE orders SET status = 2", "failed"),
+        ("DELETE FROM orders", "but is missing"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ten_in_service(folder.path()).await;
+        store.accept(new_order(1, &[number(1), number(2)])).await.unwrap();
+        store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap();
+        assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+        store.close().await;
+        drop(store);
+        rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(sql).unwrap();
+        let store = open(folder.path()).unwrap();
+        let findings = store.check(true).await.unwrap().findings;
+        assert!(findings.iter().any(|f| f.to_string().contains(found)), "{sql}: {findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ten_in_service(folder.path()).await;
+    store.close().await;
+    drop(store);
+    // An area that is nowhere: judging this number panics.
+    let sql = "UPDATE number SET area = 77 WHERE number = 19195550101";
+    rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(sql).unwrap();
+    let store = open(folder.path()).unwrap();
+    store.accept(new_order(1, &[number(1)])).await.unwrap();
+    store.accept(new_order(2, &[number(2)])).await.unwrap();
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let mut ended = Vec::new();
+    for _ in 0..5 {
+        ended.extend(store.run_orders(now, 10, 10).await.unwrap().ended.into_iter().map(|e| e.status));
+    }
+    assert_eq!(ended, [Status::Complete, Status::Failed]);
+    let id = OrderId(uuid::Uuid::from_u128(1));
+    let order = store.order(AccountId::new(1).unwrap(), Kind::Disconnect, id).await.unwrap().unwrap();
+    assert_eq!(order.failed[0].why, Refusal::SetAside);
+}
+
+#[tokio::test]
+async fn a_caller_who_went_away_is_no_reason_not_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(ten_in_service(folder.path()).await);
+    let accepting = store.clone();
+    let task = tokio::spawn(async move { accepting.accept(new_order(1, &[number(1)])).await });
+    task.abort();
+    let _ = task.await;
+    // Either it never got to the queue or it is whole; the next one is not hindered.
+    store.accept(new_order(2, &[number(2)])).await.unwrap();
+    while store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap().more {}
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+}

@@ -1,0 +1,266 @@
+//! Disconnect orders: the request, and every form of the answer (contract §1).
+
+use onhook_core::account::Role;
+use onhook_core::number::Number;
+use onhook_core::order::{
+    CUSTOMER_ORDER_ID_MAX, Disconnect, Failure, Mode, NAME_MAX, NUMBERS_MAX, NewOrder, Order, OrderId,
+    Protected, REASON_MAX, Request, Status,
+};
+use onhook_core::time::Timestamp;
+
+use crate::dialect::Dialect;
+use crate::error::{Family, Problem, cut, error_list, number_list};
+use crate::xml::{Document, Element};
+
+/// The root of every answer.
+pub const ROOT: &str = "DisconnectTelephoneNumberOrderResponse";
+/// The form of this resource's errors.
+pub const FAMILY: Family = Family::Order(ROOT);
+
+const TYPE: &str = "DisconnectTelephoneNumberOrderType";
+
+/// A request as it was sent: read, not yet judged.
+#[derive(Clone, Debug, Default)]
+pub struct Draft<'a> {
+    name: Option<&'a str>,
+    customer_order_id: Option<&'a str>,
+    numbers: Option<Vec<&'a str>>,
+    mode: Option<&'a str>,
+    protected: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+/// What a request asks, once it has been found good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Post {
+    /// The order's name.
+    pub name: Option<String>,
+    /// The client's own id.
+    pub customer_order_id: Option<String>,
+    /// What is to be done.
+    pub disconnect: Disconnect,
+}
+
+impl<'a> Draft<'a> {
+    /// Reads the document. Unknown elements are passed over; the order of elements is of no account.
+    ///
+    /// # Errors
+    /// Another root, or a value that is there twice.
+    pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
+        if root.name != "DisconnectTelephoneNumberOrder" {
+            let wanted = "the root element is DisconnectTelephoneNumberOrder";
+            return Err(Problem::BadRequest(wanted.into()));
+        }
+        let mut draft = Draft {
+            name: root.text_of(&["name", "Name"])?,
+            customer_order_id: root.text_of(&["CustomerOrderId"])?,
+            ..Draft::default()
+        };
+        if let Some(kind) = root.child(TYPE)? {
+            draft.mode = kind.text_of(&["DisconnectMode"])?;
+            draft.protected = kind.text_of(&["Protected"])?;
+            draft.reason = kind.text_of(&["DisconnectReason"])?;
+            draft.numbers = numbers_of(kind)?;
+        }
+        Ok(draft)
+    }
+
+    /// Judges the form of the request. Whether the numbers are the account's is not asked here, but
+    /// when the order runs.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self, dialect: Dialect, role: Role) -> Result<Post, Problem> {
+        check_names(self.name, self.customer_order_id, dialect)?;
+        let numbers = check_numbers(self.numbers.as_deref())?;
+        let mode = match self.mode {
+            None => Mode::Normal,
+            Some(text) => text.to_ascii_lowercase().parse().map_err(|_| Problem::Mode(cut(text)))?,
+        };
+        if role < mode.needs() {
+            return Err(Problem::ModeForbidden);
+        }
+        let protected: Option<Protected> = match self.protected {
+            None => None,
+            Some(text) => Some(text.to_ascii_uppercase().parse().map_err(|_| Problem::Protected(cut(text)))?),
+        };
+        if mode == Mode::Purge && protected.and_then(Protected::value).is_some() {
+            return Err(Problem::ProtectedPurge);
+        }
+        let reason = match self.reason {
+            Some(text) if text.chars().count() > REASON_MAX => {
+                return Err(Problem::TooLong("DisconnectReason", REASON_MAX));
+            }
+            reason => reason.filter(|text| !text.is_empty()).map(str::to_owned),
+        };
+        Ok(Post {
+            name: self.name.filter(|name| !name.is_empty()).map(str::to_owned),
+            customer_order_id: self.customer_order_id.map(str::to_owned),
+            disconnect: Disconnect { numbers, mode, protected, reason },
+        })
+    }
+
+    /// The body of a refusal: what is wrong, then the request, as far as it can be repeated.
+    #[must_use]
+    pub fn refused(&self, problem: &Problem, now: Timestamp) -> String {
+        FAMILY.body(problem, |out| {
+            out.open("orderRequest");
+            echo_names(out, self.name, self.customer_order_id);
+            out.leaf_display("OrderCreateDate", now).open(TYPE);
+            echo_numbers(out, self.numbers.as_deref());
+            out.close(TYPE).close("orderRequest");
+        })
+    }
+}
+
+/// The numbers under `TelephoneNumberList`, as sent; none when there is no list.
+pub(crate) fn numbers_of<'a>(parent: &'a Element<'_>) -> Result<Option<Vec<&'a str>>, Problem> {
+    let list = parent.child("TelephoneNumberList")?;
+    Ok(list.map(|list| list.children_of("TelephoneNumber").map(Element::trimmed).collect()))
+}
+
+/// An order needs a name in v1, unless it has the newer customer order id (contract: decision 2).
+pub(crate) fn check_names(
+    name: Option<&str>,
+    customer_order_id: Option<&str>,
+    dialect: Dialect,
+) -> Result<(), Problem> {
+    match name.filter(|name| !name.is_empty()) {
+        None if customer_order_id.is_none() && dialect == Dialect::V1 => {
+            return Err(Problem::Required("Name"));
+        }
+        Some(name) if name.chars().count() > NAME_MAX => return Err(Problem::TooLong("Name", NAME_MAX)),
+        Some(name) if name.chars().any(char::is_control) => {
+            return Err(Problem::BadRequest("a name has no control characters".into()));
+        }
+        _ => {}
+    }
+    let fits = |id: &str| {
+        (1..=CUSTOMER_ORDER_ID_MAX).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b' ')
+    };
+    match customer_order_id {
+        Some(id) if !fits(id) => Err(Problem::CustomerOrderId),
+        _ => Ok(()),
+    }
+}
+
+/// The numbers of an order: at least one, not too many, each a number, none twice, all of one plan.
+pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Problem> {
+    let texts = texts.ok_or(Problem::NoList)?;
+    if texts.is_empty() {
+        return Err(Problem::EmptyList);
+    }
+    if texts.len() > NUMBERS_MAX {
+        return Err(Problem::TooManyNumbers(NUMBERS_MAX));
+    }
+    let number = |text: &&str| text.parse().map_err(|_| Problem::Number(cut(text)));
+    let numbers = texts.iter().map(number).collect::<Result<Vec<Number>, Problem>>()?;
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Problem::DuplicateNumbers);
+    }
+    if numbers.iter().any(|n| n.is_nanp() != numbers[0].is_nanp()) {
+        return Err(Problem::MixedNumbers);
+    }
+    Ok(numbers)
+}
+
+pub(crate) fn echo_names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        out.leaf("Name", &name.chars().take(NAME_MAX).collect::<String>());
+    }
+    if let Some(id) = customer_order_id {
+        out.leaf("CustomerOrderId", &id.chars().take(CUSTOMER_ORDER_ID_MAX).collect::<String>());
+    }
+}
+
+/// Repeats what was sent as numbers: at most as many as an order takes, each cut to a few characters.
+pub(crate) fn echo_numbers(out: &mut Document, numbers: Option<&[&str]>) {
+    if let Some(numbers) = numbers {
+        out.open("TelephoneNumberList");
+        for number in numbers.iter().take(NUMBERS_MAX) {
+            out.leaf("TelephoneNumber", &cut(number));
+        }
+        out.close("TelephoneNumberList");
+    }
+}
+
+struct View<'a> {
+    id: OrderId,
+    name: Option<&'a str>,
+    customer_order_id: Option<&'a str>,
+    created_at: Timestamp,
+    disconnect: &'a Disconnect,
+}
+
+/// The answer to a request that was accepted.
+///
+/// # Errors
+/// When it is no disconnect order.
+pub fn received(order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
+    let Request::Disconnect(disconnect) = &order.request else { return Err(Problem::Internal) };
+    let view = View {
+        id: order.id,
+        name: order.name.as_deref(),
+        customer_order_id: order.customer_order_id.as_deref(),
+        created_at: order.created_at,
+        disconnect,
+    };
+    Ok(document(dialect, &view, Status::Received, &[], &[]))
+}
+
+/// An order as it stands.
+///
+/// # Errors
+/// When it is no disconnect order.
+pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
+    let Request::Disconnect(disconnect) = &order.request else { return Err(Problem::Internal) };
+    let view = View {
+        id: order.id,
+        name: order.name.as_deref(),
+        customer_order_id: order.customer_order_id.as_deref(),
+        created_at: order.created_at,
+        disconnect,
+    };
+    let done: Vec<Number> = order.done().collect();
+    Ok(document(dialect, &view, order.status, &done, &order.failed))
+}
+
+/// `DisconnectedTelephoneNumberList`, `ErrorList`, `orderRequest`, `OrderStatus`, in that order
+/// (contract: decisions 3 and 4).
+fn document(
+    dialect: Dialect,
+    view: &View<'_>,
+    status: Status,
+    done: &[Number],
+    failed: &[Failure],
+) -> String {
+    let mut out = Document::new();
+    out.open(ROOT);
+    if !done.is_empty() {
+        number_list(&mut out, "DisconnectedTelephoneNumberList", dialect, done.iter().copied());
+    }
+    match status {
+        Status::Received => {}
+        Status::Complete => {
+            out.empty("ErrorList");
+        }
+        Status::Partial | Status::Failed => error_list(&mut out, dialect, failed),
+    }
+    out.open("orderRequest");
+    echo_names(&mut out, view.name, view.customer_order_id);
+    out.leaf_display("OrderCreateDate", view.created_at).leaf_display("id", view.id).open(TYPE);
+    let Disconnect { numbers, mode, protected, reason } = view.disconnect;
+    number_list(&mut out, "TelephoneNumberList", dialect, numbers.iter().copied());
+    out.leaf("DisconnectMode", dialect.mode(*mode));
+    if dialect == Dialect::V2 {
+        out.leaf("DisconnectReason", reason.as_deref().unwrap_or("UNSPECIFIED"));
+    }
+    if let Some(protected) = protected {
+        out.leaf("Protected", protected.word());
+    }
+    out.close(TYPE).close("orderRequest").leaf("OrderStatus", status.word()).close(ROOT);
+    out.finish()
+}

@@ -1,0 +1,304 @@
+//! What can be wrong with a request or a number, and how the API says so: status, code, text to the
+//! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its
+//! appendix A).
+
+use onhook_core::number::Number;
+use onhook_core::order::{Failure, Refusal};
+
+use crate::dialect::Dialect;
+use crate::guard::Malformed;
+use crate::xml::{Document, Duplicate};
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The document is no XML that is taken, or not the one that belongs here.
+    BadRequest(String),
+    /// An element that stands for one value is there twice.
+    Twice(&'static str),
+    /// Something required is missing.
+    Required(&'static str),
+    /// A text is too long.
+    TooLong(&'static str, usize),
+    /// A value outside of its bounds.
+    Between(&'static str, u32, u32),
+    /// No date of the form yy-MM-dd.
+    Date(String),
+    /// One of a pair of parameters is missing.
+    Pair(&'static str, &'static str),
+    /// A range of dates that ends before it begins.
+    DateRange(String, String),
+    /// Not a UUID.
+    Uuid(String),
+    /// A value that is none of those that are valid.
+    Value(String),
+    /// The idempotency key was used for another request.
+    KeyReused(String),
+    /// The path is another account's.
+    NotYourAccount(String),
+    /// The role is too low.
+    AccessDenied,
+    /// No such thing, where nothing more is to be said.
+    NoResource,
+    /// No such order.
+    NoOrder,
+    /// No such note.
+    NoNote,
+    /// A note without its user's name.
+    NoteUser,
+    /// The list of numbers is missing.
+    NoList,
+    /// The list of numbers is empty.
+    EmptyList,
+    /// No telephone number: as sent, cut to a few characters.
+    Number(String),
+    /// A number twice in one order.
+    DuplicateNumbers,
+    /// More numbers than an order takes.
+    TooManyNumbers(usize),
+    /// North American numbers and others in one order.
+    MixedNumbers,
+    /// No such disconnect mode.
+    Mode(String),
+    /// A mode for operators.
+    ModeForbidden,
+    /// No such value for the protected flag.
+    Protected(String),
+    /// The protected flag in an order that removes the numbers.
+    ProtectedPurge,
+    /// A customer order id that is too long or has other characters.
+    CustomerOrderId,
+    /// An order without a site.
+    SiteRequired,
+    /// No such site.
+    Site,
+    /// No such peer under the site.
+    Peer,
+    /// The order names no peer and the site has no default one.
+    NoDefaultPeer,
+    /// No order type that is known here.
+    OrderType,
+    /// Neither true nor false.
+    PartialAllowed,
+    /// A back order for numbers that are named.
+    BackOrder,
+    /// No such attribute.
+    Attribute(String),
+    /// No such status of a disconnect order.
+    DisconnectStatus,
+    /// No such status of a number order.
+    OrderStatus,
+    /// A page that is no number.
+    Page(String),
+    /// No telephone number in the path.
+    PathNumber(String),
+    /// No such number, or none that the caller may see.
+    NoNumber(String),
+    /// A search by nothing that can be searched for.
+    Search,
+    /// A search by an area code of another length.
+    SearchAreaCode,
+    /// Something failed here; the log knows more.
+    Internal,
+    /// Too busy: nothing was written.
+    Busy,
+    /// The body is longer than is taken.
+    BodyTooLarge(usize),
+    /// The body came too slowly.
+    BodyTimeout,
+    /// The content type is none that is taken.
+    ContentType,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The HTTP status.
+    pub status: u16,
+    /// The code, where the API has one.
+    pub code: Option<u16>,
+    /// The text.
+    pub text: String,
+}
+
+fn row(status: u16, code: u16, text: impl Into<String>) -> Row {
+    Row { status, code: Some(code), text: text.into() }
+}
+
+fn plain(status: u16, text: impl Into<String>) -> Row {
+    Row { status, code: None, text: text.into() }
+}
+
+impl Problem {
+    /// Its row of the table.
+    #[must_use]
+    #[rustfmt::skip]
+    pub fn row(&self) -> Row {
+        use Problem as P;
+        match self {
+            P::BadRequest(why)         => row(400, 1019, format!("Bad request encountered. Please check your request and try again. ({why})")),
+            P::Twice(what)             => row(400, 1009, format!("'{what}' is duplicated")),
+            P::Required(what)          => row(400, 1003, format!("{what} is required")),
+            P::TooLong(what, max)      => row(400, 1011, format!("{what} is too long. Max length {max} characters")),
+            P::Between(what, min, max) => row(400, 1006, format!("{what} must be between {min} and {max} (bounds are included)")),
+            P::Date(text)              => row(400, 1007, format!("{text} is not a valid date format.")),
+            P::Pair(one, other)        => row(400, 15508, format!("'{one}' and '{other}' must be used together")),
+            P::DateRange(start, end)   => row(400, 15501, format!("Invalid date range. Start date {start} must be before end date {end}")),
+            P::Uuid(text)              => row(400, 1008, format!("'{text}' is not a valid UUID")),
+            P::Value(text)             => row(400, 1008, format!("'{text}' is not a valid value")),
+            P::KeyReused(key)          => row(422, 1009, format!("'{key}' is duplicated")),
+            P::NotYourAccount(account) => row(403, 5051, format!("Not authorized to perform operation on the account '{account}'")),
+            P::AccessDenied            => row(403, 1001, "Access Denied"),
+            P::NoResource              => plain(404, "The resource does not exist"),
+            P::NoOrder                 => row(404, 5061, "Order ID is invalid."),
+            P::NoNote                  => row(404, 5040, "Note not found."),
+            P::NoteUser                => row(400, 12501, "Username is required"),
+            P::NoList                  => row(400, 5001, "Invalid input telephone number list"),
+            P::EmptyList               => row(400, 5212, "The input list of telephone numbers is null or empty."),
+            P::Number(_)               => row(400, 5070, "Telephone number is invalid."),
+            P::DuplicateNumbers        => row(400, 5093, "Order cannot contain duplicate telephone numbers"),
+            P::TooManyNumbers(max)     => row(400, 5095, format!("The count of telephone numbers in order exceeds the maximum size of {max}")),
+            P::MixedNumbers            => row(400, 5165, "A single order cannot contain a mix of NANP and International telephone numbers"),
+            P::Mode(text)              => row(400, 5084, format!("DisconnectMode '{text}' is invalid. Valid values are: normal, soft-remove, purge")),
+            P::ModeForbidden           => row(400, 5085, "Insufficient permissions for this DisconnectMode"),
+            P::Protected(text)         => row(400, 5108, format!("Protected attribute '{text}' is invalid. Valid values: TRUE, FALSE, UNCHANGED")),
+            P::ProtectedPurge          => row(400, 5109, "The Protected Telephone Numbers setting is incompatible with an obsolete or purge disconnect"),
+            P::CustomerOrderId         => row(400, 5052, "Customer order ID is invalid. Only alphanumeric values, dashes and spaces are allowed. Max length is 40 characters."),
+            P::SiteRequired            => row(400, 5022, "SiteId is a required field."),
+            P::Site                    => row(400, 5016, "The SiteId submitted is invalid."),
+            P::Peer                    => row(400, 5023, "SIP peer submitted is invalid."),
+            P::NoDefaultPeer           => row(400, 5020, "No default SIP peer is set on the account and site. Please create one then resubmit your request."),
+            P::OrderType               => row(400, 5087, "The input order type is not a valid entry."),
+            P::PartialAllowed          => row(400, 5217, "The PartialAllowed value submitted is invalid."),
+            P::BackOrder               => row(400, 5522, "Backorders are not compatible with Specific TN, NPANXX, NPANXXX, TollFree Vanity or Local Vanity orders"),
+            P::Attribute(text)         => row(400, 5102, format!("Telephone number attribute '{text}' is invalid. Valid values: Protected")),
+            P::DisconnectStatus        => row(400, 15532, "Invalid 'status'. Valid values: complete, partial, failed"),
+            P::OrderStatus             => row(400, 15518, "Invalid 'status'. Valid values: complete, partial, failed, backordered"),
+            P::Page(text)              => row(400, 15516, format!("The page '{text}' is invalid. Page must be a 10 digit phone number")),
+            P::PathNumber(text)        => row(400, 12512, format!("Telephone number '{text}' is not valid")),
+            P::NoNumber(text)          => row(404, 15506, format!("The telephone number '{text}' does not exist")),
+            P::Search                  => row(400, 4010, "Provided search criteria are unsupported or are not valid"),
+            P::SearchAreaCode          => row(400, 4010, "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters."),
+            P::Internal                => row(500, 1000, "Internal Server Error. Please try again."),
+            P::Busy                    => plain(503, "The server is busy, nothing was written. Please try again."),
+            P::BodyTooLarge(max)       => plain(413, format!("The body is longer than {max} bytes")),
+            P::BodyTimeout             => plain(408, "The body came too slowly"),
+            P::ContentType             => plain(415, "The content type is not supported; send application/xml"),
+        }
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        Problem::BadRequest(malformed.to_string())
+    }
+}
+
+impl From<Duplicate> for Problem {
+    fn from(Duplicate(what): Duplicate) -> Self {
+        Problem::Twice(what)
+    }
+}
+
+/// Code and text for a number that did not go. The text never tells whose number it is, or whether it
+/// exists.
+#[must_use]
+#[rustfmt::skip]
+pub fn refusal(why: Refusal) -> (u16, &'static str) {
+    match why {
+        Refusal::NotInService      => (5006, "Telephone number could not be disconnected since it is not associated with your account"),
+        Refusal::Locked            => (5006, "Telephone number could not be disconnected since it is locked"),
+        Refusal::TollFreeProtected => (5100, "Toll free numbers are not candidates for Protected status."),
+        Refusal::Unavailable       => (5005, "The telephone number is unavailable for ordering"),
+        Refusal::NoSite            => (5016, "The SiteId submitted is invalid."),
+        Refusal::NoPeer            => (5023, "SIP peer submitted is invalid."),
+        Refusal::NoDefaultPeer     => (5020, "No default SIP peer is set on the account and site. Please create one then resubmit your request."),
+        Refusal::AllOrNone         => (5018, "The entire quantity of telephone numbers ordered is unavailable"),
+        Refusal::SetAside          => (5003, "Provisioning Failure"),
+    }
+}
+
+/// Which form an error's body has, by the resource that was asked (contract §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `ErrorList` under this root: orders and disconnects.
+    Order(&'static str),
+    /// `ResponseStatus` under this root.
+    Response(&'static str),
+    /// `Error` under this root: searches.
+    Search(&'static str),
+}
+
+impl Family {
+    /// The form where no resource is known.
+    pub const GENERIC: Family = Family::Response("ErrorResponse");
+
+    /// A body that says what is wrong; `more` may add to it under the root (an order echoes its request).
+    #[must_use]
+    pub fn body(self, problem: &Problem, more: impl FnOnce(&mut Document)) -> String {
+        let Row { code, text, .. } = problem.row();
+        let mut out = Document::new();
+        match self {
+            Family::Order(root) => {
+                out.open(root).open("ErrorList").open("Error");
+                if let Some(code) = code {
+                    out.leaf_display("Code", code);
+                }
+                out.leaf("Description", &text);
+                if let Problem::Number(number) = problem {
+                    out.leaf("TelephoneNumber", number);
+                }
+                out.close("Error").close("ErrorList");
+                more(&mut out);
+                out.close(root);
+            }
+            Family::Response(root) => {
+                out.open(root).open("ResponseStatus");
+                if let Some(code) = code {
+                    out.leaf_display("ErrorCode", code);
+                }
+                out.leaf("Description", &text).close("ResponseStatus").close(root);
+            }
+            Family::Search(root) => {
+                out.open(root).open("Error");
+                if let Some(code) = code {
+                    out.leaf_display("Code", code);
+                }
+                out.leaf("Description", &text).close("Error").close(root);
+            }
+        }
+        out.finish()
+    }
+}
+
+/// Writes an order's `ErrorList`, one `Error` a number: code first, description second, number third,
+/// as one client reads them by their place.
+pub(crate) fn error_list(out: &mut Document, dialect: Dialect, failed: &[Failure]) {
+    out.element("ErrorList", |out| {
+        for Failure { number, why } in failed {
+            let (code, text) = refusal(*why);
+            out.open("Error").leaf_display("Code", code).leaf("Description", text);
+            out.leaf("TelephoneNumber", &dialect.number(*number)).close("Error");
+        }
+    });
+}
+
+/// Writes `name` with one `TelephoneNumber` a number.
+pub(crate) fn number_list(
+    out: &mut Document,
+    name: &str,
+    dialect: Dialect,
+    numbers: impl IntoIterator<Item = Number>,
+) {
+    out.open(name);
+    for number in numbers {
+        out.leaf("TelephoneNumber", &dialect.number(number));
+    }
+    out.close(name);
+}
+
+/// A text as a client sent it, cut so that an error does not repeat more than a few characters of it.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    text.chars().take(40).collect()
+}

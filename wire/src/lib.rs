@@ -1,0 +1,17 @@
+//! Bandwidth's XML to and from onhook's values.
+//!
+//! From the ground up: [`guard`] refuses malformed XML, [`xml`] reads and writes it, [`error`] is the
+//! table of all that can be wrong, [`query`] reads what stands behind a path; then one room a resource.
+//! No rule of a number's life stands here, and no HTTP.
+
+pub mod dialect;
+pub mod disconnects;
+pub mod error;
+pub mod guard;
+pub mod inventory;
+pub mod lists;
+pub mod notes;
+pub mod orders;
+pub mod query;
+pub mod search;
+pub mod xml;

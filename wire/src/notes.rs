@@ -1,0 +1,46 @@
+//! Notes on orders (contract §1.6).
+
+use onhook_core::order::NOTE_MAX;
+use onhook_core::time::Timestamp;
+
+use crate::error::{Family, Problem, cut};
+use crate::xml::{Document, Element};
+
+/// The form of this resource's errors.
+pub const FAMILY: Family = Family::Response("NoteResponse");
+
+/// The text of a note that a client sends; its `UserId` must be the user who sends it.
+///
+/// # Errors
+/// Another root, another user, no text or too long a one.
+pub fn read(root: &Element<'_>, user: &str) -> Result<String, Problem> {
+    if root.name != "Note" {
+        return Err(Problem::BadRequest("the root element is Note".into()));
+    }
+    match root.text_of(&["UserId"])?.filter(|name| !name.is_empty()) {
+        None => return Err(Problem::NoteUser),
+        Some(name) if name != user => return Err(Problem::Value(cut(name))),
+        Some(_) => {}
+    }
+    match root.text_of(&["Description"])?.filter(|text| !text.is_empty()) {
+        None => Err(Problem::Required("Description")),
+        Some(text) if text.chars().count() > NOTE_MAX => Err(Problem::TooLong("Description", NOTE_MAX)),
+        Some(text) => Ok(text.to_owned()),
+    }
+}
+
+/// A note to be listed: its id, who wrote it, what, and when.
+pub type Shown<'a> = (i64, &'a str, &'a str, Timestamp);
+
+/// The notes of an order.
+#[must_use]
+pub fn list<'a>(notes: impl IntoIterator<Item = Shown<'a>>) -> String {
+    let mut out = Document::new();
+    out.element("Notes", |out| {
+        for (id, user, text, at) in notes {
+            out.open("Note").leaf_display("Id", id).leaf("UserId", user).leaf("Description", text);
+            out.leaf_display("LastDateModifier", at).close("Note");
+        }
+    });
+    out.finish()
+}

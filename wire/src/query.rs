@@ -1,0 +1,264 @@
+//! The parameters behind a path: names without regard to case, pages, sizes and dates.
+
+use onhook_core::number::Number;
+use onhook_core::order::OrderId;
+use onhook_core::time::{Date, TimeZone, Timestamp};
+
+use crate::error::{Problem, cut};
+
+/// Where a page begins, as a client says it: its number from 1, or the id of its first element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page<T> {
+    /// The n-th page.
+    Number(u32),
+    /// The page that begins with this element.
+    At(T),
+}
+
+/// The parameters of a request, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// The parameters, in the order in which they were sent.
+    #[must_use]
+    pub fn new(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
+    /// The value of a parameter, trimmed; none when it is absent or empty.
+    ///
+    /// # Errors
+    /// [`Problem::Twice`] when it is there twice.
+    pub fn get(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let mut values =
+            self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Problem::Twice(name)),
+            (value, None) => Ok(value.filter(|value| !value.is_empty())),
+        }
+    }
+
+    /// How many elements a page may have: `default` unless said, from 1 to `max`.
+    ///
+    /// # Errors
+    /// [`Problem::Between`].
+    pub fn size(&self, name: &'static str, default: u32, max: u32) -> Result<u32, Problem> {
+        match self.get(name)? {
+            None => Ok(default),
+            Some(text) => {
+                whole(text).filter(|size| (1..=max).contains(size)).ok_or(Problem::Between(name, 1, max))
+            }
+        }
+    }
+
+    /// Where a list of orders begins.
+    ///
+    /// # Errors
+    /// [`Problem::Uuid`] for what is neither a page's number nor an order's id.
+    pub fn order_page(&self) -> Result<Page<OrderId>, Problem> {
+        match self.get("page")? {
+            None => Ok(Page::Number(1)),
+            Some(text) => match (page_number(text), text.parse()) {
+                (Some(page), _) => Ok(Page::Number(page)),
+                (None, Ok(id)) => Ok(Page::At(id)),
+                (None, Err(_)) => Err(Problem::Uuid(cut(text))),
+            },
+        }
+    }
+
+    /// Where a list of numbers begins.
+    ///
+    /// # Errors
+    /// [`Problem::Page`] for what is neither a page's number nor a telephone number.
+    pub fn number_page(&self) -> Result<Page<Number>, Problem> {
+        match self.get("page")? {
+            None => Ok(Page::Number(1)),
+            // A `+` in a query is a space to those who decode forms.
+            Some(text) => match (page_number(text), text.parse()) {
+                (Some(page), _) => Ok(Page::Number(page)),
+                (None, Ok(number)) => Ok(Page::At(number)),
+                (None, Err(_)) => Err(Problem::Page(cut(text))),
+            },
+        }
+    }
+
+    /// The days from `startdate` to `enddate` (yy-MM-dd, both included, in UTC) as a half-open range.
+    ///
+    /// # Errors
+    /// When only one is given, one is no date, or they are the wrong way round.
+    pub fn dates(&self) -> Result<Option<(Timestamp, Timestamp)>, Problem> {
+        let (start, end) = match (self.get("startdate")?, self.get("enddate")?) {
+            (None, None) => return Ok(None),
+            (Some(start), Some(end)) => (start, end),
+            _ => return Err(Problem::Pair("startdate", "enddate")),
+        };
+        let (first, last) = (date(start)?, date(end)?);
+        if first > last {
+            return Err(Problem::DateRange(start.into(), end.into()));
+        }
+        let after = last.tomorrow().map_err(|_| Problem::Date(cut(end)))?;
+        let zone = TimeZone::UTC;
+        Ok(Some((Timestamp::start_of(first, &zone), Timestamp::start_of(after, &zone))))
+    }
+
+    /// A parameter of digits only, of one of these lengths.
+    ///
+    /// # Errors
+    /// What `wrong` makes of the value.
+    pub fn digits(
+        &self,
+        name: &'static str,
+        lengths: std::ops::RangeInclusive<usize>,
+        wrong: impl FnOnce(&str) -> Problem,
+    ) -> Result<Option<&str>, Problem> {
+        match self.get(name)? {
+            Some(text) if !lengths.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(wrong(text))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// A parameter that is true or false; `default` when it is absent.
+    ///
+    /// # Errors
+    /// [`Problem::Value`].
+    pub fn flag(&self, name: &'static str, default: bool) -> Result<bool, Problem> {
+        match self.get(name)? {
+            None => Ok(default),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(Problem::Value(cut(text))),
+        }
+    }
+}
+
+fn whole(text: &str) -> Option<u32> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A page's number has at most seven digits: longer ones are telephone numbers.
+fn page_number(text: &str) -> Option<u32> {
+    whole(text).filter(|page| *page >= 1 && text.len() <= 7)
+}
+
+/// `yy-MM-dd`, a day of this century.
+fn date(text: &str) -> Result<Date, Problem> {
+    let wrong = || Problem::Date(cut(text));
+    let parts: Vec<&str> = text.split('-').collect();
+    let &[year, month, day] = parts.as_slice() else { return Err(wrong()) };
+    let two = |part: &str| -> Option<i16> {
+        (part.len() == 2).then(|| whole(part)).flatten().and_then(|value| i16::try_from(value).ok())
+    };
+    let (year, month, day) = (two(year), two(month), two(day));
+    let part = |value: Option<i16>| value.and_then(|value| i8::try_from(value).ok()).ok_or_else(wrong);
+    Date::new(2_000 + year.ok_or_else(wrong)?, part(month)?, part(day)?).map_err(|_| wrong())
+}
+
+/// The links of a list: where it begins, and where the next page is.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// Address of the list without its query, such as `https://numbers.example/v1.0/accounts/1/orders`.
+    pub list: String,
+    /// The parameters of the request but `page` and `size`, decoded.
+    pub filters: Vec<(String, String)>,
+    /// Elements on a page.
+    pub size: u32,
+    /// The id of the next page's first element.
+    pub next: Option<String>,
+}
+
+impl Links {
+    /// Writes them in the form of a `Link` header as text, as the API does.
+    pub(crate) fn write(&self, out: &mut crate::xml::Document) {
+        out.open("Links");
+        out.leaf("first", &self.link("1", "first"));
+        if let Some(next) = &self.next {
+            out.leaf("next", &self.link(next, "next"));
+        }
+        out.close("Links");
+    }
+
+    fn link(&self, page: &str, rel: &str) -> String {
+        let mut query = format!("page={}&size={}", encode(page), self.size);
+        for (key, value) in &self.filters {
+            query += &format!("&{}={}", encode(key), encode(value));
+        }
+        format!("Link=<{}?{query}>;rel=\"{rel}\";", self.list)
+    }
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986, 2.3).
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(pairs: &[(&str, &str)]) -> Query {
+        Query::new(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn pages_are_numbers_or_ids() {
+        let page = |text| query(&[("page", text)]).number_page();
+        assert_eq!(query(&[]).number_page(), Ok(Page::Number(1)));
+        assert_eq!(page("3"), Ok(Page::Number(3)));
+        assert_eq!(page("5405514342"), Ok(Page::At("5405514342".parse().unwrap())));
+        assert_eq!(page("0"), Err(Problem::Page("0".into())));
+        assert_eq!(page("x"), Err(Problem::Page("x".into())));
+        let id = "6d7da966-e071-4741-b31c-1d8932f4b8da";
+        assert_eq!(query(&[("PAGE", id)]).order_page(), Ok(Page::At(id.parse().unwrap())));
+        assert_eq!(query(&[("page", "-1")]).order_page(), Err(Problem::Uuid("-1".into())));
+        assert_eq!(query(&[("page", "1"), ("Page", "2")]).order_page(), Err(Problem::Twice("page")));
+    }
+
+    #[test]
+    fn sizes_have_bounds() {
+        let size = |text| query(&[("size", text)]).size("size", 300, 5_000);
+        assert_eq!(query(&[]).size("size", 300, 5_000), Ok(300));
+        assert_eq!(size("5000"), Ok(5_000));
+        for text in ["0", "5001", "-1", "9223372036854775808", "x", "1.5"] {
+            assert_eq!(size(text), Err(Problem::Between("size", 1, 5_000)), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_come_in_pairs_of_whole_days() {
+        let dates = |start, end| query(&[("startdate", start), ("enddate", end)]).dates();
+        let (from, until) = dates("22-10-31", "22-11-01").unwrap().unwrap();
+        assert_eq!(from.to_string(), "2022-10-31T00:00:00.000Z");
+        assert_eq!(until.to_string(), "2022-11-02T00:00:00.000Z");
+        assert_eq!(query(&[("startdate", "22-10-31")]).dates(), Err(Problem::Pair("startdate", "enddate")));
+        assert_eq!(
+            dates("22-11-01", "22-10-31"),
+            Err(Problem::DateRange("22-11-01".into(), "22-10-31".into()))
+        );
+        for text in ["2022-10-31", "22-13-01", "22-02-30", "22-1-1", "x", "22-10-3１"] {
+            assert_eq!(dates(text, "22-10-31"), Err(Problem::Date(text.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn links_keep_the_filters_and_cannot_be_broken_out_of() {
+        let links = Links {
+            list: "http://127.0.0.1:9080/v1.0/accounts/1/orders".into(),
+            filters: vec![("userid".into(), "a>;\"&b".into())],
+            size: 30,
+            next: Some("+33140289562".into()),
+        };
+        let mut out = crate::xml::Document::new();
+        links.write(&mut out);
+        insta::assert_snapshot!("links", out.finish());
+    }
+}

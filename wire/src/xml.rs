@@ -1,0 +1,356 @@
+//! XML as a tree, and XML on its way out.
+//!
+//! [`parse`] reads what the guard ([`crate::guard`]) lets through: names without prefixes, text with its
+//! references resolved, no attributes, since no request has one that means anything. Clients send elements
+//! in any order, pretty printed or not, and spell some names in two ways; so an [`Element`] is asked for its
+//! children by name, and an element that is there twice where one belongs is an error and never a choice.
+//!
+//! [`Document`] writes what clients take apart again, some of them by position and none of them with
+//! namespaces: a declaration, then elements without white space between them.
+//!
+//! Not here: which elements there are and what they mean; each resource's room says that.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use crate::guard::{self, Event, Guard, Malformed};
+
+/// An element that was read, with everything in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element<'a> {
+    /// Its name without the prefix.
+    pub name: &'a str,
+    /// Its own text, all pieces of it in one: CDATA sections and resolved references too, comments and
+    /// children left out. Not trimmed.
+    pub text: Cow<'a, str>,
+    /// The elements right below it, in the document's order.
+    pub children: Vec<Element<'a>>,
+}
+
+/// An element that is there twice, where two would contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the element {0} is there more than once")]
+pub struct Duplicate(pub &'static str);
+
+/// Reads a document into its root element.
+///
+/// ```
+/// # use onhook_wire::xml;
+/// let order = xml::parse(b"<Order><Name>R&amp;D</Name></Order>")?;
+/// assert_eq!(order.name, "Order");
+/// assert_eq!(order.text_of(&["Name", "name"]), Ok(Some("R&D")));
+/// # Ok::<(), onhook_wire::guard::Malformed>(())
+/// ```
+///
+/// # Errors
+/// [`Malformed`] says which rule the document breaks; the rules are in [`crate::guard`].
+pub fn parse(body: &[u8]) -> Result<Element<'_>, Malformed> {
+    let mut guard = Guard::new(body)?;
+    // An element that ends takes its children from the end of `ended`, so that each list of children is
+    // allocated once, in its final size.
+    let mut open: Vec<Open<'_>> = Vec::with_capacity(8);
+    let mut ended: Vec<Element<'_>> = Vec::with_capacity(8);
+    while let Some(event) = guard.next()? {
+        match event {
+            Event::Open(name) => {
+                open.push(Open { name, text: Cow::Borrowed(""), first_child: ended.len() });
+            }
+            Event::Empty(name) => ended.push(Element { name, text: Cow::Borrowed(""), children: Vec::new() }),
+            Event::Close => {
+                if let Some(Open { name, text, first_child }) = open.pop() {
+                    let children = ended.drain(first_child..).collect();
+                    ended.push(Element { name, text, children });
+                }
+            }
+            Event::Text(piece) => match open.last_mut() {
+                Some(Open { text, .. }) if text.is_empty() => *text = piece,
+                Some(Open { text, .. }) => text.to_mut().push_str(&piece),
+                None => {}
+            },
+            Event::Character(c) => {
+                if let Some(Open { text, .. }) = open.last_mut() {
+                    text.to_mut().push(c);
+                }
+            }
+        }
+    }
+    ended.pop().ok_or(Malformed::NoRoot)
+}
+
+/// An element whose end tag has not come yet.
+struct Open<'a> {
+    name: &'a str,
+    text: Cow<'a, str>,
+    /// Where its children begin among the elements that have ended.
+    first_child: usize,
+}
+
+impl<'a> Element<'a> {
+    /// The only child of that name, in exactly that case.
+    ///
+    /// # Errors
+    /// [`Duplicate`] when there are two.
+    pub fn child(&self, name: &'static str) -> Result<Option<&Element<'a>>, Duplicate> {
+        self.child_of(&[name])
+    }
+
+    /// The only child whose name is one of several spellings.
+    ///
+    /// # Errors
+    /// [`Duplicate`] when there are two, be it in two spellings.
+    pub fn child_of(&self, names: &[&'static str]) -> Result<Option<&Element<'a>>, Duplicate> {
+        let mut only = None;
+        for child in &self.children {
+            if let Some(name) = names.iter().find(|name| **name == child.name)
+                && only.replace(child).is_some()
+            {
+                return Err(Duplicate(name));
+            }
+        }
+        Ok(only)
+    }
+
+    /// The trimmed text of the only child whose name is one of several spellings; `Some("")` when the child
+    /// is there and has none.
+    ///
+    /// # Errors
+    /// [`Duplicate`] as for [`Element::child_of`].
+    pub fn text_of(&self, names: &[&'static str]) -> Result<Option<&str>, Duplicate> {
+        Ok(self.child_of(names)?.map(Element::trimmed))
+    }
+
+    /// All children of that name, in the document's order.
+    pub fn children_of<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Element<'a>> {
+        self.children.iter().filter(move |child| child.name == name)
+    }
+
+    /// The text without the white space around it: XML's four characters, not every blank of Unicode.
+    pub fn trimmed(&self) -> &str {
+        self.text.trim_matches(guard::WHITE)
+    }
+}
+
+/// A document that is being written.
+///
+/// ```
+/// # use onhook_wire::xml::Document;
+/// let mut document = Document::new();
+/// document.element("Order", |order| {
+///     order.leaf("Name", "R&D").leaf_display("Count", 2).empty("ErrorList");
+/// });
+/// assert_eq!(
+///     document.finish(),
+///     r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#.to_owned()
+///         + "<Order><Name>R&amp;D</Name><Count>2</Count><ErrorList/></Order>"
+/// );
+/// ```
+///
+/// Names come from the code and are written as they are. Text may come from anyone.
+#[derive(Debug, Clone)]
+pub struct Document {
+    out: String,
+}
+
+impl Document {
+    /// A document that has its declaration and nothing else yet.
+    #[expect(clippy::new_without_default, reason = "a document without elements is no value to default to")]
+    pub fn new() -> Self {
+        // Room for an order of a few numbers, so that most answers are allocated once.
+        let mut out = String::with_capacity(1024);
+        out.push_str(r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#);
+        Self { out }
+    }
+
+    /// Begins an element: `<name>`.
+    pub fn open(&mut self, name: &str) -> &mut Self {
+        self.tag("<", name, ">")
+    }
+
+    /// Ends an element: `</name>`.
+    pub fn close(&mut self, name: &str) -> &mut Self {
+        self.tag("</", name, ">")
+    }
+
+    /// An element with nothing in it: `<name/>`.
+    pub fn empty(&mut self, name: &str) -> &mut Self {
+        self.tag("<", name, "/>")
+    }
+
+    /// Text within the element that is open, escaped. Characters that XML cannot hold are left out.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        escape(&mut self.out, text);
+        self
+    }
+
+    /// An element with text: `<name>text</name>`, and `<name></name>` when there is none.
+    pub fn leaf(&mut self, name: &str, text: &str) -> &mut Self {
+        self.open(name).text(text).close(name)
+    }
+
+    /// An element with the text of a value, which is escaped like any other.
+    pub fn leaf_display(&mut self, name: &str, value: impl fmt::Display) -> &mut Self {
+        self.open(name);
+        write!(Escaping(&mut self.out), "{value}").expect("only the value's own Display could fail");
+        self.close(name)
+    }
+
+    /// An element with whatever `inner` writes into it.
+    pub fn element(&mut self, name: &str, inner: impl FnOnce(&mut Self)) -> &mut Self {
+        self.open(name);
+        inner(self);
+        self.close(name)
+    }
+
+    /// The document's text.
+    pub fn finish(self) -> String {
+        self.out
+    }
+
+    fn tag(&mut self, before: &str, name: &str, after: &str) -> &mut Self {
+        debug_assert!(guard::is_name(name), "{name:?} is not the name of an element");
+        for part in [before, name, after] {
+            self.out.push_str(part);
+        }
+        self
+    }
+}
+
+/// Escapes what is formatted into it.
+struct Escaping<'a>(&'a mut String);
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text);
+        Ok(())
+    }
+}
+
+/// Appends `text` as the content of an element. Quotes mean nothing there, and the service that clients were
+/// written against sends them bare. A bare CR would arrive as LF.
+fn escape(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| matches!(c, '&' | '<' | '>' | '\r') || !guard::is_character(c)) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut characters = special.chars();
+        match characters.next() {
+            Some('&') => out.push_str("&amp;"),
+            Some('<') => out.push_str("&lt;"),
+            Some('>') => out.push_str("&gt;"),
+            Some('\r') => out.push_str("&#13;"),
+            _ => {}
+        }
+        rest = characters.as_str();
+    }
+    out.push_str(rest);
+}
+
+/// Indents a document that [`Document`] wrote, for people to read: two spaces a level, an element with text
+/// on one line. White space in text stays as it is.
+pub fn pretty(document: &str) -> String {
+    let mut out = String::with_capacity(document.len() * 2);
+    let mut depth: usize = 0;
+    let mut just_opened = false;
+    // Text holds no bare `<`, so what follows one is a tag, and then the text behind it.
+    for piece in document.split('<').skip(1) {
+        let closes = piece.starts_with('/');
+        let opens = !closes && !piece.starts_with('?') && !piece.contains("/>");
+        if closes {
+            depth = depth.saturating_sub(1);
+        }
+        let same_line = out.is_empty() || (closes && just_opened);
+        if !same_line {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        }
+        out.push('<');
+        out.push_str(piece);
+        depth += usize::from(opens);
+        just_opened = opens;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_asked_for_by_name() {
+        let root =
+            parse(b"<r> a<Name> x </Name>b <n/><m>1</m><o><m/></o><m>2</m><empty> </empty></r>").unwrap();
+        assert_eq!(root.text, " ab ");
+        assert_eq!(root.trimmed(), "ab");
+        assert_eq!(root.child("Name").unwrap().unwrap().text, " x ");
+        assert_eq!(root.child("name"), Ok(None));
+        assert_eq!(root.text_of(&["Name", "name"]), Ok(Some("x")));
+        assert_eq!(root.text_of(&["n"]), Ok(Some("")));
+        assert_eq!(root.text_of(&["empty"]), Ok(Some("")));
+        assert_eq!(root.text_of(&["absent"]), Ok(None));
+        assert_eq!(root.children_of("m").map(|m| &*m.text).collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    #[test]
+    fn two_children_where_one_belongs_are_an_error() {
+        let root = parse(b"<r><Name>a</Name><x:name>b</x:name><m/><m/></r>").unwrap();
+        assert_eq!(root.child("m"), Err(Duplicate("m")));
+        assert_eq!(root.text_of(&["m"]), Err(Duplicate("m")));
+        assert_eq!(root.child_of(&["Name", "name"]), Err(Duplicate("name")));
+        assert_eq!(root.text_of(&["Name"]), Ok(Some("a")));
+    }
+
+    #[test]
+    fn only_the_white_space_of_xml_is_trimmed() {
+        let root = parse("<r> \t\r\n\u{A0}a b\u{2003}&#32;&#9;&#10;&#13;</r>".as_bytes()).unwrap();
+        assert_eq!(root.trimmed(), "\u{A0}a b\u{2003}");
+    }
+
+    #[test]
+    fn text_is_borrowed_when_it_is_in_one_piece() {
+        let root = parse(b"<r><a>one</a><b><![CDATA[one]]></b><c>t&#119;o</c></r>").unwrap();
+        let borrowed = |child: &Element<'_>| matches!(child.text, Cow::Borrowed(_));
+        assert_eq!(root.children.iter().map(borrowed).collect::<Vec<_>>(), [true, true, false]);
+    }
+
+    #[test]
+    fn text_is_escaped_where_it_would_be_markup() {
+        for (text, written) in [
+            ("", ""),
+            ("R&D <\"a\" 'b'>", "R&amp;D &lt;\"a\" 'b'&gt;"),
+            ("]]>", "]]&gt;"),
+            ("a\r\n\tb", "a&#13;\n\tb"),
+            ("\0a\u{8}\u{1F}\u{FFFE}é😀\u{FFFF}", "aé😀"),
+        ] {
+            let mut document = Document::new();
+            document.leaf("a", text).leaf_display("b", text);
+            let out = document.finish();
+            assert!(out.ends_with(&format!("?><a>{written}</a><b>{written}</b>")), "{out}");
+        }
+    }
+
+    #[test]
+    fn a_document_can_be_made_pretty() {
+        let mut document = Document::new();
+        document.element("Response", |response| {
+            response
+                .empty("ErrorList")
+                .open("Order")
+                .leaf("Name", "a <b>  c")
+                .leaf("Note", "")
+                .close("Order");
+            response.element("List", |_| {}).leaf_display("Count", 2);
+        });
+        insta::assert_snapshot!(pretty(&document.finish()), @r#"
+        <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+        <Response>
+          <ErrorList/>
+          <Order>
+            <Name>a &lt;b&gt;  c</Name>
+            <Note></Note>
+          </Order>
+          <List></List>
+          <Count>2</Count>
+        </Response>
+        "#);
+    }
+}

@@ -1,0 +1,190 @@
+//! Does a real client, unchanged but for its base URL, get along with a running server?
+//!
+//! Starts an emulator on a free port with an empty data folder, lets the client's test loose on it, ends
+//! it politely, and has the checker look at what is left. Not here: what the client does, which is in
+//! `tests/clients/`.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use crate::workspace::{self, Workspace};
+
+const NODE_AT_LEAST: u32 = 20;
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What the server prints on standard output once it takes requests, before its address.
+const READY: &str = "listening on ";
+const LOG_LINES_SHOWN: usize = 40;
+
+/// Runs the npm client's test.
+///
+/// # Errors
+/// The client is not content, the server doesn't start or end as it should, or the checker objects.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let client = workspace.root().join("tests/clients/node");
+    tools_are_there(workspace)?;
+    let lock = client.join("package-lock.json");
+    no_addresses(&fs::read_to_string(&lock).with_context(|| lock.display().to_string())?)?;
+    let mut npm = workspace.command("npm");
+    workspace::run(npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&client))?;
+    let onhook = workspace.build_onhook()?;
+
+    let folder = workspace.scratch("clients");
+    let (data, log) = (folder.join("data"), folder.join("server.log"));
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+
+    let exchange = || {
+        let mut serve = workspace.command(&onhook);
+        serve.args(["serve", "--emulator", "--listen", "127.0.0.1:0", "--log-format", "text", "--data-dir"]);
+        let server = Server::start(serve.arg(&data), &log)?;
+        let mut node = workspace.command("node");
+        node.args(["--test", "--test-reporter=spec"]).current_dir(&client).env("ONHOOK_URL", &server.url);
+        workspace::run(&mut node)?;
+        server.stop()
+    };
+    exchange().inspect_err(|_| show_end_of(&log))?;
+    workspace::run(workspace.command(&onhook).args(["check", "--deep", "--data-dir"]).arg(&data))
+}
+
+fn tools_are_there(workspace: &Workspace) -> Result<()> {
+    let version = version_of(workspace.command("node"), "node")?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    ensure!(
+        major.is_some_and(|major| major >= NODE_AT_LEAST),
+        "node is {version}; the client test needs Node.js {NODE_AT_LEAST} or newer"
+    );
+    version_of(workspace.command("npm"), "npm")?;
+    Ok(())
+}
+
+fn version_of(mut command: Command, tool: &str) -> Result<String> {
+    let output = command.arg("--version").output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            anyhow!("{tool} is not installed; the client test needs Node.js {NODE_AT_LEAST} or newer and npm")
+        }
+        _ => anyhow!(error).context(format!("{tool} could not be started")),
+    })?;
+    ensure!(output.status.success(), "`{tool} --version` ended with {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// A lock file fixes versions and hashes; where they are fetched from is each machine's own business.
+fn no_addresses(lock: &str) -> Result<()> {
+    let with_address = lock.lines().position(|line| line.trim_start().starts_with("\"resolved\":"));
+    if let Some(index) = with_address {
+        bail!(
+            "package-lock.json, line {}: an address is recorded; make the file again in its own folder, where \
+             .npmrc leaves addresses out: `rm package-lock.json; npm install --package-lock-only`",
+            index + 1
+        );
+    }
+    Ok(())
+}
+
+/// A running server, ended with its owner if nobody ended it before.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    /// Starts `command` and waits until it says where it listens. Its standard error goes to `log`.
+    fn start(command: &mut Command, log: &Path) -> Result<Self> {
+        workspace::announce(command);
+        let log = File::create(log).with_context(|| log.display().to_string())?;
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{} could not be started", workspace::readable(command)))?;
+        let output = process.stdout.take().expect("standard output is a pipe");
+        let mut server = Self { process, url: String::new() };
+
+        let (say, hear) = sync_channel(1);
+        thread::spawn(move || {
+            // Reads to the end, also when nobody hears it any more: a full pipe would block the server.
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = say.send(line);
+            }
+        });
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            match hear.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(url) = line.strip_prefix(READY) {
+                        server.url = url.trim_end().to_owned();
+                        return Ok(server);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("the server did not print `{READY}…` within {} s", READY_WITHIN.as_secs())
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("the server closed its standard output without having printed `{READY}…`")
+                }
+            }
+        }
+    }
+
+    /// Asks the server to end, and demands that it does so in time and calls it a success.
+    fn stop(mut self) -> Result<()> {
+        let mut kill = Command::new("kill");
+        workspace::run(kill.args(["-TERM", &self.process.id().to_string()]))?;
+        let deadline = Instant::now() + STOPPED_WITHIN;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                ensure!(status.success(), "after SIGTERM the server ended with {status}");
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the server still runs {} s after SIGTERM",
+                STOPPED_WITHIN.as_secs()
+            );
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails where the server has ended, which is what is wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn show_end_of(log: &Path) {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines = text.lines().collect::<Vec<_>>();
+    let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+    if !shown.is_empty() {
+        eprintln!("the server's last words, from {}:\n{}", log.display(), shown.join("\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_with_an_address_is_refused() {
+        let clean = "{\n  \"version\": \"2.0.0\",\n  \"integrity\": \"sha512-…\"\n}";
+        let dirty = "{\n  \"version\": \"2.0.0\",\n  \"resolved\": \"https://packages.example/x.tgz\"\n}";
+        assert!(no_addresses(clean).is_ok());
+        let message = no_addresses(dirty).expect_err("it has an address").to_string();
+        assert!(message.starts_with("package-lock.json, line 3:"), "{message}");
+    }
+}

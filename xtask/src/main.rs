@@ -1,0 +1,59 @@
+//! The developers' chores: `cargo xtask VERB`, one verb a chore, one file a verb.
+//!
+//! Whatever a machine checks before a change is taken is `cargo xtask test`, so what is green here is
+//! green there. Not here: anything the `onhook` binary needs in order to be built or to run.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who runs it")]
+
+mod arrows;
+mod clients;
+mod deny;
+mod kill;
+mod snapshots;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use workspace::Workspace;
+
+/// The developers' chores
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+enum Chore {
+    /// Check everything, exactly as continuous integration does
+    ///
+    /// Stops at the first step that fails. The last line says how many passed and how many failed.
+    Test,
+    /// Check that no crate uses what the diagram forbids
+    Arrows,
+    /// Run real client libraries against a server started for them
+    Clients,
+    /// Kill a busy server again and again, and check what it left each time
+    Kill(kill::Kill),
+    /// Check licences, banned crates and where dependencies come from
+    Deny(deny::Deny),
+}
+
+fn main() -> ExitCode {
+    match run(&Chore::parse()) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match chore {
+        Chore::Test => return Ok(test::run(&workspace)),
+        Chore::Arrows => arrows::run(&workspace)?,
+        Chore::Clients => clients::run(&workspace)?,
+        Chore::Kill(kill) => kill.run(&workspace)?,
+        Chore::Deny(deny) => deny.run(&workspace)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

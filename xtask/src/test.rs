@@ -1,0 +1,168 @@
+//! Is the workspace fit to be shared? The steps of continuous integration, in its order.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::snapshots::Opened;
+use crate::workspace::{self, Workspace};
+use crate::{arrows, clients, deny};
+
+/// What is checked: the cheapest first, and what later steps build on before them.
+const STEPS: &[Step<Workspace>] = &[
+    Step { name: "formatting", run: formatting },
+    Step { name: "arrows", run: |workspace| arrows::run(workspace).map(|()| Outcome::Passed) },
+    Step { name: "clippy", run: clippy },
+    Step { name: "tests", run: tests },
+    Step { name: "onhook binary", run: |workspace| workspace.build_onhook().map(|_| Outcome::Passed) },
+    Step { name: "node client", run: |workspace| clients::run(workspace).map(|()| Outcome::Passed) },
+    Step { name: "deny", run: dependencies },
+];
+
+struct Step<On> {
+    name: &'static str,
+    run: fn(&On) -> Result<Outcome>,
+}
+
+/// How a step that did not fail ended.
+#[derive(Debug)]
+enum Outcome {
+    Passed,
+    /// Nothing was checked, for this reason.
+    Skipped(&'static str),
+}
+
+struct Report {
+    name: &'static str,
+    result: Result<Outcome>,
+    took: Duration,
+}
+
+/// Runs the steps. The last line on standard output is `N passed, N failed`, whatever happened.
+pub(crate) fn run(workspace: &Workspace) -> ExitCode {
+    let reports = walk(STEPS, workspace);
+    print!("\n{}", summary(STEPS, &reports));
+    match reports.iter().any(|report| report.result.is_err()) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// Runs one step after the other, up to and including the first that fails.
+fn walk<On>(steps: &[Step<On>], on: &On) -> Vec<Report> {
+    let mut reports = Vec::new();
+    for step in steps {
+        println!("\n== {}", step.name);
+        let start = Instant::now();
+        let result = (step.run)(on);
+        match &result {
+            Ok(Outcome::Passed) => {}
+            Ok(Outcome::Skipped(reason)) => println!("skipped: {reason}"),
+            Err(error) => eprintln!("error: {error:#}"),
+        }
+        let failed = result.is_err();
+        reports.push(Report { name: step.name, result, took: start.elapsed() });
+        if failed {
+            break;
+        }
+    }
+    reports
+}
+
+/// One line a step, then the closing line. A step that was skipped counts as neither.
+fn summary<On>(steps: &[Step<On>], reports: &[Report]) -> String {
+    let mut text = String::new();
+    let mut line =
+        |name: &str, what: &str| writeln!(text, "{name:<14} {what}").expect("a String takes any text");
+    let (mut passed, mut failed) = (0, 0);
+    for Report { name, result, took } in reports {
+        let seconds = took.as_secs_f64();
+        match result {
+            Ok(Outcome::Passed) => {
+                passed += 1;
+                line(name, &format!("passed   {seconds:>7.1} s"));
+            }
+            Ok(Outcome::Skipped(reason)) => line(name, &format!("skipped  {reason}")),
+            Err(_) => {
+                failed += 1;
+                line(name, &format!("FAILED   {seconds:>7.1} s"));
+            }
+        }
+    }
+    for step in &steps[reports.len()..] {
+        line(step.name, "not run");
+    }
+    text + &format!("{passed} passed, {failed} failed\n")
+}
+
+fn formatting(workspace: &Workspace) -> Result<Outcome> {
+    workspace::run(&mut workspace.cargo(&["fmt", "--all", "--", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(workspace: &Workspace) -> Result<Outcome> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    workspace::run(&mut workspace.cargo(&arguments))?;
+    Ok(Outcome::Passed)
+}
+
+/// Every test of every crate: unit, property, golden, conformance, end to end, and documentation.
+fn tests(workspace: &Workspace) -> Result<Outcome> {
+    let mut command = workspace.cargo(&["test", "--workspace", "--locked"]);
+    // A snapshot that differs is a failure here, never a new file; nor may a setting wave it through.
+    command.env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
+    let opened = Opened::by(&mut command, workspace)?;
+    workspace::run(&mut command)?;
+    opened.refuse_others(workspace)?;
+    Ok(Outcome::Passed)
+}
+
+fn dependencies(workspace: &Workspace) -> Result<Outcome> {
+    if !deny::is_installed(workspace) {
+        return Ok(Outcome::Skipped(deny::NOT_INSTALLED));
+    }
+    deny::Deny { advisories: false }.run(workspace)?;
+    Ok(Outcome::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+
+    const GOOD: Step<()> = Step { name: "good", run: |()| Ok(Outcome::Passed) };
+    const ABSENT: Step<()> = Step { name: "absent", run: |()| Ok(Outcome::Skipped("no tool")) };
+    const BAD: Step<()> = Step { name: "bad", run: |()| bail!("on purpose") };
+
+    fn told(steps: &[Step<()>]) -> String {
+        let mut reports = walk(steps, &());
+        for report in &mut reports {
+            report.took = Duration::from_millis(1_250);
+        }
+        summary(steps, &reports)
+    }
+
+    #[test]
+    fn the_first_failure_is_the_last_step() {
+        assert_eq!(
+            told(&[GOOD, BAD, GOOD, ABSENT]),
+            "good           passed       1.2 s\n\
+             bad            FAILED       1.2 s\n\
+             good           not run\n\
+             absent         not run\n\
+             1 passed, 1 failed\n"
+        );
+    }
+
+    #[test]
+    fn a_skipped_step_counts_as_neither_and_stops_nothing() {
+        assert_eq!(
+            told(&[ABSENT, GOOD]),
+            "absent         skipped  no tool\n\
+             good           passed       1.2 s\n\
+             1 passed, 0 failed\n"
+        );
+    }
+}
