@@ -35,6 +35,10 @@ use crate::numbers::{Draw, Shuffle};
 use crate::post::Template;
 use crate::report::{OnhookOrders, Orders, Report, Round, thousands};
 
+/// The one that onhook ships with; the other side gets it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds of the accept, each with both sides; the median counts.
 const ROUNDS: usize = 3;
 /// Sent before a round of the accept and not counted: connections, caches and allocators settle.

@@ -3,13 +3,25 @@
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use onhook_core::account::{AccountId, Class, Kind, Role};
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_server::Settings;
+use onhook_server::auth::hash_password;
+use onhook_server::clock::Clock;
+use onhook_store::sqlite::SqliteStore;
+use onhook_store::{NewAccount, Store, User};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::child::{self, Running};
-use crate::load;
+use crate::{load, numbers, post};
 
 /// Filling a hundred million numbers may take a while.
 const FILL_MAX: Duration = Duration::from_secs(3_600);
@@ -32,13 +44,46 @@ pub(crate) async fn spawn(dir: &Path, numbers: u64) -> Result<Running> {
 
 /// The filling child's work: `numbers::ascending(numbers)` and `post::GUIDE`, in service at the one
 /// site and peer of `post::ACCOUNT`, and the guide's user.
-pub(crate) fn fill(_dir: &Path, _numbers: u64) -> Result<()> {
-    bail!("not wired yet")
+pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
+    runtime()?.block_on(async {
+        let store = SqliteStore::open(dir, Arc::default())?;
+        let now = Clock::new(0).now();
+        let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
+        let (kind, class) = (Kind::EndUser, Class::Unknown);
+        store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
+        let site = store.create_site(id, "its site".into()).await?;
+        store.create_peer(id, site.id, "its peer".into()).await?;
+        let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
+        let user = User { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
+        store.create_user(user).await?;
+        let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
+            let number = Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| e.to_string())?;
+            Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
+        });
+        let imported = store.import(Box::new((1..).zip(all)), "the benchmark".into(), false, now).await?;
+        ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
+        store.close().await;
+        Ok(())
+    })
 }
 
-/// The serving child's work: the server as it is shipped, on a port of the system's choice.
-pub(crate) fn serve(_dir: &Path) -> Result<()> {
-    bail!("not wired yet")
+/// The serving child's work: the server as it is shipped, on a port of the system's choice, but for the
+/// limit of an account's rate.
+pub(crate) fn serve(dir: &Path) -> Result<()> {
+    runtime()?.block_on(async {
+        let store = Arc::new(SqliteStore::open_if_there(dir, Arc::default())?);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let settings = Settings { rate_limit: None, ..Settings::default() };
+        let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow!(e))?;
+        child::say(server.address)?;
+        child::parent_ended().await;
+        server.stop().await;
+        Ok(())
+    })
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 /// How many orders have ended COMPLETE since the server started.

@@ -56,6 +56,15 @@ const SCHEMA: &str = "
         kind text not null, order_id bigint not null
     );";
 
+/// What it takes to answer the questions that onhook answers from an index: an account's numbers, those
+/// that are due for release, an account's orders, a number's history.
+const INDEXES: &str = "
+    alter table numbers add primary key (number);
+    create index on numbers (account, number);
+    create index on numbers (release_at, number) where state = 'aging';
+    create index on orders (account, id);
+    create index on events (number, id);";
+
 /// How many sessions are tried for the best throughput, and for how long each.
 const SESSIONS: [usize; 4] = [8, 16, 32, 64];
 const CALIBRATION: Duration = Duration::from_secs(2);
@@ -209,7 +218,7 @@ impl Cluster {
         }
         copy.send(chunk.into()).await?;
         ensure!(copy.finish().await? == count, "not every number was copied");
-        transaction.batch_execute("alter table numbers add primary key (number)").await?;
+        transaction.batch_execute(INDEXES).await?;
         transaction.commit().await?;
         client.batch_execute("vacuum analyze").await?;
         client.batch_execute("checkpoint").await?;

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use onhook_core::hold::{Policy, Profile};
 
+/// Most connections that may be asked for: more than a machine has ports.
+const CONNECTIONS_MAX: usize = 1_000_000;
+
 /// `onhook.toml`. An unknown key is a mistake, and is said to be one.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,30 @@ impl File {
         let zone = time_zone.or(self.time_zone.as_deref()).unwrap_or("UTC");
         Ok(Policy::new(self.profiles.clone(), zone)?)
     }
+}
+
+/// Reads an address to listen on.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it is an IP address and a port, such as 127.0.0.1:9080".to_owned())
+}
+
+/// The base of links, without a slash at its end.
+pub(crate) fn base_url(text: &str) -> anyhow::Result<String> {
+    let base = text.trim_end_matches('/');
+    let plain = base.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#');
+    let fits = reqwest::Url::parse(base)
+        .is_ok_and(|url| plain && matches!(url.scheme(), "http" | "https") && url.has_host());
+    anyhow::ensure!(fits, "the public URL {text:?} is none: it is one such as https://numbers.example.net");
+    Ok(base.to_owned())
+}
+
+/// How many connections may be open at once.
+pub(crate) fn connections(max: usize) -> anyhow::Result<usize> {
+    anyhow::ensure!(
+        (1..=CONNECTIONS_MAX).contains(&max),
+        "connections_max is {max}: it is a number from 1 to {CONNECTIONS_MAX}"
+    );
+    Ok(max)
 }
 
 /// A rate of 0 is no limit.

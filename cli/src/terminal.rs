@@ -41,5 +41,9 @@ impl Terminal {
 /// Whether an error is that nobody reads our output any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(pipe))
+    let csv_pipe = |e: &csv::Error| matches!(e.kind(), csv::ErrorKind::Io(e) if pipe(e));
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(pipe)
+            || cause.downcast_ref::<csv::Error>().is_some_and(csv_pipe)
+    })
 }

@@ -5,7 +5,7 @@
 //!
 //! Not here: what happens when a hold ends (`release`).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::account::Class;
 use crate::lifecycle::{Entry, State};
@@ -288,7 +288,8 @@ impl Profile {
 #[derive(Clone, Debug)]
 pub struct Policy {
     profiles: Vec<Profile>,
-    by_prefix: BTreeMap<String, usize>,
+    by_prefix: HashMap<String, usize>,
+    prefix_max: usize,
     zone: TimeZone,
     zone_name: String,
 }
@@ -316,7 +317,7 @@ impl Policy {
             faults.push(format!("no time zone {zone_name}"));
             TimeZone::UTC
         });
-        let mut by_prefix = BTreeMap::new();
+        let mut by_prefix = HashMap::new();
         for (index, profile) in profiles.iter().enumerate() {
             for prefix in &profile.prefixes {
                 if let Some(other) = by_prefix.insert(prefix.clone(), index) {
@@ -329,7 +330,13 @@ impl Policy {
             faults.push("no profile takes every number (prefix \"\")".into());
         }
         match faults.is_empty() {
-            true => Ok(Self { profiles, by_prefix, zone, zone_name: zone_name.to_owned() }),
+            true => Ok(Self {
+                profiles,
+                prefix_max: by_prefix.keys().map(String::len).max().unwrap_or(0),
+                by_prefix,
+                zone,
+                zone_name: zone_name.to_owned(),
+            }),
             false => Err(BadPolicy(faults)),
         }
     }
@@ -341,7 +348,7 @@ impl Policy {
     #[must_use]
     pub fn profile(&self, number: Number) -> &Profile {
         let digits = number.digits().to_string();
-        (0..=digits.len())
+        (0..=digits.len().min(self.prefix_max))
             .rev()
             .find_map(|length| self.by_prefix.get(&digits[..length]))
             .map(|index| &self.profiles[*index])

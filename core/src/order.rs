@@ -192,11 +192,9 @@ pub struct IdempotencyKey {
     pub digest: [u8; 32],
 }
 
-/// An order that has been checked and waits to be made durable.
+/// An order that has been checked and waits to be made durable. Its id is the store's to give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewOrder {
-    /// Its id.
-    pub id: OrderId,
     /// Whose.
     pub account: AccountId,
     /// Who sent it.

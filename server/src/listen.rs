@@ -135,6 +135,7 @@ fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(HEAD_MAX)
+        .max_header_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);

@@ -74,14 +74,14 @@ fn number(n: u64) -> Number {
     Number::from_digits(19_195_550_100 + n).expect("a valid number")
 }
 
-fn order(n: u128, account_id: u32, request: Request) -> NewOrder {
+/// An order that arrived `n` ms after the beginning.
+fn order(n: i64, account_id: u32, request: Request) -> NewOrder {
     NewOrder {
-        id: OrderId(uuid::Uuid::from_u128(n)),
         account: account(account_id),
         user: "username".into(),
         name: Some("training run".into()),
         customer_order_id: None,
-        created_at: at(i64::try_from(n).unwrap_or(0)),
+        created_at: at(n),
         request,
         key: None,
     }
@@ -174,17 +174,17 @@ cases! {
     async fn what_was_accepted_is_there_after_reopening(opener) {
         let (store, ..) = seeded(opener).await;
         let new = order(1, 1, disconnect([3, 1, 2]));
-        let accepted = store.accept(new.clone()).await.expect("accepted");
-        assert_eq!(accepted, Accepted { id: new.id, again: false });
+        let Accepted { id, again } = store.accept(new.clone()).await.expect("accepted");
+        assert!(!again);
         store.close().await;
         assert!(store.accept(order(2, 1, disconnect([4]))).await.is_err(), "a closed store takes nothing");
         drop(store);
         let store = opener.open().await;
-        let found = store.order(account(1), Kind::Disconnect, new.id).await.expect("read").expect("there");
+        let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!((found.status, &found.request), (Status::Received, &new.request));
         assert_eq!((found.name, found.user, found.created_at), (new.name, new.user, new.created_at));
         run_all(&*store, at(100)).await;
-        let found = store.order(account(1), Kind::Disconnect, new.id).await.expect("read").expect("there");
+        let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!(found.done().collect::<Vec<_>>(), [number(3), number(1), number(2)]);
         clean(&*store).await;
     }
@@ -203,7 +203,8 @@ cases! {
         store.close().await;
         let store = opener.open().await;
         assert!(store.accept(with(5, 1, 7)).await.expect("accepted").again);
-        assert!(store.order(account(1), Kind::Disconnect, OrderId(uuid::Uuid::from_u128(2))).await.expect("read").is_none());
+        let unknown = OrderId(uuid::Uuid::from_u128(0x4000_8000_0000_0000_0002));
+        assert!(store.order(account(1), Kind::Disconnect, unknown).await.expect("read").is_none());
         clean(&*store).await;
     }
 
@@ -215,13 +216,13 @@ cases! {
             (disconnect([2, 3, 11, 30, 99]), Status::Partial, vec![2, 11, 30, 99]),
             (disconnect([1, 12]), Status::Failed, vec![1, 12]),
         ];
+        let mut ids = Vec::new();
         for (n, (request, ..)) in (1..).zip(&wanted) {
-            store.accept(order(n, 1, request.clone())).await.expect("accepted");
+            ids.push(store.accept(order(n, 1, request.clone())).await.expect("accepted").id);
         }
         run_all(&*store, at(10)).await;
         assert!(store.run_orders(at(20), 100, 1_000).await.expect("run").ended.is_empty());
-        for (n, (request, status, failed)) in (1..).zip(wanted) {
-            let id = OrderId(uuid::Uuid::from_u128(n));
+        for (id, (request, status, failed)) in ids.into_iter().zip(wanted) {
             let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
             assert_eq!(found.status, status);
             assert_eq!(found.failed.iter().map(|f| f.number).collect::<Vec<_>>(), failed.into_iter().map(number).collect::<Vec<_>>());
@@ -282,8 +283,9 @@ cases! {
     /// Whatever the size of the page, each order is on one page, newest first.
     async fn order_lists_page_through_everything_once(opener) {
         let (store, one, _) = seeded(opener).await;
+        let mut wanted = Vec::new();
         for n in 1..=23 {
-            store.accept(order(n, 1, disconnect([99]))).await.expect("accepted");
+            wanted.insert(0, store.accept(order(n, 1, disconnect([99]))).await.expect("accepted").id);
         }
         store.accept(order(100, 1, activate([1], one))).await.expect("accepted");
         run_all(&*store, at(50)).await;
@@ -291,18 +293,17 @@ cases! {
             account: account(1), kind: Kind::Disconnect, status: None, user: None, customer_order_id: None,
             created: None, start: Start::Page(1), size: 5,
         };
-        let wanted: Vec<u128> = (1..=23).rev().collect();
         let mut seen = Vec::new();
         let mut next = Some(query.clone());
         while let Some(query) = next {
             let page = store.orders(query.clone()).await.expect("read");
             assert_eq!(page.total, 23);
-            seen.extend(page.items.iter().map(|o| o.id.0.as_u128()));
+            seen.extend(page.items.iter().map(|o| o.id));
             next = page.next.map(|id| OrderQuery { start: Start::At(id), ..query });
         }
         assert_eq!(seen, wanted);
         let third = store.orders(OrderQuery { start: Start::Page(3), ..query.clone() }).await.expect("read");
-        assert_eq!(third.items.iter().map(|o| o.id.0.as_u128()).collect::<Vec<_>>(), wanted[10..15]);
+        assert_eq!(third.items.iter().map(|o| o.id).collect::<Vec<_>>(), wanted[10..15]);
         let none = store.orders(OrderQuery { status: Some(Status::Complete), ..query.clone() }).await.expect("read");
         assert_eq!((none.total, none.items.len()), (0, 0));
         let some = store.orders(OrderQuery { created: Some((at(5), at(8))), ..query.clone() }).await.expect("read");
@@ -353,15 +354,15 @@ cases! {
     async fn another_account_s_ids_are_unknown_ids(opener) {
         let (store, ..) = seeded(opener).await;
         let new = order(1, 1, disconnect([1]));
-        store.accept(new.clone()).await.expect("accepted");
-        assert!(store.order(account(2), Kind::Disconnect, new.id).await.expect("read").is_none());
-        assert!(store.order(account(1), Kind::Number, new.id).await.expect("read").is_none());
-        assert!(store.notes(account(2), Kind::Disconnect, new.id).await.expect("read").is_none());
+        let id = store.accept(new).await.expect("accepted").id;
+        assert!(store.order(account(2), Kind::Disconnect, id).await.expect("read").is_none());
+        assert!(store.order(account(1), Kind::Number, id).await.expect("read").is_none());
+        assert!(store.notes(account(2), Kind::Disconnect, id).await.expect("read").is_none());
         let note = ("username".to_owned(), "a note".to_owned(), at(0));
-        assert!(store.write_note(account(2), Kind::Disconnect, new.id, None, note).await.expect("tried").is_none());
+        assert!(store.write_note(account(2), Kind::Disconnect, id, None, note).await.expect("tried").is_none());
         let query = OrderQuery {
             account: account(2), kind: Kind::Disconnect, status: None, user: None, customer_order_id: None,
-            created: None, start: Start::At(new.id), size: 5,
+            created: None, start: Start::At(id), size: 5,
         };
         assert!(store.orders(query).await.expect("read").items.is_empty());
         run_all(&*store, at(5)).await;
@@ -467,13 +468,13 @@ cases! {
     async fn many_callers_at_once_lose_nothing(opener) {
         let (store, one, _) = seeded(opener).await;
         let mut callers = tokio::task::JoinSet::new();
-        for caller in 0..8_u128 {
+        for caller in 0..8_u32 {
             let store = store.clone();
             callers.spawn(async move {
-                for n in 0..40_u128 {
-                    let numbers = [u64::try_from((caller + n) % 10).expect("small")];
+                for n in 0..40_u32 {
+                    let numbers = [u64::from((caller + n) % 10)];
                     let request = if n % 2 == 0 { disconnect(numbers) } else { activate(numbers, one) };
-                    store.accept(order(caller * 1_000 + n, 1, request)).await.expect("accepted");
+                    store.accept(order(i64::from(caller * 1_000 + n), 1, request)).await.expect("accepted");
                     if n % 8 == 0 {
                         store.run_orders(at(DAY_MS), 10, 100).await.expect("run");
                     }
@@ -501,16 +502,16 @@ cases! {
     async fn notes_are_kept_with_their_order(opener) {
         let (store, ..) = seeded(opener).await;
         let new = order(1, 1, disconnect([1]));
-        store.accept(new.clone()).await.expect("accepted");
+        let id = store.accept(new).await.expect("accepted").id;
         let write = async |replaces, text: &str| {
             let note = ("username".to_owned(), text.to_owned(), at(7));
-            store.write_note(account(1), Kind::Disconnect, new.id, replaces, note).await.expect("written")
+            store.write_note(account(1), Kind::Disconnect, id, replaces, note).await.expect("written")
         };
         let first = write(None, "a note").await;
         write(None, "another").await.expect("there");
         assert_eq!(write(first, "a better note").await, first);
         assert_eq!(write(Some(9_999), "no such note").await, None);
-        let notes = store.notes(account(1), Kind::Disconnect, new.id).await.expect("read").expect("there");
+        let notes = store.notes(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!(notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["a better note", "another"]);
         clean(&*store).await;
     }

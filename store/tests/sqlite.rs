@@ -11,7 +11,7 @@ use onhook_core::hold::Policy;
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
-use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, OrderId, Refusal, Request, Status};
+use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
@@ -44,9 +44,8 @@ fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(folder, Arc::new(Policy::default()))
 }
 
-fn new_order(n: u128, numbers: &[Number]) -> NewOrder {
+fn new_order(numbers: &[Number]) -> NewOrder {
     NewOrder {
-        id: OrderId(uuid::Uuid::from_u128(n)),
         account: AccountId::new(1).unwrap(),
         user: "username".into(),
         name: None,
@@ -133,7 +132,7 @@ async fn the_checker_sees_what_was_tampered_with() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let store = ten_in_service(folder.path()).await;
-        store.accept(new_order(1, &[number(1), number(2)])).await.unwrap();
+        store.accept(new_order(&[number(1), number(2)])).await.unwrap();
         store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap();
         assert_eq!(store.check(true).await.unwrap().findings, vec![]);
         store.close().await;
@@ -155,15 +154,14 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
     let sql = "UPDATE number SET area = 77 WHERE number = 19195550101";
     rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(sql).unwrap();
     let store = open(folder.path()).unwrap();
-    store.accept(new_order(1, &[number(1)])).await.unwrap();
-    store.accept(new_order(2, &[number(2)])).await.unwrap();
+    let id = store.accept(new_order(&[number(1)])).await.unwrap().id;
+    store.accept(new_order(&[number(2)])).await.unwrap();
     let now = Timestamp::from_millis(1_700_000_000_000);
     let mut ended = Vec::new();
     for _ in 0..5 {
         ended.extend(store.run_orders(now, 10, 10).await.unwrap().ended.into_iter().map(|e| e.status));
     }
     assert_eq!(ended, [Status::Complete, Status::Failed]);
-    let id = OrderId(uuid::Uuid::from_u128(1));
     let order = store.order(AccountId::new(1).unwrap(), Kind::Disconnect, id).await.unwrap().unwrap();
     assert_eq!(order.failed[0].why, Refusal::SetAside);
 }
@@ -173,11 +171,11 @@ async fn a_caller_who_went_away_is_no_reason_not_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(ten_in_service(folder.path()).await);
     let accepting = store.clone();
-    let task = tokio::spawn(async move { accepting.accept(new_order(1, &[number(1)])).await });
+    let task = tokio::spawn(async move { accepting.accept(new_order(&[number(1)])).await });
     task.abort();
     let _ = task.await;
     // Either it never got to the queue or it is whole; the next one is not hindered.
-    store.accept(new_order(2, &[number(2)])).await.unwrap();
+    store.accept(new_order(&[number(2)])).await.unwrap();
     while store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap().more {}
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }

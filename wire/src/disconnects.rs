@@ -199,10 +199,10 @@ struct View<'a> {
 ///
 /// # Errors
 /// When it is no disconnect order.
-pub fn received(order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
+pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
     let Request::Disconnect(disconnect) = &order.request else { return Err(Problem::Internal) };
     let view = View {
-        id: order.id,
+        id,
         name: order.name.as_deref(),
         customer_order_id: order.customer_order_id.as_deref(),
         created_at: order.created_at,

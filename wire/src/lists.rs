@@ -9,19 +9,28 @@ use crate::xml::Document;
 const ROOT: &str = "ResponseSelectWrapper";
 const LIST: &str = "ListOrderIdUserIdDate";
 
+/// Which orders a list is narrowed to by their status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrowed {
+    /// All.
+    Not,
+    /// Those in this status.
+    To(Status),
+    /// Back-ordered ones, of which there are none: no order here can ask for that.
+    ToNone,
+}
+
 /// The status that a list is to be narrowed to.
 ///
 /// # Errors
 /// When it is none that an order of this kind ends with.
-pub fn status(query: &Query, kind: Kind) -> Result<Option<Status>, Problem> {
-    let Some(text) = query.get("status")? else { return Ok(None) };
-    let wrong = match kind {
-        Kind::Disconnect => Problem::DisconnectStatus,
-        Kind::Number => Problem::OrderStatus,
-    };
-    match text.to_ascii_uppercase().parse() {
-        Ok(Status::Received) | Err(_) => Err(wrong),
-        Ok(status) => Ok(Some(status)),
+pub fn status(query: &Query, kind: Kind) -> Result<Narrowed, Problem> {
+    let Some(text) = query.get("status")? else { return Ok(Narrowed::Not) };
+    match (text.to_ascii_uppercase().parse(), kind) {
+        (Ok(status), _) if status != Status::Received => Ok(Narrowed::To(status)),
+        (_, Kind::Number) if text.eq_ignore_ascii_case("backordered") => Ok(Narrowed::ToNone),
+        (_, Kind::Number) => Err(Problem::OrderStatus),
+        (_, Kind::Disconnect) => Err(Problem::DisconnectStatus),
     }
 }
 

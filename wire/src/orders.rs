@@ -120,7 +120,7 @@ impl<'a> Draft<'a> {
     pub fn refused(&self, problem: &Problem, now: Timestamp) -> String {
         FAMILY.body(problem, |out| {
             out.open("Order");
-            echo_names(out, self.name, self.customer_order_id);
+            names(out, self.name, self.customer_order_id);
             out.leaf_display("OrderCreateDate", now);
             if self.existing {
                 out.open(EXISTING);
@@ -155,10 +155,10 @@ struct View<'a> {
 ///
 /// # Errors
 /// When it is no number order.
-pub fn received(order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
+pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
     let Request::Activate(activate) = &order.request else { return Err(Problem::Internal) };
     let view = View {
-        id: order.id,
+        id,
         name: order.name.as_deref(),
         customer_order_id: order.customer_order_id.as_deref(),
         created_at: order.created_at,
@@ -216,9 +216,15 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
     Ok(out.finish())
 }
 
+/// Here the client's own id stands before the name; in a disconnect order it stands behind it.
+fn names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {
+    echo_names(out, None, customer_order_id);
+    echo_names(out, name, None);
+}
+
 fn echo(out: &mut Document, dialect: Dialect, view: &View<'_>) {
     out.open("Order");
-    echo_names(out, view.name, view.customer_order_id);
+    names(out, view.name, view.customer_order_id);
     out.leaf_display("OrderCreateDate", view.created_at);
     let Activate { numbers, site, peer, partial_allowed, protected } = view.activate;
     if let Some(peer) = peer {

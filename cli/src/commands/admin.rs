@@ -1,6 +1,6 @@
 //! `onhook admin`.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use anyhow::Context;
 use onhook_core::account::{AccountId, Class, Kind, Role, SiteId};
@@ -48,7 +48,9 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
-    /// List all accounts
+    /// List all accounts: id, kind, class and name, parted by tabs
+    ///
+    /// Example: onhook admin account list --data-dir /var/lib/onhook
     List {
         #[command(flatten)]
         data_dir: DataDir,
@@ -58,6 +60,8 @@ pub(crate) enum AccountCommand {
 #[derive(clap::Subcommand)]
 pub(crate) enum SiteCommand {
     /// Make a site; the first one of an account is its default
+    ///
+    /// Example: onhook admin site create --account 9900000 --name "Main site" --data-dir /var/lib/onhook
     Create {
         /// The account
         #[arg(long)]
@@ -68,7 +72,9 @@ pub(crate) enum SiteCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
-    /// List all sites, or those of an account
+    /// List all sites, or those of an account: id, account, default or -, and name, parted by tabs
+    ///
+    /// Example: onhook admin site list --account 9900000 --data-dir /var/lib/onhook
     List {
         /// The account
         #[arg(long)]
@@ -81,6 +87,8 @@ pub(crate) enum SiteCommand {
 #[derive(clap::Subcommand)]
 pub(crate) enum PeerCommand {
     /// Make a peer; the first one of a site is its default
+    ///
+    /// Example: onhook admin peer create --account 9900000 --site 1 --name "Main peer" --data-dir /var/lib/onhook
     Create {
         /// The account
         #[arg(long)]
@@ -94,7 +102,9 @@ pub(crate) enum PeerCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
-    /// List all peers, or those of an account
+    /// List all peers, or those of an account: id, account, site, default or -, and name, parted by tabs
+    ///
+    /// Example: onhook admin peer list --account 9900000 --data-dir /var/lib/onhook
     List {
         /// The account
         #[arg(long)]
@@ -125,7 +135,9 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
-    /// List all users
+    /// List all users: name, account or -, and role, parted by tabs
+    ///
+    /// Example: onhook admin user list --data-dir /var/lib/onhook
     List {
         #[command(flatten)]
         data_dir: DataDir,
@@ -220,12 +232,20 @@ impl UserCommand {
                     && name.len() <= 255
                     && !name.contains(|c: char| c == ':' || c.is_control());
                 anyhow::ensure!(fits, "a user's name has 1 to 255 bytes, no colon and no control characters");
-                anyhow::ensure!(
-                    account.is_none() == (role == Role::Operator),
-                    "a user has an account, and an operator has none"
-                );
-                let password = read_password()?;
-                let store = data_dir.open_or_make()?;
+                match (account, role) {
+                    (Some(_), Role::Operator) => {
+                        anyhow::bail!("an operator has no account: leave --account out")
+                    }
+                    (None, Role::Read | Role::Order | Role::Admin) => {
+                        anyhow::bail!("a user of role {role} has an account: say --account ID")
+                    }
+                    _ => {}
+                }
+                let password = read_password(terminal)?;
+                let store = match account {
+                    Some(_) => data_dir.open()?,
+                    None => data_dir.open_or_make()?,
+                };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 store.create_user(User { name: name.clone(), account, role, password_hash }).await?;
                 store.close().await;
@@ -254,7 +274,10 @@ fn named(name: String) -> anyhow::Result<String> {
     Ok(name)
 }
 
-fn read_password() -> anyhow::Result<String> {
+fn read_password(terminal: &Terminal) -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        terminal.remark("Type the password, Enter, and Ctrl-D. It shows as you type; a pipe hides it.");
+    }
     let mut password = String::new();
     let limit = u64::try_from(CREDENTIAL_MAX + 3)?;
     std::io::stdin().take(limit).read_to_string(&mut password).context("cannot read the password")?;
@@ -263,6 +286,10 @@ fn read_password() -> anyhow::Result<String> {
     anyhow::ensure!(
         (8..=CREDENTIAL_MAX).contains(&password.len()),
         "a password has 8 to {CREDENTIAL_MAX} bytes"
+    );
+    anyhow::ensure!(
+        !password.contains(char::is_control),
+        "a password is one line without control characters"
     );
     Ok(password.to_owned())
 }

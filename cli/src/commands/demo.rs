@@ -14,9 +14,9 @@ use onhook_store::sqlite::SqliteStore;
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 
-use super::{explain, now};
-use crate::Exit;
+use super::{Stop, explain, now};
 use crate::terminal::Terminal;
+use crate::{Exit, config};
 
 /// Show a number's life: the guide's two exchanges, a reconnect, and a release 45 days later or more
 ///
@@ -30,7 +30,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     once: bool,
     /// Where to listen; another port is taken if it is in use
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080", value_parser = config::address)]
     listen: SocketAddr,
 }
 
@@ -55,6 +55,7 @@ impl Demo {
             self.listen.ip().is_loopback(),
             "the demonstration listens on a loopback address only"
         );
+        let mut stop = Stop::listen()?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default()))?);
         emulator::seed(&*store, now()).await?;
@@ -65,12 +66,11 @@ impl Demo {
         let settings = Settings { emulator: true, ..Settings::default() };
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
         let mut story = Story { base: format!("http://{}", server.address), client: Client::new(), terminal };
-        let told = story.tell(&server).await;
-        if told.is_ok() && !self.once {
-            story.addresses()?;
-            tokio::signal::ctrl_c().await?;
-        }
-        server.stop().await;
+        let told = tokio::select! {
+            told = story.tell_and_stay(&server, self.once) => told,
+            () = stop.asked() => Ok(()),
+        };
+        server.stop().await; // then the folder goes
         told.map(|()| Exit::Done)
     }
 }
@@ -82,6 +82,15 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
+    async fn tell_and_stay(&mut self, server: &Server, once: bool) -> anyhow::Result<()> {
+        self.tell(server).await?;
+        if !once {
+            self.addresses()?;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
     async fn tell(&mut self, server: &Server) -> anyhow::Result<()> {
         let [kept, given_up] = emulator::NUMBERS.map(|(digits, _)| digits);
         let account = format!("/api/accounts/{}", emulator::ACCOUNT);

@@ -116,6 +116,11 @@ fn as_json(facts: &Facts, history: &History) -> serde_json::Value {
         .iter()
         .map(|e| json!({ "at": e.at.to_string(), "by": e.by.sentence(), "what": what(e) }))
         .collect();
+    let hold = facts.hold.as_ref().map(|hold| {
+        let mut shown = json!(hold);
+        shown["release_at"] = json!(hold.release_at.to_string());
+        shown
+    });
     json!({
         "number": facts.entry.number.to_string(),
         "state": facts.entry.state().word(),
@@ -125,7 +130,7 @@ fn as_json(facts: &Facts, history: &History) -> serde_json::Value {
             Standing::Aging { release_at, .. } => Some(release_at.to_string()),
             _ => None,
         },
-        "hold": facts.hold,
+        "hold": hold,
         "sentence": sentence(facts),
         "imported_at": facts.imported_at.to_string(),
         "events": events,

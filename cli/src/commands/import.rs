@@ -97,16 +97,21 @@ fn name_bad_lines(terminal: &Terminal, imported: &Imported) {
 /// The lines of a file as numbers, with the line that each stands in.
 fn read(input: impl Read + Send + 'static) -> anyhow::Result<Lines> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(false).from_reader(input);
-    let header = reader.headers().context("the file has no first line")?.clone();
+    let header = reader.headers().context("the first line cannot be read")?.clone();
+    anyhow::ensure!(!header.is_empty(), "the file is empty; its first line names the columns");
     let mut places = [None; COLUMNS.len()];
     for (at, name) in header.iter().enumerate() {
         let name = name.trim_start_matches('\u{feff}').to_ascii_lowercase();
         let column = COLUMNS.iter().position(|column| *column == name);
-        let column =
-            column.with_context(|| format!("no column {name:?}; there are {}", COLUMNS.join(", ")))?;
-        anyhow::ensure!(places[column].replace(at).is_none(), "column {name} is there twice");
+        let column = column.with_context(|| {
+            format!(
+                "the first line names the columns, parted by commas, and there is no column {name:?}; there are {}",
+                COLUMNS.join(", ")
+            )
+        })?;
+        anyhow::ensure!(places[column].replace(at).is_none(), "the first line names column {name} twice");
     }
-    anyhow::ensure!(places[0].is_some(), "there is no column number");
+    anyhow::ensure!(places[0].is_some(), "the first line names the columns, and column number is missing");
     let mut fallback = 1;
     Ok(Box::new(reader.into_records().map(move |record| match record {
         Ok(record) => {
@@ -117,9 +122,20 @@ fn read(input: impl Read + Send + 'static) -> anyhow::Result<Lines> {
         }
         Err(error) => {
             fallback = error.position().map_or(fallback + 1, csv::Position::line);
-            (fallback, Err(error.to_string()))
+            (fallback, Err(unreadable(&error)))
         }
     })))
+}
+
+fn unreadable(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{len} fields, and the first line names {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
+        csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
+        _ => error.to_string(),
+    }
 }
 
 fn line<'a>(field: impl Fn(usize) -> Option<&'a str>) -> Result<NewNumber, String> {
@@ -135,17 +151,30 @@ fn line<'a>(field: impl Fn(usize) -> Option<&'a str>) -> Result<NewNumber, Strin
         Some("true" | "1" | "yes") => Ok(true),
         Some(other) => Err(format!("{} {other:?}: it is true or false", COLUMNS[column])),
     };
+    let (rate_center, region) = (field(5), field(6));
+    if let Some(region) = region.filter(|r| r.len() != 2 || !r.bytes().all(|b| b.is_ascii_alphabetic())) {
+        return Err(format!("region {region:?}: it has two letters"));
+    }
+    if let (Some(rate_center), None) = (rate_center, region) {
+        // Names of rate centers repeat from state to state: without one it would not be kept.
+        return Err(format!("rate_center {rate_center:?} needs region"));
+    }
     Ok(NewNumber {
         number: parsed(0, field(0))?.ok_or("there is no number")?,
         state: parsed(1, field(1))?.unwrap_or(State::Available),
         account: parsed(2, field(2))?,
         site: parsed(3, field(3))?,
         peer: parsed(4, field(4))?,
-        rate_center: field(5).map(str::to_owned),
-        region: field(6).map(str::to_owned),
+        rate_center: rate_center.map(str::to_owned),
+        region: region.map(str::to_owned),
         protected: flag(7)?,
         ported_in: flag(8)?,
         former_account: parsed(9, field(9))?,
-        release_at: parsed(10, field(10))?,
+        release_at: match field(10) {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                format!("release_at {text:?}: it is an instant such as 2027-02-23T00:00:00Z")
+            })?),
+        },
     })
 }

@@ -12,9 +12,11 @@ mod serve;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context;
 use onhook_core::hold::Policy;
 use onhook_core::time::Timestamp;
-use onhook_store::sqlite::SqliteStore;
+use onhook_store::sqlite::{OpenError, SqliteStore};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Exit;
 use crate::terminal::Terminal;
@@ -59,12 +61,44 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// The store in the folder, which must have one.
     fn open(&self) -> anyhow::Result<SqliteStore> {
-        Ok(SqliteStore::open_if_there(&self.data_dir, Arc::new(Policy::default()))?)
+        SqliteStore::open_if_there(&self.data_dir, Arc::new(Policy::default())).map_err(opening)
     }
 
     /// The store in the folder, made if it is new.
     fn open_or_make(&self) -> anyhow::Result<SqliteStore> {
-        Ok(SqliteStore::open(&self.data_dir, Arc::new(Policy::default()))?)
+        SqliteStore::open(&self.data_dir, Arc::new(Policy::default())).map_err(opening)
+    }
+}
+
+/// Why a data folder cannot be opened, and what to do about it.
+fn opening(error: OpenError) -> anyhow::Error {
+    let hint = match &error {
+        OpenError::InUse(_) => ": stop that one first",
+        OpenError::Missing(_) => ": is --data-dir right?",
+        OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
+    };
+    anyhow::anyhow!("{error}{hint}")
+}
+
+/// What asks a running command to end: SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Listens from here on; without it, either signal ends the process at once.
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Returns when one has come.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

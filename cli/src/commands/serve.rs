@@ -9,9 +9,8 @@ use onhook_server::{Settings, emulator};
 use onhook_store::Store;
 use onhook_store::sqlite::SqliteStore;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::now;
+use super::{Stop, now, opening};
 use crate::Exit;
 use crate::config::{self, File};
 use crate::terminal::Terminal;
@@ -28,7 +27,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILE", env = "ONHOOK_CONFIG")]
     config: Option<PathBuf>,
     /// Where to listen [default: 127.0.0.1:9080]
-    #[arg(long, value_name = "ADDRESS", env = "ONHOOK_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "ONHOOK_LISTEN", value_parser = config::address)]
     listen: Option<SocketAddr>,
     /// The folder with onhook's data; made if it is not there
     #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR")]
@@ -52,7 +51,7 @@ pub(crate) struct Serve {
     #[arg(long)]
     behind_proxy: bool,
     /// How log lines look
-    #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "ONHOOK_LOG_FORMAT")]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Json, env = "ONHOOK_LOG_FORMAT")]
     log_format: LogFormat,
     /// Which log lines are written
     #[arg(long, value_name = "FILTER", default_value = "info", env = "ONHOOK_LOG")]
@@ -79,23 +78,17 @@ impl Serve {
             "{listen} can be reached by others, and passwords would travel in the clear: put a proxy that speaks \
              TLS in front and say --behind-proxy, or listen on 127.0.0.1"
         );
-        let public_url = self.public_url.or(file.public_url).map(|url| url.trim_end_matches('/').to_owned());
-        if let Some(url) = &public_url {
-            anyhow::ensure!(
-                url.starts_with("http://") || url.starts_with("https://"),
-                "the public URL {url:?} begins with http:// or https://"
-            );
-        }
+        let public_url = self.public_url.or(file.public_url).map(|url| config::base_url(&url)).transpose()?;
         let defaults = Settings::default();
         let settings = Settings {
             public_url,
             rate_limit: self.rate_limit.or(file.rate_limit).map_or(defaults.rate_limit, config::limit),
-            connections_max: file.connections_max.unwrap_or(defaults.connections_max),
+            connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
             trust_clock: self.trust_clock,
         };
         start_log(self.log_format, &self.log)?;
-        let store = Arc::new(SqliteStore::open(&data_dir, policy)?);
+        let store = Arc::new(SqliteStore::open(&data_dir, policy).map_err(opening)?);
         if self.emulator {
             emulator::seed(&*store, now()).await?;
         } else if store.users().await?.is_empty() {
@@ -109,16 +102,13 @@ impl Serve {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
+        let mut stop = Stop::listen()?; // whoever reads the next line may send a signal at once
         terminal.line(&format!("listening on http://{}", server.address))?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
-        }
+        stop.asked().await;
         tracing::info!("stopping");
         tokio::select! {
             () = server.stop() => {}
-            _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
+            () = stop.asked() => tracing::warn!("a second signal: stopping at once"),
         }
         Ok(Exit::Done)
     }

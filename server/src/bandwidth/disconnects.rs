@@ -73,8 +73,9 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         Err(problem) => return Ok(Reply::refused(&problem, draft.refused(&problem, app.clock.now()))),
     };
     let request = Request::Disconnect(post.disconnect);
-    let (order, location) = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
-    Ok(order::created(&location, disconnects::received(&order, dialect)?))
+    let accepted = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
+    let body = disconnects::received(accepted.id, &accepted.order, dialect)?;
+    Ok(order::created(&accepted.location, body))
 }
 
 /// One order. `tndetail` is taken, and changes nothing: no source shows more detail.

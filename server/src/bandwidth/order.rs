@@ -6,6 +6,7 @@ use http::{StatusCode, header};
 use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NewOrder, Order, OrderId, Request};
 use onhook_store::{OrderQuery, Page, Start, StoreError};
 use onhook_wire::error::{Problem, cut};
+use onhook_wire::lists::Narrowed;
 use onhook_wire::query::{Links, Page as WantedPage};
 use onhook_wire::{lists, notes, xml};
 
@@ -24,18 +25,17 @@ fn segment(kind: Kind) -> &'static str {
     }
 }
 
-/// Makes a checked request durable, rings the worker and gives the order, with where it is.
+/// Makes a checked request durable, rings the worker and says where the order is.
 pub(crate) async fn accept(
     app: &App,
     call: &Call,
     name: Option<String>,
     customer_order_id: Option<String>,
     request: Request,
-) -> Result<(NewOrder, String), Problem> {
+) -> Result<Accepted, Problem> {
     let account = call.account()?;
     let kind = request.kind();
     let mut order = NewOrder {
-        id: OrderId(uuid::Uuid::new_v4()),
         account,
         user: call.caller.user.to_string(),
         name,
@@ -52,11 +52,16 @@ pub(crate) async fn accept(
     if accepted.again {
         let first = app.store.order(account, kind, accepted.id).await.map_err(store_problem)?;
         order.created_at = first.ok_or(Problem::Internal)?.created_at;
-        order.id = accepted.id;
     }
-    let location =
-        format!("{}{}/accounts/{account}/{}/{}", app.public_url, call.prefix.text, segment(kind), order.id);
-    Ok((order, location))
+    let (base, prefix, segment, id) = (&app.public_url, call.prefix.text, segment(kind), accepted.id);
+    Ok(Accepted { id, order, location: format!("{base}{prefix}/accounts/{account}/{segment}/{id}") })
+}
+
+/// An order that is on disk, and where it is.
+pub(crate) struct Accepted {
+    pub(crate) id: OrderId,
+    pub(crate) order: NewOrder,
+    pub(crate) location: String,
 }
 
 /// 201, and where the order is.
@@ -96,18 +101,21 @@ fn order_id(call: &Call) -> Result<OrderId, Problem> {
 pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -> Result<Reply, Problem> {
     let query = &call.query;
     let size = query.size("size", SIZE, size_max)?;
+    let narrowed = lists::status(query, kind)?;
     let wanted = OrderQuery {
         account: call.account()?,
         kind,
-        status: lists::status(query, kind)?,
+        status: if let Narrowed::To(status) = narrowed { Some(status) } else { None },
         user: query.get("userid")?.map(str::to_owned),
         customer_order_id: query.get("customerorderid")?.map(str::to_owned),
         created: query.dates()?,
         start: start(query.order_page()?),
         size: usize::try_from(size).unwrap_or(usize::MAX),
     };
-    let page = app.store.orders(wanted).await.map_err(store_problem)?;
-    let Page { items, total, next } = page;
+    let Page { items, total, next } = match narrowed {
+        Narrowed::ToNone => Page { items: Vec::new(), total: 0, next: None },
+        _ => app.store.orders(wanted).await.map_err(store_problem)?,
+    };
     let filters = ["userid", "status", "startdate", "enddate", "customerorderid"];
     let links = links(&app, &call, segment(kind), &filters, size, next.map(|id| id.to_string()))?;
     Ok(Reply::xml(StatusCode::OK, lists::orders(kind, &items, total, &links)))

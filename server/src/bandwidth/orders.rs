@@ -70,8 +70,9 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         Err(problem) => return Ok(Reply::refused(&problem, draft.refused(&problem, app.clock.now()))),
     };
     let request = Request::Activate(post.activate);
-    let (order, location) = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
-    Ok(order::created(&location, orders::received(&order, dialect)?))
+    let accepted = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
+    let body = orders::received(accepted.id, &accepted.order, dialect)?;
+    Ok(order::created(&accepted.location, body))
 }
 
 async fn place_exists(app: &App, call: &Call, activate: &Activate) -> Result<(), Problem> {

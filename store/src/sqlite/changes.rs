@@ -46,6 +46,7 @@ impl Tables<'_> {
             }
         }
         let seq = self.memory.next_order();
+        let id = self.ids.id(seq);
         // Kept as it was said, since the client has it in its answer; later events are not before it.
         self.memory.now(order.created_at);
         let created_at = order.created_at.millis();
@@ -57,7 +58,7 @@ impl Tables<'_> {
             )?
             .execute(params![
                 seq.0,
-                order.id.0.as_bytes(),
+                id.0.as_bytes(),
                 order.account.get(),
                 kind_code(order.request.kind()),
                 status_code(Status::Received),
@@ -75,7 +76,7 @@ impl Tables<'_> {
                 )?
                 .execute(params![order.account.get(), key.key, key.digest, seq.0])?;
         }
-        Ok(Accepted { id: order.id, again: false })
+        Ok(Accepted { id, again: false })
     }
 
     /// Runs orders that wait, oldest first. They are loaded and saved together, numbers in the order
@@ -184,14 +185,7 @@ impl Tables<'_> {
         // Not the store's time: if that is ahead, the caller's clock has been set back, and early is worse.
         let clock = now;
         let at = self.memory.now(now);
-        let mut statement = self.connection.prepare_cached(
-            "SELECT number FROM number WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, number LIMIT ?",
-        )?;
-        let limit = i64::try_from(numbers_max).unwrap_or(i64::MAX);
-        let numbers = statement
-            .query_map((clock.millis(), limit), |row| row.get::<_, i64>(0))?
-            .map(|digits| row::number_of(digits?))
-            .collect::<Result<Vec<Number>>>()?;
+        let numbers = self.due(clock, numbers_max)?;
         let mut batch = Batch::load(self, numbers.iter().copied())?;
         let mut step = Step { more: numbers.len() == numbers_max, ..Step::default() };
         for number in numbers {
@@ -202,6 +196,31 @@ impl Tables<'_> {
         }
         batch.save(self)?;
         Ok(step)
+    }
+
+    /// Numbers that are due at `now`, earliest first: the instants and holders that have some, then the
+    /// numbers of each.
+    fn due(&self, now: Timestamp, numbers_max: usize) -> Result<Vec<Number>> {
+        let mut instants = self
+            .connection
+            .prepare_cached("SELECT due_at, holder FROM due WHERE due_at <= ? ORDER BY due_at, holder")?;
+        let mut of_holder = self.connection.prepare_cached(
+            "SELECT number FROM number WHERE holder = ? AND due_at = ? ORDER BY number LIMIT ?",
+        )?;
+        let mut numbers = Vec::new();
+        let mut rows = instants.query([now.millis()])?;
+        while let Some(row) = rows.next()? {
+            let (due_at, holder): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let left = i64::try_from(numbers_max - numbers.len()).unwrap_or(i64::MAX);
+            let mut found = of_holder.query((holder, due_at, left))?;
+            while let Some(row) = found.next()? {
+                numbers.push(row::number_of(row.get(0)?)?);
+            }
+            if numbers.len() == numbers_max {
+                break;
+            }
+        }
+        Ok(numbers)
     }
 
     pub(super) fn create_account(&mut self, new: NewAccount, now: Timestamp) -> Result<Account> {
@@ -391,7 +410,7 @@ impl Tables<'_> {
     }
 
     pub(super) fn order_seq(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<OrderSeq>> {
-        Ok(reader::order(self.connection, account, kind, id)?.map(|order| order.seq))
+        Ok(reader::order(self.connection, self.ids, account, kind, id)?.map(|order| order.seq))
     }
 }
 

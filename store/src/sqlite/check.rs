@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use onhook_core::check::{self, Finding};
 use rusqlite::Connection;
 
+use super::ids::OrderIds;
 use super::reader;
 use super::row::{self, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS};
 use crate::{Report, Result};
@@ -12,7 +13,7 @@ use crate::{Report, Result};
 /// Most findings that a report holds.
 const FINDINGS_MAX: usize = 1_000;
 
-pub(super) fn check(connection: &Connection, deep: bool) -> Result<Report> {
+pub(super) fn check(connection: &Connection, ids: &OrderIds, deep: bool) -> Result<Report> {
     let one = |sql: &str| -> Result<u64> {
         Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
     };
@@ -27,7 +28,7 @@ pub(super) fn check(connection: &Connection, deep: bool) -> Result<Report> {
     counts(connection, &mut report)?;
     if readable && deep {
         numbers(connection, &mut report)?;
-        orders(connection, &mut report)?;
+        orders(connection, ids, &mut report)?;
     }
     report.findings.truncate(FINDINGS_MAX);
     Ok(report)
@@ -75,6 +76,18 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
              HAVING coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0)
                     <> (SELECT count(*) FROM number)",
             "imports of",
+        ),
+        (
+            "SELECT 'account ' || d.holder || ', due at ' || d.due_at, d.numbers, count(n.number)
+             FROM due d LEFT JOIN number n ON n.holder = d.holder AND n.due_at = d.due_at
+             GROUP BY d.due_at, d.holder HAVING d.numbers <> count(n.number)",
+            "due numbers",
+        ),
+        (
+            "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM due), count(*) AS held
+             FROM number WHERE due_at IS NOT NULL
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM due) <> count(*)",
+            "due numbers",
         ),
         (
             "SELECT 'account ' || k.account, k.key, k.order_seq FROM idempotency k
@@ -129,7 +142,7 @@ fn numbers(connection: &Connection, report: &mut Report) -> Result<()> {
 }
 
 /// Each order's outcome fits its numbers, and its events fit its outcome.
-fn orders(connection: &Connection, report: &mut Report) -> Result<()> {
+fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Result<()> {
     let mut made: HashMap<i64, usize> = HashMap::new();
     let mut statement =
         connection.prepare("SELECT order_seq, count(*) FROM event WHERE order_seq IS NOT NULL GROUP BY 1")?;
@@ -142,6 +155,10 @@ fn orders(connection: &Connection, report: &mut Report) -> Result<()> {
     while let Some(row) = rows.next()? {
         let order = row::order(row)?;
         report.findings.extend(check::order(&order));
+        if ids.seq(order.id) != Some(order.seq) {
+            let what = format!("its id leads to another place than {}", order.seq.0);
+            report.findings.push(Finding::new(format!("order {}", order.id), what));
+        }
         let (done, events) = (order.done().count(), made.remove(&order.seq.0).unwrap_or(0));
         if done != events {
             let what = format!("{done} of its numbers went, {events} events say so");

@@ -111,6 +111,7 @@ pub(super) fn area(row: &rusqlite::Row<'_>) -> Result<(AreaId, Area)> {
 #[derive(Default)]
 pub(super) struct Counts {
     by_account: BTreeMap<(u32, u8), i64>,
+    due: BTreeMap<(i64, u32), i64>,
     areas: BTreeSet<AreaId>,
 }
 
@@ -133,6 +134,9 @@ impl Counts {
     fn count(&mut self, entry: &Entry, by: i64) {
         let account = entry.standing.holder().map_or(0, AccountId::get);
         *self.by_account.entry((account, state_code(entry.state()))).or_default() += by;
+        if let Some(due_at) = entry.standing.due_at() {
+            *self.due.entry((due_at.millis(), account)).or_default() += by;
+        }
     }
 
     pub(super) fn write(self, connection: &Connection, memory: &Memory) -> Result<()> {
@@ -142,6 +146,19 @@ impl Counts {
         )?;
         for ((account, state), by) in self.by_account.into_iter().filter(|(_, by)| *by != 0) {
             tally.execute((account, state, by))?;
+        }
+        let mut due = connection.prepare_cached(
+            "INSERT INTO due (due_at, holder, numbers) VALUES (?, ?, ?)
+             ON CONFLICT (due_at, holder) DO UPDATE SET numbers = numbers + excluded.numbers
+             RETURNING numbers",
+        )?;
+        let mut none_left =
+            connection.prepare_cached("DELETE FROM due WHERE due_at = ? AND holder = ? AND numbers = 0")?;
+        for ((due_at, holder), by) in self.due.into_iter().filter(|(_, by)| *by != 0) {
+            let numbers: i64 = due.query_row((due_at, holder, by), |row| row.get(0))?;
+            if numbers == 0 {
+                none_left.execute((due_at, holder))?;
+            }
         }
         let mut update = connection
             .prepare_cached("UPDATE area SET supply = ?, demand = ?, demand_at = ? WHERE id = ?")?;

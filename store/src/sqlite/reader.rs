@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use onhook_core::account::{Account, AccountId, Peer, Premises, Site};
 use onhook_core::event::{Change, Event, EventSeq};
 use onhook_core::hold::{Area, AreaId, AreaName};
-use onhook_core::lifecycle::{Entry, State};
+use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Order, OrderId, OrderSeq};
 use onhook_core::time::Timestamp;
@@ -14,6 +14,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use tokio::sync::Semaphore;
 
+use super::ids::OrderIds;
 use super::memory::area;
 use super::row::{
     self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, corrupt, digits_of, kind_code, state_code,
@@ -172,18 +173,24 @@ pub(super) fn users(connection: &Connection, only: Option<&str>) -> Result<Vec<U
 
 pub(super) fn order(
     connection: &Connection,
+    ids: &OrderIds,
     account: AccountId,
     kind: Kind,
     id: OrderId,
 ) -> Result<Option<Order>> {
+    let Some(seq) = ids.seq(id) else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ORDER_COLUMNS} FROM orders WHERE id = ? AND account = ? AND kind = ?"
+        "SELECT {ORDER_COLUMNS} FROM orders WHERE seq = ? AND id = ? AND account = ? AND kind = ?"
     ))?;
-    let mut rows = statement.query((id.0.as_bytes(), account.get(), kind_code(kind)))?;
+    let mut rows = statement.query((seq.0, id.0.as_bytes(), account.get(), kind_code(kind)))?;
     rows.next()?.map(row::order).transpose()
 }
 
-pub(super) fn orders(connection: &Connection, query: &OrderQuery) -> Result<Page<Order, OrderId>> {
+pub(super) fn orders(
+    connection: &Connection,
+    ids: &OrderIds,
+    query: &OrderQuery,
+) -> Result<Page<Order, OrderId>> {
     let mut wanted = "account = ? AND kind = ?".to_owned();
     let mut values = vec![of(Some(query.account)), Value::Integer(kind_code(query.kind).into())];
     let mut and = |sql: &str, value: Value| {
@@ -211,7 +218,7 @@ pub(super) fn orders(connection: &Connection, query: &OrderQuery) -> Result<Page
         Start::Page(page) => pages_before(*page, query.size),
         Start::At(id) => {
             // A foreign id is an unknown id: both begin nowhere.
-            let Some(first) = order(connection, query.account, query.kind, *id)? else {
+            let Some(first) = order(connection, ids, query.account, query.kind, *id)? else {
                 return Ok(Page { items: Vec::new(), total: total.unsigned_abs(), next: None });
             };
             wanted += " AND seq <= ?";
@@ -400,11 +407,22 @@ fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
 }
 
 pub(super) fn count(connection: &Connection, query: &NumberQuery) -> Result<u64> {
-    let NumberQuery { site: None, prefix: None, region: None, rate_center: None, since: None, .. } = query
-    else {
-        let all = NumberQuery { start: Start::Page(1), size: 0, ..query.clone() };
-        return Ok(numbers(connection, &all)?.total);
-    };
+    match is_filtered(query) {
+        false => tallied(connection, query),
+        true => {
+            let all = NumberQuery { start: Start::Page(1), size: 0, ..query.clone() };
+            Ok(numbers(connection, &all)?.total)
+        }
+    }
+}
+
+fn is_filtered(query: &NumberQuery) -> bool {
+    let NumberQuery { site, prefix, region, rate_center, since, .. } = query;
+    site.is_some() || prefix.is_some() || region.is_some() || rate_center.is_some() || since.is_some()
+}
+
+/// How many numbers an account has in some states, by the counts that are kept.
+fn tallied(connection: &Connection, query: &NumberQuery) -> Result<u64> {
     let mut statement =
         connection.prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?;
     let mut total = 0;
@@ -416,34 +434,68 @@ pub(super) fn count(connection: &Connection, query: &NumberQuery) -> Result<u64>
     Ok(total)
 }
 
-pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, Number>> {
-    let nothing = Page { items: Vec::new(), total: 0, next: None };
-    let Some((wanted, mut values)) = finds(connection, query)? else { return Ok(nothing) };
-    if let Some(between) = query.since {
-        return numbers_since(connection, query, &wanted, values, between);
+/// In which order a query's numbers come: aging ones alone in that of their release, which has an index
+/// of its own, all others in that of their digits.
+fn by_release(query: &NumberQuery) -> bool {
+    query.states == [State::Aging]
+}
+
+/// Where a number stands in its list's order: its release, or 0, and its digits. A number that has left the
+/// list since a client was told of it keeps its place; none for one that was never in it.
+fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Result<Option<(i64, i64)>> {
+    if !by_release(query) {
+        return Ok(Some((0, digits_of(first))));
     }
-    let unfiltered = query.site.is_none()
-        && query.prefix.is_none()
-        && query.region.is_none()
-        && query.rate_center.is_none();
-    let total = match unfiltered {
-        true => count(connection, query)?,
-        false => connection
+    let Some(row) = number(connection, first)? else { return Ok(None) };
+    let release_at = match row.entry.standing {
+        Standing::Aging { release_at, .. } => Some(release_at),
+        _ => history(connection, &row)?.events.iter().rev().find_map(|event| match &event.change {
+            Change::Disconnected { hold, .. } => Some(hold.release_at),
+            _ => None,
+        }),
+    };
+    Ok(release_at.map(|at| (at.millis(), digits_of(first))))
+}
+
+pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, Number>> {
+    let nothing = |total| Page { items: Vec::new(), total, next: None };
+    let Some((mut wanted, mut values)) = finds(connection, query)? else { return Ok(nothing(0)) };
+    if by_release(query) {
+        wanted += " AND due_at IS NOT NULL";
+    }
+    let from = match query.start {
+        Start::Page(_) => None,
+        Start::At(first) => match place_in(connection, query, first)? {
+            Some(place) => Some(place),
+            None => return Ok(nothing(count(connection, query)?)),
+        },
+    };
+    let skip = match query.start {
+        Start::Page(page) => pages_before(page, query.size),
+        Start::At(_) => 0,
+    };
+    if let Some(between) = query.since {
+        return numbers_since(connection, query, &wanted, values, (from, skip.unsigned_abs()), between);
+    }
+    let total = match is_filtered(query) {
+        false => tallied(connection, query)?,
+        true => connection
             .prepare_cached(&format!("SELECT count(*) FROM number WHERE {wanted}"))?
             .query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))?
             .unsigned_abs(),
     };
-    let mut from = String::new();
-    let skip = match query.start {
-        Start::Page(page) => pages_before(page, query.size),
-        Start::At(first) => {
-            from = " AND number >= ?".into();
-            values.push(Value::Integer(digits_of(first)));
-            0
+    let order = if by_release(query) { "due_at, number" } else { "number" };
+    if let Some((due_at, digits)) = from {
+        if by_release(query) {
+            wanted += " AND (due_at, number) >= (?, ?)";
+            values.push(Value::Integer(due_at));
+        } else {
+            wanted += " AND number >= ?";
         }
-    };
+        values.push(Value::Integer(digits));
+    }
     values.extend([limit(query.size.saturating_add(1)), Value::Integer(skip)]);
-    let sql = format!("SELECT number FROM number WHERE {wanted}{from} ORDER BY number LIMIT ? OFFSET ?");
+    let sql = format!("SELECT number FROM number WHERE {wanted} ORDER BY {order} LIMIT ? OFFSET ?");
     let mut items = list(connection, &sql, values, |row| row::number_of(row.get(0)?))?;
     let next = (items.len() > query.size).then(|| items.pop()).flatten();
     Ok(Page { items, total, next })
@@ -456,31 +508,28 @@ fn numbers_since(
     query: &NumberQuery,
     wanted: &str,
     values: Vec<Value>,
-    (from, until): (Timestamp, Timestamp),
+    (from, skip): (Option<(i64, i64)>, u64),
+    (since_from, since_until): (Timestamp, Timestamp),
 ) -> Result<Page<Number, Number>> {
-    let sql = format!("SELECT number, last_event FROM number WHERE {wanted} ORDER BY number");
+    let due_at = if by_release(query) { "due_at" } else { "0" };
+    let sql = format!("SELECT number, last_event, {due_at} FROM number WHERE {wanted} ORDER BY 3, 1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let (mut items, mut total, mut next) = (Vec::new(), 0, None);
-    let skip = match query.start {
-        Start::Page(page) => pages_before(page, query.size).unsigned_abs(),
-        Start::At(_) => 0,
-    };
     while let Some(row) = rows.next()? {
         let began = since(connection, EventSeq(row.get(1)?))?;
-        if !(from <= began && began < until) {
+        if !(since_from <= began && began < since_until) {
             continue;
         }
-        let number = row::number_of(row.get(0)?)?;
         total += 1;
-        let on_page = match query.start {
-            Start::Page(_) => total > skip,
-            Start::At(first) => number >= first,
-        };
-        match (on_page, items.len() < query.size) {
-            (true, true) => items.push(number),
-            (true, false) => next = next.or(Some(number)),
-            (false, _) => {}
+        let place = (row.get(2)?, row.get(0)?);
+        if total <= skip || from.is_some_and(|from| place < from) {
+            continue;
+        }
+        let number = row::number_of(place.1)?;
+        match items.len() < query.size {
+            true => items.push(number),
+            false => next = next.or(Some(number)),
         }
     }
     Ok(Page { items, total, next })

@@ -66,8 +66,7 @@ CREATE TABLE number (
     CHECK ((due_at IS NOT NULL) = (state IN (1, 3)))
 ) STRICT;
 CREATE INDEX number_holder ON number (holder, number) WHERE holder IS NOT NULL;
-CREATE INDEX number_aging ON number (holder, number) WHERE state = 3;
-CREATE INDEX number_due ON number (due_at, number) WHERE due_at IS NOT NULL;
+CREATE INDEX number_due ON number (holder, due_at, number) WHERE due_at IS NOT NULL;
 -- by area code (with the country code), and within it scattered: multiplying by 48271 modulo the prime
 -- 10000019 puts neighbours far apart, so that reading on tells nothing of blocks or of what is new
 CREATE INDEX number_pool ON number (number / 10000000, (number % 10000000) * 48271 % 10000019)
@@ -86,11 +85,20 @@ CREATE TABLE event (
     origin    TEXT
 ) STRICT;
 
+-- how many numbers of a holder are due at an instant: what release goes by
+CREATE TABLE due (
+    due_at  INTEGER NOT NULL,
+    holder  INTEGER NOT NULL,
+    numbers INTEGER NOT NULL,
+    PRIMARY KEY (due_at, holder)
+) STRICT, WITHOUT ROWID;
+
+-- id: see ids.rs; seq is found from it without an index
 -- kind: 0 disconnect, 1 number; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED
 -- request, failed: JSON
 CREATE TABLE orders (
     seq               INTEGER PRIMARY KEY,
-    id                BLOB NOT NULL UNIQUE,
+    id                BLOB NOT NULL,
     account           INTEGER NOT NULL,
     kind              INTEGER NOT NULL,
     status            INTEGER NOT NULL CHECK (status BETWEEN 0 AND 3),

@@ -1,9 +1,10 @@
 //! The one writer: many callers, one connection, one commit for all that waits.
 //!
-//! An fsync costs more than a thousand row changes, so whatever has gathered while the last commit was
-//! under way goes into the next one together, each job behind a savepoint of its own. Nobody is
-//! answered before the commit has returned. The queue has an end; when it is full, callers hear so at
-//! once.
+//! An fsync costs more than a thousand row changes, so the orders that have gathered while the last commit
+//! was under way are accepted in the next one together. Any other job has a transaction of its own, so
+//! that one that fails takes nothing with it; a savepoint for each would do the same, but copies every page
+//! that it touches. Nobody is answered before the commit has returned. The queue has an end; when it is
+//! full, callers hear so at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
+use super::ids::OrderIds;
 use super::memory::Memory;
 use super::row::corrupt;
 use crate::{Result, StoreError};
@@ -29,10 +31,22 @@ pub(super) struct Tables<'a> {
     pub(super) connection: &'a Connection,
     pub(super) memory: &'a mut Memory,
     pub(super) policy: &'a Policy,
+    pub(super) ids: &'a OrderIds,
+}
+
+/// With whom a job shares its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    /// With others of this kind: it fails before it has written anything, or because the engine does.
+    Shared,
+    /// With nobody: when it fails, what it wrote is undone.
+    Alone,
 }
 
 /// Something to be done in a transaction, and somebody who waits for it.
 trait Job: Send {
+    /// With whom.
+    fn company(&self) -> Company;
     /// Does it, and remembers what came of it. Whether it is to be kept.
     fn run(&mut self, tables: &mut Tables<'_>) -> bool;
     /// Tells whoever waits; `committed` is what became of the transaction.
@@ -49,12 +63,17 @@ enum CommitError {
 }
 
 struct Pending<T, W> {
+    company: Company,
     work: Option<W>,
     done: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
 impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T, W> {
+    fn company(&self) -> Company {
+        self.company
+    }
+
     fn run(&mut self, tables: &mut Tables<'_>) -> bool {
         let Some(work) = self.work.take() else { return false };
         let done = catch_unwind(AssertUnwindSafe(|| work(tables)));
@@ -85,10 +104,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the writer's thread on a connection that nobody else has.
-    pub(super) fn start(connection: Connection, memory: Memory, policy: Arc<Policy>) -> Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        memory: Memory,
+        policy: Arc<Policy>,
+        ids: Arc<OrderIds>,
+    ) -> Result<Self> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let broken = Arc::new(AtomicBool::new(false));
-        let run = Run { connection, memory, policy, broken: broken.clone() };
+        let run = Run { connection, memory, policy, ids, broken: broken.clone() };
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || run.run(queue))
@@ -100,15 +124,33 @@ impl Writer {
         })
     }
 
-    /// Has `work` done in a transaction and waits until it is on disk.
+    /// Has `work` done in a transaction of its own and waits until it is on disk.
     pub(super) async fn write<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    {
+        self.queue(Company::Alone, work).await
+    }
+
+    /// Has `work` done in a transaction with others and waits until it is on disk. It must not fail by its
+    /// own fault once it has written something.
+    pub(super) async fn write_together<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    {
+        self.queue(Company::Shared, work).await
+    }
+
+    async fn queue<T, W>(&self, company: Company, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
         self.healthy()?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { work: Some(work), done: None, reply });
+        let job = Box::new(Pending { company, work: Some(work), done: None, reply });
         let sent = match &*lock(&self.queue) {
             Some(queue) => queue.try_send(job),
             None => return Err(StoreError::Closed),
@@ -158,27 +200,42 @@ struct Run {
     connection: Connection,
     memory: Memory,
     policy: Arc<Policy>,
+    ids: Arc<OrderIds>,
     broken: Arc<AtomicBool>,
 }
 
 impl Run {
-    /// Commits together whatever waits. Ends when every sender is gone and the queue is empty.
+    /// Commits together what waits and may be together. Ends when every sender is gone and the queue is
+    /// empty.
     fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while let Some(first) = queue.blocking_recv() {
-            batch.push(first);
-            while batch.len() < BATCH_MAX
-                && let Ok(next) = queue.try_recv()
-            {
-                batch.push(next);
+            let mut alone = None;
+            let mut next = Some(first);
+            while let Some(job) = next {
+                if job.company() == Company::Alone {
+                    alone = Some(job);
+                    break;
+                }
+                batch.push(job);
+                next = if batch.len() < BATCH_MAX { queue.try_recv().ok() } else { None };
             }
-            let committed = match self.broken.load(Ordering::Acquire) {
-                false => self.commit(&mut batch),
-                true => Err(CommitError::Broken),
-            };
-            for job in batch.drain(..) {
-                job.answer(&committed); // only now: nobody hears of success before the disk has it
-            }
+            self.finish(&mut batch);
+            batch.extend(alone);
+            self.finish(&mut batch);
+        }
+    }
+
+    fn finish(&mut self, batch: &mut Vec<Box<dyn Job>>) {
+        if batch.is_empty() {
+            return;
+        }
+        let committed = match self.broken.load(Ordering::Acquire) {
+            false => self.commit(batch),
+            true => Err(CommitError::Broken),
+        };
+        for job in batch.drain(..) {
+            job.answer(&committed); // only now: nobody hears of success before the disk has it
         }
     }
 
@@ -212,19 +269,26 @@ impl Run {
         statement(&self.connection, "BEGIN IMMEDIATE")?;
         for job in batch.iter_mut() {
             let before = self.connection.total_changes();
-            statement(&self.connection, "SAVEPOINT job")?;
-            let mut tables =
-                Tables { connection: &self.connection, memory: &mut self.memory, policy: &self.policy };
+            let mut tables = Tables {
+                connection: &self.connection,
+                memory: &mut self.memory,
+                policy: &self.policy,
+                ids: &self.ids,
+            };
             let keep = job.run(&mut tables);
             if self.connection.is_autocommit() {
                 // The engine gave the whole transaction up, as it does when the disk is full.
                 return Err(StoreError::Full);
             }
-            if !keep && self.connection.total_changes() != before {
-                statement(&self.connection, "ROLLBACK TO job")?;
-                self.memory = Memory::load(&self.connection)?;
+            if keep || self.connection.total_changes() == before {
+                continue;
             }
-            statement(&self.connection, "RELEASE job")?;
+            if job.company() == Company::Shared {
+                return Err(corrupt("a job failed after it had written"));
+            }
+            statement(&self.connection, "ROLLBACK")?;
+            self.memory = Memory::load(&self.connection)?;
+            return Ok(()); // it is the only one, and knows why it failed
         }
         statement(&self.connection, "COMMIT")
     }

@@ -1,0 +1,566 @@
+//! Every command, as somebody types it: what it answers, what it says is wrong, and its exit status.
+
+mod program;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use program::{Client, Folder, PATIENCE, Said, Server, command, is_there, onhook, redacted, run};
+
+/// The header of a file with every column.
+const HEADER: &str =
+    "number,state,account,site,peer,rate_center,region,protected,ported_in,former_account,release_at";
+
+/// One number or more in each state, as export writes them. Site 1 is account 9900000's with peers 1 and 2,
+/// site 2 its second one, and site 3 account 7's.
+const ALL_STATES: &str = "\
+2125550001,Available,,,,,NY,,,,
+2125550002,Available,,,,\"NEW YORK, ZONE 1\",NY,,true,,
+2125550003,Reserved,9900000,,,NWYRCYZN01,NY,,,,2099-01-01T00:00:00.000Z
+2125550004,InService,9900000,1,1,NWYRCYZN01,NY,,,,
+2125550005,InService,9900000,1,2,NWYRCYZN01,NY,true,,,
+2125550006,InService,9900000,2,,,NY,,true,,
+2125550007,Aging,,1,1,NWYRCYZN01,NY,,,9900000,2099-03-01T00:00:00.000Z
+2125550008,Aging,,3,,,NY,true,true,7,2099-03-01T05:06:07.089Z
+2125550009,Protected,7,,,,NY,true,,,
+2125550010,Administrative,,,,,NY,,,,
+2125550011,Removed,,,,,,,true,,
++442071838750,InService,7,3,,,,,,,
+";
+
+/// A folder with two accounts, their sites and peers, and no numbers.
+fn two_accounts() -> Folder {
+    let folder = Folder::new();
+    for arguments in [
+        &["admin", "account", "create", "9900000", "--name", "The guide's"][..],
+        &["admin", "account", "create", "7", "--name", "Seven", "--kind", "reseller", "--class", "business"],
+        &["admin", "site", "create", "--account", "9900000", "--name", "Main site"],
+        &["admin", "site", "create", "--account", "9900000", "--name", "Second site"],
+        &["admin", "site", "create", "--account", "7", "--name", "Seven's"],
+        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Main peer"],
+        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Second peer"],
+    ] {
+        folder.done(arguments);
+    }
+    folder
+}
+
+/// A file beside the data.
+fn file(folder: &Folder, name: &str, text: &str) -> String {
+    let path = folder.path(name);
+    fs::write(&path, text).expect("room for a file");
+    path.to_str().expect("it is UTF-8").to_owned()
+}
+
+fn refused(said: &Said, remark: &str) {
+    assert_eq!((said.code, said.answer.as_str()), (2, ""), "{said:?}");
+    assert!(said.remarks.contains(remark), "it does not say {remark:?}: {}", said.remarks);
+}
+
+#[test]
+fn what_was_exported_imports_again_and_exports_the_same_bytes() {
+    let (first, second) = (two_accounts(), two_accounts());
+    let numbers = format!("{HEADER}\n{ALL_STATES}");
+    let said = first.onhook_reading(&["import", "-"], numbers.as_bytes());
+    let twelve = "12 numbers imported, 0 lines refused\n";
+    assert_eq!(said, Said { code: 0, answer: twelve.into(), remarks: String::new() });
+
+    let exported = first.done(&["export"]);
+    assert_eq!(exported, numbers);
+    let exported = file(&second, "numbers.csv", &exported);
+    assert_eq!(second.done(&["import", &exported]), twelve);
+    assert_eq!(second.done(&["export"]), numbers);
+    for folder in [first, second] {
+        assert_eq!(folder.done(&["check", "--deep"]), "12 numbers, 1 events, 0 orders: nothing is wrong\n");
+    }
+}
+
+#[test]
+fn columns_may_come_in_any_order_and_fields_be_left_out() {
+    let folder = two_accounts();
+    // As a spreadsheet saves it: a byte order mark, capitals, carriage returns, blanks.
+    let said = folder.onhook_reading(
+        &["import", "-"],
+        b"\xEF\xBB\xBFRegion,Number,State,Account,Protected\r\nny, 2125550001 ,,,\r\nNY,+12125550002,InService,9900000,Yes\r\n",
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    let rows = "2125550001,Available,,,,,NY,,,,\n2125550002,InService,9900000,1,1,,NY,true,,,\n";
+    assert_eq!(folder.done(&["export"]), format!("{HEADER}\n{rows}"));
+}
+
+#[test]
+fn every_bad_line_is_named_and_only_partial_takes_the_good_ones() {
+    let folder = two_accounts();
+    let path = file(
+        &folder,
+        "numbers.csv",
+        &[
+            HEADER,
+            "2125550001,,,,,,,,,,",
+            "2125550,,,,,,,,,,",
+            "212-555-0002,,,,,,,,,,",
+            ",,,,,,,,,,",
+            "2125550003,Asleep,,,,,,,,,",
+            "2125550003,InService,,,,,,,,,",
+            "2125550003,InService,8,,,,,,,,",
+            "2125550003,InService,9900000,3,,,,,,,",
+            "2125550003,InService,9900000,2,1,,,,,,",
+            "2125550003,Available,9900000,,,,,,,,",
+            "2125550003,Aging,,,,,,,,9900000,",
+            "2125550003,Aging,,,,,,,,9900000,tomorrow",
+            "2125550003,Reserved,nobody,,,,,,,,2099-01-01T00:00:00Z",
+            "2125550003,,,,,,,perhaps,,,",
+            "2125550003,,,,,NWYRCYZN01,,,,,",
+            "2125550003,,,,,NWYRCYZN01,New York,,,,",
+            "2125550003,,,",
+            "2125550001,,,,,,,,,,",
+            "2125550004,,,,,,,,,,",
+        ]
+        .join("\n"),
+    );
+    let said = folder.onhook(&["import", &path]);
+    assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 17 lines are bad\n"));
+    insta::assert_snapshot!("bad_lines", said.remarks);
+    assert_eq!(folder.done(&["export"]), format!("{HEADER}\n"));
+    assert_eq!(folder.done(&["check", "--deep"]), "0 numbers, 0 events, 0 orders: nothing is wrong\n");
+
+    let partial = folder.onhook(&["import", &path, "--partial"]);
+    assert_eq!((partial.code, partial.answer.as_str()), (1, "2 numbers imported, 17 lines refused\n"));
+    assert_eq!(partial.remarks, said.remarks);
+    let rows = "2125550001,Available,,,,,,,,,\n2125550004,Available,,,,,,,,,\n";
+    assert_eq!(folder.done(&["export"]), format!("{HEADER}\n{rows}"));
+    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 1 events, 0 orders: nothing is wrong\n");
+
+    let again = folder.onhook_reading(&["import", "-"], b"number\n2125550001\n");
+    assert_eq!((again.code, again.remarks.as_str()), (1, "line 2: +12125550001 is here already\n"));
+}
+
+#[test]
+fn a_thousand_bad_lines_are_named_and_the_others_counted() {
+    let folder = two_accounts();
+    let said = folder.onhook_reading(&["import", "-"], format!("number\n{}", "1\n".repeat(1_003)).as_bytes());
+    assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 1003 lines are bad\n"));
+    assert_eq!(said.remarks.lines().count(), 1_001);
+    assert!(said.remarks.ends_with("… and 3 more\n"), "{}", said.remarks);
+}
+
+#[test]
+fn a_file_whose_first_line_is_wrong_is_refused_before_anything_is_made() {
+    let folder = Folder::new();
+    for (text, remark) in [
+        (&b""[..], "onhook: the file is empty; its first line names the columns\n"),
+        (b"number,colour\n", "there is no column \"colour\"; there are number, state, account, "),
+        (b"2125550001\n2125550002\n", "the first line names the columns, parted by commas, and there is no"),
+        (b"number;state\n", "there is no column \"number;state\""),
+        (b"number,state,number\n", "the first line names column number twice"),
+        (b"state,account\n", "column number is missing"),
+        (b"number,\xFF\n", "the first line cannot be read"),
+    ] {
+        refused(&folder.onhook_reading(&["import", "-"], text), remark);
+    }
+    refused(
+        &folder.onhook(&["import", "/nowhere/numbers.csv"]),
+        "cannot read /nowhere/numbers.csv: No such file",
+    );
+    refused(&folder.onhook(&["import", "/"]), "the first line cannot be read: ");
+    assert!(!is_there(folder.data()), "a folder was made");
+}
+
+#[test]
+fn accounts_sites_peers_and_users_are_made_and_listed() {
+    let folder = two_accounts();
+    assert_eq!(
+        folder.done(&["admin", "account", "list"]),
+        "7\treseller\tbusiness\tSeven\n9900000\tend-user\tunknown\tThe guide's\n"
+    );
+    assert_eq!(
+        folder.done(&["admin", "site", "list"]),
+        "1\t9900000\tdefault\tMain site\n2\t9900000\t-\tSecond site\n3\t7\tdefault\tSeven's\n"
+    );
+    assert_eq!(folder.done(&["admin", "site", "list", "--account", "7"]), "3\t7\tdefault\tSeven's\n");
+    assert_eq!(
+        folder.done(&["admin", "peer", "list"]),
+        "1\t9900000\t1\tdefault\tMain peer\n2\t9900000\t1\t-\tSecond peer\n"
+    );
+    assert_eq!(folder.done(&["admin", "peer", "list", "--account", "7"]), "");
+
+    for (name, role, account) in [
+        ("reader", "read", "7"),
+        ("orderer", "order", "7"),
+        ("boss", "admin", "9900000"),
+        ("root", "operator", ""),
+    ] {
+        let mut arguments = vec!["admin", "user", "create", name, "--role", role, "--password-stdin"];
+        if !account.is_empty() {
+            arguments.extend(["--account", account]);
+        }
+        let said = folder.onhook_reading(&arguments, b"correct horse\n");
+        assert_eq!(said, Said { code: 0, answer: format!("user {name}\n"), remarks: String::new() });
+    }
+    assert_eq!(
+        folder.done(&["admin", "user", "list"]),
+        "boss\t9900000\tadmin\norderer\t7\torder\nreader\t7\tread\nroot\t-\toperator\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_made_is_refused_in_words() {
+    let folder = two_accounts();
+    for (arguments, remark) in [
+        (&["admin", "account", "create", "7", "--name", "Again"][..], "account 7"),
+        (&["admin", "account", "create", "8", "--name", ""], "a name has 1 to 100 characters"),
+        (&["admin", "account", "create", "8", "--name", "a\nb"], "no control characters"),
+        (&["admin", "site", "create", "--account", "8", "--name", "Site"], "account 8"),
+        (&["admin", "peer", "create", "--account", "7", "--site", "1", "--name", "Peer"], "site 1"),
+    ] {
+        refused(&folder.onhook(arguments), remark);
+    }
+    let user = |name: &str, more: &[&str], password: &[u8]| {
+        let arguments = [&["admin", "user", "create", name, "--password-stdin"], more].concat();
+        folder.onhook_reading(&arguments, password)
+    };
+    let good = b"correct horse".as_slice();
+    let order = ["--role", "order", "--account", "7"];
+    for (name, more, password, remark) in [
+        ("u", &["--role", "order"][..], good, "a user of role order has an account: say --account ID"),
+        (
+            "u",
+            &["--role", "operator", "--account", "7"],
+            good,
+            "an operator has no account: leave --account out",
+        ),
+        ("u", &["--role", "order", "--account", "8"], good, "account 8"),
+        ("u", &["--role", "boss"], good, "it is one of read, order, admin, operator"),
+        ("u:v", &order, good, "no colon"),
+        ("", &order, good, "1 to 255 bytes"),
+        ("u", &order, b"", "a password has 8 to 1024 bytes"),
+        ("u", &order, b"seven77\n", "a password has 8 to 1024 bytes"),
+        ("u", &order, &[b'p'; 1_025], "a password has 8 to 1024 bytes"),
+        ("u", &order, b"correct\nhorse", "a password is one line"),
+        ("u", &order, b"correct \xFF horse", "cannot read the password"),
+    ] {
+        refused(&user(name, more, password), remark);
+    }
+    assert_eq!(folder.done(&["admin", "user", "list"]), "");
+    assert_eq!(user("u", &order, b"eight888\r\n").code, 0);
+    refused(&user("u", &order, good), "u");
+    assert_eq!(user("v", &order, &[b'p'; 1_024]).code, 0);
+}
+
+#[test]
+fn a_folder_in_use_or_without_data_is_refused_in_words() {
+    let folder = Folder::new();
+    let on_data = [
+        &["check"][..],
+        &["export"],
+        &["explain", "5405514342"],
+        &["admin", "user", "list"],
+        &["admin", "site", "create", "--account", "7", "--name", "Site"],
+    ];
+    for arguments in on_data {
+        let remark = format!("onhook: there is no onhook data in {}: is --data-dir right?\n", folder.data());
+        refused(&folder.onhook(arguments), &remark);
+    }
+    assert!(!is_there(folder.data()), "a folder was made");
+
+    let mut server = folder.emulator();
+    server.listening();
+    let making = [&["import", "-"][..], &["admin", "account", "create", "7", "--name", "Seven"]];
+    for arguments in on_data.into_iter().chain(making).chain([&["serve", "--listen", "127.0.0.1:0"][..]]) {
+        let remark = format!(
+            "onhook: the data folder {} is in use by another onhook: stop that one first\n",
+            folder.data()
+        );
+        refused(&folder.onhook_reading(arguments, b"number\n"), &remark);
+    }
+    assert!(server.terminate().success());
+    assert_eq!(folder.onhook(&["check", "--deep"]).code, 0);
+}
+
+#[test]
+fn check_finds_what_was_tampered_with() {
+    let folder = one_disconnected();
+    let well = "302 numbers, 2 events, 1 orders: nothing is wrong\n";
+    assert_eq!(folder.done(&["check"]), well);
+    assert_eq!(folder.done(&["check", "--deep"]), well);
+    insta::assert_snapshot!("check_json", folder.done(&["check", "--deep", "--json"]));
+
+    let database = Path::new(&folder.data()).join("onhook.db");
+    let tamper = |sql: &str| {
+        let connection = rusqlite::Connection::open(&database).expect("a database");
+        connection.execute_batch(sql).expect("it can be changed");
+    };
+    let finds = |of: &[&str], what: &str, findings: &str| {
+        let said = folder.onhook(of);
+        assert_eq!((said.code, said.remarks.as_str()), (1, ""), "{}", said.answer);
+        assert!(said.answer.contains(what) && said.answer.ends_with(findings), "{}", said.answer);
+    };
+    // An aging number is to go somewhere else; no count says so, only what happened to it.
+    tamper("UPDATE number SET flags = 1 WHERE number = 15405514342");
+    assert_eq!(folder.done(&["check"]), well);
+    finds(&["check", "--deep"], "+15405514342", "302 numbers, 2 events, 1 orders: 1 findings\n");
+    // Another one is given to the pool.
+    tamper("UPDATE number SET state = 0, holder = NULL, site = NULL, peer = NULL WHERE number = 17034343704");
+    finds(&["check"], "account 9900000, state 2: ", " findings\n");
+    let said = folder.onhook(&["check", "--deep", "--json"]);
+    assert_eq!(said.code, 1);
+    assert!(said.answer.contains("\"findings\":[\""), "{}", said.answer);
+
+    fs::write(&database, "this is no database, and it is long enough to be taken for one").expect("room");
+    refused(&folder.onhook(&["check"]), "onhook: cannot open the database: ");
+}
+
+/// A folder with the documented account, whose number 5405514342 is aging.
+fn one_disconnected() -> Folder {
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let mut client = Client::of(server.listening());
+    let order = "<DisconnectTelephoneNumberOrder><name>n</name><DisconnectTelephoneNumberOrderType>\
+                 <TelephoneNumberList><TelephoneNumber>5405514342</TelephoneNumber></TelephoneNumberList>\
+                 </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>";
+    let answer = client.send("POST", "/api/accounts/9900000/disconnects", "", order).expect("an answer");
+    let location = answer.location.expect("a place");
+    let (_, path) = location.split_once("/api/").expect("an address");
+    let begun = Instant::now();
+    while client.send("GET", &format!("/api/{path}"), "", "").expect("an answer").body.contains(">RECEIVED<")
+    {
+        assert!(begun.elapsed() < PATIENCE, "the order does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(server.terminate().success());
+    folder
+}
+
+#[test]
+fn explain_says_where_a_number_is_and_why() {
+    let folder = one_disconnected();
+    insta::assert_snapshot!("explain_aging", redacted(&folder.done(&["explain", "5405514342"])));
+    let json = folder.done(&["explain", "+15405514342", "--json"]);
+    insta::assert_snapshot!("explain_json", in_lines(&redacted(&json)));
+    insta::assert_snapshot!("explain_in_service", redacted(&folder.done(&["explain", "7034343704"])));
+    insta::assert_snapshot!("explain_available", redacted(&folder.done(&["explain", "9195550100"])));
+
+    let said = folder.onhook(&["explain", "2125559999"]);
+    let remark = "+12125559999 is not in this store\n";
+    assert_eq!(said, Said { code: 1, answer: String::new(), remarks: remark.into() });
+    refused(&folder.onhook(&["explain", "540-551-4342"]), "only ASCII digits, after an optional `+`");
+}
+
+/// A JSON document for people to read.
+fn in_lines(document: &str) -> String {
+    let document: serde_json::Value = serde_json::from_str(document).expect("JSON");
+    serde_json::to_string_pretty(&document).expect("text")
+}
+
+#[test]
+fn serve_refuses_what_it_should_not_run_with() {
+    let folder = Folder::new();
+    let profile = "[[profiles]]\nname = \"us\"\nprefixes = [\"1\"]\nmin_days = 44\nmax_days = 90\n";
+    for (number, (config, remark)) in [
+        ("lisen = \"127.0.0.1:9080\"\n", "unknown field `lisen`, expected one of `listen`, `data_dir`"),
+        ("listen = \"9080\"\n", "cannot be used: "),
+        ("listen = \n", "cannot be used: "),
+        (profile, "profile us: min_days is 44, under the floor of 45 days (47 CFR 52.15(f)(1)(ii))"),
+        ("time_zone = \"Mars/Phobos\"\n", "no time zone Mars/Phobos"),
+        ("connections_max = 0\n", "connections_max is 0: it is a number from 1 to 1000000"),
+        ("connections_max = 9000000000000000000\n", "it is a number from 1 to 1000000"),
+        ("public_url = \"numbers.example.net\"\n", "the public URL \"numbers.example.net\" is none"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = file(&folder, &format!("{number}.toml"), config);
+        refused(&folder.onhook(&["serve", "--config", &path]), remark);
+    }
+    for (arguments, remark) in [
+        (&["--listen", "0.0.0.0:0"][..], "put a proxy that speaks TLS in front and say --behind-proxy"),
+        (&["--listen", "[::]:0"], "passwords would travel in the clear"),
+        (&["--listen", "9080"], "it is an IP address and a port, such as 127.0.0.1:9080"),
+        (&["--listen", "localhost:9080"], "it is an IP address and a port, such as 127.0.0.1:9080"),
+        (&["--config", "/nowhere/onhook.toml"], "cannot read /nowhere/onhook.toml: No such file"),
+        (&["--time-zone", "Nowhere"], "no time zone Nowhere"),
+        (&["--public-url", "https://exam ple.net"], "the public URL \"https://exam ple.net\" is none"),
+        (&["--public-url", "ftp://example.net"], "such as https://numbers.example.net"),
+        (&["--log", "onhook=loud"], "the log filter cannot be read"),
+        (&["--rate-limit", "many"], "invalid digit"),
+    ] {
+        refused(&folder.onhook(&[&["serve"], arguments].concat()), remark);
+    }
+    refused(&onhook(&["serve"]), "say where the data is: --data-dir DIR");
+    assert!(!is_there(folder.data()), "a folder was made");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    refused(
+        &folder.onhook(&["serve", "--emulator", "--listen", &address]),
+        &format!("cannot listen on {address}: "),
+    );
+}
+
+#[test]
+fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
+    let folder = Folder::new();
+    let config =
+        file(&folder, "onhook.toml", "listen = \"127.0.0.1:1\"\ndata_dir = \"/nowhere\"\nrate_limit = 5\n");
+    let mut serve = command(&["serve", "--emulator", "--listen", "127.0.0.1:0", "--config", &config]);
+    serve.env("ONHOOK_LISTEN", "127.0.0.1:2").env("ONHOOK_DATA_DIR", folder.data()).env("ONHOOK_LOG", "off");
+    let mut server = Server::start(&mut serve);
+    let mut client = Client::of(server.listening());
+    assert_eq!(client.send("GET", "/readyz", "", "").expect("an answer").status, 200);
+    assert!(server.terminate().success());
+    assert!(is_there(folder.data()));
+}
+
+#[test]
+fn serve_says_how_to_make_the_first_user() {
+    let folder = Folder::new();
+    let mut server = folder.serve(&[]);
+    server.listening();
+    assert!(server.terminate().success());
+    let data = folder.data();
+    let (log, account) =
+        (folder.log(), format!("onhook admin account create 1 --name \"My account\" --data-dir {data}\n"));
+    assert!(log.contains("nobody can sign in yet") && log.contains(&account), "{log}");
+}
+
+#[test]
+fn whoever_has_read_enough_of_an_answer_is_no_failure() {
+    let folder = two_accounts();
+    let numbers: String = (0..9_000).map(|n| format!("212666{n:04}\n")).collect();
+    assert_eq!(folder.onhook_reading(&["import", "-"], format!("number\n{numbers}").as_bytes()).code, 0);
+    let mut export = command(&["export", "--data-dir", &folder.data()]);
+    let mut child = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut begin = [0; 6];
+    child.stdout.take().expect("piped").read_exact(&mut begin).expect("an answer");
+    assert_eq!(&begin, b"number");
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+}
+
+#[test]
+fn wrong_usage_is_said_to_be_wrong() {
+    for (arguments, remark) in [
+        (&[][..], "Usage: onhook <COMMAND>"),
+        (&["hangup"], "unrecognized subcommand 'hangup'"),
+        (&["exprot"], "a similar subcommand exists: 'export'"),
+        (&["admin"], "Usage: onhook admin <COMMAND>"),
+        (&["check"], "--data-dir <DIR>"),
+        (&["check", "--depe", "--data-dir", "d"], "a similar argument exists: '--deep'"),
+        (&["import", "--data-dir", "d"], "<FILE>"),
+        (&["explain", "911", "--data-dir", "d"], "3 digits: ten, or `+` and 8 to 15, are wanted"),
+        (&["explain", "0405514342", "--data-dir", "d"], "no area code 40"),
+        (&["completions", "tcsh"], "[possible values: bash, elvish, fish, powershell, zsh]"),
+        (&["admin", "account", "create", "Bob", "--name", "Bob", "--data-dir", "d"], "a whole number from 1"),
+        (&["admin", "account", "create", "0", "--name", "Bob", "--data-dir", "d"], "a whole number from 1"),
+        (
+            &["admin", "account", "create", "1", "--name", "Bob", "--kind", "person", "--data-dir", "d"],
+            "it is one of end-user,",
+        ),
+        (&["admin", "user", "create", "bob", "--role", "read", "--data-dir", "d"], "--password-stdin"),
+        (&["serve", "--log-format", "yaml", "--data-dir", "d"], "[possible values: json, text]"),
+    ] {
+        refused(&onhook(arguments), remark);
+    }
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for (shell, mark) in [
+        ("bash", "_onhook()"),
+        ("elvish", "edit:completion"),
+        ("fish", "complete -c onhook"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("zsh", "#compdef onhook"),
+    ] {
+        let said = onhook(&["completions", shell]);
+        assert_eq!((said.code, said.remarks.as_str()), (0, ""));
+        assert!(said.answer.contains(mark) && said.answer.contains("explain"), "{shell}: {}", said.answer);
+    }
+}
+
+#[test]
+fn the_version_is_printed() {
+    assert_eq!(onhook(&["--version"]).answer, concat!("onhook ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+/// Every command with its help, found in the help itself.
+fn all_help() -> Vec<(Vec<String>, String)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![Vec::<String>::new()];
+    while let Some(words) = waiting.pop() {
+        let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let said = onhook(&arguments);
+        assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{arguments:?}");
+        let listed = said.answer.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in listed.take_while(|line| !line.is_empty()) {
+            let name = line.strip_prefix("  ").filter(|line| !line.starts_with(' '));
+            let name = name.and_then(|line| line.split(' ').next()).filter(|name| *name != "help");
+            waiting.extend(name.map(|name| [words.as_slice(), &[name.to_owned()]].concat()));
+        }
+        found.push((words, said.answer));
+    }
+    found
+}
+
+#[test]
+fn the_help_of_every_command_is_the_one_that_was_read() {
+    for (words, help) in all_help() {
+        insta::assert_snapshot!([&["help".to_owned()], words.as_slice()].concat().join("_"), help);
+    }
+}
+
+/// The example in a command's help, as it is to be typed.
+fn example(help: &str) -> Option<String> {
+    let lines = help.lines().skip_while(|line| !line.starts_with("Example: "));
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).map(str::trim).collect();
+    Some(lines.join(" ").strip_prefix("Example: ")?.to_owned())
+}
+
+#[test]
+fn the_example_in_the_help_of_every_command_runs() {
+    let folder = Folder::new();
+    file(&folder, "numbers.csv", "number\n5405514342\n");
+    let bin = Path::new(env!("CARGO_BIN_EXE_onhook")).parent().expect("a folder").to_owned();
+    let path = std::env::join_paths([bin, "/usr/bin".into(), "/bin".into()]).expect("a path");
+    let mut left = all_help();
+    left.retain(|(words, help)| {
+        let has_commands = help.contains("\nCommands:\n");
+        assert!(has_commands || example(help).is_some(), "{words:?} has no example");
+        !has_commands
+    });
+    // In the order in which somebody begins; what is not named here comes last.
+    let order = [
+        "account create",
+        "site create",
+        "peer create",
+        "user create",
+        "import",
+        "export",
+        "check",
+        "explain",
+    ];
+    left.sort_by_key(|(words, _)| {
+        order.iter().position(|o| words.join(" ").ends_with(o)).unwrap_or(order.len())
+    });
+    for (words, help) in left {
+        let example = example(&help).expect("checked above");
+        let line = example.replace("/var/lib/onhook", "data").replace("/etc/bash_completion.d/", "");
+        let mut shell = std::process::Command::new("sh");
+        shell.current_dir(folder.path("")).env_clear().env("PATH", &path).env("PASSWORD", "correct horse");
+        if words == ["serve"] {
+            // It stays; and its port may be in use.
+            let mut server =
+                Server::start(shell.args(["-c", &format!("exec {line} --listen 127.0.0.1:0 2>>log")]));
+            server.listening();
+            assert!(server.terminate().success());
+            continue;
+        }
+        let said = run(shell.args(["-c", &line]), b"");
+        assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{line}: {}", said.answer);
+    }
+    assert!(fs::read_to_string(folder.path("numbers.csv")).expect("it is there").contains("5405514342"));
+}

@@ -1,0 +1,357 @@
+//! The program under test: how the tests run it, talk to it and read what it says.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up: no test measures by it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The documented user with the documented password.
+pub(crate) const AUTHORIZATION: &str = "Basic dXNlcm5hbWU6cGFzc3dvcmQ=";
+/// The documented account.
+pub(crate) const ACCOUNT: u32 = 9_900_000;
+
+/// The program with these arguments, untouched by the caller's environment.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_onhook"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ONHOOK_")) {
+        command.env_remove(name);
+    }
+    command.env("COLUMNS", "100").args(arguments);
+    command
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Its exit status.
+    pub(crate) code: i32,
+    /// Its standard output.
+    pub(crate) answer: String,
+    /// Its standard error.
+    pub(crate) remarks: String,
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
+    let file = || tempfile::tempfile().expect("a temporary file");
+    let (mut stdin, mut stdout, mut stderr) = (file(), file(), file());
+    stdin.write_all(input).and_then(|()| stdin.rewind()).expect("room for the input");
+    let same = |file: &File| file.try_clone().expect("a second handle");
+    command.stdin(stdin).stdout(same(&stdout)).stderr(same(&stderr));
+    let mut child = command.spawn().expect("the program starts");
+    let Some(status) = wait(&mut child) else {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("{command:?} did not end in {PATIENCE:?}");
+    };
+    let text = |file: &mut File| {
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("the output is UTF-8");
+        text
+    };
+    let code = status.code().unwrap_or_else(|| panic!("{command:?} was ended by a signal: {status}"));
+    Said { code, answer: text(&mut stdout), remarks: text(&mut stderr) }
+}
+
+/// Runs the program with these arguments to its end.
+pub(crate) fn onhook(arguments: &[&str]) -> Said {
+    run(&mut command(arguments), b"")
+}
+
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
+}
+
+/// A data folder that goes with the test, and a log beside it.
+pub(crate) struct Folder {
+    folder: tempfile::TempDir,
+}
+
+impl Folder {
+    /// One that is empty.
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// One with the documented account and its numbers.
+    pub(crate) fn of_the_guide() -> Self {
+        let folder = Self::new();
+        let mut server = folder.emulator();
+        server.listening();
+        assert!(server.terminate().success(), "{}", folder.log());
+        folder
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The folder that onhook has.
+    pub(crate) fn data(&self) -> String {
+        self.path("data").to_str().expect("it is UTF-8").to_owned()
+    }
+
+    /// Runs the program with these arguments on the data.
+    pub(crate) fn onhook(&self, arguments: &[&str]) -> Said {
+        self.onhook_reading(arguments, b"")
+    }
+
+    /// The same, with something on standard input.
+    pub(crate) fn onhook_reading(&self, arguments: &[&str], input: &[u8]) -> Said {
+        run(command(arguments).args(["--data-dir", &self.data()]), input)
+    }
+
+    /// Runs what must go well, and gives its answer.
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let said = self.onhook(arguments);
+        assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{arguments:?} said {}", said.answer);
+        said.answer
+    }
+
+    /// Starts the server as an emulator, without a limit of rate.
+    pub(crate) fn emulator(&self) -> Server {
+        self.serve(&["--emulator", "--rate-limit", "0"])
+    }
+
+    /// Starts the server on any free port.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
+        let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "text"]);
+        command.args(["--data-dir", &self.data()]).args(arguments);
+        let log = OpenOptions::new().create(true).append(true).open(self.path("log"));
+        Server::start(command.stderr(log.expect("a log")))
+    }
+
+    /// What servers on this folder have logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+/// A running server. Dropped, it is killed.
+pub(crate) struct Server {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Server {
+    /// Starts a command that serves.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("the output is piped");
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Waits for the line that says where it listens.
+    pub(crate) fn listening(&mut self) -> SocketAddr {
+        let line = self.lines.recv_timeout(PATIENCE).expect("the server says where it listens");
+        let address = line.strip_prefix("listening on http://").expect("the line has its form");
+        address.parse().expect("an address")
+    }
+
+    /// SIGKILL, to this process only.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server ends");
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let sent =
+            Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
+        assert!(sent.expect("there is a shell").success());
+        wait(&mut self.child).expect("the server ends")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only where the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: u16,
+    /// Its `Location`.
+    pub(crate) location: Option<String>,
+    /// Its body.
+    pub(crate) body: String,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Nobody took the connection: the request was never sent.
+    NotSent,
+    /// It was sent, at least in part, and nothing came back.
+    Silence,
+    /// A part of an answer came back.
+    Half,
+}
+
+/// An HTTP client that keeps its connection, never sends anything twice and knows how far it came.
+pub(crate) struct Client {
+    address: SocketAddr,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+impl Client {
+    /// Of the server there.
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        Self { address, connection: None }
+    }
+
+    /// Sends to another server from now on.
+    pub(crate) fn turn_to(&mut self, address: SocketAddr) {
+        if self.address != address {
+            *self = Self::of(address);
+        }
+    }
+
+    /// Sends a request; `key` goes as `Idempotency-Key`.
+    pub(crate) fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> Result<Answer, Cut> {
+        let mut connection = match self.connection.take().filter(is_open) {
+            Some(connection) => connection,
+            None => connect(self.address).map_err(|_| Cut::NotSent)?,
+        };
+        let key = if key.is_empty() { String::new() } else { format!("Idempotency-Key: {key}\r\n") };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {AUTHORIZATION}\r\n\
+             Content-Type: application/xml\r\n{key}Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        connection.get_mut().write_all(request.as_bytes()).map_err(|_| Cut::Silence)?;
+        let mut line = String::new();
+        match connection.read_line(&mut line) {
+            Ok(length) if length > 0 => {}
+            _ if line.is_empty() => return Err(Cut::Silence),
+            _ => return Err(Cut::Half),
+        }
+        let (answer, stays) = read(&line, &mut connection).map_err(|_| Cut::Half)?;
+        self.connection = stays.then_some(connection);
+        Ok(answer)
+    }
+}
+
+fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    Ok(BufReader::new(stream))
+}
+
+/// Whether the server has not closed it, as far as is known here.
+fn is_open(connection: &BufReader<TcpStream>) -> bool {
+    let stream = connection.get_ref();
+    let nothing_yet = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+    let open = stream.set_nonblocking(true).is_ok() && stream.peek(&mut [0]).is_err_and(nothing_yet);
+    stream.set_nonblocking(false).is_ok() && open
+}
+
+/// The rest of an answer, and whether the connection can be used again.
+fn read(first: &str, connection: &mut BufReader<TcpStream>) -> std::io::Result<(Answer, bool)> {
+    let wrong = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).ok_or_else(wrong)?;
+    let status = status.parse().map_err(|_| wrong())?;
+    let (mut location, mut length, mut stays) = (None, 0_usize, true);
+    loop {
+        let mut line = String::new();
+        connection.read_line(&mut line)?;
+        let line = line.strip_suffix("\r\n").ok_or_else(wrong)?;
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':').ok_or_else(wrong)?;
+        match (name.to_ascii_lowercase().as_str(), value.trim()) {
+            ("content-length", value) => length = value.parse().map_err(|_| wrong())?,
+            ("location", value) => location = Some(value.to_owned()),
+            ("connection", "close") => stays = false,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body)?;
+    let body = String::from_utf8(body).map_err(|_| wrong())?;
+    Ok((Answer { status, location, body }, stays))
+}
+
+/// The text with a word for what differs from run to run: ids, instants, addresses. Only what has the right
+/// form is replaced.
+pub(crate) fn redacted(text: &str) -> String {
+    let of_a_word = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
+    let mut redacted = String::new();
+    for line in text.split_inclusive('\n') {
+        if let Some(date) = line.strip_prefix("date: ") {
+            assert!(date.ends_with(" GMT\n") && date.len() == 30, "no date of HTTP: {date:?}");
+            redacted.push_str("date: [date]\n");
+            continue;
+        }
+        let mut rest = line;
+        while let Some(start) = rest.find(of_a_word) {
+            let (before, from) = rest.split_at(start);
+            let (word, after) = from.split_at(from.find(|c| !of_a_word(c)).unwrap_or(from.len()));
+            let end = word.trim_end_matches(['.', ':']);
+            redacted.push_str(before);
+            redacted.push_str(stand_in(end).unwrap_or(end));
+            redacted.push_str(&word[end.len()..]);
+            rest = after;
+        }
+        redacted.push_str(rest);
+    }
+    redacted
+}
+
+fn stand_in(word: &str) -> Option<&'static str> {
+    let shape: String = word
+        .chars()
+        .map(|c| match c {
+            '0'..='9' => '9',
+            'a'..='f' => 'f',
+            other => other,
+        })
+        .collect();
+    let hex = |shape: &str| shape.replace('f', "9");
+    if hex(&shape) == "99999999-9999-9999-9999-999999999999" {
+        assert_eq!(word.as_bytes()[14], b'4', "no v4 UUID: {word}");
+        return Some("[uuid]");
+    }
+    match shape.as_str() {
+        "9999-99-99T99:99:99.999Z" => Some("[time]"),
+        _ if word.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback()) => Some("[address]"),
+        _ => None,
+    }
+}
+
+/// Whether a file of this name is there.
+pub(crate) fn is_there(path: impl AsRef<OsStr>) -> bool {
+    Path::new(&path).exists()
+}

@@ -1,0 +1,321 @@
+//! A server for a test: made by [`with_app`], asked with [`Call`]s, stopped and checked at the end.
+
+#[macro_use]
+mod golden;
+mod http;
+pub(crate) mod log;
+pub(crate) mod xml;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onhook_core::account::{AccountId, Class, Kind, Role};
+use onhook_core::hold::Policy;
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_core::time::Timestamp;
+use onhook_server::{Server, Settings, emulator};
+use onhook_store::sqlite::SqliteStore;
+use onhook_store::{NewAccount, Store, User};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+pub(crate) use golden::Names;
+pub(crate) use http::{Call, Reply, get, head, post, put, read_all, replies, talk};
+
+/// How long anything that the server does by itself may take before a test gives up.
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+/// How long a poll waits before it looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The guide's account.
+pub(crate) const ACCOUNT: u32 = emulator::ACCOUNT;
+/// Another one.
+pub(crate) const NEIGHBOUR: u32 = 9_900_001;
+
+/// In service on the guide's account besides the guide's two numbers, by digits.
+pub(crate) const IN_SERVICE: [&str; 3] = ["9195551001", "9195551002", "9195551003"];
+/// In service on the neighbour's account.
+pub(crate) const NEIGHBOURS: &str = "9195552001";
+/// In the pool, the only number of its area code.
+pub(crate) const POOL: &str = "3365550100";
+/// In no store.
+pub(crate) const NO_NUMBER: &str = "3365550199";
+
+/// Whoever calls. All passwords are the guide's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// No credentials at all.
+    Nobody,
+    /// The guide's user with another password.
+    WrongPassword,
+    /// May look, on the guide's account.
+    Reader,
+    /// May place orders there.
+    Orderer,
+    /// The guide's user, an administrator of its account.
+    Admin,
+    /// An administrator of another account.
+    Neighbour,
+    /// Runs the server.
+    Operator,
+}
+
+impl Who {
+    pub(crate) const ALL: [Who; 7] = [
+        Who::Nobody,
+        Who::WrongPassword,
+        Who::Reader,
+        Who::Orderer,
+        Who::Admin,
+        Who::Neighbour,
+        Who::Operator,
+    ];
+
+    pub(crate) fn user(self) -> &'static str {
+        match self {
+            Who::Nobody => "",
+            Who::WrongPassword | Who::Admin => emulator::USER,
+            Who::Reader => "reader",
+            Who::Orderer => "orderer",
+            Who::Neighbour => "neighbour",
+            Who::Operator => emulator::OPERATOR,
+        }
+    }
+
+    /// The value of an `Authorization` header.
+    fn authorization(self) -> Option<String> {
+        let password = if self == Who::WrongPassword { "passw0rd" } else { emulator::PASSWORD };
+        (self != Who::Nobody).then(|| basic(self.user(), password))
+    }
+}
+
+/// Name and password as an `Authorization` header has them.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// What a server starts with: the emulator's account and numbers, a second account, a user of each role.
+#[derive(Clone)]
+pub(crate) struct Seed(Settings);
+
+impl Seed {
+    /// Two accounts and no limit on how often they may ask.
+    pub(crate) fn two_accounts() -> Self {
+        Self(Settings { rate_limit: None, ..Settings::default() })
+    }
+
+    /// As an emulator: its clock can be moved.
+    pub(crate) fn emulator(self) -> Self {
+        Self(Settings { emulator: true, ..self.0 })
+    }
+
+    /// With so many requests a second for each account and group.
+    pub(crate) fn rate_limit(self, per_second: u32) -> Self {
+        Self(Settings { rate_limit: NonZeroU32::new(per_second), ..self.0 })
+    }
+
+    /// With a public base URL that is not the listening address.
+    pub(crate) fn public_url(self, url: &str) -> Self {
+        Self(Settings { public_url: Some(url.to_owned()), ..self.0 })
+    }
+}
+
+/// A running server.
+pub(crate) struct App {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Its parts: for what a client cannot see.
+    pub(crate) parts: Arc<onhook_server::App>,
+    /// The guide's site.
+    pub(crate) site: u32,
+    /// Its peer.
+    pub(crate) peer: u32,
+    /// The neighbour's site.
+    pub(crate) neighbours_site: u32,
+    server: Mutex<Option<Server>>,
+}
+
+/// Starts a server on a store of its own, runs the test, stops the server, and proves from the disk that
+/// every invariant of the store holds.
+pub(crate) async fn with_app(seed: Seed, test: impl AsyncFnOnce(&App)) {
+    log::capture();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
+    let (site, peer, neighbours_site) = fill(&*store).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = onhook_server::start(listener, store, seed.0).await.unwrap();
+    let app = App {
+        address: server.address,
+        parts: server.app.clone(),
+        site,
+        peer,
+        neighbours_site,
+        server: Mutex::new(Some(server)),
+    };
+    test(&app).await;
+    app.stop().await;
+    drop(app);
+    let store = SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap();
+    let report = store.check(true).await.unwrap();
+    assert!(report.findings.is_empty(), "the checker found {:#?}", report.findings);
+}
+
+async fn fill(store: &dyn Store) -> (u32, u32, u32) {
+    let now = now();
+    assert!(emulator::seed(store, now).await.unwrap());
+    let (guide, neighbour) = (AccountId::new(ACCOUNT).unwrap(), AccountId::new(NEIGHBOUR).unwrap());
+    let account = NewAccount {
+        id: neighbour,
+        name: "The neighbour's account".into(),
+        kind: Kind::EndUser,
+        class: Class::Unknown,
+    };
+    store.create_account(account, now).await.unwrap();
+    let neighbours_site = store.create_site(neighbour, "Neighbour's site".into()).await.unwrap();
+    store.create_peer(neighbour, neighbours_site.id, "Neighbour's peer".into()).await.unwrap();
+    // All passwords are the same, so one hash does for all: hashing is slow on purpose.
+    let password_hash = store.user(emulator::USER).await.unwrap().unwrap().password_hash;
+    for (who, account, role) in [
+        (Who::Reader, guide, Role::Read),
+        (Who::Orderer, guide, Role::Order),
+        (Who::Neighbour, neighbour, Role::Admin),
+    ] {
+        let user = User {
+            name: who.user().into(),
+            account: Some(account),
+            role,
+            password_hash: password_hash.clone(),
+        };
+        store.create_user(user).await.unwrap();
+    }
+    let place = |number: &str, rate_center: &str, account| NewNumber {
+        state: State::InService,
+        account: Some(account),
+        ..located(number, rate_center)
+    };
+    let mut numbers: Vec<NewNumber> = IN_SERVICE.map(|number| place(number, "RALEIGH", guide)).into();
+    numbers[2].rate_center = Some("CARY".into());
+    numbers.push(place(NEIGHBOURS, "RALEIGH", neighbour));
+    numbers.push(located(POOL, "GREENSBORO"));
+    import(store, numbers).await;
+    let (_, premises) = store.account(guide).await.unwrap().unwrap();
+    let plain = |id: String| id.parse().unwrap();
+    (
+        plain(premises.sites[0].id.to_string()),
+        plain(premises.peers[0].id.to_string()),
+        plain(neighbours_site.id.to_string()),
+    )
+}
+
+fn located(digits: &str, rate_center: &str) -> NewNumber {
+    NewNumber {
+        region: Some("NC".into()),
+        rate_center: Some(rate_center.into()),
+        ..NewNumber::available(number(digits))
+    }
+}
+
+async fn import(store: &dyn Store, numbers: Vec<NewNumber>) {
+    let lines = Box::new((1..).zip(numbers.into_iter().map(Ok)));
+    store.import(lines, "a test".into(), false, now()).await.unwrap();
+}
+
+/// A number from its ten digits.
+pub(crate) fn number(digits: &str) -> Number {
+    digits.parse().unwrap()
+}
+
+/// What time it is outside of every server.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+}
+
+/// Looks again and again until there is something to see; fails when that takes too long.
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(begun.elapsed() < SOON, "{what}: not within {SOON:?}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+impl App {
+    /// The server's address as links have it.
+    pub(crate) fn base(&self) -> &str {
+        &self.parts.public_url
+    }
+
+    /// Sends one request over a connection of its own and reads the answer to its end.
+    pub(crate) async fn send(&self, call: Call) -> Reply {
+        let raw = talk(self.address, call.from, &call.bytes()).await;
+        let mut replies = replies(&raw, call.method == "HEAD");
+        assert_eq!(replies.len(), 1, "one answer to {call:?}: {}", String::from_utf8_lossy(&raw));
+        replies.remove(0)
+    }
+
+    /// The path of an address that the server gave: what a client would ask next.
+    pub(crate) fn path_of(&self, address: &str) -> String {
+        address.strip_prefix(self.base()).unwrap_or_else(|| panic!("{address} is not ours")).to_owned()
+    }
+
+    /// Places an order, and gives the answer and the path where the order is.
+    pub(crate) async fn place(&self, call: Call) -> (Reply, String) {
+        let reply = self.send(call).await.expect(201);
+        let path = self.path_of(reply.header("location").unwrap());
+        (reply, path)
+    }
+
+    /// Disconnects numbers of the guide's account, waits for the order's end, and gives its path.
+    pub(crate) async fn disconnect(&self, numbers: &[&str]) -> String {
+        let (_, path) = self.place(post(disconnects(""), xml::disconnect(numbers))).await;
+        self.ended(get(&path)).await;
+        path
+    }
+
+    /// The order that the call asks for, once it has ended.
+    pub(crate) async fn ended(&self, call: Call) -> Reply {
+        wait_for("an order's end", async || {
+            let reply = self.send(call.clone()).await.expect(200);
+            (reply.element("OrderStatus").unwrap() != "RECEIVED").then_some(reply)
+        })
+        .await
+    }
+
+    /// How many orders and events there are.
+    pub(crate) async fn counts(&self) -> (u64, u64) {
+        let report = self.parts.store.check(false).await.unwrap();
+        (report.orders, report.events)
+    }
+
+    /// Takes numbers in behind the API's back.
+    pub(crate) async fn import(&self, numbers: Vec<NewNumber>) {
+        import(&*self.parts.store, numbers).await;
+    }
+
+    /// Stops the server in order; the second time there is nothing left to stop.
+    pub(crate) async fn stop(&self) {
+        let server = self.server.lock().await.take();
+        if let Some(server) = server {
+            tokio::time::timeout(SOON, server.stop()).await.expect("the server stops soon");
+        }
+    }
+}
+
+/// A path of the guide's account.
+pub(crate) fn account(rest: &str) -> String {
+    format!("/api/accounts/{ACCOUNT}{rest}")
+}
+
+/// A path among the disconnect orders of the guide's account.
+pub(crate) fn disconnects(rest: &str) -> String {
+    account(&format!("/disconnects{rest}"))
+}

@@ -1,0 +1,40 @@
+//! The documents that tests send, with defaults for all but what a test is about.
+
+/// A disconnect order with a name.
+pub(crate) fn disconnect(numbers: &[&str]) -> String {
+    disconnect_with("<name>training run</name>", numbers, "")
+}
+
+/// A disconnect order: what stands before its type, its numbers, what stands behind their list.
+pub(crate) fn disconnect_with(names: &str, numbers: &[&str], behind: &str) -> String {
+    format!(
+        "<DisconnectTelephoneNumberOrder>{names}<DisconnectTelephoneNumberOrderType>{}{behind}\
+         </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>",
+        list(numbers)
+    )
+}
+
+/// A number order for existing numbers with a name.
+pub(crate) fn order(site: u32, numbers: &[&str]) -> String {
+    order_with(&format!("<SiteId>{site}</SiteId>"), numbers)
+}
+
+/// A number order for existing numbers: what it says besides its name and its numbers.
+pub(crate) fn order_with(more: &str, numbers: &[&str]) -> String {
+    format!(
+        "<Order><Name>back again</Name><ExistingTelephoneNumberOrderType>{}\
+         </ExistingTelephoneNumberOrderType>{more}</Order>",
+        list(numbers)
+    )
+}
+
+/// A note by a user.
+pub(crate) fn note(user: &str, text: &str) -> String {
+    format!("<Note><UserId>{user}</UserId><Description>{text}</Description></Note>")
+}
+
+fn list(numbers: &[&str]) -> String {
+    let numbers: String =
+        numbers.iter().map(|number| format!("<TelephoneNumber>{number}</TelephoneNumber>")).collect();
+    format!("<TelephoneNumberList>{numbers}</TelephoneNumberList>")
+}

@@ -1,0 +1,207 @@
+//! Numbers of an account, and one number in detail.
+
+use crate::app::{
+    App, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, post, with_app, xml,
+};
+
+#[tokio::test]
+async fn what_was_disconnected_is_listed_until_it_is_taken_back() {
+    with_app(Seed::two_accounts(), async |app| {
+        golden!(app, "discnumbers_none", app.send(get(account("/discnumbers"))).await);
+        app.disconnect(&["7034343704", "5405514342", NEIGHBOURS]).await;
+        golden!(app, "discnumbers", app.send(get(account("/discnumbers"))).await);
+        golden!(app, "discnumbers_totals", app.send(get(account("/discnumbers/totals"))).await);
+        golden!(app, "discnumbers_v2", app.send(get("/api/v2/accounts/9900000/discnumbers")).await);
+
+        let first = app.send(get(account("/discnumbers?size=1"))).await;
+        assert_eq!(
+            (first.elements("TelephoneNumber"), first.element("Count")),
+            (vec!["5405514342"], Some("1"))
+        );
+        assert_eq!(first.element("TotalCount"), Some("2"));
+        let next = first.element("next").unwrap();
+        let link = "/v1.0/accounts/9900000/discnumbers?page=7034343704&amp;size=1";
+        assert_eq!(next, format!("Link=&lt;{}{link}&gt;;rel=\"next\";", app.base()));
+        let second = app.send(get(link.replace("&amp;", "&"))).await;
+        assert_eq!((second.elements("TelephoneNumber"), second.element("next")), (vec!["7034343704"], None));
+
+        let body = xml::order(app.site, &["5405514342"]);
+        let (_, order) = app.place(post(account("/orders"), body)).await;
+        app.ended(get(order)).await;
+        assert_eq!(numbers(app, "/discnumbers").await, ["7034343704"]);
+        assert_eq!(app.send(get(account("/discnumbers/totals"))).await.element("Count"), Some("1"));
+        // The neighbour's number was named in the order, and stayed where it was.
+        let theirs = app.send(get("/api/accounts/9900001/discnumbers").by(Who::Neighbour)).await;
+        assert_eq!(theirs.element("TotalCount"), Some("0"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn numbers_that_left_on_a_day_are_found_by_it() {
+    with_app(Seed::two_accounts(), async |app| {
+        let order = app.disconnect(&["5405514342"]).await;
+        let shown = app.send(get("/api/tns/5405514342")).await;
+        let day = &shown.element("LastModifiedDate").unwrap()[2..10];
+        for list in ["/discnumbers", "/discnumbers/totals"] {
+            for (query, count) in [
+                (format!("?startdate={day}&enddate={day}"), "1"),
+                ("?startdate=01-01-01&enddate=01-12-31".into(), "0"),
+            ] {
+                let reply = app.send(get(account(&format!("{list}{query}")))).await.expect(200);
+                assert_eq!(reply.element("Count"), Some(count), "{list}{query} {order}");
+            }
+            let reply = app.send(get(account(&format!("{list}?startdate=01-01-01")))).await;
+            assert_eq!(reply.error(), (400, Some(15508), "'startdate' and 'enddate' must be used together"));
+        }
+    })
+    .await;
+}
+
+async fn numbers(app: &App, list: &str) -> Vec<String> {
+    let reply = app.send(get(account(list))).await.expect(200);
+    reply.elements("TelephoneNumber").into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn numbers_in_service_are_found_by_where_they_are() {
+    with_app(Seed::two_accounts(), async |app| {
+        golden!(app, "in_service", app.send(get(account("/inserviceNumbers"))).await);
+        golden!(app, "in_service_totals", app.send(get(account("/inserviceNumbers/totals"))).await);
+        golden!(app, "in_service_page", app.send(get(account("/inserviceNumbers?size=2&state=NC"))).await);
+        let all = ["5405514342", "7034343704", IN_SERVICE[0], IN_SERVICE[1], IN_SERVICE[2]];
+        for (query, found) in [
+            ("", &all[..]),
+            ("?areacode=540", &all[..1]),
+            ("?areaCode=919", &all[2..]),
+            ("?areacode=212", &[]),
+            ("?npanxx=703434", &all[1..2]),
+            ("?npaNxx=703435", &[]),
+            ("?state=VA", &all[..2]),
+            ("?state=NC&ratecenter=RALEIGH", &all[2..4]),
+            ("?state=NC&rateCenter=CARY", &all[4..]),
+            ("?state=VA&ratecenter=CARY", &[]),
+            ("?state=NC&areacode=540", &[]),
+            ("?startdate=01-01-01&enddate=01-12-31", &[]),
+            ("?page=7034343704&size=2", &all[1..3]),
+            ("?page=%2B17034343704&size=1", &all[1..2]),
+            ("?page=2&size=3", &all[3..]),
+            ("?page=9&size=3", &[]),
+        ] {
+            assert_eq!(numbers(app, &format!("/inserviceNumbers{query}")).await, found, "{query}");
+            if !query.contains("page") {
+                let totals = app.send(get(account(&format!("/inserviceNumbers/totals{query}")))).await;
+                assert_eq!(totals.element("Count"), Some(found.len().to_string().as_str()), "{query}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_of_numbers_is_asked_for_in_words_that_it_knows() {
+    with_app(Seed::two_accounts(), async |app| {
+        let page = |text: &str| format!("The page '{text}' is invalid. Page must be a 10 digit phone number");
+        for list in ["/inserviceNumbers", "/discnumbers"] {
+            for (query, code, text) in [
+                ("?page=x", 15516, page("x")),
+                ("?page=0", 15516, page("0")),
+                ("?page=5401114342", 15516, page("5401114342")),
+                ("?size=5001", 1006, "size must be between 1 and 5000 (bounds are included)".into()),
+                ("?size=0", 1006, "size must be between 1 and 5000 (bounds are included)".into()),
+                ("?areacode=54", 1008, "'54' is not a valid value".into()),
+                ("?areacode=54x", 1008, "'54x' is not a valid value".into()),
+                ("?npanxx=54055", 1008, "'54055' is not a valid value".into()),
+                ("?ratecenter=CARY", 15508, "'ratecenter' and 'state' must be used together".into()),
+                ("?enddate=22-10-31", 15508, "'startdate' and 'enddate' must be used together".into()),
+            ] {
+                let reply = app.send(get(account(&format!("{list}{query}")))).await;
+                assert_eq!(reply.error(), (400, Some(code), text.as_str()), "{list}{query}");
+            }
+        }
+        golden!(app, "list_refused", app.send(get(account("/discnumbers?size=0"))).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_number_is_in_service_or_not_found() {
+    with_app(Seed::two_accounts(), async |app| {
+        let of = |number: &str| get(account(&format!("/inserviceNumbers/{number}")));
+        for number in ["5405514342", "15405514342", "+15405514342", "%2B15405514342"] {
+            let reply = app.send(of(number)).await.expect(200);
+            assert_eq!((reply.body.len(), reply.header("content-type")), (0, None), "{number}");
+        }
+        app.disconnect(&["5405514342"]).await;
+        let mut told = Vec::new();
+        for number in ["5405514342", NEIGHBOURS, POOL, NO_NUMBER] {
+            let reply = app.send(of(number)).await.expect(404).without_date();
+            told.push((reply.headers.clone(), reply.text().replace(number, "{number}")));
+        }
+        assert!(told.iter().all(|other| *other == told[0]), "{told:#?}");
+        golden!(app, "not_in_service", app.send(of(POOL)).await);
+    })
+    .await;
+}
+
+fn tn(number: &str) -> String {
+    format!("/api/tns/{number}")
+}
+
+#[tokio::test]
+async fn an_account_sees_all_of_its_own_numbers() {
+    with_app(Seed::two_accounts(), async |app| {
+        let details = |number: &str| get(format!("{}/tndetails", tn(number)));
+        golden!(app, "own_in_service", app.send(get(tn(IN_SERVICE[0]))).await);
+        golden!(app, "own_in_service_details", app.send(details(IN_SERVICE[0])).await);
+        app.disconnect(&[IN_SERVICE[0]]).await;
+        golden!(app, "own_aging", app.send(get(tn(IN_SERVICE[0]))).await);
+        golden!(app, "own_aging_details", app.send(details(IN_SERVICE[0])).await);
+        let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[POOL]))).await;
+        app.ended(get(order)).await;
+        golden!(app, "own_ordered", app.send(get(tn(POOL))).await);
+        golden!(
+            app,
+            "own_in_service_v2",
+            app.send(get(tn("%2B19195551002").replace("/api", "/api/v2"))).await
+        );
+        // Whoever runs the server sees as much.
+        let told = app.send(get(tn(POOL))).await;
+        assert_eq!(app.send(get(tn(POOL)).by(Who::Operator)).await.text(), told.text());
+        assert_eq!(app.send(get(tn(POOL)).by(Who::Reader)).await.text(), told.text());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_pool_number_a_stranger_sees_what_is_public() {
+    with_app(Seed::two_accounts(), async |app| {
+        golden!(app, "pool", app.send(get(tn(POOL))).await);
+        golden!(app, "pool_details", app.send(get(format!("{}/tndetails", tn(POOL)))).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_account_s_number_is_a_number_that_does_not_exist() {
+    with_app(Seed::two_accounts(), async |app| {
+        // One that was disconnected is still theirs.
+        app.disconnect(&[IN_SERVICE[0]]).await;
+        for rest in ["", "/tndetails"] {
+            let told = async |number: &str, who| -> (u16, Vec<(String, String)>, String) {
+                let reply: Reply = app.send(get(tn(number) + rest).by(who)).await.without_date();
+                (reply.status, reply.headers.clone(), reply.text().replace(number, "{number}"))
+            };
+            let unknown = told(NO_NUMBER, Who::Neighbour).await;
+            assert_eq!(unknown.0, 404);
+            assert_eq!(told(IN_SERVICE[0], Who::Neighbour).await, unknown);
+            assert_eq!(told(IN_SERVICE[1], Who::Neighbour).await, unknown);
+            assert_eq!(told(NEIGHBOURS, Who::Admin).await, unknown);
+            assert_eq!(told(NEIGHBOURS, Who::Operator).await.0, 200);
+        }
+        golden!(app, "unknown_number", app.send(get(tn(NO_NUMBER))).await);
+        let wrong = app.send(get(tn("5409114342"))).await;
+        assert_eq!(wrong.error(), (400, Some(12512), "Telephone number '5409114342' is not valid"));
+    })
+    .await;
+}

@@ -1,0 +1,195 @@
+//! Number orders for existing numbers: from the pool, and back from aging.
+
+use crate::app::{
+    IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, with_app, xml,
+};
+
+fn orders() -> String {
+    account("/orders")
+}
+
+#[tokio::test]
+async fn a_pool_number_goes_into_service() {
+    with_app(Seed::two_accounts(), async |app| {
+        let more = format!(
+            "<SiteId>{}</SiteId><PeerId>{}</PeerId><PartialAllowed>true</PartialAllowed>\
+             <BackOrderRequested>false</BackOrderRequested><CustomerOrderId>mine</CustomerOrderId>\
+             <TnAttributes><TnAttribute>Protected</TnAttribute></TnAttributes>",
+            app.site, app.peer
+        );
+        let (received, path) = app.place(post(orders(), xml::order_with(&more, &[POOL]))).await;
+        golden!(app, "received", received);
+        golden!(app, "complete", app.ended(get(&path)).await);
+        golden!(app, "complete_v2", app.send(get(path.replace("/api/", "/api/v2/"))).await);
+        let number = app.send(get(format!("/api/tns/{POOL}"))).await;
+        assert_eq!(number.element("Status"), Some("Inservice"));
+        assert_eq!(Some(path.rsplit('/').next().unwrap()), number.element("OrderId"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_aging_number_goes_back_to_its_former_account_and_to_no_other() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.disconnect(&[IN_SERVICE[0]]).await;
+        let theirs = format!("/api/accounts/{NEIGHBOUR}/orders");
+        let body = xml::order(app.neighbours_site, &[IN_SERVICE[0]]);
+        let (_, refused) = app.place(post(&theirs, body).by(Who::Neighbour)).await;
+        let refused = app.ended(get(refused).by(Who::Neighbour)).await;
+        golden!(app, "failed", refused);
+        // The neighbour hears the same of a number that never was.
+        let body = xml::order(app.neighbours_site, &[NO_NUMBER]);
+        let (_, unknown) = app.place(post(&theirs, body).by(Who::Neighbour)).await;
+        let unknown = app.ended(get(unknown).by(Who::Neighbour)).await;
+        let same_area = |text: String| text.replace(NO_NUMBER, IN_SERVICE[0]);
+        assert_eq!(same_area(unknown.golden(app)), refused.golden(app));
+
+        let (_, back) = app.place(post(orders(), xml::order(app.site, &[IN_SERVICE[0]]))).await;
+        golden!(app, "reconnected", app.ended(get(back)).await);
+        let number = app.send(get(format!("/api/tns/{}", IN_SERVICE[0]))).await;
+        assert_eq!(number.element("Status"), Some("Inservice"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_goes_as_far_as_it_may() {
+    with_app(Seed::two_accounts(), async |app| {
+        let numbers = [NEIGHBOURS, POOL, NO_NUMBER];
+        let all_or_none = format!("<SiteId>{}</SiteId><PartialAllowed>False</PartialAllowed>", app.site);
+        let (_, path) = app.place(post(orders(), xml::order_with(&all_or_none, &numbers))).await;
+        golden!(app, "all_or_none", app.ended(get(path)).await);
+        assert_eq!(app.send(get(format!("/api/tns/{POOL}"))).await.element("Status"), Some("Available"));
+
+        let (_, path) = app.place(post(orders(), xml::order(app.site, &numbers))).await;
+        golden!(app, "partial", app.ended(get(path)).await);
+        assert_eq!(app.send(get(format!("/api/tns/{POOL}"))).await.element("Status"), Some("Inservice"));
+        // What is in service is nobody's to order, be it one's own.
+        let (_, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
+        assert_eq!(app.ended(get(path)).await.code(), Some(5005));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
+    with_app(Seed::two_accounts(), async |app| {
+        let site = format!("<SiteId>{}</SiteId>", app.site);
+        let site = site.as_str();
+        let order = |more: &str| xml::order_with(&format!("{site}{more}"), &[POOL]);
+        let (no_site, wrong_site) = ((5022, "SiteId is a required field."), (5016, "The SiteId submitted is invalid."));
+        let wrong_peer = (5023, "SIP peer submitted is invalid.");
+        let other_type = (5087, "The input order type is not a valid entry.");
+        let theirs = format!("<SiteId>{}</SiteId>", app.neighbours_site);
+        let by_area_code = "<AreaCodeSearchAndOrderType><AreaCode>919</AreaCode><Quantity>1</Quantity></AreaCodeSearchAndOrderType>";
+        let empty_type = "<ExistingTelephoneNumberOrderType/>";
+        let before = app.counts().await;
+        for (what, body, (code, text)) in [
+            ("no site", xml::order_with("", &[POOL]), no_site),
+            ("an empty site", xml::order_with("<SiteId/>", &[POOL]), no_site),
+            ("no such site", xml::order_with("<SiteId>4294967295</SiteId>", &[POOL]), wrong_site),
+            ("no site at all", xml::order_with("<SiteId>x</SiteId>", &[POOL]), wrong_site),
+            ("another account's site", xml::order_with(&theirs, &[POOL]), wrong_site),
+            ("no such peer", order("<PeerId>4294967295</PeerId>"), wrong_peer),
+            ("no peer at all", order("<PeerId>x</PeerId>"), wrong_peer),
+            ("a type that is not run here", format!("<Order><Name>x</Name>{site}{by_area_code}</Order>"), other_type),
+            ("no type", format!("<Order><Name>x</Name>{site}</Order>"), other_type),
+            (
+                "no list",
+                format!("<Order><Name>x</Name>{site}{empty_type}</Order>"),
+                (5001, "Invalid input telephone number list"),
+            ),
+            ("no number", xml::order(app.site, &[]), (5212, "The input list of telephone numbers is null or empty.")),
+            ("a bad number", xml::order(app.site, &["888942232323"]), (5070, "Telephone number is invalid.")),
+            (
+                "a number twice",
+                xml::order(app.site, &[POOL, POOL]),
+                (5093, "Order cannot contain duplicate telephone numbers"),
+            ),
+            (
+                "neither true nor false",
+                order("<PartialAllowed>maybe</PartialAllowed>"),
+                (5217, "The PartialAllowed value submitted is invalid."),
+            ),
+            (
+                "a back order",
+                order("<BackOrderRequested>true</BackOrderRequested>"),
+                (5522, "Backorders are not compatible with Specific TN, NPANXX, NPANXXX, TollFree Vanity or Local Vanity orders"),
+            ),
+            (
+                "no such attribute",
+                order("<TnAttributes><TnAttribute>Hosted</TnAttribute></TnAttributes>"),
+                (5102, "Telephone number attribute 'Hosted' is invalid. Valid values: Protected"),
+            ),
+            (
+                "a long name",
+                format!("<Order><Name>{}</Name></Order>", "n".repeat(51)),
+                (1011, "Name is too long. Max length 50 characters"),
+            ),
+            ("two sites", xml::order_with(&site.repeat(2), &[POOL]), (1009, "'SiteId' is duplicated")),
+            (
+                "another root",
+                "<DisconnectTelephoneNumberOrder/>".to_owned(),
+                (1019, "Bad request encountered. Please check your request and try again. (the root element is Order)"),
+            ),
+        ] {
+            let reply = app.send(post(orders(), body.as_str())).await;
+            assert_eq!(reply.error(), (400, Some(code), text), "{what}: {body}");
+            let place = format!("<OrderResponse><ErrorList><Error><Code>{code}</Code><Description>");
+            assert!(reply.text().contains(&place), "{}", reply.text());
+            assert_eq!((reply.header("location"), reply.element("OrderStatus")), (None, None), "{what}");
+        }
+        assert_eq!(app.counts().await, before);
+        golden!(app, "refused_5016", app.send(post(orders(), xml::order(4_294_967_295, &[POOL]))).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn orders_are_listed_with_their_own_spelling_of_an_id() {
+    with_app(Seed::two_accounts(), async |app| {
+        golden!(app, "list_empty", app.send(get(orders())).await);
+        let (_, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
+        app.ended(get(&path)).await;
+        app.disconnect(&["5405514342"]).await;
+        golden!(app, "list", app.send(get(format!("{}?page=1&size=1000", orders()))).await);
+        let reply = app.send(get(format!("{}?size=1001", orders()))).await;
+        assert_eq!(reply.error(), (400, Some(1006), "size must be between 1 and 1000 (bounds are included)"));
+        let reply = app.send(get(format!("{}?status=received", orders()))).await;
+        let text = "Invalid 'status'. Valid values: complete, partial, failed, backordered";
+        assert_eq!(reply.error(), (400, Some(15518), text));
+        // No order here is ever backordered; the word is known all the same.
+        let reply = app.send(get(format!("{}?status=backordered", orders()))).await;
+        assert_eq!((reply.status, reply.element("TotalCount")), (200, Some("0")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_takes_notes() {
+    with_app(Seed::two_accounts(), async |app| {
+        let (_, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
+        let notes = format!("{path}/notes");
+        let added = app.send(post(&notes, xml::note("username", "a note"))).await.expect(201);
+        let at = app.path_of(added.header("location").unwrap());
+        assert!(at.starts_with(&notes), "{at}");
+        let listed = app.send(get(&notes)).await.expect(200);
+        assert_eq!(listed.elements("Description"), ["a note"]);
+        assert!(at.ends_with(listed.element("Id").unwrap()), "{at}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_there_is_not_found() {
+    with_app(Seed::two_accounts(), async |app| {
+        let disconnect = app.disconnect(&["5405514342"]).await;
+        let id = disconnect.rsplit('/').next().unwrap();
+        for id in [id, "6d7da966-e071-4741-b31c-1d8932f4b8da"] {
+            let reply = app.send(get(format!("{}/{id}", orders()))).await;
+            assert_eq!(reply.error(), (404, Some(5061), "Order ID is invalid."));
+        }
+        golden!(app, "not_found", app.send(get(format!("{}/{id}", orders()))).await);
+    })
+    .await;
+}

@@ -1,0 +1,342 @@
+//! Who may do what: every route, under every prefix, for every kind of caller.
+
+use std::collections::BTreeSet;
+
+use onhook_server::Route;
+use onhook_server::path::PREFIXES;
+
+use crate::app::{
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, Reply, Seed, Who, account, disconnects, get, head, post, put,
+    with_app, xml,
+};
+
+/// Who is let through to a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum May {
+    /// Whoever asks.
+    Anyone,
+    /// Whoever is signed in; who it does not concern is told that there is no such thing.
+    SignedIn,
+    /// Whoever may look at the account.
+    Readers,
+    /// Whoever may place orders for the account.
+    Orderers,
+    /// Whoever runs the server.
+    Operators,
+}
+
+/// What a route that takes a body is sent.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    None,
+    Disconnect,
+    Order,
+    Note,
+    Clock,
+}
+
+/// The table: a route's name, who may, the answer to those who may, and what is sent.
+#[rustfmt::skip]
+const ROUTES: &[(&str, May, u16, Body)] = &[
+    ("POST /accounts/{account}/disconnects",                      May::Orderers,  201, Body::Disconnect),
+    ("GET /accounts/{account}/disconnects",                       May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/disconnects/{order}",               May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/disconnects/{order}/notes",         May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/disconnects/{order}/notes",        May::Orderers,  201, Body::Note),
+    ("PUT /accounts/{account}/disconnects/{order}/notes/{note}",  May::Orderers,  200, Body::Note),
+    ("POST /accounts/{account}/orders",                           May::Orderers,  201, Body::Order),
+    ("GET /accounts/{account}/orders",                            May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}",                    May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/notes",              May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/orders/{order}/notes",             May::Orderers,  201, Body::Note),
+    ("GET /accounts/{account}/discnumbers",                       May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/discnumbers/totals",                May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/inservicenumbers",                  May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/inservicenumbers/totals",           May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/inservicenumbers/{number}",         May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/availablenumbers",                  May::Readers,   200, Body::None),
+    ("GET /tns/{number}",                                         May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/tndetails",                               May::SignedIn,  200, Body::None),
+    ("GET /healthz",                                              May::Anyone,    200, Body::None),
+    ("GET /readyz",                                               May::Anyone,    200, Body::None),
+    ("GET /metrics",                                              May::Anyone,    200, Body::None),
+    ("GET /ops/v1/emulator/clock",                                May::Operators, 200, Body::None),
+    ("POST /ops/v1/emulator/clock",                               May::Operators, 200, Body::Clock),
+];
+
+/// The status that a caller gets.
+fn answer(may: May, good: u16, who: Who) -> u16 {
+    let let_through = match (may, who) {
+        (May::Anyone, _) => true,
+        (_, Who::Nobody | Who::WrongPassword) => return 401,
+        (May::SignedIn, Who::Neighbour) => return 404,
+        (May::SignedIn, _) => true,
+        (_, Who::Operator) => true,
+        (May::Operators, _) | (_, Who::Neighbour) => false,
+        (May::Readers, _) => true,
+        (May::Orderers, Who::Orderer | Who::Admin) => true,
+        (May::Orderers, _) => false,
+    };
+    if let_through { good } else { 403 }
+}
+
+/// The code that a refusal has.
+fn code(may: May, who: Who) -> Option<u16> {
+    match (may, who) {
+        (_, Who::Nobody | Who::WrongPassword) => None,
+        (May::SignedIn, _) => Some(15506),
+        (May::Readers | May::Orderers, Who::Neighbour) => Some(5051),
+        _ => Some(1001),
+    }
+}
+
+#[test]
+fn the_table_and_the_routes_are_the_same_list() {
+    let routes: BTreeSet<String> = onhook_server::routes().iter().map(Route::name).collect();
+    let rows: BTreeSet<String> = ROUTES.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(rows.len(), ROUTES.len(), "a route stands twice in ROUTES of {}", file!());
+    let untested: Vec<_> = routes.difference(&rows).collect();
+    assert!(
+        untested.is_empty(),
+        "nobody has said who may use {untested:?}: add a row for each to ROUTES of {}, with who may and the \
+         answer to those who may; if its path has a part that no other route has, give it a value in `path`",
+        file!()
+    );
+    let gone: Vec<_> = rows.difference(&routes).collect();
+    assert!(gone.is_empty(), "no such route {gone:?}: take the rows out of ROUTES of {}", file!());
+}
+
+/// What the paths' parts stand for: an order of each kind on the guide's account, each with a note.
+struct Objects {
+    disconnect: String,
+    order: String,
+    note: String,
+}
+
+async fn objects(app: &App) -> Objects {
+    let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    let disconnect = app.disconnect(&["5405514342"]).await;
+    let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
+    app.ended(get(&order)).await;
+    let note =
+        app.send(post(format!("{disconnect}/notes"), xml::note("username", "a note"))).await.expect(201);
+    Objects { disconnect: id(&disconnect), order: id(&order), note: id(note.header("location").unwrap()) }
+}
+
+/// A path that leads to something: the route's, with its parts filled in.
+fn path(route: &Route, objects: &Objects, account: &str) -> String {
+    let order = if route.path.contains("/orders/") { &objects.order } else { &objects.disconnect };
+    let path = route
+        .path
+        .replace("{account}", account)
+        .replace("{order}", order)
+        .replace("{note}", &objects.note)
+        .replace("{number}", IN_SERVICE[0]);
+    assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
+    // A search must say what for.
+    if path.ends_with("/availablenumbers") { path + "?areaCode=336" } else { path }
+}
+
+fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
+    let body = match body {
+        Body::None => String::new(),
+        Body::Disconnect => xml::disconnect(&["7034343704"]),
+        Body::Order => xml::order(app.site, &["7034343704"]),
+        Body::Note => xml::note(who.user(), "a note"),
+        Body::Clock => r#"{"advance_ms": 0}"#.to_owned(),
+    };
+    let call = match route.method.as_str() {
+        "GET" => get(path),
+        "POST" => post(path, body),
+        "PUT" => put(path, body),
+        other => panic!("teach this test to send a {other}"),
+    };
+    call.by(who)
+}
+
+/// Every route with its row, and the prefixes under which it answers.
+fn all() -> Vec<(Route, May, u16, Body, Vec<&'static str>)> {
+    onhook_server::routes()
+        .into_iter()
+        .filter_map(|route| {
+            let name = route.name();
+            let &(_, may, good, body) = ROUTES.iter().find(|(row, ..)| *row == name)?;
+            let prefixes = if route.api { PREFIXES.map(|prefix| prefix.text).to_vec() } else { vec![""] };
+            Some((route, may, good, body, prefixes))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_route_serves_whom_its_row_says_under_every_prefix() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let objects = objects(app).await;
+        let mut address = 0;
+        let mut cells = 0;
+        // Those who are turned away come first, so that nothing moves while it is counted.
+        for denied in [true, false] {
+            let before = app.counts().await;
+            for (route, may, good, body, prefixes) in all() {
+                for prefix in prefixes {
+                    for who in Who::ALL {
+                        let status = answer(may, good, who);
+                        if (status >= 400) != denied {
+                            continue;
+                        }
+                        let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string()));
+                        let mut call = call(app, &route, path, body, who);
+                        if who == Who::WrongPassword {
+                            // Ten wrong tries a minute are what one address has.
+                            address += 1;
+                            call = call.from_address(address);
+                        }
+                        let reply = app.send(call).await;
+                        let cell = format!("{} under {prefix:?} as {who:?}: {}", route.name(), reply.text());
+                        assert_eq!(reply.status, status, "{cell}");
+                        if denied {
+                            assert_eq!(reply.code(), code(may, who), "{cell}");
+                            assert_eq!(reply.header("www-authenticate").is_some(), status == 401, "{cell}");
+                            assert_eq!(reply.body.is_empty(), status == 401, "{cell}");
+                        }
+                        cells += 1;
+                    }
+                }
+            }
+            if denied {
+                assert_eq!(app.counts().await, before, "somebody was turned away and left something behind");
+            }
+        }
+        assert_eq!(cells, all().iter().map(|(.., prefixes)| prefixes.len() * Who::ALL.len()).sum::<usize>());
+        let notes = app.send(get(disconnects(&format!("/{}/notes", objects.disconnect)))).await;
+        // One of its own, and one from each prefix and each of the three who may.
+        assert_eq!(notes.elements("Note").len(), 1 + PREFIXES.len() * 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_head_request_gets_the_verdict_of_a_get() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let objects = objects(app).await;
+        for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.method == "GET") {
+            for who in Who::ALL.into_iter().filter(|who| *who != Who::WrongPassword) {
+                let prefix = if route.api { "/api" } else { "" };
+                let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string()));
+                let asked = app.send(call(app, &route, path.clone(), body, who)).await;
+                let reply = app.send(head(path).by(who)).await;
+                assert_eq!(reply.status, answer(may, good, who), "HEAD {} as {who:?}", route.path);
+                assert!(reply.body.is_empty(), "HEAD {} as {who:?}", route.path);
+                assert_eq!(reply.header("content-type"), asked.header("content-type"), "{}", route.path);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_account_looks_like_one_that_does_not_exist() {
+    with_app(Seed::two_accounts(), async |app| {
+        let objects = objects(app).await;
+        let neighbour = NEIGHBOUR.to_string();
+        let before = app.counts().await;
+        for (route, .., body, _) in all().into_iter().filter(|(route, ..)| route.path.contains("{account}")) {
+            for who in [Who::Reader, Who::Orderer, Who::Admin] {
+                let told = async |account: &str| -> (u16, Vec<(String, String)>, String) {
+                    let path = format!("/api{}", path(&route, &objects, account));
+                    let reply = app.send(call(app, &route, path, body, who)).await.without_date();
+                    let mut headers = reply.headers.clone();
+                    headers.retain(|(name, _)| name != "content-length");
+                    (reply.status, headers, reply.text().replace(&format!("'{account}'"), "'{account}'"))
+                };
+                let theirs = told(&neighbour).await;
+                assert_eq!(theirs.0, 403, "{} as {who:?}", route.name());
+                let text = "Not authorized to perform operation on the account '{account}'";
+                assert!(theirs.2.contains(text), "{}", theirs.2);
+                for nobodys in ["9900777", "1", "4294967295", "4294967296", "0", "x", "+9900000"]
+                {
+                    assert_eq!(told(nobodys).await, theirs, "{} as {who:?}, account {nobodys}", route.name());
+                }
+            }
+        }
+        assert_eq!(app.counts().await, before);
+        // An operator has every account there is, and no other.
+        let reply = app.send(get("/api/accounts/9900777/disconnects").by(Who::Operator)).await;
+        assert_eq!(reply.error(), (404, None, "The resource does not exist"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refusals_have_the_form_of_what_was_asked() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let theirs = |rest: &str| get(format!("/api/accounts/{NEIGHBOUR}{rest}"));
+        golden!(app, "unauthorized", app.send(get(disconnects("")).by(Who::Nobody)).await);
+        golden!(app, "another_account_s_disconnects", app.send(theirs("/disconnects")).await);
+        golden!(app, "another_account_s_orders", app.send(theirs("/orders")).await);
+        golden!(app, "another_account_s_numbers", app.send(theirs("/discnumbers")).await);
+        golden!(app, "another_account_s_search", app.send(theirs("/availableNumbers?areaCode=919")).await);
+        let body = xml::disconnect(&["5405514342"]);
+        golden!(app, "role_too_low", app.send(post(disconnects(""), body).by(Who::Reader)).await);
+        golden!(app, "not_an_operator", app.send(get("/ops/v1/emulator/clock")).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_header_makes_anyone_more_than_they_are() {
+    with_app(Seed::two_accounts(), async |app| {
+        let body = xml::disconnect(&["5405514342"]);
+        let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");
+        let before = app.counts().await;
+        for (name, value) in [
+            ("x-realm", "admin"),
+            ("X-HTTP-Method-Override", "POST"),
+            ("X-Original-URL", "/api/accounts/9900001/disconnects"),
+            ("X-Forwarded-For", "127.0.0.1"),
+            ("X-Forwarded-User", "operator"),
+        ] {
+            for (call, status) in [
+                (post(disconnects(""), body.as_str()).by(Who::Nobody), 401),
+                (post(disconnects(""), body.as_str()).by(Who::Reader), 403),
+                (post(&theirs, body.as_str()), 403),
+                (get(disconnects("")), 200),
+            ] {
+                let reply: Reply = app.send(call.header(name, value)).await;
+                assert_eq!(reply.status, status, "{name}: {value}");
+            }
+        }
+        assert_eq!(app.counts().await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_spelling_of_a_path_leads_around_the_check() {
+    with_app(Seed::two_accounts(), async |app| {
+        let before = app.counts().await;
+        for path in [
+            "/API/V1.0/ACCOUNTS/9900001/DISCONNECTS",
+            "/api/accounts/9900000/../9900001/disconnects",
+            "/api/accounts/9900000%2F..%2F9900001/disconnects",
+            "/api/accounts/%39900001/disconnects",
+            "/api/accounts/9900001%00/disconnects",
+            "/api/accounts/9900000;/disconnects",
+            "/api//accounts/9900001/disconnects",
+            "/api/accounts/9900001/disconnects/",
+            "/api/api/accounts/9900001/disconnects",
+            "/api/v1/api/accounts/9900001/disconnects",
+        ] {
+            let reply = app.send(post(path, xml::disconnect(&["5405514342"]))).await;
+            assert!(
+                [400, 403, 404, 405].contains(&reply.status),
+                "{path}: {} {}",
+                reply.status,
+                reply.text()
+            );
+            let reply = app.send(get(path)).await;
+            assert!([400, 403, 404].contains(&reply.status), "{path}: {} {}", reply.status, reply.text());
+        }
+        assert_eq!(app.counts().await, before);
+    })
+    .await;
+}

@@ -1,0 +1,335 @@
+//! How often, how much, in which form; and what a client may send again without fear.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::app::{
+    App, Call, NEIGHBOUR, NEIGHBOURS, Reply, Seed, Who, account, basic, disconnects, get, post, put, replies,
+    talk, with_app, xml,
+};
+
+/// Most bytes of a body.
+const BODY_MAX: usize = 1 << 20;
+
+fn order() -> String {
+    xml::disconnect(&["5405514342"])
+}
+
+async fn how_many(app: &App, who: Who, path: &str) -> String {
+    app.send(get(path).by(who)).await.expect(200).element("TotalCount").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn one_key_is_one_order() {
+    with_app(Seed::two_accounts(), async |app| {
+        let with_key = |key: &str, body: String| post(disconnects(""), body).header("Idempotency-Key", key);
+        let first = app.send(with_key("c0ffee-1", order())).await.expect(201);
+        let again = app.send(with_key("c0ffee-1", order())).await.expect(201);
+        let quoted = app.send(with_key("\"c0ffee-1\"", order())).await.expect(201);
+        app.ended(get(app.path_of(first.header("location").unwrap()))).await;
+        let later = app.send(with_key("c0ffee-1", order())).await.expect(201);
+        for other in [again, quoted, later] {
+            assert_eq!(other.header("location"), first.header("location"));
+            assert_eq!(other.text(), first.text());
+        }
+        assert_eq!(how_many(app, Who::Admin, &disconnects("")).await, "1");
+
+        let reused = app.send(with_key("c0ffee-1", xml::disconnect(&["7034343704"]))).await;
+        golden!(app, "key_reused", reused);
+        assert_eq!(how_many(app, Who::Admin, &disconnects("")).await, "1");
+
+        // Whoever else uses the same key means another order.
+        let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");
+        let call = post(&theirs, xml::disconnect(&[NEIGHBOURS])).by(Who::Neighbour);
+        let reply = app.send(call.header("Idempotency-Key", "c0ffee-1")).await.expect(201);
+        assert_ne!(reply.element("id"), first.element("id"));
+        assert_eq!(how_many(app, Who::Neighbour, &theirs).await, "1");
+
+        // Without a key every request is an order of its own.
+        for _ in 0..2 {
+            app.send(post(disconnects(""), order())).await.expect(201);
+        }
+        assert_eq!(how_many(app, Who::Admin, &disconnects("")).await, "3");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_key_is_one_order_however_many_send_it_at_once() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.send(get(disconnects(""))).await.expect(200); // signed in, so that all of them are quick
+        let mut sent = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let call = post(disconnects(""), order()).header("Idempotency-Key", "at once");
+            let address = app.address;
+            sent.spawn(async move { replies(&talk(address, call.from, &call.bytes()).await, false) });
+        }
+        let replies: Vec<Reply> = sent.join_all().await.into_iter().flatten().collect();
+        assert_eq!(replies.len(), 16);
+        for reply in &replies {
+            assert_eq!((reply.status, reply.header("location")), (201, replies[0].header("location")));
+        }
+        assert_eq!(how_many(app, Who::Admin, &disconnects("")).await, "1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_has_its_bounds() {
+    with_app(Seed::two_accounts(), async |app| {
+        let longest = "k".repeat(255);
+        app.send(post(disconnects(""), order()).header("Idempotency-Key", &longest)).await.expect(201);
+        let before = app.counts().await.0;
+        for key in ["", "\"\"", &"k".repeat(256), "ü"] {
+            let reply = app.send(post(disconnects(""), order()).header("Idempotency-Key", key)).await;
+            assert_eq!((reply.status, reply.code()), (400, Some(1019)), "{key:?}");
+        }
+        let twice =
+            post(disconnects(""), order()).header("Idempotency-Key", "a").header("idempotency-key", "a");
+        assert_eq!(app.send(twice).await.expect(400).code(), Some(1019));
+        assert_eq!(app.counts().await.0, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_is_told_when_to_come_back() {
+    with_app(Seed::two_accounts().rate_limit(2), async |app| {
+        let mut refused = None;
+        for served in 0..50 {
+            let reply = app.send(get(disconnects(""))).await;
+            if reply.status == 429 {
+                assert!(served >= 2, "after {served} requests");
+                refused = Some(reply);
+                break;
+            }
+            reply.expect(200);
+        }
+        let refused = refused.expect("of fifty requests one is too many");
+        comes_back_soon(&refused);
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=2).contains(&wait), "{wait}");
+        golden!(app, "too_many_requests", refused_in(refused, wait));
+        // Others, and other things, are counted by themselves.
+        let theirs = get(format!("/api/accounts/{NEIGHBOUR}/disconnects")).by(Who::Neighbour);
+        app.send(theirs).await.expect(200);
+        app.send(get(account("/inserviceNumbers"))).await.expect(200);
+        // The server's own routes are not counted.
+        for _ in 0..10 {
+            app.send(get("/healthz").by(Who::Nobody)).await.expect(200);
+        }
+    })
+    .await;
+}
+
+/// 429 has no body, and says twice when to come back.
+fn comes_back_soon(reply: &Reply) {
+    assert_eq!((reply.status, reply.body.len(), reply.header("content-length")), (429, 0, Some("0")));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let reset: u64 = reply.header("x-ratelimit-reset").unwrap().parse().unwrap();
+    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!(wait >= 1 && reset >= now, "reset {reset}, now {now}, wait {wait}");
+    assert!(reset <= now + wait, "seconds of the epoch: {reset}, now {now}, wait {wait}");
+}
+
+fn refused_in(mut reply: Reply, seconds: u64) -> Reply {
+    let wait = seconds.to_string();
+    for (name, value) in &mut reply.headers {
+        if name == "retry-after" && *value == wait {
+            *value = "{seconds}".into();
+        }
+    }
+    reply
+}
+
+#[tokio::test]
+async fn a_password_is_tried_ten_times_a_minute() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.send(get(disconnects("")).by(Who::Orderer)).await.expect(200);
+        let guess = |n: u32| basic("orderer", &format!("guess {n}"));
+        let mut refused = None;
+        for tried in 1..30 {
+            let reply =
+                app.send(get(disconnects("")).by(Who::Nobody).header("Authorization", &guess(tried))).await;
+            if reply.status == 429 {
+                assert!(tried >= 10, "after {tried} tries");
+                refused = Some(reply);
+                break;
+            }
+            assert_eq!((reply.status, reply.body.len()), (401, 0));
+        }
+        comes_back_soon(&refused.expect("of thirty tries one is too many"));
+        // Not even the right one is looked at now, unless it is known already; and nobody else suffers.
+        app.send(get(disconnects("")).by(Who::Orderer)).await.expect(200);
+        app.send(get(disconnects("")).by(Who::Reader)).await.expect(200);
+        let elsewhere = get(disconnects("")).by(Who::Nobody).header("Authorization", &guess(0));
+        app.send(elsewhere.from_address(1)).await.expect(401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn credentials_are_read_strictly() {
+    with_app(Seed::two_accounts(), async |app| {
+        let good = basic("username", "password");
+        let bare = || get(disconnects("")).by(Who::Nobody);
+        for wrong in [
+            "Basic",
+            "Basic ",
+            "Basic !!!",
+            "Basic dXNlcm5hbWU=",
+            "Basic AHVzZXJuYW1lOnBhc3N3b3Jk",
+            "Bearer dXNlcm5hbWU6cGFzc3dvcmQ=",
+            &good["Basic ".len()..],
+            &basic("username", &"p".repeat(1_025)),
+            &basic("", "password"),
+            &basic("USERNAME", "password"),
+            &basic("username", "PASSWORD"),
+            &basic("username", "password "),
+        ] {
+            let reply = app.send(bare().header("Authorization", wrong)).await;
+            assert_eq!((reply.status, reply.body.len()), (401, 0), "{wrong}");
+            assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"onhook\""), "{wrong}");
+        }
+        for second in [good.as_str(), "Basic !!!"] {
+            let reply = app.send(bare().header("Authorization", &good).header("authorization", second)).await;
+            assert_eq!((reply.status, reply.code()), (400, Some(1019)), "{}", reply.text());
+        }
+    })
+    .await;
+}
+
+/// A request with a body of a length that it does not declare.
+fn in_chunks(call: Call, chunks: &[&[u8]], ended: bool) -> Vec<u8> {
+    let call = call.without("Content-Length").header("Transfer-Encoding", "chunked");
+    let mut bytes = call.head().into_bytes();
+    for chunk in chunks {
+        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend(b"\r\n");
+    }
+    if ended {
+        bytes.extend(b"0\r\n\r\n");
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_body_has_a_mebibyte_at_most() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut body = order().into_bytes();
+        body.resize(BODY_MAX, b' ');
+        app.send(post(disconnects(""), body.clone())).await.expect(201);
+        let chunks: Vec<&[u8]> = body.chunks(64 * 1024).collect();
+        let raw =
+            talk(app.address, [127, 0, 0, 1].into(), &in_chunks(post(disconnects(""), ""), &chunks, true))
+                .await;
+        assert_eq!(replies(&raw, false)[0].status, 201);
+        let before = app.counts().await.0;
+
+        // A length that is declared is judged before anything of the body is read; the client's own wish to
+        // close is left out, so that it is the server who closes.
+        let open = || post(disconnects(""), "").without("Connection");
+        let declared = open().without("Content-Length").header("Content-Length", &(BODY_MAX + 1).to_string());
+        let too_large = app.send(declared).await.expect(413);
+        assert_eq!(too_large.header("connection"), Some("close"));
+        golden!(app, "body_too_large", too_large);
+
+        // One that is not is counted.
+        let chunks: Vec<&[u8]> = chunks.into_iter().chain([&b" "[..]]).collect();
+        let raw = talk(app.address, [127, 0, 0, 1].into(), &in_chunks(open(), &chunks, false)).await;
+        let too_large = &replies(&raw, false)[0];
+        assert_eq!((too_large.status, too_large.header("connection")), (413, Some("close")));
+        assert_eq!(app.counts().await.0, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_xml_is_read() {
+    with_app(Seed::two_accounts(), async |app| {
+        let before = app.counts().await.0;
+        let note = disconnects("/6d7da966-e071-4741-b31c-1d8932f4b8da/notes");
+        for kind in [
+            "application/json",
+            "text/plain",
+            "multipart/form-data; boundary=x",
+            "application/x-www-form-urlencoded",
+            "application/octet-stream",
+            "application/xml; charset=utf-16",
+            "text/xml; charset=ISO-8859-1",
+            "application/xml-dtd",
+            "application/soap+xml",
+            "*/*",
+            "",
+        ] {
+            for call in [
+                post(disconnects(""), order()),
+                post(account("/orders"), xml::order(app.site, &["5405514342"])),
+                post(&note, xml::note("username", "x")),
+                put(format!("{note}/1"), xml::note("username", "x")),
+            ] {
+                let reply = app.send(call.content_type(kind)).await;
+                assert_eq!((reply.status, reply.code()), (415, None), "{kind}");
+            }
+        }
+        for coding in ["gzip", "deflate", "br", "identity, gzip"] {
+            let reply = app.send(post(disconnects(""), order()).header("Content-Encoding", coding)).await;
+            assert_eq!(reply.status, 415, "{coding}");
+        }
+        assert_eq!(app.counts().await.0, before);
+        golden!(app, "not_xml", app.send(post(disconnects(""), "{}").content_type("application/json")).await);
+        for kind in [
+            "application/xml",
+            "text/xml",
+            "Application/XML;charset=UTF-8",
+            "application/xml; charset=\"utf-8\"",
+            "text/xml; charset=us-ascii",
+        ] {
+            app.send(post(disconnects(""), order()).content_type(kind)).await.expect(201);
+        }
+        app.send(post(disconnects(""), order()).header("Content-Encoding", "identity")).await.expect(201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_has_five_thousand_numbers_at_most() {
+    with_app(Seed::two_accounts(), async |app| {
+        let numbers: Vec<String> = (0..5_001).map(|n| (5_402_000_000_u64 + n).to_string()).collect();
+        let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+        let (received, path) = app.place(post(disconnects(""), xml::disconnect(&numbers[..5_000]))).await;
+        assert_eq!(received.elements("TelephoneNumber").len(), 5_000);
+        let too_many = app.send(post(disconnects(""), xml::disconnect(&numbers))).await;
+        let text = "The count of telephone numbers in order exceeds the maximum size of 5000";
+        assert_eq!(too_many.error(), (400, Some(5095), text));
+        let mut twice = numbers[..4_999].to_vec();
+        twice.push("5402000000");
+        let reply = app.send(post(disconnects(""), xml::disconnect(&twice))).await;
+        assert_eq!(reply.error(), (400, Some(5093), "Order cannot contain duplicate telephone numbers"));
+        let failed = app.ended(get(path)).await;
+        assert_eq!((failed.element("OrderStatus"), failed.elements("Error").len()), (Some("FAILED"), 5_000));
+        assert_eq!(how_many(app, Who::Admin, &disconnects("")).await, "1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_first_is_told_first() {
+    with_app(Seed::two_accounts(), async |app| {
+        // Who, may they, which form and how large, content: each call is also wrong in all that follows.
+        let body = "<Order/>";
+        let huge = (BODY_MAX + 1).to_string();
+        let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");
+        for (call, status) in [
+            (post(&theirs, body).content_type("text/plain").by(Who::Nobody), 401),
+            (post(&theirs, body).content_type("text/plain"), 403),
+            (post(disconnects(""), body).content_type("text/plain").by(Who::Reader), 403),
+            (post(disconnects(""), body).content_type("text/plain"), 415),
+            (post(disconnects(""), body).without("Content-Length").header("Content-Length", &huge), 413),
+            (post(disconnects(""), body), 400),
+        ] {
+            assert_eq!(app.send(call.clone()).await.status, status, "{call:?}");
+        }
+    })
+    .await;
+}

@@ -1,0 +1,64 @@
+//! What the log must not hold: a password, a credential, a whole telephone number.
+
+use onhook_core::import::NewNumber;
+
+use crate::app::{Seed, Who, account, basic, disconnects, get, log, number, post, with_app, xml};
+
+/// In no other test, so that whatever the log holds of them comes from this one.
+const NUMBERS: [&str; 3] = ["2525550177", "2525550178", "2525550179"];
+const PASSWORD: &str = "canary-correct-horse";
+const WRONG: &str = "canary-battery-staple";
+
+#[tokio::test]
+async fn the_log_tells_no_secret_and_no_whole_number() {
+    with_app(Seed::two_accounts(), async |app| {
+        let hash = onhook_server::auth::hash_password(PASSWORD).unwrap();
+        let account_id = onhook_core::account::AccountId::new(crate::app::ACCOUNT);
+        let user = onhook_store::User {
+            name: "canary".into(),
+            account: account_id,
+            role: onhook_core::account::Role::Order,
+            password_hash: hash.clone(),
+        };
+        app.parts.store.create_user(user).await.unwrap();
+        let numbers = NUMBERS.map(|digits| NewNumber::available(number(digits)));
+        app.import(numbers.into()).await;
+        let good = basic("canary", PASSWORD);
+        let call = |call: crate::app::Call| call.by(Who::Nobody).header("Authorization", &good);
+
+        let (_, order) = app.place(call(post(account("/orders"), xml::order(app.site, &NUMBERS)))).await;
+        app.ended(call(get(order))).await;
+        let (_, order) =
+            app.place(call(post(disconnects(""), xml::disconnect(&[NUMBERS[0], "3365550199"])))).await;
+        app.ended(call(get(order))).await;
+        for (path, status) in [
+            (format!("/api/tns/{}", NUMBERS[0]), 200),
+            (format!("/api/tns/{}/tndetails", NUMBERS[1]), 200),
+            (account(&format!("/inserviceNumbers/{}", NUMBERS[1])), 200),
+            (account(&format!("/inserviceNumbers?page={}", NUMBERS[1])), 200),
+            (format!("/api/nothing/{}", NUMBERS[0]), 404),
+        ] {
+            app.send(call(get(path))).await.expect(status);
+        }
+        app.send(call(post(disconnects(""), xml::disconnect(&[NUMBERS[0], NUMBERS[0]])))).await.expect(400);
+        app.send(call(post(disconnects(""), format!("<a>{}</b>", NUMBERS[0])))).await.expect(400);
+        let wrong = get(disconnects("")).by(Who::Nobody).header("Authorization", &basic("canary", WRONG));
+        app.send(wrong).await.expect(401);
+        let broken = get(format!("/api/tns/{}", NUMBERS[0])).header("X", "a\0b");
+        app.send(broken).await.expect(400);
+        app.stop().await;
+
+        let log = log::text();
+        // It does tell what happened.
+        assert!(log.contains("route=\"/accounts/{account}/disconnects\""), "{log}");
+        assert!(log.contains("1 of 2 numbers failed"), "{log}");
+        let encoded =
+            [good.as_str(), &basic("canary", WRONG)].map(|value| value["Basic ".len()..].to_owned());
+        let secrets = [PASSWORD, WRONG, hash.as_str(), &encoded[0], &encoded[1], "dXNlcm5hbWU6cGFzc3dvcmQ="];
+        for secret in secrets.into_iter().chain(NUMBERS) {
+            let found: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
+            assert!(found.is_empty(), "{secret}: {found:#?}");
+        }
+    })
+    .await;
+}

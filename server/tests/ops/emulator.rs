@@ -1,0 +1,211 @@
+//! The emulator's clock, and what time does to a number.
+
+use onhook_core::account::AccountId;
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::time::{DAY_MS, Timestamp};
+
+use crate::app::{
+    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, get, number, post, wait_for, with_app, xml,
+};
+
+const CLOCK: &str = "/ops/v1/emulator/clock";
+
+fn change(body: impl Into<Vec<u8>>) -> Call {
+    post(CLOCK, body).content_type("application/json").by(Who::Operator)
+}
+
+async fn move_to(app: &App, time: Timestamp) {
+    app.send(change(format!(r#"{{"set": "{time}"}}"#))).await.expect(200);
+}
+
+fn told(reply: &Reply) -> (Timestamp, i64) {
+    let value: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    (value["now"].as_str().unwrap().parse().unwrap(), value["moved_ms"].as_i64().unwrap())
+}
+
+#[tokio::test]
+async fn without_an_emulator_there_is_no_such_clock() {
+    with_app(Seed::two_accounts(), async |app| {
+        let no_resource = (404, None, "The resource does not exist");
+        assert_eq!(app.send(get(CLOCK).by(Who::Operator)).await.error(), no_resource);
+        let before = app.parts.clock.moved_ms();
+        assert_eq!(app.send(change(r#"{"advance_days": 1}"#)).await.error(), no_resource);
+        assert_eq!(app.parts.clock.moved_ms(), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_clock_moves_ahead_only() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let (now, moved) = told(&app.send(get(CLOCK).by(Who::Operator)).await.expect(200));
+        assert_eq!(moved, 0);
+        for (body, moved) in [
+            (r#"{"advance_days": 1}"#.to_owned(), DAY_MS),
+            (r#"{"advance_ms": 500}"#.to_owned(), DAY_MS + 500),
+            (r#"{"advance_ms": 0}"#.to_owned(), DAY_MS + 500),
+        ] {
+            let reply = app.send(change(body.as_str())).await.expect(200);
+            assert_eq!(reply.header("content-type"), Some("application/json"));
+            let (at, so_far) = told(&reply);
+            assert_eq!(so_far, moved, "{body}");
+            assert!(at.since(now) >= moved, "{body}: {at}");
+        }
+        let set = told(&app.send(get(CLOCK).by(Who::Operator)).await).0.plus_millis(10 * DAY_MS);
+        move_to(app, set).await;
+        let (at, moved) = told(&app.send(get(CLOCK).by(Who::Operator)).await);
+        assert!((0..DAY_MS).contains(&at.since(set)), "{at}, set to {set}");
+        for wrong in [
+            "",
+            "{}",
+            "[]",
+            r#"{"advance_ms": -1}"#,
+            r#"{"advance_days": -1}"#,
+            r#"{"advance_days": 36526}"#,
+            r#"{"advance_days": 9223372036854775807}"#,
+            r#"{"advance_days": 1, "advance_ms": 1}"#,
+            r#"{"advance_days": 1, "back": true}"#,
+            r#"{"set": "yesterday"}"#,
+            r#"{"set": "2018-01-23T21:00:23.802Z"}"#,
+            r#"{"advance_days": "1"}"#,
+        ] {
+            let reply = app.send(change(wrong)).await.expect(400);
+            let value: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(
+                (value["status"].as_u64(), value["title"].as_str()),
+                (Some(400), Some("Bad Request")),
+                "{wrong}"
+            );
+        }
+        assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);
+        golden!(app, "moves_ahead_only", app.send(change(r#"{"advance_ms": -1}"#)).await);
+    })
+    .await;
+}
+
+async fn status(app: &App, digits: &str, who: Who) -> String {
+    let reply = app.send(get(format!("/api/tns/{digits}")).by(who)).await;
+    reply.element("Status").unwrap_or_default().to_owned()
+}
+
+/// When an aging number is to be released.
+async fn release_at(app: &App, digits: &str) -> Timestamp {
+    app.parts.store.facts(number(digits)).await.unwrap().unwrap().entry.standing.due_at().unwrap()
+}
+
+#[tokio::test]
+async fn a_number_goes_to_the_pool_at_its_time_and_not_before() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        app.disconnect(&["5405514342"]).await;
+        let due = release_at(app, "5405514342").await;
+        let facts = app.parts.store.facts(number("5405514342")).await.unwrap().unwrap();
+        assert!(due.since(facts.since) >= 45 * DAY_MS, "the law's floor: {due}");
+
+        // Another number whose time comes a little earlier shows when the release has looked.
+        let earlier = NewNumber {
+            state: State::Aging,
+            former_account: AccountId::new(ACCOUNT),
+            release_at: Some(due.plus_millis(-61_000)),
+            ..NewNumber::available(number("2525550101"))
+        };
+        app.import(vec![earlier]).await;
+        move_to(app, due.plus_millis(-60_000)).await;
+        wait_for("the earlier release", async || {
+            (status(app, "2525550101", Who::Admin).await == "Available").then_some(())
+        })
+        .await;
+        assert_eq!(status(app, "5405514342", Who::Admin).await, "Aging");
+        assert_eq!(status(app, "5405514342", Who::Neighbour).await, "");
+
+        move_to(app, due).await;
+        wait_for("the release", async || {
+            (status(app, "5405514342", Who::Admin).await == "Available").then_some(())
+        })
+        .await;
+        let history = app.parts.store.history(number("5405514342")).await.unwrap().unwrap();
+        let released = history.events.last().unwrap();
+        assert!(released.at >= due, "released at {}, due at {due}", released.at);
+
+        // Nobody learns whose it was or when it came, not even the former account.
+        golden!(app, "released", app.send(get("/api/tns/5405514342")).await);
+        let details = app.send(get("/api/tns/5405514342/tndetails")).await;
+        golden!(app, "released_details", details);
+        for who in [Who::Neighbour, Who::Reader] {
+            assert_eq!(app.send(get("/api/tns/5405514342/tndetails").by(who)).await.text(), details.text());
+        }
+        let found = app.send(get(account("/availableNumbers?areaCode=540"))).await;
+        assert!(found.elements("TelephoneNumber").contains(&"5405514342"));
+        let none = app.send(get(account("/discnumbers"))).await;
+        assert_eq!(none.element("TotalCount"), Some("0"));
+        // Now another account may have it.
+        let order = post("/api/accounts/9900001/orders", xml::order(app.neighbours_site, &["5405514342"]));
+        let (_, path) = app.place(order.by(Who::Neighbour)).await;
+        assert_eq!(app.ended(get(path).by(Who::Neighbour)).await.element("OrderStatus"), Some("COMPLETE"));
+        assert_eq!(status(app, "5405514342", Who::Admin).await, "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_that_was_taken_back_is_not_released() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        app.disconnect(&["5405514342", "7034343704"]).await;
+        let due = release_at(app, "5405514342").await.max(release_at(app, "7034343704").await);
+        let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
+        app.ended(get(order)).await;
+        move_to(app, due).await;
+        wait_for("the release", async || {
+            (status(app, "7034343704", Who::Admin).await == "Available").then_some(())
+        })
+        .await;
+        assert_eq!(status(app, "5405514342", Who::Admin).await, "Inservice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mode_and_a_protection_say_where_a_number_goes() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let behind =
+            |text: &str| post(account("/disconnects"), xml::disconnect_with("<name>x</name>", &[text], ""));
+        let order = |number: &str, more: &str| {
+            post(account("/disconnects"), xml::disconnect_with("<name>x</name>", &[number], more))
+        };
+        let mut due = Timestamp::from_millis(0);
+        for call in [
+            behind("5405514342"),
+            order("7034343704", "<Protected>TRUE</Protected>"),
+            order("9195551001", "<DisconnectMode>soft-remove</DisconnectMode>"),
+        ] {
+            let (_, path) = app.place(call).await;
+            let ended = app.ended(get(path)).await;
+            let digits = ended.element("TelephoneNumber").unwrap();
+            assert_eq!(status(app, digits, Who::Admin).await, "Aging");
+            due = due.max(release_at(app, digits).await);
+        }
+        let purge = order("9195551002", "<DisconnectMode>purge</DisconnectMode>").by(Who::Operator);
+        let (_, path) = app.place(purge).await;
+        app.ended(get(path)).await;
+        assert_eq!(status(app, "9195551002", Who::Operator).await, "Removed");
+        assert_eq!(status(app, "9195551002", Who::Admin).await, "");
+
+        move_to(app, due).await;
+        wait_for("the releases", async || {
+            let aging = app.send(get(account("/discnumbers/totals"))).await;
+            (aging.element("Count") == Some("0")).then_some(())
+        })
+        .await;
+        // To anyone; to its owner; to nobody.
+        for (digits, owner, stranger) in [
+            ("5405514342", "Available", "Available"),
+            ("7034343704", "Available", ""),
+            ("9195551001", "", ""),
+        ] {
+            assert_eq!(status(app, digits, Who::Admin).await, owner, "{digits}");
+            assert_eq!(status(app, digits, Who::Neighbour).await, stranger, "{digits}");
+        }
+        assert_eq!(status(app, POOL, Who::Neighbour).await, "Available");
+    })
+    .await;
+}

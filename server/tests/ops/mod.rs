@@ -1,0 +1,4 @@
+//! The server's own routes.
+
+mod emulator;
+mod health;
