@@ -335,6 +335,15 @@ fn one_disconnected() -> Folder {
 }
 
 #[test]
+fn the_emulator_and_an_operator_s_data_are_kept_apart() {
+    let folder = Folder::new();
+    folder.done(&["admin", "account", "create", "7", "--name", "An operator's"]);
+    refused(&folder.onhook(&["serve", "--emulator"]), "Give the emulator a folder of its own");
+    let documented = Folder::of_the_guide();
+    refused(&documented.onhook(&["serve"]), "everybody knows its passwords");
+}
+
+#[test]
 fn explain_says_where_a_number_is_and_why() {
     let folder = one_disconnected();
     insta::assert_snapshot!("explain_aging", redacted(&folder.done(&["explain", "5405514342"])));
@@ -552,7 +561,8 @@ fn the_example_in_the_help_of_every_command_runs() {
         let mut shell = std::process::Command::new("sh");
         shell.current_dir(folder.path("")).env_clear().env("PATH", &path).env("PASSWORD", "correct horse");
         if words == ["serve"] {
-            // It stays; and its port may be in use.
+            // It stays; its port may be in use; and the emulator wants a folder of its own.
+            let line = line.replace("./data", "./emulator");
             let mut server =
                 Server::start(shell.args(["-c", &format!("exec {line} --listen 127.0.0.1:0 2>>log")]));
             server.listening();

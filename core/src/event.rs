@@ -4,8 +4,6 @@
 //! Numbers come in by imports of millions, so an import is *one* event for all of them; the first
 //! event of a number after that carries the entry as it was imported ([`Event::origin`]).
 
-use std::borrow::Cow;
-
 use crate::account::{AccountId, Place};
 use crate::hold::Hold;
 use crate::lifecycle::{Entry, Home, Step};
@@ -133,18 +131,6 @@ pub enum By {
     User(String),
     /// Time: the release worker.
     Time,
-}
-
-impl By {
-    /// Who, in a few words, for people.
-    #[must_use]
-    pub fn sentence(&self) -> Cow<'static, str> {
-        match self {
-            By::Order(seq) => format!("order {}", seq.0).into(),
-            By::User(name) => format!("user {name}").into(),
-            By::Time => "time".into(),
-        }
-    }
 }
 
 /// One line of the audit trail.

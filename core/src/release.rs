@@ -72,9 +72,9 @@ impl ClockGuard {
 pub fn at_start(last_seen: Option<Timestamp>, wall: Timestamp) -> Clock {
     let Some(last_seen) = last_seen else { return Clock::Steady };
     let by_ms = wall.since(last_seen);
-    match by_ms < -JUMP_MS_MAX || by_ms > AWAY_MS_MAX {
-        true => Clock::Jumped { by_ms },
-        false => Clock::Steady,
+    match (-JUMP_MS_MAX..=AWAY_MS_MAX).contains(&by_ms) {
+        true => Clock::Steady,
+        false => Clock::Jumped { by_ms },
     }
 }
 

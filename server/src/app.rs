@@ -130,5 +130,6 @@ impl App {
         if let Some(limits) = &self.limits {
             limits.retain_recent();
         }
+        crate::ops::health::tidy_metrics();
     }
 }

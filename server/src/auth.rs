@@ -2,20 +2,18 @@
 //!
 //! A client sends its password with every request, and one argon2id check costs some 26 ms and 19 MiB: so
 //! a credential that was found good is remembered for a minute, under a hash with a key that only this
-//! process has. No more checks run at once than there are cores, few wait, and each pair of user and
-//! address has ten tries a minute. An unknown user costs as much as a wrong password.
+//! process has. No more checks run at once than there are cores, few wait, and after ten failures in a
+//! minute a user has no more tries from that address. An unknown user costs as much as a wrong password.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use base64::Engine;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use onhook_core::account::{AccountId, Role};
 use onhook_store::{Store, StoreError, User};
 use tokio::sync::Semaphore;
@@ -28,8 +26,14 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 const REMEMBERED_MAX: usize = 10_000;
 /// Most checks that wait for a core.
 const WAITING_MAX: usize = 64;
-/// Tries a minute that a user has from one address.
-const TRIES: NonZeroU32 = NonZeroU32::new(10).expect("not 0");
+/// Failures in [`FAILURES_OVER`] after which a user has no more tries from one address.
+const FAILURES_MAX: u32 = 10;
+/// The time that failures are counted over.
+const FAILURES_OVER: Duration = Duration::from_secs(60);
+/// Most pairs of user and address whose failures are counted; beyond them, nobody new has a try.
+const FAILING_MAX: usize = 100_000;
+/// Locks that keep one credential from being checked twice at the same time.
+const LOCKS: usize = 64;
 
 /// Whoever signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +61,12 @@ pub enum Refused {
     Store(StoreError),
 }
 
+/// How often somebody has failed, and when that is forgotten.
+struct Failures {
+    count: u32,
+    until: Instant,
+}
+
 /// Checks credentials.
 pub struct Auth {
     key: [u8; 32],
@@ -64,7 +74,8 @@ pub struct Auth {
     remembered: RwLock<HashMap<[u8; 32], (Caller, Instant)>>,
     turns: Arc<Semaphore>,
     waiting: Semaphore,
-    tries: DefaultKeyedRateLimiter<(u64, IpAddr)>,
+    failures: Mutex<HashMap<(u64, IpAddr), Failures>>,
+    checking: [tokio::sync::Mutex<()>; LOCKS],
 }
 
 impl Auth {
@@ -82,7 +93,8 @@ impl Auth {
             remembered: RwLock::default(),
             turns: Arc::new(Semaphore::new(cores)),
             waiting: Semaphore::new(WAITING_MAX),
-            tries: RateLimiter::keyed(Quota::per_minute(TRIES)),
+            failures: Mutex::default(),
+            checking: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         })
     }
 
@@ -106,17 +118,48 @@ impl Auth {
         if let Some(caller) = self.known(&fingerprint) {
             return Ok(caller);
         }
-        let name_hash =
-            u64::from_le_bytes(self.fingerprint(&user, "").first_chunk().copied().unwrap_or([0; 8]));
-        if let Err(not_until) = self.tries.check_key(&(name_hash, from)) {
-            use governor::clock::Clock;
-            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-            return Err(Refused::TooMany(wait));
+        // Requests that come at once with a new credential wait for the first one's check.
+        let _waiting = self.waiting.try_acquire().map_err(|_| Refused::Busy)?;
+        let lock = usize::from(fingerprint[0]) % LOCKS;
+        let _checking = self.checking[lock].lock().await;
+        if let Some(caller) = self.known(&fingerprint) {
+            return Ok(caller);
         }
+        let name = self.fingerprint(&user, "");
+        let who = (u64::from_le_bytes(name.first_chunk().copied().unwrap_or_default()), from);
+        self.may_try(who)?;
         let found = store.user(&user).await.map_err(Refused::Store)?;
-        let caller = self.verify(found, password).await?;
-        self.remember(fingerprint, &caller);
-        Ok(caller)
+        let verified = self.verify(found, password).await;
+        match &verified {
+            Ok(caller) => self.remember(fingerprint, caller),
+            Err(Refused::Unknown) => self.failed(who),
+            Err(_) => {}
+        }
+        verified
+    }
+
+    /// Refuses who has failed too often.
+    fn may_try(&self, who: (u64, IpAddr)) -> Result<(), Refused> {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if failures.len() >= FAILING_MAX {
+            failures.retain(|_, f| now < f.until);
+        }
+        match failures.get(&who) {
+            Some(f) if now < f.until && f.count >= FAILURES_MAX => Err(Refused::TooMany(f.until - now)),
+            None if failures.len() >= FAILING_MAX => Err(Refused::Busy),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, who: (u64, IpAddr)) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let entry = failures.entry(who).or_insert(Failures { count: 0, until: now });
+        if now >= entry.until {
+            *entry = Failures { count: 0, until: now + FAILURES_OVER };
+        }
+        entry.count += 1;
     }
 
     fn fingerprint(&self, user: &str, password: &str) -> [u8; 32] {
@@ -127,13 +170,13 @@ impl Auth {
     }
 
     fn known(&self, fingerprint: &[u8; 32]) -> Option<Caller> {
-        let remembered = self.remembered.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
         let (caller, until) = remembered.get(fingerprint)?;
         (Instant::now() < *until).then(|| caller.clone())
     }
 
     fn remember(&self, fingerprint: [u8; 32], caller: &Caller) {
-        let mut remembered = self.remembered.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if remembered.len() >= REMEMBERED_MAX {
             remembered.retain(|_, (_, until)| now < *until);
@@ -145,12 +188,10 @@ impl Auth {
 
     /// Forgets whom it knows, so that a changed user is checked again with the next request.
     pub fn forget(&self) {
-        self.remembered.write().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
-        self.tries.retain_recent();
+        self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     async fn verify(&self, found: Option<User>, password: String) -> Result<Caller, Refused> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Refused::Busy)?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Refused::Busy)?;
         let hash = found.as_ref().map_or_else(|| self.nobody.clone(), |user| user.password_hash.clone());
         metrics::counter!("onhook_password_checks_total").increment(1);
@@ -190,7 +231,8 @@ pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Er
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
 
-fn verify_password(password: &str, hash: &str) -> bool {
+/// Whether a hash in PHC form is that of a password.
+pub(crate) fn verify_password(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }

@@ -8,7 +8,7 @@ use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use onhook_store::{NewAccount, Store, StoreError, User};
 
-use crate::auth::hash_password;
+use crate::auth::{hash_password, verify_password};
 
 /// The guide's account.
 pub const ACCOUNT: u32 = 9_900_000;
@@ -31,6 +31,15 @@ const POOL: [(u64, Option<&str>); 6] = [
     (800, None),
 ];
 const POOL_EACH: u64 = 50;
+
+/// Whether a store is an emulator's: its operator has the documented password, which everybody knows.
+///
+/// # Errors
+/// When the store fails.
+pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
+    let operator = store.user(OPERATOR).await?;
+    Ok(operator.is_some_and(|user| verify_password(PASSWORD, &user.password_hash)))
+}
 
 /// Makes the account and its numbers in a store that has no account yet; whether it did.
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -36,6 +36,8 @@ const HEADERS_MAX: usize = 100;
 const TARGET_MAX: usize = 8 * 1024;
 /// How long requests under way may take to end once the server stops.
 const DRAIN_WAIT: Duration = Duration::from_secs(20);
+/// How long a connection that is idle when the server stops stays open: a request may be on its way.
+const LINGER: Duration = Duration::from_millis(250);
 
 /// A running server.
 pub struct Server {
@@ -102,9 +104,26 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: 
                 }
             },
         };
-        serve(stream, peer, place, router.clone(), &graceful);
+        serve(stream, peer, place, router.clone(), &graceful, stop.clone());
     }
-    drop(listener);
+    // The system has told those in its queue that they are connected: they are taken before the door shuts.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok(place) = places.clone().try_acquire_owned()
+            && let Ok((stream, peer)) = listener.accept()
+            && stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            serve(stream, peer, place, router.clone(), &graceful, stop.clone());
+        }
+    }
+    // Each answer now says that it is its connection's last. To close a connection under a request that is
+    // on its way would leave a client in doubt, so that idle ones are given a moment.
+    let idle = async {
+        while graceful.count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, idle).await;
     if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in {DRAIN_WAIT:?}");
     }
@@ -127,10 +146,20 @@ fn serve(
     place: OwnedSemaphorePermit,
     router: axum::Router,
     graceful: &GracefulShutdown,
+    stop: CancellationToken,
 ) {
     // Answers are small and whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(router.clone(), peer, request));
+    let service = service_fn(move |request| {
+        let (router, stop) = (router.clone(), stop.clone());
+        async move {
+            let mut answer = answer(router, peer, request).await?;
+            if stop.is_cancelled() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)

@@ -321,7 +321,13 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Re
         return Err(Problem::BodyTooLarge(BODY_MAX));
     }
     let named = headers.get(header::CONTENT_TYPE);
-    if xml && named.is_some_and(|value| !is_xml(value)) {
+    let fits = match (xml, named) {
+        (true, Some(named)) => is_xml(named),
+        (true, None) => true,
+        // A form on another site can send other types, with the user's own credentials.
+        (false, named) => named.is_some_and(is_json),
+    };
+    if !fits {
         return Err(Problem::ContentType);
     }
     let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
@@ -337,6 +343,11 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Re
         true => Err(Problem::ContentType),
         false => Ok(body),
     }
+}
+
+fn is_json(value: &HeaderValue) -> bool {
+    let kind = value.to_str().ok().and_then(|text| text.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn is_xml(value: &HeaderValue) -> bool {

@@ -7,6 +7,8 @@
 pub mod conformance;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use onhook_core::account::{
     Account, AccountId, Class, Kind as AccountKind, Peer, Premises, Role, Site, SiteId,
@@ -17,7 +19,7 @@ use onhook_core::hold::{Area, AreaId, AreaName, Hold};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, NewOrder, Order, OrderId, Status};
+use onhook_core::order::{Kind, NewOrder, Order, OrderId, OrderSeq, Status};
 use onhook_core::time::Timestamp;
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
@@ -190,6 +192,8 @@ pub struct History {
     pub imported_at: Timestamp,
     /// Its events since, oldest first.
     pub events: Vec<Event>,
+    /// The ids of the orders that made them.
+    pub orders: BTreeMap<OrderSeq, OrderId>,
 }
 
 /// A user as the store keeps it.

@@ -1,6 +1,6 @@
 //! `onhook explain`.
 
-use onhook_core::event::{Change, Event};
+use onhook_core::event::{By, Change, Event};
 use onhook_core::lifecycle::{Home, Standing};
 use onhook_core::number::Number;
 use onhook_store::{Facts, History, Store};
@@ -42,7 +42,7 @@ impl Explain {
             terminal.line(&sentence(&facts))?;
             terminal.line(&format!("  {}  imported", facts.imported_at))?;
             for event in &history.events {
-                terminal.line(&format!("  {}  {} (by {})", event.at, what(event), event.by.sentence()))?;
+                terminal.line(&format!("  {}  {} (by {})", event.at, what(event), by(&history, event)))?;
             }
         }
         Ok(Exit::Done)
@@ -87,6 +87,18 @@ pub(super) fn sentence(facts: &Facts) -> String {
     }
 }
 
+/// Who made an event: an order by its id, a user by name, or time.
+fn by(history: &History, event: &Event) -> String {
+    match &event.by {
+        By::Order(seq) => match history.orders.get(seq) {
+            Some(id) => format!("order {id}"),
+            None => "an order".into(),
+        },
+        By::User(name) => format!("user {name}"),
+        By::Time => "time".into(),
+    }
+}
+
 fn what(event: &Event) -> String {
     match &event.change {
         Change::Reserved { account, until } => format!("reserved for account {account} until {until}"),
@@ -114,7 +126,7 @@ fn as_json(facts: &Facts, history: &History) -> serde_json::Value {
     let events: Vec<_> = history
         .events
         .iter()
-        .map(|e| json!({ "at": e.at.to_string(), "by": e.by.sentence(), "what": what(e) }))
+        .map(|e| json!({ "at": e.at.to_string(), "by": by(history, e), "what": what(e) }))
         .collect();
     let hold = facts.hold.as_ref().map(|hold| {
         let mut shown = json!(hold);

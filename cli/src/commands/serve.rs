@@ -91,7 +91,21 @@ impl Serve {
         let store = Arc::new(SqliteStore::open(&data_dir, policy).map_err(opening)?);
         if self.emulator {
             emulator::seed(&*store, now()).await?;
-        } else if store.users().await?.is_empty() {
+        }
+        match (self.emulator, emulator::is_emulators(&*store).await?) {
+            (true, false) => anyhow::bail!(
+                "{} holds an operator's data: with --emulator its clock could be moved, and numbers released \
+                 early. Give the emulator a folder of its own",
+                data_dir.display()
+            ),
+            (false, true) => anyhow::bail!(
+                "{} was made with --emulator, and everybody knows its passwords: say --emulator, or start \
+                 with a new folder",
+                data_dir.display()
+            ),
+            _ => {}
+        }
+        if store.users().await?.is_empty() {
             terminal.remark(&format!(
                 "nobody can sign in yet. Stop this server and make an account and a user:\n  \
                  onhook admin account create 1 --name \"My account\" --data-dir {0}\n  \

@@ -11,11 +11,24 @@ use crate::App;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Needs, Route};
 
+/// Upper bounds of the buckets of histograms, in seconds.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Sets the process's recorder up, once.
 pub(crate) fn install_metrics() {
-    METRICS.get_or_init(|| PrometheusBuilder::new().install_recorder().ok());
+    METRICS.get_or_init(|| {
+        let builder = PrometheusBuilder::new().set_buckets(&SECONDS).ok()?;
+        builder.install_recorder().ok()
+    });
+}
+
+/// Lets the recorder take in what has gathered; without it, what is measured only grows.
+pub(crate) fn tidy_metrics() {
+    if let Some(Some(metrics)) = METRICS.get() {
+        metrics.run_upkeep();
+    }
 }
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -1,6 +1,6 @@
 //! What is done inside the writer's transaction: load, ask `core`, save.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
@@ -418,7 +418,8 @@ impl Tables<'_> {
 struct Batch {
     entries: HashMap<Number, Entry>,
     last_events: HashMap<Number, EventSeq>,
-    changed: BTreeSet<Number>,
+    /// Numbers that changed, with the holder that their row has.
+    changed: BTreeMap<Number, Option<AccountId>>,
     counts: Counts,
 }
 
@@ -438,7 +439,7 @@ impl Batch {
                 last_events.insert(number, last_event);
             }
         }
-        Ok(Self { entries, last_events, changed: BTreeSet::new(), counts: Counts::default() })
+        Ok(Self { entries, last_events, changed: BTreeMap::new(), counts: Counts::default() })
     }
 
     /// Writes the event and takes the change into account; the number's row follows with [`Batch::save`].
@@ -477,19 +478,29 @@ impl Batch {
         area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
         self.counts.change(before, after);
         self.entries.insert(after.number, *after);
-        self.changed.insert(after.number);
+        self.changed.entry(after.number).or_insert(before.standing.holder());
         Ok(())
     }
 
+    /// Writes the rows of the numbers that changed, in the order of their digits, and the counts.
     fn save(self, tables: &mut Tables<'_>) -> Result<()> {
-        let mut update = tables.connection.prepare_cached(
-            "UPDATE number SET state = ?2, holder = ?3, site = ?4, peer = ?5, area = ?6, flags = ?7, due_at = ?8,
-                               last_event = ?9
+        // Naming a column in an update touches each index that has it, whether or not its value changes. A
+        // disconnect leaves the holder as it is, and the index of holders is the largest there is.
+        let mut same_holder = tables.connection.prepare_cached(
+            "UPDATE number SET state = ?2, site = ?3, peer = ?4, flags = ?5, due_at = ?6, last_event = ?7
              WHERE number = ?1",
         )?;
-        for number in self.changed {
+        let mut other_holder = tables.connection.prepare_cached(
+            "UPDATE number SET state = ?2, holder = ?3, site = ?4, peer = ?5, flags = ?6, due_at = ?7, last_event = ?8
+             WHERE number = ?1",
+        )?;
+        for (number, holder) in self.changed {
             let row = NumberRow { entry: self.entries[&number], last_event: self.last_events[&number] };
-            update.execute(row.values())?;
+            if row.entry.standing.holder() == holder {
+                same_holder.execute(row.values_but_holder())?;
+            } else {
+                other_holder.execute(row.values_but_area())?;
+            }
         }
         self.counts.write(tables.connection, tables.memory)
     }

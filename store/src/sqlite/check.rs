@@ -64,7 +64,7 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
             "counts",
         ),
         (
-            "SELECT 'area ' || a.name, a.supply, coalesce(s.n, 0) FROM area a
+            "SELECT 'area ' || a.id, a.supply, coalesce(s.n, 0) FROM area a
              LEFT JOIN (SELECT area, count(*) AS n FROM number WHERE state = 0 GROUP BY area) s ON s.area = a.id
              WHERE a.supply <> coalesce(s.n, 0)",
             "supply of",
@@ -90,9 +90,9 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
             "due numbers",
         ),
         (
-            "SELECT 'account ' || k.account, k.key, k.order_seq FROM idempotency k
+            "SELECT 'account ' || k.account, k.order_seq, 0 FROM idempotency k
              WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)",
-            "a key without its order,",
+            "an idempotency key for order",
         ),
     ];
     for (sql, what) in queries {
@@ -100,8 +100,8 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let at: String = row.get(0)?;
-            let (kept, counted): (rusqlite::types::Value, i64) = (row.get(1)?, row.get(2)?);
-            report.findings.push(Finding::new(at, format!("{what} {kept:?}, found {counted}")));
+            let (kept, counted): (i64, i64) = (row.get(1)?, row.get(2)?);
+            report.findings.push(Finding::new(at, format!("{what} {kept}, found {counted}")));
         }
     }
     Ok(())

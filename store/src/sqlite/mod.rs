@@ -203,7 +203,7 @@ impl Store for SqliteStore {
     async fn history(&self, number: Number) -> Result<Option<History>> {
         self.readers
             .read(move |connection| match reader::number(connection, number)? {
-                Some(row) => reader::history(connection, &row).map(Some),
+                Some(row) => reader::told_history(connection, &row).map(Some),
                 None => Ok(None),
             })
             .await

@@ -1,10 +1,11 @@
 //! Reads: a few read-only connections, each used by one caller at a time.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use onhook_core::account::{Account, AccountId, Peer, Premises, Site};
-use onhook_core::event::{Change, Event, EventSeq};
+use onhook_core::event::{By, Change, Event, EventSeq};
 use onhook_core::hold::{Area, AreaId, AreaName};
 use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::number::Number;
@@ -296,7 +297,20 @@ pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<Histor
             first.origin.ok_or_else(|| corrupt(format!("event {} lacks the origin", first.seq.0)))?
         }
     };
-    Ok(History { entry: row.entry, origin, imported_at, events })
+    Ok(History { entry: row.entry, origin, imported_at, events, orders: BTreeMap::new() })
+}
+
+/// The same with the ids of the orders that made the events.
+pub(super) fn told_history(connection: &Connection, row: &NumberRow) -> Result<History> {
+    let mut history = history(connection, row)?;
+    let mut statement = connection.prepare_cached("SELECT id FROM orders WHERE seq = ?")?;
+    for event in &history.events {
+        if let By::Order(seq) = event.by {
+            let id = statement.query_row([seq.0], |row| row.get(0))?;
+            history.orders.insert(seq, OrderId(uuid::Uuid::from_bytes(id)));
+        }
+    }
+    Ok(history)
 }
 
 pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
@@ -312,7 +326,7 @@ pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Fa
         _ => None,
     });
     let order = events.iter().rev().find_map(|e| match e.by {
-        onhook_core::event::By::Order(seq) => Some(seq),
+        By::Order(seq) => Some(seq),
         _ => None,
     });
     let order = match order {

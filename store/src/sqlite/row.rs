@@ -152,6 +152,24 @@ impl NumberRow {
 
     /// The values of [`NUMBER_COLUMNS`], in the same order.
     pub(super) fn values(&self) -> impl rusqlite::Params + use<> {
+        let (number, state, site, peer, flags, due_at, last_event) = self.columns();
+        let holder = self.entry.standing.holder().map(AccountId::get);
+        (number, state, holder, site, peer, self.entry.area.0, flags, due_at, last_event)
+    }
+
+    /// The same without the area, which never changes.
+    pub(super) fn values_but_area(&self) -> impl rusqlite::Params + use<> {
+        let (number, state, site, peer, flags, due_at, last_event) = self.columns();
+        let holder = self.entry.standing.holder().map(AccountId::get);
+        (number, state, holder, site, peer, flags, due_at, last_event)
+    }
+
+    /// The same without area and holder.
+    pub(super) fn values_but_holder(&self) -> impl rusqlite::Params + use<> {
+        self.columns()
+    }
+
+    fn columns(&self) -> (i64, u8, Option<u32>, Option<u32>, u8, Option<i64>, i64) {
         let entry = &self.entry;
         let leaves = matches!(entry.standing, Standing::Aging { leaves: true, .. });
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
@@ -163,10 +181,8 @@ impl NumberRow {
         (
             digits_of(entry.number),
             state_code(entry.state()),
-            entry.standing.holder().map(AccountId::get),
             place.map(|p| p.site.get()),
             place.and_then(|p| p.peer).map(PeerId::get),
-            entry.area.0,
             flags,
             entry.standing.due_at().map(Timestamp::millis),
             self.last_event.0,
