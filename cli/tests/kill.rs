@@ -431,9 +431,5 @@ fn after_sigterm_every_order_was_answered_or_never_taken() {
     all_have_ended(&plan, &logs, address);
     assert!(server.terminate().success());
     all_numbers_are_there(&folder);
-    println!(
-        "sigterm: {} accepted, 0 lost, 0 reset, ended in {} ms",
-        grouped(accepted),
-        took.as_millis()
-    );
+    println!("sigterm: {} accepted, 0 lost, 0 reset, ended in {} ms", grouped(accepted), took.as_millis());
 }

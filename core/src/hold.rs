@@ -62,6 +62,15 @@ impl AreaName {
         }
     }
 
+    /// What makes it this area and no other: a prefix is one area, wherever it is said to lie.
+    #[must_use]
+    pub fn key(&self) -> AreaName {
+        match self {
+            AreaName::Prefix { prefix, .. } => AreaName::Prefix { prefix: prefix.clone(), region: None },
+            rate_center => rate_center.clone(),
+        }
+    }
+
     /// The region, where it is known.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
@@ -419,8 +428,9 @@ impl Hold {
             ),
             None => format!("nobody has asked for its {supply} available numbers"),
         };
+        let plural = if *days == 1 { "" } else { "s" };
         format!(
-            "{days} days, until {release_at}: in area {area} {why}; profile {profile} holds {min_days} days \
+            "{days} day{plural}, until {release_at}: in area {area} {why}; profile {profile} holds {min_days} days \
              where numbers are scarce and {max_days} where they are plentiful"
         )
     }

@@ -28,6 +28,8 @@ pub fn routes() -> Vec<Route> {
         bandwidth::orders::routes(),
         bandwidth::inventory::routes(),
         bandwidth::search::routes(),
+        bandwidth::sites::routes(),
+        bandwidth::tns::routes(),
         ops::health::routes(),
         ops::emulator::routes(),
     ]

@@ -34,8 +34,8 @@ impl Prefix {
     }
 }
 
-/// The prefix of a path, and the path as the router knows it: in lower case, under [`API`]. None for
-/// what is not the API's.
+/// The prefix of a path, and the path as the router knows it: in lower case, without a slash at its end,
+/// under [`API`]. None for what is not the API's.
 #[must_use]
 pub fn split(path: &str) -> Option<(Prefix, String)> {
     let lower = path.to_ascii_lowercase();
@@ -43,6 +43,7 @@ pub fn split(path: &str) -> Option<(Prefix, String)> {
         let rest = lower.strip_prefix(prefix.text)?;
         rest.starts_with('/').then_some((*prefix, rest))
     })?;
+    let rest = rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest);
     Some((prefix, format!("{API}{rest}")))
 }
 
@@ -57,6 +58,7 @@ mod tests {
             ("/API/V1.0/Accounts/9/discNumbers", "/api/v1.0", "/api/accounts/9/discnumbers"),
             ("/v1.0/tns/5405514342", "/v1.0", "/api/tns/5405514342"),
             ("/v1/tns", "/v1", "/api/tns"),
+            ("/v1/tns/", "/v1", "/api/tns"),
             ("/api/v2/tns", "/api/v2", "/api/tns"),
         ] {
             let (found, rest) = split(path).unwrap();

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use onhook_store::StoreError;
-use onhook_wire::error::{Family, Problem};
+use onhook_wire::error::{Family, Problem, Row};
 
 /// Seconds after which a client that found the server busy may try again.
 const RETRY_AFTER_S: u16 = 1;
@@ -61,16 +61,32 @@ impl Reply {
         Self::refused(problem, family.body(problem, |_| {}))
     }
 
+    /// What is wrong, as a problem document (RFC 9457).
+    #[must_use]
+    pub fn problem_document(problem: &Problem) -> Self {
+        let Row { status, text, .. } = problem.row();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let title = status.canonical_reason().unwrap_or("Error");
+        let body = serde_json::json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": text,
+        });
+        Self::typed(status, "application/problem+json", body.to_string()).telling(problem)
+    }
+
     /// What is wrong, with a body that says so.
     #[must_use]
     pub fn refused(problem: &Problem, body: String) -> Self {
         let status = StatusCode::from_u16(problem.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let reply = Self::xml(status, body);
+        Self::xml(status, body).telling(problem)
+    }
+
+    /// With the headers that belong to a problem.
+    fn telling(self, problem: &Problem) -> Self {
         match problem {
-            Problem::Busy => reply.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
+            Problem::Busy => self.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
             // What is left of the body is not read; the connection ends with it.
-            Problem::BodyTooLarge(_) | Problem::BodyTimeout => reply.with(header::CONNECTION, "close"),
-            _ => reply,
+            Problem::BodyTooLarge(_) | Problem::BodyTimeout => self.with(header::CONNECTION, "close"),
+            _ => self,
         }
     }
 

@@ -120,33 +120,53 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route of the API.
-    pub fn api<F>(
-        method: Method,
+    /// A route of the API that shows something.
+    pub fn get<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
         needs: Needs,
-        group: Group,
-        family: Family,
+        (group, family): (Group, Family),
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<Reply, Problem>> + Send + 'static,
-    {
+    ) -> Self {
         let handler: Handler = Arc::new(move |app, call| Box::pin(handler(app, call)));
-        Self { method, path, needs, family, group, api: true, handler }
+        Self { method: Method::GET, path, needs, family, group, api: true, handler }
+    }
+
+    /// A route of the API that makes something.
+    pub fn post<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
+        path: &'static str,
+        needs: Needs,
+        counted: (Group, Family),
+        handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { method: Method::POST, ..Self::get(path, needs, counted, handler) }
+    }
+
+    /// A route of the API that writes something again.
+    pub fn put<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
+        path: &'static str,
+        needs: Needs,
+        counted: (Group, Family),
+        handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { method: Method::PUT, ..Self::get(path, needs, counted, handler) }
     }
 
     /// A route of the server itself, outside of the API.
-    pub fn ops<F>(
+    pub fn ops<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         method: Method,
         path: &'static str,
         needs: Needs,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<Reply, Problem>> + Send + 'static,
-    {
-        Self { api: false, ..Self::api(method, path, needs, Group::Free, Family::GENERIC, handler) }
+    ) -> Self {
+        Self { method, api: false, ..Self::get(path, needs, (Group::Free, Family::GENERIC), handler) }
+    }
+
+    /// What is wrong, in the form of this route: of its resource, or a problem document.
+    fn refuse(&self, problem: &Problem) -> Reply {
+        match self.api {
+            true => Reply::problem(self.family, problem),
+            false => Reply::problem_document(problem),
+        }
     }
 
     /// What it is called in metrics and tests.
@@ -210,7 +230,7 @@ fn measure(route: &Route, status: StatusCode, took: Duration) {
 async fn answer(app: &Arc<App>, route: &Route, params: Vec<(String, String)>, request: Request) -> Reply {
     match tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, params, request)).await {
         Ok(Ok(reply) | Err(reply)) => reply,
-        Err(_) => Reply::problem(route.family, &Problem::Busy),
+        Err(_) => route.refuse(&Problem::Timeout),
     }
 }
 
@@ -221,7 +241,7 @@ async fn checked(
     params: Vec<(String, String)>,
     request: Request,
 ) -> Result<Reply, Reply> {
-    let refuse = |problem: Problem| Reply::problem(route.family, &problem);
+    let refuse = |problem: Problem| route.refuse(&problem);
     let (parts, body) = request.into_parts();
     let from = parts.extensions.get::<Peer>().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.0);
     let prefix = parts.extensions.get::<Prefix>().copied().unwrap_or(PREFIXES[3]);
@@ -259,12 +279,10 @@ fn not_signed_in(app: &App, route: &Route, refused: Refused) -> Reply {
         Refused::Unknown => {
             Reply::empty(StatusCode::UNAUTHORIZED).with(header::WWW_AUTHENTICATE, "Basic realm=\"onhook\"")
         }
-        Refused::Twice => {
-            Reply::problem(route.family, &Problem::BadRequest("two Authorization headers".into()))
-        }
+        Refused::Twice => route.refuse(&Problem::BadRequest("two Authorization headers".into())),
         Refused::TooMany(wait) => too_many(app, wait.as_secs().saturating_add(1)),
-        Refused::Busy => Reply::problem(route.family, &Problem::Busy),
-        Refused::Store(error) => Reply::problem(route.family, &store_problem(error)),
+        Refused::Busy => route.refuse(&Problem::Busy),
+        Refused::Store(error) => route.refuse(&store_problem(error)),
     }
 }
 
@@ -309,7 +327,7 @@ async fn may(
 /// Reads a body of an allowed type whole, within its bounds.
 async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Result<Bytes, Problem> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(Problem::ContentType);
+        return Err(Problem::ContentType("no content coding"));
     }
     if let Some(declared) = headers.get(header::CONTENT_LENGTH)
         && declared
@@ -328,7 +346,7 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Re
         (false, named) => named.is_some_and(is_json),
     };
     if !fits {
-        return Err(Problem::ContentType);
+        return Err(Problem::ContentType(if xml { "application/xml" } else { "application/json" }));
     }
     let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
     let body = match whole {
@@ -340,7 +358,7 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Re
     // One client names no type; its documents are known by their first character.
     let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
     match xml && named.is_none() && !looks_like_xml {
-        true => Err(Problem::ContentType),
+        true => Err(Problem::ContentType("application/xml")),
         false => Ok(body),
     }
 }

@@ -146,17 +146,7 @@ async fn state(store: &dyn Store, n: u64) -> State {
 }
 
 fn all(account_id: u32, states: &[State], start: Start<Number>, size: usize) -> NumberQuery {
-    NumberQuery {
-        account: account(account_id),
-        states: states.to_vec(),
-        site: None,
-        prefix: None,
-        region: None,
-        rate_center: None,
-        since: None,
-        start,
-        size,
-    }
+    NumberQuery { start, size, ..NumberQuery::all(account(account_id), states) }
 }
 
 macro_rules! cases {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use onhook_core::account::{
-    Account, AccountId, Class, Kind as AccountKind, Peer, Premises, Role, Site, SiteId,
+    Account, AccountId, Class, Kind as AccountKind, Peer, PeerId, Premises, Role, Site, SiteId,
 };
 use onhook_core::check::Finding;
 use onhook_core::event::Event;
@@ -131,6 +131,10 @@ pub struct NumberQuery {
     pub states: Vec<State>,
     /// Only at this site.
     pub site: Option<SiteId>,
+    /// Only at this peer.
+    pub peer: Option<PeerId>,
+    /// Only those whose protected flag is so.
+    pub protected: Option<bool>,
     /// Only those that begin with these digits, without the country code.
     pub prefix: Option<String>,
     /// Only in this region (state or province).
@@ -143,6 +147,26 @@ pub struct NumberQuery {
     pub start: Start<Number>,
     /// Most items.
     pub size: usize,
+}
+
+impl NumberQuery {
+    /// All numbers of an account in some states, from the first one on; a page of none.
+    #[must_use]
+    pub fn all(account: AccountId, states: &[State]) -> Self {
+        Self {
+            account,
+            states: states.to_vec(),
+            site: None,
+            peer: None,
+            protected: None,
+            prefix: None,
+            region: None,
+            rate_center: None,
+            since: None,
+            start: Start::Page(1),
+            size: 0,
+        }
+    }
 }
 
 /// Which numbers of the pool.
@@ -325,6 +349,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// One number with what led there.
     async fn facts(&self, number: Number) -> Result<Option<Facts>>;
+
+    /// Some numbers with what led there; those that do not exist are left out.
+    async fn facts_of(&self, numbers: Vec<Number>) -> Result<Vec<Facts>>;
 
     /// One number's whole history.
     async fn history(&self, number: Number) -> Result<Option<History>>;

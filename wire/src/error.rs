@@ -14,6 +14,8 @@ use crate::xml::{Document, Duplicate};
 pub enum Problem {
     /// The document is no XML that is taken, or not the one that belongs here.
     BadRequest(String),
+    /// Something else that is wrong, in words of its own.
+    Refused(String),
     /// An element that stands for one value is there twice.
     Twice(&'static str),
     /// Something required is missing.
@@ -94,20 +96,36 @@ pub enum Problem {
     PathNumber(String),
     /// No such number, or none that the caller may see.
     NoNumber(String),
+    /// No status of a number, in a filter.
+    NumberStatus,
+    /// More than one of account, site and peer in a filter.
+    OneOfPlace,
+    /// A list of numbers to look up that is missing or empty.
+    NoLookup,
+    /// A list of numbers to look up that is too long.
+    TooManyLookups(usize),
+    /// No such site in the account.
+    NoSite(String),
+    /// No such peer under the site.
+    NoPeer(String),
     /// A search by nothing that can be searched for.
     Search,
+    /// A search in an order that would tell too much.
+    OrderBy,
     /// A search by an area code of another length.
     SearchAreaCode,
     /// Something failed here; the log knows more.
     Internal,
     /// Too busy: nothing was written.
     Busy,
+    /// It took too long; whether it was written is not known.
+    Timeout,
     /// The body is longer than is taken.
     BodyTooLarge(usize),
     /// The body came too slowly.
     BodyTimeout,
-    /// The content type is none that is taken.
-    ContentType,
+    /// The content type is none that is taken; what is.
+    ContentType(&'static str),
 }
 
 /// One row of the table.
@@ -137,6 +155,7 @@ impl Problem {
         use Problem as P;
         match self {
             P::BadRequest(why)         => row(400, 1019, format!("Bad request encountered. Please check your request and try again. ({why})")),
+            P::Refused(why)            => plain(400, why.clone()),
             P::Twice(what)             => row(400, 1009, format!("'{what}' is duplicated")),
             P::Required(what)          => row(400, 1003, format!("{what} is required")),
             P::TooLong(what, max)      => row(400, 1011, format!("{what} is too long. Max length {max} characters")),
@@ -177,13 +196,21 @@ impl Problem {
             P::Page(text)              => row(400, 15516, format!("The page '{text}' is invalid. Page must be a 10 digit phone number")),
             P::PathNumber(text)        => row(400, 12512, format!("Telephone number '{text}' is not valid")),
             P::NoNumber(text)          => row(404, 15506, format!("The telephone number '{text}' does not exist")),
+            P::NumberStatus            => row(400, 15519, "Invalid 'status'. Valid values: Available, Inservice, Disconnected, Aging, PortInPendingFoc, PortOut, Reserved, Removed, Eliminated, StatusUnchanged"),
+            P::OneOfPlace              => row(400, 15507, "'accountId', 'siteId', 'sippeerId' are mutually exclusive. Provide at most one."),
+            P::NoLookup                => row(400, 15611, "List of telephone numbers is required"),
+            P::TooManyLookups(max)     => row(400, 15607, format!("The count of Telephone numbers in POST body exceeds the maximum size of {max}")),
+            P::NoSite(text)            => row(404, 12016, format!("Site '{text}' does not exist")),
+            P::NoPeer(text)            => row(404, 13563, format!("SipPeer '{text}' does not exist")),
             P::Search                  => row(400, 4010, "Provided search criteria are unsupported or are not valid"),
+            P::OrderBy                 => row(400, 4021, "The orderBy parameter is not supported for specified search criteria"),
             P::SearchAreaCode          => row(400, 4010, "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters."),
             P::Internal                => row(500, 1000, "Internal Server Error. Please try again."),
             P::Busy                    => plain(503, "The server is busy, nothing was written. Please try again."),
+            P::Timeout                 => plain(504, "Your request was not completed in time"),
             P::BodyTooLarge(max)       => plain(413, format!("The body is longer than {max} bytes")),
             P::BodyTimeout             => plain(408, "The body came too slowly"),
-            P::ContentType             => plain(415, "The content type is not supported; send application/xml"),
+            P::ContentType(wanted)     => plain(415, format!("The content type is not supported; send {wanted}")),
         }
     }
 }

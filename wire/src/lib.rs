@@ -14,4 +14,6 @@ pub mod notes;
 pub mod orders;
 pub mod query;
 pub mod search;
+pub mod sites;
+pub mod tns;
 pub mod xml;

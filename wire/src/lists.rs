@@ -1,7 +1,11 @@
 //! Lists of orders (contract §1.4 and §3.3).
 
+use std::collections::BTreeMap;
+
+use onhook_core::number::Number;
 use onhook_core::order::{Kind, Order, Status};
 
+use crate::dialect::Dialect;
 use crate::error::Problem;
 use crate::query::{Links, Query};
 use crate::xml::Document;
@@ -71,4 +75,82 @@ fn entry(out: &mut Document, kind: Kind, order: &Order) {
     out.leaf_display(id, order.id).leaf("OrderType", order_type);
     out.leaf_display("OrderDate", order.created_at).leaf("OrderStatus", order.status.word());
     out.empty("TelephoneNumberDetails").close("OrderIdUserIdDate");
+}
+
+/// What has happened to an order since it was made: nothing, or how it ended (contract §1.3 has the words).
+#[must_use]
+pub fn history(order: &Order) -> String {
+    let note = match (order.request.kind(), order.status) {
+        (_, Status::Received) => None,
+        (Kind::Disconnect, Status::Complete) => Some("Disconnect successful."),
+        (Kind::Disconnect, Status::Partial) => Some(
+            "Disconnect partially succeeded.Please check error list in the response for further details.",
+        ),
+        (Kind::Disconnect, Status::Failed) => {
+            Some("Disconnect failed. Please check error list in the response for further details.")
+        }
+        (Kind::Number, Status::Complete) => Some("Order completed."),
+        (Kind::Number, Status::Partial) => Some("Order partially completed."),
+        (Kind::Number, Status::Failed) => Some("Order failed."),
+    };
+    let mut out = Document::new();
+    out.element("OrderHistoryWrapper", |out| {
+        if let Some(note) = note {
+            out.open("OrderHistory").leaf_display("OrderDate", order.changed_at).leaf("Note", note);
+            out.leaf("Author", "System").leaf("Status", order.status.word()).close("OrderHistory");
+        }
+    });
+    out.finish()
+}
+
+/// How the numbers of a report are gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// One line an area code.
+    AreaCode,
+    /// One line an exchange.
+    Exchange,
+    /// One line for all.
+    Nothing,
+}
+
+/// The numbers that an order has brought, one by one.
+#[must_use]
+pub fn numbers(dialect: Dialect, numbers: &[Number]) -> String {
+    let mut out = Document::new();
+    out.open("TelephoneNumbers").leaf_display("Count", numbers.len());
+    for number in numbers {
+        out.leaf("TelephoneNumber", &dialect.number(*number));
+    }
+    out.close("TelephoneNumbers");
+    out.finish()
+}
+
+/// How many numbers an order has brought, by area code or exchange. Numbers of other plans have neither,
+/// and count in the total alone.
+#[must_use]
+pub fn report(numbers: &[Number], by: By) -> String {
+    let mut lines: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+    for number in numbers {
+        let line = match by {
+            By::AreaCode => number.area_code().map(|code| Some(u32::from(code))),
+            By::Exchange => number.npa_nxx().map(Some),
+            By::Nothing => Some(None),
+        };
+        if let Some(line) = line {
+            *lines.entry(line).or_default() += 1;
+        }
+    }
+    let name = if by == By::AreaCode { "AreaCode" } else { "NPA-NXX" };
+    let mut out = Document::new();
+    out.element("TelephoneDetailsReports", |out| {
+        for (line, count) in lines {
+            out.open("TelephoneDetailsReport");
+            if let Some(line) = line {
+                out.leaf_display(name, line);
+            }
+            out.leaf_display("Count", count).close("TelephoneDetailsReport");
+        }
+    });
+    out.finish()
 }

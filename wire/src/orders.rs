@@ -75,11 +75,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self, dialect: Dialect) -> Result<Post, Problem> {
-        if let Some(name) = self.name {
-            check_names(Some(name), self.customer_order_id, Dialect::V2)?;
-        } else {
-            check_names(None, self.customer_order_id, dialect)?;
-        }
+        check_names(self.name, self.customer_order_id, dialect)?;
         if !self.existing {
             return Err(Problem::OrderType);
         }

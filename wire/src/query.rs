@@ -26,6 +26,13 @@ impl Query {
         Self(pairs)
     }
 
+    /// All parameters but those that say which page is wanted.
+    #[must_use]
+    pub fn filters(&self) -> Vec<(String, String)> {
+        let paging = |key: &str| key.eq_ignore_ascii_case("page") || key.eq_ignore_ascii_case("size");
+        self.0.iter().filter(|(key, _)| !paging(key)).cloned().collect()
+    }
+
     /// The value of a parameter, trimmed; none when it is absent or empty.
     ///
     /// # Errors

@@ -13,11 +13,24 @@ pub const FAMILY: Family = Family::Search("SearchResult");
 /// Most numbers that a search gives, and how many it gives when nothing is said.
 pub const QUANTITY_MAX: u32 = 5_000;
 
+/// Filters of the API that onhook has no data for, or does not search by.
+const NOT_SEARCHED: [&str; 9] = [
+    "city",
+    "endsIn",
+    "lata",
+    "localVanity",
+    "rateCenter",
+    "state",
+    "tollFreeVanity",
+    "tollFreeWildCardPattern",
+    "zip",
+];
+
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// Three digits.
-    pub area_code: String,
+    /// The first digits: an area code, an exchange, or seven digits.
+    pub prefix: String,
     /// Most numbers.
     pub quantity: u32,
     /// Whether each number comes with its place.
@@ -27,11 +40,28 @@ pub struct Search {
 /// Reads a search.
 ///
 /// # Errors
-/// When it is not by area code, or the area code cannot exist.
+/// When it is by something else: a filter that is not applied must not look as if it were.
 pub fn read(query: &Query) -> Result<Search, Problem> {
-    let area_code = query.digits("areaCode", 3..=3, |_| Problem::SearchAreaCode)?.ok_or(Problem::Search)?;
+    let area_code = query.digits("areaCode", 3..=3, |_| Problem::SearchAreaCode)?;
+    let exchange = query.digits("npaNxx", 6..=6, |_| Problem::Search)?;
+    let seven = query.digits("npaNxxx", 7..=7, |_| Problem::Search)?;
+    let prefix = match [area_code, exchange, seven].into_iter().flatten().collect::<Vec<_>>()[..] {
+        [one] => one,
+        _ => return Err(Problem::Search), // none, or some that exclude each other
+    };
+    for name in NOT_SEARCHED {
+        if query.get(name)?.is_some() {
+            return Err(Problem::Search);
+        }
+    }
+    if query.get("orderBy")?.is_some() {
+        return Err(Problem::OrderBy);
+    }
+    if query.get("protected")?.is_some_and(|value| !value.eq_ignore_ascii_case("NONE")) {
+        return Err(Problem::Search);
+    }
     Ok(Search {
-        area_code: area_code.to_owned(),
+        prefix: prefix.to_owned(),
         quantity: query.size("quantity", QUANTITY_MAX, QUANTITY_MAX)?,
         details: query.flag("enableTNDetail", false)?,
     })

@@ -2,64 +2,47 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::order::{Kind, Request};
 use onhook_wire::disconnects::{self, Draft, FAMILY};
 use onhook_wire::error::Problem;
 use onhook_wire::{notes, xml};
 
-use super::order;
+use super::order::{self, PAST_PLAIN};
 use crate::App;
 use crate::reply::Reply;
 use crate::route::{Call, Group, Needs, Route};
 
+const KIND: Kind = Kind::Disconnect;
 /// Most orders on a page.
 const SIZE_MAX: u32 = 5_000;
 
 pub(crate) fn routes() -> Vec<Route> {
-    use Needs::Account;
-    let (post, get, put) = (Method::POST, Method::GET, Method::PUT);
-    let notes_path = "/accounts/{account}/disconnects/{order}/notes";
+    let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));
+    let past = (Group::History, FAMILY);
+    let (past_notes, new_notes) = ((Group::History, notes::FAMILY), (Group::Disconnect, notes::FAMILY));
     vec![
-        Route::api(
-            post.clone(),
-            "/accounts/{account}/disconnects",
-            Account(Role::Order),
-            Group::Disconnect,
-            FAMILY,
-            create,
-        ),
-        Route::api(
-            get.clone(),
-            "/accounts/{account}/disconnects",
-            Account(Role::Read),
-            Group::History,
-            FAMILY,
-            list,
-        ),
-        Route::api(
-            get.clone(),
-            "/accounts/{account}/disconnects/{order}",
-            Account(Role::Read),
-            Group::History,
-            FAMILY,
-            show,
-        ),
-        Route::api(get, notes_path, Account(Role::Read), Group::History, notes::FAMILY, |app, call| {
-            order::notes(app, call, Kind::Disconnect)
+        Route::post("/accounts/{account}/disconnects", order, (Group::Disconnect, FAMILY), create),
+        Route::get("/accounts/{account}/disconnects", read, past, |app, call| {
+            order::list(app, call, KIND, SIZE_MAX)
         }),
-        Route::api(post, notes_path, Account(Role::Order), Group::Disconnect, notes::FAMILY, |app, call| {
-            order::write_note(app, call, Kind::Disconnect)
+        Route::get("/accounts/{account}/disconnects/totals", read, past, |app, call| {
+            order::totals(app, call, KIND)
         }),
-        Route::api(
-            put,
-            "/accounts/{account}/disconnects/{order}/notes/{note}",
-            Account(Role::Order),
-            Group::Disconnect,
-            notes::FAMILY,
-            |app, call| order::write_note(app, call, Kind::Disconnect),
-        ),
+        Route::get("/accounts/{account}/disconnects/{order}", read, past, show),
+        Route::get("/accounts/{account}/disconnects/{order}/history", read, PAST_PLAIN, |app, call| {
+            order::history(app, call, KIND)
+        }),
+        Route::get("/accounts/{account}/disconnects/{order}/notes", read, past_notes, |app, call| {
+            order::notes(app, call, KIND)
+        }),
+        Route::post("/accounts/{account}/disconnects/{order}/notes", order, new_notes, |app, call| {
+            order::write_note(app, call, KIND)
+        }),
+        Route::put("/accounts/{account}/disconnects/{order}/notes/{note}", order, new_notes, |app, call| {
+            order::write_note(app, call, KIND)
+        }),
     ]
 }
 
@@ -81,11 +64,6 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// One order. `tndetail` is taken, and changes nothing: no source shows more detail.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     call.query.flag("tndetail", false)?;
-    let order = order::find(&app, &call, Kind::Disconnect).await?;
+    let order = order::find(&app, &call, KIND).await?;
     Ok(Reply::xml(StatusCode::OK, disconnects::show(&order, call.prefix.dialect)?))
-}
-
-/// The account's orders, newest first.
-async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    order::list(app, call, Kind::Disconnect, SIZE_MAX).await
 }

@@ -1,18 +1,18 @@
-//! Numbers of an account, and one number in detail.
+//! Lists and counts of an account's numbers.
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use onhook_core::account::Role;
+use http::StatusCode;
+use onhook_core::account::{Role, SiteId};
 use onhook_core::lifecycle::State;
-use onhook_core::number::Number;
-use onhook_store::{Facts, NumberQuery, Start};
+use onhook_store::NumberQuery;
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::inventory::{self, Holder, LIST_FAMILY, NUMBER_FAMILY, Shown};
+use onhook_wire::inventory::{self, LIST_FAMILY};
+use onhook_wire::tns::FAMILY as NUMBER_FAMILY;
 
 use super::order;
+use super::tns::{find, no_number};
 use crate::App;
-use crate::auth::Caller;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 
@@ -35,50 +35,22 @@ const SERVICE: List = List { segment: "inserviceNumbers", state: State::InServic
 
 pub(crate) fn routes() -> Vec<Route> {
     let read = Needs::Account(Role::Read);
-    let get = || Method::GET;
+    let (past, now) = ((Group::History, LIST_FAMILY), (Group::InService, LIST_FAMILY));
+    let one = (Group::History, NUMBER_FAMILY);
     vec![
-        Route::api(
-            get(),
-            "/accounts/{account}/discnumbers",
-            read,
-            Group::History,
-            LIST_FAMILY,
-            |app, call| list(app, call, GONE),
-        ),
-        Route::api(
-            get(),
-            "/accounts/{account}/discnumbers/totals",
-            read,
-            Group::History,
-            LIST_FAMILY,
-            |app, call| totals(app, call, GONE),
-        ),
-        Route::api(
-            get(),
-            "/accounts/{account}/inservicenumbers",
-            read,
-            Group::InService,
-            LIST_FAMILY,
-            |app, call| list(app, call, SERVICE),
-        ),
-        Route::api(
-            get(),
-            "/accounts/{account}/inservicenumbers/totals",
-            read,
-            Group::InService,
-            LIST_FAMILY,
-            |app, call| totals(app, call, SERVICE),
-        ),
-        Route::api(
-            get(),
-            "/accounts/{account}/inservicenumbers/{number}",
-            read,
-            Group::InService,
-            NUMBER_FAMILY,
-            is_in_service,
-        ),
-        Route::api(get(), "/tns/{number}", Needs::Caller, Group::History, NUMBER_FAMILY, number),
-        Route::api(get(), "/tns/{number}/tndetails", Needs::Caller, Group::History, NUMBER_FAMILY, details),
+        Route::get("/accounts/{account}/discnumbers", read, past, |app, call| list(app, call, GONE)),
+        Route::get("/accounts/{account}/discnumbers/totals", read, past, |app, call| totals(app, call, GONE)),
+        Route::get("/accounts/{account}/inservicenumbers", read, now, |app, call| list(app, call, SERVICE)),
+        Route::get("/accounts/{account}/inservicenumbers/totals", read, now, |app, call| {
+            totals(app, call, SERVICE)
+        }),
+        Route::get("/accounts/{account}/inservicenumbers/{number}", read, one, is_in_service),
+        Route::get("/accounts/{account}/sites/{site}/inservicenumbers", read, now, |app, call| {
+            list(app, call, SERVICE)
+        }),
+        Route::get("/accounts/{account}/sites/{site}/inservicenumbers/totals", read, now, |app, call| {
+            totals(app, call, SERVICE)
+        }),
     ]
 }
 
@@ -91,8 +63,11 @@ async fn list(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem> {
     let page = app.store.numbers(wanted).await.map_err(store_problem)?;
     let dialect = call.prefix.dialect;
     let next = page.next.map(|number| dialect.number(number));
-    let filters = ["areacode", "npanxx", "state", "ratecenter", "startdate", "enddate"];
-    let links = order::links(&app, &call, what.segment, &filters, size, next)?;
+    let segment = match call.param("site") {
+        "" => what.segment.to_owned(),
+        site => format!("sites/{site}/{}", what.segment),
+    };
+    let links = order::links(&app, &call, &segment, size, next)?;
     Ok(Reply::xml(StatusCode::OK, inventory::list(dialect, &page.items, page.total, &links)))
 }
 
@@ -111,17 +86,26 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     if rate_center.is_some() && region.is_none() {
         return Err(Problem::Pair("ratecenter", "state"));
     }
+    // What is not known of any number here finds none.
+    let unknown = ["city", "lata", "tier"].into_iter().map(|name| query.get(name));
+    let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
+    let states = if unknown { Vec::new() } else { vec![what.state] };
     Ok(NumberQuery {
-        account: call.account()?,
-        states: vec![what.state],
-        site: None,
+        site: site(call)?,
         prefix: exchange.or(area_code).map(str::to_owned),
         region: region.map(str::to_owned),
         rate_center: rate_center.map(str::to_owned),
         since: query.dates()?,
-        start: Start::Page(1),
-        size: 0,
+        ..NumberQuery::all(call.account()?, &states)
     })
+}
+
+/// The path's site, if it has one. Whether it is the account's is not asked: at another's, it has nothing.
+fn site(call: &Call) -> Result<Option<SiteId>, Problem> {
+    match call.param("site") {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| Problem::NoSite(cut(text))),
+    }
 }
 
 /// 200 without a body if the number is in service on the account, 404 if not.
@@ -132,53 +116,4 @@ async fn is_in_service(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         true => Ok(Reply::empty(StatusCode::OK)),
         false => Err(no_number(&call)),
     }
-}
-
-/// One number.
-async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let facts = find(&app, &call).await?;
-    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
-    Ok(Reply::xml(StatusCode::OK, inventory::number(call.prefix.dialect, &shown)))
-}
-
-/// One number in detail.
-async fn details(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let facts = find(&app, &call).await?;
-    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
-    Ok(Reply::xml(StatusCode::OK, inventory::details(call.prefix.dialect, &shown)))
-}
-
-async fn find(app: &App, call: &Call) -> Result<Facts, Problem> {
-    let text = call.param("number");
-    let number: Number = text.parse().map_err(|_| Problem::PathNumber(cut(text)))?;
-    app.store.facts(number).await.map_err(store_problem)?.ok_or_else(|| no_number(call))
-}
-
-fn no_number(call: &Call) -> Problem {
-    Problem::NoNumber(cut(call.param("number")))
-}
-
-/// What a caller may see of a number: all of their own, of a pool number only what is public, of others
-/// nothing. An operator sees everything.
-fn shown<'a>(facts: &'a Facts, caller: &Caller) -> Option<Shown<'a>> {
-    let entry = &facts.entry;
-    let holder = entry.standing.holder();
-    let theirs = holder.is_some() && (caller.account == holder || caller.role == Role::Operator);
-    if !theirs && entry.state() != State::Available && caller.role != Role::Operator {
-        return None;
-    }
-    let place = entry.standing.place();
-    let holder = holder.filter(|_| theirs).map(|account| Holder {
-        account,
-        site: place.map(|place| (place.site, facts.site_name.as_deref())),
-        peer: place.and_then(|place| place.peer).map(|peer| {
-            let (name, is_default) =
-                facts.peer_name.as_ref().map_or((None, false), |(name, d)| (Some(name.as_str()), *d));
-            (peer, name, is_default)
-        }),
-        since: facts.since,
-        in_service_at: facts.in_service_at,
-        order: facts.order,
-    });
-    Some(Shown { entry, area: &facts.area, holder })
 }

@@ -5,3 +5,5 @@ pub(crate) mod inventory;
 pub(crate) mod order;
 pub(crate) mod orders;
 pub(crate) mod search;
+pub(crate) mod sites;
+pub(crate) mod tns;

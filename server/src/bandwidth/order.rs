@@ -5,14 +5,17 @@ use std::sync::Arc;
 use http::{StatusCode, header};
 use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NewOrder, Order, OrderId, Request};
 use onhook_store::{OrderQuery, Page, Start, StoreError};
-use onhook_wire::error::{Problem, cut};
+use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::lists::Narrowed;
 use onhook_wire::query::{Links, Page as WantedPage};
 use onhook_wire::{lists, notes, xml};
 
 use crate::App;
 use crate::reply::{Reply, store_problem};
-use crate::route::Call;
+use crate::route::{Call, Group};
+
+/// Histories are refused in the general form.
+pub(crate) const PAST_PLAIN: (Group, Family) = (Group::History, Family::GENERIC);
 
 /// Elements on a page of a list when nothing is said.
 const SIZE: u32 = 300;
@@ -99,8 +102,27 @@ fn order_id(call: &Call) -> Result<OrderId, Problem> {
 
 /// A page of an account's orders of one kind.
 pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -> Result<Reply, Problem> {
+    let size = call.query.size("size", SIZE, size_max)?;
+    let Page { items, total, next } = page(&app, &call, kind, start(call.query.order_page()?), size).await?;
+    let links = links(&app, &call, segment(kind), size, next.map(|id| id.to_string()))?;
+    Ok(Reply::xml(StatusCode::OK, lists::orders(kind, &items, total, &links)))
+}
+
+/// How many orders of one kind the account has.
+pub(crate) async fn totals(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
+    let page = page(&app, &call, kind, Start::Page(1), 0).await?;
+    Ok(Reply::xml(StatusCode::OK, lists::totals(page.total)))
+}
+
+/// The orders that a request's filters find.
+async fn page(
+    app: &App,
+    call: &Call,
+    kind: Kind,
+    start: Start<OrderId>,
+    size: u32,
+) -> Result<Page<Order, OrderId>, Problem> {
     let query = &call.query;
-    let size = query.size("size", SIZE, size_max)?;
     let narrowed = lists::status(query, kind)?;
     let wanted = OrderQuery {
         account: call.account()?,
@@ -109,16 +131,13 @@ pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -
         user: query.get("userid")?.map(str::to_owned),
         customer_order_id: query.get("customerorderid")?.map(str::to_owned),
         created: query.dates()?,
-        start: start(query.order_page()?),
+        start,
         size: usize::try_from(size).unwrap_or(usize::MAX),
     };
-    let Page { items, total, next } = match narrowed {
-        Narrowed::ToNone => Page { items: Vec::new(), total: 0, next: None },
-        _ => app.store.orders(wanted).await.map_err(store_problem)?,
-    };
-    let filters = ["userid", "status", "startdate", "enddate", "customerorderid"];
-    let links = links(&app, &call, segment(kind), &filters, size, next.map(|id| id.to_string()))?;
-    Ok(Reply::xml(StatusCode::OK, lists::orders(kind, &items, total, &links)))
+    match narrowed {
+        Narrowed::ToNone => Ok(Page { items: Vec::new(), total: 0, next: None }),
+        _ => app.store.orders(wanted).await.map_err(store_problem),
+    }
 }
 
 /// The page that a client wants, as the store takes it.
@@ -134,17 +153,12 @@ pub(crate) fn links(
     app: &App,
     call: &Call,
     segment: &str,
-    filters: &[&'static str],
     size: u32,
     next: Option<String>,
 ) -> Result<Links, Problem> {
-    let kept = filters.iter().filter_map(|name| match call.query.get(name) {
-        Ok(Some(value)) => Some(((*name).to_owned(), value.to_owned())),
-        _ => None,
-    });
-    let account = call.account()?;
-    let list = format!("{}{}/accounts/{account}/{segment}", app.public_url, call.prefix.for_links());
-    Ok(Links { list, filters: kept.collect(), size, next })
+    let (base, prefix, account) = (&app.public_url, call.prefix.for_links(), call.account()?);
+    let list = format!("{base}{prefix}/accounts/{account}/{segment}");
+    Ok(Links { list, filters: call.query.filters(), size, next })
 }
 
 /// The notes of an order.
@@ -176,4 +190,13 @@ pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<
             Ok(Reply::empty(StatusCode::OK))
         }
     }
+}
+
+/// What has happened to an order. An unknown one is answered as the API does here: without a code.
+pub(crate) async fn history(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
+    let order = find(&app, &call, kind).await.map_err(|problem| match problem {
+        Problem::NoOrder => Problem::NoResource,
+        other => other,
+    })?;
+    Ok(Reply::xml(StatusCode::OK, lists::history(&order)))
 }

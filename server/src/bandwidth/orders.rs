@@ -2,55 +2,57 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use onhook_core::account::{NoPlace, Role};
 use onhook_core::order::{Activate, Kind, Request};
 use onhook_wire::error::Problem;
+use onhook_wire::lists::{self, By};
 use onhook_wire::orders::{self, Draft, FAMILY};
 use onhook_wire::{notes, xml};
 
-use super::order;
+use super::order::{self, PAST_PLAIN};
 use crate::App;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 
+const KIND: Kind = Kind::Number;
 /// Most orders on a page.
 const SIZE_MAX: u32 = 1_000;
 
 pub(crate) fn routes() -> Vec<Route> {
-    use Needs::Account;
-    let (post, get) = (Method::POST, Method::GET);
-    let notes_path = "/accounts/{account}/orders/{order}/notes";
+    let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));
+    let past = (Group::History, FAMILY);
+    let (past_notes, new_notes) = ((Group::History, notes::FAMILY), (Group::Order, notes::FAMILY));
     vec![
-        Route::api(
-            post.clone(),
-            "/accounts/{account}/orders",
-            Account(Role::Order),
-            Group::Order,
-            FAMILY,
-            create,
-        ),
-        Route::api(
-            get.clone(),
-            "/accounts/{account}/orders",
-            Account(Role::Read),
-            Group::History,
-            FAMILY,
-            list,
-        ),
-        Route::api(
-            get.clone(),
-            "/accounts/{account}/orders/{order}",
-            Account(Role::Read),
-            Group::History,
-            FAMILY,
-            show,
-        ),
-        Route::api(get, notes_path, Account(Role::Read), Group::History, notes::FAMILY, |app, call| {
-            order::notes(app, call, Kind::Number)
+        Route::post("/accounts/{account}/orders", order, (Group::Order, FAMILY), create),
+        Route::get("/accounts/{account}/orders", read, past, |app, call| {
+            order::list(app, call, KIND, SIZE_MAX)
         }),
-        Route::api(post, notes_path, Account(Role::Order), Group::Order, notes::FAMILY, |app, call| {
-            order::write_note(app, call, Kind::Number)
+        Route::get("/accounts/{account}/orders/totals", read, past, |app, call| {
+            order::totals(app, call, KIND)
+        }),
+        Route::get("/accounts/{account}/orders/{order}", read, past, show),
+        Route::get("/accounts/{account}/orders/{order}/history", read, PAST_PLAIN, |app, call| {
+            order::history(app, call, KIND)
+        }),
+        Route::get("/accounts/{account}/orders/{order}/tns", read, past, numbers),
+        Route::get("/accounts/{account}/orders/{order}/areacodes", read, past, |app, call| {
+            report(app, call, By::AreaCode)
+        }),
+        Route::get("/accounts/{account}/orders/{order}/npanxx", read, past, |app, call| {
+            report(app, call, By::Exchange)
+        }),
+        Route::get("/accounts/{account}/orders/{order}/totals", read, past, |app, call| {
+            report(app, call, By::Nothing)
+        }),
+        Route::get("/accounts/{account}/orders/{order}/notes", read, past_notes, |app, call| {
+            order::notes(app, call, KIND)
+        }),
+        Route::post("/accounts/{account}/orders/{order}/notes", order, new_notes, |app, call| {
+            order::write_note(app, call, KIND)
+        }),
+        Route::put("/accounts/{account}/orders/{order}/notes/{note}", order, new_notes, |app, call| {
+            order::write_note(app, call, KIND)
         }),
     ]
 }
@@ -90,11 +92,20 @@ async fn place_exists(app: &App, call: &Call, activate: &Activate) -> Result<(),
 /// One order. `tndetail` is taken, and changes nothing.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     call.query.flag("tndetail", false)?;
-    let order = order::find(&app, &call, Kind::Number).await?;
+    let order = order::find(&app, &call, KIND).await?;
     Ok(Reply::xml(StatusCode::OK, orders::show(&order, call.prefix.dialect)?))
 }
 
-/// The account's orders, newest first.
-async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    order::list(app, call, Kind::Number, SIZE_MAX).await
+/// The numbers that an order has brought.
+async fn numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let order = order::find(&app, &call, KIND).await?;
+    let done: Vec<_> = order.done().collect();
+    Ok(Reply::xml(StatusCode::OK, lists::numbers(call.prefix.dialect, &done)))
+}
+
+/// How many numbers an order has brought, and where.
+async fn report(app: Arc<App>, call: Call, by: By) -> Result<Reply, Problem> {
+    let order = order::find(&app, &call, KIND).await?;
+    let done: Vec<_> = order.done().collect();
+    Ok(Reply::xml(StatusCode::OK, lists::report(&done, by)))
 }

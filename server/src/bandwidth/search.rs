@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_store::PoolQuery;
 use onhook_wire::error::Problem;
@@ -13,15 +13,8 @@ use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 
 pub(crate) fn routes() -> Vec<Route> {
-    let needs = Needs::Account(Role::Read);
-    vec![Route::api(
-        Method::GET,
-        "/accounts/{account}/availablenumbers",
-        needs,
-        Group::Search,
-        FAMILY,
-        available,
-    )]
+    let read = Needs::Account(Role::Read);
+    vec![Route::get("/accounts/{account}/availablenumbers", read, (Group::Search, FAMILY), available)]
 }
 
 /// Numbers that anyone may take, in an order that tells nothing about them.
@@ -29,7 +22,7 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = search::read(&call.query)?;
     let size = usize::try_from(wanted.quantity).unwrap_or(usize::MAX);
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    let query = PoolQuery { prefix: wanted.area_code.clone(), size, seed };
+    let query = PoolQuery { prefix: wanted.prefix.clone(), size, seed };
     let found = app.store.pool(query).await.map_err(store_problem)?;
     let found: Vec<_> = found.into_iter().map(|(entry, area)| (entry.number, area)).collect();
     Ok(Reply::xml(StatusCode::OK, search::found(call.prefix.dialect, &wanted, &found)))

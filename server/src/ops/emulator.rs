@@ -46,19 +46,19 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
     let change: Change = match serde_json::from_slice(&call.body) {
         Ok(change) => change,
-        Err(error) => return Ok(wrong(&error.to_string())),
+        Err(error) => return Err(wrong(&error.to_string())),
     };
     let by_ms = match change {
         Change { advance_days: Some(days), advance_ms: None, set: None } => days.saturating_mul(DAY_MS),
         Change { advance_days: None, advance_ms: Some(by_ms), set: None } => by_ms,
         Change { advance_days: None, advance_ms: None, set: Some(text) } => match text.parse::<Timestamp>() {
             Ok(to) => to.since(app.clock.now()),
-            Err(error) => return Ok(wrong(&error.to_string())),
+            Err(error) => return Err(wrong(&error.to_string())),
         },
-        _ => return Ok(wrong("say one of advance_days, advance_ms and set")),
+        _ => return Err(wrong("say one of advance_days, advance_ms and set")),
     };
     if !(0..=ADVANCE_MS_MAX).contains(&by_ms) {
-        return Ok(wrong("the clock moves ahead only, at most 36525 days at once"));
+        return Err(wrong("the clock moves ahead only, at most 36525 days at once"));
     }
     app.clock.advance(by_ms);
     app.store.remember_clock(app.clock.wall(), app.clock.moved_ms()).await.map_err(store_problem)?;
@@ -71,8 +71,6 @@ fn time(app: &App) -> Reply {
     Reply::json(StatusCode::OK, &body)
 }
 
-/// A problem document (RFC 9457).
-fn wrong(detail: &str) -> Reply {
-    let body = json!({ "type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail });
-    Reply::json(StatusCode::BAD_REQUEST, &body)
+fn wrong(detail: &str) -> Problem {
+    Problem::Refused(detail.to_owned())
 }

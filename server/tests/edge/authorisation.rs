@@ -17,6 +17,8 @@ enum May {
     Anyone,
     /// Whoever is signed in; who it does not concern is told that there is no such thing.
     SignedIn,
+    /// Whoever is signed in; who it does not concern finds nothing.
+    Seekers,
     /// Whoever may look at the account.
     Readers,
     /// Whoever may place orders for the account.
@@ -32,36 +34,62 @@ enum Body {
     Disconnect,
     Order,
     Note,
+    Lookup,
     Clock,
 }
 
 /// The table: a route's name, who may, the answer to those who may, and what is sent.
 #[rustfmt::skip]
 const ROUTES: &[(&str, May, u16, Body)] = &[
-    ("POST /accounts/{account}/disconnects",                      May::Orderers,  201, Body::Disconnect),
-    ("GET /accounts/{account}/disconnects",                       May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/disconnects/{order}",               May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/disconnects/{order}/notes",         May::Readers,   200, Body::None),
-    ("POST /accounts/{account}/disconnects/{order}/notes",        May::Orderers,  201, Body::Note),
-    ("PUT /accounts/{account}/disconnects/{order}/notes/{note}",  May::Orderers,  200, Body::Note),
-    ("POST /accounts/{account}/orders",                           May::Orderers,  201, Body::Order),
-    ("GET /accounts/{account}/orders",                            May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/orders/{order}",                    May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/orders/{order}/notes",              May::Readers,   200, Body::None),
-    ("POST /accounts/{account}/orders/{order}/notes",             May::Orderers,  201, Body::Note),
-    ("GET /accounts/{account}/discnumbers",                       May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/discnumbers/totals",                May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/inservicenumbers",                  May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/inservicenumbers/totals",           May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/inservicenumbers/{number}",         May::Readers,   200, Body::None),
-    ("GET /accounts/{account}/availablenumbers",                  May::Readers,   200, Body::None),
-    ("GET /tns/{number}",                                         May::SignedIn,  200, Body::None),
-    ("GET /tns/{number}/tndetails",                               May::SignedIn,  200, Body::None),
-    ("GET /healthz",                                              May::Anyone,    200, Body::None),
-    ("GET /readyz",                                               May::Anyone,    200, Body::None),
-    ("GET /metrics",                                              May::Anyone,    200, Body::None),
-    ("GET /ops/v1/emulator/clock",                                May::Operators, 200, Body::None),
-    ("POST /ops/v1/emulator/clock",                               May::Operators, 200, Body::Clock),
+    ("POST /accounts/{account}/disconnects",                              May::Orderers,  201, Body::Disconnect),
+    ("GET /accounts/{account}/disconnects",                               May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/disconnects/totals",                        May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/disconnects/{order}",                       May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/disconnects/{order}/history",               May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/disconnects/{order}/notes",                 May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/disconnects/{order}/notes",                May::Orderers,  201, Body::Note),
+    ("PUT /accounts/{account}/disconnects/{order}/notes/{note}",          May::Orderers,  200, Body::Note),
+    ("POST /accounts/{account}/orders",                                   May::Orderers,  201, Body::Order),
+    ("GET /accounts/{account}/orders",                                    May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/totals",                             May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}",                            May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/history",                    May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/tns",                        May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/areacodes",                  May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/npanxx",                     May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/totals",                     May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/orders/{order}/notes",                      May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/orders/{order}/notes",                     May::Orderers,  201, Body::Note),
+    ("PUT /accounts/{account}/orders/{order}/notes/{note}",               May::Orderers,  200, Body::Note),
+    ("GET /accounts/{account}/discnumbers",                               May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/discnumbers/totals",                        May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/inservicenumbers",                          May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/inservicenumbers/totals",                   May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/inservicenumbers/{number}",                 May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/availablenumbers",                          May::Readers,   200, Body::None),
+    ("GET /accounts/{account}",                                           May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites",                                     May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}",                              May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/totaltns",                     May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/inservicenumbers",             May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/inservicenumbers/totals",      May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/sippeers",                     May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}",              May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/totaltns",     May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/tns",          May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/tns/{number}", May::Readers,   200, Body::None),
+    ("GET /tns",                                                          May::Readers,   200, Body::None),
+    ("POST /tns",                                                         May::Seekers,   200, Body::Lookup),
+    ("GET /tns/{number}",                                                 May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/tndetails",                                       May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/sites",                                           May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/sippeers",                                        May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/ratecenter",                                      May::SignedIn,  200, Body::None),
+    ("GET /healthz",                                                      May::Anyone,    200, Body::None),
+    ("GET /readyz",                                                       May::Anyone,    200, Body::None),
+    ("GET /metrics",                                                      May::Anyone,    200, Body::None),
+    ("GET /ops/v1/emulator/clock",                                        May::Operators, 200, Body::None),
+    ("POST /ops/v1/emulator/clock",                                       May::Operators, 200, Body::Clock),
 ];
 
 /// The status that a caller gets.
@@ -70,7 +98,7 @@ fn answer(may: May, good: u16, who: Who) -> u16 {
         (May::Anyone, _) => true,
         (_, Who::Nobody | Who::WrongPassword) => return 401,
         (May::SignedIn, Who::Neighbour) => return 404,
-        (May::SignedIn, _) => true,
+        (May::SignedIn | May::Seekers, _) => true,
         (_, Who::Operator) => true,
         (May::Operators, _) | (_, Who::Neighbour) => false,
         (May::Readers, _) => true,
@@ -106,11 +134,14 @@ fn the_table_and_the_routes_are_the_same_list() {
     assert!(gone.is_empty(), "no such route {gone:?}: take the rows out of ROUTES of {}", file!());
 }
 
-/// What the paths' parts stand for: an order of each kind on the guide's account, each with a note.
+/// What the paths' parts stand for: an order of each kind on the guide's account, a note, its site and peer.
 struct Objects {
     disconnect: String,
     order: String,
     note: String,
+    order_note: String,
+    site: String,
+    peer: String,
 }
 
 async fn objects(app: &App) -> Objects {
@@ -118,9 +149,17 @@ async fn objects(app: &App) -> Objects {
     let disconnect = app.disconnect(&["5405514342"]).await;
     let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
     app.ended(get(&order)).await;
-    let note =
-        app.send(post(format!("{disconnect}/notes"), xml::note("username", "a note"))).await.expect(201);
-    Objects { disconnect: id(&disconnect), order: id(&order), note: id(note.header("location").unwrap()) }
+    let note = async |order: &str| {
+        let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
+        id(added.expect(201).header("location").unwrap())
+    };
+    Objects {
+        disconnect: id(&disconnect),
+        order: id(&order),
+        note: id(note.header("location").unwrap()),
+        site: app.site.to_string(),
+        peer: app.peer.to_string(),
+    }
 }
 
 /// A path that leads to something: the route's, with its parts filled in.
@@ -128,13 +167,19 @@ fn path(route: &Route, objects: &Objects, account: &str) -> String {
     let order = if route.path.contains("/orders/") { &objects.order } else { &objects.disconnect };
     let path = route
         .path
+        .replace("{site}", &objects.site)
+        .replace("{peer}", &objects.peer)
         .replace("{account}", account)
         .replace("{order}", order)
         .replace("{note}", &objects.note)
         .replace("{number}", IN_SERVICE[0]);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
-    // A search must say what for.
-    if path.ends_with("/availablenumbers") { path + "?areaCode=336" } else { path }
+    match route.name().as_str() {
+        // A search must say what for, and an operator whose numbers it wants.
+        "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
+        "GET /tns" => format!("{path}?accountId={account}"),
+        _ => path,
+    }
 }
 
 fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
@@ -143,6 +188,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Disconnect => xml::disconnect(&["7034343704"]),
         Body::Order => xml::order(app.site, &["7034343704"]),
         Body::Note => xml::note(who.user(), "a note"),
+        Body::Lookup => format!("<TnList><Tn>{}</Tn></TnList>", IN_SERVICE[0]),
         Body::Clock => r#"{"advance_ms": 0}"#.to_owned(),
     };
     let call = match route.method.as_str() {
@@ -151,6 +197,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         "PUT" => put(path, body),
         other => panic!("teach this test to send a {other}"),
     };
+    let call = if route.api || call.body.is_empty() { call } else { call.content_type("application/json") };
     call.by(who)
 }
 
@@ -208,7 +255,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
         }
         assert_eq!(cells, all().iter().map(|(.., prefixes)| prefixes.len() * Who::ALL.len()).sum::<usize>());
         let notes = app.send(get(disconnects(&format!("/{}/notes", objects.disconnect)))).await;
-        // One of its own, and one from each prefix and each of the three who may.
+        // Its own, and one from each prefix and each of the three who may.
         assert_eq!(notes.elements("Note").len(), 1 + PREFIXES.len() * 3);
     })
     .await;
@@ -252,8 +299,7 @@ async fn another_account_looks_like_one_that_does_not_exist() {
                 assert_eq!(theirs.0, 403, "{} as {who:?}", route.name());
                 let text = "Not authorized to perform operation on the account '{account}'";
                 assert!(theirs.2.contains(text), "{}", theirs.2);
-                for nobodys in ["9900777", "1", "4294967295", "4294967296", "0", "x", "+9900000"]
-                {
+                for nobodys in ["9900777", "1", "4294967295", "4294967296", "0", "x", "+9900000"] {
                     assert_eq!(told(nobodys).await, theirs, "{} as {who:?}, account {nobodys}", route.name());
                 }
             }

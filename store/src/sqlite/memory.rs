@@ -38,7 +38,7 @@ impl Memory {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (id, area) = area(row)?;
-            area_ids.insert(area.name.clone(), id);
+            area_ids.insert(area.name.key(), id);
             areas.insert(id, area);
         }
         Ok(Self {
@@ -72,8 +72,8 @@ impl Memory {
 
     /// The area of that name, made if it is new.
     pub(super) fn area_id(&mut self, connection: &Connection, name: AreaName) -> Result<AreaId> {
-        if let Some(id) = self.area_ids.get(&name) {
-            return Ok(*id);
+        if let Some(id) = self.area_ids.get(&name.key()).copied() {
+            return self.learn_region(connection, id, &name).map(|()| id);
         }
         let id = u32::try_from(self.areas.len() + 1).map_err(|_| corrupt("too many areas"))?;
         let id = AreaId(id);
@@ -81,8 +81,21 @@ impl Memory {
             .prepare_cached("INSERT INTO area (id, name, supply, demand, demand_at) VALUES (?, ?, 0, 0, 0)")?
             .execute((id.0, serde_json::to_string(&name)?))?;
         self.areas.insert(id, Area { name: name.clone(), supply: 0, demand: Demand::default() });
-        self.area_ids.insert(name, id);
+        self.area_ids.insert(name.key(), id);
         Ok(id)
+    }
+
+    /// An area of a prefix is one area, whether or not each import says where it is.
+    fn learn_region(&mut self, connection: &Connection, id: AreaId, name: &AreaName) -> Result<()> {
+        let area = self.areas.get_mut(&id).ok_or_else(|| corrupt("an area is missing"))?;
+        if area.name.region().is_some() || name.region().is_none() {
+            return Ok(());
+        }
+        area.name = name.clone();
+        connection
+            .prepare_cached("UPDATE area SET name = ? WHERE id = ?")?
+            .execute((serde_json::to_string(name)?, id.0))?;
+        Ok(())
     }
 
     /// Notes an import, so that a number's first event after it is known for what it is.

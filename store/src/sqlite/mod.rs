@@ -200,6 +200,15 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reader::facts(connection, number)).await
     }
 
+    async fn facts_of(&self, numbers: Vec<Number>) -> Result<Vec<Facts>> {
+        self.readers
+            .read(move |connection| {
+                let facts = numbers.into_iter().map(|number| reader::facts(connection, number).transpose());
+                facts.flatten().collect()
+            })
+            .await
+    }
+
     async fn history(&self, number: Number) -> Result<Option<History>> {
         self.readers
             .read(move |connection| match reader::number(connection, number)? {

@@ -382,6 +382,13 @@ fn finds(connection: &Connection, query: &NumberQuery) -> Result<Option<(String,
         wanted += " AND site = ?";
         values.push(Value::Integer(site.get().into()));
     }
+    if let Some(peer) = query.peer {
+        wanted += " AND peer = ?";
+        values.push(Value::Integer(peer.get().into()));
+    }
+    if let Some(protected) = query.protected {
+        wanted += if protected { " AND flags & 1" } else { " AND NOT flags & 1" };
+    }
     if let Some(prefix) = &query.prefix {
         let Some((first, end)) = Number::nanp_range(prefix) else { return Ok(None) };
         wanted += " AND number >= ? AND number < ?";
@@ -431,8 +438,14 @@ pub(super) fn count(connection: &Connection, query: &NumberQuery) -> Result<u64>
 }
 
 fn is_filtered(query: &NumberQuery) -> bool {
-    let NumberQuery { site, prefix, region, rate_center, since, .. } = query;
-    site.is_some() || prefix.is_some() || region.is_some() || rate_center.is_some() || since.is_some()
+    let NumberQuery { site, peer, protected, prefix, region, rate_center, since, .. } = query;
+    site.is_some()
+        || peer.is_some()
+        || protected.is_some()
+        || prefix.is_some()
+        || region.is_some()
+        || rate_center.is_some()
+        || since.is_some()
 }
 
 /// How many numbers an account has in some states, by the counts that are kept.
@@ -550,7 +563,8 @@ fn numbers_since(
 }
 
 /// Where a number stands in its area code's part of the pool: the second column of `number_pool`.
-const SCATTERED: &str = "(number % 10000000) * 48271 % 10000019";
+const SCATTERED: &str =
+    "(number % 10000000) * (number % 10000000) % 10000019 * (number % 10000000) % 10000019";
 
 /// Numbers of the pool that begin with the query's digits, without regard to their digits or age.
 ///

@@ -1,0 +1,200 @@
+//! One number, and numbers with what is known of each.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use onhook_core::account::{AccountId, PeerId, Role, SiteId};
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_store::{Facts, NumberQuery};
+use onhook_wire::error::{Problem, cut};
+use onhook_wire::query::Links;
+use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Shown};
+use onhook_wire::xml;
+
+use super::order;
+use crate::App;
+use crate::auth::Caller;
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Group, Needs, Route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (one, many) = ((Group::History, FAMILY), (Group::History, LIST_FAMILY));
+    vec![
+        Route::get("/tns", Needs::Caller, many, list),
+        Route::post("/tns", Needs::Caller, many, lookup),
+        Route::get("/tns/{number}", Needs::Caller, one, number),
+        Route::get("/tns/{number}/tndetails", Needs::Caller, one, details),
+        Route::get("/tns/{number}/sites", Needs::Caller, one, site),
+        Route::get("/tns/{number}/sippeers", Needs::Caller, one, peer),
+        Route::get("/tns/{number}/ratecenter", Needs::Caller, one, rate_center),
+    ]
+}
+
+/// The caller's numbers, or for an operator those of the account that is named.
+async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let size = call.query.size("size", tns::SIZE, tns::SIZE_MAX)?;
+    let start = order::start(call.query.number_page()?);
+    let wanted = NumberQuery { start, size: usize::try_from(size).unwrap_or(usize::MAX), ..query(&call)? };
+    let page = app.store.numbers(wanted).await.map_err(store_problem)?;
+    let facts = app.store.facts_of(page.items).await.map_err(store_problem)?;
+    let shown: Vec<Shown<'_>> = facts.iter().filter_map(|facts| shown(facts, &call.caller)).collect();
+    let dialect = call.prefix.dialect;
+    let links = Links {
+        list: format!("{}{}/tns", app.public_url, call.prefix.for_links()),
+        filters: call.query.filters(),
+        size,
+        next: page.next.map(|number| dialect.number(number)),
+    };
+    Ok(Reply::xml(StatusCode::OK, tns::list(dialect, &shown, page.total, &links)))
+}
+
+/// The numbers that a request's filters find, from the first one on.
+fn query(call: &Call) -> Result<NumberQuery, Problem> {
+    let query = &call.query;
+    let wrong = |text: &str| Problem::Value(cut(text));
+    let id = |name| query.get(name);
+    let named: Option<AccountId> = parsed(id("accountid")?)?;
+    let site: Option<SiteId> = parsed(id("siteid")?)?;
+    let peer: Option<PeerId> = parsed(id("sippeerid")?)?;
+    if [named.is_some(), site.is_some(), peer.is_some()].into_iter().filter(|given| *given).count() > 1 {
+        return Err(Problem::OneOfPlace);
+    }
+    let account = match (call.caller.account, named) {
+        (Some(own), Some(named)) if own != named => return Err(Problem::NotYourAccount(named.to_string())),
+        (Some(own), _) => own,
+        (None, Some(named)) => named,
+        (None, None) => return Err(Problem::Required("accountId")),
+    };
+    let full = match query.get("fullnumber")? {
+        None => None,
+        Some(text) => {
+            let number: Number = text.parse().map_err(|_| wrong(text))?;
+            Some(number.ten_digits().ok_or_else(|| wrong(text))?)
+        }
+    };
+    let prefix = full
+        .or(query.digits("npanxxx", 7..=7, wrong)?.map(str::to_owned))
+        .or(query.digits("npanxx", 6..=6, wrong)?.map(str::to_owned))
+        .or(query.digits("npa", 3..=3, wrong)?.map(str::to_owned));
+    let (region, rate_center) = (query.get("state")?, query.get("ratecenter")?);
+    // What is not known of any number here finds none.
+    let unknown = ["city", "lata", "tier", "host"].into_iter().map(|name| query.get(name));
+    let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
+    let states = if unknown { Vec::new() } else { tns::states(query)? };
+    Ok(NumberQuery {
+        site,
+        peer,
+        protected: match query.get("protected")? {
+            None => None,
+            Some(_) => Some(query.flag("protected", false)?),
+        },
+        prefix,
+        region: region.map(str::to_owned),
+        rate_center: rate_center.map(str::to_owned),
+        ..NumberQuery::all(account, &states)
+    })
+}
+
+fn parsed<T: std::str::FromStr>(text: Option<&str>) -> Result<Option<T>, Problem> {
+    text.map(|text| text.parse().map_err(|_| Problem::Value(cut(text)))).transpose()
+}
+
+/// Some numbers that the caller names.
+async fn lookup(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let root = xml::parse(&call.body)?;
+    let (mut wrong, mut wanted) = (Vec::new(), Vec::new());
+    for text in tns::lookup(&root)? {
+        match text.parse::<Number>() {
+            Ok(number) if !wanted.contains(&number) => wanted.push(number),
+            Ok(_) => {}
+            Err(_) => wrong.push(text),
+        }
+    }
+    let facts = app.store.facts_of(wanted.clone()).await.map_err(store_problem)?;
+    let found: Vec<Shown<'_>> = facts.iter().filter_map(|facts| shown(facts, &call.caller)).collect();
+    let there: std::collections::HashSet<Number> = found.iter().map(|shown| shown.entry.number).collect();
+    wanted.retain(|number| !there.contains(number));
+    let here = format!("{}{}/tns", app.public_url, call.prefix.text);
+    let body = tns::looked_up(call.prefix.dialect, &found, &wrong, &wanted, &here);
+    Ok(Reply::xml(StatusCode::OK, body))
+}
+
+/// Where a number is delivered: its site.
+async fn site(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    match shown.holder.and_then(|holder| holder.site) {
+        Some((id, name)) => Ok(Reply::xml(StatusCode::OK, tns::site(id, name.unwrap_or_default()))),
+        None => Err(Problem::NoResource),
+    }
+}
+
+/// Where a number is delivered: its peer.
+async fn peer(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    match shown.holder.and_then(|holder| holder.peer) {
+        Some((id, name, _)) => Ok(Reply::xml(StatusCode::OK, tns::peer(id, name.unwrap_or_default()))),
+        None => Err(Problem::NoResource),
+    }
+}
+
+/// Where a number is from.
+async fn rate_center(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    match (shown.area.region(), shown.area.rate_center()) {
+        (Some(region), Some(name)) => Ok(Reply::xml(StatusCode::OK, tns::rate_center(region, name))),
+        _ => Err(Problem::NoResource),
+    }
+}
+
+/// One number.
+async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    Ok(Reply::xml(StatusCode::OK, tns::number(call.prefix.dialect, &shown)))
+}
+
+/// One number in detail.
+async fn details(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    Ok(Reply::xml(StatusCode::OK, tns::details(call.prefix.dialect, &shown)))
+}
+
+pub(crate) async fn find(app: &App, call: &Call) -> Result<Facts, Problem> {
+    let text = call.param("number");
+    let number: Number = text.parse().map_err(|_| Problem::PathNumber(cut(text)))?;
+    app.store.facts(number).await.map_err(store_problem)?.ok_or_else(|| no_number(call))
+}
+
+pub(crate) fn no_number(call: &Call) -> Problem {
+    Problem::NoNumber(cut(call.param("number")))
+}
+
+/// What a caller may see of a number: all of their own, of a pool number only what is public, of others
+/// nothing. An operator sees everything.
+fn shown<'a>(facts: &'a Facts, caller: &Caller) -> Option<Shown<'a>> {
+    let entry = &facts.entry;
+    let holder = entry.standing.holder();
+    let theirs = holder.is_some() && (caller.account == holder || caller.role == Role::Operator);
+    if !theirs && entry.state() != State::Available && caller.role != Role::Operator {
+        return None;
+    }
+    let place = entry.standing.place();
+    let holder = holder.filter(|_| theirs).map(|account| Holder {
+        account,
+        site: place.map(|place| (place.site, facts.site_name.as_deref())),
+        peer: place.and_then(|place| place.peer).map(|peer| {
+            let (name, is_default) =
+                facts.peer_name.as_ref().map_or((None, false), |(name, d)| (Some(name.as_str()), *d));
+            (peer, name, is_default)
+        }),
+        since: facts.since,
+        in_service_at: facts.in_service_at,
+        order: facts.order,
+    });
+    Some(Shown { entry, area: &facts.area, holder })
+}

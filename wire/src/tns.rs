@@ -1,0 +1,275 @@
+//! One number, and numbers with what is known of each (contract §2.3 to §2.6).
+
+use onhook_core::account::{AccountId, PeerId, SiteId};
+use onhook_core::hold::AreaName;
+use onhook_core::lifecycle::{Entry, State};
+use onhook_core::number::Number;
+use onhook_core::order::{Kind, OrderId};
+use onhook_core::time::Timestamp;
+
+use crate::dialect::Dialect;
+use crate::error::{Family, Problem, cut};
+use crate::query::{Links, Query};
+use crate::xml::{Document, Element};
+
+/// The form of errors about one number.
+pub const FAMILY: Family = Family::Response("TelephoneNumberResponse");
+/// The form of errors of the list.
+pub const LIST_FAMILY: Family = Family::Response("TelephoneNumbersResponse");
+/// Numbers on a page when nothing is said.
+pub const SIZE: u32 = 500;
+/// Most numbers on a page, and most that are looked up at once.
+pub const SIZE_MAX: u32 = 2_500;
+
+/// A state as the API spells it. Numbers that the operator keeps are in no inventory: to a client they
+/// read as removed.
+#[must_use]
+pub fn status(state: State) -> &'static str {
+    match state {
+        // A protected number is available, to its owner only.
+        State::Available | State::Protected => "Available",
+        State::Reserved => "Reserved",
+        State::InService => "Inservice",
+        State::Aging => "Aging",
+        State::Administrative | State::Removed => "Removed",
+    }
+}
+
+/// The states that a list is to be narrowed to; without a filter, all that show in an account's inventory
+/// (contract: decision 20).
+///
+/// # Errors
+/// [`Problem::NumberStatus`] for a word that is no status. Those that no number here ever has find nothing.
+pub fn states(query: &Query) -> Result<Vec<State>, Problem> {
+    let Some(text) = query.get("status")? else {
+        return Ok(vec![State::InService, State::Reserved, State::Protected, State::Aging]);
+    };
+    let mut states = Vec::new();
+    for word in text.split(',').map(|word| word.trim().to_ascii_lowercase()) {
+        match word.as_str() {
+            "inservice" => states.push(State::InService),
+            "aging" => states.push(State::Aging),
+            "reserved" => states.push(State::Reserved),
+            "available" => states.push(State::Protected),
+            "inaccount" | "disconnected" | "portinpendingfoc" | "portout" | "removed" | "eliminated"
+            | "statusunchanged" => {}
+            _ => return Err(Problem::NumberStatus),
+        }
+    }
+    Ok(states)
+}
+
+/// What may be told of a number.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// The number now.
+    pub entry: &'a Entry,
+    /// Its area.
+    pub area: &'a AreaName,
+    /// Its account, site and peer; only for those who may know.
+    pub holder: Option<Holder<'a>>,
+}
+
+/// Whose a number is, for the account itself.
+#[derive(Clone, Debug)]
+pub struct Holder<'a> {
+    /// The account.
+    pub account: AccountId,
+    /// The site and its name.
+    pub site: Option<(SiteId, Option<&'a str>)>,
+    /// The peer, its name, and whether it is the site's default one.
+    pub peer: Option<(PeerId, Option<&'a str>, bool)>,
+    /// When its state began.
+    pub since: Timestamp,
+    /// When it last entered service.
+    pub in_service_at: Option<Timestamp>,
+    /// The last order that changed it.
+    pub order: Option<(OrderId, Kind, Timestamp)>,
+}
+
+/// One number: the answer of `/tns/{tn}`.
+#[must_use]
+pub fn number(dialect: Dialect, shown: &Shown<'_>) -> String {
+    let Shown { entry, holder, .. } = shown;
+    let mut out = Document::new();
+    out.open("TelephoneNumberResponse").leaf("TelephoneNumber", &dialect.number(entry.number));
+    out.leaf("Status", status(entry.state()));
+    if let Some(holder) = holder {
+        out.leaf_display("LastModifiedDate", holder.since);
+        if let Some((id, kind, created_at)) = holder.order {
+            let order_type = match kind {
+                Kind::Disconnect => "DISCONNECT_NUMBER_ORDER",
+                Kind::Number => "NEW_NUMBER_ORDER",
+            };
+            out.leaf_display("OrderCreateDate", created_at).leaf_display("OrderId", id);
+            out.leaf("OrderType", order_type);
+        }
+        if let Some(at) = holder.in_service_at {
+            out.leaf_display("InServiceDate", at);
+        }
+        if let Some((site, _)) = holder.site {
+            out.leaf_display("SiteId", site);
+        }
+        out.leaf_display("AccountId", holder.account);
+    }
+    out.close("TelephoneNumberResponse");
+    out.finish()
+}
+
+/// One number in detail: the answer of `/tns/{tn}/tndetails`. What has no value is left out.
+#[must_use]
+pub fn details(dialect: Dialect, shown: &Shown<'_>) -> String {
+    let Shown { entry, area, holder } = shown;
+    let mut out = Document::new();
+    out.open("TelephoneNumberResponse").open("TelephoneNumberDetails");
+    if let Some(state) = area.region() {
+        out.leaf("State", state);
+    }
+    out.leaf("FullNumber", &dialect.number(entry.number));
+    if let Some(rate_center) = area.rate_center() {
+        out.leaf("RateCenter", rate_center);
+    }
+    out.leaf("Status", status(entry.state()));
+    if let Some(holder) = holder {
+        out.leaf_display("AccountId", holder.account);
+        if let Some((id, name)) = holder.site {
+            out.open("Site").leaf_display("Id", id).leaf("Name", name.unwrap_or_default()).close("Site");
+        }
+        if let Some((id, name, is_default)) = holder.peer {
+            out.open("SipPeer").leaf_display("PeerId", id).leaf("PeerName", name.unwrap_or_default());
+            out.leaf_display("IsDefaultPeer", is_default).close("SipPeer");
+        }
+        out.leaf_display("LastModified", holder.since);
+        if let Some(at) = holder.in_service_at {
+            out.leaf_display("InServiceDate", at);
+        }
+        out.element("TnAttributes", |out| {
+            if entry.protected {
+                out.leaf("TnAttribute", "Protected");
+            }
+        });
+    }
+    out.close("TelephoneNumberDetails").close("TelephoneNumberResponse");
+    out.finish()
+}
+
+/// A page of numbers, each with what is known of it.
+#[must_use]
+pub fn list(dialect: Dialect, numbers: &[Shown<'_>], total: u64, links: &Links) -> String {
+    document(dialect, numbers, total, |out| links.write(out), |_| {})
+}
+
+/// Numbers to be looked up, as sent.
+///
+/// # Errors
+/// Another root, an empty list or too long a one.
+pub fn lookup<'a>(root: &'a Element<'_>) -> Result<Vec<&'a str>, Problem> {
+    if root.name != "TnList" {
+        return Err(Problem::BadRequest("the root element is TnList".into()));
+    }
+    let numbers: Vec<&str> = root.children_of("Tn").map(Element::trimmed).collect();
+    let max = usize::try_from(SIZE_MAX).unwrap_or(usize::MAX);
+    match numbers.len() {
+        0 => Err(Problem::NoLookup),
+        count if count > max => Err(Problem::TooManyLookups(max)),
+        _ => Ok(numbers),
+    }
+}
+
+/// What was found of the numbers that were looked up: with those that are none, and those that the caller
+/// does not have. `here` is the address that was asked.
+#[must_use]
+pub fn looked_up(
+    dialect: Dialect,
+    found: &[Shown<'_>],
+    wrong: &[&str],
+    missing: &[Number],
+    here: &str,
+) -> String {
+    let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    let links = |out: &mut Document| {
+        out.open("Links").leaf("first", &format!("Link=<{here}>;rel=\"first\";")).close("Links");
+    };
+    document(dialect, found, total, links, |out| {
+        if wrong.is_empty() && missing.is_empty() {
+            return;
+        }
+        out.open("ErrorList");
+        let wrong: Vec<String> = wrong.iter().map(|text| cut(text)).collect();
+        let missing: Vec<String> = missing.iter().map(|number| dialect.number(*number)).collect();
+        for (code, text, numbers) in [
+            (15608, "Input contains invalid Telephone Numbers", wrong),
+            (15610, "Telephone Numbers cannot be found on accounts", missing),
+        ] {
+            if numbers.is_empty() {
+                continue;
+            }
+            out.open("Error").leaf_display("Code", code).leaf("Description", text).open("TelephoneNumbers");
+            for number in numbers {
+                out.leaf("TelephoneNumber", &number);
+            }
+            out.close("TelephoneNumbers").close("Error");
+        }
+        out.close("ErrorList");
+    })
+}
+
+fn document(
+    dialect: Dialect,
+    numbers: &[Shown<'_>],
+    total: u64,
+    links: impl FnOnce(&mut Document),
+    more: impl FnOnce(&mut Document),
+) -> String {
+    let mut out = Document::new();
+    out.open("TelephoneNumbersResponse").leaf_display("TelephoneNumberCount", total);
+    links(&mut out);
+    out.open("TelephoneNumbers");
+    for Shown { entry, area, holder } in numbers {
+        out.open("TelephoneNumber");
+        if let Some(state) = area.region() {
+            out.leaf("State", state);
+        }
+        out.leaf("FullNumber", &dialect.number(entry.number));
+        if let Some(rate_center) = area.rate_center() {
+            out.leaf("RateCenter", rate_center);
+        }
+        out.leaf("Status", status(entry.state()));
+        if let Some(holder) = holder {
+            out.leaf_display("AccountId", holder.account).leaf_display("LastModified", holder.since);
+            if let Some(at) = holder.in_service_at {
+                out.leaf_display("InServiceDate", at);
+            }
+        }
+        out.close("TelephoneNumber");
+    }
+    out.close("TelephoneNumbers");
+    more(&mut out);
+    out.close("TelephoneNumbersResponse");
+    out.finish()
+}
+
+/// A number's site: the answer of `/tns/{tn}/sites`.
+#[must_use]
+pub fn site(id: SiteId, name: &str) -> String {
+    let mut out = Document::new();
+    out.open("Site").leaf_display("Id", id).leaf("Name", name).close("Site");
+    out.finish()
+}
+
+/// A number's peer: the answer of `/tns/{tn}/sippeers`.
+#[must_use]
+pub fn peer(id: PeerId, name: &str) -> String {
+    let mut out = Document::new();
+    out.open("SipPeer").leaf_display("Id", id).leaf("Name", name).close("SipPeer");
+    out.finish()
+}
+
+/// A number's rate center: the answer of `/tns/{tn}/ratecenter`.
+#[must_use]
+pub fn rate_center(region: &str, rate_center: &str) -> String {
+    let mut out = Document::new();
+    out.open("TelephoneNumberResponse").open("TelephoneNumberDetails").leaf("State", region);
+    out.leaf("RateCenter", rate_center).close("TelephoneNumberDetails").close("TelephoneNumberResponse");
+    out.finish()
+}
