@@ -6,8 +6,8 @@ use onhook_server::Route;
 use onhook_server::path::PREFIXES;
 
 use crate::app::{
-    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, Reply, Seed, Who, account, disconnects, get, head, post, put,
-    with_app, xml,
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, disconnects,
+    get, head, post, put, with_app, xml,
 };
 
 /// Who is let through to a route.
@@ -134,7 +134,8 @@ fn the_table_and_the_routes_are_the_same_list() {
     assert!(gone.is_empty(), "no such route {gone:?}: take the rows out of ROUTES of {}", file!());
 }
 
-/// What the paths' parts stand for: an order of each kind on the guide's account, a note, its site and peer.
+/// What the paths' parts stand for: an order of each kind on the guide's account with a note each, its site
+/// and its peer.
 struct Objects {
     disconnect: String,
     order: String,
@@ -156,7 +157,8 @@ async fn objects(app: &App) -> Objects {
     Objects {
         disconnect: id(&disconnect),
         order: id(&order),
-        note: id(note.header("location").unwrap()),
+        note: note(&disconnect).await,
+        order_note: note(&order).await,
         site: app.site.to_string(),
         peer: app.peer.to_string(),
     }
@@ -164,14 +166,17 @@ async fn objects(app: &App) -> Objects {
 
 /// A path that leads to something: the route's, with its parts filled in.
 fn path(route: &Route, objects: &Objects, account: &str) -> String {
-    let order = if route.path.contains("/orders/") { &objects.order } else { &objects.disconnect };
+    let (order, note) = match route.path.contains("/orders/") {
+        true => (&objects.order, &objects.order_note),
+        false => (&objects.disconnect, &objects.note),
+    };
     let path = route
         .path
         .replace("{site}", &objects.site)
         .replace("{peer}", &objects.peer)
         .replace("{account}", account)
         .replace("{order}", order)
-        .replace("{note}", &objects.note)
+        .replace("{note}", note)
         .replace("{number}", IN_SERVICE[0]);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
@@ -383,6 +388,58 @@ async fn no_spelling_of_a_path_leads_around_the_check() {
             assert!([400, 403, 404].contains(&reply.status), "{path}: {} {}", reply.status, reply.text());
         }
         assert_eq!(app.counts().await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_account_s_site_peer_and_number_are_none() {
+    with_app(Seed::two_accounts(), async |app| {
+        let neighbour = NEIGHBOUR.to_string().parse().unwrap();
+        let (_, premises) = app.parts.store.account(neighbour).await.unwrap().unwrap();
+        let (their_site, their_peer) = (app.neighbours_site.to_string(), premises.peers[0].id.to_string());
+        let (site, peer, none) = (app.site.to_string(), app.peer.to_string(), "4294967295");
+        let told = async |path: String, id: &str| -> (u16, String) {
+            let reply = app.send(get(account(&path.replace("{id}", id)))).await;
+            (reply.status, reply.text().replace(&format!("'{id}'"), "'{id}'"))
+        };
+        for (path, theirs, none) in [
+            ("/sites/{id}".to_owned(), their_site.as_str(), none),
+            ("/sites/{id}/totaltns".into(), &their_site, none),
+            ("/sites/{id}/inserviceNumbers".into(), &their_site, none),
+            ("/sites/{id}/inserviceNumbers/totals".into(), &their_site, none),
+            ("/sites/{id}/sippeers".into(), &their_site, none),
+            (format!("/sites/{{id}}/sippeers/{their_peer}"), &their_site, none),
+            (format!("/sites/{site}/sippeers/{{id}}"), &their_peer, none),
+            (format!("/sites/{site}/sippeers/{{id}}/totaltns"), &their_peer, none),
+            (format!("/sites/{site}/sippeers/{{id}}/tns"), &their_peer, none),
+            (format!("/sites/{site}/sippeers/{peer}/tns/{{id}}"), NEIGHBOURS, NO_NUMBER),
+        ] {
+            let unknown = told(path.clone(), none).await;
+            assert_eq!(unknown.0, 404, "{path}: {}", unknown.1);
+            assert_eq!(told(path.clone(), theirs).await, unknown, "{path}");
+        }
+        // Looked up, another account's number is a number that cannot be found.
+        let lookup = async |number: &str| {
+            let reply = app.send(post("/api/tns", format!("<TnList><Tn>{number}</Tn></TnList>"))).await;
+            reply.expect(200).text().replace(number, "{number}")
+        };
+        let unknown = lookup(NO_NUMBER).await;
+        assert!(unknown.contains("<Code>15610</Code>"), "{unknown}");
+        assert_eq!(lookup(NEIGHBOURS).await, unknown);
+        // And no filter leads to another account's numbers.
+        let filters = [
+            format!("siteId={their_site}"),
+            format!("sippeerId={their_peer}"),
+            format!("fullNumber={NEIGHBOURS}"),
+        ];
+        for filter in filters {
+            let found = app.send(get(format!("/api/tns?{filter}"))).await.expect(200);
+            assert_eq!(found.element("TelephoneNumberCount"), Some("0"), "{filter}");
+        }
+        let theirs = app.send(get(format!("/api/tns?accountId={NEIGHBOUR}"))).await.expect(403);
+        let nobodys = app.send(get("/api/tns?accountId=9900777")).await.expect(403);
+        assert_eq!(theirs.text().replace("9900001", ""), nobodys.text().replace("9900777", ""));
     })
     .await;
 }

@@ -79,6 +79,14 @@ async fn the_clock_moves_ahead_only() {
             );
         }
         assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);
+        // A form on another site can send these, with the user's own credentials.
+        for kind in
+            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/xml", ""]
+        {
+            app.send(change(r#"{"advance_days": 1}"#).content_type(kind)).await.expect(415);
+        }
+        app.send(change(r#"{"advance_days": 1}"#).without("Content-Type")).await.expect(415);
+        assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);
         golden!(app, "moves_ahead_only", app.send(change(r#"{"advance_ms": -1}"#)).await);
     })
     .await;
