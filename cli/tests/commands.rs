@@ -18,7 +18,7 @@ const HEADER: &str =
 /// site 2 its second one, and site 3 account 7's.
 const ALL_STATES: &str = "\
 2125550001,Available,,,,,NY,,,,
-2125550002,Available,,,,\"NEW YORK, ZONE 1\",NY,,true,,
+2125550002,Available,,,,\"NEW YORK, ZONE 1\",NY,,,,
 2125550003,Reserved,9900000,,,NWYRCYZN01,NY,,,,2099-01-01T00:00:00.000Z
 2125550004,InService,9900000,1,1,NWYRCYZN01,NY,,,,
 2125550005,InService,9900000,1,2,NWYRCYZN01,NY,true,,,
@@ -27,7 +27,7 @@ const ALL_STATES: &str = "\
 2125550008,Aging,,3,,,NY,true,true,7,2099-03-01T05:06:07.089Z
 2125550009,Protected,7,,,,NY,true,,,
 2125550010,Administrative,,,,,NY,,,,
-2125550011,Removed,,,,,,,true,,
+2125550011,Removed,,,,,NY,true,true,,
 +442071838750,InService,7,3,,,,,,,
 ";
 
@@ -76,6 +76,24 @@ fn what_was_exported_imports_again_and_exports_the_same_bytes() {
     for folder in [first, second] {
         assert_eq!(folder.done(&["check", "--deep"]), "12 numbers, 1 events, 0 orders: nothing is wrong\n");
     }
+}
+
+#[test]
+fn what_is_the_owner_s_or_another_carrier_s_is_never_in_the_pool() {
+    let folder = two_accounts();
+    let lines = format!(
+        "{HEADER}\n2125550001,Available,,,,,,true,,,\n2125550002,Available,,,,,,,true,,\n\
+         8005550100,InService,9900000,,,,,true,,,\n2125550003,Protected,9900000,,,,,,,,\n"
+    );
+    let said = folder.onhook_reading(&["import", "-", "--partial"], lines.as_bytes());
+    assert_eq!(said.code, 1);
+    for why in
+        ["line 2: Available takes no protected", "line 3: Available takes no ported_in", "line 4: toll-free"]
+    {
+        assert!(said.remarks.contains(why), "{why}: {}", said.remarks);
+    }
+    // A number in its owner's inventory is protected, whether or not the line said so.
+    assert!(folder.done(&["export"]).contains("2125550003,Protected,9900000,,,,,true,,,"));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::fmt;
 use crate::billing::periods;
 use crate::event::{Change, Event};
 use crate::lifecycle::{Entry, Standing, apply};
-use crate::order::{Order, Status, ended};
-use crate::time::Timestamp;
+use crate::order::{Kind, Order, Status, ended};
+use crate::time::{DAY_MS, Timestamp};
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,12 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             (Change::Released { .. }, Standing::Aging { release_at, .. }) if *at < release_at => {
                 find(format!("event {} released it at {at}, before {release_at}", seq.0));
             }
+            (Change::Disconnected { hold, .. }, _)
+                if !(hold.min_days..=hold.max_days).contains(&hold.days)
+                    || hold.release_at < at.plus_millis(i64::from(hold.days) * DAY_MS) =>
+            {
+                find(format!("event {} holds it for less than its reason says", seq.0));
+            }
             (Change::Extended { release_at: to, .. }, Standing::Aging { release_at, .. })
                 if *to < release_at =>
             {
@@ -89,6 +95,13 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             }
         }
     }
+    match entry.standing {
+        Standing::Protected { .. } if !entry.protected => {
+            find("is in its owner's inventory without being protected".into());
+        }
+        Standing::Available if entry.protected => find("is in the pool though it is protected".into()),
+        _ => {}
+    }
     if now != *entry {
         find(format!("its row says {entry:?}, its events say {now:?}"));
     }
@@ -106,9 +119,9 @@ fn billing(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Even
         .then(|| Finding::new(entry.number, format!("its billing periods are wrong: {periods:?}")))
 }
 
-/// What breaks an invariant in one order.
+/// What breaks an invariant in one order: by itself, and against the events that it made.
 #[must_use]
-pub fn order(order: &Order) -> Vec<Finding> {
+pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |what: String| findings.push(Finding::new(format!("order {}", order.id), what));
     let numbers = order.request.numbers();
@@ -127,6 +140,25 @@ pub fn order(order: &Order) -> Vec<Finding> {
             find(format!("is {status} with {} of {} numbers failed", order.failed.len(), numbers.len()));
         }
         _ => {}
+    }
+    let mut done: Vec<_> = order.done().collect();
+    let mut moved: Vec<_> = events.iter().map(|event| event.number).collect();
+    done.sort_unstable();
+    moved.sort_unstable();
+    if done != moved {
+        find(format!("{} of its numbers went, and its {} events say otherwise", done.len(), moved.len()));
+    }
+    for Event { seq, change, .. } in events {
+        let fits = match (order.request.kind(), change) {
+            (Kind::Disconnect, Change::Disconnected { .. } | Change::Purged { .. }) => true,
+            (Kind::Number, Change::Activated { place, .. } | Change::Reconnected { place, .. }) => {
+                place.account == order.account
+            }
+            _ => false,
+        };
+        if !fits {
+            find(format!("event {} is nothing that it could have done", seq.0));
+        }
     }
     if order.changed_at < order.created_at {
         find("ended before it was made".into());

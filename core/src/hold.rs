@@ -283,8 +283,8 @@ impl Profile {
         if !(scarce >= 0.0 && scarce < comfortable && comfortable.is_finite()) {
             fault("scarce_days is at least 0 and below comfortable_days".into());
         }
-        if !(self.half_life_days.is_finite() && self.half_life_days > 0.0) {
-            fault("half_life_days is more than 0".into());
+        if !(0.01..=36_525.0).contains(&self.half_life_days) {
+            fault("half_life_days is from 0.01 to 36525".into());
         }
         if self.prefixes.is_empty() || self.prefixes.iter().any(|p| !p.bytes().all(|b| b.is_ascii_digit())) {
             fault("prefixes are one or more strings of digits".into());

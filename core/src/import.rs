@@ -3,7 +3,8 @@
 //! Not here: how a file is read (`cli`), or whether the number is there already (`store`).
 
 use crate::account::{AccountId, NoPlace, PeerId, Place, Premises, SiteId};
-use crate::lifecycle::{Standing, State};
+use crate::hold::AreaId;
+use crate::lifecycle::{Entry, Standing, State};
 use crate::number::Number;
 use crate::time::Timestamp;
 
@@ -53,7 +54,7 @@ impl NewNumber {
         }
     }
 
-    /// The account whose sites and peers [`NewNumber::standing`] needs.
+    /// The account whose sites and peers [`NewNumber::entry`] needs.
     #[must_use]
     pub fn holder(&self) -> Option<AccountId> {
         match self.state {
@@ -62,15 +63,38 @@ impl NewNumber {
         }
     }
 
+    /// The number that the line describes, in its area; `premises` are those of its holder, none when there
+    /// is no such account.
+    ///
+    /// # Errors
+    /// [`BadLine`] says what is missing, or what does not go with the state or the number.
+    pub fn entry(&self, area: AreaId, premises: Option<&Premises>) -> Result<Entry, BadLine> {
+        let standing = self.standing(premises)?;
+        // An owner's own inventory is where protected numbers are.
+        let protected = self.protected || self.state == State::Protected;
+        if protected && self.number.is_toll_free() {
+            return Err(BadLine::TollFree);
+        }
+        let (number, ported_in) = (self.number, self.ported_in);
+        Ok(Entry { number, standing, area, protected, ported_in, locked: false })
+    }
+
     /// The standing that the line describes; `premises` are those of its holder, none when there is no
     /// such account.
     ///
     /// # Errors
     /// [`BadLine`] says what is missing, or what does not go with the state.
-    pub fn standing(&self, premises: Option<&Premises>) -> Result<Standing, BadLine> {
+    fn standing(&self, premises: Option<&Premises>) -> Result<Standing, BadLine> {
         let state = self.state;
         Ok(match state {
             State::Available | State::Administrative | State::Removed => {
+                // A protected number is its owner's and a ported-in one another carrier's: neither is ever in
+                // this pool.
+                let pool = state == State::Available;
+                surplus(
+                    state,
+                    &[("protected", pool && self.protected), ("ported_in", pool && self.ported_in)],
+                )?;
                 surplus(
                     state,
                     &[
@@ -189,6 +213,9 @@ pub enum BadLine {
     /// The site has no such peer.
     #[error("site {0} has no such peer")]
     NoPeer(SiteId),
+    /// A toll-free number cannot be protected.
+    #[error("toll-free numbers cannot be protected")]
+    TollFree,
     /// The number is in the store, or twice in the file.
     #[error("{0} is here already")]
     Exists(Number),

@@ -165,13 +165,7 @@ impl FromStr for Number {
         }
         let value: u64 = digits.parse().map_err(|_| NumberError::NotDigits)?;
         match (plus, digits.len()) {
-            (false, 10) => Self::from_digits(10_000_000_000 + value).map_err(|error| match error {
-                // A leading zero or one makes a wrong area code here, not a wrong country code.
-                NumberError::Length(_) | NumberError::CountryCode => {
-                    NumberError::AreaCode(value / 10_000_000)
-                }
-                other => other,
-            }),
+            (false, 10) => Self::from_digits(10_000_000_000 + value),
             (false, 11) if digits.starts_with('1') => Self::from_digits(value),
             (false, length) => Err(NumberError::Length(length)),
             (true, _) if digits.starts_with('0') => Err(NumberError::CountryCode),

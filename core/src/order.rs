@@ -247,6 +247,27 @@ impl Order {
     }
 }
 
+/// An order in a list: all but its numbers and their outcomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub id: OrderId,
+    /// Whose.
+    pub account: AccountId,
+    /// Who sent it.
+    pub user: String,
+    /// The client's own id for it.
+    pub customer_order_id: Option<String>,
+    /// When it arrived.
+    pub created_at: Timestamp,
+    /// When its status last changed.
+    pub changed_at: Timestamp,
+    /// Where it stands.
+    pub status: Status,
+    /// How many numbers it names.
+    pub numbers: u32,
+}
+
 /// A number that did not go.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {

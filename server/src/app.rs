@@ -1,14 +1,15 @@
 //! What every handler and worker holds.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use onhook_core::account::AccountId;
-use onhook_core::release::Clock as ClockState;
+use onhook_core::release::{Clock as ClockState, ClockGuard};
 use onhook_store::Store;
 use tokio::sync::Notify;
+use tracing::{error, info};
 
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -42,6 +43,14 @@ impl Default for Settings {
     }
 }
 
+/// The clock's guard, and what it said last.
+struct Watch {
+    guard: ClockGuard,
+    state: ClockState,
+    /// Whether it was not believed at start, which only a person's word changes.
+    for_good: bool,
+}
+
 /// The server's parts, shared by all that runs in it.
 pub struct App {
     /// Where everything is kept.
@@ -60,7 +69,7 @@ pub struct App {
     pub clock_bell: Notify,
     limits: Option<DefaultKeyedRateLimiter<(AccountId, Group)>>,
     stopping: AtomicBool,
-    clock_jumped: std::sync::Mutex<ClockState>,
+    watch: Mutex<Watch>,
 }
 
 impl App {
@@ -75,10 +84,20 @@ impl App {
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (last_seen, moved_ms) = store.clock().await?;
         let clock = Clock::new(if settings.emulator { moved_ms } else { 0 });
+        let (wall, steady_ms) = (clock.wall(), clock.steady_ms());
         let at_start = match settings.emulator || settings.trust_clock {
             true => ClockState::Steady,
-            false => onhook_core::release::at_start(last_seen, clock.wall()),
+            false => onhook_core::release::at_start(last_seen, wall),
         };
+        let for_good = at_start != ClockState::Steady;
+        if let ClockState::Jumped { by_ms } = at_start {
+            error!(
+                clock.by_ms = by_ms,
+                "the clock is {} hours from the store's last use: no order is taken or run and nothing is \
+                 released until the server is started again with --trust-clock",
+                by_ms / 3_600_000
+            );
+        }
         Ok(Self {
             store,
             clock,
@@ -89,7 +108,7 @@ impl App {
             orders_bell: Notify::new(),
             clock_bell: Notify::new(),
             stopping: AtomicBool::new(false),
-            clock_jumped: std::sync::Mutex::new(at_start),
+            watch: Mutex::new(Watch { guard: ClockGuard::new(wall, steady_ms), state: at_start, for_good }),
         })
     }
 
@@ -112,17 +131,39 @@ impl App {
         if self.stopping.load(Ordering::Acquire) {
             return Some("stopping");
         }
-        self.store.healthy().is_err().then_some("the store takes no writes")
+        if self.store.healthy().is_err() {
+            return Some("the store takes no writes");
+        }
+        (!self.clock_is_steady()).then_some("the clock cannot be believed")
     }
 
-    /// What is thought of the system's clock.
-    #[must_use]
+    /// What is thought of the system's clock, after a look at it. While it cannot be believed, no order is
+    /// taken or run and nothing is released: a wrong time would be kept for ever. The emulator's clock is
+    /// there to be moved, and its machine may sleep.
     pub fn clock_state(&self) -> ClockState {
-        *self.clock_jumped.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.for_good || self.settings.emulator {
+            return watch.state;
+        }
+        let state = watch.guard.look(self.clock.wall(), self.clock.steady_ms());
+        match (watch.state, state) {
+            (ClockState::Steady, ClockState::Jumped { by_ms }) => {
+                error!(
+                    clock.by_ms = by_ms,
+                    "the clock jumped by {by_ms} ms: everything waits until it is back"
+                );
+            }
+            (ClockState::Jumped { .. }, ClockState::Steady) => info!("the clock is back, work goes on"),
+            _ => {}
+        }
+        watch.state = state;
+        state
     }
 
-    pub(crate) fn set_clock_state(&self, state: ClockState) {
-        *self.clock_jumped.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state;
+    /// Whether the clock can be believed.
+    #[must_use]
+    pub fn clock_is_steady(&self) -> bool {
+        self.clock_state() == ClockState::Steady
     }
 
     /// Lets go of what is no longer needed to count.

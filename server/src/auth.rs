@@ -186,11 +186,6 @@ impl Auth {
         }
     }
 
-    /// Forgets whom it knows, so that a changed user is checked again with the next request.
-    pub fn forget(&self) {
-        self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
     async fn verify(&self, found: Option<User>, password: String) -> Result<Caller, Refused> {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Refused::Busy)?;
         let hash = found.as_ref().map_or_else(|| self.nobody.clone(), |user| user.password_hash.clone());

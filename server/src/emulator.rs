@@ -32,34 +32,40 @@ const POOL: [(u64, Option<&str>); 6] = [
 ];
 const POOL_EACH: u64 = 50;
 
-/// Whether a store is an emulator's: its operator has the documented password, which everybody knows.
+/// Whether a store is an emulator's: one of its users has the documented password, which everybody knows.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
-    let operator = store.user(OPERATOR).await?;
-    Ok(operator.is_some_and(|user| verify_password(PASSWORD, &user.password_hash)))
+    for name in [OPERATOR, USER] {
+        let user = store.user(name).await?;
+        if user.is_some_and(|user| verify_password(PASSWORD, &user.password_hash)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// Makes the account and its numbers in a store that has no account yet; whether it did.
+/// Makes the account and its numbers in a store that has neither account nor user yet; whether it did.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError> {
-    if !store.accounts().await?.is_empty() {
+    if !store.accounts().await?.is_empty() || !store.users().await?.is_empty() {
         return Ok(false);
     }
     let id = AccountId::new(ACCOUNT).ok_or_else(|| StoreError::Conflict("account 0".into()))?;
+    let hash = || hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()));
+    let user =
+        |name: &str, account, role, password_hash| User { name: name.into(), account, role, password_hash };
+    // The mark that the passwords of this store are public comes before anything that they open.
+    store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
     let account =
         NewAccount { id, name: "The guide's account".into(), kind: Kind::EndUser, class: Class::Unknown };
     store.create_account(account, now).await?;
     let site = store.create_site(id, "Main site".into()).await?;
     store.create_peer(id, site.id, "Main peer".into()).await?;
-    let hash = || hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()));
-    let user =
-        |name: &str, account, role, password_hash| User { name: name.into(), account, role, password_hash };
     store.create_user(user(USER, Some(id), Role::Admin, hash()?)).await?;
-    store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
     let guide = NUMBERS.into_iter().filter_map(move |(digits, region)| {
         let number = NewNumber::available(digits.parse().ok()?);
         Some(NewNumber { state: State::InService, account: Some(id), region: Some(region.into()), ..number })

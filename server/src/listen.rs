@@ -20,6 +20,7 @@ use onhook_store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -34,6 +35,8 @@ const HEAD_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
 /// Most bytes of a request's target.
 const TARGET_MAX: usize = 8 * 1024;
+/// How long a client may take to read more of an answer.
+const READ_WAIT: Duration = Duration::from_secs(30);
 /// How long requests under way may take to end once the server stops.
 const DRAIN_WAIT: Duration = Duration::from_secs(20);
 /// How long a connection that is idle when the server stops stays open: a request may be on its way.
@@ -150,6 +153,8 @@ fn serve(
 ) {
     // Answers are small and whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(READ_WAIT));
     let service = service_fn(move |request| {
         let (router, stop) = (router.clone(), stop.clone());
         async move {
@@ -166,7 +171,7 @@ fn serve(
         .max_buf_size(HEAD_MAX)
         .max_header_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -189,9 +190,13 @@ pub(crate) fn router(app: &Arc<App>) -> axum::Router {
 fn serve(app: Arc<App>, route: Route) -> MethodRouter {
     let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::TRACE);
     let route = Arc::new(route);
-    on(filter, move |params: RawPathParams, request: Request| {
+    on(filter, move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
         let (app, route) = (app.clone(), route.clone());
-        let params = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        // A part that is no text leads nowhere; that is said after signing in, as of any other.
+        let params = params.map(|params| {
+            params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<Vec<_>>()
+        });
+        let params = params.unwrap_or_default();
         async move {
             let begun = Instant::now();
             let reply = answer(&app, &route, params, request).await;

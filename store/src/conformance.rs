@@ -43,6 +43,7 @@ macro_rules! conformance {
             order_lists_page_through_everything_once,
             number_lists_page_through_everything_once,
             another_account_s_ids_are_unknown_ids,
+            a_list_goes_on_from_its_own_numbers_only,
             an_import_is_all_or_nothing_unless_partial,
             an_export_imports_again,
             accounts_sites_peers_and_users_are_kept,
@@ -356,6 +357,28 @@ cases! {
         };
         assert!(store.orders(query).await.expect("read").items.is_empty());
         run_all(&*store, at(5)).await;
+        clean(&*store).await;
+    }
+
+    /// A number of another account is no place in a list, whether it exists, ages, or never was; a number that
+    /// has left the list since keeps its place.
+    async fn a_list_goes_on_from_its_own_numbers_only(opener) {
+        let (store, one, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([1, 3, 5]))).await.expect("accepted");
+        store.accept(order(2, 2, disconnect([12]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        store.accept(order(3, 1, activate([3], one))).await.expect("accepted");
+        run_all(&*store, at(20)).await;
+        let from = async |n| {
+            let page = store.numbers(all(1, &[State::Aging], Start::At(number(n)), 10)).await.expect("read");
+            assert_eq!(page.total, 2);
+            page.items
+        };
+        assert_eq!(from(5).await, [number(5)]);
+        assert_eq!(from(3).await, [number(5)], "reconnected since, it keeps its place");
+        for foreign in [12, 13, 30, 99] {
+            assert_eq!(from(foreign).await, [], "{foreign}");
+        }
         clean(&*store).await;
     }
 

@@ -19,7 +19,7 @@ use onhook_core::hold::{Area, AreaId, AreaName, Hold};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, NewOrder, Order, OrderId, OrderSeq, Status};
+use onhook_core::order::{Kind, NewOrder, Order, OrderId, OrderSeq, Status, Summary};
 use onhook_core::time::Timestamp;
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
@@ -51,7 +51,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// An order that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The order's id: the one that was asked for, or that of the first order under the same key.
+    /// The order's id: its own, or that of the first order under the same key.
     pub id: OrderId,
     /// Whether an earlier request under the same key had made it.
     pub again: bool,
@@ -331,7 +331,7 @@ pub trait Store: Send + Sync + 'static {
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>>;
 
     /// Orders of an account, newest first.
-    async fn orders(&self, query: OrderQuery) -> Result<Page<Order, OrderId>>;
+    async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>>;
 
     /// Notes of an order, oldest first; none when there is no such order.
     async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>>;

@@ -128,6 +128,18 @@ async fn the_checker_sees_what_was_tampered_with() {
             "chains",
         ),
         ("UPDATE orders SET status = 2", "failed"),
+        ("UPDATE orders SET account = 77", "there is no account"),
+        ("UPDATE orders SET request = replace(request, '19195550102', '19195550108')", "say otherwise"),
+        ("UPDATE number SET site = 4242 WHERE number = 19195550105", "a site or peer"),
+        (
+            "UPDATE number SET flags = 1, state = 0, holder = NULL, site = NULL WHERE number = 19195550105",
+            "in the pool",
+        ),
+        (
+            "UPDATE event SET detail = replace(detail, '\"days\":90', '\"days\":0') WHERE number IS NOT NULL",
+            "its reason",
+        ),
+        ("UPDATE due SET numbers = 7", "due numbers"),
         ("DELETE FROM orders", "but is missing"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -53,7 +53,7 @@ impl<'a> Draft<'a> {
         }
         let mut draft = Draft {
             name: root.text_of(&["name", "Name"])?,
-            customer_order_id: root.text_of(&["CustomerOrderId"])?,
+            customer_order_id: root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty()),
             ..Draft::default()
         };
         if let Some(kind) = root.child(TYPE)? {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Order, Status};
+use onhook_core::order::{Kind, Order, Status, Summary};
 
 use crate::dialect::Dialect;
 use crate::error::Problem;
@@ -40,7 +40,7 @@ pub fn status(query: &Query, kind: Kind) -> Result<Narrowed, Problem> {
 
 /// A page of a list of orders.
 #[must_use]
-pub fn orders(kind: Kind, orders: &[Order], total: u64, links: &Links) -> String {
+pub fn orders(kind: Kind, orders: &[Summary], total: u64, links: &Links) -> String {
     let mut out = Document::new();
     out.open(ROOT).open(LIST).leaf_display("TotalCount", total);
     links.write(&mut out);
@@ -59,7 +59,7 @@ pub fn totals(total: u64) -> String {
     out.finish()
 }
 
-fn entry(out: &mut Document, kind: Kind, order: &Order) {
+fn entry(out: &mut Document, kind: Kind, order: &Summary) {
     // The id is written with a capital in one list and without in the other (contract: decision 7).
     let (id, order_type) = match kind {
         Kind::Disconnect => ("OrderId", "disconnect"),
@@ -67,7 +67,7 @@ fn entry(out: &mut Document, kind: Kind, order: &Order) {
     };
     out.open("OrderIdUserIdDate");
     out.leaf_display("accountId", order.account);
-    out.leaf_display("CountOfTNs", order.request.numbers().len());
+    out.leaf_display("CountOfTNs", order.numbers);
     if let Some(customer_order_id) = &order.customer_order_id {
         out.leaf("CustomerOrderId", customer_order_id);
     }

@@ -57,7 +57,7 @@ impl<'a> Draft<'a> {
         let attributes = root.child("TnAttributes")?;
         Ok(Draft {
             name: root.text_of(&["Name", "name"])?,
-            customer_order_id: root.text_of(&["CustomerOrderId"])?,
+            customer_order_id: root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty()),
             existing: existing.is_some(),
             numbers: existing.map(numbers_of).transpose()?.flatten(),
             site: root.text_of(&["SiteId"])?,
@@ -74,8 +74,9 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn check(&self, dialect: Dialect) -> Result<Post, Problem> {
-        check_names(self.name, self.customer_order_id, dialect)?;
+    pub fn check(&self) -> Result<Post, Problem> {
+        // No source asks a number order for a name, whatever the dialect.
+        check_names(self.name, self.customer_order_id, Dialect::V2)?;
         if !self.existing {
             return Err(Problem::OrderType);
         }

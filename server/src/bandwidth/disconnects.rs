@@ -7,7 +7,7 @@ use onhook_core::account::Role;
 use onhook_core::order::{Kind, Request};
 use onhook_wire::disconnects::{self, Draft, FAMILY};
 use onhook_wire::error::Problem;
-use onhook_wire::{notes, xml};
+use onhook_wire::notes;
 
 use super::order::{self, PAST_PLAIN};
 use crate::App;
@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Accepts a disconnect order: 201 once it is durable. Whose the numbers are is judged when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let root = xml::parse(&call.body)?;
+    let root = order::document(&call)?;
     let draft = Draft::read(&root)?;
     let dialect = call.prefix.dialect;
     let post = match draft.check(dialect, call.caller.role) {

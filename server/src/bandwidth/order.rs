@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use http::{StatusCode, header};
-use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NewOrder, Order, OrderId, Request};
+use onhook_core::order::{
+    IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Summary,
+};
 use onhook_store::{OrderQuery, Page, Start, StoreError};
 use onhook_wire::error::{Family, Problem, cut};
+use onhook_wire::guard::Malformed;
 use onhook_wire::lists::Narrowed;
 use onhook_wire::query::{Links, Page as WantedPage};
 use onhook_wire::{lists, notes, xml};
@@ -38,12 +41,16 @@ pub(crate) async fn accept(
 ) -> Result<Accepted, Problem> {
     let account = call.account()?;
     let kind = request.kind();
+    let created_at = app.clock.now();
+    if !app.clock_is_steady() {
+        return Err(Problem::Busy);
+    }
     let mut order = NewOrder {
         account,
         user: call.caller.user.to_string(),
         name,
         customer_order_id,
-        created_at: app.clock.now(),
+        created_at,
         request,
         key: idempotency_key(call, kind)?,
     };
@@ -65,6 +72,14 @@ pub(crate) struct Accepted {
     pub(crate) id: OrderId,
     pub(crate) order: NewOrder,
     pub(crate) location: String,
+}
+
+/// The document of an order. One that has too many elements has too many numbers.
+pub(crate) fn document(call: &Call) -> Result<xml::Element<'_>, Problem> {
+    xml::parse(&call.body).map_err(|malformed| match malformed {
+        Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
+        other => other.into(),
+    })
 }
 
 /// 201, and where the order is.
@@ -121,7 +136,7 @@ async fn page(
     kind: Kind,
     start: Start<OrderId>,
     size: u32,
-) -> Result<Page<Order, OrderId>, Problem> {
+) -> Result<Page<Summary, OrderId>, Problem> {
     let query = &call.query;
     let narrowed = lists::status(query, kind)?;
     let wanted = OrderQuery {

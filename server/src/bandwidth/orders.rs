@@ -7,8 +7,8 @@ use onhook_core::account::{NoPlace, Role};
 use onhook_core::order::{Activate, Kind, Request};
 use onhook_wire::error::Problem;
 use onhook_wire::lists::{self, By};
+use onhook_wire::notes;
 use onhook_wire::orders::{self, Draft, FAMILY};
-use onhook_wire::{notes, xml};
 
 use super::order::{self, PAST_PLAIN};
 use crate::App;
@@ -60,10 +60,10 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Accepts an order for numbers that it names: 201 once it is durable. The site and peer must be the
 /// account's now; whether the numbers can be had is judged when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let root = xml::parse(&call.body)?;
+    let root = order::document(&call)?;
     let draft = Draft::read(&root)?;
     let dialect = call.prefix.dialect;
-    let checked = match draft.check(dialect) {
+    let checked = match draft.check() {
         Ok(post) => place_exists(&app, &call, &post.activate).await.map(|()| post),
         Err(problem) => Err(problem),
     };

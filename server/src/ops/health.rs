@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use onhook_core::release::Clock as ClockState;
 use onhook_wire::error::Problem;
 
 use crate::App;
@@ -62,8 +61,7 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
     metrics::gauge!("onhook_writer_queue").set(float(u64::try_from(totals.queue).unwrap_or(u64::MAX)));
     let oldest_ms = totals.oldest_waiting.map_or(0, |at| app.clock.now().since(at).max(0));
     metrics::gauge!("onhook_oldest_order_waiting_seconds").set(float(oldest_ms.unsigned_abs()) / 1_000.0);
-    let jumped = !matches!(app.clock_state(), ClockState::Steady);
-    metrics::gauge!("onhook_clock_jumped").set(if jumped { 1.0 } else { 0.0 });
+    metrics::gauge!("onhook_clock_jumped").set(if app.clock_is_steady() { 0.0 } else { 1.0 });
     let rendered = METRICS.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default();
     Ok(Reply::text(StatusCode::OK, rendered))
 }

@@ -40,14 +40,13 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 
 /// Runs what waits, up to a bound; whether there is more.
 async fn step(app: &App) -> Result<bool> {
-    let step = app.store.run_orders(app.clock.now(), ORDERS_MAX, NUMBERS_MAX).await?;
+    let now = app.clock.now();
+    if !app.clock_is_steady() {
+        return Ok(false);
+    }
+    let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX).await?;
     for ended in &step.ended {
-        let status = match ended.status {
-            Status::Received => "RECEIVED",
-            Status::Complete => "COMPLETE",
-            Status::Partial => "PARTIAL",
-            Status::Failed => "FAILED",
-        };
+        let status = ended.status.word();
         metrics::counter!("onhook_orders_ended_total", "status" => status).increment(1);
         if ended.status == Status::Complete {
             tracing::debug!(order.id = %ended.id, "order {} ended: COMPLETE", ended.id);

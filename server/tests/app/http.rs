@@ -73,7 +73,7 @@ impl Call {
     }
 
     /// Sent from the n-th address of this machine, so that the tries of others do not count for it.
-    pub(crate) fn from_address(mut self, n: u16) -> Self {
+    pub(crate) fn at_address(mut self, n: u16) -> Self {
         let [high, low] = n.to_be_bytes();
         self.from = Ipv4Addr::new(127, 1, high, low);
         self

@@ -309,7 +309,7 @@ fn wrong_requests() -> Vec<(&'static str, Who, String, u16, String)> {
     row("a name of 51", with_names(&format!("<name>{}</name>", "n".repeat(51))), LONG_NAME);
     row("51 of another script", with_names(&format!("<name>{}</name>", "ü".repeat(51))), LONG_NAME);
     row("no name, no list", "<DisconnectTelephoneNumberOrder/>".into(), NAME_REQUIRED);
-    for id in ["", "a_b", "ä", "a.b", &"i".repeat(41)] {
+    for id in ["a_b", "ä", "a.b", &"i".repeat(41)] {
         let names = format!("{NAMED}<CustomerOrderId>{id}</CustomerOrderId>");
         row("a customer order id", with_names(&names), CUSTOMER_ORDER_ID);
     }

@@ -27,10 +27,9 @@ fn told(reply: &Reply) -> (Timestamp, i64) {
 #[tokio::test]
 async fn without_an_emulator_there_is_no_such_clock() {
     with_app(Seed::two_accounts(), async |app| {
-        let no_resource = (404, None, "The resource does not exist");
-        assert_eq!(app.send(get(CLOCK).by(Who::Operator)).await.error(), no_resource);
         let before = app.parts.clock.moved_ms();
-        assert_eq!(app.send(change(r#"{"advance_days": 1}"#)).await.error(), no_resource);
+        golden!(app, "no_such_clock", app.send(get(CLOCK).by(Who::Operator)).await);
+        app.send(change(r#"{"advance_days": 1}"#)).await.expect(404);
         assert_eq!(app.parts.clock.moved_ms(), before);
     })
     .await;
@@ -71,6 +70,7 @@ async fn the_clock_moves_ahead_only() {
             r#"{"advance_days": "1"}"#,
         ] {
             let reply = app.send(change(wrong)).await.expect(400);
+            assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{wrong}");
             let value: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
             assert_eq!(
                 (value["status"].as_u64(), value["title"].as_str()),
@@ -87,6 +87,7 @@ async fn the_clock_moves_ahead_only() {
         }
         app.send(change(r#"{"advance_days": 1}"#).without("Content-Type")).await.expect(415);
         assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);
+        golden!(app, "not_json", app.send(change("").content_type("text/plain")).await);
         golden!(app, "moves_ahead_only", app.send(change(r#"{"advance_ms": -1}"#)).await);
     })
     .await;

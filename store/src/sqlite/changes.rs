@@ -53,8 +53,8 @@ impl Tables<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user,
-                                     name, customer_order_id, request)
-                 VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
+                                     name, customer_order_id, numbers, request)
+                 VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 seq.0,
@@ -67,6 +67,7 @@ impl Tables<'_> {
                 order.user,
                 order.name,
                 order.customer_order_id,
+                u32::try_from(order.request.numbers().len()).unwrap_or(u32::MAX),
                 serde_json::to_string(&order.request)?,
             ])?;
         if let Some(key) = &order.key {
@@ -87,8 +88,9 @@ impl Tables<'_> {
         orders_max: usize,
         numbers_max: usize,
     ) -> Result<Step> {
-        let now = self.memory.now(now);
         let (orders, more) = self.waiting(orders_max, numbers_max)?;
+        // An order has not ended before it was made, whatever the clock did in between.
+        let now = self.memory.now(orders.iter().map(|order| order.created_at).fold(now, Timestamp::max));
         let mut batch = Batch::load(self, orders.iter().flat_map(|o| o.request.numbers()).copied())?;
         let mut accounts: HashMap<AccountId, Option<(Account, Premises)>> = HashMap::new();
         let mut step = Step { more, ..Step::default() };
@@ -381,18 +383,11 @@ impl Tables<'_> {
                 }
             },
         };
-        let standing = match new.standing(premises) {
-            Ok(standing) => standing,
-            Err(bad) => return Ok(Err(bad)),
-        };
         let area = AreaName::of(new.number, new.region.as_deref(), new.rate_center.as_deref());
-        let entry = Entry {
-            number: new.number,
-            standing,
-            area: self.memory.area_id(self.connection, area)?,
-            protected: new.protected,
-            ported_in: new.ported_in,
-            locked: false,
+        let area = self.memory.area_id(self.connection, area)?;
+        let entry = match new.entry(area, premises) {
+            Ok(entry) => entry,
+            Err(bad) => return Ok(Err(bad)),
         };
         let made = self
             .connection
@@ -410,7 +405,7 @@ impl Tables<'_> {
     }
 
     pub(super) fn order_seq(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<OrderSeq>> {
-        Ok(reader::order(self.connection, self.ids, account, kind, id)?.map(|order| order.seq))
+        reader::order_seq(self.connection, self.ids, account, kind, id)
     }
 }
 

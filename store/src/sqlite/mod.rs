@@ -22,7 +22,7 @@ use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, NewOrder, Order, OrderId};
+use onhook_core::order::{Kind, NewOrder, Order, OrderId, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
@@ -101,8 +101,11 @@ impl SqliteStore {
         schema::migrate(&mut connection)?;
         if new {
             // The file's name must be on disk before anything in it is answered for.
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+            let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+            let made = private(&path)
+                .and_then(|()| sync(folder))
+                .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync));
+            made.map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
         }
         let memory = Memory::load(&connection)?;
         let readers = Readers::open(&path)?;
@@ -118,6 +121,13 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// Lets nobody else read the database: it holds password hashes and the key of the orders' ids.
+fn private(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(())
 }
 
 fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
@@ -165,7 +175,7 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reader::order(connection, &ids, account, kind, id)).await
     }
 
-    async fn orders(&self, query: OrderQuery) -> Result<Page<Order, OrderId>> {
+    async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>> {
         let ids = self.ids.clone();
         self.readers.read(move |connection| reader::orders(connection, &ids, &query)).await
     }
@@ -173,8 +183,8 @@ impl Store for SqliteStore {
     async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>> {
         let ids = self.ids.clone();
         self.readers
-            .read(move |connection| match reader::order(connection, &ids, account, kind, id)? {
-                Some(order) => reader::notes(connection, order.seq).map(Some),
+            .read(move |connection| match reader::order_seq(connection, &ids, account, kind, id)? {
+                Some(order) => reader::notes(connection, order).map(Some),
                 None => Ok(None),
             })
             .await
@@ -252,7 +262,7 @@ impl Store for SqliteStore {
 
     async fn user(&self, name: &str) -> Result<Option<User>> {
         let name = name.to_owned();
-        self.readers.read(move |connection| Ok(reader::users(connection, Some(&name))?.pop())).await
+        self.readers.read(move |connection| reader::user(connection, &name)).await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
@@ -272,7 +282,7 @@ impl Store for SqliteStore {
     }
 
     async fn users(&self) -> Result<Vec<User>> {
-        self.readers.read(|connection| reader::users(connection, None)).await
+        self.readers.read(reader::users).await
     }
 
     async fn import(&self, lines: Lines, source: String, partial: bool, now: Timestamp) -> Result<Imported> {

@@ -1,15 +1,16 @@
 //! Reads: a few read-only connections, each used by one caller at a time.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use onhook_core::account::{Account, AccountId, Peer, Premises, Site};
 use onhook_core::event::{By, Change, Event, EventSeq};
 use onhook_core::hold::{Area, AreaId, AreaName};
-use onhook_core::lifecycle::{Entry, Standing, State};
+use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Order, OrderId, OrderSeq};
+use onhook_core::order::{Kind, Order, OrderId, OrderSeq, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
@@ -18,8 +19,8 @@ use tokio::sync::Semaphore;
 use super::ids::OrderIds;
 use super::memory::area;
 use super::row::{
-    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, corrupt, digits_of, kind_code, state_code,
-    status_code,
+    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, SUMMARY_COLUMNS, corrupt, digits_of,
+    kind_code, state_code, status_code,
 };
 use super::writer::lock;
 use crate::{
@@ -52,15 +53,16 @@ impl Readers {
         let idle = self.idle.clone();
         let done = tokio::task::spawn_blocking(move || {
             let Some(mut connection) = lock(&idle).pop() else { return Err(StoreError::Closed) };
-            let result = (|| {
+            // A read that panics must not take its connection with it.
+            let result = catch_unwind(AssertUnwindSafe(|| {
                 let transaction = connection.transaction()?;
                 let value = read(&transaction)?;
                 transaction.commit()?;
                 Ok(value)
-            })();
+            }));
             lock(&idle).push(connection);
             drop(turn);
-            result
+            result.unwrap_or_else(|_| Err(corrupt("a read panicked")))
         });
         done.await.unwrap_or_else(|error| Err(StoreError::Broken(Box::new(error))))
     }
@@ -113,13 +115,15 @@ fn account(row: &Row<'_>) -> Result<Account> {
 }
 
 pub(super) fn accounts(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Account>> {
-    let sql = "SELECT id, name, kind, class, created_at FROM account WHERE ?1 IS NULL OR id = ?1 ORDER BY id LIMIT ?2";
-    list(connection, sql, vec![of(only), limit(LIST_MAX)], account)
+    let (filter, values) = narrowed("id", only);
+    let sql = format!("SELECT id, name, kind, class, created_at FROM account {filter} ORDER BY id");
+    list(connection, &sql, values, account)
 }
 
 pub(super) fn sites(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Site>> {
-    let sql = "SELECT id, account, name, is_default FROM site WHERE ?1 IS NULL OR account = ?1 ORDER BY id LIMIT ?2";
-    list(connection, sql, vec![of(only), limit(LIST_MAX)], |row| {
+    let (filter, values) = narrowed("account", only);
+    let sql = format!("SELECT id, account, name, is_default FROM site {filter} ORDER BY id");
+    list(connection, &sql, values, |row| {
         Ok(Site {
             id: row::site_id(row.get(0)?)?,
             account: row::account_id(row.get(1)?)?,
@@ -130,9 +134,9 @@ pub(super) fn sites(connection: &Connection, only: Option<AccountId>) -> Result<
 }
 
 pub(super) fn peers(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Peer>> {
-    let sql = "SELECT id, account, site, name, is_default FROM peer
-               WHERE ?1 IS NULL OR account = ?1 ORDER BY id LIMIT ?2";
-    list(connection, sql, vec![of(only), limit(LIST_MAX)], |row| {
+    let (filter, values) = narrowed("account", only);
+    let sql = format!("SELECT id, account, site, name, is_default FROM peer {filter} ORDER BY id");
+    list(connection, &sql, values, |row| {
         Ok(Peer {
             id: row::peer_id(row.get(0)?)?,
             account: row::account_id(row.get(1)?)?,
@@ -143,8 +147,16 @@ pub(super) fn peers(connection: &Connection, only: Option<AccountId>) -> Result<
     })
 }
 
-fn of(account: Option<AccountId>) -> Value {
-    account.map_or(Value::Null, |account| Value::Integer(account.get().into()))
+/// The WHERE that narrows a list to an account, by its index; none for all.
+fn narrowed(column: &str, only: Option<AccountId>) -> (String, Vec<Value>) {
+    match only {
+        Some(account) => (format!("WHERE {column} = ?"), vec![of(account)]),
+        None => (String::new(), Vec::new()),
+    }
+}
+
+fn of(account: AccountId) -> Value {
+    Value::Integer(account.get().into())
 }
 
 /// An account with its sites and peers.
@@ -156,17 +168,24 @@ pub(super) fn account_with_premises(
     Ok(Some((account, Premises { sites: sites(connection, Some(id))?, peers: peers(connection, Some(id))? })))
 }
 
-pub(super) fn users(connection: &Connection, only: Option<&str>) -> Result<Vec<User>> {
-    let sql = "SELECT name, account, role, password_hash FROM user WHERE ?1 IS NULL OR name = ?1 ORDER BY name LIMIT ?2";
-    let only = only.map_or(Value::Null, |name| Value::Text(name.to_owned()));
-    list(connection, sql, vec![only, limit(LIST_MAX)], |row| {
-        let (account, role): (Option<u32>, String) = (row.get(1)?, row.get(2)?);
-        Ok(User {
-            name: row.get(0)?,
-            account: account.map(row::account_id).transpose()?,
-            role: row::role(&role)?,
-            password_hash: row.get(3)?,
-        })
+const USER_COLUMNS: &str = "name, account, role, password_hash";
+
+pub(super) fn user(connection: &Connection, name: &str) -> Result<Option<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE name = ?");
+    Ok(list(connection, &sql, vec![Value::Text(name.to_owned())], read_user)?.pop())
+}
+
+pub(super) fn users(connection: &Connection) -> Result<Vec<User>> {
+    list(connection, &format!("SELECT {USER_COLUMNS} FROM user ORDER BY name"), Vec::new(), read_user)
+}
+
+fn read_user(row: &Row<'_>) -> Result<User> {
+    let (account, role): (Option<u32>, String) = (row.get(1)?, row.get(2)?);
+    Ok(User {
+        name: row.get(0)?,
+        account: account.map(row::account_id).transpose()?,
+        role: row::role(&role)?,
+        password_hash: row.get(3)?,
     })
 }
 
@@ -187,13 +206,28 @@ pub(super) fn order(
     rows.next()?.map(row::order).transpose()
 }
 
+/// An order's place, without its numbers.
+pub(super) fn order_seq(
+    connection: &Connection,
+    ids: &OrderIds,
+    account: AccountId,
+    kind: Kind,
+    id: OrderId,
+) -> Result<Option<OrderSeq>> {
+    let Some(seq) = ids.seq(id) else { return Ok(None) };
+    let mut statement = connection
+        .prepare_cached("SELECT seq FROM orders WHERE seq = ? AND id = ? AND account = ? AND kind = ?")?;
+    let values = (seq.0, id.0.as_bytes(), account.get(), kind_code(kind));
+    Ok(statement.query_row(values, |row| row.get(0)).optional()?.map(OrderSeq))
+}
+
 pub(super) fn orders(
     connection: &Connection,
     ids: &OrderIds,
     query: &OrderQuery,
-) -> Result<Page<Order, OrderId>> {
+) -> Result<Page<Summary, OrderId>> {
     let mut wanted = "account = ? AND kind = ?".to_owned();
-    let mut values = vec![of(Some(query.account)), Value::Integer(kind_code(query.kind).into())];
+    let mut values = vec![of(query.account), Value::Integer(kind_code(query.kind).into())];
     let mut and = |sql: &str, value: Value| {
         wanted += " AND ";
         wanted += sql;
@@ -219,17 +253,18 @@ pub(super) fn orders(
         Start::Page(page) => pages_before(*page, query.size),
         Start::At(id) => {
             // A foreign id is an unknown id: both begin nowhere.
-            let Some(first) = order(connection, ids, query.account, query.kind, *id)? else {
+            let Some(first) = order_seq(connection, ids, query.account, query.kind, *id)? else {
                 return Ok(Page { items: Vec::new(), total: total.unsigned_abs(), next: None });
             };
             wanted += " AND seq <= ?";
-            values.push(Value::Integer(first.seq.0));
+            values.push(Value::Integer(first.0));
             0
         }
     };
     values.extend([limit(query.size + 1), Value::Integer(skip)]);
-    let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE {wanted} ORDER BY seq DESC LIMIT ? OFFSET ?");
-    let mut items = list(connection, &sql, values, row::order)?;
+    let sql =
+        format!("SELECT {SUMMARY_COLUMNS} FROM orders WHERE {wanted} ORDER BY seq DESC LIMIT ? OFFSET ?");
+    let mut items = list(connection, &sql, values, row::summary)?;
     let next = (items.len() > query.size).then(|| items.pop()).flatten().map(|order| order.id);
     Ok(Page { items, total: total.unsigned_abs(), next })
 }
@@ -315,12 +350,13 @@ pub(super) fn told_history(connection: &Connection, row: &NumberRow) -> Result<H
 
 pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
     let Some(row) = number(connection, wanted)? else { return Ok(None) };
-    let History { entry, imported_at, events, .. } = history(connection, &row)?;
+    let History { entry, origin, imported_at, events, .. } = history(connection, &row)?;
     let since = events.iter().rfind(|e| e.change.moves()).map_or(imported_at, |e| e.at);
     let entered = events
         .iter()
         .rfind(|e| matches!(e.change, Change::Activated { .. } | Change::Reconnected { .. }))
-        .map_or(imported_at, |e| e.at);
+        .map(|e| e.at)
+        .or((origin.state() == State::InService).then_some(imported_at));
     let hold = events.iter().rev().find(|e| e.change.moves()).and_then(|e| match &e.change {
         Change::Disconnected { hold, .. } => Some(hold.clone()),
         _ => None,
@@ -333,12 +369,13 @@ pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Fa
         None => None,
         Some(seq) => connection
             .prepare_cached("SELECT id, kind, created_at FROM orders WHERE seq = ?")?
-            .query_row([seq.0], |row| {
-                let kind = if row.get::<_, u8>(1)? == 0 { Kind::Disconnect } else { Kind::Number };
-                let id = OrderId(uuid::Uuid::from_bytes(row.get(0)?));
-                Ok((id, kind, Timestamp::from_millis(row.get(2)?)))
+            .query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?
+            .map(|(id, kind, at)| -> Result<_> {
+                let id = OrderId(uuid::Uuid::from_bytes(id));
+                Ok((id, row::kind_of(kind)?, Timestamp::from_millis(at)))
             })
-            .optional()?,
+            .transpose()?,
     };
     let place = entry.standing.place();
     let name = |sql: &str, id: Option<u32>| -> Result<Option<(String, bool)>> {
@@ -348,7 +385,7 @@ pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Fa
     let site_name = name("SELECT name, is_default FROM site WHERE id = ?", place.map(|p| p.site.get()))?;
     let peer = place.and_then(|p| p.peer).map(|p| p.get());
     let peer_name = name("SELECT name, is_default FROM peer WHERE id = ?", peer)?;
-    let in_service_at = place.map(|_| entered);
+    let in_service_at = place.and(entered);
     Ok(Some(Facts {
         area: area_name(connection, entry.area)?,
         entry,
@@ -377,7 +414,7 @@ pub(super) fn areas(connection: &Connection) -> Result<Vec<(AreaId, Area)>> {
 fn finds(connection: &Connection, query: &NumberQuery) -> Result<Option<(String, Vec<Value>)>> {
     let states: Vec<String> = query.states.iter().map(|state| state_code(*state).to_string()).collect();
     let mut wanted = format!("holder = ? AND state IN ({})", states.join(", "));
-    let mut values = vec![of(Some(query.account))];
+    let mut values = vec![of(query.account)];
     if let Some(site) = query.site {
         wanted += " AND site = ?";
         values.push(Value::Integer(site.get().into()));
@@ -474,13 +511,18 @@ fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Resu
         return Ok(Some((0, digits_of(first))));
     }
     let Some(row) = number(connection, first)? else { return Ok(None) };
-    let release_at = match row.entry.standing {
-        Standing::Aging { release_at, .. } => Some(release_at),
-        _ => history(connection, &row)?.events.iter().rev().find_map(|event| match &event.change {
-            Change::Disconnected { hold, .. } => Some(hold.release_at),
-            _ => None,
-        }),
+    let History { origin, events, .. } = history(connection, &row)?;
+    // Only when this account gave it up: another's number is as unknown as one that never was.
+    let given_up = |entry: &Entry| match entry.standing {
+        Standing::Aging { former, release_at, .. } if former.account == query.account => Some(release_at),
+        _ => None,
     };
+    let mut entry = origin;
+    let mut release_at = given_up(&entry);
+    for event in &events {
+        entry = apply(&entry, &event.change).map_err(|error| corrupt(error.to_string()))?;
+        release_at = given_up(&entry).or(release_at);
+    }
     Ok(release_at.map(|at| (at.millis(), digits_of(first))))
 }
 

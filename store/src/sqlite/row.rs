@@ -5,7 +5,7 @@ use onhook_core::event::{By, Change, Event, EventSeq};
 use onhook_core::hold::AreaId;
 use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Kind, Order, OrderId, OrderSeq, Status};
+use onhook_core::order::{Failure, Kind, Order, OrderId, OrderSeq, Status, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::Row;
 
@@ -61,6 +61,11 @@ pub(super) fn kind_code(kind: Kind) -> u8 {
     }
 }
 
+pub(super) fn kind_of(code: u8) -> Result<Kind> {
+    let found = Kind::ALL.iter().find(|kind| kind_code(**kind) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no kind of order {code}")))
+}
+
 pub(super) fn status_code(status: Status) -> u8 {
     match status {
         Status::Received => 0,
@@ -89,7 +94,7 @@ pub(super) fn peer_id(id: u32) -> Result<PeerId> {
 
 pub(super) fn number_of(digits: i64) -> Result<Number> {
     let number = u64::try_from(digits).ok().and_then(|digits| Number::from_digits(digits).ok());
-    number.ok_or_else(|| corrupt(format!("no number {digits}")))
+    number.ok_or_else(|| corrupt("what should be a number is none"))
 }
 
 pub(super) fn digits_of(number: Number) -> i64 {
@@ -109,7 +114,7 @@ pub(super) const NUMBER_COLUMNS: &str = "number, state, holder, site, peer, area
 impl NumberRow {
     pub(super) fn read(row: &Row<'_>) -> Result<Self> {
         let number = number_of(row.get(0)?)?;
-        let wrong = || corrupt(format!("row of {number} lacks what its state needs"));
+        let wrong = || corrupt(format!("the row of {} lacks what its state needs", number.masked()));
         let state = state_of(row.get(1)?)?;
         let holder: Option<u32> = row.get(2)?;
         let holder = holder.map(account_id).transpose()?;
@@ -236,6 +241,23 @@ pub(super) fn order(row: &Row<'_>) -> Result<Order> {
         customer_order_id: row.get(8)?,
         request: serde_json::from_str(request)?,
         failed: failed.unwrap_or_default(),
+    })
+}
+
+/// The columns that [`summary`] wants, in this order.
+pub(super) const SUMMARY_COLUMNS: &str =
+    "id, account, status, created_at, changed_at, user, customer_order_id, numbers";
+
+pub(super) fn summary(row: &Row<'_>) -> Result<Summary> {
+    Ok(Summary {
+        id: OrderId(uuid::Uuid::from_bytes(row.get(0)?)),
+        account: account_id(row.get(1)?)?,
+        status: status_of(row.get(2)?)?,
+        created_at: Timestamp::from_millis(row.get(3)?),
+        changed_at: Timestamp::from_millis(row.get(4)?),
+        user: row.get(5)?,
+        customer_order_id: row.get(6)?,
+        numbers: row.get(7)?,
     })
 }
 

@@ -108,6 +108,7 @@ CREATE TABLE orders (
     user              TEXT NOT NULL,
     name              TEXT,
     customer_order_id TEXT,
+    numbers           INTEGER NOT NULL,
     request           TEXT NOT NULL,
     failed            TEXT
 ) STRICT;

@@ -49,6 +49,8 @@ trait Job: Send {
     fn company(&self) -> Company;
     /// Does it, and remembers what came of it. Whether it is to be kept.
     fn run(&mut self, tables: &mut Tables<'_>) -> bool;
+    /// Why it failed, for all that share its transaction.
+    fn failure(&self) -> StoreError;
     /// Tells whoever waits; `committed` is what became of the transaction.
     fn answer(self: Box<Self>, committed: &std::result::Result<(), CommitError>);
 }
@@ -81,6 +83,13 @@ impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T,
         let keep = done.is_ok();
         self.done = Some(done);
         keep
+    }
+
+    fn failure(&self) -> StoreError {
+        match &self.done {
+            Some(Err(StoreError::Full)) => StoreError::Full,
+            _ => corrupt("a job failed after it had written"),
+        }
     }
 
     fn answer(self: Box<Self>, committed: &std::result::Result<(), CommitError>) {
@@ -266,7 +275,10 @@ impl Run {
             connection.prepare_cached(sql)?.execute([])?;
             Ok(())
         };
-        statement(&self.connection, "BEGIN IMMEDIATE")?;
+        statement(&self.connection, "BEGIN IMMEDIATE").map_err(|error| {
+            error!(error = ?error, "no transaction can be begun: {error}");
+            StoreError::Full // certainly nothing was written
+        })?;
         for job in batch.iter_mut() {
             let before = self.connection.total_changes();
             let mut tables = Tables {
@@ -284,7 +296,7 @@ impl Run {
                 continue;
             }
             if job.company() == Company::Shared {
-                return Err(corrupt("a job failed after it had written"));
+                return Err(job.failure());
             }
             statement(&self.connection, "ROLLBACK")?;
             self.memory = Memory::load(&self.connection)?;
