@@ -122,14 +122,7 @@ pub fn details(dialect: Dialect, shown: &Shown<'_>) -> String {
     let Shown { entry, area, holder } = shown;
     let mut out = Document::new();
     out.open("TelephoneNumberResponse").open("TelephoneNumberDetails");
-    if let Some(state) = area.region() {
-        out.leaf("State", state);
-    }
-    out.leaf("FullNumber", &dialect.number(entry.number));
-    if let Some(rate_center) = area.rate_center() {
-        out.leaf("RateCenter", rate_center);
-    }
-    out.leaf("Status", status(entry.state()));
+    write_public(&mut out, dialect, entry, area);
     if let Some(holder) = holder {
         out.leaf_display("AccountId", holder.account);
         if let Some((id, name)) = holder.site {
@@ -227,14 +220,7 @@ fn document(
     out.open("TelephoneNumbers");
     for Shown { entry, area, holder } in numbers {
         out.open("TelephoneNumber");
-        if let Some(state) = area.region() {
-            out.leaf("State", state);
-        }
-        out.leaf("FullNumber", &dialect.number(entry.number));
-        if let Some(rate_center) = area.rate_center() {
-            out.leaf("RateCenter", rate_center);
-        }
-        out.leaf("Status", status(entry.state()));
+        write_public(&mut out, dialect, entry, area);
         if let Some(holder) = holder {
             out.leaf_display("AccountId", holder.account).leaf_display("LastModified", holder.since);
             if let Some(at) = holder.in_service_at {
@@ -247,6 +233,18 @@ fn document(
     more(&mut out);
     out.close("TelephoneNumbersResponse");
     out.finish()
+}
+
+/// What anyone may know of a number that they may see at all.
+fn write_public(out: &mut Document, dialect: Dialect, entry: &Entry, area: &AreaName) {
+    if let Some(state) = area.region() {
+        out.leaf("State", state);
+    }
+    out.leaf("FullNumber", &dialect.number(entry.number));
+    if let Some(rate_center) = area.rate_center() {
+        out.leaf("RateCenter", rate_center);
+    }
+    out.leaf("Status", status(entry.state()));
 }
 
 /// A number's site: the answer of `/tns/{tn}/sites`.
