@@ -41,6 +41,19 @@ impl Reply {
         let text = text.replace(app.base(), "{base}");
         Names::default().redact(&text)
     }
+
+    /// With the last segment of its `Location`, a decimal id, asserted and replaced.
+    #[track_caller]
+    pub(crate) fn redacted_tail(mut self) -> Self {
+        for (name, value) in &mut self.headers {
+            if name == "location" {
+                let (path, id) = value.rsplit_once('/').unwrap();
+                assert!(!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()), "{value}");
+                *value = format!("{path}/{{id}}");
+            }
+        }
+        self
+    }
 }
 
 /// The ids that a text has had so far.

@@ -267,6 +267,13 @@ impl App {
         address.strip_prefix(self.base()).unwrap_or_else(|| panic!("{address} is not ours")).to_owned()
     }
 
+    /// The path of a list's link, as its clients take it out.
+    pub(crate) fn path_of_link(&self, link: &str) -> String {
+        let link = link.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        let address = link.split_once('<').unwrap().1.split_once('>').unwrap().0;
+        self.path_of(address)
+    }
+
     /// Places an order, and gives the answer and the path where the order is.
     pub(crate) async fn place(&self, call: Call) -> (Reply, String) {
         let reply = self.send(call).await.expect(201);

@@ -28,6 +28,12 @@ pub(crate) fn order_with(more: &str, numbers: &[&str]) -> String {
     )
 }
 
+/// Numbers to be looked up.
+pub(crate) fn lookup(numbers: &[&str]) -> String {
+    let numbers: String = numbers.iter().map(|number| format!("<Tn>{number}</Tn>")).collect();
+    format!("<TnList>{numbers}</TnList>")
+}
+
 /// A note by a user.
 pub(crate) fn note(user: &str, text: &str) -> String {
     format!("<Note><UserId>{user}</UserId><Description>{text}</Description></Note>")

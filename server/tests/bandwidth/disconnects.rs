@@ -508,7 +508,7 @@ async fn orders_are_listed_newest_first_page_by_page() {
         let page = app.send(get(disconnects("?page=1&size=2"))).await;
         golden!(app, "list_first_page", page);
         assert_eq!(page.elements("OrderId"), newest_first[..2]);
-        let page = app.send(get(next(app, page.element("next").unwrap()))).await.expect(200);
+        let page = app.send(get(app.path_of_link(page.element("next").unwrap()))).await.expect(200);
         assert_eq!((page.elements("OrderId"), page.element("next")), (newest_first[2..].to_vec(), None));
 
         let day = app.send(get(disconnects(""))).await.elements("OrderDate")[0][2..10].to_owned();
@@ -536,7 +536,7 @@ async fn orders_are_listed_newest_first_page_by_page() {
         // A page keeps the filters of the list it belongs to.
         let page = app.send(get(disconnects(&format!("?{dates}&userid=username&size=1")))).await;
         assert_eq!(page.element("TotalCount"), Some("2"));
-        let page = app.send(get(next(app, page.element("next").unwrap()))).await;
+        let page = app.send(get(app.path_of_link(page.element("next").unwrap()))).await;
         assert_eq!(
             (page.elements("OrderId"), page.element("TotalCount")),
             (vec![newest_first[2]], Some("2"))
@@ -545,11 +545,42 @@ async fn orders_are_listed_newest_first_page_by_page() {
     .await;
 }
 
-/// The path of a link, as its clients take it out.
-fn next(app: &App, link: &str) -> String {
-    let link = link.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    let address = link.split_once('<').unwrap().1.split_once('>').unwrap().0;
-    app.path_of(address)
+#[tokio::test]
+async fn orders_are_counted() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.disconnect(&["5405514342"]).await;
+        app.disconnect(&[POOL, NO_NUMBER]).await;
+        golden!(app, "totals", app.send(get(disconnects("/totals"))).await);
+        for (query, count) in
+            [("?status=failed", "1"), ("?status=partial", "0"), ("?userid=username", "2"), ("?userid=x", "0")]
+        {
+            let reply = app.send(get(disconnects(&format!("/totals{query}")))).await.expect(200);
+            assert_eq!(reply.element("TotalCount"), Some(count), "{query}");
+        }
+        let reply = app.send(get(disconnects("/totals?status=received"))).await;
+        let text = "Invalid 'status'. Valid values: complete, partial, failed";
+        assert_eq!(reply.error(), (400, Some(15532), text));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_s_history_says_how_it_ended() {
+    with_app(Seed::two_accounts(), async |app| {
+        for (name, numbers) in [
+            ("history_complete", &["5405514342"][..]),
+            ("history_partial", &["7034343704", POOL]),
+            ("history_failed", &[POOL, NO_NUMBER]),
+        ] {
+            let path = app.disconnect(numbers).await;
+            golden!(app, name, app.send(get(format!("{path}/history"))).await);
+        }
+        let unknown = disconnects("/6d7da966-e071-4741-b31c-1d8932f4b8da/history");
+        golden!(app, "history_not_found", app.send(get(unknown)).await);
+        let wrong = app.send(get(disconnects("/x/history"))).await;
+        assert_eq!(wrong.error(), (400, Some(1008), "'x' is not a valid UUID"));
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -746,18 +777,4 @@ async fn an_order_s_time_is_the_time_it_was_sent() {
         assert!(before <= at && at <= now(), "{before} <= {at}");
     })
     .await;
-}
-
-impl crate::app::Reply {
-    /// With the last segment of its `Location`, a decimal id, asserted and replaced.
-    fn redacted_tail(mut self) -> Self {
-        for (name, value) in &mut self.headers {
-            if name == "location" {
-                let (path, id) = value.rsplit_once('/').unwrap();
-                assert!(id.bytes().all(|byte| byte.is_ascii_digit()), "{value}");
-                *value = format!("{path}/{{id}}");
-            }
-        }
-        self
-    }
 }

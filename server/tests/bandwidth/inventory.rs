@@ -1,7 +1,7 @@
-//! Numbers of an account, and one number in detail.
+//! Lists and counts of an account's numbers.
 
 use crate::app::{
-    App, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, post, with_app, xml,
+    App, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, with_app, xml,
 };
 
 #[tokio::test]
@@ -140,68 +140,6 @@ async fn one_number_is_in_service_or_not_found() {
         }
         assert!(told.iter().all(|other| *other == told[0]), "{told:#?}");
         golden!(app, "not_in_service", app.send(of(POOL)).await);
-    })
-    .await;
-}
-
-fn tn(number: &str) -> String {
-    format!("/api/tns/{number}")
-}
-
-#[tokio::test]
-async fn an_account_sees_all_of_its_own_numbers() {
-    with_app(Seed::two_accounts(), async |app| {
-        let details = |number: &str| get(format!("{}/tndetails", tn(number)));
-        golden!(app, "own_in_service", app.send(get(tn(IN_SERVICE[0]))).await);
-        golden!(app, "own_in_service_details", app.send(details(IN_SERVICE[0])).await);
-        app.disconnect(&[IN_SERVICE[0]]).await;
-        golden!(app, "own_aging", app.send(get(tn(IN_SERVICE[0]))).await);
-        golden!(app, "own_aging_details", app.send(details(IN_SERVICE[0])).await);
-        let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[POOL]))).await;
-        app.ended(get(order)).await;
-        golden!(app, "own_ordered", app.send(get(tn(POOL))).await);
-        golden!(
-            app,
-            "own_in_service_v2",
-            app.send(get(tn("%2B19195551002").replace("/api", "/api/v2"))).await
-        );
-        // Whoever runs the server sees as much.
-        let told = app.send(get(tn(POOL))).await;
-        assert_eq!(app.send(get(tn(POOL)).by(Who::Operator)).await.text(), told.text());
-        assert_eq!(app.send(get(tn(POOL)).by(Who::Reader)).await.text(), told.text());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn of_a_pool_number_a_stranger_sees_what_is_public() {
-    with_app(Seed::two_accounts(), async |app| {
-        golden!(app, "pool", app.send(get(tn(POOL))).await);
-        golden!(app, "pool_details", app.send(get(format!("{}/tndetails", tn(POOL)))).await);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn another_account_s_number_is_a_number_that_does_not_exist() {
-    with_app(Seed::two_accounts(), async |app| {
-        // One that was disconnected is still theirs.
-        app.disconnect(&[IN_SERVICE[0]]).await;
-        for rest in ["", "/tndetails"] {
-            let told = async |number: &str, who| -> (u16, Vec<(String, String)>, String) {
-                let reply: Reply = app.send(get(tn(number) + rest).by(who)).await.without_date();
-                (reply.status, reply.headers.clone(), reply.text().replace(number, "{number}"))
-            };
-            let unknown = told(NO_NUMBER, Who::Neighbour).await;
-            assert_eq!(unknown.0, 404);
-            assert_eq!(told(IN_SERVICE[0], Who::Neighbour).await, unknown);
-            assert_eq!(told(IN_SERVICE[1], Who::Neighbour).await, unknown);
-            assert_eq!(told(NEIGHBOURS, Who::Admin).await, unknown);
-            assert_eq!(told(NEIGHBOURS, Who::Operator).await.0, 200);
-        }
-        golden!(app, "unknown_number", app.send(get(tn(NO_NUMBER))).await);
-        let wrong = app.send(get(tn("5409114342"))).await;
-        assert_eq!(wrong.error(), (400, Some(12512), "Telephone number '5409114342' is not valid"));
     })
     .await;
 }

@@ -5,3 +5,5 @@ mod disconnects;
 mod inventory;
 mod orders;
 mod search;
+mod sites;
+mod tns;

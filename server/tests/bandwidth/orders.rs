@@ -1,7 +1,7 @@
 //! Number orders for existing numbers: from the pool, and back from aging.
 
 use crate::app::{
-    IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, with_app, xml,
+    IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, put, with_app, xml,
 };
 
 fn orders() -> String {
@@ -166,16 +166,97 @@ async fn orders_are_listed_with_their_own_spelling_of_an_id() {
 }
 
 #[tokio::test]
+async fn orders_are_counted() {
+    with_app(Seed::two_accounts(), async |app| {
+        for number in [POOL, NO_NUMBER] {
+            let (_, path) = app.place(post(orders(), xml::order(app.site, &[number]))).await;
+            app.ended(get(path)).await;
+        }
+        app.disconnect(&["5405514342"]).await;
+        golden!(app, "totals", app.send(get(format!("{}/totals", orders()))).await);
+        for (query, count) in [
+            ("?status=complete", "1"),
+            ("?status=FAILED", "1"),
+            ("?status=partial", "0"),
+            ("?status=backordered", "0"),
+        ] {
+            let reply = app.send(get(format!("{}/totals{query}", orders()))).await.expect(200);
+            assert_eq!(reply.element("TotalCount"), Some(count), "{query}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_s_history_says_how_it_ended() {
+    with_app(Seed::two_accounts(), async |app| {
+        for (name, numbers) in [
+            ("history_complete", &[POOL][..]),
+            ("history_partial", &["2125550100", NO_NUMBER]),
+            ("history_failed", &[NEIGHBOURS, NO_NUMBER]),
+        ] {
+            let (_, path) = app.place(post(orders(), xml::order(app.site, numbers))).await;
+            app.ended(get(&path)).await;
+            golden!(app, name, app.send(get(format!("{path}/history"))).await);
+        }
+        let unknown = format!("{}/6d7da966-e071-4741-b31c-1d8932f4b8da/history", orders());
+        golden!(app, "history_not_found", app.send(get(unknown)).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_reports_the_numbers_that_it_brought() {
+    with_app(Seed::two_accounts(), async |app| {
+        let numbers = [POOL, "8005550107", NO_NUMBER, "2125550101", "2125550100"];
+        let (_, path) = app.place(post(orders(), xml::order(app.site, &numbers))).await;
+        app.ended(get(&path)).await;
+        let (_, failed) = app.place(post(orders(), xml::order(app.site, &[NO_NUMBER]))).await;
+        app.ended(get(&failed)).await;
+        for (report, name) in
+            [("tns", "tns"), ("areaCodes", "area_codes"), ("npaNxx", "npa_nxx"), ("totals", "report_totals")]
+        {
+            golden!(app, name, app.send(get(format!("{path}/{report}"))).await);
+        }
+        golden!(app, "tns_v2", app.send(get(format!("{path}/tns").replace("/api/", "/api/v2/"))).await);
+        golden!(app, "tns_none", app.send(get(format!("{failed}/tns"))).await);
+        golden!(app, "area_codes_none", app.send(get(format!("{failed}/areaCodes"))).await);
+        for report in ["tns", "areaCodes", "npaNxx", "totals"] {
+            let unknown = format!("{}/6d7da966-e071-4741-b31c-1d8932f4b8da/{report}", orders());
+            let reply = app.send(get(unknown)).await;
+            assert_eq!(reply.error(), (404, Some(5061), "Order ID is invalid."), "{report}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_order_takes_notes() {
     with_app(Seed::two_accounts(), async |app| {
         let (_, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
         let notes = format!("{path}/notes");
         let added = app.send(post(&notes, xml::note("username", "a note"))).await.expect(201);
+        golden!(app, "note_added", added.clone().redacted_tail());
         let at = app.path_of(added.header("location").unwrap());
         assert!(at.starts_with(&notes), "{at}");
         let listed = app.send(get(&notes)).await.expect(200);
         assert_eq!(listed.elements("Description"), ["a note"]);
         assert!(at.ends_with(listed.element("Id").unwrap()), "{at}");
+
+        golden!(app, "note_written_again", app.send(put(&at, xml::note("username", "another text"))).await);
+        let again = app.send(get(&notes)).await.expect(200);
+        assert_eq!(again.elements("Description"), ["another text"]);
+        assert_eq!(again.element("Id"), listed.element("Id"));
+        golden!(
+            app,
+            "note_unknown",
+            app.send(put(format!("{notes}/999999"), xml::note("username", "x"))).await
+        );
+        // A disconnect order of the same account has no such note.
+        let disconnect = app.disconnect(&["5405514342"]).await;
+        let elsewhere = at.replace(&path, &disconnect);
+        let reply = app.send(put(elsewhere, xml::note("username", "x"))).await;
+        assert_eq!(reply.error(), (404, Some(5040), "Note not found."));
     })
     .await;
 }
