@@ -18,4 +18,5 @@ pub mod lifecycle;
 pub mod number;
 pub mod order;
 pub mod release;
+pub mod search;
 pub mod time;

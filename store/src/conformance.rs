@@ -16,6 +16,7 @@ use onhook_core::number::Number;
 use onhook_core::order::{
     Activate, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, OrderId, Refusal, Request, Status,
 };
+use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use crate::{
@@ -456,7 +457,7 @@ cases! {
     async fn the_pool_hands_out_what_is_asked_and_no_more(opener) {
         let (store, ..) = seeded(opener).await;
         let search = async |prefix: &str, size, seed| {
-            let found = store.pool(PoolQuery { prefix: prefix.into(), size, seed }).await.expect("read");
+            let found = store.pool(PoolQuery { criteria: Criteria::prefix(prefix), inventory: Inventory::Pool, size, seed }).await.expect("read");
             found.into_iter().map(|(entry, _)| entry.number).collect::<Vec<Number>>()
         };
         let everything = search("919", 100, 1).await;

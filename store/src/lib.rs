@@ -20,6 +20,7 @@ use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, NewOrder, Order, OrderId, OrderSeq, Status, Summary};
+use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::Timestamp;
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
@@ -172,9 +173,10 @@ impl NumberQuery {
 /// Which numbers of the pool.
 #[derive(Clone, Debug)]
 pub struct PoolQuery {
-    /// Only those that begin with these digits, without the country code: an area code, or an area code
-    /// and an exchange or more.
-    pub prefix: String,
+    /// What they have to be like.
+    pub criteria: Criteria,
+    /// Whose they may be.
+    pub inventory: Inventory,
     /// Most numbers.
     pub size: usize,
     /// What the order of the result comes from. It never follows the digits or the age of a number,

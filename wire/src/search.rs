@@ -2,6 +2,7 @@
 
 use onhook_core::hold::AreaName;
 use onhook_core::number::Number;
+use onhook_core::search::Criteria;
 
 use crate::dialect::Dialect;
 use crate::error::{Family, Problem};
@@ -29,8 +30,8 @@ const NOT_SEARCHED: [&str; 9] = [
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// The first digits: an area code, an exchange, or seven digits.
-    pub prefix: String,
+    /// What the numbers have to be like.
+    pub criteria: Criteria,
     /// Most numbers.
     pub quantity: u32,
     /// Whether each number comes with its place.
@@ -61,7 +62,7 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
         return Err(Problem::Search);
     }
     Ok(Search {
-        prefix: prefix.to_owned(),
+        criteria: Criteria::prefix(prefix),
         quantity: query.size("quantity", QUANTITY_MAX, QUANTITY_MAX)?,
         details: query.flag("enableTNDetail", false)?,
     })

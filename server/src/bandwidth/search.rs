@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::Role;
+use onhook_core::search::Inventory;
 use onhook_store::PoolQuery;
 use onhook_wire::error::Problem;
 use onhook_wire::search::{self, FAMILY};
@@ -22,7 +23,7 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = search::read(&call.query)?;
     let size = usize::try_from(wanted.quantity).unwrap_or(usize::MAX);
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    let query = PoolQuery { prefix: wanted.prefix.clone(), size, seed };
+    let query = PoolQuery { criteria: wanted.criteria.clone(), inventory: Inventory::Pool, size, seed };
     let found = app.store.pool(query).await.map_err(store_problem)?;
     let found: Vec<_> = found.into_iter().map(|(entry, area)| (entry.number, area)).collect();
     Ok(Reply::xml(StatusCode::OK, search::found(call.prefix.dialect, &wanted, &found)))

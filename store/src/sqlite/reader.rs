@@ -613,11 +613,12 @@ const SCATTERED: &str =
 /// An area code is read on from a random place of its scattered index; a longer prefix has at most ten
 /// thousand numbers, which are all read and shuffled.
 pub(super) fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, AreaName)>> {
-    let Some((first, end)) = Number::nanp_range(&query.prefix) else { return Ok(Vec::new()) };
+    let Some(prefix) = &query.criteria.prefix else { return Ok(Vec::new()) };
+    let Some((first, end)) = Number::nanp_range(prefix) else { return Ok(Vec::new()) };
     let bound = |digits: u64| Value::Integer(i64::try_from(digits).unwrap_or(i64::MAX));
     let mut dice = Dice(query.seed);
     let digits = |row: &Row<'_>| -> Result<i64> { Ok(row.get(0)?) };
-    let mut found = if query.prefix.len() == 3 {
+    let mut found = if prefix.len() == 3 {
         let from = bound(dice.roll() % 10_000_019);
         let part = |compare: &str, size: usize| {
             let sql = format!(
