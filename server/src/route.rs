@@ -20,7 +20,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use onhook_core::account::{AccountId, Role};
 use onhook_wire::error::{Family, Problem};
+use onhook_wire::guard::Malformed;
 use onhook_wire::query::Query;
+use onhook_wire::xml::{self, Element};
 
 use crate::App;
 use crate::auth::{Caller, Refused};
@@ -97,6 +99,14 @@ impl Call {
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
+
+    /// The document in its body.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn document(&self) -> Result<Element<'_>, Malformed> {
+        xml::parse(&self.body)
+    }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
@@ -150,6 +160,16 @@ impl Route {
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
         Self { method: Method::PUT, ..Self::get(path, needs, counted, handler) }
+    }
+
+    /// A route of the API that takes something away.
+    pub fn delete<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
+        path: &'static str,
+        needs: Needs,
+        counted: (Group, Family),
+        handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path, needs, counted, handler) }
     }
 
     /// A route of the server itself, outside of the API.
@@ -216,6 +236,7 @@ fn measure(route: &Route, status: StatusCode, took: Duration) {
     let method = match route.method {
         Method::POST => "POST",
         Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
         _ => "GET",
     };
     metrics::counter!("onhook_http_requests_total", "route" => route.path, "method" => method, "status" => class)

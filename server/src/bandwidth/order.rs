@@ -76,7 +76,7 @@ pub(crate) struct Accepted {
 
 /// The document of an order. One that has too many elements has too many numbers.
 pub(crate) fn document(call: &Call) -> Result<xml::Element<'_>, Problem> {
-    xml::parse(&call.body).map_err(|malformed| match malformed {
+    call.document().map_err(|malformed| match malformed {
         Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
         other => other.into(),
     })
@@ -187,7 +187,7 @@ pub(crate) async fn notes(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply
 /// Adds a note to an order: 201, no body, and where it is. With a note in the path, writes that again: 200.
 pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
     let (account, id) = (call.account()?, order_id(&call)?);
-    let root = xml::parse(&call.body)?;
+    let root = call.document()?;
     let text = notes::read(&root, &call.caller.user)?;
     let note = (call.caller.user.to_string(), text, app.clock.now());
     match call.param("note") {

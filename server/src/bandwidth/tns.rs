@@ -10,7 +10,6 @@ use onhook_store::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::Links;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Shown};
-use onhook_wire::xml;
 
 use super::order;
 use crate::App;
@@ -102,7 +101,7 @@ fn parsed<T: std::str::FromStr>(text: Option<&str>) -> Result<Option<T>, Problem
 
 /// Some numbers that the caller names.
 async fn lookup(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let root = xml::parse(&call.body)?;
+    let root = call.document()?;
     let (mut wrong, mut wanted) = (Vec::new(), Vec::new());
     for text in tns::lookup(&root)? {
         match text.parse::<Number>() {

@@ -6,8 +6,8 @@ use onhook_server::Route;
 use onhook_server::path::PREFIXES;
 
 use crate::app::{
-    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, disconnects,
-    get, head, post, put, with_app, xml,
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
+    disconnects, get, head, post, put, with_app, xml,
 };
 
 /// Who is let through to a route.
@@ -202,6 +202,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         "GET" => get(path),
         "POST" => post(path, body),
         "PUT" => put(path, body),
+        "DELETE" => delete(path),
         other => panic!("teach this test to send a {other}"),
     };
     let call = if route.api || call.body.is_empty() { call } else { call.content_type("application/json") };
