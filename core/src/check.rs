@@ -126,18 +126,31 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
     let mut find = |what: String| findings.push(Finding::new(format!("order {}", order.id), what));
     let numbers = order.request.numbers();
     let named: std::collections::HashSet<_> = numbers.iter().collect();
-    if named.len() != numbers.len() || numbers.is_empty() {
+    if named.len() != numbers.len() || (numbers.is_empty() && order.request.search().is_none()) {
         find("names a number twice, or none".into());
     }
     let failed: std::collections::HashSet<_> = order.failed.iter().map(|f| &f.number).collect();
     if failed.len() != order.failed.len() || !failed.is_subset(&named) {
         find("a number has two outcomes, or is none of the order's".into());
     }
-    match order.status {
-        Status::Received if !order.failed.is_empty() => find("has outcomes, but has not run".into()),
-        Status::Received => {}
-        status if status != ended(numbers.len(), order.failed.len()) => {
-            find(format!("is {status} with {} of {} numbers failed", order.failed.len(), numbers.len()));
+    let total = order.request.quantity();
+    let may_wait = order.request.search().is_some_and(|search| search.back_order);
+    let short = match order.request.search() {
+        Some(_) => total.checked_sub(order.taken.len()),
+        None => Some(order.failed.len()),
+    };
+    match (order.status, short) {
+        (_, None) => find(format!("took {} numbers and wanted {total}", order.taken.len())),
+        (Status::Received, _) if !order.failed.is_empty() || !order.taken.is_empty() => {
+            find("has outcomes, but has not run".into());
+        }
+        (Status::Received, _) => {}
+        (Status::Backordered, Some(short)) if short == 0 || !may_wait => {
+            find(format!("waits for {short} numbers, and was not asked to"));
+        }
+        (Status::Backordered, _) => {}
+        (status, Some(short)) if status != ended(total, short) => {
+            find(format!("is {status} with {short} of {total} numbers failed"));
         }
         _ => {}
     }

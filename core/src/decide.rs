@@ -10,7 +10,9 @@ use crate::event::Change;
 use crate::hold::{Area, AreaId, Policy, hold};
 use crate::lifecycle::{Entry, Standing, apply};
 use crate::number::Number;
-use crate::order::{Activate, Disconnect, Failure, Mode, Order, Refusal, Request, Status, ended};
+use crate::order::{
+    Activate, Disconnect, Failure, Mode, Order, Refusal, Request, Search, Status, Wanted, ended,
+};
 use crate::time::Timestamp;
 
 /// What an order is judged against: everything it may touch, as it is now.
@@ -20,8 +22,10 @@ pub struct World<'a> {
     pub account: &'a Account,
     /// Its sites and peers.
     pub premises: &'a Premises,
-    /// The entries of the order's numbers; those that do not exist are absent.
+    /// The entries of the numbers that the order names; those that do not exist are absent.
     pub entries: &'a HashMap<Number, Entry>,
+    /// Pool numbers that fit what the order searches for, as many as it still wants or all there are.
+    pub found: &'a [Entry],
     /// The areas of those entries.
     pub areas: &'a HashMap<AreaId, Area>,
     /// Hold profiles and the operator's time zone.
@@ -44,9 +48,11 @@ pub struct Move {
 pub struct Decision {
     /// The numbers that go.
     pub moves: Vec<Move>,
-    /// The numbers that do not.
+    /// The numbers that were named and do not.
     pub failed: Vec<Failure>,
-    /// How the order ends.
+    /// Why an order that searches takes no more, where it is not that there are too few.
+    pub refused: Option<Refusal>,
+    /// How the order ends, or that it waits for more.
     pub status: Status,
 }
 
@@ -54,39 +60,79 @@ impl Decision {
     /// The decision that sets an order aside which brought its worker down: no number goes.
     #[must_use]
     pub fn set_aside(request: &Request) -> Decision {
-        let failed = request
-            .numbers()
-            .iter()
-            .map(|number| Failure { number: *number, why: Refusal::SetAside })
-            .collect();
-        Decision { moves: Vec::new(), failed, status: Status::Failed }
+        let why = Refusal::SetAside;
+        let failed = request.numbers().iter().map(|number| Failure { number: *number, why }).collect();
+        let refused = request.search().map(|_| why);
+        Decision { moves: Vec::new(), failed, refused, status: Status::Failed }
     }
 }
 
 /// Judges `order` at `now`.
 #[must_use]
 pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
-    let numbers = order.request.numbers();
+    match &order.request {
+        Request::Disconnect(disconnect) => {
+            each(&disconnect.numbers, true, |number| judge_disconnect(disconnect, number, world, now))
+        }
+        Request::Activate(activate) => match &activate.wanted {
+            Wanted::Named { numbers, .. } => each(numbers, activate.partial_allowed, |number| {
+                judge_activate(activate, world.entries.get(&number), world)
+            }),
+            Wanted::Found(search) => take(order, activate, search, world),
+        },
+    }
+}
+
+/// Judges each of the numbers; when one cannot go and the client wants all or none, none goes.
+fn each(
+    numbers: &[Number],
+    partial_allowed: bool,
+    mut judge: impl FnMut(Number) -> Result<Move, Refusal>,
+) -> Decision {
     let mut moves = Vec::with_capacity(numbers.len());
     let mut failed = Vec::new();
     for number in numbers {
-        let judged = match &order.request {
-            Request::Disconnect(disconnect) => judge_disconnect(disconnect, *number, world, now),
-            Request::Activate(activate) => judge_activate(activate, *number, world),
-        };
-        match judged {
+        match judge(*number) {
             Ok(step) => moves.push(step),
             Err(why) => failed.push(Failure { number: *number, why }),
         }
     }
-    if let Request::Activate(Activate { partial_allowed: false, .. }) = order.request
-        && !failed.is_empty()
-    {
+    if !partial_allowed && !failed.is_empty() {
         let held_back = moves.drain(..).map(|m| Failure { number: m.after.number, why: Refusal::AllOrNone });
         failed.extend(held_back);
     }
     let status = ended(numbers.len(), failed.len());
-    Decision { moves, failed, status }
+    Decision { moves, failed, refused: None, status }
+}
+
+/// Takes what was found, up to what the order still wants. Where there is too little (contract §3.2):
+///
+/// | back order | partial allowed | takes | and is |
+/// |---|---|---|---|
+/// | yes | yes | what there is | BACKORDERED |
+/// | yes | no | nothing | BACKORDERED |
+/// | no | yes | what there is | PARTIAL, or FAILED with nothing |
+/// | no | no | nothing | FAILED |
+fn take(order: &Order, activate: &Activate, search: &Search, world: &World<'_>) -> Decision {
+    let left = search.quantity.saturating_sub(order.taken.len());
+    let (mut moves, mut refused) = (Vec::with_capacity(left), None);
+    for entry in world.found.iter().take(left) {
+        match judge_activate(activate, Some(entry), world) {
+            Ok(step) => moves.push(step),
+            Err(why) => refused = Some(why),
+        }
+    }
+    let short = moves.len() < left;
+    if short && !activate.partial_allowed {
+        moves.clear();
+    }
+    let status = match short {
+        false => Status::Complete,
+        // What refuses a number that is there, refuses the next one too: waiting does not help.
+        true if search.back_order && refused.is_none() => Status::Backordered,
+        true => ended(search.quantity, left - moves.len()),
+    };
+    Decision { moves, failed: Vec::new(), refused: refused.filter(|_| short), status }
 }
 
 fn judge_disconnect(
@@ -121,9 +167,9 @@ fn judge_disconnect(
     step(before, change)
 }
 
-fn judge_activate(activate: &Activate, number: Number, world: &World<'_>) -> Result<Move, Refusal> {
+fn judge_activate(activate: &Activate, entry: Option<&Entry>, world: &World<'_>) -> Result<Move, Refusal> {
     let account = world.account.id;
-    let before = world.entries.get(&number).ok_or(Refusal::Unavailable)?;
+    let before = entry.ok_or(Refusal::Unavailable)?;
     let former = match before.standing {
         Standing::Available => None,
         Standing::Reserved { account: holder, .. } if holder == account => None,
@@ -131,7 +177,7 @@ fn judge_activate(activate: &Activate, number: Number, world: &World<'_>) -> Res
         Standing::Aging { former, .. } if former.account == account => Some(former),
         _ => return Err(Refusal::Unavailable),
     };
-    if activate.protected && number.is_toll_free() {
+    if activate.protected && before.number.is_toll_free() {
         return Err(Refusal::TollFreeProtected);
     }
     let place = place_for(activate, former, world)?;

@@ -18,5 +18,6 @@ pub mod lifecycle;
 pub mod number;
 pub mod order;
 pub mod release;
+pub mod reservation;
 pub mod search;
 pub mod time;

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use crate::account::{AccountId, NoPlace, PeerId, Role, SiteId, words};
 use crate::number::Number;
+use crate::reservation::ReservationId;
+use crate::search::Criteria;
 use crate::time::Timestamp;
 
 /// Most numbers in one order (contract: error 5095).
@@ -62,16 +64,26 @@ words! {
 }
 
 words! {
-    /// Where an order stands. The last three never change.
+    /// Where an order stands. All but the first two are final.
     Status {
         /// Accepted, not yet run.
         Received = "RECEIVED",
+        /// It has run, found too few numbers, and waits for more.
+        Backordered = "BACKORDERED",
         /// All of its numbers went.
         Complete = "COMPLETE",
         /// Some went.
         Partial = "PARTIAL",
         /// None went.
         Failed = "FAILED",
+    }
+}
+
+impl Status {
+    /// Whether it never changes again.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Status::Received | Status::Backordered)
     }
 }
 
@@ -137,11 +149,11 @@ pub struct Disconnect {
     pub reason: Option<String>,
 }
 
-/// What an order for existing numbers asks: to activate them, or to reconnect them.
+/// What a number order asks: to put numbers into service, for the first time or again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Activate {
-    /// Which numbers, in the client's order, none twice.
-    pub numbers: Vec<Number>,
+    /// Which numbers.
+    pub wanted: Wanted,
     /// The site that they go to.
     pub site: SiteId,
     /// The peer; the site's default one when the client did not say.
@@ -154,12 +166,77 @@ pub struct Activate {
     pub protected: bool,
 }
 
+/// Which numbers a number order asks for.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Wanted {
+    /// These.
+    Named {
+        /// In the client's order, none twice; those of its reservations last.
+        numbers: Vec<Number>,
+        /// The reservations that some of them were named by.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reservations: Vec<ReservationId>,
+    },
+    /// Some of the pool.
+    Found(Box<Search>),
+}
+
+impl Wanted {
+    /// These numbers, none of them by a reservation.
+    #[must_use]
+    pub fn named(numbers: Vec<Number>) -> Self {
+        Wanted::Named { numbers, reservations: Vec::new() }
+    }
+}
+
+/// Which numbers of the pool an order takes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Search {
+    /// In which of the API's forms it was asked.
+    pub form: SearchForm,
+    /// The fields of that form as they were sent, for the order's echo.
+    pub sent: Vec<(String, String)>,
+    /// What the numbers have to be like.
+    pub criteria: Criteria,
+    /// How many, from 1 to [`NUMBERS_MAX`].
+    pub quantity: usize,
+    /// Whether it waits for more when there are too few.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back_order: bool,
+}
+
+words! {
+    /// The forms in which an order can search (contract §3.1).
+    SearchForm {
+        /// By area code.
+        AreaCode = "area-code",
+        /// By rate center and state.
+        RateCenter = "rate-center",
+        /// By area code and exchange.
+        NpaNxx = "npa-nxx",
+        /// Toll-free, by what they spell.
+        TollFreeVanity = "toll-free-vanity",
+        /// Toll-free, by a pattern of area codes.
+        TollFreeWildChar = "toll-free-wild-char",
+        /// By state.
+        State = "state",
+        /// By city and state.
+        City = "city",
+        /// By ZIP code.
+        Zip = "zip",
+        /// By LATA.
+        Lata = "lata",
+        /// By several of these.
+        Combined = "combined",
+    }
+}
+
 /// What an order asks.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Request {
     /// A disconnect order.
     Disconnect(Disconnect),
-    /// A number order that names its numbers.
+    /// A number order.
     Activate(Activate),
 }
 
@@ -173,12 +250,37 @@ impl Request {
         }
     }
 
-    /// The numbers that it names, in the client's order.
+    /// The numbers that it names, in the client's order; none when it searches.
     #[must_use]
     pub fn numbers(&self) -> &[Number] {
         match self {
             Request::Disconnect(disconnect) => &disconnect.numbers,
-            Request::Activate(activate) => &activate.numbers,
+            Request::Activate(Activate { wanted: Wanted::Named { numbers, .. }, .. }) => numbers,
+            Request::Activate(Activate { wanted: Wanted::Found(_), .. }) => &[],
+        }
+    }
+
+    /// What it searches for, when it does.
+    #[must_use]
+    pub fn search(&self) -> Option<&Search> {
+        match self {
+            Request::Activate(Activate { wanted: Wanted::Found(search), .. }) => Some(search),
+            _ => None,
+        }
+    }
+
+    /// How many numbers it is about.
+    #[must_use]
+    pub fn quantity(&self) -> usize {
+        self.search().map_or(self.numbers().len(), |search| search.quantity)
+    }
+
+    /// The site that numbers go to.
+    #[must_use]
+    pub fn site(&self) -> Option<SiteId> {
+        match self {
+            Request::Activate(activate) => Some(activate.site),
+            Request::Disconnect(_) => None,
         }
     }
 }
@@ -234,17 +336,86 @@ pub struct Order {
     pub request: Request,
     /// Where it stands.
     pub status: Status,
-    /// The numbers that did not go, and why; the others went once the order has ended.
+    /// The numbers that it named and that did not go, and why; the others went once the order has ended.
     pub failed: Vec<Failure>,
+    /// The numbers that an order which searches has taken so far.
+    pub taken: Vec<Number>,
+    /// Why an order which searches took no more, where it was not that there were too few.
+    pub refused: Option<Refusal>,
 }
 
 impl Order {
-    /// The numbers that went, in the client's order; none before the order has ended.
+    /// The numbers that went, in the client's order; of one that names them, none before it has ended.
     pub fn done(&self) -> impl Iterator<Item = Number> {
-        let ended = self.status != Status::Received;
+        let ended = self.status.is_final();
         let failed: std::collections::HashSet<Number> = self.failed.iter().map(|f| f.number).collect();
-        self.request.numbers().iter().copied().filter(move |n| ended && !failed.contains(n))
+        let named = self.request.numbers().iter().copied().filter(move |n| ended && !failed.contains(n));
+        named.chain(self.taken.iter().copied())
     }
+}
+
+/// What a client changes in an order that waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// Its new name.
+    pub name: Option<String>,
+    /// The client's new id for it.
+    pub customer_order_id: Option<String>,
+    /// Whether it waits no longer.
+    pub close: bool,
+}
+
+/// An order that does not wait cannot be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("only an order that waits for numbers can be changed")]
+pub struct NotWaiting;
+
+/// The order as an amendment leaves it, at `now`: closed, it ends with what it has.
+///
+/// # Errors
+/// [`NotWaiting`]: it has not run yet, or has ended and never changes again.
+pub fn amend(order: &Order, amendment: &Amendment, now: Timestamp) -> Result<Order, NotWaiting> {
+    if order.status != Status::Backordered {
+        return Err(NotWaiting);
+    }
+    let total = order.request.quantity();
+    Ok(Order {
+        name: amendment.name.clone().or_else(|| order.name.clone()),
+        customer_order_id: amendment.customer_order_id.clone().or_else(|| order.customer_order_id.clone()),
+        status: if amendment.close { ended(total, total - order.taken.len()) } else { order.status },
+        changed_at: now,
+        ..order.clone()
+    })
+}
+
+/// What a client changed in an order, in the API's words: `CustomerOrderId : "" --> hello` (contract §3.3).
+#[must_use]
+pub fn difference(before: &Order, after: &Order) -> Option<String> {
+    let told = |what, before: &Option<String>, after: &Option<String>| {
+        let quoted = before.as_deref().map_or("\"\"".to_owned(), str::to_owned);
+        (before != after).then(|| format!("{what} : {quoted} --> {}", after.as_deref().unwrap_or_default()))
+    };
+    let id = told("CustomerOrderId", &before.customer_order_id, &after.customer_order_id);
+    let name = told("Name", &before.name, &after.name);
+    match (id, name) {
+        (Some(id), Some(name)) => Some(format!("{id}, {name}")),
+        (id, name) => id.or(name),
+    }
+}
+
+/// One thing that has happened to an order, beside its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a user's name; nobody for the server itself.
+    pub author: Option<String>,
+    /// The status that it then had.
+    pub status: Status,
+    /// How many numbers it then had.
+    pub taken: usize,
+    /// What was changed in it, in words, when that was it.
+    pub difference: Option<String>,
 }
 
 /// An order in a list: all but its numbers and their outcomes.
@@ -264,7 +435,7 @@ pub struct Summary {
     pub changed_at: Timestamp,
     /// Where it stands.
     pub status: Status,
-    /// How many numbers it names.
+    /// How many numbers it is about.
     pub numbers: u32,
 }
 
@@ -311,7 +482,7 @@ impl From<NoPlace> for Refusal {
     }
 }
 
-/// The status of an order of `total` numbers of which `failed` did not go.
+/// The final status of an order of `total` numbers of which `failed` did not go.
 #[must_use]
 pub fn ended(total: usize, failed: usize) -> Status {
     match failed {

@@ -13,9 +13,12 @@ use onhook_core::hold::{Area, AreaId, AreaName, Demand, Policy};
 use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
 use onhook_core::order::{
-    Activate, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Request, Status,
+    Activate, Amendment, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Request, Search,
+    SearchForm, Status, Wanted, amend,
 };
 use onhook_core::release::due;
+use onhook_core::reservation::{HELD_MS, Reservation, ReservationId, cancel, reserve};
+use onhook_core::search::Criteria;
 use onhook_core::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 
@@ -26,7 +29,11 @@ const NUMBERS: u64 = 4;
 enum Happening {
     Disconnect { account: u32, numbers: u8, mode: Mode, protected: Option<Protected> },
     Activate { account: u32, numbers: u8, partial_allowed: bool, protected: bool },
+    Search { account: u32, quantity: usize, partial_allowed: bool, back_order: bool },
+    RunBackOrders,
+    Close { order: usize },
     Reserve { account: u32, number: u8 },
+    Cancel { number: u8 },
     Lock { number: u8, on: bool },
     Extend { number: u8, days: i64 },
     Wait { hours: i64 },
@@ -50,7 +57,12 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(account, numbers, mode, protected)| H::Disconnect { account, numbers, mode, protected }),
         4 => (account.clone(), numbers, any::<bool>(), any::<bool>()).prop_map(
             |(account, numbers, partial_allowed, protected)| H::Activate { account, numbers, partial_allowed, protected }),
+        3 => (account.clone(), 1_usize..=4, any::<bool>(), any::<bool>()).prop_map(
+            |(account, quantity, partial_allowed, back_order)| H::Search { account, quantity, partial_allowed, back_order }),
+        2 => Just(H::RunBackOrders),
+        1 => (0_usize..40).prop_map(|order| H::Close { order }),
         1 => (account, number.clone()).prop_map(|(account, number)| H::Reserve { account, number }),
+        1 => number.clone().prop_map(|number| H::Cancel { number }),
         1 => (number.clone(), any::<bool>()).prop_map(|(number, on)| H::Lock { number, on }),
         1 => (number, 0_i64..200).prop_map(|(number, days)| H::Extend { number, days }),
         3 => (0_i64..1_200).prop_map(|hours| H::Wait { hours }),
@@ -131,7 +143,7 @@ impl Life {
 
     fn order(&mut self, account_id: u32, request: Request) {
         let seq = OrderSeq(i64::try_from(self.orders.len()).unwrap() + 1);
-        let mut order = Order {
+        let order = Order {
             seq,
             id: OrderId(uuid::Uuid::from_u128(u128::from(seq.0.unsigned_abs()))),
             account: AccountId::new(account_id).unwrap(),
@@ -143,23 +155,41 @@ impl Life {
             request,
             status: Status::Received,
             failed: Vec::new(),
+            taken: Vec::new(),
+            refused: None,
         };
-        let (account, premises, policy) = (account(account_id), premises(account_id), Policy::default());
+        let order = self.run(order);
+        self.orders.push(order);
+    }
+
+    /// The order as a run leaves it.
+    fn run(&mut self, mut order: Order) -> Order {
+        let (account, premises) = (account(order.account.get()), premises(order.account.get()));
+        let policy = Policy::default();
+        let mut found: Vec<Entry> =
+            self.entries.values().filter(|e| e.state() == State::Available).copied().collect();
+        found.sort_by_key(|entry| entry.number);
         let world = World {
             account: &account,
             premises: &premises,
             entries: &self.entries,
+            found: &found,
             areas: &self.areas,
             policy: &policy,
         };
         let decision = decide(&order, &world, self.now);
         assert_eq!(decision, decide(&order, &world, self.now), "the same decision again");
+        if order.request.search().is_some() {
+            order.taken.extend(decision.moves.iter().map(|step| step.after.number));
+        }
         order.status = decision.status;
         order.failed = decision.failed;
+        order.refused = decision.refused;
+        order.changed_at = self.now;
         for step in decision.moves {
-            self.save(step, By::Order(seq));
+            self.save(step, By::Order(order.seq));
         }
-        self.orders.push(order);
+        order
     }
 
     fn happen(&mut self, happening: &Happening) {
@@ -173,7 +203,7 @@ impl Life {
             }
             Happening::Activate { account, numbers, partial_allowed, protected } => {
                 let activate = Activate {
-                    numbers: chosen(*numbers),
+                    wanted: Wanted::named(chosen(*numbers)),
                     site: SiteId::new(*account).unwrap(),
                     peer: None,
                     partial_allowed: *partial_allowed,
@@ -181,10 +211,52 @@ impl Life {
                 };
                 self.order(*account, Request::Activate(activate));
             }
+            Happening::Search { account, quantity, partial_allowed, back_order } => {
+                let search = Search {
+                    form: SearchForm::Combined,
+                    sent: Vec::new(),
+                    criteria: Criteria::default(),
+                    quantity: *quantity,
+                    back_order: *back_order,
+                };
+                let activate = Activate {
+                    wanted: Wanted::Found(Box::new(search)),
+                    site: SiteId::new(*account).unwrap(),
+                    peer: None,
+                    partial_allowed: *partial_allowed,
+                    protected: false,
+                };
+                self.order(*account, Request::Activate(activate));
+            }
+            Happening::RunBackOrders => {
+                for index in 0..self.orders.len() {
+                    if self.orders[index].status == Status::Backordered {
+                        self.orders[index] = self.run(self.orders[index].clone());
+                    }
+                }
+            }
+            Happening::Close { order } => {
+                let Some(order) = self.orders.get_mut(*order) else { return };
+                let close = Amendment { close: true, ..Amendment::default() };
+                match amend(order, &close, self.now) {
+                    Ok(closed) => *order = closed,
+                    Err(_) => assert_ne!(order.status, Status::Backordered),
+                }
+            }
             Happening::Reserve { account, number: index } => {
+                let entry = self.entries[&number(u64::from(*index))];
                 let account = AccountId::new(*account).unwrap();
-                let until = self.now.plus_millis(14_400_000);
-                self.act(*index, Change::Reserved { account, until });
+                if let Ok(step) = reserve(Some(&entry), account, 0, self.now.plus_millis(HELD_MS)) {
+                    self.save(step, By::User("username".into()));
+                }
+            }
+            Happening::Cancel { number: index } => {
+                let entry = self.entries[&number(u64::from(*index))];
+                let Standing::Reserved { account, until } = entry.standing else { return };
+                let id = ReservationId(uuid::Uuid::nil());
+                let reservation = Reservation { id, account, number: entry.number, until };
+                let step = cancel(&reservation, &entry).unwrap();
+                self.save(step, By::User("username".into()));
             }
             Happening::Lock { number, on } => {
                 let reason = String::new();
@@ -237,7 +309,11 @@ impl Life {
             let made: Vec<Event> =
                 self.events.iter().filter(|e| e.by == By::Order(order.seq)).cloned().collect();
             assert_eq!(check::order(order, &made), vec![]);
-            assert_eq!(order.done().count() + order.failed.len(), order.request.numbers().len());
+            let (done, total) = (order.done().count(), order.request.quantity());
+            match order.request.search() {
+                None => assert_eq!(done + order.failed.len(), total),
+                Some(_) => assert_eq!(done < total, order.status != Status::Complete),
+            }
         }
     }
 }
@@ -292,6 +368,44 @@ fn all_or_none_takes_none_when_one_cannot_go() {
     );
     assert_eq!(life.entries[&number(0)].state(), State::Available);
     life.check();
+}
+
+/// Number 0 alone is in the pool, and each order wants two: the truth table of back orders.
+#[test]
+fn an_order_that_finds_too_few_does_what_it_was_asked_to() {
+    for (back_order, partial_allowed, status, taken) in [
+        (true, true, Status::Backordered, 1),
+        (true, false, Status::Backordered, 0),
+        (false, true, Status::Partial, 1),
+        (false, false, Status::Failed, 0),
+    ] {
+        let mut life = Life::new();
+        life.happen(&Happening::Search { account: 2, quantity: 2, partial_allowed, back_order });
+        assert_eq!((life.orders[0].status, life.orders[0].taken.len()), (status, taken));
+        // Nothing more appears: nothing more happens. Then two numbers have aged.
+        life.happen(&Happening::RunBackOrders);
+        assert_eq!((life.orders[0].status, life.orders[0].taken.len()), (status, taken));
+        let all = Happening::Disconnect { account: 1, numbers: 0b1010, mode: Mode::Normal, protected: None };
+        life.happen(&all);
+        life.happen(&Happening::Wait { hours: 130 * 24 });
+        life.happen(&Happening::Release);
+        life.happen(&Happening::RunBackOrders);
+        let now = if back_order { (Status::Complete, 2) } else { (status, taken) };
+        assert_eq!((life.orders[0].status, life.orders[0].taken.len()), now);
+        life.check();
+    }
+}
+
+#[test]
+fn a_waiting_order_ends_with_what_it_has_when_it_is_closed() {
+    for (quantity, partial_allowed, status) in [(2, true, Status::Partial), (2, false, Status::Failed)] {
+        let mut life = Life::new();
+        life.happen(&Happening::Search { account: 2, quantity, partial_allowed, back_order: true });
+        life.happen(&Happening::Close { order: 0 });
+        assert_eq!(life.orders[0].status, status);
+        assert!(amend(&life.orders[0], &Amendment::default(), life.now).is_err(), "it has ended");
+        life.check();
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub fn routes() -> Vec<Route> {
         bandwidth::disconnects::routes(),
         bandwidth::orders::routes(),
         bandwidth::inventory::routes(),
+        bandwidth::reservations::routes(),
         bandwidth::search::routes(),
         bandwidth::sites::routes(),
         bandwidth::tns::routes(),

@@ -14,8 +14,10 @@ use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_core::order::{
-    Activate, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, OrderId, Refusal, Request, Status,
+    Activate, Amendment, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, NotWaiting, OrderId, Refusal,
+    Request, Search, SearchForm, Status, Wanted,
 };
+use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::{DAY_MS, Timestamp};
 
@@ -51,7 +53,11 @@ macro_rules! conformance {
             the_pool_hands_out_what_is_asked_and_no_more,
             many_callers_at_once_lose_nothing,
             notes_are_kept_with_their_order,
-            a_disconnect_raises_nothing_and_a_release_raises_the_supply);
+            a_disconnect_raises_nothing_and_a_release_raises_the_supply,
+            an_order_that_searches_takes_what_fits_and_no_number_twice,
+            a_waiting_order_is_filled_when_numbers_appear,
+            a_waiting_order_can_be_changed_and_closed,
+            a_reservation_holds_a_number_for_one_account);
     };
     (@each $fresh:expr => $($case:ident),+ $(,)?) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +102,31 @@ fn disconnect(numbers: impl IntoIterator<Item = u64>) -> Request {
 
 fn activate(numbers: impl IntoIterator<Item = u64>, site: SiteId) -> Request {
     let numbers = numbers.into_iter().map(number).collect();
-    Request::Activate(Activate { numbers, site, peer: None, partial_allowed: true, protected: false })
+    let wanted = Wanted::named(numbers);
+    Request::Activate(Activate { wanted, site, peer: None, partial_allowed: true, protected: false })
+}
+
+/// Some numbers of the suite's area code.
+fn search(quantity: usize, site: SiteId, back_order: bool, partial_allowed: bool) -> Request {
+    let criteria = Criteria::prefix("919");
+    let search = Search { form: SearchForm::AreaCode, sent: Vec::new(), criteria, quantity, back_order };
+    let wanted = Wanted::Found(Box::new(search));
+    Request::Activate(Activate { wanted, site, peer: None, partial_allowed, protected: false })
+}
+
+/// The first disconnect orders of an account.
+fn all_orders(account_id: u32) -> OrderQuery {
+    OrderQuery {
+        account: account(account_id),
+        kind: Kind::Disconnect,
+        status: None,
+        site: None,
+        user: None,
+        customer_order_id: None,
+        created: None,
+        start: Start::Page(1),
+        size: 5,
+    }
 }
 
 fn lines(numbers: Vec<NewNumber>) -> Lines {
@@ -200,6 +230,137 @@ cases! {
         clean(&*store).await;
     }
 
+    /// Orders of one batch that want the same numbers share them out; the pool's supply follows.
+    async fn an_order_that_searches_takes_what_fits_and_no_number_twice(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let mut ids = Vec::new();
+        for (n, (who, site, quantity, wanted)) in (1..).zip([
+            (1, one, 12, Status::Complete), (2, two, 12, Status::Complete), (1, one, 12, Status::Partial),
+            (2, two, 1, Status::Failed),
+        ]) {
+            let new = order(n, who, search(quantity, site, false, true));
+            ids.push((who, store.accept(new).await.expect("accepted").id, wanted));
+        }
+        run_all(&*store, at(10)).await;
+        let mut taken = Vec::new();
+        for (who, id, wanted) in ids {
+            let found = store.order(account(who), Kind::Number, id).await.expect("read").expect("there");
+            assert_eq!((found.status, found.refused), (wanted, None));
+            taken.extend(found.done());
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, (20..50).map(number).collect::<Vec<_>>(), "the whole pool, each number once");
+        let query = OrderQuery { kind: Kind::Number, site: Some(two), ..all_orders(2) };
+        assert_eq!(store.orders(query.clone()).await.expect("read").total, 2);
+        let elsewhere = OrderQuery { site: Some(one), ..query };
+        assert_eq!(store.orders(elsewhere).await.expect("read").total, 0);
+        clean(&*store).await;
+    }
+
+    /// By a release or an import, also after the store was closed; oldest first.
+    async fn a_waiting_order_is_filled_when_numbers_appear(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let waits = store.accept(order(1, 1, search(31, one, true, true))).await.expect("accepted").id;
+        let all_or_none = store.accept(order(2, 2, search(2, two, true, false))).await.expect("accepted").id;
+        run_all(&*store, at(10)).await;
+        let get = async |store: &Arc<dyn Store>, who, id| {
+            store.order(account(who), Kind::Number, id).await.expect("read").expect("there")
+        };
+        let first = get(&store, 1, waits).await;
+        assert_eq!((first.status, first.taken.len()), (Status::Backordered, 30));
+        let second = get(&store, 2, all_or_none).await;
+        assert_eq!((second.status, second.taken.len()), (Status::Backordered, 0));
+        // Nothing new: nothing is run again.
+        assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::Step::default());
+        clean(&*store).await;
+        store.accept(order(3, 2, disconnect([12]))).await.expect("accepted");
+        run_all(&*store, at(20)).await;
+        let due = store.facts(number(12)).await.expect("read").expect("there").entry.standing.due_at().expect("aging");
+        assert_eq!(store.release(due, 100).await.expect("released").numbers, 1);
+        store.close().await;
+        let store = opener.open().await;
+        run_all(&*store, due).await;
+        let first = get(&store, 1, waits).await;
+        assert_eq!((first.status, first.taken.last()), (Status::Complete, Some(&number(12))));
+        assert_eq!(get(&store, 2, all_or_none).await.status, Status::Backordered);
+        let new = lines((60..63).map(|n| NewNumber::available(number(n))).collect());
+        store.import(new, "more".into(), false, due).await.expect("imported");
+        run_all(&*store, due.plus_millis(1)).await;
+        let second = get(&store, 2, all_or_none).await;
+        assert_eq!((second.status, second.taken.len()), (Status::Complete, 2));
+        let told = store.order_lines(account(1), Kind::Number, waits).await.expect("read").expect("there");
+        assert_eq!(told.iter().map(|line| (line.status, line.taken)).collect::<Vec<_>>(), [(Status::Backordered, 30)]);
+        clean(&*store).await;
+    }
+
+    /// And only while it waits.
+    async fn a_waiting_order_can_be_changed_and_closed(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let id = store.accept(order(1, 1, search(31, one, true, true))).await.expect("accepted").id;
+        let amend = async |who, amendment: Amendment| {
+            store.amend_order(account(who), id, amendment, "username".into(), at(20)).await.expect("tried")
+        };
+        let close = Amendment { close: true, ..Amendment::default() };
+        assert_eq!(amend(1, close.clone()).await, Some(Err(NotWaiting)), "it has not run");
+        run_all(&*store, at(10)).await;
+        let mine = Amendment { customer_order_id: Some("mine".into()), ..Amendment::default() };
+        assert_eq!(amend(2, mine.clone()).await, None);
+        let changed = amend(1, mine.clone()).await.expect("there").expect("waits");
+        assert_eq!((changed.status, changed.customer_order_id.as_deref()), (Status::Backordered, Some("mine")));
+        let closed = amend(1, close.clone()).await.expect("there").expect("waits");
+        assert_eq!((closed.status, closed.taken.len()), (Status::Partial, 30));
+        assert_eq!(amend(1, mine).await, Some(Err(NotWaiting)));
+        let found = store.order(account(1), Kind::Number, id).await.expect("read").expect("there");
+        assert_eq!(found, closed);
+        let told = store.order_lines(account(1), Kind::Number, id).await.expect("read").expect("there");
+        let told: Vec<_> = told.iter().map(|l| (l.author.as_deref(), l.difference.as_deref())).collect();
+        assert_eq!(told, [(None, None), (Some("username"), Some("CustomerOrderId : \"\" --> mine"))]);
+        assert_eq!(store.order_lines(account(2), Kind::Number, id).await.expect("read"), None);
+        clean(&*store).await;
+    }
+
+    /// Until it is given back, taken, or over.
+    async fn a_reservation_holds_a_number_for_one_account(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let wanted = |n: u64, account_id, number_id| Reservation {
+            id: ReservationId(uuid::Uuid::from_u128(u128::from(n))),
+            account: account(account_id),
+            number: number(number_id),
+            until: at(1_000),
+        };
+        let reserve = async |wanted: Reservation| store.reserve(wanted, "username".into(), at(1)).await.expect("tried");
+        for n in 20..24 {
+            assert_eq!(reserve(wanted(n, 1, n)).await, Ok(()));
+        }
+        for (n, foreign) in [(1, 20), (2, 1), (3, 99)] {
+            assert_eq!(reserve(wanted(n, 2, foreign)).await, Err(NotReserved::Unavailable));
+        }
+        let held = store.reservation(account(1), wanted(20, 1, 20).id).await.expect("read");
+        assert_eq!(held, Some(wanted(20, 1, 20)));
+        assert_eq!(store.reservation(account(2), wanted(20, 1, 20).id).await.expect("read"), None);
+        assert_eq!(store.reservation_of(number(21)).await.expect("read"), Some(wanted(21, 1, 21)));
+        clean(&*store).await;
+        // Nobody else gets it, by name or by search; its holder does.
+        store.accept(order(2, 2, activate([20], two))).await.expect("accepted");
+        let searched = store.accept(order(3, 2, search(30, two, false, true))).await.expect("accepted").id;
+        store.accept(order(4, 1, activate([20], one))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let found = store.order(account(2), Kind::Number, searched).await.expect("read").expect("there");
+        assert_eq!((found.status, found.taken.len()), (Status::Partial, 26));
+        assert_eq!(store.reservation(account(1), wanted(20, 1, 20).id).await.expect("read"), None, "it was taken");
+        let cancel = async |who, n| {
+            store.cancel_reservation(account(who), wanted(n, 1, n).id, "username".into(), at(20)).await.expect("tried")
+        };
+        assert_eq!(cancel(2, 21).await, None);
+        assert_eq!(cancel(1, 21).await, Some(wanted(21, 1, 21)));
+        assert_eq!(cancel(1, 21).await, None);
+        assert_eq!(state(&*store, 21).await, State::Available);
+        assert_eq!(store.release(at(999), 100).await.expect("released").numbers, 0);
+        assert_eq!(store.release(at(1_000), 100).await.expect("released").numbers, 2);
+        assert_eq!(store.reservation(account(1), wanted(22, 1, 22).id).await.expect("read"), None, "it is over");
+        clean(&*store).await;
+    }
+
     /// COMPLETE, PARTIAL and FAILED, and nothing changes them.
     async fn an_order_ends_once_with_an_outcome_for_each_number(opener) {
         let (store, ..) = seeded(opener).await;
@@ -281,10 +442,7 @@ cases! {
         }
         store.accept(order(100, 1, activate([1], one))).await.expect("accepted");
         run_all(&*store, at(50)).await;
-        let query = OrderQuery {
-            account: account(1), kind: Kind::Disconnect, status: None, user: None, customer_order_id: None,
-            created: None, start: Start::Page(1), size: 5,
-        };
+        let query = all_orders(1);
         let mut seen = Vec::new();
         let mut next = Some(query.clone());
         while let Some(query) = next {
@@ -352,10 +510,7 @@ cases! {
         assert!(store.notes(account(2), Kind::Disconnect, id).await.expect("read").is_none());
         let note = ("username".to_owned(), "a note".to_owned(), at(0));
         assert!(store.write_note(account(2), Kind::Disconnect, id, None, note).await.expect("tried").is_none());
-        let query = OrderQuery {
-            account: account(2), kind: Kind::Disconnect, status: None, user: None, customer_order_id: None,
-            created: None, start: Start::At(id), size: 5,
-        };
+        let query = OrderQuery { start: Start::At(id), ..all_orders(2) };
         assert!(store.orders(query).await.expect("read").items.is_empty());
         run_all(&*store, at(5)).await;
         clean(&*store).await;
@@ -499,7 +654,7 @@ cases! {
         run_all(&*store, at(DAY_MS)).await;
         for kind in [Kind::Disconnect, Kind::Number] {
             let query = OrderQuery {
-                account: account(1), kind, status: None, user: None, customer_order_id: None, created: None,
+                account: account(1), kind, status: None, site: None, user: None, customer_order_id: None, created: None,
                 start: Start::Page(1), size: 1_000,
             };
             let page = store.orders(query).await.expect("read");

@@ -19,7 +19,10 @@ use onhook_core::hold::{Area, AreaId, AreaName, Hold};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, NewOrder, Order, OrderId, OrderSeq, Status, Summary};
+use onhook_core::order::{
+    Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, Summary,
+};
+use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::Timestamp;
 
@@ -76,7 +79,7 @@ pub struct Ended {
     pub id: OrderId,
     /// How.
     pub status: Status,
-    /// How many numbers it names.
+    /// How many numbers it is about.
     pub total: usize,
     /// How many of them did not go.
     pub failed: usize,
@@ -111,6 +114,8 @@ pub struct OrderQuery {
     pub kind: Kind,
     /// Only in this status.
     pub status: Option<Status>,
+    /// Only those whose numbers go to this site.
+    pub site: Option<SiteId>,
     /// Only by this user.
     pub user: Option<String>,
     /// Only with this customer order id.
@@ -218,8 +223,21 @@ pub struct History {
     pub imported_at: Timestamp,
     /// Its events since, oldest first.
     pub events: Vec<Event>,
-    /// The ids of the orders that made them.
-    pub orders: BTreeMap<OrderSeq, OrderId>,
+    /// The orders that made them.
+    pub orders: BTreeMap<OrderSeq, OrderMark>,
+}
+
+/// What is told of an order beside what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderMark {
+    /// Its id.
+    pub id: OrderId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Who sent it.
+    pub user: String,
+    /// When it arrived.
+    pub created_at: Timestamp,
 }
 
 /// A user as the store keeps it.
@@ -322,7 +340,7 @@ pub trait Store: Send + Sync + 'static {
     async fn accept(&self, order: NewOrder) -> Result<Accepted>;
 
     /// Runs orders that wait, oldest first, at most so many and at most so many numbers (but at least
-    /// one order). Each order's effects are whole or absent; whoever else runs orders on this store
+    /// one order); then, if the pool has grown, some of those that wait for numbers. Each order's effects are whole or absent; whoever else runs orders on this store
     /// never runs one of them too.
     async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step>;
 
@@ -348,6 +366,42 @@ pub trait Store: Send + Sync + 'static {
         replaces: Option<i64>,
         note: (String, String, Timestamp),
     ) -> Result<Option<i64>>;
+
+    /// Changes a number order that waits for numbers; none when there is no such order.
+    async fn amend_order(
+        &self,
+        account: AccountId,
+        id: OrderId,
+        amendment: Amendment,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Option<std::result::Result<Order, NotWaiting>>>;
+
+    /// What has happened to an order beside its end, oldest first; none when there is no such order.
+    async fn order_lines(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Line>>>;
+
+    /// Holds a number for an account.
+    async fn reserve(
+        &self,
+        wanted: Reservation,
+        user: String,
+        now: Timestamp,
+    ) -> Result<std::result::Result<(), NotReserved>>;
+
+    /// A reservation of an account, while it stands.
+    async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>>;
+
+    /// The reservation that holds a number.
+    async fn reservation_of(&self, number: Number) -> Result<Option<Reservation>>;
+
+    /// Gives a number back, and says which; none when the account has no such reservation that stands.
+    async fn cancel_reservation(
+        &self,
+        account: AccountId,
+        id: ReservationId,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Option<Reservation>>;
 
     /// One number with what led there.
     async fn facts(&self, number: Number) -> Result<Option<Facts>>;

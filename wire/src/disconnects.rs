@@ -243,7 +243,7 @@ fn document(
         number_list(&mut out, "DisconnectedTelephoneNumberList", dialect, done.iter().copied());
     }
     match status {
-        Status::Received => {}
+        Status::Received | Status::Backordered => {}
         Status::Complete => {
             out.empty("ErrorList");
         }

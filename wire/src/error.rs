@@ -3,7 +3,7 @@
 //! appendix A).
 
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Refusal};
+use onhook_core::order::{Failure, Order, Refusal};
 
 use crate::dialect::Dialect;
 use crate::guard::Malformed;
@@ -86,6 +86,66 @@ pub enum Problem {
     BackOrder,
     /// No such attribute.
     Attribute(String),
+    /// The protected flag in an order for toll-free numbers.
+    ProtectedTollFree,
+    /// A search by area code that lacks it, or how many.
+    AreaCodeForm,
+    /// A search for toll-free numbers that spell something, which lacks that, or how many.
+    VanityForm,
+    /// A quantity that is no number.
+    Quantity(String),
+    /// A quantity that is none or too many.
+    QuantityRange,
+    /// A search by something that is not said.
+    NoCriterion(&'static str),
+    /// A search by nothing.
+    NoCriteria,
+    /// Criteria that exclude each other.
+    Combination,
+    /// A criterion that wants another one beside it.
+    AlsoNeeded(&'static str),
+    /// A criterion of another length: which, and how many characters it has.
+    CriterionLength(&'static str, &'static str),
+    /// A criterion that has other characters.
+    CriterionParse(&'static str),
+    /// An area code that begins with what none begins with.
+    AreaCodeStart,
+    /// An area code whose second digit is 9.
+    AreaCodeSecond,
+    /// An area code that ends in 11.
+    AreaCodeEnd,
+    /// An exchange that begins with 0 or 1.
+    ExchangeStart,
+    /// No state or province.
+    StateCode(String),
+    /// No rate center.
+    RateCenterCode(String),
+    /// No city.
+    CityName(String),
+    /// No LATA.
+    LataCode(String),
+    /// No ZIP code.
+    ZipCode(String),
+    /// Nothing that a toll-free number spells.
+    NotAlphanumeric(&'static str),
+    /// No pattern of toll-free area codes.
+    WildCard,
+    /// Nothing that a local number spells.
+    LocalVanity(String),
+    /// The place of what a number spells, without what it spells.
+    EndsIn,
+    /// An order that does not wait for numbers cannot be changed.
+    NotBackordered,
+    /// No number that can be reserved.
+    NotReserved(String),
+    /// The account holds as many numbers as it may.
+    ReservationLimit(u32),
+    /// No such reservation.
+    NoReservation(String, u32),
+    /// No such reservation, in an order.
+    UnknownReservation(String, u32),
+    /// A reservation of nothing.
+    ReservationObject,
     /// No such status of a disconnect order.
     DisconnectStatus,
     /// No such status of a number order.
@@ -191,6 +251,36 @@ impl Problem {
             P::PartialAllowed          => row(400, 5217, "The PartialAllowed value submitted is invalid."),
             P::BackOrder               => row(400, 5522, "Backorders are not compatible with Specific TN, NPANXX, NPANXXX, TollFree Vanity or Local Vanity orders"),
             P::Attribute(text)         => row(400, 5102, format!("Telephone number attribute '{text}' is invalid. Valid values: Protected")),
+            P::ProtectedTollFree       => row(400, 5101, "'Protected' telephone number attribute is not applicable for toll-free search and order criteria."),
+            P::AreaCodeForm            => row(400, 5198, "AreaCodeSearchAndOrderType requires both AreaCode and Quantity values."),
+            P::VanityForm              => row(400, 5199, "TollFreeVanitySearchAndOrderType requires both TollFreeVanity and Quantity values."),
+            P::Quantity(text)          => row(400, 5009, format!("The quantity specified {text} is invalid.")),
+            P::QuantityRange           => row(400, 5215, "The quantity specified in the order is not valid or exceeds the maximum value of 5000"),
+            P::NoCriterion(what)       => row(400, 5224, format!("The search criteria '{what}' cannot be empty")),
+            P::NoCriteria              => row(400, 5002, "Unable to perform search. Please, provide some search criteria"),
+            P::Combination             => row(400, 5002, "The combination of search criteria is unsupported."),
+            P::AlsoNeeded(what)        => row(400, 5002, format!("Please also specify {what} to search by current criteria.")),
+            P::CriterionLength(what, length) => row(400, 5002, format!("The length of the search criteria '{what}' is not valid, the acceptable length is {length} characters.")),
+            P::CriterionParse(what)    => row(400, 5002, format!("The value specified for the search criteria '{what}' cannot be parsed.")),
+            P::AreaCodeStart           => row(400, 5002, "The area code of telephone numbers cannot begin with 0,1 or 37 or 96."),
+            P::AreaCodeSecond          => row(400, 5002, "The area Code of telephone numbers can not have a 9 as the second digit."),
+            P::AreaCodeEnd             => row(400, 5002, "The area code of telephone numbers can not end with 11."),
+            P::ExchangeStart           => row(400, 5002, "The Nxx cannot begin with a 0 or 1"),
+            P::StateCode(text)         => row(400, 5002, format!("The state abbreviation {text} is not valid.")),
+            P::RateCenterCode(text)    => row(400, 5002, format!("The ratecenter abbreviation {text} is not valid")),
+            P::CityName(text)          => row(400, 5002, format!("The city value {text} is not valid.")),
+            P::LataCode(text)          => row(400, 5002, format!("The lata {text} is not valid")),
+            P::ZipCode(text)           => row(400, 5002, format!("The zip code {text} is not valid.")),
+            P::NotAlphanumeric(what)   => row(400, 5002, format!("{what} should be alphanumeric.")),
+            P::WildCard                => row(400, 5002, "Tollfree Wild Card search invalid format."),
+            P::LocalVanity(text)       => row(400, 5002, format!("The localVanity value {text} is invalid.")),
+            P::EndsIn                  => row(400, 5002, "Ends In is meaningless without Local Vanity"),
+            P::NotBackordered          => row(400, 5060, "Only Backordered order can be closed."),
+            P::NotReserved(text)       => row(400, 5041, format!("Reservation failed: telephone number {text} is not available.")),
+            P::ReservationLimit(account) => row(400, 5046, format!("Reservation not allowed for account {account} .")),
+            P::NoReservation(id, account) => row(404, 5042, format!("Reservation {id} for account {account} not found.")),
+            P::UnknownReservation(id, account) => row(400, 5042, format!("Reservation {id} for account {account} not found.")),
+            P::ReservationObject       => row(400, 5044, "Reservation object is invalid."),
             P::DisconnectStatus        => row(400, 15532, "Invalid 'status'. Valid values: complete, partial, failed"),
             P::OrderStatus             => row(400, 15518, "Invalid 'status'. Valid values: complete, partial, failed, backordered"),
             P::Page(text)              => row(400, 15516, format!("The page '{text}' is invalid. Page must be a 10 digit phone number")),
@@ -296,6 +386,17 @@ impl Family {
         }
         out.finish()
     }
+}
+
+/// Writes the `ErrorList` of an order that searched and found too little: one `Error`, of no number.
+pub(crate) fn search_error(out: &mut Document, order: &Order) {
+    let (code, text) = match order.refused {
+        Some(why) => refusal(why),
+        None if order.taken.is_empty() => refusal(Refusal::AllOrNone),
+        None => (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled"),
+    };
+    out.open("ErrorList").open("Error").leaf_display("Code", code).leaf("Description", text);
+    out.close("Error").close("ErrorList");
 }
 
 /// Writes an order's `ErrorList`, one `Error` a number: code first, description second, number third,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Order, Status, Summary};
+use onhook_core::order::{Kind, Line, Order, Status, Summary};
 
 use crate::dialect::Dialect;
 use crate::error::Problem;
@@ -13,26 +13,15 @@ use crate::xml::Document;
 const ROOT: &str = "ResponseSelectWrapper";
 const LIST: &str = "ListOrderIdUserIdDate";
 
-/// Which orders a list is narrowed to by their status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Narrowed {
-    /// All.
-    Not,
-    /// Those in this status.
-    To(Status),
-    /// Back-ordered ones, of which there are none: no order here can ask for that.
-    ToNone,
-}
-
-/// The status that a list is to be narrowed to.
+/// The status that a list is narrowed to; none for all.
 ///
 /// # Errors
-/// When it is none that an order of this kind ends with.
-pub fn status(query: &Query, kind: Kind) -> Result<Narrowed, Problem> {
-    let Some(text) = query.get("status")? else { return Ok(Narrowed::Not) };
+/// When it is none that an order of this kind ends with, or waits in.
+pub fn status(query: &Query, kind: Kind) -> Result<Option<Status>, Problem> {
+    let Some(text) = query.get("status")? else { return Ok(None) };
     match (text.to_ascii_uppercase().parse(), kind) {
-        (Ok(status), _) if status != Status::Received => Ok(Narrowed::To(status)),
-        (_, Kind::Number) if text.eq_ignore_ascii_case("backordered") => Ok(Narrowed::ToNone),
+        (Ok(Status::Backordered), Kind::Number) => Ok(Some(Status::Backordered)),
+        (Ok(status), _) if Status::is_final(status) => Ok(Some(status)),
         (_, Kind::Number) => Err(Problem::OrderStatus),
         (_, Kind::Disconnect) => Err(Problem::DisconnectStatus),
     }
@@ -77,30 +66,47 @@ fn entry(out: &mut Document, kind: Kind, order: &Summary) {
     out.empty("TelephoneNumberDetails").close("OrderIdUserIdDate");
 }
 
-/// What has happened to an order since it was made: nothing, or how it ended (contract §1.3 has the words).
+/// What has happened to an order since it was made: that it waited and was changed, and how it ended
+/// (contract §1.3 and 5520, 5521 have the words).
 #[must_use]
-pub fn history(order: &Order) -> String {
-    let note = match (order.request.kind(), order.status) {
-        (_, Status::Received) => None,
-        (Kind::Disconnect, Status::Complete) => Some("Disconnect successful."),
-        (Kind::Disconnect, Status::Partial) => Some(
-            "Disconnect partially succeeded.Please check error list in the response for further details.",
-        ),
-        (Kind::Disconnect, Status::Failed) => {
-            Some("Disconnect failed. Please check error list in the response for further details.")
-        }
-        (Kind::Number, Status::Complete) => Some("Order completed."),
-        (Kind::Number, Status::Partial) => Some("Order partially completed."),
-        (Kind::Number, Status::Failed) => Some("Order failed."),
-    };
+pub fn history(order: &Order, lines: &[Line]) -> String {
     let mut out = Document::new();
     out.element("OrderHistoryWrapper", |out| {
-        if let Some(note) = note {
+        for Line { at, author, status, taken, difference } in lines {
+            let note = match taken {
+                0 => "Order Backordered - no numbers allocated, awaiting available inventory to completely fulfill order",
+                _ => "Order backordered - awaiting additional numbers",
+            };
+            out.open("OrderHistory").leaf_display("OrderDate", at).leaf("Note", note);
+            out.leaf("Author", author.as_deref().unwrap_or("System")).leaf("Status", status.word());
+            if let Some(difference) = difference {
+                out.leaf("Difference", difference);
+            }
+            out.close("OrderHistory");
+        }
+        if let Some(note) = ending(order) {
             out.open("OrderHistory").leaf_display("OrderDate", order.changed_at).leaf("Note", note);
             out.leaf("Author", "System").leaf("Status", order.status.word()).close("OrderHistory");
         }
     });
     out.finish()
+}
+
+/// How an order ended, in words; none while it has not.
+fn ending(order: &Order) -> Option<&'static str> {
+    Some(match (order.request.kind(), order.status) {
+        (_, Status::Received | Status::Backordered) => return None,
+        (Kind::Disconnect, Status::Complete) => "Disconnect successful.",
+        (Kind::Disconnect, Status::Partial) => {
+            "Disconnect partially succeeded.Please check error list in the response for further details."
+        }
+        (Kind::Disconnect, Status::Failed) => {
+            "Disconnect failed. Please check error list in the response for further details."
+        }
+        (Kind::Number, Status::Complete) => "Order completed.",
+        (Kind::Number, Status::Partial) => "Order partially completed.",
+        (Kind::Number, Status::Failed) => "Order failed.",
+    })
 }
 
 /// How the numbers of a report are gathered.

@@ -1,14 +1,21 @@
-//! Number orders for existing numbers: how an account activates a number, and takes an aging one back
-//! (contract §3).
+//! Number orders: how an account puts numbers into service, by name or by a search, and takes an aging one
+//! back (contract §3).
+//!
+//! Not here: the forms of a search (`order_search`).
 
 use onhook_core::account::{PeerId, SiteId};
-use onhook_core::number::Number;
-use onhook_core::order::{Activate, Failure, NewOrder, Order, OrderId, Request, Status};
+use onhook_core::number::{Number, TOLL_FREE};
+use onhook_core::order::{
+    Activate, Amendment, Failure, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Status, Wanted,
+};
+use onhook_core::reservation::ReservationId;
+use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
 use crate::disconnects::{check_names, check_numbers, echo_names, echo_numbers, numbers_of};
-use crate::error::{Family, Problem, cut, error_list, number_list};
+use crate::error::{Family, Problem, cut, error_list, number_list, search_error};
+use crate::order_search::{Sent, element};
 use crate::xml::{Document, Element};
 
 /// The root of every answer.
@@ -25,6 +32,8 @@ pub struct Draft<'a> {
     customer_order_id: Option<&'a str>,
     existing: bool,
     numbers: Option<Vec<&'a str>>,
+    reservations: Vec<&'a str>,
+    searches: Vec<Sent<'a>>,
     site: Option<&'a str>,
     peer: Option<&'a str>,
     partial_allowed: Option<&'a str>,
@@ -32,8 +41,8 @@ pub struct Draft<'a> {
     attributes: Vec<&'a str>,
 }
 
-/// What a request asks, once its form has been found good. Whether the account has that site and peer
-/// is the caller's to find out.
+/// What a request asks, once its form has been found good. Whether the account has that site and peer is the
+/// caller's to find out, and which numbers the reservations hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
     /// The order's name.
@@ -54,12 +63,20 @@ impl<'a> Draft<'a> {
             return Err(Problem::BadRequest("the root element is Order".into()));
         }
         let existing = root.child(EXISTING)?;
+        let reservations = match existing {
+            Some(existing) => existing.child("ReservationIdList")?,
+            None => None,
+        };
         let attributes = root.child("TnAttributes")?;
         Ok(Draft {
             name: root.text_of(&["Name", "name"])?,
             customer_order_id: root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty()),
             existing: existing.is_some(),
             numbers: existing.map(numbers_of).transpose()?.flatten(),
+            reservations: reservations
+                .map(|list| list.children_of("ReservationId").map(Element::trimmed).collect())
+                .unwrap_or_default(),
+            searches: Sent::read(root)?,
             site: root.text_of(&["SiteId"])?,
             peer: root.text_of(&["PeerId"])?,
             partial_allowed: root.text_of(&["PartialAllowed"])?,
@@ -77,19 +94,29 @@ impl<'a> Draft<'a> {
     pub fn check(&self) -> Result<Post, Problem> {
         // No source asks a number order for a name, whatever the dialect.
         check_names(self.name, self.customer_order_id, Dialect::V2)?;
-        if !self.existing {
-            return Err(Problem::OrderType);
-        }
-        let numbers = check_numbers(self.numbers.as_deref())?;
         let partial_allowed = match self.partial_allowed {
             None => true,
             Some(text) => truth(text).ok_or(Problem::PartialAllowed)?,
         };
-        if self.back_order.and_then(truth) == Some(true) {
-            return Err(Problem::BackOrder);
-        }
+        let back_order = match self.back_order.filter(|text| !text.is_empty()) {
+            None => false,
+            Some(text) => truth(text).ok_or_else(|| Problem::Value(cut(text)))?,
+        };
         if let Some(other) = self.attributes.iter().find(|a| !a.eq_ignore_ascii_case("Protected")) {
             return Err(Problem::Attribute(cut(other)));
+        }
+        let protected = !self.attributes.is_empty();
+        let wanted = match (self.existing, self.searches.as_slice()) {
+            (true, []) if back_order => return Err(Problem::BackOrder),
+            (true, []) => self.named()?,
+            (false, [search]) => Wanted::Found(Box::new(search.check(back_order)?)),
+            _ => return Err(Problem::OrderType),
+        };
+        if let Wanted::Found(search) = &wanted
+            && protected
+            && is_toll_free(&search.criteria)
+        {
+            return Err(Problem::ProtectedTollFree);
         }
         let site: SiteId = match self.site.filter(|site| !site.is_empty()) {
             None => return Err(Problem::SiteRequired),
@@ -102,14 +129,24 @@ impl<'a> Draft<'a> {
         Ok(Post {
             name: self.name.filter(|name| !name.is_empty()).map(str::to_owned),
             customer_order_id: self.customer_order_id.map(str::to_owned),
-            activate: Activate {
-                numbers,
-                site,
-                peer,
-                partial_allowed,
-                protected: !self.attributes.is_empty(),
-            },
+            activate: Activate { wanted, site, peer, partial_allowed, protected },
         })
+    }
+
+    /// The numbers that are named, and the reservations that name more.
+    fn named(&self) -> Result<Wanted, Problem> {
+        let only_reservations =
+            !self.reservations.is_empty() && self.numbers.as_ref().is_none_or(Vec::is_empty);
+        let numbers = match only_reservations {
+            true => Vec::new(),
+            false => check_numbers(self.numbers.as_deref())?,
+        };
+        if numbers.len() + self.reservations.len() > NUMBERS_MAX {
+            return Err(Problem::TooManyNumbers(NUMBERS_MAX));
+        }
+        let id = |text: &&str| text.parse().map_err(|_| Problem::Uuid(cut(text)));
+        let reservations: Vec<ReservationId> = self.reservations.iter().map(id).collect::<Result<_, _>>()?;
+        Ok(Wanted::Named { numbers, reservations })
     }
 
     /// The body of a refusal: what is wrong, then the request, as far as it can be repeated.
@@ -124,6 +161,9 @@ impl<'a> Draft<'a> {
                 echo_numbers(out, self.numbers.as_deref());
                 out.close(EXISTING);
             }
+            for search in &self.searches {
+                search.echo(out);
+            }
             if let Some(site) = self.site {
                 out.leaf("SiteId", &cut(site));
             }
@@ -132,7 +172,43 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn truth(text: &str) -> Option<bool> {
+/// Whether only toll-free numbers fit.
+fn is_toll_free(criteria: &Criteria) -> bool {
+    let code = criteria.prefix.as_ref().and_then(|digits| digits.get(..3)?.parse().ok());
+    criteria.toll_free.is_some() || code.is_some_and(|code| TOLL_FREE.contains(&code))
+}
+
+/// What a client changes in an order that waits.
+///
+/// # Errors
+/// Another root, or a value that is wrong or there twice.
+pub fn read_amendment(root: &Element<'_>) -> Result<Amendment, Problem> {
+    if root.name != "Order" {
+        return Err(Problem::BadRequest("the root element is Order".into()));
+    }
+    let name = root.text_of(&["Name", "name"])?.filter(|name| !name.is_empty());
+    let customer_order_id = root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty());
+    check_names(name, customer_order_id, Dialect::V2)?;
+    let close = match root.text_of(&["CloseOrder"])?.filter(|text| !text.is_empty()) {
+        None => false,
+        Some(text) => truth(text).ok_or_else(|| Problem::Value(cut(text)))?,
+    };
+    Ok(Amendment {
+        name: name.map(str::to_owned),
+        customer_order_id: customer_order_id.map(str::to_owned),
+        close,
+    })
+}
+
+/// The answer to a change that was made.
+#[must_use]
+pub fn amended() -> String {
+    let mut out = Document::new();
+    out.empty(ROOT);
+    out.finish()
+}
+
+pub(crate) fn truth(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
         _ if text.eq_ignore_ascii_case("false") => Some(false),
@@ -191,6 +267,8 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
         return Ok(out.finish());
     }
     out.leaf_display("CompletedQuantity", done.len()).leaf("CreatedByUser", &order.user);
+    let total = order.request.quantity();
+    let missing = total - done.len();
     if !order.failed.is_empty() {
         error_list(&mut out, dialect, &order.failed);
         out.element("FailedNumbers", |out| {
@@ -198,9 +276,13 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
                 out.leaf("FullNumber", &dialect.number(*number));
             }
         });
+    } else if matches!(order.status, Status::Partial | Status::Failed) {
+        search_error(&mut out, order);
     }
     out.leaf_display("LastModifiedDate", order.changed_at);
-    out.leaf_display("OrderCompleteDate", order.changed_at);
+    if order.status.is_final() {
+        out.leaf_display("OrderCompleteDate", order.changed_at);
+    }
     echo(&mut out, dialect, &view);
     out.leaf("OrderStatus", order.status.word());
     out.element("CompletedNumbers", |out| {
@@ -208,8 +290,12 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
             out.open("TelephoneNumber").leaf("FullNumber", &dialect.number(*number)).close("TelephoneNumber");
         }
     });
-    out.leaf("Summary", &summary(&activate.numbers, &done));
-    out.leaf_display("FailedQuantity", order.failed.len()).close(ROOT);
+    out.leaf("Summary", &summary(total, &done));
+    match order.status.is_final() {
+        true => out.leaf_display("FailedQuantity", missing),
+        false => out.leaf("FailedQuantity", "0").leaf_display("PendingQuantity", missing),
+    };
+    out.close(ROOT);
     Ok(out.finish())
 }
 
@@ -223,13 +309,34 @@ fn echo(out: &mut Document, dialect: Dialect, view: &View<'_>) {
     out.open("Order");
     names(out, view.name, view.customer_order_id);
     out.leaf_display("OrderCreateDate", view.created_at);
-    let Activate { numbers, site, peer, partial_allowed, protected } = view.activate;
+    let Activate { wanted, site, peer, partial_allowed, protected } = view.activate;
     if let Some(peer) = peer {
         out.leaf_display("PeerId", peer);
     }
-    out.leaf("BackOrderRequested", "false").leaf_display("id", view.id).open(EXISTING);
-    number_list(out, "TelephoneNumberList", dialect, numbers.iter().copied());
-    out.close(EXISTING).leaf_display("PartialAllowed", partial_allowed).leaf_display("SiteId", site);
+    let back_order = matches!(wanted, Wanted::Found(search) if search.back_order);
+    out.leaf_display("BackOrderRequested", back_order).leaf_display("id", view.id);
+    match wanted {
+        Wanted::Named { numbers, reservations } => {
+            out.open(EXISTING);
+            number_list(out, "TelephoneNumberList", dialect, numbers.iter().copied());
+            if !reservations.is_empty() {
+                out.open("ReservationIdList");
+                for id in reservations {
+                    out.leaf_display("ReservationId", id);
+                }
+                out.close("ReservationIdList");
+            }
+            out.close(EXISTING);
+        }
+        Wanted::Found(search) => {
+            out.element(element(search.form), |out| {
+                for (name, text) in &search.sent {
+                    out.leaf(name, text);
+                }
+            });
+        }
+    }
+    out.leaf_display("PartialAllowed", partial_allowed).leaf_display("SiteId", site);
     if *protected {
         out.open("TnAttributes").leaf("TnAttribute", "Protected").close("TnAttributes");
     }
@@ -237,18 +344,18 @@ fn echo(out: &mut Document, dialect: Dialect, view: &View<'_>) {
 }
 
 /// `1 number ordered in (919)`, `1 out of 2 numbers ordered in (636)`, `1 number requested`.
-fn summary(asked: &[Number], done: &[Number]) -> String {
+fn summary(asked: usize, done: &[Number]) -> String {
     let numbers = |count: usize| if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") };
     if done.is_empty() {
-        return format!("{} requested", numbers(asked.len()));
+        return format!("{} requested", numbers(asked));
     }
     let mut codes: Vec<u16> = done.iter().filter_map(|number| number.area_code()).collect();
     codes.sort_unstable();
     codes.dedup();
     let codes: Vec<String> = codes.iter().map(u16::to_string).collect();
     let place = if codes.is_empty() { String::new() } else { format!(" in ({})", codes.join(", ")) };
-    match done.len() == asked.len() {
+    match done.len() == asked {
         true => format!("{} ordered{place}", numbers(done.len())),
-        false => format!("{} out of {} ordered{place}", done.len(), numbers(asked.len())),
+        false => format!("{} out of {} ordered{place}", done.len(), numbers(asked)),
     }
 }

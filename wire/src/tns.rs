@@ -97,12 +97,8 @@ pub fn number(dialect: Dialect, shown: &Shown<'_>) -> String {
     if let Some(holder) = holder {
         out.leaf_display("LastModifiedDate", holder.since);
         if let Some((id, kind, created_at)) = holder.order {
-            let order_type = match kind {
-                Kind::Disconnect => "DISCONNECT_NUMBER_ORDER",
-                Kind::Number => "NEW_NUMBER_ORDER",
-            };
             out.leaf_display("OrderCreateDate", created_at).leaf_display("OrderId", id);
-            out.leaf("OrderType", order_type);
+            out.leaf("OrderType", order_type(kind));
         }
         if let Some(at) = holder.in_service_at {
             out.leaf_display("InServiceDate", at);
@@ -245,6 +241,56 @@ fn write_public(out: &mut Document, dialect: Dialect, entry: &Entry, area: &Area
         out.leaf("RateCenter", rate_center);
     }
     out.leaf("Status", status(entry.state()));
+}
+
+fn order_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Disconnect => "DISCONNECT_NUMBER_ORDER",
+        Kind::Number => "NEW_NUMBER_ORDER",
+    }
+}
+
+/// One state that a number had, and what brought it there.
+#[derive(Clone, Debug)]
+pub struct Past<'a> {
+    /// In whose inventory it then was.
+    pub account: Option<AccountId>,
+    /// When it came into the state.
+    pub at: Timestamp,
+    /// The state.
+    pub state: State,
+    /// The order that brought it there: its id, kind and when it arrived.
+    pub order: Option<(OrderId, Kind, Timestamp)>,
+    /// Who did.
+    pub user: Option<&'a str>,
+}
+
+/// The states that a number had, oldest first: the answer of `/tns/{tn}/history`.
+#[must_use]
+pub fn history(past: &[Past<'_>]) -> String {
+    let mut out = Document::new();
+    out.open("TelephoneNumberResponse").element("TelephoneNumberStatuses", |out| {
+        for Past { account, at, state, order, user } in past {
+            out.open("TelephoneNumberStatus");
+            if let Some(account) = account {
+                out.leaf_display("AccountId", account);
+            }
+            out.leaf_display("LastModifiedDate", at);
+            if let Some((id, _, created_at)) = order {
+                out.leaf_display("OrderCreateDate", created_at).leaf_display("OrderId", id);
+            }
+            out.leaf("Status", status(*state));
+            if let Some(user) = user {
+                out.leaf("UserId", user);
+            }
+            if let Some((_, kind, _)) = order {
+                out.leaf("OrderType", order_type(*kind));
+            }
+            out.close("TelephoneNumberStatus");
+        }
+    });
+    out.close("TelephoneNumberResponse");
+    out.finish()
 }
 
 /// A number's site: the answer of `/tns/{tn}/sites`.

@@ -91,7 +91,7 @@ pub(super) fn sentence(facts: &Facts) -> String {
 fn by(history: &History, event: &Event) -> String {
     match &event.by {
         By::Order(seq) => match history.orders.get(seq) {
-            Some(id) => format!("order {id}"),
+            Some(order) => format!("order {}", order.id),
             None => "an order".into(),
         },
         By::User(name) => format!("user {name}"),

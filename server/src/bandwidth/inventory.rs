@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{Role, SiteId};
+use onhook_core::account::Role;
 use onhook_core::lifecycle::State;
 use onhook_store::NumberQuery;
 use onhook_wire::error::{Problem, cut};
@@ -91,21 +91,13 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
     let states = if unknown { Vec::new() } else { vec![what.state] };
     Ok(NumberQuery {
-        site: site(call)?,
+        site: order::site(call)?,
         prefix: exchange.or(area_code).map(str::to_owned),
         region: region.map(str::to_owned),
         rate_center: rate_center.map(str::to_owned),
         since: query.dates()?,
         ..NumberQuery::all(call.account()?, &states)
     })
-}
-
-/// The path's site, if it has one. Whether it is the account's is not asked: at another's, it has nothing.
-fn site(call: &Call) -> Result<Option<SiteId>, Problem> {
-    match call.param("site") {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| Problem::NoSite(cut(text))),
-    }
 }
 
 /// 200 without a body if the number is in service on the account, 404 if not.

@@ -4,6 +4,7 @@ pub(crate) mod disconnects;
 pub(crate) mod inventory;
 pub(crate) mod order;
 pub(crate) mod orders;
+pub(crate) mod reservations;
 pub(crate) mod search;
 pub(crate) mod sites;
 pub(crate) mod tns;

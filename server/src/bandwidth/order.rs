@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use http::{StatusCode, header};
+use onhook_core::account::SiteId;
 use onhook_core::order::{
     IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Summary,
 };
 use onhook_store::{OrderQuery, Page, Start, StoreError};
 use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::guard::Malformed;
-use onhook_wire::lists::Narrowed;
 use onhook_wire::query::{Links, Page as WantedPage};
 use onhook_wire::{lists, notes, xml};
 
@@ -107,10 +107,12 @@ fn idempotency_key(call: &Call, kind: Kind) -> Result<Option<IdempotencyKey>, Pr
 /// The order that the path names.
 pub(crate) async fn find(app: &App, call: &Call, kind: Kind) -> Result<Order, Problem> {
     let id = order_id(call)?;
-    app.store.order(call.account()?, kind, id).await.map_err(store_problem)?.ok_or(Problem::NoOrder)
+    let found = app.store.order(call.account()?, kind, id).await.map_err(store_problem)?;
+    let site = site(call)?;
+    found.filter(|order| site.is_none() || order.request.site() == site).ok_or(Problem::NoOrder)
 }
 
-fn order_id(call: &Call) -> Result<OrderId, Problem> {
+pub(crate) fn order_id(call: &Call) -> Result<OrderId, Problem> {
     let text = call.param("order");
     text.parse().map_err(|_| Problem::Uuid(cut(text)))
 }
@@ -119,7 +121,11 @@ fn order_id(call: &Call) -> Result<OrderId, Problem> {
 pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -> Result<Reply, Problem> {
     let size = call.query.size("size", SIZE, size_max)?;
     let Page { items, total, next } = page(&app, &call, kind, start(call.query.order_page()?), size).await?;
-    let links = links(&app, &call, segment(kind), size, next.map(|id| id.to_string()))?;
+    let segment = match call.param("site") {
+        "" => segment(kind).to_owned(),
+        site => format!("sites/{site}/{}", segment(kind)),
+    };
+    let links = links(&app, &call, &segment, size, next.map(|id| id.to_string()))?;
     Ok(Reply::xml(StatusCode::OK, lists::orders(kind, &items, total, &links)))
 }
 
@@ -138,20 +144,25 @@ async fn page(
     size: u32,
 ) -> Result<Page<Summary, OrderId>, Problem> {
     let query = &call.query;
-    let narrowed = lists::status(query, kind)?;
     let wanted = OrderQuery {
         account: call.account()?,
         kind,
-        status: if let Narrowed::To(status) = narrowed { Some(status) } else { None },
+        status: lists::status(query, kind)?,
+        site: site(call)?,
         user: query.get("userid")?.map(str::to_owned),
         customer_order_id: query.get("customerorderid")?.map(str::to_owned),
         created: query.dates()?,
         start,
         size: usize::try_from(size).unwrap_or(usize::MAX),
     };
-    match narrowed {
-        Narrowed::ToNone => Ok(Page { items: Vec::new(), total: 0, next: None }),
-        _ => app.store.orders(wanted).await.map_err(store_problem),
+    app.store.orders(wanted).await.map_err(store_problem)
+}
+
+/// The path's site, if it has one. Whether it is the account's is not asked: at another's, it has nothing.
+pub(crate) fn site(call: &Call) -> Result<Option<SiteId>, Problem> {
+    match call.param("site") {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| Problem::NoSite(cut(text))),
     }
 }
 
@@ -213,5 +224,6 @@ pub(crate) async fn history(app: Arc<App>, call: Call, kind: Kind) -> Result<Rep
         Problem::NoOrder => Problem::NoResource,
         other => other,
     })?;
-    Ok(Reply::xml(StatusCode::OK, lists::history(&order)))
+    let lines = app.store.order_lines(order.account, kind, order.id).await.map_err(store_problem)?;
+    Ok(Reply::xml(StatusCode::OK, lists::history(&order, &lines.unwrap_or_default())))
 }

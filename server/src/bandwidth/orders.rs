@@ -1,14 +1,14 @@
-//! Number orders for existing numbers: activation, and how a former account takes a number back.
+//! Number orders: activation by name or by a search, and how a former account takes a number back.
 
 use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::{NoPlace, Role};
-use onhook_core::order::{Activate, Kind, Request};
+use onhook_core::order::{Activate, Kind, NotWaiting, Request, Wanted};
 use onhook_wire::error::Problem;
 use onhook_wire::lists::{self, By};
 use onhook_wire::notes;
-use onhook_wire::orders::{self, Draft, FAMILY};
+use onhook_wire::orders::{self, Draft, FAMILY, Post};
 
 use super::order::{self, PAST_PLAIN};
 use crate::App;
@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
             order::totals(app, call, KIND)
         }),
         Route::get("/accounts/{account}/orders/{order}", read, past, show),
+        Route::put("/accounts/{account}/orders/{order}", order, (Group::Order, FAMILY), amend),
         Route::get("/accounts/{account}/orders/{order}/history", read, PAST_PLAIN, |app, call| {
             order::history(app, call, KIND)
         }),
@@ -54,20 +55,21 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::put("/accounts/{account}/orders/{order}/notes/{note}", order, new_notes, |app, call| {
             order::write_note(app, call, KIND)
         }),
+        Route::get("/accounts/{account}/sites/{site}/orders", read, past, |app, call| {
+            order::list(app, call, KIND, SIZE_MAX)
+        }),
+        Route::get("/accounts/{account}/sites/{site}/orders/{order}", read, past, show),
+        Route::get("/accounts/{account}/sites/{site}/orders/{order}/tns", read, past, numbers),
     ]
 }
 
-/// Accepts an order for numbers that it names: 201 once it is durable. The site and peer must be the
-/// account's now; whether the numbers can be had is judged when it runs.
+/// Accepts an order: 201 once it is durable. The site and peer must be the account's now, its reservations
+/// must stand; whether the numbers can be had is judged when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let root = order::document(&call)?;
     let draft = Draft::read(&root)?;
     let dialect = call.prefix.dialect;
-    let checked = match draft.check() {
-        Ok(post) => place_exists(&app, &call, &post.activate).await.map(|()| post),
-        Err(problem) => Err(problem),
-    };
-    let post = match checked {
+    let post = match judged(&app, &call, &draft).await {
         Ok(post) => post,
         Err(problem) => return Ok(Reply::refused(&problem, draft.refused(&problem, app.clock.now()))),
     };
@@ -75,6 +77,36 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let accepted = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
     let body = orders::received(accepted.id, &accepted.order, dialect)?;
     Ok(order::created(&accepted.location, body))
+}
+
+/// What is asked, if its form is good and what it names is there.
+async fn judged(app: &App, call: &Call, draft: &Draft<'_>) -> Result<Post, Problem> {
+    let mut post = draft.check()?;
+    place_exists(app, call, &post.activate).await?;
+    if let Wanted::Named { numbers, reservations } = &mut post.activate.wanted {
+        let account = call.account()?;
+        for id in reservations {
+            let found = app.store.reservation(account, *id).await.map_err(store_problem)?;
+            let unknown = || Problem::UnknownReservation(id.to_string(), account.get());
+            let number = found.ok_or_else(unknown)?.number;
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+    }
+    Ok(post)
+}
+
+/// Changes an order that waits for numbers, or ends its waiting.
+async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let amendment = orders::read_amendment(&call.document()?)?;
+    let (account, id, user) = (call.account()?, order::order_id(&call)?, call.caller.user.to_string());
+    let amended = app.store.amend_order(account, id, amendment, user, app.clock.now()).await;
+    match amended.map_err(store_problem)? {
+        None => Err(Problem::NoOrder),
+        Some(Err(NotWaiting)) => Err(Problem::NotBackordered),
+        Some(Ok(_)) => Ok(Reply::xml(StatusCode::OK, orders::amended())),
+    }
 }
 
 async fn place_exists(app: &App, call: &Call, activate: &Activate) -> Result<(), Problem> {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::{AccountId, PeerId, Role, SiteId};
-use onhook_core::lifecycle::State;
+use onhook_core::event::By;
+use onhook_core::lifecycle::{Entry, State, apply};
 use onhook_core::number::Number;
 use onhook_store::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::Links;
-use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Shown};
+use onhook_wire::reservations;
+use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
 
 use super::order;
 use crate::App;
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/tns/{number}/sites", Needs::Caller, one, site),
         Route::get("/tns/{number}/sippeers", Needs::Caller, one, peer),
         Route::get("/tns/{number}/ratecenter", Needs::Caller, one, rate_center),
+        Route::get("/tns/{number}/tnreservation", Needs::Caller, one, reservation),
+        Route::get("/tns/{number}/history", Needs::Caller, one, history),
     ]
 }
 
@@ -147,6 +151,53 @@ async fn rate_center(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         (Some(region), Some(name)) => Ok(Reply::xml(StatusCode::OK, tns::rate_center(region, name))),
         _ => Err(Problem::NoResource),
     }
+}
+
+/// The reservation that holds a number.
+async fn reservation(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    let found = app.store.reservation_of(facts.entry.number).await.map_err(store_problem)?;
+    let found = found.ok_or(Problem::NoResource)?;
+    Ok(Reply::xml(StatusCode::OK, reservations::of_number(call.prefix.dialect, &found, app.clock.now())))
+}
+
+/// The states that a number had while it was the caller's; an operator sees them all.
+async fn history(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    let history = app.store.history(facts.entry.number).await.map_err(store_problem)?;
+    let history = history.ok_or_else(|| no_number(&call))?;
+    let mut entry = history.origin;
+    let mut past = vec![(entry, history.imported_at, None)];
+    for event in history.events.iter().filter(|event| event.change.moves()) {
+        entry = apply(&entry, &event.change).map_err(|_| Problem::Internal)?;
+        past.push((entry, event.at, Some(&event.by)));
+    }
+    let theirs =
+        |entry: &Entry| call.caller.account.is_none() || call.caller.account == entry.standing.holder();
+    let past: Vec<Past<'_>> = past
+        .into_iter()
+        .filter(|(entry, ..)| theirs(entry))
+        .map(|(entry, at, by)| {
+            let order = match by {
+                Some(By::Order(seq)) => history.orders.get(seq),
+                _ => None,
+            };
+            let user = match by {
+                Some(By::User(name)) => Some(name.as_str()),
+                _ => order.map(|order| order.user.as_str()),
+            };
+            Past {
+                account: entry.standing.holder(),
+                at,
+                state: entry.state(),
+                order: order.map(|order| (order.id, order.kind, order.created_at)),
+                user,
+            }
+        })
+        .collect();
+    Ok(Reply::xml(StatusCode::OK, tns::history(&past)))
 }
 
 /// One number.

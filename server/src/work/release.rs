@@ -49,6 +49,7 @@ async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
     if step.numbers > 0 {
         metrics::counter!("onhook_numbers_released_total")
             .increment(u64::try_from(step.numbers).unwrap_or(u64::MAX));
+        app.orders_bell.notify_one(); // an order may wait for one of them
         info!(numbers = step.numbers, "{} numbers were moved on by time", step.numbers);
     }
     Ok(step.more)

@@ -303,6 +303,12 @@ impl App {
         (report.orders, report.events)
     }
 
+    /// Moves the emulator's clock ahead.
+    pub(crate) async fn advance(&self, by_ms: i64) {
+        let call = post("/ops/v1/emulator/clock", format!("{{\"advance_ms\": {by_ms}}}"));
+        self.send(call.content_type("application/json").by(Who::Operator)).await.expect(200);
+    }
+
     /// Takes numbers in behind the API's back.
     pub(crate) async fn import(&self, numbers: Vec<NewNumber>) {
         import(&*self.parts.store, numbers).await;

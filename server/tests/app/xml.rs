@@ -28,6 +28,20 @@ pub(crate) fn order_with(more: &str, numbers: &[&str]) -> String {
     )
 }
 
+/// A number order that searches: the form's first word, what stands in it, and whether it may wait.
+pub(crate) fn search(site: u32, form: &str, fields: &str, back_order: bool) -> String {
+    let form = format!("{form}SearchAndOrderType");
+    format!(
+        "<Order><Name>some of these</Name><BackOrderRequested>{back_order}</BackOrderRequested>\
+         <{form}>{fields}</{form}><SiteId>{site}</SiteId></Order>"
+    )
+}
+
+/// A reservation of a number.
+pub(crate) fn reservation(number: &str) -> String {
+    format!("<Reservation><ReservedTn>{number}</ReservedTn></Reservation>")
+}
+
 /// Numbers to be looked up.
 pub(crate) fn lookup(numbers: &[&str]) -> String {
     let numbers: String = numbers.iter().map(|number| format!("<Tn>{number}</Tn>")).collect();

@@ -3,7 +3,9 @@
 mod clients;
 mod disconnects;
 mod inventory;
+mod order_search;
 mod orders;
+mod reservations;
 mod search;
 mod sites;
 mod tns;

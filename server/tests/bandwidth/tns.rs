@@ -323,3 +323,24 @@ async fn another_account_s_number_is_a_number_that_does_not_exist() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_number_s_history_is_what_it_was_in_one_s_own_hands() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        app.disconnect(&["5405514342"]).await;
+        golden!(app, "history", app.send(get("/api/tns/5405514342/history")).await);
+        app.advance(91 * 86_400_000).await;
+        let released = crate::app::wait_for("the release", async || {
+            let reply = app.send(get("/api/tns/5405514342/history").by(Who::Operator)).await;
+            (reply.elements("Status").len() == 3).then_some(reply)
+        })
+        .await;
+        assert_eq!(released.elements("Status"), ["Inservice", "Aging", "Available"]);
+        // It is anyone's now, and nobody learns whose it was.
+        let theirs = app.send(get("/api/tns/5405514342/history").by(Who::Neighbour)).await.expect(200);
+        assert_eq!(theirs.elements("Status"), [""; 0]);
+        let own = app.send(get("/api/tns/5405514342/history")).await.expect(200);
+        assert_eq!(own.elements("Status"), ["Inservice", "Aging"]);
+    })
+    .await;
+}

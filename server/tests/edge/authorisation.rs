@@ -1,6 +1,7 @@
 //! Who may do what: every route, under every prefix, for every kind of caller.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_server::Route;
 use onhook_server::path::PREFIXES;
@@ -9,6 +10,11 @@ use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
     disconnects, get, head, post, put, with_app, xml,
 };
+
+/// In the pool, and reserved for the guide's account.
+const RESERVED: &str = "4155550100";
+/// How many pool numbers have been reserved.
+static FREE: AtomicU32 = AtomicU32::new(0);
 
 /// Who is let through to a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ enum Body {
     Order,
     Note,
     Lookup,
+    Amendment,
+    Reservation,
     Clock,
 }
 
@@ -53,6 +61,7 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/orders",                                    May::Readers,   200, Body::None),
     ("GET /accounts/{account}/orders/totals",                             May::Readers,   200, Body::None),
     ("GET /accounts/{account}/orders/{order}",                            May::Readers,   200, Body::None),
+    ("PUT /accounts/{account}/orders/{order}",                            May::Orderers,  200, Body::Amendment),
     ("GET /accounts/{account}/orders/{order}/history",                    May::Readers,   200, Body::None),
     ("GET /accounts/{account}/orders/{order}/tns",                        May::Readers,   200, Body::None),
     ("GET /accounts/{account}/orders/{order}/areacodes",                  May::Readers,   200, Body::None),
@@ -73,6 +82,9 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/sites/{site}/totaltns",                     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/inservicenumbers",             May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/inservicenumbers/totals",      May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/orders",                       May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/orders/{order}",               May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/orders/{order}/tns",           May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers",                     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers/{peer}",              May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/totaltns",     May::Readers,   200, Body::None),
@@ -85,6 +97,11 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /tns/{number}/sites",                                           May::SignedIn,  200, Body::None),
     ("GET /tns/{number}/sippeers",                                        May::SignedIn,  200, Body::None),
     ("GET /tns/{number}/ratecenter",                                      May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/tnreservation",                                   May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/history",                                         May::SignedIn,  200, Body::None),
+    ("POST /accounts/{account}/tnreservation",                            May::Orderers,  201, Body::Reservation),
+    ("GET /accounts/{account}/tnreservation/{reservation}",               May::Readers,   200, Body::None),
+    ("DELETE /accounts/{account}/tnreservation/{reservation}",            May::Orderers,  200, Body::None),
     ("GET /healthz",                                                      May::Anyone,    200, Body::None),
     ("GET /readyz",                                                       May::Anyone,    200, Body::None),
     ("GET /metrics",                                                      May::Anyone,    200, Body::None),
@@ -138,11 +155,15 @@ fn the_table_and_the_routes_are_the_same_list() {
 
 /// What the paths' parts stand for: an order of each kind on the guide's account with a note each, its site
 /// and its peer.
+#[derive(Clone)]
 struct Objects {
     disconnect: String,
     order: String,
+    /// A number order that waits for numbers.
+    waiting: String,
     note: String,
     order_note: String,
+    reservation: String,
     site: String,
     peer: String,
 }
@@ -152,6 +173,9 @@ async fn objects(app: &App) -> Objects {
     let disconnect = app.disconnect(&["5405514342"]).await;
     let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
     app.ended(get(&order)).await;
+    let waiting = xml::search(app.site, "AreaCode", "<AreaCode>336</AreaCode><Quantity>2</Quantity>", true);
+    let (_, waiting) = app.place(post(account("/orders"), waiting)).await;
+    app.ended(get(&waiting)).await;
     let note = async |order: &str| {
         let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
         id(added.expect(201).header("location").unwrap())
@@ -159,11 +183,34 @@ async fn objects(app: &App) -> Objects {
     Objects {
         disconnect: id(&disconnect),
         order: id(&order),
+        waiting: id(&waiting),
+        reservation: reserve(app, RESERVED).await,
         note: note(&disconnect).await,
         order_note: note(&order).await,
         site: app.site.to_string(),
         peer: app.peer.to_string(),
     }
+}
+
+/// The same, with a new one of what the route takes away.
+async fn fresh(app: &App, route: &Route, objects: &Objects) -> Objects {
+    let mut objects = objects.clone();
+    if route.name() == "DELETE /accounts/{account}/tnreservation/{reservation}" {
+        objects.reservation = reserve(app, &free()).await;
+    }
+    objects
+}
+
+/// A pool number that nobody has reserved: of area code 212, then 703, then 540.
+fn free() -> String {
+    let count = FREE.fetch_add(1, Ordering::Relaxed);
+    let area_code = ["212", "703", "540"][usize::try_from(count / 50).unwrap()];
+    format!("{area_code}55501{:02}", count % 50)
+}
+
+async fn reserve(app: &App, number: &str) -> String {
+    let made = app.send(post(account("/tnreservation"), xml::reservation(number))).await.expect(201);
+    made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
 /// A path that leads to something: the route's, with its parts filled in.
@@ -172,14 +219,18 @@ fn path(route: &Route, objects: &Objects, account: &str) -> String {
         true => (&objects.order, &objects.order_note),
         false => (&objects.disconnect, &objects.note),
     };
+    let order =
+        if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
+    let number = if route.path == "/tns/{number}/tnreservation" { RESERVED } else { IN_SERVICE[0] };
     let path = route
         .path
+        .replace("{reservation}", &objects.reservation)
         .replace("{site}", &objects.site)
         .replace("{peer}", &objects.peer)
         .replace("{account}", account)
         .replace("{order}", order)
         .replace("{note}", note)
-        .replace("{number}", IN_SERVICE[0]);
+        .replace("{number}", number);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
         // A search must say what for, and an operator whose numbers it wants.
@@ -195,6 +246,8 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Disconnect => xml::disconnect(&["7034343704"]),
         Body::Order => xml::order(app.site, &["7034343704"]),
         Body::Note => xml::note(who.user(), "a note"),
+        Body::Amendment => "<Order><CustomerOrderId>mine</CustomerOrderId></Order>".to_owned(),
+        Body::Reservation => xml::reservation(&free()),
         Body::Lookup => format!("<TnList><Tn>{}</Tn></TnList>", IN_SERVICE[0]),
         Body::Clock => r#"{"advance_ms": 0}"#.to_owned(),
     };
@@ -238,6 +291,10 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                         if (status >= 400) != denied {
                             continue;
                         }
+                        let objects = match denied {
+                            true => objects.clone(),
+                            false => fresh(app, &route, &objects).await,
+                        };
                         let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string()));
                         let mut call = call(app, &route, path, body, who);
                         if who == Who::WrongPassword {

@@ -10,21 +10,29 @@ use onhook_core::hold::AreaName;
 use onhook_core::import::{BadLine, NewNumber};
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::number::Number;
-use onhook_core::order::{ATTEMPTS_MAX, Kind, NewOrder, Order, OrderId, OrderSeq, Status};
+use onhook_core::order::{
+    ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, amend, difference,
+};
 use onhook_core::release::due;
+use onhook_core::search::Inventory;
 use onhook_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use tracing::error;
 
 use super::memory::Counts;
 use super::reader;
-use super::row::{self, NUMBER_COLUMNS, NumberRow, corrupt, digits_of, kind_code, status_code};
+use super::row::{self, NumberRow, corrupt, digits_of, kind_code, status_code};
 use super::writer::Tables;
-use crate::{Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, Result, Step, StoreError, User};
+use crate::{
+    Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, PoolQuery, Result, Step, StoreError, User,
+};
 
 const INSERT_NUMBER: &str =
     "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event)
                              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Most orders that wait for numbers and are looked at in one step.
+const BACK_ORDERS_MAX: usize = 64;
 
 impl Tables<'_> {
     pub(super) fn accept(&mut self, order: NewOrder) -> Result<Accepted> {
@@ -53,8 +61,8 @@ impl Tables<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user,
-                                     name, customer_order_id, numbers, request)
-                 VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
+                                     name, customer_order_id, site, numbers, request)
+                 VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 seq.0,
@@ -67,7 +75,8 @@ impl Tables<'_> {
                 order.user,
                 order.name,
                 order.customer_order_id,
-                u32::try_from(order.request.numbers().len()).unwrap_or(u32::MAX),
+                order.request.site().map(SiteId::get),
+                u32::try_from(order.request.quantity()).unwrap_or(u32::MAX),
                 serde_json::to_string(&order.request)?,
             ])?;
         if let Some(key) = &order.key {
@@ -88,7 +97,10 @@ impl Tables<'_> {
         orders_max: usize,
         numbers_max: usize,
     ) -> Result<Step> {
-        let (orders, more) = self.waiting(orders_max, numbers_max)?;
+        let (mut orders, mut more) = self.waiting(orders_max, numbers_max)?;
+        if !more {
+            more = self.back_orders(&mut orders)?;
+        }
         // An order has not ended before it was made, whatever the clock did in between.
         let now = self.memory.now(orders.iter().map(|order| order.created_at).fold(now, Timestamp::max));
         let mut batch = Batch::load(self, orders.iter().flat_map(|o| o.request.numbers()).copied())?;
@@ -101,12 +113,14 @@ impl Tables<'_> {
                     new.insert(reader::account_with_premises(self.connection, order.account)?)
                 }
             };
+            let found = batch.find(self, &order)?;
             let decision = match home {
                 Some((account, premises)) => {
                     let world = World {
                         account,
                         premises,
                         entries: &batch.entries,
+                        found: &found,
                         areas: &self.memory.areas,
                         policy: self.policy,
                     };
@@ -116,16 +130,18 @@ impl Tables<'_> {
                 None => Some(Decision::set_aside(&order.request)),
             };
             let Some(decision) = decision else { continue };
-            step.ended.push(Ended {
-                id: order.id,
-                status: decision.status,
-                total: order.request.numbers().len(),
-                failed: decision.failed.len(),
-            });
+            if decision.status == order.status && decision.moves.is_empty() {
+                continue; // it waits as it did before
+            }
             step.numbers += decision.moves.len();
-            self.end_order(&order, &decision, now)?;
+            let order = self.write_outcome(order, &decision, now)?;
             for moved in decision.moves {
                 batch.apply(self, &moved, &By::Order(order.seq), now)?;
+            }
+            if order.status.is_final() {
+                let total = order.request.quantity();
+                let failed = total - order.done().count();
+                step.ended.push(Ended { id: order.id, status: order.status, total, failed });
             }
         }
         batch.save(self)?;
@@ -142,13 +158,33 @@ impl Tables<'_> {
         let (mut orders, mut numbers) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let order = row::order(row)?;
-            numbers += order.request.numbers().len();
+            numbers += order.request.quantity();
             if !orders.is_empty() && (orders.len() == orders_max || numbers > numbers_max) {
                 return Ok((orders, true));
             }
             orders.push(order);
         }
         Ok((orders, false))
+    }
+
+    /// Adds the next orders that wait for numbers, oldest first, if the pool has grown since they last
+    /// looked; whether there are more.
+    fn back_orders(&mut self, orders: &mut Vec<Order>) -> Result<bool> {
+        let Some(after) = self.memory.back_orders.after else { return Ok(false) };
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {} FROM orders WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?",
+            row::ORDER_COLUMNS
+        ))?;
+        let mut rows = statement.query((after.0, i64::try_from(BACK_ORDERS_MAX).unwrap_or(i64::MAX)))?;
+        let mut last = Vec::new();
+        while let Some(row) = rows.next()? {
+            last.push(row::order(row)?);
+        }
+        let more = last.len() == BACK_ORDERS_MAX;
+        let last_seq = last.last().map(|order| order.seq).filter(|_| more);
+        self.memory.back_orders.looked_at(last_seq);
+        orders.append(&mut last);
+        Ok(more)
     }
 
     /// The decision, or none when judging it panicked and it may be tried again. An order that does so
@@ -165,21 +201,93 @@ impl Tables<'_> {
         Ok((attempts >= ATTEMPTS_MAX).then(|| Decision::set_aside(&order.request)))
     }
 
-    fn end_order(&self, order: &Order, decision: &Decision, now: Timestamp) -> Result<()> {
-        let failed = match decision.failed.is_empty() {
-            true => None,
-            false => Some(serde_json::to_string(&decision.failed)?),
+    /// Writes what was decided of an order, and gives the order as it is now.
+    fn write_outcome(&self, order: Order, decision: &Decision, now: Timestamp) -> Result<Order> {
+        let mut after = Order {
+            status: decision.status,
+            changed_at: now,
+            failed: decision.failed.clone(),
+            refused: decision.refused,
+            ..order
         };
+        if after.request.search().is_some() {
+            after.taken.extend(decision.moves.iter().map(|moved| moved.after.number));
+        }
+        self.update_order(order.status, &after)?;
+        if after.status == Status::Backordered {
+            self.add_line(&after, None, None)?;
+        }
+        Ok(after)
+    }
+
+    /// Writes what can change in an order whose status was `before`, which must not be final.
+    fn update_order(&self, before: Status, order: &Order) -> Result<()> {
+        let failed = (!order.failed.is_empty()).then(|| serde_json::to_string(&order.failed)).transpose()?;
+        let taken = (!order.taken.is_empty()).then(|| serde_json::to_string(&order.taken)).transpose()?;
+        let refused = order.refused.map(|why| serde_json::to_string(&why)).transpose()?;
         let changed = self
             .connection
             .prepare_cached(
-                "UPDATE orders SET status = ?, changed_at = ?, failed = ? WHERE seq = ? AND status = 0",
+                "UPDATE orders SET status = ?, changed_at = ?, name = ?, customer_order_id = ?, failed = ?,
+                        taken = ?, refused = ?
+                 WHERE seq = ? AND status = ? AND status IN (0, 4)",
             )?
-            .execute((status_code(decision.status), now.millis(), failed, order.seq.0))?;
+            .execute(params![
+                status_code(order.status),
+                order.changed_at.millis(),
+                order.name,
+                order.customer_order_id,
+                failed,
+                taken,
+                refused,
+                order.seq.0,
+                status_code(before),
+            ])?;
         match changed {
             1 => Ok(()),
             _ => Err(corrupt(format!("order {} had ended before", order.id))),
         }
+    }
+
+    /// Writes down that something has happened to an order that waits.
+    fn add_line(&self, order: &Order, author: Option<&str>, difference: Option<&str>) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO order_line (order_seq, at, author, status, taken, difference)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                order.seq.0,
+                order.changed_at.millis(),
+                author,
+                status_code(order.status),
+                i64::try_from(order.taken.len()).unwrap_or(i64::MAX),
+                difference,
+            ))?;
+        Ok(())
+    }
+
+    /// Changes an order that waits, as a client asks.
+    pub(super) fn amend_order(
+        &mut self,
+        account: AccountId,
+        id: OrderId,
+        amendment: &Amendment,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<Option<std::result::Result<Order, NotWaiting>>> {
+        let found = reader::order(self.connection, self.ids, account, Kind::Number, id)?;
+        let Some(before) = found else { return Ok(None) };
+        let now = self.memory.now(now);
+        let after = match amend(&before, amendment, now) {
+            Ok(after) => after,
+            Err(not_waiting) => return Ok(Some(Err(not_waiting))),
+        };
+        self.update_order(before.status, &after)?;
+        if !after.status.is_final() {
+            self.add_line(&after, Some(user), difference(&before, &after).as_deref())?;
+        }
+        Ok(Some(Ok(after)))
     }
 
     /// Moves on the numbers whose time has come, earliest first.
@@ -400,6 +508,7 @@ impl Tables<'_> {
         if entry.state() == State::Available {
             let area = self.memory.areas.get_mut(&entry.area);
             area.ok_or_else(|| corrupt("an area is missing"))?.supply += 1;
+            self.memory.back_orders.pool_grew();
         }
         Ok(Ok(()))
     }
@@ -410,8 +519,8 @@ impl Tables<'_> {
 }
 
 /// The numbers that one step works on: loaded together, changed in memory, saved together.
-struct Batch {
-    entries: HashMap<Number, Entry>,
+pub(super) struct Batch {
+    pub(super) entries: HashMap<Number, Entry>,
     last_events: HashMap<Number, EventSeq>,
     /// Numbers that changed, with the holder that their row has.
     changed: BTreeMap<Number, Option<AccountId>>,
@@ -419,26 +528,57 @@ struct Batch {
 }
 
 impl Batch {
-    fn load(tables: &Tables<'_>, numbers: impl Iterator<Item = Number>) -> Result<Self> {
+    pub(super) fn load(tables: &Tables<'_>, numbers: impl Iterator<Item = Number>) -> Result<Self> {
         let numbers: BTreeSet<Number> = numbers.collect();
-        let mut statement = tables
-            .connection
-            .prepare_cached(&format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?"))?;
-        let mut entries = HashMap::with_capacity(numbers.len());
-        let mut last_events = HashMap::with_capacity(numbers.len());
+        let entries = HashMap::with_capacity(numbers.len());
+        let last_events = HashMap::with_capacity(numbers.len());
+        let mut batch = Self { entries, last_events, changed: BTreeMap::new(), counts: Counts::default() };
         for number in numbers {
-            let mut rows = statement.query([digits_of(number)])?;
-            if let Some(row) = rows.next()? {
-                let NumberRow { entry, last_event } = NumberRow::read(row)?;
-                entries.insert(number, entry);
-                last_events.insert(number, last_event);
+            batch.add(tables, number)?;
+        }
+        Ok(batch)
+    }
+
+    fn add(&mut self, tables: &Tables<'_>, number: Number) -> Result<()> {
+        if let Some(NumberRow { entry, last_event }) = reader::number(tables.connection, number)? {
+            self.entries.insert(number, entry);
+            self.last_events.insert(number, last_event);
+        }
+        Ok(())
+    }
+
+    /// Pool numbers that fit what an order searches for, as many as it still wants. What the orders before it
+    /// took is still in the pool on disk, so that more are looked for than are wanted.
+    fn find(&mut self, tables: &Tables<'_>, order: &Order) -> Result<Vec<Entry>> {
+        let Some(search) = order.request.search() else { return Ok(Vec::new()) };
+        let left = search.quantity.saturating_sub(order.taken.len());
+        let query = PoolQuery {
+            criteria: search.criteria.clone(),
+            inventory: Inventory::Pool,
+            size: left + self.changed.len(),
+            seed: order.id.0.as_u64_pair().1,
+        };
+        let mut found = Vec::with_capacity(left);
+        for (entry, _) in reader::pool(tables.connection, &query)? {
+            if found.len() == left {
+                break;
+            }
+            if !self.changed.contains_key(&entry.number) {
+                self.add(tables, entry.number)?;
+                found.push(entry);
             }
         }
-        Ok(Self { entries, last_events, changed: BTreeMap::new(), counts: Counts::default() })
+        Ok(found)
     }
 
     /// Writes the event and takes the change into account; the number's row follows with [`Batch::save`].
-    fn apply(&mut self, tables: &mut Tables<'_>, moved: &Move, by: &By, at: Timestamp) -> Result<()> {
+    pub(super) fn apply(
+        &mut self,
+        tables: &mut Tables<'_>,
+        moved: &Move,
+        by: &By,
+        at: Timestamp,
+    ) -> Result<()> {
         let Move { change, before, after } = moved;
         let seq = tables.memory.next_event();
         let prev = self.last_events.insert(after.number, seq);
@@ -471,6 +611,9 @@ impl Batch {
         let half_life = tables.policy.profile(after.number).half_life_days;
         let area = tables.memory.areas.get_mut(&after.area);
         area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
+        if before.state() != State::Available && after.state() == State::Available {
+            tables.memory.back_orders.pool_grew();
+        }
         self.counts.change(before, after);
         self.entries.insert(after.number, *after);
         self.changed.entry(after.number).or_insert(before.standing.holder());
@@ -478,7 +621,7 @@ impl Batch {
     }
 
     /// Writes the rows of the numbers that changed, in the order of their digits, and the counts.
-    fn save(self, tables: &mut Tables<'_>) -> Result<()> {
+    pub(super) fn save(self, tables: &mut Tables<'_>) -> Result<()> {
         // Naming a column in an update touches each index that has it, whether or not its value changes. A
         // disconnect leaves the holder as it is, and the index of holders is the largest there is.
         let mut same_holder = tables.connection.prepare_cached(

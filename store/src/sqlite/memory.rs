@@ -23,6 +23,33 @@ pub(super) struct Memory {
     pub(super) imports: HashSet<EventSeq>,
     pub(super) areas: HashMap<AreaId, Area>,
     area_ids: HashMap<AreaName, AreaId>,
+    pub(super) back_orders: BackOrders,
+}
+
+/// How far the orders that wait for numbers have been looked at since the pool last grew. After a start
+/// nobody knows what they have seen, so they are all looked at.
+pub(super) struct BackOrders {
+    /// The order after which to go on; none when all have seen all there is.
+    pub(super) after: Option<OrderSeq>,
+    /// Whether the pool has grown since they were begun with.
+    again: bool,
+}
+
+impl BackOrders {
+    const FIRST: OrderSeq = OrderSeq(0);
+
+    /// There are more numbers in the pool than before.
+    pub(super) fn pool_grew(&mut self) {
+        match self.after {
+            None => self.after = Some(Self::FIRST),
+            Some(_) => self.again = true,
+        }
+    }
+
+    /// They have been looked at up to `last`, or all of them.
+    pub(super) fn looked_at(&mut self, last: Option<OrderSeq>) {
+        self.after = last.or_else(|| std::mem::take(&mut self.again).then_some(Self::FIRST));
+    }
 }
 
 impl Memory {
@@ -51,6 +78,7 @@ impl Memory {
             imports: imports.into_iter().collect(),
             areas,
             area_ids,
+            back_orders: BackOrders { after: Some(BackOrders::FIRST), again: false },
         })
     }
 

@@ -9,6 +9,7 @@ mod check;
 mod ids;
 mod memory;
 mod reader;
+mod reservations;
 mod row;
 pub mod schema;
 mod writer;
@@ -22,7 +23,8 @@ use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, NewOrder, Order, OrderId, Summary};
+use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
+use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
@@ -204,6 +206,54 @@ impl Store for SqliteStore {
                 None => Ok(None),
             })
             .await
+    }
+
+    async fn amend_order(
+        &self,
+        account: AccountId,
+        id: OrderId,
+        amendment: Amendment,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Option<std::result::Result<Order, NotWaiting>>> {
+        self.writer.write(move |tables| tables.amend_order(account, id, &amendment, &user, now)).await
+    }
+
+    async fn order_lines(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Line>>> {
+        let ids = self.ids.clone();
+        self.readers
+            .read(move |connection| match reader::order_seq(connection, &ids, account, kind, id)? {
+                Some(order) => reader::lines(connection, order).map(Some),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    async fn reserve(
+        &self,
+        wanted: Reservation,
+        user: String,
+        now: Timestamp,
+    ) -> Result<std::result::Result<(), NotReserved>> {
+        self.writer.write(move |tables| tables.reserve(wanted, &user, now)).await
+    }
+
+    async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
+        self.readers.read(move |connection| reservations::by_id(connection, account, id)).await
+    }
+
+    async fn reservation_of(&self, number: Number) -> Result<Option<Reservation>> {
+        self.readers.read(move |connection| reservations::of_number(connection, number)).await
+    }
+
+    async fn cancel_reservation(
+        &self,
+        account: AccountId,
+        id: ReservationId,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Option<Reservation>> {
+        self.writer.write(move |tables| tables.cancel_reservation(account, id, &user, now)).await
     }
 
     async fn facts(&self, number: Number) -> Result<Option<Facts>> {

@@ -10,7 +10,7 @@ use onhook_core::event::{By, Change, Event, EventSeq};
 use onhook_core::hold::{Area, AreaId, AreaName};
 use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Order, OrderId, OrderSeq, Summary};
+use onhook_core::order::{Kind, Line, Order, OrderId, OrderSeq, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
@@ -24,8 +24,8 @@ use super::row::{
 };
 use super::writer::lock;
 use crate::{
-    Facts, History, LIST_MAX, Note, NumberQuery, OrderQuery, Page, PoolQuery, Result, Start, StoreError,
-    Totals, User,
+    Facts, History, LIST_MAX, Note, NumberQuery, OrderMark, OrderQuery, Page, PoolQuery, Result, Start,
+    StoreError, Totals, User,
 };
 
 /// How many reads run at once; more wait for their turn.
@@ -236,6 +236,9 @@ pub(super) fn orders(
     if let Some(status) = query.status {
         and("status = ?", Value::Integer(status_code(status).into()));
     }
+    if let Some(site) = query.site {
+        and("site = ?", Value::Integer(site.get().into()));
+    }
     if let Some(user) = &query.user {
         and("user = ?", Value::Text(user.clone()));
     }
@@ -267,6 +270,21 @@ pub(super) fn orders(
     let mut items = list(connection, &sql, values, row::summary)?;
     let next = (items.len() > query.size).then(|| items.pop()).flatten().map(|order| order.id);
     Ok(Page { items, total: total.unsigned_abs(), next })
+}
+
+/// What has happened to an order beside its end.
+pub(super) fn lines(connection: &Connection, order: OrderSeq) -> Result<Vec<Line>> {
+    let sql = "SELECT at, author, status, taken, difference FROM order_line WHERE order_seq = ?
+               ORDER BY id LIMIT ?";
+    list(connection, sql, vec![Value::Integer(order.0), limit(LIST_MAX)], |row| {
+        Ok(Line {
+            at: Timestamp::from_millis(row.get(0)?),
+            author: row.get(1)?,
+            status: row::status_of(row.get(2)?)?,
+            taken: usize::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
+            difference: row.get(4)?,
+        })
+    })
 }
 
 fn pages_before(page: u32, size: usize) -> i64 {
@@ -335,15 +353,22 @@ pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<Histor
     Ok(History { entry: row.entry, origin, imported_at, events, orders: BTreeMap::new() })
 }
 
-/// The same with the ids of the orders that made the events.
+/// The same with the orders that made the events.
 pub(super) fn told_history(connection: &Connection, row: &NumberRow) -> Result<History> {
     let mut history = history(connection, row)?;
-    let mut statement = connection.prepare_cached("SELECT id FROM orders WHERE seq = ?")?;
+    let sql = "SELECT id, kind, user, created_at FROM orders WHERE seq = ?";
     for event in &history.events {
-        if let By::Order(seq) = event.by {
-            let id = statement.query_row([seq.0], |row| row.get(0))?;
-            history.orders.insert(seq, OrderId(uuid::Uuid::from_bytes(id)));
-        }
+        let By::Order(seq) = event.by else { continue };
+        let mark = list(connection, sql, vec![Value::Integer(seq.0)], |row| {
+            Ok(OrderMark {
+                id: OrderId(uuid::Uuid::from_bytes(row.get(0)?)),
+                kind: row::kind_of(row.get(1)?)?,
+                user: row.get(2)?,
+                created_at: Timestamp::from_millis(row.get(3)?),
+            })
+        });
+        let mark = mark?.pop().ok_or_else(|| corrupt(format!("order {} is missing", seq.0)))?;
+        history.orders.insert(seq, mark);
     }
     Ok(history)
 }

@@ -72,10 +72,11 @@ pub(super) fn status_code(status: Status) -> u8 {
         Status::Complete => 1,
         Status::Partial => 2,
         Status::Failed => 3,
+        Status::Backordered => 4,
     }
 }
 
-fn status_of(code: u8) -> Result<Status> {
+pub(super) fn status_of(code: u8) -> Result<Status> {
     let found = Status::ALL.iter().find(|status| status_code(**status) == code);
     found.copied().ok_or_else(|| corrupt(format!("no order status {code}")))
 }
@@ -222,13 +223,13 @@ pub(super) fn event(row: &Row<'_>) -> Result<Event> {
 
 /// The columns that [`order`] wants, in this order.
 pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
-                                        customer_order_id, request, failed";
+                                        customer_order_id, request, failed, taken, refused";
 
 pub(super) fn order(row: &Row<'_>) -> Result<Order> {
     let id: [u8; 16] = row.get(1)?;
     let request = row.get_ref(9)?.as_str().map_err(|e| corrupt(e.to_string()))?;
-    let failed: Option<String> = row.get(10)?;
-    let failed: Option<Vec<Failure>> = failed.map(|text| serde_json::from_str(&text)).transpose()?;
+    let failed: Option<Vec<Failure>> = json(row, 10)?;
+    let taken: Option<Vec<Number>> = json(row, 11)?;
     Ok(Order {
         seq: OrderSeq(row.get(0)?),
         id: OrderId(uuid::Uuid::from_bytes(id)),
@@ -241,7 +242,15 @@ pub(super) fn order(row: &Row<'_>) -> Result<Order> {
         customer_order_id: row.get(8)?,
         request: serde_json::from_str(request)?,
         failed: failed.unwrap_or_default(),
+        taken: taken.unwrap_or_default(),
+        refused: json(row, 12)?,
     })
+}
+
+/// A column of JSON that may be empty.
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
 /// The columns that [`summary`] wants, in this order.

@@ -94,26 +94,53 @@ CREATE TABLE due (
 ) STRICT, WITHOUT ROWID;
 
 -- id: see ids.rs; seq is found from it without an index
--- kind: 0 disconnect, 1 number; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED
--- request, failed: JSON
+-- kind: 0 disconnect, 1 number; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
+-- site: where the numbers of a number order go; numbers: how many it is about
+-- request, failed, taken, refused: JSON
 CREATE TABLE orders (
     seq               INTEGER PRIMARY KEY,
     id                BLOB NOT NULL,
     account           INTEGER NOT NULL,
     kind              INTEGER NOT NULL,
-    status            INTEGER NOT NULL CHECK (status BETWEEN 0 AND 3),
+    status            INTEGER NOT NULL CHECK (status BETWEEN 0 AND 4),
     attempts          INTEGER NOT NULL,
     created_at        INTEGER NOT NULL,
     changed_at        INTEGER NOT NULL,
     user              TEXT NOT NULL,
     name              TEXT,
     customer_order_id TEXT,
+    site              INTEGER,
     numbers           INTEGER NOT NULL,
     request           TEXT NOT NULL,
-    failed            TEXT
+    failed            TEXT,
+    taken             TEXT,
+    refused           TEXT
 ) STRICT;
 CREATE INDEX orders_account ON orders (account, kind, seq);
+CREATE INDEX orders_site ON orders (site, seq) WHERE site IS NOT NULL;
 CREATE INDEX orders_due ON orders (seq) WHERE status = 0;
+CREATE INDEX orders_back ON orders (seq) WHERE status = 4;
+
+-- what has happened to an order beside its end: that it waits for numbers, or was changed by a client
+-- author: null for the server itself
+CREATE TABLE order_line (
+    id         INTEGER PRIMARY KEY,
+    order_seq  INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    author     TEXT,
+    status     INTEGER NOT NULL,
+    taken      INTEGER NOT NULL,
+    difference TEXT
+) STRICT;
+CREATE INDEX order_line_order ON order_line (order_seq);
+
+-- the last reservation of a number; it stands while the number is held for that account until then
+CREATE TABLE reservation (
+    number  INTEGER PRIMARY KEY,
+    id      BLOB NOT NULL UNIQUE,
+    account INTEGER NOT NULL,
+    until   INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE idempotency (
     account   INTEGER NOT NULL,

@@ -1,0 +1,71 @@
+//! Reservations: a pool number is held for an account for four hours.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use onhook_core::account::Role;
+use onhook_core::reservation::{HELD_MS, NotReserved, Reservation, ReservationId};
+use onhook_wire::error::{Problem, cut};
+use onhook_wire::reservations::{self, FAMILY};
+
+use crate::App;
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Group, Needs, Route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));
+    let (make, look) = ((Group::Order, FAMILY), (Group::Free, FAMILY));
+    vec![
+        Route::post("/accounts/{account}/tnreservation", order, make, create),
+        Route::get("/accounts/{account}/tnreservation/{reservation}", read, look, show),
+        Route::delete("/accounts/{account}/tnreservation/{reservation}", order, make, cancel),
+    ]
+}
+
+/// Holds a number: 201, no body, and where the reservation is.
+async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let number = reservations::read(&call.document()?)?;
+    if !app.clock_is_steady() {
+        return Err(Problem::Busy); // its end is an instant, and a wrong one would stay
+    }
+    let now = app.clock.now();
+    let id = ReservationId(uuid::Uuid::new_v4());
+    let wanted = Reservation { id, account, number, until: now.plus_millis(HELD_MS) };
+    match app.store.reserve(wanted, call.caller.user.to_string(), now).await.map_err(store_problem)? {
+        Ok(()) => {
+            let (base, prefix) = (&app.public_url, call.prefix.text);
+            let location = format!("{base}{prefix}/accounts/{account}/TnReservation/{id}");
+            Ok(Reply::empty(StatusCode::CREATED).with(header::LOCATION, &location))
+        }
+        Err(NotReserved::Unavailable) => Err(Problem::NotReserved(call.prefix.dialect.number(number))),
+        Err(NotReserved::TooMany) => Err(Problem::ReservationLimit(account.get())),
+    }
+}
+
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let found = app.store.reservation(call.account()?, id(&call)?).await.map_err(store_problem)?;
+    shown(&app, &call, found)
+}
+
+/// Gives the number back, and says which it was.
+async fn cancel(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (account, user) = (call.account()?, call.caller.user.to_string());
+    let found = app.store.cancel_reservation(account, id(&call)?, user, app.clock.now()).await;
+    app.orders_bell.notify_one(); // some order may wait for it
+    shown(&app, &call, found.map_err(store_problem)?)
+}
+
+fn shown(app: &App, call: &Call, found: Option<Reservation>) -> Result<Reply, Problem> {
+    let found = found.ok_or_else(|| missing(call))?;
+    Ok(Reply::xml(StatusCode::OK, reservations::show(call.prefix.dialect, &found, app.clock.now())))
+}
+
+fn id(call: &Call) -> Result<ReservationId, Problem> {
+    call.param("reservation").parse().map_err(|_| missing(call))
+}
+
+fn missing(call: &Call) -> Problem {
+    let account = call.account.map_or(0, onhook_core::account::AccountId::get);
+    Problem::NoReservation(cut(call.param("reservation")), account)
+}

@@ -1,0 +1,103 @@
+//! Reservations: how one is made, found and given back.
+//!
+//! Not here: their end by time, which is `changes`' release, and an order that takes a reserved number.
+
+use onhook_core::account::AccountId;
+use onhook_core::event::By;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+use onhook_core::reservation::{NotReserved, Reservation, ReservationId, cancel, reserve, stands};
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::changes::Batch;
+use super::reader;
+use super::row::{self, digits_of, state_code};
+use super::writer::Tables;
+use crate::Result;
+
+const COLUMNS: &str = "id, account, number, until";
+
+fn read(row: &Row<'_>) -> Result<Reservation> {
+    Ok(Reservation {
+        id: ReservationId(uuid::Uuid::from_bytes(row.get(0)?)),
+        account: row::account_id(row.get(1)?)?,
+        number: row::number_of(row.get(2)?)?,
+        until: Timestamp::from_millis(row.get(3)?),
+    })
+}
+
+/// A reservation of an account that stands.
+pub(super) fn by_id(
+    connection: &Connection,
+    account: AccountId,
+    id: ReservationId,
+) -> Result<Option<Reservation>> {
+    let sql = format!("SELECT {COLUMNS} FROM reservation WHERE id = ?1 AND account = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((id.0.as_bytes(), account.get()))?;
+    rows.next()?.map(read).transpose()?.map_or(Ok(None), |found| standing(connection, found))
+}
+
+/// The reservation that holds a number.
+pub(super) fn of_number(connection: &Connection, number: Number) -> Result<Option<Reservation>> {
+    let sql = format!("SELECT {COLUMNS} FROM reservation WHERE number = ?");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([digits_of(number)])?;
+    rows.next()?.map(read).transpose()?.map_or(Ok(None), |found| standing(connection, found))
+}
+
+/// A reservation, unless it has ended since.
+fn standing(connection: &Connection, found: Reservation) -> Result<Option<Reservation>> {
+    let row = reader::number(connection, found.number)?;
+    Ok(row.is_some_and(|row| stands(&found, &row.entry)).then_some(found))
+}
+
+impl Tables<'_> {
+    pub(super) fn reserve(
+        &mut self,
+        wanted: Reservation,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<std::result::Result<(), NotReserved>> {
+        let Reservation { id, account, number, until } = wanted;
+        let at = self.memory.now(now);
+        let held: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?
+            .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
+            .optional()?;
+        let mut batch = Batch::load(self, std::iter::once(number))?;
+        let held = held.unwrap_or(0).unsigned_abs();
+        let moved = match reserve(batch.entries.get(&number), account, held, until) {
+            Ok(moved) => moved,
+            Err(why) => return Ok(Err(why)),
+        };
+        batch.apply(self, &moved, &By::User(user.to_owned()), at)?;
+        batch.save(self)?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO reservation (number, id, account, until) VALUES (?, ?, ?, ?)",
+            )?
+            .execute((digits_of(number), id.0.as_bytes(), account.get(), until.millis()))?;
+        Ok(Ok(()))
+    }
+
+    pub(super) fn cancel_reservation(
+        &mut self,
+        account: AccountId,
+        id: ReservationId,
+        user: &str,
+        now: Timestamp,
+    ) -> Result<Option<Reservation>> {
+        let Some(found) = by_id(self.connection, account, id)? else { return Ok(None) };
+        let at = self.memory.now(now);
+        let mut batch = Batch::load(self, std::iter::once(found.number))?;
+        let Some(moved) = batch.entries.get(&found.number).and_then(|entry| cancel(&found, entry)) else {
+            return Ok(None);
+        };
+        batch.apply(self, &moved, &By::User(user.to_owned()), at)?;
+        batch.save(self)?;
+        Ok(Some(found))
+    }
+}
