@@ -1,8 +1,9 @@
 //! Measures onhook beside the other side, in one run on one machine, and writes the ratios down.
 //!
-//! Two measurements: the durable accept of a POST beside a server that does nothing with it, and an
-//! order's way to COMPLETE beside PostgreSQL doing one transaction an order. Absolute figures belong
-//! to the machine; a ratio measured in one run can be measured again elsewhere.
+//! Three measurements: the durable accept of a POST beside a server that does nothing with it, an
+//! order's way to COMPLETE beside PostgreSQL doing one transaction an order, and the last page of an
+//! account's numbers beside the first. Absolute figures belong to the machine; a ratio measured in one
+//! run can be measured again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves
 //! `docs/benchmarks.md` behind and nothing else, also when it fails or is interrupted.
@@ -33,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::measure::Measured;
 use crate::numbers::{Draw, Shuffle};
 use crate::post::Template;
-use crate::report::{OnhookOrders, Orders, Report, Round, thousands};
+use crate::report::{Lists, OnhookOrders, Orders, Pages, Report, Round, thousands};
 
 /// The one that onhook ships with; the other side gets it too.
 #[global_allocator]
@@ -45,6 +46,10 @@ const ROUNDS: usize = 3;
 const WARM_UP: Duration = Duration::from_secs(1);
 /// A machine with more load than this before the run is not idle.
 const LOAD_MAX: f64 = 0.3;
+/// Numbers on a page of a list: the API's own figure.
+const PAGE: u64 = 300;
+/// Connections that ask for pages: reading is not what needs many at once.
+const PAGE_CONNECTIONS: usize = 4;
 /// The accept needs none, for it doesn't look at them; these give its store a shape.
 const ACCEPT_NUMBERS: u64 = 10_000;
 
@@ -89,6 +94,8 @@ enum Part {
     Accept,
     /// Orders from POST to COMPLETE, beside PostgreSQL
     Orders,
+    /// The last page of an account's numbers, beside the first
+    Lists,
 }
 
 #[derive(Subcommand)]
@@ -163,12 +170,16 @@ async fn measure(plan: &Plan) -> Result<()> {
         numbers: plan.numbers,
         accept: None,
         orders: None,
+        lists: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
     }
     if let Some(binaries) = postgres {
         report.orders = Some(orders(plan, &binaries, dir.path()).await);
+    }
+    if runs(Part::Lists) {
+        report.lists = Some(lists(plan, dir.path()).await);
     }
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
@@ -254,6 +265,37 @@ async fn orders_onhook(plan: &Plan, dir: &Path) -> Result<OnhookOrders> {
     let posts = load::run(onhook.addr, plan.connections, Duration::from_secs(plan.seconds), order).await?;
     let ended = onhook::all_complete(onhook.addr, posts.done).await?;
     Ok(OnhookOrders { posts, elapsed: ended - posts.started, ran_out: draw.ran_out() })
+}
+
+/// The pages of two lists of the account's numbers, first and last, of one server that nobody else asks.
+async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
+    eprintln!("lists, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let onhook = onhook::spawn(dir.path(), plan.numbers).await?;
+    let mut last = numbers::ascending(plan.numbers).skip(usize::try_from(plan.numbers - PAGE)?);
+    let cursor = last.next().context("a page's worth of numbers")?.to_string();
+    let number = plan.numbers.div_ceil(PAGE).to_string();
+    let mut measured = Vec::new();
+    for list in [format!("/accounts/{}/inserviceNumbers", post::ACCOUNT), "/tns".to_owned()] {
+        let mut pages = Vec::new();
+        for page in ["1", &cursor, &number] {
+            let request: Arc<[u8]> = post::page(onhook.addr, &list, page, PAGE).into();
+            let same = move |_connection, _n, buffer: &mut Vec<u8>| {
+                if buffer.is_empty() {
+                    buffer.extend_from_slice(&request);
+                }
+                true
+            };
+            load::run(onhook.addr, PAGE_CONNECTIONS, WARM_UP, same.clone()).await?;
+            let time = Duration::from_secs(plan.seconds);
+            let asked = load::run(onhook.addr, PAGE_CONNECTIONS, time, same).await;
+            say(&format!("  {list}, page {page}"), &asked);
+            pages.push(asked?);
+        }
+        let [first, last, last_by_number] = pages[..] else { bail!("three pages were asked for") };
+        measured.push(Pages { list, first, last, last_by_number });
+    }
+    Ok(Lists { size: PAGE, connections: PAGE_CONNECTIONS, pages: measured })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {

@@ -43,6 +43,14 @@ pub(crate) fn request(addr: SocketAddr, numbers: [u64; 2]) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A request for a page of a list of the account's numbers.
+pub(crate) fn page(addr: SocketAddr, list: &str, page: &str, size: u64) -> Vec<u8> {
+    format!(
+        "GET /api{list}?page={page}&size={size} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {AUTHORIZATION}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// A request whose numbers are exchanged in place, which costs the load generator nothing that a
 /// server on the same cores would miss.
 pub(crate) struct Template {

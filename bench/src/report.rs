@@ -14,6 +14,9 @@ const ACCEPT_GOAL: f64 = 0.5;
 /// What the orders are expected to reach beside PostgreSQL.
 const ORDERS_GOAL: f64 = 5.0;
 
+/// What the last page of a list is expected to reach beside the first: the same, but for chance.
+const LISTS_GOAL: f64 = 0.9;
+
 /// Everything that one run found out. A side that failed says why.
 pub(crate) struct Report {
     /// How the program was called.
@@ -26,6 +29,25 @@ pub(crate) struct Report {
     pub(crate) accept: Option<Vec<Round>>,
     /// PostgreSQL and onhook.
     pub(crate) orders: Option<Orders>,
+    /// First and last pages.
+    pub(crate) lists: Option<Result<Lists>>,
+}
+
+pub(crate) struct Lists {
+    /// Numbers on a page.
+    pub(crate) size: u64,
+    pub(crate) connections: usize,
+    pub(crate) pages: Vec<Pages>,
+}
+
+/// Three pages of one list.
+pub(crate) struct Pages {
+    pub(crate) list: String,
+    pub(crate) first: Measured,
+    /// The last one, asked for as its link says: by its first number.
+    pub(crate) last: Measured,
+    /// The same, asked for by its place among the pages.
+    pub(crate) last_by_number: Measured,
 }
 
 pub(crate) struct Round {
@@ -74,6 +96,9 @@ impl Report {
                 .extend(orders.postgres.as_ref().err().map(|error| format!("orders, PostgreSQL: {error:#}")));
             failures.extend(orders.onhook.as_ref().err().map(|error| format!("orders, onhook: {error:#}")));
         }
+        if let Some(Err(error)) = &self.lists {
+            failures.push(format!("lists: {error:#}"));
+        }
         failures
     }
 
@@ -114,6 +139,9 @@ impl Report {
         }
         if let Some(orders) = &self.orders {
             self.orders(&mut page, orders)?;
+        }
+        if let Some(Ok(lists)) = &self.lists {
+            self.lists(&mut page, lists)?;
         }
         Ok(page)
     }
@@ -218,6 +246,36 @@ impl Report {
         if ran_out {
             writeln!(page, "\nThe numbers ran out before the time did; the rates count the time used.")?;
         }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn lists(&self, page: &mut String, lists: &Lists) -> Result<()> {
+        let ratio = |page: &Measured, first: &Measured| Some(page.per_second() / first.per_second());
+        let worst =
+            lists.pages.iter().filter_map(|pages| ratio(&pages.last, &pages.first)).min_by(f64::total_cmp);
+        writeln!(page, "\n## The last page of a list\n\n{}", verdict(worst, LISTS_GOAL))?;
+        writeln!(
+            page,
+            "\nAn account has {} numbers in service, {} on a page, {} connections ask. The last page's link \
+             names its first number, and costs what the first page does. Some clients count pages instead: \
+             then those before are walked over in the index.\n",
+            thousands(self.numbers),
+            lists.size,
+            lists.connections
+        )?;
+        http_header(page)?;
+        for Pages { list, first, last, last_by_number } in &lists.pages {
+            for (what, one) in [
+                ("first page", first),
+                ("last page, by its link", last),
+                ("last page, by its count", last_by_number),
+            ] {
+                http_row(page, &format!("`{list}`, {what}"), ratio(one, first), &Ok(*one))?;
+            }
+        }
+        writeln!(page, "\n{} s for each, after a second that is not counted.", self.seconds)?;
         Ok(())
     }
 }
