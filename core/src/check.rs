@@ -77,7 +77,7 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             {
                 find(format!("event {} gave it to account {}, not its former one", seq.0, place.account));
             }
-            (Change::Activated { place, .. }, standing)
+            (Change::Activated { place, .. } | Change::Moved { place }, standing)
                 if standing.holder().is_some_and(|holder| holder != place.account) =>
             {
                 find(format!("event {} gave another account's number to account {}", seq.0, place.account));

@@ -83,6 +83,11 @@ pub enum Change {
         /// Why.
         reason: String,
     },
+    /// It went to another site or peer of its account, and stayed in service.
+    Moved {
+        /// Where.
+        place: Place,
+    },
 }
 
 impl Change {
@@ -100,6 +105,7 @@ impl Change {
             Change::Extended { .. } => Step::Extend,
             Change::Locked { .. } => Step::Lock,
             Change::Unlocked { .. } => Step::Unlock,
+            Change::Moved { .. } => Step::Move,
         }
     }
 
@@ -115,10 +121,14 @@ impl Change {
         }
     }
 
-    /// Whether the number's state is another one afterwards; locks and longer holds leave it.
+    /// Whether the number's state is another one afterwards; locks, longer holds and another site or peer
+    /// leave it.
     #[must_use]
     pub fn moves(&self) -> bool {
-        !matches!(self, Change::Extended { .. } | Change::Locked { .. } | Change::Unlocked { .. })
+        !matches!(
+            self,
+            Change::Extended { .. } | Change::Locked { .. } | Change::Unlocked { .. } | Change::Moved { .. }
+        )
     }
 }
 

@@ -65,6 +65,8 @@ pub enum Step {
     Lock,
     /// An operator takes that guard away.
     Unlock,
+    /// A number in service goes to another site or peer of its account.
+    Move,
 }
 
 impl Step {
@@ -82,6 +84,7 @@ impl Step {
         Step::Extend,
         Step::Lock,
         Step::Unlock,
+        Step::Move,
     ];
 }
 
@@ -109,6 +112,7 @@ pub fn transition(from: State, step: Step) -> Result<State, NoSuchStep> {
         (S::InService,                              T::Disconnect)        => Ok(S::Aging),
         (S::InService,                              T::Purge)             => Ok(S::Removed),
         (S::InService,                              T::Lock | T::Unlock)  => Ok(S::InService),
+        (S::InService,                              T::Move)              => Ok(S::InService),
         (S::Aging,                                  T::Reconnect)         => Ok(S::InService),
         (S::Aging,                                  T::Extend)            => Ok(S::Aging),
         (S::Aging,                                  T::Release(H::Pool))  => Ok(S::Available),
@@ -252,9 +256,10 @@ pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
     let protected = change.protected().unwrap_or(before.protected);
     let standing = match (change, before.standing) {
         (Change::Reserved { account, until }, _) => Standing::Reserved { account: *account, until: *until },
-        (Change::Activated { place, .. } | Change::Reconnected { place, .. }, _) => {
-            Standing::InService { place: *place }
-        }
+        (
+            Change::Activated { place, .. } | Change::Reconnected { place, .. } | Change::Moved { place },
+            _,
+        ) => Standing::InService { place: *place },
         (Change::Disconnected { hold, leaves, .. }, Standing::InService { place }) => {
             Standing::Aging { former: place, release_at: hold.release_at, leaves: *leaves }
         }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use onhook_core::account::{Account, AccountId, Class, Kind, Peer, PeerId, Premises, Site, SiteId};
+use onhook_core::account::{Account, AccountId, Class, Kind, Peer, PeerId, Place, Premises, Site, SiteId};
 use onhook_core::billing::periods;
 use onhook_core::check;
 use onhook_core::decide::{Move, World, decide};
@@ -16,6 +16,7 @@ use onhook_core::order::{
     Activate, Amendment, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Request, Search,
     SearchForm, Status, Wanted, amend,
 };
+use onhook_core::premises::relocate;
 use onhook_core::release::due;
 use onhook_core::reservation::{HELD_MS, Reservation, ReservationId, cancel, reserve};
 use onhook_core::search::Criteria;
@@ -34,6 +35,7 @@ enum Happening {
     Close { order: usize },
     Reserve { account: u32, number: u8 },
     Cancel { number: u8 },
+    Move { account: u32, numbers: u8, site: u32 },
     Lock { number: u8, on: bool },
     Extend { number: u8, days: i64 },
     Wait { hours: i64 },
@@ -61,8 +63,10 @@ fn happening() -> impl Strategy<Value = Happening> {
             |(account, quantity, partial_allowed, back_order)| H::Search { account, quantity, partial_allowed, back_order }),
         2 => Just(H::RunBackOrders),
         1 => (0_usize..40).prop_map(|order| H::Close { order }),
-        1 => (account, number.clone()).prop_map(|(account, number)| H::Reserve { account, number }),
+        1 => (account.clone(), number.clone()).prop_map(|(account, number)| H::Reserve { account, number }),
         1 => number.clone().prop_map(|number| H::Cancel { number }),
+        2 => (account, 1_u8..(1 << NUMBERS), 0_u32..3)
+            .prop_map(|(account, numbers, site)| H::Move { account, numbers, site }),
         1 => (number.clone(), any::<bool>()).prop_map(|(number, on)| H::Lock { number, on }),
         1 => (number, 0_i64..200).prop_map(|(number, days)| H::Extend { number, days }),
         3 => (0_i64..1_200).prop_map(|hours| H::Wait { hours }),
@@ -258,6 +262,7 @@ impl Life {
                 let step = cancel(&reservation, &entry).unwrap();
                 self.save(step, By::User("username".into()));
             }
+            Happening::Move { account, numbers, site } => self.relocate(*account, &chosen(*numbers), *site),
             Happening::Lock { number, on } => {
                 let reason = String::new();
                 let change = if *on { Change::Locked { reason } } else { Change::Unlocked { reason } };
@@ -275,6 +280,30 @@ impl Life {
                 for step in steps {
                     self.save(step, By::Time);
                 }
+            }
+        }
+    }
+
+    /// Every number goes to the place, or none does; none is out of service or changes hands for it.
+    fn relocate(&mut self, account: u32, numbers: &[Number], site: u32) {
+        let account = AccountId::new(account).unwrap();
+        let place = Place { account, site: SiteId::new(site + 1).unwrap(), peer: PeerId::new(site) };
+        let owned = |life: &Self, number: &Number| {
+            let standing = life.entries[number].standing;
+            standing.state() == State::InService && standing.holder() == Some(account)
+        };
+        let all_owned = numbers.iter().all(|number| owned(self, number));
+        match relocate(numbers, place, &self.entries) {
+            Err(missing) => {
+                assert!(!all_owned);
+                assert!(missing.iter().all(|number| !owned(self, number)));
+            }
+            Ok(moves) => {
+                assert!(all_owned);
+                for step in moves {
+                    self.save(step, By::User("orderer".into()));
+                }
+                assert!(numbers.iter().all(|n| self.entries[n].standing == Standing::InService { place }));
             }
         }
     }
@@ -417,6 +446,34 @@ fn a_locked_number_is_not_disconnected() {
     assert_eq!(life.orders[0].failed[0].why, Refusal::Locked);
     assert_eq!(life.entries[&number(2)].state(), State::Removed);
     life.check();
+}
+
+/// A move is no change of state: billing goes on, and the hold, the account and the flags are as before.
+#[test]
+fn a_number_that_moves_is_in_service_all_the_while() {
+    let mut life = Life::new();
+    life.happen(&Happening::Wait { hours: 5 });
+    life.happen(&Happening::Move { account: 1, numbers: 0b110, site: 1 });
+    let moved = life.entries[&number(1)];
+    assert_eq!(moved.standing.place().unwrap().site, SiteId::new(2).unwrap());
+    assert_eq!(life.events.len(), 2);
+    assert!(life.events.iter().all(|event| !event.change.moves()));
+    // Moved to where it is, nothing happens to it; with one that is not in service, nothing to the others.
+    life.happen(&Happening::Move { account: 1, numbers: 0b10, site: 1 });
+    life.happen(&Happening::Move { account: 1, numbers: 0b11, site: 2 });
+    life.happen(&Happening::Move { account: 2, numbers: 0b10, site: 2 });
+    assert_eq!(life.events.len(), 2);
+    let events: Vec<Event> = life.events.iter().filter(|e| e.number == number(1)).cloned().collect();
+    let start = Timestamp::from_millis(1_700_000_000_000);
+    let billed = periods(&life.origins[&number(1)], start, &events).unwrap();
+    assert_eq!(billed.iter().map(|p| (p.from, p.until)).collect::<Vec<_>>(), [(start, None)]);
+    life.check();
+    // The checker sees a number that was moved to another account.
+    let mut events = events;
+    let place = premises(2).place(AccountId::new(2).unwrap(), SiteId::new(2).unwrap(), None).unwrap();
+    events[0].change = Change::Moved { place };
+    let found = check::number(&moved, &life.origins[&number(1)], start, &events);
+    assert!(found[0].what.contains("gave another account's number to account 2"), "{found:?}");
 }
 
 /// The checker itself must be able to find: each of these histories is wrong in one way.

@@ -8,21 +8,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{AccountId, Class, Kind as AccountKind, Role, SiteId};
-use onhook_core::event::By;
+use onhook_core::account::{AccountId, Class, Kind as AccountKind, NoPlace, PeerId, Place, Role, SiteId};
+use onhook_core::event::{By, Change};
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::{Standing, State};
 use onhook_core::number::Number;
 use onhook_core::order::{
     Activate, Amendment, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, NotWaiting, OrderId, Refusal,
     Request, Search, SearchForm, Status, Wanted,
 };
+use onhook_core::premises::{AddressPart, Host, PeerChange, SiteChange, Stays};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::{DAY_MS, Timestamp};
+use onhook_core::user::{Person, Refusal as UserRefusal};
 
 use crate::{
-    Accepted, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, Start, Store, StoreError, User,
+    Accepted, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, Relocated, Removed, Start, Store,
+    StoreError, User, UserChange,
 };
 
 /// Opens one and the same store again and again.
@@ -50,6 +53,12 @@ macro_rules! conformance {
             an_import_is_all_or_nothing_unless_partial,
             an_export_imports_again,
             accounts_sites_peers_and_users_are_kept,
+            what_is_said_of_sites_and_peers_is_kept,
+            a_site_with_peers_has_one_default_peer,
+            sites_and_peers_that_are_needed_stay,
+            numbers_move_together_or_not_at_all,
+            a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site,
+            users_change_and_go_as_far_as_they_may,
             the_pool_hands_out_what_is_asked_and_no_more,
             many_callers_at_once_lose_nothing,
             notes_are_kept_with_their_order,
@@ -605,6 +614,203 @@ cases! {
         assert_eq!(store.peers(None).await.expect("read").len(), 2);
         store.remember_clock(at(77), -5).await.expect("kept");
         assert_eq!(store.clock().await.expect("read"), (Some(at(77)), -5));
+        clean(&*store).await;
+    }
+
+    /// What was said is there after reopening; what was not said again stays, what is said empty goes.
+    async fn what_is_said_of_sites_and_peers_is_kept(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let address = [(AddressPart::City, "Raleigh".to_owned()), (AddressPart::Zip, "27609".to_owned())].into();
+        let said = SiteChange { description: Some("The first".into()), address: Some(address), ..SiteChange::named("Sales".into()) };
+        let (site, details) = store.add_site(account(1), said).await.expect("made");
+        let host = |name: &str| Host { name: name.into(), port: Some(5_060) };
+        let said = PeerChange { voice_hosts: Some(vec![host("sip.example.com")]), sms_hosts: Some(vec![host("sms.example.com")]), ..PeerChange::named("East".into()) };
+        let (peer, peer_details) = store.add_peer(account(1), site.id, said).await.expect("made");
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(store.sites_in_full(account(1), Some(site.id)).await.expect("read"), [(site.clone(), details.clone())]);
+        assert_eq!(store.peers_in_full(account(1), site.id, None).await.expect("read"), [(peer.clone(), peer_details.clone())]);
+        assert_eq!(store.sites_in_full(account(1), None).await.expect("read").len(), 2);
+
+        let change = SiteChange { description: Some(String::new()), customer_name: Some("A customer".into()), ..SiteChange::default() };
+        let (changed, changed_details) = store.change_site(account(1), site.id, change).await.expect("changed").expect("there");
+        assert_eq!((changed.name.as_str(), changed_details.description), ("Sales", None));
+        assert_eq!((changed_details.customer_name.as_deref(), &changed_details.address), (Some("A customer"), &details.address));
+        let change = PeerChange { sms_hosts: Some(Vec::new()), ..PeerChange::named("West".into()) };
+        let (changed, changed_details) = store.change_peer(account(1), site.id, peer.id, change).await.expect("changed").expect("there");
+        assert_eq!((changed.name.as_str(), changed_details.sms_hosts), ("West", Vec::new()));
+        assert_eq!(changed_details.voice_hosts, peer_details.voice_hosts);
+
+        // Another account's are none, and a peer is at its own site only.
+        let nothing = SiteChange::default;
+        assert!(store.change_site(account(2), site.id, nothing()).await.expect("tried").is_none());
+        assert!(store.sites_in_full(account(2), Some(site.id)).await.expect("read").is_empty());
+        for (who, at) in [(1, one), (2, site.id), (2, two)] {
+            assert!(store.change_peer(account(who), at, peer.id, PeerChange::default()).await.expect("tried").is_none());
+            assert!(store.peers_in_full(account(who), at, Some(peer.id)).await.expect("read").is_empty());
+        }
+        clean(&*store).await;
+    }
+
+    /// The first peer is the default whatever it wants; a later one that wants to be takes its place; nobody
+    /// just stops being it. So with sites.
+    async fn a_site_with_peers_has_one_default_peer(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let defaults = async || store.peers(Some(account(1))).await.expect("read").iter().map(|p| p.is_default).collect::<Vec<_>>();
+        let wants = |is_default| PeerChange { is_default, ..PeerChange::named("a peer".into()) };
+        let (second, _) = store.add_peer(account(1), one, wants(Some(false))).await.expect("made");
+        assert_eq!(defaults().await, [true, false]);
+        let (third, _) = store.add_peer(account(1), one, wants(Some(true))).await.expect("made");
+        assert!(third.is_default);
+        assert_eq!(defaults().await, [false, false, true]);
+        store.change_peer(account(1), one, third.id, wants(Some(false))).await.expect("changed").expect("there");
+        assert_eq!(defaults().await, [false, false, true]);
+        store.change_peer(account(1), one, second.id, wants(Some(true))).await.expect("changed").expect("there");
+        assert_eq!(defaults().await, [false, true, false]);
+
+        let other = store.create_site(account(1), "another".into()).await.expect("made");
+        let (alone, _) = store.add_peer(account(1), other.id, wants(Some(false))).await.expect("made");
+        assert!(alone.is_default, "the only peer is the default");
+        assert!(store.make_default_site(account(1), other.id).await.expect("tried"));
+        assert!(!store.make_default_site(account(2), other.id).await.expect("tried"));
+        let sites = store.sites(Some(account(1))).await.expect("read");
+        assert_eq!(sites.iter().map(|s| s.is_default).collect::<Vec<_>>(), [false, true]);
+        clean(&*store).await;
+    }
+
+    /// What numbers are in service at stays, and what others hang on; the rest goes, once.
+    async fn sites_and_peers_that_are_needed_stay(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let peer = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let other = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let other_peer = store.create_peer(account(1), other, "a peer".into()).await.expect("made").id;
+        let remove = async |site| store.remove_site(account(1), site).await.expect("tried");
+        let remove_peer = async |site, peer| store.remove_peer(account(1), site, peer).await.expect("tried");
+        assert_eq!(remove_peer(one, peer).await, Removed::Stays(Stays::Numbers));
+        assert_eq!(remove_peer(other, peer).await, Removed::Unknown);
+        assert_eq!(remove_peer(two, peer).await, Removed::Unknown);
+        assert_eq!(remove(one).await, Removed::Stays(Stays::Peers));
+        assert_eq!(remove(other).await, Removed::Stays(Stays::Peers));
+        assert_eq!(remove(two).await, Removed::Unknown, "another account's");
+        assert_eq!(remove_peer(other, other_peer).await, Removed::Gone);
+        assert_eq!(remove_peer(other, other_peer).await, Removed::Unknown);
+
+        store.accept(order(1, 1, disconnect(0..10))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let second = store.create_peer(account(1), one, "a second peer".into()).await.expect("made").id;
+        assert_eq!(remove_peer(one, peer).await, Removed::Stays(Stays::Default));
+        assert_eq!(remove_peer(one, second).await, Removed::Gone);
+        assert_eq!(remove_peer(one, peer).await, Removed::Gone, "what ages keeps nothing");
+        assert_eq!(remove(one).await, Removed::Stays(Stays::Default));
+        assert_eq!(remove(other).await, Removed::Gone);
+        assert_eq!(remove(one).await, Removed::Gone, "the last one may go");
+        assert!(store.sites(Some(account(1))).await.expect("read").is_empty());
+        clean(&*store).await;
+    }
+
+    /// All numbers go to the site and peer, with an event each, or none does; what is counted goes along.
+    async fn numbers_move_together_or_not_at_all(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let home = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let site = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
+        let go = async |numbers: &[u64], place: (SiteId, PeerId)| {
+            let numbers = numbers.iter().copied().map(number).collect();
+            store.relocate(account(1), place, numbers, "orderer".into(), at(50)).await.expect("tried")
+        };
+        let in_service = async || store.in_service(account(1)).await.expect("read");
+        assert_eq!(in_service().await, [(one, Some(home), 10)]);
+        assert_eq!(go(&[1, 11, 2, 30, 99], (site, peer)).await, Relocated::NotInService([11, 30, 99].map(number).to_vec()));
+        assert_eq!(go(&[1], (site, home)).await, Relocated::NoPlace(NoPlace::Peer));
+        assert_eq!(go(&[1], (two, peer)).await, Relocated::NoPlace(NoPlace::Site));
+        assert_eq!(in_service().await, [(one, Some(home), 10)]);
+        assert_eq!(go(&[1, 2, 3], (site, peer)).await, Relocated::Done(3));
+        assert_eq!(go(&[3, 4], (site, peer)).await, Relocated::Done(1), "one was there");
+        assert_eq!(in_service().await, [(one, Some(home), 6), (site, Some(peer), 4)]);
+        let count = async |query| store.count(query).await.expect("read");
+        let there = NumberQuery { site: Some(site), ..NumberQuery::all(account(1), &[State::InService]) };
+        assert_eq!(count(there.clone()).await, 4);
+        assert_eq!(count(NumberQuery { peer: Some(home), ..there.clone() }).await, 0);
+        assert_eq!(count(NumberQuery { account: account(2), ..there.clone() }).await, 0);
+        assert_eq!(store.numbers(NumberQuery { size: 10, ..there }).await.expect("read").items, [1, 2, 3, 4].map(number));
+
+        let facts = store.facts(number(1)).await.expect("read").expect("there");
+        assert_eq!((facts.since, facts.in_service_at), (at(0), Some(at(0))), "its state began before");
+        assert_eq!(facts.entry.standing.place(), Some(Place { account: account(1), site, peer: Some(peer) }));
+        let events = store.history(number(1)).await.expect("read").expect("there").events;
+        assert!(matches!(events[..], [ref event] if event.by == By::User("orderer".into()) && matches!(event.change, Change::Moved { .. })));
+        store.close().await;
+        let store = opener.open().await;
+        store.accept(order(100, 1, disconnect([1, 5]))).await.expect("accepted");
+        run_all(&*store, at(200)).await;
+        assert_eq!(store.in_service(account(1)).await.expect("read"), [(one, Some(home), 5), (site, Some(peer), 3)]);
+        clean(&*store).await;
+    }
+
+    /// Its former site may go while it ages.
+    async fn a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let home = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let site = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
+        let moved = store.relocate(account(1), (site, peer), vec![number(1)], "orderer".into(), at(1)).await;
+        assert_eq!(moved.expect("tried"), Relocated::Done(1));
+        store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        assert_eq!(store.remove_peer(account(1), site, peer).await.expect("tried"), Removed::Gone);
+        assert_eq!(store.remove_site(account(1), site).await.expect("tried"), Removed::Gone);
+        clean(&*store).await;
+        store.accept(order(20, 1, activate([1], site))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        let entry = store.facts(number(1)).await.expect("read").expect("there").entry;
+        let place = Place { account: account(1), site: one, peer: Some(home) };
+        assert_eq!(entry.standing, Standing::InService { place });
+        clean(&*store).await;
+    }
+
+    /// What may be done to a user is done, and what may not is not; an account keeps its last administrator.
+    async fn users_change_and_go_as_far_as_they_may(opener) {
+        let (store, ..) = seeded(opener).await;
+        let user = |name: &str, account_id, role| User {
+            name: name.into(), account: AccountId::new(account_id), role, password_hash: format!("$argon2id${name}"),
+        };
+        for (name, account_id, role) in [
+            ("admin", 1, Role::Admin), ("second", 1, Role::Admin), ("reader", 1, Role::Read),
+            ("neighbour", 2, Role::Admin), ("operator", 0, Role::Operator),
+        ] {
+            store.create_user(user(name, account_id, role)).await.expect("made");
+        }
+        let names = async || store.users_of(account(1)).await.expect("read").into_iter().map(|u| u.name).collect::<Vec<_>>();
+        assert_eq!(names().await, ["admin", "reader", "second"]);
+        let admin = user("admin", 1, Role::Admin).person();
+        let role = |role| UserChange::Said { password_hash: None, role: Some(role) };
+        let password = |hash: &str| UserChange::Said { password_hash: Some(hash.into()), role: None };
+        let change = async |asker: &Person, name: &str, change| store.change_user(asker.clone(), name.into(), change).await.expect("tried");
+        for name in ["neighbour", "operator", "nobody"] {
+            for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
+                assert_eq!(change(&admin, name, change_to).await, Err(UserRefusal::NoUser), "{name}");
+            }
+        }
+        assert_eq!(change(&admin, "reader", role(Role::Operator)).await, Err(UserRefusal::Forbidden));
+        // A password that may be changed, with a role that may not: neither is.
+        let both = UserChange::Said { password_hash: Some("x".into()), role: Some(Role::Operator) };
+        assert_eq!(change(&admin, "reader", both).await, Err(UserRefusal::Forbidden));
+        assert_eq!(store.user("reader").await.expect("read"), Some(user("reader", 1, Role::Read)));
+        assert_eq!(change(&admin, "reader", role(Role::Order)).await, Ok(()));
+        assert_eq!(change(&admin, "reader", password("$argon2id$other")).await, Ok(()));
+        let reader = store.user("reader").await.expect("read").expect("there");
+        assert_eq!((reader.role, reader.password_hash.as_str()), (Role::Order, "$argon2id$other"));
+
+        // Two who remove each other at the same time: one is left.
+        let second = user("second", 1, Role::Admin).person();
+        let (one, other) = tokio::join!(change(&admin, "second", UserChange::Removed), change(&second, "admin", UserChange::Removed));
+        assert!(matches!((one, other), (Ok(()), Err(UserRefusal::LastAdmin)) | (Err(UserRefusal::LastAdmin), Ok(()))), "{one:?} {other:?}");
+        let left = store.users_of(account(1)).await.expect("read").into_iter().find(|u| u.role == Role::Admin).expect("one");
+        assert_eq!(change(&left.person(), &left.name, role(Role::Read)).await, Err(UserRefusal::LastAdmin));
+        assert_eq!(change(&Person::at_the_machine(), &left.name, UserChange::Removed).await, Ok(()));
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(store.users_of(account(1)).await.expect("read"), [reader]);
         clean(&*store).await;
     }
 

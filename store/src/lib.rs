@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use onhook_core::account::{
-    Account, AccountId, Class, Kind as AccountKind, Peer, PeerId, Premises, Role, Site, SiteId,
+    Account, AccountId, Class, Kind as AccountKind, NoPlace, Peer, PeerId, Premises, Role, Site, SiteId,
 };
 use onhook_core::check::Finding;
 use onhook_core::event::Event;
@@ -22,9 +22,11 @@ use onhook_core::number::Number;
 use onhook_core::order::{
     Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, Summary,
 };
+use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails, Stays};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::Timestamp;
+use onhook_core::user::{Person, Refusal};
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
 #[derive(Debug, thiserror::Error)]
@@ -253,6 +255,50 @@ pub struct User {
     pub password_hash: String,
 }
 
+impl User {
+    /// The same without the password.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        Person { name: self.name.clone(), account: self.account, role: self.role }
+    }
+}
+
+/// What is to become of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserChange {
+    /// It has another password or another role; none leaves as it is.
+    Said {
+        /// The password, as [`User::password_hash`].
+        password_hash: Option<String>,
+        /// The role.
+        role: Option<Role>,
+    },
+    /// It is a user no more.
+    Removed,
+}
+
+/// What became of a site or a peer that was to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone.
+    Gone,
+    /// The account has none of that id.
+    Unknown,
+    /// It is there, and why.
+    Stays(Stays),
+}
+
+/// What became of numbers that were to go to another site and peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relocated {
+    /// They are there; so many were elsewhere.
+    Done(usize),
+    /// None went: there is no such place.
+    NoPlace(NoPlace),
+    /// None went: these are not in service on the account.
+    NotInService(Vec<Number>),
+}
+
 /// An account that is to be made.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
@@ -433,20 +479,99 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a site; the first one of an account is its default.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account.
-    async fn create_site(&self, account: AccountId, name: String) -> Result<Site>;
+    /// `Conflict` when there is no such account, or it has as many as it may.
+    async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)>;
 
-    /// Makes a peer; the first one of a site is its default.
+    /// Makes a site of which nothing but its name is said.
     ///
     /// # Errors
-    /// `Conflict` when the account has no such site.
-    async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer>;
+    /// As [`Store::add_site`].
+    async fn create_site(&self, account: AccountId, name: String) -> Result<Site> {
+        self.add_site(account, SiteChange::named(name)).await.map(|(site, _)| site)
+    }
+
+    /// Says something else of a site; none when the account has no such site.
+    async fn change_site(
+        &self,
+        account: AccountId,
+        id: SiteId,
+        change: SiteChange,
+    ) -> Result<Option<(Site, SiteDetails)>>;
+
+    /// Takes a site away, unless it is needed.
+    ///
+    /// # Errors
+    /// `Conflict` when there is no such account.
+    async fn remove_site(&self, account: AccountId, id: SiteId) -> Result<Removed>;
+
+    /// Makes another site of the account its default; false when it has no such site.
+    ///
+    /// # Errors
+    /// `Conflict` when there is no such account.
+    async fn make_default_site(&self, account: AccountId, id: SiteId) -> Result<bool>;
+
+    /// Makes a peer; the first one of a site is its default, and a later one that wants to be takes its place.
+    ///
+    /// # Errors
+    /// `Conflict` when the account has no such site, or as many peers as it may.
+    async fn add_peer(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        peer: PeerChange,
+    ) -> Result<(Peer, PeerDetails)>;
+
+    /// Makes a peer of which nothing but its name is said.
+    ///
+    /// # Errors
+    /// As [`Store::add_peer`].
+    async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
+        self.add_peer(account, site, PeerChange::named(name)).await.map(|(peer, _)| peer)
+    }
+
+    /// Says something else of a peer; none when the site has no such peer.
+    async fn change_peer(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        id: PeerId,
+        change: PeerChange,
+    ) -> Result<Option<(Peer, PeerDetails)>>;
+
+    /// Takes a peer away, unless it is needed.
+    ///
+    /// # Errors
+    /// `Conflict` when there is no such account.
+    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed>;
+
+    /// Moves numbers that are in service on the account to a site and peer of it, all or none, at the word
+    /// of `user`.
+    ///
+    /// # Errors
+    /// `Conflict` when there is no such account.
+    async fn relocate(
+        &self,
+        account: AccountId,
+        place: (SiteId, PeerId),
+        numbers: Vec<Number>,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Relocated>;
 
     /// Makes a user.
     ///
     /// # Errors
     /// `Conflict` when the name is taken or there is no such account.
     async fn create_user(&self, user: User) -> Result<()>;
+
+    /// Changes a user, or takes it away, at the word of `asker`; what may be done is judged with the users as
+    /// they are then.
+    async fn change_user(
+        &self,
+        asker: Person,
+        name: String,
+        change: UserChange,
+    ) -> Result<std::result::Result<(), Refusal>>;
 
     /// A user, by name.
     async fn user(&self, name: &str) -> Result<Option<User>>;
@@ -463,8 +588,30 @@ pub trait Store: Send + Sync + 'static {
     /// All peers, or those of an account.
     async fn peers(&self, account: Option<AccountId>) -> Result<Vec<Peer>>;
 
+    /// The sites of an account, or one of them, with what is said of each.
+    async fn sites_in_full(
+        &self,
+        account: AccountId,
+        only: Option<SiteId>,
+    ) -> Result<Vec<(Site, SiteDetails)>>;
+
+    /// The peers of a site, or one of them, with what is said of each.
+    async fn peers_in_full(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        only: Option<PeerId>,
+    ) -> Result<Vec<(Peer, PeerDetails)>>;
+
+    /// How many numbers are in service at each site and peer of an account that has some; the peer is none
+    /// where they are at none of the site's.
+    async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>>;
+
     /// All users.
     async fn users(&self) -> Result<Vec<User>>;
+
+    /// The users of an account, by name, at most [`LIST_MAX`].
+    async fn users_of(&self, account: AccountId) -> Result<Vec<User>>;
 
     /// Takes numbers in, all in one transaction. With `partial`, bad lines are left out; without it, one
     /// bad line leaves everything as it was.

@@ -100,8 +100,40 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let Err(OpenError::Database(error)) = open(folder.path()) else { panic!("opened a newer schema") };
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("schema 99") && cause.contains("up to 1"), "{cause}");
+    assert!(cause.contains("schema 99") && cause.contains("schemas up to "), "{cause}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// A store of the first schema: an account, a site with a peer, two numbers in service at it and one at none.
+const FIRST_SCHEMA: &str = "
+    INSERT INTO account VALUES (1, 'one', 'end-user', 'unknown', 0);
+    INSERT INTO site (account, name, is_default) VALUES (1, 'a site', 1);
+    INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a peer', 1);
+    INSERT INTO area VALUES (1, '{\"Prefix\":{\"prefix\":\"919\"}}', 0, 0, 0);
+    INSERT INTO event (seq, at, detail) VALUES (1, 0, '{\"Imported\":{\"numbers\":3,\"source\":\"\"}}');
+    INSERT INTO meta VALUES ('imports', '[1]');
+    INSERT INTO number VALUES (19195550101, 2, 1, 1, 1, 1, 0, NULL, 1);
+    INSERT INTO number VALUES (19195550102, 2, 1, 1, 1, 1, 0, NULL, 1);
+    INSERT INTO number VALUES (19195550103, 2, 1, 1, NULL, 1, 0, NULL, 1);
+    INSERT INTO tally VALUES (1, 2, 3);
+    PRAGMA user_version = 1;";
+
+#[tokio::test]
+async fn a_store_of_the_first_schema_is_brought_to_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    old.execute_batch(include_str!("../src/sqlite/schema_1.sql")).unwrap();
+    old.execute_batch(FIRST_SCHEMA).unwrap();
+    drop(old);
+    let store = open(folder.path()).unwrap();
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+    let account = AccountId::new(1).unwrap();
+    let (site, peer) = (store.sites(None).await.unwrap()[0].id, store.peers(None).await.unwrap()[0].id);
+    assert_eq!(store.in_service(account).await.unwrap(), [(site, None, 1), (site, Some(peer), 2)]);
+    store.accept(new_order(&[number(1), number(3)])).await.unwrap();
+    store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap();
+    assert_eq!(store.in_service(account).await.unwrap(), [(site, Some(peer), 1)]);
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
 #[test]
@@ -140,6 +172,18 @@ async fn the_checker_sees_what_was_tampered_with() {
             "its reason",
         ),
         ("UPDATE due SET numbers = 7", "due numbers"),
+        ("UPDATE place SET numbers = 7", "numbers in service there"),
+        ("DELETE FROM place", "numbers in service at sites"),
+        ("UPDATE site SET is_default = 0", "default sites wanted"),
+        ("INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a', 0)", "default peers wanted"),
+        (
+            "PRAGMA foreign_keys = OFF; INSERT INTO peer (account, site, name, is_default) VALUES (1, 7, 'a', 1)",
+            "not that of its site",
+        ),
+        (
+            "INSERT INTO user (name, account, role, password_hash) VALUES ('a', 1, 'operator', '')",
+            "a role that",
+        ),
         ("DELETE FROM orders", "but is missing"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -119,6 +119,10 @@ fn what(event: &Event) -> String {
         Change::Extended { release_at, reason } => format!("hold extended until {release_at}: {reason}"),
         Change::Locked { reason } => format!("locked: {reason}"),
         Change::Unlocked { reason } => format!("unlocked: {reason}"),
+        Change::Moved { place } => match place.peer {
+            Some(peer) => format!("moved to site {}, peer {peer}", place.site),
+            None => format!("moved to site {}", place.site),
+        },
     }
 }
 

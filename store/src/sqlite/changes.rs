@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
+use onhook_core::account::{Account, AccountId, Premises, SiteId};
 use onhook_core::decide::{Decision, Move, World, decide};
 use onhook_core::event::{By, EventSeq};
 use onhook_core::hold::AreaName;
@@ -24,7 +24,7 @@ use super::reader;
 use super::row::{self, NumberRow, corrupt, digits_of, kind_code, status_code};
 use super::writer::Tables;
 use crate::{
-    Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, PoolQuery, Result, Step, StoreError, User,
+    Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, PoolQuery, Result, Step, StoreError,
 };
 
 const INSERT_NUMBER: &str =
@@ -349,50 +349,7 @@ impl Tables<'_> {
         }
     }
 
-    pub(super) fn create_site(&mut self, account: AccountId, name: String) -> Result<Site> {
-        self.must_exist(account)?;
-        let (id, is_default) = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO site (account, name, is_default)
-                 VALUES (?1, ?2, NOT EXISTS (SELECT 1 FROM site WHERE account = ?1)) RETURNING id, is_default",
-            )?
-            .query_row((account.get(), &name), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Site { id: row::site_id(id)?, account, name, is_default })
-    }
-
-    pub(super) fn create_peer(&mut self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
-        let (_, premises) = self.must_exist(account)?;
-        if !premises.sites.iter().any(|s| s.id == site) {
-            return Err(StoreError::Conflict(format!("account {account} has no site {site}")));
-        }
-        let (id, is_default) = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO peer (account, site, name, is_default)
-                 VALUES (?1, ?2, ?3, NOT EXISTS (SELECT 1 FROM peer WHERE site = ?2)) RETURNING id, is_default",
-            )?
-            .query_row((account.get(), site.get(), &name), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Peer { id: row::peer_id(id)?, account, site, name, is_default })
-    }
-
-    pub(super) fn create_user(&mut self, user: User) -> Result<()> {
-        if let Some(account) = user.account {
-            self.must_exist(account)?;
-        }
-        let made = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO user (name, account, role, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )?
-            .execute((&user.name, user.account.map(AccountId::get), user.role.word(), &user.password_hash))?;
-        match made {
-            0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
-            _ => Ok(()),
-        }
-    }
-
-    fn must_exist(&self, account: AccountId) -> Result<(Account, Premises)> {
+    pub(super) fn must_exist(&self, account: AccountId) -> Result<(Account, Premises)> {
         let found = reader::account_with_premises(self.connection, account)?;
         found.ok_or_else(|| StoreError::Conflict(format!("no account {account}")))
     }
@@ -520,7 +477,7 @@ impl Tables<'_> {
 
 /// The numbers that one step works on: loaded together, changed in memory, saved together.
 pub(super) struct Batch {
-    pub(super) entries: HashMap<Number, Entry>,
+    entries: HashMap<Number, Entry>,
     last_events: HashMap<Number, EventSeq>,
     /// Numbers that changed, with the holder that their row has.
     changed: BTreeMap<Number, Option<AccountId>>,
@@ -569,6 +526,11 @@ impl Batch {
             }
         }
         Ok(found)
+    }
+
+    /// The numbers as they are now; those that do not exist are absent.
+    pub(super) fn entries(&self) -> &HashMap<Number, Entry> {
+        &self.entries
     }
 
     /// Writes the event and takes the change into account; the number's row follows with [`Batch::save`].

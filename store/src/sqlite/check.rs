@@ -97,6 +97,37 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
             "a site or peer that its account does not have, site",
         ),
         (
+            "SELECT 'site ' || p.site || ', peer ' || p.peer, p.numbers, coalesce(a.n, 0) FROM place p
+             LEFT JOIN (SELECT site, coalesce(peer, 0) AS peer, count(*) AS n FROM number WHERE state = 2
+                        GROUP BY 1, 2) a USING (site, peer) WHERE p.numbers <> coalesce(a.n, 0)",
+            "numbers in service there:",
+        ),
+        (
+            "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM place), count(*) AS held
+             FROM number WHERE state = 2
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM place) <> count(*)",
+            "numbers in service at sites:",
+        ),
+        (
+            "SELECT 'account ' || account, 1, sum(is_default) FROM site GROUP BY account
+             HAVING sum(is_default) <> 1",
+            "default sites wanted:",
+        ),
+        (
+            "SELECT 'site ' || site, 1, sum(is_default) FROM peer GROUP BY site HAVING sum(is_default) <> 1",
+            "default peers wanted:",
+        ),
+        (
+            "SELECT 'peer ' || p.id, p.account, coalesce(s.account, 0) FROM peer p
+             LEFT JOIN site s ON s.id = p.site WHERE s.account IS NOT p.account",
+            "its account is not that of its site:",
+        ),
+        (
+            "SELECT 'user ' || name, coalesce(account, 0), 0 FROM user
+             WHERE (account IS NULL) <> (role = 'operator')",
+            "a role that does not go with the account",
+        ),
+        (
             "SELECT 'order ' || o.seq, o.account, 0 FROM orders o
              WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = o.account)",
             "there is no account",

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use onhook_core::account::AccountId;
+use onhook_core::account::{AccountId, PeerId};
 use onhook_core::event::EventSeq;
 use onhook_core::hold::{Area, AreaId, AreaName, Demand};
-use onhook_core::lifecycle::{Entry, State};
+use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::order::OrderSeq;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -153,6 +153,7 @@ pub(super) fn area(row: &rusqlite::Row<'_>) -> Result<(AreaId, Area)> {
 pub(super) struct Counts {
     by_account: BTreeMap<(u32, u8), i64>,
     due: BTreeMap<(i64, u32), i64>,
+    places: BTreeMap<(u32, u32), i64>,
     areas: BTreeSet<AreaId>,
 }
 
@@ -178,6 +179,10 @@ impl Counts {
         if let Some(due_at) = entry.standing.due_at() {
             *self.due.entry((due_at.millis(), account)).or_default() += by;
         }
+        if let Standing::InService { place } = entry.standing {
+            let peer = place.peer.map_or(0, PeerId::get);
+            *self.places.entry((place.site.get(), peer)).or_default() += by;
+        }
     }
 
     pub(super) fn write(self, connection: &Connection, memory: &Memory) -> Result<()> {
@@ -199,6 +204,19 @@ impl Counts {
             let numbers: i64 = due.query_row((due_at, holder, by), |row| row.get(0))?;
             if numbers == 0 {
                 none_left.execute((due_at, holder))?;
+            }
+        }
+        let mut place = connection.prepare_cached(
+            "INSERT INTO place (site, peer, numbers) VALUES (?, ?, ?)
+             ON CONFLICT (site, peer) DO UPDATE SET numbers = numbers + excluded.numbers
+             RETURNING numbers",
+        )?;
+        let mut none_there =
+            connection.prepare_cached("DELETE FROM place WHERE site = ? AND peer = ? AND numbers = 0")?;
+        for ((site, peer), by) in self.places.into_iter().filter(|(_, by)| *by != 0) {
+            let numbers: i64 = place.query_row((site, peer, by), |row| row.get(0))?;
+            if numbers == 0 {
+                none_there.execute((site, peer))?;
             }
         }
         let mut update = connection

@@ -8,10 +8,12 @@ mod changes;
 mod check;
 mod ids;
 mod memory;
+mod premises;
 mod reader;
 mod reservations;
 mod row;
 pub mod schema;
+mod users;
 mod writer;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,13 +21,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{Account, AccountId, Peer, Premises, Site, SiteId};
+use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Site, SiteId};
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
 use onhook_core::number::Number;
 use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
+use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::time::Timestamp;
+use onhook_core::user::{Person, Refusal};
 use rusqlite::Connection;
 
 use self::ids::OrderIds;
@@ -34,7 +38,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 use crate::{
     Accepted, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery, Page, PoolQuery,
-    Report, Result, Step, Store, StoreError, Totals, User,
+    Relocated, Removed, Report, Result, Step, Store, StoreError, Totals, User, UserChange,
 };
 
 /// The database's name in the data folder.
@@ -298,16 +302,72 @@ impl Store for SqliteStore {
         self.writer.write(move |tables| tables.create_account(account, now)).await
     }
 
-    async fn create_site(&self, account: AccountId, name: String) -> Result<Site> {
-        self.writer.write(move |tables| tables.create_site(account, name)).await
+    async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)> {
+        self.writer.write(move |tables| tables.add_site(account, site)).await
     }
 
-    async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
-        self.writer.write(move |tables| tables.create_peer(account, site, name)).await
+    async fn change_site(
+        &self,
+        account: AccountId,
+        id: SiteId,
+        change: SiteChange,
+    ) -> Result<Option<(Site, SiteDetails)>> {
+        self.writer.write(move |tables| tables.change_site(account, id, change)).await
+    }
+
+    async fn remove_site(&self, account: AccountId, id: SiteId) -> Result<Removed> {
+        self.writer.write(move |tables| tables.remove_site(account, id)).await
+    }
+
+    async fn make_default_site(&self, account: AccountId, id: SiteId) -> Result<bool> {
+        self.writer.write(move |tables| tables.make_default_site(account, id)).await
+    }
+
+    async fn add_peer(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        peer: PeerChange,
+    ) -> Result<(Peer, PeerDetails)> {
+        self.writer.write(move |tables| tables.add_peer(account, site, peer)).await
+    }
+
+    async fn change_peer(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        id: PeerId,
+        change: PeerChange,
+    ) -> Result<Option<(Peer, PeerDetails)>> {
+        self.writer.write(move |tables| tables.change_peer(account, site, id, change)).await
+    }
+
+    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
+        self.writer.write(move |tables| tables.remove_peer(account, site, id)).await
+    }
+
+    async fn relocate(
+        &self,
+        account: AccountId,
+        place: (SiteId, PeerId),
+        numbers: Vec<Number>,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Relocated> {
+        self.writer.write(move |tables| tables.relocate(account, place, &numbers, user, now)).await
     }
 
     async fn create_user(&self, user: User) -> Result<()> {
         self.writer.write(move |tables| tables.create_user(user)).await
+    }
+
+    async fn change_user(
+        &self,
+        asker: Person,
+        name: String,
+        change: UserChange,
+    ) -> Result<std::result::Result<(), Refusal>> {
+        self.writer.write(move |tables| tables.change_user(&asker, &name, change)).await
     }
 
     async fn user(&self, name: &str) -> Result<Option<User>> {
@@ -331,8 +391,33 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reader::peers(connection, account)).await
     }
 
+    async fn sites_in_full(
+        &self,
+        account: AccountId,
+        only: Option<SiteId>,
+    ) -> Result<Vec<(Site, SiteDetails)>> {
+        self.readers.read(move |connection| reader::sites_in_full(connection, account, only)).await
+    }
+
+    async fn peers_in_full(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        only: Option<PeerId>,
+    ) -> Result<Vec<(Peer, PeerDetails)>> {
+        self.readers.read(move |connection| reader::peers_in_full(connection, account, site, only)).await
+    }
+
+    async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
+        self.readers.read(move |connection| reader::in_service(connection, account)).await
+    }
+
     async fn users(&self) -> Result<Vec<User>> {
         self.readers.read(reader::users).await
+    }
+
+    async fn users_of(&self, account: AccountId) -> Result<Vec<User>> {
+        self.readers.read(move |connection| reader::users_of(connection, account)).await
     }
 
     async fn import(&self, lines: Lines, source: String, partial: bool, now: Timestamp) -> Result<Imported> {

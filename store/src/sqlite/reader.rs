@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use onhook_core::account::{Account, AccountId, Peer, Premises, Site};
+use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Role, Site, SiteId};
 use onhook_core::event::{By, Change, Event, EventSeq};
 use onhook_core::hold::{Area, AreaId, AreaName};
 use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Line, Order, OrderId, OrderSeq, Summary};
+use onhook_core::premises::{PeerDetails, SiteDetails};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
@@ -123,27 +124,88 @@ pub(super) fn accounts(connection: &Connection, only: Option<AccountId>) -> Resu
 pub(super) fn sites(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Site>> {
     let (filter, values) = narrowed("account", only);
     let sql = format!("SELECT id, account, name, is_default FROM site {filter} ORDER BY id");
-    list(connection, &sql, values, |row| {
-        Ok(Site {
-            id: row::site_id(row.get(0)?)?,
-            account: row::account_id(row.get(1)?)?,
-            name: row.get(2)?,
-            is_default: row.get(3)?,
-        })
+    list(connection, &sql, values, site)
+}
+
+fn site(row: &Row<'_>) -> Result<Site> {
+    Ok(Site {
+        id: row::site_id(row.get(0)?)?,
+        account: row::account_id(row.get(1)?)?,
+        name: row.get(2)?,
+        is_default: row.get(3)?,
     })
 }
 
 pub(super) fn peers(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Peer>> {
     let (filter, values) = narrowed("account", only);
     let sql = format!("SELECT id, account, site, name, is_default FROM peer {filter} ORDER BY id");
-    list(connection, &sql, values, |row| {
-        Ok(Peer {
-            id: row::peer_id(row.get(0)?)?,
-            account: row::account_id(row.get(1)?)?,
-            site: row::site_id(row.get(2)?)?,
-            name: row.get(3)?,
-            is_default: row.get(4)?,
-        })
+    list(connection, &sql, values, peer)
+}
+
+fn peer(row: &Row<'_>) -> Result<Peer> {
+    Ok(Peer {
+        id: row::peer_id(row.get(0)?)?,
+        account: row::account_id(row.get(1)?)?,
+        site: row::site_id(row.get(2)?)?,
+        name: row.get(3)?,
+        is_default: row.get(4)?,
+    })
+}
+
+/// The sites of an account, or one of them, with what is said of each.
+pub(super) fn sites_in_full(
+    connection: &Connection,
+    account: AccountId,
+    only: Option<SiteId>,
+) -> Result<Vec<(Site, SiteDetails)>> {
+    let sql = "SELECT id, account, name, is_default, details FROM site
+               WHERE account = ?1 AND id = coalesce(?2, id) ORDER BY id";
+    let values = vec![of(account), only.map_or(Value::Null, |id| Value::Integer(id.get().into()))];
+    list(connection, sql, values, |row| Ok((site(row)?, row::details(row.get(4)?)?)))
+}
+
+/// The peers of a site of an account, or one of them, with what is said of each.
+pub(super) fn peers_in_full(
+    connection: &Connection,
+    account: AccountId,
+    at: SiteId,
+    only: Option<PeerId>,
+) -> Result<Vec<(Peer, PeerDetails)>> {
+    let sql = "SELECT id, account, site, name, is_default, details FROM peer
+               WHERE account = ?1 AND site = ?2 AND id = coalesce(?3, id) ORDER BY id";
+    let only = only.map_or(Value::Null, |id| Value::Integer(id.get().into()));
+    let values = vec![of(account), Value::Integer(at.get().into()), only];
+    list(connection, sql, values, |row| Ok((peer(row)?, row::details(row.get(5)?)?)))
+}
+
+/// How many numbers are in service at a site of an account, or at one peer of it, by the counts that are
+/// kept.
+pub(super) fn in_service_at(
+    connection: &Connection,
+    account: AccountId,
+    site: SiteId,
+    peer: Option<PeerId>,
+) -> Result<u64> {
+    let numbers: i64 = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(p.numbers), 0) FROM place p JOIN site s ON s.id = p.site
+             WHERE p.site = ?1 AND p.peer = coalesce(?2, p.peer) AND s.account = ?3",
+        )?
+        .query_row((site.get(), peer.map(PeerId::get), account.get()), |row| row.get(0))?;
+    Ok(numbers.unsigned_abs())
+}
+
+/// The same for each site and peer of an account that has some; the peer is none where numbers are at none
+/// of the site's.
+pub(super) fn in_service(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
+    let sql = "SELECT p.site, p.peer, p.numbers FROM site s JOIN place p ON p.site = s.id
+               WHERE s.account = ? ORDER BY 1, 2";
+    list(connection, sql, vec![of(account)], |row| {
+        let numbers: i64 = row.get(2)?;
+        Ok((row::site_id(row.get(0)?)?, PeerId::new(row.get(1)?), numbers.unsigned_abs()))
     })
 }
 
@@ -177,6 +239,18 @@ pub(super) fn user(connection: &Connection, name: &str) -> Result<Option<User>> 
 
 pub(super) fn users(connection: &Connection) -> Result<Vec<User>> {
     list(connection, &format!("SELECT {USER_COLUMNS} FROM user ORDER BY name"), Vec::new(), read_user)
+}
+
+pub(super) fn users_of(connection: &Connection, account: AccountId) -> Result<Vec<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE account = ? ORDER BY name LIMIT ?");
+    list(connection, &sql, vec![of(account), limit(LIST_MAX)], read_user)
+}
+
+/// How many administrators an account has.
+pub(super) fn admins(connection: &Connection, account: AccountId) -> Result<u32> {
+    let sql = "SELECT count(*) FROM user WHERE account = ? AND role = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row((account.get(), Role::Admin.word()), |row| row.get(0))?)
 }
 
 fn read_user(row: &Row<'_>) -> Result<User> {
@@ -490,6 +564,9 @@ fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
 }
 
 pub(super) fn count(connection: &Connection, query: &NumberQuery) -> Result<u64> {
+    if let Some(site) = only_at(query) {
+        return in_service_at(connection, query.account, site, query.peer);
+    }
     match is_filtered(query) {
         false => tallied(connection, query),
         true => {
@@ -497,6 +574,13 @@ pub(super) fn count(connection: &Connection, query: &NumberQuery) -> Result<u64>
             Ok(numbers(connection, &all)?.total)
         }
     }
+}
+
+/// The site of a query that asks for nothing but what is in service there, or at a peer of it: that is
+/// counted already.
+fn only_at(query: &NumberQuery) -> Option<SiteId> {
+    let everywhere = NumberQuery { site: None, peer: None, ..query.clone() };
+    query.site.filter(|_| query.states == [State::InService] && !is_filtered(&everywhere))
 }
 
 fn is_filtered(query: &NumberQuery) -> bool {
@@ -571,9 +655,10 @@ pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Pa
     if let Some(between) = query.since {
         return numbers_since(connection, query, &wanted, values, (from, skip.unsigned_abs()), between);
     }
-    let total = match is_filtered(query) {
-        false => tallied(connection, query)?,
-        true => connection
+    let total = match (only_at(query), is_filtered(query)) {
+        (Some(site), _) => in_service_at(connection, query.account, site, query.peer)?,
+        (None, false) => tallied(connection, query)?,
+        (None, true) => connection
             .prepare_cached(&format!("SELECT count(*) FROM number WHERE {wanted}"))?
             .query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))?
             .unsigned_abs(),

@@ -69,7 +69,7 @@ impl Tables<'_> {
             .optional()?;
         let mut batch = Batch::load(self, std::iter::once(number))?;
         let held = held.unwrap_or(0).unsigned_abs();
-        let moved = match reserve(batch.entries.get(&number), account, held, until) {
+        let moved = match reserve(batch.entries().get(&number), account, held, until) {
             Ok(moved) => moved,
             Err(why) => return Ok(Err(why)),
         };
@@ -93,7 +93,7 @@ impl Tables<'_> {
         let Some(found) = by_id(self.connection, account, id)? else { return Ok(None) };
         let at = self.memory.now(now);
         let mut batch = Batch::load(self, std::iter::once(found.number))?;
-        let Some(moved) = batch.entries.get(&found.number).and_then(|entry| cancel(&found, entry)) else {
+        let Some(moved) = batch.entries().get(&found.number).and_then(|entry| cancel(&found, entry)) else {
             return Ok(None);
         };
         batch.apply(self, &moved, &By::User(user.to_owned()), at)?;

@@ -270,6 +270,22 @@ pub(super) fn summary(row: &Row<'_>) -> Result<Summary> {
     })
 }
 
+/// What is said of a site or a peer, as its column has it.
+pub(super) fn said<T: serde::Serialize + Default + PartialEq>(details: &T) -> Result<Option<String>> {
+    match *details == T::default() {
+        true => Ok(None),
+        false => Ok(Some(serde_json::to_string(details)?)),
+    }
+}
+
+/// The same from the column.
+pub(super) fn details<T: serde::de::DeserializeOwned + Default>(text: Option<String>) -> Result<T> {
+    match text {
+        None => Ok(T::default()),
+        Some(text) => Ok(serde_json::from_str(&text)?),
+    }
+}
+
 /// One of the words of an enum, as a column has it.
 pub(super) fn word<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| corrupt(format!("no such word: {text}")))

@@ -1,0 +1,418 @@
+//! What an account says of its sites and peers, what may become of them, and how its numbers move
+//! between them.
+//!
+//! Nothing that is said here moves a call: hosts, protocols and addresses are kept and given back. What
+//! matters to a number's life is which sites and peers there are and which is the default; that is
+//! [`Premises`], which an order is judged by.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::account::{PeerId, Place, Premises, SiteId, words};
+use crate::decide::Move;
+use crate::event::Change;
+use crate::lifecycle::{Entry, Standing, apply};
+use crate::number::Number;
+
+/// Most characters of a site's name (contract: error 4015).
+pub const SITE_NAME_MAX: usize = 50;
+/// Most characters of a site's description (contract: error 4016).
+pub const SITE_DESCRIPTION_MAX: usize = 250;
+/// Most characters of a peer's name.
+pub const PEER_NAME_MAX: usize = 50;
+/// Most characters of any other text that is kept of a site or a peer.
+pub const TEXT_MAX: usize = 250;
+/// Most hosts in each list of a peer.
+pub const HOSTS_MAX: usize = 100;
+/// Most sites of an account, and most peers.
+pub const PREMISES_MAX: usize = 10_000;
+
+/// Whether a site's name or description has only the characters that the API allows.
+#[must_use]
+pub fn is_site_text(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b' '))
+}
+
+/// Whether a site may be called so.
+#[must_use]
+pub fn is_site_name(name: &str) -> bool {
+    (1..=SITE_NAME_MAX).contains(&name.len()) && is_site_text(name)
+}
+
+words! {
+    /// A part of an address, by its name on the wire and in the order in which they are written.
+    AddressPart {
+        /// Before the street's name.
+        HouseNumber = "HouseNumber",
+        /// Before the house number.
+        HousePrefix = "HousePrefix",
+        /// Behind the house number.
+        HouseSuffix = "HouseSuffix",
+        /// A point of the compass before the street's name.
+        PreDirectional = "PreDirectional",
+        /// The street.
+        StreetName = "StreetName",
+        /// What kind of street.
+        StreetSuffix = "StreetSuffix",
+        /// A point of the compass behind the street's name.
+        PostDirectional = "PostDirectional",
+        /// A second line.
+        AddressLine2 = "AddressLine2",
+        /// The city.
+        City = "City",
+        /// The state or province, two letters.
+        StateCode = "StateCode",
+        /// The postal code.
+        Zip = "Zip",
+        /// Four more digits of it.
+        PlusFour = "PlusFour",
+        /// The county.
+        County = "County",
+        /// The country.
+        Country = "Country",
+        /// Whose address: Service, Billing, …
+        AddressType = "AddressType",
+    }
+}
+
+/// An address: the parts that were given.
+pub type Address = BTreeMap<AddressPart, String>;
+
+/// What an account says of a site besides its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SiteDetails {
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The account's own id for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_provided_id: Option<String>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_name: Option<String>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+}
+
+/// What is to be said of a site from now on. None leaves as it is, an empty text or address takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SiteChange {
+    /// Its name; a new site needs one.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The account's own id for it.
+    pub customer_provided_id: Option<String>,
+    /// Whose it is.
+    pub customer_name: Option<String>,
+    /// Where it is.
+    pub address: Option<Address>,
+}
+
+impl SiteChange {
+    /// Nothing but a name.
+    #[must_use]
+    pub fn named(name: String) -> Self {
+        Self { name: Some(name), ..Self::default() }
+    }
+
+    /// Says it.
+    pub fn onto(self, name: &mut String, details: &mut SiteDetails) {
+        replace(name, self.name);
+        replace_text(&mut details.description, self.description);
+        replace_text(&mut details.customer_provided_id, self.customer_provided_id);
+        replace_text(&mut details.customer_name, self.customer_name);
+        if let Some(address) = self.address {
+            details.address = Some(address).filter(|address| !address.is_empty());
+        }
+    }
+}
+
+/// A host that calls or messages of a peer come from or go to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Host {
+    /// Its name or address, as sent.
+    pub name: String,
+    /// Its port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+/// A host for calls out of a peer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TerminationHost {
+    /// The host.
+    #[serde(flatten)]
+    pub host: Host,
+    /// Where its calls may go: DOMESTIC, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_traffic_allowed: Option<String>,
+    /// Whether it may send data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_allowed: Option<bool>,
+}
+
+/// Whether callers' names are shown at a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CallingName {
+    /// Whether they are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<bool>,
+    /// Whether a number cannot choose otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforced: Option<bool>,
+}
+
+/// What an account says of a peer besides its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PeerDetails {
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// How messages travel: SIP, SMPP, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_messaging_protocol: Option<String>,
+    /// Where calls come in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voice_hosts: Vec<Host>,
+    /// The same in groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voice_host_groups: Vec<Vec<Host>>,
+    /// Where messages come in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sms_hosts: Vec<Host>,
+    /// Where calls go out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub termination_hosts: Vec<TerminationHost>,
+    /// Whether callers' names are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calling_name: Option<CallingName>,
+}
+
+/// What is to be said of a peer from now on. None leaves as it is, an empty text or list takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerChange {
+    /// Its name; a new peer needs one.
+    pub name: Option<String>,
+    /// Whether it wants to be its site's default: see [`is_default`].
+    pub is_default: Option<bool>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// How messages travel.
+    pub short_messaging_protocol: Option<String>,
+    /// Where calls come in.
+    pub voice_hosts: Option<Vec<Host>>,
+    /// The same in groups.
+    pub voice_host_groups: Option<Vec<Vec<Host>>>,
+    /// Where messages come in.
+    pub sms_hosts: Option<Vec<Host>>,
+    /// Where calls go out.
+    pub termination_hosts: Option<Vec<TerminationHost>>,
+    /// Whether callers' names are shown.
+    pub calling_name: Option<CallingName>,
+}
+
+impl PeerChange {
+    /// Nothing but a name.
+    #[must_use]
+    pub fn named(name: String) -> Self {
+        Self { name: Some(name), ..Self::default() }
+    }
+
+    /// Says it. Who is the default is not said here: that concerns the site's other peers too.
+    pub fn onto(self, name: &mut String, details: &mut PeerDetails) {
+        replace(name, self.name);
+        replace_text(&mut details.description, self.description);
+        replace_text(&mut details.short_messaging_protocol, self.short_messaging_protocol);
+        replace(&mut details.voice_hosts, self.voice_hosts);
+        replace(&mut details.voice_host_groups, self.voice_host_groups);
+        replace(&mut details.sms_hosts, self.sms_hosts);
+        replace(&mut details.termination_hosts, self.termination_hosts);
+        if self.calling_name.is_some() {
+            details.calling_name = self.calling_name.filter(|said| *said != CallingName::default());
+        }
+    }
+}
+
+fn replace<T>(kept: &mut T, said: Option<T>) {
+    if let Some(said) = said {
+        *kept = said;
+    }
+}
+
+fn replace_text(kept: &mut Option<String>, said: Option<String>) {
+    if let Some(said) = said {
+        *kept = Some(said).filter(|text| !text.is_empty());
+    }
+}
+
+/// Whether a peer is its site's default after a change: when it wants to be, or was and nobody else is to
+/// take its place, or is the only one. A default peer that no longer wants to be one stays it: clients send
+/// `false` without thinking of it, and a site with peers has a default one.
+#[must_use]
+pub fn is_default(was: bool, wants: Option<bool>, alone: bool) -> bool {
+    was || wants == Some(true) || alone
+}
+
+/// Why a site or a peer stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// It has peers.
+    Peers,
+    /// Numbers are in service there.
+    Numbers,
+    /// It is the default, and there are others.
+    Default,
+}
+
+impl Premises {
+    /// Whether a site may go at which so many numbers are in service. What ages may have been there: when it
+    /// comes back it takes the default site. A site is never the place of a reserved or protected number.
+    ///
+    /// # Errors
+    /// Why it stays.
+    pub fn may_remove_site(&self, site: SiteId, in_service: u64) -> Result<(), Stays> {
+        if self.peers.iter().any(|peer| peer.site == site) {
+            return Err(Stays::Peers);
+        }
+        if in_service > 0 {
+            return Err(Stays::Numbers);
+        }
+        let is_default = self.sites.iter().any(|s| s.id == site && s.is_default);
+        match is_default && self.sites.len() > 1 {
+            true => Err(Stays::Default),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a peer may go at which so many numbers are in service.
+    ///
+    /// # Errors
+    /// Why it stays.
+    pub fn may_remove_peer(&self, site: SiteId, peer: PeerId, in_service: u64) -> Result<(), Stays> {
+        if in_service > 0 {
+            return Err(Stays::Numbers);
+        }
+        let mut at_site = self.peers.iter().filter(|p| p.site == site);
+        let is_default = at_site.clone().any(|p| p.id == peer && p.is_default);
+        match is_default && at_site.any(|p| p.id != peer) {
+            true => Err(Stays::Default),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Moves numbers that are in service on the place's account there, all or none. One that is there already
+/// is left as it is.
+///
+/// # Errors
+/// The numbers that are not in service on the account, in the order in which they were named.
+pub fn relocate(
+    numbers: &[Number],
+    place: Place,
+    entries: &HashMap<Number, Entry>,
+) -> Result<Vec<Move>, Vec<Number>> {
+    let (mut moves, mut missing) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let entry = entries.get(number).and_then(|entry| match entry.standing {
+            Standing::InService { place: at } if at.account == place.account => Some((entry, at)),
+            _ => None,
+        });
+        let change = Change::Moved { place };
+        match entry {
+            Some((_, at)) if at == place => {}
+            Some((before, _)) => match apply(before, &change) {
+                Ok(after) => moves.push(Move { change, before: *before, after }),
+                Err(_) => missing.push(*number),
+            },
+            None => missing.push(*number),
+        }
+    }
+    if missing.is_empty() { Ok(moves) } else { Err(missing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountId, Peer, Site};
+
+    fn premises() -> Premises {
+        let account = AccountId::new(1).unwrap();
+        let site =
+            |n, is_default| Site { id: SiteId::new(n).unwrap(), account, name: String::new(), is_default };
+        let peer = |n, at, is_default| Peer {
+            id: PeerId::new(n).unwrap(),
+            account,
+            site: SiteId::new(at).unwrap(),
+            name: String::new(),
+            is_default,
+        };
+        Premises {
+            sites: vec![site(1, true), site(2, false), site(3, false)],
+            peers: vec![peer(10, 1, true), peer(11, 1, false), peer(20, 2, true)],
+        }
+    }
+
+    #[test]
+    fn a_site_goes_when_it_is_empty_and_not_the_default_of_others() {
+        let mut premises = premises();
+        let site = |n| SiteId::new(n).unwrap();
+        assert_eq!(premises.may_remove_site(site(1), 0), Err(Stays::Peers));
+        assert_eq!(premises.may_remove_site(site(3), 1), Err(Stays::Numbers));
+        assert_eq!(premises.may_remove_site(site(3), 0), Ok(()));
+        premises.peers.clear();
+        assert_eq!(premises.may_remove_site(site(1), 0), Err(Stays::Default));
+        premises.sites.truncate(1);
+        assert_eq!(premises.may_remove_site(site(1), 0), Ok(()));
+    }
+
+    #[test]
+    fn a_peer_goes_when_it_is_empty_and_not_the_default_of_others() {
+        let premises = premises();
+        let ids = |site, peer| (SiteId::new(site).unwrap(), PeerId::new(peer).unwrap());
+        let may = |(site, peer), numbers| premises.may_remove_peer(site, peer, numbers);
+        assert_eq!(may(ids(1, 10), 0), Err(Stays::Default));
+        assert_eq!(may(ids(1, 11), 0), Ok(()));
+        assert_eq!(may(ids(1, 11), 1), Err(Stays::Numbers));
+        assert_eq!(may(ids(2, 20), 0), Ok(()));
+    }
+
+    #[test]
+    fn a_site_with_peers_has_a_default_one() {
+        for (was, wants, alone, is) in [
+            (false, None, true, true),
+            (false, Some(false), true, true),
+            (false, Some(true), false, true),
+            (false, None, false, false),
+            (true, Some(false), false, true),
+        ] {
+            assert_eq!(is_default(was, wants, alone), is, "{was} {wants:?} {alone}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_stays_and_what_is_empty_goes() {
+        let (mut name, mut details) = ("Main site".to_owned(), SiteDetails::default());
+        let change = SiteChange { description: Some("The first".into()), ..SiteChange::default() };
+        change.onto(&mut name, &mut details);
+        assert_eq!((name.as_str(), details.description.as_deref()), ("Main site", Some("The first")));
+        let change = SiteChange { description: Some(String::new()), ..SiteChange::named("Other".into()) };
+        change.onto(&mut name, &mut details);
+        assert_eq!((name.as_str(), details.description), ("Other", None));
+    }
+
+    #[test]
+    fn site_names_are_what_the_api_allows() {
+        for (name, good) in [
+            ("Main site", true),
+            ("a.b-c 9", true),
+            ("", false),
+            ("R&D", false),
+            ("Zürich", false),
+            (&"a".repeat(50), true),
+            (&"a".repeat(51), false),
+        ] {
+            assert_eq!(is_site_name(name), good, "{name}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Who may do what to users: nobody makes anyone more than they are themselves, and an account is not left
+//! without an administrator by its own hand.
+//!
+//! Not here: passwords (`server::auth`).
+
+use crate::account::{AccountId, Role};
+
+/// Most bytes of a user's name.
+pub const NAME_MAX: usize = 255;
+
+/// Somebody who signs in, or whoever has the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The name that they sign in with.
+    pub name: String,
+    /// Their account; none for an operator of the server.
+    pub account: Option<AccountId>,
+    /// What they may do.
+    pub role: Role,
+}
+
+impl Person {
+    /// Whoever has the machine: they may what an operator may.
+    #[must_use]
+    pub fn at_the_machine() -> Self {
+        Self { name: String::new(), account: None, role: Role::Operator }
+    }
+}
+
+/// What is to be done to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Another password.
+    Password,
+    /// Another role.
+    Role(Role),
+    /// To be a user no more.
+    Remove,
+}
+
+/// Why it is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such user, or none that the asker may know of.
+    #[error("there is no such user")]
+    NoUser,
+    /// The asker may not.
+    #[error("this may not be done")]
+    Forbidden,
+    /// The account would have no administrator.
+    #[error("it is the only administrator of its account")]
+    LastAdmin,
+    /// An operator has no account, and everybody else has one.
+    #[error("an operator has no account, and every other user has one")]
+    Misfit,
+}
+
+/// Whether somebody may sign in by this name: 1 to [`NAME_MAX`] bytes, no colon, which ends a name in an
+/// `Authorization` header, and no control characters.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    (1..=NAME_MAX).contains(&name.len()) && !name.contains(|c: char| c == ':' || c.is_control())
+}
+
+/// Whether `asker` may make a user of this account with this role.
+///
+/// # Errors
+/// [`Refusal::Forbidden`], or [`Refusal::Misfit`] to whoever may everything.
+pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Result<(), Refusal> {
+    let theirs = asker.role == Role::Operator || (account.is_some() && asker.account == account);
+    match (theirs && asker.role >= Role::Admin && role <= asker.role, fits(account, role)) {
+        (false, _) => Err(Refusal::Forbidden),
+        (true, false) => Err(Refusal::Misfit),
+        (true, true) => Ok(()),
+    }
+}
+
+/// Whether `asker` may do this to `user`, whose account has so many administrators. Everybody may choose
+/// their own password; what else is done to users, administrators do on their account.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), Refusal> {
+    let operator = asker.role == Role::Operator;
+    if !operator && (user.account.is_none() || asker.account != user.account) {
+        return Err(Refusal::NoUser);
+    }
+    if act == Act::Password && asker.name == user.name {
+        return Ok(());
+    }
+    if asker.role < Role::Admin {
+        return Err(Refusal::Forbidden);
+    }
+    let loses_admin = match act {
+        Act::Password => false,
+        Act::Role(role) if role > asker.role => return Err(Refusal::Forbidden),
+        Act::Role(role) if !fits(user.account, role) => return Err(Refusal::Misfit),
+        Act::Role(role) => role < Role::Admin,
+        Act::Remove => true,
+    };
+    match loses_admin && user.role == Role::Admin && admins <= 1 && !operator {
+        true => Err(Refusal::LastAdmin),
+        false => Ok(()),
+    }
+}
+
+fn fits(account: Option<AccountId>, role: Role) -> bool {
+    account.is_none() == (role == Role::Operator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str, account: u32, role: Role) -> Person {
+        Person { name: name.into(), account: AccountId::new(account), role }
+    }
+
+    #[test]
+    fn nobody_makes_anyone_more_than_they_are() {
+        for asker in [Role::Read, Role::Order, Role::Admin, Role::Operator] {
+            let account = if asker == Role::Operator { 0 } else { 1 };
+            let asker = person("asker", account, asker);
+            for role in Role::ALL {
+                let made = may_make(&asker, AccountId::new(1), *role);
+                let changed = may(&asker, Act::Role(*role), &person("other", 1, Role::Read), 1);
+                let good = asker.role >= Role::Admin && *role <= Role::Admin;
+                assert_eq!((made.is_ok(), changed.is_ok()), (good, good), "{asker:?} {role}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_account_s_users_and_operators_are_nobody() {
+        let admin = person("admin", 1, Role::Admin);
+        for other in [person("neighbour", 2, Role::Read), person("operator", 0, Role::Operator)] {
+            for act in [Act::Password, Act::Remove, Act::Role(Role::Read), Act::Role(Role::Operator)] {
+                assert_eq!(may(&admin, act, &other, 5), Err(Refusal::NoUser), "{act:?} {other:?}");
+            }
+        }
+        assert_eq!(may_make(&admin, AccountId::new(2), Role::Read), Err(Refusal::Forbidden));
+        assert_eq!(may_make(&admin, None, Role::Operator), Err(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn the_last_administrator_stays_unless_an_operator_says_otherwise() {
+        let admin = person("admin", 1, Role::Admin);
+        for act in [Act::Remove, Act::Role(Role::Order)] {
+            assert_eq!(may(&admin, act, &admin, 1), Err(Refusal::LastAdmin));
+            assert_eq!(may(&admin, act, &admin, 2), Ok(()));
+            assert_eq!(may(&Person::at_the_machine(), act, &admin, 1), Ok(()));
+        }
+        assert_eq!(may(&admin, Act::Role(Role::Admin), &admin, 1), Ok(()));
+        assert_eq!(may(&admin, Act::Remove, &person("reader", 1, Role::Read), 1), Ok(()));
+    }
+
+    #[test]
+    fn everybody_chooses_their_own_password_and_no_other() {
+        let reader = person("reader", 1, Role::Read);
+        assert_eq!(may(&reader, Act::Password, &reader, 1), Ok(()));
+        let other = person("orderer", 1, Role::Order);
+        assert_eq!(may(&reader, Act::Password, &other, 1), Err(Refusal::Forbidden));
+        assert_eq!(may(&other, Act::Remove, &other, 1), Err(Refusal::Forbidden));
+        let operator = person("operator", 0, Role::Operator);
+        assert_eq!(may(&operator, Act::Role(Role::Admin), &operator, 0), Err(Refusal::Misfit));
+        assert_eq!(may(&operator, Act::Role(Role::Operator), &reader, 1), Err(Refusal::Misfit));
+    }
+
+    #[test]
+    fn names_are_what_a_header_can_carry() {
+        for (name, good) in
+            [("username", true), ("a b@example.com", true), ("", false), ("a:b", false), ("a\nb", false)]
+        {
+            assert_eq!(is_name(name), good, "{name:?}");
+        }
+        assert!(!is_name(&"a".repeat(NAME_MAX + 1)));
+    }
+}

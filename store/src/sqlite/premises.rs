@@ -1,0 +1,180 @@
+//! Sites and peers, written inside the writer's transaction, and numbers that move between them.
+
+use onhook_core::account::{AccountId, Peer, PeerId, Site, SiteId};
+use onhook_core::event::By;
+use onhook_core::number::Number;
+use onhook_core::premises::{
+    self, PREMISES_MAX, PeerChange, PeerDetails, SiteChange, SiteDetails, is_default,
+};
+use onhook_core::time::Timestamp;
+
+use super::changes::Batch;
+use super::reader;
+use super::row;
+use super::writer::Tables;
+use crate::{Relocated, Removed, Result, StoreError};
+
+impl Tables<'_> {
+    pub(super) fn add_site(&mut self, account: AccountId, change: SiteChange) -> Result<(Site, SiteDetails)> {
+        let (_, premises) = self.must_exist(account)?;
+        room_for(premises.sites.len(), "sites")?;
+        let (mut name, mut details) = (String::new(), SiteDetails::default());
+        change.onto(&mut name, &mut details);
+        let is_default = !premises.sites.iter().any(|site| site.is_default);
+        let id = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO site (account, name, is_default, details) VALUES (?, ?, ?, ?) RETURNING id",
+            )?
+            .query_row((account.get(), &name, is_default, row::said(&details)?), |row| row.get(0))?;
+        Ok((Site { id: row::site_id(id)?, account, name, is_default }, details))
+    }
+
+    pub(super) fn change_site(
+        &mut self,
+        account: AccountId,
+        id: SiteId,
+        change: SiteChange,
+    ) -> Result<Option<(Site, SiteDetails)>> {
+        let found = reader::sites_in_full(self.connection, account, Some(id))?.pop();
+        let Some((mut site, mut details)) = found else { return Ok(None) };
+        change.onto(&mut site.name, &mut details);
+        self.connection.prepare_cached("UPDATE site SET name = ?, details = ? WHERE id = ?")?.execute((
+            &site.name,
+            row::said(&details)?,
+            id.get(),
+        ))?;
+        Ok(Some((site, details)))
+    }
+
+    pub(super) fn remove_site(&mut self, account: AccountId, id: SiteId) -> Result<Removed> {
+        let (_, premises) = self.must_exist(account)?;
+        if !premises.sites.iter().any(|site| site.id == id) {
+            return Ok(Removed::Unknown);
+        }
+        let in_service = reader::in_service_at(self.connection, account, id, None)?;
+        if let Err(why) = premises.may_remove_site(id, in_service) {
+            return Ok(Removed::Stays(why));
+        }
+        self.connection.prepare_cached("DELETE FROM site WHERE id = ?")?.execute([id.get()])?;
+        Ok(Removed::Gone)
+    }
+
+    pub(super) fn make_default_site(&mut self, account: AccountId, id: SiteId) -> Result<bool> {
+        let (_, premises) = self.must_exist(account)?;
+        if !premises.sites.iter().any(|site| site.id == id) {
+            return Ok(false);
+        }
+        self.connection
+            .prepare_cached("UPDATE site SET is_default = 0 WHERE account = ? AND is_default")?
+            .execute([account.get()])?;
+        self.connection.prepare_cached("UPDATE site SET is_default = 1 WHERE id = ?")?.execute([id.get()])?;
+        Ok(true)
+    }
+
+    pub(super) fn add_peer(
+        &mut self,
+        account: AccountId,
+        site: SiteId,
+        change: PeerChange,
+    ) -> Result<(Peer, PeerDetails)> {
+        let (_, premises) = self.must_exist(account)?;
+        if !premises.sites.iter().any(|s| s.id == site) {
+            return Err(StoreError::Conflict(format!("account {account} has no site {site}")));
+        }
+        room_for(premises.peers.len(), "peers")?;
+        let alone = !premises.peers.iter().any(|peer| peer.site == site);
+        let is_default = is_default(false, change.is_default, alone);
+        if is_default {
+            self.no_default_peer(site)?;
+        }
+        let (mut name, mut details) = (String::new(), PeerDetails::default());
+        change.onto(&mut name, &mut details);
+        let id = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO peer (account, site, name, is_default, details) VALUES (?, ?, ?, ?, ?)
+                 RETURNING id",
+            )?
+            .query_row((account.get(), site.get(), &name, is_default, row::said(&details)?), |row| {
+                row.get(0)
+            })?;
+        Ok((Peer { id: row::peer_id(id)?, account, site, name, is_default }, details))
+    }
+
+    pub(super) fn change_peer(
+        &mut self,
+        account: AccountId,
+        site: SiteId,
+        id: PeerId,
+        change: PeerChange,
+    ) -> Result<Option<(Peer, PeerDetails)>> {
+        let found = reader::peers_in_full(self.connection, account, site, Some(id))?.pop();
+        let Some((mut peer, mut details)) = found else { return Ok(None) };
+        let becomes_default = is_default(peer.is_default, change.is_default, false);
+        if becomes_default && !peer.is_default {
+            self.no_default_peer(site)?;
+        }
+        peer.is_default = becomes_default;
+        change.onto(&mut peer.name, &mut details);
+        self.connection
+            .prepare_cached("UPDATE peer SET name = ?, is_default = ?, details = ? WHERE id = ?")?
+            .execute((&peer.name, peer.is_default, row::said(&details)?, id.get()))?;
+        Ok(Some((peer, details)))
+    }
+
+    pub(super) fn remove_peer(&mut self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
+        let (_, premises) = self.must_exist(account)?;
+        if !premises.peers.iter().any(|peer| peer.id == id && peer.site == site) {
+            return Ok(Removed::Unknown);
+        }
+        let in_service = reader::in_service_at(self.connection, account, site, Some(id))?;
+        if let Err(why) = premises.may_remove_peer(site, id, in_service) {
+            return Ok(Removed::Stays(why));
+        }
+        self.connection.prepare_cached("DELETE FROM peer WHERE id = ?")?.execute([id.get()])?;
+        Ok(Removed::Gone)
+    }
+
+    fn no_default_peer(&self, site: SiteId) -> Result<()> {
+        self.connection
+            .prepare_cached("UPDATE peer SET is_default = 0 WHERE site = ? AND is_default")?
+            .execute([site.get()])?;
+        Ok(())
+    }
+
+    pub(super) fn relocate(
+        &mut self,
+        account: AccountId,
+        (site, peer): (SiteId, PeerId),
+        numbers: &[Number],
+        user: String,
+        now: Timestamp,
+    ) -> Result<Relocated> {
+        let (_, premises) = self.must_exist(account)?;
+        let place = match premises.place(account, site, Some(peer)) {
+            Ok(place) => place,
+            Err(no) => return Ok(Relocated::NoPlace(no)),
+        };
+        let mut batch = Batch::load(self, numbers.iter().copied())?;
+        let moves = match premises::relocate(numbers, place, batch.entries()) {
+            Ok(moves) => moves,
+            Err(missing) => return Ok(Relocated::NotInService(missing)),
+        };
+        let (at, by) = (self.memory.now(now), By::User(user));
+        for moved in &moves {
+            batch.apply(self, moved, &by, at)?;
+        }
+        batch.save(self)?;
+        Ok(Relocated::Done(moves.len()))
+    }
+}
+
+fn room_for(there: usize, what: &str) -> Result<()> {
+    match there < PREMISES_MAX {
+        true => Ok(()),
+        false => {
+            Err(StoreError::Conflict(format!("the account has {PREMISES_MAX} {what}, and that is the most")))
+        }
+    }
+}

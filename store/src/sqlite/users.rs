@@ -1,0 +1,64 @@
+//! Users, written inside the writer's transaction.
+
+use onhook_core::account::AccountId;
+use onhook_core::user::{self, Act, Person, Refusal};
+
+use super::reader;
+use super::writer::Tables;
+use crate::{Result, StoreError, User, UserChange};
+
+impl Tables<'_> {
+    pub(super) fn create_user(&mut self, user: User) -> Result<()> {
+        if let Some(account) = user.account {
+            self.must_exist(account)?;
+        }
+        let made = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO user (name, account, role, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute((&user.name, user.account.map(AccountId::get), user.role.word(), &user.password_hash))?;
+        match made {
+            0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn change_user(
+        &mut self,
+        asker: &Person,
+        name: &str,
+        change: UserChange,
+    ) -> Result<std::result::Result<(), Refusal>> {
+        let Some(user) = reader::user(self.connection, name)? else { return Ok(Err(Refusal::NoUser)) };
+        let admins = match user.account {
+            Some(account) => reader::admins(self.connection, account)?,
+            None => 0,
+        };
+        let person = user.person();
+        let may = |act| user::may(asker, act, &person, admins);
+        let judged = match &change {
+            UserChange::Removed => may(Act::Remove),
+            UserChange::Said { password_hash, role } => {
+                let password = password_hash.as_ref().map_or(Ok(()), |_| may(Act::Password));
+                password.and(role.map_or(Ok(()), |role| may(Act::Role(role))))
+            }
+        };
+        if let Err(why) = judged {
+            return Ok(Err(why));
+        }
+        match change {
+            UserChange::Removed => {
+                self.connection.prepare_cached("DELETE FROM user WHERE name = ?")?.execute([name])?;
+            }
+            UserChange::Said { password_hash, role } => {
+                let hash = password_hash.unwrap_or(user.password_hash);
+                let role = role.unwrap_or(user.role);
+                self.connection
+                    .prepare_cached("UPDATE user SET password_hash = ?, role = ? WHERE name = ?")?
+                    .execute((hash, role.word(), name))?;
+            }
+        }
+        Ok(Ok(()))
+    }
+}
