@@ -14,6 +14,8 @@ use crate::xml::{Document, Element};
 
 /// The root of every answer.
 pub const ROOT: &str = "DisconnectTelephoneNumberOrderResponse";
+/// The root of a request.
+pub const REQUEST: &str = "DisconnectTelephoneNumberOrder";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Order(ROOT);
 
@@ -47,7 +49,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// Another root, or a value that is there twice.
     pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
-        if root.name != "DisconnectTelephoneNumberOrder" {
+        if root.name != REQUEST {
             let wanted = "the root element is DisconnectTelephoneNumberOrder";
             return Err(Problem::BadRequest(wanted.into()));
         }
@@ -154,7 +156,10 @@ pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Probl
     if texts.len() > NUMBERS_MAX {
         return Err(Problem::TooManyNumbers(NUMBERS_MAX));
     }
-    let number = |text: &&str| text.parse().map_err(|_| Problem::Number(cut(text)));
+    let number = |text: &&str| match *text {
+        "" => Err(Problem::NumberRequired),
+        text => text.parse().map_err(|_| Problem::Number(cut(text))),
+    };
     let numbers = texts.iter().map(number).collect::<Result<Vec<Number>, Problem>>()?;
     let mut sorted = numbers.clone();
     sorted.sort_unstable();

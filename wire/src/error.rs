@@ -146,6 +146,40 @@ pub enum Problem {
     UnknownReservation(String, u32),
     /// A reservation of nothing.
     ReservationObject,
+    /// An attribute twice.
+    AttributeTwice(String),
+    /// A telephone number without a digit.
+    NumberRequired,
+    /// A key that an object of JSON has twice.
+    DuplicateKey(String),
+    /// A document in an encoding that is not read.
+    CharacterSet(String),
+    /// Neither a whole number nor one with a sign.
+    NotANumber(String),
+    /// A parameter of the API that is not applied here.
+    NotAllowed(&'static str),
+    /// A date of the right form that no calendar has.
+    NoSuchDay(String),
+    /// No area code, in a filter.
+    AreaCode(String),
+    /// No exchange, in a filter.
+    Exchange(String),
+    /// No block of a thousand numbers, in a filter.
+    Block(String),
+    /// No name of a rate center, in a filter.
+    RateCenter(String),
+    /// No service, in a filter.
+    Service(String),
+    /// A filter by service.
+    ByService,
+    /// A number that is not in service at the peer: number, account, site, peer.
+    NotAtPeer(String, String, String, String),
+    /// A search by something of another form.
+    Criterion(Criterion),
+    /// No order that a search can have.
+    OrderByValue,
+    /// No kind of inventory that a search can have.
+    Inventory,
     /// No such status of a disconnect order.
     DisconnectStatus,
     /// No such status of a number order.
@@ -186,6 +220,66 @@ pub enum Problem {
     BodyTimeout,
     /// The content type is none that is taken; what is.
     ContentType(&'static str),
+}
+
+/// What a search is by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Criterion {
+    /// An area code.
+    AreaCode,
+    /// A rate center.
+    RateCenter,
+    /// An area code and what follows it.
+    Digits,
+    /// What a toll-free number spells.
+    TollFreeVanity,
+    /// Toll-free area codes.
+    TollFreePattern,
+    /// A city.
+    City,
+    /// A state or province.
+    State,
+    /// A ZIP code.
+    Zip,
+    /// A LATA.
+    Lata,
+}
+
+impl Criterion {
+    /// All of them.
+    pub const ALL: [Criterion; 9] = [
+        Criterion::AreaCode,
+        Criterion::RateCenter,
+        Criterion::Digits,
+        Criterion::TollFreeVanity,
+        Criterion::TollFreePattern,
+        Criterion::City,
+        Criterion::State,
+        Criterion::Zip,
+        Criterion::Lata,
+    ];
+
+    fn row(self) -> (u16, &'static str) {
+        match self {
+            Criterion::AreaCode => (4000, "Area Code"),
+            Criterion::RateCenter => (4001, "Rate Center"),
+            Criterion::Digits => (4002, "NPA, NPA-NXX, or NPA-NXX-X"),
+            Criterion::TollFreeVanity => (4003, "Toll Free Vanity"),
+            Criterion::TollFreePattern => (4004, "Toll Free Wild Card"),
+            Criterion::City => (4005, "City"),
+            Criterion::State => (4006, "State"),
+            Criterion::Zip => (4007, "Zip Code"),
+            Criterion::Lata => (4008, "LATA"),
+        }
+    }
+
+    fn code(self) -> u16 {
+        self.row().0
+    }
+
+    fn name(self) -> &'static str {
+        self.row().1
+    }
 }
 
 /// One row of the table.
@@ -281,6 +375,23 @@ impl Problem {
             P::NoReservation(id, account) => row(404, 5042, format!("Reservation {id} for account {account} not found.")),
             P::UnknownReservation(id, account) => row(400, 5042, format!("Reservation {id} for account {account} not found.")),
             P::ReservationObject       => row(400, 5044, "Reservation object is invalid."),
+            P::AttributeTwice(text)    => row(400, 5102, format!("Duplicate telephone number attribute '{text}'.")),
+            P::NumberRequired          => row(400, 5073, "Telephone number is required."),
+            P::DuplicateKey(key)       => row(400, 1009, format!("'{key}' is duplicated")),
+            P::CharacterSet(name)      => row(400, 1013, format!("{name} is not an acceptable character set.")),
+            P::NotANumber(text)        => row(400, 1014, format!("{text} is not a valid number")),
+            P::NotAllowed(what)        => row(400, 1005, format!("{what} is not allowed")),
+            P::NoSuchDay(text)         => row(400, 15503, format!("Valid date is required ({text})")),
+            P::AreaCode(text)          => row(400, 15510, format!("The NPA '{text}' is invalid")),
+            P::Exchange(text)          => row(400, 15511, format!("The NPA_NXX '{text}' is invalid")),
+            P::Block(text)             => row(400, 15512, format!("The NPA_NXX_X '{text}' is invalid")),
+            P::RateCenter(text)        => row(400, 15514, format!("The Rate Center '{text}' is invalid")),
+            P::Service(text)           => row(400, 15621, format!("The service type '{text}' is invalid")),
+            P::ByService               => row(400, 15623, "The service type query parameter is not supported."),
+            P::NotAtPeer(number, account, site, peer) => row(404, 13536, format!("Telephone number {number} does not exist on Account {account}, Site {site}, and Sip Peer {peer}")),
+            P::Criterion(what)         => row(400, what.code(), format!("Please verify that your {} search input parameters are correct.", what.name())),
+            P::OrderByValue            => row(400, 4020, "Please verify that your orderBy search query parameter is correct. Valid values are: fullNumber,npaNxxx,npaNxx,areaCode"),
+            P::Inventory               => row(400, 4022, "Please verify that your protected search query parameter is correct. Valid values are: NONE, ONLY, MIXED"),
             P::DisconnectStatus        => row(400, 15532, "Invalid 'status'. Valid values: complete, partial, failed"),
             P::OrderStatus             => row(400, 15518, "Invalid 'status'. Valid values: complete, partial, failed, backordered"),
             P::Page(text)              => row(400, 15516, format!("The page '{text}' is invalid. Page must be a 10 digit phone number")),
@@ -307,7 +418,11 @@ impl Problem {
 
 impl From<Malformed> for Problem {
     fn from(malformed: Malformed) -> Self {
-        Problem::BadRequest(malformed.to_string())
+        match malformed {
+            Malformed::DuplicateKey(key) => Problem::DuplicateKey(key.to_string()),
+            Malformed::Encoding(name) => Problem::CharacterSet(name.to_string()),
+            other => Problem::BadRequest(other.to_string()),
+        }
     }
 }
 
@@ -316,6 +431,11 @@ impl From<Duplicate> for Problem {
         Problem::Twice(what)
     }
 }
+
+/// Of numbers that are looked up: those that are none.
+pub const NO_NUMBERS: (u16, &str) = (15608, "Input contains invalid Telephone Numbers");
+/// Of numbers that are looked up: those that the caller does not have.
+pub const NOT_FOUND: (u16, &str) = (15610, "Telephone Numbers cannot be found on accounts");
 
 /// Code and text for a number that did not go. The text never tells whose number it is, or whether it
 /// exists.
@@ -388,12 +508,16 @@ impl Family {
     }
 }
 
+/// Code and text of an order that searched and found some, but too few.
+pub const TOO_FEW: (u16, &str) =
+    (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled");
+
 /// Writes the `ErrorList` of an order that searched and found too little: one `Error`, of no number.
 pub(crate) fn search_error(out: &mut Document, order: &Order) {
     let (code, text) = match order.refused {
         Some(why) => refusal(why),
         None if order.taken.is_empty() => refusal(Refusal::AllOrNone),
-        None => (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled"),
+        None => TOO_FEW,
     };
     out.open("ErrorList").open("Error").leaf_display("Code", code).leaf("Description", text);
     out.close("Error").close("ErrorList");

@@ -127,6 +127,12 @@ pub enum Malformed {
     /// Anything else that the grammar of XML rules out.
     #[error("{0}")]
     Syntax(&'static str),
+    /// JSON that is none, or that no document can be made of.
+    #[error("{0}")]
+    Json(String),
+    /// A key that an object of JSON has twice.
+    #[error("the key {0} is there twice")]
+    DuplicateKey(Excerpt),
 }
 
 /// The beginning of something that a client sent, fit to be shown to it: at most [`Excerpt::MAX`] bytes, and
@@ -138,7 +144,7 @@ impl Excerpt {
     /// The most bytes that an excerpt has.
     pub const MAX: usize = 60;
 
-    fn of(input: &str) -> Self {
+    pub(crate) fn of(input: &str) -> Self {
         const CUT: char = '…';
         let mut shown = String::new();
         for c in input.chars() {
@@ -189,6 +195,7 @@ pub(crate) struct Guard<'a> {
     tokens: Reader<&'a [u8]>,
     depth: usize,
     elements: usize,
+    elements_max: usize,
 }
 
 impl<'a> Guard<'a> {
@@ -204,7 +211,8 @@ impl<'a> Guard<'a> {
         // positions fit `document` and a second mark stays what it is: text where none may be.
         let document = body.strip_prefix('\u{FEFF}').unwrap_or(body);
         let marked = document.len() < body.len();
-        Ok(Self { document, marked, tokens: Reader::from_str(body), depth: 0, elements: 0 })
+        let tokens = Reader::from_str(body);
+        Ok(Self { document, marked, tokens, depth: 0, elements: 0, elements_max: ELEMENTS_MAX })
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Event<'a>>, Malformed> {
@@ -268,8 +276,8 @@ impl<'a> Guard<'a> {
         if self.depth == DEPTH_MAX {
             return Err(Malformed::Depth { max: DEPTH_MAX });
         }
-        if self.elements == ELEMENTS_MAX {
-            return Err(Malformed::TooManyElements { max: ELEMENTS_MAX });
+        if self.elements == self.elements_max {
+            return Err(Malformed::TooManyElements { max: self.elements_max });
         }
         self.elements += 1;
         match tag.find(WHITE) {

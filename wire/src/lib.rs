@@ -1,12 +1,13 @@
 //! Bandwidth's XML to and from onhook's values.
 //!
 //! From the ground up: [`guard`] refuses malformed XML, [`xml`] reads and writes it, [`error`] is the
-//! table of all that can be wrong, [`query`] reads what stands behind a path; then one room a resource.
+//! table of all that can be wrong and [`explained`] what each row means, [`query`] reads what stands behind a path; then one room a resource.
 //! No rule of a number's life stands here, and no HTTP.
 
 pub mod dialect;
 pub mod disconnects;
 pub mod error;
+pub mod explained;
 pub mod guard;
 pub mod inventory;
 pub mod lists;

@@ -6,6 +6,8 @@ use onhook_core::time::Timestamp;
 use crate::error::{Family, Problem, cut};
 use crate::xml::{Document, Element};
 
+/// The root of a request.
+pub const REQUEST: &str = "Note";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response("NoteResponse");
 
@@ -14,7 +16,7 @@ pub const FAMILY: Family = Family::Response("NoteResponse");
 /// # Errors
 /// Another root, another user, no text or too long a one.
 pub fn read(root: &Element<'_>, user: &str) -> Result<String, Problem> {
-    if root.name != "Note" {
+    if root.name != REQUEST {
         return Err(Problem::BadRequest("the root element is Note".into()));
     }
     match root.text_of(&["UserId"])?.filter(|name| !name.is_empty()) {

@@ -20,6 +20,8 @@ use crate::xml::{Document, Element};
 
 /// The root of every answer.
 pub const ROOT: &str = "OrderResponse";
+/// The root of a request.
+pub const REQUEST: &str = "Order";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Order(ROOT);
 
@@ -59,7 +61,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// Another root, or a value that is there twice.
     pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
-        if root.name != "Order" {
+        if root.name != REQUEST {
             return Err(Problem::BadRequest("the root element is Order".into()));
         }
         let existing = root.child(EXISTING)?;
@@ -104,6 +106,9 @@ impl<'a> Draft<'a> {
         };
         if let Some(other) = self.attributes.iter().find(|a| !a.eq_ignore_ascii_case("Protected")) {
             return Err(Problem::Attribute(cut(other)));
+        }
+        if let [_, again, ..] = self.attributes[..] {
+            return Err(Problem::AttributeTwice(cut(again)));
         }
         let protected = !self.attributes.is_empty();
         let wanted = match (self.existing, self.searches.as_slice()) {

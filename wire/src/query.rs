@@ -2,6 +2,7 @@
 
 use onhook_core::number::Number;
 use onhook_core::order::OrderId;
+use onhook_core::search;
 use onhook_core::time::{Date, TimeZone, Timestamp};
 
 use crate::error::{Problem, cut};
@@ -49,11 +50,15 @@ impl Query {
     /// How many elements a page may have: `default` unless said, from 1 to `max`.
     ///
     /// # Errors
-    /// [`Problem::Between`].
+    /// [`Problem::Between`], [`Problem::NotANumber`].
     pub fn size(&self, name: &'static str, default: u32, max: u32) -> Result<u32, Problem> {
         match self.get(name)? {
             None => Ok(default),
             Some(text) => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                if !digits.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(Problem::NotANumber(cut(text)));
+                }
                 whole(text).filter(|size| (1..=max).contains(size)).ok_or(Problem::Between(name, 1, max))
             }
         }
@@ -109,6 +114,42 @@ impl Query {
         Ok(Some((Timestamp::start_of(first, &zone), Timestamp::start_of(after, &zone))))
     }
 
+    /// The first digits of the numbers that a list is narrowed to, so many of them.
+    ///
+    /// # Errors
+    /// What `wrong` makes of a value that no number begins with.
+    pub fn leading(
+        &self,
+        name: &'static str,
+        length: usize,
+        wrong: impl FnOnce(String) -> Problem,
+    ) -> Result<Option<String>, Problem> {
+        let Some(text) = self.get(name)? else { return Ok(None) };
+        search::leading(text, length).map(Some).map_err(|_| wrong(cut(text)))
+    }
+
+    /// The state that a list is narrowed to.
+    ///
+    /// # Errors
+    /// [`Problem::Value`].
+    pub fn region(&self) -> Result<Option<&str>, Problem> {
+        match self.get("state")? {
+            Some(text) if search::region(text).is_err() => Err(Problem::Value(cut(text))),
+            other => Ok(other),
+        }
+    }
+
+    /// The rate center that a list is narrowed to.
+    ///
+    /// # Errors
+    /// [`Problem::RateCenter`].
+    pub fn rate_center(&self) -> Result<Option<&str>, Problem> {
+        match self.get("ratecenter")? {
+            Some(text) if search::place(text).is_err() => Err(Problem::RateCenter(cut(text))),
+            other => Ok(other),
+        }
+    }
+
     /// A parameter of digits only, of one of these lengths.
     ///
     /// # Errors
@@ -160,7 +201,8 @@ fn date(text: &str) -> Result<Date, Problem> {
     };
     let (year, month, day) = (two(year), two(month), two(day));
     let part = |value: Option<i16>| value.and_then(|value| i8::try_from(value).ok()).ok_or_else(wrong);
-    Date::new(2_000 + year.ok_or_else(wrong)?, part(month)?, part(day)?).map_err(|_| wrong())
+    let (year, month, day) = (2_000 + year.ok_or_else(wrong)?, part(month)?, part(day)?);
+    Date::new(year, month, day).map_err(|_| Problem::NoSuchDay(cut(text)))
 }
 
 /// The links of a list: where it begins, and where the next page is.
@@ -235,8 +277,11 @@ mod tests {
         let size = |text| query(&[("size", text)]).size("size", 300, 5_000);
         assert_eq!(query(&[]).size("size", 300, 5_000), Ok(300));
         assert_eq!(size("5000"), Ok(5_000));
-        for text in ["0", "5001", "-1", "9223372036854775808", "x", "1.5"] {
+        for text in ["0", "5001", "-1", "9223372036854775808"] {
             assert_eq!(size(text), Err(Problem::Between("size", 1, 5_000)), "{text}");
+        }
+        for text in ["x", "1.5", "+1", "--1", "0x10", "１"] {
+            assert_eq!(size(text), Err(Problem::NotANumber(text.into())), "{text}");
         }
     }
 
@@ -251,8 +296,11 @@ mod tests {
             dates("22-11-01", "22-10-31"),
             Err(Problem::DateRange("22-11-01".into(), "22-10-31".into()))
         );
-        for text in ["2022-10-31", "22-13-01", "22-02-30", "22-1-1", "x", "22-10-3１"] {
+        for text in ["2022-10-31", "22-1-1", "x", "22-10-3１", "22-10"] {
             assert_eq!(dates(text, "22-10-31"), Err(Problem::Date(text.into())), "{text}");
+        }
+        for text in ["22-13-01", "22-02-30", "22-00-10", "22-10-00"] {
+            assert_eq!(dates(text, "22-10-31"), Err(Problem::NoSuchDay(text.into())), "{text}");
         }
     }
 

@@ -8,10 +8,12 @@ use onhook_core::order::{Kind, OrderId};
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
-use crate::error::{Family, Problem, cut};
+use crate::error::{Family, NO_NUMBERS, NOT_FOUND, Problem, cut};
 use crate::query::{Links, Query};
 use crate::xml::{Document, Element};
 
+/// The root of a request.
+pub const REQUEST: &str = "TnList";
 /// The form of errors about one number.
 pub const FAMILY: Family = Family::Response("TelephoneNumberResponse");
 /// The form of errors of the list.
@@ -57,6 +59,20 @@ pub fn states(query: &Query) -> Result<Vec<State>, Problem> {
         }
     }
     Ok(states)
+}
+
+/// Refuses a filter by service: what a number is used for is not known here, and none must look as if it
+/// had been applied.
+///
+/// # Errors
+/// [`Problem::ByService`], or [`Problem::Service`] for a word that is none.
+pub fn by_service(query: &Query) -> Result<(), Problem> {
+    let Some(text) = query.get("service")? else { return Ok(()) };
+    let known = ["E911", "Voice", "Hosted_E911"];
+    match text.split(',').find(|word| !known.iter().any(|known| known.eq_ignore_ascii_case(word.trim()))) {
+        Some(other) => Err(Problem::Service(cut(other))),
+        None => Err(Problem::ByService),
+    }
 }
 
 /// What may be told of a number.
@@ -153,7 +169,7 @@ pub fn list(dialect: Dialect, numbers: &[Shown<'_>], total: u64, links: &Links) 
 /// # Errors
 /// Another root, an empty list or too long a one.
 pub fn lookup<'a>(root: &'a Element<'_>) -> Result<Vec<&'a str>, Problem> {
-    if root.name != "TnList" {
+    if root.name != REQUEST {
         return Err(Problem::BadRequest("the root element is TnList".into()));
     }
     let numbers: Vec<&str> = root.children_of("Tn").map(Element::trimmed).collect();
@@ -186,10 +202,7 @@ pub fn looked_up(
         out.open("ErrorList");
         let wrong: Vec<String> = wrong.iter().map(|text| cut(text)).collect();
         let missing: Vec<String> = missing.iter().map(|number| dialect.number(*number)).collect();
-        for (code, text, numbers) in [
-            (15608, "Input contains invalid Telephone Numbers", wrong),
-            (15610, "Telephone Numbers cannot be found on accounts", missing),
-        ] {
+        for ((code, text), numbers) in [(NO_NUMBERS, wrong), (NOT_FOUND, missing)] {
             if numbers.is_empty() {
                 continue;
             }

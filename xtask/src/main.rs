@@ -8,6 +8,7 @@
 mod arrows;
 mod clients;
 mod deny;
+mod docs;
 mod kill;
 mod snapshots;
 mod test;
@@ -32,6 +33,8 @@ enum Chore {
     Clients,
     /// Kill a busy server again and again, and check what it left each time
     Kill(kill::Kill),
+    /// Write the pages that are made from the code
+    Docs(docs::Docs),
     /// Check licences, banned crates and where dependencies come from
     Deny(deny::Deny),
 }
@@ -53,6 +56,7 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
         Chore::Arrows => arrows::run(&workspace)?,
         Chore::Clients => clients::run(&workspace)?,
         Chore::Kill(kill) => kill.run(&workspace)?,
+        Chore::Docs(docs) => docs.run(&workspace)?,
         Chore::Deny(deny) => deny.run(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::snapshots::Opened;
 use crate::workspace::{self, Workspace};
-use crate::{arrows, clients, deny};
+use crate::{arrows, clients, deny, docs};
 
 /// What is checked: the cheapest first, and what later steps build on before them.
 const STEPS: &[Step<Workspace>] = &[
@@ -16,6 +16,7 @@ const STEPS: &[Step<Workspace>] = &[
     Step { name: "arrows", run: |workspace| arrows::run(workspace).map(|()| Outcome::Passed) },
     Step { name: "clippy", run: clippy },
     Step { name: "tests", run: tests },
+    Step { name: "docs", run: pages },
     Step { name: "onhook binary", run: |workspace| workspace.build_onhook().map(|_| Outcome::Passed) },
     Step { name: "node client", run: |workspace| clients::run(workspace).map(|()| Outcome::Passed) },
     Step { name: "deny", run: dependencies },
@@ -116,6 +117,12 @@ fn tests(workspace: &Workspace) -> Result<Outcome> {
     let opened = Opened::by(&mut command, workspace)?;
     workspace::run(&mut command)?;
     opened.refuse_others(workspace)?;
+    Ok(Outcome::Passed)
+}
+
+/// Whether the pages that are written from the code say what it says.
+fn pages(workspace: &Workspace) -> Result<Outcome> {
+    docs::Docs { check: true }.run(workspace)?;
     Ok(Outcome::Passed)
 }
 

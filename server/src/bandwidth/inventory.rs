@@ -6,7 +6,7 @@ use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::lifecycle::State;
 use onhook_store::NumberQuery;
-use onhook_wire::error::{Problem, cut};
+use onhook_wire::error::Problem;
 use onhook_wire::inventory::{self, LIST_FAMILY};
 use onhook_wire::tns::FAMILY as NUMBER_FAMILY;
 
@@ -80,9 +80,10 @@ async fn totals(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem>
 /// The numbers that a request's filters find, from the first one on.
 fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     let query = &call.query;
-    let area_code = query.digits("areacode", 3..=3, |text| Problem::Value(cut(text)))?;
-    let exchange = query.digits("npanxx", 6..=6, |text| Problem::Value(cut(text)))?;
-    let (region, rate_center) = (query.get("state")?, query.get("ratecenter")?);
+    let area_code = query.leading("areacode", 3, Problem::AreaCode)?;
+    let exchange = query.leading("npanxx", 6, Problem::Exchange)?;
+    let block = query.leading("npanxxx", 7, Problem::Block)?;
+    let (region, rate_center) = (query.region()?, query.rate_center()?);
     if rate_center.is_some() && region.is_none() {
         return Err(Problem::Pair("ratecenter", "state"));
     }
@@ -92,7 +93,7 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     let states = if unknown { Vec::new() } else { vec![what.state] };
     Ok(NumberQuery {
         site: order::site(call)?,
-        prefix: exchange.or(area_code).map(str::to_owned),
+        prefix: block.or(exchange).or(area_code),
         region: region.map(str::to_owned),
         rate_center: rate_center.map(str::to_owned),
         since: query.dates()?,

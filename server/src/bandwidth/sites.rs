@@ -10,7 +10,7 @@ use onhook_wire::error::{Problem, cut};
 use onhook_wire::sites::{self, ACCOUNT_FAMILY, NUMBERS_FAMILY, PEER_FAMILY, SITE_FAMILY};
 
 use super::order;
-use super::tns::{find, no_number};
+use super::tns::find;
 use crate::App;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
@@ -106,11 +106,18 @@ async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn show_number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (account, premises) = home(&app, &call).await?;
     let peer = peer_of(&premises, &call)?;
-    let facts = find(&app, &call).await?;
+    let elsewhere = || {
+        let (site, peer) = (peer.site.to_string(), peer.id.to_string());
+        Problem::NotAtPeer(cut(call.param("number")), account.id.to_string(), site, peer)
+    };
+    let facts = find(&app, &call).await.map_err(|problem| match problem {
+        Problem::NoNumber(_) => elsewhere(),
+        other => other,
+    })?;
     let place = facts.entry.standing.place().filter(|_| facts.entry.state() == State::InService);
     match place.is_some_and(|place| place.account == account.id && place.peer == Some(peer.id)) {
         true => Ok(Reply::xml(StatusCode::OK, sites::number(call.prefix.dialect, facts.entry.number))),
-        false => Err(no_number(&call)),
+        false => Err(elsewhere()),
     }
 }
 

@@ -55,7 +55,6 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// The numbers that a request's filters find, from the first one on.
 fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let query = &call.query;
-    let wrong = |text: &str| Problem::Value(cut(text));
     let id = |name| query.get(name);
     let named: Option<AccountId> = parsed(id("accountid")?)?;
     let site: Option<SiteId> = parsed(id("siteid")?)?;
@@ -72,15 +71,21 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let full = match query.get("fullnumber")? {
         None => None,
         Some(text) => {
-            let number: Number = text.parse().map_err(|_| wrong(text))?;
-            Some(number.ten_digits().ok_or_else(|| wrong(text))?)
+            let wrong = || Problem::PathNumber(cut(text));
+            let number: Number = text.parse().map_err(|_| wrong())?;
+            Some(number.ten_digits().ok_or_else(wrong)?)
         }
     };
-    let prefix = full
-        .or(query.digits("npanxxx", 7..=7, wrong)?.map(str::to_owned))
-        .or(query.digits("npanxx", 6..=6, wrong)?.map(str::to_owned))
-        .or(query.digits("npa", 3..=3, wrong)?.map(str::to_owned));
-    let (region, rate_center) = (query.get("state")?, query.get("ratecenter")?);
+    let (area_code, exchange) =
+        (query.leading("npa", 3, Problem::AreaCode)?, query.leading("npanxx", 6, Problem::Exchange)?);
+    let prefix = full.or(query.leading("npanxxx", 7, Problem::Block)?).or(exchange).or(area_code);
+    let (region, rate_center) = (query.region()?, query.rate_center()?);
+    for name in ["modifiedDateFrom", "modifiedDateTo"] {
+        if query.get(name)?.is_some() {
+            return Err(Problem::NotAllowed(name));
+        }
+    }
+    tns::by_service(query)?;
     // What is not known of any number here finds none.
     let unknown = ["city", "lata", "tier", "host"].into_iter().map(|name| query.get(name));
     let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();

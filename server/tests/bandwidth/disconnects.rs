@@ -289,6 +289,7 @@ const CUSTOMER_ORDER_ID: (u16, &str) = (
 const NO_LIST: (u16, &str) = (5001, "Invalid input telephone number list");
 const EMPTY_LIST: (u16, &str) = (5212, "The input list of telephone numbers is null or empty.");
 const BAD_NUMBER: (u16, &str) = (5070, "Telephone number is invalid.");
+const NO_NUMBER_THERE: (u16, &str) = (5073, "Telephone number is required.");
 const TWICE: (u16, &str) = (5093, "Order cannot contain duplicate telephone numbers");
 const LONG_NAME: (u16, &str) = (1011, "Name is too long. Max length 50 characters");
 
@@ -325,8 +326,12 @@ fn wrong_requests() -> Vec<(&'static str, Who, String, u16, String)> {
     );
     row("no list", of_type(""), NO_LIST);
     row("an empty list", of_type("<TelephoneNumberList/>"), EMPTY_LIST);
+    row(
+        "an empty number",
+        of_type("<TelephoneNumberList><TelephoneNumber> </TelephoneNumber></TelephoneNumberList>"),
+        NO_NUMBER_THERE,
+    );
     for number in [
-        "",
         "540551434",
         "54055143422",
         "25405514342",
@@ -592,7 +597,8 @@ async fn a_list_is_asked_for_in_words_that_it_knows() {
             ("?size=0", size),
             ("?size=5001", size),
             ("?size=-1", size),
-            ("?size=ten", size),
+            ("?size=ten", (1014, "ten is not a valid number")),
+            ("?size=1.5", (1014, "1.5 is not a valid number")),
             ("?page=x", (1008, "'x' is not a valid UUID")),
             ("?page=0", (1008, "'0' is not a valid UUID")),
             ("?size=1&Size=2", (1009, "'size' is duplicated")),
@@ -601,7 +607,7 @@ async fn a_list_is_asked_for_in_words_that_it_knows() {
             ("?startdate=22-10-31", (15508, "'startdate' and 'enddate' must be used together")),
             ("?enddate=22-10-31", (15508, "'startdate' and 'enddate' must be used together")),
             ("?startdate=2022-10-31&enddate=22-10-31", (1007, "2022-10-31 is not a valid date format.")),
-            ("?startdate=22-02-30&enddate=22-10-31", (1007, "22-02-30 is not a valid date format.")),
+            ("?startdate=22-02-30&enddate=22-10-31", (15503, "Valid date is required (22-02-30)")),
             (
                 "?startdate=22-11-01&enddate=22-10-31",
                 (15501, "Invalid date range. Start date 22-11-01 must be before end date 22-10-31"),

@@ -115,6 +115,17 @@ async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
                 (5522, "Backorders are not compatible with Specific TN, NPANXX, NPANXXX, TollFree Vanity or Local Vanity orders"),
             ),
             (
+                "a back order that is none",
+                order("<BackOrderRequested>perhaps</BackOrderRequested>"),
+                (1008, "'perhaps' is not a valid value"),
+            ),
+            (
+                "an attribute twice",
+                order("<TnAttributes><TnAttribute>Protected</TnAttribute><TnAttribute>protected</TnAttribute></TnAttributes>"),
+                (5102, "Duplicate telephone number attribute 'protected'."),
+            ),
+            ("an empty number", xml::order(app.site, &[""]), (5073, "Telephone number is required.")),
+            (
                 "no such attribute",
                 order("<TnAttributes><TnAttribute>Hosted</TnAttribute></TnAttributes>"),
                 (5102, "Telephone number attribute 'Hosted' is invalid. Valid values: Protected"),

@@ -46,11 +46,34 @@ async fn a_search_is_asked_for_in_words_that_it_knows() {
     with_app(Seed::two_accounts(), async |app| {
         let length =
             "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters.";
+        let (area_code, digits) = (
+            "Please verify that your Area Code search input parameters are correct.",
+            "Please verify that your NPA, NPA-NXX, or NPA-NXX-X search input parameters are correct.",
+        );
+        let unsupported = "Provided search criteria are unsupported or are not valid";
         let quantity = "quantity must be between 1 and 5000 (bounds are included)";
         for (query, code, text) in [
             ("?areaCode=9", 4010, length),
             ("?areaCode=9190", 4010, length),
-            ("?areaCode=91x", 4010, length),
+            ("?areaCode=91x", 4000, area_code),
+            ("?areaCode=911", 4000, area_code),
+            ("?npaNxx=91935", 4002, digits),
+            ("?npaNxx=919135&zip=x", 4002, digits),
+            ("?npaNxxx=919355x", 4002, digits),
+            ("?rateCenter=%01", 4001, "Please verify that your Rate Center search input parameters are correct."),
+            ("?tollFreeVanity=abc", 4003, "Please verify that your Toll Free Vanity search input parameters are correct."),
+            ("?tollFreeWildCardPattern=9**", 4004, "Please verify that your Toll Free Wild Card search input parameters are correct."),
+            ("?city=%01", 4005, "Please verify that your City search input parameters are correct."),
+            ("?state=Carolina", 4006, "Please verify that your State search input parameters are correct."),
+            ("?areaCode=919&zip=2760", 4007, "Please verify that your Zip Code search input parameters are correct."),
+            ("?lata=2240", 4008, "Please verify that your LATA search input parameters are correct."),
+            ("?areaCode=919&zip=27606", 4010, unsupported),
+            ("?areaCode=919&npaNxx=919355", 4010, unsupported),
+            ("?areaCode=919&orderBy=fullnumber", 4021, "The orderBy parameter is not supported for specified search criteria"),
+            ("?areaCode=919&orderBy=price", 4020, "Please verify that your orderBy search query parameter is correct. Valid values are: fullNumber,npaNxxx,npaNxx,areaCode"),
+            ("?areaCode=919&protected=only", 4010, unsupported),
+            ("?areaCode=919&protected=yes", 4022, "Please verify that your protected search query parameter is correct. Valid values are: NONE, ONLY, MIXED"),
+            ("?areaCode=919&quantity=many", 1014, "many is not a valid number"),
             ("", 4010, "Provided search criteria are unsupported or are not valid"),
             ("?zip=27606", 4010, "Provided search criteria are unsupported or are not valid"),
             ("?areaCode=919&quantity=0", 1006, quantity),

@@ -180,7 +180,17 @@ async fn the_inventory_is_asked_for_in_words_that_it_knows() {
             ("?accountId=9900000&sippeerId=1", place),
             ("?siteId=1&sipPeerId=1", place),
             ("?siteId=x", (1008, "'x' is not a valid value")),
-            ("?fullNumber=540551434", (1008, "'540551434' is not a valid value")),
+            ("?fullNumber=540551434", (12512, "Telephone number '540551434' is not valid")),
+            ("?npa=54", (15510, "The NPA '54' is invalid")),
+            ("?npa=540551", (15510, "The NPA '540551' is invalid")),
+            ("?npaNxx=9192384", (15511, "The NPA_NXX '9192384' is invalid")),
+            ("?npaNxxx=919238", (15512, "The NPA_NXX_X '919238' is invalid")),
+            ("?state=N1", (1008, "'N1' is not a valid value")),
+            ("?rateCenter=%01", (15514, "The Rate Center '' is invalid")),
+            ("?service=Voice,E911", (15623, "The service type query parameter is not supported.")),
+            ("?service=Voice,Fax", (15621, "The service type 'Fax' is invalid")),
+            ("?modifiedDateFrom=22-10-31", (1005, "modifiedDateFrom is not allowed")),
+            ("?modifiedDateTo=22-10-31", (1005, "modifiedDateTo is not allowed")),
             ("?protected=maybe", (1008, "'maybe' is not a valid value")),
         ] {
             let reply = app.send(tns(query)).await;

@@ -1,0 +1,209 @@
+//! The table of what can be wrong, to walk: each row once, where it arises, and what to do about it.
+//!
+//! A [`Problem`] or [`Refusal`] without a row here does not compile. `docs/errors.md` is written from it.
+//!
+//! Not here: status, code and text ([`crate::error`] has them).
+
+use onhook_core::order::Refusal;
+
+use crate::error::{Criterion, Problem};
+
+/// Stands for any text or figure in an example.
+pub const ANY: &str = "…";
+/// Stands for any figure where a problem takes a number.
+pub const ANY_NUMBER: u32 = 987_654_321;
+/// The same as a length.
+const ANY_LENGTH: usize = 987_654_321;
+
+/// A row of the table.
+#[derive(Clone, Debug)]
+pub struct Explained<T> {
+    /// An example, with [`ANY`] and [`ANY_NUMBER`] where a client's request decides.
+    pub what: T,
+    /// Where it arises.
+    pub at: &'static str,
+    /// What it means and what to do, where the text alone does not say it.
+    pub hint: &'static str,
+}
+
+macro_rules! table {
+    ($name:ident, $kind:ident: $($variant:ident $(($($value:expr),*))? => $at:literal, $hint:literal;)*) => {
+        /// All rows, in the order of the code.
+        #[must_use]
+        pub fn $name() -> Vec<Explained<$kind>> {
+            vec![$(Explained { what: $kind::$variant $(($($value),*))?, at: $at, hint: $hint }),*]
+        }
+
+        // Does not compile while a variant has no row.
+        #[allow(unreachable_patterns, reason = "a variant may have several rows")]
+        const _: fn($kind) = |what| match what { $($kind::$variant { .. } => {})* };
+    };
+}
+
+fn any() -> String {
+    ANY.to_owned()
+}
+
+#[rustfmt::skip]
+table! { problems, Problem:
+    BadRequest(any())      => "any document; an `Idempotency-Key`", "Malformed XML or JSON, another root element, a key of a wrong form. The words in brackets say which.";
+    Refused(any())         => "the server's own routes", "In words of its own.";
+    Twice(ANY)             => "an element or a query parameter", "It stands for one value and is there twice.";
+    DuplicateKey(any())    => "JSON", "A key is there twice in one object.";
+    KeyReused(any())       => "an `Idempotency-Key`", "It was used for another request. Take a new key for a new order.";
+    Required(ANY)          => "`Name` of a disconnect in v1; `Description` of a note; `accountId` of GET `/tns`, asked by an operator", "A disconnect with a `CustomerOrderId` needs no name.";
+    NotAllowed(ANY)        => "`modifiedDateFrom` and `modifiedDateTo` of GET `/tns`", "onhook does not filter by it, and says so rather than pass it over.";
+    TooLong(ANY, ANY_LENGTH)              => "`Name`, `DisconnectReason`, a note's `Description`", "";
+    CharacterSet(any())    => "an XML declaration", "Send UTF-8.";
+    NotANumber(any())      => "`size`, `quantity`", "";
+    Between(ANY, ANY_NUMBER, ANY_NUMBER)  => "`size`, `quantity`", "";
+    Date(any())            => "`startdate`, `enddate`", "Dates are yy-MM-dd, such as 22-10-31.";
+    NoSuchDay(any())       => "`startdate`, `enddate`", "The form is right, but no calendar has the day.";
+    Pair(ANY, ANY)         => "`startdate` and `enddate`; `ratecenter` without `state`", "";
+    DateRange(any(), any()) => "`startdate`, `enddate`", "";
+    Uuid(any())            => "an order's id in a path; `page` of a list of orders", "`page` is a page's number or an order's id.";
+    Value(any())           => "a query parameter; a note's `UserId`; `BackOrderRequested`", "A note's `UserId` is the user who is signed in.";
+    NotYourAccount(any())  => "every path with an account; `accountId` of GET `/tns`", "Said of every account that is not yours, whether it exists or not.";
+    AccessDenied           => "every call", "The user's role is too low for it.";
+    NoResource             => "every call", "No such path; or an account that does not exist, to an operator; the history of an unknown order; a number without site, peer or rate center.";
+    NoOrder                => "an order's id in a path", "No such order on this account.";
+    NoNote                 => "PUT of a note", "";
+    NoteUser               => "a note", "`UserId` is missing.";
+    NoList                 => "orders", "The list of numbers is missing, or the element around it.";
+    EmptyList              => "orders", "";
+    NumberRequired         => "orders", "A `TelephoneNumber` is empty.";
+    Number(any())          => "orders", "Ten digits, `1` or `+1` and ten digits, or `+` and the digits of another country. The number stands beside the text.";
+    DuplicateNumbers       => "orders", "Two spellings of one number are the same number.";
+    TooManyNumbers(5_000)  => "orders", "Also said of a document of more than 6,000 elements.";
+    MixedNumbers           => "orders", "Send one order for country code 1, and one for the others.";
+    Mode(any())            => "disconnects", "";
+    ModeForbidden          => "disconnects", "`purge` is for operators.";
+    Protected(any())       => "disconnects", "";
+    ProtectedPurge         => "disconnects", "What leaves the system cannot be protected: leave `Protected` out.";
+    CustomerOrderId        => "orders", "";
+    SiteRequired           => "number orders", "";
+    Site                   => "number orders", "None of the account's sites.";
+    Peer                   => "number orders", "No peer under that site.";
+    NoDefaultPeer          => "number orders", "Name a `PeerId`.";
+    OrderType              => "number orders", "";
+    PartialAllowed         => "number orders", "true or false.";
+    BackOrder              => "number orders", "Only a search that more numbers can come to may wait: leave `BackOrderRequested` out.";
+    Attribute(any())       => "number orders", "";
+    AttributeTwice(any())  => "number orders", "";
+    ProtectedTollFree      => "number orders that search", "";
+    AreaCodeForm           => "number orders that search", "";
+    VanityForm             => "number orders that search", "";
+    Quantity(any())        => "number orders that search", "";
+    QuantityRange          => "number orders that search", "";
+    NoCriterion(ANY)       => "number orders that search", "";
+    NoCriteria             => "number orders that search", "";
+    Combination            => "number orders that search", "`AreaCode`, `NpaNxx` and `NpaNxxX` exclude each other.";
+    AlsoNeeded(ANY)        => "number orders that search", "A rate center and a city need their `State`, `LocalVanity` an `AreaCode`.";
+    CriterionLength(ANY, ANY) => "number orders that search", "";
+    CriterionParse(ANY)    => "number orders that search", "";
+    AreaCodeStart          => "number orders that search", "";
+    AreaCodeSecond         => "number orders that search", "";
+    AreaCodeEnd            => "number orders that search", "";
+    ExchangeStart          => "number orders that search", "";
+    StateCode(any())       => "number orders that search", "Two letters.";
+    RateCenterCode(any())  => "number orders that search", "At most 50 characters.";
+    CityName(any())        => "number orders that search", "At most 50 characters.";
+    LataCode(any())        => "number orders that search", "Three or five digits.";
+    ZipCode(any())         => "number orders that search", "Five digits, or five and four.";
+    NotAlphanumeric(ANY)   => "number orders that search", "";
+    WildCard               => "number orders that search", "`8**`, `80*`, `87*` or their like.";
+    LocalVanity(any())     => "number orders that search", "Four to seven letters or digits.";
+    EndsIn                 => "number orders that search", "";
+    NotBackordered         => "PUT of an order", "An order that has ended never changes, and one that is RECEIVED is about to run.";
+    UnknownReservation(any(), ANY_NUMBER) => "number orders", "It has ended, or never was: order the number by its digits.";
+    NotReserved(any())     => "reservations", "It is not in the pool. The same for a number that does not exist.";
+    ReservationLimit(ANY_NUMBER) => "reservations", "The account holds 5,000 numbers: order them, or give some back.";
+    NoReservation(any(), ANY_NUMBER) => "a reservation in a path", "It has ended, its number was ordered, or it never was.";
+    ReservationObject      => "reservations", "`Reservation` with a `ReservedTn`.";
+    DisconnectStatus       => "the list of disconnects", "";
+    OrderStatus            => "the list of number orders", "";
+    Page(any())            => "`page` of a list of numbers", "A page's number, of seven digits at most, or the first number of the page.";
+    PathNumber(any())      => "a number in a path; `fullNumber` of GET `/tns`", "";
+    NoNumber(any())        => "a number in a path", "It does not exist, or is not for you to see.";
+    NotAtPeer(any(), any(), any(), any()) => "`…/sippeers/{p}/tns/{tn}`", "It is not in service there.";
+    NumberStatus           => "GET `/tns`", "";
+    OneOfPlace             => "GET `/tns`", "";
+    AreaCode(any())        => "`npa` of GET `/tns`; `areacode` of in-service numbers and discnumbers", "Three digits with which a North American number can begin.";
+    Exchange(any())        => "`npaNxx`, in the same places", "Six digits.";
+    Block(any())           => "`npaNxxx`, in the same places", "Seven digits.";
+    RateCenter(any())      => "`rateCenter`, in the same places", "At most 50 characters.";
+    Service(any())         => "GET `/tns`", "E911, Voice or Hosted_E911.";
+    ByService              => "GET `/tns`", "onhook does not know what a number is used for.";
+    NoLookup               => "POST `/tns`", "";
+    TooManyLookups(2_500)  => "POST `/tns`", "";
+    NoSite(any())          => "a site in a path", "";
+    NoPeer(any())          => "a peer in a path", "";
+    Criterion(Criterion::AreaCode)        => "availableNumbers", "No North American number begins so.";
+    Criterion(Criterion::RateCenter)      => "availableNumbers", "At most 50 characters.";
+    Criterion(Criterion::Digits)          => "availableNumbers", "`npaNxx` has six digits, `npaNxxx` seven, and a number can begin with them.";
+    Criterion(Criterion::TollFreeVanity)  => "availableNumbers", "Four to seven letters or digits.";
+    Criterion(Criterion::TollFreePattern) => "availableNumbers", "`8**`, `80*`, `87*` or their like.";
+    Criterion(Criterion::City)            => "availableNumbers", "At most 50 characters.";
+    Criterion(Criterion::State)           => "availableNumbers", "Two letters.";
+    Criterion(Criterion::Zip)             => "availableNumbers", "Five digits, or five and four.";
+    Criterion(Criterion::Lata)            => "availableNumbers", "Three or five digits.";
+    Search                 => "availableNumbers", "Search by exactly one of `areaCode`, `npaNxx` and `npaNxxx`; by nothing else.";
+    SearchAreaCode         => "availableNumbers", "";
+    OrderByValue           => "availableNumbers", "";
+    OrderBy                => "availableNumbers", "Results come in no order.";
+    Inventory              => "availableNumbers", "";
+    Internal               => "every call", "The server's log knows why.";
+    Busy                   => "every call", "Too much waits; for orders also while the server's clock cannot be believed. Nothing was written: send it again after `Retry-After`.";
+    Timeout                => "every call", "After 60 seconds. Whether it was written is not known: send it again with its `Idempotency-Key`.";
+    BodyTooLarge(1_048_576) => "every body", "";
+    BodyTimeout            => "every body", "";
+    ContentType("application/xml") => "every body", "In v2 where JSON is taken, too: `send application/xml or application/json`. Also said of a `Content-Encoding`.";
+}
+
+#[rustfmt::skip]
+table! { refusals, Refusal:
+    NotInService      => "disconnect", "Not in service on this account: another account's number, one of the pool and one that does not exist are told alike.";
+    Locked            => "disconnect", "An operator guards it. The text is onhook's own.";
+    TollFreeProtected => "disconnect, number order", "Leave the protection out.";
+    Unavailable       => "number order", "Not this account's to take. Search again.";
+    NoSite            => "number order", "The site has gone since the order was posted.";
+    NoPeer            => "number order", "The peer has gone since the order was posted.";
+    NoDefaultPeer     => "number order", "The site's default peer has gone since the order was posted.";
+    AllOrNone         => "number order", "Another number could not go, and `PartialAllowed` is false; or a search found none.";
+    SetAside          => "disconnect, number order", "Running the order failed five times; the server's log knows why.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::refusal;
+
+    #[test]
+    fn no_row_is_there_twice() {
+        let mut rows: Vec<_> = problems().iter().map(|row| (row.what.clone(), row.what.row())).collect();
+        let all = rows.len();
+        rows.dedup_by(|one, other| one.0 == other.0);
+        assert_eq!(rows.len(), all);
+        let mut refused: Vec<_> = refusals().iter().map(|row| (refusal(row.what), row.at)).collect();
+        let all = refused.len();
+        refused.sort_unstable();
+        refused.dedup();
+        assert_eq!(refused.len(), all);
+    }
+
+    #[test]
+    fn every_search_criterion_has_its_row() {
+        for criterion in Criterion::ALL {
+            assert!(problems().iter().any(|row| row.what == Problem::Criterion(criterion)), "{criterion:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_an_error_and_a_text_says_something() {
+        for row in problems() {
+            let told = row.what.row();
+            assert!((400..600).contains(&told.status), "{told:?}");
+            assert!(!told.text.is_empty() && !row.at.is_empty(), "{told:?}");
+        }
+    }
+}
