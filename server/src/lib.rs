@@ -4,6 +4,7 @@
 //! check in front of every handler; the handlers are in `bandwidth` (one room a resource) and `ops`. What
 //! is accepted is run by the workers in `work`. No SQL stands here, and no rule of a number's life.
 
+mod accept;
 pub mod app;
 pub mod auth;
 mod bandwidth;

@@ -4,7 +4,12 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use onhook_store::StoreError;
 use onhook_wire::error::{Family, Problem, Row};
+use onhook_wire::json;
 
+use crate::accept::Form;
+
+/// The type of XML documents.
+const XML: &str = "application/xml; charset=utf-8";
 /// Seconds after which a client that found the server busy may try again.
 const RETRY_AFTER_S: u16 = 1;
 
@@ -26,7 +31,7 @@ impl Reply {
     /// An XML document.
     #[must_use]
     pub fn xml(status: StatusCode, document: String) -> Self {
-        Self::typed(status, "application/xml; charset=utf-8", document)
+        Self::typed(status, XML, document)
     }
 
     /// A JSON document.
@@ -39,6 +44,27 @@ impl Reply {
     #[must_use]
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
         Self::typed(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// In the form that its client wants: an XML document is made JSON, anything else is as it is.
+    #[must_use]
+    pub(crate) fn in_form(mut self, form: Form) -> Self {
+        if form == Form::Json
+            && let Some((_, kind)) = self.headers.iter_mut().find(|(_, value)| value == XML)
+        {
+            // An answer that cannot be read back would be this program's own mistake; XML it can still be.
+            match str::from_utf8(&self.body).ok().and_then(|document| json::from_xml(document).ok()) {
+                Some(document) => {
+                    *kind = HeaderValue::from_static("application/json");
+                    self.body = document.into();
+                }
+                None => tracing::error!("an answer could not be made JSON"),
+            }
+        }
+        match form {
+            Form::Fixed => self,
+            Form::Xml | Form::Json => self.with(header::VARY, "Accept"),
+        }
     }
 
     fn typed(status: StatusCode, content_type: &'static str, body: String) -> Self {

@@ -19,12 +19,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use onhook_core::account::{AccountId, Role};
+use onhook_wire::dialect::Dialect;
 use onhook_wire::error::{Family, Problem};
 use onhook_wire::guard::Malformed;
+use onhook_wire::json;
 use onhook_wire::query::Query;
 use onhook_wire::xml::{self, Element};
 
 use crate::App;
+use crate::accept::Form;
 use crate::auth::{Caller, Refused};
 use crate::path::{API, PREFIXES, Prefix};
 use crate::reply::{Reply, store_problem};
@@ -81,8 +84,10 @@ pub struct Call {
     pub query: Query,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body; empty for what is only read.
+    /// Its body as it was sent; empty for what is only read.
     pub body: Bytes,
+    /// The XML document that a body in JSON stands for.
+    translated: Option<Result<String, Malformed>>,
 }
 
 impl Call {
@@ -100,12 +105,16 @@ impl Call {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// The document in its body.
+    /// The document in its body, whether that is XML or JSON.
     ///
     /// # Errors
     /// When it is malformed.
     pub fn document(&self) -> Result<Element<'_>, Malformed> {
-        xml::parse(&self.body)
+        match &self.translated {
+            None => xml::parse(&self.body),
+            Some(Ok(document)) => xml::parse(document.as_bytes()),
+            Some(Err(malformed)) => Err(malformed.clone()),
+        }
     }
 }
 
@@ -127,6 +136,8 @@ pub struct Route {
     pub group: Group,
     /// Whether it is part of the API with its prefixes.
     pub api: bool,
+    /// The root of the document that it takes: what a body in JSON stands for.
+    pub takes: Option<&'static str>,
     handler: Handler,
 }
 
@@ -139,7 +150,7 @@ impl Route {
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
         let handler: Handler = Arc::new(move |app, call| Box::pin(handler(app, call)));
-        Self { method: Method::GET, path, needs, family, group, api: true, handler }
+        Self { method: Method::GET, path, needs, family, group, api: true, takes: None, handler }
     }
 
     /// A route of the API that makes something.
@@ -182,6 +193,12 @@ impl Route {
         Self { method, api: false, ..Self::get(path, needs, (Group::Free, Family::GENERIC), handler) }
     }
 
+    /// Taking a document with this root.
+    #[must_use]
+    pub fn takes(self, root: &'static str) -> Self {
+        Self { takes: Some(root), ..self }
+    }
+
     /// What is wrong, in the form of this route: of its resource, or a problem document.
     fn refuse(&self, problem: &Problem) -> Reply {
         match self.api {
@@ -204,7 +221,10 @@ pub(crate) fn router(app: &Arc<App>) -> axum::Router {
         let path = if route.api { format!("{API}{}", route.path) } else { route.path.to_owned() };
         router = router.route(&path, serve(app.clone(), route));
     }
-    router.fallback(async || -> Response { Reply::problem(Family::GENERIC, &Problem::NoResource).into() })
+    router.fallback(async |request: Request| -> Response {
+        let form = Form::wanted(request.extensions().get(), request.headers());
+        Reply::problem(Family::GENERIC, &Problem::NoResource).in_form(form).into()
+    })
 }
 
 fn serve(app: Arc<App>, route: Route) -> MethodRouter {
@@ -254,9 +274,11 @@ fn measure(route: &Route, status: StatusCode, took: Duration) {
 }
 
 async fn answer(app: &Arc<App>, route: &Route, params: Vec<(String, String)>, request: Request) -> Reply {
-    match tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, params, request)).await {
-        Ok(Ok(reply) | Err(reply)) => reply,
-        Err(_) => route.refuse(&Problem::Timeout),
+    let form = Form::wanted(request.extensions().get(), request.headers());
+    let reply = tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, params, request)).await;
+    match reply {
+        Ok(Ok(reply) | Err(reply)) => reply.in_form(form),
+        Err(_) => route.refuse(&Problem::Timeout).in_form(form),
     }
 }
 
@@ -287,12 +309,16 @@ async fn checked(
         return Err(too_many(app, seconds));
     }
     let body = match route.method {
-        Method::POST | Method::PUT => read_body(&parts.headers, body, route.api).await.map_err(refuse)?,
+        Method::POST | Method::PUT => {
+            read_body(&parts.headers, body, Types::of(route, prefix)).await.map_err(refuse)?
+        }
         _ => Bytes::new(),
     };
     let pairs = parts.uri.query().map(decode_query).unwrap_or_default();
-    let call =
-        Call { caller, account, prefix, params, query: Query::new(pairs), headers: parts.headers, body };
+    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json);
+    let translated = route.takes.filter(|_| is_json).map(|root| json::to_xml(root, &body));
+    let (query, headers) = (Query::new(pairs), parts.headers);
+    let call = Call { caller, account, prefix, params, query, headers, body, translated };
     (route.handler)(app.clone(), call).await.map_err(refuse)
 }
 
@@ -350,8 +376,36 @@ async fn may(
     }
 }
 
+/// The types that a body may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Types {
+    Xml,
+    XmlOrJson,
+    Json,
+}
+
+impl Types {
+    /// JSON is for v2, and for the server's own routes.
+    fn of(route: &Route, prefix: Prefix) -> Self {
+        match prefix.dialect {
+            _ if !route.api => Types::Json,
+            Dialect::V2 if route.takes.is_some() => Types::XmlOrJson,
+            Dialect::V1 | Dialect::V2 => Types::Xml,
+        }
+    }
+
+    /// As a client is told.
+    fn wanted(self) -> &'static str {
+        match self {
+            Types::Xml => "application/xml",
+            Types::XmlOrJson => "application/xml or application/json",
+            Types::Json => "application/json",
+        }
+    }
+}
+
 /// Reads a body of an allowed type whole, within its bounds.
-async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Result<Bytes, Problem> {
+async fn read_body(headers: &HeaderMap, body: axum::body::Body, types: Types) -> Result<Bytes, Problem> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(Problem::ContentType("no content coding"));
     }
@@ -365,14 +419,15 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Re
         return Err(Problem::BodyTooLarge(BODY_MAX));
     }
     let named = headers.get(header::CONTENT_TYPE);
-    let fits = match (xml, named) {
-        (true, Some(named)) => is_xml(named),
-        (true, None) => true,
+    let fits = match (types, named) {
+        (Types::Xml, Some(named)) => is_xml(named),
+        (Types::XmlOrJson, Some(named)) => is_xml(named) || is_json(named),
+        (Types::Xml | Types::XmlOrJson, None) => true,
         // A form on another site can send other types, with the user's own credentials.
-        (false, named) => named.is_some_and(is_json),
+        (Types::Json, named) => named.is_some_and(is_json),
     };
     if !fits {
-        return Err(Problem::ContentType(if xml { "application/xml" } else { "application/json" }));
+        return Err(Problem::ContentType(types.wanted()));
     }
     let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
     let body = match whole {
@@ -383,25 +438,29 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, xml: bool) -> Re
     };
     // One client names no type; its documents are known by their first character.
     let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
-    match xml && named.is_none() && !looks_like_xml {
-        true => Err(Problem::ContentType("application/xml")),
+    match types != Types::Json && named.is_none() && !looks_like_xml {
+        true => Err(Problem::ContentType(types.wanted())),
         false => Ok(body),
     }
 }
 
 fn is_json(value: &HeaderValue) -> bool {
-    let kind = value.to_str().ok().and_then(|text| text.split(';').next());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    is_of(value, &["application/json"])
 }
 
 fn is_xml(value: &HeaderValue) -> bool {
+    is_of(value, &["application/xml", "text/xml"])
+}
+
+/// Whether a content type is one of these, in a character set that is read.
+fn is_of(value: &HeaderValue, kinds: &[&str]) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
     let kind = parts.next().unwrap_or_default();
     let charset_fits = parts
         .filter_map(|part| part.strip_prefix("charset=").map(str::to_owned))
         .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
-    matches!(kind.as_str(), "application/xml" | "text/xml") && charset_fits
+    kinds.contains(&kind.as_str()) && charset_fits
 }
 
 fn decode_query(query: &str) -> Vec<(String, String)> {

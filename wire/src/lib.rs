@@ -1,7 +1,8 @@
-//! Bandwidth's XML to and from onhook's values.
+//! Bandwidth's XML and JSON to and from onhook's values.
 //!
 //! From the ground up: [`guard`] refuses malformed XML, [`xml`] reads and writes it, [`error`] is the
 //! table of all that can be wrong and [`explained`] what each row means, [`query`] reads what stands behind a path; then one room a resource.
+//! [`json`] is another spelling of the same documents.
 //! No rule of a number's life stands here, and no HTTP.
 
 pub mod dialect;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod explained;
 pub mod guard;
 pub mod inventory;
+pub mod json;
 pub mod lists;
 pub mod notes;
 pub mod order_search;

@@ -11,12 +11,15 @@ use crate::xml::{Document, Element};
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response("ReservationResponse");
 
+/// The root of a request.
+pub const REQUEST: &str = "Reservation";
+
 /// The number that a client wants to be held.
 ///
 /// # Errors
 /// Another root, no number, or what is none.
 pub fn read(root: &Element<'_>) -> Result<Number, Problem> {
-    if root.name != "Reservation" {
+    if root.name != REQUEST {
         return Err(Problem::ReservationObject);
     }
     let text = root.text_of(&["ReservedTn"])?.filter(|text| !text.is_empty());
@@ -45,7 +48,11 @@ pub fn of_number(dialect: Dialect, reservation: &Reservation, now: Timestamp) ->
 /// `ReservationExpires` is in whole seconds from now.
 fn write(out: &mut Document, name: &str, dialect: Dialect, reservation: &Reservation, now: Timestamp) {
     let Reservation { id, account, number, until } = reservation;
-    out.open(name).leaf_display("ReservationId", id).leaf_display("AccountId", account);
+    // One client takes the id to give the number back by from here.
+    out.open(name)
+        .leaf_display("Id", id)
+        .leaf_display("ReservationId", id)
+        .leaf_display("AccountId", account);
     out.leaf_display("ReservationExpires", (until.since(now) / 1_000).max(0));
     out.leaf("ReservedTn", &dialect.number(*number)).close(name);
 }

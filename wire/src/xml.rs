@@ -45,7 +45,15 @@ pub struct Duplicate(pub &'static str);
 /// # Errors
 /// [`Malformed`] says which rule the document breaks; the rules are in [`crate::guard`].
 pub fn parse(body: &[u8]) -> Result<Element<'_>, Malformed> {
-    let mut guard = Guard::new(body)?;
+    tree(Guard::new(body)?)
+}
+
+/// Reads back what a [`Document`] was written into, whatever its length.
+pub(crate) fn parse_own(document: &str) -> Result<Element<'_>, Malformed> {
+    tree(Guard::own(document)?)
+}
+
+fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
     // An element that ends takes its children from the end of `ended`, so that each list of children is
     // allocated once, in its final size.
     let mut open: Vec<Open<'_>> = Vec::with_capacity(8);

@@ -23,7 +23,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let past = (Group::History, FAMILY);
     let (past_notes, new_notes) = ((Group::History, notes::FAMILY), (Group::Disconnect, notes::FAMILY));
     vec![
-        Route::post("/accounts/{account}/disconnects", order, (Group::Disconnect, FAMILY), create),
+        Route::post("/accounts/{account}/disconnects", order, (Group::Disconnect, FAMILY), create)
+            .takes(disconnects::REQUEST),
         Route::get("/accounts/{account}/disconnects", read, past, |app, call| {
             order::list(app, call, KIND, SIZE_MAX)
         }),
@@ -39,10 +40,12 @@ pub(crate) fn routes() -> Vec<Route> {
         }),
         Route::post("/accounts/{account}/disconnects/{order}/notes", order, new_notes, |app, call| {
             order::write_note(app, call, KIND)
-        }),
+        })
+        .takes(notes::REQUEST),
         Route::put("/accounts/{account}/disconnects/{order}/notes/{note}", order, new_notes, |app, call| {
             order::write_note(app, call, KIND)
-        }),
+        })
+        .takes(notes::REQUEST),
     ]
 }
 

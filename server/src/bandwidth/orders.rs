@@ -24,7 +24,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let past = (Group::History, FAMILY);
     let (past_notes, new_notes) = ((Group::History, notes::FAMILY), (Group::Order, notes::FAMILY));
     vec![
-        Route::post("/accounts/{account}/orders", order, (Group::Order, FAMILY), create),
+        Route::post("/accounts/{account}/orders", order, (Group::Order, FAMILY), create)
+            .takes(orders::REQUEST),
         Route::get("/accounts/{account}/orders", read, past, |app, call| {
             order::list(app, call, KIND, SIZE_MAX)
         }),
@@ -32,7 +33,8 @@ pub(crate) fn routes() -> Vec<Route> {
             order::totals(app, call, KIND)
         }),
         Route::get("/accounts/{account}/orders/{order}", read, past, show),
-        Route::put("/accounts/{account}/orders/{order}", order, (Group::Order, FAMILY), amend),
+        Route::put("/accounts/{account}/orders/{order}", order, (Group::Order, FAMILY), amend)
+            .takes(orders::REQUEST),
         Route::get("/accounts/{account}/orders/{order}/history", read, PAST_PLAIN, |app, call| {
             order::history(app, call, KIND)
         }),
@@ -51,10 +53,12 @@ pub(crate) fn routes() -> Vec<Route> {
         }),
         Route::post("/accounts/{account}/orders/{order}/notes", order, new_notes, |app, call| {
             order::write_note(app, call, KIND)
-        }),
+        })
+        .takes(notes::REQUEST),
         Route::put("/accounts/{account}/orders/{order}/notes/{note}", order, new_notes, |app, call| {
             order::write_note(app, call, KIND)
-        }),
+        })
+        .takes(notes::REQUEST),
         Route::get("/accounts/{account}/sites/{site}/orders", read, past, |app, call| {
             order::list(app, call, KIND, SIZE_MAX)
         }),

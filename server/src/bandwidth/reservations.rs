@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::reservation::{HELD_MS, NotReserved, Reservation, ReservationId};
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::reservations::{self, FAMILY};
+use onhook_wire::reservations::{self, FAMILY, REQUEST};
 
 use crate::App;
 use crate::reply::{Reply, store_problem};
@@ -16,7 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));
     let (make, look) = ((Group::Order, FAMILY), (Group::Free, FAMILY));
     vec![
-        Route::post("/accounts/{account}/tnreservation", order, make, create),
+        Route::post("/accounts/{account}/tnreservation", order, make, create).takes(REQUEST),
         Route::get("/accounts/{account}/tnreservation/{reservation}", read, look, show),
         Route::delete("/accounts/{account}/tnreservation/{reservation}", order, make, cancel),
     ]

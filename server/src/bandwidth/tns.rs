@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let (one, many) = ((Group::History, FAMILY), (Group::History, LIST_FAMILY));
     vec![
         Route::get("/tns", Needs::Caller, many, list),
-        Route::post("/tns", Needs::Caller, many, lookup),
+        Route::post("/tns", Needs::Caller, many, lookup).takes(tns::REQUEST),
         Route::get("/tns/{number}", Needs::Caller, one, number),
         Route::get("/tns/{number}/tndetails", Needs::Caller, one, details),
         Route::get("/tns/{number}/sites", Needs::Caller, one, site),

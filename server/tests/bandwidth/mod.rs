@@ -3,6 +3,7 @@
 mod clients;
 mod disconnects;
 mod inventory;
+mod json;
 mod order_search;
 mod orders;
 mod reservations;
