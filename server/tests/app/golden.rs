@@ -22,6 +22,12 @@ impl Reply {
     /// Status, headers and body, as a golden file has them.
     #[track_caller]
     pub(crate) fn golden(&self, app: &App) -> String {
+        Names::default().redact(&self.told(app))
+    }
+
+    /// The same, with the ids and times that it has.
+    #[track_caller]
+    pub(crate) fn told(&self, app: &App) -> String {
         let mut text = format!("{}\n", self.status);
         for (name, value) in self.headers.iter().filter(|(name, _)| TOLD.contains(&name.as_str())) {
             text += &format!("{name}: {value}\n");
@@ -38,8 +44,7 @@ impl Reply {
         } else {
             text += self.text();
         }
-        let text = text.replace(app.base(), "{base}");
-        Names::default().redact(&text)
+        text.replace(app.base(), "{base}")
     }
 
     /// With the last segment of its `Location`, a decimal id, asserted and replaced.

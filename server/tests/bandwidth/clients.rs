@@ -1,6 +1,402 @@
 //! Requests as Bandwidth's own client libraries send them, each by its habits.
 
-use crate::app::{Seed, Who, account, basic, disconnects, get, post, with_app};
+use crate::app::{
+    App, Call, IN_SERVICE, NO_NUMBER, Names, POOL, Reply, Seed, Who, account, basic, disconnects, get, post,
+    with_app,
+};
+
+/// What a client sends and gets, one exchange after another, as one golden file.
+struct Story<'a> {
+    app: &'a App,
+    /// Where the client finds its account.
+    base: &'static str,
+    /// What it adds to whatever it sends.
+    habits: fn(Call) -> Call,
+    told: String,
+}
+
+impl<'a> Story<'a> {
+    fn of(app: &'a App, base: &'static str, habits: fn(Call) -> Call) -> Self {
+        Self { app, base, habits, told: String::new() }
+    }
+
+    /// One exchange; its answer has to be this.
+    async fn tell(&mut self, status: u16, call: Call) -> Reply {
+        let call = (self.habits)(call);
+        self.told += &format!("> {} {}\n", call.method, call.path);
+        if !call.body.is_empty() {
+            self.told += &format!("{}\n", String::from_utf8_lossy(&call.body).trim_end());
+        }
+        let reply = self.app.send(call).await.expect(status);
+        self.told += &format!("< {}\n", reply.told(self.app));
+        reply
+    }
+
+    async fn get(&mut self, path: &str) -> Reply {
+        self.tell(200, get(format!("{}{path}", self.base))).await
+    }
+
+    /// Sends a document, and gives the last part of its `Location`: the id, as every client takes it.
+    async fn post(&mut self, path: &str, body: &str) -> String {
+        let call = post(format!("{}{path}", self.base), body).content_type("application/xml");
+        let reply = self.tell(201, call).await;
+        reply.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Asks for an order until it has ended; only the last answer is part of the story.
+    async fn ended(&mut self, path: &str) -> Reply {
+        self.app.ended((self.habits)(get(format!("{}{path}", self.base)))).await;
+        self.get(path).await
+    }
+
+    fn end(self) -> String {
+        Names::default().redact(&self.told)
+    }
+}
+
+/// What there is to say in an order of either kind: the numbers, in an XML list on one line.
+fn numbers(numbers: &[&str]) -> String {
+    let each = numbers.iter().map(|number| format!("<TelephoneNumber>{number}</TelephoneNumber>"));
+    format!("<TelephoneNumberList>{}</TelephoneNumberList>", each.collect::<String>())
+}
+
+#[tokio::test]
+async fn node_asks_for_a_page_of_everything() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story =
+            Story::of(app, "/api/accounts/9900000", |call| call.header("User-Agent", "node-numbers"));
+        let body = format!(
+            r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<Order>
+  <Name>from node</Name>
+  <SiteId>{}</SiteId>
+  <ExistingTelephoneNumberOrderType>
+    <TelephoneNumberList>
+      <TelephoneNumber>{POOL}</TelephoneNumber>
+      <TelephoneNumber>{NO_NUMBER}</TelephoneNumber>
+    </TelephoneNumberList>
+  </ExistingTelephoneNumberOrderType>
+</Order>"#,
+            app.site
+        );
+        story.get("/availableNumbers?areaCode=336&quantity=2").await;
+        let order = story.post("/orders", &body).await;
+        // It takes the first `Error` that it finds for the reply's own, and hands the order over beside it.
+        let partial = story.ended(&format!("/orders/{order}")).await;
+        assert_eq!((partial.element("OrderStatus"), partial.code()), (Some("PARTIAL"), Some(5005)));
+        story.get(&format!("/orders/{order}/tns")).await;
+        story.get(&format!("/orders/{order}/areaCodes")).await;
+        story.get(&format!("/orders/{order}/npaNxx")).await;
+        story.get(&format!("/orders/{order}/totals")).await;
+        let note = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<Note>\n  \
+                    <UserId>username</UserId>\n  <Description>from node</Description>\n</Note>";
+        let id = story.post(&format!("/orders/{order}/notes"), note).await;
+        let notes = story.get(&format!("/orders/{order}/notes")).await;
+        assert_eq!(notes.elements("Id"), [id]);
+        story.get("/inserviceNumbers?page=1&size=2&areacode=919").await;
+        story.get(&format!("/inserviceNumbers/{}", IN_SERVICE[0])).await;
+        // Without `page` and `size` the real service redirects it, so it always sends them.
+        story.tell(200, get("/api/tns?npa=919&page=1&size=500")).await;
+        story.tell(200, get(format!("/api/tns/{}/tndetails", IN_SERVICE[0]))).await;
+        insta::assert_snapshot!("node", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c_sharp_notes_orders_and_lists_from_the_root() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story =
+            Story::of(app, "/v1.0/accounts/9900000", |call| call.header("Accept", "application/xml"));
+        let root = |name: &str| {
+            format!(
+                "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<{name} \
+                 xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+                 xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\">"
+            )
+        };
+        let body = format!(
+            "{}<Name>from C#</Name><SiteId>{}</SiteId><PeerId>{}</PeerId><CustomerOrderId>c-1</CustomerOrderId>\
+             <ExistingTelephoneNumberOrderType>{}</ExistingTelephoneNumberOrderType></Order>",
+            root("Order"),
+            app.site,
+            app.peer,
+            numbers(&[POOL])
+        );
+        story.get("/availableNumbers?areaCode=336&quantity=1&enableTNDetail=True").await;
+        let order = story.post("/orders", &body).await;
+        story.ended(&format!("/orders/{order}")).await;
+        // Its `GetTns` asks for the area codes, and takes no offence at finding no numbers there.
+        story.get(&format!("/orders/{order}/areaCodes")).await;
+        story.get(&format!("/orders/{order}/history")).await;
+        let body = format!(
+            "{}<name>from C#</name><DisconnectTelephoneNumberOrderType>{}</DisconnectTelephoneNumberOrderType>\
+             </DisconnectTelephoneNumberOrder>",
+            root("DisconnectTelephoneNumberOrder"),
+            numbers(&[POOL])
+        );
+        let order = story.post("/disconnects", &body).await;
+        story.ended(&format!("/disconnects/{order}")).await;
+        let body = root("Note") + "<UserId>username</UserId><Description>from C#</Description></Note>";
+        let id = story.post(&format!("/disconnects/{order}/notes"), &body).await;
+        let notes = story.get(&format!("/disconnects/{order}/notes")).await;
+        assert_eq!(notes.elements("Id"), [id]);
+        // It reads the numbers of an empty list, too, and would stumble over one without its element.
+        let none = story.get("/discnumbers?startdate=22-10-30&enddate=22-10-31").await;
+        assert!(none.text().contains("<TelephoneNumbers><Count>0</Count></TelephoneNumbers>"), "{}", none.text());
+        story.get("/discnumbers/totals").await;
+        story.get("/inserviceNumbers?page=1&size=300").await;
+        insta::assert_snapshot!("c_sharp", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ruby_cuts_links_and_escapes_numbers() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story =
+            Story::of(app, "/v1.0/accounts/9900000", |call| call.header("Accept", "application/xml"));
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><DisconnectTelephoneNumberOrder><name>from ruby</name>\
+             <DisconnectTelephoneNumberOrderType>{}</DisconnectTelephoneNumberOrderType>\
+             </DisconnectTelephoneNumberOrder>",
+            numbers(&IN_SERVICE[..2])
+        );
+        let order = story.post("/disconnects", &body).await;
+        story.ended(&format!("/disconnects/{order}")).await;
+        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Note><UserId>username</UserId>\
+                    <Description>from ruby</Description></Note>";
+        let id = story.post(&format!("/disconnects/{order}/notes"), body).await;
+        assert_eq!(story.get(&format!("/disconnects/{order}/notes")).await.elements("Id"), [id]);
+        story.get("/discnumbers").await;
+        story.get("/discnumbers/totals").await;
+        story.get("/inserviceNumbers").await;
+        story.get("/inserviceNumbers/totals").await;
+        story.get("/inserviceNumbers/%2B15405514342").await;
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Order><Name>from ruby</Name><SiteId>{}</SiteId>\
+             <ExistingTelephoneNumberOrderType>{}</ExistingTelephoneNumberOrderType></Order>",
+            app.site,
+            numbers(&IN_SERVICE[..1])
+        );
+        let order = story.post("/orders", &body).await;
+        story.ended(&format!("/orders/{order}")).await;
+        story.get(&format!("/orders/{order}/tns")).await;
+        // What stands between the brackets of a link, without all up to `/v1.0`, is what it asks next.
+        let mut page = "/tns?page=1&size=2".to_owned();
+        let mut found = Vec::new();
+        for _ in 0..9 {
+            let reply = story.tell(200, get(format!("/v1.0{page}"))).await;
+            found.extend(reply.elements("FullNumber").into_iter().map(str::to_owned));
+            let Some(next) = reply.element("next") else { break };
+            let address = next.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            let address = address.split_once('<').unwrap().1.split_once('>').unwrap().0.to_owned();
+            page = address.rsplit_once("/v1.0").unwrap().1.to_owned();
+        }
+        assert_eq!(found, ["5405514342", "7034343704", "9195551001", "9195551002", "9195551003"]);
+        insta::assert_snapshot!("ruby", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn php_asks_for_thirty_at_a_time() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story = Story::of(app, "/api/accounts/9900000", |call| call);
+        let body = format!(
+            "<?xml version=\"1.0\"?>\n<DisconnectTelephoneNumberOrder><name>from php</name>\
+             <CustomerOrderId>php-1</CustomerOrderId><DisconnectTelephoneNumberOrderType>{}\
+             </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>\n",
+            numbers(&[IN_SERVICE[0], NO_NUMBER])
+        );
+        let order = story.post("/disconnects", &body).await;
+        story.ended(&format!("/disconnects/{order}?tndetail=true")).await;
+        story.get("/disconnects?page=1&size=30").await;
+        let body = "<?xml version=\"1.0\"?>\n<Note><UserId>username</UserId><Description>from php</Description>\
+                    </Note>\n";
+        let id = story.post(&format!("/disconnects/{order}/notes"), body).await;
+        assert_eq!(story.get(&format!("/disconnects/{order}/notes")).await.elements("Id"), [id]);
+        story.get("/discNumbers").await;
+        story.get("/discNumbers/totals").await;
+        story.get("/inserviceNumbers/totals").await;
+        let body = format!(
+            "<?xml version=\"1.0\"?>\n<Order><Name>from php</Name><CustomerOrderId>php-2</CustomerOrderId>\
+             <SiteId>{}</SiteId><ExistingTelephoneNumberOrderType>{}</ExistingTelephoneNumberOrderType></Order>\n",
+            app.site,
+            numbers(&IN_SERVICE[..1])
+        );
+        let order = story.post("/orders", &body).await;
+        story.ended(&format!("/orders/{order}?tndetail=true")).await;
+        story.get("/orders?page=1&size=30").await;
+        story.tell(200, get("/api/tns?page=1&size=30&state=NC")).await;
+        story.tell(200, get(format!("/api/tns/{}/sites", IN_SERVICE[0]))).await;
+        // It looks for an error right under the root; what it does not find there it tells by the status.
+        let wrong = format!("{}/availableNumbers?areaCode=9190", story.base);
+        story.tell(400, get(wrong)).await;
+        insta::assert_snapshot!("php", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn python_reads_errors_by_their_place() {
+    with_app(Seed::two_accounts(), async |app| {
+        let typed = |call: Call| call.without("content-type").header("content-type", "application/xml");
+        let mut story = Story::of(app, "/api/accounts/9900000", typed);
+        let body = format!(
+            "<?xml version='1.0' encoding='UTF-8'?>\n<Order><CustomerOrderId>py-1</CustomerOrderId>\
+             <ExistingTelephoneNumberOrderType>{}</ExistingTelephoneNumberOrderType><Name>from python</Name>\
+             <SiteId>{}</SiteId></Order>",
+            numbers(&[POOL]),
+            app.site
+        );
+        story.get("/availableNumbers?areaCode=336&quantity=1&enableTNDetail=true").await;
+        let order = story.post("/orders", &body).await;
+        story.ended(&format!("/orders/{order}")).await;
+        story.get(&format!("/orders/{order}/tns")).await;
+        let body = "<?xml version='1.0' encoding='UTF-8'?>\n<Note><Description>from python</Description>\
+                    <UserId>username</UserId></Note>";
+        let id = story.post(&format!("/orders/{order}/notes"), body).await;
+        assert_eq!(story.get(&format!("/orders/{order}/notes")).await.elements("Id"), [id]);
+        story.get("/discnumbers").await;
+        story.get("/inserviceNumbers?page=1&size=2").await;
+        story.tell(200, get("/api/tns?page=1&size=10&npa=540")).await;
+        // The first element of the first error is its code, the second its text.
+        let body = "<?xml version='1.0' encoding='UTF-8'?>\n<DisconnectTelephoneNumberOrder>\
+                    <DisconnectTelephoneNumberOrderType><DisconnectMode>later</DisconnectMode>\
+                    <TelephoneNumberList><TelephoneNumber>5405514342</TelephoneNumber></TelephoneNumberList>\
+                    </DisconnectTelephoneNumberOrderType><Name>n</Name></DisconnectTelephoneNumberOrder>";
+        let refused = story.tell(400, post(format!("{}/disconnects", story.base), body)).await;
+        let places = "Response><ErrorList><Error><Code>5084</Code><Description>DisconnectMode 'later'";
+        assert!(refused.text().contains(places), "{}", refused.text());
+        insta::assert_snapshot!("python", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn java_is_challenged_each_time_and_knows_two_good_statuses() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story = Story::of(app, "/v1.0/accounts/9900000", |call| call);
+        let order = format!(
+            r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<Order>
+    <BackOrderRequested>false</BackOrderRequested>
+    <Name>from java</Name>
+    <SiteId>{}</SiteId>
+    <PartialAllowed>false</PartialAllowed>
+    <ExistingTelephoneNumberOrderType>
+        <TelephoneNumberList>
+            <TelephoneNumber>{POOL}</TelephoneNumber>
+        </TelephoneNumberList>
+    </ExistingTelephoneNumberOrderType>
+</Order>
+"#,
+            app.site
+        );
+        let orders = format!("{}/orders", story.base);
+        let challenged = post(&orders, order.as_str()).by(Who::Nobody);
+        assert_eq!(
+            story.tell(401, challenged).await.header("www-authenticate"),
+            Some("Basic realm=\"onhook\"")
+        );
+        let id = story.post("/orders", &order).await;
+        story.ended(&format!("/orders/{id}")).await;
+        story.tell(401, get(format!("{orders}/{id}")).by(Who::Nobody)).await;
+        story.get("/inserviceNumbers?size=2&page=1").await;
+        // 204 would be an error to it: what has nothing is 200 all the same.
+        story.get("/inserviceNumbers?areacode=206").await;
+        story.get("/availableNumbers?areaCode=206").await;
+        story.get(&format!("/orders/{id}/notes")).await;
+        story.tell(200, get(format!("/v1.0/tns/{POOL}"))).await;
+        insta::assert_snapshot!("java", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_newer_java_library_claims_a_realm_and_finds_orders_by_its_own_id() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story = Story::of(app, "/api/accounts/9900000", |call| call.header("x-realm", "admin"));
+        story.get("/availableNumbers?areaCode=336&quantity=1").await;
+        let body = format!(
+            "<Order><CustomerOrderId>mine-1</CustomerOrderId><Name>from java</Name><SiteId>{}</SiteId>\
+             <ExistingTelephoneNumberOrderType>{}</ExistingTelephoneNumberOrderType></Order>",
+            app.site,
+            numbers(&[POOL])
+        );
+        let order = story.post("/orders", &body).await;
+        // Any list of errors but that of a pending order ends it: a good order has none, not even an empty one.
+        let complete = story.ended(&format!("/orders/{order}")).await;
+        assert!(!complete.text().contains("ErrorList"), "{}", complete.text());
+        let found = story.get("/orders?customerOrderId=mine-1").await;
+        assert_eq!(found.elements("orderId"), [order]);
+        story.get("/orders?customerOrderId=mine-2").await;
+        // The realm is a word like any other: it grants nothing.
+        let call = post(format!("{}/orders", story.base), body.as_str()).by(Who::Reader);
+        assert_eq!(story.tell(403, call).await.code(), Some(1001));
+        story.tell(403, get("/api/accounts/9900001/orders")).await;
+        insta::assert_snapshot!("numbers_java", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_command_line_counts_pages_until_a_short_one() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story = Story::of(app, "/api/v2/accounts/9900000", |call| call);
+        story.get("/availableNumbers?areaCode=336&quantity=10").await;
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Order><ExistingTelephoneNumberOrderType>{}\
+             </ExistingTelephoneNumberOrderType><SiteId>{}</SiteId></Order>",
+            numbers(&["+13365550100"]),
+            app.site
+        );
+        let order = story.post("/orders", &body).await;
+        story.ended(&format!("/orders/{order}")).await;
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DisconnectTelephoneNumberOrder>\
+             <DisconnectTelephoneNumberOrderType>{}</DisconnectTelephoneNumberOrderType>\
+             </DisconnectTelephoneNumberOrder>",
+            numbers(&["+19195551001"])
+        );
+        let order = story.post("/disconnects", &body).await;
+        story.ended(&format!("/disconnects/{order}")).await;
+        let mut found = Vec::new();
+        for page in 1.. {
+            let list = format!(
+                "/api/v2/tns?accountId=9900000&page={page}&size=3&status=Inservice%2CInAccount%2CAging"
+            );
+            let reply = story.tell(200, get(list)).await;
+            let batch: Vec<_> = reply.elements("FullNumber").into_iter().map(str::to_owned).collect();
+            found.extend(batch.iter().cloned());
+            if batch.len() < 3 {
+                break;
+            }
+        }
+        let all =
+            ["+13365550100", "+15405514342", "+17034343704", "+19195551001", "+19195551002", "+19195551003"];
+        assert_eq!(found, all);
+        // So it asks for the largest page that there is, too.
+        let largest = "/api/v2/tns?accountId=9900000&page=1&size=2500&status=Inservice";
+        assert_eq!(app.send(get(largest)).await.expect(200).elements("FullNumber").len(), 5);
+        story.get("/inserviceNumbers/totals").await;
+        story.get("/discnumbers/totals").await;
+        let site = app.site;
+        story.get(&format!("/sites/{site}/totaltns")).await;
+        story.get(&format!("/sites/{site}/sippeers/{}/totaltns", app.peer)).await;
+        // A list without its wrapper is what its authors learned 5001 from.
+        let bare = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DisconnectTelephoneNumberOrder>{}\
+             </DisconnectTelephoneNumberOrder>",
+            numbers(&["+19195551001"])
+        );
+        let refused = story.tell(400, post(format!("{}/disconnects", story.base), bare)).await;
+        assert_eq!(refused.code(), Some(5001));
+        insta::assert_snapshot!("command_line_story", story.end());
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn node_sends_pretty_printed_documents_with_a_small_name() {

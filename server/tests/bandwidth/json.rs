@@ -303,7 +303,8 @@ fn every_list_in_an_answer_is_known_as_one() {
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let Some(start) = text.find("<?xml") else { continue };
+        // The clients' stories repeat answers that have a file of their own.
+        let Some(start) = text.find("<?xml").filter(|_| !text.contains("\n> ")) else { continue };
         documents += 1;
         let root = wire::parse(&text.as_bytes()[start..]).unwrap();
         let mut waiting = vec![&root];
