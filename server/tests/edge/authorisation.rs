@@ -346,6 +346,34 @@ async fn a_head_request_gets_the_verdict_of_a_get() {
 }
 
 #[tokio::test]
+async fn every_answer_of_the_second_version_can_be_had_in_json() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let objects = objects(app).await;
+        for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.api) {
+            for who in [Who::Admin, Who::Neighbour, Who::Nobody] {
+                let path = format!("/api/v2{}", path(&route, &objects, &ACCOUNT.to_string()));
+                let call = call(app, &route, path, body, who).header("Accept", "application/json");
+                let reply = app.send(call).await;
+                let cell = format!("{} as {who:?}: {}", route.name(), reply.text());
+                assert_eq!(
+                    (reply.status, reply.header("vary")),
+                    (answer(may, good, who), Some("Accept")),
+                    "{cell}"
+                );
+                if reply.body.is_empty() {
+                    assert_eq!(reply.header("content-type"), None, "{cell}");
+                } else {
+                    assert_eq!(reply.header("content-type"), Some("application/json"), "{cell}");
+                    let json: serde_json::Value = serde_json::from_slice(&reply.body).expect(&cell);
+                    assert!(json.is_object(), "{cell}");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn another_account_looks_like_one_that_does_not_exist() {
     with_app(Seed::two_accounts(), async |app| {
         let objects = objects(app).await;
