@@ -570,8 +570,10 @@ fn the_example_in_the_help_of_every_command_runs() {
         "check",
         "explain",
     ];
+    let at_last = ["user role", "user password", "user remove", "peer remove", "site remove"];
     left.sort_by_key(|(words, _)| {
-        order.iter().position(|o| words.join(" ").ends_with(o)).unwrap_or(order.len())
+        let place = |list: &[&str]| list.iter().position(|o| words.join(" ").ends_with(o));
+        (place(&at_last).map_or(0, |place| place + 1), place(&order).unwrap_or(order.len()))
     });
     for (words, help) in left {
         let example = example(&help).expect("checked above");
@@ -591,4 +593,56 @@ fn the_example_in_the_help_of_every_command_runs() {
         assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{line}: {}", said.answer);
     }
     assert!(fs::read_to_string(folder.path("numbers.csv")).expect("it is there").contains("5405514342"));
+}
+
+#[test]
+fn sites_and_peers_that_are_needed_stay_and_others_go() {
+    let folder = two_accounts();
+    let numbers = format!("{HEADER}\n2125550004,InService,9900000,1,1,,NY,,,,\n");
+    assert_eq!(folder.onhook_reading(&["import", "-"], numbers.as_bytes()).code, 0);
+    let peer = |verb: &str, id: &str| -> Said {
+        folder.onhook(&["admin", "peer", verb, id, "--account", "9900000", "--site", "1"])
+    };
+    let site = |verb: &str, account: &str, id: &str| -> Said {
+        folder.onhook(&["admin", "site", verb, id, "--account", account])
+    };
+    refused(&peer("remove", "1"), "numbers are in service there");
+    refused(&peer("remove", "7"), "site 1 of account 9900000 has no peer 7");
+    refused(&site("remove", "9900000", "1"), "it has peers");
+    refused(&site("remove", "9900000", "3"), "account 9900000 has no site 3");
+    refused(&site("default", "7", "1"), "account 7 has no site 1");
+    assert_eq!(peer("default", "2").answer, "peer 2 is the default of site 1\n");
+    assert_eq!(site("default", "9900000", "2").answer, "site 2 is the default of account 9900000\n");
+    let listed = folder.done(&["admin", "site", "list", "--account", "9900000"]);
+    assert_eq!(listed, "1\t9900000\t-\tMain site\n2\t9900000\tdefault\tSecond site\n");
+    let listed = folder.done(&["admin", "peer", "list", "--account", "9900000"]);
+    assert_eq!(listed, "1\t9900000\t1\t-\tMain peer\n2\t9900000\t1\tdefault\tSecond peer\n");
+    refused(&site("remove", "9900000", "2"), "it is the default one");
+    assert_eq!(site("remove", "7", "3").answer, "site 3 is removed\n", "the only one may go");
+    assert_eq!(folder.done(&["check", "--deep"]), "1 numbers, 1 events, 0 orders: nothing is wrong\n");
+}
+
+#[test]
+fn a_user_gets_another_password_another_role_and_goes() {
+    let folder = two_accounts();
+    let create = |name: &str, more: &[&str]| {
+        let arguments = [&["admin", "user", "create", name, "--password-stdin"], more].concat();
+        assert_eq!(folder.onhook_reading(&arguments, b"correct horse").code, 0);
+    };
+    create("username", &["--role", "order", "--account", "7"]);
+    create("root", &["--role", "operator"]);
+    let password = ["admin", "user", "password", "username", "--password-stdin"];
+    let said = folder.onhook_reading(&password, b"battery staple\n");
+    assert_eq!((said.code, said.answer.as_str()), (0, "user username has another password\n"), "{said:?}");
+    refused(&folder.onhook_reading(&password, b"short"), "a password has 8 to 1024 bytes");
+    assert_eq!(
+        folder.done(&["admin", "user", "role", "username", "admin"]),
+        "user username has the role admin\n"
+    );
+    refused(&folder.onhook(&["admin", "user", "role", "username", "operator"]), "an operator has no account");
+    refused(&folder.onhook(&["admin", "user", "role", "root", "admin"]), "an operator has no account");
+    refused(&folder.onhook(&["admin", "user", "remove", "nobody"]), "there is no such user");
+    assert_eq!(folder.done(&["admin", "user", "list"]), "root\t-\toperator\nusername\t7\tadmin\n");
+    assert_eq!(folder.done(&["admin", "user", "remove", "username"]), "user username is removed\n");
+    assert_eq!(folder.done(&["admin", "user", "list"]), "root\t-\toperator\n");
 }

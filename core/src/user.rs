@@ -1,12 +1,16 @@
 //! Who may do what to users: nobody makes anyone more than they are themselves, and an account is not left
 //! without an administrator by its own hand.
 //!
-//! Not here: passwords (`server::auth`).
+//! Not here: how a password is kept and compared (`server::auth`).
 
 use crate::account::{AccountId, Role};
 
 /// Most bytes of a user's name.
 pub const NAME_MAX: usize = 255;
+/// Fewest bytes of a password.
+pub const PASSWORD_MIN: usize = 8;
+/// Most bytes of a password.
+pub const PASSWORD_MAX: usize = 1_024;
 
 /// Somebody who signs in, or whoever has the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +64,13 @@ pub enum Refusal {
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     (1..=NAME_MAX).contains(&name.len()) && !name.contains(|c: char| c == ':' || c.is_control())
+}
+
+/// Whether somebody's password may be this: [`PASSWORD_MIN`] to [`PASSWORD_MAX`] bytes without control
+/// characters.
+#[must_use]
+pub fn is_password(password: &str) -> bool {
+    (PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) && !password.contains(char::is_control)
 }
 
 /// Whether `asker` may make a user of this account with this role.

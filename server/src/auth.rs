@@ -1,9 +1,14 @@
-//! Who is calling: HTTP Basic against argon2id hashes.
+//! Who is calling: HTTP Basic against argon2id hashes, or a token that stands for such a credential.
 //!
 //! A client sends its password with every request, and one argon2id check costs some 26 ms and 19 MiB: so
 //! a credential that was found good is remembered for a minute, under a hash with a key that only this
 //! process has. No more checks run at once than there are cores, few wait, and after ten failures in a
 //! minute a user has no more tries from that address. An unknown user costs as much as a wrong password.
+//!
+//! A token is 256 random bits that stand for a user for an hour. Only its hash is kept, and only here: it ends
+//! with the process, and the client asks for another, as it does when the hour is over. What is remembered of
+//! a user, tokens too, is forgotten when the user changes ([`Auth::forget`]), and a check that was under way
+//! by then is not remembered.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,15 +20,24 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use base64::Engine;
 use onhook_core::account::{AccountId, Role};
+use onhook_core::user::{PASSWORD_MAX, Person};
 use onhook_store::{Store, StoreError, User};
 use tokio::sync::Semaphore;
 
 /// Longest name or password, in bytes; longer ones are refused without a look.
-pub const CREDENTIAL_MAX: usize = 1_024;
+pub const CREDENTIAL_MAX: usize = PASSWORD_MAX;
 /// How long a credential that was found good is not checked again.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Most credentials that are remembered.
 const REMEMBERED_MAX: usize = 10_000;
+/// How long a token is good.
+pub const TOKEN_LASTS: Duration = Duration::from_secs(3_600);
+/// Most tokens that are good at once.
+const TOKENS_MAX: usize = 10_000;
+/// Most of them of one user; with another one, the oldest ends.
+const TOKENS_EACH_MAX: usize = 100;
+/// Most new passwords that wait for a core.
+const HASHING_MAX: usize = 8;
 /// Most checks that wait for a core.
 const WAITING_MAX: usize = 64;
 /// Failures in [`FAILURES_OVER`] after which a user has no more tries from one address.
@@ -44,6 +58,14 @@ pub struct Caller {
     pub account: Option<AccountId>,
     /// What it may do.
     pub role: Role,
+}
+
+impl Caller {
+    /// The same for who judges what may be done to users.
+    #[must_use]
+    pub fn person(&self) -> Person {
+        Person { name: self.user.to_string(), account: self.account, role: self.role }
+    }
 }
 
 /// Why somebody is not signed in.
@@ -67,13 +89,25 @@ struct Failures {
     until: Instant,
 }
 
+/// What is known of callers without a check, by hashes with a key that only this process has.
+#[derive(Default)]
+struct Remembered {
+    /// Credentials that were found good, and until when that is believed.
+    credentials: HashMap<[u8; 32], (Caller, Instant)>,
+    /// Tokens, and when they end.
+    tokens: HashMap<[u8; 32], (Caller, Instant)>,
+    /// How often something was forgotten: what was looked up before the last time is not remembered.
+    forgotten: u64,
+}
+
 /// Checks credentials.
 pub struct Auth {
     key: [u8; 32],
     nobody: String,
-    remembered: RwLock<HashMap<[u8; 32], (Caller, Instant)>>,
+    remembered: RwLock<Remembered>,
     turns: Arc<Semaphore>,
     waiting: Semaphore,
+    hashing: Semaphore,
     failures: Mutex<HashMap<(u64, IpAddr), Failures>>,
     checking: [tokio::sync::Mutex<()>; LOCKS],
 }
@@ -93,6 +127,7 @@ impl Auth {
             remembered: RwLock::default(),
             turns: Arc::new(Semaphore::new(cores)),
             waiting: Semaphore::new(WAITING_MAX),
+            hashing: Semaphore::new(HASHING_MAX),
             failures: Mutex::default(),
             checking: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         })
@@ -113,6 +148,9 @@ impl Auth {
         if sent.next().is_some() {
             return Err(Refused::Twice);
         }
+        if let Some(token) = bearer(header) {
+            return self.of_token(token).ok_or(Refused::Unknown);
+        }
         let (user, password) = basic(header).ok_or(Refused::Unknown)?;
         let fingerprint = self.fingerprint(&user, &password);
         if let Some(caller) = self.known(&fingerprint) {
@@ -128,14 +166,98 @@ impl Auth {
         let name = self.fingerprint(&user, "");
         let who = (u64::from_le_bytes(name.first_chunk().copied().unwrap_or_default()), from);
         self.may_try(who)?;
+        let forgotten = self.forgotten();
         let found = store.user(&user).await.map_err(Refused::Store)?;
         let verified = self.verify(found, password).await;
         match &verified {
-            Ok(caller) => self.remember(fingerprint, caller),
+            Ok(caller) => self.remember(fingerprint, caller, forgotten),
             Err(Refused::Unknown) => self.failed(who),
             Err(_) => {}
         }
         verified
+    }
+
+    /// A token for whoever sends these headers with name and password; a token does not get another one.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn issue(
+        &self,
+        store: &dyn Store,
+        headers: &http::HeaderMap,
+        from: IpAddr,
+    ) -> Result<String, Refused> {
+        if is_token(headers) {
+            return Err(Refused::Unknown);
+        }
+        let forgotten = self.forgotten();
+        let caller = self.sign_in(store, headers, from).await?;
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|error| Refused::Store(StoreError::Broken(Box::new(error))))?;
+        let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.forgotten != forgotten {
+            return Err(Refused::Busy); // it may be this user who has changed
+        }
+        let now = Instant::now();
+        let tokens = &mut remembered.tokens;
+        if tokens.len() >= TOKENS_MAX {
+            tokens.retain(|_, (_, until)| now < *until);
+        }
+        let theirs = tokens.iter().filter(|(_, (holder, _))| holder.user == caller.user);
+        let (count, oldest) = theirs.fold((0, None), |(count, oldest), (hash, (_, until))| {
+            (count + 1, Some(oldest.unwrap_or((*until, *hash)).min((*until, *hash))))
+        });
+        if let Some((_, oldest)) = oldest.filter(|_| count >= TOKENS_EACH_MAX) {
+            tokens.remove(&oldest);
+        }
+        if tokens.len() >= TOKENS_MAX {
+            return Err(Refused::Busy);
+        }
+        tokens.insert(self.token_hash(&token), (caller, now + TOKEN_LASTS));
+        Ok(token)
+    }
+
+    fn of_token(&self, token: &str) -> Option<Caller> {
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let (caller, until) = remembered.tokens.get(&self.token_hash(token))?;
+        (Instant::now() < *until).then(|| caller.clone())
+    }
+
+    fn token_hash(&self, token: &str) -> [u8; 32] {
+        *blake3::keyed_hash(&self.key, token.as_bytes()).as_bytes()
+    }
+
+    /// Lets go of all that is remembered of a user: its next request is checked against the store, and its
+    /// tokens are none.
+    pub fn forget(&self, user: &str) {
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        remembered.forgotten += 1;
+        remembered.credentials.retain(|_, (caller, _)| &*caller.user != user);
+        remembered.tokens.retain(|_, (caller, _)| &*caller.user != user);
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.remembered.read().unwrap_or_else(PoisonError::into_inner).forgotten
+    }
+
+    /// The hash of a new password, made when a core is free.
+    ///
+    /// # Errors
+    /// `Busy` when too many wait for that, `Store` when the system has no random numbers.
+    pub async fn hash(&self, password: String) -> Result<String, Refused> {
+        let _hashing = self.hashing.try_acquire().map_err(|_| Refused::Busy)?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| Refused::Busy)?;
+        let hash = tokio::task::spawn_blocking(move || {
+            let hash = hash_password(&password);
+            drop(turn);
+            hash
+        });
+        match hash.await {
+            Ok(Ok(hash)) => Ok(hash),
+            Ok(Err(error)) => Err(Refused::Store(StoreError::Broken(error.to_string().into()))),
+            Err(error) => Err(Refused::Store(StoreError::Broken(Box::new(error)))),
+        }
     }
 
     /// Refuses who has failed too often.
@@ -171,18 +293,22 @@ impl Auth {
 
     fn known(&self, fingerprint: &[u8; 32]) -> Option<Caller> {
         let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
-        let (caller, until) = remembered.get(fingerprint)?;
+        let (caller, until) = remembered.credentials.get(fingerprint)?;
         (Instant::now() < *until).then(|| caller.clone())
     }
 
-    fn remember(&self, fingerprint: [u8; 32], caller: &Caller) {
+    fn remember(&self, fingerprint: [u8; 32], caller: &Caller, forgotten: u64) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.retain(|_, (_, until)| now < *until);
+        if remembered.forgotten != forgotten {
+            return; // it may be this user who has changed since it was looked up
         }
-        if remembered.len() < REMEMBERED_MAX {
-            remembered.insert(fingerprint, (caller.clone(), now + REMEMBERED));
+        let now = Instant::now();
+        let credentials = &mut remembered.credentials;
+        if credentials.len() >= REMEMBERED_MAX {
+            credentials.retain(|_, (_, until)| now < *until);
+        }
+        if credentials.len() < REMEMBERED_MAX {
+            credentials.insert(fingerprint, (caller.clone(), now + REMEMBERED));
         }
     }
 
@@ -202,6 +328,19 @@ impl Auth {
             _ => Err(Refused::Unknown),
         }
     }
+}
+
+/// Whether these headers hold a token instead of name and password.
+#[must_use]
+pub fn is_token(headers: &http::HeaderMap) -> bool {
+    headers.get_all(http::header::AUTHORIZATION).iter().any(|header| bearer(header).is_some())
+}
+
+/// The token of a Bearer header.
+fn bearer(header: &http::HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && token.len() <= CREDENTIAL_MAX;
+    fits.then(|| token.trim())
 }
 
 /// Name and password of a Basic header: the first colon parts them.
@@ -260,6 +399,34 @@ mod tests {
         assert!(verify_password("password", &hash));
         assert!(!verify_password("Password", &hash));
         assert!(!verify_password("password", "not a hash"));
+    }
+
+    #[test]
+    fn bearer_headers_are_told_from_others() {
+        assert_eq!(bearer(&header("Bearer abc")), Some("abc"));
+        assert_eq!(bearer(&header("bearer  abc")), Some("abc"));
+        for other in ["Bearer", "Basic dTpw", "Bearerabc", "Token abc"] {
+            assert_eq!(bearer(&header(other)), None, "{other}");
+        }
+    }
+
+    fn caller(user: &str) -> Caller {
+        Caller { user: user.into(), account: AccountId::new(1), role: Role::Order }
+    }
+
+    #[test]
+    fn what_was_looked_up_before_a_user_changed_is_not_remembered() {
+        let auth = Auth::new().unwrap();
+        let (one, other) = (auth.fingerprint("one", "password"), auth.fingerprint("other", "password"));
+        auth.remember(one, &caller("one"), auth.forgotten());
+        auth.remember(other, &caller("other"), auth.forgotten());
+        let looked_up = auth.forgotten();
+        auth.forget("one");
+        assert_eq!((auth.known(&one), auth.known(&other)), (None, Some(caller("other"))));
+        auth.remember(one, &caller("one"), looked_up);
+        assert_eq!(auth.known(&one), None);
+        auth.remember(one, &caller("one"), auth.forgotten());
+        assert_eq!(auth.known(&one), Some(caller("one")));
     }
 
     #[test]

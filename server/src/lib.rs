@@ -19,7 +19,7 @@ mod work;
 
 pub use app::{App, Settings};
 pub use listen::{Server, start};
-pub use route::Route;
+pub use route::{Route, Takes};
 
 /// Every route that onhook answers.
 #[must_use]
@@ -29,9 +29,12 @@ pub fn routes() -> Vec<Route> {
         bandwidth::orders::routes(),
         bandwidth::inventory::routes(),
         bandwidth::reservations::routes(),
+        bandwidth::peers::routes(),
         bandwidth::search::routes(),
         bandwidth::sites::routes(),
         bandwidth::tns::routes(),
+        bandwidth::tokens::routes(),
+        bandwidth::users::routes(),
         ops::health::routes(),
         ops::emulator::routes(),
     ]

@@ -193,10 +193,12 @@ async fn answer(
     let mut request = request.map(Body::new);
     if let Some((prefix, inside)) = path::split(request.uri().path()) {
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let as_sent = path::AsSent::behind(prefix, request.uri().path());
         match Uri::try_from(format!("{inside}{query}")) {
             Ok(uri) => *request.uri_mut() = uri,
             Err(_) => return Ok(Reply::empty(StatusCode::BAD_REQUEST).into()),
         }
+        request.extensions_mut().insert(as_sent);
         request.extensions_mut().insert(prefix);
     }
     request.extensions_mut().insert(Peer(peer.ip()));

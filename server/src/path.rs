@@ -47,6 +47,30 @@ pub fn split(path: &str) -> Option<(Prefix, String)> {
     Some((prefix, format!("{API}{rest}")))
 }
 
+/// A path as it was sent, without its prefix and without a slash at its end: what it says stands in its own
+/// case there. A name of a user is not the same in another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AsSent(pub String);
+
+impl AsSent {
+    /// The path behind a prefix that [`split`] found in it.
+    #[must_use]
+    pub fn behind(prefix: Prefix, path: &str) -> Self {
+        let rest = path.get(prefix.text.len()..).unwrap_or_default();
+        Self(rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest).to_owned())
+    }
+
+    /// The parts of the path by the names that a route's path has for them, decoded. One that is no text is
+    /// left out.
+    pub fn parts<'a>(&self, route: &'a str) -> impl Iterator<Item = (&'a str, String)> {
+        route.split('/').zip(self.0.split('/')).filter_map(|(name, part)| {
+            let name = name.strip_prefix('{')?.strip_suffix('}')?;
+            let part = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
+            Some((name, part.into_owned()))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +95,18 @@ mod tests {
         }
         // What follows a prefix is never read as another one: the router has no such route.
         assert_eq!(split("/api/v3/tns").unwrap().1, "/api/v3/tns");
+    }
+
+    #[test]
+    fn what_a_path_says_keeps_its_case() {
+        let path = "/API/v1/Accounts/9/USERS/B%C3%BCro%2FB/";
+        let (prefix, inside) = split(path).unwrap();
+        assert_eq!(inside, "/api/accounts/9/users/b%c3%bcro%2fb");
+        let sent = AsSent::behind(prefix, path);
+        assert_eq!(sent.0, "/Accounts/9/USERS/B%C3%BCro%2FB");
+        let parts: Vec<_> = sent.parts("/accounts/{account}/users/{user}").collect();
+        assert_eq!(parts, [("account", "9".to_owned()), ("user", "Büro/B".to_owned())]);
+        assert_eq!(AsSent("/users/%FF".into()).parts("/users/{user}").count(), 0);
     }
 
     #[test]

@@ -99,6 +99,15 @@ impl Reply {
         Self::typed(status, "application/problem+json", body.to_string()).telling(problem)
     }
 
+    /// What is wrong, in OAuth2's words (RFC 6749, 5.2).
+    #[must_use]
+    pub fn oauth_problem(problem: &Problem) -> Self {
+        let Row { status, text, .. } = problem.row();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let error = if status.is_client_error() { "invalid_request" } else { "temporarily_unavailable" };
+        Self::json(status, &serde_json::json!({ "error": error, "error_description": text })).telling(problem)
+    }
+
     /// What is wrong, with a body that says so.
     #[must_use]
     pub fn refused(problem: &Problem, body: String) -> Self {

@@ -29,7 +29,7 @@ use onhook_wire::xml::{self, Element};
 use crate::App;
 use crate::accept::Form;
 use crate::auth::{Caller, Refused};
-use crate::path::{API, PREFIXES, Prefix};
+use crate::path::{API, AsSent, PREFIXES, Prefix};
 use crate::reply::{Reply, store_problem};
 
 /// Most bytes of a body (contract: decision 12).
@@ -51,6 +51,34 @@ pub enum Needs {
     /// To run the server.
     Operator,
 }
+
+/// In which form a route takes a body, and refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// The API's XML; where the root of a document is named, in v2 also the JSON that stands for it.
+    Xml(Option<&'static str>),
+    /// JSON; it refuses with problem documents.
+    Json,
+    /// A form, as OAuth2 has it; it refuses in OAuth2's words.
+    Form,
+}
+
+impl Takes {
+    /// The content types that it takes, and how a client is told of them.
+    fn kinds(self, dialect: Dialect) -> (&'static [&'static str], &'static str) {
+        match (self, dialect) {
+            (Takes::Xml(Some(_)), Dialect::V2) => {
+                (&["application/xml", "text/xml", "application/json"], "application/xml or application/json")
+            }
+            (Takes::Xml(_), _) => (&["application/xml", "text/xml"], "application/xml"),
+            (Takes::Json, _) => (&[JSON], JSON),
+            (Takes::Form, _) => (&[FORM], FORM),
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Routes whose requests are counted together when an account's rate is limited (contract §7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,7 +106,9 @@ pub struct Call {
     pub account: Option<AccountId>,
     /// The prefix that it came under.
     pub prefix: Prefix,
-    /// The path's parts by name, decoded.
+    /// The address that it came from.
+    pub from: IpAddr,
+    /// The path's parts by name, decoded, in the case in which they were sent.
     pub params: Vec<(String, String)>,
     /// What stands behind the path.
     pub query: Query,
@@ -136,8 +166,8 @@ pub struct Route {
     pub group: Group,
     /// Whether it is part of the API with its prefixes.
     pub api: bool,
-    /// The root of the document that it takes: what a body in JSON stands for.
-    pub takes: Option<&'static str>,
+    /// In which form it takes a body.
+    pub takes: Takes,
     handler: Handler,
 }
 
@@ -150,7 +180,8 @@ impl Route {
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
         let handler: Handler = Arc::new(move |app, call| Box::pin(handler(app, call)));
-        Self { method: Method::GET, path, needs, family, group, api: true, takes: None, handler }
+        let takes = Takes::Xml(None);
+        Self { method: Method::GET, path, needs, family, group, api: true, takes, handler }
     }
 
     /// A route of the API that makes something.
@@ -190,20 +221,28 @@ impl Route {
         needs: Needs,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { method, api: false, ..Self::get(path, needs, (Group::Free, Family::GENERIC), handler) }
+        let counted = (Group::Free, Family::GENERIC);
+        Self { method, api: false, takes: Takes::Json, ..Self::get(path, needs, counted, handler) }
+    }
+
+    /// The same route, which takes a form.
+    #[must_use]
+    pub fn with_a_form(self) -> Self {
+        Self { takes: Takes::Form, ..self }
     }
 
     /// Taking a document with this root.
     #[must_use]
     pub fn takes(self, root: &'static str) -> Self {
-        Self { takes: Some(root), ..self }
+        Self { takes: Takes::Xml(Some(root)), ..self }
     }
 
     /// What is wrong, in the form of this route: of its resource, or a problem document.
     fn refuse(&self, problem: &Problem) -> Reply {
-        match self.api {
-            true => Reply::problem(self.family, problem),
-            false => Reply::problem_document(problem),
+        match self.takes {
+            Takes::Xml(_) => Reply::problem(self.family, problem),
+            Takes::Json => Reply::problem_document(problem),
+            Takes::Form => Reply::oauth_problem(problem),
         }
     }
 
@@ -236,7 +275,12 @@ fn serve(app: Arc<App>, route: Route) -> MethodRouter {
         let params = params.map(|params| {
             params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<Vec<_>>()
         });
-        let params = params.unwrap_or_default();
+        let mut params = params.unwrap_or_default();
+        if let Some(sent) = request.extensions().get::<AsSent>() {
+            for (name, part) in sent.parts(route.path) {
+                params.iter_mut().filter(|(key, _)| key == name).for_each(|(_, value)| *value = part.clone());
+            }
+        }
         async move {
             let begun = Instant::now();
             let reply = answer(&app, &route, params, request).await;
@@ -310,15 +354,18 @@ async fn checked(
     }
     let body = match route.method {
         Method::POST | Method::PUT => {
-            read_body(&parts.headers, body, Types::of(route, prefix)).await.map_err(refuse)?
+            read_body(&parts.headers, body, route.takes, prefix.dialect).await.map_err(refuse)?
         }
         _ => Bytes::new(),
     };
     let pairs = parts.uri.query().map(decode_query).unwrap_or_default();
-    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(is_json);
-    let translated = route.takes.filter(|_| is_json).map(|root| json::to_xml(root, &body));
+    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|named| is_of(named, JSON));
+    let translated = match route.takes {
+        Takes::Xml(Some(root)) if is_json => Some(json::to_xml(root, &body)),
+        _ => None,
+    };
     let (query, headers) = (Query::new(pairs), parts.headers);
-    let call = Call { caller, account, prefix, params, query, headers, body, translated };
+    let call = Call { caller, account, prefix, from, params, query, headers, body, translated };
     (route.handler)(app.clone(), call).await.map_err(refuse)
 }
 
@@ -326,11 +373,12 @@ async fn checked(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
+/// What somebody is told who has to sign in.
+pub(crate) const CHALLENGE: &str = "Basic realm=\"onhook\"";
+
 fn not_signed_in(app: &App, route: &Route, refused: Refused) -> Reply {
     match refused {
-        Refused::Unknown => {
-            Reply::empty(StatusCode::UNAUTHORIZED).with(header::WWW_AUTHENTICATE, "Basic realm=\"onhook\"")
-        }
+        Refused::Unknown => Reply::empty(StatusCode::UNAUTHORIZED).with(header::WWW_AUTHENTICATE, CHALLENGE),
         Refused::Twice => route.refuse(&Problem::BadRequest("two Authorization headers".into())),
         Refused::TooMany(wait) => too_many(app, wait.as_secs().saturating_add(1)),
         Refused::Busy => route.refuse(&Problem::Busy),
@@ -339,7 +387,7 @@ fn not_signed_in(app: &App, route: &Route, refused: Refused) -> Reply {
 }
 
 /// 429 as the API has it: no body, and when to come back, in seconds of the epoch.
-fn too_many(app: &App, seconds: u64) -> Reply {
+pub(crate) fn too_many(app: &App, seconds: u64) -> Reply {
     let reset = app.clock.wall().millis() / 1_000 + i64::try_from(seconds).unwrap_or(i64::MAX / 2);
     Reply::empty(StatusCode::TOO_MANY_REQUESTS)
         .with(HeaderName::from_static("x-ratelimit-reset"), &reset.to_string())
@@ -376,36 +424,13 @@ async fn may(
     }
 }
 
-/// The types that a body may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Types {
-    Xml,
-    XmlOrJson,
-    Json,
-}
-
-impl Types {
-    /// JSON is for v2, and for the server's own routes.
-    fn of(route: &Route, prefix: Prefix) -> Self {
-        match prefix.dialect {
-            _ if !route.api => Types::Json,
-            Dialect::V2 if route.takes.is_some() => Types::XmlOrJson,
-            Dialect::V1 | Dialect::V2 => Types::Xml,
-        }
-    }
-
-    /// As a client is told.
-    fn wanted(self) -> &'static str {
-        match self {
-            Types::Xml => "application/xml",
-            Types::XmlOrJson => "application/xml or application/json",
-            Types::Json => "application/json",
-        }
-    }
-}
-
 /// Reads a body of an allowed type whole, within its bounds.
-async fn read_body(headers: &HeaderMap, body: axum::body::Body, types: Types) -> Result<Bytes, Problem> {
+async fn read_body(
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    takes: Takes,
+    dialect: Dialect,
+) -> Result<Bytes, Problem> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(Problem::ContentType("no content coding"));
     }
@@ -419,15 +444,13 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, types: Types) ->
         return Err(Problem::BodyTooLarge(BODY_MAX));
     }
     let named = headers.get(header::CONTENT_TYPE);
-    let fits = match (types, named) {
-        (Types::Xml, Some(named)) => is_xml(named),
-        (Types::XmlOrJson, Some(named)) => is_xml(named) || is_json(named),
-        (Types::Xml | Types::XmlOrJson, None) => true,
-        // A form on another site can send other types, with the user's own credentials.
-        (Types::Json, named) => named.is_some_and(is_json),
-    };
+    let (kinds, wanted) = takes.kinds(dialect);
+    // One client names no type for its XML. A form on another site can send types of its own, with the user's
+    // own credentials, but not JSON.
+    let fits =
+        named.map_or(matches!(takes, Takes::Xml(_)), |named| kinds.iter().any(|kind| is_of(named, kind)));
     if !fits {
-        return Err(Problem::ContentType(types.wanted()));
+        return Err(Problem::ContentType(wanted));
     }
     let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
     let body = match whole {
@@ -438,32 +461,24 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, types: Types) ->
     };
     // One client names no type; its documents are known by their first character.
     let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
-    match types != Types::Json && named.is_none() && !looks_like_xml {
-        true => Err(Problem::ContentType(types.wanted())),
+    match matches!(takes, Takes::Xml(_)) && named.is_none() && !looks_like_xml {
+        true => Err(Problem::ContentType(wanted)),
         false => Ok(body),
     }
 }
 
-fn is_json(value: &HeaderValue) -> bool {
-    is_of(value, &["application/json"])
-}
-
-fn is_xml(value: &HeaderValue) -> bool {
-    is_of(value, &["application/xml", "text/xml"])
-}
-
-/// Whether a content type is one of these, in a character set that is read.
-fn is_of(value: &HeaderValue, kinds: &[&str]) -> bool {
+/// Whether a content type is this one, in a character set that is read.
+fn is_of(value: &HeaderValue, wanted: &str) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
     let kind = parts.next().unwrap_or_default();
     let charset_fits = parts
         .filter_map(|part| part.strip_prefix("charset=").map(str::to_owned))
         .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
-    kinds.contains(&kind.as_str()) && charset_fits
+    kind == wanted && charset_fits
 }
 
-fn decode_query(query: &str) -> Vec<(String, String)> {
+pub(crate) fn decode_query(query: &str) -> Vec<(String, String)> {
     let decode = |text: &str| {
         // A plus sign is kept where it begins a telephone number, and is a space elsewhere.
         let spaced = match text.strip_prefix('+') {

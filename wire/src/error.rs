@@ -198,6 +198,20 @@ pub enum Problem {
     NoLookup,
     /// A list of numbers to look up that is too long.
     TooManyLookups(usize),
+    /// What a site must not be called.
+    SiteName,
+    /// What must not be said of a site.
+    SiteDescription,
+    /// An id where there is none yet, or another one.
+    IdNotAllowed,
+    /// What is there cannot be changed so, in words of its own.
+    Conflict(String),
+    /// What is to be made is there.
+    Exists(String),
+    /// No such user, or none that the caller may know of.
+    NoUser,
+    /// A text is too short.
+    TooShort(&'static str, usize),
     /// No such site in the account.
     NoSite(String),
     /// No such peer under the site.
@@ -401,8 +415,15 @@ impl Problem {
             P::OneOfPlace              => row(400, 15507, "'accountId', 'siteId', 'sippeerId' are mutually exclusive. Provide at most one."),
             P::NoLookup                => row(400, 15611, "List of telephone numbers is required"),
             P::TooManyLookups(max)     => row(400, 15607, format!("The count of Telephone numbers in POST body exceeds the maximum size of {max}")),
+            P::SiteName                => row(400, 4015, "A site name can have max length of 50 chars and can only contain chars from the set [a-zA-Z0-9.-] and empty space"),
+            P::SiteDescription         => row(400, 4016, "A site description can have max length of 250 chars and can only contain chars from the set [a-zA-Z0-9.-] and empty space"),
+            P::IdNotAllowed            => row(400, 4020, "The Id field is not allowed for this operation"),
+            P::Conflict(why)           => plain(409, why.clone()),
+            P::Exists(what)            => row(409, 1015, format!("Entry for {what} already exists")),
+            P::NoUser                  => row(404, 4019, "Unknown userId"),
+            P::TooShort(what, min)     => row(400, 1012, format!("{what} is too short. Min length {min} characters")),
             P::NoSite(text)            => row(404, 12016, format!("Site '{text}' does not exist")),
-            P::NoPeer(text)            => row(404, 13563, format!("SipPeer '{text}' does not exist")),
+            P::NoPeer(text)            => row(400, 13563, format!("SipPeer '{text}' does not exist")),
             P::Search                  => row(400, 4010, "Provided search criteria are unsupported or are not valid"),
             P::OrderBy                 => row(400, 4021, "The orderBy parameter is not supported for specified search criteria"),
             P::SearchAreaCode          => row(400, 4010, "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters."),

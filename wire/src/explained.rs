@@ -136,6 +136,13 @@ table! { problems, Problem:
     ByService              => "GET `/tns`", "onhook does not know what a number is used for.";
     NoLookup               => "POST `/tns`", "";
     TooManyLookups(2_500)  => "POST `/tns`", "";
+    SiteName               => "sites", "";
+    SiteDescription        => "sites", "";
+    IdNotAllowed           => "sites, peers", "The server gives ids: leave it out, or send the one in the path.";
+    Conflict(any())        => "changes of sites, peers and users", "In words of its own: what stands in the way, and what to do first.";
+    Exists(any())          => "users", "Take another name.";
+    NoUser                 => "a user in a path", "It does not exist, or is not for you to see.";
+    TooShort(ANY, ANY_LENGTH) => "a password", "";
     NoSite(any())          => "a site in a path", "";
     NoPeer(any())          => "a peer in a path", "";
     Criterion(Criterion::AreaCode)        => "availableNumbers", "No North American number begins so.";

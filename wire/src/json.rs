@@ -34,6 +34,7 @@ const NAMES: &[Name] = &[
     Name { xml: "TelephoneNumberList",                json: "telephoneNumberList", within: "SearchResult", asked: false },
     Name { xml: "SipPeerId",                          json: "locationId",          within: "MoveTnsOrder", asked: true },
     Name { xml: "TelephoneNumbers",                   json: "phoneNumbers",        within: "MoveTnsOrder", asked: true },
+    Name { xml: "FullNumber",                         json: "phoneNumbers",        within: "SipPeerTelephoneNumbers", asked: true },
     Name { xml: "Tn",                                 json: "phoneNumbers",        within: "TnList",       asked: true },
     Name { xml: "TelephoneNumberList",                json: "phoneNumbers",        within: "",             asked: true },
     Name { xml: "DisconnectTelephoneNumberOrderType", json: "disconnectOrderType", within: "",             asked: true },
@@ -95,6 +96,7 @@ const LISTS: &[(&str, &str)] = &[
     ("Tiers", "Tier"),
     ("TnAttributes", "TnAttribute"),
     ("Users", "User"),
+    ("VoiceHostGroups", "VoiceHostGroup"),
     ("VoiceHosts", "Host"),
 ];
 

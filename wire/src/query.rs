@@ -239,7 +239,8 @@ impl Links {
 }
 
 /// Percent-encodes all but unreserved characters (RFC 3986, 2.3).
-fn encode(text: &str) -> String {
+#[must_use]
+pub fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

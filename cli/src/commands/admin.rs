@@ -3,15 +3,18 @@
 use std::io::{IsTerminal, Read};
 
 use anyhow::Context;
-use onhook_core::account::{AccountId, Class, Kind, Role, SiteId};
-use onhook_server::auth::{CREDENTIAL_MAX, hash_password};
-use onhook_store::{NewAccount, Store, User};
+use onhook_core::account::{AccountId, Class, Kind, PeerId, Role, SiteId};
+use onhook_core::premises::{PeerChange, Stays};
+use onhook_core::user::{self, PASSWORD_MAX, PASSWORD_MIN, Person};
+use onhook_server::auth::hash_password;
+use onhook_store::sqlite::SqliteStore;
+use onhook_store::{NewAccount, Removed, Store, User, UserChange};
 
 use super::{DataDir, now};
 use crate::Exit;
 use crate::terminal::Terminal;
 
-/// Make and list accounts, sites, peers and users
+/// Make, list, change and remove accounts, sites, peers and users
 #[derive(clap::Subcommand)]
 pub(crate) enum Admin {
     /// Accounts: the customers
@@ -82,6 +85,30 @@ pub(crate) enum SiteCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
+    /// Make a site the default of its account, instead of the one that is
+    ///
+    /// Example: onhook admin site default 1 --account 9900000 --data-dir /var/lib/onhook
+    Default {
+        /// The site
+        id: SiteId,
+        /// Its account
+        #[arg(long)]
+        account: AccountId,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// Remove a site that has no peers and no numbers in service, and is not the default of others
+    ///
+    /// Example: onhook admin site remove 1 --account 9900000 --data-dir /var/lib/onhook
+    Remove {
+        /// The site
+        id: SiteId,
+        /// Its account
+        #[arg(long)]
+        account: AccountId,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
 }
 
 #[derive(clap::Subcommand)]
@@ -112,6 +139,36 @@ pub(crate) enum PeerCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
+    /// Make a peer the default of its site, instead of the one that is
+    ///
+    /// Example: onhook admin peer default 1 --account 9900000 --site 1 --data-dir /var/lib/onhook
+    Default {
+        /// The peer
+        id: PeerId,
+        /// Its account
+        #[arg(long)]
+        account: AccountId,
+        /// The site that it is under
+        #[arg(long)]
+        site: SiteId,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// Remove a peer that has no numbers in service and is not the default of others
+    ///
+    /// Example: onhook admin peer remove 1 --account 9900000 --site 1 --data-dir /var/lib/onhook
+    Remove {
+        /// The peer
+        id: PeerId,
+        /// Its account
+        #[arg(long)]
+        account: AccountId,
+        /// The site that it is under
+        #[arg(long)]
+        site: SiteId,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
 }
 
 #[derive(clap::Subcommand)]
@@ -139,6 +196,39 @@ pub(crate) enum UserCommand {
     ///
     /// Example: onhook admin user list --data-dir /var/lib/onhook
     List {
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// Give a user another password, which is read from standard input
+    ///
+    /// Example: printf %s "$PASSWORD" | onhook admin user password username --password-stdin
+    /// --data-dir /var/lib/onhook
+    Password {
+        /// The name that it signs in with
+        name: String,
+        /// Read the password from standard input; a line break at its end is not part of it
+        #[arg(long, required = true)]
+        password_stdin: bool,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// Give a user another role
+    ///
+    /// Example: onhook admin user role username admin --data-dir /var/lib/onhook
+    Role {
+        /// The name that it signs in with
+        name: String,
+        /// What it may do: read, order or admin; an operator stays one
+        role: Role,
+        #[command(flatten)]
+        data_dir: DataDir,
+    },
+    /// Remove a user
+    ///
+    /// Example: onhook admin user remove username --data-dir /var/lib/onhook
+    Remove {
+        /// The name that it signs in with
+        name: String,
         #[command(flatten)]
         data_dir: DataDir,
     },
@@ -197,6 +287,20 @@ impl SiteCommand {
                     ))?;
                 }
             }
+            Self::Default { id, account, data_dir } => {
+                let store = data_dir.open()?;
+                let there = store.make_default_site(account, id).await?;
+                store.close().await;
+                anyhow::ensure!(there, "account {account} has no site {id}");
+                terminal.line(&format!("site {id} is the default of account {account}"))?;
+            }
+            Self::Remove { id, account, data_dir } => {
+                let store = data_dir.open()?;
+                let removed = store.remove_site(account, id).await?;
+                store.close().await;
+                gone(removed, &format!("account {account} has no site {id}"))?;
+                terminal.line(&format!("site {id} is removed"))?;
+            }
         }
         Ok(Exit::Done)
     }
@@ -219,6 +323,21 @@ impl PeerCommand {
                         .line(&format!("{}\t{}\t{}\t{is_default}\t{}", p.id, p.account, p.site, p.name))?;
                 }
             }
+            Self::Default { id, account, site, data_dir } => {
+                let store = data_dir.open()?;
+                let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
+                let changed = store.change_peer(account, site, id, wants).await?;
+                store.close().await;
+                anyhow::ensure!(changed.is_some(), "site {site} of account {account} has no peer {id}");
+                terminal.line(&format!("peer {id} is the default of site {site}"))?;
+            }
+            Self::Remove { id, account, site, data_dir } => {
+                let store = data_dir.open()?;
+                let removed = store.remove_peer(account, site, id).await?;
+                store.close().await;
+                gone(removed, &format!("site {site} of account {account} has no peer {id}"))?;
+                terminal.line(&format!("peer {id} is removed"))?;
+            }
         }
         Ok(Exit::Done)
     }
@@ -228,9 +347,7 @@ impl UserCommand {
     async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { name, account, role, password_stdin: _, data_dir } => {
-                let fits = !name.is_empty()
-                    && name.len() <= 255
-                    && !name.contains(|c: char| c == ':' || c.is_control());
+                let fits = user::is_name(&name);
                 anyhow::ensure!(fits, "a user's name has 1 to 255 bytes, no colon and no control characters");
                 match (account, role) {
                     (Some(_), Role::Operator) => {
@@ -258,8 +375,47 @@ impl UserCommand {
                     terminal.line(&format!("{}\t{account}\t{}", u.name, u.role))?;
                 }
             }
+            Self::Password { name, password_stdin: _, data_dir } => {
+                let store = data_dir.open()?;
+                let password = read_password(terminal)?;
+                let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
+                change(&store, &name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
+                terminal.line(&format!("user {name} has another password"))?;
+            }
+            Self::Role { name, role, data_dir } => {
+                let store = data_dir.open()?;
+                change(&store, &name, UserChange::Said { password_hash: None, role: Some(role) }).await?;
+                terminal.line(&format!("user {name} has the role {role}"))?;
+            }
+            Self::Remove { name, data_dir } => {
+                let store = data_dir.open()?;
+                change(&store, &name, UserChange::Removed).await?;
+                terminal.line(&format!("user {name} is removed"))?;
+            }
         }
         Ok(Exit::Done)
+    }
+}
+
+/// Changes a user with the right of whoever has the machine, and closes the store.
+async fn change(store: &SqliteStore, name: &str, change: UserChange) -> anyhow::Result<()> {
+    let changed = store.change_user(Person::at_the_machine(), name.to_owned(), change).await?;
+    store.close().await;
+    changed.with_context(|| format!("user {name} is as before"))
+}
+
+/// Why a site or a peer is still there, if it is.
+fn gone(removed: Removed, unknown: &str) -> anyhow::Result<()> {
+    match removed {
+        Removed::Gone => Ok(()),
+        Removed::Unknown => anyhow::bail!("{unknown}"),
+        Removed::Stays(Stays::Peers) => anyhow::bail!("it has peers: remove them first"),
+        Removed::Stays(Stays::Numbers) => {
+            anyhow::bail!("numbers are in service there: move or disconnect them first")
+        }
+        Removed::Stays(Stays::Default) => {
+            anyhow::bail!("it is the default one: make another the default first")
+        }
     }
 }
 
@@ -279,13 +435,13 @@ fn read_password(terminal: &Terminal) -> anyhow::Result<String> {
         terminal.remark("Type the password, Enter, and Ctrl-D. It shows as you type; a pipe hides it.");
     }
     let mut password = String::new();
-    let limit = u64::try_from(CREDENTIAL_MAX + 3)?;
+    let limit = u64::try_from(PASSWORD_MAX + 3)?;
     std::io::stdin().take(limit).read_to_string(&mut password).context("cannot read the password")?;
     let password =
         password.strip_suffix('\n').map_or(password.as_str(), |p| p.strip_suffix('\r').unwrap_or(p));
     anyhow::ensure!(
-        (8..=CREDENTIAL_MAX).contains(&password.len()),
-        "a password has 8 to {CREDENTIAL_MAX} bytes"
+        (PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()),
+        "a password has {PASSWORD_MIN} to {PASSWORD_MAX} bytes"
     );
     anyhow::ensure!(
         !password.contains(char::is_control),

@@ -1,145 +1,145 @@
-//! The account, its sites and its peers, and the numbers of each.
+//! The account and its sites.
 
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{Account, Peer, Premises, Role, Site};
+use onhook_core::account::{AccountId, Peer, PeerId, Role, Site, SiteId};
 use onhook_core::lifecycle::State;
-use onhook_store::NumberQuery;
+use onhook_core::premises::{SiteDetails, Stays};
+use onhook_store::{NumberQuery, Removed, StoreError};
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::sites::{self, ACCOUNT_FAMILY, NUMBERS_FAMILY, PEER_FAMILY, SITE_FAMILY};
+use onhook_wire::sites::{self, ACCOUNT_FAMILY, Listed, SITE_FAMILY};
 
 use super::order;
-use super::tns::find;
 use crate::App;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 
-/// Numbers on a page of a peer's: when nothing is said, and at most.
-const SIZE: u32 = 5_000;
-
 pub(crate) fn routes() -> Vec<Route> {
-    let read = Needs::Account(Role::Read);
-    let (account, site, peer) =
-        ((Group::Free, ACCOUNT_FAMILY), (Group::Free, SITE_FAMILY), (Group::Free, PEER_FAMILY));
-    let numbers = (Group::InService, NUMBERS_FAMILY);
+    let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
+    let (account, site) = ((Group::Free, ACCOUNT_FAMILY), (Group::Free, SITE_FAMILY));
     vec![
         Route::get("/accounts/{account}", read, account, show_account),
-        Route::get("/accounts/{account}/sites", read, site, list_sites),
-        Route::get("/accounts/{account}/sites/{site}", read, site, show_site),
-        Route::get("/accounts/{account}/sites/{site}/totaltns", read, site, site_total),
-        Route::get("/accounts/{account}/sites/{site}/sippeers", read, peer, list_peers),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}", read, peer, show_peer),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/totaltns", read, numbers, peer_total),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/tns", read, numbers, list_numbers),
-        Route::get(
-            "/accounts/{account}/sites/{site}/sippeers/{peer}/tns/{number}",
-            read,
-            numbers,
-            show_number,
-        ),
+        Route::get("/accounts/{account}/sites", read, site, list),
+        Route::post("/accounts/{account}/sites", admin, site, create).takes(sites::REQUEST),
+        Route::get("/accounts/{account}/sites/{site}", read, site, show),
+        Route::put("/accounts/{account}/sites/{site}", admin, site, change).takes(sites::REQUEST),
+        Route::delete("/accounts/{account}/sites/{site}", admin, site, remove),
+        Route::get("/accounts/{account}/sites/{site}/totaltns", read, site, total),
     ]
 }
 
 async fn show_account(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (account, _) = home(&app, &call).await?;
+    let found = app.store.account(call.account()?).await.map_err(store_problem)?;
+    let (account, _) = found.ok_or(Problem::NoResource)?;
     Ok(Reply::xml(StatusCode::OK, sites::account(&account)))
 }
 
-async fn list_sites(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (_, premises) = home(&app, &call).await?;
-    Ok(Reply::xml(StatusCode::OK, sites::sites(&premises.sites)))
+/// The account's sites; with `tnCounts` how many numbers are in service at each, with `sipPeerDetails` its
+/// peers, with `summary` nothing but id and name.
+async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let counted = call.query.flag("tncounts", false)?;
+    let with_peers = call.query.flag("sippeerdetails", false)?;
+    let summary = call.query.flag("summary", false)?;
+    let found = app.store.sites_in_full(account, None).await.map_err(store_problem)?;
+    let in_service = match counted {
+        true => app.store.in_service(account).await.map_err(store_problem)?,
+        false => Vec::new(),
+    };
+    let peers: Vec<Peer> = match with_peers {
+        true => app.store.peers(Some(account)).await.map_err(store_problem)?,
+        false => Vec::new(),
+    };
+    let shown = found.iter().map(|(site, details)| Listed {
+        site,
+        details: (!summary).then_some(details),
+        numbers: counted.then(|| in_service.iter().filter(|(at, ..)| *at == site.id).map(|(.., n)| n).sum()),
+        peers: with_peers.then(|| peers.iter().filter(|peer| peer.site == site.id).collect()),
+    });
+    Ok(Reply::xml(StatusCode::OK, sites::sites(shown)))
 }
 
-async fn show_site(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (_, premises) = home(&app, &call).await?;
-    Ok(Reply::xml(StatusCode::OK, sites::site(&site_of(&premises, &call)?)))
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, details) = find(&app, &call).await?;
+    Ok(Reply::xml(StatusCode::OK, sites::site(&site, &details)))
 }
 
-async fn list_peers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (_, premises) = home(&app, &call).await?;
-    let site = site_of(&premises, &call)?;
-    let peers: Vec<Peer> = premises.peers.into_iter().filter(|peer| peer.site == site.id).collect();
-    Ok(Reply::xml(StatusCode::OK, sites::peers(&peers)))
+async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let said = sites::read(&call.document()?, None)?;
+    let (site, details) = app.store.add_site(account, said).await.map_err(conflict)?;
+    let (base, prefix) = (&app.public_url, call.prefix.text);
+    let location = format!("{base}{prefix}/accounts/{account}/sites/{}", site.id);
+    Ok(order::created(&location, sites::site(&site, &details)))
 }
 
-async fn show_peer(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (_, premises) = home(&app, &call).await?;
-    Ok(Reply::xml(StatusCode::OK, sites::peer(&peer_of(&premises, &call)?)))
+/// Says something else of a site. What the document leaves out stays.
+async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, _) = find(&app, &call).await?;
+    let said = sites::read(&call.document()?, Some((site.id, &site.name)))?;
+    let changed = app.store.change_site(site.account, site.id, said).await.map_err(store_problem)?;
+    let (site, details) = changed.ok_or_else(|| unknown(&call))?;
+    Ok(Reply::xml(StatusCode::OK, sites::site(&site, &details)))
+}
+
+async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let removed = app.store.remove_site(account, id(&call)?).await.map_err(store_problem)?;
+    gone(removed, "site", || unknown(&call))
 }
 
 /// How many numbers are in service at a site.
-async fn site_total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (account, premises) = home(&app, &call).await?;
-    let site = site_of(&premises, &call)?;
-    let query = NumberQuery { site: Some(site.id), ..NumberQuery::all(account.id, &[State::InService]) };
-    let count = app.store.count(query).await.map_err(store_problem)?;
+async fn total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, _) = find(&app, &call).await?;
+    let count = app.store.count(in_service_at(&site, None)).await.map_err(store_problem)?;
     Ok(Reply::xml(StatusCode::OK, sites::site_total(count)))
 }
 
-/// How many numbers are in service at a peer.
-async fn peer_total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (account, premises) = home(&app, &call).await?;
-    let count =
-        app.store.count(at_peer(&account, &peer_of(&premises, &call)?)).await.map_err(store_problem)?;
-    Ok(Reply::xml(StatusCode::OK, sites::peer_total(count)))
+/// Which numbers are in service at a site, or at one of its peers.
+pub(crate) fn in_service_at(site: &Site, peer: Option<PeerId>) -> NumberQuery {
+    NumberQuery { site: Some(site.id), peer, ..NumberQuery::all(site.account, &[State::InService]) }
 }
 
-/// A page of the numbers that are in service at a peer.
-async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (account, premises) = home(&app, &call).await?;
-    let peer = peer_of(&premises, &call)?;
-    let size = call.query.size("size", SIZE, SIZE)?;
-    let query = NumberQuery {
-        start: order::start(call.query.number_page()?),
-        size: usize::try_from(size).unwrap_or(usize::MAX),
-        ..at_peer(&account, &peer)
-    };
-    let page = app.store.numbers(query).await.map_err(store_problem)?;
-    let dialect = call.prefix.dialect;
-    let segment = format!("sites/{}/sippeers/{}/tns", peer.site, peer.id);
-    let links = order::links(&app, &call, &segment, size, page.next.map(|number| dialect.number(number)))?;
-    Ok(Reply::xml(StatusCode::OK, sites::numbers(dialect, &page.items, &links)))
+/// The site that the path names.
+pub(crate) async fn find(app: &App, call: &Call) -> Result<(Site, SiteDetails), Problem> {
+    let account: AccountId = call.account()?;
+    let found = app.store.sites_in_full(account, Some(id(call)?)).await.map_err(store_problem)?.pop();
+    found.ok_or_else(|| unknown(call))
 }
 
-/// A number, if it is in service at the peer.
-async fn show_number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (account, premises) = home(&app, &call).await?;
-    let peer = peer_of(&premises, &call)?;
-    let elsewhere = || {
-        let (site, peer) = (peer.site.to_string(), peer.id.to_string());
-        Problem::NotAtPeer(cut(call.param("number")), account.id.to_string(), site, peer)
+fn id(call: &Call) -> Result<SiteId, Problem> {
+    call.param("site").parse().map_err(|_| unknown(call))
+}
+
+fn unknown(call: &Call) -> Problem {
+    Problem::NoSite(cut(call.param("site")))
+}
+
+/// What is told of a site or peer that was to go.
+pub(crate) fn gone(
+    removed: Removed,
+    what: &str,
+    unknown: impl FnOnce() -> Problem,
+) -> Result<Reply, Problem> {
+    let why = match removed {
+        Removed::Gone => return Ok(Reply::empty(StatusCode::OK)),
+        Removed::Unknown => return Err(unknown()),
+        Removed::Stays(why) => why,
     };
-    let facts = find(&app, &call).await.map_err(|problem| match problem {
-        Problem::NoNumber(_) => elsewhere(),
-        other => other,
-    })?;
-    let place = facts.entry.standing.place().filter(|_| facts.entry.state() == State::InService);
-    match place.is_some_and(|place| place.account == account.id && place.peer == Some(peer.id)) {
-        true => Ok(Reply::xml(StatusCode::OK, sites::number(call.prefix.dialect, facts.entry.number))),
-        false => Err(elsewhere()),
+    Err(Problem::Conflict(match why {
+        Stays::Peers => format!("The {what} has SIP peers. Delete them first."),
+        Stays::Numbers => {
+            format!("Telephone numbers are in service at the {what}. Move or disconnect them first.")
+        }
+        Stays::Default => format!("The {what} is the default one. Make another the default first."),
+    }))
+}
+
+/// What does not go with what is there is told as such.
+pub(crate) fn conflict(error: StoreError) -> Problem {
+    match error {
+        StoreError::Conflict(why) => Problem::Conflict(why),
+        error => store_problem(error),
     }
-}
-
-fn at_peer(account: &Account, peer: &Peer) -> NumberQuery {
-    let (site, peer) = (Some(peer.site), Some(peer.id));
-    NumberQuery { site, peer, ..NumberQuery::all(account.id, &[State::InService]) }
-}
-
-async fn home(app: &App, call: &Call) -> Result<(Account, Premises), Problem> {
-    let found = app.store.account(call.account()?).await.map_err(store_problem)?;
-    found.ok_or(Problem::NoResource)
-}
-
-fn site_of(premises: &Premises, call: &Call) -> Result<Site, Problem> {
-    let text = call.param("site");
-    let found = premises.sites.iter().find(|site| text.parse() == Ok(site.id));
-    found.cloned().ok_or_else(|| Problem::NoSite(cut(text)))
-}
-
-fn peer_of(premises: &Premises, call: &Call) -> Result<Peer, Problem> {
-    let site = site_of(premises, call)?;
-    let text = call.param("peer");
-    let found = premises.peers.iter().find(|peer| peer.site == site.id && text.parse() == Ok(peer.id));
-    found.cloned().ok_or_else(|| Problem::NoPeer(cut(text)))
 }

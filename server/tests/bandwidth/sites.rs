@@ -1,20 +1,18 @@
-//! The account, its sites and its peers, and the numbers of each.
+//! The account and its sites.
 
 use onhook_core::account::AccountId;
 
-use crate::app::{
-    ACCOUNT, App, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Seed, account, get, post, with_app, xml,
-};
+use crate::app::{ACCOUNT, App, IN_SERVICE, POOL, Seed, Who, account, delete, get, post, put, with_app, xml};
 
 /// No site's and no peer's id.
-const NO_ID: &str = "4294967295";
+pub(crate) const NO_ID: &str = "4294967295";
 
-fn sites(rest: &str) -> String {
+pub(crate) fn sites(rest: &str) -> String {
     account(&format!("/sites{rest}"))
 }
 
 /// A second site with two peers, and a number at the one that is not its default: ids of site and peers.
-async fn second_site(app: &App) -> (String, String, String) {
+pub(crate) async fn second_site(app: &App) -> (String, String, String) {
     let guide = AccountId::new(ACCOUNT).unwrap();
     let store = &app.parts.store;
     let site = store.create_site(guide, "Sales & support".into()).await.unwrap();
@@ -46,24 +44,6 @@ async fn an_account_and_its_sites_are_shown() {
 }
 
 #[tokio::test]
-async fn a_site_s_peers_are_shown() {
-    with_app(Seed::two_accounts(), async |app| {
-        let (site, first, _) = second_site(app).await;
-        golden!(app, "peers", app.send(get(sites(&format!("/{site}/sippeers")))).await);
-        golden!(app, "peer", app.send(get(sites(&format!("/{site}/sippeers/{first}")))).await);
-        golden!(app, "peer_unknown", app.send(get(sites(&format!("/{site}/sippeers/{NO_ID}")))).await);
-        // A peer is at its own site only.
-        let elsewhere = app.send(get(sites(&format!("/{site}/sippeers/{}", app.peer)))).await;
-        assert_eq!((elsewhere.status, elsewhere.code()), (404, Some(13563)));
-        // A site may have none.
-        let guide = AccountId::new(ACCOUNT).unwrap();
-        let empty = app.parts.store.create_site(guide, "Empty site".into()).await.unwrap();
-        golden!(app, "peers_none", app.send(get(sites(&format!("/{}/sippeers", empty.id)))).await);
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn what_is_in_service_at_a_site_is_listed_and_counted() {
     with_app(Seed::two_accounts(), async |app| {
         let (second, _, _) = second_site(app).await;
@@ -88,40 +68,116 @@ async fn what_is_in_service_at_a_site_is_listed_and_counted() {
     .await;
 }
 
+const ADDRESS: &str = "<Address><HouseNumber>900</HouseNumber><StreetName>Main Campus Drive</StreetName>\
+    <City>Raleigh</City><StateCode>NC</StateCode><Zip>27615</Zip><Country>United States</Country>\
+    <AddressType>Service</AddressType></Address>";
+
 #[tokio::test]
-async fn what_is_in_service_at_a_peer_is_listed_and_counted() {
+async fn a_site_is_made_changed_and_removed() {
     with_app(Seed::two_accounts(), async |app| {
-        let (second, default, other) = second_site(app).await;
-        app.disconnect(&[IN_SERVICE[0]]).await;
-        let first = sites(&format!("/{}/sippeers/{}", app.site, app.peer));
-        golden!(app, "peer_numbers", app.send(get(format!("{first}/tns"))).await);
-        golden!(app, "peer_total", app.send(get(format!("{first}/totaltns"))).await);
-        golden!(app, "peer_number", app.send(get(format!("{first}/tns/5405514342"))).await);
-        let second = sites(&format!("/{second}/sippeers"));
-        golden!(app, "peer_numbers_none", app.send(get(format!("{second}/{default}/tns"))).await);
-        let v2 = format!("{second}/{other}/tns").replace("/api", "/api/v2");
-        golden!(app, "peer_numbers_v2", app.send(get(&v2)).await);
-        golden!(app, "peer_number_v2", app.send(get(format!("{v2}/%2B1{POOL}"))).await);
+        // As a client's sample sends it; elements that are not known are passed over.
+        let body = format!(
+            "<Site><Name>Test Site</Name><Description>A Site Description</Description><CustomerName>R&amp;D\
+             </CustomerName><CustomerProvidedID>c-1</CustomerProvidedID>{ADDRESS}<Colour>red</Colour></Site>"
+        );
+        let made = app.send(post(sites(""), body)).await.expect(201);
+        golden!(app, "site_made", made);
+        let path = app.path_of(made.header("location").unwrap());
+        assert_eq!(app.send(get(&path)).await.expect(200).text(), made.text());
 
-        let page = app.send(get(format!("{first}/tns?page=1&size=3"))).await.expect(200);
-        golden!(app, "peer_numbers_page", page);
-        let page = app.send(get(app.path_of_link(page.element("next").unwrap()))).await.expect(200);
-        assert_eq!((page.elements("FullNumber"), page.element("next")), (vec![IN_SERVICE[2]], None));
-        let size = app.send(get(format!("{first}/tns?size=5001"))).await;
-        assert_eq!(size.error(), (400, Some(1006), "size must be between 1 and 5000 (bounds are included)"));
+        // One client sends what changes and nothing else, another all that it got.
+        let changed = app.send(put(&path, "<Site><Name>Other Site</Name></Site>")).await;
+        golden!(app, "site_changed", changed);
+        let id = made.element("Id").unwrap();
+        let all = format!("<Site><Id>{id}</Id><Name>Other Site</Name><Description/>{ADDRESS}</Site>");
+        let cleared = app.send(put(&path, all)).await.expect(200);
+        assert_eq!((cleared.element("Description"), cleared.element("Zip")), (None, Some("27615")));
+        assert_eq!(app.send(get(&path)).await.expect(200).text(), cleared.text());
 
-        // One that is at another peer, ages, is another account's or nobody's is not at this one.
-        for number in [POOL, IN_SERVICE[0], NEIGHBOURS, NO_NUMBER] {
-            let reply = app.send(get(format!("{first}/tns/{number}"))).await.expect(404);
-            let root = "<SipPeerTelephoneNumbersResponse><ResponseStatus><ErrorCode>";
-            assert!(reply.text().contains(root), "{}", reply.text());
-            let unknown = app.send(get(format!("{first}/tns/2012035013"))).await;
-            assert_eq!(reply.text().replace(number, "2012035013"), unknown.text());
+        golden!(app, "site_removed", app.send(delete(&path)).await);
+        assert_eq!(app.send(get(&path)).await.error().1, Some(12016));
+        assert_eq!(app.send(delete(&path)).await.error().1, Some(12016));
+        let body = "<Site><Name>a</Name></Site>";
+        assert_eq!(app.send(put(&path, body)).await.error().1, Some(12016));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_site_must_not_say_is_refused_and_changes_nothing() {
+    with_app(Seed::two_accounts(), async |app| {
+        let before = app.send(get(sites(""))).await.expect(200);
+        let named = |more: &str| format!("<Site><Name>a</Name>{more}</Site>");
+        for (body, code, text) in [
+            ("<Site/>".to_owned(), 1003, "Name is required"),
+            (
+                "<Site><Name>R&amp;D</Name></Site>".into(),
+                4015,
+                "A site name can have max length of 50 chars and can only contain chars from the set \
+                 [a-zA-Z0-9.-] and empty space",
+            ),
+            (
+                named("<Description>(a)</Description>"),
+                4016,
+                "A site description can have max length of 250 chars and can only contain chars from the set \
+                 [a-zA-Z0-9.-] and empty space",
+            ),
+            (named("<Id>77</Id>"), 4020, "The Id field is not allowed for this operation"),
+            (named("<Name>b</Name>"), 1009, "'Name' is duplicated"),
+            (
+                named(&format!("<CustomerName>{}</CustomerName>", "a".repeat(251))),
+                1011,
+                "CustomerName is too long. Max length 250 characters",
+            ),
+        ] {
+            let made = app.send(post(sites(""), body.as_str())).await;
+            assert_eq!(made.error(), (400, Some(code), text), "{body}");
+            if body != "<Site/>" {
+                let changed = app.send(put(sites(&format!("/{}", app.site)), body.as_str())).await;
+                assert_eq!(changed.error(), (400, Some(code), text), "{body}");
+            }
         }
-        for rest in ["/tns", "/totaltns", "/tns/5405514342"] {
-            let reply = app.send(get(format!("{second}/{NO_ID}{rest}"))).await;
-            assert_eq!((reply.status, reply.code()), (404, Some(13563)), "{rest}");
+        golden!(app, "site_refused", app.send(post(sites(""), "<Site/>")).await);
+        for body in ["<Peer/>", "", "<Site>", "{}"] {
+            assert_eq!(app.send(post(sites(""), body)).await.error().1, Some(1019), "{body}");
         }
+        assert_eq!(app.send(get(sites(""))).await.expect(200).text(), before.text());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_site_that_is_needed_stays() {
+    with_app(Seed::two_accounts(), async |app| {
+        let first = sites(&format!("/{}", app.site));
+        golden!(app, "site_with_peers", app.send(delete(&first)).await);
+        let made = app.send(post(sites(""), "<Site><Name>Empty</Name></Site>")).await.expect(201);
+        let empty = app.path_of(made.header("location").unwrap());
+        // Its numbers gone and its peer removed, the default site stays while there is another.
+        app.disconnect(&["5405514342", "7034343704", IN_SERVICE[0], IN_SERVICE[1], IN_SERVICE[2]]).await;
+        app.send(delete(format!("{first}/sippeers/{}", app.peer))).await.expect(200);
+        golden!(app, "site_default", app.send(delete(&first)).await);
+        app.send(delete(&empty)).await.expect(200);
+        app.send(delete(&first)).await.expect(200);
+        assert_eq!(app.send(get(sites(""))).await.expect(200).elements("Id"), [""; 0]);
+        // The next one is the default again.
+        app.send(post(sites(""), "<Site><Name>New</Name></Site>")).await.expect(201);
+        let stored = app.parts.store.sites(AccountId::new(ACCOUNT)).await.unwrap();
+        assert_eq!(stored.iter().map(|site| site.is_default).collect::<Vec<_>>(), [true]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_of_sites_tells_what_it_is_asked_for() {
+    with_app(Seed::two_accounts(), async |app| {
+        second_site(app).await;
+        let body = "<Site><Name>Third</Name><Description>With words</Description></Site>";
+        app.send(post(sites(""), body)).await.expect(201);
+        let asked = "?tnCounts=true&sipPeerDetails=true";
+        golden!(app, "sites_in_detail", app.send(get(sites(asked)).by(Who::Reader)).await);
+        golden!(app, "sites_in_short", app.send(get(sites("?summary=true"))).await);
+        assert_eq!(app.send(get(sites("?tnCounts=perhaps"))).await.error().1, Some(1008));
     })
     .await;
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_server::Route;
 use onhook_server::path::PREFIXES;
+use onhook_server::route::Takes;
 
 use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
@@ -29,6 +30,10 @@ enum May {
     Readers,
     /// Whoever may place orders for the account.
     Orderers,
+    /// Whoever administers the account.
+    Admins,
+    /// Whoever says name and password, which the route asks for itself.
+    Clients,
     /// Whoever runs the server.
     Operators,
 }
@@ -44,6 +49,13 @@ enum Body {
     Amendment,
     Reservation,
     Clock,
+    Site,
+    Peer,
+    Move,
+    User,
+    Role,
+    Password,
+    Grant,
 }
 
 /// The table: a route's name, who may, the answer to those who may, and what is sent.
@@ -79,6 +91,9 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}",                                           May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites",                                     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}",                              May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/sites",                                    May::Admins,    201, Body::Site),
+    ("PUT /accounts/{account}/sites/{site}",                              May::Admins,    200, Body::Site),
+    ("DELETE /accounts/{account}/sites/{site}",                           May::Admins,    200, Body::None),
     ("GET /accounts/{account}/sites/{site}/totaltns",                     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/inservicenumbers",             May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/inservicenumbers/totals",      May::Readers,   200, Body::None),
@@ -87,9 +102,21 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/sites/{site}/orders/{order}/tns",           May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers",                     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers/{peer}",              May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/sites/{site}/sippeers",                    May::Admins,    201, Body::Peer),
+    ("PUT /accounts/{account}/sites/{site}/sippeers/{peer}",              May::Admins,    200, Body::Peer),
+    ("DELETE /accounts/{account}/sites/{site}/sippeers/{peer}",           May::Admins,    200, Body::None),
+    ("POST /accounts/{account}/sites/{site}/sippeers/{peer}/movetns",     May::Orderers,  200, Body::Move),
     ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/totaltns",     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/tns",          May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/tns/{number}", May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/users",                                     May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/users",                                    May::Admins,    201, Body::User),
+    ("GET /accounts/{account}/users/{user}",                              May::Readers,   200, Body::None),
+    ("PUT /accounts/{account}/users/{user}",                              May::Admins,    200, Body::Role),
+    ("DELETE /accounts/{account}/users/{user}",                           May::Admins,    200, Body::None),
+    ("GET /users",                                                        May::Readers,   200, Body::None),
+    ("PUT /users/{user}/password",                                        May::Seekers,   200, Body::Password),
+    ("POST /oauth2/token",                                                May::Clients,   200, Body::Grant),
     ("GET /tns",                                                          May::Readers,   200, Body::None),
     ("POST /tns",                                                         May::Seekers,   200, Body::Lookup),
     ("GET /tns/{number}",                                                 May::SignedIn,  200, Body::None),
@@ -115,12 +142,13 @@ fn answer(may: May, good: u16, who: Who) -> u16 {
         (May::Anyone, _) => true,
         (_, Who::Nobody | Who::WrongPassword) => return 401,
         (May::SignedIn, Who::Neighbour) => return 404,
-        (May::SignedIn | May::Seekers, _) => true,
+        (May::SignedIn | May::Seekers | May::Clients, _) => true,
         (_, Who::Operator) => true,
         (May::Operators, _) | (_, Who::Neighbour) => false,
         (May::Readers, _) => true,
         (May::Orderers, Who::Orderer | Who::Admin) => true,
-        (May::Orderers, _) => false,
+        (May::Admins, Who::Admin) => true,
+        (May::Orderers | May::Admins, _) => false,
     };
     if let_through { good } else { 403 }
 }
@@ -132,7 +160,7 @@ fn code(may: May, who: Who) -> Option<u16> {
         // The server's own routes speak of problems without codes.
         (May::Operators, _) => None,
         (May::SignedIn, _) => Some(15506),
-        (May::Readers | May::Orderers, Who::Neighbour) => Some(5051),
+        (May::Readers | May::Orderers | May::Admins, Who::Neighbour) => Some(5051),
         _ => Some(1001),
     }
 }
@@ -166,6 +194,36 @@ struct Objects {
     reservation: String,
     site: String,
     peer: String,
+    user: String,
+}
+
+impl Objects {
+    /// Things that may go: a site without peers, a peer beside the default one, a user, a reservation.
+    async fn spare(app: &App, like: &Objects) -> Objects {
+        let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
+        let site = store.create_site(guide, "Spare site".into()).await.unwrap();
+        let peer = store.create_peer(guide, app.site.to_string().parse().unwrap(), "Spare peer".into()).await;
+        let user = unused_name();
+        let reader = store.user(Who::Reader.user()).await.unwrap().unwrap();
+        store.create_user(onhook_store::User { name: user.clone(), ..reader }).await.unwrap();
+        let reservation = reserve(app, &free()).await;
+        let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
+        Objects { site, peer, user, reservation, ..like.clone() }
+    }
+
+    /// For a peer's path, the site that the peers are at.
+    fn at(&self, route: &Route, app: &App) -> Objects {
+        match route.path.contains("{peer}") {
+            true => Objects { site: app.site.to_string(), ..self.clone() },
+            false => self.clone(),
+        }
+    }
+}
+
+/// A user's name that nobody has yet.
+fn unused_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("spare{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 async fn objects(app: &App) -> Objects {
@@ -189,22 +247,14 @@ async fn objects(app: &App) -> Objects {
         order_note: note(&order).await,
         site: app.site.to_string(),
         peer: app.peer.to_string(),
+        user: Who::Reader.user().to_owned(),
     }
 }
 
-/// The same, with a new one of what the route takes away.
-async fn fresh(app: &App, route: &Route, objects: &Objects) -> Objects {
-    let mut objects = objects.clone();
-    if route.name() == "DELETE /accounts/{account}/tnreservation/{reservation}" {
-        objects.reservation = reserve(app, &free()).await;
-    }
-    objects
-}
-
-/// A pool number that nobody has reserved: of area code 212, then 703, then 540.
+/// A pool number that nobody has reserved: of one area code after the other.
 fn free() -> String {
     let count = FREE.fetch_add(1, Ordering::Relaxed);
-    let area_code = ["212", "703", "540"][usize::try_from(count / 50).unwrap()];
+    let area_code = ["212", "703", "540", "919"][usize::try_from(count / 50).unwrap()];
     format!("{area_code}55501{:02}", count % 50)
 }
 
@@ -214,7 +264,7 @@ async fn reserve(app: &App, number: &str) -> String {
 }
 
 /// A path that leads to something: the route's, with its parts filled in.
-fn path(route: &Route, objects: &Objects, account: &str) -> String {
+fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
     let (order, note) = match route.path.contains("/orders/") {
         true => (&objects.order, &objects.order_note),
         false => (&objects.disconnect, &objects.note),
@@ -222,6 +272,7 @@ fn path(route: &Route, objects: &Objects, account: &str) -> String {
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
     let number = if route.path == "/tns/{number}/tnreservation" { RESERVED } else { IN_SERVICE[0] };
+    let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
     let path = route
         .path
         .replace("{reservation}", &objects.reservation)
@@ -230,12 +281,14 @@ fn path(route: &Route, objects: &Objects, account: &str) -> String {
         .replace("{account}", account)
         .replace("{order}", order)
         .replace("{note}", note)
-        .replace("{number}", number);
+        .replace("{number}", number)
+        .replace("/users/{user}/password", &format!("/users/{own}/password"))
+        .replace("{user}", &objects.user);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
         // A search must say what for, and an operator whose numbers it wants.
         "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
-        "GET /tns" => format!("{path}?accountId={account}"),
+        "GET /tns" | "GET /users" => format!("{path}?accountId={account}"),
         _ => path,
     }
 }
@@ -250,6 +303,20 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Reservation => xml::reservation(&free()),
         Body::Lookup => format!("<TnList><Tn>{}</Tn></TnList>", IN_SERVICE[0]),
         Body::Clock => r#"{"advance_ms": 0}"#.to_owned(),
+        Body::Site => "<Site><Name>A site</Name></Site>".to_owned(),
+        Body::Peer => "<SipPeer><PeerName>A peer</PeerName></SipPeer>".to_owned(),
+        Body::Move => format!(
+            "<SipPeerTelephoneNumbers><FullNumber>{}</FullNumber></SipPeerTelephoneNumbers>",
+            IN_SERVICE[0]
+        ),
+        Body::User => format!(
+            "<User><Username>{}</Username><Password>password</Password><Roles><Role><RoleName>read</RoleName>\
+             </Role></Roles></User>",
+            unused_name()
+        ),
+        Body::Role => "<User><Roles><Role><RoleName>read</RoleName></Role></Roles></User>".to_owned(),
+        Body::Password => "<User><Password>password</Password></User>".to_owned(),
+        Body::Grant => "grant_type=client_credentials".to_owned(),
     };
     let call = match route.method.as_str() {
         "GET" => get(path),
@@ -258,7 +325,12 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         "DELETE" => delete(path),
         other => panic!("teach this test to send a {other}"),
     };
-    let call = if route.api || call.body.is_empty() { call } else { call.content_type("application/json") };
+    let call = match route.takes {
+        Takes::Xml(_) => call,
+        _ if call.body.is_empty() => call,
+        Takes::Json => call.content_type("application/json"),
+        Takes::Form => call.content_type("application/x-www-form-urlencoded"),
+    };
     call.by(who)
 }
 
@@ -291,11 +363,12 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                         if (status >= 400) != denied {
                             continue;
                         }
-                        let objects = match denied {
-                            true => objects.clone(),
-                            false => fresh(app, &route, &objects).await,
+                        // What is taken away must be there for whoever may.
+                        let objects = match !denied && route.method == "DELETE" {
+                            true => Objects::spare(app, &objects).await.at(&route, app),
+                            false => objects.clone(),
                         };
-                        let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string()));
+                        let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                         let mut call = call(app, &route, path, body, who);
                         if who == Who::WrongPassword {
                             // Ten wrong tries a minute are what one address has.
@@ -308,7 +381,8 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                         if denied {
                             assert_eq!(reply.code(), code(may, who), "{cell}");
                             assert_eq!(reply.header("www-authenticate").is_some(), status == 401, "{cell}");
-                            assert_eq!(reply.body.is_empty(), status == 401, "{cell}");
+                            let silent = status == 401 && may != May::Clients;
+                            assert_eq!(reply.body.is_empty(), silent, "{cell}");
                         }
                         cells += 1;
                     }
@@ -333,7 +407,7 @@ async fn a_head_request_gets_the_verdict_of_a_get() {
         for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.method == "GET") {
             for who in Who::ALL.into_iter().filter(|who| *who != Who::WrongPassword) {
                 let prefix = if route.api { "/api" } else { "" };
-                let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string()));
+                let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                 let asked = app.send(call(app, &route, path.clone(), body, who)).await;
                 let reply = app.send(head(path).by(who)).await;
                 assert_eq!(reply.status, answer(may, good, who), "HEAD {} as {who:?}", route.path);
@@ -351,7 +425,11 @@ async fn every_answer_of_the_second_version_can_be_had_in_json() {
         let objects = objects(app).await;
         for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.api) {
             for who in [Who::Admin, Who::Neighbour, Who::Nobody] {
-                let path = format!("/api/v2{}", path(&route, &objects, &ACCOUNT.to_string()));
+                let objects = match route.method == "DELETE" {
+                    true => Objects::spare(app, &objects).await.at(&route, app),
+                    false => objects.clone(),
+                };
+                let path = format!("/api/v2{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                 let call = call(app, &route, path, body, who).header("Accept", "application/json");
                 let reply = app.send(call).await;
                 let cell = format!("{} as {who:?}: {}", route.name(), reply.text());
@@ -382,7 +460,7 @@ async fn another_account_looks_like_one_that_does_not_exist() {
         for (route, .., body, _) in all().into_iter().filter(|(route, ..)| route.path.contains("{account}")) {
             for who in [Who::Reader, Who::Orderer, Who::Admin] {
                 let told = async |account: &str| -> (u16, Vec<(String, String)>, String) {
-                    let path = format!("/api{}", path(&route, &objects, account));
+                    let path = format!("/api{}", path(&route, &objects, account, who));
                     let reply = app.send(call(app, &route, path, body, who)).await.without_date();
                     let mut headers = reply.headers.clone();
                     headers.retain(|(name, _)| name != "content-length");
@@ -490,7 +568,7 @@ async fn another_account_s_site_peer_and_number_are_none() {
         let told = async |path: String, id: &str| -> (u16, String) {
             let reply = app.send(get(account(&path.replace("{id}", id)))).await;
             let text = reply.text().replace(&format!("'{id}'"), "'{id}'");
-            let text = text.replace(&format!("number {id} does"), "number {id} does");
+            let text = text.replace(&format!("number {id} "), "number {id} ");
             (reply.status, text.replace(&format!("/sites/{id}/"), "/sites/{id}/"))
         };
         for (path, theirs, none) in [
@@ -504,13 +582,51 @@ async fn another_account_s_site_peer_and_number_are_none() {
             (format!("/sites/{site}/sippeers/{{id}}/totaltns"), &their_peer, none),
             (format!("/sites/{site}/sippeers/{{id}}/tns"), &their_peer, none),
             (format!("/sites/{site}/sippeers/{peer}/tns/{{id}}"), NEIGHBOURS, NO_NUMBER),
+            ("/users/{id}".into(), Who::Neighbour.user(), "nobody"),
+            ("/users/{id}".into(), Who::Operator.user(), "nobody"),
         ] {
             let unknown = told(path.clone(), none).await;
             // A list has nothing, everything else is not found.
-            let status = if path.contains("inservice") { 200 } else { 404 };
+            let status = match path.as_str() {
+                path if path.contains("inservice") => 200,
+                // An unknown peer is told so with 400, an unknown number at a known one with 404.
+                path if path.contains("/sippeers/{id}") => 400,
+                _ => 404,
+            };
             assert_eq!(unknown.0, status, "{path}: {}", unknown.1);
             assert_eq!(told(path.clone(), theirs).await, unknown, "{path}");
         }
+        // Nor can they be changed, moved to or taken away.
+        let (site_body, peer_body) =
+            ("<Site><Name>a</Name></Site>", "<SipPeer><PeerName>a</PeerName></SipPeer>");
+        let tried = async |call: Call, id: &str| -> (u16, String) {
+            let reply = app.send(call).await;
+            (reply.status, reply.text().replace(&format!("'{id}'"), "'{id}'"))
+        };
+        let to_move = format!(
+            "<SipPeerTelephoneNumbers><FullNumber>{}</FullNumber></SipPeerTelephoneNumbers>",
+            IN_SERVICE[0]
+        );
+        let at = |rest: String| account(&format!("/sites/{rest}"));
+        let before = app.counts().await;
+        let calls: [(&str, &str, &dyn Fn(&str) -> Call); 6] = [
+            (&their_site, none, &|id| put(at(id.into()), site_body)),
+            (&their_site, none, &|id| delete(at(id.into()))),
+            (&their_site, none, &|id| post(at(format!("{id}/sippeers")), peer_body)),
+            (&their_peer, none, &|id| put(at(format!("{site}/sippeers/{id}")), peer_body)),
+            (&their_peer, none, &|id| delete(at(format!("{site}/sippeers/{id}")))),
+            (&their_peer, none, &|id| post(at(format!("{site}/sippeers/{id}/movetns")), to_move.as_str())),
+        ];
+        for (theirs, none, call) in calls {
+            let unknown = tried(call(none), none).await;
+            assert!([400, 404].contains(&unknown.0), "{unknown:?}");
+            assert_eq!(tried(call(theirs), theirs).await, unknown);
+        }
+        let in_their_site = at(format!("{their_site}/sippeers/{their_peer}/movetns"));
+        assert_eq!(app.send(post(in_their_site, to_move.as_str())).await.error().1, Some(12016));
+        assert_eq!(app.counts().await, before);
+        let after = app.parts.store.account(neighbour).await.unwrap().unwrap().1;
+        assert_eq!(after, premises, "nothing of theirs has changed");
         // Looked up, another account's number is a number that cannot be found.
         let lookup = async |number: &str| {
             let reply = app.send(post("/api/tns", format!("<TnList><Tn>{number}</Tn></TnList>"))).await;

@@ -1,0 +1,156 @@
+//! A site's peers, and the numbers of each.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use onhook_core::account::{NoPlace, Peer, PeerId, Role, Site};
+use onhook_core::lifecycle::State;
+use onhook_core::order::NUMBERS_MAX;
+use onhook_core::premises::PeerDetails;
+use onhook_store::{NumberQuery, Relocated};
+use onhook_wire::error::{Problem, cut};
+use onhook_wire::guard::Malformed;
+use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};
+
+use super::{order, sites, tns};
+use crate::App;
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Group, Needs, Route};
+
+/// Numbers on a page of a peer's: when nothing is said, and at most.
+const SIZE: u32 = 5_000;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (read, order, admin) =
+        (Needs::Account(Role::Read), Needs::Account(Role::Order), Needs::Account(Role::Admin));
+    let peer = (Group::Free, FAMILY);
+    let (numbers, moved) = ((Group::InService, NUMBERS_FAMILY), (Group::Order, NUMBERS_FAMILY));
+    vec![
+        Route::get("/accounts/{account}/sites/{site}/sippeers", read, peer, list),
+        Route::post("/accounts/{account}/sites/{site}/sippeers", admin, peer, create).takes(peers::REQUEST),
+        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}", read, peer, show),
+        Route::put("/accounts/{account}/sites/{site}/sippeers/{peer}", admin, peer, change)
+            .takes(peers::REQUEST),
+        Route::delete("/accounts/{account}/sites/{site}/sippeers/{peer}", admin, peer, remove),
+        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/totaltns", read, numbers, total),
+        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/tns", read, numbers, list_numbers),
+        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/tns/{number}", read, numbers, number),
+        Route::post("/accounts/{account}/sites/{site}/sippeers/{peer}/movetns", order, moved, move_numbers)
+            .takes(peers::MOVED),
+    ]
+}
+
+async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, _) = sites::find(&app, &call).await?;
+    let found = app.store.peers_in_full(site.account, site.id, None).await.map_err(store_problem)?;
+    Ok(Reply::xml(StatusCode::OK, peers::list(&found)))
+}
+
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (_, peer, details) = find(&app, &call).await?;
+    Ok(Reply::xml(StatusCode::OK, peers::one(&peer, &details)))
+}
+
+async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, _) = sites::find(&app, &call).await?;
+    let said = peers::read(&call.document()?, None)?;
+    let made = app.store.add_peer(site.account, site.id, said).await;
+    let (peer, details) = made.map_err(sites::conflict)?;
+    let (base, prefix, account) = (&app.public_url, call.prefix.text, site.account);
+    let location = format!("{base}{prefix}/accounts/{account}/sites/{}/sippeers/{}", site.id, peer.id);
+    Ok(order::created(&location, peers::one(&peer, &details)))
+}
+
+/// Says something else of a peer. What the document leaves out stays.
+async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, peer, _) = find(&app, &call).await?;
+    let said = peers::read(&call.document()?, Some((peer.id, &peer.name)))?;
+    let changed = app.store.change_peer(site.account, site.id, peer.id, said).await;
+    let (peer, details) = changed.map_err(store_problem)?.ok_or_else(|| unknown(&call))?;
+    Ok(Reply::xml(StatusCode::OK, peers::one(&peer, &details)))
+}
+
+async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, peer, _) = find(&app, &call).await?;
+    let removed = app.store.remove_peer(site.account, site.id, peer.id).await.map_err(store_problem)?;
+    sites::gone(removed, "SIP peer", || unknown(&call))
+}
+
+/// How many numbers are in service at a peer.
+async fn total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, peer, _) = find(&app, &call).await?;
+    let count = app.store.count(sites::in_service_at(&site, Some(peer.id))).await.map_err(store_problem)?;
+    Ok(Reply::xml(StatusCode::OK, peers::total(count)))
+}
+
+/// A page of the numbers that are in service at a peer. `includeAttributes` is taken, and changes nothing.
+async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, peer, _) = find(&app, &call).await?;
+    call.query.flag("includeattributes", false)?;
+    let size = call.query.size("size", SIZE, SIZE)?;
+    let query = NumberQuery {
+        start: order::start(call.query.number_page()?),
+        size: usize::try_from(size).unwrap_or(usize::MAX),
+        ..sites::in_service_at(&site, Some(peer.id))
+    };
+    let page = app.store.numbers(query).await.map_err(store_problem)?;
+    let dialect = call.prefix.dialect;
+    let segment = format!("sites/{}/sippeers/{}/tns", peer.site, peer.id);
+    let links = order::links(&app, &call, &segment, size, page.next.map(|number| dialect.number(number)))?;
+    Ok(Reply::xml(StatusCode::OK, peers::numbers(dialect, &page.items, &links)))
+}
+
+/// A number, if it is in service at the peer.
+async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, peer, _) = find(&app, &call).await?;
+    let elsewhere = || {
+        let (account, site, peer) = (site.account.to_string(), site.id.to_string(), peer.id.to_string());
+        Problem::NotAtPeer(cut(call.param("number")), account, site, peer)
+    };
+    let facts = tns::find(&app, &call).await.map_err(|problem| match problem {
+        Problem::NoNumber(_) => elsewhere(),
+        other => other,
+    })?;
+    let place = facts.entry.standing.place().filter(|_| facts.entry.state() == State::InService);
+    match place.is_some_and(|place| place.account == site.account && place.peer == Some(peer.id)) {
+        true => Ok(Reply::xml(StatusCode::OK, peers::number(call.prefix.dialect, facts.entry.number))),
+        false => Err(elsewhere()),
+    }
+}
+
+/// Moves numbers that are in service on the account to this site and peer, all or none.
+async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (site, peer, _) = find(&app, &call).await?;
+    let root = call.document().map_err(|malformed| match malformed {
+        Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
+        other => other.into(),
+    })?;
+    let numbers = peers::to_move(&root)?;
+    // As with orders: a wrong time would stay in the events for ever.
+    if !app.clock_is_steady() {
+        return Err(Problem::Busy);
+    }
+    let (place, user, now) = ((site.id, peer.id), call.caller.user.to_string(), app.clock.now());
+    match app.store.relocate(site.account, place, numbers, user, now).await.map_err(store_problem)? {
+        Relocated::Done(_) => Ok(Reply::empty(StatusCode::OK)),
+        Relocated::NoPlace(NoPlace::Site) => Err(Problem::NoSite(cut(call.param("site")))),
+        Relocated::NoPlace(_) => Err(unknown(&call)),
+        Relocated::NotInService(missing) => {
+            let first = missing.first().map(|number| call.prefix.dialect.number(*number));
+            Err(Problem::NoNumber(first.unwrap_or_default()))
+        }
+    }
+}
+
+/// The peer that the path names, and its site.
+async fn find(app: &App, call: &Call) -> Result<(Site, Peer, PeerDetails), Problem> {
+    let (site, _) = sites::find(app, call).await?;
+    let id: PeerId = call.param("peer").parse().map_err(|_| unknown(call))?;
+    let found = app.store.peers_in_full(site.account, site.id, Some(id)).await.map_err(store_problem)?.pop();
+    let (peer, details) = found.ok_or_else(|| unknown(call))?;
+    Ok((site, peer, details))
+}
+
+fn unknown(call: &Call) -> Problem {
+    Problem::NoPeer(cut(call.param("peer")))
+}

@@ -1,0 +1,164 @@
+//! Users: who signs in to an account, and what they may do.
+//!
+//! Bandwidth's documents show how users are listed and how a password is changed; making, changing and
+//! removing them over HTTP is beyond its API.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use onhook_core::account::{AccountId, Role};
+use onhook_core::user::{Refusal, may_make};
+use onhook_store::{LIST_MAX, StoreError, User, UserChange};
+use onhook_wire::error::{Problem, cut};
+use onhook_wire::query::encode;
+use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
+
+use super::order;
+use crate::App;
+use crate::auth::{Refused, is_token};
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Group, Needs, Route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
+    let (one, many) = ((Group::Free, FAMILY), (Group::Free, LIST_FAMILY));
+    vec![
+        Route::get("/accounts/{account}/users", read, many, list),
+        Route::post("/accounts/{account}/users", admin, one, create).takes(users::REQUEST),
+        Route::get("/accounts/{account}/users/{user}", read, one, show),
+        Route::put("/accounts/{account}/users/{user}", admin, one, change).takes(users::REQUEST),
+        Route::delete("/accounts/{account}/users/{user}", admin, one, remove),
+        Route::get("/users", Needs::Caller, many, list_own),
+        Route::put("/users/{user}/password", Needs::Caller, one, change_password).takes(users::REQUEST),
+    ]
+}
+
+async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    of(&app, call.account()?).await
+}
+
+/// The users of the caller's account, or for an operator those of the account that is named.
+async fn list_own(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let named: Option<AccountId> = match call.query.get("accountid")? {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| Problem::Value(cut(text)))?),
+    };
+    let account = match (call.caller.account, named) {
+        (Some(own), Some(named)) if own != named => return Err(Problem::NotYourAccount(named.to_string())),
+        (Some(own), _) => own,
+        (None, Some(named)) => named,
+        (None, None) => return Err(Problem::Required("accountId")),
+    };
+    of(&app, account).await
+}
+
+async fn of(app: &App, account: AccountId) -> Result<Reply, Problem> {
+    let found = app.store.users_of(account).await.map_err(store_problem)?;
+    let shown = found.iter().map(|user| (user.name.as_str(), user.role));
+    Ok(Reply::xml(StatusCode::OK, users::list(shown)))
+}
+
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let user = find(&app, &call).await?;
+    Ok(Reply::xml(StatusCode::OK, users::one(&user.name, user.role)))
+}
+
+/// Makes a user of the account. Nobody is made more than whoever asks, and no operator of the server.
+async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let said = users::read(&call.document()?)?;
+    let name = said.name.ok_or(Problem::Required("Username"))?;
+    let password = said.password.ok_or(Problem::Required("Password"))?;
+    let role = said.role.ok_or(Problem::Required("Roles"))?;
+    may_make(&call.caller.person(), Some(account), role).map_err(refused)?;
+    if app.store.users_of(account).await.map_err(store_problem)?.len() >= LIST_MAX {
+        return Err(Problem::Conflict(format!("the account has {LIST_MAX} users, and that is the most")));
+    }
+    let password_hash = hash(&app, password).await?;
+    let user = User { name: name.clone(), account: Some(account), role, password_hash };
+    let made = app.store.create_user(user).await;
+    made.map_err(|error| match error {
+        StoreError::Conflict(_) => Problem::Exists(cut(&name)),
+        error => store_problem(error),
+    })?;
+    let (base, prefix) = (&app.public_url, call.prefix.text);
+    let location = format!("{base}{prefix}/accounts/{account}/users/{}", encode(&name));
+    Ok(order::created(&location, users::one(&name, role)))
+}
+
+/// Gives a user another password, another role, or both.
+async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let user = find(&app, &call).await?;
+    let said = users::read(&call.document()?)?;
+    if said.name.is_some_and(|name| name != user.name) {
+        return Err(Problem::IdNotAllowed);
+    }
+    let password_hash = match said.password {
+        Some(password) => Some(new_password(&app, &call, &user.name, password).await?),
+        None => None,
+    };
+    write(&app, &call, &user.name, UserChange::Said { password_hash, role: said.role }).await?;
+    let user = find(&app, &call).await?;
+    Ok(Reply::xml(StatusCode::OK, users::one(&user.name, user.role)))
+}
+
+async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let user = find(&app, &call).await?;
+    write(&app, &call, &user.name, UserChange::Removed).await?;
+    Ok(Reply::empty(StatusCode::OK))
+}
+
+/// Gives a user another password: the caller themselves, or one of the caller's account if they may that.
+async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let name = call.param("user");
+    let password = users::read_password(&call.document()?)?;
+    let hash = new_password(&app, &call, name, password).await?;
+    write(&app, &call, name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
+    Ok(Reply::empty(StatusCode::OK))
+}
+
+/// The hash of a user's new password. A token does not do to choose one's own: whoever has got hold of it has
+/// it for an hour, not for good.
+async fn new_password(app: &App, call: &Call, name: &str, password: String) -> Result<String, Problem> {
+    match *call.caller.user == *name && is_token(&call.headers) {
+        true => Err(Problem::AccessDenied),
+        false => hash(app, password).await,
+    }
+}
+
+async fn hash(app: &App, password: String) -> Result<String, Problem> {
+    app.auth.hash(password).await.map_err(|refused| match refused {
+        Refused::Store(error) => store_problem(error),
+        _ => Problem::Busy,
+    })
+}
+
+/// Changes a user, and forgets what was known of it, so that the change holds from the next request on. That
+/// is a task of its own: whoever asked may hang up in between.
+async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> Result<(), Problem> {
+    let (app, asker, name) = (app.clone(), call.caller.person(), name.to_owned());
+    let task = tokio::spawn(async move {
+        let changed = app.store.change_user(asker, name.clone(), change).await;
+        app.auth.forget(&name);
+        changed
+    });
+    let changed = task.await.map_err(|_| Problem::Internal)?;
+    changed.map_err(store_problem)?.map_err(refused)
+}
+
+/// The user that the path names, if it is one of the path's account.
+async fn find(app: &App, call: &Call) -> Result<User, Problem> {
+    let account = call.account()?;
+    let found = app.store.user(call.param("user")).await.map_err(store_problem)?;
+    found.filter(|user| user.account == Some(account)).ok_or(Problem::NoUser)
+}
+
+fn refused(why: Refusal) -> Problem {
+    match why {
+        Refusal::NoUser => Problem::NoUser,
+        Refusal::Forbidden | Refusal::Misfit => Problem::AccessDenied,
+        Refusal::LastAdmin => Problem::Conflict(
+            "The user is the only administrator of the account. Make another one first.".into(),
+        ),
+    }
+}

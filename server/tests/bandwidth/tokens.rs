@@ -1,0 +1,154 @@
+//! Tokens for name and password.
+
+use crate::app::{
+    Call, Reply, Seed, Who, account, basic, delete, disconnects, get, post, put, with_app, xml,
+};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn ask(form: &str) -> Call {
+    post("/api/v1/oauth2/token", form).content_type(FORM)
+}
+
+fn grant() -> Call {
+    ask("grant_type=client_credentials")
+}
+
+fn with_token(call: Call, token: &str) -> Call {
+    call.by(Who::Nobody).header("Authorization", &format!("Bearer {token}"))
+}
+
+fn token(reply: &Reply) -> String {
+    let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    reply["access_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_does_wherever_name_and_password_do() {
+    with_app(Seed::two_accounts(), async |app| {
+        for path in
+            ["/api/v1/oauth2/token", "/api/v2/oauth2/token", "/api/oauth2/token", "/v1.0/oauth2/token"]
+        {
+            let call = post(path, "grant_type=client_credentials&scope=").content_type(FORM);
+            let reply = app.send(call.by(Who::Orderer)).await.expect(200);
+            assert_eq!(reply.header("cache-control"), Some("no-store"));
+            let secret = token(&reply);
+            assert!(
+                secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            );
+            let hidden = Reply { body: reply.text().replace(&secret, "{token}").into(), ..reply.clone() };
+            golden!(app, "token", hidden);
+            app.send(with_token(get(account("")), &secret)).await.expect(200);
+            app.send(with_token(get("/api/tns/5405514342"), &secret)).await.expect(200);
+            app.send(with_token(post(disconnects(""), xml::disconnect(&["5405514342"])), &secret))
+                .await
+                .expect(201);
+            // It is the user's: no more than they may.
+            let body = "<Site><Name>a</Name></Site>";
+            let reply = app.send(with_token(post(account("/sites"), body), &secret)).await;
+            assert_eq!(reply.error(), (403, Some(1001), "Access Denied"));
+            app.send(with_token(get("/api/accounts/9900001"), &secret)).await.expect(403);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_credential_gets_no_token() {
+    with_app(Seed::two_accounts(), async |app| {
+        golden!(app, "invalid_client", app.send(grant().by(Who::WrongPassword)).await);
+        let nobody = app.send(grant().by(Who::Nobody)).await.expect(401);
+        assert_eq!(nobody.text(), r#"{"error":"invalid_client"}"#);
+        // A token gets no other token, so that an hour is an hour.
+        let own = token(&app.send(grant()).await.expect(200));
+        app.send(with_token(grant(), &own)).await.expect(401);
+        golden!(
+            app,
+            "unsupported_grant_type",
+            app.send(ask("grant_type=password&username=a&password=b")).await
+        );
+        for form in
+            ["", "grant_type", "scope=a", "grant_type=client_credentials&grant_type=client_credentials"]
+        {
+            let reply = app.send(ask(form)).await;
+            let error = if form == "grant_type" { "unsupported_grant_type" } else { "invalid_request" };
+            assert_eq!(
+                (reply.status, reply.text()),
+                (400, format!(r#"{{"error":"{error}"}}"#).as_str()),
+                "{form}"
+            );
+        }
+        let long = format!("grant_type=client_credentials&scope={}", "a".repeat(5_000));
+        assert_eq!(app.send(ask(&long)).await.status, 400);
+        golden!(app, "no_form", app.send(post("/api/v1/oauth2/token", "<a/>")).await);
+        let twice = app.send(grant().header("Authorization", &basic("reader", "password"))).await;
+        assert_eq!((twice.status, twice.text()), (400, r#"{"error":"invalid_request"}"#));
+        // Wrong tries count as they do everywhere.
+        for _ in 0..10 {
+            app.send(grant().by(Who::WrongPassword).at_address(7)).await;
+        }
+        app.send(grant().by(Who::WrongPassword).at_address(7)).await.expect(429);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_refused_with_the_challenge() {
+    with_app(Seed::two_accounts(), async |app| {
+        let good = token(&app.send(grant()).await.expect(200));
+        let shorter = &good[..42];
+        let longer = "a".repeat(2_000);
+        for wrong in ["", "x", shorter, &good.to_ascii_uppercase(), &format!("{good}="), &longer] {
+            let reply = app.send(with_token(get(account("")), wrong)).await;
+            assert_eq!((reply.status, reply.body.len()), (401, 0), "{wrong}");
+            assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"onhook\""));
+        }
+        app.send(with_token(get(account("")), &good)).await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_ends_with_its_user_s_password_role_or_place() {
+    with_app(Seed::two_accounts(), async |app| {
+        let of = async |who| token(&app.send(grant().by(who)).await.expect(200));
+        let (reader, orderer, admin) = (of(Who::Reader).await, of(Who::Orderer).await, of(Who::Admin).await);
+        let knock = async |token: &str| app.send(with_token(get(account("")), token)).await.status;
+        // Whoever has a token cannot make it last by choosing the password.
+        for (path, body) in [
+            ("/api/users/username/password".to_owned(), "<User><Password>correct horse</Password></User>"),
+            (account("/users/username"), "<User><Password>correct horse</Password></User>"),
+        ] {
+            let reply = app.send(with_token(put(path, body), &admin)).await;
+            assert_eq!(reply.error(), (403, Some(1001), "Access Denied"));
+        }
+        let body = "<User><Password>correct horse</Password></User>";
+        app.send(put("/api/users/reader/password", body).by(Who::Reader)).await.expect(200);
+        assert_eq!((knock(&reader).await, knock(&orderer).await), (401, 200));
+        let body = "<User><Roles><Role><RoleName>read</RoleName></Role></Roles></User>";
+        app.send(with_token(put(account("/users/orderer"), body), &admin)).await.expect(200);
+        assert_eq!(knock(&orderer).await, 401);
+        let again = of(Who::Orderer).await;
+        app.send(delete(account("/users/orderer"))).await.expect(200);
+        assert_eq!((knock(&again).await, knock(&admin).await), (401, 200));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_s_hundred_and_first_token_ends_the_first() {
+    with_app(Seed::two_accounts(), async |app| {
+        let others = token(&app.send(grant().by(Who::Reader)).await.expect(200));
+        let mut tokens = Vec::new();
+        for _ in 0..101 {
+            tokens.push(token(&app.send(grant()).await.expect(200)));
+        }
+        let knock = async |token: &str| app.send(with_token(get(account("")), token)).await.status;
+        assert_eq!(
+            (knock(&tokens[0]).await, knock(&tokens[1]).await, knock(&tokens[100]).await),
+            (401, 200, 200)
+        );
+        assert_eq!(knock(&others).await, 200);
+    })
+    .await;
+}
