@@ -133,6 +133,71 @@ async fn a_number_order_in_json_is_a_number_order() {
 }
 
 #[tokio::test]
+async fn every_way_to_order_has_its_word() {
+    with_app(Seed::two_accounts(), async |app| {
+        let site = app.site;
+        for (word, element, fields) in [
+            ("areaCodeSearchAndOrderType", "AreaCodeSearchAndOrderType", r#""areaCode":"206""#),
+            ("rateCenterSearchAndOrderType", "RateCenterSearchAndOrderType", r#""rateCenter":"CARY","state":"NC","enableLCA":false"#),
+            ("npaNxxSearchAndOrderType", "NPANXXSearchAndOrderType", r#""npaNxx":"206555","enableTNDetail":true"#),
+            ("tollFreeVanitySearchAndOrderType", "TollFreeVanitySearchAndOrderType", r#""tollFreeVanity":"NEWCAR""#),
+            ("tollFreeWildCharSearchAndOrderType", "TollFreeWildCharSearchAndOrderType", r#""tollFreeWildCardPattern":"8**""#),
+            ("stateSearchAndOrderType", "StateSearchAndOrderType", r#""state":"WY""#),
+            ("citySearchAndOrderType", "CitySearchAndOrderType", r#""city":"CARY","state":"NC""#),
+            ("zipSearchAndOrderType", "ZIPSearchAndOrderType", r#""zip":27606"#),
+            ("lataSearchAndOrderType", "LATASearchAndOrderType", r#""lata":426"#),
+            ("combinedSearchAndOrderType", "CombinedSearchAndOrderType", r#""areaCode":"206","lata":"426""#),
+        ] {
+            let body = format!(
+                r#"{{"orderType":{{"type":"{word}","quantity":1,{fields}}},"subAccountId":"{site}"}}"#
+            );
+            let (received, path) = app.place(in_json(&v2("/orders"), &body)).await;
+            let echoed = format!(r#""orderType":{{"type":"{word}""#);
+            assert!(received.text().contains(&echoed), "{}", received.text());
+            assert!(received.text().contains(r#""quantity":1"#), "{}", received.text());
+            let in_xml = app.ended(get(path)).await;
+            assert!(in_xml.text().contains(&format!("<{element}>")), "{}", in_xml.text());
+        }
+        // One that is missing what it needs is told so as in XML.
+        let body = format!(r#"{{"orderType":{{"type":"areaCodeSearchAndOrderType"}},"subAccountId":"{site}"}}"#);
+        golden!(app, "order_by_nothing", app.send(in_json(&v2("/orders"), &body)).await);
+        // A back order waits, and is amended in JSON, too.
+        let body = format!(
+            r#"{{"name":"later","orderType":{{"type":"combinedSearchAndOrderType","quantity":2,"areaCode":"206","state":"WA"}},"subAccountId":"{site}","backOrderRequested":true,"partialAllowed":false}}"#
+        );
+        let (_, path) = app.place(in_json(&v2("/orders"), &body)).await;
+        app.ended(get(&path)).await;
+        golden!(app, "order_waiting", app.send(for_json(&path)).await);
+        let close = put(&path, r#"{"customerOrderId":"c-2","closeOrder":true}"#).content_type("application/json");
+        golden!(app, "order_closed", app.send(close.header("Accept", "application/json")).await);
+        golden!(app, "order_list_closed", app.send(for_json(&v2("/orders?customerOrderId=c-2"))).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_is_reserved_and_ordered_in_json() {
+    with_app(Seed::two_accounts(), async |app| {
+        let body = format!(r#"{{"reservedTn":"{POOL}"}}"#);
+        let made = app.send(in_json(&v2("/tnreservation"), &body)).await.expect(201);
+        let path = app.path_of(made.header("location").unwrap());
+        let shown = app.send(for_json(&path)).await.expect(200);
+        let json: serde_json::Value = serde_json::from_slice(&shown.body).unwrap();
+        assert_eq!(json["reservation"]["reservedTn"], "+13365550100", "{json}");
+        assert!(json["reservation"]["reservationExpires"].is_i64(), "{json}");
+        golden!(app, "reservation_refused", app.send(in_json(&v2("/tnreservation"), &body)).await);
+        let id = path.rsplit('/').next().unwrap();
+        let body = format!(
+            r#"{{"orderType":{{"type":"existingPhoneNumberOrderType","phoneNumbers":["{POOL}"],"reservationIdList":["{id}"]}},"subAccountId":{}}}"#,
+            app.site
+        );
+        let (_, path) = app.place(in_json(&v2("/orders"), &body)).await;
+        golden!(app, "order_reserved", ended(app, &path).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn notes_and_lookups_are_read_in_json() {
     with_app(Seed::two_accounts(), async |app| {
         let order = app.disconnect(&["5405514342"]).await.replace("/api/", "/api/v2/");
