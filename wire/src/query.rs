@@ -150,24 +150,6 @@ impl Query {
         }
     }
 
-    /// A parameter of digits only, of one of these lengths.
-    ///
-    /// # Errors
-    /// What `wrong` makes of the value.
-    pub fn digits(
-        &self,
-        name: &'static str,
-        lengths: std::ops::RangeInclusive<usize>,
-        wrong: impl FnOnce(&str) -> Problem,
-    ) -> Result<Option<&str>, Problem> {
-        match self.get(name)? {
-            Some(text) if !lengths.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_digit()) => {
-                Err(wrong(text))
-            }
-            other => Ok(other),
-        }
-    }
-
     /// A parameter that is true or false; `default` when it is absent.
     ///
     /// # Errors
