@@ -609,7 +609,8 @@ async fn another_account_s_site_peer_and_number_are_none() {
         );
         let at = |rest: String| account(&format!("/sites/{rest}"));
         let before = app.counts().await;
-        let calls: [(&str, &str, &dyn Fn(&str) -> Call); 6] = [
+        type Ask<'a> = &'a dyn Fn(&str) -> Call;
+        let calls: [(&str, &str, Ask<'_>); 6] = [
             (&their_site, none, &|id| put(at(id.into()), site_body)),
             (&their_site, none, &|id| delete(at(id.into()))),
             (&their_site, none, &|id| post(at(format!("{id}/sippeers")), peer_body)),
