@@ -12,6 +12,7 @@ use onhook_store::{LIST_MAX, StoreError, User, UserChange};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::encode;
 use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
+use tracing::info;
 
 use super::order;
 use crate::App;
@@ -81,6 +82,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         StoreError::Conflict(_) => Problem::Exists(cut(&name)),
         error => store_problem(error),
     })?;
+    info!(user.name = name, user.by = &*call.caller.user, "user {name} was made, role {role}");
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/users/{}", encode(&name));
     Ok(order::created(&location, users::one(&name, role)))
@@ -138,12 +140,28 @@ async fn hash(app: &App, password: String) -> Result<String, Problem> {
 async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> Result<(), Problem> {
     let (app, asker, name) = (app.clone(), call.caller.person(), name.to_owned());
     let task = tokio::spawn(async move {
+        let (by, what) = (asker.name.clone(), what(&change));
         let changed = app.store.change_user(asker, name.clone(), change).await;
         app.auth.forget(&name);
+        if let Ok(Ok(())) = changed {
+            info!(user.name = name, user.by = by, "user {name} {what}");
+        }
         changed
     });
     let changed = task.await.map_err(|_| Problem::Internal)?;
     changed.map_err(store_problem)?.map_err(refused)
+}
+
+/// What the log says of a change.
+fn what(change: &UserChange) -> String {
+    match change {
+        UserChange::Removed => "was removed".to_owned(),
+        UserChange::Said { password_hash, role } => {
+            let password = password_hash.as_ref().map(|_| "has another password".to_owned());
+            let role = role.map(|role| format!("has the role {role}"));
+            password.into_iter().chain(role).collect::<Vec<_>>().join(" and ")
+        }
+    }
 }
 
 /// The user that the path names, if it is one of the path's account.

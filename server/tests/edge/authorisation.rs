@@ -609,16 +609,16 @@ async fn another_account_s_site_peer_and_number_are_none() {
         );
         let at = |rest: String| account(&format!("/sites/{rest}"));
         let before = app.counts().await;
-        type Ask<'a> = &'a dyn Fn(&str) -> Call;
-        let calls: [(&str, &str, Ask<'_>); 6] = [
-            (&their_site, none, &|id| put(at(id.into()), site_body)),
-            (&their_site, none, &|id| delete(at(id.into()))),
-            (&their_site, none, &|id| post(at(format!("{id}/sippeers")), peer_body)),
-            (&their_peer, none, &|id| put(at(format!("{site}/sippeers/{id}")), peer_body)),
-            (&their_peer, none, &|id| delete(at(format!("{site}/sippeers/{id}")))),
-            (&their_peer, none, &|id| post(at(format!("{site}/sippeers/{id}/movetns")), to_move.as_str())),
+        type Tried<'a> = &'a dyn Fn(&str) -> Call;
+        let tries: [(&str, Tried<'_>); 6] = [
+            (&their_site, &|id| put(at(id.into()), site_body)),
+            (&their_site, &|id| delete(at(id.into()))),
+            (&their_site, &|id| post(at(format!("{id}/sippeers")), peer_body)),
+            (&their_peer, &|id| put(at(format!("{site}/sippeers/{id}")), peer_body)),
+            (&their_peer, &|id| delete(at(format!("{site}/sippeers/{id}")))),
+            (&their_peer, &|id| post(at(format!("{site}/sippeers/{id}/movetns")), to_move.as_str())),
         ];
-        for (theirs, none, call) in calls {
+        for (theirs, call) in tries {
             let unknown = tried(call(none), none).await;
             assert!([400, 404].contains(&unknown.0), "{unknown:?}");
             assert_eq!(tried(call(theirs), theirs).await, unknown);

@@ -2,12 +2,13 @@
 
 use onhook_core::import::NewNumber;
 
-use crate::app::{Seed, Who, account, basic, disconnects, get, log, number, post, with_app, xml};
+use crate::app::{Seed, Who, account, basic, disconnects, get, log, number, post, put, with_app, xml};
 
 /// In no other test, so that whatever the log holds of them comes from this one.
 const NUMBERS: [&str; 3] = ["2525550177", "2525550178", "2525550179"];
 const PASSWORD: &str = "canary-correct-horse";
 const WRONG: &str = "canary-battery-staple";
+const NEW: &str = "canary-new-password";
 
 #[tokio::test]
 async fn the_log_tells_no_secret_and_no_whole_number() {
@@ -44,6 +45,16 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
         app.send(call(post(disconnects(""), format!("<a>{}</b>", NUMBERS[0])))).await.expect(400);
         let wrong = get(disconnects("")).by(Who::Nobody).header("Authorization", &basic("canary", WRONG));
         app.send(wrong).await.expect(401);
+        let form = post("/api/v1/oauth2/token", "grant_type=client_credentials")
+            .content_type("application/x-www-form-urlencoded");
+        let reply = app.send(call(form)).await.expect(200);
+        let token = reply.text().split('"').nth(3).unwrap().to_owned();
+        let with_token =
+            get(disconnects("")).by(Who::Nobody).header("Authorization", &format!("Bearer {token}"));
+        app.send(with_token).await.expect(200);
+        app.send(call(put("/api/users/canary/password", format!("<Password>{NEW}</Password>"))))
+            .await
+            .expect(200);
         let broken = get(format!("/api/tns/{}", NUMBERS[0])).header("X", "a\0b");
         app.send(broken).await.expect(400);
         app.stop().await;
@@ -52,9 +63,11 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
         // It does tell what happened.
         assert!(log.contains("route=\"/accounts/{account}/disconnects\""), "{log}");
         assert!(log.contains("1 of 2 numbers failed"), "{log}");
+        assert!(log.contains("user canary has another password"), "{log}");
         let encoded =
             [good.as_str(), &basic("canary", WRONG)].map(|value| value["Basic ".len()..].to_owned());
-        let secrets = [PASSWORD, WRONG, hash.as_str(), &encoded[0], &encoded[1], "dXNlcm5hbWU6cGFzc3dvcmQ="];
+        let encoded_known = "dXNlcm5hbWU6cGFzc3dvcmQ=";
+        let secrets = [PASSWORD, WRONG, NEW, &token, hash.as_str(), &encoded[0], &encoded[1], encoded_known];
         for secret in secrets.into_iter().chain(NUMBERS) {
             let found: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
             assert!(found.is_empty(), "{secret}: {found:#?}");
