@@ -5,6 +5,7 @@
 //!
 //! From the ground up: a [`number`] moves through the [`lifecycle`], each move an [`event`]; an
 //! [`order`] asks for moves and [`decide`] answers; a [`hold`] says how long an aging number rests;
+//! [`locality`] says where it lies, from the [`plan`] and what an operator knows;
 //! [`billing`] follows from the events; [`check`] proves that what a store holds is right.
 
 pub mod account;
@@ -15,8 +16,10 @@ pub mod event;
 pub mod hold;
 pub mod import;
 pub mod lifecycle;
+pub mod locality;
 pub mod number;
 pub mod order;
+pub mod plan;
 pub mod premises;
 pub mod release;
 pub mod reservation;

@@ -1,9 +1,10 @@
 //! What a search, or an order that searches, wants of the pool.
 //!
-//! Not here: where a number lies (`hold`'s areas, and what an operator imports about them), or how a
-//! store finds what fits.
+//! Not here: where a number lies (`locality`), or how a store finds what fits.
 
 use crate::account::AccountId;
+use crate::locality::Locality;
+use crate::number::{Number, TOLL_FREE};
 
 /// What numbers have to be like. Everything that is given must hold; of one that gives nothing, every
 /// number is.
@@ -57,6 +58,90 @@ impl Criteria {
             || self.vanity.is_some()
             || matches!(self.toll_free, Some(TollFree::Vanity(_)))
     }
+
+    /// Whether a number that lies there is what is wanted.
+    #[must_use]
+    pub fn fits(&self, number: Number, locality: &Locality) -> bool {
+        let by_digits = match number.npa_nxx() {
+            Some(npa_nxx) => {
+                self.spans(npa_nxx).iter().any(|(first, end)| (*first..*end).contains(&number.digits()))
+            }
+            None => self.prefix.is_none() && self.vanity.is_none() && self.toll_free.is_none(),
+        };
+        by_digits && self.lies(locality)
+    }
+
+    /// Whether it lies where it is wanted.
+    #[must_use]
+    pub fn lies(&self, locality: &Locality) -> bool {
+        let same = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
+        same(&self.region, &locality.region)
+            && same(&self.rate_center, &locality.rate_center)
+            && same(&self.city, &locality.city)
+            && same(&self.lata, &locality.lata)
+            && self.zip.as_ref().is_none_or(|zip| locality.zips.contains(zip))
+    }
+
+    /// The numbers of an exchange whose digits are as wanted: first and one-past-last, as
+    /// [`Number::digits`] gives them, in order and apart from each other. The whole exchange is one span.
+    #[must_use]
+    pub fn spans(&self, npa_nxx: u32) -> Vec<(u64, u64)> {
+        let first = 10_000_000_000 + u64::from(npa_nxx) * 10_000;
+        let npa = u16::try_from(npa_nxx / 1_000).unwrap_or_default();
+        let toll_free = TOLL_FREE.contains(&npa);
+        let (wanted, at_end) = match (&self.vanity, &self.toll_free) {
+            (Some(_), Some(_)) => return Vec::new(), // no number is both
+            (Some(_), _) if toll_free => return Vec::new(),
+            (Some(vanity), _) => (Some(vanity.digits.as_str()), vanity.at_end),
+            (None, Some(_)) if !toll_free => return Vec::new(),
+            (None, Some(TollFree::Pattern(pattern))) if !fits(pattern, &npa.to_string()) => {
+                return Vec::new();
+            }
+            (None, Some(TollFree::Vanity(digits))) => (Some(digits.as_str()), false),
+            (None, _) => (None, false),
+        };
+        let (lowest, highest) = match &self.prefix {
+            None => (first, first + 10_000),
+            Some(prefix) => match Number::nanp_range(prefix) {
+                None => return Vec::new(),
+                Some((lowest, highest)) => (lowest.max(first), highest.min(first + 10_000)),
+            },
+        };
+        let spelled = wanted.map_or(vec![(0, 10_000)], |digits| spelled(npa_nxx % 1_000, digits, at_end));
+        let mut spans: Vec<(u64, u64)> = Vec::new();
+        for (from, until) in spelled {
+            let (from, until) = ((first + from).max(lowest), (first + until).min(highest));
+            match spans.last_mut() {
+                _ if from >= until => {}
+                Some(last) if from <= last.1 => last.1 = last.1.max(until),
+                _ => spans.push((from, until)),
+            }
+        }
+        spans
+    }
+}
+
+/// The lines of an exchange (its last four digits) that have these digits, four to seven, somewhere in the
+/// seven after the area code, or just at the end: first and one-past-last of each span, in order.
+fn spelled(nxx: u32, digits: &str, at_end: bool) -> Vec<(u64, u64)> {
+    if !(4..=7).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let nxx = format!("{nxx:03}");
+    let last = 7 - digits.len();
+    let mut spans = Vec::new();
+    for place in if at_end { last..=last } else { 0..=last } {
+        // As many as stand in the exchange must be its own; they reach its end, since there are four or more.
+        let (of_exchange, of_line) = digits.split_at(3 - place.min(3));
+        if nxx[place.min(3)..] != *of_exchange {
+            continue;
+        }
+        let free = 10_u64.pow(u32::try_from(4 - of_line.len()).unwrap_or_default());
+        let from = of_line.parse::<u64>().unwrap_or_default() * free;
+        spans.push((from, from + free));
+    }
+    spans.sort_unstable();
+    spans
 }
 
 /// Why a text is no criterion. Which one was meant, and in which words it is told, is for the caller.
@@ -219,6 +304,51 @@ pub enum Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_the_numbers_that_spell_it_and_no_others() {
+        let digits = |text: &str, at_end| Criteria {
+            vanity: Some(Vanity { digits: text.into(), at_end }),
+            ..Criteria::default()
+        };
+        let nowhere = Locality::default();
+        // Each number of a few exchanges, against the plain meaning of the words.
+        for npa_nxx in [919_555, 919_225, 336_522, 800_555] {
+            for (text, at_end) in [
+                ("5555", false),
+                ("5555", true),
+                ("2255", false),
+                ("5522", false),
+                ("55501", false),
+                ("555010", false),
+                ("5550100", false),
+                ("2525", true),
+                ("25250", true),
+                ("522525", true),
+            ] {
+                let criteria = digits(text, at_end);
+                for line in 0..10_000 {
+                    let number = Number::from_digits(10_000_000_000 + npa_nxx * 10_000 + line).unwrap();
+                    let seven = &number.ten_digits().unwrap()[3..];
+                    let has = if at_end { seven.ends_with(text) } else { seven.contains(text) };
+                    assert_eq!(
+                        criteria.fits(number, &nowhere),
+                        has && !number.is_toll_free(),
+                        "{number} {text}"
+                    );
+                }
+            }
+        }
+        assert_eq!(digits("5555", false).spans(919_555), [(19_195_555_000, 19_195_556_000)]);
+        assert_eq!(Criteria::default().spans(919_555), [(19_195_550_000, 19_195_560_000)]);
+        assert_eq!(Criteria::prefix("9195551").spans(919_555), [(19_195_551_000, 19_195_552_000)]);
+        assert!(Criteria::prefix("919").spans(336_555).is_empty());
+        let toll_free = |wanted| Criteria { toll_free: Some(wanted), ..Criteria::default() };
+        let pattern = |text: &str| toll_free(TollFree::Pattern(text.into()));
+        assert_eq!(pattern("8**").spans(888_555).len(), 1);
+        assert!(pattern("80*").spans(888_555).is_empty() && pattern("8**").spans(919_555).is_empty());
+        assert_eq!(toll_free(TollFree::Vanity("5550".into())).spans(888_555).len(), 4);
+    }
 
     #[test]
     fn criteria_have_a_form() {

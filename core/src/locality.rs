@@ -1,0 +1,158 @@
+//! Where a number lies: what its own area says, what its exchange is known for, what follows from its area
+//! code, in this order.
+//!
+//! An operator loads the exchanges; without them a number has a state or province and nothing more, unless
+//! its import named a rate center.
+//!
+//! Not here: whose demand a number counts for (`hold`'s area, which an import fixes for good), or which area
+//! code lies where (`plan`).
+
+use crate::hold::AreaName;
+use crate::number::Number;
+use crate::plan;
+
+/// What an operator knows about an exchange. It lies in one rate center as a whole, however its blocks of a
+/// thousand are shared between carriers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Area code and exchange, six digits.
+    pub npa_nxx: u32,
+    /// State or province, two letters, upper case.
+    pub region: String,
+    /// The rate center's abbreviation, upper case.
+    pub rate_center: String,
+    /// The rate center's name, upper case; its abbreviation when nothing else is known.
+    pub name: String,
+    /// The LATA, three or five digits.
+    pub lata: Option<String>,
+    /// The city, upper case.
+    pub city: Option<String>,
+    /// The ZIP codes that it serves, five digits each.
+    pub zips: Vec<String>,
+}
+
+impl Exchange {
+    /// Whether it lies where a number's area says that the number is. An exchange that does not tells
+    /// nothing about the number: an import knows its numbers better.
+    #[must_use]
+    pub fn agrees(&self, area: &AreaName) -> bool {
+        area.region().is_none_or(|region| region == self.region)
+            && area.rate_center().is_none_or(|name| name == self.rate_center)
+    }
+}
+
+/// Where a number lies, as it is shown and searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Locality {
+    /// State or province, two letters.
+    pub region: Option<String>,
+    /// The rate center's abbreviation.
+    pub rate_center: Option<String>,
+    /// The city.
+    pub city: Option<String>,
+    /// The LATA.
+    pub lata: Option<String>,
+    /// The ZIP codes of its exchange.
+    pub zips: Vec<String>,
+}
+
+impl Locality {
+    /// Where a number of this area and exchange lies.
+    #[must_use]
+    pub fn of(number: Number, area: &AreaName, exchange: Option<&Exchange>) -> Self {
+        let exchange = exchange.filter(|exchange| exchange.agrees(area));
+        let region = area
+            .region()
+            .or(exchange.map(|exchange| exchange.region.as_str()))
+            .or_else(|| plan::region(number));
+        let rate_center = area.rate_center().or(exchange.map(|exchange| exchange.rate_center.as_str()));
+        Self {
+            region: region.map(str::to_owned),
+            rate_center: rate_center.map(str::to_owned),
+            city: exchange.and_then(|exchange| exchange.city.clone()),
+            lata: exchange.and_then(|exchange| exchange.lata.clone()),
+            zips: exchange.map(|exchange| exchange.zips.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The area of a number that is imported: what its line says, and where it says nothing, what its exchange
+/// is known for, or the state or province of its area code.
+#[must_use]
+pub fn area(
+    number: Number,
+    region: Option<&str>,
+    rate_center: Option<&str>,
+    exchange: Option<&Exchange>,
+) -> AreaName {
+    let said = AreaName::of(number, region, rate_center);
+    if said.rate_center().is_some() {
+        return said;
+    }
+    match exchange.filter(|exchange| exchange.agrees(&said)) {
+        Some(exchange) => AreaName::of(number, Some(&exchange.region), Some(&exchange.rate_center)),
+        None if said.region().is_none() => AreaName::of(number, plan::region(number), None),
+        None => said,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(digits: &str) -> Number {
+        digits.parse().unwrap()
+    }
+
+    fn raleigh() -> Exchange {
+        Exchange {
+            npa_nxx: 919_555,
+            region: "NC".into(),
+            rate_center: "RALEIGH".into(),
+            name: "RALEIGH".into(),
+            lata: Some("426".into()),
+            city: Some("RALEIGH".into()),
+            zips: vec!["27601".into()],
+        }
+    }
+
+    #[test]
+    fn an_area_comes_from_the_line_then_the_exchange_then_the_plan() {
+        let exchange = raleigh();
+        let of = |region, rate_center, exchange| {
+            area(number("9195550100"), region, rate_center, exchange).to_string()
+        };
+        #[rustfmt::skip]
+        let table = [
+            // the line says            the exchange     the area
+            (Some("nc"), Some("cary"), Some(&exchange), "CARY, NC"),
+            (Some("NC"), None,         Some(&exchange), "RALEIGH, NC"),
+            (Some("VA"), None,         Some(&exchange), "919 (VA)"),
+            (None,       None,         Some(&exchange), "RALEIGH, NC"),
+            (None,       None,         None,            "919 (NC)"),
+        ];
+        for (region, rate_center, exchange, area) in table {
+            assert_eq!(of(region, rate_center, exchange), area);
+        }
+        assert_eq!(area(number("9025550100"), None, None, None).to_string(), "902");
+        assert_eq!(area(number("8005550100"), None, None, None).to_string(), "800");
+        assert_eq!(area(number("+33140289562"), None, None, None).to_string(), "331");
+    }
+
+    #[test]
+    fn a_locality_is_the_area_s_and_an_exchange_elsewhere_tells_nothing() {
+        let exchange = raleigh();
+        let of = |region, rate_center, exchange| {
+            let number = number("9195550100");
+            let l = Locality::of(number, &AreaName::of(number, region, rate_center), exchange);
+            (l.region, l.rate_center, l.city, l.lata, l.zips.len())
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let whole = (text("NC"), text("RALEIGH"), text("RALEIGH"), text("426"), 1);
+        assert_eq!(of(None, None, Some(&exchange)), whole);
+        assert_eq!(of(Some("NC"), Some("RALEIGH"), Some(&exchange)), whole);
+        assert_eq!(of(Some("NC"), Some("CARY"), Some(&exchange)), (text("NC"), text("CARY"), None, None, 0));
+        assert_eq!(of(Some("VA"), None, Some(&exchange)), (text("VA"), None, None, None, 0));
+        assert_eq!(of(None, None, None), (text("NC"), None, None, None, 0));
+    }
+}
