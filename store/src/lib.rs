@@ -18,6 +18,7 @@ use onhook_core::event::Event;
 use onhook_core::hold::{Area, AreaId, AreaName, Hold};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
+use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::{
     Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, Summary,
@@ -191,6 +192,17 @@ pub struct PoolQuery {
     pub seed: u64,
 }
 
+/// Pool numbers of an exchange that lie in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stock {
+    /// Area code and exchange, six digits.
+    pub npa_nxx: u32,
+    /// How many.
+    pub numbers: u64,
+    /// Where.
+    pub locality: Locality,
+}
+
 /// A number with what led there, for whoever asks about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -198,6 +210,8 @@ pub struct Facts {
     pub entry: Entry,
     /// Its area.
     pub area: AreaName,
+    /// Where it lies.
+    pub locality: Locality,
     /// When it came into its state.
     pub since: Timestamp,
     /// When it was imported.
@@ -464,8 +478,14 @@ pub trait Store: Send + Sync + 'static {
     /// How many numbers a query finds; its page is of no account.
     async fn count(&self, query: NumberQuery) -> Result<u64>;
 
-    /// Numbers of the pool.
-    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, AreaName)>>;
+    /// Numbers of the pool, or of a protected inventory, each with where it lies: all that fit if there are
+    /// no more than wanted, else some of them, by chance. A search for what numbers spell looks at a bounded
+    /// part of a large pool only.
+    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, Locality)>>;
+
+    /// How many pool numbers there are of each exchange that fits, in the order of the exchanges; one that
+    /// lies in several places, by what imports said of its numbers, stands there for each.
+    async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>>;
 
     /// Every area with its supply and demand.
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;

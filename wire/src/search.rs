@@ -1,6 +1,6 @@
 //! What is in the pool (contract §4.1).
 
-use onhook_core::hold::AreaName;
+use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::search::{
     BadCriterion, Criteria, keys, lata, leading, place, region, toll_free_pattern, zip,
@@ -89,7 +89,7 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
 
 /// What was found; an empty `SearchResult` when nothing was.
 #[must_use]
-pub fn found(dialect: Dialect, search: &Search, numbers: &[(Number, AreaName)]) -> String {
+pub fn found(dialect: Dialect, search: &Search, numbers: &[(Number, Locality)]) -> String {
     let mut out = Document::new();
     if numbers.is_empty() {
         out.empty("SearchResult");
@@ -98,13 +98,17 @@ pub fn found(dialect: Dialect, search: &Search, numbers: &[(Number, AreaName)]) 
     out.open("SearchResult").leaf_display("ResultCount", numbers.len());
     if search.details {
         out.open("TelephoneNumberDetailList");
-        for (number, area) in numbers {
+        for (number, locality) in numbers {
             out.open("TelephoneNumberDetail");
-            if let Some(rate_center) = area.rate_center() {
-                out.leaf("RateCenter", rate_center);
-            }
-            if let Some(region) = area.region() {
-                out.leaf("State", region);
+            for (name, value) in [
+                ("City", &locality.city),
+                ("LATA", &locality.lata),
+                ("RateCenter", &locality.rate_center),
+                ("State", &locality.region),
+            ] {
+                if let Some(value) = value {
+                    out.leaf(name, value);
+                }
             }
             out.leaf("FullNumber", &dialect.number(*number)).close("TelephoneNumberDetail");
         }

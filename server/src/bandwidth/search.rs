@@ -25,6 +25,6 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let query = PoolQuery { criteria: wanted.criteria.clone(), inventory: Inventory::Pool, size, seed };
     let found = app.store.pool(query).await.map_err(store_problem)?;
-    let found: Vec<_> = found.into_iter().map(|(entry, area)| (entry.number, area)).collect();
+    let found: Vec<_> = found.into_iter().map(|(entry, locality)| (entry.number, locality)).collect();
     Ok(Reply::xml(StatusCode::OK, search::found(call.prefix.dialect, &wanted, &found)))
 }

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use onhook_core::account::{Account, AccountId, Premises, SiteId};
 use onhook_core::decide::{Decision, Move, World, decide};
 use onhook_core::event::{By, EventSeq};
-use onhook_core::hold::AreaName;
 use onhook_core::import::{BadLine, NewNumber};
 use onhook_core::lifecycle::{Entry, State};
+use onhook_core::locality;
 use onhook_core::number::Number;
 use onhook_core::order::{
     ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, amend, difference,
@@ -20,6 +20,8 @@ use rusqlite::{OptionalExtension, params};
 use tracing::error;
 
 use super::memory::Counts;
+use super::places;
+use super::pool;
 use super::reader;
 use super::row::{self, NumberRow, corrupt, digits_of, kind_code, status_code};
 use super::writer::Tables;
@@ -448,7 +450,13 @@ impl Tables<'_> {
                 }
             },
         };
-        let area = AreaName::of(new.number, new.region.as_deref(), new.rate_center.as_deref());
+        let exchange = match new.number.npa_nxx() {
+            // A line that names its rate center needs no other word.
+            Some(npa_nxx) if new.rate_center.is_none() => places::exchange_of(self.connection, npa_nxx)?,
+            _ => None,
+        };
+        let (region, rate_center) = (new.region.as_deref(), new.rate_center.as_deref());
+        let area = locality::area(new.number, region, rate_center, exchange.as_ref());
         let area = self.memory.area_id(self.connection, area)?;
         let entry = match new.entry(area, premises) {
             Ok(entry) => entry,
@@ -516,7 +524,7 @@ impl Batch {
             seed: order.id.0.as_u64_pair().1,
         };
         let mut found = Vec::with_capacity(left);
-        for (entry, _) in reader::pool(tables.connection, &query)? {
+        for (entry, _) in pool::pool(tables.connection, &query)? {
             if found.len() == left {
                 break;
             }

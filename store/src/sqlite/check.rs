@@ -70,6 +70,32 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
             "supply of",
         ),
         (
+            "SELECT 'exchange ' || s.npa_nxx || ', area ' || s.area, s.numbers, coalesce(a.n, 0) FROM stock s
+             LEFT JOIN (SELECT number / 10000 - 1000000 AS npa_nxx, area, count(*) AS n FROM number
+                        WHERE state = 0 GROUP BY 1, 2) a USING (npa_nxx, area)
+             WHERE s.numbers <> coalesce(a.n, 0)",
+            "pool numbers",
+        ),
+        (
+            "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM stock), count(*) AS held
+             FROM number WHERE state = 0 AND number >= 12000000000 AND number < 20000000000
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM stock) <> count(*)",
+            "pool numbers",
+        ),
+        (
+            "SELECT 'exchange ' || e.npa_nxx, e.rate_center, 0 FROM exchange e
+             WHERE NOT EXISTS (SELECT 1 FROM rate_center r WHERE r.id = e.rate_center)",
+            "there is no rate center",
+        ),
+        (
+            "SELECT 'exchange ' || e.npa_nxx, length(e.zips) - length(replace(e.zips, ' ', '')) + (e.zips <> ''),
+                    (SELECT count(*) FROM exchange_zip z WHERE z.npa_nxx = e.npa_nxx) AS kept
+             FROM exchange e
+             WHERE length(e.zips) - length(replace(e.zips, ' ', '')) + (e.zips <> '')
+                   <> (SELECT count(*) FROM exchange_zip z WHERE z.npa_nxx = e.npa_nxx)",
+            "ZIP codes",
+        ),
+        (
             "SELECT 'the store', coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0),
                     (SELECT count(*) FROM number) AS held
              FROM event WHERE number IS NULL

@@ -154,6 +154,7 @@ pub(super) struct Counts {
     by_account: BTreeMap<(u32, u8), i64>,
     due: BTreeMap<(i64, u32), i64>,
     places: BTreeMap<(u32, u32), i64>,
+    stock: BTreeMap<(u32, AreaId), i64>,
     areas: BTreeSet<AreaId>,
 }
 
@@ -178,6 +179,9 @@ impl Counts {
         *self.by_account.entry((account, state_code(entry.state()))).or_default() += by;
         if let Some(due_at) = entry.standing.due_at() {
             *self.due.entry((due_at.millis(), account)).or_default() += by;
+        }
+        if let (State::Available, Some(npa_nxx)) = (entry.state(), entry.number.npa_nxx()) {
+            *self.stock.entry((npa_nxx, entry.area)).or_default() += by;
         }
         if let Standing::InService { place } = entry.standing {
             let peer = place.peer.map_or(0, PeerId::get);
@@ -217,6 +221,19 @@ impl Counts {
             let numbers: i64 = place.query_row((site, peer, by), |row| row.get(0))?;
             if numbers == 0 {
                 none_there.execute((site, peer))?;
+            }
+        }
+        let mut stock = connection.prepare_cached(
+            "INSERT INTO stock (npa_nxx, area, numbers) VALUES (?, ?, ?)
+             ON CONFLICT (npa_nxx, area) DO UPDATE SET numbers = numbers + excluded.numbers
+             RETURNING numbers",
+        )?;
+        let mut sold_out =
+            connection.prepare_cached("DELETE FROM stock WHERE npa_nxx = ? AND area = ? AND numbers = 0")?;
+        for ((npa_nxx, area), by) in self.stock.into_iter().filter(|(_, by)| *by != 0) {
+            let numbers: i64 = stock.query_row((npa_nxx, area.0, by), |row| row.get(0))?;
+            if numbers == 0 {
+                sold_out.execute((npa_nxx, area.0))?;
             }
         }
         let mut update = connection

@@ -8,6 +8,8 @@ mod changes;
 mod check;
 mod ids;
 mod memory;
+mod places;
+mod pool;
 mod premises;
 mod reader;
 mod reservations;
@@ -24,10 +26,12 @@ use async_trait::async_trait;
 use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Site, SiteId};
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
+use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
 use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
+use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
 use onhook_core::user::{Person, Refusal};
 use rusqlite::Connection;
@@ -38,7 +42,7 @@ use self::reader::Readers;
 use self::writer::Writer;
 use crate::{
     Accepted, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery, Page, PoolQuery,
-    Relocated, Removed, Report, Result, Step, Store, StoreError, Totals, User, UserChange,
+    Relocated, Removed, Report, Result, Step, Stock, Store, StoreError, Totals, User, UserChange,
 };
 
 /// The database's name in the data folder.
@@ -290,8 +294,12 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reader::count(connection, &query)).await
     }
 
-    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, AreaName)>> {
-        self.readers.read(move |connection| reader::pool(connection, &query)).await
+    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, Locality)>> {
+        self.readers.read(move |connection| pool::pool(connection, &query)).await
+    }
+
+    async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>> {
+        self.readers.read(move |connection| pool::stock(connection, &criteria)).await
     }
 
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {

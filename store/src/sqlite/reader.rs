@@ -19,14 +19,15 @@ use tokio::sync::Semaphore;
 
 use super::ids::OrderIds;
 use super::memory::area;
+use super::places;
 use super::row::{
     self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, SUMMARY_COLUMNS, corrupt, digits_of,
     kind_code, state_code, status_code,
 };
 use super::writer::lock;
 use crate::{
-    Facts, History, LIST_MAX, Note, NumberQuery, OrderMark, OrderQuery, Page, PoolQuery, Result, Start,
-    StoreError, Totals, User,
+    Facts, History, LIST_MAX, Note, NumberQuery, OrderMark, OrderQuery, Page, Result, Start, StoreError,
+    Totals, User,
 };
 
 /// How many reads run at once; more wait for their turn.
@@ -487,6 +488,7 @@ pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Fa
     let in_service_at = place.and(entered);
     Ok(Some(Facts {
         area: area_name(connection, entry.area)?,
+        locality: places::Localities::new(connection).of(&entry)?,
         entry,
         since,
         imported_at,
@@ -498,7 +500,7 @@ pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Fa
     }))
 }
 
-fn area_name(connection: &Connection, id: AreaId) -> Result<AreaName> {
+pub(super) fn area_name(connection: &Connection, id: AreaId) -> Result<AreaName> {
     let name: String = connection
         .prepare_cached("SELECT name FROM area WHERE id = ?")?
         .query_row([id.0], |row| row.get(0))?;
@@ -712,72 +714,6 @@ fn numbers_since(
         }
     }
     Ok(Page { items, total, next })
-}
-
-/// Where a number stands in its area code's part of the pool: the second column of `number_pool`.
-const SCATTERED: &str =
-    "(number % 10000000) * (number % 10000000) % 10000019 * (number % 10000000) % 10000019";
-
-/// Numbers of the pool that begin with the query's digits, without regard to their digits or age.
-///
-/// An area code is read on from a random place of its scattered index; a longer prefix has at most ten
-/// thousand numbers, which are all read and shuffled.
-pub(super) fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, AreaName)>> {
-    let Some(prefix) = &query.criteria.prefix else { return Ok(Vec::new()) };
-    let Some((first, end)) = Number::nanp_range(prefix) else { return Ok(Vec::new()) };
-    let bound = |digits: u64| Value::Integer(i64::try_from(digits).unwrap_or(i64::MAX));
-    let mut dice = Dice(query.seed);
-    let digits = |row: &Row<'_>| -> Result<i64> { Ok(row.get(0)?) };
-    let mut found = if prefix.len() == 3 {
-        let from = bound(dice.roll() % 10_000_019);
-        let part = |compare: &str, size: usize| {
-            let sql = format!(
-                "SELECT number FROM number WHERE state = 0 AND number / 10000000 = ? AND {SCATTERED} {compare} ?
-                 ORDER BY {SCATTERED} LIMIT ?"
-            );
-            list(connection, &sql, vec![bound(first / 10_000_000), from.clone(), limit(size)], digits)
-        };
-        let mut found = part(">=", query.size)?;
-        found.extend(part("<", query.size - found.len())?);
-        found
-    } else {
-        let sql = "SELECT number FROM number WHERE state = 0 AND number >= ? AND number < ?";
-        list(connection, sql, vec![bound(first), bound(end)], digits)?
-    };
-    dice.shuffle(&mut found);
-    found.truncate(query.size);
-    let mut entries = Vec::with_capacity(found.len());
-    let mut names: std::collections::HashMap<AreaId, AreaName> = std::collections::HashMap::new();
-    for digits in found {
-        let row = number(connection, row::number_of(digits)?)?;
-        let entry = row.ok_or_else(|| corrupt("a number left the pool while it was read"))?.entry;
-        let name = match names.get(&entry.area) {
-            Some(name) => name.clone(),
-            None => names.entry(entry.area).or_insert(area_name(connection, entry.area)?).clone(),
-        };
-        entries.push((entry, name));
-    }
-    Ok(entries)
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): good enough to keep the order from telling anything.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let sides = u64::try_from(last).unwrap_or(u64::MAX) + 1;
-            items.swap(last, usize::try_from(self.roll() % sides).unwrap_or(last));
-        }
-    }
 }
 
 pub(super) fn export(
