@@ -9,7 +9,9 @@ use std::fmt;
 use crate::billing::periods;
 use crate::event::{Change, Event};
 use crate::lifecycle::{Entry, Standing, apply};
-use crate::order::{Kind, Order, Status, ended};
+use crate::notification::{Happened, Wish, ends, told};
+use crate::order::{Kind, Order, OrderSeq, Status, ended};
+use crate::subscription::SubscriptionId;
 use crate::time::{DAY_MS, Timestamp};
 
 /// Something that must not be.
@@ -177,4 +179,31 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
         find("ended before it was made".into());
     }
     findings
+}
+
+/// A subscription as the checker sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which.
+    pub id: SubscriptionId,
+    /// What it asks for.
+    pub wish: Wish,
+    /// Of every order behind this place it is told for certain. Earlier ones may have ended before it was
+    /// made; the one that it is bound to is told late, then.
+    pub after: OrderSeq,
+}
+
+/// Whether an order that has ended lacks a notification that a subscription of its account asked for, when
+/// `notified` says whether there is one.
+#[must_use]
+pub fn notification(order: &Order, asked: &Asked, notified: bool) -> Option<Finding> {
+    let (kind, happened) = (order.request.kind(), Happened::Came(order.status));
+    let certain = order.seq > asked.after || asked.wish.order.is_some();
+    let missing = ends(order.status)
+        && certain
+        && !notified
+        && told(&asked.wish, kind, order.seq, happened, order.changed_at);
+    missing.then(|| {
+        Finding::new(format!("subscription {}", asked.id), format!("was not told of order {}", order.id))
+    })
 }

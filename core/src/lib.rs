@@ -6,7 +6,8 @@
 //! From the ground up: a [`number`] moves through the [`lifecycle`], each move an [`event`]; an
 //! [`order`] asks for moves and [`decide`] answers; a [`hold`] says how long an aging number rests;
 //! [`locality`] says where it lies, from the [`plan`] and what an operator knows;
-//! [`billing`] follows from the events; [`check`] proves that what a store holds is right.
+//! [`billing`] follows from the events; a [`subscription`] says who is told, a [`notification`] what;
+//! [`check`] proves that what a store holds is right.
 
 pub mod account;
 pub mod billing;
@@ -17,6 +18,7 @@ pub mod hold;
 pub mod import;
 pub mod lifecycle;
 pub mod locality;
+pub mod notification;
 pub mod number;
 pub mod order;
 pub mod plan;
@@ -24,5 +26,6 @@ pub mod premises;
 pub mod release;
 pub mod reservation;
 pub mod search;
+pub mod subscription;
 pub mod time;
 pub mod user;

@@ -57,6 +57,13 @@ impl Timestamp {
         }
     }
 
+    /// Reads a date as HTTP headers have it, such as `Sun, 06 Nov 1994 08:49:37 GMT`; none for anything else.
+    #[must_use]
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let read = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(read.as_millisecond()))
+    }
+
     fn jiff(self) -> jiff::Timestamp {
         let clamped =
             self.0.clamp(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
