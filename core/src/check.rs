@@ -9,7 +9,7 @@ use std::fmt;
 use crate::billing::periods;
 use crate::event::{Change, Event};
 use crate::lifecycle::{Entry, Standing, apply};
-use crate::notification::{Happened, Wish, ends, told};
+use crate::notification::{Happened, Wish, told};
 use crate::order::{Kind, Order, OrderSeq, Status, ended};
 use crate::subscription::SubscriptionId;
 use crate::time::{DAY_MS, Timestamp};
@@ -199,7 +199,7 @@ pub struct Asked {
 pub fn notification(order: &Order, asked: &Asked, notified: bool) -> Option<Finding> {
     let (kind, happened) = (order.request.kind(), Happened::Came(order.status));
     let certain = order.seq > asked.after || asked.wish.order.is_some();
-    let missing = ends(order.status)
+    let missing = order.status.is_final()
         && certain
         && !notified
         && told(&asked.wish, kind, order.seq, happened, order.changed_at);

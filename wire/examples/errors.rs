@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the page is what this program is for")]
 
 use onhook_wire::error::{NO_NUMBERS, NOT_FOUND, Row, TOO_FEW, refusal};
-use onhook_wire::explained::{ANY, ANY_NUMBER, problems, refusals};
+use onhook_wire::explained::{ANY, ANY_NUMBER, ANY_ORDER, problems, refusals};
 
 const HEAD: &str = "\
 # Errors
@@ -33,7 +33,7 @@ fn page() -> String {
         .iter()
         .map(|row| {
             let Row { status, code, text } = row.what.row();
-            let text = text.replace(&ANY_NUMBER.to_string(), ANY);
+            let text = text.replace(&ANY_NUMBER.to_string(), ANY).replace(&ANY_ORDER.to_string(), ANY);
             [
                 code.map_or_else(|| "–".into(), |code| code.to_string()),
                 status.to_string(),

@@ -2,8 +2,10 @@
 //! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its
 //! appendix A).
 
+use onhook_core::account::AccountId;
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Order, Refusal};
+use onhook_core::order::{Failure, Order, OrderId, Refusal};
+use onhook_core::subscription::OrderType;
 
 use crate::dialect::Dialect;
 use crate::guard::Malformed;
@@ -222,6 +224,36 @@ pub enum Problem {
     OrderBy,
     /// A search by an area code of another length.
     SearchAreaCode,
+    /// No such subscription in the account.
+    NoSubscription(String, AccountId),
+    /// The account has no such order of that type.
+    NoOrderOfType(OrderId, OrderType),
+    /// As many subscriptions as an account may have.
+    TooManySubscriptions(usize),
+    /// A subscription about the same thing to the same receiver.
+    DuplicateSubscription,
+    /// No order type that can be subscribed to.
+    SubscribedType,
+    /// A subscription that says nobody to tell, or two, or nonsense.
+    Subscription,
+    /// No way to gather mails.
+    Digest,
+    /// A callback without a URL.
+    NoCallbackUrl,
+    /// A certificate that cannot be read.
+    PublicKey,
+    /// Half a pair of name and password.
+    Credentials,
+    /// A URL that is none, or that may not be told.
+    CallbackUrl,
+    /// No event that can be subscribed to.
+    EventType,
+    /// A subscription about nothing.
+    OrderOrEvent,
+    /// Neither 0 nor more.
+    NotNegative(&'static str),
+    /// Too small: not above this.
+    TooSmall(&'static str, u32),
     /// Something failed here; the log knows more.
     Internal,
     /// Too busy: nothing was written.
@@ -427,6 +459,21 @@ impl Problem {
             P::Search                  => row(400, 4010, "Provided search criteria are unsupported or are not valid"),
             P::OrderBy                 => row(400, 4021, "The orderBy parameter is not supported for specified search criteria"),
             P::SearchAreaCode          => row(400, 4010, "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters."),
+            P::NoSubscription(id, account) => row(404, 16000, format!("Subscription {id} not found for accountId {account}")),
+            P::NoOrderOfType(order, orders) => row(404, 16005, format!("Order {order} of type {orders} not found")),
+            P::TooManySubscriptions(max) => row(400, 16006, format!("Only {max} global subscriptions are permitted for any supported order-type")),
+            P::DuplicateSubscription   => row(409, 16008, "Duplicate subscription already exists"),
+            P::SubscribedType          => row(400, 14500, "Incorrect order type. Valid values: portins, portouts, orders, disconnects, importToAccounts, dldas, lsrorders, e911s, tnoptions, externalTns, lidbs, bulkPortins, importtnorders, removeImportedTnOrders, csrs, emergencyEndpointGroup, emergencyNotificationGroup, tollFreePortingValidations"),
+            P::Subscription            => row(400, 14501, "Subscription object is invalid"),
+            P::Digest                  => row(400, 14502, "Incorrect digest type"),
+            P::NoCallbackUrl           => row(400, 14503, "Callback URL is empty"),
+            P::PublicKey               => row(400, 14504, "We couldn't read your provided certificate. Please encode your .DER/.CER/.CRT public key with a Base64 encoder and try again."),
+            P::Credentials             => row(400, 14505, "Basic authentication must contain both a non-blank username and password"),
+            P::CallbackUrl             => row(400, 14506, "Callback URL is invalid"),
+            P::EventType               => row(400, 14507, "Incorrect event type. Valid values: MESSAGING_LOST"),
+            P::OrderOrEvent            => row(400, 14508, "OrderType or EventType should be specified."),
+            P::NotNegative(what)       => row(400, 1002, format!("{what} must be a non-negative number")),
+            P::TooSmall(what, min)     => row(400, 1004, format!("{what} is too small. Must be greater than {min}")),
             P::Internal                => row(500, 1000, "Internal Server Error. Please try again."),
             P::Busy                    => plain(503, "The server is busy, nothing was written. Please try again."),
             P::Timeout                 => plain(504, "Your request was not completed in time"),
@@ -533,13 +580,18 @@ impl Family {
 pub const TOO_FEW: (u16, &str) =
     (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled");
 
-/// Writes the `ErrorList` of an order that searched and found too little: one `Error`, of no number.
-pub(crate) fn search_error(out: &mut Document, order: &Order) {
-    let (code, text) = match order.refused {
+/// Why an order that searched found too little: code and text.
+pub(crate) fn too_little(order: &Order) -> (u16, &'static str) {
+    match order.refused {
         Some(why) => refusal(why),
         None if order.taken.is_empty() => refusal(Refusal::AllOrNone),
         None => TOO_FEW,
-    };
+    }
+}
+
+/// Writes the `ErrorList` of an order that searched and found too little: one `Error`, of no number.
+pub(crate) fn search_error(out: &mut Document, order: &Order) {
+    let (code, text) = too_little(order);
     out.open("ErrorList").open("Error").leaf_display("Code", code).leaf("Description", text);
     out.close("Error").close("ErrorList");
 }

@@ -4,7 +4,9 @@
 //!
 //! Not here: status, code and text ([`crate::error`] has them).
 
-use onhook_core::order::Refusal;
+use onhook_core::account::AccountId;
+use onhook_core::order::{OrderId, Refusal};
+use onhook_core::subscription::OrderType;
 
 use crate::error::{Criterion, Problem};
 
@@ -25,6 +27,11 @@ pub struct Explained<T> {
     /// What it means and what to do, where the text alone does not say it.
     pub hint: &'static str,
 }
+
+/// The same as an account.
+const ANY_ACCOUNT: AccountId = AccountId::new(ANY_NUMBER).expect("not 0");
+/// An order's id that stands for any.
+pub const ANY_ORDER: OrderId = OrderId(uuid::Uuid::from_u128(0x9876_5432_0000_4000_8000_0000_0000_0000));
 
 macro_rules! table {
     ($name:ident, $kind:ident: $($variant:ident $(($($value:expr),*))? => $at:literal, $hint:literal;)*) => {
@@ -143,6 +150,21 @@ table! { problems, Problem:
     Exists(any())          => "users", "Take another name.";
     NoUser                 => "a user in a path", "It does not exist, or is not for you to see.";
     TooShort(ANY, ANY_LENGTH) => "a password", "";
+    NoSubscription(any(), ANY_ACCOUNT) => "a subscription in a path", "";
+    NoOrderOfType(ANY_ORDER, OrderType::Disconnects) => "subscriptions to one order", "No such order of that type on this account.";
+    TooManySubscriptions(ANY_LENGTH) => "subscriptions", "Remove some.";
+    DuplicateSubscription  => "subscriptions", "The account has one of the same type, order and receiver.";
+    SubscribedType         => "subscriptions", "";
+    Subscription           => "subscriptions", "One of `CallbackSubscription` and `EmailSubscription`, whole.";
+    Digest                 => "subscriptions", "NONE or DAILY.";
+    NoCallbackUrl          => "subscriptions", "";
+    PublicKey              => "subscriptions", "";
+    Credentials            => "subscriptions", "";
+    CallbackUrl            => "subscriptions", "No URL, or one that this server will not ask: [callbacks](callbacks.md) says which.";
+    EventType              => "subscriptions", "";
+    OrderOrEvent           => "subscriptions", "";
+    NotNegative(ANY)       => "subscriptions", "";
+    TooSmall(ANY, ANY_NUMBER) => "subscriptions", "";
     NoSite(any())          => "a site in a path", "";
     NoPeer(any())          => "a peer in a path", "";
     Criterion(Criterion::AreaCode)        => "availableNumbers", "No North American number begins so.";

@@ -73,18 +73,14 @@ pub fn history(order: &Order, lines: &[Line]) -> String {
     let mut out = Document::new();
     out.element("OrderHistoryWrapper", |out| {
         for Line { at, author, status, taken, difference } in lines {
-            let note = match taken {
-                0 => "Order Backordered - no numbers allocated, awaiting available inventory to completely fulfill order",
-                _ => "Order backordered - awaiting additional numbers",
-            };
-            out.open("OrderHistory").leaf_display("OrderDate", at).leaf("Note", note);
+            out.open("OrderHistory").leaf_display("OrderDate", at).leaf("Note", waiting(*taken));
             out.leaf("Author", author.as_deref().unwrap_or("System")).leaf("Status", status.word());
             if let Some(difference) = difference {
                 out.leaf("Difference", difference);
             }
             out.close("OrderHistory");
         }
-        if let Some(note) = ending(order) {
+        if let Some(note) = ending(order.request.kind(), order.status) {
             out.open("OrderHistory").leaf_display("OrderDate", order.changed_at).leaf("Note", note);
             out.leaf("Author", "System").leaf("Status", order.status.word()).close("OrderHistory");
         }
@@ -92,9 +88,19 @@ pub fn history(order: &Order, lines: &[Line]) -> String {
     out.finish()
 }
 
+/// That an order waits for numbers, in words (5520 and 5521).
+pub(crate) fn waiting(taken: usize) -> &'static str {
+    match taken {
+        0 => {
+            "Order Backordered - no numbers allocated, awaiting available inventory to completely fulfill order"
+        }
+        _ => "Order backordered - awaiting additional numbers",
+    }
+}
+
 /// How an order ended, in words; none while it has not.
-fn ending(order: &Order) -> Option<&'static str> {
-    Some(match (order.request.kind(), order.status) {
+pub(crate) fn ending(kind: Kind, status: Status) -> Option<&'static str> {
+    Some(match (kind, status) {
         (_, Status::Received | Status::Backordered) => return None,
         (Kind::Disconnect, Status::Complete) => "Disconnect successful.",
         (Kind::Disconnect, Status::Partial) => {
