@@ -13,6 +13,9 @@ use onhook_core::event::{By, Change};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Standing, State};
 use onhook_core::locality::Locality;
+use onhook_core::notification::{
+    Attempt, KEPT_MS, Next, NotificationSeq, Outcome, Standing as Notified, Trouble, WAITING_MAX,
+};
 use onhook_core::number::Number;
 use onhook_core::order::{
     Activate, Amendment, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, NotWaiting, OrderId, Refusal,
@@ -21,12 +24,16 @@ use onhook_core::order::{
 use onhook_core::premises::{AddressPart, Host, PeerChange, SiteChange, Stays};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory, TollFree, Vanity};
+use onhook_core::subscription::{
+    Callback, Credentials, Digest, Email, EventType, NewSubscription, NumberFormat, OrderType, Receiver,
+    SUBSCRIPTIONS_MAX, Secret, Subject, Subscription, SubscriptionSeq,
+};
 use onhook_core::time::{DAY_MS, Timestamp};
 use onhook_core::user::{Person, Refusal as UserRefusal};
 
 use crate::{
-    Accepted, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, Relocated, Removed, Start, Store,
-    StoreError, User, UserChange,
+    Accepted, Delivery, Due, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, Relocated, Removed,
+    Start, Store, StoreError, Subscribed, SubscriptionQuery, User, UserChange,
 };
 
 /// Opens one and the same store again and again.
@@ -68,7 +75,14 @@ macro_rules! conformance {
             an_order_that_searches_takes_what_fits_and_no_number_twice,
             a_waiting_order_is_filled_when_numbers_appear,
             a_waiting_order_can_be_changed_and_closed,
-            a_reservation_holds_a_number_for_one_account);
+            a_reservation_holds_a_number_for_one_account,
+            each_subscriber_is_told_once_of_what_it_asked_for,
+            a_subscription_is_written_again_and_removed,
+            a_subscription_ends_with_its_order_and_with_its_time,
+            what_is_due_waits_until_it_is_recorded,
+            a_day_s_mail_is_due_at_its_end,
+            a_receiver_that_is_gone_is_told_nothing_more,
+            old_deliveries_are_forgotten);
     };
     (@each $fresh:expr => $($case:ident),+ $(,)?) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -173,6 +187,45 @@ async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, SiteId) {
     let imported = store.import(lines(numbers.chain(pool).collect()), "seed".into(), false, at(0)).await;
     assert_eq!(imported.expect("imported").numbers, 50);
     (store, one, two)
+}
+
+/// A subscription of an account that ends `n` ms after the beginning.
+fn subscription(account_id: u32, subject: Subject, url: &str, n: i64) -> NewSubscription {
+    let callback = Callback {
+        url: url.into(),
+        credentials: Some(Credentials { username: "superuser".into(), password: Secret::new("s3cure") }),
+        public_key: None,
+        format: NumberFormat::Legacy,
+        retry: true,
+        signing: Some(Secret::new("whsec_x")),
+    };
+    let receiver = Receiver::Callback(callback);
+    NewSubscription { account: account(account_id), subject, receiver, expires_at: Some(at(n)) }
+}
+
+const DISCONNECTS: Subject = Subject::Orders(OrderType::Disconnects, None);
+
+async fn subscribe(store: &dyn Store, new: NewSubscription, n: i64) -> Subscription {
+    match store.subscribe(new, at(n)).await.expect("written") {
+        Subscribed::Made(made) => *made,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn everything(account_id: u32, n: i64) -> SubscriptionQuery {
+    SubscriptionQuery { account: account(account_id), orders: None, order: None, now: at(n) }
+}
+
+async fn due(store: &dyn Store, n: i64) -> Vec<Due> {
+    store.due(at(n), SubscriptionSeq(0), 100, (100, 1_000)).await.expect("read").0
+}
+
+async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
+    store.deliveries(of.account, of.id, 1, 1_000).await.expect("read").expect("there").0
+}
+
+fn attempt(n: i64, outcome: Outcome) -> Attempt {
+    Attempt { at: at(n), took_ms: 5, outcome, said: Some("200 OK".into()), retry_after_ms: None }
 }
 
 async fn run_all(store: &dyn Store, now: Timestamp) {
@@ -982,6 +1035,250 @@ cases! {
         assert_eq!(write(Some(9_999), "no such note").await, None);
         let notes = store.notes(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!(notes.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(), ["a better note", "another"]);
+        clean(&*store).await;
+    }
+
+    /// One notification for each subscription and each thing that happened, of its own account and type.
+    async fn each_subscriber_is_told_once_of_what_it_asked_for(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let all = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let again = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", DAY_MS), 1).await;
+        let numbers = subscribe(&*store, subscription(1, Subject::Orders(OrderType::Orders, None), "https://a", DAY_MS), 1).await;
+        let ported = subscribe(&*store, subscription(1, Subject::Orders(OrderType::PortIns, None), "https://a", DAY_MS), 1).await;
+        let event = subscribe(&*store, subscription(1, Subject::Event(EventType::MessagingLost), "https://a", DAY_MS), 1).await;
+        let theirs = subscribe(&*store, subscription(2, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let first = store.accept(order(2, 1, disconnect([1, 2]))).await.expect("accepted").id;
+        store.accept(order(3, 1, disconnect([2, 99]))).await.expect("accepted");
+        store.accept(order(4, 1, activate([1], one))).await.expect("accepted");
+        let note = |text: &str, n| ("username".to_owned(), text.to_owned(), at(n));
+        let noted = store.write_note(account(1), Kind::Disconnect, first, None, note("early", 5)).await.expect("written");
+        let step = store.run_orders(at(10), 100, 1_000).await.expect("run");
+        assert_eq!(step.told, 5);
+        store.write_note(account(1), Kind::Disconnect, first, noted, note("early, better said", 11)).await.expect("written");
+        store.write_note(account(1), Kind::Disconnect, first, None, note("late", 12)).await.expect("written");
+        let told = |log: Vec<Delivery>| log.into_iter().rev().map(|d| (d.status, d.note, d.order == first)).collect::<Vec<_>>();
+        let wanted = [
+            (Status::Received, true, true), (Status::Complete, false, true), (Status::Failed, false, false), (Status::Complete, true, true),
+        ];
+        assert_eq!(told(log(&*store, &all).await), wanted);
+        assert_eq!(told(log(&*store, &again).await), wanted);
+        assert_eq!(told(log(&*store, &numbers).await), [(Status::Complete, false, false)]);
+        for nothing in [&ported, &event, &theirs] {
+            assert!(log(&*store, nothing).await.is_empty(), "{nothing:?}");
+        }
+        assert_eq!(store.totals().await.expect("read").deliveries, 9);
+        let ids: std::collections::HashSet<_> = log(&*store, &all).await.iter().chain(&log(&*store, &again).await).map(|d| d.id).collect();
+        assert_eq!(ids.len(), 8, "each has an id of its own");
+        let due = due(&*store, 20).await;
+        let ready = store.ready(all.seq, due[0].notifications.clone()).await.expect("read").expect("there");
+        assert_eq!(ready.subscription, all);
+        assert_eq!(ready.notifications.iter().map(|n| n.note.as_deref()).collect::<Vec<_>>(), [Some("early"), None, None, Some("late")]);
+        assert_eq!(ready.notifications[1].order.done().collect::<Vec<_>>(), [number(1), number(2)]);
+        clean(&*store).await;
+    }
+
+    /// A subscription is found by its account alone, is replaced as a whole and goes without leaving anything
+    /// that waits; a second one like it, or one too many, is refused.
+    async fn a_subscription_is_written_again_and_removed(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let same = store.subscribe(subscription(1, DISCONNECTS, "https://a", 2 * DAY_MS), at(2)).await.expect("tried");
+        assert_eq!(same, Subscribed::Duplicate);
+        assert_eq!(store.subscription(account(1), made.id, at(2)).await.expect("read"), Some(made.clone()));
+        assert_eq!(store.subscription(account(2), made.id, at(2)).await.expect("read"), None);
+        let Receiver::Callback(callback) = &made.receiver else { panic!("{made:?}") };
+        assert_eq!(callback.credentials.as_ref().expect("kept").password.expose(), "s3cure");
+        store.close().await;
+        let store = opener.open().await;
+        store.accept(order(3, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        assert_eq!(log(&*store, &made).await.len(), 1, "it is told after reopening, too");
+
+        let other = subscription(1, Subject::Orders(OrderType::Orders, None), "https://b", 3 * DAY_MS);
+        let foreign = NewSubscription { account: account(2), ..other.clone() };
+        assert_eq!(store.resubscribe(made.id, foreign, at(11)).await.expect("tried"), Subscribed::Missing);
+        let Subscribed::Made(written) = store.resubscribe(made.id, other.clone(), at(11)).await.expect("written") else { panic!() };
+        assert_eq!((written.id, written.seq), (made.id, made.seq));
+        assert_eq!((&written.subject, &written.receiver, written.expires_at), (&other.subject, &other.receiver, other.expires_at));
+        let Subscribed::Made(_) = store.resubscribe(made.id, other, at(12)).await.expect("written") else { panic!("it is no duplicate of itself") };
+        store.accept(order(13, 1, disconnect([2]))).await.expect("accepted");
+        run_all(&*store, at(14)).await;
+        assert_eq!(log(&*store, &made).await.len(), 1);
+        let listed = store.subscriptions(SubscriptionQuery { orders: Some(OrderType::Disconnects), ..everything(1, 15) }).await.expect("read");
+        assert_eq!(listed, []);
+        assert_eq!(store.subscriptions(everything(1, 15)).await.expect("read"), [*written]);
+
+        assert!(!store.unsubscribe(account(2), made.id, at(16)).await.expect("tried"));
+        assert!(store.unsubscribe(account(1), made.id, at(16)).await.expect("removed"));
+        assert!(!store.unsubscribe(account(1), made.id, at(16)).await.expect("tried"));
+        assert_eq!(store.deliveries(account(1), made.id, 1, 10).await.expect("read"), None);
+        assert_eq!((due(&*store, DAY_MS).await, store.totals().await.expect("read").deliveries), (vec![], 0));
+        for n in 0..SUBSCRIPTIONS_MAX {
+            subscribe(&*store, subscription(1, DISCONNECTS, &format!("https://{n}"), DAY_MS), 17).await;
+        }
+        let more = store.subscribe(subscription(1, DISCONNECTS, "https://more", DAY_MS), at(18)).await.expect("tried");
+        assert_eq!(more, Subscribed::TooMany);
+        clean(&*store).await;
+    }
+
+    /// One that is bound to an order goes with it, told, even if it came too late; an expired one is told
+    /// nothing more and is not listed.
+    async fn a_subscription_ends_with_its_order_and_with_its_time(opener) {
+        let (store, ..) = seeded(opener).await;
+        let id = store.accept(order(1, 1, disconnect([1]))).await.expect("accepted").id;
+        let other = store.accept(order(2, 1, disconnect([2]))).await.expect("accepted").id;
+        let theirs = store.accept(order(2, 2, disconnect([12]))).await.expect("accepted").id;
+        let bound = |id| Subject::Orders(OrderType::Disconnects, Some(id));
+        let one = subscribe(&*store, subscription(1, bound(id), "https://a", DAY_MS), 3).await;
+        assert_eq!(one.subject, bound(id));
+        let unknown = OrderId(uuid::Uuid::from_u128(0x4000_8000_0000_0000_0002));
+        let numbers = Subject::Orders(OrderType::Orders, Some(id));
+        let ported = Subject::Orders(OrderType::PortIns, Some(id));
+        for wrong in [bound(theirs), bound(unknown), numbers, ported] {
+            let tried = store.subscribe(subscription(1, wrong, "https://a", DAY_MS), at(3)).await.expect("tried");
+            assert_eq!(tried, Subscribed::NoOrder, "{wrong:?}");
+        }
+        let brief = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 10), 3).await;
+        let of_order = SubscriptionQuery { order: Some(id), ..everything(1, 4) };
+        assert_eq!(store.subscriptions(of_order).await.expect("read"), [one.clone()]);
+        assert_eq!(store.subscriptions(everything(1, 9)).await.expect("read").len(), 2);
+        assert_eq!(store.subscriptions(everything(1, 10)).await.expect("read"), [one.clone()]);
+        run_all(&*store, at(10)).await;
+        assert_eq!(store.subscriptions(everything(1, 10)).await.expect("read"), []);
+        assert_eq!(store.subscription(account(1), one.id, at(11)).await.expect("read"), None);
+        assert_eq!((log(&*store, &one).await.len(), log(&*store, &brief).await.len()), (1, 0));
+        assert_eq!(log(&*store, &one).await[0].order, id);
+        let late = subscribe(&*store, subscription(1, bound(other), "https://a", DAY_MS), 12).await;
+        assert_eq!(log(&*store, &late).await.iter().map(|d| (d.order, d.status)).collect::<Vec<_>>(), [(other, Status::Complete)]);
+        assert_eq!(store.subscription(account(1), late.id, at(12)).await.expect("read"), None);
+        // What was written is delivered all the same.
+        assert_eq!(due(&*store, 12).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [one.seq, late.seq]);
+        clean(&*store).await;
+    }
+
+    /// What is due stays due until an attempt is recorded, and then follows what was said.
+    async fn what_is_due_waits_until_it_is_recorded(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let other = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", DAY_MS), 1).await;
+        for n in [1, 2, 3] {
+            store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        let found = due(&*store, 10).await;
+        assert_eq!(found.iter().map(|d| (d.subscription, d.account, d.target.as_str(), d.daily, d.notifications.len())).collect::<Vec<_>>(),
+            [(made.seq, account(1), "https://a", false, 3), (other.seq, account(1), "https://b", false, 3)]);
+        assert_eq!(due(&*store, 9).await, []);
+        let (few, next) = store.due(at(10), SubscriptionSeq(0), 1, (2, 2)).await.expect("read");
+        assert_eq!((few.len(), few[0].notifications.as_slice(), next), (1, &found[0].notifications[..2], Some(made.seq)));
+        let (rest, next) = store.due(at(10), made.seq, 5, (2, 2)).await.expect("read");
+        assert_eq!((rest.len(), rest[0].subscription, next), (1, other.seq, None));
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(due(&*store, 10).await, found, "the same after reopening");
+        let [first, second, third] = found[0].notifications[..] else { panic!() };
+        let before: Vec<_> = log(&*store, &made).await.iter().map(|d| d.id).collect();
+        store.record(attempt(20, Outcome::Answered(503)), vec![(first, Next::Again(at(500)))]).await.expect("kept");
+        store.record(attempt(21, Outcome::Answered(200)), vec![(second, Next::Delivered)]).await.expect("kept");
+        store.record(attempt(22, Outcome::Failed(Trouble::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
+        // A second word on what has ended changes nothing, nor does one on what never was.
+        store.record(attempt(23, Outcome::Answered(500)), vec![(second, Next::GiveUp), (NotificationSeq(9_999), Next::GiveUp)]).await.expect("kept");
+        assert_eq!(due(&*store, 499).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [other.seq]);
+        assert_eq!(due(&*store, 500).await[0].notifications, [first]);
+        let shown = log(&*store, &made).await;
+        assert_eq!(shown.iter().map(|d| (d.standing, d.due_at, d.reason.as_deref())).collect::<Vec<_>>(), [
+            (Notified::GivenUp, None, Some("timeout")), (Notified::Delivered, None, None), (Notified::Waiting, Some(at(500)), None),
+        ]);
+        let attempts = |d: &Delivery| d.attempts.iter().map(|a| (a.at, a.took_ms, a.outcome.clone())).collect::<Vec<_>>();
+        assert_eq!(attempts(&shown[2]), [(at(20), 5, "http 503".into())]);
+        assert_eq!(attempts(&shown[1]), [(at(21), 5, "http 200".into())]);
+        store.record(attempt(510, Outcome::Answered(200)), vec![(first, Next::Delivered)]).await.expect("kept");
+        let shown = log(&*store, &made).await;
+        assert_eq!(attempts(&shown[2]).len(), 2);
+        assert_eq!(shown.iter().map(|d| d.id).collect::<Vec<_>>(), before, "ids stay");
+        let (page, total) = store.deliveries(account(1), made.id, 2, 2).await.expect("read").expect("there");
+        assert_eq!((page.len(), total, &page[0]), (1, 3, &shown[2]));
+        assert_eq!(store.deliveries(account(2), made.id, 1, 10).await.expect("read"), None);
+        let known = store.subscription(account(1), made.id, at(511)).await.expect("read").expect("there");
+        assert_eq!(known.last.as_deref(), Some("200 OK"));
+        clean(&*store).await;
+    }
+
+    /// What a daily mail gathers is due when the day has ended, together.
+    async fn a_day_s_mail_is_due_at_its_end(opener) {
+        let (store, ..) = seeded(opener).await;
+        let email = |digest| Receiver::Email(Email { address: "ops@example.com".into(), digest });
+        let new = |digest, subject| NewSubscription { account: account(1), subject, receiver: email(digest), expires_at: None };
+        let daily = subscribe(&*store, new(Digest::Daily, DISCONNECTS), 1).await;
+        assert_eq!(store.subscription(account(1), daily.id, at(2)).await.expect("read"), Some(daily.clone()));
+        for n in [1, 2, 3] {
+            store.accept(order(n, 1, disconnect([n.unsigned_abs()]))).await.expect("accepted");
+            run_all(&*store, at(n * 1_000)).await;
+        }
+        let end = NOON.div_euclid(DAY_MS) * DAY_MS + DAY_MS - NOON;
+        assert_eq!(due(&*store, end - 1).await, []);
+        let found = due(&*store, end).await;
+        assert_eq!((found.len(), found[0].daily, found[0].notifications.len()), (1, true, 3));
+        let what = found[0].notifications.iter().map(|seq| (*seq, Next::Delivered)).collect();
+        store.record(attempt(end, Outcome::Mailed), what).await.expect("kept");
+        assert!(log(&*store, &daily).await.iter().all(|d| d.standing == Notified::Delivered && d.attempts.len() == 1));
+        clean(&*store).await;
+    }
+
+    /// A receiver that has said so is told nothing more until its subscription is written again, and no
+    /// receiver has more waiting than the bound.
+    async fn a_receiver_that_is_gone_is_told_nothing_more(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        for n in [1, 2] {
+            store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        let first = due(&*store, 10).await[0].notifications[0];
+        store.record(attempt(11, Outcome::Answered(410)), vec![(first, Next::Disable)]).await.expect("kept");
+        assert_eq!(due(&*store, DAY_MS).await, []);
+        let reasons: Vec<_> = log(&*store, &made).await.into_iter().map(|d| d.reason.expect("given up")).collect();
+        assert_eq!(reasons, ["the receiver is gone for good", "http 410"]);
+        let known = store.subscription(account(1), made.id, at(12)).await.expect("read").expect("there");
+        assert!(known.disabled);
+        store.accept(order(12, 1, disconnect([3]))).await.expect("accepted");
+        run_all(&*store, at(13)).await;
+        assert_eq!(log(&*store, &made).await.len(), 2);
+        store.resubscribe(made.id, subscription(1, DISCONNECTS, "https://a", DAY_MS), at(14)).await.expect("written");
+        store.accept(order(15, 1, disconnect([4]))).await.expect("accepted");
+        run_all(&*store, at(16)).await;
+        assert_eq!(log(&*store, &made).await.len(), 3);
+        let mut callers = tokio::task::JoinSet::new();
+        for n in 0..WAITING_MAX + 3 {
+            let store = store.clone();
+            callers.spawn(async move { store.accept(order(17, 1, disconnect([50 + n % 9]))).await });
+            if callers.len() == 500 {
+                let first = callers.join_next().await.expect("some").expect("it ends");
+                first.expect("accepted");
+            }
+        }
+        callers.join_all().await;
+        while store.run_orders(at(18), 1_000, 5_000).await.expect("run").more {}
+        assert_eq!(store.totals().await.expect("read").deliveries, WAITING_MAX);
+        clean(&*store).await;
+    }
+
+    /// What ended long ago is forgotten with its subscription if that has ended, too; what waits is not.
+    async fn old_deliveries_are_forgotten(opener) {
+        let (store, ..) = seeded(opener).await;
+        let brief = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;
+        let lasting = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", 2 * KEPT_MS), 1).await;
+        store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let found = due(&*store, 10).await;
+        store.record(attempt(11, Outcome::Answered(200)), vec![(found[0].notifications[0], Next::Delivered)]).await.expect("kept");
+        assert_eq!(store.forget_deliveries(at(KEPT_MS), 100).await.expect("forgot"), 0);
+        clean(&*store).await;
+        assert_eq!(store.forget_deliveries(at(KEPT_MS + 17), 100).await.expect("forgot"), 2);
+        assert_eq!(store.deliveries(account(1), brief.id, 1, 10).await.expect("read"), None);
+        assert_eq!(log(&*store, &lasting).await.len(), 1, "it still waits");
+        store.record(attempt(KEPT_MS + 18, Outcome::Answered(200)), vec![(found[1].notifications[0], Next::Delivered)]).await.expect("kept");
+        assert_eq!(store.forget_deliveries(at(2 * KEPT_MS + 24), 100).await.expect("forgot"), 2, "its subscription has ended, too");
         clean(&*store).await;
     }
 

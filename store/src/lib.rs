@@ -19,6 +19,7 @@ use onhook_core::hold::{Area, AreaId, AreaName, Hold};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::locality::Locality;
+use onhook_core::notification::{Attempt, MessageId, Next, Notification, NotificationSeq, Standing};
 use onhook_core::number::Number;
 use onhook_core::order::{
     Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, Summary,
@@ -26,6 +27,7 @@ use onhook_core::order::{
 use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails, Stays};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
+use onhook_core::subscription::{NewSubscription, OrderType, Subscription, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
 use onhook_core::user::{Person, Refusal};
 
@@ -71,6 +73,8 @@ pub struct Step {
     pub ended: Vec<Ended>,
     /// How many numbers changed.
     pub numbers: usize,
+    /// How many notifications were written.
+    pub told: usize,
     /// Whether there was more to do than the step's bound allowed.
     pub more: bool,
 }
@@ -339,6 +343,94 @@ pub struct Note {
     pub at: Timestamp,
 }
 
+/// What became of a subscription that was to be made or written again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subscribed {
+    /// It is on disk.
+    Made(Box<Subscription>),
+    /// The account has one about the same thing to the same receiver; nothing was written.
+    Duplicate,
+    /// The account has as many as it may; nothing was written.
+    TooMany,
+    /// The account has no such order of that type; nothing was written.
+    NoOrder,
+    /// There is none to be written again.
+    Missing,
+}
+
+/// Which subscriptions of an account; only those that have not ended.
+#[derive(Clone, Debug)]
+pub struct SubscriptionQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// Only about orders of this type.
+    pub orders: Option<OrderType>,
+    /// Only about this order.
+    pub order: Option<OrderId>,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// What a subscription is to be told now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub subscription: SubscriptionSeq,
+    /// Whose.
+    pub account: AccountId,
+    /// Its URL or address.
+    pub target: String,
+    /// Whether all of it goes at once.
+    pub daily: bool,
+    /// Its notifications that are due, oldest first, at least one.
+    pub notifications: Vec<NotificationSeq>,
+}
+
+/// Notifications that are to be delivered, and to whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ready {
+    /// Whoever is told.
+    pub subscription: Subscription,
+    /// What; those that no longer wait are absent.
+    pub notifications: Vec<Notification>,
+}
+
+/// A notification in the log of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: MessageId,
+    /// The order that it is about.
+    pub order: OrderId,
+    /// Of which type.
+    pub orders: OrderType,
+    /// The order's status when it happened.
+    pub status: Status,
+    /// Whether it is about a note.
+    pub note: bool,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Where it stands.
+    pub standing: Standing,
+    /// While it waits: when it is tried next.
+    pub due_at: Option<Timestamp>,
+    /// Why it was given up.
+    pub reason: Option<String>,
+    /// The attempts at it, oldest first.
+    pub attempts: Vec<Logged>,
+}
+
+/// An attempt in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u32,
+    /// How it ended, in a word or two.
+    pub outcome: String,
+}
+
 /// The numbers that an import reads, one after another, with the line each stands in.
 pub type Lines = Box<dyn Iterator<Item = (u64, std::result::Result<NewNumber, String>)> + Send>;
 
@@ -382,6 +474,8 @@ pub struct Totals {
     pub oldest_waiting: Option<Timestamp>,
     /// Commands that wait for the writer.
     pub queue: usize,
+    /// Notifications that wait to be delivered.
+    pub deliveries: u64,
 }
 
 /// A place where numbers, orders and events are kept. What it must hold:
@@ -462,6 +556,68 @@ pub trait Store: Send + Sync + 'static {
         user: String,
         now: Timestamp,
     ) -> Result<Option<Reservation>>;
+    /// Makes a subscription. From then on each thing that happens to an order of its account, and that it
+    /// asks for, has one notification, written together with what happened. One about an order that has
+    /// ended is told so at once, and is over.
+    async fn subscribe(&self, new: NewSubscription, now: Timestamp) -> Result<Subscribed>;
+
+    /// Writes a subscription again, as a whole; one that was disabled is told again.
+    async fn resubscribe(
+        &self,
+        id: SubscriptionId,
+        new: NewSubscription,
+        now: Timestamp,
+    ) -> Result<Subscribed>;
+
+    /// Removes a subscription and gives up what it has not been told yet; whether there was one.
+    async fn unsubscribe(&self, account: AccountId, id: SubscriptionId, now: Timestamp) -> Result<bool>;
+
+    /// A subscription of an account that has not ended.
+    async fn subscription(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        now: Timestamp,
+    ) -> Result<Option<Subscription>>;
+
+    /// Subscriptions of an account, oldest first.
+    async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Subscription>>;
+
+    /// What is due for subscriptions behind a place, at most so many subscriptions, and for each at most
+    /// `each_max.0` notifications, or `each_max.1` where a day's are gathered; and where to go on, if there
+    /// may be more.
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: SubscriptionSeq,
+        subscriptions_max: usize,
+        each_max: (usize, usize),
+    ) -> Result<(Vec<Due>, Option<SubscriptionSeq>)>;
+
+    /// All that is said in these notifications of a subscription; none when it is gone.
+    async fn ready(
+        &self,
+        subscription: SubscriptionSeq,
+        notifications: Vec<NotificationSeq>,
+    ) -> Result<Option<Ready>>;
+
+    /// Keeps an attempt in the log of each notification that it carried, with what follows for each. One
+    /// that is not kept, since the process ended, is made again: its notification still waits.
+    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()>;
+
+    /// A page (from 1) of the log of a subscription's deliveries, newest first, and how many there are; none
+    /// when the account has no such subscription. The log of one that has ended stays for a while.
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        page: u32,
+        size: usize,
+    ) -> Result<Option<(Vec<Delivery>, u64)>>;
+
+    /// Forgets, at most so many each, deliveries that ended a month before `now`, and subscriptions that have
+    /// ended and have no deliveries; how many.
+    async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize>;
 
     /// One number with what led there.
     async fn facts(&self, number: Number) -> Result<Option<Facts>>;

@@ -12,6 +12,7 @@ use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
+use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
@@ -61,6 +62,15 @@ fn new_order(numbers: &[Number]) -> NewOrder {
     }
 }
 
+fn new_subscription() -> NewSubscription {
+    NewSubscription {
+        account: AccountId::new(1).unwrap(),
+        subject: Subject::Orders(OrderType::Disconnects, None),
+        receiver: Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::None }),
+        expires_at: None,
+    }
+}
+
 async fn ten_in_service(folder: &Path) -> SqliteStore {
     let store = open(folder).unwrap();
     let now = Timestamp::from_millis(1_700_000_000_000);
@@ -100,7 +110,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let Err(OpenError::Database(error)) = open(folder.path()) else { panic!("opened a newer schema") };
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("schema 99") && cause.contains("schemas up to "), "{cause}");
+    assert!(cause.contains("schema 99") && cause.contains("knows schemas up to"), "{cause}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -185,9 +195,15 @@ async fn the_checker_sees_what_was_tampered_with() {
             "a role that",
         ),
         ("DELETE FROM orders", "but is missing"),
+        ("DELETE FROM notification", "was not told of order"),
+        ("UPDATE notification SET order_seq = 77", "or no order"),
+        ("UPDATE notification SET status = 3", "a status that its order has not"),
+        ("UPDATE notification SET standing = 1, due_at = NULL, ended_at = at", "attempts at a delivery"),
+        ("DELETE FROM subscription", "no subscription that it could be for"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let store = ten_in_service(folder.path()).await;
+        store.subscribe(new_subscription(), Timestamp::from_millis(1_700_000_000_000)).await.unwrap();
         store.accept(new_order(&[number(1), number(2)])).await.unwrap();
         store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap();
         assert_eq!(store.check(true).await.unwrap().findings, vec![]);

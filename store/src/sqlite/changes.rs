@@ -9,6 +9,7 @@ use onhook_core::event::{By, EventSeq};
 use onhook_core::import::{BadLine, NewNumber};
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::locality;
+use onhook_core::notification::Happened;
 use onhook_core::number::Number;
 use onhook_core::order::{
     ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, amend, difference,
@@ -137,6 +138,7 @@ impl Tables<'_> {
             }
             step.numbers += decision.moves.len();
             let order = self.write_outcome(order, &decision, now)?;
+            step.told += self.tell_status(&order, now)?;
             for moved in decision.moves {
                 batch.apply(self, &moved, &By::Order(order.seq), now)?;
             }
@@ -286,10 +288,22 @@ impl Tables<'_> {
             Err(not_waiting) => return Ok(Some(Err(not_waiting))),
         };
         self.update_order(before.status, &after)?;
-        if !after.status.is_final() {
+        if after.status.is_final() {
+            self.tell_status(&after, now)?;
+        } else {
             self.add_line(&after, Some(user), difference(&before, &after).as_deref())?;
         }
         Ok(Some(Ok(after)))
+    }
+
+    /// Tells subscribers what became of an order; how many.
+    fn tell_status(&mut self, order: &Order, now: Timestamp) -> Result<usize> {
+        let what = (order.request.kind(), order.seq, order.status);
+        let told = self.tell(order.account, what, Happened::Came(order.status), None, now)?;
+        if order.status.is_final() {
+            self.end_bound(order.account, order.seq)?;
+        }
+        Ok(told)
     }
 
     /// Moves on the numbers whose time has come, earliest first.
@@ -380,6 +394,28 @@ impl Tables<'_> {
                 .optional()?,
         };
         Ok(id)
+    }
+
+    /// Tells subscribers of a note that was added.
+    pub(super) fn tell_note(
+        &mut self,
+        account: AccountId,
+        kind: Kind,
+        order: OrderSeq,
+        note: (i64, &str),
+        at: Timestamp,
+    ) -> Result<()> {
+        if !self.memory.subscribers.contains_key(&account) {
+            return Ok(());
+        }
+        let status: u8 = self
+            .connection
+            .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
+            .query_row([order.0], |row| row.get(0))?;
+        let what = (kind, order, row::status_of(status)?);
+        let at = self.memory.now(at);
+        self.tell(account, what, Happened::Note, Some(note), at)?;
+        Ok(())
     }
 
     pub(super) fn remember_clock(&mut self, now: Timestamp, moved_ms: i64) -> Result<()> {

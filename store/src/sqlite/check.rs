@@ -1,13 +1,16 @@
 //! The checker: loads what the store holds and lets `core::check` judge it.
 
-use onhook_core::check::{self, Finding};
+use onhook_core::check::{self, Asked, Finding};
 use onhook_core::event::Event;
-use onhook_core::order::OrderSeq;
-use rusqlite::Connection;
+use onhook_core::order::{Order, OrderSeq};
+use onhook_core::subscription::SubscriptionSeq;
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::ids::OrderIds;
 use super::reader;
-use super::row::{self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS};
+use super::row::{self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, status_code};
+use super::subscriptions;
 use crate::{Report, Result};
 
 /// Most findings that a report holds.
@@ -163,6 +166,24 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
              WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)",
             "an idempotency key for order",
         ),
+        (
+            "SELECT 'notification ' || n.seq, n.order_seq, n.standing FROM notification n
+             LEFT JOIN orders o ON o.seq = n.order_seq LEFT JOIN subscription s ON s.seq = n.subscription
+             WHERE o.seq IS NULL OR (s.seq IS NULL AND n.standing = 0) OR s.account <> o.account",
+            "it has no subscription that it could be for, or no order: order",
+        ),
+        (
+            "SELECT 'notification ' || n.seq, n.status, o.status FROM notification n
+             JOIN orders o ON o.seq = n.order_seq WHERE n.note = 0 AND n.status BETWEEN 1 AND 3
+             AND n.status <> o.status",
+            "it tells of a status that its order has not, status",
+        ),
+        (
+            "SELECT 'notification ' || n.seq, n.attempts, count(a.n) FROM notification n
+             LEFT JOIN attempt a ON a.notification = n.seq GROUP BY n.seq
+             HAVING n.attempts <> count(a.n) OR (n.standing = 1 AND n.attempts = 0)",
+            "attempts at a delivery",
+        ),
     ];
     for (sql, what) in queries {
         let mut statement = connection.prepare(sql)?;
@@ -218,6 +239,8 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
     ))?;
     let mut made = statement.query([])?;
     let mut event = next_event(&mut made)?;
+    let asked = subscriptions::asked(connection)?;
+    let told_from = told_from(connection)?;
     let mut statement = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM orders ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -231,6 +254,9 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
             event = next_event(&mut made)?;
         }
         report.findings.extend(check::order(&order, &events));
+        if let Some(asked) = asked.get(&order.account).filter(|_| order.changed_at >= told_from) {
+            told(connection, &order, asked, report)?;
+        }
         if ids.seq(order.id) != Some(order.seq) {
             let what = format!("its id leads to another place than {}", order.seq.0);
             report.findings.push(Finding::new(format!("order {}", order.id), what));
@@ -242,6 +268,32 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
     while let Some((seq, _)) = event {
         report.findings.push(without_order(seq));
         event = next_event(&mut made)?;
+    }
+    Ok(())
+}
+
+/// Since when each notification is there; earlier ones may have been forgotten.
+fn told_from(connection: &Connection) -> Result<Timestamp> {
+    let known: Option<i64> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'told_from'", [], |row| row.get(0))
+        .optional()?;
+    Ok(Timestamp::from_millis(known.unwrap_or(i64::MIN)))
+}
+
+/// An order was told to whom it should be.
+fn told(
+    connection: &Connection,
+    order: &Order,
+    asked: &[(SubscriptionSeq, Asked)],
+    report: &mut Report,
+) -> Result<()> {
+    let mut notified = connection.prepare_cached(
+        "SELECT count(*) FROM notification WHERE subscription = ? AND order_seq = ? AND status = ? AND note = 0",
+    )?;
+    for (seq, asked) in asked {
+        let found: i64 =
+            notified.query_row((seq.0, order.seq.0, status_code(order.status)), |row| row.get(0))?;
+        report.findings.extend(check::notification(order, asked, found > 0));
     }
     Ok(())
 }

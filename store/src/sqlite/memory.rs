@@ -8,10 +8,12 @@ use onhook_core::event::EventSeq;
 use onhook_core::hold::{Area, AreaId, AreaName, Demand};
 use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::order::OrderSeq;
+use onhook_core::subscription::SubscriptionSeq;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row::{corrupt, state_code};
+use super::subscriptions::{self, Subscriber};
 use crate::Result;
 
 pub(super) struct Memory {
@@ -24,6 +26,8 @@ pub(super) struct Memory {
     pub(super) areas: HashMap<AreaId, Area>,
     area_ids: HashMap<AreaName, AreaId>,
     pub(super) back_orders: BackOrders,
+    /// Live subscriptions that something can happen to; accounts without any are absent.
+    pub(super) subscribers: HashMap<AccountId, Vec<Subscriber>>,
 }
 
 /// How far the orders that wait for numbers have been looked at since the pool last grew. After a start
@@ -68,6 +72,10 @@ impl Memory {
             area_ids.insert(area.name.key(), id);
             areas.insert(id, area);
         }
+        let mut subscribers: HashMap<AccountId, Vec<Subscriber>> = HashMap::new();
+        for (account, subscriber) in subscriptions::subscribers(connection)? {
+            subscribers.entry(account).or_default().push(subscriber);
+        }
         Ok(Self {
             last_event: EventSeq(one("SELECT coalesce(max(seq), 0) FROM event")?),
             last_order: OrderSeq(one("SELECT coalesce(max(seq), 0) FROM orders")?),
@@ -79,6 +87,7 @@ impl Memory {
             areas,
             area_ids,
             back_orders: BackOrders { after: Some(BackOrders::FIRST), again: false },
+            subscribers,
         })
     }
 
@@ -90,6 +99,25 @@ impl Memory {
     pub(super) fn next_order(&mut self) -> OrderSeq {
         self.last_order.0 += 1;
         self.last_order
+    }
+
+    pub(super) fn last_order(&self) -> OrderSeq {
+        self.last_order
+    }
+
+    /// A live subscription of an account.
+    pub(super) fn subscriber(&mut self, account: AccountId, seq: SubscriptionSeq) -> Option<&mut Subscriber> {
+        self.subscribers.get_mut(&account)?.iter_mut().find(|s| s.seq == seq)
+    }
+
+    /// It is told nothing more.
+    pub(super) fn forget_subscriber(&mut self, account: AccountId, seq: SubscriptionSeq) {
+        if let Some(subscribers) = self.subscribers.get_mut(&account) {
+            subscribers.retain(|s| s.seq != seq);
+            if subscribers.is_empty() {
+                self.subscribers.remove(&account);
+            }
+        }
     }
 
     /// The caller's time, or the store's if that is later.

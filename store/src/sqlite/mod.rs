@@ -8,6 +8,7 @@ mod changes;
 mod check;
 mod ids;
 mod memory;
+mod notifications;
 mod places;
 mod pool;
 mod premises;
@@ -15,6 +16,7 @@ mod reader;
 mod reservations;
 mod row;
 pub mod schema;
+mod subscriptions;
 mod users;
 mod writer;
 
@@ -27,11 +29,13 @@ use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Site, Sit
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
 use onhook_core::locality::Locality;
+use onhook_core::notification::{Attempt, Next, NotificationSeq};
 use onhook_core::number::Number;
 use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
 use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::Criteria;
+use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
 use onhook_core::user::{Person, Refusal};
 use rusqlite::Connection;
@@ -41,8 +45,9 @@ use self::memory::Memory;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::{
-    Accepted, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery, Page, PoolQuery,
-    Relocated, Removed, Report, Result, Step, Stock, Store, StoreError, Totals, User, UserChange,
+    Accepted, Delivery, Due, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery,
+    Page, PoolQuery, Ready, Relocated, Removed, Report, Result, Step, Stock, Store, StoreError, Subscribed,
+    SubscriptionQuery, Totals, User, UserChange,
 };
 
 /// The database's name in the data folder.
@@ -210,7 +215,14 @@ impl Store for SqliteStore {
     ) -> Result<Option<i64>> {
         self.writer
             .write(move |tables| match tables.order_seq(account, kind, id)? {
-                Some(order) => tables.write_note(order, replaces, note),
+                Some(order) => {
+                    let (text, at) = (note.1.clone(), note.2);
+                    let written = tables.write_note(order, replaces, note)?;
+                    if let (Some(id), None) = (written, replaces) {
+                        tables.tell_note(account, kind, order, (id, &text), at)?;
+                    }
+                    Ok(written)
+                }
                 None => Ok(None),
             })
             .await
@@ -262,6 +274,76 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<Reservation>> {
         self.writer.write(move |tables| tables.cancel_reservation(account, id, &user, now)).await
+    }
+
+    async fn subscribe(&self, new: NewSubscription, now: Timestamp) -> Result<Subscribed> {
+        self.writer.write(move |tables| tables.subscribe(new, None, now)).await
+    }
+
+    async fn resubscribe(
+        &self,
+        id: SubscriptionId,
+        new: NewSubscription,
+        now: Timestamp,
+    ) -> Result<Subscribed> {
+        self.writer.write(move |tables| tables.subscribe(new, Some(id), now)).await
+    }
+
+    async fn unsubscribe(&self, account: AccountId, id: SubscriptionId, now: Timestamp) -> Result<bool> {
+        self.writer.write(move |tables| tables.unsubscribe(account, id, now)).await
+    }
+
+    async fn subscription(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        now: Timestamp,
+    ) -> Result<Option<Subscription>> {
+        self.readers.read(move |connection| subscriptions::one(connection, account, id, now)).await
+    }
+
+    async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Subscription>> {
+        self.readers.read(move |connection| subscriptions::list(connection, &query)).await
+    }
+
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: SubscriptionSeq,
+        subscriptions_max: usize,
+        each_max: (usize, usize),
+    ) -> Result<(Vec<Due>, Option<SubscriptionSeq>)> {
+        self.readers
+            .read(move |connection| notifications::due(connection, now, after, subscriptions_max, each_max))
+            .await
+    }
+
+    async fn ready(
+        &self,
+        subscription: SubscriptionSeq,
+        notifications: Vec<NotificationSeq>,
+    ) -> Result<Option<Ready>> {
+        self.readers
+            .read(move |connection| notifications::ready(connection, subscription, &notifications))
+            .await
+    }
+
+    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()> {
+        self.writer.write_together(move |tables| tables.record(&attempt, &what)).await
+    }
+
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        page: u32,
+        size: usize,
+    ) -> Result<Option<(Vec<Delivery>, u64)>> {
+        self.readers.read(move |connection| notifications::log(connection, account, id, page, size)).await
+    }
+
+    async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
+        self.writer.write(move |tables| tables.forget_deliveries(now, most)).await
     }
 
     async fn facts(&self, number: Number) -> Result<Option<Facts>> {

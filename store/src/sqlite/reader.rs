@@ -743,6 +743,9 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
                     (SELECT created_at FROM orders WHERE status = 0 ORDER BY seq LIMIT 1)",
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let deliveries: i64 = connection
+        .prepare_cached("SELECT count(*) FROM notification WHERE standing = 0")?
+        .query_row([], |row| row.get(0))?;
     let missing = State::ALL.iter().filter(|s| !by_state.iter().any(|(has, _)| has == *s));
     let mut by_state: Vec<_> = by_state.iter().copied().chain(missing.map(|s| (*s, 0))).collect();
     by_state.sort_by_key(|(state, _)| *state);
@@ -751,6 +754,7 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
         waiting: waiting.unsigned_abs(),
         oldest_waiting: oldest.map(Timestamp::from_millis),
         queue: 0,
+        deliveries: deliveries.unsigned_abs(),
     })
 }
 

@@ -11,8 +11,12 @@ use crate::StoreError;
 use super::row::corrupt;
 
 /// Each migration by its number, from 1; the number of the last one that ran is `user_version`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_4.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_4.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_5.sql"),
+];
 
 /// The oldest SQLite that may be used, as its version number: 3.51.3. From 3.7.0 to 3.51.2 two
 /// connections that write and checkpoint at once can lose commits (sqlite.org/wal.html, the WAL-reset

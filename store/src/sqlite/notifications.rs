@@ -1,0 +1,350 @@
+//! Notifications: written with what they tell of, delivered from outside, kept for a while.
+
+use onhook_core::account::AccountId;
+use onhook_core::notification::{
+    Attempt, Happened, KEPT_MS, MessageId, Next, Notification, NotificationSeq, Standing, WAITING_MAX,
+    due_at, told,
+};
+use onhook_core::order::{Kind, OrderId, OrderSeq, Status};
+use onhook_core::subscription::{OrderType, SubscriptionId, SubscriptionSeq};
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::row::{self, ORDER_COLUMNS, corrupt, status_code};
+use super::subscriptions::{self, random_uuid};
+use super::writer::Tables;
+use crate::{Delivery, Due, Logged, Ready, Result};
+
+/// Most subscriptions that are looked at in one search for what is due.
+const VISITS_MAX: usize = 2_000;
+
+impl Tables<'_> {
+    /// Writes a notification for each of the account's subscriptions that wants to know; how many. An
+    /// account without subscriptions costs a look into a table in memory.
+    pub(super) fn tell(
+        &mut self,
+        account: AccountId,
+        order: (Kind, OrderSeq, Status),
+        happened: Happened,
+        note: Option<(i64, &str)>,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let Some(subscribers) = self.memory.subscribers.get(&account) else { return Ok(0) };
+        let wanting: Vec<SubscriptionSeq> = subscribers
+            .iter()
+            .filter(|s| told(&s.wish, order.0, order.1, happened, now))
+            .map(|s| s.seq)
+            .collect();
+        for seq in &wanting {
+            self.tell_one(account, *seq, order, happened, note, now)?;
+        }
+        Ok(wanting.len())
+    }
+
+    /// Writes one notification, unless it is there.
+    pub(super) fn tell_one(
+        &mut self,
+        account: AccountId,
+        subscription: SubscriptionSeq,
+        (_, order, status): (Kind, OrderSeq, Status),
+        happened: Happened,
+        note: Option<(i64, &str)>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let status = match happened {
+            Happened::Came(status) => status,
+            Happened::Note => status,
+        };
+        let subscriber = self.memory.subscriber(account, subscription);
+        let (daily, waiting) = subscriber.map_or((false, 0), |s| (s.daily, s.waiting));
+        let written = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO notification (id, subscription, order_seq, status, note, text, at, standing, due_at,
+                                           attempts)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                random_uuid()?.as_bytes(),
+                subscription.0,
+                order.0,
+                status_code(status),
+                note.map_or(0, |(id, _)| id),
+                note.map(|(_, text)| text),
+                now.millis(),
+                due_at(daily, now).millis(),
+            ])?;
+        if written == 0 {
+            return Ok(());
+        }
+        if waiting >= WAITING_MAX {
+            self.connection
+                .prepare_cached(
+                    "UPDATE notification SET standing = 2, due_at = NULL, reason = 'too many waited', ended_at = ?
+                     WHERE seq = (SELECT min(seq) FROM notification WHERE subscription = ? AND standing = 0)",
+                )?
+                .execute((now.millis(), subscription.0))?;
+        } else if let Some(subscriber) = self.memory.subscriber(account, subscription) {
+            subscriber.waiting += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn waiting_of(&self, subscription: SubscriptionSeq) -> Result<u64> {
+        let waiting: i64 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM notification WHERE subscription = ? AND standing = 0")?
+            .query_row([subscription.0], |row| row.get(0))?;
+        Ok(waiting.unsigned_abs())
+    }
+
+    pub(super) fn give_up_all(
+        &self,
+        subscription: SubscriptionSeq,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<usize> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "UPDATE notification SET standing = 2, due_at = NULL, reason = ?, ended_at = max(at, ?)
+                 WHERE subscription = ? AND standing = 0",
+            )?
+            .execute((reason, now.millis(), subscription.0))?)
+    }
+
+    /// Logs an attempt, and what follows for each notification that it carried.
+    pub(super) fn record(&mut self, attempt: &Attempt, what: &[(NotificationSeq, Next)]) -> Result<()> {
+        let end = attempt.at.plus_millis(i64::from(attempt.took_ms));
+        for (seq, next) in what {
+            let known: Option<(i64, u32)> = self
+                .connection
+                .prepare_cached(
+                    "UPDATE notification SET attempts = attempts + 1 WHERE seq = ? AND standing = 0
+                     RETURNING subscription, attempts",
+                )?
+                .query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            // It may have been given up while it was under way.
+            let Some((subscription, n)) = known else { continue };
+            let subscription = SubscriptionSeq(subscription);
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO attempt (notification, n, at, took_ms, outcome) VALUES (?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    seq.0,
+                    n,
+                    attempt.at.millis(),
+                    attempt.took_ms,
+                    attempt.outcome.to_string()
+                ])?;
+            let last = attempt.said.clone().unwrap_or_else(|| attempt.outcome.to_string());
+            let account: Option<u32> = self
+                .connection
+                .prepare_cached("UPDATE subscription SET last = ? WHERE seq = ? RETURNING account")?
+                .query_row((last, subscription.0), |row| row.get(0))
+                .optional()?;
+            let account = account.map(row::account_id).transpose()?;
+            self.follow(*seq, next, &attempt.outcome.to_string(), end)?;
+            if !matches!(next, Next::Again(_))
+                && let Some(account) = account
+                && let Some(subscriber) = self.memory.subscriber(account, subscription)
+            {
+                subscriber.waiting = subscriber.waiting.saturating_sub(1);
+            }
+            if *next == Next::Disable {
+                self.give_up_all(subscription, "the receiver is gone for good", end)?;
+                self.connection
+                    .prepare_cached("UPDATE subscription SET disabled = 1 WHERE seq = ?")?
+                    .execute([subscription.0])?;
+                if let Some(account) = account {
+                    self.memory.forget_subscriber(account, subscription);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&self, seq: NotificationSeq, next: &Next, outcome: &str, end: Timestamp) -> Result<()> {
+        let (standing, due_at, reason) = match next {
+            Next::Delivered => (1, None, None),
+            Next::Again(at) => (0, Some(at.millis()), None),
+            Next::GiveUp | Next::Disable => (2, None, Some(outcome)),
+        };
+        let ended_at = due_at.is_none().then(|| end.millis());
+        self.connection
+            .prepare_cached(
+                "UPDATE notification SET standing = ?, due_at = ?, reason = ?, ended_at = max(at, ?) WHERE seq = ?",
+            )?
+            .execute((standing, due_at, reason, ended_at, seq.0))?;
+        Ok(())
+    }
+
+    /// Forgets, at most so many, notifications that ended long ago; then subscriptions that have ended and
+    /// left nothing. How many it forgot.
+    pub(super) fn forget_deliveries(&mut self, now: Timestamp, most: usize) -> Result<usize> {
+        let cutoff = now.plus_millis(-KEPT_MS).millis();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let old: Vec<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT seq FROM notification WHERE standing <> 0 AND ended_at < ? ORDER BY ended_at LIMIT ?",
+            )?
+            .query_map((cutoff, most), |row| row.get(0))?
+            .collect::<std::result::Result<_, _>>()?;
+        for seq in &old {
+            self.connection.prepare_cached("DELETE FROM attempt WHERE notification = ?")?.execute([seq])?;
+            self.connection.prepare_cached("DELETE FROM notification WHERE seq = ?")?.execute([seq])?;
+        }
+        if !old.is_empty() {
+            // The checker asks for no notification of what happened before.
+            self.connection
+                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('told_from', ?)")?
+                .execute([cutoff])?;
+        }
+        let ended: Vec<(i64, u32)> = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, account FROM subscription s WHERE (over = 1 OR expires_at <= ?)
+                 AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq) LIMIT ?",
+            )?
+            .query_map((now.millis(), most), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<std::result::Result<_, _>>()?;
+        for (seq, account) in &ended {
+            self.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([seq])?;
+            self.memory.forget_subscriber(row::account_id(*account)?, SubscriptionSeq(*seq));
+        }
+        Ok(old.len() + ended.len())
+    }
+}
+
+/// What is due, for at most so many subscriptions behind a place, and at most so much for each (a day's
+/// gathering is larger); and where to go on, if there is more.
+pub(super) fn due(
+    connection: &Connection,
+    now: Timestamp,
+    after: SubscriptionSeq,
+    subscriptions_max: usize,
+    (each_max, daily_max): (usize, usize),
+) -> Result<(Vec<Due>, Option<SubscriptionSeq>)> {
+    let mut next = connection.prepare_cached(
+        "SELECT subscription FROM notification WHERE standing = 0 AND subscription > ?
+         ORDER BY subscription LIMIT 1",
+    )?;
+    let mut of_one = connection.prepare_cached(
+        "SELECT seq FROM notification WHERE subscription = ? AND standing = 0 AND due_at <= ?
+         ORDER BY due_at, seq LIMIT ?",
+    )?;
+    let (mut found, mut at) = (Vec::new(), after);
+    for _ in 0..VISITS_MAX {
+        if found.len() == subscriptions_max {
+            return Ok((found, Some(at)));
+        }
+        let Some(seq) = next.query_row([at.0], |row| row.get(0)).optional()? else {
+            return Ok((found, None));
+        };
+        at = SubscriptionSeq(seq);
+        let subscription = subscriptions::at(connection, at)?
+            .ok_or_else(|| corrupt(format!("subscription {seq} is missing, and something waits for it")))?;
+        let daily = subscription.receiver.is_daily();
+        let most = i64::try_from(if daily { daily_max } else { each_max }).unwrap_or(i64::MAX);
+        let mut rows = of_one.query((seq, now.millis(), most))?;
+        let mut notifications = Vec::new();
+        while let Some(row) = rows.next()? {
+            notifications.push(NotificationSeq(row.get(0)?));
+        }
+        if !notifications.is_empty() {
+            let target = subscription.receiver.target().to_owned();
+            found.push(Due { subscription: at, account: subscription.account, target, daily, notifications });
+        }
+    }
+    Ok((found, Some(at)))
+}
+
+/// Notifications of one subscription that still wait, with all that is said of them.
+pub(super) fn ready(
+    connection: &Connection,
+    subscription: SubscriptionSeq,
+    seqs: &[NotificationSeq],
+) -> Result<Option<Ready>> {
+    let Some(subscription) = subscriptions::at(connection, subscription)? else { return Ok(None) };
+    let mut row_of = connection.prepare_cached(
+        "SELECT id, order_seq, status, text, at, attempts FROM notification
+         WHERE seq = ? AND subscription = ? AND standing = 0",
+    )?;
+    let mut order_of =
+        connection.prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM orders WHERE seq = ?"))?;
+    let mut notifications = Vec::new();
+    for seq in seqs {
+        let mut rows = row_of.query((seq.0, subscription.seq.0))?;
+        let Some(row) = rows.next()? else { continue };
+        let mut orders = order_of.query([row.get::<_, i64>(1)?])?;
+        let order = orders.next()?.ok_or_else(|| corrupt(format!("notification {} has no order", seq.0)))?;
+        notifications.push(Notification {
+            seq: *seq,
+            id: MessageId(uuid::Uuid::from_bytes(row.get(0)?)),
+            order: row::order(order)?,
+            status: row::status_of(row.get(2)?)?,
+            note: row.get(3)?,
+            at: Timestamp::from_millis(row.get(4)?),
+            attempts: row.get(5)?,
+        });
+    }
+    Ok(Some(Ready { subscription, notifications }))
+}
+
+/// The log of a subscription's deliveries, newest first, and how many there are.
+pub(super) fn log(
+    connection: &Connection,
+    account: AccountId,
+    id: SubscriptionId,
+    page: u32,
+    size: usize,
+) -> Result<Option<(Vec<Delivery>, u64)>> {
+    let Some(subscription) = subscriptions::seq_of(connection, account, id)? else { return Ok(None) };
+    let total: i64 = connection
+        .prepare_cached("SELECT count(*) FROM notification WHERE subscription = ?")?
+        .query_row([subscription.0], |row| row.get(0))?;
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let skip = i64::from(page.saturating_sub(1)).saturating_mul(size);
+    let mut statement = connection.prepare_cached(
+        "SELECT n.seq, n.id, o.id, o.kind, n.status, n.note <> 0, n.at, n.standing, n.due_at, n.reason
+         FROM notification n JOIN orders o ON o.seq = n.order_seq WHERE n.subscription = ?
+         ORDER BY n.seq DESC LIMIT ? OFFSET ?",
+    )?;
+    let mut attempts_of = connection
+        .prepare_cached("SELECT at, took_ms, outcome FROM attempt WHERE notification = ? ORDER BY n")?;
+    let mut rows = statement.query((subscription.0, size, skip))?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut attempts = Vec::new();
+        let mut logged = attempts_of.query([row.get::<_, i64>(0)?])?;
+        while let Some(row) = logged.next()? {
+            let at = Timestamp::from_millis(row.get(0)?);
+            attempts.push(Logged { at, took_ms: row.get(1)?, outcome: row.get(2)? });
+        }
+        deliveries.push(Delivery {
+            id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
+            order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
+            orders: OrderType::of(row::kind_of(row.get(3)?)?),
+            status: row::status_of(row.get(4)?)?,
+            note: row.get(5)?,
+            at: Timestamp::from_millis(row.get(6)?),
+            standing: standing_of(row.get(7)?)?,
+            due_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+            reason: row.get(9)?,
+            attempts,
+        });
+    }
+    Ok(Some((deliveries, total.unsigned_abs())))
+}
+
+fn standing_of(code: u8) -> Result<Standing> {
+    match code {
+        0 => Ok(Standing::Waiting),
+        1 => Ok(Standing::Delivered),
+        2 => Ok(Standing::GivenUp),
+        _ => Err(corrupt(format!("no standing {code}"))),
+    }
+}

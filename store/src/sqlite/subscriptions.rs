@@ -1,0 +1,362 @@
+//! Subscriptions: their rows, and how they are made, changed and removed.
+
+use std::collections::HashMap;
+
+use onhook_core::account::AccountId;
+use onhook_core::check::Asked;
+use onhook_core::notification::{Happened, Wish};
+use onhook_core::order::{OrderId, OrderSeq, Status};
+use onhook_core::subscription::{
+    Callback, Credentials, Email, NewSubscription, OrderType, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject,
+    Subscription, SubscriptionId, SubscriptionSeq,
+};
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::row::{self, corrupt};
+use super::writer::Tables;
+use crate::{Result, Subscribed, SubscriptionQuery};
+
+/// A live subscription as the writer remembers it, so that an account without any costs nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Subscriber {
+    pub(super) seq: SubscriptionSeq,
+    pub(super) wish: Wish,
+    pub(super) daily: bool,
+    /// How many of its notifications wait.
+    pub(super) waiting: u64,
+}
+
+const COLUMNS: &str =
+    "s.seq, s.id, s.account, s.order_type, o.id, s.event_type, s.url, s.username, s.password,
+                       s.public_key, s.number_format, s.retry, s.signing, s.email, s.digest, s.expires_at,
+                       s.disabled, s.last";
+const FROM: &str = "FROM subscription s LEFT JOIN orders o ON o.seq = s.order_seq";
+/// Neither its order nor its time has ended. The parameter is the time.
+const ALIVE: &str = "s.over = 0 AND (s.expires_at IS NULL OR s.expires_at > ?)";
+
+fn read(row: &Row<'_>) -> Result<Subscription> {
+    let order: Option<[u8; 16]> = row.get(4)?;
+    let order = order.map(|id| OrderId(uuid::Uuid::from_bytes(id)));
+    let (order_type, event): (Option<String>, Option<String>) = (row.get(3)?, row.get(5)?);
+    let subject = match (order_type, event) {
+        (Some(orders), None) => Subject::Orders(row::word(&orders)?, order),
+        (None, Some(event)) => Subject::Event(row::word(&event)?),
+        _ => return Err(corrupt("a subscription is about nothing")),
+    };
+    let (url, email): (Option<String>, Option<String>) = (row.get(6)?, row.get(13)?);
+    let receiver = match (url, email) {
+        (Some(url), None) => {
+            let (username, password): (Option<String>, Option<String>) = (row.get(7)?, row.get(8)?);
+            let signing: Option<String> = row.get(12)?;
+            Receiver::Callback(Callback {
+                url,
+                credentials: username
+                    .zip(password)
+                    .map(|(username, password)| Credentials { username, password: Secret::new(password) }),
+                public_key: row.get(9)?,
+                format: row::word(&row.get::<_, String>(10)?)?,
+                retry: row.get(11)?,
+                signing: signing.map(Secret::new),
+            })
+        }
+        (None, Some(address)) => {
+            Receiver::Email(Email { address, digest: row::word(&row.get::<_, String>(14)?)? })
+        }
+        _ => return Err(corrupt("a subscription tells nobody")),
+    };
+    Ok(Subscription {
+        seq: SubscriptionSeq(row.get(0)?),
+        id: SubscriptionId(uuid::Uuid::from_bytes(row.get(1)?)),
+        account: row::account_id(row.get(2)?)?,
+        subject,
+        receiver,
+        expires_at: row.get::<_, Option<i64>>(15)?.map(Timestamp::from_millis),
+        disabled: row.get(16)?,
+        last: row.get(17)?,
+    })
+}
+
+/// One of an account's, by its id, unless it has ended.
+pub(super) fn one(
+    connection: &Connection,
+    account: AccountId,
+    id: SubscriptionId,
+    now: Timestamp,
+) -> Result<Option<Subscription>> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE s.id = ? AND s.account = ? AND {ALIVE}"))?;
+    let mut rows = statement.query((id.0.as_bytes(), account.get(), now.millis()))?;
+    rows.next()?.map(read).transpose()
+}
+
+/// One by its place, whether or not it has ended.
+pub(super) fn at(connection: &Connection, seq: SubscriptionSeq) -> Result<Option<Subscription>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE s.seq = ?"))?;
+    let mut rows = statement.query([seq.0])?;
+    rows.next()?.map(read).transpose()
+}
+
+/// Those of an account that have not ended, oldest first.
+pub(super) fn list(connection: &Connection, query: &SubscriptionQuery) -> Result<Vec<Subscription>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} {FROM} WHERE s.account = ?1 AND (?2 IS NULL OR s.order_type = ?2)
+         AND (?3 IS NULL OR o.id = ?3) AND {} ORDER BY s.seq LIMIT ?5",
+        ALIVE.replace('?', "?4")
+    ))?;
+    let order = query.order.map(|id| id.0.into_bytes());
+    let most = i64::try_from(SUBSCRIPTIONS_MAX).unwrap_or(i64::MAX);
+    let values = (query.account.get(), query.orders.map(OrderType::word), order, query.now.millis(), most);
+    let mut rows = statement.query(values)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// All live ones that something can happen to, by account.
+pub(super) fn subscribers(connection: &Connection) -> Result<Vec<(AccountId, Subscriber)>> {
+    let mut statement = connection.prepare(
+        "SELECT s.account, s.seq, s.order_type, s.order_seq, s.expires_at, s.digest = 'DAILY',
+                (SELECT count(*) FROM notification n WHERE n.subscription = s.seq AND n.standing = 0)
+         FROM subscription s WHERE s.over = 0 AND s.disabled = 0 AND s.order_type IS NOT NULL ORDER BY s.seq",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let orders: OrderType = row::word(&row.get::<_, String>(2)?)?;
+        if orders.kind().is_none() {
+            continue;
+        }
+        let wish = Wish {
+            orders,
+            order: row.get::<_, Option<i64>>(3)?.map(OrderSeq),
+            expires_at: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
+        };
+        let subscriber = Subscriber {
+            seq: SubscriptionSeq(row.get(1)?),
+            wish,
+            daily: row.get::<_, Option<bool>>(5)?.unwrap_or(false),
+            waiting: row.get::<_, i64>(6)?.unsigned_abs(),
+        };
+        found.push((row::account_id(row.get(0)?)?, subscriber));
+    }
+    Ok(found)
+}
+
+/// What the checker asks for: all that have not been disabled, with what they want to know, by account.
+pub(super) fn asked(connection: &Connection) -> Result<HashMap<AccountId, Vec<(SubscriptionSeq, Asked)>>> {
+    let mut statement = connection.prepare(
+        "SELECT account, seq, id, order_type, order_seq, expires_at, after_order FROM subscription
+         WHERE disabled = 0 AND order_type IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found: HashMap<AccountId, Vec<(SubscriptionSeq, Asked)>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let wish = Wish {
+            orders: row::word(&row.get::<_, String>(3)?)?,
+            order: row.get::<_, Option<i64>>(4)?.map(OrderSeq),
+            expires_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+        };
+        let id = SubscriptionId(uuid::Uuid::from_bytes(row.get(2)?));
+        let asked = Asked { id, wish, after: OrderSeq(row.get(6)?) };
+        found.entry(row::account_id(row.get(0)?)?).or_default().push((SubscriptionSeq(row.get(1)?), asked));
+    }
+    Ok(found)
+}
+
+impl Tables<'_> {
+    /// Makes a subscription, or with `replaces` writes that one again.
+    pub(super) fn subscribe(
+        &mut self,
+        new: NewSubscription,
+        replaces: Option<SubscriptionId>,
+        now: Timestamp,
+    ) -> Result<Subscribed> {
+        let now = self.memory.now(now);
+        let known = match replaces {
+            None => None,
+            Some(id) => match one(self.connection, new.account, id, now)? {
+                Some(known) => Some(known),
+                None => return Ok(Subscribed::Missing),
+            },
+        };
+        let (orders, order, event) = match new.subject {
+            Subject::Orders(orders, None) => (Some(orders), None, None),
+            Subject::Orders(orders, Some(id)) => {
+                let order = match orders.kind() {
+                    Some(kind) => self.order_seq(new.account, kind, id)?,
+                    None => None,
+                };
+                match order {
+                    Some(order) => (Some(orders), Some(order), None),
+                    None => return Ok(Subscribed::NoOrder),
+                }
+            }
+            Subject::Event(event) => (None, None, Some(event)),
+        };
+        let target = new.receiver.target();
+        let same: i64 = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT count(*) FROM subscription s WHERE s.account = ?1 AND s.order_type IS ?2
+                 AND s.order_seq IS ?3 AND s.event_type IS ?4 AND coalesce(s.url, s.email) = ?5
+                 AND s.seq IS NOT ?6 AND {}",
+                ALIVE.replace('?', "?7")
+            ))?
+            .query_row(
+                params![
+                    new.account.get(),
+                    orders.map(OrderType::word),
+                    order.map(|order| order.0),
+                    event.map(|event| event.word()),
+                    target,
+                    known.as_ref().map(|known| known.seq.0),
+                    now.millis(),
+                ],
+                |row| row.get(0),
+            )?;
+        if same > 0 {
+            return Ok(Subscribed::Duplicate);
+        }
+        if known.is_none() && self.subscriptions_of(new.account, now)? >= SUBSCRIPTIONS_MAX {
+            return Ok(Subscribed::TooMany);
+        }
+        let id = match &known {
+            Some(known) => known.id,
+            None => SubscriptionId(random_uuid()?),
+        };
+        let (callback, email) = match &new.receiver {
+            Receiver::Callback(callback) => (Some(callback), None),
+            Receiver::Email(email) => (None, Some(email)),
+        };
+        let credentials = callback.and_then(|c| c.credentials.as_ref());
+        // Named, so that what is not (its place, when it is written again) keeps its value.
+        let seq: i64 = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO subscription (seq, id, account, order_type, order_seq, event_type, url, username,
+                                           password, public_key, number_format, retry, signing, email, digest,
+                                           expires_at, after_order)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                 ON CONFLICT (seq) DO UPDATE SET order_type = ?4, order_seq = ?5, event_type = ?6, url = ?7,
+                     username = ?8, password = ?9, public_key = ?10, number_format = ?11, retry = ?12,
+                     signing = ?13, email = ?14, digest = ?15, expires_at = ?16, after_order = ?17, disabled = 0
+                 RETURNING seq",
+            )?
+            .query_row(
+                params![
+                    known.as_ref().map(|known| known.seq.0),
+                    id.0.as_bytes(),
+                    new.account.get(),
+                    orders.map(OrderType::word),
+                    order.map(|order| order.0),
+                    event.map(|event| event.word()),
+                    callback.map(|c| &c.url),
+                    credentials.map(|c| &c.username),
+                    credentials.map(|c| c.password.expose()),
+                    callback.and_then(|c| c.public_key.as_ref()),
+                    callback.map(|c| c.format.word()),
+                    callback.map(|c| c.retry),
+                    callback.and_then(|c| c.signing.as_ref()).map(Secret::expose),
+                    email.map(|e| &e.address),
+                    email.map(|e| e.digest.word()),
+                    new.expires_at.map(Timestamp::millis),
+                    self.memory.last_order().0,
+                ],
+                |row| row.get(0),
+            )?;
+        let seq = SubscriptionSeq(seq);
+        self.memory.forget_subscriber(new.account, seq);
+        if let Some(orders) = orders.filter(|orders| orders.kind().is_some()) {
+            let wish = Wish { orders, order, expires_at: new.expires_at };
+            let waiting = self.waiting_of(seq)?;
+            let subscriber = Subscriber { seq, wish, daily: new.receiver.is_daily(), waiting };
+            self.memory.subscribers.entry(new.account).or_default().push(subscriber);
+        }
+        let made = at(self.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
+        if let Some((order, kind)) = order.zip(orders.and_then(OrderType::kind)) {
+            self.tell_late(new.account, kind, order, seq, now)?;
+        }
+        Ok(Subscribed::Made(Box::new(made)))
+    }
+
+    /// Whoever subscribes to an order that has ended by then is told of its end all the same: it may have
+    /// ended while the subscription was on its way.
+    fn tell_late(
+        &mut self,
+        account: AccountId,
+        kind: onhook_core::order::Kind,
+        order: OrderSeq,
+        seq: SubscriptionSeq,
+        now: Timestamp,
+    ) -> Result<()> {
+        let status: u8 = self
+            .connection
+            .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
+            .query_row([order.0], |row| row.get(0))?;
+        let status: Status = row::status_of(status)?;
+        if status.is_final() {
+            self.tell_one(account, seq, (kind, order, status), Happened::Came(status), None, now)?;
+            self.end_bound(account, order)?;
+        }
+        Ok(())
+    }
+
+    fn subscriptions_of(&self, account: AccountId, now: Timestamp) -> Result<usize> {
+        let found: i64 = self
+            .connection
+            .prepare_cached(&format!("SELECT count(*) FROM subscription s WHERE s.account = ? AND {ALIVE}"))?
+            .query_row((account.get(), now.millis()), |row| row.get(0))?;
+        Ok(usize::try_from(found).unwrap_or(usize::MAX))
+    }
+
+    /// Removes a subscription; what it has not been told yet is given up. Whether there was one.
+    pub(super) fn unsubscribe(
+        &mut self,
+        account: AccountId,
+        id: SubscriptionId,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let now = self.memory.now(now);
+        let Some(known) = one(self.connection, account, id, now)? else { return Ok(false) };
+        self.give_up_all(known.seq, "the subscription was removed", now)?;
+        self.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([known.seq.0])?;
+        self.memory.forget_subscriber(account, known.seq);
+        Ok(true)
+    }
+
+    /// Removes what is bound to an order that has ended from among the living.
+    pub(super) fn end_bound(&mut self, account: AccountId, order: OrderSeq) -> Result<()> {
+        let Some(subscribers) = self.memory.subscribers.get_mut(&account) else { return Ok(()) };
+        if !subscribers.iter().any(|s| s.wish.order == Some(order)) {
+            return Ok(());
+        }
+        subscribers.retain(|s| s.wish.order != Some(order));
+        self.connection
+            .prepare_cached("UPDATE subscription SET over = 1 WHERE account = ? AND order_seq = ?")?
+            .execute((account.get(), order.0))?;
+        Ok(())
+    }
+}
+
+/// A version 4 UUID.
+pub(super) fn random_uuid() -> Result<uuid::Uuid> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+}
+
+/// The account, and whether the subscription is there at all, by its id: for its log, which outlives it.
+pub(super) fn seq_of(
+    connection: &Connection,
+    account: AccountId,
+    id: SubscriptionId,
+) -> Result<Option<SubscriptionSeq>> {
+    let seq = connection
+        .prepare_cached("SELECT seq FROM subscription WHERE id = ? AND account = ?")?
+        .query_row((id.0.as_bytes(), account.get()), |row| row.get(0))
+        .optional()?;
+    Ok(seq.map(SubscriptionSeq))
+}
