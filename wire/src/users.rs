@@ -80,16 +80,17 @@ pub fn read(root: &Element<'_>) -> Result<Said, Problem> {
     Ok(Said { name, password, role })
 }
 
-/// A password that is to be somebody's, which is all that a document says of them.
+/// A password that is to be somebody's, which is all that a document says of them. The client that changes
+/// passwords sends it alone, as the root; in a `User` it stands as everywhere else.
 ///
 /// # Errors
 /// Another root, or what is no password.
 pub fn read_password(root: &Element<'_>) -> Result<String, Problem> {
-    if root.name != REQUEST {
-        return Err(Problem::BadRequest("the root element is User".into()));
+    match root.name {
+        "Password" => checked(&root.text),
+        REQUEST => checked(&root.child("Password")?.ok_or(Problem::Required("Password"))?.text),
+        _ => Err(Problem::BadRequest("the root element is Password or User".into())),
     }
-    let password = root.child("Password")?.ok_or(Problem::Required("Password"))?;
-    checked(&password.text)
 }
 
 /// A password to the letter: blanks at its ends are part of it.
@@ -108,6 +109,17 @@ fn checked(password: &str) -> Result<String, Problem> {
 mod tests {
     use super::*;
     use crate::xml::parse;
+
+    #[test]
+    fn a_password_stands_alone_or_in_a_user() {
+        let read = |document: &str| read_password(&parse(document.as_bytes()).unwrap());
+        for document in ["<Password>pass word</Password>", "<User><Password>pass word</Password></User>"] {
+            assert_eq!(read(document), Ok("pass word".into()), "{document}");
+        }
+        assert_eq!(read("<User/>"), Err(Problem::Required("Password")));
+        assert_eq!(read("<Password>short</Password>"), Err(Problem::TooShort("Password", 8)));
+        assert!(matches!(read("<Site/>"), Err(Problem::BadRequest(_))));
+    }
 
     #[test]
     fn a_user_is_read_as_it_is_said() {

@@ -98,6 +98,9 @@ async fn everybody_chooses_their_own_password() {
                 assert_eq!(reply.error(), (404, Some(4019), "Unknown userId"), "{name} as {who:?}");
             }
         }
+        // One client sends the password alone, as the root.
+        let alone = "<Password>correct horse</Password>";
+        app.send(put(own(Who::Neighbour), alone).by(Who::Neighbour)).await.expect(200);
         // An administrator may on the account.
         app.send(put(own(Who::Orderer), password("correct horse"))).await.expect(200);
         app.send(by(get(disconnects("")), "orderer", "correct horse")).await.expect(200);
@@ -106,7 +109,7 @@ async fn everybody_chooses_their_own_password() {
             (password(&"a".repeat(1_025)), 1011),
             (password("two\nlines here"), 1019),
             ("<User/>".into(), 1003),
-            ("<Password>correct horse</Password>".into(), 1019),
+            ("<Site/>".into(), 1019),
         ] {
             let reply = app.send(put(own(Who::Admin), body)).await;
             assert_eq!((reply.status, reply.code()), (400, Some(code)));
