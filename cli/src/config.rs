@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use onhook_core::hold::{Policy, Profile};
+use onhook_core::subscription::Secret;
+use onhook_server::callback::IpNet;
+use onhook_server::mail::MailSettings;
 
 /// Most connections that may be asked for: more than a machine has ports.
 const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// `onhook.toml`. An unknown key is a mistake, and is said to be one.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// Where to listen.
@@ -24,6 +27,19 @@ pub(crate) struct File {
     pub(crate) rate_limit: Option<u32>,
     /// Connections that are open at once.
     pub(crate) connections_max: Option<usize>,
+    /// Addresses that subscriptions may lead to though they are not public.
+    #[serde(default)]
+    pub(crate) callback_allow: Vec<IpNet>,
+    /// Ports that subscriptions may lead to besides the usual ones.
+    #[serde(default)]
+    pub(crate) callback_ports: Vec<u16>,
+    /// Whether subscriptions may lead to plain HTTP.
+    #[serde(default)]
+    pub(crate) callback_http: bool,
+    /// The mail server; the URL may hold its password.
+    pub(crate) smtp_url: Option<String>,
+    /// The sender of mails.
+    pub(crate) smtp_from: Option<String>,
     /// The time zone whose days a regulated hold counts.
     pub(crate) time_zone: Option<String>,
     /// Hold profiles, over the built-in ones of the same name.
@@ -69,6 +85,16 @@ pub(crate) fn connections(max: usize) -> anyhow::Result<usize> {
         "connections_max is {max}: it is a number from 1 to {CONNECTIONS_MAX}"
     );
     Ok(max)
+}
+
+/// The mail server and the sender: both or none.
+pub(crate) fn mail(url: Option<String>, from: Option<String>) -> anyhow::Result<Option<MailSettings>> {
+    match (url, from) {
+        (None, None) => Ok(None),
+        (Some(url), Some(from)) => Ok(Some(MailSettings { url: Secret::new(url), from })),
+        (Some(_), None) => anyhow::bail!("a mail server needs a sender: say --smtp-from ADDRESS, too"),
+        (None, Some(_)) => anyhow::bail!("a sender needs a mail server: say --smtp-url URL, too"),
+    }
 }
 
 /// A rate of 0 is no limit.

@@ -12,7 +12,10 @@ use tokio::sync::Notify;
 use tracing::{error, info};
 
 use crate::auth::Auth;
+use crate::callback::target::Target;
+use crate::callback::{Callbacks, Reach, Rules};
 use crate::clock::Clock;
+use crate::mail::{MailSettings, Mailer};
 use crate::route::Group;
 
 /// What is set at start.
@@ -29,6 +32,12 @@ pub struct Settings {
     pub emulator: bool,
     /// Whether the system's clock is believed at start, however far it is from the store's last use.
     pub trust_clock: bool,
+    /// Which callbacks are allowed beyond the public internet over TLS.
+    pub callbacks: Rules,
+    /// The network that they go over.
+    pub network: Reach,
+    /// The mail server; without one nobody can subscribe by mail.
+    pub mail: Option<MailSettings>,
 }
 
 impl Default for Settings {
@@ -39,6 +48,9 @@ impl Default for Settings {
             connections_max: 4_096,
             emulator: false,
             trust_clock: false,
+            callbacks: Rules::default(),
+            network: Reach::default(),
+            mail: None,
         }
     }
 }
@@ -63,8 +75,14 @@ pub struct App {
     pub settings: Settings,
     /// Base of `Location` headers and links.
     pub public_url: String,
+    /// Judges the URLs of subscriptions, and tells them.
+    pub callbacks: Callbacks,
+    /// Tells mailboxes, where a mail server is configured.
+    pub(crate) mailer: Option<Mailer>,
     /// Rings when an order was accepted.
     pub orders_bell: Notify,
+    /// Rings when something is to be delivered.
+    pub deliveries_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
     limits: Option<DefaultKeyedRateLimiter<(AccountId, Group)>>,
@@ -98,14 +116,21 @@ impl App {
                 by_ms / 3_600_000
             );
         }
+        let public_url = settings.public_url.clone().unwrap_or(public_url);
+        let own_url = Target::parse(&public_url).map(|own| (own.host, own.port));
+        let loopback = settings.emulator || settings.callbacks.loopback;
+        let rules = Rules { loopback, own_url, ..settings.callbacks.clone() };
         Ok(Self {
             store,
             clock,
             auth: Auth::new()?,
-            public_url: settings.public_url.clone().unwrap_or(public_url),
+            public_url,
+            callbacks: Callbacks::new(rules, settings.network.clone()),
+            mailer: settings.mail.as_ref().map(Mailer::new).transpose()?,
             limits: settings.rate_limit.map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
             settings,
             orders_bell: Notify::new(),
+            deliveries_bell: Notify::new(),
             clock_bell: Notify::new(),
             stopping: AtomicBool::new(false),
             watch: Mutex::new(Watch { guard: ClockGuard::new(wall, steady_ms), state: at_start, for_good }),

@@ -2,15 +2,17 @@
 //!
 //! [`listen`] takes connections, [`path`] finds the dialect, [`route`] says who may do what and puts that
 //! check in front of every handler; the handlers are in `bandwidth` (one room a resource) and `ops`. What
-//! is accepted is run by the workers in `work`. No SQL stands here, and no rule of a number's life.
+//! is accepted is run by the workers in `work`, which tell subscribers by [`callback`] and [`mail`]. No SQL stands here, and no rule of a number's life.
 
 mod accept;
 pub mod app;
 pub mod auth;
 mod bandwidth;
+pub mod callback;
 pub mod clock;
 pub mod emulator;
 pub mod listen;
+pub mod mail;
 mod ops;
 pub mod path;
 pub mod reply;
@@ -32,6 +34,7 @@ pub fn routes() -> Vec<Route> {
         bandwidth::peers::routes(),
         bandwidth::search::routes(),
         bandwidth::sites::routes(),
+        bandwidth::subscriptions::routes(),
         bandwidth::tns::routes(),
         bandwidth::tokens::routes(),
         bandwidth::users::routes(),

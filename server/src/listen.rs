@@ -60,16 +60,18 @@ pub struct Server {
 pub async fn start(
     listener: TcpListener,
     store: Arc<dyn Store>,
-    settings: Settings,
+    mut settings: Settings,
 ) -> Result<Server, Box<dyn std::error::Error + Send + Sync>> {
     let address = listener.local_addr()?;
     crate::ops::health::install_metrics();
     let connections = settings.connections_max;
+    settings.callbacks.own = Some(address);
     let app = Arc::new(App::new(store, settings, format!("http://{address}")).await?);
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     workers.spawn(work::orders::run(app.clone(), stop.clone()));
     workers.spawn(work::release::run(app.clone(), stop.clone()));
+    workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
     let accepting = tokio::spawn(accept(listener, app.clone(), connections, stop.clone()));
     Ok(Server { address, app, stop, accepting, workers })
 }

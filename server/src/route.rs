@@ -93,6 +93,8 @@ pub enum Group {
     History,
     /// Numbers in service.
     InService,
+    /// Subscriptions.
+    Subscription,
     /// Not limited.
     Free,
 }

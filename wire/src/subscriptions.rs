@@ -14,6 +14,8 @@ use crate::xml::{Document, Element};
 
 /// The root of every answer.
 pub const ROOT: &str = "SubscriptionsResponse";
+/// The root of a request.
+pub const REQUEST: &str = "Subscription";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response(ROOT);
 
@@ -39,7 +41,7 @@ impl Post {
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(root: &Element<'_>) -> Result<Self, Problem> {
-        if root.name != "Subscription" {
+        if root.name != REQUEST {
             return Err(Problem::BadRequest("the root element is Subscription".into()));
         }
         let subject = subject(root)?;

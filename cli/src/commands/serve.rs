@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use onhook_server::callback::{IpNet, Rules};
 use onhook_server::{Settings, emulator};
 use onhook_store::Store;
 use onhook_store::sqlite::SqliteStore;
@@ -41,6 +42,21 @@ pub(crate) struct Serve {
     /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
     #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
     time_zone: Option<String>,
+    /// Let subscriptions lead to these addresses, too, such as 10.1.0.0/16; may be said again
+    #[arg(long, value_name = "CIDR", env = "ONHOOK_CALLBACK_ALLOW", value_delimiter = ',')]
+    callback_allow: Vec<IpNet>,
+    /// Let subscriptions lead to this port, too, besides 443 and 8443; may be said again
+    #[arg(long, value_name = "PORT", env = "ONHOOK_CALLBACK_PORT", value_delimiter = ',')]
+    callback_port: Vec<u16>,
+    /// Let subscriptions lead to plain http, and to ports 80 and 8080
+    #[arg(long)]
+    callback_http: bool,
+    /// The mail server for subscriptions by mail, such as smtps://user:password@mail.example.com
+    #[arg(long, value_name = "URL", env = "ONHOOK_SMTP_URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// The sender of these mails
+    #[arg(long, value_name = "ADDRESS", env = "ONHOOK_SMTP_FROM")]
+    smtp_from: Option<String>,
     /// Be a stand-in for developers: the guide's account and user in a new folder, and a clock that moves
     #[arg(long)]
     emulator: bool,
@@ -86,6 +102,14 @@ impl Serve {
             connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
             trust_clock: self.trust_clock,
+            callbacks: Rules {
+                allow: [self.callback_allow, file.callback_allow].concat(),
+                ports: [self.callback_port, file.callback_ports].concat(),
+                http: self.callback_http || file.callback_http,
+                ..Rules::default()
+            },
+            mail: config::mail(self.smtp_url.or(file.smtp_url), self.smtp_from.or(file.smtp_from))?,
+            ..defaults
         };
         start_log(self.log_format, &self.log)?;
         let store = Arc::new(SqliteStore::open(&data_dir, policy).map_err(opening)?);

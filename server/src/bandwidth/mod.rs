@@ -8,6 +8,7 @@ pub(crate) mod peers;
 pub(crate) mod reservations;
 pub(crate) mod search;
 pub(crate) mod sites;
+pub(crate) mod subscriptions;
 pub(crate) mod tns;
 pub(crate) mod tokens;
 pub(crate) mod users;

@@ -205,6 +205,7 @@ pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<
         "" => {
             let added = app.store.write_note(account, kind, id, None, note).await.map_err(store_problem)?;
             let added = added.ok_or(Problem::NoOrder)?;
+            app.deliveries_bell.notify_one();
             let (base, prefix, segment) = (&app.public_url, call.prefix.text, segment(kind));
             let location = format!("{base}{prefix}/accounts/{account}/{segment}/{id}/notes/{added}");
             Ok(Reply::empty(StatusCode::CREATED).with(header::LOCATION, &location))

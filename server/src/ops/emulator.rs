@@ -63,6 +63,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     app.clock.advance(by_ms);
     app.store.remember_clock(app.clock.wall(), app.clock.moved_ms()).await.map_err(store_problem)?;
     app.clock_bell.notify_one();
+    app.deliveries_bell.notify_one();
     Ok(time(&app))
 }
 

@@ -58,6 +58,7 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
         metrics::gauge!("onhook_numbers", "state" => state.word()).set(float(numbers));
     }
     metrics::gauge!("onhook_orders_waiting").set(float(totals.waiting));
+    metrics::gauge!("onhook_deliveries_waiting").set(float(totals.deliveries));
     metrics::gauge!("onhook_writer_queue").set(float(u64::try_from(totals.queue).unwrap_or(u64::MAX)));
     let oldest_ms = totals.oldest_waiting.map_or(0, |at| app.clock.now().since(at).max(0));
     metrics::gauge!("onhook_oldest_order_waiting_seconds").set(float(oldest_ms.unsigned_abs()) / 1_000.0);

@@ -45,6 +45,9 @@ async fn step(app: &App) -> Result<bool> {
         return Ok(false);
     }
     let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX).await?;
+    if step.told > 0 {
+        app.deliveries_bell.notify_one();
+    }
     for ended in &step.ended {
         let status = ended.status.word();
         metrics::counter!("onhook_orders_ended_total", "status" => status).increment(1);

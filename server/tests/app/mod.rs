@@ -4,6 +4,7 @@
 mod golden;
 mod http;
 pub(crate) mod log;
+pub(crate) mod receiver;
 pub(crate) mod xml;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
+use onhook_server::mail::MailSettings;
 use onhook_server::{Server, Settings, emulator};
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, Store, User};
@@ -117,6 +119,11 @@ impl Seed {
     /// With so many requests a second for each account and group.
     pub(crate) fn rate_limit(self, per_second: u32) -> Self {
         Self(Settings { rate_limit: NonZeroU32::new(per_second), ..self.0 })
+    }
+
+    /// With a mail server.
+    pub(crate) fn mail(self, mail: MailSettings) -> Self {
+        Self(Settings { mail: Some(mail), ..self.0 })
     }
 
     /// With a public base URL that is not the listening address.

@@ -10,6 +10,7 @@ mod peers;
 mod reservations;
 mod search;
 mod sites;
+mod subscriptions;
 mod tns;
 mod tokens;
 mod users;

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onhook_core::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
 use onhook_server::Route;
 use onhook_server::path::PREFIXES;
 use onhook_server::route::Takes;
+use onhook_store::Subscribed;
 
 use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
-    disconnects, get, head, post, put, with_app, xml,
+    disconnects, get, head, now, post, put, with_app, xml,
 };
 
 /// In the pool, and reserved for the guide's account.
@@ -56,6 +58,7 @@ enum Body {
     Role,
     Password,
     Grant,
+    Subscription,
 }
 
 /// The table: a route's name, who may, the answer to those who may, and what is sent.
@@ -117,6 +120,12 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /users",                                                        May::Readers,   200, Body::None),
     ("PUT /users/{user}/password",                                        May::Seekers,   200, Body::Password),
     ("POST /oauth2/token",                                                May::Clients,   200, Body::Grant),
+    ("GET /accounts/{account}/subscriptions",                             May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/subscriptions",                            May::Admins,    201, Body::Subscription),
+    ("GET /accounts/{account}/subscriptions/{subscription}",              May::Readers,   200, Body::None),
+    ("PUT /accounts/{account}/subscriptions/{subscription}",              May::Admins,    200, Body::Subscription),
+    ("DELETE /accounts/{account}/subscriptions/{subscription}",           May::Admins,    200, Body::None),
+    ("GET /accounts/{account}/subscriptions/{subscription}/deliveries",   May::Readers,   200, Body::None),
     ("GET /tns",                                                          May::Readers,   200, Body::None),
     ("POST /tns",                                                         May::Seekers,   200, Body::Lookup),
     ("GET /tns/{number}",                                                 May::SignedIn,  200, Body::None),
@@ -195,10 +204,12 @@ struct Objects {
     site: String,
     peer: String,
     user: String,
+    subscription: String,
 }
 
 impl Objects {
-    /// Things that may go: a site without peers, a peer beside the default one, a user, a reservation.
+    /// Things that may go: a site without peers, a peer beside the default one, a user, a reservation, a
+    /// subscription.
     async fn spare(app: &App, like: &Objects) -> Objects {
         let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
         let site = store.create_site(guide, "Spare site".into()).await.unwrap();
@@ -208,7 +219,8 @@ impl Objects {
         store.create_user(onhook_store::User { name: user.clone(), ..reader }).await.unwrap();
         let reservation = reserve(app, &free()).await;
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
-        Objects { site, peer, user, reservation, ..like.clone() }
+        let subscription = subscription(app).await;
+        Objects { site, peer, user, reservation, subscription, ..like.clone() }
     }
 
     /// For a peer's path, the site that the peers are at.
@@ -239,6 +251,7 @@ async fn objects(app: &App) -> Objects {
         id(added.expect(201).header("location").unwrap())
     };
     Objects {
+        subscription: subscription(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
         waiting: id(&waiting),
@@ -263,6 +276,26 @@ async fn reserve(app: &App, number: &str) -> String {
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
+/// A subscription of the guide's account to something that never happens, and its id.
+async fn subscription(app: &App) -> String {
+    let new = NewSubscription {
+        account: ACCOUNT.to_string().parse().unwrap(),
+        subject: Subject::Event(EventType::MessagingLost),
+        receiver: Receiver::Email(Email { address: next_address(), digest: Digest::None }),
+        expires_at: None,
+    };
+    match app.parts.store.subscribe(new, now()).await.unwrap() {
+        Subscribed::Made(made) => made.id.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An address that nothing else in this process has.
+fn next_address() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    format!("{}@example.com", LAST.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A path that leads to something: the route's, with its parts filled in.
 fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
     let (order, note) = match route.path.contains("/orders/") {
@@ -283,7 +316,8 @@ fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
         .replace("{note}", note)
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
-        .replace("{user}", &objects.user);
+        .replace("{user}", &objects.user)
+        .replace("{subscription}", &objects.subscription);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
         // A search must say what for, and an operator whose numbers it wants.
@@ -317,6 +351,11 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Role => "<User><Roles><Role><RoleName>read</RoleName></Role></Roles></User>".to_owned(),
         Body::Password => "<User><Password>password</Password></User>".to_owned(),
         Body::Grant => "grant_type=client_credentials".to_owned(),
+        Body::Subscription => format!(
+            "<Subscription><OrderType>portins</OrderType><CallbackSubscription><URL>http://127.0.0.1/{}</URL>\
+             </CallbackSubscription></Subscription>",
+            next_address()
+        ),
     };
     let call = match route.method.as_str() {
         "GET" => get(path),

@@ -1,0 +1,350 @@
+//! Delivers notifications: a bell wakes it, and in case a ring is lost it looks every second.
+//!
+//! What is due stays due in the store until an attempt at it has been recorded, so that one that was begun
+//! when the process died is made again, under the same id. That this process has it in hand is remembered
+//! here alone: nobody else has the folder.
+//!
+//! Many are under way at once, but only so many for one subscription, one place and one account, so that a
+//! receiver that is slow or dead keeps nobody else waiting.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderName, HeaderValue};
+use onhook_core::account::AccountId;
+use onhook_core::notification::{
+    Attempt, MessageId, Next, Notification, NotificationSeq, Outcome, Trouble, due_at, next,
+};
+use onhook_core::subscription::{Callback, Receiver, Secret, SubscriptionId, SubscriptionSeq};
+use onhook_core::time::Timestamp;
+use onhook_store::{Due, Ready, Result, StoreError};
+use onhook_wire::notifications;
+use sha2::Sha256;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::App;
+use crate::callback::send::Message;
+use crate::callback::target::Target;
+
+/// Most deliveries under way: all, of one account, to one place, of one subscription.
+const ALL_MAX: usize = 128;
+const ACCOUNT_MAX: usize = 32;
+const PLACE_MAX: usize = 4;
+const SUBSCRIPTION_MAX: usize = 2;
+/// Most subscriptions that are looked at in one read, and most reads of one step.
+const LOOK_MAX: usize = 64;
+const LOOKS_MAX: usize = 32;
+/// Most notifications in one mail of a day.
+const DAILY_MAX: usize = 1_000;
+/// How long it sleeps when nobody rings.
+const POLL: Duration = Duration::from_secs(1);
+/// How long deliveries under way may take to end once the server stops.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often what is old is forgotten, and how much at once.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+const TIDY_MAX: usize = 1_000;
+/// What a signing secret begins with (Standard Webhooks).
+const SECRET_PREFIX: &str = "whsec_";
+
+pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut under_way = UnderWay::default();
+    let mut tidied: Option<Instant> = None;
+    while !stop.is_cancelled() {
+        if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+            tidied = Some(Instant::now());
+            if let Err(error) = app.store.forget_deliveries(app.clock.now(), TIDY_MAX).await {
+                warn!(%error, "old deliveries could not be forgotten: {error}");
+            }
+        }
+        if let Err(error) = under_way.begin(&app).await {
+            warn!(%error, "deliveries could not be begun, next try in {POLL:?}: {error}");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.deliveries_bell.notified() => {} // keeps one ring that came while we worked
+            () = under_way.one_ended(), if !under_way.is_empty() => {}
+            () = tokio::time::sleep(POLL) => {}      // a lost ring costs a second, not a notification
+        }
+    }
+    // What does not end in time is not recorded, and is made again at the next start.
+    let ending = async {
+        while !under_way.is_empty() {
+            under_way.one_ended().await;
+        }
+    };
+    let _ = tokio::time::timeout(GRACE, ending).await;
+}
+
+/// What one delivery occupies.
+struct Slot {
+    subscription: SubscriptionSeq,
+    account: AccountId,
+    place: String,
+    notifications: Vec<NotificationSeq>,
+}
+
+/// The deliveries that have been begun.
+#[derive(Default)]
+struct UnderWay {
+    jobs: JoinSet<()>,
+    slots: HashMap<Id, Slot>,
+    notifications: HashSet<NotificationSeq>,
+    by_subscription: HashMap<SubscriptionSeq, usize>,
+    by_account: HashMap<AccountId, usize>,
+    by_place: HashMap<String, usize>,
+    /// The subscription behind which the next look begins, so that all have their turn.
+    after: Option<SubscriptionSeq>,
+}
+
+impl UnderWay {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Begins what is due, as far as there is room.
+    async fn begin(&mut self, app: &Arc<App>) -> Result<()> {
+        let now = app.clock.now();
+        for _ in 0..LOOKS_MAX {
+            if self.jobs.len() >= ALL_MAX {
+                return Ok(());
+            }
+            let after = self.after.unwrap_or(SubscriptionSeq(0));
+            // Twice as many as may be under way: those that are come first.
+            let each = (2 * SUBSCRIPTION_MAX, DAILY_MAX);
+            let (due, next) = app.store.due(now, after, LOOK_MAX, each).await?;
+            for one in due {
+                self.begin_one(app, &one);
+            }
+            self.after = next;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_one(&mut self, app: &Arc<App>, due: &Due) {
+        let place = Target::parse(&due.target).map_or_else(|| "mail".to_owned(), |target| target.place());
+        let waiting = due.notifications.iter().copied().filter(|seq| !self.notifications.contains(seq));
+        let parts: Vec<Vec<NotificationSeq>> = match due.daily {
+            true => vec![waiting.collect()],
+            false => waiting.map(|seq| vec![seq]).collect(),
+        };
+        for notifications in parts.into_iter().filter(|part| !part.is_empty()) {
+            let full = self.jobs.len() >= ALL_MAX
+                || count(&self.by_subscription, &due.subscription) >= SUBSCRIPTION_MAX
+                || count(&self.by_account, &due.account) >= ACCOUNT_MAX
+                || count(&self.by_place, &place) >= PLACE_MAX;
+            if full {
+                return;
+            }
+            let (subscription, account) = (due.subscription, due.account);
+            let job = deliver(app.clone(), subscription, notifications.clone());
+            let id = self.jobs.spawn(job).id();
+            self.notifications.extend(&notifications);
+            *self.by_subscription.entry(subscription).or_default() += 1;
+            *self.by_account.entry(account).or_default() += 1;
+            *self.by_place.entry(place.clone()).or_default() += 1;
+            self.slots.insert(id, Slot { subscription, account, place: place.clone(), notifications });
+        }
+    }
+
+    /// Waits for one to end, and makes room.
+    async fn one_ended(&mut self) {
+        let ended = match self.jobs.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => {
+                warn!(%error, "a delivery broke off: {error}");
+                error.id()
+            }
+            None => return,
+        };
+        let Some(slot) = self.slots.remove(&ended) else { return };
+        for seq in &slot.notifications {
+            self.notifications.remove(seq);
+        }
+        leave(&mut self.by_subscription, &slot.subscription);
+        leave(&mut self.by_account, &slot.account);
+        leave(&mut self.by_place, &slot.place);
+    }
+}
+
+fn count<K: Eq + Hash>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or(0)
+}
+
+fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+/// One attempt, and its record.
+async fn deliver(app: Arc<App>, subscription: SubscriptionSeq, notifications: Vec<NotificationSeq>) {
+    let Ready { subscription, notifications } = match app.store.ready(subscription, notifications).await {
+        Ok(Some(ready)) if !ready.notifications.is_empty() => ready,
+        Ok(_) => return, // removed in the meantime
+        Err(error) => {
+            warn!(%error, "a notification could not be read: {error}");
+            tokio::time::sleep(POLL).await;
+            return;
+        }
+    };
+    let (at, begun) = (app.clock.now(), Instant::now());
+    let tried = match &subscription.receiver {
+        Receiver::Callback(callback) => call(&app, subscription.id, callback, &notifications).await,
+        Receiver::Email(email) => mail(&app, subscription.id, &email.address, &notifications).await,
+    };
+    let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let (outcome, said, retry_after_ms) = tried;
+    let attempt = Attempt { at, took_ms, outcome, said, retry_after_ms };
+    let (retries, daily) = (subscription.receiver.retries(), subscription.receiver.is_daily());
+    let what: Vec<(NotificationSeq, Next)> = notifications
+        .iter()
+        .map(|told| {
+            let (n, since) = (told.attempts.saturating_add(1), due_at(daily, told.at));
+            (told.seq, next(retries, &attempt, n, since, jitter()))
+        })
+        .collect();
+    for (told, (_, next)) in notifications.iter().zip(&what) {
+        tell_of(&told.id, &subscription.id, &attempt, next);
+    }
+    record(&app, attempt, what).await;
+}
+
+/// Writes down what came of it; while the store is busy it tries again, since a receiver that was told must
+/// not be told again for that.
+async fn record(app: &App, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) {
+    loop {
+        match app.store.record(attempt.clone(), what.clone()).await {
+            Ok(()) => return,
+            Err(StoreError::Closed) => return,
+            Err(error) => {
+                warn!(%error, "a delivery could not be recorded, next try in {POLL:?}: {error}");
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+}
+
+fn tell_of(id: &MessageId, subscription: &SubscriptionId, attempt: &Attempt, next: &Next) {
+    let word = match next {
+        Next::Delivered => "delivered",
+        Next::Again(_) => "again",
+        Next::GiveUp => "given_up",
+        Next::Disable => "disabled",
+    };
+    metrics::counter!("onhook_deliveries_total", "outcome" => word).increment(1);
+    let outcome = &attempt.outcome;
+    match next {
+        Next::Delivered => {
+            debug!(message.id = %id, subscription.id = %subscription, "a notification was delivered")
+        }
+        _ => info!(
+            message.id = %id, subscription.id = %subscription, delivery.outcome = %outcome, delivery.next = word,
+            "a notification was not delivered: {outcome}"
+        ),
+    }
+}
+
+type Tried = (Outcome, Option<String>, Option<i64>);
+
+fn failed(trouble: Trouble) -> Tried {
+    (Outcome::Failed(trouble), None, None)
+}
+
+/// Tells a URL.
+async fn call(app: &App, id: SubscriptionId, callback: &Callback, told: &[Notification]) -> Tried {
+    let [told] = told else { return failed(Trouble::Internal) };
+    let body = notifications::document(id, callback.format, told);
+    let Some(headers) = headers(&told.id, app.clock.wall(), callback.signing.as_ref(), &body) else {
+        return failed(Trouble::Internal);
+    };
+    let message = Message {
+        url: &callback.url,
+        content_type: notifications::CONTENT_TYPE,
+        headers,
+        body,
+        credentials: callback.credentials.as_ref(),
+        public_key: callback.public_key.as_deref(),
+    };
+    match app.callbacks.send(&message, app.clock.wall()).await {
+        Ok(answer) => (Outcome::Answered(answer.status), Some(answer.said), answer.retry_after_ms),
+        Err(trouble) => failed(trouble),
+    }
+}
+
+/// The message's id, and where a secret is, time and signature (Standard Webhooks).
+fn headers(
+    id: &MessageId,
+    now: Timestamp,
+    signing: Option<&Secret>,
+    body: &str,
+) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let id = id.to_string();
+    let mut headers = vec![(HeaderName::from_static("webhook-id"), HeaderValue::try_from(&id).ok()?)];
+    if let Some(secret) = signing {
+        let seconds = now.millis() / 1_000;
+        let signature = sign(secret, &format!("{id}.{seconds}.{body}"))?;
+        headers.push((HeaderName::from_static("webhook-timestamp"), HeaderValue::from(seconds)));
+        headers.push((HeaderName::from_static("webhook-signature"), HeaderValue::try_from(signature).ok()?));
+    }
+    Some(headers)
+}
+
+fn sign(secret: &Secret, text: &str) -> Option<String> {
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let key = base64.decode(secret.expose().strip_prefix(SECRET_PREFIX)?).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
+    mac.update(text.as_bytes());
+    Some(format!("v1,{}", base64.encode(mac.finalize().into_bytes())))
+}
+
+/// A new secret to sign with.
+pub(crate) fn new_secret() -> std::result::Result<Secret, getrandom::Error> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)?;
+    let key = base64::engine::general_purpose::STANDARD.encode(key);
+    Ok(Secret::new(format!("{SECRET_PREFIX}{key}")))
+}
+
+/// Tells a mailbox, all in one mail.
+async fn mail(app: &App, id: SubscriptionId, address: &str, told: &[Notification]) -> Tried {
+    let Some(mailer) = &app.mailer else { return failed(Trouble::NoMail) };
+    let Some(first) = told.first() else { return failed(Trouble::Internal) };
+    let text = notifications::mail(id, told);
+    match mailer.send(address, &first.id.to_string(), &notifications::mail_subject(told), text).await {
+        Ok(()) => (Outcome::Mailed, None, None),
+        Err(trouble) => failed(trouble),
+    }
+}
+
+/// From 0 to 1,000.
+fn jitter() -> u32 {
+    getrandom::u32().map_or(1_000, |drawn| drawn % 1_001)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the Standard Webhooks specification's reference libraries.
+    #[test]
+    fn a_signature_is_that_of_the_specification() {
+        let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        let text = "msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}";
+        assert_eq!(sign(&secret, text).as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+        assert_eq!(sign(&Secret::new("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), text), None);
+        assert_ne!(sign(&new_secret().unwrap(), text), sign(&new_secret().unwrap(), text));
+    }
+}

@@ -1,0 +1,3 @@
+//! The workers, from outside.
+
+mod deliveries;
