@@ -17,6 +17,8 @@ struct Fake {
     /// This machine's addresses.
     ours: Vec<&'static str>,
     resolved: AtomicUsize,
+    /// Whether it never answers.
+    hangs: bool,
     connected: Mutex<Vec<SocketAddr>>,
 }
 
@@ -24,6 +26,9 @@ struct Fake {
 impl Network for Fake {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         self.resolved.fetch_add(1, Ordering::Relaxed);
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
         let mut hosts = self.hosts.lock().unwrap();
         let answers = hosts.get_mut(host).ok_or_else(|| io::Error::other("no such host"))?;
         let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
@@ -32,6 +37,9 @@ impl Network for Fake {
 
     async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
         self.connected.lock().unwrap().push(to);
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
         Err(io::ErrorKind::ConnectionRefused.into())
     }
 
@@ -508,6 +516,42 @@ async fn all_addresses_of_a_host_must_pass_and_the_connection_goes_to_them() {
     let sent = callbacks.send(&message("https://rebinds.example.com/"), now).await;
     assert_eq!(sent.unwrap_err(), Trouble::Blocked, "judged again at each attempt");
     assert_eq!(*fake.connected.lock().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_attempt_takes_longer_than_fifteen_seconds() {
+    let (callbacks, fake) = callbacks(Rules::default(), Fake { hangs: true, ..Fake::default() });
+    for (url, wanted, seconds) in
+        [("https://example.com/", Trouble::Unresolved, 5), ("https://8.8.8.8/", Trouble::Timeout, 5)]
+    {
+        let begun = tokio::time::Instant::now();
+        let sent = callbacks.send(&message(url), Timestamp::from_millis(0)).await;
+        assert_eq!(sent.unwrap_err(), wanted, "{url}");
+        assert_eq!(begun.elapsed().as_secs(), seconds, "{url}");
+    }
+    assert_eq!(fake.connected.lock().unwrap().len(), 1);
+    assert_eq!(callbacks.admit("https://example.com/").await, Err(Trouble::Unresolved));
+
+    // Connected, and then nothing: a receiver that takes the request and never answers.
+    struct Mute(tokio::net::TcpListener);
+    #[async_trait]
+    impl Network for Mute {
+        async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            Ok(vec!["8.8.8.8".parse().unwrap()])
+        }
+        async fn connect(&self, _: SocketAddr) -> io::Result<TcpStream> {
+            TcpStream::connect(self.0.local_addr()?).await
+        }
+        fn is_ours(&self, _: IpAddr) -> bool {
+            false
+        }
+    }
+    let mute = Mute(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let rules = Rules { http: true, ..Rules::default() };
+    let callbacks = Callbacks::new(rules, Reach(Arc::new(mute)));
+    let begun = tokio::time::Instant::now();
+    let sent = callbacks.send(&message("http://example.com/"), Timestamp::from_millis(0)).await;
+    assert_eq!((sent.unwrap_err(), begun.elapsed().as_secs()), (Trouble::Timeout, 15));
 }
 
 #[test]
