@@ -419,6 +419,11 @@ async fn an_allowed_range_lets_its_own_addresses_through_and_no_other() {
         "the port still counts"
     );
     assert_eq!(admits(&rules, "http://10.1.0.1/").await, Err(Trouble::Blocked), "so does the scheme");
+    let all_of_ipv4 = Rules { allow: vec!["0.0.0.0/0".parse().unwrap()], ..Rules::default() };
+    for (ip, wanted) in [("127.0.0.1", Ok(())), ("::1", Err(Trouble::Blocked)), ("::", Err(Trouble::Blocked))]
+    {
+        assert_eq!(admits(&all_of_ipv4, &url(ip)).await, wanted, "{ip}");
+    }
     let teredo =
         Rules { allow: vec!["2001::/32".parse().unwrap(), "::/0".parse().unwrap()], ..Rules::default() };
     assert_eq!(admits(&teredo, &url("2001:0:4136::1")).await, Err(Trouble::Blocked), "never");
