@@ -49,7 +49,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         serve.args(["serve", "--emulator", "--listen", "127.0.0.1:0", "--log-format", "text", "--data-dir"]);
         let server = Server::start(serve.arg(&data), &log)?;
         let mut node = workspace.command("node");
-        node.args(["--test", "--test-reporter=spec"]).current_dir(&client).env("ONHOOK_URL", &server.url);
+        // One story after the other: they share the account.
+        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).current_dir(&client).env("ONHOOK_URL", &server.url);
         workspace::run(&mut node)?;
         server.stop()
     };
