@@ -93,7 +93,44 @@ fn what_is_the_owner_s_or_another_carrier_s_is_never_in_the_pool() {
         assert!(said.remarks.contains(why), "{why}: {}", said.remarks);
     }
     // A number in its owner's inventory is protected, whether or not the line said so.
-    assert!(folder.done(&["export"]).contains("2125550003,Protected,9900000,,,,,true,,,"));
+    assert!(folder.done(&["export"]).contains("2125550003,Protected,9900000,,,,NY,true,,,"));
+}
+
+#[test]
+fn exchanges_come_in_all_or_none_and_each_bad_line_is_named() {
+    let folder = two_accounts();
+    let import = |text: &str| folder.onhook_reading(&["import-exchanges", "-"], text.as_bytes());
+    let bad = "npa_nxx,state,rate_center,lata,city,zip\n919-555,NC,RALEIGH,426,RALEIGH,27601 27602\n\
+               919155,NC,RALEIGH,,,\n919556,XX,RALEIGH,,,\n919557,NC,,,,\n919555,NC,RALEIGH,,,\n919558,NC,A,4,,\n\
+               919559,NC,A,,,2760\n919560\n";
+    let said = import(bad);
+    assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 7 lines are bad\n"));
+    insta::assert_snapshot!("bad_exchanges", said.remarks);
+
+    let good = "NPA,NXX,State,Rate_Center,Rate_Center_Name\n919,555,nc,Wkeforest,Wake Forest\n";
+    let done = Said { code: 0, answer: "1 exchanges imported\n".into(), remarks: String::new() };
+    assert_eq!(import(good), done);
+    assert_eq!(import(good), done, "what is there gives way");
+    // A number that comes without a word on its place is where its exchange is, or its area code.
+    let numbers = b"number\n9195550100\n2125550001\n8005550100\n";
+    assert_eq!(folder.onhook_reading(&["import", "-"], numbers).code, 0);
+    let rows = "2125550001,Available,,,,,NY,,,,\n8005550100,Available,,,,,,,,,\n9195550100,Available,,,,WKEFOREST,NC,,,,\n";
+    assert_eq!(folder.done(&["export"]), format!("{HEADER}\n{rows}"));
+
+    for (text, remark) in [
+        ("npa_nxx,state\n", "column rate_center is missing"),
+        ("npa_nxx,rate_center\n", "column state is missing"),
+        ("npa,state,rate_center\n", "npa_nxx is wanted, or npa and nxx"),
+        ("npa_nxx,npa,nxx,state,rate_center\n", "npa_nxx is wanted, or npa and nxx"),
+        ("npa_nxx,state,rate_center,ocn\n", "there is no column \"ocn\""),
+        ("", "npa_nxx is wanted"),
+    ] {
+        refused(&import(text), remark);
+    }
+    let endless = format!("npa_nxx,state,rate_center\n919555,NC,{}\n", "A".repeat(70_000));
+    let said = import(&endless);
+    assert_eq!(said.code, 1);
+    assert!(said.remarks.contains("a line is longer than 65536 bytes"), "{}", said.remarks);
 }
 
 #[test]
@@ -148,7 +185,7 @@ fn every_bad_line_is_named_and_only_partial_takes_the_good_ones() {
     let partial = folder.onhook(&["import", &path, "--partial"]);
     assert_eq!((partial.code, partial.answer.as_str()), (1, "2 numbers imported, 17 lines refused\n"));
     assert_eq!(partial.remarks, said.remarks);
-    let rows = "2125550001,Available,,,,,,,,,\n2125550004,Available,,,,,,,,,\n";
+    let rows = "2125550001,Available,,,,,NY,,,,\n2125550004,Available,,,,,NY,,,,\n";
     assert_eq!(folder.done(&["export"]), format!("{HEADER}\n{rows}"));
     assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 1 events, 0 orders: nothing is wrong\n");
 
@@ -551,6 +588,7 @@ fn example(help: &str) -> Option<String> {
 fn the_example_in_the_help_of_every_command_runs() {
     let folder = Folder::new();
     file(&folder, "numbers.csv", "number\n5405514342\n");
+    file(&folder, "exchanges.csv", "npa_nxx,state,rate_center\n540551,VA,ROANOKE\n");
     let bin = Path::new(env!("CARGO_BIN_EXE_onhook")).parent().expect("a folder").to_owned();
     let path = std::env::join_paths([bin, "/usr/bin".into(), "/bin".into()]).expect("a path");
     let mut left = all_help();
@@ -566,6 +604,7 @@ fn the_example_in_the_help_of_every_command_runs() {
         "peer create",
         "user create",
         "import",
+        "import-exchanges",
         "export",
         "check",
         "explain",

@@ -10,6 +10,10 @@
 use crate::hold::AreaName;
 use crate::number::Number;
 use crate::plan;
+use crate::search::{self, BadCriterion};
+
+/// Most ZIP codes of one exchange.
+pub const ZIPS_MAX: usize = 500;
 
 /// What an operator knows about an exchange. It lies in one rate center as a whole, however its blocks of a
 /// thousand are shared between carriers.
@@ -31,7 +35,76 @@ pub struct Exchange {
     pub zips: Vec<String>,
 }
 
+/// A line of an operator's file of exchanges, as it was read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExchangeLine<'a> {
+    /// Area code and exchange.
+    pub npa_nxx: &'a str,
+    /// State or province.
+    pub state: &'a str,
+    /// The rate center's abbreviation.
+    pub rate_center: &'a str,
+    /// The rate center's name, where the file has it.
+    pub name: Option<&'a str>,
+    /// The LATA, where the file has it.
+    pub lata: Option<&'a str>,
+    /// The city, where the file has it.
+    pub city: Option<&'a str>,
+    /// ZIP codes, parted by spaces.
+    pub zips: Option<&'a str>,
+}
+
+/// Why a line is no exchange.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{column} {text:?}: {why}")]
+pub struct BadExchange {
+    /// The column.
+    column: &'static str,
+    /// What stands there, cut.
+    text: String,
+    /// What is wrong with it.
+    why: BadCriterion,
+}
+
 impl Exchange {
+    /// The exchange that a line describes.
+    ///
+    /// # Errors
+    /// [`BadExchange`]: the first thing in it that has another form, or does not exist.
+    pub fn read(line: &ExchangeLine<'_>) -> Result<Self, BadExchange> {
+        type Form = fn(&str) -> Result<String, BadCriterion>;
+        let check = |column, text: &str, form: Form| {
+            form(text).map_err(|why| BadExchange { column, text: text.chars().take(40).collect(), why })
+        };
+        let some = |column, text: Option<&str>, form: Form| {
+            text.filter(|text| !text.is_empty()).map(|text| check(column, text, form)).transpose()
+        };
+        let npa_nxx = check("npa_nxx", line.npa_nxx, |text| search::leading(text, 6))?;
+        let rate_center = check("rate_center", line.rate_center, search::place)?;
+        let mut zips = Vec::new();
+        for zip in line.zips.unwrap_or_default().split_ascii_whitespace() {
+            let zip = check("zip", zip, search::zip)?;
+            if zips.len() == ZIPS_MAX {
+                return Err(BadExchange { column: "zip", text: zip, why: BadCriterion::Length });
+            }
+            if !zips.contains(&zip) {
+                zips.push(zip);
+            }
+        }
+        Ok(Self {
+            npa_nxx: npa_nxx.parse().unwrap_or_default(),
+            region: check("state", line.state, |text| {
+                let region = search::region(text)?;
+                if plan::is_region(&region) { Ok(region) } else { Err(BadCriterion::Unknown) }
+            })?,
+            name: some("rate_center_name", line.name, search::place)?.unwrap_or_else(|| rate_center.clone()),
+            rate_center,
+            lata: some("lata", line.lata, search::lata)?,
+            city: some("city", line.city, search::place)?,
+            zips,
+        })
+    }
+
     /// Whether it lies where a number's area says that the number is. An exchange that does not tells
     /// nothing about the number: an import knows its numbers better.
     #[must_use]
@@ -113,6 +186,33 @@ mod tests {
             lata: Some("426".into()),
             city: Some("RALEIGH".into()),
             zips: vec!["27601".into()],
+        }
+    }
+
+    #[test]
+    fn a_line_is_an_exchange_when_each_of_its_fields_is_one() {
+        let line = ExchangeLine {
+            npa_nxx: "919555",
+            state: "nc",
+            rate_center: "Raleigh",
+            name: None,
+            lata: Some("426"),
+            city: Some("raleigh"),
+            zips: Some("27601 27601-1234"),
+        };
+        assert_eq!(Exchange::read(&line), Ok(raleigh()));
+        #[rustfmt::skip]
+        let table = [
+            (ExchangeLine { npa_nxx: "919", ..line },         "npa_nxx \"919\": it has another length"),
+            (ExchangeLine { npa_nxx: "919155", ..line },      "npa_nxx \"919155\": there is no such thing"),
+            (ExchangeLine { npa_nxx: "9195551", ..line },     "npa_nxx \"9195551\": it has another length"),
+            (ExchangeLine { state: "XX", ..line },            "state \"XX\": there is no such thing"),
+            (ExchangeLine { rate_center: "", ..line },        "rate_center \"\": it has another length"),
+            (ExchangeLine { lata: Some("42"), ..line },       "lata \"42\": it has another length"),
+            (ExchangeLine { zips: Some("27601 1"), ..line },  "zip \"1\": it has another length"),
+        ];
+        for (line, why) in table {
+            assert_eq!(Exchange::read(&line).unwrap_err().to_string(), why);
         }
     }
 

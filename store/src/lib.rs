@@ -18,7 +18,7 @@ use onhook_core::event::Event;
 use onhook_core::hold::{Area, AreaId, AreaName, Hold};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Entry, State};
-use onhook_core::locality::Locality;
+use onhook_core::locality::{Exchange, Locality};
 use onhook_core::notification::{Attempt, MessageId, Next, Notification, NotificationSeq, Standing};
 use onhook_core::number::Number;
 use onhook_core::order::{
@@ -154,6 +154,10 @@ pub struct NumberQuery {
     pub region: Option<String>,
     /// Only in this rate center.
     pub rate_center: Option<String>,
+    /// Only in this city.
+    pub city: Option<String>,
+    /// Only in this LATA.
+    pub lata: Option<String>,
     /// Only those whose state began from the first instant on, before the second.
     pub since: Option<(Timestamp, Timestamp)>,
     /// Where the page begins; in the order of the digits.
@@ -175,6 +179,8 @@ impl NumberQuery {
             prefix: None,
             region: None,
             rate_center: None,
+            city: None,
+            lata: None,
             since: None,
             start: Start::Page(1),
             size: 0,
@@ -445,6 +451,39 @@ pub struct Imported {
     pub bad_count: u64,
 }
 
+/// The exchanges that an import reads, one after another, with the line each stands in.
+pub type ExchangeLines = Box<dyn Iterator<Item = (u64, std::result::Result<Exchange, String>)> + Send>;
+
+/// Which rate centers.
+#[derive(Clone, Debug, Default)]
+pub struct RateCenterQuery {
+    /// With an exchange that is like this; the state and the rate center's abbreviation are its own.
+    pub criteria: Criteria,
+    /// Only of this name.
+    pub name: Option<String>,
+    /// From this id on; the first one has 1.
+    pub from: u32,
+    /// Most rate centers.
+    pub size: usize,
+}
+
+/// A rate center, with what is known of its exchanges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateCenter {
+    /// Its id, which stays.
+    pub id: u32,
+    /// State or province.
+    pub region: String,
+    /// Its abbreviation.
+    pub abbreviation: String,
+    /// Its name.
+    pub name: String,
+    /// Its exchanges.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// Most exchanges that a store lists at once.
+pub const EXCHANGES_MAX: usize = 50_000;
 /// Most bad lines that an import keeps to tell about.
 pub const BAD_LINES_MAX: usize = 1_000;
 /// Most users, sites or peers that a store lists at once.
@@ -642,6 +681,20 @@ pub trait Store: Send + Sync + 'static {
     /// How many pool numbers there are of each exchange that fits, in the order of the exchanges; one that
     /// lies in several places, by what imports said of its numbers, stands there for each.
     async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>>;
+
+    /// Exchanges that an operator's file described and that fit, in the order of their digits, at most
+    /// [`EXCHANGES_MAX`].
+    async fn exchanges(&self, criteria: Criteria) -> Result<Vec<Exchange>>;
+
+    /// Rate centers that an operator's file or an import of numbers named, in the order of their ids.
+    async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>>;
+
+    /// Takes exchanges in, all in one transaction; what was known of the same exchange gives way. What a
+    /// number's area is stays as it is.
+    ///
+    /// # Errors
+    /// `Import` when a line is bad or an exchange stands twice; nothing was written.
+    async fn import_exchanges(&self, lines: ExchangeLines) -> Result<Imported>;
 
     /// Every area with its supply and demand.
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;

@@ -194,6 +194,12 @@ async fn the_checker_sees_what_was_tampered_with() {
             "INSERT INTO user (name, account, role, password_hash) VALUES ('a', 1, 'operator', '')",
             "a role that",
         ),
+        ("INSERT INTO stock (npa_nxx, area, numbers) VALUES (919555, 1, 7)", "pool numbers 7"),
+        (
+            "INSERT INTO rate_center (region, abbreviation, name) VALUES ('NC', 'A', 'A');
+             INSERT INTO exchange (npa_nxx, rate_center, zips) VALUES (919555, 1, '27601 27602')",
+            "ZIP codes 2, found 0",
+        ),
         ("DELETE FROM orders", "but is missing"),
         ("DELETE FROM notification", "was not told of order"),
         ("UPDATE notification SET order_seq = 77", "or no order"),

@@ -84,7 +84,7 @@ impl Import {
     }
 }
 
-fn name_bad_lines(terminal: &Terminal, imported: &Imported) {
+pub(super) fn name_bad_lines(terminal: &Terminal, imported: &Imported) {
     for (line, why) in &imported.bad {
         terminal.remark(&format!("line {line}: {why}"));
     }
@@ -127,7 +127,7 @@ fn read(input: impl Read + Send + 'static) -> anyhow::Result<Lines> {
     })))
 }
 
-fn unreadable(error: &csv::Error) -> String {
+pub(super) fn unreadable(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{len} fields, and the first line names {expected_len}")

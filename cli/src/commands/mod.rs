@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod export;
 mod import;
+mod import_exchanges;
 mod serve;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Admin(admin::Admin),
     Import(import::Import),
+    ImportExchanges(import_exchanges::ImportExchanges),
     Export(export::Export),
     Check(check::Check),
     Explain(explain::Explain),
@@ -42,6 +44,7 @@ impl Command {
             Command::Serve(serve) => serve.run(terminal).await,
             Command::Admin(admin) => admin.run(terminal).await,
             Command::Import(import) => import.run(terminal).await,
+            Command::ImportExchanges(import) => import.run(terminal).await,
             Command::Export(export) => export.run(terminal).await,
             Command::Check(check) => check.run(terminal).await,
             Command::Explain(explain) => explain.run(terminal).await,

@@ -136,6 +136,14 @@ impl Memory {
         connection
             .prepare_cached("INSERT INTO area (id, name, supply, demand, demand_at) VALUES (?, ?, 0, 0, 0)")?
             .execute((id.0, serde_json::to_string(&name)?))?;
+        if let AreaName::RateCenter { region, rate_center } = &name {
+            connection
+                .prepare_cached(
+                    "INSERT INTO rate_center (region, abbreviation, name) VALUES (?1, ?2, ?2)
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute((region, rate_center))?;
+        }
         self.areas.insert(id, Area { name: name.clone(), supply: 0, demand: Demand::default() });
         self.area_ids.insert(name.key(), id);
         Ok(id)

@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Site, SiteId};
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
-use onhook_core::locality::Locality;
+use onhook_core::locality::{Exchange, Locality};
 use onhook_core::notification::{Attempt, Next, NotificationSeq};
 use onhook_core::number::Number;
 use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
@@ -45,8 +45,8 @@ use self::memory::Memory;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::{
-    Accepted, Delivery, Due, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery,
-    Page, PoolQuery, Ready, Relocated, Removed, Report, Result, Step, Stock, Store, StoreError, Subscribed,
+    Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery,
+    Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report, Result, Step, Stock, Store, StoreError, Subscribed,
     SubscriptionQuery, Totals, User, UserChange,
 };
 
@@ -382,6 +382,18 @@ impl Store for SqliteStore {
 
     async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>> {
         self.readers.read(move |connection| pool::stock(connection, &criteria)).await
+    }
+
+    async fn exchanges(&self, criteria: Criteria) -> Result<Vec<Exchange>> {
+        self.readers.read(move |connection| places::exchanges(connection, &criteria)).await
+    }
+
+    async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>> {
+        self.readers.read(move |connection| places::rate_centers(connection, &query)).await
+    }
+
+    async fn import_exchanges(&self, lines: ExchangeLines) -> Result<Imported> {
+        self.writer.write(move |tables| tables.import_exchanges(lines)).await
     }
 
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {

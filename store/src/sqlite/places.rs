@@ -1,13 +1,21 @@
 //! Exchanges and rate centers: what an operator's file says of them, and where a number lies by it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use onhook_core::hold::AreaId;
 use onhook_core::lifecycle::Entry;
 use onhook_core::locality::{Exchange, Locality};
-use rusqlite::{Connection, Row};
+use onhook_core::number::Number;
+use onhook_core::search::Criteria;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
 
 use super::pool::Names;
-use crate::Result;
+use super::writer::Tables;
+use crate::{
+    BAD_LINES_MAX, EXCHANGES_MAX, ExchangeLines, Imported, Page, RateCenter, RateCenterQuery, Result,
+    StoreError,
+};
 
 /// What [`exchange`] reads, of `exchange e` and `rate_center r`.
 pub(super) const EXCHANGE_COLUMNS: &str =
@@ -41,6 +49,154 @@ pub(super) fn exchange_of(connection: &Connection, npa_nxx: u32) -> Result<Optio
     }
 }
 
+/// The part after WHERE that finds exchanges by what is wanted of them, of `exchange e` and `rate_center r`.
+fn wanted(criteria: &Criteria) -> (String, Vec<Value>) {
+    let (mut sql, mut values) = (String::from("1"), Vec::new());
+    for (condition, value) in [
+        ("r.region = ?", &criteria.region),
+        ("r.abbreviation = ?", &criteria.rate_center),
+        ("e.city = ?", &criteria.city),
+        ("e.lata = ?", &criteria.lata),
+        ("e.npa_nxx IN (SELECT npa_nxx FROM exchange_zip WHERE zip = ?)", &criteria.zip),
+    ] {
+        if let Some(value) = value {
+            sql += " AND ";
+            sql += condition;
+            values.push(Value::Text(value.clone()));
+        }
+    }
+    if let Some((first, end)) = criteria.prefix.as_deref().and_then(Number::nanp_range) {
+        sql += " AND e.npa_nxx >= ? AND e.npa_nxx < ?";
+        for bound in [first / 10_000 - 1_000_000, end.div_ceil(10_000) - 1_000_000] {
+            values.push(Value::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
+        }
+    }
+    (sql, values)
+}
+
+/// Exchanges that fit, in the order of their digits.
+pub(super) fn exchanges(connection: &Connection, criteria: &Criteria) -> Result<Vec<Exchange>> {
+    let (wanted, values) = wanted(criteria);
+    let sql = format!(
+        "SELECT {EXCHANGE_COLUMNS} FROM exchange e JOIN rate_center r ON r.id = e.rate_center
+         WHERE {wanted} ORDER BY e.npa_nxx LIMIT {EXCHANGES_MAX}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(exchange(row, 0)?);
+    }
+    Ok(found)
+}
+
+/// A page of rate centers, each with its exchanges; together these are at most [`EXCHANGES_MAX`].
+pub(super) fn rate_centers(
+    connection: &Connection,
+    query: &RateCenterQuery,
+) -> Result<Page<RateCenter, u32>> {
+    let (mut wanted, mut values) = wanted(&query.criteria);
+    if let Some(name) = &query.name {
+        wanted += " AND r.name = ?";
+        values.push(Value::Text(name.clone()));
+    }
+    let from = "rate_center r LEFT JOIN exchange e ON e.rate_center = r.id";
+    let total: i64 = connection
+        .prepare_cached(&format!("SELECT count(DISTINCT r.id) FROM {from} WHERE {wanted}"))?
+        .query_row(params_from_iter(&values), |row| row.get(0))?;
+    let limit = i64::try_from(query.size.saturating_add(1)).unwrap_or(i64::MAX);
+    values.extend([Value::Integer(query.from.into()), Value::Integer(limit)]);
+    let sql = format!(
+        "SELECT DISTINCT r.id, r.region, r.abbreviation, r.name FROM {from}
+         WHERE {wanted} AND r.id >= ? ORDER BY r.id LIMIT ?"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut items = Vec::new();
+    let (mut next, mut left) = (None, EXCHANGES_MAX);
+    while let Some(row) = rows.next()? {
+        let (id, region, abbreviation, name) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        if items.len() == query.size || left == 0 {
+            next = Some(id);
+            break;
+        }
+        let exchanges = exchanges_in(connection, id, left)?;
+        left -= exchanges.len();
+        items.push(RateCenter { id, region, abbreviation, name, exchanges });
+    }
+    Ok(Page { items, total: total.unsigned_abs(), next })
+}
+
+fn exchanges_in(connection: &Connection, rate_center: u32, most: usize) -> Result<Vec<Exchange>> {
+    let sql = format!(
+        "SELECT {EXCHANGE_COLUMNS} FROM exchange e JOIN rate_center r ON r.id = e.rate_center
+         WHERE r.id = ? ORDER BY e.npa_nxx LIMIT ?"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((rate_center, i64::try_from(most).unwrap_or(i64::MAX)))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(exchange(row, 0)?);
+    }
+    Ok(found)
+}
+
+impl Tables<'_> {
+    /// Takes exchanges in, all or none.
+    pub(super) fn import_exchanges(&mut self, lines: ExchangeLines) -> Result<Imported> {
+        let mut seen = HashSet::new();
+        let mut imported = Imported::default();
+        for (line, exchange) in lines {
+            let refused = match exchange {
+                Ok(exchange) if seen.insert(exchange.npa_nxx) => {
+                    self.put_exchange(&exchange)?;
+                    imported.numbers += 1;
+                    continue;
+                }
+                Ok(exchange) => format!("exchange {} stands twice", exchange.npa_nxx),
+                Err(why) => why,
+            };
+            imported.bad_count += 1;
+            if imported.bad.len() < BAD_LINES_MAX {
+                imported.bad.push((line, refused));
+            }
+        }
+        if imported.bad_count > 0 {
+            return Err(StoreError::Import(Imported { numbers: 0, ..imported }));
+        }
+        // Orders that wait may find where they searched in vain.
+        self.memory.back_orders.pool_grew();
+        Ok(imported)
+    }
+
+    fn put_exchange(&mut self, exchange: &Exchange) -> Result<()> {
+        let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = exchange;
+        // A name that only repeats the abbreviation does not replace one that does not.
+        let id: u32 = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO rate_center (region, abbreviation, name) VALUES (?, ?, ?)
+                 ON CONFLICT (region, abbreviation) DO UPDATE
+                 SET name = iif(excluded.name = abbreviation, name, excluded.name) RETURNING id",
+            )?
+            .query_row((region, rate_center, name), |row| row.get(0))?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO exchange (npa_nxx, rate_center, lata, city, zips) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT (npa_nxx) DO UPDATE SET rate_center = excluded.rate_center, lata = excluded.lata,
+                                                     city = excluded.city, zips = excluded.zips",
+            )?
+            .execute((npa_nxx, id, lata, city, zips.join(" ")))?;
+        self.connection.prepare_cached("DELETE FROM exchange_zip WHERE npa_nxx = ?")?.execute([npa_nxx])?;
+        let mut put =
+            self.connection.prepare_cached("INSERT INTO exchange_zip (zip, npa_nxx) VALUES (?, ?)")?;
+        for zip in zips {
+            put.execute((zip, npa_nxx))?;
+        }
+        Ok(())
+    }
+}
+
 /// Where numbers lie, with each area and exchange read once.
 pub(super) struct Localities<'a> {
     connection: &'a Connection,
@@ -55,7 +211,12 @@ impl<'a> Localities<'a> {
 
     /// Where a number lies.
     pub(super) fn of(&mut self, entry: &Entry) -> Result<Locality> {
-        let exchange = match entry.number.npa_nxx() {
+        self.at(entry.number, entry.area)
+    }
+
+    /// Where a number of an area lies.
+    pub(super) fn at(&mut self, number: Number, area: AreaId) -> Result<Locality> {
+        let exchange = match number.npa_nxx() {
             None => None,
             Some(npa_nxx) => match self.exchanges.entry(npa_nxx) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut().as_ref(),
@@ -64,7 +225,7 @@ impl<'a> Localities<'a> {
                 }
             },
         };
-        let name = self.names.of(self.connection, entry.area)?;
-        Ok(Locality::of(entry.number, name, exchange))
+        let name = self.names.of(self.connection, area)?;
+        Ok(Locality::of(number, name, exchange))
     }
 }

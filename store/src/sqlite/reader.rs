@@ -12,6 +12,7 @@ use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Line, Order, OrderId, OrderSeq, Summary};
 use onhook_core::premises::{PeerDetails, SiteDetails};
+use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
@@ -512,7 +513,7 @@ pub(super) fn areas(connection: &Connection) -> Result<Vec<(AreaId, Area)>> {
 }
 
 /// The part after WHERE that finds a query's numbers, by the narrowest index; none when no number can.
-fn finds(connection: &Connection, query: &NumberQuery) -> Result<Option<(String, Vec<Value>)>> {
+fn finds(query: &NumberQuery) -> Option<(String, Vec<Value>)> {
     let states: Vec<String> = query.states.iter().map(|state| state_code(*state).to_string()).collect();
     let mut wanted = format!("holder = ? AND state IN ({})", states.join(", "));
     let mut values = vec![of(query.account)];
@@ -528,30 +529,13 @@ fn finds(connection: &Connection, query: &NumberQuery) -> Result<Option<(String,
         wanted += if protected { " AND flags & 1" } else { " AND NOT flags & 1" };
     }
     if let Some(prefix) = &query.prefix {
-        let Some((first, end)) = Number::nanp_range(prefix) else { return Ok(None) };
+        let Some((first, end)) = Number::nanp_range(prefix) else { return None };
         wanted += " AND number >= ? AND number < ?";
         for bound in [first, end] {
             values.push(Value::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
         }
     }
-    if query.region.is_some() || query.rate_center.is_some() {
-        let fits = |area: &Area| {
-            let same = |wanted: &Option<String>, has: Option<&str>| {
-                wanted.as_deref().is_none_or(|w| has.is_some_and(|has| has.eq_ignore_ascii_case(w)))
-            };
-            same(&query.region, area.name.region()) && same(&query.rate_center, area.name.rate_center())
-        };
-        let areas: Vec<String> = areas(connection)?
-            .into_iter()
-            .filter(|(_, area)| fits(area))
-            .map(|(id, _)| id.0.to_string())
-            .collect();
-        if areas.is_empty() {
-            return Ok(None);
-        }
-        wanted += &format!(" AND area IN ({})", areas.join(", "));
-    }
-    Ok(Some((wanted, values)))
+    Some((wanted, values))
 }
 
 /// When the state of a row began.
@@ -585,15 +569,27 @@ fn only_at(query: &NumberQuery) -> Option<SiteId> {
     query.site.filter(|_| query.states == [State::InService] && !is_filtered(&everywhere))
 }
 
+/// Where the numbers of a query have to lie.
+fn locality_of(query: &NumberQuery) -> Criteria {
+    let NumberQuery { region, rate_center, city, lata, .. } = query;
+    let upper = |text: &Option<String>| text.as_ref().map(|text| text.to_uppercase());
+    Criteria {
+        region: upper(region),
+        rate_center: upper(rate_center),
+        city: upper(city),
+        lata: lata.clone(),
+        ..Criteria::default()
+    }
+}
+
 fn is_filtered(query: &NumberQuery) -> bool {
-    let NumberQuery { site, peer, protected, prefix, region, rate_center, since, .. } = query;
+    let NumberQuery { site, peer, protected, prefix, since, .. } = query;
     site.is_some()
         || peer.is_some()
         || protected.is_some()
         || prefix.is_some()
-        || region.is_some()
-        || rate_center.is_some()
         || since.is_some()
+        || !locality_of(query).is_empty()
 }
 
 /// How many numbers an account has in some states, by the counts that are kept.
@@ -639,7 +635,7 @@ fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Resu
 
 pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, Number>> {
     let nothing = |total| Page { items: Vec::new(), total, next: None };
-    let Some((mut wanted, mut values)) = finds(connection, query)? else { return Ok(nothing(0)) };
+    let Some((mut wanted, mut values)) = finds(query) else { return Ok(nothing(0)) };
     if by_release(query) {
         wanted += " AND due_at IS NOT NULL";
     }
@@ -654,8 +650,8 @@ pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Pa
         Start::Page(page) => pages_before(page, query.size),
         Start::At(_) => 0,
     };
-    if let Some(between) = query.since {
-        return numbers_since(connection, query, &wanted, values, (from, skip.unsigned_abs()), between);
+    if query.since.is_some() || !locality_of(query).is_empty() {
+        return numbers_one_by_one(connection, query, &wanted, values, (from, skip.unsigned_abs()));
     }
     let total = match (only_at(query), is_filtered(query)) {
         (Some(site), _) => in_service_at(connection, query.account, site, query.peer)?,
@@ -682,32 +678,46 @@ pub(super) fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Pa
     Ok(Page { items, total, next })
 }
 
-/// The same when the time counts at which a number's state began: that stands in its event, so each
-/// candidate is looked at.
-fn numbers_since(
+/// The same when it counts when a number's state began, which stands in its event, or where the number
+/// lies, which `core` says: each candidate is looked at, each place once.
+fn numbers_one_by_one(
     connection: &Connection,
     query: &NumberQuery,
     wanted: &str,
     values: Vec<Value>,
     (from, skip): (Option<(i64, i64)>, u64),
-    (since_from, since_until): (Timestamp, Timestamp),
 ) -> Result<Page<Number, Number>> {
     let due_at = if by_release(query) { "due_at" } else { "0" };
-    let sql = format!("SELECT number, last_event, {due_at} FROM number WHERE {wanted} ORDER BY 3, 1");
+    let sql = format!("SELECT number, last_event, {due_at}, area FROM number WHERE {wanted} ORDER BY 3, 1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let (mut items, mut total, mut next) = (Vec::new(), 0, None);
+    let wanted = locality_of(query);
+    let mut localities = places::Localities::new(connection);
+    let mut lies: std::collections::HashMap<(Option<u32>, AreaId), bool> = std::collections::HashMap::new();
     while let Some(row) = rows.next()? {
-        let began = since(connection, EventSeq(row.get(1)?))?;
-        if !(since_from <= began && began < since_until) {
+        let (number, area) = (row::number_of(row.get(0)?)?, AreaId(row.get(3)?));
+        let lies_there = match lies.entry((number.npa_nxx(), area)) {
+            _ if wanted.is_empty() => true,
+            std::collections::hash_map::Entry::Occupied(known) => *known.get(),
+            std::collections::hash_map::Entry::Vacant(unknown) => {
+                *unknown.insert(wanted.lies(&localities.at(number, area)?))
+            }
+        };
+        if !lies_there {
             continue;
+        }
+        if let Some((since_from, since_until)) = query.since {
+            let began = since(connection, EventSeq(row.get(1)?))?;
+            if !(since_from <= began && began < since_until) {
+                continue;
+            }
         }
         total += 1;
         let place = (row.get(2)?, row.get(0)?);
         if total <= skip || from.is_some_and(|from| place < from) {
             continue;
         }
-        let number = row::number_of(place.1)?;
         match items.len() < query.size {
             true => items.push(number),
             false => next = next.or(Some(number)),

@@ -4,7 +4,7 @@ ALTER TABLE area ADD COLUMN rate_center TEXT AS (name ->> '$.RateCenter.rate_cen
 CREATE INDEX area_region ON area (region);
 CREATE INDEX area_rate_center ON area (rate_center, region);
 
--- rate centers that an operator's file has named; an id stays what it is
+-- rate centers that an operator's file or an import of numbers has named; an id stays what it is
 CREATE TABLE rate_center (
     id           INTEGER PRIMARY KEY,
     region       TEXT NOT NULL,
@@ -13,6 +13,8 @@ CREATE TABLE rate_center (
     UNIQUE (region, abbreviation)
 ) STRICT;
 CREATE INDEX rate_center_abbreviation ON rate_center (abbreviation);
+INSERT INTO rate_center (region, abbreviation, name)
+    SELECT region, rate_center, rate_center FROM area WHERE rate_center IS NOT NULL ORDER BY id;
 
 -- npa_nxx: six digits; zips: parted by spaces
 CREATE TABLE exchange (
