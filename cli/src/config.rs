@@ -25,6 +25,8 @@ pub(crate) struct File {
     pub(crate) public_url: Option<String>,
     /// Requests a second of one account in each group of routes; 0 is no limit.
     pub(crate) rate_limit: Option<u32>,
+    /// Pool numbers that searches show one account in an hour; 0 is no limit.
+    pub(crate) shown_limit: Option<u32>,
     /// Connections that are open at once.
     pub(crate) connections_max: Option<usize>,
     /// Addresses that subscriptions may lead to though they are not public.

@@ -26,6 +26,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Requests a second that one account has in each group of routes; no limit when nothing is said.
     pub rate_limit: Option<NonZeroU32>,
+    /// Numbers of the pool that searches show one account in an hour; no limit when nothing is said.
+    pub shown_limit: Option<NonZeroU32>,
     /// Connections that are open at once; more wait to be taken.
     pub connections_max: usize,
     /// Whether the emulator's controls are there, and the clock can be moved.
@@ -45,6 +47,7 @@ impl Default for Settings {
         Self {
             public_url: None,
             rate_limit: NonZeroU32::new(1_000),
+            shown_limit: NonZeroU32::new(50_000),
             connections_max: 4_096,
             emulator: false,
             trust_clock: false,
@@ -86,6 +89,7 @@ pub struct App {
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
     limits: Option<DefaultKeyedRateLimiter<(AccountId, Group)>>,
+    shown: Option<(NonZeroU32, DefaultKeyedRateLimiter<AccountId>)>,
     stopping: AtomicBool,
     watch: Mutex<Watch>,
 }
@@ -128,6 +132,7 @@ impl App {
             callbacks: Callbacks::new(rules, settings.network.clone()),
             mailer: settings.mail.as_ref().map(Mailer::new).transpose()?,
             limits: settings.rate_limit.map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
+            shown: settings.shown_limit.map(|most| (most, RateLimiter::keyed(Quota::per_hour(most)))),
             settings,
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
@@ -141,6 +146,17 @@ impl App {
     pub(crate) fn over_limit(&self, account: AccountId, group: Group) -> Option<u64> {
         use governor::clock::Clock as _;
         let not_until = self.limits.as_ref()?.check_key(&(account, group)).err()?;
+        let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
+        Some(wait.as_secs().saturating_add(1))
+    }
+
+    /// Counts the pool numbers that an account is about to be shown; how many seconds to wait when they are
+    /// too many, and are not to be shown. A search of more than an hour's number takes all of one.
+    pub(crate) fn shown_too_many(&self, account: AccountId, numbers: u32) -> Option<u64> {
+        use governor::clock::Clock as _;
+        let (most, limit) = self.shown.as_ref()?;
+        let numbers = NonZeroU32::new(numbers)?.min(*most);
+        let not_until = limit.check_key_n(&account, numbers).ok()?.err()?;
         let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
         Some(wait.as_secs().saturating_add(1))
     }
@@ -195,6 +211,9 @@ impl App {
     pub(crate) fn tidy(&self) {
         if let Some(limits) = &self.limits {
             limits.retain_recent();
+        }
+        if let Some((_, shown)) = &self.shown {
+            shown.retain_recent();
         }
         crate::ops::health::tidy_metrics();
     }

@@ -30,6 +30,7 @@ pub fn routes() -> Vec<Route> {
         bandwidth::disconnects::routes(),
         bandwidth::orders::routes(),
         bandwidth::inventory::routes(),
+        bandwidth::places::routes(),
         bandwidth::reservations::routes(),
         bandwidth::peers::routes(),
         bandwidth::search::routes(),

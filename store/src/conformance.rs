@@ -32,8 +32,8 @@ use onhook_core::time::{DAY_MS, Timestamp};
 use onhook_core::user::{Person, Refusal as UserRefusal};
 
 use crate::{
-    Accepted, Delivery, Due, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery, Relocated, Removed,
-    Start, Store, StoreError, Subscribed, SubscriptionQuery, User, UserChange,
+    Accepted, Delivery, Due, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery,
+    Relocated, Removed, Start, Store, StoreError, Subscribed, SubscriptionQuery, User, UserChange,
 };
 
 /// Opens one and the same store again and again.

@@ -220,8 +220,26 @@ pub enum Problem {
     NoPeer(String),
     /// A search by nothing that can be searched for.
     Search,
-    /// A search in an order that would tell too much.
+    /// A search that is put together wrong: which of the API's sentences says how.
+    SearchForm(&'static str),
+    /// A search of one thing without the other that it needs.
+    SearchAlso(&'static str),
+    /// A search in an order that it has not.
     OrderBy,
+    /// An area code of which there is nothing.
+    NoAreaCode(String),
+    /// Something that is to come with a rate center, and no such thing.
+    Embed,
+    /// The rate centers around: not known here.
+    EmbedLocal,
+    /// Two things of which one is to come with a rate center.
+    EmbedNpa,
+    /// The area codes of a rate center: not told here.
+    EmbedNpaAlone,
+    /// No tier, in a search.
+    TierValue,
+    /// A page of places that is none.
+    PlacePage,
     /// A search by an area code of another length.
     SearchAreaCode,
     /// No such subscription in the account.
@@ -457,6 +475,15 @@ impl Problem {
             P::NoSite(text)            => row(404, 12016, format!("Site '{text}' does not exist")),
             P::NoPeer(text)            => row(400, 13563, format!("SipPeer '{text}' does not exist")),
             P::Search                  => row(400, 4010, "Provided search criteria are unsupported or are not valid"),
+            P::SearchForm(text)        => row(400, 4010, *text),
+            P::SearchAlso(what)        => row(400, 4010, format!("Please also specify {what} to search by current criteria.")),
+            P::NoAreaCode(text)        => row(400, 4000, format!("The area code specified {text} is not present as a valid entry in our system")),
+            P::Embed                   => row(400, 4015, "Please verify that your Embed search query parameters are correct. Valid values are: AvailableNumberCount,Vendors,LimitedAvailableNumberCount,NpaNxxX,LocalRateCenters,Cities,Npa,ZipCodes"),
+            P::TierValue               => row(400, 4016, "Please verify that your Tier search query parameters are correct. Valid values are: [0-5]"),
+            P::PlacePage               => row(400, 4018, "Please verify that your PAGE search input parameter is correct."),
+            P::EmbedLocal              => row(400, 4019, "Embed parameter LocalRateCenters is not supported for specified search criteria"),
+            P::EmbedNpa                => row(400, 4025, "Embed parameter Npa cannot be used with embed parameter NpaNxxX."),
+            P::EmbedNpaAlone           => row(400, 4026, "Embed parameter Npa cannot be used at this time."),
             P::OrderBy                 => row(400, 4021, "The orderBy parameter is not supported for specified search criteria"),
             P::SearchAreaCode          => row(400, 4010, "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters."),
             P::NoSubscription(id, account) => row(404, 16000, format!("Subscription {id} not found for accountId {account}")),

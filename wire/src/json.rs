@@ -76,6 +76,7 @@ const LISTS: &[(&str, &str)] = &[
     ("ImpactedTelephoneNumbers", "TelephoneNumber"),
     ("ListofNPANXX", "NPANXX"),
     ("Notes", "Note"),
+    ("NpaNxxXs", "NpaNxxX"),
     ("OrderHistoryWrapper", "OrderHistory"),
     ("RCs", "RC"),
     ("RateCenters", "RateCenter"),
@@ -98,11 +99,13 @@ const LISTS: &[(&str, &str)] = &[
     ("Users", "User"),
     ("VoiceHostGroups", "VoiceHostGroup"),
     ("VoiceHosts", "Host"),
+    ("ZipCodes", "ZipCode"),
 ];
 
 /// Elements that hold a list and something beside it: the element, what is repeated in it, and what tells
 /// that a list is meant even when it has none.
 const PAGES: &[(&str, &str, &str)] = &[
+    ("CoveredRateCenters", "CoveredRateCenter", "Links"),
     ("ListOrderIdUserIdDate", "OrderIdUserIdDate", "Links"),
     ("TelephoneNumbers", "TelephoneNumber", "Count"),
 ];
@@ -112,6 +115,7 @@ const OBJECTS: &[&str] = &["Links", "TelephoneNumberDetails"];
 
 /// Elements whose text is a whole number. What identifies something is text, be it all digits.
 const NUMBERS: &[&str] = &[
+    "AvailableNumberCount",
     "Code",
     "CompletedQuantity",
     "Count",

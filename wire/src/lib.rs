@@ -18,6 +18,7 @@ pub mod notifications;
 pub mod order_search;
 pub mod orders;
 pub mod peers;
+pub mod places;
 pub mod query;
 pub mod reservations;
 pub mod search;

@@ -47,6 +47,12 @@ impl Query {
         }
     }
 
+    /// Every value of a parameter that may be there several times, parted by commas too.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let values = self.0.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
+        values.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
+    }
+
     /// How many elements a page may have: `default` unless said, from 1 to `max`.
     ///
     /// # Errors
@@ -148,6 +154,22 @@ impl Query {
             Some(text) if search::place(text).is_err() => Err(Problem::RateCenter(cut(text))),
             other => Ok(other),
         }
+    }
+
+    /// The city that a list is narrowed to, in upper case.
+    ///
+    /// # Errors
+    /// [`Problem::Value`].
+    pub fn city(&self) -> Result<Option<String>, Problem> {
+        self.get("city")?.map(|text| search::place(text).map_err(|_| Problem::Value(cut(text)))).transpose()
+    }
+
+    /// The LATA that a list is narrowed to.
+    ///
+    /// # Errors
+    /// [`Problem::Value`].
+    pub fn lata(&self) -> Result<Option<String>, Problem> {
+        self.get("lata")?.map(|text| search::lata(text).map_err(|_| Problem::Value(cut(text)))).transpose()
     }
 
     /// A parameter that is true or false; `default` when it is absent.

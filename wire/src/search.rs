@@ -2,8 +2,9 @@
 
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
+use onhook_core::plan;
 use onhook_core::search::{
-    BadCriterion, Criteria, keys, lata, leading, place, region, toll_free_pattern, zip,
+    BadCriterion, Criteria, TollFree, Vanity, keys, lata, leading, place, region, toll_free_pattern, zip,
 };
 
 use crate::dialect::Dialect;
@@ -16,39 +17,39 @@ pub const FAMILY: Family = Family::Search("SearchResult");
 /// Most numbers that a search gives, and how many it gives when nothing is said.
 pub const QUANTITY_MAX: u32 = 5_000;
 
-/// Filters of the API that onhook has no data for, or does not search by, each with its form.
-const NOT_SEARCHED: [(&str, Form); 9] = [
-    ("city", |text| place(text).map_err(|_| Criterion::City)),
-    ("endsIn", |text| Ok(text.to_owned())),
-    ("lata", |text| lata(text).map_err(|_| Criterion::Lata)),
-    ("localVanity", |text| Ok(text.to_owned())),
-    ("rateCenter", |text| place(text).map_err(|_| Criterion::RateCenter)),
-    ("state", |text| region(text).map_err(|_| Criterion::State)),
-    ("tollFreeVanity", |text| keys(text).map_err(|_| Criterion::TollFreeVanity)),
-    ("tollFreeWildCardPattern", |text| toll_free_pattern(text).map_err(|_| Criterion::TollFreePattern)),
-    ("zip", |text| zip(text).map_err(|_| Criterion::Zip)),
-];
+/// Orders that a search can have, and how many leading digits each goes by.
+const ORDERS: [(&str, usize); 4] = [("fullNumber", 10), ("npaNxxx", 7), ("npaNxx", 6), ("areaCode", 3)];
 
-/// Orders that a search can have.
-const ORDERS: [&str; 4] = ["fullNumber", "npaNxxx", "npaNxx", "areaCode"];
-
-type Form = fn(&str) -> Result<String, Criterion>;
+/// Whose numbers are searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protected {
+    /// The pool's.
+    None,
+    /// The account's own protected ones.
+    Only,
+    /// Both.
+    Mixed,
+}
 
 /// What is searched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     /// What the numbers have to be like.
     pub criteria: Criteria,
+    /// Whose they are.
+    pub protected: Protected,
     /// Most numbers.
     pub quantity: u32,
-    /// Whether each number comes with its place.
+    /// Whether each number comes with where it lies.
     pub details: bool,
+    /// By how many leading digits what was found is put in order; chance has chosen it before.
+    pub ordered_by: Option<usize>,
 }
 
 /// Reads a search.
 ///
 /// # Errors
-/// When it is by something else: a filter that is not applied must not look as if it were.
+/// A filter of a wrong form, or filters that do not go together.
 pub fn read(query: &Query) -> Result<Search, Problem> {
     let area_code = match query.get("areaCode")?.map(|text| leading(text, 3)).transpose() {
         Err(BadCriterion::Length) => return Err(Problem::SearchAreaCode),
@@ -56,36 +57,85 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
     };
     let exchange = query.leading("npaNxx", 6, |_| Problem::Criterion(Criterion::Digits))?;
     let block = query.leading("npaNxxx", 7, |_| Problem::Criterion(Criterion::Digits))?;
-    let mut searched = true;
-    for (name, form) in NOT_SEARCHED {
-        if let Some(text) = query.get(name)? {
-            form(text).map_err(Problem::Criterion)?;
-            searched = false;
-        }
-    }
-    match query.get("orderBy")? {
-        None => {}
-        Some(text) if ORDERS.iter().any(|order| order.eq_ignore_ascii_case(text)) => {
-            return Err(Problem::OrderBy);
-        }
-        Some(_) => return Err(Problem::OrderByValue),
-    }
-    match query.get("protected")?.map(str::to_ascii_uppercase).as_deref() {
-        None | Some("NONE") => {}
-        Some("ONLY" | "MIXED") => searched = false,
-        Some(_) => return Err(Problem::Inventory),
-    }
-    // By one thing, and by nothing that would look as if it were applied.
-    let prefix = match [&area_code, &exchange, &block].into_iter().flatten().collect::<Vec<_>>()[..] {
-        [one] if searched => one,
-        _ => return Err(Problem::Search),
+    let prefix = match [area_code, exchange, block].into_iter().flatten().collect::<Vec<_>>()[..] {
+        [] => None,
+        [ref one] => Some(one.clone()),
+        _ => return Err(Problem::SearchForm(COMBINATION)),
     };
+    let value = |name, form: fn(&str) -> Result<String, BadCriterion>, wrong| {
+        let text = query.get(name)?;
+        text.map(|text| form(text).map_err(|_| Problem::Criterion(wrong))).transpose()
+    };
+    let toll_free_vanity = value("tollFreeVanity", keys, Criterion::TollFreeVanity)?;
+    let toll_free_pattern = value("tollFreeWildCardPattern", toll_free_pattern, Criterion::TollFreePattern)?;
+    let toll_free = match (toll_free_vanity, toll_free_pattern) {
+        (None, None) => None,
+        (Some(digits), None) => Some(TollFree::Vanity(digits)),
+        (None, Some(pattern)) => Some(TollFree::Pattern(pattern)),
+        _ => return Err(Problem::SearchForm(COMBINATION)),
+    };
+    let ends_in = query.get("endsIn")?.map(|_| query.flag("endsIn", false)).transpose()?;
+    let vanity = match query.get("localVanity")? {
+        None if ends_in.is_some() => return Err(Problem::SearchForm(ENDS_IN)),
+        None => None,
+        Some(text) => {
+            let digits = keys(text).map_err(|_| Problem::SearchForm(VANITY))?;
+            Some(Vanity { digits, at_end: ends_in.unwrap_or(false) })
+        }
+    };
+    let criteria = Criteria {
+        prefix,
+        region: value("state", region, Criterion::State)?,
+        rate_center: value("rateCenter", place, Criterion::RateCenter)?,
+        city: value("city", place, Criterion::City)?,
+        lata: value("lata", lata, Criterion::Lata)?,
+        zip: value("zip", zip, Criterion::Zip)?,
+        vanity,
+        toll_free,
+    };
+    if criteria.region.as_deref().is_some_and(|region| !plan::is_region(region)) {
+        return Err(Problem::Criterion(Criterion::State));
+    }
+    if (criteria.rate_center.is_some() || criteria.city.is_some()) && criteria.region.is_none() {
+        return Err(Problem::SearchAlso("State"));
+    }
+    if criteria.toll_free.is_some()
+        && (Criteria { toll_free: None, ..criteria.clone() }) != Criteria::default()
+    {
+        return Err(Problem::SearchForm(COMBINATION));
+    }
+    let ordered_by = match query.get("orderBy")? {
+        None => None,
+        Some(text) => match ORDERS.iter().find(|(order, _)| order.eq_ignore_ascii_case(text)) {
+            Some(_) if criteria.toll_free.is_some() => return Err(Problem::OrderBy),
+            Some((_, digits)) => Some(*digits),
+            None => return Err(Problem::OrderByValue),
+        },
+    };
+    let protected = match query.get("protected")?.map(str::to_ascii_uppercase).as_deref() {
+        None | Some("NONE") => Protected::None,
+        Some("ONLY") => Protected::Only,
+        Some("MIXED") => Protected::Mixed,
+        Some(_) => return Err(Problem::Inventory),
+    };
+    // The account's own may be asked for as they are; of the pool, something has to be said.
+    if criteria.is_empty() && protected != Protected::Only {
+        return Err(Problem::Search);
+    }
+    // Which places are local to each other is not known here: a search is never widened.
+    query.flag("LCA", true)?;
     Ok(Search {
-        criteria: Criteria::prefix(prefix),
+        criteria,
+        protected,
         quantity: query.size("quantity", QUANTITY_MAX, QUANTITY_MAX)?,
         details: query.flag("enableTNDetail", false)?,
+        ordered_by,
     })
 }
+
+const COMBINATION: &str = "The combination of search criteria is unsupported.";
+const ENDS_IN: &str = "Ends In is meaningless without Local Vanity";
+const VANITY: &str = "The localVanity value should contain 3 or more digits";
 
 /// What was found; an empty `SearchResult` when nothing was.
 #[must_use]

@@ -1,8 +1,8 @@
 //! One number, and numbers with what is known of each (contract §2.3 to §2.6).
 
 use onhook_core::account::{AccountId, PeerId, SiteId};
-use onhook_core::hold::AreaName;
 use onhook_core::lifecycle::{Entry, State};
+use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, OrderId};
 use onhook_core::time::Timestamp;
@@ -80,8 +80,8 @@ pub fn by_service(query: &Query) -> Result<(), Problem> {
 pub struct Shown<'a> {
     /// The number now.
     pub entry: &'a Entry,
-    /// Its area.
-    pub area: &'a AreaName,
+    /// Where it lies.
+    pub locality: &'a Locality,
     /// Its account, site and peer; only for those who may know.
     pub holder: Option<Holder<'a>>,
 }
@@ -131,10 +131,10 @@ pub fn number(dialect: Dialect, shown: &Shown<'_>) -> String {
 /// One number in detail: the answer of `/tns/{tn}/tndetails`. What has no value is left out.
 #[must_use]
 pub fn details(dialect: Dialect, shown: &Shown<'_>) -> String {
-    let Shown { entry, area, holder } = shown;
+    let Shown { entry, locality, holder } = shown;
     let mut out = Document::new();
     out.open("TelephoneNumberResponse").open("TelephoneNumberDetails");
-    write_public(&mut out, dialect, entry, area);
+    write_public(&mut out, dialect, entry, locality);
     if let Some(holder) = holder {
         out.leaf_display("AccountId", holder.account);
         if let Some((id, name)) = holder.site {
@@ -227,9 +227,9 @@ fn document(
     out.open("TelephoneNumbersResponse").leaf_display("TelephoneNumberCount", total);
     links(&mut out);
     out.open("TelephoneNumbers");
-    for Shown { entry, area, holder } in numbers {
+    for Shown { entry, locality, holder } in numbers {
         out.open("TelephoneNumber");
-        write_public(&mut out, dialect, entry, area);
+        write_public(&mut out, dialect, entry, locality);
         if let Some(holder) = holder {
             out.leaf_display("AccountId", holder.account).leaf_display("LastModified", holder.since);
             if let Some(at) = holder.in_service_at {
@@ -245,12 +245,14 @@ fn document(
 }
 
 /// What anyone may know of a number that they may see at all.
-fn write_public(out: &mut Document, dialect: Dialect, entry: &Entry, area: &AreaName) {
-    if let Some(state) = area.region() {
-        out.leaf("State", state);
+fn write_public(out: &mut Document, dialect: Dialect, entry: &Entry, locality: &Locality) {
+    for (name, value) in [("City", &locality.city), ("Lata", &locality.lata), ("State", &locality.region)] {
+        if let Some(value) = value {
+            out.leaf(name, value);
+        }
     }
     out.leaf("FullNumber", &dialect.number(entry.number));
-    if let Some(rate_center) = area.rate_center() {
+    if let Some(rate_center) = &locality.rate_center {
         out.leaf("RateCenter", rate_center);
     }
     out.leaf("Status", status(entry.state()));
@@ -319,6 +321,15 @@ pub fn site(id: SiteId, name: &str) -> String {
 pub fn peer(id: PeerId, name: &str) -> String {
     let mut out = Document::new();
     out.open("SipPeer").leaf_display("Id", id).leaf("Name", name).close("SipPeer");
+    out.finish()
+}
+
+/// A number's LATA: the answer of `/tns/{tn}/lata`.
+#[must_use]
+pub fn lata(lata: &str) -> String {
+    let mut out = Document::new();
+    out.open("TelephoneNumberResponse").open("TelephoneNumberDetails").leaf("Lata", lata);
+    out.close("TelephoneNumberDetails").close("TelephoneNumberResponse");
     out.finish()
 }
 

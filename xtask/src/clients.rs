@@ -50,7 +50,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         let server = Server::start(serve.arg(&data), &log)?;
         let mut node = workspace.command("node");
         // One story after the other: they share the account.
-        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).current_dir(&client).env("ONHOOK_URL", &server.url);
+        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
+            .current_dir(&client)
+            .env("ONHOOK_URL", &server.url);
         workspace::run(&mut node)?;
         server.stop()
     };

@@ -39,6 +39,10 @@ pub(crate) struct Serve {
     /// Requests a second that one account has in each group of routes, 0 for no limit [default: 1000]
     #[arg(long, value_name = "N", env = "ONHOOK_RATE_LIMIT")]
     rate_limit: Option<u32>,
+    /// Pool numbers that searches show one account in an hour, 0 for no limit [default: 50000, with
+    /// --emulator 0]
+    #[arg(long, value_name = "N", env = "ONHOOK_SHOWN_LIMIT")]
+    shown_limit: Option<u32>,
     /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
     #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
     time_zone: Option<String>,
@@ -99,6 +103,11 @@ impl Serve {
         let settings = Settings {
             public_url,
             rate_limit: self.rate_limit.or(file.rate_limit).map_or(defaults.rate_limit, config::limit),
+            shown_limit: match self.shown_limit.or(file.shown_limit) {
+                Some(limit) => config::limit(limit),
+                None if self.emulator => None,
+                None => defaults.shown_limit,
+            },
             connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
             trust_clock: self.trust_clock,

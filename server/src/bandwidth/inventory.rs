@@ -87,15 +87,15 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     if rate_center.is_some() && region.is_none() {
         return Err(Problem::Pair("ratecenter", "state"));
     }
-    // What is not known of any number here finds none.
-    let unknown = ["city", "lata", "tier"].into_iter().map(|name| query.get(name));
-    let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
-    let states = if unknown { Vec::new() } else { vec![what.state] };
+    // Of tiers nothing is known here: none has one.
+    let states = if query.get("tier")?.is_some() { Vec::new() } else { vec![what.state] };
     Ok(NumberQuery {
         site: order::site(call)?,
         prefix: block.or(exchange).or(area_code),
         region: region.map(str::to_owned),
         rate_center: rate_center.map(str::to_owned),
+        city: query.city()?,
+        lata: query.lata()?,
         since: query.dates()?,
         ..NumberQuery::all(call.account()?, &states)
     })

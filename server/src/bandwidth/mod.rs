@@ -5,6 +5,7 @@ pub(crate) mod inventory;
 pub(crate) mod order;
 pub(crate) mod orders;
 pub(crate) mod peers;
+pub(crate) mod places;
 pub(crate) mod reservations;
 pub(crate) mod search;
 pub(crate) mod sites;

@@ -1,4 +1,4 @@
-//! What is in the pool.
+//! What is in the pool, and in an account's protected inventory.
 
 use std::sync::Arc;
 
@@ -6,25 +6,72 @@ use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::search::Inventory;
 use onhook_store::PoolQuery;
-use onhook_wire::error::Problem;
-use onhook_wire::search::{self, FAMILY};
+use onhook_wire::error::{Problem, cut};
+use onhook_wire::places::{self, Available, EXCHANGES_FAMILY, EXCHANGES_MAX};
+use onhook_wire::search::{self, FAMILY, Protected};
 
 use crate::App;
 use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use crate::route::{Call, Group, Needs, Route, too_many};
 
 pub(crate) fn routes() -> Vec<Route> {
     let read = Needs::Account(Role::Read);
-    vec![Route::get("/accounts/{account}/availablenumbers", read, (Group::Search, FAMILY), available)]
+    let exchanges_counted = (Group::Search, EXCHANGES_FAMILY);
+    vec![
+        Route::get("/accounts/{account}/availablenumbers", read, (Group::Search, FAMILY), available),
+        Route::get("/accounts/{account}/availablenpanxx", read, exchanges_counted, exchanges),
+    ]
 }
 
-/// Numbers that anyone may take, in an order that tells nothing about them.
+/// Numbers that the account may take, by chance, so that their order tells nothing about them; if they are to
+/// be put in order, then after that.
 async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = search::read(&call.query)?;
-    let size = usize::try_from(wanted.quantity).unwrap_or(usize::MAX);
-    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    let query = PoolQuery { criteria: wanted.criteria.clone(), inventory: Inventory::Pool, size, seed };
+    let account = call.account()?;
+    let query = PoolQuery {
+        criteria: wanted.criteria.clone(),
+        inventory: match wanted.protected {
+            Protected::None => Inventory::Pool,
+            Protected::Only => Inventory::Protected(account),
+            Protected::Mixed => Inventory::Both(account),
+        },
+        size: usize::try_from(wanted.quantity).unwrap_or(usize::MAX),
+        seed: uuid::Uuid::new_v4().as_u64_pair().0,
+    };
     let found = app.store.pool(query).await.map_err(store_problem)?;
-    let found: Vec<_> = found.into_iter().map(|(entry, locality)| (entry.number, locality)).collect();
+    let strangers = u32::try_from(found.iter().filter(|(e, _)| e.standing.holder().is_none()).count());
+    if call.caller.account.is_some()
+        && let Some(seconds) = app.shown_too_many(account, strangers.unwrap_or(u32::MAX))
+    {
+        return Ok(too_many(&app, seconds));
+    }
+    let mut found: Vec<_> = found.into_iter().map(|(entry, locality)| (entry.number, locality)).collect();
+    if let Some(digits) = wanted.ordered_by {
+        found.sort_by_cached_key(|(number, _)| {
+            number.ten_digits().map(|ten| ten.chars().take(digits).collect::<String>())
+        });
+    }
     Ok(Reply::xml(StatusCode::OK, search::found(call.prefix.dialect, &wanted, &found)))
+}
+
+/// Exchanges with numbers in the pool, and how many.
+async fn exchanges(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let (criteria, quantity) = places::read_exchanges(&call.query)?;
+    let area_code = criteria.prefix.clone();
+    let stock = app.store.stock(criteria).await.map_err(store_problem)?;
+    if let (true, Some(area_code)) = (stock.is_empty(), area_code) {
+        return Err(Problem::NoAreaCode(cut(&area_code)));
+    }
+    let found: Vec<Available<'_>> = stock
+        .iter()
+        .filter(|lot| lot.numbers >= quantity.into())
+        .take(EXCHANGES_MAX)
+        .map(|lot| Available {
+            npa_nxx: lot.npa_nxx,
+            city: lot.locality.city.as_deref(),
+            region: lot.locality.region.as_deref(),
+            numbers: lot.numbers,
+        })
+        .collect();
+    Ok(Reply::xml(StatusCode::OK, places::exchanges(&found)))
 }

@@ -6,9 +6,12 @@ use http::StatusCode;
 use onhook_core::account::{AccountId, PeerId, Role, SiteId};
 use onhook_core::event::By;
 use onhook_core::lifecycle::{Entry, State, apply};
+use onhook_core::locality::Locality;
 use onhook_core::number::Number;
+use onhook_core::search::Criteria;
 use onhook_store::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
+use onhook_wire::places;
 use onhook_wire::query::Links;
 use onhook_wire::reservations;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
@@ -29,6 +32,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/tns/{number}/sites", Needs::Caller, one, site),
         Route::get("/tns/{number}/sippeers", Needs::Caller, one, peer),
         Route::get("/tns/{number}/ratecenter", Needs::Caller, one, rate_center),
+        Route::get("/tns/{number}/lata", Needs::Caller, one, lata),
+        Route::get("/tns/{number}/lca", Needs::Caller, one, local),
         Route::get("/tns/{number}/tnreservation", Needs::Caller, one, reservation),
         Route::get("/tns/{number}/history", Needs::Caller, one, history),
     ]
@@ -87,7 +92,7 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     }
     tns::by_service(query)?;
     // What is not known of any number here finds none.
-    let unknown = ["city", "lata", "tier", "host"].into_iter().map(|name| query.get(name));
+    let unknown = ["tier", "host"].into_iter().map(|name| query.get(name));
     let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
     let states = if unknown { Vec::new() } else { tns::states(query)? };
     Ok(NumberQuery {
@@ -100,6 +105,8 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
         prefix,
         region: region.map(str::to_owned),
         rate_center: rate_center.map(str::to_owned),
+        city: query.city()?,
+        lata: query.lata()?,
         ..NumberQuery::all(account, &states)
     })
 }
@@ -152,10 +159,36 @@ async fn peer(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn rate_center(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
-    match (shown.area.region(), shown.area.rate_center()) {
+    match (&shown.locality.region, &shown.locality.rate_center) {
         (Some(region), Some(name)) => Ok(Reply::xml(StatusCode::OK, tns::rate_center(region, name))),
         _ => Err(Problem::NoResource),
     }
+}
+
+/// Where a number is from: its LATA.
+async fn lata(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    match &shown.locality.lata {
+        Some(lata) => Ok(Reply::xml(StatusCode::OK, tns::lata(lata))),
+        None => Err(Problem::NoResource),
+    }
+}
+
+/// What a number reaches as local calls: the exchanges of its rate center.
+async fn local(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let facts = find(&app, &call).await?;
+    let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
+    let Locality { region: Some(region), rate_center: Some(name), .. } = shown.locality else {
+        return Err(Problem::NoResource);
+    };
+    let (region_wanted, rate_center) = (Some(region.clone()), Some(name.clone()));
+    let wanted = Criteria { region: region_wanted, rate_center, ..Criteria::default() };
+    let exchanges = app.store.exchanges(wanted).await.map_err(store_problem)?;
+    if exchanges.is_empty() {
+        return Err(Problem::NoResource);
+    }
+    Ok(Reply::xml(StatusCode::OK, places::local(region, name, &exchanges)))
 }
 
 /// The reservation that holds a number.
@@ -251,5 +284,5 @@ fn shown<'a>(facts: &'a Facts, caller: &Caller) -> Option<Shown<'a>> {
         in_service_at: facts.in_service_at,
         order: facts.order,
     });
-    Some(Shown { entry, area: &facts.area, holder })
+    Some(Shown { entry, locality: &facts.locality, holder })
 }

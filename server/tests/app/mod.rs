@@ -126,6 +126,11 @@ impl Seed {
         Self(Settings { mail: Some(mail), ..self.0 })
     }
 
+    /// With so many pool numbers an hour that searches show one account.
+    pub(crate) fn shown_limit(self, per_hour: u32) -> Self {
+        Self(Settings { shown_limit: NonZeroU32::new(per_hour), ..self.0 })
+    }
+
     /// With a public base URL that is not the listening address.
     pub(crate) fn public_url(self, url: &str) -> Self {
         Self(Settings { public_url: Some(url.to_owned()), ..self.0 })

@@ -7,6 +7,7 @@ mod json;
 mod order_search;
 mod orders;
 mod peers;
+mod places;
 mod reservations;
 mod search;
 mod sites;

@@ -105,9 +105,12 @@ async fn numbers_are_found_by_what_is_known_of_them() {
             ("?state=VA&rateCenter=RALEIGH", &[]),
             ("?protected=true", &all[..1]),
             ("?protected=False", &all[1..]),
-            // Of these nothing is known here.
+            // What its exchange is known for; not where an import knows better.
+            ("?city=Raleigh", &all[3..5]),
+            ("?state=NC&lata=426", &all[3..5]),
             ("?city=CARY", &[]),
-            ("?lata=426", &[]),
+            ("?lata=224", &[]),
+            // Of these nothing is known here.
             ("?tier=0", &[]),
             ("?host=192.0.2.1", &[]),
             // The account itself, and a parameter without a value, narrow nothing.
@@ -264,7 +267,15 @@ async fn a_number_s_site_peer_and_rate_center_are_told() {
         assert_eq!(greensboro.element("RateCenter"), Some("GREENSBORO"));
         // Of the guide's numbers no rate center is known.
         golden!(app, "no_rate_center", app.send(of("5405514342", "ratecenter")).await);
-        for rest in ["sites", "sippeers", "ratecenter"] {
+        golden!(app, "lata", app.send(of(IN_SERVICE[0], "lata")).await);
+        golden!(app, "lca", app.send(of(IN_SERVICE[0], "lca")).await);
+        for (number, rest) in
+            [("5405514342", "lata"), ("5405514342", "lca"), (IN_SERVICE[2], "lata"), (POOL, "lca")]
+        {
+            let nothing = app.send(of(number, rest)).await;
+            assert_eq!(nothing.error(), (404, None, "The resource does not exist"), "{number} {rest}");
+        }
+        for rest in ["sites", "sippeers", "ratecenter", "lata", "lca"] {
             let wrong = app.send(of("5409114342", rest)).await;
             assert_eq!(wrong.error(), (400, Some(12512), "Telephone number '5409114342' is not valid"));
         }
@@ -315,7 +326,7 @@ async fn another_account_s_number_is_a_number_that_does_not_exist() {
     with_app(Seed::two_accounts(), async |app| {
         // One that was disconnected is still theirs.
         app.disconnect(&[IN_SERVICE[0]]).await;
-        for rest in ["", "/tndetails", "/sites", "/sippeers", "/ratecenter"] {
+        for rest in ["", "/tndetails", "/sites", "/sippeers", "/ratecenter", "/lata", "/lca"] {
             let told = async |number: &str, who| -> (u16, Vec<(String, String)>, String) {
                 let reply: Reply = app.send(get(tn(number) + rest).by(who)).await.without_date();
                 (reply.status, reply.headers.clone(), reply.text().replace(number, "{number}"))

@@ -91,6 +91,11 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/inservicenumbers/totals",                   May::Readers,   200, Body::None),
     ("GET /accounts/{account}/inservicenumbers/{number}",                 May::Readers,   200, Body::None),
     ("GET /accounts/{account}/availablenumbers",                          May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/availablenpanxx",                           May::Readers,   200, Body::None),
+    ("GET /ratecenters",                                                  May::Seekers,   200, Body::None),
+    ("GET /cities",                                                       May::Seekers,   200, Body::None),
+    ("GET /coveredratecenters",                                           May::Seekers,   200, Body::None),
+    ("GET /coveredratecenters/{ratecenter}",                              May::Seekers,   200, Body::None),
     ("GET /accounts/{account}",                                           May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites",                                     May::Readers,   200, Body::None),
     ("GET /accounts/{account}/sites/{site}",                              May::Readers,   200, Body::None),
@@ -133,6 +138,8 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /tns/{number}/sites",                                           May::SignedIn,  200, Body::None),
     ("GET /tns/{number}/sippeers",                                        May::SignedIn,  200, Body::None),
     ("GET /tns/{number}/ratecenter",                                      May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/lata",                                            May::SignedIn,  200, Body::None),
+    ("GET /tns/{number}/lca",                                             May::SignedIn,  200, Body::None),
     ("GET /tns/{number}/tnreservation",                                   May::SignedIn,  200, Body::None),
     ("GET /tns/{number}/history",                                         May::SignedIn,  200, Body::None),
     ("POST /accounts/{account}/tnreservation",                            May::Orderers,  201, Body::Reservation),
@@ -314,6 +321,7 @@ fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
         .replace("{account}", account)
         .replace("{order}", order)
         .replace("{note}", note)
+        .replace("{ratecenter}", "1")
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)
@@ -322,6 +330,7 @@ fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
     match route.name().as_str() {
         // A search must say what for, and an operator whose numbers it wants.
         "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
+        "GET /accounts/{account}/availablenpanxx" | "GET /ratecenters" | "GET /cities" => path + "?state=NC",
         "GET /tns" | "GET /users" => format!("{path}?accountId={account}"),
         _ => path,
     }

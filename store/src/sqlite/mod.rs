@@ -45,9 +45,9 @@ use self::memory::Memory;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::{
-    Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery, OrderQuery,
-    Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report, Result, Step, Stock, Store, StoreError, Subscribed,
-    SubscriptionQuery, Totals, User, UserChange,
+    Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery,
+    OrderQuery, Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report, Result,
+    Step, Stock, Store, StoreError, Subscribed, SubscriptionQuery, Totals, User, UserChange,
 };
 
 /// The database's name in the data folder.

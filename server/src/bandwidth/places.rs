@@ -1,0 +1,142 @@
+//! Rate centers and cities: what an operator's file of exchanges and the imports have named.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use onhook_core::search::Criteria;
+use onhook_store::{LIST_MAX, RateCenter, RateCenterQuery, Stock};
+use onhook_wire::error::Problem;
+use onhook_wire::places::{
+    self, CITIES_FAMILY, COVERED_FAMILY, Embed, RATE_CENTERS_FAMILY, RateCenter as Told,
+};
+use onhook_wire::query::Links;
+
+use crate::App;
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Group, Needs, Route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    let counted = |family| (Group::Search, family);
+    vec![
+        Route::get("/ratecenters", Needs::Caller, counted(RATE_CENTERS_FAMILY), rate_centers),
+        Route::get("/cities", Needs::Caller, counted(CITIES_FAMILY), cities),
+        Route::get("/coveredratecenters", Needs::Caller, counted(COVERED_FAMILY), covered),
+        Route::get("/coveredratecenters/{ratecenter}", Needs::Caller, counted(COVERED_FAMILY), covered_one),
+    ]
+}
+
+/// The rate centers of a state.
+async fn rate_centers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let wanted = places::read_places(&call.query)?;
+    let criteria = Criteria { region: Some(wanted.region), ..Criteria::default() };
+    let query = RateCenterQuery { criteria: criteria.clone(), name: None, from: 1, size: LIST_MAX };
+    let page = app.store.rate_centers(query).await.map_err(store_problem)?;
+    let mut found: BTreeMap<String, (String, Option<u64>)> =
+        page.items.into_iter().map(|r| (r.abbreviation, (r.name, None))).collect();
+    if wanted.available {
+        for Stock { numbers, locality, .. } in app.store.stock(criteria).await.map_err(store_problem)? {
+            let Some(rate_center) = locality.rate_center else { continue };
+            let (_, count) = found.entry(rate_center.clone()).or_insert((rate_center, None));
+            *count = Some(count.unwrap_or(0) + numbers);
+        }
+        found.retain(|_, (_, count)| count.is_some());
+    }
+    Ok(Reply::xml(StatusCode::OK, places::rate_centers(&found)))
+}
+
+/// The cities of a state.
+async fn cities(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let wanted = places::read_places(&call.query)?;
+    let criteria = Criteria { region: Some(wanted.region), ..Criteria::default() };
+    let mut found: BTreeMap<(String, String), Option<u64>> = BTreeMap::new();
+    if wanted.available {
+        for Stock { numbers, locality, .. } in app.store.stock(criteria).await.map_err(store_problem)? {
+            if let (Some(city), Some(rate_center)) = (locality.city, locality.rate_center) {
+                let count = found.entry((city, rate_center)).or_default();
+                *count = Some(count.unwrap_or(0) + numbers);
+            }
+        }
+    } else {
+        for exchange in app.store.exchanges(criteria).await.map_err(store_problem)? {
+            found.extend(exchange.city.map(|city| ((city, exchange.rate_center), None)));
+        }
+    }
+    Ok(Reply::xml(StatusCode::OK, places::cities(&found)))
+}
+
+/// A page of rate centers with what is known of each.
+async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let wanted = places::read_covered(&call.query)?;
+    let size = if wanted.none { 0 } else { usize::try_from(wanted.size).unwrap_or(usize::MAX) };
+    let query =
+        RateCenterQuery { criteria: wanted.criteria.clone(), name: wanted.name, from: wanted.from, size };
+    let mut page = app.store.rate_centers(query).await.map_err(store_problem)?;
+    if wanted.none {
+        (page.total, page.next) = (0, None);
+    }
+    let stock = match wanted.embed.count && !page.items.is_empty() {
+        true => counted(&app, &wanted.criteria, &page.items).await?,
+        false => BTreeMap::new(),
+    };
+    let told: Vec<Told<'_>> = page.items.iter().map(|r| told(r, wanted.embed, &stock)).collect();
+    let links = Links {
+        list: format!("{}{}/coveredRateCenters", app.public_url, call.prefix.for_links()),
+        filters: call.query.filters(),
+        size: wanted.size,
+        next: page.next.map(|id| id.to_string()),
+    };
+    Ok(Reply::xml(StatusCode::OK, places::covered(&told, wanted.embed, page.total, &links)))
+}
+
+/// One rate center with all that is known of it.
+async fn covered_one(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let id = call.param("ratecenter").parse::<u32>().map_err(|_| Problem::NoResource)?;
+    let query = RateCenterQuery { criteria: Criteria::default(), name: None, from: id, size: 1 };
+    let page = app.store.rate_centers(query).await.map_err(store_problem)?;
+    let found = page.items.first().filter(|rate_center| rate_center.id == id).ok_or(Problem::NoResource)?;
+    let embed = Embed { zips: true, cities: true, blocks: true, count: true };
+    let stock = counted(&app, &Criteria::default(), &page.items).await?;
+    Ok(Reply::xml(StatusCode::OK, places::covered_one(&told(found, embed, &stock), embed)))
+}
+
+/// How many numbers of the pool each of these rate centers has, by state and abbreviation.
+async fn counted(
+    app: &App,
+    criteria: &Criteria,
+    rate_centers: &[RateCenter],
+) -> Result<BTreeMap<(String, String), u64>, Problem> {
+    let mut counts = BTreeMap::new();
+    // One state is one look at the pool; a page across states looks at each rate center by itself.
+    let wanted: Vec<Criteria> = match &criteria.region {
+        Some(region) => vec![Criteria { region: Some(region.clone()), ..Criteria::default() }],
+        None => rate_centers
+            .iter()
+            .map(|r| Criteria {
+                region: Some(r.region.clone()),
+                rate_center: Some(r.abbreviation.clone()),
+                ..Criteria::default()
+            })
+            .collect(),
+    };
+    for criteria in wanted {
+        for Stock { numbers, locality, .. } in app.store.stock(criteria).await.map_err(store_problem)? {
+            if let (Some(region), Some(rate_center)) = (locality.region, locality.rate_center) {
+                *counts.entry((region, rate_center)).or_default() += numbers;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+fn told<'a>(rate_center: &'a RateCenter, embed: Embed, stock: &BTreeMap<(String, String), u64>) -> Told<'a> {
+    let key = (rate_center.region.clone(), rate_center.abbreviation.clone());
+    Told {
+        id: rate_center.id,
+        name: &rate_center.name,
+        abbreviation: &rate_center.abbreviation,
+        region: &rate_center.region,
+        exchanges: &rate_center.exchanges,
+        numbers: embed.count.then(|| stock.get(&key).copied().unwrap_or(0)),
+    }
+}
