@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
+use onhook_core::import::NewNumber;
 use onhook_core::subscription::Secret;
 use onhook_server::mail::MailSettings;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -12,7 +13,8 @@ use tokio::net::TcpListener;
 
 use crate::app::receiver::Receiver;
 use crate::app::{
-    App, IN_SERVICE, Names, POOL, Seed, Who, account, basic, disconnects, get, post, wait_for, with_app, xml,
+    App, IN_SERVICE, Names, POOL, Seed, account, basic, disconnects, get, number, post, wait_for, with_app,
+    xml,
 };
 
 /// Subscribes and gives the subscription's path.
@@ -40,12 +42,6 @@ async fn delivery(app: &App, subscription: &str, tries: usize) -> (String, Optio
             .then(|| (state, log.element("Reason").map(str::to_owned), outcomes))
     })
     .await
-}
-
-async fn advance(app: &App, ms: i64) {
-    let body = format!(r#"{{"advance_ms": {ms}}}"#);
-    let call = post("/ops/v1/emulator/clock", body).content_type("application/json").by(Who::Operator);
-    app.send(call).await.expect(200);
 }
 
 #[tokio::test]
@@ -110,6 +106,35 @@ async fn each_order_s_end_is_told_once_in_the_api_s_words() {
             metrics.text()
         );
         assert!(metrics.text().contains("onhook_deliveries_waiting 0"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_back_order_is_told_when_it_begins_to_wait_and_when_it_ends() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let receiver = Receiver::start().await;
+        subscribe(app, "orders", &url(&receiver, "/ok/orders")).await;
+        // The pool has one number of this area code.
+        let fields = "<AreaCode>336</AreaCode><Quantity>3</Quantity>";
+        let (_, path) =
+            app.place(post(account("/orders"), xml::search(app.site, "AreaCode", fields, true))).await;
+        receiver.wait("/ok/orders", 1).await;
+        for more in ["3365550101", "3365550102"] {
+            app.import(vec![NewNumber::available(number(more))]).await;
+            wait_for("the number to be taken", async || {
+                let order = app.send(get(&path)).await.expect(200);
+                order.elements("FullNumber").contains(&more).then_some(())
+            })
+            .await;
+        }
+        let told = receiver.wait("/ok/orders", 2).await;
+        let said =
+            |element| told.iter().map(|seen| seen.element(element).map(str::to_owned)).collect::<Vec<_>>();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(said("Status"), [some("BACKORDERED"), some("COMPLETE")]);
+        assert_eq!(said("Message")[0], some("Order backordered - awaiting additional numbers"));
+        assert_eq!(said("CompletedTelephoneNumbers")[0], None, "it has not ended");
     })
     .await;
 }
@@ -256,9 +281,9 @@ async fn what_was_asked_for_is_tried_again_under_the_same_id() {
         let never = subscribe(app, "disconnects", &format!("{}{RETRY}", url(&receiver, "/500"))).await;
         app.disconnect(&["5405514342"]).await;
         delivery(app, &mends, 1).await;
-        advance(app, 5_000).await;
+        app.advance(5_000).await;
         delivery(app, &mends, 2).await;
-        advance(app, 15_000).await;
+        app.advance(15_000).await;
         let (state, reason, outcomes) = delivery(app, &mends, 0).await;
         assert_eq!((state.as_str(), reason), ("DELIVERED", None));
         assert_eq!(outcomes, ["http 503", "http 503", "http 200"]);
@@ -270,7 +295,7 @@ async fn what_was_asked_for_is_tried_again_under_the_same_id() {
         // It asked to be left alone for an hour.
         assert_eq!(delivery(app, &later, 1).await.2, ["http 429"]);
         assert_eq!(receiver.at("/429").len(), 1);
-        advance(app, 3_600_000).await;
+        app.advance(3_600_000).await;
         receiver.wait("/429", 2).await;
 
         let (state, reason, _) = delivery(app, &gone, 0).await;
@@ -283,7 +308,7 @@ async fn what_was_asked_for_is_tried_again_under_the_same_id() {
 
         // It ends after so many attempts, or so long.
         for tries in 2.. {
-            advance(app, 6 * 3_600_000).await;
+            app.advance(6 * 3_600_000).await;
             let log = app.send(get(format!("{never}/deliveries"))).await;
             if !log.elements("State").contains(&"WAITING") {
                 break;
@@ -469,7 +494,7 @@ async fn mailboxes_are_told_at_once_or_once_a_day() {
         );
         let log = app.send(get(format!("{daily}/deliveries"))).await;
         assert_eq!(log.elements("State"), ["WAITING", "WAITING"]);
-        advance(app, onhook_core::time::DAY_MS).await;
+        app.advance(onhook_core::time::DAY_MS).await;
         let all = taken(3).await;
         let digest = all.last().unwrap();
         assert!(
