@@ -165,6 +165,7 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
     }
     for Event { seq, change, .. } in events {
         let fits = match (order.request.kind(), change) {
+            (Kind::Move, Change::Moved { place }) => place.account == order.account,
             (Kind::Disconnect, Change::Disconnected { .. } | Change::Purged { .. }) => true,
             (Kind::Number, Change::Activated { place, .. } | Change::Reconnected { place, .. }) => {
                 place.account == order.account

@@ -11,7 +11,7 @@ use crate::hold::{Area, AreaId, Policy, hold};
 use crate::lifecycle::{Entry, Standing, apply};
 use crate::number::Number;
 use crate::order::{
-    Activate, Disconnect, Failure, Mode, Order, Refusal, Request, Search, Status, Wanted, ended,
+    Activate, Disconnect, Failure, Mode, Order, Refusal, Relocate, Request, Search, Status, Wanted, ended,
 };
 use crate::time::Timestamp;
 
@@ -73,6 +73,9 @@ pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
     match &order.request {
         Request::Disconnect(disconnect) => {
             each(&disconnect.numbers, true, |number| judge_disconnect(disconnect, number, world, now))
+        }
+        Request::Relocate(relocate) => {
+            each(&relocate.numbers, true, |number| judge_relocate(relocate, number, world))
         }
         Request::Activate(activate) => match &activate.wanted {
             Wanted::Named { numbers, .. } => each(numbers, activate.partial_allowed, |number| {
@@ -165,6 +168,17 @@ fn judge_disconnect(
         }
     };
     step(before, change)
+}
+
+fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Result<Move, Refusal> {
+    let account = world.account.id;
+    let before = world.entries.get(&number).ok_or(Refusal::NotMovable)?;
+    match before.standing {
+        Standing::InService { place } if place.account == account => {}
+        _ => return Err(Refusal::NotMovable),
+    }
+    let place = world.premises.place(account, relocate.site, relocate.peer)?;
+    step(before, Change::Moved { place })
 }
 
 fn judge_activate(activate: &Activate, entry: Option<&Entry>, world: &World<'_>) -> Result<Move, Refusal> {

@@ -54,12 +54,14 @@ impl FromStr for OrderId {
 pub struct OrderSeq(pub i64);
 
 words! {
-    /// The two kinds of orders.
+    /// The kinds of orders.
     Kind {
         /// In service → aging.
         Disconnect = "disconnect",
         /// Pool, reservation, protected inventory or aging → in service.
         Number = "number",
+        /// In service → in service, at another site or peer of its account.
+        Move = "move",
     }
 }
 
@@ -231,6 +233,18 @@ words! {
     }
 }
 
+/// What a move order asks: numbers go to another site or peer, and stay in service.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Relocate {
+    /// Which numbers, in the client's order, none twice.
+    pub numbers: Vec<Number>,
+    /// The site that they go to.
+    pub site: SiteId,
+    /// The peer; the site's default one when the client did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerId>,
+}
+
 /// What an order asks.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Request {
@@ -238,6 +252,8 @@ pub enum Request {
     Disconnect(Disconnect),
     /// A number order.
     Activate(Activate),
+    /// A move order.
+    Relocate(Relocate),
 }
 
 impl Request {
@@ -247,6 +263,7 @@ impl Request {
         match self {
             Request::Disconnect(_) => Kind::Disconnect,
             Request::Activate(_) => Kind::Number,
+            Request::Relocate(_) => Kind::Move,
         }
     }
 
@@ -255,6 +272,7 @@ impl Request {
     pub fn numbers(&self) -> &[Number] {
         match self {
             Request::Disconnect(disconnect) => &disconnect.numbers,
+            Request::Relocate(relocate) => &relocate.numbers,
             Request::Activate(Activate { wanted: Wanted::Named { numbers, .. }, .. }) => numbers,
             Request::Activate(Activate { wanted: Wanted::Found(_), .. }) => &[],
         }
@@ -280,6 +298,7 @@ impl Request {
     pub fn site(&self) -> Option<SiteId> {
         match self {
             Request::Activate(activate) => Some(activate.site),
+            Request::Relocate(relocate) => Some(relocate.site),
             Request::Disconnect(_) => None,
         }
     }
@@ -454,6 +473,8 @@ pub enum Refusal {
     /// Disconnect: it is not in service on this account. The same for another account's number, a
     /// pool number and one that does not exist, so that nobody learns which it is.
     NotInService,
+    /// Move: the same of a number that is to be moved.
+    NotMovable,
     /// Disconnect: an operator guards it.
     Locked,
     /// Toll-free numbers cannot be protected.

@@ -13,8 +13,8 @@ use onhook_core::hold::{Area, AreaId, AreaName, Demand, Policy};
 use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
 use onhook_core::order::{
-    Activate, Amendment, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Request, Search,
-    SearchForm, Status, Wanted, amend,
+    Activate, Amendment, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Relocate, Request,
+    Search, SearchForm, Status, Wanted, amend,
 };
 use onhook_core::premises::relocate;
 use onhook_core::release::due;
@@ -36,6 +36,7 @@ enum Happening {
     Reserve { account: u32, number: u8 },
     Cancel { number: u8 },
     Move { account: u32, numbers: u8, site: u32 },
+    MoveOrder { account: u32, numbers: u8, site: u32 },
     Lock { number: u8, on: bool },
     Extend { number: u8, days: i64 },
     Wait { hours: i64 },
@@ -65,8 +66,10 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0_usize..40).prop_map(|order| H::Close { order }),
         1 => (account.clone(), number.clone()).prop_map(|(account, number)| H::Reserve { account, number }),
         1 => number.clone().prop_map(|number| H::Cancel { number }),
-        2 => (account, 1_u8..(1 << NUMBERS), 0_u32..3)
+        2 => (account.clone(), 1_u8..(1 << NUMBERS), 0_u32..3)
             .prop_map(|(account, numbers, site)| H::Move { account, numbers, site }),
+        1 => (account, 1_u8..(1 << NUMBERS), 1_u32..=3)
+            .prop_map(|(account, numbers, site)| H::MoveOrder { account, numbers, site }),
         1 => (number.clone(), any::<bool>()).prop_map(|(number, on)| H::Lock { number, on }),
         1 => (number, 0_i64..200).prop_map(|(number, days)| H::Extend { number, days }),
         3 => (0_i64..1_200).prop_map(|hours| H::Wait { hours }),
@@ -263,6 +266,10 @@ impl Life {
                 self.save(step, By::User("username".into()));
             }
             Happening::Move { account, numbers, site } => self.relocate(*account, &chosen(*numbers), *site),
+            Happening::MoveOrder { account, numbers, site } => {
+                let (numbers, site) = (chosen(*numbers), SiteId::new(*site).unwrap());
+                self.order(*account, Request::Relocate(Relocate { numbers, site, peer: None }));
+            }
             Happening::Lock { number, on } => {
                 let reason = String::new();
                 let change = if *on { Change::Locked { reason } } else { Change::Unlocked { reason } };

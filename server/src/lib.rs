@@ -29,6 +29,7 @@ pub fn routes() -> Vec<Route> {
     [
         bandwidth::disconnects::routes(),
         bandwidth::orders::routes(),
+        bandwidth::moves::routes(),
         bandwidth::inventory::routes(),
         bandwidth::places::routes(),
         bandwidth::reservations::routes(),

@@ -74,6 +74,8 @@ pub enum Problem {
     CustomerOrderId,
     /// An order without a site.
     SiteRequired,
+    /// A move of another account's numbers.
+    SourceAccount,
     /// No such site.
     Site,
     /// No such peer under the site.
@@ -402,6 +404,7 @@ impl Problem {
             P::ProtectedPurge          => row(400, 5109, "The Protected Telephone Numbers setting is incompatible with an obsolete or purge disconnect"),
             P::CustomerOrderId         => row(400, 5052, "Customer order ID is invalid. Only alphanumeric values, dashes and spaces are allowed. Max length is 40 characters."),
             P::SiteRequired            => row(400, 5022, "SiteId is a required field."),
+            P::SourceAccount           => row(400, 5221, "The source Account and target Account must belong to the same customer (GAN)."),
             P::Site                    => row(400, 5016, "The SiteId submitted is invalid."),
             P::Peer                    => row(400, 5023, "SIP peer submitted is invalid."),
             P::NoDefaultPeer           => row(400, 5020, "No default SIP peer is set on the account and site. Please create one then resubmit your request."),
@@ -539,6 +542,7 @@ pub const NOT_FOUND: (u16, &str) = (15610, "Telephone Numbers cannot be found on
 pub fn refusal(why: Refusal) -> (u16, &'static str) {
     match why {
         Refusal::NotInService      => (5006, "Telephone number could not be disconnected since it is not associated with your account"),
+        Refusal::NotMovable        => (5076, "Number does not belong to this account."),
         Refusal::Locked            => (5006, "Telephone number could not be disconnected since it is locked"),
         Refusal::TollFreeProtected => (5100, "Toll free numbers are not candidates for Protected status."),
         Refusal::Unavailable       => (5005, "The telephone number is unavailable for ordering"),

@@ -89,6 +89,7 @@ table! { problems, Problem:
     ProtectedPurge         => "disconnects", "What leaves the system cannot be protected: leave `Protected` out.";
     CustomerOrderId        => "orders", "";
     SiteRequired           => "number orders", "";
+    SourceAccount          => "orders that move numbers", "Numbers move within the account: leave `SourceAccountId` out, or name your own.";
     Site                   => "number orders", "None of the account's sites.";
     Peer                   => "number orders", "No peer under that site.";
     NoDefaultPeer          => "number orders", "Name a `PeerId`.";
@@ -203,6 +204,7 @@ table! { problems, Problem:
 #[rustfmt::skip]
 table! { refusals, Refusal:
     NotInService      => "disconnect", "Not in service on this account: another account's number, one of the pool and one that does not exist are told alike.";
+    NotMovable        => "move", "Not in service on this account. The same of any other number, whether it exists or not.";
     Locked            => "disconnect", "An operator guards it. The text is onhook's own.";
     TollFreeProtected => "disconnect, number order", "Leave the protection out.";
     Unavailable       => "number order", "Not this account's to take. Search again.";

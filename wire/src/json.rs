@@ -72,6 +72,7 @@ const LISTS: &[(&str, &str)] = &[
     ("CompletedTelephoneNumbers", "TelephoneNumber"),
     ("DisconnectedTelephoneNumberList", "TelephoneNumber"),
     ("ErrorList", "Error"),
+    ("Errors", "Error"),
     ("FailedNumbers", "FullNumber"),
     ("ImpactedTelephoneNumbers", "TelephoneNumber"),
     ("ListofNPANXX", "NPANXX"),
@@ -107,6 +108,7 @@ const LISTS: &[(&str, &str)] = &[
 const PAGES: &[(&str, &str, &str)] = &[
     ("CoveredRateCenters", "CoveredRateCenter", "Links"),
     ("ListOrderIdUserIdDate", "OrderIdUserIdDate", "Links"),
+    ("MoveTnsOrders", "MoveTnsOrderSummary", "TotalCount"),
     ("TelephoneNumbers", "TelephoneNumber", "Count"),
 ];
 

@@ -13,6 +13,7 @@ pub mod guard;
 pub mod inventory;
 pub mod json;
 pub mod lists;
+pub mod moves;
 pub mod notes;
 pub mod notifications;
 pub mod order_search;

@@ -23,7 +23,7 @@ pub fn status(query: &Query, kind: Kind) -> Result<Option<Status>, Problem> {
         (Ok(Status::Backordered), Kind::Number) => Ok(Some(Status::Backordered)),
         (Ok(status), _) if Status::is_final(status) => Ok(Some(status)),
         (_, Kind::Number) => Err(Problem::OrderStatus),
-        (_, Kind::Disconnect) => Err(Problem::DisconnectStatus),
+        (_, Kind::Disconnect | Kind::Move) => Err(Problem::DisconnectStatus),
     }
 }
 
@@ -51,7 +51,7 @@ pub fn totals(total: u64) -> String {
 fn entry(out: &mut Document, kind: Kind, order: &Summary) {
     // The id is written with a capital in one list and without in the other (contract: decision 7).
     let (id, order_type) = match kind {
-        Kind::Disconnect => ("OrderId", "disconnect"),
+        Kind::Disconnect | Kind::Move => ("OrderId", "disconnect"),
         Kind::Number => ("orderId", "new_number"),
     };
     out.open("OrderIdUserIdDate");
@@ -109,6 +109,9 @@ pub(crate) fn ending(kind: Kind, status: Status) -> Option<&'static str> {
         (Kind::Disconnect, Status::Failed) => {
             "Disconnect failed. Please check error list in the response for further details."
         }
+        (Kind::Move, Status::Complete) => "Move TNs order is complete.",
+        (Kind::Move, Status::Partial) => "Move TNs order is partially complete.",
+        (Kind::Move, Status::Failed) => "Move TNs order has failed.",
         (Kind::Number, Status::Complete) => "Order completed.",
         (Kind::Number, Status::Partial) => "Order partially completed.",
         (Kind::Number, Status::Failed) => "Order failed.",

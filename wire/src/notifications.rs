@@ -26,7 +26,7 @@ pub fn message(order: &Order, status: Status) -> String {
             "Order request received. Please use the order id to check the status of your order later.".into()
         }
         (_, Status::Backordered) => waiting(order.taken.len()).into(),
-        (Kind::Disconnect, _) => ending(kind, status).unwrap_or_default().into(),
+        (Kind::Disconnect | Kind::Move, _) => ending(kind, status).unwrap_or_default().into(),
         (Kind::Number, Status::Complete | Status::Partial) => {
             let count = order.done().count();
             let numbers = if count == 1 { "number" } else { "numbers" };
@@ -49,7 +49,9 @@ pub fn document(subscription: SubscriptionId, format: NumberFormat, told: &Notif
     if let Some(id) = &order.customer_order_id {
         out.leaf("CustomerOrderId", id);
     }
-    out.leaf("OrderType", OrderType::of(order.request.kind()).word());
+    if let Some(orders) = OrderType::of(order.request.kind()) {
+        out.leaf("OrderType", orders.word());
+    }
     if let Some(note) = &told.note {
         out.leaf("Note", note);
     }
@@ -115,5 +117,6 @@ fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Disconnect => "Disconnect",
         Kind::Number => "Number",
+        Kind::Move => "Move",
     }
 }

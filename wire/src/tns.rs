@@ -262,6 +262,7 @@ fn order_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Disconnect => "DISCONNECT_NUMBER_ORDER",
         Kind::Number => "NEW_NUMBER_ORDER",
+        Kind::Move => "MOVE_TN_ORDER",
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod disconnects;
 pub(crate) mod inventory;
+pub(crate) mod moves;
 pub(crate) mod order;
 pub(crate) mod orders;
 pub(crate) mod peers;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{StatusCode, header};
-use onhook_core::account::SiteId;
+use onhook_core::account::{NoPlace, PeerId, SiteId};
 use onhook_core::order::{
     IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Summary,
 };
@@ -11,7 +11,7 @@ use onhook_store::{OrderQuery, Page, Start, StoreError};
 use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::guard::Malformed;
 use onhook_wire::query::{Links, Page as WantedPage};
-use onhook_wire::{lists, notes, xml};
+use onhook_wire::{lists, moves, notes, xml};
 
 use crate::App;
 use crate::reply::{Reply, store_problem};
@@ -28,6 +28,7 @@ fn segment(kind: Kind) -> &'static str {
     match kind {
         Kind::Disconnect => "disconnects",
         Kind::Number => "orders",
+        Kind::Move => "moveTns",
     }
 }
 
@@ -65,6 +66,24 @@ pub(crate) async fn accept(
     }
     let (base, prefix, segment, id) = (&app.public_url, call.prefix.text, segment(kind), accepted.id);
     Ok(Accepted { id, order, location: format!("{base}{prefix}/accounts/{account}/{segment}/{id}") })
+}
+
+/// Whether the account has the site that an order names, and the peer under it.
+pub(crate) async fn place_exists(
+    app: &App,
+    call: &Call,
+    site: SiteId,
+    peer: Option<PeerId>,
+) -> Result<(), Problem> {
+    let account = call.account()?;
+    let found = app.store.account(account).await.map_err(store_problem)?;
+    let (_, premises) = found.ok_or(Problem::NoResource)?;
+    match premises.place(account, site, peer) {
+        Ok(_) => Ok(()),
+        Err(NoPlace::Site) => Err(Problem::Site),
+        Err(NoPlace::Peer) => Err(Problem::Peer),
+        Err(NoPlace::DefaultPeer) => Err(Problem::NoDefaultPeer),
+    }
 }
 
 /// An order that is on disk, and where it is.
@@ -126,7 +145,11 @@ pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -
         site => format!("sites/{site}/{}", segment(kind)),
     };
     let links = links(&app, &call, &segment, size, next.map(|id| id.to_string()))?;
-    Ok(Reply::xml(StatusCode::OK, lists::orders(kind, &items, total, &links)))
+    let body = match kind {
+        Kind::Move => moves::list(&items, total, &links),
+        Kind::Disconnect | Kind::Number => lists::orders(kind, &items, total, &links),
+    };
+    Ok(Reply::xml(StatusCode::OK, body))
 }
 
 /// How many orders of one kind the account has.

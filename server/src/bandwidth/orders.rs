@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{NoPlace, Role};
-use onhook_core::order::{Activate, Kind, NotWaiting, Request, Wanted};
+use onhook_core::account::Role;
+use onhook_core::order::{Kind, NotWaiting, Request, Wanted};
 use onhook_wire::error::Problem;
 use onhook_wire::lists::{self, By};
 use onhook_wire::notes;
@@ -86,7 +86,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// What is asked, if its form is good and what it names is there.
 async fn judged(app: &App, call: &Call, draft: &Draft<'_>) -> Result<Post, Problem> {
     let mut post = draft.check()?;
-    place_exists(app, call, &post.activate).await?;
+    order::place_exists(app, call, post.activate.site, post.activate.peer).await?;
     if let Wanted::Named { numbers, reservations } = &mut post.activate.wanted {
         let account = call.account()?;
         for id in reservations {
@@ -111,18 +111,6 @@ async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         None => Err(Problem::NoOrder),
         Some(Err(NotWaiting)) => Err(Problem::NotBackordered),
         Some(Ok(_)) => Ok(Reply::xml(StatusCode::OK, orders::amended())),
-    }
-}
-
-async fn place_exists(app: &App, call: &Call, activate: &Activate) -> Result<(), Problem> {
-    let account = call.account()?;
-    let found = app.store.account(account).await.map_err(store_problem)?;
-    let (_, premises) = found.ok_or(Problem::NoResource)?;
-    match premises.place(account, activate.site, activate.peer) {
-        Ok(_) => Ok(()),
-        Err(NoPlace::Site) => Err(Problem::Site),
-        Err(NoPlace::Peer) => Err(Problem::Peer),
-        Err(NoPlace::DefaultPeer) => Err(Problem::NoDefaultPeer),
     }
 }
 

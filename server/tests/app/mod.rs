@@ -304,7 +304,8 @@ impl App {
     pub(crate) async fn ended(&self, call: Call) -> Reply {
         wait_for("an order's end", async || {
             let reply = self.send(call.clone()).await.expect(200);
-            (reply.element("OrderStatus").unwrap() != "RECEIVED").then_some(reply)
+            let status = reply.element("OrderStatus").or(reply.element("ProcessingStatus"));
+            (status.unwrap() != "RECEIVED").then_some(reply)
         })
         .await
     }

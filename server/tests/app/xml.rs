@@ -37,6 +37,16 @@ pub(crate) fn search(site: u32, form: &str, fields: &str, back_order: bool) -> S
     )
 }
 
+/// An order that moves numbers to a site.
+pub(crate) fn move_order(site: u32, numbers: &[&str]) -> String {
+    let numbers: String =
+        numbers.iter().map(|number| format!("<TelephoneNumber>{number}</TelephoneNumber>")).collect();
+    format!(
+        "<MoveTnsOrder><CustomerOrderId>mine</CustomerOrderId><SiteId>{site}</SiteId>\
+         <TelephoneNumbers>{numbers}</TelephoneNumbers></MoveTnsOrder>"
+    )
+}
+
 /// A reservation of a number.
 pub(crate) fn reservation(number: &str) -> String {
     format!("<Reservation><ReservedTn>{number}</ReservedTn></Reservation>")

@@ -4,6 +4,7 @@ mod clients;
 mod disconnects;
 mod inventory;
 mod json;
+mod moves;
 mod order_search;
 mod orders;
 mod peers;

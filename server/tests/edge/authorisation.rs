@@ -49,6 +49,7 @@ enum Body {
     Note,
     Lookup,
     Amendment,
+    MoveOrder,
     Reservation,
     Clock,
     Site,
@@ -85,6 +86,10 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/orders/{order}/notes",                      May::Readers,   200, Body::None),
     ("POST /accounts/{account}/orders/{order}/notes",                     May::Orderers,  201, Body::Note),
     ("PUT /accounts/{account}/orders/{order}/notes/{note}",               May::Orderers,  200, Body::Note),
+    ("POST /accounts/{account}/movetns",                                  May::Orderers,  201, Body::MoveOrder),
+    ("GET /accounts/{account}/movetns",                                   May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/movetns/{order}",                           May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/movetns/{order}/history",                   May::Readers,   200, Body::None),
     ("GET /accounts/{account}/discnumbers",                               May::Readers,   200, Body::None),
     ("GET /accounts/{account}/discnumbers/totals",                        May::Readers,   200, Body::None),
     ("GET /accounts/{account}/inservicenumbers",                          May::Readers,   200, Body::None),
@@ -203,6 +208,8 @@ fn the_table_and_the_routes_are_the_same_list() {
 struct Objects {
     disconnect: String,
     order: String,
+    /// An order that moved a number.
+    moved: String,
     /// A number order that waits for numbers.
     waiting: String,
     note: String,
@@ -253,6 +260,8 @@ async fn objects(app: &App) -> Objects {
     let waiting = xml::search(app.site, "AreaCode", "<AreaCode>336</AreaCode><Quantity>2</Quantity>", true);
     let (_, waiting) = app.place(post(account("/orders"), waiting)).await;
     app.ended(get(&waiting)).await;
+    let moved = app.place(post(account("/moveTns"), xml::move_order(app.site, &[IN_SERVICE[0]]))).await.1;
+    app.ended(get(&moved)).await;
     let note = async |order: &str| {
         let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
         id(added.expect(201).header("location").unwrap())
@@ -261,6 +270,7 @@ async fn objects(app: &App) -> Objects {
         subscription: subscription(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
+        moved: id(&moved),
         waiting: id(&waiting),
         reservation: reserve(app, RESERVED).await,
         note: note(&disconnect).await,
@@ -311,6 +321,7 @@ fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
     };
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
+    let order = if route.path.contains("/movetns/") { &objects.moved } else { order };
     let number = if route.path == "/tns/{number}/tnreservation" { RESERVED } else { IN_SERVICE[0] };
     let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
     let path = route
@@ -342,6 +353,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Disconnect => xml::disconnect(&["7034343704"]),
         Body::Order => xml::order(app.site, &["7034343704"]),
         Body::Note => xml::note(who.user(), "a note"),
+        Body::MoveOrder => xml::move_order(app.site, &[IN_SERVICE[0]]),
         Body::Amendment => "<Order><CustomerOrderId>mine</CustomerOrderId></Order>".to_owned(),
         Body::Reservation => xml::reservation(&free()),
         Body::Lookup => format!("<TnList><Tn>{}</Tn></TnList>", IN_SERVICE[0]),

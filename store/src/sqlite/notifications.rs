@@ -327,7 +327,8 @@ pub(super) fn log(
         deliveries.push(Delivery {
             id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
             order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
-            orders: OrderType::of(row::kind_of(row.get(3)?)?),
+            orders: OrderType::of(row::kind_of(row.get(3)?)?)
+                .ok_or_else(|| corrupt("an order that nobody is told of"))?,
             status: row::status_of(row.get(4)?)?,
             note: row.get(5)?,
             at: Timestamp::from_millis(row.get(6)?),

@@ -58,6 +58,7 @@ pub(super) fn kind_code(kind: Kind) -> u8 {
     match kind {
         Kind::Disconnect => 0,
         Kind::Number => 1,
+        Kind::Move => 2,
     }
 }
 

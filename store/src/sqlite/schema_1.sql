@@ -94,7 +94,7 @@ CREATE TABLE due (
 ) STRICT, WITHOUT ROWID;
 
 -- id: see ids.rs; seq is found from it without an index
--- kind: 0 disconnect, 1 number; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
+-- kind: 0 disconnect, 1 number, 2 move; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
 -- site: where the numbers of a number order go; numbers: how many it is about
 -- request, failed, taken, refused: JSON
 CREATE TABLE orders (

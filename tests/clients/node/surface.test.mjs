@@ -171,6 +171,17 @@ test('sites and peers are made, changed and removed, and numbers move between pe
   const [number] = numbersOf(reply);
   assert.deepEqual((await first.getTnsAsync()).map(({ fullNumber }) => String(fullNumber)), [number]);
   await second.moveTnsAsync([number]);
+  const { moveTnsOrder } = await Account.moveTnsAsync(client, {
+    siteId: site.id, sipPeerId: first.id, telephoneNumbers: [{ telephoneNumber: number }],
+  });
+  const moved = await until('the move ran', async () => {
+    const seen = await Account.getMoveTnsOrderAsync(client, moveTnsOrder.orderId);
+    return seen.processingStatus !== 'RECEIVED' && seen;
+  });
+  assert.equal(moved.processingStatus, 'COMPLETE');
+  assert.equal((await Account.getMoveTnsOrderHistoryAsync(client, moveTnsOrder.orderId)).orderHistory.status, 'COMPLETE');
+  assert.ok((await Account.getMoveTnsOrdersAsync(client)).totalCount >= 1);
+  await second.moveTnsAsync([number]);
   assert.equal(String((await second.getTnsAsync(number)).fullNumber), number);
   await assert.rejects(second.deleteAsync(), { status: 409 }, 'a peer with numbers stays');
   await disconnected([number]);
