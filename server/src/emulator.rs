@@ -4,7 +4,7 @@
 use onhook_core::account::{AccountId, Class, Kind, Role};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
-use onhook_core::locality::Exchange;
+use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use onhook_store::{NewAccount, Store, StoreError, User};
@@ -33,16 +33,28 @@ const POOL: [(u64, Option<&str>); 6] = [
 ];
 const POOL_EACH: u64 = 50;
 
-/// Where the example numbers are said to lie, so that searches by place find some: state, rate center, its
-/// name, LATA, city, ZIP codes. These are real places of their area codes; that the exchange 555, which is
-/// kept for examples, lies there is made up.
-const EXCHANGES: [(u32, &str, &str, &str, &str, &str, &[&str]); 5] = [
-    (212_555, "NY", "NWYRCYZN01", "NEW YORK CITY ZONE 01", "132", "NEW YORK", &["10001", "10002"]),
-    (415_555, "CA", "SNFC CNTRL", "SAN FRANCISCO CENTRAL", "722", "SAN FRANCISCO", &["94102", "94103"]),
-    (540_555, "VA", "ROANOKE", "ROANOKE", "244", "ROANOKE", &["24011"]),
-    (703_555, "VA", "ARLINGTON", "ARLINGTON", "236", "ARLINGTON", &["22201"]),
-    (919_555, "NC", "RALEIGH", "RALEIGH", "426", "RALEIGH", &["27601", "27603"]),
+/// Where the example numbers are said to lie, so that searches by place find some. These are real places of
+/// their area codes; that the exchange 555, which is kept for examples, lies there is made up.
+const EXCHANGES: [ExchangeLine<'static>; 5] = [
+    example("212555", "NY", "NWYRCYZN01", "NEW YORK CITY ZONE 01", "132", "NEW YORK", "10001 10002"),
+    example("415555", "CA", "SNFC CNTRL", "SAN FRANCISCO CENTRAL", "722", "SAN FRANCISCO", "94102 94103"),
+    example("540555", "VA", "ROANOKE", "ROANOKE", "244", "ROANOKE", "24011"),
+    example("703555", "VA", "ARLINGTON", "ARLINGTON", "236", "ARLINGTON", "22201"),
+    example("919555", "NC", "RALEIGH", "RALEIGH", "426", "RALEIGH", "27601 27603"),
 ];
+
+const fn example(
+    npa_nxx: &'static str,
+    state: &'static str,
+    rate_center: &'static str,
+    name: &'static str,
+    lata: &'static str,
+    city: &'static str,
+    zips: &'static str,
+) -> ExchangeLine<'static> {
+    let (name, lata, city, zips) = (Some(name), Some(lata), Some(city), Some(zips));
+    ExchangeLine { npa_nxx, state, rate_center, name, lata, city, zips }
+}
 
 /// Whether a store is an emulator's: one of its users has the documented password, which everybody knows.
 ///
@@ -90,16 +102,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
     });
     let lines = Box::new((1..).zip(guide.chain(pool).map(Ok)));
     store.import(lines, "the emulator's numbers".into(), false, now).await?;
-    let exchanges = EXCHANGES.map(|(npa_nxx, region, rate_center, name, lata, city, zips)| Exchange {
-        npa_nxx,
-        region: region.into(),
-        rate_center: rate_center.into(),
-        name: name.into(),
-        lata: Some(lata.into()),
-        city: Some(city.into()),
-        zips: zips.iter().map(|zip| (*zip).to_owned()).collect(),
-    });
+    let exchanges = EXCHANGES.map(|line| Exchange::read(&line).map_err(|bad| bad.to_string()));
     // After the numbers, whose area stays their area code: one place less for a developer to wonder about.
-    store.import_exchanges(Box::new((1..).zip(exchanges.map(Ok)))).await?;
+    store.import_exchanges(Box::new((1..).zip(exchanges))).await?;
     Ok(true)
 }

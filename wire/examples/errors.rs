@@ -19,7 +19,7 @@ Code first, text second, in one of three forms. In v2 the same as JSON for those
 |---|---|
 | `…Response/ErrorList/Error` with `Code`, `Description`, and `TelephoneNumber` where one number is meant | orders of both kinds |
 | `…/ResponseStatus` with `ErrorCode`, `Description` | everything else; `ErrorResponse` for histories and where there is no resource |
-| `SearchResult/Error` with `Code`, `Description` | availableNumbers |
+| `…/Error` with `Code`, `Description`, under the root of the answer | availableNumbers, availableNpaNxx, rateCenters, cities, coveredRateCenters |
 
 401, 405, 414, 429 and 431 have no body.
 ";

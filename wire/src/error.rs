@@ -160,8 +160,12 @@ pub enum Problem {
     CharacterSet(String),
     /// Neither a whole number nor one with a sign.
     NotANumber(String),
-    /// A parameter of the API that is not applied here.
+    /// A part of the API that is not to be had here.
     NotAllowed(&'static str),
+    /// Filters beside the times of change: which.
+    ModifiedWith(String),
+    /// Filters beside a service: which service.
+    ServiceWith(String),
     /// A date of the right form that no calendar has.
     NoSuchDay(String),
     /// No area code, in a filter.
@@ -448,6 +452,8 @@ impl Problem {
             P::CharacterSet(name)      => row(400, 1013, format!("{name} is not an acceptable character set.")),
             P::NotANumber(text)        => row(400, 1014, format!("{text} is not a valid number")),
             P::NotAllowed(what)        => row(400, 1005, format!("{what} is not allowed")),
+            P::ModifiedWith(what)      => row(400, 15515, format!("Query parameters: {what} cannot be combined with [modifiedDateFrom, modifiedDateTo]")),
+            P::ServiceWith(text)       => row(400, 15622, format!("Query parameters: lastModifiedDateFrom, lastModifiedDateTo, state, host, city, rateCenter, tier, lata, protected, siteId, sippeerId, status, cannot be combined with service ={text}")),
             P::NoSuchDay(text)         => row(400, 15503, format!("Valid date is required ({text})")),
             P::AreaCode(text)          => row(400, 15510, format!("The NPA '{text}' is invalid")),
             P::Exchange(text)          => row(400, 15511, format!("The NPA_NXX '{text}' is invalid")),

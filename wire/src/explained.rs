@@ -59,7 +59,9 @@ table! { problems, Problem:
     DuplicateKey(any())    => "JSON", "A key is there twice in one object.";
     KeyReused(any())       => "an `Idempotency-Key`", "It was used for another request. Take a new key for a new order.";
     Required(ANY)          => "`Name` of a disconnect in v1; `Description` of a note; `accountId` of GET `/tns`, asked by an operator", "A disconnect with a `CustomerOrderId` needs no name.";
-    NotAllowed(ANY)        => "`modifiedDateFrom` and `modifiedDateTo` of GET `/tns`", "onhook does not filter by it, and says so rather than pass it over.";
+    NotAllowed(ANY)        => "`EmailSubscription`", "The operator has named no mail server.";
+    ModifiedWith(any())    => "`modifiedDateFrom` and `modifiedDateTo` of GET `/tns`", "They go with `accountId`, `siteId`, `sippeerId` and `status` alone.";
+    ServiceWith(any())     => "`service` of GET `/tns`", "";
     TooLong(ANY, ANY_LENGTH)              => "`Name`, `DisconnectReason`, a note's `Description`", "";
     CharacterSet(any())    => "an XML declaration", "Send UTF-8.";
     NotANumber(any())      => "`size`, `quantity`", "";

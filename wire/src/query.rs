@@ -106,10 +106,22 @@ impl Query {
     /// # Errors
     /// When only one is given, one is no date, or they are the wrong way round.
     pub fn dates(&self) -> Result<Option<(Timestamp, Timestamp)>, Problem> {
-        let (start, end) = match (self.get("startdate")?, self.get("enddate")?) {
+        self.days("startdate", "enddate")
+    }
+
+    /// The same between two other parameters.
+    ///
+    /// # Errors
+    /// As [`Query::dates`].
+    pub fn days(
+        &self,
+        from: &'static str,
+        to: &'static str,
+    ) -> Result<Option<(Timestamp, Timestamp)>, Problem> {
+        let (start, end) = match (self.get(from)?, self.get(to)?) {
             (None, None) => return Ok(None),
             (Some(start), Some(end)) => (start, end),
-            _ => return Err(Problem::Pair("startdate", "enddate")),
+            _ => return Err(Problem::Pair(from, to)),
         };
         let (first, last) = (date(start)?, date(end)?);
         if first > last {

@@ -61,17 +61,58 @@ pub fn states(query: &Query) -> Result<Vec<State>, Problem> {
     Ok(states)
 }
 
+/// Filters that stand beside neither a time of change nor a service.
+const ALONE: [&str; 11] = [
+    "state",
+    "host",
+    "city",
+    "rateCenter",
+    "tier",
+    "lata",
+    "protected",
+    "fullNumber",
+    "npa",
+    "npaNxx",
+    "npaNxxX",
+];
+
+/// The days from `modifiedDateFrom` to `modifiedDateTo` (yy-MM-dd, both included), when a number came into its
+/// state.
+///
+/// # Errors
+/// A wrong date, or another filter beside them.
+pub fn modified(query: &Query) -> Result<Option<(Timestamp, Timestamp)>, Problem> {
+    let days = query.days("modifiedDateFrom", "modifiedDateTo")?;
+    let mut beside = Vec::new();
+    for name in ALONE {
+        beside.extend(query.get(name)?.map(|_| name));
+    }
+    match days.is_some() && !beside.is_empty() {
+        true => Err(Problem::ModifiedWith(beside.join(", "))),
+        false => Ok(days),
+    }
+}
+
 /// Refuses a filter by service: what a number is used for is not known here, and none must look as if it
 /// had been applied.
 ///
 /// # Errors
-/// [`Problem::ByService`], or [`Problem::Service`] for a word that is none.
+/// [`Problem::ByService`], [`Problem::ServiceWith`] beside filters that it excludes, or [`Problem::Service`] for
+/// a word that is none.
 pub fn by_service(query: &Query) -> Result<(), Problem> {
     let Some(text) = query.get("service")? else { return Ok(()) };
     let known = ["E911", "Voice", "Hosted_E911"];
     match text.split(',').find(|word| !known.iter().any(|known| known.eq_ignore_ascii_case(word.trim()))) {
         Some(other) => Err(Problem::Service(cut(other))),
-        None => Err(Problem::ByService),
+        None => {
+            let times = ["modifiedDateFrom", "modifiedDateTo", "siteId", "sippeerId", "status"];
+            for name in ALONE.into_iter().take(7).chain(times) {
+                if query.get(name)?.is_some() {
+                    return Err(Problem::ServiceWith(cut(text)));
+                }
+            }
+            Err(Problem::ByService)
+        }
     }
 }
 

@@ -85,12 +85,8 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
         (query.leading("npa", 3, Problem::AreaCode)?, query.leading("npanxx", 6, Problem::Exchange)?);
     let prefix = full.or(query.leading("npanxxx", 7, Problem::Block)?).or(exchange).or(area_code);
     let (region, rate_center) = (query.region()?, query.rate_center()?);
-    for name in ["modifiedDateFrom", "modifiedDateTo"] {
-        if query.get(name)?.is_some() {
-            return Err(Problem::NotAllowed(name));
-        }
-    }
     tns::by_service(query)?;
+    let since = tns::modified(query)?;
     // What is not known of any number here finds none.
     let unknown = ["tier", "host"].into_iter().map(|name| query.get(name));
     let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
@@ -107,6 +103,7 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
         rate_center: rate_center.map(str::to_owned),
         city: query.city()?,
         lata: query.lata()?,
+        since,
         ..NumberQuery::all(account, &states)
     })
 }

@@ -110,6 +110,8 @@ async fn numbers_are_found_by_what_is_known_of_them() {
             ("?state=NC&lata=426", &all[3..5]),
             ("?city=CARY", &[]),
             ("?lata=224", &[]),
+            ("?modifiedDateFrom=01-01-01&modifiedDateTo=98-12-31", &all[..]),
+            ("?modifiedDateFrom=01-01-01&modifiedDateTo=01-12-31&status=Inservice", &[]),
             // Of these nothing is known here.
             ("?tier=0", &[]),
             ("?host=192.0.2.1", &[]),
@@ -192,8 +194,10 @@ async fn the_inventory_is_asked_for_in_words_that_it_knows() {
             ("?rateCenter=%01", (15514, "The Rate Center '' is invalid")),
             ("?service=Voice,E911", (15623, "The service type query parameter is not supported.")),
             ("?service=Voice,Fax", (15621, "The service type 'Fax' is invalid")),
-            ("?modifiedDateFrom=22-10-31", (1005, "modifiedDateFrom is not allowed")),
-            ("?modifiedDateTo=22-10-31", (1005, "modifiedDateTo is not allowed")),
+            ("?service=Voice&npa=919&city=CARY", (15622, "Query parameters: lastModifiedDateFrom, lastModifiedDateTo, state, host, city, rateCenter, tier, lata, protected, siteId, sippeerId, status, cannot be combined with service =Voice")),
+            ("?modifiedDateFrom=22-10-31", (15508, "'modifiedDateFrom' and 'modifiedDateTo' must be used together")),
+            ("?modifiedDateFrom=22-10-31&modifiedDateTo=22-10-30", (15501, "Invalid date range. Start date 22-10-31 must be before end date 22-10-30")),
+            ("?modifiedDateFrom=22-10-31&modifiedDateTo=22-10-31&state=NC&npa=919", (15515, "Query parameters: state, npa cannot be combined with [modifiedDateFrom, modifiedDateTo]")),
             ("?protected=maybe", (1008, "'maybe' is not a valid value")),
         ] {
             let reply = app.send(tns(query)).await;

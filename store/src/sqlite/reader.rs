@@ -529,7 +529,7 @@ fn finds(query: &NumberQuery) -> Option<(String, Vec<Value>)> {
         wanted += if protected { " AND flags & 1" } else { " AND NOT flags & 1" };
     }
     if let Some(prefix) = &query.prefix {
-        let Some((first, end)) = Number::nanp_range(prefix) else { return None };
+        let (first, end) = Number::nanp_range(prefix)?;
         wanted += " AND number >= ? AND number < ?";
         for bound in [first, end] {
             values.push(Value::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
