@@ -26,7 +26,7 @@ use crate::terminal::Terminal;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     #[command(subcommand)]
     Admin(admin::Admin),
     Import(import::Import),
