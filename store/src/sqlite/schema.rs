@@ -12,10 +12,10 @@ use super::row::corrupt;
 
 /// Each migration by its number, from 1; the number of the last one that ran is `user_version`.
 const MIGRATIONS: &[&str] = &[
-    include_str!("schema_1.sql"),
-    include_str!("schema_4.sql"),
-    include_str!("schema_2.sql"),
-    include_str!("schema_5.sql"),
+    include_str!("schema_1.sql"), // accounts, numbers, events, orders
+    include_str!("schema_2.sql"), // where numbers lie, and the pool by place
+    include_str!("schema_3.sql"), // what is said of sites and peers, and what is at them
+    include_str!("schema_4.sql"), // subscriptions
 ];
 
 /// The oldest SQLite that may be used, as its version number: 3.51.3. From 3.7.0 to 3.51.2 two
