@@ -8,7 +8,7 @@ use crate::number::{Number, TOLL_FREE};
 
 /// What numbers have to be like. Everything that is given must hold; of one that gives nothing, every
 /// number is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Criteria {
     /// The first digits, without the country code: an area code (3), an exchange (6) or a block (7).
@@ -273,7 +273,7 @@ pub fn fits(pattern: &str, digits: &str) -> bool {
 }
 
 /// Digits that a number spells, after its area code.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Vanity {
     /// Four to seven digits; letters are already the digits of their keys.
     pub digits: String,
@@ -282,7 +282,7 @@ pub struct Vanity {
 }
 
 /// Which toll-free numbers.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum TollFree {
     /// By area code, `*` for any digit: `8**`, `80*`, `888`.
     Pattern(String),

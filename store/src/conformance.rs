@@ -75,6 +75,7 @@ macro_rules! conformance {
             a_disconnect_raises_nothing_and_a_release_raises_the_supply,
             an_order_that_searches_takes_what_fits_and_no_number_twice,
             a_waiting_order_is_filled_when_numbers_appear,
+            who_waits_longer_is_served_first,
             a_waiting_order_can_be_changed_and_closed,
             a_reservation_holds_a_number_for_one_account,
             each_subscriber_is_told_once_of_what_it_asked_for,
@@ -319,6 +320,30 @@ cases! {
         assert_eq!(store.orders(query.clone()).await.expect("read").total, 2);
         let elsewhere = OrderQuery { site: Some(one), ..query };
         assert_eq!(store.orders(elsewhere).await.expect("read").total, 0);
+        clean(&*store).await;
+    }
+
+    /// New numbers go to orders that wait rather than to one that has just come, and to the oldest of them first;
+    /// one that wants all or none and cannot have all does not stand in the way.
+    async fn who_waits_longer_is_served_first(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let mut waiting = vec![store.accept(order(0, 2, search(200, two, true, false))).await.expect("accepted").id];
+        store.accept(order(0, 1, search(30, one, false, true))).await.expect("accepted");
+        run_all(&*store, at(1)).await;
+        for n in 1..80 {
+            waiting.push(store.accept(order(n, 2, search(1, two, true, true))).await.expect("accepted").id);
+        }
+        run_all(&*store, at(100)).await;
+        let new = lines((60..110).map(|n| NewNumber::available(number(n))).collect());
+        store.import(new, "more".into(), false, at(101)).await.expect("imported");
+        let newest = store.accept(order(102, 1, search(60, one, false, true))).await.expect("accepted").id;
+        run_all(&*store, at(103)).await;
+        let mut taken = Vec::new();
+        for id in waiting {
+            taken.push(store.order(account(2), Kind::Number, id).await.expect("read").expect("there").taken.len());
+        }
+        let newest = store.order(account(1), Kind::Number, newest).await.expect("read").expect("there").taken.len();
+        assert_eq!((taken[0], &taken[1..51], &taken[51..], newest), (0, &[1; 50][..], &[0; 29][..], 0));
         clean(&*store).await;
     }
 

@@ -1,7 +1,8 @@
 //! What is done inside the writer's transaction: load, ask `core`, save.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use onhook_core::account::{Account, AccountId, Premises, SiteId};
 use onhook_core::decide::{Decision, Move, World, decide};
@@ -12,17 +13,18 @@ use onhook_core::locality;
 use onhook_core::notification::Happened;
 use onhook_core::number::Number;
 use onhook_core::order::{
-    ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, amend, difference,
+    ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Request, Status, amend,
+    difference,
 };
 use onhook_core::release::due;
-use onhook_core::search::Inventory;
+use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use tracing::error;
 
 use super::memory::Counts;
 use super::places;
-use super::pool;
+use super::pool::{self, Lot};
 use super::reader;
 use super::row::{self, NumberRow, corrupt, digits_of, kind_code, status_code};
 use super::writer::Tables;
@@ -36,6 +38,17 @@ const INSERT_NUMBER: &str =
 
 /// Most orders that wait for numbers and are looked at in one step.
 const BACK_ORDERS_MAX: usize = 64;
+/// How much a step does before it leaves the rest to the next one, so that accepts do not wait for it: numbers
+/// looked at or changed, places looked through, notifications. A single order may take more.
+const WORK_MAX: usize = 20_000;
+
+/// A step under way.
+struct Run {
+    batch: Batch,
+    accounts: HashMap<AccountId, Option<(Account, Premises)>>,
+    work: usize,
+    step: Step,
+}
 
 impl Tables<'_> {
     pub(super) fn accept(&mut self, order: NewOrder) -> Result<Accepted> {
@@ -92,64 +105,99 @@ impl Tables<'_> {
         Ok(Accepted { id, again: false })
     }
 
-    /// Runs orders that wait, oldest first. They are loaded and saved together, numbers in the order
-    /// of their digits, and judged one after another, each against what the one before it left.
+    /// Runs orders that wait: first some of those that wait for numbers, which are older, then new ones. They
+    /// are loaded and saved together, numbers in the order of their digits, and judged one after another,
+    /// each against what the one before it left. A step that has done enough leaves the rest to the next.
     pub(super) fn run_orders(
         &mut self,
         now: Timestamp,
         orders_max: usize,
         numbers_max: usize,
     ) -> Result<Step> {
-        let (mut orders, mut more) = self.waiting(orders_max, numbers_max)?;
-        if !more {
-            more = self.back_orders(&mut orders)?;
-        }
+        let some_wait = self.memory.back_orders.after.is_some();
+        let (back, more_back) = self.back_orders()?;
+        let (new, more) = self.waiting(orders_max, numbers_max)?;
         // An order has not ended before it was made, whatever the clock did in between.
-        let now = self.memory.now(orders.iter().map(|order| order.created_at).fold(now, Timestamp::max));
-        let mut batch = Batch::load(self, orders.iter().flat_map(|o| o.request.numbers()).copied())?;
-        let mut accounts: HashMap<AccountId, Option<(Account, Premises)>> = HashMap::new();
-        let mut step = Step { more, ..Step::default() };
-        for order in orders {
-            let home = match accounts.entry(order.account) {
-                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(new) => {
-                    new.insert(reader::account_with_premises(self.connection, order.account)?)
-                }
-            };
-            let found = batch.find(self, &order)?;
-            let decision = match home {
-                Some((account, premises)) => {
+        let now = self.memory.now(new.iter().map(|order| order.created_at).fold(now, Timestamp::max));
+        let mut run = Run {
+            batch: Batch::load(self, new.iter().flat_map(|o| o.request.numbers()).copied())?,
+            accounts: HashMap::new(),
+            work: 0,
+            step: Step { more: more || more_back, ..Step::default() },
+        };
+        let mut looked_at = None;
+        let all_back = back.len();
+        for (place, order) in back.into_iter().enumerate() {
+            if run.work >= WORK_MAX / 2 {
+                run.step.more = true;
+                break;
+            }
+            looked_at = Some((order.seq, place + 1 == all_back && !more_back));
+            self.run_one(order, &mut run, now)?;
+        }
+        for (place, order) in new.into_iter().enumerate() {
+            if place > 0 && run.work >= WORK_MAX {
+                run.step.more = true;
+                break;
+            }
+            self.run_one(order, &mut run, now)?;
+        }
+        let Run { batch, step, .. } = run;
+        batch.save(self)?;
+        // Only now: what was not written has not been looked at.
+        match looked_at {
+            Some((last, all)) => self.memory.back_orders.looked_at((!all).then_some(last)),
+            None if some_wait && all_back == 0 => self.memory.back_orders.looked_at(None),
+            None => {}
+        }
+        Ok(step)
+    }
+
+    /// Judges one order and writes what comes of it.
+    fn run_one(&mut self, order: Order, run: &mut Run, now: Timestamp) -> Result<()> {
+        let home = match run.accounts.entry(order.account) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                new.insert(reader::account_with_premises(self.connection, order.account)?)
+            }
+        };
+        let decision = match home {
+            Some((account, premises)) => {
+                let judged = catch_unwind(AssertUnwindSafe(|| -> Result<Decision> {
+                    let (found, work) = run.batch.find(self, &order)?;
+                    run.work += work;
                     let world = World {
                         account,
                         premises,
-                        entries: &batch.entries,
+                        entries: &run.batch.entries,
                         found: &found,
                         areas: &self.memory.areas,
                         policy: self.policy,
                     };
-                    let judged = catch_unwind(AssertUnwindSafe(|| decide(&order, &world, now)));
-                    self.survived(&order, judged.ok())?
-                }
-                None => Some(Decision::set_aside(&order.request)),
-            };
-            let Some(decision) = decision else { continue };
-            if decision.status == order.status && decision.moves.is_empty() {
-                continue; // it waits as it did before
+                    Ok(decide(&order, &world, now))
+                }));
+                self.survived(&order, judged.ok().transpose()?)?
             }
-            step.numbers += decision.moves.len();
-            let order = self.write_outcome(order, &decision, now)?;
-            step.told += self.tell_status(&order, now)?;
-            for moved in decision.moves {
-                batch.apply(self, &moved, &By::Order(order.seq), now)?;
-            }
-            if order.status.is_final() {
-                let total = order.request.quantity();
-                let failed = total - order.done().count();
-                step.ended.push(Ended { id: order.id, status: order.status, total, failed });
-            }
+            None => Some(Decision::set_aside(&order.request)),
+        };
+        let Some(decision) = decision else { return Ok(()) };
+        if decision.status == order.status && decision.moves.is_empty() {
+            return Ok(()); // it waits as it did before
         }
-        batch.save(self)?;
-        Ok(step)
+        let order = self.write_outcome(order, &decision, now)?;
+        let told = self.tell_status(&order, now)?;
+        run.work += told + order.request.quantity();
+        run.step.told += told;
+        run.step.numbers += decision.moves.len();
+        for moved in decision.moves {
+            run.batch.apply(self, &moved, &By::Order(order.seq), now)?;
+        }
+        if order.status.is_final() {
+            let total = order.request.quantity();
+            let failed = total - order.done().count();
+            run.step.ended.push(Ended { id: order.id, status: order.status, total, failed });
+        }
+        Ok(())
     }
 
     /// The orders of the next batch, and whether there are more.
@@ -171,24 +219,21 @@ impl Tables<'_> {
         Ok((orders, false))
     }
 
-    /// Adds the next orders that wait for numbers, oldest first, if the pool has grown since they last
-    /// looked; whether there are more.
-    fn back_orders(&mut self, orders: &mut Vec<Order>) -> Result<bool> {
-        let Some(after) = self.memory.back_orders.after else { return Ok(false) };
+    /// The next orders that wait for numbers, oldest first, if the pool has grown since they last looked; and
+    /// whether there are more.
+    fn back_orders(&self) -> Result<(Vec<Order>, bool)> {
+        let Some(after) = self.memory.back_orders.after else { return Ok((Vec::new(), false)) };
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {} FROM orders WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?",
             row::ORDER_COLUMNS
         ))?;
         let mut rows = statement.query((after.0, i64::try_from(BACK_ORDERS_MAX).unwrap_or(i64::MAX)))?;
-        let mut last = Vec::new();
+        let mut orders = Vec::new();
         while let Some(row) = rows.next()? {
-            last.push(row::order(row)?);
+            orders.push(row::order(row)?);
         }
-        let more = last.len() == BACK_ORDERS_MAX;
-        let last_seq = last.last().map(|order| order.seq).filter(|_| more);
-        self.memory.back_orders.looked_at(last_seq);
-        orders.append(&mut last);
-        Ok(more)
+        let more = orders.len() == BACK_ORDERS_MAX;
+        Ok((orders, more))
     }
 
     /// The decision, or none when judging it panicked and it may be tried again. An order that does so
@@ -290,8 +335,8 @@ impl Tables<'_> {
         self.update_order(before.status, &after)?;
         if after.status.is_final() {
             self.tell_status(&after, now)?;
-        } else {
-            self.add_line(&after, Some(user), difference(&before, &after).as_deref())?;
+        } else if let Some(difference) = difference(&before, &after) {
+            self.add_line(&after, Some(user), Some(&difference))?;
         }
         Ok(Some(Ok(after)))
     }
@@ -525,6 +570,10 @@ pub(super) struct Batch {
     last_events: HashMap<Number, EventSeq>,
     /// Numbers that changed, with the holder that their row has.
     changed: BTreeMap<Number, Option<AccountId>>,
+    /// Those of them that were in the pool, as they still are on disk.
+    taken: HashSet<Number>,
+    /// What searches have found of the pool's places, which stands on disk until all is saved.
+    lots: HashMap<Criteria, Rc<Vec<Lot>>>,
     counts: Counts,
 }
 
@@ -533,7 +582,14 @@ impl Batch {
         let numbers: BTreeSet<Number> = numbers.collect();
         let entries = HashMap::with_capacity(numbers.len());
         let last_events = HashMap::with_capacity(numbers.len());
-        let mut batch = Self { entries, last_events, changed: BTreeMap::new(), counts: Counts::default() };
+        let mut batch = Self {
+            entries,
+            last_events,
+            changed: BTreeMap::new(),
+            taken: HashSet::new(),
+            lots: HashMap::new(),
+            counts: Counts::default(),
+        };
         for number in numbers {
             batch.add(tables, number)?;
         }
@@ -548,28 +604,44 @@ impl Batch {
         Ok(())
     }
 
-    /// Pool numbers that fit what an order searches for, as many as it still wants. What the orders before it
-    /// took is still in the pool on disk, so that more are looked for than are wanted.
-    fn find(&mut self, tables: &Tables<'_>, order: &Order) -> Result<Vec<Entry>> {
-        let Some(search) = order.request.search() else { return Ok(Vec::new()) };
+    /// Pool numbers that fit what an order searches for, as many as it still wants, and how much was looked at.
+    /// What the orders before it took is still in the pool on disk, so that more are looked for than are wanted.
+    fn find(&mut self, tables: &Tables<'_>, order: &Order) -> Result<(Vec<Entry>, usize)> {
+        let (Request::Activate(activate), Some(search)) = (&order.request, order.request.search()) else {
+            return Ok((Vec::new(), 0));
+        };
+        let mut work = 0;
+        let lots = match self.lots.entry(search.criteria.clone()) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut().clone(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                let lots = Rc::new(pool::lots(tables.connection, &search.criteria)?);
+                work += lots.len();
+                new.insert(lots).clone()
+            }
+        };
         let left = search.quantity.saturating_sub(order.taken.len());
+        let there = usize::try_from(pool::numbers_in(&lots)).unwrap_or(usize::MAX);
+        if there == 0 || (there < left && !activate.partial_allowed) {
+            return Ok((Vec::new(), work + 1)); // certainly too few
+        }
         let query = PoolQuery {
             criteria: search.criteria.clone(),
             inventory: Inventory::Pool,
-            size: left + self.changed.len(),
+            size: left + self.taken.len(),
             seed: order.id.0.as_u64_pair().1,
         };
-        let mut found = Vec::with_capacity(left);
-        for (entry, _) in pool::pool(tables.connection, &query)? {
+        let mut found = Vec::with_capacity(left.min(there));
+        for entry in pool::draw(tables.connection, &lots, &query)? {
+            work += 1;
             if found.len() == left {
                 break;
             }
-            if !self.changed.contains_key(&entry.number) {
+            if !self.taken.contains(&entry.number) {
                 self.add(tables, entry.number)?;
                 found.push(entry);
             }
         }
-        Ok(found)
+        Ok((found, work))
     }
 
     /// The numbers as they are now; those that do not exist are absent.
@@ -619,6 +691,9 @@ impl Batch {
         area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
         if before.state() != State::Available && after.state() == State::Available {
             tables.memory.back_orders.pool_grew();
+        }
+        if before.state() == State::Available {
+            self.taken.insert(before.number);
         }
         self.counts.change(before, after);
         self.entries.insert(after.number, *after);

@@ -555,6 +555,9 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close();
-        drop(writer::lock(&self.lock).take());
+        if let Some(file) = writer::lock(&self.lock).take() {
+            // Not only by closing the file: a process that is being spawned has it too until it executes.
+            let _ = file.unlock();
+        }
     }
 }

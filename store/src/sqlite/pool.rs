@@ -51,7 +51,9 @@ pub(super) struct Lot {
 pub(super) fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locality)>> {
     let mut dice = Dice(query.seed);
     let mut found = match query.inventory {
-        Inventory::Pool | Inventory::Both(_) => of_pool(connection, query, &mut dice)?,
+        Inventory::Pool | Inventory::Both(_) => {
+            of_pool(connection, &lots(connection, &query.criteria)?, query, &mut dice)?
+        }
         Inventory::Protected(_) => Vec::new(),
     };
     if let Inventory::Protected(account) | Inventory::Both(account) = query.inventory {
@@ -69,8 +71,26 @@ pub(super) fn stock(connection: &Connection, criteria: &Criteria) -> Result<Vec<
     Ok(lots.map(|Lot { npa_nxx, numbers, locality, .. }| Stock { npa_nxx, numbers, locality }).collect())
 }
 
-fn of_pool(connection: &Connection, query: &PoolQuery, dice: &mut Dice) -> Result<Vec<(Entry, Locality)>> {
-    let mut lots = lots(connection, &query.criteria)?;
+/// Pool numbers that fit a query whose lots are known, at most as many as it wants.
+pub(super) fn draw(connection: &Connection, lots: &[Lot], query: &PoolQuery) -> Result<Vec<Entry>> {
+    let mut dice = Dice(query.seed);
+    let mut found = of_pool(connection, lots, query, &mut dice)?;
+    dice.shuffle(&mut found);
+    found.truncate(query.size);
+    Ok(found.into_iter().map(|(entry, _)| entry).collect())
+}
+
+/// How many pool numbers there are in some lots.
+pub(super) fn numbers_in(lots: &[Lot]) -> u64 {
+    lots.iter().map(|lot| lot.numbers).sum()
+}
+
+fn of_pool(
+    connection: &Connection,
+    lots: &[Lot],
+    query: &PoolQuery,
+    dice: &mut Dice,
+) -> Result<Vec<(Entry, Locality)>> {
     let spans: Vec<_> = lots.iter().map(|lot| query.criteria.spans(lot.npa_nxx)).collect();
     let whole = |spans: &[(u64, u64)]| matches!(spans, [(first, end)] if end - first == 10_000);
     let mut found = Vec::new();
@@ -81,9 +101,10 @@ fn of_pool(connection: &Connection, query: &PoolQuery, dice: &mut Dice) -> Resul
             draw_from(connection, lot, wanted, dice.roll() % SCATTER, &mut found)?;
         }
     } else {
+        let mut lots: Vec<&Lot> = lots.iter().collect();
         dice.shuffle(&mut lots);
         let mut looks = 0;
-        for lot in &lots {
+        for lot in lots {
             for (first, end) in query.criteria.spans(lot.npa_nxx) {
                 looks += SEEK + end - first;
                 let sql = format!(
@@ -180,7 +201,7 @@ fn of_protected(
 }
 
 /// The lots that fit, found by the narrowest thing that is wanted.
-fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<Lot>> {
+pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<Lot>> {
     let text = |text: &str| Value::Text(text.to_owned());
     let range = |prefix: &str| {
         let (first, end) = Number::nanp_range(prefix)?;
