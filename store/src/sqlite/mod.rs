@@ -192,7 +192,7 @@ impl Store for SqliteStore {
 
     async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>> {
         let ids = self.ids.clone();
-        self.readers.read(move |connection| reader::orders(connection, &ids, &query)).await
+        self.readers.read_long(move |connection| reader::orders(connection, &ids, &query)).await
     }
 
     async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>> {
@@ -339,7 +339,9 @@ impl Store for SqliteStore {
         page: u32,
         size: usize,
     ) -> Result<Option<(Vec<Delivery>, u64)>> {
-        self.readers.read(move |connection| notifications::log(connection, account, id, page, size)).await
+        self.readers
+            .read_long(move |connection| notifications::log(connection, account, id, page, size))
+            .await
     }
 
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
@@ -369,27 +371,27 @@ impl Store for SqliteStore {
     }
 
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>> {
-        self.readers.read(move |connection| reader::numbers(connection, &query)).await
+        self.readers.read_long(move |connection| reader::numbers(connection, &query)).await
     }
 
     async fn count(&self, query: NumberQuery) -> Result<u64> {
-        self.readers.read(move |connection| reader::count(connection, &query)).await
+        self.readers.read_long(move |connection| reader::count(connection, &query)).await
     }
 
     async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, Locality)>> {
-        self.readers.read(move |connection| pool::pool(connection, &query)).await
+        self.readers.read_long(move |connection| pool::pool(connection, &query)).await
     }
 
     async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>> {
-        self.readers.read(move |connection| pool::stock(connection, &criteria)).await
+        self.readers.read_long(move |connection| pool::stock(connection, &criteria)).await
     }
 
     async fn exchanges(&self, criteria: Criteria) -> Result<Vec<Exchange>> {
-        self.readers.read(move |connection| places::exchanges(connection, &criteria)).await
+        self.readers.read_long(move |connection| places::exchanges(connection, &criteria)).await
     }
 
     async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>> {
-        self.readers.read(move |connection| places::rate_centers(connection, &query)).await
+        self.readers.read_long(move |connection| places::rate_centers(connection, &query)).await
     }
 
     async fn import_exchanges(&self, lines: ExchangeLines) -> Result<Imported> {
@@ -511,7 +513,7 @@ impl Store for SqliteStore {
     }
 
     async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
-        self.readers.read(move |connection| reader::in_service(connection, account)).await
+        self.readers.read_long(move |connection| reader::in_service(connection, account)).await
     }
 
     async fn users(&self) -> Result<Vec<User>> {
@@ -527,12 +529,12 @@ impl Store for SqliteStore {
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
-        self.readers.read(move |connection| reader::export(connection, after, size)).await
+        self.readers.read_long(move |connection| reader::export(connection, after, size)).await
     }
 
     async fn check(&self, deep: bool) -> Result<Report> {
         let ids = self.ids.clone();
-        self.readers.read(move |connection| check::check(connection, &ids, deep)).await
+        self.readers.read_long(move |connection| check::check(connection, &ids, deep)).await
     }
 
     async fn totals(&self) -> Result<Totals> {

@@ -33,17 +33,38 @@ use crate::{
 
 /// How many reads run at once; more wait for their turn.
 const READERS: usize = 4;
+/// How many of them may be long ones, so that there are always connections for short ones.
+const LONG_READERS: usize = READERS - 1;
 
 /// The connections.
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     turns: Arc<Semaphore>,
+    long_turns: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let idle = (0..READERS).map(|_| connect(path)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), turns: Arc::new(Semaphore::new(READERS)) })
+        Ok(Self {
+            idle: Arc::new(Mutex::new(idle)),
+            turns: Arc::new(Semaphore::new(READERS)),
+            long_turns: Arc::new(Semaphore::new(LONG_READERS)),
+        })
+    }
+
+    /// As [`Readers::read`], for what may look at very many rows.
+    pub(super) async fn read_long<T, R>(&self, read: R) -> Result<T>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let turn = self.long_turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let read = move |connection: &Connection| {
+            let _turn = turn; // until the read ends, whether or not someone still waits for it
+            read(connection)
+        };
+        self.read(read).await
     }
 
     /// Runs `read` in one read transaction, on a thread where it may block.
@@ -74,6 +95,7 @@ impl Readers {
     pub(super) async fn close(&self) {
         if self.turns.acquire_many(u32::try_from(READERS).unwrap_or(1)).await.is_ok() {
             self.turns.close();
+            self.long_turns.close();
         }
         lock(&self.idle).clear();
     }
