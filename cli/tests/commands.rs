@@ -123,7 +123,7 @@ fn exchanges_come_in_all_or_none_and_each_bad_line_is_named() {
         ("npa,state,rate_center\n", "npa_nxx is wanted, or npa and nxx"),
         ("npa_nxx,npa,nxx,state,rate_center\n", "npa_nxx is wanted, or npa and nxx"),
         ("npa_nxx,state,rate_center,ocn\n", "there is no column \"ocn\""),
-        ("", "npa_nxx is wanted"),
+        ("", "the file is empty"),
     ] {
         refused(&import(text), remark);
     }

@@ -145,10 +145,7 @@ fn judge_disconnect(
     now: Timestamp,
 ) -> Result<Move, Refusal> {
     let before = world.entries.get(&number).ok_or(Refusal::NotInService)?;
-    match before.standing {
-        Standing::InService { place } if place.account == world.account.id => {}
-        _ => return Err(Refusal::NotInService),
-    }
+    before.standing.in_service_on(world.account.id).ok_or(Refusal::NotInService)?;
     if before.locked {
         return Err(Refusal::Locked);
     }
@@ -173,10 +170,7 @@ fn judge_disconnect(
 fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Result<Move, Refusal> {
     let account = world.account.id;
     let before = world.entries.get(&number).ok_or(Refusal::NotMovable)?;
-    match before.standing {
-        Standing::InService { place } if place.account == account => {}
-        _ => return Err(Refusal::NotMovable),
-    }
+    before.standing.in_service_on(account).ok_or(Refusal::NotMovable)?;
     let place = world.premises.place(account, relocate.site, relocate.peer)?;
     step(before, Change::Moved { place })
 }

@@ -186,6 +186,15 @@ impl Standing {
         }
     }
 
+    /// Where the number is in service, if it is and on this account.
+    #[must_use]
+    pub fn in_service_on(&self, account: AccountId) -> Option<Place> {
+        match self {
+            Standing::InService { place } if place.account == account => Some(*place),
+            _ => None,
+        }
+    }
+
     /// Where the number is delivered, or was when it went.
     #[must_use]
     pub fn place(&self) -> Option<Place> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::account::{PeerId, Place, Premises, SiteId, words};
 use crate::decide::Move;
 use crate::event::Change;
-use crate::lifecycle::{Entry, Standing, apply};
+use crate::lifecycle::{Entry, apply};
 use crate::number::Number;
 
 /// Most characters of a site's name (contract: error 4015).
@@ -314,10 +314,8 @@ pub fn relocate(
 ) -> Result<Vec<Move>, Vec<Number>> {
     let (mut moves, mut missing) = (Vec::new(), Vec::new());
     for number in numbers {
-        let entry = entries.get(number).and_then(|entry| match entry.standing {
-            Standing::InService { place: at } if at.account == place.account => Some((entry, at)),
-            _ => None,
-        });
+        let entry = entries.get(number);
+        let entry = entry.and_then(|entry| Some((entry, entry.standing.in_service_on(place.account)?)));
         let change = Change::Moved { place };
         match entry {
             Some((_, at)) if at == place => {}

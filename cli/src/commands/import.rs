@@ -1,14 +1,12 @@
 //! `onhook import`.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::PathBuf;
 
-use anyhow::Context;
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
-use onhook_store::{Imported, Lines, Store, StoreError};
+use onhook_store::{Store, StoreError};
 
+use super::csv_file::{self, Columns, CsvFile, name_bad_lines};
 use super::{DataDir, now};
 use crate::Exit;
 use crate::terminal::Terminal;
@@ -51,20 +49,12 @@ pub(crate) struct Import {
 impl Import {
     pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let source = self.file.display().to_string();
-        let (input, size): (Box<dyn Read + Send>, _) = match source.as_str() {
-            "-" => (Box::new(std::io::stdin()), None),
-            _ => {
-                let file = File::open(&self.file).with_context(|| format!("cannot read {source}"))?;
-                let size = file.metadata().ok().map(|meta| meta.len());
-                (Box::new(file), size)
-            }
-        };
-        let bar = terminal.bar(size);
-        let lines = read(BufReader::with_capacity(1 << 20, bar.wrap_read(input)))?;
+        let mut file = CsvFile::open(&self.file, terminal)?;
+        let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
         let store = self.data_dir.open_or_make()?;
         let done = store.import(lines, source, self.partial, now()).await;
         store.close().await;
-        bar.finish_and_clear();
+        file.bar.finish_and_clear();
         match done {
             Ok(imported) => {
                 name_bad_lines(terminal, &imported);
@@ -84,61 +74,12 @@ impl Import {
     }
 }
 
-pub(super) fn name_bad_lines(terminal: &Terminal, imported: &Imported) {
-    for (line, why) in &imported.bad {
-        terminal.remark(&format!("line {line}: {why}"));
-    }
-    let named = u64::try_from(imported.bad.len()).unwrap_or(u64::MAX);
-    if imported.bad_count > named {
-        terminal.remark(&format!("… and {} more", imported.bad_count - named));
-    }
+fn enough(columns: &Columns<{ COLUMNS.len() }>) -> anyhow::Result<()> {
+    anyhow::ensure!(columns.has(0), "the first line names the columns, and column number is missing");
+    Ok(())
 }
 
-/// The lines of a file as numbers, with the line that each stands in.
-fn read(input: impl Read + Send + 'static) -> anyhow::Result<Lines> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(false).from_reader(input);
-    let header = reader.headers().context("the first line cannot be read")?.clone();
-    anyhow::ensure!(!header.is_empty(), "the file is empty; its first line names the columns");
-    let mut places = [None; COLUMNS.len()];
-    for (at, name) in header.iter().enumerate() {
-        let name = name.trim_start_matches('\u{feff}').to_ascii_lowercase();
-        let column = COLUMNS.iter().position(|column| *column == name);
-        let column = column.with_context(|| {
-            format!(
-                "the first line names the columns, parted by commas, and there is no column {name:?}; there are {}",
-                COLUMNS.join(", ")
-            )
-        })?;
-        anyhow::ensure!(places[column].replace(at).is_none(), "the first line names column {name} twice");
-    }
-    anyhow::ensure!(places[0].is_some(), "the first line names the columns, and column number is missing");
-    let mut fallback = 1;
-    Ok(Box::new(reader.into_records().map(move |record| match record {
-        Ok(record) => {
-            fallback = record.position().map_or(fallback + 1, csv::Position::line);
-            let field =
-                |column: usize| places[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty());
-            (fallback, line(field))
-        }
-        Err(error) => {
-            fallback = error.position().map_or(fallback + 1, csv::Position::line);
-            (fallback, Err(unreadable(&error)))
-        }
-    })))
-}
-
-pub(super) fn unreadable(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields, and the first line names {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
-        csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
-        _ => error.to_string(),
-    }
-}
-
-fn line<'a>(field: impl Fn(usize) -> Option<&'a str>) -> Result<NewNumber, String> {
+fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, String> {
     fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
         column: usize,
         text: Option<&str>,

@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod completions;
+mod csv_file;
 mod demo;
 mod explain;
 mod export;

@@ -10,7 +10,7 @@ use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::order::OrderSeq;
 use onhook_core::subscription::SubscriptionSeq;
 use onhook_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::row::{corrupt, state_code};
 use super::subscriptions::{self, Subscriber};
@@ -233,45 +233,30 @@ impl Counts {
         for ((account, state), by) in self.by_account.into_iter().filter(|(_, by)| *by != 0) {
             tally.execute((account, state, by))?;
         }
-        let mut due = connection.prepare_cached(
+        add_up(
+            connection,
             "INSERT INTO due (due_at, holder, numbers) VALUES (?, ?, ?)
              ON CONFLICT (due_at, holder) DO UPDATE SET numbers = numbers + excluded.numbers
              RETURNING numbers",
+            "DELETE FROM due WHERE due_at = ? AND holder = ? AND numbers = 0",
+            self.due,
         )?;
-        let mut none_left =
-            connection.prepare_cached("DELETE FROM due WHERE due_at = ? AND holder = ? AND numbers = 0")?;
-        for ((due_at, holder), by) in self.due.into_iter().filter(|(_, by)| *by != 0) {
-            let numbers: i64 = due.query_row((due_at, holder, by), |row| row.get(0))?;
-            if numbers == 0 {
-                none_left.execute((due_at, holder))?;
-            }
-        }
-        let mut place = connection.prepare_cached(
+        add_up(
+            connection,
             "INSERT INTO place (site, peer, numbers) VALUES (?, ?, ?)
              ON CONFLICT (site, peer) DO UPDATE SET numbers = numbers + excluded.numbers
              RETURNING numbers",
+            "DELETE FROM place WHERE site = ? AND peer = ? AND numbers = 0",
+            self.places,
         )?;
-        let mut none_there =
-            connection.prepare_cached("DELETE FROM place WHERE site = ? AND peer = ? AND numbers = 0")?;
-        for ((site, peer), by) in self.places.into_iter().filter(|(_, by)| *by != 0) {
-            let numbers: i64 = place.query_row((site, peer, by), |row| row.get(0))?;
-            if numbers == 0 {
-                none_there.execute((site, peer))?;
-            }
-        }
-        let mut stock = connection.prepare_cached(
+        add_up(
+            connection,
             "INSERT INTO stock (npa_nxx, area, numbers) VALUES (?, ?, ?)
              ON CONFLICT (npa_nxx, area) DO UPDATE SET numbers = numbers + excluded.numbers
              RETURNING numbers",
+            "DELETE FROM stock WHERE npa_nxx = ? AND area = ? AND numbers = 0",
+            self.stock.into_iter().map(|((npa_nxx, area), by)| ((npa_nxx, area.0), by)),
         )?;
-        let mut sold_out =
-            connection.prepare_cached("DELETE FROM stock WHERE npa_nxx = ? AND area = ? AND numbers = 0")?;
-        for ((npa_nxx, area), by) in self.stock.into_iter().filter(|(_, by)| *by != 0) {
-            let numbers: i64 = stock.query_row((npa_nxx, area.0, by), |row| row.get(0))?;
-            if numbers == 0 {
-                sold_out.execute((npa_nxx, area.0))?;
-            }
-        }
         let mut update = connection
             .prepare_cached("UPDATE area SET supply = ?, demand = ?, demand_at = ? WHERE id = ?")?;
         for id in self.areas {
@@ -281,4 +266,22 @@ impl Counts {
         }
         Ok(())
     }
+}
+
+/// Adds to counts, which are kept by two columns, and removes those that come to nothing.
+fn add_up<A: ToSql + Copy, B: ToSql + Copy>(
+    connection: &Connection,
+    add: &str,
+    remove: &str,
+    changes: impl IntoIterator<Item = ((A, B), i64)>,
+) -> Result<()> {
+    let mut add = connection.prepare_cached(add)?;
+    let mut remove = connection.prepare_cached(remove)?;
+    for ((one, two), by) in changes.into_iter().filter(|(_, by)| *by != 0) {
+        let numbers: i64 = add.query_row((one, two, by), |row| row.get(0))?;
+        if numbers == 0 {
+            remove.execute((one, two))?;
+        }
+    }
+    Ok(())
 }
