@@ -31,6 +31,15 @@ impl Person {
     }
 }
 
+/// At whose word something is done to users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Whoever has the machine.
+    AtTheMachine,
+    /// Who signed in by this name. They may what they may when it is done: a request can take its time.
+    User(String),
+}
+
 /// What is to be done to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -54,6 +63,9 @@ pub enum Refusal {
     /// The account would have no administrator.
     #[error("it is the only administrator of its account")]
     LastAdmin,
+    /// The account has as many users as it may.
+    #[error("the account has as many users as it may")]
+    Full,
     /// An operator has no account, and everybody else has one.
     #[error("an operator has no account, and every other user has one")]
     Misfit,

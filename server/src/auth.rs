@@ -20,7 +20,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use base64::Engine;
 use onhook_core::account::{AccountId, Role};
-use onhook_core::user::{PASSWORD_MAX, Person};
+use onhook_core::user::PASSWORD_MAX;
 use onhook_store::{Store, StoreError, User};
 use tokio::sync::Semaphore;
 
@@ -46,6 +46,8 @@ const FAILURES_MAX: u32 = 10;
 const FAILURES_OVER: Duration = Duration::from_secs(60);
 /// Most pairs of user and address whose failures are counted; beyond them, nobody new has a try.
 const FAILING_MAX: usize = 100_000;
+/// Counters of what was forgotten, so that the changes of one user seldom bother another one.
+const FORGOTTEN: usize = 256;
 /// Locks that keep one credential from being checked twice at the same time.
 const LOCKS: usize = 64;
 
@@ -58,14 +60,6 @@ pub struct Caller {
     pub account: Option<AccountId>,
     /// What it may do.
     pub role: Role,
-}
-
-impl Caller {
-    /// The same for who judges what may be done to users.
-    #[must_use]
-    pub fn person(&self) -> Person {
-        Person { name: self.user.to_string(), account: self.account, role: self.role }
-    }
 }
 
 /// Why somebody is not signed in.
@@ -90,14 +84,20 @@ struct Failures {
 }
 
 /// What is known of callers without a check, by hashes with a key that only this process has.
-#[derive(Default)]
 struct Remembered {
     /// Credentials that were found good, and until when that is believed.
     credentials: HashMap<[u8; 32], (Caller, Instant)>,
     /// Tokens, and when they end.
     tokens: HashMap<[u8; 32], (Caller, Instant)>,
-    /// How often something was forgotten: what was looked up before the last time is not remembered.
-    forgotten: u64,
+    /// How often something was forgotten, by hashes of names: what was looked up before the last time is not
+    /// remembered.
+    forgotten: [u64; FORGOTTEN],
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self { credentials: HashMap::new(), tokens: HashMap::new(), forgotten: [0; FORGOTTEN] }
+    }
 }
 
 /// Checks credentials.
@@ -166,7 +166,7 @@ impl Auth {
         let name = self.fingerprint(&user, "");
         let who = (u64::from_le_bytes(name.first_chunk().copied().unwrap_or_default()), from);
         self.may_try(who)?;
-        let forgotten = self.forgotten();
+        let forgotten = self.forgotten(&user);
         let found = store.user(&user).await.map_err(Refused::Store)?;
         let verified = self.verify(found, password).await;
         match &verified {
@@ -190,13 +190,15 @@ impl Auth {
         if is_token(headers) {
             return Err(Refused::Unknown);
         }
-        let forgotten = self.forgotten();
+        let named = headers.get(http::header::AUTHORIZATION).and_then(basic);
+        let (user, _) = named.ok_or(Refused::Unknown)?;
+        let forgotten = self.forgotten(&user);
         let caller = self.sign_in(store, headers, from).await?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| Refused::Store(StoreError::Broken(Box::new(error))))?;
         let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.forgotten != forgotten {
+        if remembered.forgotten[self.counter(&user)] != forgotten {
             return Err(Refused::Busy); // it may be this user who has changed
         }
         let now = Instant::now();
@@ -232,13 +234,18 @@ impl Auth {
     /// tokens are none.
     pub fn forget(&self, user: &str) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        remembered.forgotten += 1;
+        remembered.forgotten[self.counter(user)] += 1;
         remembered.credentials.retain(|_, (caller, _)| &*caller.user != user);
         remembered.tokens.retain(|_, (caller, _)| &*caller.user != user);
     }
 
-    fn forgotten(&self) -> u64 {
-        self.remembered.read().unwrap_or_else(PoisonError::into_inner).forgotten
+    fn forgotten(&self, user: &str) -> u64 {
+        self.remembered.read().unwrap_or_else(PoisonError::into_inner).forgotten[self.counter(user)]
+    }
+
+    /// Which counter is a user's.
+    fn counter(&self, user: &str) -> usize {
+        usize::from(self.fingerprint(user, "")[0]) % FORGOTTEN
     }
 
     /// The hash of a new password, made when a core is free.
@@ -299,7 +306,7 @@ impl Auth {
 
     fn remember(&self, fingerprint: [u8; 32], caller: &Caller, forgotten: u64) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.forgotten != forgotten {
+        if remembered.forgotten[self.counter(&caller.user)] != forgotten {
             return; // it may be this user who has changed since it was looked up
         }
         let now = Instant::now();
@@ -418,15 +425,28 @@ mod tests {
     fn what_was_looked_up_before_a_user_changed_is_not_remembered() {
         let auth = Auth::new().unwrap();
         let (one, other) = (auth.fingerprint("one", "password"), auth.fingerprint("other", "password"));
-        auth.remember(one, &caller("one"), auth.forgotten());
-        auth.remember(other, &caller("other"), auth.forgotten());
-        let looked_up = auth.forgotten();
+        auth.remember(one, &caller("one"), auth.forgotten("one"));
+        auth.remember(other, &caller("other"), auth.forgotten("other"));
+        let looked_up = auth.forgotten("one");
         auth.forget("one");
         assert_eq!((auth.known(&one), auth.known(&other)), (None, Some(caller("other"))));
         auth.remember(one, &caller("one"), looked_up);
         assert_eq!(auth.known(&one), None);
-        auth.remember(one, &caller("one"), auth.forgotten());
+        auth.remember(one, &caller("one"), auth.forgotten("one"));
         assert_eq!(auth.known(&one), Some(caller("one")));
+    }
+
+    #[test]
+    fn a_user_s_change_does_not_bother_those_who_sign_in_meanwhile() {
+        let auth = Auth::new().unwrap();
+        let changed = "changed";
+        let mut others = (0..).map(|n| format!("user{n}"));
+        let other = others.find(|name| auth.counter(name) != auth.counter(changed)).unwrap();
+        let fingerprint = auth.fingerprint(&other, "password");
+        let looked_up = auth.forgotten(&other);
+        auth.forget(changed);
+        auth.remember(fingerprint, &caller(&other), looked_up);
+        assert_eq!(auth.known(&fingerprint), Some(caller(&other)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use onhook_core::subscription::{
     SUBSCRIPTIONS_MAX, Secret, Subject, Subscription, SubscriptionSeq,
 };
 use onhook_core::time::{DAY_MS, Timestamp};
-use onhook_core::user::{Person, Refusal as UserRefusal};
+use onhook_core::user::{Asker, Person, Refusal as UserRefusal};
 
 use crate::{
     Accepted, Delivery, Due, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery,
@@ -67,6 +67,7 @@ macro_rules! conformance {
             numbers_move_together_or_not_at_all,
             a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site,
             users_change_and_go_as_far_as_they_may,
+            who_is_an_administrator_no_more_changes_no_users,
             the_pool_hands_out_what_is_asked_and_no_more,
             a_search_finds_all_that_fits_and_nothing_else,
             exchanges_say_where_numbers_lie_and_where_new_ones_belong,
@@ -867,7 +868,7 @@ cases! {
         let admin = user("admin", 1, Role::Admin).person();
         let role = |role| UserChange::Said { password_hash: None, role: Some(role) };
         let password = |hash: &str| UserChange::Said { password_hash: Some(hash.into()), role: None };
-        let change = async |asker: &Person, name: &str, change| store.change_user(asker.clone(), name.into(), change).await.expect("tried");
+        let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change).await.expect("tried");
         for name in ["neighbour", "operator", "nobody"] {
             for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
                 assert_eq!(change(&admin, name, change_to).await, Err(UserRefusal::NoUser), "{name}");
@@ -886,13 +887,46 @@ cases! {
         // Two who remove each other at the same time: one is left.
         let second = user("second", 1, Role::Admin).person();
         let (one, other) = tokio::join!(change(&admin, "second", UserChange::Removed), change(&second, "admin", UserChange::Removed));
-        assert!(matches!((one, other), (Ok(()), Err(UserRefusal::LastAdmin)) | (Err(UserRefusal::LastAdmin), Ok(()))), "{one:?} {other:?}");
+        assert!(matches!((one, other), (Ok(()), Err(UserRefusal::Forbidden)) | (Err(UserRefusal::Forbidden), Ok(()))), "{one:?} {other:?}");
         let left = store.users_of(account(1)).await.expect("read").into_iter().find(|u| u.role == Role::Admin).expect("one");
         assert_eq!(change(&left.person(), &left.name, role(Role::Read)).await, Err(UserRefusal::LastAdmin));
-        assert_eq!(change(&Person::at_the_machine(), &left.name, UserChange::Removed).await, Ok(()));
+        assert_eq!(store.change_user(Asker::AtTheMachine, left.name, UserChange::Removed).await.expect("tried"), Ok(()));
         store.close().await;
         let store = opener.open().await;
         assert_eq!(store.users_of(account(1)).await.expect("read"), [reader]);
+        clean(&*store).await;
+    }
+
+    /// Whoever asks may what they may when it is done, not when they asked.
+    async fn who_is_an_administrator_no_more_changes_no_users(opener) {
+        let (store, ..) = seeded(opener).await;
+        let user = |name: &str, role| User {
+            name: name.into(), account: Some(account(1)), role, password_hash: format!("$argon2id${name}"),
+        };
+        for (name, role) in [("admin", Role::Admin), ("demoted", Role::Order), ("reader", Role::Read)] {
+            store.create_user(user(name, role)).await.expect("made");
+        }
+        let before = store.users().await.expect("read");
+        for asker in ["demoted", "gone"] {
+            let made = store.make_user(asker.into(), user("new", Role::Read)).await.expect("tried");
+            assert_eq!(made, Err(UserRefusal::Forbidden), "{asker}");
+            let promoted = UserChange::Said { password_hash: None, role: Some(Role::Admin) };
+            for change in [promoted, UserChange::Removed] {
+                let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change).await.expect("tried");
+                assert_eq!(changed, Err(UserRefusal::Forbidden), "{asker}");
+            }
+        }
+        assert_eq!(store.users().await.expect("read"), before);
+        // Who is one makes nobody more than they are, and no user of another account.
+        let elsewhere = User { account: Some(account(2)), ..user("new", Role::Read) };
+        for new in [User { account: None, ..user("new", Role::Operator) }, elsewhere] {
+            assert_eq!(store.make_user("admin".into(), new).await.expect("tried"), Err(UserRefusal::Forbidden));
+        }
+        assert_eq!(store.make_user("admin".into(), user("new", Role::Admin)).await.expect("tried"), Ok(()));
+        assert!(matches!(store.make_user("admin".into(), user("new", Role::Read)).await, Err(StoreError::Conflict(_))));
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(store.user("new").await.expect("read"), Some(user("new", Role::Admin)));
         clean(&*store).await;
     }
 

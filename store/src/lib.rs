@@ -29,7 +29,7 @@ use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::subscription::{NewSubscription, OrderType, Subscription, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
-use onhook_core::user::{Person, Refusal};
+use onhook_core::user::{Asker, Person, Refusal};
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
 #[derive(Debug, thiserror::Error)]
@@ -787,17 +787,24 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Relocated>;
 
-    /// Makes a user.
+    /// Makes a user at the word of whoever has the machine.
     ///
     /// # Errors
     /// `Conflict` when the name is taken or there is no such account.
     async fn create_user(&self, user: User) -> Result<()>;
 
+    /// Makes a user at the word of another one; what they may is judged with the users as they are then. An
+    /// account has at most [`LIST_MAX`].
+    ///
+    /// # Errors
+    /// As [`Store::create_user`].
+    async fn make_user(&self, asker: String, user: User) -> Result<std::result::Result<(), Refusal>>;
+
     /// Changes a user, or takes it away, at the word of `asker`; what may be done is judged with the users as
-    /// they are then.
+    /// they are then, the asker among them.
     async fn change_user(
         &self,
-        asker: Person,
+        asker: Asker,
         name: String,
         change: UserChange,
     ) -> Result<std::result::Result<(), Refusal>>;

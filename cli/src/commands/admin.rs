@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read};
 use anyhow::Context;
 use onhook_core::account::{AccountId, Class, Kind, PeerId, Role, SiteId};
 use onhook_core::premises::{PeerChange, Stays};
-use onhook_core::user::{self, PASSWORD_MAX, PASSWORD_MIN, Person};
+use onhook_core::user::{self, Asker, PASSWORD_MAX, PASSWORD_MIN};
 use onhook_server::auth::hash_password;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, Removed, Store, User, UserChange};
@@ -399,7 +399,7 @@ impl UserCommand {
 
 /// Changes a user with the right of whoever has the machine, and closes the store.
 async fn change(store: &SqliteStore, name: &str, change: UserChange) -> anyhow::Result<()> {
-    let changed = store.change_user(Person::at_the_machine(), name.to_owned(), change).await?;
+    let changed = store.change_user(Asker::AtTheMachine, name.to_owned(), change).await?;
     store.close().await;
     changed.with_context(|| format!("user {name} is as before"))
 }

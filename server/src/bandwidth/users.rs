@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::{AccountId, Role};
-use onhook_core::user::{Refusal, may_make};
+use onhook_core::user::{Asker, Refusal};
 use onhook_store::{LIST_MAX, StoreError, User, UserChange};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::encode;
@@ -71,17 +71,14 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let name = said.name.ok_or(Problem::Required("Username"))?;
     let password = said.password.ok_or(Problem::Required("Password"))?;
     let role = said.role.ok_or(Problem::Required("Roles"))?;
-    may_make(&call.caller.person(), Some(account), role).map_err(refused)?;
-    if app.store.users_of(account).await.map_err(store_problem)?.len() >= LIST_MAX {
-        return Err(Problem::Conflict(format!("the account has {LIST_MAX} users, and that is the most")));
-    }
     let password_hash = hash(&app, password).await?;
     let user = User { name: name.clone(), account: Some(account), role, password_hash };
-    let made = app.store.create_user(user).await;
-    made.map_err(|error| match error {
+    let made = app.store.make_user(call.caller.user.to_string(), user).await;
+    let made = made.map_err(|error| match error {
         StoreError::Conflict(_) => Problem::Exists(cut(&name)),
         error => store_problem(error),
     })?;
+    made.map_err(refused)?;
     info!(user.name = name, user.by = &*call.caller.user, "user {name} was made, role {role}");
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/users/{}", encode(&name));
@@ -138,13 +135,17 @@ async fn hash(app: &App, password: String) -> Result<String, Problem> {
 /// Changes a user, and forgets what was known of it, so that the change holds from the next request on. That
 /// is a task of its own: whoever asked may hang up in between.
 async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> Result<(), Problem> {
-    let (app, asker, name) = (app.clone(), call.caller.person(), name.to_owned());
+    let (app, by, name) = (app.clone(), call.caller.user.clone(), name.to_owned());
     let task = tokio::spawn(async move {
-        let (by, what) = (asker.name.clone(), what(&change));
-        let changed = app.store.change_user(asker, name.clone(), change).await;
-        app.auth.forget(&name);
-        if let Ok(Ok(())) = changed {
-            info!(user.name = name, user.by = by, "user {name} {what}");
+        let what = what(&change);
+        let changed = app.store.change_user(Asker::User(by.to_string()), name.clone(), change).await;
+        match changed {
+            Ok(Ok(())) => {
+                app.auth.forget(&name);
+                info!(user.name = name, user.by = &*by, "user {name} {what}");
+            }
+            Err(StoreError::Broken(_)) => app.auth.forget(&name), // it may have been written
+            Ok(Err(_)) | Err(_) => {} // nobody was changed, and whose name this is is none of the caller's
         }
         changed
     });
@@ -175,6 +176,7 @@ fn refused(why: Refusal) -> Problem {
     match why {
         Refusal::NoUser => Problem::NoUser,
         Refusal::Forbidden | Refusal::Misfit => Problem::AccessDenied,
+        Refusal::Full => Problem::Conflict(format!("the account has {LIST_MAX} users, and that is the most")),
         Refusal::LastAdmin => Problem::Conflict(
             "The user is the only administrator of the account. Make another one first.".into(),
         ),

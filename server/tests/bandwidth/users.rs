@@ -3,7 +3,7 @@
 use onhook_core::account::{AccountId, Role};
 use onhook_server::auth::hash_password;
 use onhook_store::User;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::app::{
@@ -254,6 +254,63 @@ async fn a_user_who_was_removed_is_out_however_often_they_were_let_in_before() {
                 app.send(by(get(disconnects("")), &name, "correct horse").at_address(100 + round)).await;
             assert_eq!(reply.status, 401);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_ends_nobody_s_tokens() {
+    with_app(Seed::two_accounts(), async |app| {
+        let form = "application/x-www-form-urlencoded";
+        let grant = post("/api/v1/oauth2/token", "grant_type=client_credentials").content_type(form);
+        let reply = app.send(grant.by(Who::Neighbour)).await.expect(200);
+        let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let token = format!("Bearer {}", reply["access_token"].as_str().unwrap());
+        let theirs = format!("/api/accounts/{NEIGHBOUR}");
+        let knock = || get(&theirs).by(Who::Nobody).header("Authorization", &token);
+        app.send(knock()).await.expect(200);
+        let change = || put("/api/users/neighbour/password", password("correct horse"));
+        for who in [Who::Reader, Who::Admin] {
+            assert_eq!(app.send(change().by(who)).await.status, 404);
+            app.send(knock()).await.expect(200);
+        }
+        // One that is made does.
+        app.send(change().by(Who::Neighbour)).await.expect(200);
+        app.send(knock()).await.expect(401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_an_administrator_no_more_ends_no_request_as_one() {
+    with_app(Seed::two_accounts(), async |app| {
+        for (name, end) in
+            [("second", delete(users("/second"))), ("third", put(users("/third"), role("order")))]
+        {
+            app.send(post(users(""), user(name, "correct horse", "admin"))).await.expect(201);
+            let mut under_way = Vec::new();
+            for call in
+                [post(users(""), user("new", "correct horse", "admin")), put(users("/reader"), role("admin"))]
+            {
+                let call = by(call, name, "correct horse").header("Expect", "100-continue");
+                let mut line = TcpStream::connect(app.address).await.unwrap();
+                line.write_all(call.head().as_bytes()).await.unwrap();
+                // They are signed in when the server asks for the body.
+                let mut asked = [0; 25];
+                line.read_exact(&mut asked).await.unwrap();
+                assert_eq!(asked, *b"HTTP/1.1 100 Continue\r\n\r\n");
+                under_way.push((line, call.body));
+            }
+            app.send(end).await.expect(200);
+            for (mut line, body) in under_way {
+                line.write_all(&body).await.unwrap();
+                let mut answer = [0; 13];
+                line.read_exact(&mut answer).await.unwrap();
+                assert_eq!(answer, *b"HTTP/1.1 403 ", "{name}");
+            }
+        }
+        assert_eq!(names(app).await, ["orderer", "reader", "third", "username"]);
+        assert_eq!(app.send(get(users("/reader"))).await.expect(200).elements("RoleName"), ["read"]);
     })
     .await;
 }

@@ -37,7 +37,7 @@ use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::Criteria;
 use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
-use onhook_core::user::{Person, Refusal};
+use onhook_core::user::{Asker, Refusal};
 use rusqlite::Connection;
 
 use self::ids::OrderIds;
@@ -465,13 +465,17 @@ impl Store for SqliteStore {
         self.writer.write(move |tables| tables.create_user(user)).await
     }
 
+    async fn make_user(&self, asker: String, user: User) -> Result<std::result::Result<(), Refusal>> {
+        self.writer.write(move |tables| tables.make_user(asker, user)).await
+    }
+
     async fn change_user(
         &self,
-        asker: Person,
+        asker: Asker,
         name: String,
         change: UserChange,
     ) -> Result<std::result::Result<(), Refusal>> {
-        self.writer.write(move |tables| tables.change_user(&asker, &name, change)).await
+        self.writer.write(move |tables| tables.change_user(asker, &name, change)).await
     }
 
     async fn user(&self, name: &str) -> Result<Option<User>> {

@@ -270,6 +270,12 @@ pub(super) fn users_of(connection: &Connection, account: AccountId) -> Result<Ve
     list(connection, &sql, vec![of(account), limit(LIST_MAX)], read_user)
 }
 
+/// How many users an account has.
+pub(super) fn count_users(connection: &Connection, account: AccountId) -> Result<u32> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM user WHERE account = ?")?;
+    Ok(statement.query_row([account.get()], |row| row.get(0))?)
+}
+
 /// How many administrators an account has.
 pub(super) fn admins(connection: &Connection, account: AccountId) -> Result<u32> {
     let sql = "SELECT count(*) FROM user WHERE account = ? AND role = ?";

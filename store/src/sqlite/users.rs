@@ -1,11 +1,11 @@
 //! Users, written inside the writer's transaction.
 
 use onhook_core::account::AccountId;
-use onhook_core::user::{self, Act, Person, Refusal};
+use onhook_core::user::{self, Act, Asker, Person, Refusal};
 
 use super::reader;
 use super::writer::Tables;
-use crate::{Result, StoreError, User, UserChange};
+use crate::{LIST_MAX, Result, StoreError, User, UserChange};
 
 impl Tables<'_> {
     pub(super) fn create_user(&mut self, user: User) -> Result<()> {
@@ -24,19 +24,45 @@ impl Tables<'_> {
         }
     }
 
+    pub(super) fn make_user(
+        &mut self,
+        asker: String,
+        user: User,
+    ) -> Result<std::result::Result<(), Refusal>> {
+        let Some(asker) = self.asker(Asker::User(asker))? else { return Ok(Err(Refusal::Forbidden)) };
+        if let Err(why) = user::may_make(&asker, user.account, user.role) {
+            return Ok(Err(why));
+        }
+        if let Some(account) = user.account
+            && usize::try_from(reader::count_users(self.connection, account)?).is_ok_and(|n| n >= LIST_MAX)
+        {
+            return Ok(Err(Refusal::Full));
+        }
+        self.create_user(user).map(Ok)
+    }
+
+    /// Who asks, as they are now; none when they are no user any more.
+    fn asker(&self, asker: Asker) -> Result<Option<Person>> {
+        match asker {
+            Asker::AtTheMachine => Ok(Some(Person::at_the_machine())),
+            Asker::User(name) => Ok(reader::user(self.connection, &name)?.map(|user| user.person())),
+        }
+    }
+
     pub(super) fn change_user(
         &mut self,
-        asker: &Person,
+        asker: Asker,
         name: &str,
         change: UserChange,
     ) -> Result<std::result::Result<(), Refusal>> {
+        let Some(asker) = self.asker(asker)? else { return Ok(Err(Refusal::Forbidden)) };
         let Some(user) = reader::user(self.connection, name)? else { return Ok(Err(Refusal::NoUser)) };
         let admins = match user.account {
             Some(account) => reader::admins(self.connection, account)?,
             None => 0,
         };
         let person = user.person();
-        let may = |act| user::may(asker, act, &person, admins);
+        let may = |act| user::may(&asker, act, &person, admins);
         let judged = match &change {
             UserChange::Removed => may(Act::Remove),
             UserChange::Said { password_hash, role } => {
