@@ -32,10 +32,16 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 const REMEMBERED_MAX: usize = 10_000;
 /// How long a token is good.
 pub const TOKEN_LASTS: Duration = Duration::from_secs(3_600);
-/// Most tokens that are good at once.
+/// Most tokens that are good at once; with another one, the oldest of the account ends that has most.
 const TOKENS_MAX: usize = 10_000;
+/// Most of them of one account, and of all operators; with another one, the oldest ends.
+const TOKENS_ACCOUNT_MAX: usize = 1_000;
 /// Most of them of one user; with another one, the oldest ends.
 const TOKENS_EACH_MAX: usize = 100;
+/// Most tokens that a user gets in [`ISSUED_OVER`].
+const ISSUED_MAX: usize = 60;
+/// The time that a user's new tokens are counted over.
+const ISSUED_OVER: Duration = Duration::from_secs(60);
 /// Most new passwords that wait for a core.
 const HASHING_MAX: usize = 8;
 /// Most checks that wait for a core.
@@ -97,6 +103,44 @@ struct Remembered {
 impl Default for Remembered {
     fn default() -> Self {
         Self { credentials: HashMap::new(), tokens: HashMap::new(), forgotten: [0; FORGOTTEN] }
+    }
+}
+
+impl Remembered {
+    /// Keeps a new token. There is always room: somebody's oldest one ends for it, and it is the user's or
+    /// the account's own as long as others have no more than they.
+    fn keep(&mut self, hash: [u8; 32], caller: Caller, now: Instant) -> Result<(), Refused> {
+        self.tokens.retain(|_, (_, until)| now < *until);
+        let minute = now + TOKEN_LASTS - ISSUED_OVER;
+        let theirs = self.tokens.values().filter(|(holder, _)| holder.user == caller.user);
+        let issued: Vec<Instant> = theirs.map(|(_, until)| *until).filter(|until| minute < *until).collect();
+        if let Some(first) = issued.iter().min().filter(|_| issued.len() >= ISSUED_MAX) {
+            return Err(Refused::TooMany(*first - minute));
+        }
+        self.make_room(TOKENS_EACH_MAX, |holder| holder.user == caller.user);
+        self.make_room(TOKENS_ACCOUNT_MAX, |holder| holder.account == caller.account);
+        if self.tokens.len() >= TOKENS_MAX {
+            let mut counts: HashMap<Option<AccountId>, usize> = HashMap::new();
+            for (holder, _) in self.tokens.values() {
+                *counts.entry(holder.account).or_default() += 1;
+            }
+            if let Some((most, _)) = counts.into_iter().max_by_key(|(_, count)| *count) {
+                self.make_room(1, |holder| holder.account == most);
+            }
+        }
+        self.tokens.insert(hash, (caller, now + TOKEN_LASTS));
+        Ok(())
+    }
+
+    /// Ends the oldest token of some users if they have so many.
+    fn make_room(&mut self, max: usize, whose: impl Fn(&Caller) -> bool) {
+        let theirs = self.tokens.iter().filter(|(_, (holder, _))| whose(holder));
+        let (count, oldest) = theirs.fold((0, None), |(count, oldest), (hash, (_, until))| {
+            (count + 1, Some(oldest.unwrap_or((*until, *hash)).min((*until, *hash))))
+        });
+        if let Some((_, oldest)) = oldest.filter(|_| count >= max) {
+            self.tokens.remove(&oldest);
+        }
     }
 }
 
@@ -201,22 +245,7 @@ impl Auth {
         if remembered.forgotten[self.counter(&user)] != forgotten {
             return Err(Refused::Busy); // it may be this user who has changed
         }
-        let now = Instant::now();
-        let tokens = &mut remembered.tokens;
-        if tokens.len() >= TOKENS_MAX {
-            tokens.retain(|_, (_, until)| now < *until);
-        }
-        let theirs = tokens.iter().filter(|(_, (holder, _))| holder.user == caller.user);
-        let (count, oldest) = theirs.fold((0, None), |(count, oldest), (hash, (_, until))| {
-            (count + 1, Some(oldest.unwrap_or((*until, *hash)).min((*until, *hash))))
-        });
-        if let Some((_, oldest)) = oldest.filter(|_| count >= TOKENS_EACH_MAX) {
-            tokens.remove(&oldest);
-        }
-        if tokens.len() >= TOKENS_MAX {
-            return Err(Refused::Busy);
-        }
-        tokens.insert(self.token_hash(&token), (caller, now + TOKEN_LASTS));
+        remembered.keep(self.token_hash(&token), caller, Instant::now())?;
         Ok(token)
     }
 
@@ -447,6 +476,74 @@ mod tests {
         auth.forget(changed);
         auth.remember(fingerprint, &caller(&other), looked_up);
         assert_eq!(auth.known(&fingerprint), Some(caller(&other)));
+    }
+
+    /// Keeps a user's token that is told by a number, and says whether it was kept.
+    fn keep(remembered: &mut Remembered, n: usize, user: &str, account: u32, now: Instant) -> bool {
+        let caller = Caller { user: user.into(), account: AccountId::new(account), role: Role::Read };
+        remembered.keep(hash(n), caller, now).is_ok()
+    }
+
+    fn hash(n: usize) -> [u8; 32] {
+        *blake3::hash(&n.to_le_bytes()).as_bytes()
+    }
+
+    #[test]
+    fn a_user_gets_so_many_tokens_a_minute() {
+        let (mut remembered, begin) = (Remembered::default(), Instant::now());
+        for n in 0..ISSUED_MAX {
+            assert!(keep(&mut remembered, n, "one", 1, begin), "{n}");
+        }
+        assert!(!keep(&mut remembered, 900, "one", 1, begin + Duration::from_secs(59)));
+        assert!(keep(&mut remembered, 901, "other", 1, begin + Duration::from_secs(59)));
+        assert!(keep(&mut remembered, 902, "one", 1, begin + Duration::from_secs(60)));
+        assert_eq!(remembered.tokens.len(), ISSUED_MAX + 2);
+    }
+
+    #[test]
+    fn a_user_s_hundred_and_first_token_ends_the_first() {
+        let (mut remembered, begin) = (Remembered::default(), Instant::now());
+        assert!(keep(&mut remembered, 900, "other", 1, begin));
+        for n in 0..=TOKENS_EACH_MAX {
+            let now = begin + Duration::from_secs(2) * u32::try_from(n).unwrap();
+            assert!(keep(&mut remembered, n, "one", 1, now), "{n}");
+        }
+        let there = |n| remembered.tokens.contains_key(&hash(n));
+        assert_eq!((there(0), there(1), there(TOKENS_EACH_MAX), there(900)), (false, true, true, true));
+    }
+
+    #[test]
+    fn an_account_that_fills_its_tokens_ends_its_own() {
+        let (mut remembered, begin) = (Remembered::default(), Instant::now());
+        assert!(keep(&mut remembered, 9_999, "neighbour", 2, begin));
+        for n in 0..=TOKENS_ACCOUNT_MAX {
+            let (user, now) =
+                (format!("user{}", n % 20), begin + Duration::from_millis(n.try_into().unwrap()));
+            assert!(keep(&mut remembered, n, &user, 1, now), "{n}");
+        }
+        let there = |n| remembered.tokens.contains_key(&hash(n));
+        assert_eq!((there(0), there(1), there(TOKENS_ACCOUNT_MAX), there(9_999)), (false, true, true, true));
+        assert_eq!(remembered.tokens.len(), TOKENS_ACCOUNT_MAX + 1);
+    }
+
+    #[test]
+    fn who_has_most_tokens_makes_room_for_who_has_few() {
+        let (mut remembered, begin) = (Remembered::default(), Instant::now());
+        let until = |n: usize| begin + Duration::from_millis(n.try_into().unwrap()) + TOKEN_LASTS;
+        // The oldest are of an account that has one less than the others.
+        for n in 1..TOKENS_MAX {
+            let account = u32::try_from(n / TOKENS_ACCOUNT_MAX).unwrap() + 1;
+            let held = Caller { account: AccountId::new(account), ..caller("somebody") };
+            remembered.tokens.insert(hash(n), (held, until(n)));
+        }
+        assert!(keep(&mut remembered, 20_000, "new", 99, begin + Duration::from_secs(60)));
+        assert!(keep(&mut remembered, 20_001, "newer", 99, begin + Duration::from_secs(60)));
+        assert_eq!(remembered.tokens.len(), TOKENS_MAX);
+        let of = |account| {
+            remembered.tokens.values().filter(|(holder, _)| holder.account == AccountId::new(account)).count()
+        };
+        assert_eq!((of(1), of(99)), (TOKENS_ACCOUNT_MAX - 1, 2));
+        assert!(remembered.tokens.contains_key(&hash(1)));
     }
 
     #[test]
