@@ -429,7 +429,10 @@ cases! {
         let held = store.reservation(account(1), wanted(20, 1, 20).id).await.expect("read");
         assert_eq!(held, Some(wanted(20, 1, 20)));
         assert_eq!(store.reservation(account(2), wanted(20, 1, 20).id).await.expect("read"), None);
-        assert_eq!(store.reservation_of(number(21)).await.expect("read"), Some(wanted(21, 1, 21)));
+        for who in [None, Some(account(1))] {
+            assert_eq!(store.reservation_of(who, number(21)).await.expect("read"), Some(wanted(21, 1, 21)));
+        }
+        assert_eq!(store.reservation_of(Some(account(2)), number(21)).await.expect("read"), None);
         clean(&*store).await;
         // Nobody else gets it, by name or by search; its holder does.
         store.accept(order(2, 2, activate([20], two))).await.expect("accepted");

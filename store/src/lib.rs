@@ -584,8 +584,9 @@ pub trait Store: Send + Sync + 'static {
     /// A reservation of an account, while it stands.
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>>;
 
-    /// The reservation that holds a number.
-    async fn reservation_of(&self, number: Number) -> Result<Option<Reservation>>;
+    /// The reservation that holds a number, if it is this account's; for none, whosever it is.
+    async fn reservation_of(&self, account: Option<AccountId>, number: Number)
+    -> Result<Option<Reservation>>;
 
     /// Gives a number back, and says which; none when the account has no such reservation that stands.
     async fn cancel_reservation(

@@ -188,11 +188,13 @@ async fn local(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, places::local(region, name, &exchanges)))
 }
 
-/// The reservation that holds a number.
+/// The reservation that holds a number, if it is the caller's: since the number was looked up, another account
+/// may have reserved it. An operator sees them all.
 async fn reservation(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
-    let found = app.store.reservation_of(facts.entry.number).await.map_err(store_problem)?;
+    let found =
+        app.store.reservation_of(call.caller.account, facts.entry.number).await.map_err(store_problem)?;
     let found = found.ok_or(Problem::NoResource)?;
     Ok(Reply::xml(StatusCode::OK, reservations::of_number(call.prefix.dialect, &found, app.clock.now())))
 }

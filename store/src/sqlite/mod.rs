@@ -262,8 +262,12 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reservations::by_id(connection, account, id)).await
     }
 
-    async fn reservation_of(&self, number: Number) -> Result<Option<Reservation>> {
-        self.readers.read(move |connection| reservations::of_number(connection, number)).await
+    async fn reservation_of(
+        &self,
+        account: Option<AccountId>,
+        number: Number,
+    ) -> Result<Option<Reservation>> {
+        self.readers.read(move |connection| reservations::of_number(connection, account, number)).await
     }
 
     async fn cancel_reservation(

@@ -39,11 +39,16 @@ pub(super) fn by_id(
     rows.next()?.map(read).transpose()?.map_or(Ok(None), |found| standing(connection, found))
 }
 
-/// The reservation that holds a number.
-pub(super) fn of_number(connection: &Connection, number: Number) -> Result<Option<Reservation>> {
-    let sql = format!("SELECT {COLUMNS} FROM reservation WHERE number = ?");
+/// The reservation that holds a number, if it is this account's; for none, whosever it is.
+pub(super) fn of_number(
+    connection: &Connection,
+    account: Option<AccountId>,
+    number: Number,
+) -> Result<Option<Reservation>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM reservation WHERE number = ?1 AND account = coalesce(?2, account)");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([digits_of(number)])?;
+    let mut rows = statement.query((digits_of(number), account.map(AccountId::get)))?;
     rows.next()?.map(read).transpose()?.map_or(Ok(None), |found| standing(connection, found))
 }
 
