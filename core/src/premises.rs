@@ -25,6 +25,11 @@ pub const TEXT_MAX: usize = 250;
 pub const HOSTS_MAX: usize = 100;
 /// Most sites of an account, and most peers.
 pub const PREMISES_MAX: usize = 10_000;
+/// Most bytes that are kept of what is said of one site or peer.
+pub const DETAILS_MAX: usize = 16 * 1_024;
+/// Most bytes that are kept of what is said of all sites of an account, and of all its peers: a list of them is
+/// one reply.
+pub const ALL_DETAILS_MAX: usize = 4 * 1_024 * 1_024;
 
 /// Whether a site's name or description has only the characters that the API allows.
 #[must_use]

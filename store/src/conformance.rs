@@ -62,6 +62,7 @@ macro_rules! conformance {
             an_export_imports_again,
             accounts_sites_peers_and_users_are_kept,
             what_is_said_of_sites_and_peers_is_kept,
+            what_is_said_of_peers_is_bounded,
             a_site_with_peers_has_one_default_peer,
             sites_and_peers_that_are_needed_stay,
             numbers_move_together_or_not_at_all,
@@ -735,6 +736,34 @@ cases! {
             assert!(store.change_peer(account(who), at, peer.id, PeerChange::default()).await.expect("tried").is_none());
             assert!(store.peers_in_full(account(who), at, Some(peer.id)).await.expect("read").is_empty());
         }
+        clean(&*store).await;
+    }
+
+    /// Of a peer so much is kept and no more, however many changes say it, and so with all peers of an account.
+    async fn what_is_said_of_peers_is_bounded(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let hosts = |count| Some(vec![Host { name: "h".repeat(250), port: Some(5_060) }; count]);
+        let said = |count| PeerChange { voice_hosts: hosts(count), ..PeerChange::named("a peer".into()) };
+        assert!(matches!(store.add_peer(account(1), one, said(100)).await, Err(StoreError::Conflict(_))));
+        let (peer, details) = store.add_peer(account(1), one, said(40)).await.expect("made");
+        let more = PeerChange { sms_hosts: hosts(40), is_default: Some(true), ..PeerChange::default() };
+        assert!(matches!(store.change_peer(account(1), one, peer.id, more).await, Err(StoreError::Conflict(_))));
+        assert_eq!(store.peers_in_full(account(1), one, Some(peer.id)).await.expect("read"), [(peer.clone(), details)]);
+        // As many as there is room for; one that says less always has it, and makes some.
+        let mut kept = 1;
+        let refused = loop {
+            match store.add_peer(account(1), one, said(50)).await {
+                Ok(_) => kept += 1,
+                Err(error) => break error,
+            }
+            assert!(kept < 400, "no end");
+        };
+        assert!(matches!(refused, StoreError::Conflict(_)), "{refused:?}");
+        assert!(kept > 250, "{kept}");
+        store.add_peer(account(1), one, PeerChange::named("a peer".into())).await.expect("made");
+        let less = PeerChange { voice_hosts: Some(Vec::new()), ..PeerChange::default() };
+        store.change_peer(account(1), one, peer.id, less).await.expect("changed").expect("there");
+        store.add_peer(account(1), one, said(30)).await.expect("made");
         clean(&*store).await;
     }
 

@@ -709,7 +709,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a site; the first one of an account is its default.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account, or it has as many as it may.
+    /// `Conflict` when there is no such account, it has as many as it may, or more is said than there is room
+    /// for.
     async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)>;
 
     /// Makes a site of which nothing but its name is said.
@@ -721,6 +722,9 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Says something else of a site; none when the account has no such site.
+    ///
+    /// # Errors
+    /// `Conflict` when it is more than there is room for.
     async fn change_site(
         &self,
         account: AccountId,
@@ -743,7 +747,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a peer; the first one of a site is its default, and a later one that wants to be takes its place.
     ///
     /// # Errors
-    /// `Conflict` when the account has no such site, or as many peers as it may.
+    /// `Conflict` when the account has no such site, or as many peers as it may, or more is said than there is
+    /// room for.
     async fn add_peer(
         &self,
         account: AccountId,
@@ -760,6 +765,9 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Says something else of a peer; none when the site has no such peer.
+    ///
+    /// # Errors
+    /// `Conflict` when it is more than there is room for.
     async fn change_peer(
         &self,
         account: AccountId,

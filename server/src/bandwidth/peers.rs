@@ -66,7 +66,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let said = peers::read(&call.document()?, Some((peer.id, &peer.name)))?;
     let changed = app.store.change_peer(site.account, site.id, peer.id, said).await;
-    let (peer, details) = changed.map_err(store_problem)?.ok_or_else(|| unknown(&call))?;
+    let (peer, details) = changed.map_err(sites::conflict)?.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, peers::one(&peer, &details)))
 }
 

@@ -1,5 +1,6 @@
 //! The account and its sites.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -51,11 +52,19 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         true => app.store.peers(Some(account)).await.map_err(store_problem)?,
         false => Vec::new(),
     };
+    let mut at: HashMap<SiteId, Vec<&Peer>> = HashMap::new();
+    for peer in &peers {
+        at.entry(peer.site).or_default().push(peer);
+    }
+    let mut counts: HashMap<SiteId, u64> = HashMap::new();
+    for (site, _, numbers) in in_service {
+        *counts.entry(site).or_default() += numbers;
+    }
     let shown = found.iter().map(|(site, details)| Listed {
         site,
         details: (!summary).then_some(details),
-        numbers: counted.then(|| in_service.iter().filter(|(at, ..)| *at == site.id).map(|(.., n)| n).sum()),
-        peers: with_peers.then(|| peers.iter().filter(|peer| peer.site == site.id).collect()),
+        numbers: counted.then(|| counts.get(&site.id).copied().unwrap_or_default()),
+        peers: with_peers.then(|| at.remove(&site.id).unwrap_or_default()),
     });
     Ok(Reply::xml(StatusCode::OK, sites::sites(shown)))
 }
@@ -78,7 +87,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = find(&app, &call).await?;
     let said = sites::read(&call.document()?, Some((site.id, &site.name)))?;
-    let changed = app.store.change_site(site.account, site.id, said).await.map_err(store_problem)?;
+    let changed = app.store.change_site(site.account, site.id, said).await.map_err(conflict)?;
     let (site, details) = changed.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, sites::site(&site, &details)))
 }

@@ -141,6 +141,27 @@ async fn what_a_peer_cannot_be_is_refused_and_changes_nothing() {
     .await;
 }
 
+#[tokio::test]
+async fn more_than_is_kept_of_a_peer_is_refused_and_changes_nothing() {
+    with_app(Seed::two_accounts(), async |app| {
+        let hosts = |list: &str, count: usize| {
+            let host = format!("<Host><HostName>{}</HostName></Host>", "h".repeat(250));
+            format!("<{list}>{}</{list}>", host.repeat(count))
+        };
+        let peer = |inner: &str| format!("<SipPeer><PeerName>East</PeerName>{inner}</SipPeer>");
+        let before = app.send(get(peers(app, ""))).await.expect(200).text().to_owned();
+        let too_much = app.send(post(peers(app, ""), peer(&hosts("VoiceHosts", 100)))).await;
+        golden!(app, "peer_too_long", too_much);
+        assert_eq!(app.send(get(peers(app, ""))).await.text(), before);
+        let own = peers(app, &format!("/{}", app.peer));
+        app.send(put(&own, peer(&hosts("VoiceHosts", 40)))).await.expect(200);
+        let before = app.send(get(&own)).await.expect(200).text().to_owned();
+        assert_eq!(app.send(put(&own, peer(&hosts("SmsHosts", 40)))).await.status, 409);
+        assert_eq!(app.send(get(&own)).await.text(), before);
+    })
+    .await;
+}
+
 /// The document that moves numbers.
 fn to_move(numbers: &[&str]) -> String {
     let numbers: String = numbers.iter().map(|n| format!("<FullNumber>{n}</FullNumber>")).collect();

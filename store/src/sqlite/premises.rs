@@ -4,7 +4,8 @@ use onhook_core::account::{AccountId, Peer, PeerId, Site, SiteId};
 use onhook_core::event::By;
 use onhook_core::number::Number;
 use onhook_core::premises::{
-    self, PREMISES_MAX, PeerChange, PeerDetails, SiteChange, SiteDetails, is_default,
+    self, ALL_DETAILS_MAX, DETAILS_MAX, PREMISES_MAX, PeerChange, PeerDetails, SiteChange, SiteDetails,
+    is_default,
 };
 use onhook_core::time::Timestamp;
 
@@ -20,13 +21,14 @@ impl Tables<'_> {
         room_for(premises.sites.len(), "sites")?;
         let (mut name, mut details) = (String::new(), SiteDetails::default());
         change.onto(&mut name, &mut details);
+        let said = self.room_to_say("site", account, None, &details)?;
         let is_default = !premises.sites.iter().any(|site| site.is_default);
         let id = self
             .connection
             .prepare_cached(
                 "INSERT INTO site (account, name, is_default, details) VALUES (?, ?, ?, ?) RETURNING id",
             )?
-            .query_row((account.get(), &name, is_default, row::said(&details)?), |row| row.get(0))?;
+            .query_row((account.get(), &name, is_default, said), |row| row.get(0))?;
         Ok((Site { id: row::site_id(id)?, account, name, is_default }, details))
     }
 
@@ -38,10 +40,12 @@ impl Tables<'_> {
     ) -> Result<Option<(Site, SiteDetails)>> {
         let found = reader::sites_in_full(self.connection, account, Some(id))?.pop();
         let Some((mut site, mut details)) = found else { return Ok(None) };
+        let before = details.clone();
         change.onto(&mut site.name, &mut details);
+        let said = self.room_to_say("site", account, Some(&before), &details)?;
         self.connection.prepare_cached("UPDATE site SET name = ?, details = ? WHERE id = ?")?.execute((
             &site.name,
-            row::said(&details)?,
+            said,
             id.get(),
         ))?;
         Ok(Some((site, details)))
@@ -85,20 +89,19 @@ impl Tables<'_> {
         room_for(premises.peers.len(), "peers")?;
         let alone = !premises.peers.iter().any(|peer| peer.site == site);
         let is_default = is_default(false, change.is_default, alone);
+        let (mut name, mut details) = (String::new(), PeerDetails::default());
+        change.onto(&mut name, &mut details);
+        let said = self.room_to_say("peer", account, None, &details)?;
         if is_default {
             self.no_default_peer(site)?;
         }
-        let (mut name, mut details) = (String::new(), PeerDetails::default());
-        change.onto(&mut name, &mut details);
         let id = self
             .connection
             .prepare_cached(
                 "INSERT INTO peer (account, site, name, is_default, details) VALUES (?, ?, ?, ?, ?)
                  RETURNING id",
             )?
-            .query_row((account.get(), site.get(), &name, is_default, row::said(&details)?), |row| {
-                row.get(0)
-            })?;
+            .query_row((account.get(), site.get(), &name, is_default, said), |row| row.get(0))?;
         Ok((Peer { id: row::peer_id(id)?, account, site, name, is_default }, details))
     }
 
@@ -112,14 +115,16 @@ impl Tables<'_> {
         let found = reader::peers_in_full(self.connection, account, site, Some(id))?.pop();
         let Some((mut peer, mut details)) = found else { return Ok(None) };
         let becomes_default = is_default(peer.is_default, change.is_default, false);
+        let before = details.clone();
+        change.onto(&mut peer.name, &mut details);
+        let said = self.room_to_say("peer", account, Some(&before), &details)?;
         if becomes_default && !peer.is_default {
             self.no_default_peer(site)?;
         }
         peer.is_default = becomes_default;
-        change.onto(&mut peer.name, &mut details);
         self.connection
             .prepare_cached("UPDATE peer SET name = ?, is_default = ?, details = ? WHERE id = ?")?
-            .execute((&peer.name, peer.is_default, row::said(&details)?, id.get()))?;
+            .execute((&peer.name, peer.is_default, said, id.get()))?;
         Ok(Some((peer, details)))
     }
 
@@ -134,6 +139,32 @@ impl Tables<'_> {
         }
         self.connection.prepare_cached("DELETE FROM peer WHERE id = ?")?.execute([id.get()])?;
         Ok(Removed::Gone)
+    }
+
+    /// What is to be kept of a site or peer, if there is room for it. There always is for less than before.
+    fn room_to_say<T: serde::Serialize + Default + PartialEq>(
+        &self,
+        what: &str,
+        account: AccountId,
+        before: Option<&T>,
+        details: &T,
+    ) -> Result<Option<String>> {
+        let said = row::said(details)?;
+        let before = before.map(row::said).transpose()?.flatten().map_or(0, |said| said.len());
+        let after = said.as_ref().map_or(0, String::len);
+        if after <= before {
+            return Ok(said);
+        }
+        let full = |of: &str, max| Err(StoreError::Conflict(format!("{of} takes {max} bytes at most")));
+        if after > DETAILS_MAX {
+            return full(&format!("what is said of a {what}"), DETAILS_MAX);
+        }
+        let sql = format!("SELECT coalesce(sum(octet_length(details)), 0) FROM {what} WHERE account = ?");
+        let all: i64 = self.connection.prepare_cached(&sql)?.query_row([account.get()], |row| row.get(0))?;
+        match usize::try_from(all).is_ok_and(|all| all + after - before <= ALL_DETAILS_MAX) {
+            true => Ok(said),
+            false => full(&format!("what is said of the account's {what}s"), ALL_DETAILS_MAX),
+        }
     }
 
     fn no_default_peer(&self, site: SiteId) -> Result<()> {
