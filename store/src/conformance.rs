@@ -84,6 +84,7 @@ macro_rules! conformance {
             a_subscription_is_written_again_and_removed,
             a_subscription_ends_with_its_order_and_with_its_time,
             what_is_due_waits_until_it_is_recorded,
+            ended_subscriptions_are_forgotten_in_turn,
             a_day_s_mail_is_due_at_its_end,
             a_receiver_that_is_gone_is_told_nothing_more,
             old_deliveries_are_forgotten);
@@ -1429,6 +1430,28 @@ cases! {
         callers.join_all().await;
         while store.run_orders(at(18), 1_000, 5_000).await.expect("run").more {}
         assert_eq!(store.totals().await.expect("read").deliveries, WAITING_MAX);
+        clean(&*store).await;
+    }
+
+    /// However many have ended and left a log that is kept, those behind them have their turn.
+    async fn ended_subscriptions_are_forgotten_in_turn(opener) {
+        let (store, ..) = seeded(opener).await;
+        let told = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;
+        let also = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", 20), 1).await;
+        store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let untold = subscribe(&*store, subscription(1, DISCONNECTS, "https://c", 20), 11).await;
+        let lasting = subscribe(&*store, subscription(1, DISCONNECTS, "https://d", DAY_MS), 11).await;
+        let mut forgotten = 0;
+        for n in 20..28 {
+            forgotten += store.forget_deliveries(at(n), 1).await.expect("forgot");
+        }
+        assert_eq!(forgotten, 1);
+        assert_eq!(store.deliveries(account(1), untold.id, 1, 10).await.expect("read"), None);
+        for kept in [&told, &also] {
+            assert_eq!(log(&*store, kept).await.len(), 1);
+        }
+        assert_eq!(store.subscriptions(everything(1, 28)).await.expect("read"), [lasting]);
         clean(&*store).await;
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Memory {
     pub(super) back_orders: BackOrders,
     /// Live subscriptions that something can happen to; accounts without any are absent.
     pub(super) subscribers: HashMap<AccountId, Vec<Subscriber>>,
+    /// The subscription behind which the next look for those that are over begins.
+    pub(super) tidied: SubscriptionSeq,
 }
 
 /// How far the orders that wait for numbers have been looked at since the pool last grew. After a start
@@ -88,6 +90,7 @@ impl Memory {
             area_ids,
             back_orders: BackOrders { after: Some(BackOrders::FIRST), again: false },
             subscribers,
+            tidied: SubscriptionSeq(0),
         })
     }
 

@@ -18,6 +18,19 @@ use crate::{Delivery, Due, Logged, Ready, Result};
 /// Most subscriptions that are looked at in one search for what is due.
 const VISITS_MAX: usize = 2_000;
 
+const GIVE_UP_OLDEST: &str =
+    "UPDATE notification SET standing = 2, due_at = NULL, reason = 'too many waited', ended_at = ?
+     WHERE seq = (SELECT min(seq) FROM notification WHERE subscription = ? AND standing = 0)";
+const GIVE_UP_ALL: &str =
+    "UPDATE notification SET standing = 2, due_at = NULL, reason = ?, ended_at = max(at, ?)
+     WHERE subscription = ? AND standing = 0";
+const COUNT_WAITING: &str = "SELECT count(*) FROM notification WHERE subscription = ? AND standing = 0";
+const EXPIRE: &str = "UPDATE subscription SET over = 1 WHERE seq IN
+     (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account";
+/// Those that are over, behind a place, and whether something is kept of each.
+const OVER: &str = "SELECT seq, EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq)
+     FROM subscription s WHERE over = 1 AND seq > ? ORDER BY seq LIMIT ?";
+
 impl Tables<'_> {
     /// Writes a notification for each of the account's subscriptions that wants to know; how many. An
     /// account without subscriptions costs a look into a table in memory.
@@ -78,12 +91,7 @@ impl Tables<'_> {
             return Ok(());
         }
         if waiting >= WAITING_MAX {
-            self.connection
-                .prepare_cached(
-                    "UPDATE notification SET standing = 2, due_at = NULL, reason = 'too many waited', ended_at = ?
-                     WHERE seq = (SELECT min(seq) FROM notification WHERE subscription = ? AND standing = 0)",
-                )?
-                .execute((now.millis(), subscription.0))?;
+            self.connection.prepare_cached(GIVE_UP_OLDEST)?.execute((now.millis(), subscription.0))?;
         } else if let Some(subscriber) = self.memory.subscriber(account, subscription) {
             subscriber.waiting += 1;
         }
@@ -91,10 +99,8 @@ impl Tables<'_> {
     }
 
     pub(super) fn waiting_of(&self, subscription: SubscriptionSeq) -> Result<u64> {
-        let waiting: i64 = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM notification WHERE subscription = ? AND standing = 0")?
-            .query_row([subscription.0], |row| row.get(0))?;
+        let waiting: i64 =
+            self.connection.prepare_cached(COUNT_WAITING)?.query_row([subscription.0], |row| row.get(0))?;
         Ok(waiting.unsigned_abs())
     }
 
@@ -104,13 +110,7 @@ impl Tables<'_> {
         reason: &str,
         now: Timestamp,
     ) -> Result<usize> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "UPDATE notification SET standing = 2, due_at = NULL, reason = ?, ended_at = max(at, ?)
-                 WHERE subscription = ? AND standing = 0",
-            )?
-            .execute((reason, now.millis(), subscription.0))?)
+        Ok(self.connection.prepare_cached(GIVE_UP_ALL)?.execute((reason, now.millis(), subscription.0))?)
     }
 
     /// Logs an attempt, and what follows for each notification that it carried.
@@ -181,8 +181,8 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Forgets, at most so many, notifications that ended long ago; then subscriptions that have ended and
-    /// left nothing. How many it forgot.
+    /// Forgets, at most so many, notifications that ended long ago; then looks at as many subscriptions that
+    /// have ended, each in its turn, and forgets those that left nothing. How many it forgot.
     pub(super) fn forget_deliveries(&mut self, now: Timestamp, most: usize) -> Result<usize> {
         let cutoff = now.plus_millis(-KEPT_MS).millis();
         let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -203,19 +203,32 @@ impl Tables<'_> {
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('told_from', ?)")?
                 .execute([cutoff])?;
         }
-        let ended: Vec<(i64, u32)> = self
+        Ok(old.len() + self.forget_ended(now, most)?)
+    }
+
+    /// It does not begin with the first each time: most of those that are over have a log that is kept.
+    fn forget_ended(&mut self, now: Timestamp, most: i64) -> Result<usize> {
+        let expired: Vec<(i64, u32)> = self
             .connection
-            .prepare_cached(
-                "SELECT seq, account FROM subscription s WHERE (over = 1 OR expires_at <= ?)
-                 AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq) LIMIT ?",
-            )?
+            .prepare_cached(EXPIRE)?
             .query_map((now.millis(), most), |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<std::result::Result<_, _>>()?;
-        for (seq, account) in &ended {
-            self.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([seq])?;
+        for (seq, account) in &expired {
             self.memory.forget_subscriber(row::account_id(*account)?, SubscriptionSeq(*seq));
         }
-        Ok(old.len() + ended.len())
+        let over: Vec<(i64, bool)> = self
+            .connection
+            .prepare_cached(OVER)?
+            .query_map((self.memory.tidied.0, most), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<std::result::Result<_, _>>()?;
+        let last = over.last().filter(|_| i64::try_from(over.len()).is_ok_and(|found| found >= most));
+        self.memory.tidied = SubscriptionSeq(last.map_or(0, |(seq, _)| *seq));
+        let mut forgotten = 0;
+        for (seq, _) in over.iter().filter(|(_, kept)| !kept) {
+            forgotten +=
+                self.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([seq])?;
+        }
+        Ok(forgotten)
     }
 }
 
@@ -347,5 +360,40 @@ fn standing_of(code: u8) -> Result<Standing> {
         1 => Ok(Standing::Delivered),
         2 => Ok(Standing::GivenUp),
         _ => Err(corrupt(format!("no standing {code}"))),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// The engine's plan: what it searches, and by which index.
+    pub(in crate::sqlite) fn plan(sql: &str) -> String {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let values = vec![0_i64; statement.parameter_count()];
+        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3));
+        rows.unwrap().collect::<std::result::Result<Vec<_>, _>>().unwrap().join("\n")
+    }
+
+    #[test]
+    fn what_waits_is_found_without_what_has_ended() {
+        let oldest = plan(GIVE_UP_OLDEST);
+        assert!(oldest.contains("COVERING INDEX notification_oldest (subscription=?)"), "{oldest}");
+        for sql in [GIVE_UP_OLDEST, GIVE_UP_ALL, COUNT_WAITING] {
+            let plan = plan(sql);
+            assert!(!plan.contains("notification_log") && !plan.contains("SCAN"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn subscriptions_that_have_ended_are_found_without_the_others() {
+        let (expire, over) = (plan(EXPIRE), plan(OVER));
+        assert!(expire.contains("INDEX subscription_expires (expires_at<?)"), "{expire}");
+        assert!(over.contains("INDEX subscription_over (over=? AND rowid>?)"), "{over}");
+        assert!(!expire.contains("SCAN") && !over.contains("SCAN"), "{expire}\n{over}");
+        assert!(!over.contains("TEMP B-TREE"), "{over}");
     }
 }

@@ -2,7 +2,7 @@
 -- password, signing: as they are, since they are sent and signed with; the file is its owner's alone
 -- expires_at: none for mail
 -- after_order: it is told of every order behind this place, and perhaps of earlier ones
--- over: its order has ended; disabled: its receiver is gone for good
+-- over: its order or its time has ended; disabled: its receiver is gone for good
 -- last: what came of the last delivery
 CREATE TABLE subscription (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -29,7 +29,11 @@ CREATE TABLE subscription (
     CHECK ((url IS NULL) <> (email IS NULL)),
     CHECK ((username IS NULL) = (password IS NULL))
 ) STRICT;
-CREATE INDEX subscription_account ON subscription (account);
+-- Whoever subscribes to each order has many that are over, and few that are not.
+CREATE INDEX subscription_account ON subscription (account) WHERE over = 0;
+CREATE INDEX subscription_order ON subscription (order_seq) WHERE over = 0 AND order_seq IS NOT NULL;
+CREATE INDEX subscription_expires ON subscription (expires_at) WHERE over = 0 AND expires_at IS NOT NULL;
+CREATE INDEX subscription_over ON subscription (over) WHERE over = 1;
 
 -- status: the order's when it happened; note: a note's id, 0 when it is about the status
 -- standing: 0 WAITING, 1 DELIVERED, 2 GIVEN_UP
@@ -54,6 +58,7 @@ CREATE TABLE notification (
 ) STRICT;
 CREATE UNIQUE INDEX notification_once ON notification (subscription, order_seq, status, note);
 CREATE INDEX notification_waiting ON notification (subscription, due_at, seq) WHERE standing = 0;
+CREATE INDEX notification_oldest ON notification (subscription, seq) WHERE standing = 0;
 CREATE INDEX notification_ended ON notification (ended_at) WHERE standing <> 0;
 CREATE INDEX notification_log ON notification (subscription, seq);
 

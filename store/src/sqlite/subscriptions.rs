@@ -77,6 +77,23 @@ fn read(row: &Row<'_>) -> Result<Subscription> {
     })
 }
 
+const END_BOUND: &str = "UPDATE subscription SET over = 1 WHERE order_seq = ? AND account = ? AND over = 0";
+
+/// How many live ones an account has.
+fn count_of() -> String {
+    format!("SELECT count(*) FROM subscription s WHERE s.account = ?1 AND {}", ALIVE.replace('?', "?2"))
+}
+
+/// How many live ones, but for one, tell the same receiver the same.
+fn count_of_same() -> String {
+    format!(
+        "SELECT count(*) FROM subscription s WHERE s.account = ?1 AND s.order_type IS ?2
+         AND s.order_seq IS ?3 AND s.event_type IS ?4 AND coalesce(s.url, s.email) = ?5
+         AND s.seq IS NOT ?6 AND {}",
+        ALIVE.replace('?', "?7")
+    )
+}
+
 /// One of an account's, by its id, unless it has ended.
 pub(super) fn one(
     connection: &Connection,
@@ -197,26 +214,18 @@ impl Tables<'_> {
             Subject::Event(event) => (None, None, Some(event)),
         };
         let target = new.receiver.target();
-        let same: i64 = self
-            .connection
-            .prepare_cached(&format!(
-                "SELECT count(*) FROM subscription s WHERE s.account = ?1 AND s.order_type IS ?2
-                 AND s.order_seq IS ?3 AND s.event_type IS ?4 AND coalesce(s.url, s.email) = ?5
-                 AND s.seq IS NOT ?6 AND {}",
-                ALIVE.replace('?', "?7")
-            ))?
-            .query_row(
-                params![
-                    new.account.get(),
-                    orders.map(OrderType::word),
-                    order.map(|order| order.0),
-                    event.map(|event| event.word()),
-                    target,
-                    known.as_ref().map(|known| known.seq.0),
-                    now.millis(),
-                ],
-                |row| row.get(0),
-            )?;
+        let same: i64 = self.connection.prepare_cached(&count_of_same())?.query_row(
+            params![
+                new.account.get(),
+                orders.map(OrderType::word),
+                order.map(|order| order.0),
+                event.map(|event| event.word()),
+                target,
+                known.as_ref().map(|known| known.seq.0),
+                now.millis(),
+            ],
+            |row| row.get(0),
+        )?;
         if same > 0 {
             return Ok(Subscribed::Duplicate);
         }
@@ -307,7 +316,7 @@ impl Tables<'_> {
     fn subscriptions_of(&self, account: AccountId, now: Timestamp) -> Result<usize> {
         let found: i64 = self
             .connection
-            .prepare_cached(&format!("SELECT count(*) FROM subscription s WHERE s.account = ? AND {ALIVE}"))?
+            .prepare_cached(&count_of())?
             .query_row((account.get(), now.millis()), |row| row.get(0))?;
         Ok(usize::try_from(found).unwrap_or(usize::MAX))
     }
@@ -334,9 +343,7 @@ impl Tables<'_> {
             return Ok(());
         }
         subscribers.retain(|s| s.wish.order != Some(order));
-        self.connection
-            .prepare_cached("UPDATE subscription SET over = 1 WHERE account = ? AND order_seq = ?")?
-            .execute((account.get(), order.0))?;
+        self.connection.prepare_cached(END_BOUND)?.execute((order.0, account.get()))?;
         Ok(())
     }
 }
@@ -359,4 +366,23 @@ pub(super) fn seq_of(
         .query_row((id.0.as_bytes(), account.get()), |row| row.get(0))
         .optional()?;
     Ok(seq.map(SubscriptionSeq))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::notifications::tests::plan;
+
+    /// An account that subscribes to each of its orders has many that are over.
+    #[test]
+    fn the_living_are_found_without_those_that_are_over() {
+        for (sql, index) in [
+            (count_of(), " INDEX subscription_account (account=?)"),
+            (count_of_same(), " INDEX subscription_account (account=?)"),
+            (END_BOUND.to_owned(), " INDEX subscription_order (order_seq=?)"),
+        ] {
+            let plan = plan(&sql);
+            assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
+        }
+    }
 }
