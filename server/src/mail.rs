@@ -56,7 +56,11 @@ impl Mailer {
             .map_err(|_| Trouble::Internal)?;
         match tokio::time::timeout(MAIL_WAIT, self.transport.send(mail)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) if error.is_permanent() => Err(Trouble::MailNever),
+            Ok(Err(error)) if error.is_permanent() => match error.status().map(u16::from) {
+                // Who we are is in doubt, not the mail: the operator can mend that.
+                Some(530..=538) => Err(Trouble::MailLater),
+                _ => Err(Trouble::MailNever),
+            },
             Ok(Err(error)) if error.is_timeout() => Err(Trouble::Timeout),
             Ok(Err(_)) => Err(Trouble::MailLater),
             Err(_) => Err(Trouble::Timeout),

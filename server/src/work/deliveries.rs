@@ -36,6 +36,8 @@ use crate::callback::target::Target;
 /// Most deliveries under way: all, of one account, to one place, of one subscription.
 const ALL_MAX: usize = 128;
 const ACCOUNT_MAX: usize = 32;
+/// Of one account, once half of all places are taken: what is left is for the others.
+const ACCOUNT_MAX_CROWDED: usize = 8;
 const PLACE_MAX: usize = 4;
 const SUBSCRIPTION_MAX: usize = 2;
 /// Most subscriptions that are looked at in one read, and most reads of one step.
@@ -50,6 +52,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often what is old is forgotten, and how much at once.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 const TIDY_MAX: usize = 1_000;
+/// How many times in a row, while there is more.
+const TIDY_ROUNDS_MAX: usize = 50;
 /// What a signing secret begins with (Standard Webhooks).
 const SECRET_PREFIX: &str = "whsec_";
 
@@ -59,7 +63,8 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
-            if let Err(error) = app.store.forget_deliveries(app.clock.now(), TIDY_MAX).await {
+            let forget = || app.store.forget_deliveries(app.clock.now(), TIDY_MAX);
+            if let Some(Err(error)) = stop.run_until_cancelled(tidy(forget)).await {
                 warn!(%error, "old deliveries could not be forgotten: {error}");
             }
         }
@@ -80,6 +85,36 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         }
     };
     let _ = tokio::time::timeout(GRACE, ending).await;
+}
+
+/// Forgets until there is nothing more, or for so many rounds: more may be written in a minute than one holds.
+async fn tidy<F: Future<Output = Result<usize>>>(mut forget: impl FnMut() -> F) -> Result<()> {
+    for _ in 0..TIDY_ROUNDS_MAX {
+        if forget().await? < TIDY_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How many deliveries are under way: all, and those of one account, to one place, of one subscription.
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowd {
+    all: usize,
+    account: usize,
+    place: usize,
+    subscription: usize,
+}
+
+impl Crowd {
+    /// Whether one more may begin.
+    fn has_room(self) -> bool {
+        let account_max = if self.all < ALL_MAX / 2 { ACCOUNT_MAX } else { ACCOUNT_MAX_CROWDED };
+        self.all < ALL_MAX
+            && self.account < account_max
+            && self.place < PLACE_MAX
+            && self.subscription < SUBSCRIPTION_MAX
+    }
 }
 
 /// What one delivery occupies.
@@ -138,11 +173,13 @@ impl UnderWay {
             false => waiting.map(|seq| vec![seq]).collect(),
         };
         for notifications in parts.into_iter().filter(|part| !part.is_empty()) {
-            let full = self.jobs.len() >= ALL_MAX
-                || count(&self.by_subscription, &due.subscription) >= SUBSCRIPTION_MAX
-                || count(&self.by_account, &due.account) >= ACCOUNT_MAX
-                || count(&self.by_place, &place) >= PLACE_MAX;
-            if full {
+            let crowd = Crowd {
+                all: self.jobs.len(),
+                account: count(&self.by_account, &due.account),
+                place: count(&self.by_place, &place),
+                subscription: count(&self.by_subscription, &due.subscription),
+            };
+            if !crowd.has_room() {
                 return;
             }
             let (subscription, account) = (due.subscription, due.account);
@@ -162,7 +199,12 @@ impl UnderWay {
             Some(Ok((id, ()))) => id,
             Some(Err(error)) => {
                 warn!(%error, "a delivery broke off: {error}");
-                error.id()
+                // It keeps its place for a while, since it would break off again.
+                if let Some(slot) = self.slots.remove(&error.id()) {
+                    let id = self.jobs.spawn(tokio::time::sleep(POLL)).id();
+                    self.slots.insert(id, slot);
+                }
+                return;
             }
             None => return,
         };
@@ -191,7 +233,7 @@ fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 
 /// One attempt, and its record.
 async fn deliver(app: Arc<App>, subscription: SubscriptionSeq, notifications: Vec<NotificationSeq>) {
-    let Ready { subscription, notifications } = match app.store.ready(subscription, notifications).await {
+    let Ready { subscription, mut notifications } = match app.store.ready(subscription, notifications).await {
         Ok(Some(ready)) if !ready.notifications.is_empty() => ready,
         Ok(_) => return, // removed in the meantime
         Err(error) => {
@@ -200,10 +242,12 @@ async fn deliver(app: Arc<App>, subscription: SubscriptionSeq, notifications: Ve
             return;
         }
     };
+    notifications.truncate(together(&subscription.receiver));
+    let Some(first) = notifications.first() else { return };
     let (at, begun) = (app.clock.now(), Instant::now());
     let tried = match &subscription.receiver {
-        Receiver::Callback(callback) => call(&app, subscription.id, callback, &notifications).await,
-        Receiver::Email(email) => mail(&app, subscription.id, &email.address, &notifications).await,
+        Receiver::Callback(callback) => call(&app, subscription.id, callback, first).await,
+        Receiver::Email(email) => mail(&app, subscription.id, &email.address, first, &notifications).await,
     };
     let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
     let (outcome, said, retry_after_ms) = tried;
@@ -220,6 +264,15 @@ async fn deliver(app: Arc<App>, subscription: SubscriptionSeq, notifications: Ve
         tell_of(&told.id, &subscription.id, &attempt, next);
     }
     record(&app, attempt, what).await;
+}
+
+/// How many notifications it takes at once. A day's may have been gathered for a mailbox that has become a URL
+/// since: the others wait for their turn.
+fn together(receiver: &Receiver) -> usize {
+    match receiver {
+        Receiver::Callback(_) => 1,
+        Receiver::Email(_) => DAILY_MAX,
+    }
 }
 
 /// Writes down what came of it; while the store is busy it tries again, since a receiver that was told must
@@ -264,8 +317,7 @@ fn failed(trouble: Trouble) -> Tried {
 }
 
 /// Tells a URL.
-async fn call(app: &App, id: SubscriptionId, callback: &Callback, told: &[Notification]) -> Tried {
-    let [told] = told else { return failed(Trouble::Internal) };
+async fn call(app: &App, id: SubscriptionId, callback: &Callback, told: &Notification) -> Tried {
     let body = notifications::document(id, callback.format, told);
     let Some(headers) = headers(&told.id, app.clock.wall(), callback.signing.as_ref(), &body) else {
         return failed(Trouble::Internal);
@@ -318,10 +370,15 @@ pub(crate) fn new_secret() -> std::result::Result<Secret, getrandom::Error> {
     Ok(Secret::new(format!("{SECRET_PREFIX}{key}")))
 }
 
-/// Tells a mailbox, all in one mail.
-async fn mail(app: &App, id: SubscriptionId, address: &str, told: &[Notification]) -> Tried {
+/// Tells a mailbox, all in one mail, which has the first one's id.
+async fn mail(
+    app: &App,
+    id: SubscriptionId,
+    address: &str,
+    first: &Notification,
+    told: &[Notification],
+) -> Tried {
     let Some(mailer) = &app.mailer else { return failed(Trouble::NoMail) };
-    let Some(first) = told.first() else { return failed(Trouble::Internal) };
     let text = notifications::mail(id, told);
     match mailer.send(address, &first.id.to_string(), &notifications::mail_subject(told), text).await {
         Ok(()) => (Outcome::Mailed, None, None),
@@ -336,7 +393,84 @@ fn jitter() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use onhook_core::subscription::{Digest, Email, NumberFormat};
+
     use super::*;
+
+    #[test]
+    fn slow_receivers_of_four_accounts_leave_room_for_a_fifth() {
+        let mut accounts = [0; 5];
+        let mut begin = |n: usize| {
+            let crowd = Crowd { all: accounts.iter().sum(), account: accounts[n], ..Crowd::default() };
+            let room = crowd.has_room();
+            accounts[n] += usize::from(room);
+            room
+        };
+        for n in 0..4 {
+            while begin(n) {}
+        }
+        assert!(begin(4));
+        assert_eq!(accounts, [32, 32, 8, 8, 1]);
+    }
+
+    #[test]
+    fn each_bound_is_one_of_its_own() {
+        let has_room =
+            |all, account, place, subscription| Crowd { all, account, place, subscription }.has_room();
+        assert!(has_room(63, 31, 3, 1) && has_room(127, 7, 3, 1));
+        for (all, account, place, subscription) in
+            [(128, 0, 0, 0), (63, 32, 0, 0), (64, 8, 0, 0), (5, 5, 4, 0), (5, 5, 3, 2)]
+        {
+            assert!(!has_room(all, account, place, subscription), "{all} {account} {place} {subscription}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_forgets_until_there_is_nothing_more_but_not_for_ever() {
+        for (found, rounds) in [(vec![3], 1), (vec![TIDY_MAX, TIDY_MAX + 1, 0], 3), (vec![TIDY_MAX; 60], 50)]
+        {
+            let mut counts = found.into_iter();
+            let mut asked = 0;
+            let forget = || {
+                asked += 1;
+                std::future::ready(Ok(counts.next().unwrap()))
+            };
+            tidy(forget).await.unwrap();
+            assert_eq!(asked, rounds);
+        }
+    }
+
+    #[test]
+    fn a_url_is_told_one_by_one_though_a_day_was_gathered() {
+        let callback = Callback {
+            url: "https://example.com/".into(),
+            credentials: None,
+            public_key: None,
+            format: NumberFormat::Legacy,
+            retry: false,
+            signing: None,
+        };
+        let email = Email { address: "ops@example.com".into(), digest: Digest::Daily };
+        assert_eq!(together(&Receiver::Callback(callback)), 1);
+        assert_eq!(together(&Receiver::Email(email)), DAILY_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_broke_off_is_not_begun_again_at_once() {
+        let mut under_way = UnderWay::default();
+        let (subscription, account) = (SubscriptionSeq(1), AccountId::new(1).unwrap());
+        let (place, seq) = ("mail".to_owned(), NotificationSeq(1));
+        let id = under_way.jobs.spawn(async { panic!("as a delivery might") }).id();
+        under_way.notifications.insert(seq);
+        under_way.by_account.insert(account, 1);
+        under_way.slots.insert(id, Slot { subscription, account, place, notifications: vec![seq] });
+        under_way.one_ended().await;
+        assert!(under_way.notifications.contains(&seq) && !under_way.is_empty());
+        assert_eq!(count(&under_way.by_account, &account), 1);
+        under_way.one_ended().await;
+        assert!(under_way.notifications.is_empty() && under_way.is_empty());
+        assert_eq!(count(&under_way.by_account, &account), 0);
+    }
 
     /// The example of the Standard Webhooks specification's reference libraries.
     #[test]

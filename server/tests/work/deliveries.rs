@@ -408,7 +408,7 @@ async fn a_receiver_must_have_the_key_that_its_subscription_names() {
     .await;
 }
 
-/// A mail server that takes mails, but none for `refused@example.com`.
+/// A mail server that takes mails, but none for `refused@example.com`, and knows nobody's password.
 async fn mail_server() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -424,7 +424,8 @@ async fn mail_server() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
                 while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
                     let answer: &[u8] =
                         match line.split([' ', ':', '\r']).next().unwrap().to_ascii_uppercase().as_str() {
-                            "EHLO" => b"250 mail.example.com\r\n",
+                            "EHLO" => b"250-mail.example.com\r\n250 AUTH PLAIN\r\n",
+                            "AUTH" => b"535 5.7.8 authentication failed\r\n",
                             "RCPT" if line.contains("refused@") => b"550 no such mailbox\r\n",
                             "QUIT" => b"221 bye\r\n",
                             "DATA" => {
@@ -449,6 +450,24 @@ async fn mail_server() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
         }
     });
     (address, mails)
+}
+
+#[tokio::test]
+async fn a_mail_server_that_does_not_know_us_is_tried_again() {
+    let (address, mails) = mail_server().await;
+    let url = Secret::new(format!("smtp://user:wrong@{address}"));
+    let mail = MailSettings { url, from: "onhook@example.net".into() };
+    with_app(Seed::two_accounts().emulator().mail(mail), async |app| {
+        let body = "<Subscription><OrderType>disconnects</OrderType><EmailSubscription>\
+                    <Email>ops@example.com</Email><DigestRequested>NONE</DigestRequested>\
+                    </EmailSubscription></Subscription>";
+        let made = app.send(post(account("/subscriptions"), body)).await.expect(201);
+        app.disconnect(&["5405514342"]).await;
+        let tried = delivery(app, &app.path_of(made.header("location").unwrap()), 1).await;
+        assert_eq!(tried, ("WAITING".into(), None, vec!["the mail server refused it for now".into()]));
+        assert!(mails.lock().unwrap().is_empty());
+    })
+    .await;
 }
 
 #[tokio::test]
