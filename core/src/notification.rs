@@ -172,6 +172,8 @@ impl fmt::Display for Outcome {
 /// An attempt that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
+    /// At whom: the URL or the mailbox that the subscription named when it began.
+    pub target: String,
     /// When it began.
     pub at: Timestamp,
     /// How long it took, in milliseconds.
@@ -276,7 +278,8 @@ mod tests {
     }
 
     fn attempt(outcome: Outcome, retry_after_ms: Option<i64>) -> Attempt {
-        Attempt { at: at(1_000), took_ms: 0, outcome, said: None, retry_after_ms }
+        let target = "https://a".to_owned();
+        Attempt { target, at: at(1_000), took_ms: 0, outcome, said: None, retry_after_ms }
     }
 
     #[test]

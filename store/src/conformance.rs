@@ -84,6 +84,7 @@ macro_rules! conformance {
             a_subscription_is_written_again_and_removed,
             a_subscription_ends_with_its_order_and_with_its_time,
             what_is_due_waits_until_it_is_recorded,
+            a_receiver_that_is_gone_speaks_for_itself_alone,
             ended_subscriptions_are_forgotten_in_turn,
             a_day_s_mail_is_due_at_its_end,
             a_receiver_that_is_gone_is_told_nothing_more,
@@ -230,7 +231,8 @@ async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
 }
 
 fn attempt(n: i64, outcome: Outcome) -> Attempt {
-    Attempt { at: at(n), took_ms: 5, outcome, said: Some("200 OK".into()), retry_after_ms: None }
+    let said = Some("200 OK".into());
+    Attempt { target: "https://a".into(), at: at(n), took_ms: 5, outcome, said, retry_after_ms: None }
 }
 
 async fn run_all(store: &dyn Store, now: Timestamp) {
@@ -1430,6 +1432,28 @@ cases! {
         callers.join_all().await;
         while store.run_orders(at(18), 1_000, 5_000).await.expect("run").more {}
         assert_eq!(store.totals().await.expect("read").deliveries, WAITING_MAX);
+        clean(&*store).await;
+    }
+
+    /// What a receiver that is gone said is no word on the one that the subscription names by then: that one
+    /// is told, all of it.
+    async fn a_receiver_that_is_gone_speaks_for_itself_alone(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        for n in [1, 2] {
+            store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        let waiting = due(&*store, 10).await.remove(0).notifications;
+        store.resubscribe(made.id, subscription(1, DISCONNECTS, "https://b", DAY_MS), at(11)).await.expect("written");
+        store.record(attempt(12, Outcome::Answered(410)), vec![(waiting[0], Next::Disable)]).await.expect("kept");
+        let found = due(&*store, 17).await.remove(0);
+        assert_eq!((found.target.as_str(), found.notifications), ("https://b", vec![waiting[1], waiting[0]]));
+        assert_eq!(log(&*store, &made).await[1].attempts.len(), 1);
+        assert!(!store.subscription(account(1), made.id, at(17)).await.expect("read").expect("there").disabled);
+        let gone = Attempt { target: "https://b".into(), ..attempt(18, Outcome::Answered(410)) };
+        store.record(gone, vec![(waiting[0], Next::Disable)]).await.expect("kept");
+        assert!(store.subscription(account(1), made.id, at(19)).await.expect("read").expect("there").disabled);
         clean(&*store).await;
     }
 

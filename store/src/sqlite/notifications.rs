@@ -140,12 +140,18 @@ impl Tables<'_> {
                     attempt.outcome.to_string()
                 ])?;
             let last = attempt.said.clone().unwrap_or_else(|| attempt.outcome.to_string());
-            let account: Option<u32> = self
+            let of: Option<(u32, String)> = self
                 .connection
-                .prepare_cached("UPDATE subscription SET last = ? WHERE seq = ? RETURNING account")?
-                .query_row((last, subscription.0), |row| row.get(0))
+                .prepare_cached(
+                    "UPDATE subscription SET last = ? WHERE seq = ? RETURNING account, coalesce(url, email)",
+                )?
+                .query_row((last, subscription.0), |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
+            let (account, target) = of.unzip();
             let account = account.map(row::account_id).transpose()?;
+            // What another receiver said of itself is nothing that this one said.
+            let moved = target.is_some_and(|target| target != attempt.target);
+            let next = if moved && *next == Next::Disable { &Next::Again(end) } else { next };
             self.follow(*seq, next, &attempt.outcome.to_string(), end)?;
             if !matches!(next, Next::Again(_))
                 && let Some(account) = account
