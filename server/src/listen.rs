@@ -92,6 +92,9 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: 
     let router = route::router(&app);
     let places = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
+    // From when on answers end their connections. Not before the door is shut: whoever is sent away comes to it
+    // again at once, and who comes in the very moment is reset.
+    let shut = CancellationToken::new();
     loop {
         // A place first: whoever comes when all are taken waits in the system's queue.
         let place = tokio::select! {
@@ -109,7 +112,7 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: 
                 }
             },
         };
-        serve(stream, peer, place, router.clone(), &graceful, stop.clone());
+        serve(stream, peer, place, router.clone(), &graceful, shut.clone());
     }
     // The system has told those in its queue that they are connected: they are taken before the door shuts.
     if let Ok(listener) = listener.into_std() {
@@ -118,9 +121,10 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: 
             && stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            serve(stream, peer, place, router.clone(), &graceful, stop.clone());
+            serve(stream, peer, place, router.clone(), &graceful, shut.clone());
         }
     }
+    shut.cancel();
     // Each answer now says that it is its connection's last. To close a connection under a request that is
     // on its way would leave a client in doubt, so that idle ones are given a moment.
     let idle = async {
@@ -151,17 +155,17 @@ fn serve(
     place: OwnedSemaphorePermit,
     router: axum::Router,
     graceful: &GracefulShutdown,
-    stop: CancellationToken,
+    shut: CancellationToken,
 ) {
     // Answers are small and whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READ_WAIT));
     let service = service_fn(move |request| {
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, shut) = (router.clone(), shut.clone());
         async move {
             let mut answer = answer(router, peer, request).await?;
-            if stop.is_cancelled() {
+            if shut.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
