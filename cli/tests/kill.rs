@@ -408,7 +408,7 @@ fn after_sigterm_every_order_was_answered_or_never_taken() {
     let (logs, status, took) = std::thread::scope(|scope| {
         let client = &client;
         let clients: Vec<_> = (0..TASKS).map(|task| scope.spawn(move || client(task))).collect();
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(700)); // under load before it is told to end
         let begun = Instant::now();
         let status = server.terminate();
         let took = begun.elapsed();

@@ -57,6 +57,7 @@ fn serve(stream: std::net::TcpStream, told: &Told) -> Option<()> {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text.to_owned())
     };
+    // A slow receiver, so that kills come between what it hears and what it answers.
     std::thread::sleep(Duration::from_millis(30));
     let what = (element("OrderId")?, element("Status")?);
     *told.lock().expect("whole").entry(what).or_default().entry(id).or_default() += 1;

@@ -142,33 +142,25 @@ pub(crate) enum PeerCommand {
     /// Make a peer the default of its site, instead of the one that is
     ///
     /// Example: onhook admin peer default 1 --account 9900000 --site 1 --data-dir /var/lib/onhook
-    Default {
-        /// The peer
-        id: PeerId,
-        /// Its account
-        #[arg(long)]
-        account: AccountId,
-        /// The site that it is under
-        #[arg(long)]
-        site: SiteId,
-        #[command(flatten)]
-        data_dir: DataDir,
-    },
+    Default(OnePeer),
     /// Remove a peer that has no numbers in service and is not the default of others
     ///
     /// Example: onhook admin peer remove 1 --account 9900000 --site 1 --data-dir /var/lib/onhook
-    Remove {
-        /// The peer
-        id: PeerId,
-        /// Its account
-        #[arg(long)]
-        account: AccountId,
-        /// The site that it is under
-        #[arg(long)]
-        site: SiteId,
-        #[command(flatten)]
-        data_dir: DataDir,
-    },
+    Remove(OnePeer),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct OnePeer {
+    /// The peer
+    id: PeerId,
+    /// Its account
+    #[arg(long)]
+    account: AccountId,
+    /// The site that it is under
+    #[arg(long)]
+    site: SiteId,
+    #[command(flatten)]
+    data_dir: DataDir,
 }
 
 #[derive(clap::Subcommand)]
@@ -323,7 +315,7 @@ impl PeerCommand {
                         .line(&format!("{}\t{}\t{}\t{is_default}\t{}", p.id, p.account, p.site, p.name))?;
                 }
             }
-            Self::Default { id, account, site, data_dir } => {
+            Self::Default(OnePeer { id, account, site, data_dir }) => {
                 let store = data_dir.open()?;
                 let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
                 let changed = store.change_peer(account, site, id, wants).await?;
@@ -331,7 +323,7 @@ impl PeerCommand {
                 anyhow::ensure!(changed.is_some(), "site {site} of account {account} has no peer {id}");
                 terminal.line(&format!("peer {id} is the default of site {site}"))?;
             }
-            Self::Remove { id, account, site, data_dir } => {
+            Self::Remove(OnePeer { id, account, site, data_dir }) => {
                 let store = data_dir.open()?;
                 let removed = store.remove_peer(account, site, id).await?;
                 store.close().await;

@@ -5,8 +5,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context;
-use onhook_store::Imported;
+use onhook_store::{Imported, StoreError};
 
+use crate::Exit;
 use crate::terminal::Terminal;
 
 /// Most bytes of one line: some hundred ZIP codes and names many times over.
@@ -96,6 +97,14 @@ pub(super) fn name_bad_lines(terminal: &Terminal, imported: &Imported) {
     if imported.bad_count > named {
         terminal.remark(&format!("… and {} more", imported.bad_count - named));
     }
+}
+
+/// How a command ends whose lines were refused; other errors are its own.
+pub(super) fn refused(terminal: &mut Terminal, error: StoreError) -> anyhow::Result<Exit> {
+    let StoreError::Import(bad) = error else { return Err(error.into()) };
+    name_bad_lines(terminal, &bad);
+    terminal.line(&format!("nothing imported, {} lines are bad", bad.bad_count))?;
+    Ok(Exit::NotWell)
 }
 
 fn unreadable(error: &csv::Error) -> String {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
-use onhook_store::{Store, StoreError};
+use onhook_store::Store;
 
-use super::csv_file::{self, Columns, CsvFile, name_bad_lines};
+use super::csv_file::{self, Columns, CsvFile, name_bad_lines, refused};
 use super::{DataDir, now};
 use crate::Exit;
 use crate::terminal::Terminal;
@@ -64,12 +64,7 @@ impl Import {
                 ))?;
                 Ok(if imported.bad_count == 0 { Exit::Done } else { Exit::NotWell })
             }
-            Err(StoreError::Import(bad)) => {
-                name_bad_lines(terminal, &bad);
-                terminal.line(&format!("nothing imported, {} lines are bad", bad.bad_count))?;
-                Ok(Exit::NotWell)
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => refused(terminal, error),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use onhook_core::locality::{Exchange, ExchangeLine};
-use onhook_store::{Store, StoreError};
+use onhook_store::Store;
 
 use super::DataDir;
-use super::csv_file::{self, Columns, CsvFile, name_bad_lines};
+use super::csv_file::{self, Columns, CsvFile, refused};
 use crate::Exit;
 use crate::terminal::Terminal;
 
@@ -44,12 +44,7 @@ impl ImportExchanges {
                 terminal.line(&format!("{} exchanges imported", imported.numbers))?;
                 Ok(Exit::Done)
             }
-            Err(StoreError::Import(bad)) => {
-                name_bad_lines(terminal, &bad);
-                terminal.line(&format!("nothing imported, {} lines are bad", bad.bad_count))?;
-                Ok(Exit::NotWell)
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => refused(terminal, error),
         }
     }
 }
