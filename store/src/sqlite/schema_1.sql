@@ -61,7 +61,7 @@ CREATE TABLE number (
     flags      INTEGER NOT NULL,
     due_at     INTEGER,
     last_event INTEGER NOT NULL,
-    CHECK ((holder IS NOT NULL) = (state IN (1, 2, 3, 4))),
+    CHECK ((holder IS NOT NULL) = (state BETWEEN 1 AND 4)),
     CHECK ((site IS NOT NULL) = (state IN (2, 3))),
     CHECK ((due_at IS NOT NULL) = (state IN (1, 3)))
 ) STRICT;

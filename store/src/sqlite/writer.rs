@@ -1,9 +1,9 @@
 //! The one writer: many callers, one connection, one commit for all that waits.
 //!
-//! An fsync costs more than a thousand row changes, so the orders that have gathered while the last commit
-//! was under way are accepted in the next one together. Any other job has a transaction of its own, so
-//! that one that fails takes nothing with it; a savepoint for each would do the same, but copies every page
-//! that it touches. Nobody is answered before the commit has returned. The queue has an end; when it is
+//! An fsync costs more than a thousand row changes, so the orders that wait, and those that come while these
+//! are written, are accepted in one commit. A job that may fail halfway is the first of its transaction, so
+//! that undoing it takes nothing of others with it; a savepoint for each would do the same, but copies every
+//! page that it touches. Nobody is answered before the commit has returned. The queue has an end; when it is
 //! full, callers hear so at once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,19 +34,19 @@ pub(super) struct Tables<'a> {
     pub(super) ids: &'a OrderIds,
 }
 
-/// With whom a job shares its transaction.
+/// Where in a transaction a job may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Company {
-    /// With others of this kind: it fails before it has written anything, or because the engine does.
-    Shared,
-    /// With nobody: when it fails, what it wrote is undone.
-    Alone,
+enum Place {
+    /// Anywhere: it fails before it has written anything, or because the engine does.
+    Any,
+    /// Before all others: when it fails, what it wrote is undone, and nobody else is there yet.
+    First,
 }
 
 /// Something to be done in a transaction, and somebody who waits for it.
 trait Job: Send {
-    /// With whom.
-    fn company(&self) -> Company;
+    /// Where it may stand.
+    fn place(&self) -> Place;
     /// Does it, and remembers what came of it. Whether it is to be kept.
     fn run(&mut self, tables: &mut Tables<'_>) -> bool;
     /// Why it failed, for all that share its transaction.
@@ -65,15 +65,15 @@ enum CommitError {
 }
 
 struct Pending<T, W> {
-    company: Company,
+    place: Place,
     work: Option<W>,
     done: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
 impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T, W> {
-    fn company(&self) -> Company {
-        self.company
+    fn place(&self) -> Place {
+        self.place
     }
 
     fn run(&mut self, tables: &mut Tables<'_>) -> bool {
@@ -133,33 +133,33 @@ impl Writer {
         })
     }
 
-    /// Has `work` done in a transaction of its own and waits until it is on disk.
+    /// Has `work` done and waits until it is on disk. When it fails, what it has written is undone.
     pub(super) async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Company::Alone, work).await
+        self.queue(Place::First, work).await
     }
 
-    /// Has `work` done in a transaction with others and waits until it is on disk. It must not fail by its
-    /// own fault once it has written something.
+    /// Has `work` done in one transaction with what was asked before it and waits until it is on disk. It must
+    /// not fail by its own fault once it has written something.
     pub(super) async fn write_together<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Company::Shared, work).await
+        self.queue(Place::Any, work).await
     }
 
-    async fn queue<T, W>(&self, company: Company, work: W) -> Result<T>
+    async fn queue<T, W>(&self, place: Place, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
         self.healthy()?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { company, work: Some(work), done: None, reply });
+        let job = Box::new(Pending { place, work: Some(work), done: None, reply });
         let sent = match &*lock(&self.queue) {
             Some(queue) => queue.try_send(job),
             None => return Err(StoreError::Closed),
@@ -213,43 +213,58 @@ struct Run {
     broken: Arc<AtomicBool>,
 }
 
-impl Run {
-    /// Commits together what waits and may be together. Ends when every sender is gone and the queue is
-    /// empty.
-    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while let Some(first) = queue.blocking_recv() {
-            let mut alone = None;
-            let mut next = Some(first);
-            while let Some(job) = next {
-                if job.company() == Company::Alone {
-                    alone = Some(job);
-                    break;
-                }
-                batch.push(job);
-                next = if batch.len() < BATCH_MAX { queue.try_recv().ok() } else { None };
+/// Jobs in the order in which they come.
+struct Arrivals {
+    queue: mpsc::Receiver<Box<dyn Job>>,
+    /// The next one, which was taken and could not go along with those before it.
+    held: Option<Box<dyn Job>>,
+}
+
+impl Arrivals {
+    /// The next job; none when every sender is gone and the queue is empty.
+    fn next(&mut self) -> Option<Box<dyn Job>> {
+        self.held.take().or_else(|| self.queue.blocking_recv())
+    }
+
+    /// Another one that is there already and shares its transaction.
+    fn another(&mut self) -> Option<Box<dyn Job>> {
+        if self.held.is_some() {
+            return None;
+        }
+        let job = self.queue.try_recv().ok()?;
+        match job.place() {
+            Place::Any => Some(job),
+            Place::First => {
+                self.held = Some(job);
+                None
             }
-            self.finish(&mut batch);
-            batch.extend(alone);
-            self.finish(&mut batch);
+        }
+    }
+}
+
+impl Run {
+    /// Commits together what comes together and may be together.
+    fn run(mut self, queue: mpsc::Receiver<Box<dyn Job>>) {
+        let mut arrivals = Arrivals { queue, held: None };
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while let Some(first) = arrivals.next() {
+            batch.push(first);
+            let committed = match self.broken.load(Ordering::Acquire) {
+                false => self.commit(&mut batch, &mut arrivals),
+                true => Err(CommitError::Broken),
+            };
+            for job in batch.drain(..) {
+                job.answer(&committed); // only now: nobody hears of success before the disk has it
+            }
         }
     }
 
-    fn finish(&mut self, batch: &mut Vec<Box<dyn Job>>) {
-        if batch.is_empty() {
-            return;
-        }
-        let committed = match self.broken.load(Ordering::Acquire) {
-            false => self.commit(batch),
-            true => Err(CommitError::Broken),
-        };
-        for job in batch.drain(..) {
-            job.answer(&committed); // only now: nobody hears of success before the disk has it
-        }
-    }
-
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> std::result::Result<(), CommitError> {
-        let done = self.transaction(batch);
+    fn commit(
+        &mut self,
+        batch: &mut Vec<Box<dyn Job>>,
+        arrivals: &mut Arrivals,
+    ) -> std::result::Result<(), CommitError> {
+        let done = self.transaction(batch, arrivals);
         let Err(error) = done else { return Ok(()) };
         let outcome = match &error {
             StoreError::Full => CommitError::Full,
@@ -270,7 +285,8 @@ impl Run {
         Err(outcome)
     }
 
-    fn transaction(&mut self, batch: &mut [Box<dyn Job>]) -> Result<()> {
+    /// Runs the first job, and those that come meanwhile and may be together with it.
+    fn transaction(&mut self, batch: &mut Vec<Box<dyn Job>>, arrivals: &mut Arrivals) -> Result<()> {
         let statement = |connection: &Connection, sql: &str| -> Result<()> {
             connection.prepare_cached(sql)?.execute([])?;
             Ok(())
@@ -279,7 +295,7 @@ impl Run {
             error!(error = ?error, "no transaction can be begun: {error}");
             StoreError::Full // certainly nothing was written
         })?;
-        for job in batch.iter_mut() {
+        while let Some(job) = batch.last_mut() {
             let before = self.connection.total_changes();
             let mut tables = Tables {
                 connection: &self.connection,
@@ -292,15 +308,21 @@ impl Run {
                 // The engine gave the whole transaction up, as it does when the disk is full.
                 return Err(StoreError::Full);
             }
-            if keep || self.connection.total_changes() == before {
-                continue;
+            if !keep && self.connection.total_changes() != before {
+                if job.place() == Place::Any {
+                    return Err(job.failure());
+                }
+                statement(&self.connection, "ROLLBACK")?;
+                self.memory = Memory::load(&self.connection)?;
+                return Ok(()); // it is the only one, and knows why it failed
             }
-            if job.company() == Company::Shared {
-                return Err(job.failure());
+            if batch.len() == BATCH_MAX {
+                break;
             }
-            statement(&self.connection, "ROLLBACK")?;
-            self.memory = Memory::load(&self.connection)?;
-            return Ok(()); // it is the only one, and knows why it failed
+            match arrivals.another() {
+                Some(job) => batch.push(job),
+                None => break,
+            }
         }
         statement(&self.connection, "COMMIT")
     }
