@@ -21,7 +21,7 @@ pub(crate) enum Form {
 
 impl Form {
     /// The form for a request under this prefix, if it is one of the API's.
-    pub(crate) fn wanted(prefix: Option<&Prefix>, headers: &HeaderMap) -> Self {
+    pub(crate) fn wanted(prefix: Option<Prefix>, headers: &HeaderMap) -> Self {
         match prefix.map(|prefix| prefix.dialect) {
             None | Some(Dialect::V1) => Form::Fixed,
             Some(Dialect::V2) if prefers_json(headers) => Form::Json,
@@ -123,7 +123,7 @@ mod tests {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         for prefix in crate::path::PREFIXES {
             let form = if prefix.text == "/api/v2" { Form::Json } else { Form::Fixed };
-            assert_eq!(Form::wanted(Some(&prefix), &headers), form, "{}", prefix.text);
+            assert_eq!(Form::wanted(Some(prefix), &headers), form, "{}", prefix.text);
         }
         assert_eq!(Form::wanted(None, &headers), Form::Fixed);
     }

@@ -3,6 +3,7 @@
 //! `axum::serve` gives no way to bound how long a client takes for its headers, nor how many are there:
 //! so the loop is our own, on hyper, with a limit for each.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::route::Peer;
+use crate::path::Sent;
 use crate::{App, Settings, path, reply::Reply, route, work};
 
 /// How long a client may take for a request's head, and how long an idle connection stays.
@@ -197,16 +198,16 @@ async fn answer(
         return Ok(Reply::empty(StatusCode::URI_TOO_LONG).into());
     }
     let mut request = request.map(Body::new);
-    if let Some((prefix, inside)) = path::split(request.uri().path()) {
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        let as_sent = path::AsSent::behind(prefix, request.uri().path());
+    let uri = request.uri().clone();
+    let found = path::split(uri.path());
+    if let Some((_, Cow::Owned(inside))) = &found {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         match Uri::try_from(format!("{inside}{query}")) {
-            Ok(uri) => *request.uri_mut() = uri,
+            Ok(inside) => *request.uri_mut() = inside,
             Err(_) => return Ok(Reply::empty(StatusCode::BAD_REQUEST).into()),
         }
-        request.extensions_mut().insert(as_sent);
-        request.extensions_mut().insert(prefix);
     }
-    request.extensions_mut().insert(Peer(peer.ip()));
+    let prefix = found.map(|(prefix, _)| prefix);
+    request.extensions_mut().insert(Sent { uri, prefix, from: peer.ip() });
     router.oneshot(request).await
 }

@@ -1,6 +1,10 @@
 //! Every route of the API answers under several prefixes, without regard to the case of its segments
 //! (contract: decision 1). Both are settled here, once, before routing.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http::Uri;
 use onhook_wire::dialect::Dialect;
 
 /// A prefix of the API.
@@ -37,37 +41,52 @@ impl Prefix {
 /// The prefix of a path, and the path as the router knows it: in lower case, without a slash at its end,
 /// under [`API`]. None for what is not the API's.
 #[must_use]
-pub fn split(path: &str) -> Option<(Prefix, String)> {
-    let lower = path.to_ascii_lowercase();
-    let (prefix, rest) = PREFIXES.iter().find_map(|prefix| {
-        let rest = lower.strip_prefix(prefix.text)?;
-        rest.starts_with('/').then_some((*prefix, rest))
-    })?;
-    let rest = rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest);
-    Some((prefix, format!("{API}{rest}")))
+pub fn split(path: &str) -> Option<(Prefix, Cow<'_, str>)> {
+    let begins =
+        |prefix: &str| path.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
+    let prefix = PREFIXES
+        .into_iter()
+        .find(|prefix| begins(prefix.text) && path[prefix.text.len()..].starts_with('/'))?;
+    let rest = behind(prefix, path);
+    let known = prefix.text == API && path.len() == API.len() + rest.len();
+    Some(match known && !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => (prefix, Cow::Borrowed(path)),
+        false => (prefix, Cow::Owned(format!("{API}{}", rest.to_ascii_lowercase()))),
+    })
 }
 
-/// A path as it was sent, without its prefix and without a slash at its end: what it says stands in its own
-/// case there. A name of a user is not the same in another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AsSent(pub String);
+/// What stands behind a prefix that [`split`] found in a path, without a slash at its end.
+fn behind(prefix: Prefix, path: &str) -> &str {
+    let rest = path.get(prefix.text.len()..).unwrap_or_default();
+    rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest)
+}
 
-impl AsSent {
-    /// The path behind a prefix that [`split`] found in it.
+/// A request's address as it was sent, and from where: the router only sees it in the form that [`split`]
+/// gives it.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The whole address. What its path says stands in its own case there: a name of a user is not the same
+    /// in another.
+    pub uri: Uri,
+    /// The prefix that it came under; none for what is not the API's.
+    pub prefix: Option<Prefix>,
+    /// The address of whoever is at the other end of the connection.
+    pub from: IpAddr,
+}
+
+impl Sent {
+    /// The parts of the path by the names that a route's path has for them, decoded. None when one of them is
+    /// no text, which leads nowhere.
     #[must_use]
-    pub fn behind(prefix: Prefix, path: &str) -> Self {
-        let rest = path.get(prefix.text.len()..).unwrap_or_default();
-        Self(rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest).to_owned())
-    }
-
-    /// The parts of the path by the names that a route's path has for them, decoded. One that is no text is
-    /// left out.
-    pub fn parts<'a>(&self, route: &'a str) -> impl Iterator<Item = (&'a str, String)> {
-        route.split('/').zip(self.0.split('/')).filter_map(|(name, part)| {
+    pub fn parts(&self, route: &'static str) -> Option<Vec<(&'static str, String)>> {
+        let path = self.uri.path();
+        let path = self.prefix.map_or(path, |prefix| behind(prefix, path));
+        let named = route.split('/').zip(path.split('/')).filter_map(|(name, part)| {
             let name = name.strip_prefix('{')?.strip_suffix('}')?;
-            let part = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
-            Some((name, part.into_owned()))
-        })
+            let part = percent_encoding::percent_decode_str(part).decode_utf8().ok();
+            Some(part.map(|part| (name, part.into_owned())))
+        });
+        named.collect()
     }
 }
 
@@ -86,7 +105,7 @@ mod tests {
             ("/api/v2/tns", "/api/v2", "/api/tns"),
         ] {
             let (found, rest) = split(path).unwrap();
-            assert_eq!((found.text, rest.as_str()), (prefix, inside));
+            assert_eq!((found.text, &*rest), (prefix, inside));
         }
         for path in
             ["/", "/api", "/accounts/9/disconnects", "/apix/tns", "/healthz", "/ops/v1/numbers", "/v2/tns"]
@@ -102,11 +121,27 @@ mod tests {
         let path = "/API/v1/Accounts/9/USERS/B%C3%BCro%2FB/";
         let (prefix, inside) = split(path).unwrap();
         assert_eq!(inside, "/api/accounts/9/users/b%c3%bcro%2fb");
-        let sent = AsSent::behind(prefix, path);
-        assert_eq!(sent.0, "/Accounts/9/USERS/B%C3%BCro%2FB");
-        let parts: Vec<_> = sent.parts("/accounts/{account}/users/{user}").collect();
-        assert_eq!(parts, [("account", "9".to_owned()), ("user", "Büro/B".to_owned())]);
-        assert_eq!(AsSent("/users/%FF".into()).parts("/users/{user}").count(), 0);
+        let parts = |path: &'static str, prefix| {
+            Sent { uri: Uri::from_static(path), prefix, from: [127, 0, 0, 1].into() }
+                .parts("/accounts/{account}/users/{user}")
+        };
+        let (account, user) = (("account", "9".to_owned()), ("user", "Büro/B".to_owned()));
+        assert_eq!(parts(path, Some(prefix)), Some(vec![account.clone(), user.clone()]));
+        assert_eq!(parts("/accounts/9/users/B%C3%BCro%2FB", None), Some(vec![account, user]));
+        assert_eq!(parts("/api/v1/accounts/9/users/%FF", Some(prefix)), None);
+    }
+
+    #[test]
+    fn a_path_that_the_router_knows_is_left_as_it_is() {
+        for (path, left) in [
+            ("/api/accounts/9/disconnects", true),
+            ("/api/accounts/9/disconnects/", false),
+            ("/api/accounts/9/discNumbers", false),
+            ("/API/accounts/9/disconnects", false),
+            ("/api/v1.0/accounts/9/disconnects", false),
+        ] {
+            assert_eq!(matches!(split(path), Some((_, Cow::Borrowed(_)))), left, "{path}");
+        }
     }
 
     #[test]

@@ -8,11 +8,10 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
@@ -29,7 +28,7 @@ use onhook_wire::xml::{self, Element};
 use crate::App;
 use crate::accept::Form;
 use crate::auth::{Caller, Refused};
-use crate::path::{API, AsSent, PREFIXES, Prefix};
+use crate::path::{API, PREFIXES, Prefix, Sent};
 use crate::reply::{Reply, store_problem};
 
 /// Most bytes of a body (contract: decision 12).
@@ -111,7 +110,7 @@ pub struct Call {
     /// The address that it came from.
     pub from: IpAddr,
     /// The path's parts by name, decoded, in the case in which they were sent.
-    pub params: Vec<(String, String)>,
+    pub params: Vec<(&'static str, String)>,
     /// What stands behind the path.
     pub query: Query,
     /// Its headers.
@@ -134,7 +133,7 @@ impl Call {
     /// A part of the path.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+        self.params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     }
 
     /// The document in its body, whether that is XML or JSON.
@@ -263,65 +262,74 @@ pub(crate) fn router(app: &Arc<App>) -> axum::Router {
         router = router.route(&path, serve(app.clone(), route));
     }
     router.fallback(async |request: Request| -> Response {
-        let form = Form::wanted(request.extensions().get(), request.headers());
+        let prefix = request.extensions().get().and_then(|sent: &Sent| sent.prefix);
+        let form = Form::wanted(prefix, request.headers());
         Reply::problem(Family::GENERIC, &Problem::NoResource).in_form(form).into()
     })
 }
 
 fn serve(app: Arc<App>, route: Route) -> MethodRouter {
     let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::TRACE);
-    let route = Arc::new(route);
-    on(filter, move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
-        let (app, route) = (app.clone(), route.clone());
-        // A part that is no text leads nowhere; that is said after signing in, as of any other.
-        let params = params.map(|params| {
-            params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<Vec<_>>()
-        });
-        let mut params = params.unwrap_or_default();
-        if let Some(sent) = request.extensions().get::<AsSent>() {
-            for (name, part) in sent.parts(route.path) {
-                params.iter_mut().filter(|(key, _)| key == name).for_each(|(_, value)| *value = part.clone());
-            }
-        }
+    let served = Arc::new((route, Meter::default()));
+    on(filter, move |request: Request| {
+        let (app, served) = (app.clone(), served.clone());
         async move {
+            let (route, meter) = &*served;
             let begun = Instant::now();
-            let reply = answer(&app, &route, params, request).await;
-            measure(&route, reply.status(), begun.elapsed());
+            let reply = answer(&app, route, request).await;
+            meter.measure(route, reply.status(), begun.elapsed());
             Response::from(reply)
         }
     })
 }
 
-fn measure(route: &Route, status: StatusCode, took: Duration) {
-    let class = match status.as_u16() {
-        200..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        _ => "5xx",
-    };
-    let method = match route.method {
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        _ => "GET",
-    };
-    metrics::counter!("onhook_http_requests_total", "route" => route.path, "method" => method, "status" => class)
-        .increment(1);
-    metrics::histogram!("onhook_http_request_seconds", "route" => route.path, "method" => method)
-        .record(took);
-    // The route, not the path: a path may hold a telephone number.
-    tracing::debug!(
-        route = route.path,
-        method,
-        status = status.as_u16(),
-        took_us = took.as_micros(),
-        "request"
-    );
+/// What is counted of a route's requests. Each count is looked up when it is first needed: a route that nobody
+/// asks is not shown.
+#[derive(Default)]
+struct Meter {
+    requests: [OnceLock<metrics::Counter>; 4],
+    seconds: OnceLock<metrics::Histogram>,
 }
 
-async fn answer(app: &Arc<App>, route: &Route, params: Vec<(String, String)>, request: Request) -> Reply {
-    let form = Form::wanted(request.extensions().get(), request.headers());
-    let reply = tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, params, request)).await;
+impl Meter {
+    fn measure(&self, route: &Route, status: StatusCode, took: Duration) {
+        let (place, class) = match status.as_u16() {
+            200..300 => (0, "2xx"),
+            300..400 => (1, "3xx"),
+            400..500 => (2, "4xx"),
+            _ => (3, "5xx"),
+        };
+        let method = match route.method {
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::DELETE => "DELETE",
+            _ => "GET",
+        };
+        let path = route.path;
+        let requests = self.requests[place].get_or_init(|| {
+            metrics::counter!("onhook_http_requests_total", "route" => path, "method" => method, "status" => class)
+        });
+        requests.increment(1);
+        let seconds = self.seconds.get_or_init(
+            || metrics::histogram!("onhook_http_request_seconds", "route" => path, "method" => method),
+        );
+        seconds.record(took);
+        // The route, not the path: a path may hold a telephone number.
+        tracing::debug!(
+            route = path,
+            method,
+            status = status.as_u16(),
+            took_us = took.as_micros(),
+            "request"
+        );
+    }
+}
+
+async fn answer(app: &Arc<App>, route: &Route, mut request: Request) -> Reply {
+    let sent = request.extensions_mut().remove::<Sent>();
+    let prefix = sent.as_ref().and_then(|sent| sent.prefix);
+    let form = Form::wanted(prefix, request.headers());
+    let reply = tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, sent, request)).await;
     match reply {
         Ok(Ok(reply) | Err(reply)) => reply.in_form(form),
         Err(_) => route.refuse(&Problem::Timeout).in_form(form),
@@ -332,13 +340,15 @@ async fn answer(app: &Arc<App>, route: &Route, params: Vec<(String, String)>, re
 async fn checked(
     app: &Arc<App>,
     route: &Route,
-    params: Vec<(String, String)>,
+    sent: Option<Sent>,
     request: Request,
 ) -> Result<Reply, Reply> {
     let refuse = |problem: Problem| route.refuse(&problem);
     let (parts, body) = request.into_parts();
-    let from = parts.extensions.get::<Peer>().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.0);
-    let prefix = parts.extensions.get::<Prefix>().copied().unwrap_or(PREFIXES[3]);
+    // A part that is no text leads nowhere; that is said after signing in, as of any other.
+    let params = sent.as_ref().and_then(|sent| sent.parts(route.path)).unwrap_or_default();
+    let from = sent.as_ref().map_or(IpAddr::from([127, 0, 0, 1]), |sent| sent.from);
+    let prefix = sent.and_then(|sent| sent.prefix).unwrap_or(PREFIXES[3]);
     let caller = match route.needs {
         Needs::Nothing => Caller { user: "".into(), account: None, role: Role::Read },
         _ => app
@@ -347,7 +357,7 @@ async fn checked(
             .await
             .map_err(|refused| not_signed_in(app, route, refused))?,
     };
-    let account_text = params.iter().find(|(key, _)| key == "account").map(|(_, value)| value.as_str());
+    let account_text = params.iter().find(|(key, _)| *key == "account").map(|(_, value)| value.as_str());
     let account = may(app, route, &caller, account_text).await.map_err(refuse)?;
     if let Some(account) = account.or(caller.account)
         && let Some(seconds) = app.over_limit(account, route.group).filter(|_| route.group != Group::Free)
@@ -370,10 +380,6 @@ async fn checked(
     let call = Call { caller, account, prefix, from, params, query, headers, body, translated };
     (route.handler)(app.clone(), call).await.map_err(refuse)
 }
-
-/// The address of whoever is at the other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// What somebody is told who has to sign in.
 pub(crate) const CHALLENGE: &str = "Basic realm=\"onhook\"";
