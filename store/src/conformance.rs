@@ -114,8 +114,8 @@ fn number(n: u64) -> Number {
 }
 
 /// An order that arrived `n` ms after the beginning.
-fn order(n: i64, account_id: u32, request: Request) -> NewOrder {
-    NewOrder {
+fn order(n: i64, account_id: u32, request: Request) -> Arc<NewOrder> {
+    Arc::new(NewOrder {
         account: account(account_id),
         user: "username".into(),
         name: Some("training run".into()),
@@ -123,7 +123,7 @@ fn order(n: i64, account_id: u32, request: Request) -> NewOrder {
         created_at: at(n),
         request,
         key: None,
-    }
+    })
 }
 
 fn disconnect(numbers: impl IntoIterator<Item = u64>) -> Request {
@@ -275,7 +275,10 @@ cases! {
         let store = opener.open().await;
         let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!((found.status, &found.request), (Status::Received, &new.request));
-        assert_eq!((found.name, found.user, found.created_at), (new.name, new.user, new.created_at));
+        assert_eq!(
+            (found.name.as_ref(), &found.user, found.created_at),
+            (new.name.as_ref(), &new.user, new.created_at)
+        );
         run_all(&*store, at(100)).await;
         let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!(found.done().collect::<Vec<_>>(), [number(3), number(1), number(2)]);
@@ -287,7 +290,11 @@ cases! {
     async fn one_key_is_one_order(opener) {
         let (store, ..) = seeded(opener).await;
         let key = |digest| Some(IdempotencyKey { key: "a".into(), digest: [digest; 32] });
-        let with = |n, account_id, digest| NewOrder { key: key(digest), ..order(n, account_id, disconnect([1])) };
+        let with = |n, account_id, digest| {
+            let mut order = order(n, account_id, disconnect([1]));
+            Arc::make_mut(&mut order).key = key(digest);
+            order
+        };
         let first = store.accept(with(1, 1, 7)).await.expect("accepted");
         let again = store.accept(with(2, 1, 7)).await.expect("accepted");
         assert_eq!(again, Accepted { id: first.id, again: true });

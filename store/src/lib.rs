@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::{
@@ -525,12 +526,12 @@ pub struct Totals {
 ///   whatever clock the caller had.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes an order durable. The same key again, with the same digest, gives the first order.
+    /// Makes an order durable; whoever sent it needs it for the answer. The same key again, with the same digest, gives the first order.
     ///
     /// # Errors
     /// `Full`: nothing was written, try later. `KeyReused`. `Broken`: unknown whether it was written;
     /// ask again with the key.
-    async fn accept(&self, order: NewOrder) -> Result<Accepted>;
+    async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted>;
 
     /// Runs orders that wait, oldest first, at most so many and at most so many numbers (but at least
     /// one order); then, if the pool has grown, some of those that wait for numbers. Each order's effects are whole or absent; whoever else runs orders on this store

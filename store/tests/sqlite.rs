@@ -45,8 +45,8 @@ fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(folder, Arc::new(Policy::default()))
 }
 
-fn new_order(numbers: &[Number]) -> NewOrder {
-    NewOrder {
+fn new_order(numbers: &[Number]) -> Arc<NewOrder> {
+    Arc::new(NewOrder {
         account: AccountId::new(1).unwrap(),
         user: "username".into(),
         name: None,
@@ -59,7 +59,7 @@ fn new_order(numbers: &[Number]) -> NewOrder {
             reason: None,
         }),
         key: None,
-    }
+    })
 }
 
 fn new_subscription() -> NewSubscription {

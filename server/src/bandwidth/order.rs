@@ -46,7 +46,7 @@ pub(crate) async fn accept(
     if !app.clock_is_steady() {
         return Err(Problem::Busy);
     }
-    let mut order = NewOrder {
+    let mut order = Arc::new(NewOrder {
         account,
         user: call.caller.user.to_string(),
         name,
@@ -54,7 +54,7 @@ pub(crate) async fn accept(
         created_at,
         request,
         key: idempotency_key(call, kind)?,
-    };
+    });
     let accepted = app.store.accept(order.clone()).await.map_err(|error| match (error, &order.key) {
         (StoreError::KeyReused, Some(key)) => Problem::KeyReused(cut(&key.key)),
         (error, _) => store_problem(error),
@@ -62,7 +62,7 @@ pub(crate) async fn accept(
     app.orders_bell.notify_one();
     if accepted.again {
         let first = app.store.order(account, kind, accepted.id).await.map_err(store_problem)?;
-        order.created_at = first.ok_or(Problem::Internal)?.created_at;
+        Arc::make_mut(&mut order).created_at = first.ok_or(Problem::Internal)?.created_at;
     }
     let (base, prefix, segment, id) = (&app.public_url, call.prefix.text, segment(kind), accepted.id);
     Ok(Accepted { id, order, location: format!("{base}{prefix}/accounts/{account}/{segment}/{id}") })
@@ -89,7 +89,7 @@ pub(crate) async fn place_exists(
 /// An order that is on disk, and where it is.
 pub(crate) struct Accepted {
     pub(crate) id: OrderId,
-    pub(crate) order: NewOrder,
+    pub(crate) order: Arc<NewOrder>,
     pub(crate) location: String,
 }
 

@@ -51,7 +51,7 @@ struct Run {
 }
 
 impl Tables<'_> {
-    pub(super) fn accept(&mut self, order: NewOrder) -> Result<Accepted> {
+    pub(super) fn accept(&mut self, order: &NewOrder) -> Result<Accepted> {
         if let Some(key) = &order.key {
             let known: Option<(Vec<u8>, [u8; 16])> = self
                 .connection

@@ -173,8 +173,8 @@ fn connect(path: &Path) -> Result<Connection> {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn accept(&self, order: NewOrder) -> Result<Accepted> {
-        self.writer.write_together(move |tables| tables.accept(order)).await
+    async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted> {
+        self.writer.write_together(move |tables| tables.accept(&order)).await
     }
 
     async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step> {
