@@ -34,15 +34,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::measure::Measured;
 use crate::numbers::{Draw, Shuffle};
 use crate::post::Template;
-use crate::report::{Lists, OnhookOrders, Orders, Pages, Report, Round, thousands};
+use crate::postgres::Postgres;
+use crate::report::{Lists, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands};
 
 /// The one that onhook ships with; the other side gets it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rounds of the accept, each with both sides; the median counts.
-const ROUNDS: usize = 3;
-/// Sent before a round of the accept and not counted: connections, caches and allocators settle.
+/// Rounds of the accept, each with both sides; the median counts. Many short ones: how fast a machine is
+/// changes within seconds when others share it, and both sides of a round should meet the same.
+const ACCEPT_ROUNDS: usize = 15;
+/// How much shorter than a measurement a round of the accept is.
+const ACCEPT_PART: f64 = 0.2;
+/// Rounds of the orders.
+const ORDERS_ROUNDS: usize = 9;
+/// How much shorter than a measurement a round of the orders is: long enough that the wait for the last order
+/// to end is little of it.
+const ORDERS_PART: f64 = 0.4;
+/// Sent before a measurement of many requests and not counted: connections, caches and allocators settle.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// A machine with more load than this before the run is not idle.
 const LOAD_MAX: f64 = 0.3;
@@ -68,7 +77,7 @@ struct Plan {
     /// How many numbers the orders are drawn from; 10000000 is the larger run
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     numbers: u64,
-    /// How long each measurement lasts
+    /// How long each measurement lasts; the rounds of those that have some are shorter
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
     /// How many HTTP connections the load generator keeps busy
@@ -86,6 +95,12 @@ struct Plan {
     /// Run one part only
     #[arg(long)]
     only: Option<Part>,
+}
+
+impl Plan {
+    fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -199,8 +214,8 @@ fn command() -> String {
 }
 
 async fn accept(plan: &Plan, dir: &Path) -> Vec<Round> {
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for number in 1..=ROUNDS {
+    let mut rounds = Vec::with_capacity(ACCEPT_ROUNDS);
+    for number in 1..=ACCEPT_ROUNDS {
         let echo = accept_echo(plan).await;
         say(&format!("accept, round {number}, echo"), &echo);
         let onhook = accept_onhook(plan, dir).await;
@@ -230,41 +245,41 @@ async fn accept_at(plan: &Plan, addr: std::net::SocketAddr) -> Result<Measured> 
         true
     };
     load::run(addr, plan.connections, WARM_UP, same.clone()).await?;
-    load::run(addr, plan.connections, Duration::from_secs(plan.seconds), same).await
+    load::run(addr, plan.connections, plan.time().mul_f64(ACCEPT_PART), same).await
 }
 
-async fn orders(plan: &Plan, binaries: &Path, dir: &Path) -> Orders {
+/// Rounds of orders of both sides, whose servers run all the time and rest while the other is measured.
+async fn orders(plan: &Plan, binaries: &Path, dir: &Path) -> Result<Orders> {
     eprintln!("orders, {} numbers", thousands(plan.numbers));
-    let postgres = orders_postgres(plan, binaries, dir).await;
-    if let Ok(postgres) = &postgres {
-        eprintln!("  PostgreSQL: {}", postgres.calibrated());
-        say("  PostgreSQL, two transactions an order", &Ok(postgres.two_transactions));
-        say("  PostgreSQL, one transaction an order", &Ok(postgres.one_transaction));
-    }
-    let onhook = orders_onhook(plan, dir).await;
-    Orders { postgres, onhook }
-}
-
-async fn orders_postgres(plan: &Plan, binaries: &Path, dir: &Path) -> Result<postgres::Outcome> {
-    // Not the one of the run: the cluster's files are gone before onhook's come.
-    let dir = TempDir::new_in(dir)?;
-    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
-    let time = Duration::from_secs(plan.seconds);
-    postgres::orders(binaries, &dir.path().join("pg"), plan.numbers, time).await
-}
-
-async fn orders_onhook(plan: &Plan, dir: &Path) -> Result<OnhookOrders> {
-    let dir = TempDir::new_in(dir)?;
-    let onhook = onhook::spawn(dir.path(), plan.numbers).await?;
+    let (postgres_dir, onhook_dir) = (TempDir::new_in(dir)?, TempDir::new_in(dir)?);
+    std::fs::set_permissions(postgres_dir.path(), Permissions::from_mode(0o711))?;
+    let mut postgres = Postgres::start(binaries, &postgres_dir.path().join("pg"), plan.numbers).await?;
+    let onhook = onhook::spawn(onhook_dir.path(), plan.numbers).await?;
     let template = Arc::new(Template::new(onhook.addr));
     let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
     let dealt = Arc::clone(&draw);
     let order = move |_connection, _n, buffer: &mut Vec<u8>| {
         dealt.pair().map(|pair| template.write(buffer, pair)).is_some()
     };
-    let posts = load::run(onhook.addr, plan.connections, Duration::from_secs(plan.seconds), order).await?;
-    let ended = onhook::all_complete(onhook.addr, posts.done).await?;
-    Ok(OnhookOrders { posts, elapsed: ended - posts.started, ran_out: draw.ran_out() })
+    let time = plan.time().mul_f64(ORDERS_PART);
+    let (mut rounds, mut posted) = (Vec::with_capacity(ORDERS_ROUNDS), 0);
+    for number in 1..=ORDERS_ROUNDS {
+        let postgres = postgres.round(time).await?;
+        let posts = load::run(onhook.addr, plan.connections, time, order.clone()).await?;
+        posted += posts.done;
+        let ended = onhook::all_complete(onhook.addr, posted).await?;
+        let onhook = OnhookOrders { posts, elapsed: ended - posts.started };
+        let round = OrdersRound { postgres, onhook };
+        eprintln!(
+            "  round {number}: PostgreSQL {:.0}/s, onhook {:.0}/s",
+            round.postgres.best().per_second(),
+            round.onhook.per_second()
+        );
+        rounds.push(round);
+    }
+    let postgres = postgres.finish().await?;
+    let ran_out = draw.ran_out() || postgres.ran_out;
+    Ok(Orders { postgres, rounds, ran_out })
 }
 
 /// The pages of two lists of the account's numbers, first and last, of one server that nobody else asks.
@@ -287,8 +302,7 @@ async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
                 true
             };
             load::run(onhook.addr, PAGE_CONNECTIONS, WARM_UP, same.clone()).await?;
-            let time = Duration::from_secs(plan.seconds);
-            let asked = load::run(onhook.addr, PAGE_CONNECTIONS, time, same).await;
+            let asked = load::run(onhook.addr, PAGE_CONNECTIONS, plan.time(), same).await;
             say(&format!("  {list}, page {page}"), &asked);
             pages.push(asked?);
         }

@@ -72,55 +72,90 @@ const START_MAX: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const CHUNK: usize = 256 << 10;
 
-/// What PostgreSQL did.
-pub(crate) struct Outcome {
+/// A cluster that is filled, and where its measurements are.
+pub(crate) struct Postgres {
+    cluster: Cluster,
+    calibration: Vec<(usize, f64)>,
+    sessions: usize,
+    /// What is left of the numbers for each way.
+    one: Arc<Draw>,
+    two: Arc<Draw>,
+    /// How many orders it has run.
+    orders: u64,
+}
+
+/// One round of PostgreSQL.
+#[derive(Clone, Copy)]
+pub(crate) struct Round {
+    /// Accepting and running an order in one transaction.
+    pub(crate) one_transaction: Measured,
+    /// Accepting it in one, running it in a second.
+    pub(crate) two_transactions: Measured,
+}
+
+impl Round {
+    /// The faster of the two ways.
+    pub(crate) fn best(&self) -> &Measured {
+        let (one, two) = (&self.one_transaction, &self.two_transactions);
+        if one.per_second() < two.per_second() { two } else { one }
+    }
+}
+
+/// What PostgreSQL was.
+pub(crate) struct Facts {
     /// Its version.
     pub(crate) version: String,
     /// The settings that decide what a commit means and costs, as the server says them.
     pub(crate) settings: Vec<(String, String)>,
     /// Orders a second for each number of sessions, in the calibration.
-    pub(crate) calibration: Vec<(usize, f64)>,
+    calibration: Vec<(usize, f64)>,
     /// The number of sessions of the measurements: the best of the calibration.
-    pub(crate) sessions: usize,
-    /// Accepting and running an order in one transaction.
-    pub(crate) one_transaction: Measured,
-    /// Accepting it in one, running it in a second.
-    pub(crate) two_transactions: Measured,
+    sessions: usize,
     /// Whether the numbers ran out before the time did.
     pub(crate) ran_out: bool,
 }
 
-/// Sets a cluster up in `dir`, measures both ways of running an order, and takes it down.
-pub(crate) async fn orders(binaries: &Path, dir: &Path, numbers: u64, time: Duration) -> Result<Outcome> {
-    let cluster = Cluster::start(binaries, dir).await?;
-    cluster.fill(numbers).await?;
+impl Postgres {
+    /// Sets a cluster up in `dir`, fills it, and finds out how many sessions suit it best.
+    pub(crate) async fn start(binaries: &Path, dir: &Path, numbers: u64) -> Result<Self> {
+        let cluster = Cluster::start(binaries, dir).await?;
+        cluster.fill(numbers).await?;
 
-    let shuffle = Shuffle::new(numbers);
-    let part = |percent| Arc::new(Draw::part(shuffle, percent));
-    let mut calibration = Vec::new();
-    let mut orders = 0;
-    for (sessions, percent) in SESSIONS.into_iter().zip([0..5, 5..10, 10..15, 15..20]) {
-        let measured = cluster.measure(Way::OneTransaction, sessions, part(percent), CALIBRATION).await?;
-        eprintln!("  PostgreSQL, {sessions} sessions: {:.0} orders/s", measured.per_second());
-        calibration.push((sessions, measured.per_second()));
-        orders += measured.done;
+        let shuffle = Shuffle::new(numbers);
+        let part = |percent| Arc::new(Draw::part(shuffle, percent));
+        let mut calibration = Vec::new();
+        let mut orders = 0;
+        for (sessions, percent) in SESSIONS.into_iter().zip([0..5, 5..10, 10..15, 15..20]) {
+            let measured = cluster.measure(Way::OneTransaction, sessions, part(percent), CALIBRATION).await?;
+            eprintln!("  PostgreSQL, {sessions} sessions: {:.0} orders/s", measured.per_second());
+            calibration.push((sessions, measured.per_second()));
+            orders += measured.done;
+        }
+        let &(sessions, _) = calibration
+            .iter()
+            .max_by(|one, other| one.1.total_cmp(&other.1))
+            .context("at least one number of sessions was tried")?;
+        Ok(Self { cluster, calibration, sessions, one: part(50..100), two: part(20..50), orders })
     }
-    let &(sessions, _) = calibration
-        .iter()
-        .max_by(|one, other| one.1.total_cmp(&other.1))
-        .context("at least one number of sessions was tried")?;
 
-    let draw = part(20..50);
-    let two_transactions = cluster.measure(Way::TwoTransactions, sessions, Arc::clone(&draw), time).await?;
-    let mut ran_out = draw.ran_out();
-    let draw = part(50..100);
-    let one_transaction = cluster.measure(Way::OneTransaction, sessions, Arc::clone(&draw), time).await?;
-    ran_out |= draw.ran_out();
-    orders += two_transactions.done + one_transaction.done;
+    /// Measures both ways of running an order, each for that time.
+    pub(crate) async fn round(&mut self, time: Duration) -> Result<Round> {
+        let (cluster, sessions) = (&self.cluster, self.sessions);
+        let two_transactions =
+            cluster.measure(Way::TwoTransactions, sessions, Arc::clone(&self.two), time).await?;
+        let one_transaction =
+            cluster.measure(Way::OneTransaction, sessions, Arc::clone(&self.one), time).await?;
+        self.orders += two_transactions.done + one_transaction.done;
+        Ok(Round { one_transaction, two_transactions })
+    }
 
-    cluster.verify(orders).await?;
-    let (version, settings) = cluster.describe().await?;
-    Ok(Outcome { version, settings, calibration, sessions, one_transaction, two_transactions, ran_out })
+    /// Proves that it did what it said, and takes it down.
+    pub(crate) async fn finish(self) -> Result<Facts> {
+        self.cluster.verify(self.orders).await?;
+        let (version, settings) = self.cluster.describe().await?;
+        let ran_out = self.one.ran_out() || self.two.ran_out();
+        Ok(Facts { version, settings, calibration: self.calibration, sessions: self.sessions, ran_out })
+    }
 }
 
 /// How an order is written.
@@ -422,13 +457,7 @@ pub(crate) fn binaries(given: Option<PathBuf>) -> Result<PathBuf> {
     }
 }
 
-impl Outcome {
-    /// The faster of the two ways.
-    pub(crate) fn best(&self) -> &Measured {
-        let (one, two) = (&self.one_transaction, &self.two_transactions);
-        if one.per_second() < two.per_second() { two } else { one }
-    }
-
+impl Facts {
     /// The calibration in words.
     pub(crate) fn calibrated(&self) -> String {
         let tried: Vec<String> =
