@@ -16,7 +16,7 @@ use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Recei
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
-use onhook_store::{NewAccount, Store};
+use onhook_store::{Lines, NewAccount, Store, StoreError};
 use tempfile::TempDir;
 
 struct Fresh(TempDir);
@@ -255,5 +255,37 @@ async fn a_caller_who_went_away_is_no_reason_not_to_write() {
     // Either it never got to the queue or it is whole; the next one is not hindered.
     store.accept(new_order(&[number(2)])).await.unwrap();
     while store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap().more {}
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+}
+
+#[tokio::test]
+async fn what_fails_halfway_takes_nothing_of_others_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ten_in_service(folder.path()).await;
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let import = |lines: Lines| store.import(lines, "more".into(), false, now);
+    let (release, released) = std::sync::mpsc::channel();
+    let first = std::iter::once_with(move || {
+        released.recv().unwrap();
+        (1, Ok(NewNumber::available(number(20))))
+    });
+    let halfway = vec![(1, Ok(NewNumber::available(number(21)))), (2, Err("no number".to_owned()))];
+    // They are queued in this order while the first holds the writer: the accept before the one that fails
+    // goes along with the first, the one behind it does not.
+    let (first, before, halfway, behind, _) = tokio::join!(
+        import(Box::new(first)),
+        store.accept(new_order(&[number(1)])),
+        import(Box::new(halfway.into_iter())),
+        store.accept(new_order(&[number(2)])),
+        async { release.send(()).unwrap() },
+    );
+    assert!(matches!(halfway, Err(StoreError::Import(_))), "{halfway:?}");
+    assert_eq!(first.unwrap().numbers, 1);
+    for accepted in [before, behind] {
+        let (account, id) = (AccountId::new(1).unwrap(), accepted.unwrap().id);
+        assert!(store.order(account, Kind::Disconnect, id).await.unwrap().is_some());
+    }
+    assert!(store.facts(number(20)).await.unwrap().is_some());
+    assert!(store.facts(number(21)).await.unwrap().is_none());
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
