@@ -142,7 +142,8 @@ impl Report {
             page,
             "\nServers and load generator share the cores. The generator is the same for both sides: \
              {} keep-alive connections on one thread, each sending its next request when it has the \
-             answer to the last. Each server is a process of its own, and only one is measured at a time. Only 2xx counts.",
+             answer to the last. Each server is a process of its own, and only one is measured at a \
+             time. Only 2xx counts.",
             self.connections
         )?;
         if let Some(rounds) = &self.accept {
@@ -184,10 +185,7 @@ impl Report {
             "\nThe table shows the median of {} rounds of {:.1} s for each side, in turn ({}). Each \
              round starts both servers afresh, and counts after a second.",
             rounds.len(),
-            rounds
-                .iter()
-                .find_map(|round| round.onhook.as_ref().ok())
-                .map_or(0.0, |round| round.elapsed.as_secs_f64()),
+            median.onhook.as_ref().map_or(0.0, |onhook| onhook.elapsed.as_secs_f64()),
             all.join(", ")
         )?;
         Ok(())

@@ -334,7 +334,7 @@ fn what_was_accepted_survives_kills_at_any_instant() {
             slowest = slowest.max(begun.elapsed());
             sign_in(address); // 16 at once would spend the round with their passwords
             world.is_at(Some(address));
-            std::thread::sleep(dice.millis(20, 400));
+            std::thread::sleep(dice.millis(20, 400)); // killed at any instant, which the seed plays again
             server.kill();
             world.is_at(None);
             if clients.iter().any(|client| client.is_finished()) {

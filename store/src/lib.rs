@@ -526,7 +526,8 @@ pub struct Totals {
 ///   whatever clock the caller had.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes an order durable; whoever sent it needs it for the answer. The same key again, with the same digest, gives the first order.
+    /// Makes an order durable; whoever sent it needs it for the answer. The same key again, with the same
+    /// digest, gives the first order.
     ///
     /// # Errors
     /// `Full`: nothing was written, try later. `KeyReused`. `Broken`: unknown whether it was written;

@@ -226,11 +226,8 @@ impl Arrivals {
         self.held.take().or_else(|| self.queue.blocking_recv())
     }
 
-    /// Another one that is there already and shares its transaction.
+    /// Another one that is there already and shares its transaction; after none, the transaction ends.
     fn another(&mut self) -> Option<Box<dyn Job>> {
-        if self.held.is_some() {
-            return None;
-        }
         let job = self.queue.try_recv().ok()?;
         match job.place() {
             Place::Any => Some(job),
