@@ -7,6 +7,7 @@
 mod changes;
 mod check;
 mod ids;
+mod log;
 mod memory;
 mod notifications;
 mod places;
@@ -41,6 +42,7 @@ use onhook_core::user::{Asker, Refusal};
 use rusqlite::Connection;
 
 use self::ids::OrderIds;
+use self::log::Log;
 use self::memory::Memory;
 use self::reader::Readers;
 use self::writer::Writer;
@@ -128,7 +130,8 @@ impl SqliteStore {
         let memory = Memory::load(&connection)?;
         let readers = Readers::open(&path)?;
         let ids = Arc::new(OrderIds::load(&connection)?);
-        let writer = Writer::start(connection, memory, policy, ids.clone())?;
+        let log = Log::open(&path).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        let writer = Writer::start(connection, log, memory, policy, ids.clone())?;
         Ok(Self { writer, readers, ids, lock: std::sync::Mutex::new(Some(lock)) })
     }
 }

@@ -14,9 +14,10 @@ use std::thread::JoinHandle;
 use onhook_core::hold::Policy;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-use tracing::error;
+use tracing::{debug, error};
 
 use super::ids::OrderIds;
+use super::log::Log;
 use super::memory::Memory;
 use super::row::corrupt;
 use crate::{Result, StoreError};
@@ -115,13 +116,14 @@ impl Writer {
     /// Starts the writer's thread on a connection that nobody else has.
     pub(super) fn start(
         connection: Connection,
+        log: Log,
         memory: Memory,
         policy: Arc<Policy>,
         ids: Arc<OrderIds>,
     ) -> Result<Self> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let broken = Arc::new(AtomicBool::new(false));
-        let run = Run { connection, memory, policy, ids, broken: broken.clone() };
+        let run = Run { connection, log, memory, policy, ids, broken: broken.clone() };
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || run.run(queue))
@@ -207,6 +209,7 @@ pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, 
 
 struct Run {
     connection: Connection,
+    log: Log,
     memory: Memory,
     policy: Arc<Policy>,
     ids: Arc<OrderIds>,
@@ -252,6 +255,9 @@ impl Run {
             };
             for job in batch.drain(..) {
                 job.answer(&committed); // only now: nobody hears of success before the disk has it
+            }
+            if let Err(error) = self.log.stay_ahead() {
+                debug!(%error, "the log cannot be made longer ahead of time: {error}");
             }
         }
     }
