@@ -101,6 +101,33 @@ fn a_second_process_is_refused_in_words() {
     open(folder.path()).unwrap();
 }
 
+/// A power cut leaves the database and its log as they are, and behind what was committed the zeros that the
+/// log's file was made longer by.
+#[tokio::test]
+async fn what_was_committed_is_found_in_a_log_that_is_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ten_in_service(folder.path()).await;
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        ids.push(store.accept(new_order(&[number(n % 10)])).await.unwrap().id);
+    }
+    let cut = tempfile::tempdir().unwrap();
+    let log = format!("{FILE}-wal");
+    for file in [FILE, &log] {
+        std::fs::copy(folder.path().join(file), cut.path().join(file)).unwrap();
+    }
+    store.close().await;
+    let log = std::fs::read(cut.path().join(log)).unwrap();
+    assert!(log.ends_with(&[0; 4_096]), "the file is no longer than what is in it");
+    let store = open(cut.path()).unwrap();
+    let account = AccountId::new(1).unwrap();
+    for id in ids {
+        assert!(store.order(account, Kind::Disconnect, id).await.unwrap().is_some(), "order {id} is gone");
+    }
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+    store.close().await;
+}
+
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -170,6 +197,8 @@ async fn the_checker_sees_what_was_tampered_with() {
             "chains",
         ),
         ("UPDATE orders SET status = 2", "failed"),
+        ("UPDATE orders SET status = 0", "before the orders that will be run"),
+        ("INSERT INTO outcome (order_seq) VALUES (99)", "has an outcome, but is missing"),
         ("UPDATE orders SET account = 77", "there is no account"),
         ("UPDATE orders SET request = replace(request, '19195550102', '19195550108')", "say otherwise"),
         ("UPDATE number SET site = 4242 WHERE number = 19195550105", "a site or peer"),

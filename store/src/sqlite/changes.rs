@@ -26,7 +26,7 @@ use super::memory::Counts;
 use super::places;
 use super::pool::{self, Lot};
 use super::reader;
-use super::row::{self, NumberRow, corrupt, digits_of, kind_code, status_code};
+use super::row::{self, NumberRow, ORDER_COLUMNS, ORDERS, corrupt, digits_of, kind_code, status_code};
 use super::writer::Tables;
 use crate::{
     Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, PoolQuery, Result, Step, StoreError,
@@ -135,15 +135,21 @@ impl Tables<'_> {
             looked_at = Some((order.seq, place + 1 == all_back && !more_back));
             self.run_one(order, &mut run, now)?;
         }
+        let (mut run_to, mut gap) = (self.memory.run_to(), false);
         for (place, order) in new.into_iter().enumerate() {
             if place > 0 && run.work >= WORK_MAX {
                 run.step.more = true;
                 break;
             }
-            self.run_one(order, &mut run, now)?;
+            let seq = order.seq;
+            gap |= !self.run_one(order, &mut run, now)?;
+            if !gap {
+                run_to = seq;
+            }
         }
         let Run { batch, step, .. } = run;
         batch.save(self)?;
+        self.memory.set_run_to(self.connection, run_to)?;
         // Only now: what was not written has not been looked at.
         match looked_at {
             Some((last, all)) => self.memory.back_orders.looked_at((!all).then_some(last)),
@@ -153,8 +159,8 @@ impl Tables<'_> {
         Ok(step)
     }
 
-    /// Judges one order and writes what comes of it.
-    fn run_one(&mut self, order: Order, run: &mut Run, now: Timestamp) -> Result<()> {
+    /// Judges one order and writes what comes of it; whether it could be judged.
+    fn run_one(&mut self, order: Order, run: &mut Run, now: Timestamp) -> Result<bool> {
         let home = match run.accounts.entry(order.account) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(new) => {
@@ -180,9 +186,9 @@ impl Tables<'_> {
             }
             None => Some(Decision::set_aside(&order.request)),
         };
-        let Some(decision) = decision else { return Ok(()) };
+        let Some(decision) = decision else { return Ok(false) };
         if decision.status == order.status && decision.moves.is_empty() {
-            return Ok(()); // it waits as it did before
+            return Ok(order.status != Status::Received); // it waits as it did before
         }
         let order = self.write_outcome(order, &decision, now)?;
         let told = self.tell_status(&order, now)?;
@@ -197,16 +203,15 @@ impl Tables<'_> {
             let failed = total - order.done().count();
             run.step.ended.push(Ended { id: order.id, status: order.status, total, failed });
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The orders of the next batch, and whether there are more.
     fn waiting(&self, orders_max: usize, numbers_max: usize) -> Result<(Vec<Order>, bool)> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {} FROM orders WHERE status = 0 ORDER BY seq",
-            row::ORDER_COLUMNS
+            "SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq > ? AND status = 0 ORDER BY seq"
         ))?;
-        let mut rows = statement.query([])?;
+        let mut rows = statement.query([self.memory.run_to().0])?;
         let (mut orders, mut numbers) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let order = row::order(row)?;
@@ -224,8 +229,7 @@ impl Tables<'_> {
     fn back_orders(&self) -> Result<(Vec<Order>, bool)> {
         let Some(after) = self.memory.back_orders.after else { return Ok((Vec::new(), false)) };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {} FROM orders WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?",
-            row::ORDER_COLUMNS
+            "SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?"
         ))?;
         let mut rows = statement.query((after.0, i64::try_from(BACK_ORDERS_MAX).unwrap_or(i64::MAX)))?;
         let mut orders = Vec::new();
@@ -271,14 +275,10 @@ impl Tables<'_> {
 
     /// Writes what can change in an order whose status was `before`, which must not be final.
     fn update_order(&self, before: Status, order: &Order) -> Result<()> {
-        let failed = (!order.failed.is_empty()).then(|| serde_json::to_string(&order.failed)).transpose()?;
-        let taken = (!order.taken.is_empty()).then(|| serde_json::to_string(&order.taken)).transpose()?;
-        let refused = order.refused.map(|why| serde_json::to_string(&why)).transpose()?;
         let changed = self
             .connection
             .prepare_cached(
-                "UPDATE orders SET status = ?, changed_at = ?, name = ?, customer_order_id = ?, failed = ?,
-                        taken = ?, refused = ?
+                "UPDATE orders SET status = ?, changed_at = ?, name = ?, customer_order_id = ?
                  WHERE seq = ? AND status = ? AND status IN (0, 4)",
             )?
             .execute(params![
@@ -286,16 +286,27 @@ impl Tables<'_> {
                 order.changed_at.millis(),
                 order.name,
                 order.customer_order_id,
-                failed,
-                taken,
-                refused,
                 order.seq.0,
                 status_code(before),
             ])?;
-        match changed {
-            1 => Ok(()),
-            _ => Err(corrupt(format!("order {} had ended before", order.id))),
+        if changed != 1 {
+            return Err(corrupt(format!("order {} had ended before", order.id)));
         }
+        let failed = (!order.failed.is_empty()).then(|| serde_json::to_string(&order.failed)).transpose()?;
+        let taken = (!order.taken.is_empty()).then(|| serde_json::to_string(&order.taken)).transpose()?;
+        let refused = order.refused.map(|why| serde_json::to_string(&why)).transpose()?;
+        if failed.is_some() || taken.is_some() || refused.is_some() {
+            self.connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO outcome (order_seq, failed, taken, refused) VALUES (?, ?, ?, ?)",
+                )?
+                .execute((order.seq.0, failed, taken, refused))?;
+        } else if before != Status::Received {
+            self.connection
+                .prepare_cached("DELETE FROM outcome WHERE order_seq = ?")?
+                .execute([order.seq.0])?;
+        }
+        Ok(())
     }
 
     /// Writes down that something has happened to an order that waits.

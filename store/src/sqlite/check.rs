@@ -2,14 +2,15 @@
 
 use onhook_core::check::{self, Asked, Finding};
 use onhook_core::event::Event;
-use onhook_core::order::{Order, OrderSeq};
+use onhook_core::order::{Order, OrderSeq, Status};
 use onhook_core::subscription::SubscriptionSeq;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::ids::OrderIds;
+use super::memory;
 use super::reader;
-use super::row::{self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, status_code};
+use super::row::{self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, ORDERS, status_code};
 use super::subscriptions;
 use crate::{Report, Result};
 
@@ -162,6 +163,11 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
             "there is no account",
         ),
         (
+            "SELECT 'order ' || c.order_seq, 1, 0 FROM outcome c
+             WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = c.order_seq)",
+            "has an outcome, but is missing: orders",
+        ),
+        (
             "SELECT 'account ' || k.account, k.order_seq, 0 FROM idempotency k
              WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)",
             "an idempotency key for order",
@@ -241,7 +247,8 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
     let mut event = next_event(&mut made)?;
     let asked = subscriptions::asked(connection)?;
     let told_from = told_from(connection)?;
-    let mut statement = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM orders ORDER BY seq"))?;
+    let run_to = memory::run_to(connection)?;
+    let mut statement = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let order = row::order(row)?;
@@ -259,6 +266,10 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
         }
         if ids.seq(order.id) != Some(order.seq) {
             let what = format!("its id leads to another place than {}", order.seq.0);
+            report.findings.push(Finding::new(format!("order {}", order.id), what));
+        }
+        if order.status == Status::Received && order.seq <= run_to {
+            let what = "is RECEIVED, but lies before the orders that will be run";
             report.findings.push(Finding::new(format!("order {}", order.id), what));
         }
         if report.findings.len() >= FINDINGS_MAX {

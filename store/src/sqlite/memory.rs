@@ -19,6 +19,9 @@ use crate::Result;
 pub(super) struct Memory {
     last_event: EventSeq,
     last_order: OrderSeq,
+    /// The last order before which, and with which, none is RECEIVED: orders to be run come after it. An index
+    /// of those that are would change twice for each order.
+    run_to: OrderSeq,
     /// The latest time that anything in the store carries: time does not run backwards here.
     last_at: Timestamp,
     /// Imports, by their event.
@@ -81,6 +84,7 @@ impl Memory {
         Ok(Self {
             last_event: EventSeq(one("SELECT coalesce(max(seq), 0) FROM event")?),
             last_order: OrderSeq(one("SELECT coalesce(max(seq), 0) FROM orders")?),
+            run_to: run_to(connection)?,
             last_at: Timestamp::from_millis(one(
                 "SELECT max((SELECT coalesce((SELECT at FROM event ORDER BY seq DESC LIMIT 1), 0)),
                             (SELECT coalesce((SELECT created_at FROM orders ORDER BY seq DESC LIMIT 1), 0)))",
@@ -106,6 +110,21 @@ impl Memory {
 
     pub(super) fn last_order(&self) -> OrderSeq {
         self.last_order
+    }
+
+    pub(super) fn run_to(&self) -> OrderSeq {
+        self.run_to
+    }
+
+    /// Notes that up to `last` no order is RECEIVED.
+    pub(super) fn set_run_to(&mut self, connection: &Connection, last: OrderSeq) -> Result<()> {
+        if last > self.run_to {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('run_to', ?)")?
+                .execute([last.0])?;
+            self.run_to = last;
+        }
+        Ok(())
     }
 
     /// A live subscription of an account.
@@ -175,6 +194,13 @@ impl Memory {
             .execute([serde_json::to_string(&imports)?])?;
         Ok(())
     }
+}
+
+/// The last order up to which none is RECEIVED, as the store has it.
+pub(super) fn run_to(connection: &Connection) -> Result<OrderSeq> {
+    let sql = "SELECT value FROM meta WHERE key = 'run_to'";
+    let known = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(OrderSeq(known.unwrap_or(0)))
 }
 
 pub(super) fn area(row: &rusqlite::Row<'_>) -> Result<(AreaId, Area)> {

@@ -10,7 +10,7 @@ use onhook_core::subscription::{OrderType, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row::{self, ORDER_COLUMNS, corrupt, status_code};
+use super::row::{self, ORDER_COLUMNS, ORDERS, corrupt, status_code};
 use super::subscriptions::{self, random_uuid};
 use super::writer::Tables;
 use crate::{Delivery, Due, Logged, Ready, Result};
@@ -293,7 +293,7 @@ pub(super) fn ready(
          WHERE seq = ? AND subscription = ? AND standing = 0",
     )?;
     let mut order_of =
-        connection.prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM orders WHERE seq = ?"))?;
+        connection.prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq = ?"))?;
     let mut notifications = Vec::new();
     for seq in seqs {
         let mut rows = row_of.query((seq.0, subscription.seq.0))?;

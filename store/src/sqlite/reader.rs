@@ -22,8 +22,8 @@ use super::ids::OrderIds;
 use super::memory::area;
 use super::places;
 use super::row::{
-    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, SUMMARY_COLUMNS, corrupt, digits_of,
-    kind_code, state_code, status_code,
+    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, ORDERS, SUMMARY_COLUMNS, corrupt,
+    digits_of, kind_code, state_code, status_code,
 };
 use super::writer::lock;
 use crate::{
@@ -304,7 +304,7 @@ pub(super) fn order(
 ) -> Result<Option<Order>> {
     let Some(seq) = ids.seq(id) else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ORDER_COLUMNS} FROM orders WHERE seq = ? AND id = ? AND account = ? AND kind = ?"
+        "SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq = ? AND id = ? AND account = ? AND kind = ?"
     ))?;
     let mut rows = statement.query((seq.0, id.0.as_bytes(), account.get(), kind_code(kind)))?;
     rows.next()?.map(row::order).transpose()
@@ -777,8 +777,11 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
     })?;
     let (waiting, oldest): (i64, Option<i64>) = connection
         .prepare_cached(
-            "SELECT (SELECT count(*) FROM orders WHERE status = 0),
-                    (SELECT created_at FROM orders WHERE status = 0 ORDER BY seq LIMIT 1)",
+            "WITH waiting AS (
+                SELECT seq, created_at FROM orders
+                WHERE seq > coalesce((SELECT value FROM meta WHERE key = 'run_to'), 0) AND status = 0
+             )
+             SELECT (SELECT count(*) FROM waiting), (SELECT created_at FROM waiting ORDER BY seq LIMIT 1)",
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let deliveries: i64 = connection

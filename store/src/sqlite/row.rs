@@ -222,7 +222,10 @@ pub(super) fn event(row: &Row<'_>) -> Result<Event> {
     })
 }
 
-/// The columns that [`order`] wants, in this order.
+/// Orders with what came of them.
+pub(super) const ORDERS: &str = "orders LEFT JOIN outcome ON outcome.order_seq = orders.seq";
+
+/// The columns of [`ORDERS`] that [`order`] wants, in this order.
 pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
                                         customer_order_id, request, failed, taken, refused";
 

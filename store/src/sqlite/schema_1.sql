@@ -96,7 +96,7 @@ CREATE TABLE due (
 -- id: see ids.rs; seq is found from it without an index
 -- kind: 0 disconnect, 1 number, 2 move; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
 -- site: where the numbers of a number order go; numbers: how many it is about
--- request, failed, taken, refused: JSON
+-- request: JSON
 CREATE TABLE orders (
     seq               INTEGER PRIMARY KEY,
     id                BLOB NOT NULL,
@@ -111,15 +111,20 @@ CREATE TABLE orders (
     customer_order_id TEXT,
     site              INTEGER,
     numbers           INTEGER NOT NULL,
-    request           TEXT NOT NULL,
-    failed            TEXT,
-    taken             TEXT,
-    refused           TEXT
+    request           TEXT NOT NULL
 ) STRICT;
 CREATE INDEX orders_account ON orders (account, kind, seq);
 CREATE INDEX orders_site ON orders (site, seq) WHERE site IS NOT NULL;
-CREATE INDEX orders_due ON orders (seq) WHERE status = 0;
 CREATE INDEX orders_back ON orders (seq) WHERE status = 4;
+
+-- what came of an order beside its status, when there is something to say; JSON. Apart from the order, whose
+-- row so keeps its size: one that grew would split the page it is on
+CREATE TABLE outcome (
+    order_seq INTEGER PRIMARY KEY,
+    failed    TEXT,
+    taken     TEXT,
+    refused   TEXT
+) STRICT;
 
 -- what has happened to an order beside its end: that it waits for numbers, or was changed by a client
 -- author: null for the server itself
