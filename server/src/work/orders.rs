@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::App;
 
 /// Most orders of one step.
-const ORDERS_MAX: usize = 1_024;
+const ORDERS_MAX: usize = 256;
 /// Most numbers of one step, unless a single order has more.
 const NUMBERS_MAX: usize = 5_000;
 /// Steps begin at least this far apart: under load a step finds many orders, whose numbers share pages and
