@@ -51,7 +51,8 @@ struct Run {
 }
 
 impl Tables<'_> {
-    pub(super) fn accept(&mut self, order: &NewOrder) -> Result<Accepted> {
+    /// Accepts an order, whose request is also given as it is kept.
+    pub(super) fn accept(&mut self, order: &NewOrder, request: &str) -> Result<Accepted> {
         if let Some(key) = &order.key {
             let known: Option<(Vec<u8>, [u8; 16])> = self
                 .connection
@@ -93,7 +94,7 @@ impl Tables<'_> {
                 order.customer_order_id,
                 order.request.site().map(SiteId::get),
                 u32::try_from(order.request.quantity()).unwrap_or(u32::MAX),
-                serde_json::to_string(&order.request)?,
+                request,
             ])?;
         if let Some(key) = &order.key {
             self.connection
@@ -212,7 +213,7 @@ impl Tables<'_> {
             "SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq > ? AND status = 0 ORDER BY seq"
         ))?;
         let mut rows = statement.query([self.memory.run_to().0])?;
-        let (mut orders, mut numbers) = (Vec::new(), 0);
+        let (mut orders, mut numbers) = (Vec::with_capacity(orders_max), 0);
         while let Some(row) = rows.next()? {
             let order = row::order(row)?;
             numbers += order.request.quantity();

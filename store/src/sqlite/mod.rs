@@ -182,7 +182,8 @@ fn connect(path: &Path) -> Result<Connection> {
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted> {
-        self.writer.write_together(move |tables| tables.accept(&order)).await
+        let request = serde_json::to_string(&order.request)?;
+        self.writer.write_together(move |tables| tables.accept(&order, &request)).await
     }
 
     async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step> {
