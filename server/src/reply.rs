@@ -12,6 +12,8 @@ use crate::accept::Form;
 const XML: &str = "application/xml; charset=utf-8";
 /// Seconds after which a client that found the server busy may try again.
 const RETRY_AFTER_S: u16 = 1;
+/// Headers that most answers have room for.
+const HEADERS: usize = 4;
 
 /// An answer: status, headers, body.
 #[derive(Debug)]
@@ -68,7 +70,8 @@ impl Reply {
     }
 
     fn typed(status: StatusCode, content_type: &'static str, body: String) -> Self {
-        let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        let mut headers = Vec::with_capacity(HEADERS);
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
         Self { status, headers, body: body.into() }
     }
 

@@ -174,11 +174,16 @@ pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Probl
 
 pub(crate) fn echo_names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {
     if let Some(name) = name.filter(|name| !name.is_empty()) {
-        out.leaf("Name", &name.chars().take(NAME_MAX).collect::<String>());
+        out.leaf("Name", beginning(name, NAME_MAX));
     }
     if let Some(id) = customer_order_id {
-        out.leaf("CustomerOrderId", &id.chars().take(CUSTOMER_ORDER_ID_MAX).collect::<String>());
+        out.leaf("CustomerOrderId", beginning(id, CUSTOMER_ORDER_ID_MAX));
     }
+}
+
+/// At most so many characters of a text.
+fn beginning(text: &str, characters_max: usize) -> &str {
+    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Repeats what was sent as numbers: at most as many as an order takes, each cut to a few characters.

@@ -21,7 +21,7 @@ pub struct Element<'a> {
     /// Its name without the prefix.
     pub name: &'a str,
     /// Its own text, all pieces of it in one: CDATA sections and resolved references too, comments and
-    /// children left out. Not trimmed.
+    /// children left out. Not trimmed, but of white space alone between children there may be less.
     pub text: Cow<'a, str>,
     /// The elements right below it, in the document's order.
     pub children: Vec<Element<'a>>,
@@ -72,6 +72,9 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
             }
             Event::Text(piece) => match open.last_mut() {
                 Some(Open { text, .. }) if text.is_empty() => *text = piece,
+                // Between its children, where a pretty printed document has its line ends.
+                Some(Open { text, first_child, .. })
+                    if *first_child < ended.len() && is_blank(text) && is_blank(&piece) => {}
                 Some(Open { text, .. }) => text.to_mut().push_str(&piece),
                 None => {}
             },
@@ -83,6 +86,10 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
         }
     }
     ended.pop().ok_or(Malformed::NoRoot)
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim_start_matches(guard::WHITE).is_empty()
 }
 
 /// An element whose end tag has not come yet.
@@ -305,6 +312,15 @@ mod tests {
         assert_eq!(root.text_of(&["m"]), Err(Duplicate("m")));
         assert_eq!(root.child_of(&["Name", "name"]), Err(Duplicate("name")));
         assert_eq!(root.text_of(&["Name"]), Ok(Some("a")));
+    }
+
+    #[test]
+    fn white_space_counts_where_there_is_text_or_no_child() {
+        let root = parse(b"<r>\n <a/>\n <b> <!-- --> x</b>\n c <d/>\n</r>").unwrap();
+        assert_eq!(root.text, "\n \n c \n");
+        assert_eq!(root.children[1].text, "  x");
+        let root = parse(b"<r>\n<a/>\n<b/>\n</r>").unwrap();
+        assert_eq!((root.trimmed(), matches!(root.text, Cow::Borrowed(_))), ("", true));
     }
 
     #[test]

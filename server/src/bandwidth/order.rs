@@ -1,5 +1,6 @@
 //! What the two kinds of orders share: how one is accepted, listed and noted on.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::{StatusCode, header};
@@ -19,6 +20,9 @@ use crate::route::{Call, Group};
 
 /// Histories are refused in the general form.
 pub(crate) const PAST_PLAIN: (Group, Family) = (Group::History, Family::GENERIC);
+
+/// Room for most addresses of orders, so that one is allocated once.
+const LOCATION_BYTES: usize = 160;
 
 /// Elements on a page of a list when nothing is said.
 const SIZE: u32 = 300;
@@ -65,7 +69,9 @@ pub(crate) async fn accept(
         Arc::make_mut(&mut order).created_at = first.ok_or(Problem::Internal)?.created_at;
     }
     let (base, prefix, segment, id) = (&app.public_url, call.prefix.text, segment(kind), accepted.id);
-    Ok(Accepted { id, order, location: format!("{base}{prefix}/accounts/{account}/{segment}/{id}") })
+    let mut location = String::with_capacity(LOCATION_BYTES);
+    write!(location, "{base}{prefix}/accounts/{account}/{segment}/{id}").map_err(|_| Problem::Internal)?;
+    Ok(Accepted { id, order, location })
 }
 
 /// Whether the account has the site that an order names, and the peer under it.

@@ -48,9 +48,15 @@ async fn step(app: &App) -> Result<bool> {
     if step.told > 0 {
         app.deliveries_bell.notify_one();
     }
+    for status in Status::ALL {
+        let count = step.ended.iter().filter(|ended| ended.status == *status).count();
+        if count > 0 {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            metrics::counter!("onhook_orders_ended_total", "status" => status.word()).increment(count);
+        }
+    }
     for ended in &step.ended {
         let status = ended.status.word();
-        metrics::counter!("onhook_orders_ended_total", "status" => status).increment(1);
         if ended.status == Status::Complete {
             tracing::debug!(order.id = %ended.id, "order {} ended: COMPLETE", ended.id);
         } else {
