@@ -41,6 +41,7 @@ impl Log {
         if written <= self.bytes {
             return Ok(());
         }
+        self.bytes = written; // also when there is no room: no second try before it has grown again
         let ahead = usize::try_from(written.min(AHEAD_BYTES)).unwrap_or(ZEROS.len());
         for begun in (0..ahead).step_by(ZEROS.len()) {
             self.file.write_all(&ZEROS[..ZEROS.len().min(ahead - begun)])?;
