@@ -7,7 +7,7 @@ mod program;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use program::{ACCOUNT, Client, Cut, Folder};
@@ -20,6 +20,8 @@ const POOL: u64 = 400;
 const FIRST: u64 = 9_195_560_000;
 /// How long a client that heard no answer leaves the server alone.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Orders that are accepted before a server is told to end: it is under load then.
+const UNDER_LOAD: u64 = 1_000;
 /// How long after the last fault every order must have ended.
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -391,12 +393,16 @@ fn after_sigterm_every_order_was_answered_or_never_taken() {
     let mut server = folder.emulator();
     let address = server.listening();
     sign_in(address);
-    let client = |task: u64| {
+    let (heard, hears) = mpsc::channel();
+    let client = |task: u64, heard: mpsc::Sender<()>| {
         let mut log = Log { task, ..Log::default() };
         let mut client = Client::of(address);
         for turn in 0.. {
             match Order::nth(&plan, task, turn).post(&mut client) {
-                Posted::Accepted(id) => log.accepted.push((turn, id)),
+                Posted::Accepted(id) => {
+                    log.accepted.push((turn, id));
+                    let _ = heard.send(()); // nobody counts them any more once it is told to end
+                }
                 Posted::Busy => std::thread::sleep(PAUSE),
                 Posted::NotSent => break,
                 Posted::Unknown => log.unknown.push(turn),
@@ -407,8 +413,16 @@ fn after_sigterm_every_order_was_answered_or_never_taken() {
     };
     let (logs, status, took) = std::thread::scope(|scope| {
         let client = &client;
-        let clients: Vec<_> = (0..TASKS).map(|task| scope.spawn(move || client(task))).collect();
-        std::thread::sleep(Duration::from_millis(700)); // under load before it is told to end
+        let clients: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let heard = heard.clone();
+                scope.spawn(move || client(task, heard))
+            })
+            .collect();
+        for accepted in 0..UNDER_LOAD {
+            let told = hears.recv_timeout(BOUND);
+            assert!(told.is_ok(), "no more than {accepted} orders were accepted in time");
+        }
         let begun = Instant::now();
         let status = server.terminate();
         let took = begun.elapsed();

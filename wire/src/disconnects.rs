@@ -9,7 +9,7 @@ use onhook_core::order::{
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
-use crate::error::{Family, Problem, cut, error_list, number_list};
+use crate::error::{Family, Problem, beginning, cut, error_list, number_list};
 use crate::xml::{Document, Element};
 
 /// The root of every answer.
@@ -179,11 +179,6 @@ pub(crate) fn echo_names(out: &mut Document, name: Option<&str>, customer_order_
     if let Some(id) = customer_order_id {
         out.leaf("CustomerOrderId", beginning(id, CUSTOMER_ORDER_ID_MAX));
     }
-}
-
-/// At most so many characters of a text.
-fn beginning(text: &str, characters_max: usize) -> &str {
-    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Repeats what was sent as numbers: at most as many as an order takes, each cut to a few characters.

@@ -662,5 +662,10 @@ pub(crate) fn number_list(
 /// A text as a client sent it, cut so that an error does not repeat more than a few characters of it.
 #[must_use]
 pub fn cut(text: &str) -> String {
-    text.chars().take(40).collect()
+    beginning(text, 40).to_owned()
+}
+
+/// At most so many characters of a text.
+pub(crate) fn beginning(text: &str, characters_max: usize) -> &str {
+    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }

@@ -30,6 +30,11 @@ pub const NAME_MAX: usize = 128;
 /// White space as XML knows it; Unicode's other blanks are text.
 pub(crate) const WHITE: [char; 4] = [' ', '\t', '\r', '\n'];
 
+/// Whether a text has no character but white space.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.trim_start_matches(WHITE).is_empty()
+}
+
 /// Why a document was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
@@ -243,7 +248,7 @@ impl<'a> Guard<'a> {
                     }
                     return Ok(Some(Event::Text(lines(whole))));
                 }
-                Token::Text(_) if whole.trim_matches(WHITE).is_empty() => {}
+                Token::Text(_) if is_blank(whole) => {}
                 Token::CData(_) if self.depth > 0 => {
                     return Ok(Some(Event::Text(lines(between(whole, "<![CDATA[", "]]>")?))));
                 }

@@ -74,7 +74,7 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
                 Some(Open { text, .. }) if text.is_empty() => *text = piece,
                 // Between its children, where a pretty printed document has its line ends.
                 Some(Open { text, first_child, .. })
-                    if *first_child < ended.len() && is_blank(text) && is_blank(&piece) => {}
+                    if *first_child < ended.len() && guard::is_blank(text) && guard::is_blank(&piece) => {}
                 Some(Open { text, .. }) => text.to_mut().push_str(&piece),
                 None => {}
             },
@@ -86,10 +86,6 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
         }
     }
     ended.pop().ok_or(Malformed::NoRoot)
-}
-
-fn is_blank(text: &str) -> bool {
-    text.trim_start_matches(guard::WHITE).is_empty()
 }
 
 /// An element whose end tag has not come yet.

@@ -160,7 +160,7 @@ impl Tables<'_> {
         Ok(step)
     }
 
-    /// Judges one order and writes what comes of it; whether it could be judged.
+    /// Judges one order and writes what comes of it; whether it is RECEIVED no more.
     fn run_one(&mut self, order: Order, run: &mut Run, now: Timestamp) -> Result<bool> {
         let home = match run.accounts.entry(order.account) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
@@ -478,11 +478,8 @@ impl Tables<'_> {
     }
 
     pub(super) fn remember_clock(&mut self, now: Timestamp, moved_ms: i64) -> Result<()> {
-        let mut put =
-            self.connection.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")?;
-        put.execute(("last_seen", now.millis()))?;
-        put.execute(("clock_moved_ms", moved_ms))?;
-        Ok(())
+        row::set_meta(self.connection, "last_seen", now.millis())?;
+        row::set_meta(self.connection, "clock_moved_ms", moved_ms)
     }
 
     pub(super) fn import(

@@ -5,7 +5,7 @@ use onhook_core::event::Event;
 use onhook_core::order::{Order, OrderSeq, Status};
 use onhook_core::subscription::SubscriptionSeq;
 use onhook_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::ids::OrderIds;
 use super::memory;
@@ -285,10 +285,7 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
 
 /// Since when each notification is there; earlier ones may have been forgotten.
 fn told_from(connection: &Connection) -> Result<Timestamp> {
-    let known: Option<i64> = connection
-        .query_row("SELECT value FROM meta WHERE key = 'told_from'", [], |row| row.get(0))
-        .optional()?;
-    Ok(Timestamp::from_millis(known.unwrap_or(i64::MIN)))
+    Ok(Timestamp::from_millis(row::meta(connection, "told_from")?.unwrap_or(i64::MIN)))
 }
 
 /// An order was told to whom it should be.

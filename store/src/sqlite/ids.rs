@@ -12,9 +12,9 @@
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use onhook_core::order::{OrderId, OrderSeq};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use super::row::corrupt;
+use super::row::{self, corrupt};
 use crate::Result;
 
 /// What a block is encrypted for.
@@ -30,14 +30,11 @@ pub(super) struct OrderIds {
 impl OrderIds {
     /// With the store's key, which is made if there is none.
     pub(super) fn load(connection: &Connection) -> Result<Self> {
-        let known: Option<[u8; 16]> = connection
-            .query_row("SELECT value FROM meta WHERE key = 'order_key'", [], |row| row.get(0))
-            .optional()?;
-        let key = match known {
+        let key = match row::meta(connection, "order_key")? {
             Some(key) => key,
             None => {
                 let key: [u8; 16] = random()?;
-                connection.execute("INSERT INTO meta (key, value) VALUES ('order_key', ?)", [key])?;
+                row::set_meta(connection, "order_key", key)?;
                 key
             }
         };

@@ -10,9 +10,9 @@ use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::order::OrderSeq;
 use onhook_core::subscription::SubscriptionSeq;
 use onhook_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, ToSql};
+use rusqlite::{Connection, ToSql};
 
-use super::row::{corrupt, state_code};
+use super::row::{self, corrupt, state_code};
 use super::subscriptions::{self, Subscriber};
 use crate::Result;
 
@@ -64,9 +64,7 @@ impl BackOrders {
 impl Memory {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let one = |sql: &str| -> Result<i64> { Ok(connection.query_row(sql, [], |row| row.get(0))?) };
-        let imports: Option<String> = connection
-            .query_row("SELECT value FROM meta WHERE key = 'imports'", [], |row| row.get(0))
-            .optional()?;
+        let imports: Option<String> = row::meta(connection, "imports")?;
         let imports: Vec<EventSeq> = imports.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
         let mut areas = HashMap::new();
         let mut area_ids = HashMap::new();
@@ -119,9 +117,7 @@ impl Memory {
     /// Notes that up to `last` no order is RECEIVED.
     pub(super) fn set_run_to(&mut self, connection: &Connection, last: OrderSeq) -> Result<()> {
         if last > self.run_to {
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('run_to', ?)")?
-                .execute([last.0])?;
+            row::set_meta(connection, "run_to", last.0)?;
             self.run_to = last;
         }
         Ok(())
@@ -189,18 +185,13 @@ impl Memory {
         self.imports.insert(import);
         let mut imports: Vec<_> = self.imports.iter().copied().collect();
         imports.sort_unstable();
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('imports', ?)")?
-            .execute([serde_json::to_string(&imports)?])?;
-        Ok(())
+        row::set_meta(connection, "imports", serde_json::to_string(&imports)?)
     }
 }
 
 /// The last order up to which none is RECEIVED, as the store has it.
 pub(super) fn run_to(connection: &Connection) -> Result<OrderSeq> {
-    let sql = "SELECT value FROM meta WHERE key = 'run_to'";
-    let known = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    Ok(OrderSeq(known.unwrap_or(0)))
+    Ok(OrderSeq(row::meta(connection, "run_to")?.unwrap_or(0)))
 }
 
 pub(super) fn area(row: &rusqlite::Row<'_>) -> Result<(AreaId, Area)> {

@@ -205,9 +205,7 @@ impl Tables<'_> {
         }
         if !old.is_empty() {
             // The checker asks for no notification of what happened before.
-            self.connection
-                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('told_from', ?)")?
-                .execute([cutoff])?;
+            row::set_meta(self.connection, "told_from", cutoff)?;
         }
         Ok(old.len() + self.forget_ended(now, most)?)
     }

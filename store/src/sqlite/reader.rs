@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use tokio::sync::Semaphore;
 
 use super::ids::OrderIds;
-use super::memory::area;
+use super::memory::{self, area};
 use super::places;
 use super::row::{
     self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, ORDERS, SUMMARY_COLUMNS, corrupt,
@@ -777,13 +777,10 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
     })?;
     let (waiting, oldest): (i64, Option<i64>) = connection
         .prepare_cached(
-            "WITH waiting AS (
-                SELECT seq, created_at FROM orders
-                WHERE seq > coalesce((SELECT value FROM meta WHERE key = 'run_to'), 0) AND status = 0
-             )
+            "WITH waiting AS (SELECT seq, created_at FROM orders WHERE seq > ? AND status = 0)
              SELECT (SELECT count(*) FROM waiting), (SELECT created_at FROM waiting ORDER BY seq LIMIT 1)",
         )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([memory::run_to(connection)?.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let deliveries: i64 = connection
         .prepare_cached("SELECT count(*) FROM notification WHERE standing = 0")?
         .query_row([], |row| row.get(0))?;
@@ -800,9 +797,6 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
 }
 
 pub(super) fn clock(connection: &Connection) -> Result<(Option<Timestamp>, i64)> {
-    let get = |key: &str| -> Result<Option<i64>> {
-        let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?;
-        Ok(statement.query_row([key], |row| row.get(0)).optional()?)
-    };
-    Ok((get("last_seen")?.map(Timestamp::from_millis), get("clock_moved_ms")?.unwrap_or(0)))
+    let last_seen = row::meta(connection, "last_seen")?.map(Timestamp::from_millis);
+    Ok((last_seen, row::meta(connection, "clock_moved_ms")?.unwrap_or(0)))
 }

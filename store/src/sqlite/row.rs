@@ -7,7 +7,8 @@ use onhook_core::lifecycle::{Entry, Standing, State};
 use onhook_core::number::Number;
 use onhook_core::order::{Failure, Kind, Order, OrderId, OrderSeq, Status, Summary};
 use onhook_core::time::Timestamp;
-use rusqlite::Row;
+use rusqlite::types::{FromSql, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{Result, StoreError};
 
@@ -35,6 +36,20 @@ impl From<serde_json::Error> for StoreError {
 /// What the store holds makes no sense.
 pub(super) fn corrupt(what: impl Into<String>) -> StoreError {
     StoreError::Broken(what.into().into())
+}
+
+/// What the store says of itself under a key.
+pub(super) fn meta<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+/// Writes that, or writes it anew.
+pub(super) fn set_meta(connection: &Connection, key: &str, value: impl ToSql) -> Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")?
+        .execute((key, value))?;
+    Ok(())
 }
 
 pub(super) fn state_code(state: State) -> u8 {
