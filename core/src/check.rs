@@ -12,7 +12,7 @@ use crate::lifecycle::{Entry, Standing, apply};
 use crate::notification::{Happened, Wish, told};
 use crate::order::{Kind, Order, OrderSeq, Status, ended};
 use crate::subscription::SubscriptionId;
-use crate::time::{DAY_MS, Timestamp};
+use crate::time::Timestamp;
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             }
             (Change::Disconnected { hold, .. }, _)
                 if !(hold.min_days..=hold.max_days).contains(&hold.days)
-                    || hold.release_at < at.plus_millis(i64::from(hold.days) * DAY_MS) =>
+                    || hold.ends(*at).is_none_or(|end| hold.release_at < end) =>
             {
                 find(format!("event {} holds it for less than its reason says", seq.0));
             }

@@ -409,9 +409,20 @@ pub struct Hold {
     pub days: u16,
     /// Not released before this instant.
     pub release_at: Timestamp,
+    /// The time zone whose calendar days were counted. None where a day has 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 impl Hold {
+    /// Returns when this hold ends by its own figures, for a number that was disconnected at `at`. None when
+    /// nothing is known of its time zone.
+    #[must_use]
+    pub fn ends(&self, at: Timestamp) -> Option<Timestamp> {
+        let zone = self.zone.as_deref().map(TimeZone::get).transpose().ok()?;
+        Some(end(zone.as_ref(), self.days, at))
+    }
+
     /// Days that the pool would last at today's demand; none when nobody asks for these numbers.
     #[must_use]
     pub fn days_of_supply(&self) -> Option<f64> {
@@ -421,7 +432,7 @@ impl Hold {
     /// The reason in one sentence, with its figures.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let Hold { profile, area, supply, demand, min_days, max_days, days, release_at } = self;
+        let Hold { profile, area, supply, demand, min_days, max_days, days, release_at, zone: _ } = self;
         let why = match self.days_of_supply() {
             Some(supply_days) => format!(
                 "{demand:.2} activations a day against {supply} available numbers are {supply_days:.1} days of supply"
@@ -459,6 +470,7 @@ pub fn hold(policy: &Policy, number: Number, class: Class, area: &Area, now: Tim
         None => 1.0,
     };
     let days = between(profile.min_days, max_days, plenty);
+    let calendar = profile.regulated.then_some(policy.zone());
     Hold {
         profile: profile.name.clone(),
         area: area.name.to_string(),
@@ -467,7 +479,8 @@ pub fn hold(policy: &Policy, number: Number, class: Class, area: &Area, now: Tim
         min_days: profile.min_days,
         max_days,
         days,
-        release_at: end(profile, policy.zone(), days, now),
+        release_at: end(calendar, days, now),
+        zone: calendar.map(|_| policy.zone_name().to_owned()),
     }
 }
 
@@ -488,13 +501,11 @@ fn between(min: u16, max: u16, share: f64) -> u16 {
     days.clamp(min, max)
 }
 
-/// When a hold of so many days ends. A regulated one counts whole calendar days in the operator's time
-/// zone after the day of the disconnect: 45 days from 16 October end on 1 December at 00:00, as in the
-/// Reassigned Numbers Database's own example. An unregulated one is a plain duration.
-fn end(profile: &Profile, zone: &TimeZone, days: u16, now: Timestamp) -> Timestamp {
-    if !profile.regulated {
-        return now.plus_millis(i64::from(days) * DAY_MS);
-    }
+/// Returns when a hold of so many days ends. A regulated one counts whole calendar days in the operator's time
+/// zone, the `calendar`, after the day of the disconnect: 45 days from 16 October end on 1 December at 00:00, as
+/// in the Reassigned Numbers Database's own example. Without a calendar a day has 24 hours.
+fn end(calendar: Option<&TimeZone>, days: u16, now: Timestamp) -> Timestamp {
+    let Some(zone) = calendar else { return now.plus_millis(i64::from(days) * DAY_MS) };
     let day = now.date_in(zone);
     match day.checked_add(jiff::Span::new().days(i64::from(days) + 1)) {
         Ok(first_free_day) => Timestamp::start_of(first_free_day, zone),
@@ -537,12 +548,27 @@ mod tests {
             ("America/New_York", "2021-10-16T02:00:00.000Z", "2021-11-30T05:00:00.000Z"),
             ("UTC", "2024-01-15T10:00:00.000Z", "2024-03-01T00:00:00.000Z"), // a leap year
             ("UTC", "2023-01-15T10:00:00.000Z", "2023-03-02T00:00:00.000Z"),
+            // The last seconds of a day, and clocks that change before the end: a day of 23 hours, and one of 25.
+            ("America/New_York", "2026-02-15T04:59:56.000Z", "2026-04-01T04:00:00.000Z"),
+            ("America/New_York", "2026-09-21T03:59:56.000Z", "2026-11-05T05:00:00.000Z"),
         ] {
             let policy = Policy::new(Vec::new(), zone).unwrap();
             let now: Timestamp = off.parse().unwrap();
             let hold = hold(&policy, "9195550100".parse().unwrap(), Class::Unknown, &area(0, 9.0, now), now);
             assert_eq!((hold.days, hold.release_at.to_string().as_str()), (45, free), "{zone} {off}");
+            assert_eq!(hold.ends(now), Some(hold.release_at), "it says all that its end is made of");
         }
+    }
+
+    #[test]
+    fn a_day_of_an_unregulated_hold_has_24_hours() {
+        let policy = Policy::new(Vec::new(), "America/New_York").unwrap();
+        let now: Timestamp = "2026-02-15T04:59:56.000Z".parse().unwrap();
+        let held = hold(&policy, "+33140289562".parse().unwrap(), Class::Unknown, &area(0, 9.0, now), now);
+        assert_eq!((held.days, held.zone.as_deref()), (45, None));
+        assert_eq!(held.release_at, now.plus_millis(45 * DAY_MS));
+        assert_eq!(held.ends(now), Some(held.release_at));
+        assert_eq!(Hold { zone: Some("Mars/Olympus".into()), ..held }.ends(now), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use onhook_core::billing::periods;
 use onhook_core::check;
 use onhook_core::decide::{Move, World, decide};
 use onhook_core::event::{By, Change, Event, EventSeq};
-use onhook_core::hold::{Area, AreaId, AreaName, Demand, Policy};
+use onhook_core::hold::{Area, AreaId, AreaName, Demand, Hold, Policy, hold};
 use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
 use onhook_core::order::{
@@ -483,13 +483,19 @@ fn a_number_that_moves_is_in_service_all_the_while() {
     assert!(found[0].what.contains("gave another account's number to account 2"), "{found:?}");
 }
 
-/// The checker itself must be able to find: each of these histories is wrong in one way.
-#[test]
-fn the_checker_finds_what_is_wrong() {
+/// Number 1 was disconnected and released.
+fn released() -> Life {
     let mut life = Life::new();
     life.happen(&Happening::Disconnect { account: 1, numbers: 0b10, mode: Mode::Normal, protected: None });
     life.happen(&Happening::Wait { hours: 100 * 24 });
     life.happen(&Happening::Release);
+    life
+}
+
+/// The checker itself must be able to find: each of these histories is wrong in one way.
+#[test]
+fn the_checker_finds_what_is_wrong() {
+    let life = released();
     let (entry, origin, start) =
         (life.entries[&number(1)], life.origins[&number(1)], Timestamp::from_millis(1_700_000_000_000));
     let good = life.events.clone();
@@ -514,4 +520,37 @@ fn the_checker_finds_what_is_wrong() {
     }
     let other = Entry { locked: true, ..entry };
     assert!(find(&other, &good).contains("its row says"));
+}
+
+/// Disconnected four seconds before the end of a day in New York, for 45 days: until the clocks change there, in
+/// spring and in autumn, a day has 23 hours, or 25.
+#[test]
+fn the_checker_counts_the_days_of_a_hold_as_the_hold_does() {
+    let life = released();
+    let (entry, origin, start) =
+        (life.entries[&number(1)], life.origins[&number(1)], Timestamp::from_millis(1_700_000_000_000));
+    let policy = Policy::new(Vec::new(), "America/New_York").unwrap();
+    for (off, released, earlier) in [
+        ("2026-02-15T04:59:56Z", "2026-04-01T04:00:00.000Z", "2026-03-31T04:00:00Z"),
+        ("2026-09-21T03:59:56Z", "2026-11-05T05:00:00.000Z", "2026-11-05T04:00:00Z"),
+    ] {
+        let off: Timestamp = off.parse().unwrap();
+        let area = Area {
+            name: AreaName::of(number(1), None, None),
+            supply: 0,
+            demand: Demand { per_day: 9.0, at: off },
+        };
+        let held = hold(&policy, number(1), Class::Unknown, &area, off);
+        assert_eq!((held.days, held.release_at.to_string().as_str()), (45, released));
+        let found = |release_at: Timestamp| {
+            let mut events = life.events.clone();
+            let hold = Hold { release_at, ..held.clone() };
+            events[0].change = Change::Disconnected { hold, leaves: false, protected: None };
+            (events[0].at, events[1].at) = (off, release_at);
+            check::number(&entry, &origin, start, &events)
+        };
+        assert_eq!(found(held.release_at), []);
+        let found = found(earlier.parse().unwrap());
+        assert!(found[0].what.contains("for less than its reason says"), "{found:?}");
+    }
 }
