@@ -12,6 +12,8 @@ use onhook_server::mail::MailSettings;
 
 /// Most connections that may be asked for: more than a machine has ports.
 const CONNECTIONS_MAX: usize = 1_000_000;
+/// Most minutes that releases may wait after a start: a day.
+const RELEASE_WAIT_MAX: u32 = 1_440;
 
 /// `onhook.toml`. An unknown key is a mistake, and is said to be one.
 #[derive(Default, serde::Deserialize)]
@@ -29,6 +31,8 @@ pub(crate) struct File {
     pub(crate) shown_limit: Option<u32>,
     /// Connections that are open at once.
     pub(crate) connections_max: Option<usize>,
+    /// Minutes that releases wait after a start when much time has passed unseen.
+    pub(crate) release_wait: Option<u32>,
     /// Addresses that subscriptions may lead to though they are not public.
     #[serde(default)]
     pub(crate) callback_allow: Vec<IpNet>,
@@ -87,6 +91,15 @@ pub(crate) fn connections(max: usize) -> anyhow::Result<usize> {
         "connections_max is {max}: it is a number from 1 to {CONNECTIONS_MAX}"
     );
     Ok(max)
+}
+
+/// For how many milliseconds releases wait after a start.
+pub(crate) fn release_wait_ms(minutes: u32) -> anyhow::Result<i64> {
+    anyhow::ensure!(
+        minutes <= RELEASE_WAIT_MAX,
+        "release_wait is {minutes}: it is a number of minutes from 0 to {RELEASE_WAIT_MAX}"
+    );
+    Ok(i64::from(minutes) * 60_000)
 }
 
 /// The mail server and the sender: both or none.

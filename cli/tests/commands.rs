@@ -335,6 +335,61 @@ fn a_folder_in_use_or_without_data_is_refused_in_words() {
     assert_eq!(folder.onhook(&["check", "--deep"]).code, 0);
 }
 
+/// An import by a wrong clock is what the next server would go by.
+#[test]
+fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
+    const DAY_MS: i64 = 86_400_000;
+    let folder = two_accounts();
+    let database = || {
+        let path = Path::new(&folder.data()).join("onhook.db");
+        rusqlite::Connection::open(path).expect("a database")
+    };
+    let meta = |key: &str| -> Option<i64> {
+        let value = database().query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get(0));
+        value.ok()
+    };
+    let used = |ago_ms: i64| {
+        let now = meta("last_seen").expect("each command notes the time");
+        database()
+            .execute("UPDATE meta SET value = ? WHERE key = 'last_seen'", [now - ago_ms])
+            .expect("kept");
+    };
+    let import = |number: &str, more: &[&str]| {
+        folder.onhook_reading(&[&["import", "-"], more].concat(), format!("number\n{number}\n").as_bytes())
+    };
+    let last = meta("last_seen");
+    assert_eq!(import("2125550100", &[]).code, 0);
+    assert!(meta("last_seen") > last, "an import, too");
+
+    used(20 * DAY_MS);
+    let site = ["admin", "site", "create", "--account", "7", "--name", "Another"];
+    let said = "onhook: the clock is 20 days ahead of the store's last use: nothing was written. Set the machine's \
+                clock right; if it is right, say --trust-clock";
+    for said_no in [import("2125550101", &[]), folder.onhook(&site)] {
+        refused(&said_no, said);
+    }
+    assert_eq!(
+        folder.done(&["check"]),
+        "1 numbers, 1 events, 0 orders: nothing is wrong\n",
+        "reading goes on"
+    );
+    assert_eq!(import("2125550101", &["--trust-clock"]).code, 0);
+    assert_eq!(folder.onhook(&site).code, 0, "the word counts from then on");
+    // What has passed unseen adds up, from command to command.
+    for code in [0, 0, 2] {
+        used(3 * DAY_MS);
+        assert_eq!(folder.onhook(&site).code, code);
+    }
+    used(-3 * DAY_MS - 130 * 60_000);
+    refused(&folder.onhook(&site), "the clock is 2 hours behind the store's last use");
+
+    // Where nothing was noted the newest event counts.
+    database().execute_batch("DELETE FROM meta WHERE key IN ('last_seen', 'unseen_ms')").expect("forgotten");
+    let past = "UPDATE event SET at = at - 30 * 86400000";
+    database().execute_batch(past).expect("the events are older");
+    refused(&import("2125550102", &[]), "the clock is 30 days ahead of the store's last use");
+}
+
 #[test]
 fn check_finds_what_was_tampered_with() {
     let folder = one_disconnected();
@@ -429,6 +484,7 @@ fn serve_refuses_what_it_should_not_run_with() {
         ("listen = \n", "cannot be used: "),
         (profile, "profile us: min_days is 44, under the floor of 45 days (47 CFR 52.15(f)(1)(ii))"),
         ("time_zone = \"Mars/Phobos\"\n", "no time zone Mars/Phobos"),
+        ("release_wait = 1441\n", "release_wait is 1441: it is a number of minutes from 0 to 1440"),
         ("connections_max = 0\n", "connections_max is 0: it is a number from 1 to 1000000"),
         ("connections_max = 9000000000000000000\n", "it is a number from 1 to 1000000"),
         ("public_url = \"numbers.example.net\"\n", "the public URL \"numbers.example.net\" is none"),

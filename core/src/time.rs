@@ -71,6 +71,30 @@ impl Timestamp {
     }
 }
 
+/// Returns a span of milliseconds in words, rounded, without its sign: `8 days`, `2 hours`, `90 seconds`.
+#[must_use]
+pub fn in_words(millis: i64) -> String {
+    const SECOND: u64 = 1_000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const YEAR: u64 = 365 * DAY + 6 * HOUR;
+    let span = millis.unsigned_abs();
+    let rounded = |unit: u64| span.saturating_add(unit / 2) / unit;
+    // A unit counts from two on: 36 hours say more than 2 days.
+    for (unit, smaller, name) in
+        [(YEAR, DAY, "years"), (DAY, HOUR, "days"), (HOUR, MINUTE, "hours"), (MINUTE, SECOND, "minutes")]
+    {
+        if rounded(smaller) * smaller >= 2 * unit {
+            return format!("{} {name}", rounded(unit));
+        }
+    }
+    match rounded(SECOND) {
+        1 => "1 second".to_owned(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// `yyyy-MM-ddTHH:mm:ss.SSSZ`, the only form that onhook prints.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +119,32 @@ mod tests {
     fn time_prints_with_three_digits_and_reads_back() {
         for text in ["2018-01-23T21:00:23.802Z", "2018-01-23T21:00:23.000Z", "1970-01-01T00:00:00.001Z"] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_span_is_said_in_the_unit_that_a_person_would_take() {
+        const HOUR_MS: i64 = 3_600_000;
+        for (millis, words) in [
+            (0, "0 seconds"),
+            (499, "0 seconds"),
+            (1_499, "1 second"),
+            (90_000, "90 seconds"),
+            (119_600, "2 minutes"),
+            (HOUR_MS, "60 minutes"),
+            (2 * HOUR_MS, "2 hours"),
+            (-2 * HOUR_MS, "2 hours"),
+            (-2 * HOUR_MS + 7, "2 hours"),
+            (36 * HOUR_MS, "36 hours"),
+            (8 * DAY_MS, "8 days"),
+            (8 * DAY_MS - 1, "8 days"),
+            (192 * HOUR_MS + 13, "8 days"),
+            (729 * DAY_MS, "729 days"),
+            (20_454 * DAY_MS, "56 years"),
+            (i64::MAX, "292271023 years"),
+            (i64::MIN, "292271023 years"),
+        ] {
+            assert_eq!(in_words(millis), words, "{millis}");
         }
     }
 

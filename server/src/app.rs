@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use onhook_core::account::AccountId;
-use onhook_core::release::{Clock as ClockState, ClockGuard};
+use onhook_core::release::{Clock as ClockState, ClockGuard, RELEASE_WAIT_MS, Seen};
+use onhook_core::time::{Timestamp, in_words};
 use onhook_store::Store;
 use tokio::sync::Notify;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::auth::Auth;
 use crate::callback::target::Target;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub emulator: bool,
     /// Whether the system's clock is believed at start, however far it is from the store's last use.
     pub trust_clock: bool,
+    /// For how many milliseconds releases wait after a start when much time has passed unseen.
+    pub release_wait_ms: i64,
     /// Which callbacks are allowed beyond the public internet over TLS.
     pub callbacks: Rules,
     /// The network that they go over.
@@ -51,6 +54,7 @@ impl Default for Settings {
             connections_max: 4_096,
             emulator: false,
             trust_clock: false,
+            release_wait_ms: RELEASE_WAIT_MS,
             callbacks: Rules::default(),
             network: Reach::default(),
             mail: None,
@@ -62,8 +66,6 @@ impl Default for Settings {
 struct Watch {
     guard: ClockGuard,
     state: ClockState,
-    /// Whether it was not believed at start, which only a person's word changes.
-    for_good: bool,
 }
 
 /// The server's parts, shared by all that runs in it.
@@ -104,22 +106,16 @@ impl App {
         settings: Settings,
         public_url: String,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let (last_seen, moved_ms) = store.clock().await?;
+        let (seen, moved_ms) = store.clock().await?;
         let clock = Clock::new(if settings.emulator { moved_ms } else { 0 });
-        let (wall, steady_ms) = (clock.wall(), clock.steady_ms());
-        let at_start = match settings.emulator || settings.trust_clock {
-            true => ClockState::Steady,
-            false => onhook_core::release::at_start(last_seen, wall),
+        let now = clock.reading();
+        let mut guard = if settings.emulator || settings.trust_clock {
+            ClockGuard::trusting(now)
+        } else {
+            ClockGuard::new(seen, now, settings.release_wait_ms)
         };
-        let for_good = at_start != ClockState::Steady;
-        if let ClockState::Jumped { by_ms } = at_start {
-            error!(
-                clock.by_ms = by_ms,
-                "the clock is {} hours from the store's last use: no order is taken or run and nothing is \
-                 released until the server is started again with --trust-clock",
-                by_ms / 3_600_000
-            );
-        }
+        let state = guard.look(now);
+        tell_of(ClockState::Steady, state);
         let public_url = settings.public_url.clone().unwrap_or(public_url);
         let own_url = Target::parse(&public_url).map(|own| (own.host, own.port));
         let loopback = settings.emulator || settings.callbacks.loopback;
@@ -138,7 +134,7 @@ impl App {
             deliveries_bell: Notify::new(),
             clock_bell: Notify::new(),
             stopping: AtomicBool::new(false),
-            watch: Mutex::new(Watch { guard: ClockGuard::new(wall, steady_ms), state: at_start, for_good }),
+            watch: Mutex::new(Watch { guard, state }),
         })
     }
 
@@ -175,36 +171,54 @@ impl App {
         if self.store.healthy().is_err() {
             return Some("the store takes no writes");
         }
-        (!self.clock_is_steady()).then_some("the clock cannot be believed")
+        (!self.clock_state().is_believed()).then_some("the clock cannot be believed")
     }
 
     /// What is thought of the system's clock, after a look at it. While it cannot be believed, no order is
     /// taken or run and nothing is released: a wrong time would be kept for ever. The emulator's clock is
     /// there to be moved, and its machine may sleep.
     pub fn clock_state(&self) -> ClockState {
+        if self.settings.emulator {
+            return ClockState::Steady;
+        }
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        if watch.for_good || self.settings.emulator {
-            return watch.state;
-        }
-        let state = watch.guard.look(self.clock.wall(), self.clock.steady_ms());
-        match (watch.state, state) {
-            (ClockState::Steady, ClockState::Jumped { by_ms }) => {
-                error!(
-                    clock.by_ms = by_ms,
-                    "the clock jumped by {by_ms} ms: everything waits until it is back"
-                );
-            }
-            (ClockState::Jumped { .. }, ClockState::Steady) => info!("the clock is back, work goes on"),
-            _ => {}
-        }
+        let state = watch.guard.look(self.clock.reading());
+        tell_of(watch.state, state);
         watch.state = state;
         state
     }
 
-    /// Whether the clock can be believed.
+    /// Returns what time it is, for what keeps it for ever. None while the clock cannot be believed.
     #[must_use]
-    pub fn clock_is_steady(&self) -> bool {
-        self.clock_state() == ClockState::Steady
+    pub fn believed_now(&self) -> Option<Timestamp> {
+        // Read before the look, so that a reading that jumped is not used.
+        let now = self.clock.now();
+        self.clock_state().is_believed().then_some(now)
+    }
+
+    /// Returns what time it is, for what nothing undoes: a release, the end of a subscription. None also while
+    /// releases wait.
+    #[must_use]
+    pub fn sure_now(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        (self.clock_state() == ClockState::Steady).then_some(now)
+    }
+
+    /// Tells the store that it is in use, unless the clock may still turn out to be wrong.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn remember_clock(&self) -> onhook_store::Result<()> {
+        let seen = if self.settings.emulator {
+            Some(Seen { last: self.clock.wall(), unseen_ms: 0 })
+        } else {
+            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            watch.guard.remember(self.clock.reading())
+        };
+        match seen {
+            Some(seen) => self.store.remember_clock(seen, self.clock.moved_ms()).await,
+            None => Ok(()),
+        }
     }
 
     /// Lets go of what is no longer needed to count.
@@ -216,5 +230,34 @@ impl App {
             shown.retain_recent();
         }
         crate::ops::health::tidy_metrics();
+    }
+}
+
+/// Says in the log what is thought of the clock, when it was something else before.
+fn tell_of(before: ClockState, state: ClockState) {
+    let kind = std::mem::discriminant;
+    if kind(&before) == kind(&state) {
+        return;
+    }
+    match state {
+        ClockState::Steady if before.is_believed() => info!("the clock is right, numbers are released"),
+        ClockState::Steady => info!("the clock is right again, orders and releases go on"),
+        ClockState::Settling { left_ms } => warn!(
+            clock.left_ms = left_ms,
+            "much time has passed since the store's last use: orders are taken, nothing is released for {}, in \
+             case the clock is wrong",
+            in_words(left_ms)
+        ),
+        ClockState::Jumped { by_ms } => error!(
+            clock.by_ms = by_ms,
+            "{state}: no order is taken or run and nothing is released until it is back. If it is right, start \
+             the server again"
+        ),
+        ClockState::Far { by_ms, unseen_ms } => error!(
+            clock.by_ms = by_ms,
+            clock.unseen_ms = unseen_ms,
+            "{state}: no order is taken or run and nothing is released. Set the machine's clock right; if it is \
+             right, start the server once with --trust-clock"
+        ),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use onhook_core::release::Reading;
 use onhook_core::time::Timestamp;
 
 /// The time, and how far it has been moved.
@@ -36,6 +37,12 @@ impl Clock {
     #[must_use]
     pub fn steady_ms(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// What the system's clock and the steady one say.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        Reading { wall: self.wall(), steady_ms: self.steady_ms() }
     }
 
     /// How far it has been moved, in milliseconds.

@@ -12,6 +12,8 @@ use crate::accept::Form;
 const XML: &str = "application/xml; charset=utf-8";
 /// Seconds after which a client that found the server busy may try again.
 const RETRY_AFTER_S: u16 = 1;
+/// The same where the server does not believe its clock, which takes a person, or a network's time, a while.
+const CLOCK_RETRY_AFTER_S: u16 = 60;
 /// Headers that most answers have room for.
 const HEADERS: usize = 4;
 
@@ -122,6 +124,7 @@ impl Reply {
     fn telling(self, problem: &Problem) -> Self {
         match problem {
             Problem::Busy => self.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
+            Problem::Clock => self.with(header::RETRY_AFTER, &CLOCK_RETRY_AFTER_S.to_string()),
             // What is left of the body is not read; the connection ends with it.
             Problem::BodyTooLarge(_) | Problem::BodyTimeout => self.with(header::CONNECTION, "close"),
             _ => self,

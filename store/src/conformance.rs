@@ -22,6 +22,7 @@ use onhook_core::order::{
     Request, Search, SearchForm, Status, Wanted,
 };
 use onhook_core::premises::{AddressPart, Host, PeerChange, SiteChange, Stays};
+use onhook_core::release::Seen;
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory, TollFree, Vanity};
 use onhook_core::subscription::{
@@ -53,6 +54,7 @@ macro_rules! conformance {
             an_order_ends_once_with_an_outcome_for_each_number,
             orders_of_one_batch_are_judged_one_after_another,
             nothing_is_released_before_its_time,
+            the_last_use_is_remembered_or_that_of_the_newest_event,
             time_in_the_store_does_not_run_backwards,
             order_lists_page_through_everything_once,
             number_lists_page_through_everything_once,
@@ -518,8 +520,11 @@ cases! {
         assert_eq!(facts.hold.expect("has its reason").release_at, due);
         assert!(due.since(at(10)) > 45 * DAY_MS);
         assert_eq!(store.release(due.plus_millis(-1), 100).await.expect("released").numbers, 0);
+        assert_eq!(store.totals(due.plus_millis(-1)).await.expect("read").due, 0);
+        assert_eq!(store.totals(due).await.expect("read").due, 10);
         let step = store.release(due, 7).await.expect("released");
         assert_eq!((step.numbers, step.more), (7, true));
+        assert_eq!(store.totals(due).await.expect("read").due, 3);
         let step = store.release(due, 7).await.expect("released");
         assert_eq!((step.numbers, step.more), (3, false));
         assert_eq!(state(&*store, 0).await, State::Available);
@@ -709,8 +714,21 @@ cases! {
         assert_eq!(store.accounts().await.expect("read").len(), 2);
         assert_eq!(store.sites(Some(account(1))).await.expect("read").iter().map(|s| s.is_default).collect::<Vec<_>>(), [true, false]);
         assert_eq!(store.peers(None).await.expect("read").len(), 2);
-        store.remember_clock(at(77), -5).await.expect("kept");
-        assert_eq!(store.clock().await.expect("read"), (Some(at(77)), -5));
+        clean(&*store).await;
+    }
+
+    /// What was remembered is there after reopening; where nothing was, the newest order or event counts.
+    async fn the_last_use_is_remembered_or_that_of_the_newest_event(opener) {
+        let store = opener.open().await;
+        assert_eq!(store.clock().await.expect("read"), (None, 0));
+        let lines = Box::new([(1, Ok(NewNumber::available(number(1))))].into_iter());
+        store.import(lines, "a test".into(), false, at(55)).await.expect("imported");
+        assert_eq!(store.clock().await.expect("read"), (Some(Seen { last: at(55), unseen_ms: 0 }), 0));
+        let seen = Seen { last: at(77), unseen_ms: 7 };
+        store.remember_clock(seen, -5).await.expect("kept");
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(store.clock().await.expect("read"), (Some(seen), -5));
         clean(&*store).await;
     }
 
@@ -1193,7 +1211,7 @@ cases! {
             assert_eq!(page.total, 160);
             assert!(page.items.iter().all(|o| o.status != Status::Received));
         }
-        let totals = store.totals().await.expect("read");
+        let totals = store.totals(at(0)).await.expect("read");
         assert_eq!(totals.waiting, 0);
         assert_eq!(totals.by_state.iter().map(|(_, n)| n).sum::<u64>(), 50);
         clean(&*store).await;
@@ -1245,7 +1263,7 @@ cases! {
         for nothing in [&ported, &event, &theirs] {
             assert!(log(&*store, nothing).await.is_empty(), "{nothing:?}");
         }
-        assert_eq!(store.totals().await.expect("read").deliveries, 9);
+        assert_eq!(store.totals(at(0)).await.expect("read").deliveries, 9);
         let ids: std::collections::HashSet<_> = log(&*store, &all).await.iter().chain(&log(&*store, &again).await).map(|d| d.id).collect();
         assert_eq!(ids.len(), 8, "each has an id of its own");
         let due = due(&*store, 20).await;
@@ -1291,7 +1309,7 @@ cases! {
         assert!(store.unsubscribe(account(1), made.id, at(16)).await.expect("removed"));
         assert!(!store.unsubscribe(account(1), made.id, at(16)).await.expect("tried"));
         assert_eq!(store.deliveries(account(1), made.id, 1, 10).await.expect("read"), None);
-        assert_eq!((due(&*store, DAY_MS).await, store.totals().await.expect("read").deliveries), (vec![], 0));
+        assert_eq!((due(&*store, DAY_MS).await, store.totals(at(0)).await.expect("read").deliveries), (vec![], 0));
         for n in 0..SUBSCRIPTIONS_MAX {
             subscribe(&*store, subscription(1, DISCONNECTS, &format!("https://{n}"), DAY_MS), 17).await;
         }
@@ -1438,7 +1456,7 @@ cases! {
         }
         callers.join_all().await;
         while store.run_orders(at(18), 1_000, 5_000).await.expect("run").more {}
-        assert_eq!(store.totals().await.expect("read").deliveries, WAITING_MAX);
+        assert_eq!(store.totals(at(0)).await.expect("read").deliveries, WAITING_MAX);
         clean(&*store).await;
     }
 
@@ -1475,6 +1493,7 @@ cases! {
         let lasting = subscribe(&*store, subscription(1, DISCONNECTS, "https://d", DAY_MS), 11).await;
         let mut forgotten = 0;
         for n in 20..28 {
+            store.expire_subscriptions(at(n), 1).await.expect("ended");
             forgotten += store.forget_deliveries(at(n), 1).await.expect("forgot");
         }
         assert_eq!(forgotten, 1);
@@ -1497,10 +1516,14 @@ cases! {
         store.record(attempt(11, Outcome::Answered(200)), vec![(found[0].notifications[0], Next::Delivered)]).await.expect("kept");
         assert_eq!(store.forget_deliveries(at(KEPT_MS), 100).await.expect("forgot"), 0);
         clean(&*store).await;
+        assert_eq!(store.expire_subscriptions(at(19), 100).await.expect("ended"), []);
+        assert_eq!(store.expire_subscriptions(at(20), 100).await.expect("ended"), [(brief.id, account(1))]);
+        assert_eq!(store.expire_subscriptions(at(20), 100).await.expect("ended"), [], "it has ended once");
         assert_eq!(store.forget_deliveries(at(KEPT_MS + 17), 100).await.expect("forgot"), 2);
         assert_eq!(store.deliveries(account(1), brief.id, 1, 10).await.expect("read"), None);
         assert_eq!(log(&*store, &lasting).await.len(), 1, "it still waits");
         store.record(attempt(KEPT_MS + 18, Outcome::Answered(200)), vec![(found[1].notifications[0], Next::Delivered)]).await.expect("kept");
+        assert_eq!(store.expire_subscriptions(at(2 * KEPT_MS), 100).await.expect("ended"), [(lasting.id, account(1))]);
         assert_eq!(store.forget_deliveries(at(2 * KEPT_MS + 24), 100).await.expect("forgot"), 2, "its subscription has ended, too");
         clean(&*store).await;
     }

@@ -26,6 +26,7 @@ use onhook_core::order::{
     Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, Summary,
 };
 use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails, Stays};
+use onhook_core::release::Seen;
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::subscription::{NewSubscription, OrderType, Subscription, SubscriptionId, SubscriptionSeq};
@@ -516,6 +517,8 @@ pub struct Totals {
     pub queue: usize,
     /// Notifications that wait to be delivered.
     pub deliveries: u64,
+    /// Numbers whose time has come, and that have not been moved on yet.
+    pub due: u64,
 }
 
 /// A place where numbers, orders and events are kept. What it must hold:
@@ -656,6 +659,13 @@ pub trait Store: Send + Sync + 'static {
         page: u32,
         size: usize,
     ) -> Result<Option<(Vec<Delivery>, u64)>>;
+
+    /// Ends subscriptions whose time is over at `now`, at most so many, and returns them.
+    async fn expire_subscriptions(
+        &self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(SubscriptionId, AccountId)>>;
 
     /// Forgets, at most so many each, deliveries that ended a month before `now`, and subscriptions that have
     /// ended and have no deliveries; how many.
@@ -870,15 +880,16 @@ pub trait Store: Send + Sync + 'static {
     /// Proves the invariants; `deep` folds every number's events again.
     async fn check(&self, deep: bool) -> Result<Report>;
 
-    /// What stands where.
-    async fn totals(&self) -> Result<Totals>;
+    /// What stands where, at `now`.
+    async fn totals(&self, now: Timestamp) -> Result<Totals>;
 
-    /// Notes that the store was in use at `now`, and how far the emulator's clock has been moved
-    /// (milliseconds).
-    async fn remember_clock(&self, now: Timestamp, moved_ms: i64) -> Result<()>;
+    /// Keeps when the store was in use and what had passed unseen until then, and how far the emulator's clock
+    /// has been moved (milliseconds).
+    async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()>;
 
-    /// When the store was last in use, and how far the emulator's clock had been moved.
-    async fn clock(&self) -> Result<(Option<Timestamp>, i64)>;
+    /// Returns what was remembered of the clock, and how far the emulator's had been moved. Where nothing was,
+    /// the newest order or event is the last use; none in a store that has neither.
+    async fn clock(&self) -> Result<(Option<Seen>, i64)>;
 
     /// Whether it still takes writes: `Ok`, or why not.
     fn healthy(&self) -> Result<()>;

@@ -282,6 +282,8 @@ pub enum Problem {
     Internal,
     /// Too busy: nothing was written.
     Busy,
+    /// The server does not believe its clock: nothing was written.
+    Clock,
     /// It took too long; whether it was written is not known.
     Timeout,
     /// The body is longer than is taken.
@@ -512,6 +514,7 @@ impl Problem {
             P::TooSmall(what, min)     => row(400, 1004, format!("{what} is too small. Must be greater than {min}")),
             P::Internal                => row(500, 1000, "Internal Server Error. Please try again."),
             P::Busy                    => plain(503, "The server is busy, nothing was written. Please try again."),
+            P::Clock                   => plain(503, "The server's clock cannot be believed, nothing was written. An operator has to look at it."),
             P::Timeout                 => plain(504, "Your request was not completed in time"),
             P::BodyTooLarge(max)       => plain(413, format!("The body is longer than {max} bytes")),
             P::BodyTimeout             => plain(408, "The body came too slowly"),

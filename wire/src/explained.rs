@@ -196,7 +196,8 @@ table! { problems, Problem:
     OrderBy                => "availableNumbers", "A toll-free search has no order.";
     Inventory              => "availableNumbers", "";
     Internal               => "every call", "The server's log knows why.";
-    Busy                   => "every call", "Too much waits; for orders also while the server's clock cannot be believed. Nothing was written: send it again after `Retry-After`.";
+    Busy                   => "every call", "Too much waits. Nothing was written: send it again after `Retry-After`.";
+    Clock                  => "orders, reservations, moves of numbers", "Until the clock is right, or an operator has said that it is. Nothing was written: send it again after `Retry-After`, a minute. See [the clock](operating.md#the-clock).";
     Timeout                => "every call", "After 60 seconds. Whether it was written is not known: send it again with its `Idempotency-Key`.";
     BodyTooLarge(1_048_576) => "every body", "";
     BodyTimeout            => "every body", "";

@@ -10,7 +10,7 @@ use onhook_server::auth::hash_password;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, Removed, Store, User, UserChange};
 
-use super::{DataDir, now};
+use super::{DataDir, WrittenDir, now};
 use crate::Exit;
 use crate::terminal::Terminal;
 
@@ -49,7 +49,7 @@ pub(crate) enum AccountCommand {
         #[arg(long, default_value_t = Class::Unknown)]
         class: Class,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// List all accounts: id, kind, class and name, parted by tabs
     ///
@@ -73,7 +73,7 @@ pub(crate) enum SiteCommand {
         #[arg(long)]
         name: String,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// List all sites, or those of an account: id, account, default or -, and name, parted by tabs
     ///
@@ -95,7 +95,7 @@ pub(crate) enum SiteCommand {
         #[arg(long)]
         account: AccountId,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// Remove a site that has no peers and no numbers in service, and is not the default of others
     ///
@@ -107,7 +107,7 @@ pub(crate) enum SiteCommand {
         #[arg(long)]
         account: AccountId,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
 }
 
@@ -127,7 +127,7 @@ pub(crate) enum PeerCommand {
         #[arg(long)]
         name: String,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// List all peers, or those of an account: id, account, site, default or -, and name, parted by tabs
     ///
@@ -160,7 +160,7 @@ pub(crate) struct OnePeer {
     #[arg(long)]
     site: SiteId,
     #[command(flatten)]
-    data_dir: DataDir,
+    data_dir: WrittenDir,
 }
 
 #[derive(clap::Subcommand)]
@@ -182,7 +182,7 @@ pub(crate) enum UserCommand {
         #[arg(long, required = true)]
         password_stdin: bool,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// List all users: name, account or -, and role, parted by tabs
     ///
@@ -202,7 +202,7 @@ pub(crate) enum UserCommand {
         #[arg(long, required = true)]
         password_stdin: bool,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// Give a user another role
     ///
@@ -213,7 +213,7 @@ pub(crate) enum UserCommand {
         /// What it may do: read, order or admin; an operator stays one
         role: Role,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
     /// Remove a user
     ///
@@ -222,7 +222,7 @@ pub(crate) enum UserCommand {
         /// The name that it signs in with
         name: String,
         #[command(flatten)]
-        data_dir: DataDir,
+        data_dir: WrittenDir,
     },
 }
 
@@ -241,7 +241,7 @@ impl AccountCommand {
     async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { id, name, kind, class, data_dir } => {
-                let store = data_dir.open_or_make()?;
+                let store = data_dir.open_or_make().await?;
                 let name = named(name)?;
                 let account = store.create_account(NewAccount { id, name, kind, class }, now()).await?;
                 store.close().await;
@@ -262,7 +262,7 @@ impl SiteCommand {
     async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { account, name, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let site = store.create_site(account, named(name)?).await?;
                 store.close().await;
                 terminal.line(&format!("site {}", site.id))?;
@@ -280,14 +280,14 @@ impl SiteCommand {
                 }
             }
             Self::Default { id, account, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let there = store.make_default_site(account, id).await?;
                 store.close().await;
                 anyhow::ensure!(there, "account {account} has no site {id}");
                 terminal.line(&format!("site {id} is the default of account {account}"))?;
             }
             Self::Remove { id, account, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let removed = store.remove_site(account, id).await?;
                 store.close().await;
                 gone(removed, &format!("account {account} has no site {id}"))?;
@@ -302,7 +302,7 @@ impl PeerCommand {
     async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { account, site, name, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let peer = store.create_peer(account, site, named(name)?).await?;
                 store.close().await;
                 terminal.line(&format!("peer {}", peer.id))?;
@@ -316,7 +316,7 @@ impl PeerCommand {
                 }
             }
             Self::Default(OnePeer { id, account, site, data_dir }) => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
                 let changed = store.change_peer(account, site, id, wants).await?;
                 store.close().await;
@@ -324,7 +324,7 @@ impl PeerCommand {
                 terminal.line(&format!("peer {id} is the default of site {site}"))?;
             }
             Self::Remove(OnePeer { id, account, site, data_dir }) => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let removed = store.remove_peer(account, site, id).await?;
                 store.close().await;
                 gone(removed, &format!("site {site} of account {account} has no peer {id}"))?;
@@ -352,8 +352,8 @@ impl UserCommand {
                 }
                 let password = read_password(terminal)?;
                 let store = match account {
-                    Some(_) => data_dir.open()?,
-                    None => data_dir.open_or_make()?,
+                    Some(_) => data_dir.open().await?,
+                    None => data_dir.open_or_make().await?,
                 };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 store.create_user(User { name: name.clone(), account, role, password_hash }).await?;
@@ -368,19 +368,19 @@ impl UserCommand {
                 }
             }
             Self::Password { name, password_stdin: _, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 let password = read_password(terminal)?;
                 let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 change(&store, &name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
                 terminal.line(&format!("user {name} has another password"))?;
             }
             Self::Role { name, role, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 change(&store, &name, UserChange::Said { password_hash: None, role: Some(role) }).await?;
                 terminal.line(&format!("user {name} has the role {role}"))?;
             }
             Self::Remove { name, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open().await?;
                 change(&store, &name, UserChange::Removed).await?;
                 terminal.line(&format!("user {name} is removed"))?;
             }

@@ -7,7 +7,7 @@ use onhook_core::lifecycle::State;
 use onhook_store::Store;
 
 use super::csv_file::{self, Columns, CsvFile, name_bad_lines, refused};
-use super::{DataDir, now};
+use super::{WrittenDir, now};
 use crate::Exit;
 use crate::terminal::Terminal;
 
@@ -40,7 +40,7 @@ pub(crate) struct Import {
     /// The file; - reads standard input
     file: PathBuf,
     #[command(flatten)]
-    data_dir: DataDir,
+    data_dir: WrittenDir,
     /// Take the good lines in even when there are bad ones
     #[arg(long)]
     partial: bool,
@@ -51,7 +51,7 @@ impl Import {
         let source = self.file.display().to_string();
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
-        let store = self.data_dir.open_or_make()?;
+        let store = self.data_dir.open_or_make().await?;
         let done = store.import(lines, source, self.partial, now()).await;
         store.close().await;
         file.bar.finish_and_clear();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_store::Store;
 
-use super::DataDir;
+use super::WrittenDir;
 use super::csv_file::{self, Columns, CsvFile, refused};
 use crate::Exit;
 use crate::terminal::Terminal;
@@ -28,14 +28,14 @@ pub(crate) struct ImportExchanges {
     /// The file; - reads standard input
     file: PathBuf,
     #[command(flatten)]
-    data_dir: DataDir,
+    data_dir: WrittenDir,
 }
 
 impl ImportExchanges {
     pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
-        let store = self.data_dir.open_or_make()?;
+        let store = self.data_dir.open_or_make().await?;
         let done = store.import_exchanges(lines).await;
         store.close().await;
         file.bar.finish_and_clear();

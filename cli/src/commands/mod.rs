@@ -16,7 +16,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use onhook_core::hold::Policy;
+use onhook_core::release::ClockGuard;
 use onhook_core::time::Timestamp;
+use onhook_server::clock::Clock;
+use onhook_server::emulator;
+use onhook_store::Store;
 use onhook_store::sqlite::{OpenError, SqliteStore};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -74,6 +78,50 @@ impl DataDir {
     }
 }
 
+/// The data folder that a command writes to.
+#[derive(clap::Args)]
+pub(crate) struct WrittenDir {
+    #[command(flatten)]
+    data_dir: DataDir,
+    /// Believe the system's clock though it is far from the data's last use
+    #[arg(long)]
+    trust_clock: bool,
+}
+
+impl WrittenDir {
+    /// The store in the folder, which must have one.
+    async fn open(&self) -> anyhow::Result<SqliteStore> {
+        self.guarded(self.data_dir.open()?).await
+    }
+
+    /// The store in the folder, made if it is new.
+    async fn open_or_make(&self) -> anyhow::Result<SqliteStore> {
+        self.guarded(self.data_dir.open_or_make()?).await
+    }
+
+    /// The store, unless the system's clock cannot be believed: a wrong time that is written now would have the
+    /// next server release numbers early. The use is remembered, as a server does.
+    async fn guarded(&self, store: SqliteStore) -> anyhow::Result<SqliteStore> {
+        let now = Clock::new(0).reading();
+        let (seen, moved_ms) = store.clock().await?;
+        let mut guard =
+            if self.trust_clock { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
+        let state = guard.look(now);
+        // An emulator's clock is there to be moved, and its folder to be left lying for months.
+        if !state.is_believed() && emulator::is_emulators(&store).await? {
+            guard = ClockGuard::trusting(now);
+        }
+        let Some(seen) = guard.remember(now) else {
+            store.close().await;
+            anyhow::bail!(
+                "{state}: nothing was written. Set the machine's clock right; if it is right, say --trust-clock"
+            );
+        };
+        store.remember_clock(seen, moved_ms).await?;
+        Ok(store)
+    }
+}
+
 /// Why a data folder cannot be opened, and what to do about it.
 fn opening(error: OpenError) -> anyhow::Error {
     let hint = match &error {
@@ -108,5 +156,5 @@ impl Stop {
 
 /// What time it is.
 fn now() -> Timestamp {
-    onhook_server::clock::Clock::new(0).now()
+    Clock::new(0).now()
 }

@@ -67,6 +67,9 @@ pub(crate) struct Serve {
     /// Believe the system's clock though it is far from the store's last use
     #[arg(long)]
     trust_clock: bool,
+    /// Minutes that releases wait after a start when the store was last in use more than a day ago [default: 10]
+    #[arg(long, value_name = "MINUTES", env = "ONHOOK_RELEASE_WAIT")]
+    release_wait: Option<u32>,
     /// Listen on addresses that others reach although this server speaks no TLS: a proxy in front of it does
     #[arg(long)]
     behind_proxy: bool,
@@ -111,6 +114,10 @@ impl Serve {
             connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
             trust_clock: self.trust_clock,
+            release_wait_ms: match self.release_wait.or(file.release_wait) {
+                Some(minutes) => config::release_wait_ms(minutes)?,
+                None => defaults.release_wait_ms,
+            },
             callbacks: Rules {
                 allow: [self.callback_allow, file.callback_allow].concat(),
                 ports: [self.callback_port, file.callback_ports].concat(),

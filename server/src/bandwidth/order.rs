@@ -46,10 +46,7 @@ pub(crate) async fn accept(
 ) -> Result<Accepted, Problem> {
     let account = call.account()?;
     let kind = request.kind();
-    let created_at = app.clock.now();
-    if !app.clock_is_steady() {
-        return Err(Problem::Busy);
-    }
+    let created_at = app.believed_now().ok_or(Problem::Clock)?;
     let mut order = Arc::new(NewOrder {
         account,
         user: call.caller.user.to_string(),

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::App;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Needs, Route};
+use crate::work::deliveries::expire_subscriptions;
 
 /// The furthest that the clock moves at once: a hundred years.
 const ADVANCE_MS_MAX: i64 = 36_525 * DAY_MS;
@@ -34,7 +35,7 @@ struct Change {
 /// What time it is, and how far it has been moved.
 async fn show(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
     match app.settings.emulator {
-        true => Ok(time(&app)),
+        true => Ok(Reply::json(StatusCode::OK, &time(&app))),
         false => Err(Problem::NoResource),
     }
 }
@@ -60,16 +61,21 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     if !(0..=ADVANCE_MS_MAX).contains(&by_ms) {
         return Err(wrong("the clock moves ahead only, at most 36525 days at once"));
     }
+    // What has ended by now is not counted. Before the clock moves, so that the worker finds none of the others.
+    let now = app.clock.now();
+    expire_subscriptions(&app, now).await.map_err(store_problem)?;
+    let ended = expire_subscriptions(&app, now.plus_millis(by_ms)).await.map_err(store_problem)?;
     app.clock.advance(by_ms);
-    app.store.remember_clock(app.clock.wall(), app.clock.moved_ms()).await.map_err(store_problem)?;
+    app.remember_clock().await.map_err(store_problem)?;
     app.clock_bell.notify_one();
     app.deliveries_bell.notify_one();
-    Ok(time(&app))
+    let mut body = time(&app);
+    body["subscriptions_ended"] = json!(ended);
+    Ok(Reply::json(StatusCode::OK, &body))
 }
 
-fn time(app: &App) -> Reply {
-    let body = json!({ "now": app.clock.now().to_string(), "moved_ms": app.clock.moved_ms() });
-    Reply::json(StatusCode::OK, &body)
+fn time(app: &App) -> serde_json::Value {
+    json!({ "now": app.clock.now().to_string(), "moved_ms": app.clock.moved_ms() })
 }
 
 fn wrong(detail: &str) -> Problem {

@@ -19,8 +19,25 @@ static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 pub(crate) fn install_metrics() {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new().set_buckets(&SECONDS).ok()?;
-        builder.install_recorder().ok()
+        let recorder = builder.install_recorder().ok();
+        describe_clock();
+        recorder
     });
+}
+
+/// Says what is measured of the clock, and of what goes by it.
+fn describe_clock() {
+    metrics::describe_gauge!("onhook_clock_trusted", "1 if the server was started with --trust-clock.");
+    metrics::describe_gauge!("onhook_releases_due", "Numbers whose time has come and that still wait.");
+    metrics::describe_gauge!(
+        "onhook_release_wait_seconds",
+        metrics::Unit::Seconds,
+        "How long releases wait after the start, until the clock is sure."
+    );
+    metrics::describe_counter!(
+        "onhook_subscriptions_ended_total",
+        "Subscriptions whose time (Expiry) is over."
+    );
 }
 
 /// Lets the recorder take in what has gathered; without it, what is measured only grows.
@@ -53,7 +70,7 @@ async fn ready(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
 
 /// Metrics in the form of Prometheus.
 async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
-    let totals = app.store.totals().await.map_err(store_problem)?;
+    let totals = app.store.totals(app.clock.now()).await.map_err(store_problem)?;
     for (state, numbers) in totals.by_state {
         metrics::gauge!("onhook_numbers", "state" => state.word()).set(float(numbers));
     }
@@ -62,7 +79,12 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
     metrics::gauge!("onhook_writer_queue").set(float(u64::try_from(totals.queue).unwrap_or(u64::MAX)));
     let oldest_ms = totals.oldest_waiting.map_or(0, |at| app.clock.now().since(at).max(0));
     metrics::gauge!("onhook_oldest_order_waiting_seconds").set(float(oldest_ms.unsigned_abs()) / 1_000.0);
-    metrics::gauge!("onhook_clock_jumped").set(if app.clock_is_steady() { 0.0 } else { 1.0 });
+    let clock = app.clock_state();
+    let waits_ms = clock.release_waits_ms().unsigned_abs();
+    metrics::gauge!("onhook_clock_jumped").set(if clock.is_believed() { 0.0 } else { 1.0 });
+    metrics::gauge!("onhook_clock_trusted").set(if app.settings.trust_clock { 1.0 } else { 0.0 });
+    metrics::gauge!("onhook_releases_due").set(float(totals.due));
+    metrics::gauge!("onhook_release_wait_seconds").set(float(waits_ms) / 1_000.0);
     let rendered = METRICS.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default();
     Ok(Reply::text(StatusCode::OK, rendered))
 }

@@ -63,8 +63,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
-            let forget = || app.store.forget_deliveries(app.clock.now(), TIDY_MAX);
-            if let Some(Err(error)) = stop.run_until_cancelled(tidy(forget)).await {
+            if let Some(Err(error)) = stop.run_until_cancelled(tidy_all(&app)).await {
                 warn!(%error, "old deliveries could not be forgotten: {error}");
             }
         }
@@ -87,6 +86,13 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let _ = tokio::time::timeout(GRACE, ending).await;
 }
 
+/// Ends and forgets what is over by now, unless the clock may be wrong: neither comes back.
+pub(crate) async fn tidy_all(app: &App) -> Result<()> {
+    let Some(now) = app.sure_now() else { return Ok(()) };
+    expire_subscriptions(app, now).await?;
+    tidy(|| app.store.forget_deliveries(now, TIDY_MAX)).await
+}
+
 /// Forgets until there is nothing more, or for so many rounds: more may be written in a minute than one holds.
 async fn tidy<F: Future<Output = Result<usize>>>(mut forget: impl FnMut() -> F) -> Result<()> {
     for _ in 0..TIDY_ROUNDS_MAX {
@@ -95,6 +101,27 @@ async fn tidy<F: Future<Output = Result<usize>>>(mut forget: impl FnMut() -> F) 
         }
     }
     Ok(())
+}
+
+/// Ends the subscriptions whose time is over at `now`, and returns how many, within a bound.
+pub(crate) async fn expire_subscriptions(app: &App, now: Timestamp) -> Result<usize> {
+    let mut all = 0;
+    for _ in 0..TIDY_ROUNDS_MAX {
+        let ended = app.store.expire_subscriptions(now, TIDY_MAX).await?;
+        for (id, account) in &ended {
+            info!(
+                subscription.id = %id, account = account.get(),
+                "a subscription ended: its time (Expiry) is over, and it is told nothing more"
+            );
+        }
+        metrics::counter!("onhook_subscriptions_ended_total")
+            .increment(u64::try_from(ended.len()).unwrap_or(u64::MAX));
+        all += ended.len();
+        if ended.len() < TIDY_MAX {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 /// How many deliveries are under way: all, and those of one account, to one place, of one subscription.

@@ -36,15 +36,12 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 
 /// Releases up to a bound; whether there is more.
 async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
-    let now = app.clock.now();
-    // After the reading that is used, so that one that jumped is not.
-    if !app.clock_is_steady() {
-        return Ok(false);
-    }
+    let Some(now) = app.believed_now() else { return Ok(false) };
     if told_at.is_none_or(|at| now.since(at).abs() >= SIGN_OF_LIFE_MS) {
-        app.store.remember_clock(app.clock.wall(), app.clock.moved_ms()).await?;
+        app.remember_clock().await?;
         *told_at = Some(now);
     }
+    let Some(now) = app.sure_now() else { return Ok(false) };
     let step = app.store.release(now, NUMBERS_MAX).await?;
     if step.numbers > 0 {
         metrics::counter!("onhook_numbers_released_total")
@@ -53,4 +50,77 @@ async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
         info!(numbers = step.numbers, "{} numbers were moved on by time", step.numbers);
     }
     Ok(step.more)
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::account::{AccountId, Class, Kind};
+    use onhook_core::hold::Policy;
+    use onhook_core::import::NewNumber;
+    use onhook_core::lifecycle::State;
+    use onhook_core::release::Seen;
+    use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
+    use onhook_core::time::DAY_MS;
+    use onhook_store::sqlite::SqliteStore;
+    use onhook_store::{NewAccount, Store};
+
+    use super::*;
+    use crate::Settings;
+
+    /// What one step makes of a number that is due, after so many milliseconds off; whether it ends a
+    /// subscription whose time is over; and whether the store is told that it is in use.
+    async fn one_step(off_ms: i64, settings: Settings) -> (State, bool, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
+        let now = crate::clock::Clock::new(0).now();
+        let id = AccountId::new(1).unwrap();
+        let account = NewAccount { id, name: "First".into(), kind: Kind::EndUser, class: Class::Unknown };
+        store.create_account(account, now).await.unwrap();
+        let site = store.create_site(id, "Main site".into()).await.unwrap();
+        store.create_peer(id, site.id, "Main peer".into()).await.unwrap();
+        let number = "2525550101".parse().unwrap();
+        let due = NewNumber {
+            state: State::Aging,
+            former_account: Some(id),
+            release_at: Some(now.plus_millis(-1)),
+            ..NewNumber::available(number)
+        };
+        store.import(Box::new([(1, Ok(due))].into_iter()), "a test".into(), false, now).await.unwrap();
+        let subscription = NewSubscription {
+            account: id,
+            subject: Subject::Orders(OrderType::Disconnects, None),
+            receiver: Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::None }),
+            expires_at: Some(now.plus_millis(-1)),
+        };
+        store.subscribe(subscription, now).await.unwrap();
+        let seen = Seen { last: now.plus_millis(-off_ms), unseen_ms: 0 };
+        store.remember_clock(seen, 0).await.unwrap();
+        let app = App::new(store.clone(), settings, "http://127.0.0.1".into()).await.unwrap();
+        step(&app, &mut None).await.unwrap();
+        crate::work::deliveries::tidy_all(&app).await.unwrap();
+        let state = store.facts(number).await.unwrap().unwrap().entry.state();
+        let ended = store.expire_subscriptions(now, 10).await.unwrap().is_empty();
+        let told = store.clock().await.unwrap().0 != Some(seen);
+        store.close().await;
+        (state, ended, told)
+    }
+
+    #[tokio::test]
+    async fn only_a_clock_that_is_sure_releases() {
+        let (usual, at_once) = (Settings::default(), Settings { release_wait_ms: 0, ..Settings::default() });
+        let trusting = Settings { trust_clock: true, ..Settings::default() };
+        for (off_ms, settings, state) in [
+            (60_000, &usual, State::Available),
+            (3 * DAY_MS, &usual, State::Aging),
+            (3 * DAY_MS, &at_once, State::Available),
+            (8 * DAY_MS, &at_once, State::Aging),
+            (-DAY_MS, &at_once, State::Aging),
+            (8 * DAY_MS, &trusting, State::Available),
+        ] {
+            // A clock that may turn out to be wrong leaves no trace of itself.
+            let sure = state == State::Available;
+            let found = one_step(off_ms, settings.clone()).await;
+            assert_eq!(found, (state, sure, sure), "{off_ms} ms off, {settings:?}");
+        }
+    }
 }

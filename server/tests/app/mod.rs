@@ -116,6 +116,11 @@ impl Seed {
         Self(Settings { emulator: true, ..self.0 })
     }
 
+    /// As one whose clock a person calls right.
+    pub(crate) fn trust_clock(self) -> Self {
+        Self(Settings { trust_clock: true, ..self.0 })
+    }
+
     /// With so many requests a second for each account and group.
     pub(crate) fn rate_limit(self, per_second: u32) -> Self {
         Self(Settings { rate_limit: NonZeroU32::new(per_second), ..self.0 })
@@ -155,10 +160,20 @@ pub(crate) struct App {
 /// Starts a server on a store of its own, runs the test, stops the server, and proves from the disk that
 /// every invariant of the store holds.
 pub(crate) async fn with_app(seed: Seed, test: impl AsyncFnOnce(&App)) {
+    with_app_on(seed, async |_| {}, test).await;
+}
+
+/// The same, with something done to the store before the server starts.
+pub(crate) async fn with_app_on(
+    seed: Seed,
+    prepare: impl AsyncFnOnce(&dyn Store),
+    test: impl AsyncFnOnce(&App),
+) {
     log::capture();
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
     let (site, peer, neighbours_site) = fill(&*store).await;
+    prepare(&*store).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = onhook_server::start(listener, store, seed.0).await.unwrap();
     let app = App {

@@ -203,7 +203,7 @@ async fn a_change_holds_even_when_whoever_asked_for_it_hangs_up() {
         let mut line = TcpStream::connect(app.address).await.unwrap();
         line.write_all(&delete(users("/reader")).bytes()).await.unwrap();
         wait_for("the removal to wait", async || {
-            (app.parts.store.totals().await.unwrap().queue == 1).then_some(())
+            (app.parts.store.totals(now()).await.unwrap().queue == 1).then_some(())
         })
         .await;
         drop(line);

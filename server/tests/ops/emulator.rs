@@ -6,7 +6,7 @@ use onhook_core::lifecycle::State;
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use crate::app::{
-    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, get, number, post, wait_for, with_app, xml,
+    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, get, log, number, post, wait_for, with_app, xml,
 };
 
 const CLOCK: &str = "/ops/v1/emulator/clock";
@@ -89,6 +89,38 @@ async fn the_clock_moves_ahead_only() {
         assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);
         golden!(app, "not_json", app.send(change("").content_type("text/plain")).await);
         golden!(app, "moves_ahead_only", app.send(change(r#"{"advance_ms": -1}"#)).await);
+    })
+    .await;
+}
+
+/// A subscription ends after a day if it says nothing else, long before most numbers are released.
+#[tokio::test]
+async fn subscriptions_that_end_as_the_clock_moves_are_counted() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let subscribe = async |url: &str, more: &str| {
+            let body = format!(
+                "<Subscription><OrderType>disconnects</OrderType><CallbackSubscription>\
+                 <URL>http://127.0.0.1:3000/{url}</URL>{more}</CallbackSubscription></Subscription>"
+            );
+            app.send(post(account("/subscriptions"), body)).await.expect(201);
+        };
+        subscribe("a_day", "").await;
+        subscribe("a_year", "<Expiry>31536000</Expiry>").await;
+        let ended = async |body: &str| {
+            let reply = app.send(change(body)).await.expect(200);
+            let value: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            value["subscriptions_ended"].as_u64()
+        };
+        assert_eq!(ended(r#"{"advance_ms": 80000000}"#).await, Some(0));
+        assert_eq!(ended(r#"{"advance_days": 91}"#).await, Some(1));
+        assert_eq!(ended(r#"{"advance_days": 91}"#).await, Some(0), "it ends once");
+        let shown = app.send(get(CLOCK).by(Who::Operator)).await;
+        assert!(!shown.text().contains("subscriptions_ended"), "{}", shown.text());
+        let left = app.send(get(account("/subscriptions"))).await.expect(200);
+        assert_eq!(left.elements("URL"), ["http://127.0.0.1:3000/a_year"]);
+        assert!(log::text().contains("a subscription ended: its time (Expiry) is over"));
+        let metrics = app.send(get("/metrics").by(Who::Nobody)).await;
+        assert!(metrics.text().contains("\nonhook_subscriptions_ended_total "), "{}", metrics.text());
     })
     .await;
 }

@@ -1,4 +1,5 @@
 //! The server's own routes.
 
+mod clock;
 mod emulator;
 mod health;

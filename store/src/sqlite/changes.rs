@@ -16,7 +16,7 @@ use onhook_core::order::{
     ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Request, Status, amend,
     difference,
 };
-use onhook_core::release::due;
+use onhook_core::release::{Seen, due};
 use onhook_core::search::{Criteria, Inventory};
 use onhook_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -477,8 +477,9 @@ impl Tables<'_> {
         Ok(())
     }
 
-    pub(super) fn remember_clock(&mut self, now: Timestamp, moved_ms: i64) -> Result<()> {
-        row::set_meta(self.connection, "last_seen", now.millis())?;
+    pub(super) fn remember_clock(&mut self, seen: Seen, moved_ms: i64) -> Result<()> {
+        row::set_meta(self.connection, "last_seen", seen.last.millis())?;
+        row::set_meta(self.connection, "unseen_ms", seen.unseen_ms)?;
         row::set_meta(self.connection, "clock_moved_ms", moved_ms)
     }
 

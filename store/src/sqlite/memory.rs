@@ -83,10 +83,7 @@ impl Memory {
             last_event: EventSeq(one("SELECT coalesce(max(seq), 0) FROM event")?),
             last_order: OrderSeq(one("SELECT coalesce(max(seq), 0) FROM orders")?),
             run_to: run_to(connection)?,
-            last_at: Timestamp::from_millis(one(
-                "SELECT max((SELECT coalesce((SELECT at FROM event ORDER BY seq DESC LIMIT 1), 0)),
-                            (SELECT coalesce((SELECT created_at FROM orders ORDER BY seq DESC LIMIT 1), 0)))",
-            )?),
+            last_at: last_at(connection)?.unwrap_or_default(),
             imports: imports.into_iter().collect(),
             areas,
             area_ids,
@@ -187,6 +184,14 @@ impl Memory {
         imports.sort_unstable();
         row::set_meta(connection, "imports", serde_json::to_string(&imports)?)
     }
+}
+
+/// The time of the newest order or event. None in a store without any.
+pub(super) fn last_at(connection: &Connection) -> Result<Option<Timestamp>> {
+    let sql = "SELECT max(at) FROM (SELECT * FROM (SELECT at FROM event ORDER BY seq DESC LIMIT 1) UNION ALL
+               SELECT * FROM (SELECT created_at FROM orders ORDER BY seq DESC LIMIT 1))";
+    let at: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
 }
 
 /// The last order up to which none is RECEIVED, as the store has it.

@@ -34,6 +34,7 @@ use onhook_core::notification::{Attempt, Next, NotificationSeq};
 use onhook_core::number::Number;
 use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
 use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails};
+use onhook_core::release::Seen;
 use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
 use onhook_core::search::Criteria;
 use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, SubscriptionSeq};
@@ -357,6 +358,14 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn expire_subscriptions(
+        &self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(SubscriptionId, AccountId)>> {
+        self.writer.write(move |tables| tables.expire_subscriptions(now, most)).await
+    }
+
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
         self.writer.write(move |tables| tables.forget_deliveries(now, most)).await
     }
@@ -554,16 +563,16 @@ impl Store for SqliteStore {
         self.readers.read_long(move |connection| check::check(connection, &ids, deep)).await
     }
 
-    async fn totals(&self) -> Result<Totals> {
-        let totals = self.readers.read(reader::totals).await?;
+    async fn totals(&self, now: Timestamp) -> Result<Totals> {
+        let totals = self.readers.read(move |connection| reader::totals(connection, now)).await?;
         Ok(Totals { queue: self.writer.queued(), ..totals })
     }
 
-    async fn remember_clock(&self, now: Timestamp, moved_ms: i64) -> Result<()> {
-        self.writer.write(move |tables| tables.remember_clock(now, moved_ms)).await
+    async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()> {
+        self.writer.write(move |tables| tables.remember_clock(seen, moved_ms)).await
     }
 
-    async fn clock(&self) -> Result<(Option<Timestamp>, i64)> {
+    async fn clock(&self) -> Result<(Option<Seen>, i64)> {
         self.readers.read(reader::clock).await
     }
 

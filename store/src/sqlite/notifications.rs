@@ -26,7 +26,7 @@ const GIVE_UP_ALL: &str =
      WHERE subscription = ? AND standing = 0";
 const COUNT_WAITING: &str = "SELECT count(*) FROM notification WHERE subscription = ? AND standing = 0";
 const EXPIRE: &str = "UPDATE subscription SET over = 1 WHERE seq IN
-     (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account";
+     (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account, id";
 /// Those that are over, behind a place, and whether something is kept of each.
 const OVER: &str = "SELECT seq, EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq)
      FROM subscription s WHERE over = 1 AND seq > ? ORDER BY seq LIMIT ?";
@@ -207,19 +207,32 @@ impl Tables<'_> {
             // The checker asks for no notification of what happened before.
             row::set_meta(self.connection, "told_from", cutoff)?;
         }
-        Ok(old.len() + self.forget_ended(now, most)?)
+        Ok(old.len() + self.forget_ended(most)?)
+    }
+
+    /// Ends subscriptions whose time is over, at most so many, and returns them.
+    pub(super) fn expire_subscriptions(
+        &mut self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(SubscriptionId, AccountId)>> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let expired: Vec<(i64, u32, [u8; 16])> = self
+            .connection
+            .prepare_cached(EXPIRE)?
+            .query_map((now.millis(), most), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<std::result::Result<_, _>>()?;
+        let mut ended = Vec::with_capacity(expired.len());
+        for (seq, account, id) in expired {
+            let account = row::account_id(account)?;
+            self.memory.forget_subscriber(account, SubscriptionSeq(seq));
+            ended.push((SubscriptionId(uuid::Uuid::from_bytes(id)), account));
+        }
+        Ok(ended)
     }
 
     /// It does not begin with the first each time: most of those that are over have a log that is kept.
-    fn forget_ended(&mut self, now: Timestamp, most: i64) -> Result<usize> {
-        let expired: Vec<(i64, u32)> = self
-            .connection
-            .prepare_cached(EXPIRE)?
-            .query_map((now.millis(), most), |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<std::result::Result<_, _>>()?;
-        for (seq, account) in &expired {
-            self.memory.forget_subscriber(row::account_id(*account)?, SubscriptionSeq(*seq));
-        }
+    fn forget_ended(&mut self, most: i64) -> Result<usize> {
         let over: Vec<(i64, bool)> = self
             .connection
             .prepare_cached(OVER)?

@@ -12,6 +12,7 @@ use onhook_core::lifecycle::{Entry, Standing, State, apply};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Line, Order, OrderId, OrderSeq, Summary};
 use onhook_core::premises::{PeerDetails, SiteDetails};
+use onhook_core::release::Seen;
 use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
@@ -770,7 +771,7 @@ pub(super) fn export(
     })
 }
 
-pub(super) fn totals(connection: &Connection) -> Result<Totals> {
+pub(super) fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
     let sql = "SELECT state, sum(numbers) FROM tally GROUP BY state ORDER BY state";
     let by_state = list(connection, sql, Vec::new(), |row| {
         Ok((row::state_of(row.get(0)?)?, row.get::<_, i64>(1)?.unsigned_abs()))
@@ -784,6 +785,9 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
     let deliveries: i64 = connection
         .prepare_cached("SELECT count(*) FROM notification WHERE standing = 0")?
         .query_row([], |row| row.get(0))?;
+    let due: i64 = connection
+        .prepare_cached("SELECT coalesce(sum(numbers), 0) FROM due WHERE due_at <= ?")?
+        .query_row([now.millis()], |row| row.get(0))?;
     let missing = State::ALL.iter().filter(|s| !by_state.iter().any(|(has, _)| has == *s));
     let mut by_state: Vec<_> = by_state.iter().copied().chain(missing.map(|s| (*s, 0))).collect();
     by_state.sort_by_key(|(state, _)| *state);
@@ -793,10 +797,16 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals> {
         oldest_waiting: oldest.map(Timestamp::from_millis),
         queue: 0,
         deliveries: deliveries.unsigned_abs(),
+        due: due.unsigned_abs(),
     })
 }
 
-pub(super) fn clock(connection: &Connection) -> Result<(Option<Timestamp>, i64)> {
-    let last_seen = row::meta(connection, "last_seen")?.map(Timestamp::from_millis);
-    Ok((last_seen, row::meta(connection, "clock_moved_ms")?.unwrap_or(0)))
+pub(super) fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
+    let last = match row::meta(connection, "last_seen")?.map(Timestamp::from_millis) {
+        Some(last) => Some(last),
+        None => memory::last_at(connection)?,
+    };
+    let unseen_ms = row::meta(connection, "unseen_ms")?.unwrap_or(0);
+    let seen = last.map(|last| Seen { last, unseen_ms });
+    Ok((seen, row::meta(connection, "clock_moved_ms")?.unwrap_or(0)))
 }

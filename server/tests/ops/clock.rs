@@ -1,0 +1,108 @@
+//! What a server does, and says, whose clock is far from the store's last use.
+
+use onhook_core::account::AccountId;
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::release::Seen;
+use onhook_core::time::DAY_MS;
+use onhook_store::Store;
+
+use crate::app::{
+    ACCOUNT, App, POOL, Seed, Who, account, disconnects, get, now, number, post, put, wait_for, with_app_on,
+    xml,
+};
+
+/// Aging, and due since yesterday.
+const DUE: &str = "2525550101";
+
+/// The store was last in use this long ago, and a number is due.
+async fn last_used(store: &dyn Store, ago_ms: i64) {
+    let due = NewNumber {
+        state: State::Aging,
+        former_account: AccountId::new(ACCOUNT),
+        release_at: Some(now().plus_millis(-DAY_MS)),
+        ..NewNumber::available(number(DUE))
+    };
+    store.import(Box::new([(1, Ok(due))].into_iter()), "a test".into(), false, now()).await.unwrap();
+    let seen = Seen { last: now().plus_millis(-ago_ms), unseen_ms: 0 };
+    store.remember_clock(seen, 0).await.unwrap();
+}
+
+async fn metrics(app: &App, line: &str) -> bool {
+    let metrics = app.send(get("/metrics").by(Who::Nobody)).await.expect(200);
+    metrics.text().lines().any(|found| found == line)
+}
+
+#[tokio::test]
+async fn while_the_clock_is_not_believed_a_client_is_told_to_wait_a_minute() {
+    with_app_on(
+        Seed::two_accounts(),
+        async |store| last_used(store, 20 * DAY_MS).await,
+        async |app| {
+            let before = app.counts().await;
+            let order = app.send(post(disconnects(""), xml::disconnect(&["5405514342"]))).await;
+            golden!(app, "not_believed", order);
+            let peer = account(&format!("/sites/{}/sippeers/{}/movetns", app.site, app.peer));
+            let numbers =
+                "<SipPeerTelephoneNumbers><FullNumber>5405514342</FullNumber></SipPeerTelephoneNumbers>";
+            for call in [
+                post(account("/orders"), xml::order(app.site, &[POOL])),
+                post(account("/tnreservation"), xml::reservation(POOL)),
+                post(peer, numbers),
+            ] {
+                let reply = app.send(call).await.expect(503);
+                assert_eq!(reply.header("retry-after"), Some("60"));
+            }
+            golden!(app, "not_ready", app.send(get("/readyz").by(Who::Nobody)).await);
+            assert_eq!(app.counts().await, before);
+            // Reading goes on, and what does not go by the clock.
+            app.send(get(account("/sites"))).await.expect(200);
+            let site = "<Site><Name>Renamed</Name></Site>";
+            app.send(put(account(&format!("/sites/{}", app.site)), site)).await.expect(200);
+            for line in ["onhook_clock_jumped 1", "onhook_releases_due 1", "onhook_release_wait_seconds 0"] {
+                assert!(metrics(app, line).await, "{line}");
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_weekend_orders_are_taken_and_run_and_releases_wait() {
+    with_app_on(
+        Seed::two_accounts(),
+        async |store| last_used(store, 3 * DAY_MS).await,
+        async |app| {
+            app.send(get("/readyz").by(Who::Nobody)).await.expect(200);
+            app.disconnect(&["5405514342"]).await;
+            for line in ["onhook_clock_jumped 0", "onhook_releases_due 1", "onhook_clock_trusted 0"] {
+                assert!(metrics(app, line).await, "{line}");
+            }
+            assert!(!metrics(app, "onhook_release_wait_seconds 0").await);
+            let help = "# HELP onhook_releases_due Numbers whose time has come and that still wait.";
+            assert!(metrics(app, help).await);
+            let facts = app.parts.store.facts(number(DUE)).await.unwrap().unwrap();
+            assert_eq!(facts.entry.state(), State::Aging);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_s_word_makes_up_for_any_time_off() {
+    let trusting = Seed::two_accounts().trust_clock();
+    with_app_on(
+        trusting,
+        async |store| last_used(store, 40 * DAY_MS).await,
+        async |app| {
+            wait_for("the release", async || {
+                let facts = app.parts.store.facts(number(DUE)).await.unwrap().unwrap();
+                (facts.entry.state() == State::Available).then_some(())
+            })
+            .await;
+            assert!(metrics(app, "onhook_clock_trusted 1").await);
+            assert!(metrics(app, "onhook_releases_due 0").await);
+        },
+    )
+    .await;
+}
