@@ -17,7 +17,7 @@ use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 
 /// Numbers on a page when nothing is said.
-const SIZE: u32 = 300;
+const SIZE: u32 = 500;
 /// Most numbers on a page.
 const SIZE_MAX: u32 = 5_000;
 

@@ -1,7 +1,12 @@
 //! Lists and counts of an account's numbers.
 
+use onhook_core::account::AccountId;
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::State;
+use onhook_core::number::Number;
+
 use crate::app::{
-    App, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, with_app, xml,
+    ACCOUNT, App, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, with_app, xml,
 };
 
 #[tokio::test]
@@ -98,6 +103,34 @@ async fn numbers_in_service_are_found_by_where_they_are() {
                 assert_eq!(totals.element("Count"), Some(found.len().to_string().as_str()), "{query}");
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_has_500_numbers_when_nothing_is_said() {
+    with_app(Seed::two_accounts(), async |app| {
+        let many = (0..1_195).map(|n| NewNumber {
+            state: State::InService,
+            account: AccountId::new(ACCOUNT),
+            ..NewNumber::available(Number::from_digits(16_145_551_000 + n).unwrap())
+        });
+        app.import(many.collect()).await;
+        let site = format!("/sites/{}/inserviceNumbers", app.site);
+        for list in ["/inserviceNumbers", &site] {
+            for prefix in ["/api/", "/api/v2/"] {
+                let page = |n| get(account(&format!("{list}?page={n}")).replace("/api/", prefix));
+                let mut counts = Vec::new();
+                for n in 1..=3 {
+                    let page = app.send(page(n)).await.expect(200);
+                    assert_eq!(page.element("TotalCount"), Some("1200"));
+                    counts.push(page.element("Count").unwrap().to_owned());
+                }
+                assert_eq!(counts, ["500", "500", "200"], "{prefix}{list}");
+            }
+        }
+        let gone = app.send(get(account("/discnumbers"))).await.expect(200);
+        assert!(gone.text().contains("page=1&amp;size=500"), "{}", gone.text());
     })
     .await;
 }
