@@ -31,7 +31,6 @@ struct Name {
 
 #[rustfmt::skip]
 const NAMES: &[Name] = &[
-    Name { xml: "TelephoneNumberList",                json: "telephoneNumberList", within: "SearchResult", asked: false },
     Name { xml: "SipPeerId",                          json: "locationId",          within: "MoveTnsOrder", asked: true },
     Name { xml: "TelephoneNumbers",                   json: "phoneNumbers",        within: "MoveTnsOrder", asked: true },
     Name { xml: "FullNumber",                         json: "phoneNumbers",        within: "SipPeerTelephoneNumbers", asked: true },
@@ -45,6 +44,10 @@ const NAMES: &[Name] = &[
     Name { xml: "NPA-NXX",                            json: "npaNxx",              within: "",             asked: false },
     Name { xml: "OrderHistoryWrapper",                json: "orderHistory",        within: "",             asked: false },
 ];
+
+/// What an answer says a second time, under a name that older readers look for: the element, the one in it, and
+/// that name.
+const AGAIN: &[(&str, &str, &str)] = &[("SearchResult", "TelephoneNumberList", "telephoneNumberList")];
 
 /// In an `Order` the type is a value of `orderType`, not a name: `"orderType":{"type":"…", …}`.
 const ORDER: &str = "Order";
@@ -266,6 +269,10 @@ impl Shown<'_, '_> {
                     map.serialize_entry(&key, &All(self.element, same))?;
                 }
                 false => map.serialize_entry(&key, &shown)?,
+            }
+            let again = AGAIN.iter().find(|(parent, one, _)| (parent, one) == (name, &child.name));
+            if let Some((.., key)) = again {
+                map.serialize_entry(key, &shown)?;
             }
         }
         for (_, child, beside) in PAGES.iter().filter(|(page, ..)| page == name) {
@@ -503,7 +510,7 @@ mod tests {
             (
                 "<SearchResult><ResultCount>1</ResultCount><TelephoneNumberList>\
                  <TelephoneNumber>+14354776112</TelephoneNumber></TelephoneNumberList></SearchResult>",
-                r#"{"resultCount":1,"telephoneNumberList":["+14354776112"]}"#,
+                r#"{"resultCount":1,"phoneNumbers":["+14354776112"],"telephoneNumberList":["+14354776112"]}"#,
             ),
             (
                 "<SearchResult><ResultCount>1</ResultCount><TelephoneNumberDetailList><TelephoneNumberDetail>\
