@@ -17,8 +17,10 @@ use crate::App;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 
-/// Numbers on a page of a peer's: when nothing is said, and at most.
+/// Numbers on a page of a peer's when nothing is said.
 const SIZE: u32 = 5_000;
+/// Most numbers on such a page: one client asks for so many by itself.
+const SIZE_MAX: u32 = 50_000;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, order, admin) =
@@ -87,7 +89,7 @@ async fn total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     call.query.flag("includeattributes", false)?;
-    let size = call.query.size("size", SIZE, SIZE)?;
+    let size = call.query.size("size", SIZE, SIZE_MAX)?;
     let query = NumberQuery {
         start: order::start(call.query.number_page()?),
         size: usize::try_from(size).unwrap_or(usize::MAX),

@@ -46,8 +46,6 @@ async fn what_is_in_service_at_a_peer_is_listed_and_counted() {
         golden!(app, "peer_numbers_page", page);
         let page = app.send(get(app.path_of_link(page.element("next").unwrap()))).await.expect(200);
         assert_eq!((page.elements("FullNumber"), page.element("next")), (vec![IN_SERVICE[2]], None));
-        let size = app.send(get(format!("{first}/tns?size=5001"))).await;
-        assert_eq!(size.error(), (400, Some(1006), "size must be between 1 and 5000 (bounds are included)"));
 
         // One that is at another peer, ages, is another account's or nobody's is not at this one.
         for number in [POOL, IN_SERVICE[0], NEIGHBOURS, NO_NUMBER] {
@@ -158,6 +156,21 @@ async fn more_than_is_kept_of_a_peer_is_refused_and_changes_nothing() {
         let before = app.send(get(&own)).await.expect(200).text().to_owned();
         assert_eq!(app.send(put(&own, peer(&hosts("SmsHosts", 40)))).await.status, 409);
         assert_eq!(app.send(get(&own)).await.text(), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_s_numbers_come_on_pages_of_up_to_50000() {
+    with_app(Seed::two_accounts(), async |app| {
+        let path = peers(app, &format!("/{}/tns", app.peer));
+        let page = app.send(get(format!("{path}?size=50000"))).await.expect(200);
+        assert_eq!(page.elements("FullNumber").len(), 5);
+        let text = "size must be between 1 and 50000 (bounds are included)";
+        for size in [0, 50_001] {
+            let reply = app.send(get(format!("{path}?size={size}"))).await;
+            assert_eq!(reply.error(), (400, Some(1006), text), "{size}");
+        }
     })
     .await;
 }
