@@ -137,7 +137,7 @@ table! { problems, Problem:
     NoNumber(any())        => "a number in a path", "It does not exist, or is not for you to see.";
     NotAtPeer(any(), any(), any(), any()) => "`…/sippeers/{p}/tns/{tn}`", "It is not in service there.";
     NumberStatus           => "GET `/tns`", "";
-    OneOfPlace             => "GET `/tns`", "";
+    OneOfPlace             => "GET `/tns`", "For an operator, `accountId` may stand beside one of the other two.";
     AreaCode(any())        => "`npa` of GET `/tns`; `areacode` of in-service numbers and discnumbers", "Three digits with which a North American number can begin.";
     Exchange(any())        => "`npaNxx`, in the same places", "Six digits.";
     Block(any())           => "`npaNxxx`, in the same places", "Seven digits.";

@@ -64,7 +64,9 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let named: Option<AccountId> = parsed(id("accountid")?)?;
     let site: Option<SiteId> = parsed(id("siteid")?)?;
     let peer: Option<PeerId> = parsed(id("sippeerid")?)?;
-    if [named.is_some(), site.is_some(), peer.is_some()].into_iter().filter(|given| *given).count() > 1 {
+    // Sites and peers are an account's: an operator names it beside them, for all others it is their own.
+    let narrowed_by = [named.is_some() && call.caller.account.is_some(), site.is_some(), peer.is_some()];
+    if narrowed_by.into_iter().filter(|given| *given).count() > 1 {
         return Err(Problem::OneOfPlace);
     }
     let account = match (call.caller.account, named) {

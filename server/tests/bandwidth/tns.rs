@@ -5,8 +5,8 @@ use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
 
 use crate::app::{
-    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, now, number,
-    post, with_app, xml,
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get,
+    now, number, post, with_app, xml,
 };
 
 /// Reserved for the guide's account, where a test has it so.
@@ -128,6 +128,30 @@ async fn numbers_are_found_by_what_is_known_of_them() {
         assert_eq!(operator.expect(200).text(), told.text());
         let theirs = app.send(tns("?accountId=9900001").by(Who::Operator)).await.expect(200);
         assert_eq!(theirs.elements("FullNumber"), [NEIGHBOURS]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_finds_numbers_by_site_and_by_peer_of_an_account() {
+    with_app(Seed::two_accounts(), async |app| {
+        let operator = async |query: &str| app.send(tns(query).by(Who::Operator)).await;
+        let (site, peer) = (app.site, app.peer);
+        let all = ["5405514342", "7034343704", IN_SERVICE[0], IN_SERVICE[1], IN_SERVICE[2]];
+        for query in [
+            format!("?accountId={ACCOUNT}&siteId={site}"),
+            format!("?accountId={ACCOUNT}&sippeerId={peer}"),
+            format!("?sipPeerId={peer}&accountId={ACCOUNT}&npa="),
+        ] {
+            assert_eq!(operator(&query).await.expect(200).elements("FullNumber"), all, "{query}");
+        }
+        // A site is looked for at the account that is named, and at no other.
+        let elsewhere = format!("?accountId={NEIGHBOUR}&siteId={site}");
+        assert_eq!(operator(&elsewhere).await.expect(200).element("TelephoneNumberCount"), Some("0"));
+        let alone = operator(&format!("?siteId={site}")).await;
+        assert_eq!(alone.error(), (400, Some(1003), "accountId is required"));
+        let both = operator(&format!("?accountId={ACCOUNT}&siteId={site}&sippeerId={peer}")).await;
+        assert_eq!((both.status, both.code()), (400, Some(15507)));
     })
     .await;
 }
