@@ -40,6 +40,7 @@ pub fn routes() -> Vec<Route> {
         bandwidth::tns::routes(),
         bandwidth::tokens::routes(),
         bandwidth::users::routes(),
+        bandwidth::voice::routes(),
         ops::health::routes(),
         ops::emulator::routes(),
     ]

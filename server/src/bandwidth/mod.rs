@@ -14,3 +14,4 @@ pub(crate) mod subscriptions;
 pub(crate) mod tns;
 pub(crate) mod tokens;
 pub(crate) mod users;
+pub(crate) mod voice;

@@ -38,6 +38,8 @@ enum May {
     Clients,
     /// Whoever runs the server.
     Operators,
+    /// Nobody: everyone who is signed in is refused, without a word.
+    Nobody,
 }
 
 /// What a route that takes a body is sent.
@@ -150,6 +152,8 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("POST /accounts/{account}/tnreservation",                            May::Orderers,  201, Body::Reservation),
     ("GET /accounts/{account}/tnreservation/{reservation}",               May::Readers,   200, Body::None),
     ("DELETE /accounts/{account}/tnreservation/{reservation}",            May::Orderers,  200, Body::None),
+    ("GET /v2/accounts/{account}/voiceConfigurationPackages",             May::Nobody,    403, Body::None),
+    ("POST /v2/accounts/{account}/voiceConfigurationPackages",            May::Nobody,    403, Body::Clock),
     ("GET /healthz",                                                      May::Anyone,    200, Body::None),
     ("GET /readyz",                                                       May::Anyone,    200, Body::None),
     ("GET /metrics",                                                      May::Anyone,    200, Body::None),
@@ -162,6 +166,7 @@ fn answer(may: May, good: u16, who: Who) -> u16 {
     let let_through = match (may, who) {
         (May::Anyone, _) => true,
         (_, Who::Nobody | Who::WrongPassword) => return 401,
+        (May::Nobody, _) => false,
         (May::SignedIn, Who::Neighbour) => return 404,
         (May::SignedIn | May::Seekers | May::Clients, _) => true,
         (_, Who::Operator) => true,
@@ -179,7 +184,7 @@ fn code(may: May, who: Who) -> Option<u16> {
     match (may, who) {
         (_, Who::Nobody | Who::WrongPassword) => None,
         // The server's own routes speak of problems without codes.
-        (May::Operators, _) => None,
+        (May::Operators | May::Nobody, _) => None,
         (May::SignedIn, _) => Some(15506),
         (May::Readers | May::Orderers | May::Admins, Who::Neighbour) => Some(5051),
         _ => Some(1001),
@@ -441,7 +446,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                         if denied {
                             assert_eq!(reply.code(), code(may, who), "{cell}");
                             assert_eq!(reply.header("www-authenticate").is_some(), status == 401, "{cell}");
-                            let silent = status == 401 && may != May::Clients;
+                            let silent = may == May::Nobody || (status == 401 && may != May::Clients);
                             assert_eq!(reply.body.is_empty(), silent, "{cell}");
                         }
                         cells += 1;
@@ -517,7 +522,9 @@ async fn another_account_looks_like_one_that_does_not_exist() {
         let objects = objects(app).await;
         let neighbour = NEIGHBOUR.to_string();
         let before = app.counts().await;
-        for (route, .., body, _) in all().into_iter().filter(|(route, ..)| route.path.contains("{account}")) {
+        for (route, .., body, _) in
+            all().into_iter().filter(|(route, ..)| route.api && route.path.contains("{account}"))
+        {
             for who in [Who::Reader, Who::Orderer, Who::Admin] {
                 let told = async |account: &str| -> (u16, Vec<(String, String)>, String) {
                     let path = format!("/api{}", path(&route, &objects, account, who));
