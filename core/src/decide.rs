@@ -67,6 +67,28 @@ impl Decision {
     }
 }
 
+/// The order as a decision of `now` leaves it. Where its numbers are from is left as it is: only the store knows.
+#[must_use]
+pub fn decided(order: Order, decision: &Decision, now: Timestamp) -> Order {
+    let mut after = Order {
+        status: decision.status,
+        changed_at: now,
+        failed: decision.failed.clone(),
+        refused: decision.refused,
+        ..order
+    };
+    if after.request.search().is_some() {
+        after.taken.extend(decision.moves.iter().map(|moved| moved.after.number));
+    }
+    if let Request::Activate(Activate { peer: None, .. }) = after.request {
+        let places = decision.moves.iter().filter_map(|moved| moved.after.standing.place());
+        after.peers.extend(places.map(|place| place.peer));
+        after.peers.sort_unstable();
+        after.peers.dedup();
+    }
+    after
+}
+
 /// Judges `order` at `now`.
 #[must_use]
 pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {

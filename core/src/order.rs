@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::account::{AccountId, NoPlace, PeerId, Role, SiteId, words};
+use crate::locality::Locality;
 use crate::number::Number;
 use crate::reservation::ReservationId;
 use crate::search::Criteria;
@@ -361,15 +362,57 @@ pub struct Order {
     pub taken: Vec<Number>,
     /// Why an order which searches took no more, where it was not that there were too few.
     pub refused: Option<Refusal>,
+    /// Of a number order that named no peer: the peers that its numbers went to, each once, in the order of their
+    /// ids. `None` stands first where numbers are at a site without a peer.
+    pub peers: Vec<Option<PeerId>>,
+    /// Where the numbers of a number order are from, once it has ended with some.
+    pub origin: Option<Origin>,
 }
 
 impl Order {
+    /// The peer of a number order: the one that it named, or once it has ended, the one that its numbers went to.
+    /// Returns none if they went to several.
+    #[must_use]
+    pub fn peer(&self) -> Option<PeerId> {
+        let Request::Activate(activate) = &self.request else { return None };
+        let went_to = match self.peers[..] {
+            [one] if self.status.is_final() => one,
+            _ => None,
+        };
+        activate.peer.or(went_to)
+    }
+
     /// The numbers that went, in the client's order; of one that names them, none before it has ended.
     pub fn done(&self) -> impl Iterator<Item = Number> {
         let ended = self.status.is_final();
         let failed: std::collections::HashSet<Number> = self.failed.iter().map(|f| f.number).collect();
         let named = self.request.numbers().iter().copied().filter(move |n| ended && !failed.contains(n));
         named.chain(self.taken.iter().copied())
+    }
+}
+
+/// Where the numbers of an order are from: the place of the first of them by its digits, as it was known when
+/// the order ended.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Origin {
+    /// The rate center's abbreviation, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_center: Option<String>,
+    /// The state or province, two letters, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Whether others are from elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others: bool,
+}
+
+impl Origin {
+    /// The origin of numbers that lie in these places, in the order of their digits. Returns none for no place.
+    #[must_use]
+    pub fn of(places: &[Locality]) -> Option<Self> {
+        let Locality { rate_center, region, .. } = places.first()?;
+        let others = places.iter().any(|other| (&other.rate_center, &other.region) != (rate_center, region));
+        Some(Self { rate_center: rate_center.clone(), region: region.clone(), others })
     }
 }
 
@@ -510,5 +553,35 @@ pub fn ended(total: usize, failed: usize) -> Status {
         0 => Status::Complete,
         some if some < total => Status::Partial,
         _ => Status::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_from_the_place_of_the_first_of_them() {
+        let place = |rate_center: &str, region: &str, city: &str| {
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let (rate_center, region, city) = (text(rate_center), text(region), text(city));
+            Locality { rate_center, region, city, ..Locality::default() }
+        };
+        let (roanoke, raleigh) = (place("ROANOKE", "VA", ""), place("RALEIGH", "NC", "RALEIGH"));
+        let (virginia, nowhere) = (place("", "VA", ""), place("", "", ""));
+        let same = place("ROANOKE", "VA", "VINTON");
+        let of = |places: &[&Locality]| {
+            let places: Vec<Locality> = places.iter().map(|place| (*place).clone()).collect();
+            let Origin { rate_center, region, others } = Origin::of(&places)?;
+            Some((rate_center.unwrap_or_default(), region.unwrap_or_default(), others))
+        };
+        let text =
+            |rate_center: &str, region: &str, others| Some((rate_center.into(), region.into(), others));
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[&roanoke]), text("ROANOKE", "VA", false));
+        assert_eq!(of(&[&roanoke, &same]), text("ROANOKE", "VA", false));
+        assert_eq!(of(&[&roanoke, &raleigh, &roanoke]), text("ROANOKE", "VA", true));
+        assert_eq!(of(&[&virginia, &roanoke]), text("", "VA", true));
+        assert_eq!(of(&[&nowhere]), text("", "", false));
     }
 }

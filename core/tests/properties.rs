@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use onhook_core::account::{Account, AccountId, Class, Kind, Peer, PeerId, Place, Premises, Site, SiteId};
 use onhook_core::billing::periods;
 use onhook_core::check;
-use onhook_core::decide::{Move, World, decide};
+use onhook_core::decide::{Move, World, decide, decided};
 use onhook_core::event::{By, Change, Event, EventSeq};
 use onhook_core::hold::{Area, AreaId, AreaName, Demand, Hold, Policy, hold};
 use onhook_core::lifecycle::{Entry, Standing, State, apply};
@@ -164,13 +164,15 @@ impl Life {
             failed: Vec::new(),
             taken: Vec::new(),
             refused: None,
+            peers: Vec::new(),
+            origin: None,
         };
         let order = self.run(order);
         self.orders.push(order);
     }
 
     /// The order as a run leaves it.
-    fn run(&mut self, mut order: Order) -> Order {
+    fn run(&mut self, order: Order) -> Order {
         let (account, premises) = (account(order.account.get()), premises(order.account.get()));
         let policy = Policy::default();
         let mut found: Vec<Entry> =
@@ -186,13 +188,7 @@ impl Life {
         };
         let decision = decide(&order, &world, self.now);
         assert_eq!(decision, decide(&order, &world, self.now), "the same decision again");
-        if order.request.search().is_some() {
-            order.taken.extend(decision.moves.iter().map(|step| step.after.number));
-        }
-        order.status = decision.status;
-        order.failed = decision.failed;
-        order.refused = decision.refused;
-        order.changed_at = self.now;
+        let order = decided(order, &decision, self.now);
         for step in decision.moves {
             self.save(step, By::Order(order.seq));
         }

@@ -18,8 +18,8 @@ use onhook_core::notification::{
 };
 use onhook_core::number::Number;
 use onhook_core::order::{
-    Activate, Amendment, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, NotWaiting, OrderId, Refusal,
-    Request, Search, SearchForm, Status, Wanted,
+    Activate, Amendment, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, NotWaiting, OrderId, Origin,
+    Refusal, Request, Search, SearchForm, Status, Wanted,
 };
 use onhook_core::premises::{AddressPart, Host, PeerChange, SiteChange, Stays};
 use onhook_core::release::Seen;
@@ -81,6 +81,7 @@ macro_rules! conformance {
             a_waiting_order_is_filled_when_numbers_appear,
             who_waits_longer_is_served_first,
             a_waiting_order_can_be_changed_and_closed,
+            where_an_order_s_numbers_went_and_are_from_is_kept,
             a_reservation_holds_a_number_for_one_account,
             each_subscriber_is_told_once_of_what_it_asked_for,
             a_subscription_is_written_again_and_removed,
@@ -420,6 +421,54 @@ cases! {
         let told: Vec<_> = told.iter().map(|l| (l.author.as_deref(), l.difference.as_deref())).collect();
         assert_eq!(told, [(None, None), (Some("username"), Some("CustomerOrderId : \"\" --> mine"))]);
         assert_eq!(store.order_lines(account(2), Kind::Number, id).await.expect("read"), None);
+        clean(&*store).await;
+    }
+
+    /// Also of an order that took its numbers in several steps.
+    async fn where_an_order_s_numbers_went_and_are_from_is_kept(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let home = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let north_carolina = |rate_center: Option<&str>, others| {
+            let rate_center = rate_center.map(str::to_owned);
+            Some(Origin { rate_center, region: Some("NC".into()), others })
+        };
+        let kept = async |kind, id| store.order(account(1), kind, id).await.expect("read").expect("there");
+        let id = store.accept(order(1, 1, activate([21, 20], one))).await.expect("accepted").id;
+        let asked = kept(Kind::Number, id).await;
+        assert_eq!((asked.peer(), asked.peers, asked.origin), (None, vec![], None), "it has not run");
+        run_all(&*store, at(10)).await;
+        let ended = kept(Kind::Number, id).await;
+        let origin = north_carolina(None, false);
+        assert_eq!((ended.peer(), ended.peers, ended.origin), (Some(home), vec![Some(home)], origin));
+        // A disconnect order brings none anywhere.
+        let id = store.accept(order(20, 1, disconnect([20]))).await.expect("accepted").id;
+        run_all(&*store, at(30)).await;
+        let ended = kept(Kind::Disconnect, id).await;
+        assert_eq!((ended.peer(), ended.peers, ended.origin), (None, vec![], None));
+
+        let exchange = |npa_nxx, rate_center: &str| Exchange {
+            npa_nxx,
+            region: "NC".into(),
+            rate_center: rate_center.into(),
+            name: rate_center.into(),
+            lata: None,
+            city: None,
+            zips: Vec::new(),
+        };
+        let exchanges = [exchange(919_555, "RALEIGH"), exchange(919_666, "CARY")];
+        let exchanges = Box::new((1..).zip(exchanges.into_iter().map(Ok)));
+        store.import_exchanges(exchanges).await.expect("imported");
+        let id = store.accept(order(40, 1, search(29, one, true, true))).await.expect("accepted").id;
+        run_all(&*store, at(50)).await;
+        let waits = kept(Kind::Number, id).await;
+        assert_eq!((waits.status, waits.taken.len()), (Status::Backordered, 28));
+        assert_eq!((waits.peer(), waits.origin), (None, None), "it has not ended");
+        let late = Number::from_digits(19_196_660_100).expect("valid");
+        store.import(lines(vec![NewNumber::available(late)]), "late".into(), false, at(60)).await.expect("imported");
+        run_all(&*store, at(70)).await;
+        let ended = kept(Kind::Number, id).await;
+        let origin = north_carolina(Some("RALEIGH"), true);
+        assert_eq!((ended.peer(), ended.origin), (Some(home), origin));
         clean(&*store).await;
     }
 

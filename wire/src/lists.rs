@@ -6,7 +6,7 @@ use onhook_core::number::Number;
 use onhook_core::order::{Kind, Line, Order, Status, Summary};
 
 use crate::dialect::Dialect;
-use crate::error::Problem;
+use crate::error::{Problem, refusal, too_little};
 use crate::query::{Links, Query};
 use crate::xml::Document;
 
@@ -80,8 +80,8 @@ pub fn history(order: &Order, lines: &[Line]) -> String {
             }
             out.close("OrderHistory");
         }
-        if let Some(note) = ending(order.request.kind(), order.status) {
-            out.open("OrderHistory").leaf_display("OrderDate", order.changed_at).leaf("Note", note);
+        if let Some(note) = ending(order) {
+            out.open("OrderHistory").leaf_display("OrderDate", order.changed_at).leaf("Note", &note);
             out.leaf("Author", "System").leaf("Status", order.status.word()).close("OrderHistory");
         }
     });
@@ -98,9 +98,9 @@ pub(crate) fn waiting(taken: usize) -> &'static str {
     }
 }
 
-/// How an order ended, in words; none while it has not.
-pub(crate) fn ending(kind: Kind, status: Status) -> Option<&'static str> {
-    Some(match (kind, status) {
+/// How an order ended, in the words of its history and of its notification; none while it has not.
+pub(crate) fn ending(order: &Order) -> Option<String> {
+    let words = match (order.request.kind(), order.status) {
         (_, Status::Received | Status::Backordered) => return None,
         (Kind::Disconnect, Status::Complete) => "Disconnect successful.",
         (Kind::Disconnect, Status::Partial) => {
@@ -112,10 +112,24 @@ pub(crate) fn ending(kind: Kind, status: Status) -> Option<&'static str> {
         (Kind::Move, Status::Complete) => "Move TNs order is complete.",
         (Kind::Move, Status::Partial) => "Move TNs order is partially complete.",
         (Kind::Move, Status::Failed) => "Move TNs order has failed.",
-        (Kind::Number, Status::Complete) => "Order completed.",
-        (Kind::Number, Status::Partial) => "Order partially completed.",
-        (Kind::Number, Status::Failed) => "Order failed.",
-    })
+        (Kind::Number, Status::Complete | Status::Partial) => return Some(created(order)),
+        (Kind::Number, Status::Failed) => {
+            let (code, text) = order.failed.first().map_or_else(|| too_little(order), |one| refusal(one.why));
+            return Some(format!("{code}: {text}"));
+        }
+    };
+    Some(words.to_owned())
+}
+
+/// That a number order has brought numbers into service, and where they are from.
+fn created(order: &Order) -> String {
+    let count = order.done().count();
+    let numbers = if count == 1 { "number" } else { "numbers" };
+    let origin = order.origin.as_ref();
+    let rate_center = origin.and_then(|origin| origin.rate_center.as_deref()).unwrap_or("Unknown RC");
+    let region = origin.and_then(|origin| origin.region.as_deref()).unwrap_or("Unknown State");
+    let others = if origin.is_some_and(|origin| origin.others) { " and others" } else { "" };
+    format!("Created a new number order for {count} {numbers} from {rate_center}, {region}{others}")
 }
 
 /// How the numbers of a report are gathered.

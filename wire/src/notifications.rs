@@ -8,7 +8,7 @@ use onhook_core::order::{Kind, Order, Status};
 use onhook_core::subscription::{NumberFormat, OrderType, SubscriptionId};
 
 use crate::dialect::Dialect;
-use crate::error::{number_list, refusal, too_little};
+use crate::error::number_list;
 use crate::lists::{ending, waiting};
 use crate::xml::Document;
 
@@ -20,22 +20,13 @@ const MAIL_NUMBERS_MAX: usize = 100;
 /// The words about an order in a status.
 #[must_use]
 pub fn message(order: &Order, status: Status) -> String {
-    let kind = order.request.kind();
-    match (kind, status) {
-        (_, Status::Received) => {
+    match status {
+        Status::Received => {
             "Order request received. Please use the order id to check the status of your order later.".into()
         }
-        (_, Status::Backordered) => waiting(order.taken.len()).into(),
-        (Kind::Disconnect | Kind::Move, _) => ending(kind, status).unwrap_or_default().into(),
-        (Kind::Number, Status::Complete | Status::Partial) => {
-            let count = order.done().count();
-            let numbers = if count == 1 { "number" } else { "numbers" };
-            format!("Created a new number order for {count} {numbers} from Unknown RC, Unknown State")
-        }
-        (Kind::Number, Status::Failed) => {
-            let (code, text) = order.failed.first().map_or_else(|| too_little(order), |one| refusal(one.why));
-            format!("{code}: {text}")
-        }
+        Status::Backordered => waiting(order.taken.len()).into(),
+        // An order that has ended keeps its status.
+        Status::Complete | Status::Partial | Status::Failed => ending(order).unwrap_or_default(),
     }
 }
 
@@ -62,7 +53,7 @@ pub fn document(subscription: SubscriptionId, format: NumberFormat, told: &Notif
             NumberFormat::E164 => number_list(&mut out, "CompletedTelephoneNumbers", Dialect::V2, numbers),
         }
     }
-    out.close("Notification");
+    out.leaf_display("LastModifiedDate", told.at).close("Notification");
     out.finish()
 }
 

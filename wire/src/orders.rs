@@ -227,6 +227,7 @@ struct View<'a> {
     customer_order_id: Option<&'a str>,
     created_at: Timestamp,
     activate: &'a Activate,
+    peer: Option<PeerId>,
 }
 
 /// The answer to a request that was accepted.
@@ -241,6 +242,7 @@ pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<Strin
         customer_order_id: order.customer_order_id.as_deref(),
         created_at: order.created_at,
         activate,
+        peer: activate.peer,
     };
     let mut out = Document::new();
     out.open(ROOT);
@@ -261,6 +263,7 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
         customer_order_id: order.customer_order_id.as_deref(),
         created_at: order.created_at,
         activate,
+        peer: order.peer(),
     };
     let done: Vec<Number> = order.done().collect();
     let mut out = Document::new();
@@ -314,8 +317,8 @@ fn echo(out: &mut Document, dialect: Dialect, view: &View<'_>) {
     out.open("Order");
     names(out, view.name, view.customer_order_id);
     out.leaf_display("OrderCreateDate", view.created_at);
-    let Activate { wanted, site, peer, partial_allowed, protected } = view.activate;
-    if let Some(peer) = peer {
+    let Activate { wanted, site, partial_allowed, protected, .. } = view.activate;
+    if let Some(peer) = view.peer {
         out.leaf_display("PeerId", peer);
     }
     let back_order = matches!(wanted, Wanted::Found(search) if search.back_order);

@@ -1,11 +1,21 @@
 //! Number orders for existing numbers: from the pool, and back from aging.
 
+use onhook_core::import::NewNumber;
+use onhook_core::locality::{Exchange, ExchangeLine};
+
 use crate::app::{
-    IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Seed, Who, account, get, post, put, with_app, xml,
+    ACCOUNT, App, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, number,
+    post, put, with_app, xml,
 };
 
 fn orders() -> String {
     account("/orders")
+}
+
+/// Places an order, waits for its end, and gives the order and its path.
+async fn ended(app: &App, body: String) -> (Reply, String) {
+    let (_, path) = app.place(post(orders(), body)).await;
+    (app.ended(get(&path)).await, path)
 }
 
 #[tokio::test]
@@ -24,6 +34,91 @@ async fn a_pool_number_goes_into_service() {
         let number = app.send(get(format!("/api/tns/{POOL}"))).await;
         assert_eq!(number.element("Status"), Some("Inservice"));
         assert_eq!(Some(path.rsplit('/').next().unwrap()), number.element("OrderId"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ended_order_names_the_peer_that_its_numbers_went_to() {
+    with_app(Seed::two_accounts(), async |app| {
+        let (guide, site) = (ACCOUNT.to_string().parse().unwrap(), app.site.to_string().parse().unwrap());
+        let second = app.parts.store.create_peer(guide, site, "Second peer".into()).await.unwrap().id;
+        let peer = app.peer.to_string();
+        let (received, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
+        assert_eq!(received.element("PeerId"), None);
+        let order = app.ended(get(&path)).await;
+        let at = format!("</OrderCreateDate><PeerId>{peer}</PeerId><BackOrderRequested>");
+        assert!(order.text().contains(&at), "{}", order.text());
+        // An order that searches, and one whose numbers did not go.
+        let fields = "<AreaCode>212</AreaCode><Quantity>2</Quantity>";
+        let (order, _) = ended(app, xml::search(app.site, "AreaCode", fields, false)).await;
+        assert_eq!(order.element("PeerId"), Some(&*peer));
+        let (order, _) = ended(app, xml::order(app.site, &[NO_NUMBER])).await;
+        assert_eq!((order.element("OrderStatus"), order.element("PeerId")), (Some("FAILED"), None));
+
+        // A number that is taken back goes to the peer that it had.
+        let named = format!("<SiteId>{}</SiteId><PeerId>{second}</PeerId>", app.site);
+        let (order, _) = ended(app, xml::order_with(&named, &["7035550100"])).await;
+        assert_eq!(order.element("PeerId"), Some(&*second.to_string()));
+        app.disconnect(&["7035550100"]).await;
+        let (order, _) = ended(app, xml::order(app.site, &["7035550100"])).await;
+        assert_eq!(order.element("PeerId"), Some(&*second.to_string()));
+        // Where the numbers went to several, no peer is named.
+        app.disconnect(&["7035550100"]).await;
+        let (order, _) = ended(app, xml::order(app.site, &["7035550100", "7035550101"])).await;
+        assert_eq!((order.element("OrderStatus"), order.element("PeerId")), (Some("COMPLETE"), None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_back_order_names_its_peer_once_it_has_ended() {
+    with_app(Seed::two_accounts(), async |app| {
+        // The pool has one number of this area code.
+        let fields = "<AreaCode>336</AreaCode><Quantity>2</Quantity>";
+        let (order, path) = ended(app, xml::search(app.site, "AreaCode", fields, true)).await;
+        assert_eq!((order.element("OrderStatus"), order.element("PeerId")), (Some("BACKORDERED"), None));
+        app.send(put(&path, "<Order><CloseOrder>true</CloseOrder></Order>")).await.expect(200);
+        let order = app.send(get(&path)).await.expect(200);
+        assert_eq!(order.element("OrderStatus"), Some("PARTIAL"));
+        assert_eq!(order.element("PeerId"), Some(&*app.peer.to_string()));
+        let history = app.send(get(format!("{path}/history"))).await.expect(200);
+        let notes = history.elements("Note");
+        assert_eq!(notes.last(), Some(&"Created a new number order for 1 number from GREENSBORO, NC"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_says_where_its_numbers_are_from() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.import(vec![NewNumber::available(number("2065550100"))]).await;
+        for (numbers, told) in [
+            (&["5405550100"][..], "1 number from ROANOKE, VA"),
+            (&["5405550102", "5405550101"], "2 numbers from ROANOKE, VA"),
+            (&["9195550100", "5405550103", NO_NUMBER], "2 numbers from ROANOKE, VA and others"),
+            (&["2065550100"], "1 number from Unknown RC, WA"),
+            (&["8005550100"], "1 number from Unknown RC, Unknown State"),
+            (&["9195550101", "8005550101"], "2 numbers from Unknown RC, Unknown State and others"),
+        ] {
+            let (_, path) = ended(app, xml::order(app.site, numbers)).await;
+            let history = app.send(get(format!("{path}/history"))).await.expect(200);
+            let told = format!("Created a new number order for {told}");
+            assert_eq!(history.element("Note"), Some(&*told), "{numbers:?}");
+        }
+        // It is what was known when the order ended.
+        let (_, path) = ended(app, xml::order(app.site, &["4155550100"])).await;
+        let line = ExchangeLine {
+            npa_nxx: "415555",
+            state: "CA",
+            rate_center: "SAUSALITO",
+            ..ExchangeLine::default()
+        };
+        let lines = Box::new([(1, Ok(Exchange::read(&line).unwrap()))].into_iter());
+        app.parts.store.import_exchanges(lines).await.unwrap();
+        let history = app.send(get(format!("{path}/history"))).await.expect(200);
+        let told = "Created a new number order for 1 number from SNFC CNTRL, CA";
+        assert_eq!(history.element("Note"), Some(told));
     })
     .await;
 }

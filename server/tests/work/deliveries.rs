@@ -81,6 +81,10 @@ async fn each_order_s_end_is_told_once_in_the_api_s_words() {
             assert_eq!(seen.element("Status"), ended.element("OrderStatus"));
             let subscription = if at == "/ok/orders" { &ordered } else { &disconnected };
             assert_eq!(seen.element("SubscriptionId"), subscription.rsplit('/').next());
+            // The order's history says the same.
+            let history = app.send(get(format!("{order}/history"))).await.expect(200);
+            assert_eq!(seen.element("Message"), history.element("Note"));
+            assert_eq!(seen.element("LastModifiedDate"), history.element("OrderDate"));
             told += &names.redact(&seen.text());
             told += "\n\n";
         }

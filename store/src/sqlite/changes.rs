@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use onhook_core::account::{Account, AccountId, Premises, SiteId};
-use onhook_core::decide::{Decision, Move, World, decide};
+use onhook_core::decide::{Decision, Move, World, decide, decided};
 use onhook_core::event::{By, EventSeq};
 use onhook_core::import::{BadLine, NewNumber};
 use onhook_core::lifecycle::{Entry, State};
@@ -13,8 +13,8 @@ use onhook_core::locality;
 use onhook_core::notification::Happened;
 use onhook_core::number::Number;
 use onhook_core::order::{
-    ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Request, Status, amend,
-    difference,
+    ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Origin, Request, Status,
+    amend, difference,
 };
 use onhook_core::release::{Seen, due};
 use onhook_core::search::{Criteria, Inventory};
@@ -23,7 +23,7 @@ use rusqlite::{OptionalExtension, params};
 use tracing::error;
 
 use super::memory::Counts;
-use super::places;
+use super::places::{self, Localities};
 use super::pool::{self, Lot};
 use super::reader;
 use super::row::{self, NumberRow, ORDER_COLUMNS, ORDERS, corrupt, digits_of, kind_code, status_code};
@@ -43,9 +43,10 @@ const BACK_ORDERS_MAX: usize = 64;
 const WORK_MAX: usize = 20_000;
 
 /// A step under way.
-struct Run {
+struct Run<'a> {
     batch: Batch,
     accounts: HashMap<AccountId, Option<(Account, Premises)>>,
+    localities: Localities<'a>,
     work: usize,
     step: Step,
 }
@@ -123,6 +124,7 @@ impl Tables<'_> {
         let mut run = Run {
             batch: Batch::load(self, new.iter().flat_map(|o| o.request.numbers()).copied())?,
             accounts: HashMap::new(),
+            localities: Localities::new(self.connection),
             work: 0,
             step: Step { more: more || more_back, ..Step::default() },
         };
@@ -161,7 +163,7 @@ impl Tables<'_> {
     }
 
     /// Judges one order and writes what comes of it; whether it is RECEIVED no more.
-    fn run_one(&mut self, order: Order, run: &mut Run, now: Timestamp) -> Result<bool> {
+    fn run_one(&mut self, order: Order, run: &mut Run<'_>, now: Timestamp) -> Result<bool> {
         let home = match run.accounts.entry(order.account) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(new) => {
@@ -191,7 +193,13 @@ impl Tables<'_> {
         if decision.status == order.status && decision.moves.is_empty() {
             return Ok(order.status != Status::Received); // it waits as it did before
         }
-        let order = self.write_outcome(order, &decision, now)?;
+        let before = order.status;
+        let mut order = decided(order, &decision, now);
+        order.origin = self.origin(&order, &run.batch.entries, &mut run.localities)?;
+        self.update_order(before, &order)?;
+        if order.status == Status::Backordered {
+            self.add_line(&order, None, None)?;
+        }
         let told = self.tell_status(&order, now)?;
         run.work += told + order.request.quantity();
         run.step.told += told;
@@ -211,7 +219,8 @@ impl Tables<'_> {
     fn waiting(&self, orders_max: usize, numbers_max: usize) -> Result<(Vec<Order>, bool)> {
         // Nothing has come of them yet: no need to look for it.
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {ORDER_COLUMNS} FROM (SELECT *, NULL AS failed, NULL AS taken, NULL AS refused FROM orders)
+            "SELECT {ORDER_COLUMNS} FROM (SELECT *, NULL AS failed, NULL AS taken, NULL AS refused, NULL AS peers,
+                                                 NULL AS origin FROM orders)
              WHERE seq > ? AND status = 0 ORDER BY seq"
         ))?;
         let mut rows = statement.query([self.memory.run_to().0])?;
@@ -257,23 +266,34 @@ impl Tables<'_> {
         Ok((attempts >= ATTEMPTS_MAX).then(|| Decision::set_aside(&order.request)))
     }
 
-    /// Writes what was decided of an order, and gives the order as it is now.
-    fn write_outcome(&self, order: Order, decision: &Decision, now: Timestamp) -> Result<Order> {
-        let mut after = Order {
-            status: decision.status,
-            changed_at: now,
-            failed: decision.failed.clone(),
-            refused: decision.refused,
-            ..order
-        };
-        if after.request.search().is_some() {
-            after.taken.extend(decision.moves.iter().map(|moved| moved.after.number));
+    /// Where the numbers of a number order are from. Returns none before it has ended. `entries` are those that
+    /// have been loaded; others are read.
+    fn origin(
+        &self,
+        order: &Order,
+        entries: &HashMap<Number, Entry>,
+        localities: &mut Localities<'_>,
+    ) -> Result<Option<Origin>> {
+        if order.request.kind() != Kind::Number || !order.status.is_final() {
+            return Ok(None);
         }
-        self.update_order(order.status, &after)?;
-        if after.status == Status::Backordered {
-            self.add_line(&after, None, None)?;
+        let mut numbers: Vec<Number> = order.done().collect();
+        numbers.sort_unstable();
+        let (mut seen, mut places) = (HashSet::new(), Vec::new());
+        for number in numbers {
+            let area = match entries.get(&number) {
+                Some(entry) => entry.area,
+                // It was taken in an earlier step; its area has not changed since.
+                None => match reader::number(self.connection, number)? {
+                    Some(row) => row.entry.area,
+                    None => return Err(corrupt(format!("{} is missing", number.masked()))),
+                },
+            };
+            if seen.insert((number.npa_nxx(), area)) {
+                places.push(localities.at(number, area)?);
+            }
         }
-        Ok(after)
+        Ok(Origin::of(&places))
     }
 
     /// Writes what can change in an order whose status was `before`, which must not be final.
@@ -298,12 +318,15 @@ impl Tables<'_> {
         let failed = (!order.failed.is_empty()).then(|| serde_json::to_string(&order.failed)).transpose()?;
         let taken = (!order.taken.is_empty()).then(|| serde_json::to_string(&order.taken)).transpose()?;
         let refused = order.refused.map(|why| serde_json::to_string(&why)).transpose()?;
-        if failed.is_some() || taken.is_some() || refused.is_some() {
+        let peers = (!order.peers.is_empty()).then(|| serde_json::to_string(&order.peers)).transpose()?;
+        let origin = order.origin.as_ref().map(serde_json::to_string).transpose()?;
+        if [&failed, &taken, &refused, &peers, &origin].into_iter().any(Option::is_some) {
             self.connection
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO outcome (order_seq, failed, taken, refused) VALUES (?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO outcome (order_seq, failed, taken, refused, peers, origin)
+                     VALUES (?, ?, ?, ?, ?, ?)",
                 )?
-                .execute((order.seq.0, failed, taken, refused))?;
+                .execute((order.seq.0, failed, taken, refused, peers, origin))?;
         } else if before != Status::Received {
             self.connection
                 .prepare_cached("DELETE FROM outcome WHERE order_seq = ?")?
@@ -342,10 +365,11 @@ impl Tables<'_> {
         let found = reader::order(self.connection, self.ids, account, Kind::Number, id)?;
         let Some(before) = found else { return Ok(None) };
         let now = self.memory.now(now);
-        let after = match amend(&before, amendment, now) {
+        let mut after = match amend(&before, amendment, now) {
             Ok(after) => after,
             Err(not_waiting) => return Ok(Some(Err(not_waiting))),
         };
+        after.origin = self.origin(&after, &HashMap::new(), &mut Localities::new(self.connection))?;
         self.update_order(before.status, &after)?;
         if after.status.is_final() {
             self.tell_status(&after, now)?;

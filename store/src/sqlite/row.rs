@@ -242,13 +242,14 @@ pub(super) const ORDERS: &str = "orders LEFT JOIN outcome ON outcome.order_seq =
 
 /// The columns of [`ORDERS`] that [`order`] wants, in this order.
 pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
-                                        customer_order_id, request, failed, taken, refused";
+                                        customer_order_id, request, failed, taken, refused, peers, origin";
 
 pub(super) fn order(row: &Row<'_>) -> Result<Order> {
     let id: [u8; 16] = row.get(1)?;
     let request = row.get_ref(9)?.as_str().map_err(|e| corrupt(e.to_string()))?;
     let failed: Option<Vec<Failure>> = json(row, 10)?;
     let taken: Option<Vec<Number>> = json(row, 11)?;
+    let peers: Option<Vec<Option<PeerId>>> = json(row, 13)?;
     Ok(Order {
         seq: OrderSeq(row.get(0)?),
         id: OrderId(uuid::Uuid::from_bytes(id)),
@@ -263,6 +264,8 @@ pub(super) fn order(row: &Row<'_>) -> Result<Order> {
         failed: failed.unwrap_or_default(),
         taken: taken.unwrap_or_default(),
         refused: json(row, 12)?,
+        peers: peers.unwrap_or_default(),
+        origin: json(row, 14)?,
     })
 }
 

@@ -123,7 +123,9 @@ CREATE TABLE outcome (
     order_seq INTEGER PRIMARY KEY,
     failed    TEXT,
     taken     TEXT,
-    refused   TEXT
+    refused   TEXT,
+    peers     TEXT,
+    origin    TEXT
 ) STRICT;
 
 -- what has happened to an order beside its end: that it waits for numbers, or was changed by a client
