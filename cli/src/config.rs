@@ -9,6 +9,7 @@ use onhook_core::hold::{Policy, Profile};
 use onhook_core::subscription::Secret;
 use onhook_server::callback::IpNet;
 use onhook_server::mail::MailSettings;
+use onhook_wire::search::{TIER_MAX, VENDOR_NAME_MAX, Vendor};
 
 /// Most connections that may be asked for: more than a machine has ports.
 const CONNECTIONS_MAX: usize = 1_000_000;
@@ -29,6 +30,12 @@ pub(crate) struct File {
     pub(crate) rate_limit: Option<u32>,
     /// Pool numbers that searches show one account in an hour; 0 is no limit.
     pub(crate) shown_limit: Option<u32>,
+    /// The vendor's id in details of searches and orders.
+    pub(crate) search_vendor_id: Option<u32>,
+    /// The vendor's name there.
+    pub(crate) search_vendor_name: Option<String>,
+    /// The tier of numbers there.
+    pub(crate) search_tier: Option<u8>,
     /// Connections that are open at once.
     pub(crate) connections_max: Option<usize>,
     /// Minutes that releases wait after a start when much time has passed unseen.
@@ -100,6 +107,29 @@ pub(crate) fn release_wait_ms(minutes: u32) -> anyhow::Result<i64> {
         "release_wait is {minutes}: it is a number of minutes from 0 to {RELEASE_WAIT_MAX}"
     );
     Ok(i64::from(minutes) * 60_000)
+}
+
+/// Whose numbers are, in details of searches and orders; what is not said is the vendor of the samples in the
+/// API's documents.
+pub(crate) fn vendor(id: Option<u32>, name: Option<String>, tier: Option<u8>) -> anyhow::Result<Vendor> {
+    let samples = Vendor::default();
+    let vendor = Vendor {
+        id: id.unwrap_or(samples.id),
+        name: name.unwrap_or(samples.name),
+        tier: tier.unwrap_or(samples.tier),
+    };
+    anyhow::ensure!(
+        (1..=VENDOR_NAME_MAX).contains(&vendor.name.chars().count())
+            && !vendor.name.chars().any(char::is_control),
+        "search_vendor_name is {:?}: it is a text of 1 to {VENDOR_NAME_MAX} characters",
+        vendor.name
+    );
+    anyhow::ensure!(
+        vendor.tier <= TIER_MAX,
+        "search_tier is {}: it is a number from 0 to {TIER_MAX}",
+        vendor.tier
+    );
+    Ok(vendor)
 }
 
 /// The mail server and the sender: both or none.

@@ -487,6 +487,9 @@ fn serve_refuses_what_it_should_not_run_with() {
         ("release_wait = 1441\n", "release_wait is 1441: it is a number of minutes from 0 to 1440"),
         ("connections_max = 0\n", "connections_max is 0: it is a number from 1 to 1000000"),
         ("connections_max = 9000000000000000000\n", "it is a number from 1 to 1000000"),
+        ("search_tier = 6\n", "search_tier is 6: it is a number from 0 to 5"),
+        ("search_vendor_name = \"\"\n", "search_vendor_name is \"\": it is a text of 1 to 50 characters"),
+        ("search_vendor_id = \"49\"\n", "cannot be used: "),
         ("public_url = \"numbers.example.net\"\n", "the public URL \"numbers.example.net\" is none"),
     ]
     .into_iter()
@@ -506,6 +509,8 @@ fn serve_refuses_what_it_should_not_run_with() {
         (&["--public-url", "ftp://example.net"], "such as https://numbers.example.net"),
         (&["--log", "onhook=loud"], "the log filter cannot be read"),
         (&["--rate-limit", "many"], "invalid digit"),
+        (&["--search-vendor-name", "a\nb"], "it is a text of 1 to 50 characters"),
+        (&["--search-tier", "256"], "256 is not in 0..=255"),
     ] {
         refused(&folder.onhook(&[&["serve"], arguments].concat()), remark);
     }
@@ -523,13 +528,20 @@ fn serve_refuses_what_it_should_not_run_with() {
 #[test]
 fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
     let folder = Folder::new();
-    let config =
-        file(&folder, "onhook.toml", "listen = \"127.0.0.1:1\"\ndata_dir = \"/nowhere\"\nrate_limit = 5\n");
-    let mut serve = command(&["serve", "--emulator", "--listen", "127.0.0.1:0", "--config", &config]);
+    let config = "listen = \"127.0.0.1:1\"\ndata_dir = \"/nowhere\"\nrate_limit = 5\nsearch_vendor_id = 7\n\
+                  search_vendor_name = \"the file's\"\nsearch_tier = 1\n";
+    let config = file(&folder, "onhook.toml", config);
+    let flags = ["--listen", "127.0.0.1:0", "--search-tier", "3", "--config", &config];
+    let mut serve = command(&[&["serve", "--emulator"], &flags[..]].concat());
     serve.env("ONHOOK_LISTEN", "127.0.0.1:2").env("ONHOOK_DATA_DIR", folder.data()).env("ONHOOK_LOG", "off");
+    serve.env("ONHOOK_SEARCH_VENDOR_NAME", "the variable's").env("ONHOOK_SEARCH_TIER", "2");
     let mut server = Server::start(&mut serve);
     let mut client = Client::of(server.listening());
     assert_eq!(client.send("GET", "/readyz", "", "").expect("an answer").status, 200);
+    let search = "/api/accounts/9900000/availableNumbers?areaCode=919&quantity=1&enableTNDetail=true";
+    let found = client.send("GET", search, "", "").expect("an answer").body;
+    let vendor = "<Tier>3</Tier><VendorId>7</VendorId><VendorName>the variable's</VendorName>";
+    assert!(found.contains(vendor), "{found}");
     assert!(server.terminate().success());
     assert!(is_there(folder.data()));
 }

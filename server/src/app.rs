@@ -9,6 +9,7 @@ use onhook_core::account::AccountId;
 use onhook_core::release::{Clock as ClockState, ClockGuard, RELEASE_WAIT_MS, Seen};
 use onhook_core::time::{Timestamp, in_words};
 use onhook_store::Store;
+use onhook_wire::search::Vendor;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub rate_limit: Option<NonZeroU32>,
     /// Numbers of the pool that searches show one account in an hour; no limit when nothing is said.
     pub shown_limit: Option<NonZeroU32>,
+    /// Whose the numbers are, as details of searches and orders say it.
+    pub vendor: Vendor,
     /// Connections that are open at once; more wait to be taken.
     pub connections_max: usize,
     /// Whether the emulator's controls are there, and the clock can be moved.
@@ -51,6 +54,7 @@ impl Default for Settings {
             public_url: None,
             rate_limit: NonZeroU32::new(1_000),
             shown_limit: NonZeroU32::new(50_000),
+            vendor: Vendor::default(),
             connections_max: 4_096,
             emulator: false,
             trust_clock: false,

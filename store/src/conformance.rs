@@ -1210,6 +1210,11 @@ cases! {
         assert_eq!(area(late).await.area.to_string(), "CARY, NC");
         assert_eq!(area(far).await.locality.city, None, "its import knows better where it is");
         assert_eq!(found(by("city")).await, 31);
+        let unknown = Number::from_digits(19_196_660_199).expect("valid");
+        let asked = vec![late, unknown, number(0), far];
+        let told = store.localities(asked).await.expect("read");
+        let told: Vec<_> = told.iter().map(|(number, l)| (*number, l.rate_center.as_deref())).collect();
+        assert_eq!(told, [(late, Some("CARY")), (number(0), Some("RALEIGH")), (far, Some("ROANOKE"))]);
 
         let page = async |from, size, criteria| {
             let query = RateCenterQuery { criteria, name: None, from, size };

@@ -677,6 +677,9 @@ pub trait Store: Send + Sync + 'static {
     /// Some numbers with what led there; those that do not exist are left out.
     async fn facts_of(&self, numbers: Vec<Number>) -> Result<Vec<Facts>>;
 
+    /// Where numbers lie, in the order in which they are given; those that do not exist are left out.
+    async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>>;
+
     /// One number's whole history.
     async fn history(&self, number: Number) -> Result<Option<History>>;
 

@@ -3,7 +3,10 @@
 //!
 //! Not here: the forms of a search (`order_search`).
 
+use std::collections::HashMap;
+
 use onhook_core::account::{PeerId, SiteId};
+use onhook_core::locality::Locality;
 use onhook_core::number::{Number, TOLL_FREE};
 use onhook_core::order::{
     Activate, Amendment, Failure, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Status, Wanted,
@@ -16,6 +19,7 @@ use crate::dialect::Dialect;
 use crate::disconnects::{check_names, check_numbers, echo_names, echo_numbers, numbers_of};
 use crate::error::{Family, Problem, cut, error_list, number_list, search_error};
 use crate::order_search::{Sent, element};
+use crate::search::{Vendor, detail};
 use crate::xml::{Document, Element};
 
 /// The root of every answer.
@@ -251,11 +255,20 @@ pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<Strin
     Ok(out.finish())
 }
 
-/// An order as it stands.
+/// What the numbers that an order has brought are shown with.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// Whose they are.
+    pub vendor: Vendor,
+    /// Where they lie.
+    pub places: HashMap<Number, Locality>,
+}
+
+/// An order as it stands; its numbers with their details, where these are given.
 ///
 /// # Errors
 /// When it is no number order.
-pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
+pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Result<String, Problem> {
     let Request::Activate(activate) = &order.request else { return Err(Problem::Internal) };
     let view = View {
         id: order.id,
@@ -295,7 +308,14 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
     out.leaf("OrderStatus", order.status.word());
     out.element("CompletedNumbers", |out| {
         for number in &done {
-            out.open("TelephoneNumber").leaf("FullNumber", &dialect.number(*number)).close("TelephoneNumber");
+            out.open("TelephoneNumber");
+            match details.and_then(|details| Some((&details.vendor, details.places.get(number)?))) {
+                Some((vendor, place)) => detail(out, dialect, vendor, *number, place),
+                None => {
+                    out.leaf("FullNumber", &dialect.number(*number));
+                }
+            }
+            out.close("TelephoneNumber");
         }
     });
     out.leaf("Summary", &summary(total, &done));

@@ -20,6 +20,30 @@ pub const QUANTITY_MAX: u32 = 5_000;
 /// Orders that a search can have, and how many leading digits each goes by.
 const ORDERS: [(&str, usize); 4] = [("fullNumber", 10), ("npaNxxx", 7), ("npaNxx", 6), ("areaCode", 3)];
 
+/// Most characters of a vendor's name.
+pub const VENDOR_NAME_MAX: usize = 50;
+/// The highest tier.
+pub const TIER_MAX: u8 = 5;
+
+/// Who provides the numbers: what the details of searches and orders say of each. The API's readers want all
+/// three; they mean nothing here, and an operator chooses them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vendor {
+    /// The vendor's id.
+    pub id: u32,
+    /// The vendor's name, 1 to [`VENDOR_NAME_MAX`] characters, none of them a control character.
+    pub name: String,
+    /// The tier of the numbers, 0 to [`TIER_MAX`].
+    pub tier: u8,
+}
+
+impl Default for Vendor {
+    /// The one in the samples of the API's documents.
+    fn default() -> Self {
+        Self { id: 49, name: "Bandwidth CLEC".into(), tier: 0 }
+    }
+}
+
 /// Whose numbers are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protected {
@@ -124,11 +148,13 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
     }
     // Which places are local to each other is not known here: a search is never widened.
     query.flag("LCA", true)?;
+    // A toll-free number lies nowhere: the API's two searches for them give plain lists, whatever is asked.
+    let details = query.flag("enableTNDetail", false)? && criteria.toll_free.is_none();
     Ok(Search {
         criteria,
         protected,
         quantity: query.size("quantity", QUANTITY_MAX, QUANTITY_MAX)?,
-        details: query.flag("enableTNDetail", false)?,
+        details,
         ordered_by,
     })
 }
@@ -139,7 +165,7 @@ const VANITY: &str = "The localVanity value should contain 3 or more digits";
 
 /// What was found; an empty `SearchResult` when nothing was.
 #[must_use]
-pub fn found(dialect: Dialect, search: &Search, numbers: &[(Number, Locality)]) -> String {
+pub fn found(dialect: Dialect, vendor: &Vendor, search: &Search, numbers: &[(Number, Locality)]) -> String {
     let mut out = Document::new();
     if numbers.is_empty() {
         out.empty("SearchResult");
@@ -150,17 +176,8 @@ pub fn found(dialect: Dialect, search: &Search, numbers: &[(Number, Locality)]) 
         out.open("TelephoneNumberDetailList");
         for (number, locality) in numbers {
             out.open("TelephoneNumberDetail");
-            for (name, value) in [
-                ("City", &locality.city),
-                ("LATA", &locality.lata),
-                ("RateCenter", &locality.rate_center),
-                ("State", &locality.region),
-            ] {
-                if let Some(value) = value {
-                    out.leaf(name, value);
-                }
-            }
-            out.leaf("FullNumber", &dialect.number(*number)).close("TelephoneNumberDetail");
+            detail(&mut out, dialect, vendor, *number, locality);
+            out.close("TelephoneNumberDetail");
         }
         out.close("TelephoneNumberDetailList");
     } else {
@@ -172,4 +189,26 @@ pub fn found(dialect: Dialect, search: &Search, numbers: &[(Number, Locality)]) 
     }
     out.close("SearchResult");
     out.finish()
+}
+
+/// A number, where it lies as far as that is known, and whose it is.
+pub(crate) fn detail(
+    out: &mut Document,
+    dialect: Dialect,
+    vendor: &Vendor,
+    number: Number,
+    locality: &Locality,
+) {
+    for (name, value) in [
+        ("City", &locality.city),
+        ("LATA", &locality.lata),
+        ("RateCenter", &locality.rate_center),
+        ("State", &locality.region),
+    ] {
+        if let Some(value) = value {
+            out.leaf(name, value);
+        }
+    }
+    out.leaf("FullNumber", &dialect.number(number)).leaf_display("Tier", vendor.tier);
+    out.leaf_display("VendorId", vendor.id).leaf("VendorName", &vendor.name);
 }

@@ -43,6 +43,15 @@ pub(crate) struct Serve {
     /// --emulator 0]
     #[arg(long, value_name = "N", env = "ONHOOK_SHOWN_LIMIT")]
     shown_limit: Option<u32>,
+    /// The vendor's id in details of searches and orders [default: 49]
+    #[arg(long, value_name = "N", env = "ONHOOK_SEARCH_VENDOR_ID")]
+    search_vendor_id: Option<u32>,
+    /// The vendor's name there [default: Bandwidth CLEC]
+    #[arg(long, value_name = "NAME", env = "ONHOOK_SEARCH_VENDOR_NAME")]
+    search_vendor_name: Option<String>,
+    /// The tier of numbers there, 0 to 5 [default: 0]
+    #[arg(long, value_name = "N", env = "ONHOOK_SEARCH_TIER")]
+    search_tier: Option<u8>,
     /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
     #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
     time_zone: Option<String>,
@@ -111,6 +120,11 @@ impl Serve {
                 None if self.emulator => None,
                 None => defaults.shown_limit,
             },
+            vendor: config::vendor(
+                self.search_vendor_id.or(file.search_vendor_id),
+                self.search_vendor_name.or(file.search_vendor_name),
+                self.search_tier.or(file.search_tier),
+            )?,
             connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
             trust_clock: self.trust_clock,

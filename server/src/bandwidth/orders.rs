@@ -8,7 +8,7 @@ use onhook_core::order::{Kind, NotWaiting, Request, Wanted};
 use onhook_wire::error::Problem;
 use onhook_wire::lists::{self, By};
 use onhook_wire::notes;
-use onhook_wire::orders::{self, Draft, FAMILY, Post};
+use onhook_wire::orders::{self, Details, Draft, FAMILY, Post};
 
 use super::order::{self, PAST_PLAIN};
 use crate::App;
@@ -114,11 +114,17 @@ async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// One order. `tndetail` is taken, and changes nothing.
+/// One order. With `tndetail`, its numbers with where they lie and whose they are.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    call.query.flag("tndetail", false)?;
+    let in_detail = call.query.flag("tndetail", false)?;
     let order = order::find(&app, &call, KIND).await?;
-    Ok(Reply::xml(StatusCode::OK, orders::show(&order, call.prefix.dialect)?))
+    let details = if in_detail {
+        let places = app.store.localities(order.done().collect()).await.map_err(store_problem)?;
+        Some(Details { vendor: app.settings.vendor.clone(), places: places.into_iter().collect() })
+    } else {
+        None
+    };
+    Ok(Reply::xml(StatusCode::OK, orders::show(&order, call.prefix.dialect, details.as_ref())?))
 }
 
 /// The numbers that an order has brought.

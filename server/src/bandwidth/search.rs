@@ -51,7 +51,8 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
             number.ten_digits().map(|ten| ten.chars().take(digits).collect::<String>())
         });
     }
-    Ok(Reply::xml(StatusCode::OK, search::found(call.prefix.dialect, &wanted, &found)))
+    let body = search::found(call.prefix.dialect, &app.settings.vendor, &wanted, &found);
+    Ok(Reply::xml(StatusCode::OK, body))
 }
 
 /// Exchanges with numbers in the pool, and how many.

@@ -22,6 +22,7 @@ use onhook_server::mail::MailSettings;
 use onhook_server::{Server, Settings, emulator};
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, Store, User};
+use onhook_wire::search::Vendor;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -134,6 +135,11 @@ impl Seed {
     /// With so many pool numbers an hour that searches show one account.
     pub(crate) fn shown_limit(self, per_hour: u32) -> Self {
         Self(Settings { shown_limit: NonZeroU32::new(per_hour), ..self.0 })
+    }
+
+    /// With numbers that are this vendor's.
+    pub(crate) fn vendor(self, vendor: Vendor) -> Self {
+        Self(Settings { vendor, ..self.0 })
     }
 
     /// With a public base URL that is not the listening address.

@@ -124,6 +124,25 @@ async fn an_order_says_where_its_numbers_are_from() {
 }
 
 #[tokio::test]
+async fn the_numbers_of_an_order_are_shown_in_detail_when_that_is_asked_for() {
+    with_app(Seed::two_accounts(), async |app| {
+        let body = xml::order(app.site, &["5405550100", "8005550100", POOL, NO_NUMBER]);
+        let (plain, path) = ended(app, body).await;
+        golden!(app, "tndetail", app.send(get(format!("{path}?tndetail=true"))).await);
+        let json = get(format!("{path}?tnDetail=true").replace("/api/", "/api/v2/"));
+        golden!(app, "tndetail_json", app.send(json.header("Accept", "application/json")).await);
+        for query in ["?tndetail=false", "?tndetail="] {
+            assert_eq!(app.send(get(format!("{path}{query}"))).await.text(), plain.text(), "{query}");
+        }
+        let at_its_site =
+            format!("{path}?tndetail=true").replace("/orders", &format!("/sites/{}/orders", app.site));
+        let shown = app.send(get(at_its_site)).await.expect(200);
+        assert_eq!(shown.elements("RateCenter"), ["ROANOKE", "GREENSBORO"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_aging_number_goes_back_to_its_former_account_and_to_no_other() {
     with_app(Seed::two_accounts(), async |app| {
         app.disconnect(&[IN_SERVICE[0]]).await;

@@ -3,6 +3,7 @@
 use onhook_core::account::AccountId;
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::State;
+use onhook_wire::search::Vendor;
 
 use crate::app::{NEIGHBOUR, POOL, Seed, Who, account, get, number, post, with_app, xml};
 
@@ -89,6 +90,41 @@ async fn the_pool_is_searched_by_place_and_by_what_a_number_spells() {
         assert!(by_code.iter().map(|number| &number[..3]).is_sorted() && !by_code.is_sorted(), "{by_code:?}");
         let detailed = available("?zip=27601&localVanity=50107&enableTNDetail=true");
         golden!(app, "found_by_place", app.send(get(detailed)).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_search_for_toll_free_numbers_is_answered_without_details() {
+    with_app(Seed::two_accounts(), async |app| {
+        for by in ["tollFreeWildCardPattern=80*", "tollFreeVanity=5550149"] {
+            let query = format!("?{by}&quantity=1&enableTNDetail=true");
+            let asked = app.send(get(available(&query))).await.expect(200);
+            assert_eq!(asked.elements("TelephoneNumber").len(), 1, "{}", asked.text());
+            assert!(!asked.text().contains("Detail"), "{}", asked.text());
+            let v2 = available(&query).replace("/api/", "/api/v2/");
+            let json = app.send(get(v2).header("Accept", "application/json")).await.expect(200);
+            assert!(json.text().contains(r#""phoneNumbers":["+1800"#), "{}", json.text());
+        }
+        let refused = app.send(get(available("?tollFreeVanity=5550149&enableTNDetail=maybe"))).await;
+        assert_eq!((refused.status, refused.code()), (400, Some(1008)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_says_whose_the_numbers_of_a_search_are() {
+    let vendor = Vendor { id: 7, name: "R&D".into(), tier: 3 };
+    with_app(Seed::two_accounts().vendor(vendor), async |app| {
+        let found = app.send(get(available("?areaCode=336&enableTNDetail=true"))).await.expect(200);
+        let told =
+            "<Tier>3</Tier><VendorId>7</VendorId><VendorName>R&amp;D</VendorName></TelephoneNumberDetail>";
+        assert!(found.text().contains(told), "{}", found.text());
+        let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[POOL]))).await;
+        app.ended(get(&order)).await;
+        let order = app.send(get(format!("{order}?tndetail=true"))).await.expect(200);
+        let told = "<Tier>3</Tier><VendorId>7</VendorId><VendorName>R&amp;D</VendorName></TelephoneNumber>";
+        assert!(order.text().contains(told), "{}", order.text());
     })
     .await;
 }

@@ -383,6 +383,10 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>> {
+        self.readers.read_long(move |connection| places::localities(connection, &numbers)).await
+    }
+
     async fn history(&self, number: Number) -> Result<Option<History>> {
         self.readers
             .read(move |connection| match reader::number(connection, number)? {

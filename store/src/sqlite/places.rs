@@ -11,6 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::pool::Names;
+use super::reader;
 use super::writer::Tables;
 use crate::{
     BAD_LINES_MAX, EXCHANGES_MAX, ExchangeLines, Imported, Page, RateCenter, RateCenterQuery, Result,
@@ -228,4 +229,16 @@ impl<'a> Localities<'a> {
         let name = self.names.of(self.connection, area)?;
         Ok(Locality::of(number, name, exchange))
     }
+}
+
+/// Where numbers lie; those that do not exist are left out.
+pub(super) fn localities(connection: &Connection, numbers: &[Number]) -> Result<Vec<(Number, Locality)>> {
+    let mut localities = Localities::new(connection);
+    let mut found = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        if let Some(row) = reader::number(connection, *number)? {
+            found.push((*number, localities.of(&row.entry)?));
+        }
+    }
+    Ok(found)
 }
