@@ -1,5 +1,7 @@
 //! Disconnect orders: the request, and every form of the answer (contract §1).
 
+use std::collections::HashSet;
+
 use onhook_core::account::Role;
 use onhook_core::number::Number;
 use onhook_core::order::{
@@ -161,15 +163,20 @@ pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Probl
         text => text.parse().map_err(|_| Problem::Number(cut(text))),
     };
     let numbers = texts.iter().map(number).collect::<Result<Vec<Number>, Problem>>()?;
-    let mut sorted = numbers.clone();
-    sorted.sort_unstable();
-    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Problem::DuplicateNumbers);
-    }
+    no_number_twice(texts, &numbers)?;
     if numbers.iter().any(|n| n.is_nanp() != numbers[0].is_nanp()) {
         return Err(Problem::MixedNumbers);
     }
     Ok(numbers)
+}
+
+/// Refuses a number that stands twice, naming it as it was sent the second time.
+pub(crate) fn no_number_twice(texts: &[&str], numbers: &[Number]) -> Result<(), Problem> {
+    let mut seen = HashSet::with_capacity(numbers.len());
+    match texts.iter().zip(numbers).find(|(_, number)| !seen.insert(**number)) {
+        Some((text, _)) => Err(Problem::DuplicateNumbers(cut(text))),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn echo_names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {

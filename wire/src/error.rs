@@ -56,8 +56,8 @@ pub enum Problem {
     EmptyList,
     /// No telephone number: as sent, cut to a few characters.
     Number(String),
-    /// A number twice in one order.
-    DuplicateNumbers,
+    /// A number twice in one order: as sent the second time, cut to a few characters.
+    DuplicateNumbers(String),
     /// More numbers than an order takes.
     TooManyNumbers(usize),
     /// North American numbers and others in one order.
@@ -401,7 +401,7 @@ impl Problem {
             P::NoList                  => row(400, 5001, "Invalid input telephone number list"),
             P::EmptyList               => row(400, 5212, "The input list of telephone numbers is null or empty."),
             P::Number(_)               => row(400, 5070, "Telephone number is invalid."),
-            P::DuplicateNumbers        => row(400, 5093, "Order cannot contain duplicate telephone numbers"),
+            P::DuplicateNumbers(_)     => row(400, 5093, "Order cannot contain duplicate telephone numbers"),
             P::TooManyNumbers(max)     => row(400, 5095, format!("The count of telephone numbers in order exceeds the maximum size of {max}")),
             P::MixedNumbers            => row(400, 5165, "A single order cannot contain a mix of NANP and International telephone numbers"),
             P::Mode(text)              => row(400, 5084, format!("DisconnectMode '{text}' is invalid. Valid values are: normal, soft-remove, purge")),
@@ -590,7 +590,7 @@ impl Family {
                     out.leaf_display("Code", code);
                 }
                 out.leaf("Description", &text);
-                if let Problem::Number(number) = problem {
+                if let Problem::Number(number) | Problem::DuplicateNumbers(number) = problem {
                     out.leaf("TelephoneNumber", number);
                 }
                 out.close("Error").close("ErrorList");

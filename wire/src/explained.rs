@@ -82,7 +82,7 @@ table! { problems, Problem:
     EmptyList              => "orders", "";
     NumberRequired         => "orders", "A `TelephoneNumber` is empty.";
     Number(any())          => "orders", "Ten digits, `1` or `+1` and ten digits, or `+` and the digits of another country. The number stands beside the text.";
-    DuplicateNumbers       => "orders", "Two spellings of one number are the same number.";
+    DuplicateNumbers(any()) => "orders", "Two spellings of one number are the same number. It stands beside the text.";
     TooManyNumbers(5_000)  => "orders", "Also said of a document of more than 6,000 elements.";
     MixedNumbers           => "orders", "Send one order for country code 1, and one for the others.";
     Mode(any())            => "disconnects", "";

@@ -279,16 +279,16 @@ pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Resul
         peer: order.peer(),
     };
     let done: Vec<Number> = order.done().collect();
+    let total = order.request.quantity();
     let mut out = Document::new();
     out.open(ROOT);
     if order.status == Status::Received {
         out.leaf("CreatedByUser", &order.user).leaf_display("LastModifiedDate", order.changed_at);
         echo(&mut out, dialect, &view);
-        out.leaf("OrderStatus", order.status.word()).close(ROOT);
+        out.leaf("OrderStatus", order.status.word()).leaf("Summary", &summary(total, &done)).close(ROOT);
         return Ok(out.finish());
     }
     out.leaf_display("CompletedQuantity", done.len()).leaf("CreatedByUser", &order.user);
-    let total = order.request.quantity();
     let missing = total - done.len();
     if !order.failed.is_empty() {
         error_list(&mut out, dialect, &order.failed);
@@ -385,5 +385,52 @@ fn summary(asked: usize, done: &[Number]) -> String {
     match done.len() == asked {
         true => format!("{} ordered{place}", numbers(done.len())),
         false => format!("{} out of {} ordered{place}", done.len(), numbers(asked)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::account::AccountId;
+    use onhook_core::order::OrderSeq;
+
+    use super::*;
+
+    #[test]
+    fn an_order_that_has_not_run_says_how_much_it_asks_for() {
+        let numbers = ["5405514342".parse().unwrap(), "7034343704".parse().unwrap()];
+        let order = |numbers: &[Number]| {
+            let at = Timestamp::from_millis(1_700_000_000_000);
+            let (site, wanted) = (SiteId::new(1).unwrap(), Wanted::named(numbers.to_vec()));
+            Order {
+                seq: OrderSeq(1),
+                id: OrderId(uuid::Uuid::nil()),
+                account: AccountId::new(9_900_000).unwrap(),
+                user: "username".into(),
+                name: None,
+                customer_order_id: None,
+                created_at: at,
+                changed_at: at,
+                request: Request::Activate(Activate {
+                    wanted,
+                    site,
+                    peer: None,
+                    partial_allowed: true,
+                    protected: false,
+                }),
+                status: Status::Received,
+                failed: Vec::new(),
+                taken: Vec::new(),
+                refused: None,
+                peers: Vec::new(),
+                origin: None,
+            }
+        };
+        for (numbers, summary) in [(&numbers[..1], "1 number requested"), (&numbers, "2 numbers requested")] {
+            let shown = show(&order(numbers), Dialect::V1, None).unwrap();
+            let end =
+                format!("<OrderStatus>RECEIVED</OrderStatus><Summary>{summary}</Summary></OrderResponse>");
+            assert!(shown.ends_with(&end), "{shown}");
+            assert!(!shown.contains("ErrorList"), "{shown}");
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! A site's peers and their numbers (contract §6).
 
-use std::collections::HashSet;
-
 use onhook_core::account::{Peer, PeerId};
 use onhook_core::number::Number;
 use onhook_core::order::NUMBERS_MAX;
@@ -10,6 +8,7 @@ use onhook_core::premises::{
 };
 
 use crate::dialect::Dialect;
+use crate::disconnects::no_number_twice;
 use crate::error::{Family, Problem, cut};
 use crate::query::Links;
 use crate::sites::{own_id, text, write_text};
@@ -213,14 +212,11 @@ pub fn to_move(root: &Element<'_>) -> Result<Vec<Number>, Problem> {
         _ => {}
     }
     let numbers: Vec<Number> = sent
-        .into_iter()
+        .iter()
         .map(|text| text.parse().map_err(|_| Problem::PathNumber(cut(text))))
         .collect::<Result<_, _>>()?;
-    let different: HashSet<&Number> = numbers.iter().collect();
-    match different.len() == numbers.len() {
-        true => Ok(numbers),
-        false => Err(Problem::DuplicateNumbers),
-    }
+    no_number_twice(&sent, &numbers)?;
+    Ok(numbers)
 }
 
 /// How many numbers a peer has. Two clients read the count in a wrapper of this name.
@@ -328,7 +324,7 @@ mod tests {
         let one = "<FullNumber>5405514342</FullNumber>";
         assert_eq!(read(&format!("{one}<FullNumber>+17034343704</FullNumber>")).unwrap().len(), 2);
         assert_eq!(read(""), Err(Problem::NoLookup));
-        assert_eq!(read(&one.repeat(2)), Err(Problem::DuplicateNumbers));
+        assert_eq!(read(&one.repeat(2)), Err(Problem::DuplicateNumbers("5405514342".into())));
         assert_eq!(read(&one.repeat(5_001)), Err(Problem::TooManyNumbers(5_000)));
         assert_eq!(read("<FullNumber>5405514</FullNumber>"), Err(Problem::PathNumber("5405514".into())));
     }

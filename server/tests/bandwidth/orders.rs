@@ -263,6 +263,8 @@ async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
             assert_eq!((reply.header("location"), reply.element("OrderStatus")), (None, None), "{what}");
         }
         assert_eq!(app.counts().await, before);
+        let twice = app.send(post(orders(), xml::order(app.site, &["3365550101", POOL, "+13365550100"]))).await;
+        golden!(app, "refused_5093", twice);
         golden!(app, "refused_5016", app.send(post(orders(), xml::order(4_294_967_295, &[POOL]))).await);
     })
     .await;
