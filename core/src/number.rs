@@ -151,8 +151,10 @@ fn check_nanp(digits: u64, length: usize) -> Result<(), NumberError> {
 impl FromStr for Number {
     type Err = NumberError;
 
-    /// Takes ten digits, `1` and ten digits, `+1` and ten digits, or `+` and another E.164 number.
+    /// Takes ten digits, `1` and ten digits, `+1` and ten digits, or `+` and another E.164 number. White space
+    /// around them, as Unicode has it, is no part of the number: spreadsheets leave no-break spaces there.
     fn from_str(text: &str) -> Result<Self, NumberError> {
+        let text = text.trim();
         let (plus, digits) = match text.strip_prefix('+') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -222,6 +224,8 @@ mod tests {
             ("+15405514342", "+15405514342"),
             ("+33140289562", "+33140289562"),
             ("8005550100", "+18005550100"),
+            (" 5405514342\n", "+15405514342"),
+            ("\u{A0}+15405514342\u{202F}", "+15405514342"),
         ] {
             assert_eq!(text.parse::<Number>().map(|n| n.to_string()), Ok(wanted.to_owned()), "{text}");
         }
@@ -247,7 +251,9 @@ mod tests {
             ("5401514342", Exchange(151)),
             ("5409114342", Exchange(911)),
             ("540-551-4342", NotDigits),
-            (" 5405514342", NotDigits),
+            ("+ 15405514342", NotDigits),
+            ("540\u{A0}551\u{A0}4342", NotDigits),
+            ("\u{A0}", NotDigits),
             ("٥٤٠٥٥١٤٣٤٢", NotDigits),
             ("５４０５５１４３４２", NotDigits),
             ("540551434a", NotDigits),
