@@ -14,8 +14,11 @@ use crate::time::Timestamp;
 
 /// Most numbers in one order (contract: error 5095).
 pub const NUMBERS_MAX: usize = 5_000;
-/// Most characters of an order's name (contract: error 1011).
-pub const NAME_MAX: usize = 50;
+/// Most characters of a disconnect order's name (contract: error 1011).
+pub const DISCONNECT_NAME_MAX: usize = 50;
+/// Most characters of a number order's name. The documents say 50; clients send more, and to lose numbers over a
+/// label is the worse error.
+pub const ORDER_NAME_MAX: usize = 255;
 /// Most characters of a customer's order id (contract: error 5052).
 pub const CUSTOMER_ORDER_ID_MAX: usize = 40;
 /// Most characters of a reason for disconnecting.

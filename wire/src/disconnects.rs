@@ -5,14 +5,15 @@ use std::collections::HashSet;
 use onhook_core::account::Role;
 use onhook_core::number::Number;
 use onhook_core::order::{
-    CUSTOMER_ORDER_ID_MAX, Disconnect, Failure, Mode, NAME_MAX, NUMBERS_MAX, NewOrder, Order, OrderId,
-    Protected, REASON_MAX, Request, Status,
+    CUSTOMER_ORDER_ID_MAX, DISCONNECT_NAME_MAX, Disconnect, Failure, Mode, NUMBERS_MAX, NewOrder, Order,
+    OrderId, Protected, REASON_MAX, Request, Status,
 };
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
 use crate::error::{Family, Problem, beginning, cut, error_list, number_list};
 use crate::xml::{Document, Element};
+use crate::{flag, numbers};
 
 /// The root of every answer.
 pub const ROOT: &str = "DisconnectTelephoneNumberOrderResponse";
@@ -22,6 +23,8 @@ pub const REQUEST: &str = "DisconnectTelephoneNumberOrder";
 pub const FAMILY: Family = Family::Order(ROOT);
 
 const TYPE: &str = "DisconnectTelephoneNumberOrderType";
+/// What stands in a list of numbers.
+pub(crate) const LISTED: &str = "TelephoneNumber";
 
 /// A request as it was sent: read, not yet judged.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Draft<'a> {
     mode: Option<&'a str>,
     protected: Option<&'a str>,
     reason: Option<&'a str>,
+    /// A number that would be passed over.
+    stray: Option<Problem>,
 }
 
 /// What a request asks, once it has been found good.
@@ -46,25 +51,29 @@ pub struct Post {
 }
 
 impl<'a> Draft<'a> {
-    /// Reads the document. Unknown elements are passed over; the order of elements is of no account.
+    /// Reads the document. Elements may come in any order; unknown ones are passed over.
     ///
     /// # Errors
-    /// Another root, or a value that is there twice.
+    /// Another root, a value that is there twice or has an element in it.
     pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
-        if root.name != REQUEST {
+        if !root.is(REQUEST) {
             let wanted = "the root element is DisconnectTelephoneNumberOrder";
             return Err(Problem::BadRequest(wanted.into()));
         }
         let mut draft = Draft {
-            name: root.text_of(&["name", "Name"])?,
-            customer_order_id: root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty()),
+            name: root.value("Name")?,
+            customer_order_id: root.filled("CustomerOrderId")?,
             ..Draft::default()
         };
         if let Some(kind) = root.child(TYPE)? {
-            draft.mode = kind.text_of(&["DisconnectMode"])?;
-            draft.protected = kind.text_of(&["Protected"])?;
-            draft.reason = kind.text_of(&["DisconnectReason"])?;
+            draft.mode = kind.value("DisconnectMode")?;
+            draft.protected = kind.value("Protected")?;
+            draft.reason = kind.value("DisconnectReason")?;
             draft.numbers = numbers_of(kind)?;
+        }
+        // An order without a list is told that, as the live service does.
+        if draft.numbers.is_some() {
+            draft.stray = numbers::all_read(root, LISTED).err();
         }
         Ok(draft)
     }
@@ -75,7 +84,14 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self, dialect: Dialect, role: Role) -> Result<Post, Problem> {
-        check_names(self.name, self.customer_order_id, dialect)?;
+        if dialect == Dialect::V1 && self.name.is_none_or(str::is_empty) && self.customer_order_id.is_none() {
+            // An order needs a name in v1, unless it has the newer customer order id (contract: decision 2).
+            return Err(Problem::Required("Name or CustomerOrderId"));
+        }
+        check_names(self.name, DISCONNECT_NAME_MAX, self.customer_order_id)?;
+        if let Some(stray) = &self.stray {
+            return Err(stray.clone());
+        }
         let numbers = check_numbers(self.numbers.as_deref())?;
         let mode = match self.mode {
             None => Mode::Normal,
@@ -86,7 +102,11 @@ impl<'a> Draft<'a> {
         }
         let protected: Option<Protected> = match self.protected {
             None => None,
-            Some(text) => Some(text.to_ascii_uppercase().parse().map_err(|_| Problem::Protected(cut(text)))?),
+            Some(text) => Some(match flag::parse(text) {
+                Some(true) => Protected::True,
+                Some(false) => Protected::False,
+                None => text.to_ascii_uppercase().parse().map_err(|_| Problem::Protected(cut(text)))?,
+            }),
         };
         if mode == Mode::Purge && protected.and_then(Protected::value).is_some() {
             return Err(Problem::ProtectedPurge);
@@ -109,7 +129,7 @@ impl<'a> Draft<'a> {
     pub fn refused(&self, problem: &Problem, now: Timestamp) -> String {
         FAMILY.body(problem, |out| {
             out.open("orderRequest");
-            echo_names(out, self.name, self.customer_order_id);
+            echo_names(out, self.name, DISCONNECT_NAME_MAX, self.customer_order_id);
             out.leaf_display("OrderCreateDate", now).open(TYPE);
             echo_numbers(out, self.numbers.as_deref());
             out.close(TYPE).close("orderRequest");
@@ -120,20 +140,17 @@ impl<'a> Draft<'a> {
 /// The numbers under `TelephoneNumberList`, as sent; none when there is no list.
 pub(crate) fn numbers_of<'a>(parent: &'a Element<'_>) -> Result<Option<Vec<&'a str>>, Problem> {
     let list = parent.child("TelephoneNumberList")?;
-    Ok(list.map(|list| list.children_of("TelephoneNumber").map(Element::trimmed).collect()))
+    Ok(list.map(|list| list.texts_of(LISTED)).transpose()?)
 }
 
-/// An order needs a name in v1, unless it has the newer customer order id (contract: decision 2).
+/// Judges what an order is called by its client: a name of at most so many characters, and an id.
 pub(crate) fn check_names(
     name: Option<&str>,
+    name_max: usize,
     customer_order_id: Option<&str>,
-    dialect: Dialect,
 ) -> Result<(), Problem> {
     match name.filter(|name| !name.is_empty()) {
-        None if customer_order_id.is_none() && dialect == Dialect::V1 => {
-            return Err(Problem::Required("Name"));
-        }
-        Some(name) if name.chars().count() > NAME_MAX => return Err(Problem::TooLong("Name", NAME_MAX)),
+        Some(name) if name.chars().count() > name_max => return Err(Problem::TooLong("Name", name_max)),
         Some(name) if name.chars().any(char::is_control) => {
             return Err(Problem::BadRequest("a name has no control characters".into()));
         }
@@ -158,9 +175,11 @@ pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Probl
     if texts.len() > NUMBERS_MAX {
         return Err(Problem::TooManyNumbers(NUMBERS_MAX));
     }
-    let number = |text: &&str| match *text {
-        "" => Err(Problem::NumberRequired),
-        text => text.parse().map_err(|_| Problem::Number(cut(text))),
+    let number = |text: &&str| {
+        text.parse().map_err(|_| match text.trim() {
+            "" => Problem::NumberRequired,
+            _ => Problem::Number(cut(text)),
+        })
     };
     let numbers = texts.iter().map(number).collect::<Result<Vec<Number>, Problem>>()?;
     no_number_twice(texts, &numbers)?;
@@ -179,9 +198,15 @@ pub(crate) fn no_number_twice(texts: &[&str], numbers: &[Number]) -> Result<(), 
     }
 }
 
-pub(crate) fn echo_names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {
+/// Repeats what an order is called: of a name that is too long, the beginning.
+pub(crate) fn echo_names(
+    out: &mut Document,
+    name: Option<&str>,
+    name_max: usize,
+    customer_order_id: Option<&str>,
+) {
     if let Some(name) = name.filter(|name| !name.is_empty()) {
-        out.leaf("Name", beginning(name, NAME_MAX));
+        out.leaf("Name", beginning(name, name_max));
     }
     if let Some(id) = customer_order_id {
         out.leaf("CustomerOrderId", beginning(id, CUSTOMER_ORDER_ID_MAX));
@@ -262,7 +287,7 @@ fn document(
         Status::Partial | Status::Failed => error_list(&mut out, dialect, failed),
     }
     out.open("orderRequest");
-    echo_names(&mut out, view.name, view.customer_order_id);
+    echo_names(&mut out, view.name, DISCONNECT_NAME_MAX, view.customer_order_id);
     out.leaf_display("OrderCreateDate", view.created_at).leaf_display("id", view.id).open(TYPE);
     let Disconnect { numbers, mode, protected, reason } = view.disconnect;
     number_list(&mut out, "TelephoneNumberList", dialect, numbers.iter().copied());

@@ -9,7 +9,7 @@ use onhook_core::subscription::OrderType;
 
 use crate::dialect::Dialect;
 use crate::guard::Malformed;
-use crate::xml::{Document, Duplicate};
+use crate::xml::{Document, Misread};
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ pub enum Problem {
     Pair(&'static str, &'static str),
     /// A range of dates that ends before it begins.
     DateRange(String, String),
-    /// Not a UUID.
-    Uuid(String),
-    /// A value that is none of those that are valid.
-    Value(String),
+    /// Not a UUID: the name of the value, and the value.
+    Uuid(&'static str, String),
+    /// A wrong value: its name, the value, and the valid ones where there are only a few.
+    Value(&'static str, String, &'static [&'static str]),
     /// The idempotency key was used for another request.
     KeyReused(String),
     /// The path is another account's.
@@ -52,6 +52,9 @@ pub enum Problem {
     NoteUser,
     /// The list of numbers is missing.
     NoList,
+    /// Something in or beside a list of numbers that is not read as one: its name, and the element that a number
+    /// stands in.
+    Stray(String, &'static str),
     /// The list of numbers is empty.
     EmptyList,
     /// No telephone number: as sent, cut to a few characters.
@@ -158,8 +161,8 @@ pub enum Problem {
     DuplicateKey(String),
     /// A document in an encoding that is not read.
     CharacterSet(String),
-    /// Neither a whole number nor one with a sign.
-    NotANumber(String),
+    /// Neither a whole number nor one with a sign: the name of the value, and the value.
+    NotANumber(&'static str, String),
     /// A part of the API that is not to be had here.
     NotAllowed(&'static str),
     /// Filters beside the times of change: which.
@@ -389,8 +392,9 @@ impl Problem {
             P::Date(text)              => row(400, 1007, format!("{text} is not a valid date format.")),
             P::Pair(one, other)        => row(400, 15508, format!("'{one}' and '{other}' must be used together")),
             P::DateRange(start, end)   => row(400, 15501, format!("Invalid date range. Start date {start} must be before end date {end}")),
-            P::Uuid(text)              => row(400, 1008, format!("'{text}' is not a valid UUID")),
-            P::Value(text)             => row(400, 1008, format!("'{text}' is not a valid value")),
+            P::Uuid(what, text)        => row(400, 1008, format!("{what}: '{text}' is not a valid UUID")),
+            P::Value(what, text, [])   => row(400, 1008, format!("{what}: '{text}' is not a valid value")),
+            P::Value(what, text, valid) => row(400, 1008, format!("{what}: '{text}' is not a valid value. Valid values are: {}", valid.join(", "))),
             P::KeyReused(key)          => row(422, 1009, format!("'{key}' is duplicated")),
             P::NotYourAccount(account) => row(403, 5051, format!("Not authorized to perform operation on the account '{account}'")),
             P::AccessDenied            => row(403, 1001, "Access Denied"),
@@ -399,6 +403,7 @@ impl Problem {
             P::NoNote                  => row(404, 5040, "Note not found."),
             P::NoteUser                => row(400, 12501, "Username is required"),
             P::NoList                  => row(400, 5001, "Invalid input telephone number list"),
+            P::Stray(what, wanted)     => row(400, 5001, format!("Invalid input telephone number list (what stands in '{what}' would be passed over: put each number into a {wanted} of the list)")),
             P::EmptyList               => row(400, 5212, "The input list of telephone numbers is null or empty."),
             P::Number(_)               => row(400, 5070, "Telephone number is invalid."),
             P::DuplicateNumbers(_)     => row(400, 5093, "Order cannot contain duplicate telephone numbers"),
@@ -452,7 +457,7 @@ impl Problem {
             P::NumberRequired          => row(400, 5073, "Telephone number is required."),
             P::DuplicateKey(key)       => row(400, 1009, format!("'{key}' is duplicated")),
             P::CharacterSet(name)      => row(400, 1013, format!("{name} is not an acceptable character set.")),
-            P::NotANumber(text)        => row(400, 1014, format!("{text} is not a valid number")),
+            P::NotANumber(what, text)  => row(400, 1014, format!("{what}: {text} is not a valid number")),
             P::NotAllowed(what)        => row(400, 1005, format!("{what} is not allowed")),
             P::ModifiedWith(what)      => row(400, 15515, format!("Query parameters: {what} cannot be combined with [modifiedDateFrom, modifiedDateTo]")),
             P::ServiceWith(text)       => row(400, 15622, format!("Query parameters: lastModifiedDateFrom, lastModifiedDateTo, state, host, city, rateCenter, tier, lata, protected, siteId, sippeerId, status, cannot be combined with service ={text}")),
@@ -533,9 +538,12 @@ impl From<Malformed> for Problem {
     }
 }
 
-impl From<Duplicate> for Problem {
-    fn from(Duplicate(what): Duplicate) -> Self {
-        Problem::Twice(what)
+impl From<Misread> for Problem {
+    fn from(misread: Misread) -> Self {
+        match misread {
+            Misread::Twice(what) => Problem::Twice(what),
+            Misread::NotText(_) => Problem::BadRequest(misread.to_string()),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use std::fmt;
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 
+use crate::flag;
+
 /// How deep elements may nest; the root is level 1. The deepest order has 5 levels.
 pub const DEPTH_MAX: usize = 16;
 /// How many elements a document may have. An order is refused by its own code beyond 5,000 numbers, so a
@@ -103,6 +105,9 @@ pub enum Malformed {
     /// A name that holds something else than ASCII letters, digits, `.`, `-`, `_` and one `:`.
     #[error("{0:?} is not accepted as a name")]
     Name(Excerpt),
+    /// An element that says that it is nil, and has something in it.
+    #[error("the element {0} says that it is nil, and is not empty")]
+    Nil(Excerpt),
     /// An attribute that a tag has twice.
     #[error("the attribute {0} is there twice in one tag")]
     DuplicateAttribute(Excerpt),
@@ -176,11 +181,15 @@ impl fmt::Debug for Excerpt {
     }
 }
 
-/// What is left of a document when comments, processing instructions and attributes are checked and gone.
+/// What is left of a document when comments, processing instructions and attributes are checked and gone. One
+/// attribute means something: an element that is `nil` says that it is not there. One that ends in its first tag
+/// leaves no event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// An element begins; its name without the prefix.
     Open(&'a str),
+    /// An element begins that says that it is nil.
+    OpenNil(&'a str),
     /// The innermost open element ends.
     Close,
     /// An element that begins and ends in one tag.
@@ -233,11 +242,16 @@ impl<'a> Guard<'a> {
             let whole = self.document.get(start..self.position()?).ok_or(BROKEN)?;
             match token {
                 Token::Start(_) => {
-                    let name = self.begin(between(whole, "<", ">")?)?;
+                    let (name, nil) = self.begin(between(whole, "<", ">")?)?;
                     self.depth += 1;
-                    return Ok(Some(Event::Open(name)));
+                    return Ok(Some(if nil { Event::OpenNil(name) } else { Event::Open(name) }));
                 }
-                Token::Empty(_) => return Ok(Some(Event::Empty(self.begin(between(whole, "<", "/>")?)?))),
+                Token::Empty(_) => {
+                    let (name, nil) = self.begin(between(whole, "<", "/>")?)?;
+                    if !nil {
+                        return Ok(Some(Event::Empty(name)));
+                    }
+                }
                 Token::End(_) => {
                     self.depth = self.depth.checked_sub(1).ok_or(BROKEN)?;
                     return Ok(Some(Event::Close));
@@ -278,8 +292,9 @@ impl<'a> Guard<'a> {
         usize::try_from(self.tokens.buffer_position()).map_err(|_| BROKEN)
     }
 
-    /// Checks a start tag, of which `tag` is what stands between its brackets. Gives the name.
-    fn begin(&mut self, tag: &'a str) -> Result<&'a str, Malformed> {
+    /// Checks a start tag, of which `tag` is what stands between its brackets. Returns the name, and whether
+    /// the element says that it is nil.
+    fn begin(&mut self, tag: &'a str) -> Result<(&'a str, bool), Malformed> {
         if self.depth == 0 && self.elements > 0 {
             return Err(Malformed::SecondRoot);
         }
@@ -291,12 +306,10 @@ impl<'a> Guard<'a> {
         }
         self.elements += 1;
         match tag.find(WHITE) {
-            None => local_name(tag),
+            None => Ok((local_name(tag)?, false)),
             Some(end) => {
                 let (name, rest) = tag.split_at(end);
-                let name = local_name(name)?;
-                attributes(rest)?;
-                Ok(name)
+                Ok((local_name(name)?, attributes(rest)?))
             }
         }
     }
@@ -387,12 +400,16 @@ fn split_attribute(text: &str) -> Option<(&str, &str, &str)> {
     Some((name.trim_end_matches(WHITE), value, rest))
 }
 
-/// Checks the attributes of one tag, which nobody reads.
-fn attributes(inside: &str) -> Result<(), Malformed> {
+/// Checks the attributes of one tag. Returns whether one of them says that the element is nil: `xsi:nil`,
+/// whatever the prefix, since serialisers choose their own and some write none.
+fn attributes(inside: &str) -> Result<bool, Malformed> {
     let mut names = [""; ATTRIBUTES_MAX];
+    let mut nil = false;
     for (count, attribute) in Attributes(inside).enumerate() {
         let (name, value) = attribute?;
-        local_name(name)?;
+        let local = local_name(name)?;
+        let declares = name.starts_with("xmlns:");
+        nil |= local == "nil" && !declares && flag::parse(value.trim_matches(WHITE)) == Some(true);
         if names.iter().take(count).any(|taken| *taken == name) {
             return Err(Malformed::DuplicateAttribute(Excerpt::of(name)));
         }
@@ -408,7 +425,7 @@ fn attributes(inside: &str) -> Result<(), Malformed> {
             reference(name)?;
         }
     }
-    Ok(())
+    Ok(nil)
 }
 
 /// Checks a processing instruction, which nobody carries out.
@@ -549,6 +566,25 @@ mod tests {
     }
 
     #[test]
+    fn an_attribute_says_that_its_element_is_nil() {
+        for (inside, nil) in [
+            (" nil='true'", true),
+            (" xsi:nil=\"1\"", true),
+            (" i:nil=' TRUE\n'", true),
+            (" a='b' xsi:nil='true' c='d'", true),
+            (" nil='false'", false),
+            (" nil='0'", false),
+            (" nil=''", false),
+            (" nil='yes'", false),
+            (" nillable='true'", false),
+            (" xmlns:nil='true'", false),
+            (" NIL='true'", false),
+        ] {
+            assert_eq!(attributes(inside), Ok(nil), "{inside}");
+        }
+    }
+
+    #[test]
     fn line_ends_become_line_feeds() {
         for (text, expected) in [("a\nb", "a\nb"), ("\r\n\r\r\n\n", "\n\n\n\n"), ("\r", "\n")] {
             assert_eq!(lines(text), expected, "{text:?}");
@@ -557,7 +593,7 @@ mod tests {
 
     #[test]
     fn only_structure_and_text_come_through() {
-        let body = b"<?xml version='1.0'?><!-- c --><r a='1'><?p i?>R&amp;D<x:e/><![CDATA[&amp;]]></r>\n";
+        let body = b"<?xml version='1.0'?><!-- c --><r a='1'><?p i?>R&amp;D<x:e/><n i:nil='1'/><n i:nil='1'> </n><![CDATA[&amp;]]></r>\n";
         let mut guard = Guard::new(body).unwrap();
         let events: Vec<_> = std::iter::from_fn(|| guard.next().unwrap()).collect();
         let text = |piece| Event::Text(Cow::Borrowed(piece));
@@ -569,6 +605,9 @@ mod tests {
                 Event::Character('&'),
                 text("D"),
                 Event::Empty("e"),
+                Event::OpenNil("n"),
+                text(" "),
+                Event::Close,
                 text("&amp;"),
                 Event::Close
             ]
@@ -616,6 +655,7 @@ mod tests {
             Malformed::ValueTooLong { max: VALUE_MAX },
             Malformed::NameTooLong { max: NAME_MAX },
             Malformed::Name(Excerpt::of("1r")),
+            Malformed::Nil(Excerpt::of("a")),
             Malformed::DuplicateAttribute(Excerpt::of("a")),
             Malformed::Truncated,
             Malformed::SecondRoot,
@@ -640,6 +680,7 @@ mod tests {
         the value of an attribute is longer than 4096 bytes
         a name is longer than 128 bytes
         "1r" is not accepted as a name
+        the element a says that it is nil, and is not empty
         the attribute a is there twice in one tag
         the document ends before its root element does
         there is a second root element

@@ -52,6 +52,7 @@ const AGAIN: &[(&str, &str, &str)] = &[("SearchResult", "TelephoneNumberList", "
 /// In an `Order` the type is a value of `orderType`, not a name: `"orderType":{"type":"…", …}`.
 const ORDER: &str = "Order";
 const ORDER_TYPE: &str = "orderType";
+const TYPE: &str = "type";
 /// The element of each type of number order, and its word.
 const ORDER_TYPES: &[(&str, &str)] = &[
     ("ExistingTelephoneNumberOrderType", "existingPhoneNumberOrderType"),
@@ -106,6 +107,9 @@ const LISTS: &[(&str, &str)] = &[
     ("ZipCodes", "ZipCode"),
 ];
 
+/// Elements that a request repeats without a wrapper: where, and which.
+const REPEATED: &[(&str, &str)] = &[("SipPeerTelephoneNumbers", "FullNumber"), ("TnList", "Tn")];
+
 /// Elements that hold a list and something beside it: the element, what is repeated in it, and what tells
 /// that a list is meant even when it has none.
 const PAGES: &[(&str, &str, &str)] = &[
@@ -155,7 +159,7 @@ const TRUTHS: &[&str] = &[
 
 /// What an element repeats, if it is a list.
 fn repeated(wrapper: &str) -> Option<&'static str> {
-    LISTS.iter().find(|(name, _)| *name == wrapper).map(|(_, child)| *child)
+    LISTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(wrapper)).map(|(_, child)| *child)
 }
 
 /// Whether an array is made of what this element has more than one of.
@@ -178,6 +182,12 @@ pub fn from_xml(document: &str) -> Result<String, Malformed> {
 fn answered<'a>(parent: &str, name: &'a str) -> Cow<'a, str> {
     let row = NAMES.iter().find(|row| row.xml == name && (row.within.is_empty() || row.within == parent));
     row.map_or_else(|| with_first(name, |c| c.to_ascii_lowercase()), |row| Cow::Borrowed(row.json))
+}
+
+/// What a client calls an element in JSON.
+#[must_use]
+pub fn key(name: &str) -> Cow<'_, str> {
+    answered("", name)
 }
 
 fn with_first(name: &str, change: impl FnOnce(char) -> char) -> Cow<'_, str> {
@@ -217,7 +227,7 @@ impl<'s, 'e> Shown<'s, 'e> {
 impl Serialize for Shown<'_, '_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Element { name, children, .. } = self.element;
-        let text = self.element.text.as_ref();
+        let text = self.element.content();
         match self.order_type() {
             _ if self.is_array() && self.is_root => {
                 let mut map = to.serialize_map(Some(1))?;
@@ -298,8 +308,7 @@ impl Serialize for All<'_, '_> {
     }
 }
 
-/// The XML document with this root that a request in JSON stands for. Keys that no element could be called
-/// are passed over, as unknown elements are; the document then passes the guard like any other.
+/// The XML document with this root that a request in JSON stands for; it then passes the guard like any other.
 ///
 /// # Errors
 /// What is no JSON, no object, has a key twice, a number that is not whole, or more than a document may.
@@ -329,37 +338,49 @@ enum Value {
     Object(Vec<(String, Value)>),
 }
 
-/// The name of the element that a request's key means.
+/// The name of the element that a request's key means, whatever the case of the key's letters.
 fn asked<'a>(parent: &str, key: &'a str) -> Cow<'a, str> {
-    let fits = |row: &&Name| row.asked && row.json == key && (row.within.is_empty() || row.within == parent);
+    let here = |row: &Name| row.within.is_empty() || row.within.eq_ignore_ascii_case(parent);
+    let fits = |row: &&Name| row.asked && row.json.eq_ignore_ascii_case(key) && here(row);
     let row = NAMES.iter().find(fits);
     row.map_or_else(|| with_first(key, |c| c.to_ascii_uppercase()), |row| Cow::Borrowed(row.xml))
 }
 
 fn write(out: &mut Document, parent: &str, key: &str, value: &Value) -> Result<(), Malformed> {
-    match (parent, key, value) {
-        (ORDER, ORDER_TYPE, Value::Object(members)) => {
-            let word = members.iter().find(|(key, _)| key == "type").map(|(_, value)| value);
-            let Some(Value::Text(word)) = word else { return Ok(()) };
-            let row = ORDER_TYPES.iter().find(|(_, known)| known == word);
-            let Some((name, _)) = row else { return Ok(()) };
-            out.open(name);
-            for (key, value) in members.iter().filter(|(key, _)| key != "type") {
-                write(out, name, key, value)?;
-            }
-            out.close(name);
-            Ok(())
+    if parent == ORDER
+        && key.eq_ignore_ascii_case(ORDER_TYPE)
+        && let Value::Object(members) = value
+        && let Some(name) = order_type(members)
+    {
+        out.open(name);
+        for (key, value) in members.iter().filter(|(key, _)| !key.eq_ignore_ascii_case(TYPE)) {
+            write(out, name, key, value)?;
         }
-        _ => write_element(out, parent, &asked(parent, key), value),
+        out.close(name);
+        return Ok(());
     }
+    write_element(out, parent, &asked(parent, key), value)
+}
+
+/// The element of an order's type, if it is one that is known.
+fn order_type(members: &[(String, Value)]) -> Option<&'static str> {
+    let (_, word) = members.iter().find(|(key, _)| key.eq_ignore_ascii_case(TYPE))?;
+    let Value::Text(word) = word else { return None };
+    ORDER_TYPES.iter().find(|(_, known)| known == word).map(|(name, _)| *name)
 }
 
 fn write_element(out: &mut Document, parent: &str, name: &str, value: &Value) -> Result<(), Malformed> {
-    if !guard::is_name(name) || name.len() > guard::NAME_MAX {
-        return Ok(());
-    }
+    // What no element could be called nobody reads. It stays in the document: a number in it is not passed over.
+    let fits = guard::is_name(name) && name.len() <= guard::NAME_MAX;
+    let name = if fits { name } else { INSIDE };
     match (value, repeated(name)) {
         (Value::Nothing, _) => {}
+        // A text where a list is wanted is a list of one, and an empty text an empty list.
+        (Value::Text(text), Some(child)) if !text.is_empty() => {
+            out.open(name);
+            write_element(out, name, child, value)?;
+            out.close(name);
+        }
         (Value::Text(text), _) => {
             if let Some(c) = text.chars().find(|c| !guard::is_character(*c)) {
                 let code = u32::from(c);
@@ -369,6 +390,9 @@ fn write_element(out: &mut Document, parent: &str, name: &str, value: &Value) ->
         }
         (Value::Object(members), _) => {
             out.open(name);
+            if members.is_empty() && repeated(name).is_none() {
+                out.empty(INSIDE);
+            }
             for (key, value) in members {
                 write(out, name, key, value)?;
             }
@@ -379,9 +403,33 @@ fn write_element(out: &mut Document, parent: &str, name: &str, value: &Value) ->
             write_all(out, name, child, values)?;
             out.close(name);
         }
-        (Value::List(values), None) => write_all(out, parent, name, values)?,
+        (Value::List(values), None) if repeats(parent, name, values) => {
+            write_all(out, parent, name, values)?;
+        }
+        (Value::List(values), None) => {
+            out.open(name);
+            if values.is_empty() {
+                out.empty(INSIDE);
+            }
+            write_all(out, name, INSIDE, values)?;
+            out.close(name);
+        }
     }
     Ok(())
+}
+
+/// An element that nobody reads: no name of the API is like it. Within the element of an array or of an empty object
+/// it keeps that from reading as a text. A key that no element could be called becomes one.
+pub const INSIDE: &str = "_";
+
+/// Whether an array stands for several elements of this name: where a request may repeat it, and where objects are
+/// in the array, which could be no text.
+fn repeats(parent: &str, name: &str, values: &[Value]) -> bool {
+    let known = REPEATED
+        .iter()
+        .any(|(list, one)| list.eq_ignore_ascii_case(parent) && one.eq_ignore_ascii_case(name));
+    let within = repeated(parent).is_some_and(|one| one.eq_ignore_ascii_case(name));
+    known || within || values.iter().any(|value| matches!(value, Value::Object(_)))
 }
 
 fn write_all(out: &mut Document, parent: &str, name: &str, values: &[Value]) -> Result<(), Malformed> {
@@ -479,7 +527,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut members: Vec<(String, Value)> = Vec::new();
         let mut keys = std::collections::HashSet::new();
         while let Some(key) = from.next_key::<String>()? {
-            if !keys.insert(key.clone()) {
+            if !keys.insert(key.to_ascii_lowercase()) {
                 return Err(self.refuse(Malformed::DuplicateKey(Excerpt::of(&key))));
             }
             let value = from.next_value_seed(inside)?;
@@ -580,8 +628,29 @@ mod tests {
                  </ExistingTelephoneNumberOrderType><SiteId>21391</SiteId><PeerId>1</PeerId><PartialAllowed>true</PartialAllowed>\
                  <TnAttributes><TnAttribute>Protected</TnAttribute></TnAttributes>",
             ),
-            ("Order", r#"{"orderType":{"type":"another"},"name":"a"}"#, "<Name>a</Name>"),
-            ("Order", r#"{"orderType":{"phoneNumbers":[]}}"#, ""),
+            // A type that nobody knows is none, and what it holds stays to be seen.
+            (
+                "Order",
+                r#"{"orderType":{"type":"another","phoneNumbers":["1"]},"name":"a"}"#,
+                "<OrderType><Type>another</Type><TelephoneNumberList><TelephoneNumber>1</TelephoneNumber>\
+                 </TelephoneNumberList></OrderType><Name>a</Name>",
+            ),
+            (
+                "Order",
+                r#"{"ordertype":{"Type":"existingPhoneNumberOrderType","PHONENUMBERS":[]}}"#,
+                "<ExistingTelephoneNumberOrderType><TelephoneNumberList></TelephoneNumberList></ExistingTelephoneNumberOrderType>",
+            ),
+            // A text is a list of one, and what is no text does not read as one.
+            (
+                "Order",
+                r#"{"tnattributes":"Protected","reservationIdList":""}"#,
+                "<Tnattributes><TnAttribute>Protected</TnAttribute></Tnattributes><ReservationIdList></ReservationIdList>",
+            ),
+            (
+                "Note",
+                r#"{"a":["b",1],"c":[],"d":{},"e":[{"f":1},{}]}"#,
+                "<A><_>b</_><_>1</_></A><C><_/></C><D><_/></D><E><F>1</F></E><E><_/></E>",
+            ),
             (
                 "Subscription",
                 r#"{"orderType":"disconnects","callbackSubscription":{"url":"https://example.com/?a&b","expiry":60}}"#,
@@ -596,8 +665,12 @@ mod tests {
                  <TelephoneNumber>+15405514342</TelephoneNumber></TelephoneNumbers>",
             ),
             ("Reservation", r#"{"reservedTn":"+15405514342"}"#, "<ReservedTn>+15405514342</ReservedTn>"),
-            // What could be no element's name is passed over, with all that is in it.
-            ("Note", r#"{"":1,"a b":{"c":1},"<x>":"y","é":2,"x:y":3,"userId":"u"}"#, "<UserId>u</UserId>"),
+            // What could be no element's name stands where nobody reads it.
+            (
+                "Note",
+                r#"{"":1,"a b":{"c":1},"<x>":"y","é":2,"x:y":[3],"userId":"u","n m":null}"#,
+                "<_>1</_><_><C>1</C></_><_>y</_><_>2</_><_><_>3</_></_><UserId>u</UserId>",
+            ),
             ("Note", "{}", ""),
         ] {
             assert_eq!(request(root, json), format!("<{root}>{xml}</{root}>"), "{json}");

@@ -8,8 +8,9 @@ use onhook_core::order::{Failure, NewOrder, Order, OrderId, Relocate, Request, S
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
-use crate::disconnects::{check_names, check_numbers};
+use crate::disconnects::{LISTED, check_names, check_numbers};
 use crate::error::{Family, Problem, number_list, refusal};
+use crate::numbers;
 use crate::query::Links;
 use crate::xml::{Document, Element};
 
@@ -31,25 +32,26 @@ pub struct Post {
 /// Reads an order of an account.
 ///
 /// # Errors
-/// Another root, another account's numbers, or the first thing that is wrong.
+/// Another root, another account's numbers, a number that would be passed over, or the first thing that is wrong.
 pub fn read(root: &Element<'_>, account: AccountId) -> Result<Post, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest(format!("the root element is {REQUEST}")));
     }
-    let text = |name| root.text_of(&[name]).map(|text| text.filter(|text| !text.is_empty()));
-    let customer_order_id = text("CustomerOrderId")?;
-    check_names(None, customer_order_id, Dialect::V2)?;
-    if text("SourceAccountId")?.is_some_and(|source| source.parse() != Ok(account)) {
+    let customer_order_id = root.filled("CustomerOrderId")?;
+    check_names(None, 0, customer_order_id)?;
+    if root.filled("SourceAccountId")?.is_some_and(|source| source.parse() != Ok(account)) {
         return Err(Problem::SourceAccount);
     }
     // One client wraps each number by itself.
-    let lists: Vec<&Element<'_>> = root.children_of("TelephoneNumbers").collect();
-    let numbers = lists.iter().flat_map(|list| list.children_of("TelephoneNumber")).map(Element::trimmed);
-    let numbers: Option<Vec<&str>> = (!lists.is_empty()).then(|| numbers.collect());
-    let numbers = check_numbers(numbers.as_deref())?;
-    let site: SiteId = text("SiteId")?.ok_or(Problem::SiteRequired)?.parse().map_err(|_| Problem::Site)?;
-    let peer: Option<PeerId> =
-        text("SipPeerId")?.map(|text| text.parse().map_err(|_| Problem::Peer)).transpose()?;
+    let mut sent: Option<Vec<&str>> = None;
+    for list in root.children_of("TelephoneNumbers") {
+        sent.get_or_insert_default().extend(list.texts_of(LISTED)?);
+    }
+    let (site, peer) = (root.filled("SiteId")?, root.filled("SipPeerId")?);
+    numbers::all_read(root, LISTED)?;
+    let numbers = check_numbers(sent.as_deref())?;
+    let site: SiteId = site.ok_or(Problem::SiteRequired)?.parse().map_err(|_| Problem::Site)?;
+    let peer: Option<PeerId> = peer.map(|text| text.parse().map_err(|_| Problem::Peer)).transpose()?;
     let customer_order_id = customer_order_id.map(str::to_owned);
     Ok(Post { customer_order_id, relocate: Relocate { numbers, site, peer } })
 }

@@ -16,15 +16,15 @@ pub const FAMILY: Family = Family::Response("NoteResponse");
 /// # Errors
 /// Another root, another user, no text or too long a one.
 pub fn read(root: &Element<'_>, user: &str) -> Result<String, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is Note".into()));
     }
-    match root.text_of(&["UserId"])?.filter(|name| !name.is_empty()) {
+    match root.filled("UserId")? {
         None => return Err(Problem::NoteUser),
-        Some(name) if name != user => return Err(Problem::Value(cut(name))),
+        Some(name) if name != user => return Err(Problem::Value("UserId", cut(name), &[])),
         Some(_) => {}
     }
-    match root.text_of(&["Description"])?.filter(|text| !text.is_empty()) {
+    match root.filled("Description")? {
         None => Err(Problem::Required("Description")),
         Some(text) if text.chars().count() > NOTE_MAX => Err(Problem::TooLong("Description", NOTE_MAX)),
         Some(text) => Ok(text.to_owned()),

@@ -7,7 +7,7 @@ use onhook_core::order::{NUMBERS_MAX, Search, SearchForm};
 use onhook_core::search::{self, BadCriterion, Criteria, TollFree, Vanity};
 
 use crate::error::{Problem, cut};
-use crate::orders::truth;
+use crate::flag;
 use crate::xml::{Document, Element};
 
 /// A form: its element, and its fields in the order in which they are repeated.
@@ -59,13 +59,7 @@ impl<'a> Sent<'a> {
             let Some(element) = order.child(shape.element)? else { continue };
             let mut fields = Vec::new();
             for name in shape.fields {
-                // The documents write this one in two ways.
-                let found = if *name == "Lata" {
-                    element.text_of(&["Lata", "LATA"])?
-                } else {
-                    element.text_of(&[name])?
-                };
-                fields.extend(found.map(|text| (*name, text)));
+                fields.extend(element.value(name)?.map(|text| (*name, text)));
             }
             sent.push(Self { shape, fields });
         }
@@ -88,9 +82,7 @@ impl<'a> Sent<'a> {
     pub(crate) fn check(&self, back_order: bool) -> Result<Search, Problem> {
         let form = self.shape.form;
         for name in ["EnableLCA", "EnableTNDetail"] {
-            if let Some(text) = self.get(name).filter(|text| truth(text).is_none()) {
-                return Err(Problem::Value(cut(text)));
-            }
+            self.get(name).map(|text| flag::read(name, text)).transpose()?;
         }
         if form == SearchForm::AreaCode && (self.get("AreaCode").is_none() || self.get("Quantity").is_none())
         {
@@ -142,10 +134,7 @@ impl<'a> Sent<'a> {
         if (rate_center.is_some() || city.is_some()) && region.is_none() {
             return Err(Problem::AlsoNeeded("State"));
         }
-        let ends_in = match self.get("EndsIn") {
-            None => None,
-            Some(text) => Some(truth(text).ok_or_else(|| Problem::Value(cut(text)))?),
-        };
+        let ends_in = self.get("EndsIn").map(|text| flag::read("EndsIn", text)).transpose()?;
         let vanity = match value("LocalVanity", search::keys, Problem::LocalVanity)? {
             None if ends_in.is_some() => return Err(Problem::EndsIn),
             None => None,
@@ -324,7 +313,10 @@ mod tests {
             (combined("<AreaCode>919</AreaCode><NpaNxx>919355</NpaNxx>"), Problem::Combination),
             (combined("<AreaCode>919</AreaCode><EndsIn>true</EndsIn>"), Problem::EndsIn),
             (combined("<LocalVanity>1234</LocalVanity>"), Problem::AlsoNeeded("AreaCode")),
-            (combined("<AreaCode>919</AreaCode><EnableLCA>x</EnableLCA>"), Problem::Value("x".into())),
+            (
+                combined("<AreaCode>919</AreaCode><EnableLCA>x</EnableLCA>"),
+                Problem::Value("EnableLCA", "x".into(), &["true", "false"]),
+            ),
             (quantity(""), Problem::Required("Quantity")),
             (quantity("-1"), Problem::Quantity("-1".into())),
             (quantity("0"), Problem::QuantityRange),

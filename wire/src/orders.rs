@@ -9,18 +9,20 @@ use onhook_core::account::{PeerId, SiteId};
 use onhook_core::locality::Locality;
 use onhook_core::number::{Number, TOLL_FREE};
 use onhook_core::order::{
-    Activate, Amendment, Failure, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Status, Wanted,
+    Activate, Amendment, Failure, NUMBERS_MAX, NewOrder, ORDER_NAME_MAX, Order, OrderId, Request, Status,
+    Wanted,
 };
 use onhook_core::reservation::ReservationId;
 use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
-use crate::disconnects::{check_names, check_numbers, echo_names, echo_numbers, numbers_of};
+use crate::disconnects::{LISTED, check_names, check_numbers, echo_names, echo_numbers, numbers_of};
 use crate::error::{Family, Problem, cut, error_list, number_list, search_error};
 use crate::order_search::{Sent, element};
 use crate::search::{Vendor, detail};
-use crate::xml::{Document, Element};
+use crate::xml::{Document, Element, Misread};
+use crate::{flag, numbers};
 
 /// The root of every answer.
 pub const ROOT: &str = "OrderResponse";
@@ -45,6 +47,8 @@ pub struct Draft<'a> {
     partial_allowed: Option<&'a str>,
     back_order: Option<&'a str>,
     attributes: Vec<&'a str>,
+    /// A number that would be passed over.
+    stray: Option<Problem>,
 }
 
 /// What a request asks, once its form has been found good. Whether the account has that site and peer is the
@@ -60,12 +64,12 @@ pub struct Post {
 }
 
 impl<'a> Draft<'a> {
-    /// Reads the document. Unknown elements are passed over; the order of elements is of no account.
+    /// Reads the document. Elements may come in any order; unknown ones are passed over.
     ///
     /// # Errors
-    /// Another root, or a value that is there twice.
+    /// Another root, a value that is there twice or has an element in it.
     pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
-        if root.name != REQUEST {
+        if !root.is(REQUEST) {
             return Err(Problem::BadRequest("the root element is Order".into()));
         }
         let existing = root.child(EXISTING)?;
@@ -73,24 +77,25 @@ impl<'a> Draft<'a> {
             Some(existing) => existing.child("ReservationIdList")?,
             None => None,
         };
-        let attributes = root.child("TnAttributes")?;
-        Ok(Draft {
-            name: root.text_of(&["Name", "name"])?,
-            customer_order_id: root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty()),
+        let mut draft = Draft {
+            name: root.value("Name")?,
+            customer_order_id: root.filled("CustomerOrderId")?,
             existing: existing.is_some(),
             numbers: existing.map(numbers_of).transpose()?.flatten(),
-            reservations: reservations
-                .map(|list| list.children_of("ReservationId").map(Element::trimmed).collect())
-                .unwrap_or_default(),
+            reservations: texts(reservations, "ReservationId")?,
             searches: Sent::read(root)?,
-            site: root.text_of(&["SiteId"])?,
-            peer: root.text_of(&["PeerId"])?,
-            partial_allowed: root.text_of(&["PartialAllowed"])?,
-            back_order: root.text_of(&["BackOrderRequested"])?,
-            attributes: attributes
-                .map(|a| a.children_of("TnAttribute").map(Element::trimmed).collect())
-                .unwrap_or_default(),
-        })
+            site: root.value("SiteId")?,
+            peer: root.value("PeerId")?,
+            partial_allowed: root.value("PartialAllowed")?,
+            back_order: root.filled("BackOrderRequested")?,
+            attributes: texts(root.child("TnAttributes")?, "TnAttribute")?,
+            stray: None,
+        };
+        // An order that asks for nothing that is known is told that.
+        if draft.numbers.is_some() || !draft.reservations.is_empty() || !draft.searches.is_empty() {
+            draft.stray = numbers::all_read(root, LISTED).err();
+        }
+        Ok(draft)
     }
 
     /// Judges the form of the request.
@@ -99,14 +104,18 @@ impl<'a> Draft<'a> {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<Post, Problem> {
         // No source asks a number order for a name, whatever the dialect.
-        check_names(self.name, self.customer_order_id, Dialect::V2)?;
+        check_names(self.name, ORDER_NAME_MAX, self.customer_order_id)?;
+        if let Some(stray) = &self.stray {
+            return Err(stray.clone());
+        }
         let partial_allowed = match self.partial_allowed {
             None => true,
-            Some(text) => truth(text).ok_or(Problem::PartialAllowed)?,
+            // An empty one too: one client writes false so.
+            Some(text) => flag::parse(text).ok_or(Problem::PartialAllowed)?,
         };
-        let back_order = match self.back_order.filter(|text| !text.is_empty()) {
+        let back_order = match self.back_order {
             None => false,
-            Some(text) => truth(text).ok_or_else(|| Problem::Value(cut(text)))?,
+            Some(text) => flag::read("BackOrderRequested", text)?,
         };
         if let Some(other) = self.attributes.iter().find(|a| !a.eq_ignore_ascii_case("Protected")) {
             return Err(Problem::Attribute(cut(other)));
@@ -153,7 +162,7 @@ impl<'a> Draft<'a> {
         if numbers.len() + self.reservations.len() > NUMBERS_MAX {
             return Err(Problem::TooManyNumbers(NUMBERS_MAX));
         }
-        let id = |text: &&str| text.parse().map_err(|_| Problem::Uuid(cut(text)));
+        let id = |text: &&str| text.parse().map_err(|_| Problem::Uuid("ReservationId", cut(text)));
         let reservations: Vec<ReservationId> = self.reservations.iter().map(id).collect::<Result<_, _>>()?;
         Ok(Wanted::Named { numbers, reservations })
     }
@@ -181,6 +190,11 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The texts of a list's elements of that name; none when there is no list.
+fn texts<'a>(list: Option<&'a Element<'_>>, name: &'static str) -> Result<Vec<&'a str>, Misread> {
+    list.map_or(Ok(Vec::new()), |list| list.texts_of(name))
+}
+
 /// Whether only toll-free numbers fit.
 fn is_toll_free(criteria: &Criteria) -> bool {
     let code = criteria.prefix.as_ref().and_then(|digits| digits.get(..3)?.parse().ok());
@@ -192,16 +206,13 @@ fn is_toll_free(criteria: &Criteria) -> bool {
 /// # Errors
 /// Another root, or a value that is wrong or there twice.
 pub fn read_amendment(root: &Element<'_>) -> Result<Amendment, Problem> {
-    if root.name != "Order" {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is Order".into()));
     }
-    let name = root.text_of(&["Name", "name"])?.filter(|name| !name.is_empty());
-    let customer_order_id = root.text_of(&["CustomerOrderId"])?.filter(|id| !id.is_empty());
-    check_names(name, customer_order_id, Dialect::V2)?;
-    let close = match root.text_of(&["CloseOrder"])?.filter(|text| !text.is_empty()) {
-        None => false,
-        Some(text) => truth(text).ok_or_else(|| Problem::Value(cut(text)))?,
-    };
+    let name = root.filled("Name")?;
+    let customer_order_id = root.filled("CustomerOrderId")?;
+    check_names(name, ORDER_NAME_MAX, customer_order_id)?;
+    let close = flag::child(root, "CloseOrder")?.unwrap_or(false);
     Ok(Amendment {
         name: name.map(str::to_owned),
         customer_order_id: customer_order_id.map(str::to_owned),
@@ -215,14 +226,6 @@ pub fn amended() -> String {
     let mut out = Document::new();
     out.empty(ROOT);
     out.finish()
-}
-
-pub(crate) fn truth(text: &str) -> Option<bool> {
-    match text {
-        _ if text.eq_ignore_ascii_case("true") => Some(true),
-        _ if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
 }
 
 struct View<'a> {
@@ -329,8 +332,8 @@ pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Resul
 
 /// Here the client's own id stands before the name; in a disconnect order it stands behind it.
 fn names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {
-    echo_names(out, None, customer_order_id);
-    echo_names(out, name, None);
+    echo_names(out, None, ORDER_NAME_MAX, customer_order_id);
+    echo_names(out, name, ORDER_NAME_MAX, None);
 }
 
 fn echo(out: &mut Document, dialect: Dialect, view: &View<'_>) {

@@ -13,6 +13,7 @@ use crate::error::{Family, Problem, cut};
 use crate::query::Links;
 use crate::sites::{own_id, text, write_text};
 use crate::xml::{Document, Element};
+use crate::{flag, numbers};
 
 /// The root of a request.
 pub const REQUEST: &str = "SipPeer";
@@ -110,12 +111,12 @@ fn write_flag(out: &mut Document, name: &str, flag: Option<bool>) {
 /// Another root, a new peer without a name, another id, too many hosts, a host without a name, a text that is
 /// too long, what is no flag or port.
 pub fn read(root: &Element<'_>, kept: Option<(PeerId, &str)>) -> Result<PeerChange, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is SipPeer".into()));
     }
     own_id(root, "PeerId", kept.map(|(id, _)| id.get()))?;
     let kept = kept.map(|(_, name)| name);
-    let name = match root.text_of(&["PeerName"])? {
+    let name = match root.value("PeerName")? {
         None if kept.is_some() => None,
         None | Some("") => return Err(Problem::Required("PeerName")),
         Some(name) if kept == Some(name) => None,
@@ -123,7 +124,7 @@ pub fn read(root: &Element<'_>, kept: Option<(PeerId, &str)>) -> Result<PeerChan
     };
     Ok(PeerChange {
         name,
-        is_default: flag(root, "IsDefaultPeer")?,
+        is_default: flag::child(root, "IsDefaultPeer")?,
         description: text(root, "Description", TEXT_MAX)?,
         short_messaging_protocol: text(root, "ShortMessagingProtocol", TEXT_MAX)?,
         voice_hosts: hosts(root, "VoiceHosts", |wrapper| listed(wrapper, "Host", host))?,
@@ -171,41 +172,33 @@ fn few<T>(name: &str, hosts: Vec<T>) -> Result<Vec<T>, Problem> {
 
 fn host(element: &Element<'_>) -> Result<Host, Problem> {
     let name = text(element, "HostName", TEXT_MAX)?.filter(|name| !name.is_empty());
-    let port = match element.text_of(&["Port"])?.filter(|text| !text.is_empty()) {
+    let port = match element.filled("Port")? {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| Problem::Value(cut(text)))?),
+        Some(text) => Some(text.parse().map_err(|_| Problem::Value("Port", cut(text), &[]))?),
     };
     Ok(Host { name: name.ok_or(Problem::Required("HostName"))?, port })
 }
 
 fn termination_host(element: &Element<'_>) -> Result<TerminationHost, Problem> {
     let traffic = text(element, "CustomerTrafficAllowed", TEXT_MAX)?.filter(|text| !text.is_empty());
-    let data_allowed = flag(element, "DataAllowed")?;
+    let data_allowed = flag::child(element, "DataAllowed")?;
     Ok(TerminationHost { host: host(element)?, customer_traffic_allowed: traffic, data_allowed })
 }
 
 fn calling_name(element: &Element<'_>) -> Result<CallingName, Problem> {
-    Ok(CallingName { display: flag(element, "Display")?, enforced: flag(element, "Enforced")? })
-}
-
-fn flag(element: &Element<'_>, name: &'static str) -> Result<Option<bool>, Problem> {
-    match element.text_of(&[name])? {
-        None | Some("") => Ok(None),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        Some(text) => Err(Problem::Value(cut(text))),
-    }
+    Ok(CallingName { display: flag::child(element, "Display")?, enforced: flag::child(element, "Enforced")? })
 }
 
 /// The numbers that are to move to a peer.
 ///
 /// # Errors
-/// Another root, no number, too many, one twice, or what is no number.
+/// Another root, no number, too many, one twice, what is no number, or something that is no `FullNumber`.
 pub fn to_move(root: &Element<'_>) -> Result<Vec<Number>, Problem> {
-    if root.name != MOVED {
+    if !root.is(MOVED) {
         return Err(Problem::BadRequest("the root element is SipPeerTelephoneNumbers".into()));
     }
-    let sent: Vec<&str> = root.children_of("FullNumber").map(Element::trimmed).collect();
+    let sent = root.texts_of("FullNumber")?;
+    numbers::all_read(root, "FullNumber")?;
     match sent.len() {
         0 => return Err(Problem::NoLookup),
         count if count > NUMBERS_MAX => return Err(Problem::TooManyNumbers(NUMBERS_MAX)),
@@ -288,11 +281,14 @@ mod tests {
             (String::new(), Problem::Required("PeerName")),
             (format!("<PeerName>{}</PeerName>", "a".repeat(51)), Problem::TooLong("PeerName", 50)),
             (named("<PeerId>7</PeerId>"), Problem::IdNotAllowed),
-            (named("<IsDefaultPeer>perhaps</IsDefaultPeer>"), Problem::Value("perhaps".into())),
+            (
+                named("<IsDefaultPeer>perhaps</IsDefaultPeer>"),
+                Problem::Value("IsDefaultPeer", "perhaps".into(), &["true", "false"]),
+            ),
             (named("<SmsHosts><Host/></SmsHosts>"), Problem::Required("HostName")),
             (
                 named("<SmsHosts><Host><HostName>a</HostName><Port>65536</Port></Host></SmsHosts>"),
-                Problem::Value("65536".into()),
+                Problem::Value("Port", "65536".into(), &[]),
             ),
             (
                 named(&format!("<SmsHosts>{}</SmsHosts>", host.repeat(101))),
@@ -305,7 +301,10 @@ mod tests {
                 )),
                 Problem::BadRequest("more than 100 in VoiceHostGroup".into()),
             ),
-            (named("<CallingName><Display>2</Display></CallingName>"), Problem::Value("2".into())),
+            (
+                named("<CallingName><Display>2</Display></CallingName>"),
+                Problem::Value("Display", "2".into(), &["true", "false"]),
+            ),
         ] {
             assert_eq!(read_new(&inner), Err(problem), "{inner}");
         }

@@ -6,6 +6,7 @@ use onhook_core::search;
 use onhook_core::time::{Date, TimeZone, Timestamp};
 
 use crate::error::{Problem, cut};
+use crate::flag;
 
 /// Where a page begins, as a client says it: its number from 1, or the id of its first element.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Query {
             Some(text) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
                 if !digits.bytes().all(|b| b.is_ascii_digit()) {
-                    return Err(Problem::NotANumber(cut(text)));
+                    return Err(Problem::NotANumber(name, cut(text)));
                 }
                 whole(text).filter(|size| (1..=max).contains(size)).ok_or(Problem::Between(name, 1, max))
             }
@@ -80,7 +81,7 @@ impl Query {
             Some(text) => match (page_number(text), text.parse()) {
                 (Some(page), _) => Ok(Page::Number(page)),
                 (None, Ok(id)) => Ok(Page::At(id)),
-                (None, Err(_)) => Err(Problem::Uuid(cut(text))),
+                (None, Err(_)) => Err(Problem::Uuid("page", cut(text))),
             },
         }
     }
@@ -152,7 +153,7 @@ impl Query {
     /// [`Problem::Value`].
     pub fn region(&self) -> Result<Option<&str>, Problem> {
         match self.get("state")? {
-            Some(text) if search::region(text).is_err() => Err(Problem::Value(cut(text))),
+            Some(text) if search::region(text).is_err() => Err(Problem::Value("state", cut(text), &[])),
             other => Ok(other),
         }
     }
@@ -173,7 +174,7 @@ impl Query {
     /// # Errors
     /// [`Problem::Value`].
     pub fn city(&self) -> Result<Option<String>, Problem> {
-        self.get("city")?.map(|text| search::place(text).map_err(|_| Problem::Value(cut(text)))).transpose()
+        self.formed("city", search::place)
     }
 
     /// The LATA that a list is narrowed to.
@@ -181,7 +182,16 @@ impl Query {
     /// # Errors
     /// [`Problem::Value`].
     pub fn lata(&self) -> Result<Option<String>, Problem> {
-        self.get("lata")?.map(|text| search::lata(text).map_err(|_| Problem::Value(cut(text)))).transpose()
+        self.formed("lata", search::lata)
+    }
+
+    fn formed<E>(
+        &self,
+        name: &'static str,
+        form: fn(&str) -> Result<String, E>,
+    ) -> Result<Option<String>, Problem> {
+        let read = |text| form(text).map_err(|_| Problem::Value(name, cut(text), &[]));
+        self.get(name)?.map(read).transpose()
     }
 
     /// A parameter that is true or false; `default` when it is absent.
@@ -191,9 +201,7 @@ impl Query {
     pub fn flag(&self, name: &'static str, default: bool) -> Result<bool, Problem> {
         match self.get(name)? {
             None => Ok(default),
-            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Some(text) => Err(Problem::Value(cut(text))),
+            Some(text) => flag::read(name, text),
         }
     }
 }
@@ -285,7 +293,7 @@ mod tests {
         assert_eq!(page("x"), Err(Problem::Page("x".into())));
         let id = "6d7da966-e071-4741-b31c-1d8932f4b8da";
         assert_eq!(query(&[("PAGE", id)]).order_page(), Ok(Page::At(id.parse().unwrap())));
-        assert_eq!(query(&[("page", "-1")]).order_page(), Err(Problem::Uuid("-1".into())));
+        assert_eq!(query(&[("page", "-1")]).order_page(), Err(Problem::Uuid("page", "-1".into())));
         assert_eq!(query(&[("page", "1"), ("Page", "2")]).order_page(), Err(Problem::Twice("page")));
     }
 
@@ -298,7 +306,7 @@ mod tests {
             assert_eq!(size(text), Err(Problem::Between("size", 1, 5_000)), "{text}");
         }
         for text in ["x", "1.5", "+1", "--1", "0x10", "１"] {
-            assert_eq!(size(text), Err(Problem::NotANumber(text.into())), "{text}");
+            assert_eq!(size(text), Err(Problem::NotANumber("size", text.into())), "{text}");
         }
     }
 

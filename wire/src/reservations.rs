@@ -19,11 +19,10 @@ pub const REQUEST: &str = "Reservation";
 /// # Errors
 /// Another root, no number, or what is none.
 pub fn read(root: &Element<'_>) -> Result<Number, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::ReservationObject);
     }
-    let text = root.text_of(&["ReservedTn"])?.filter(|text| !text.is_empty());
-    let text = text.ok_or(Problem::ReservationObject)?;
+    let text = root.filled("ReservedTn")?.ok_or(Problem::ReservationObject)?;
     text.parse().map_err(|_| Problem::Number(cut(text)))
 }
 

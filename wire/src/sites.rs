@@ -117,11 +117,11 @@ pub fn site_total(count: u64) -> String {
 /// Another root, a new site without a name, another id, a text that is too long or has characters that it
 /// must not have.
 pub fn read(root: &Element<'_>, kept: Option<(SiteId, &str)>) -> Result<SiteChange, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is Site".into()));
     }
     own_id(root, "Id", kept.map(|(id, _)| id.get()))?;
-    let name = match root.text_of(&["Name"])? {
+    let name = match root.value("Name")? {
         None if kept.is_some() => None,
         None | Some("") => return Err(Problem::Required("Name")),
         // One that an operator made may be called otherwise; it need not be given another name to be changed.
@@ -129,7 +129,7 @@ pub fn read(root: &Element<'_>, kept: Option<(SiteId, &str)>) -> Result<SiteChan
         Some(name) if !is_site_name(name) => return Err(Problem::SiteName),
         Some(name) => Some(name.to_owned()),
     };
-    let description = match root.text_of(&["Description"])? {
+    let description = match root.value("Description")? {
         Some(text) if text.len() > SITE_DESCRIPTION_MAX || !is_site_text(text) => {
             return Err(Problem::SiteDescription);
         }
@@ -156,7 +156,7 @@ fn address(element: &Element<'_>) -> Result<Address, Problem> {
 
 /// Refuses an id in a document, unless it is that of what is changed: clients send back all that they got.
 pub(crate) fn own_id(root: &Element<'_>, name: &'static str, own: Option<u32>) -> Result<(), Problem> {
-    match root.text_of(&[name])?.filter(|text| !text.is_empty()) {
+    match root.filled(name)? {
         Some(text) if own.map(|id| id.to_string()).as_deref() != Some(text) => Err(Problem::IdNotAllowed),
         _ => Ok(()),
     }
@@ -164,9 +164,9 @@ pub(crate) fn own_id(root: &Element<'_>, name: &'static str, own: Option<u32>) -
 
 /// The text of an element, on one line and of at most so many characters.
 pub(crate) fn text(root: &Element<'_>, name: &'static str, max: usize) -> Result<Option<String>, Problem> {
-    match root.text_of(&[name])? {
+    match root.value(name)? {
         Some(text) if text.chars().count() > max => Err(Problem::TooLong(name, max)),
-        Some(text) if text.contains(char::is_control) => Err(Problem::Value(cut(text))),
+        Some(text) if text.contains(char::is_control) => Err(Problem::Value(name, cut(text), &[])),
         text => Ok(text.map(str::to_owned)),
     }
 }
@@ -212,7 +212,10 @@ mod tests {
                 &format!("<Name>a</Name><CustomerName>{long}</CustomerName>"),
                 Problem::TooLong("CustomerName", 250),
             ),
-            ("<Name>a</Name><Address><City>a&#10;b</City></Address>", Problem::Value("a\nb".into())),
+            (
+                "<Name>a</Name><Address><City>a&#10;b</City></Address>",
+                Problem::Value("City", "a\nb".into(), &[]),
+            ),
         ] {
             assert_eq!(read_new(inner), Err(problem), "{inner}");
         }

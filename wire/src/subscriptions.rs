@@ -1,6 +1,6 @@
 //! Subscriptions: the request, the answers, and the log of deliveries, which is onhook's own (contract §5.1).
 
-use onhook_core::account::AccountId;
+use onhook_core::account::{AccountId, UnknownWord};
 use onhook_core::notification::Standing;
 use onhook_core::order::{OrderId, Status};
 use onhook_core::subscription::{
@@ -10,6 +10,7 @@ use onhook_core::subscription::{
 use onhook_core::time::Timestamp;
 
 use crate::error::{Family, Problem, cut};
+use crate::flag;
 use crate::xml::{Document, Element};
 
 /// The root of every answer.
@@ -41,7 +42,7 @@ impl Post {
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(root: &Element<'_>) -> Result<Self, Problem> {
-        if root.name != REQUEST {
+        if !root.is(REQUEST) {
             return Err(Problem::BadRequest("the root element is Subscription".into()));
         }
         let subject = subject(root)?;
@@ -72,16 +73,12 @@ impl Post {
     }
 }
 
-fn filled<'e>(parent: &'e Element<'_>, name: &'static str) -> Result<Option<&'e str>, Problem> {
-    Ok(parent.text_of(&[name])?.filter(|text| !text.is_empty()))
-}
-
 fn subject(root: &Element<'_>) -> Result<Subject, Problem> {
-    let order = match filled(root, "OrderId")? {
+    let order = match root.filled("OrderId")? {
         None => None,
-        Some(text) => Some(text.parse::<OrderId>().map_err(|_| Problem::Uuid(cut(text)))?),
+        Some(text) => Some(text.parse::<OrderId>().map_err(|_| Problem::Uuid("OrderId", cut(text)))?),
     };
-    match (filled(root, "OrderType")?, filled(root, "EventType")?, order) {
+    match (root.filled("OrderType")?, root.filled("EventType")?, order) {
         (Some(text), None, order) => Ok(Subject::Orders(order_type(text)?, order)),
         (None, Some(text), None) => {
             let found = EventType::ALL.iter().find(|event| event.word().eq_ignore_ascii_case(text));
@@ -102,11 +99,11 @@ pub fn order_type(text: &str) -> Result<OrderType, Problem> {
 }
 
 fn read_callback(subject: Subject, callback: &Element<'_>) -> Result<Post, Problem> {
-    let url = filled(callback, "URL")?.ok_or(Problem::NoCallbackUrl)?;
+    let url = callback.filled("URL")?.ok_or(Problem::NoCallbackUrl)?;
     if url.chars().count() > URL_MAX {
         return Err(Problem::CallbackUrl);
     }
-    let expiry_s = match filled(callback, "Expiry")? {
+    let expiry_s = match callback.filled("Expiry")? {
         None => EXPIRY_S,
         Some(text) => match text.parse::<i64>() {
             Ok(0) => return Err(Problem::TooSmall("Expiry", 0)),
@@ -114,9 +111,12 @@ fn read_callback(subject: Subject, callback: &Element<'_>) -> Result<Post, Probl
             _ => return Err(Problem::NotNegative("Expiry")),
         },
     };
-    let format = match filled(callback, "NumberFormat")? {
+    let format = match callback.filled("NumberFormat")? {
         None => NumberFormat::Legacy,
-        Some(text) => text.to_ascii_uppercase().parse().map_err(|_| Problem::Value(cut(text)))?,
+        Some(text) => {
+            let format = text.to_ascii_uppercase().parse();
+            format.map_err(|UnknownWord { valid }| Problem::Value("NumberFormat", cut(text), valid))?
+        }
     };
     let (credentials, public_key) = match callback.child("CallbackCredentials")? {
         None => (None, None),
@@ -124,7 +124,10 @@ fn read_callback(subject: Subject, callback: &Element<'_>) -> Result<Post, Probl
     };
     let (retry, sign) = match callback.child("Delivery")? {
         None => (false, false),
-        Some(delivery) => (flag(delivery, "Retry")?, flag(delivery, "Sign")?),
+        Some(delivery) => {
+            let asked = |name| Ok::<_, Problem>(flag::child(delivery, name)?.unwrap_or(false));
+            (asked("Retry")?, asked("Sign")?)
+        }
     };
     let receiver = Receiver::Callback(Callback {
         url: url.to_owned(),
@@ -137,19 +140,10 @@ fn read_callback(subject: Subject, callback: &Element<'_>) -> Result<Post, Probl
     Ok(Post { subject, receiver, expiry_s: Some(expiry_s), sign })
 }
 
-fn flag(parent: &Element<'_>, name: &'static str) -> Result<bool, Problem> {
-    match filled(parent, name)? {
-        None => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) => Err(Problem::Value(cut(text))),
-    }
-}
-
 fn read_credentials(given: &Element<'_>) -> Result<Option<Credentials>, Problem> {
     let Some(basic) = given.child("BasicAuthentication")? else { return Ok(None) };
     let part = |name| -> Result<String, Problem> {
-        let text = filled(basic, name)?.ok_or(Problem::Credentials)?;
+        let text = basic.filled(name)?.ok_or(Problem::Credentials)?;
         let fits = text.len() <= CREDENTIAL_MAX && !text.chars().any(char::is_control);
         if fits { Ok(text.to_owned()) } else { Err(Problem::Credentials) }
     };
@@ -161,7 +155,7 @@ fn read_credentials(given: &Element<'_>) -> Result<Option<Credentials>, Problem>
 }
 
 fn read_public_key(given: &Element<'_>) -> Result<Option<String>, Problem> {
-    match filled(given, "PublicKey")? {
+    match given.filled("PublicKey")? {
         None => Ok(None),
         Some(text) if text.len() > PUBLIC_KEY_MAX => Err(Problem::PublicKey),
         // Encoders break their lines.
@@ -170,7 +164,7 @@ fn read_public_key(given: &Element<'_>) -> Result<Option<String>, Problem> {
 }
 
 fn read_email(email: &Element<'_>) -> Result<Email, Problem> {
-    let address = filled(email, "Email")?.ok_or(Problem::Subscription)?;
+    let address = email.filled("Email")?.ok_or(Problem::Subscription)?;
     let fits = address.len() <= EMAIL_MAX
         && address.bytes().all(|byte| byte.is_ascii_graphic())
         && address
@@ -179,7 +173,7 @@ fn read_email(email: &Element<'_>) -> Result<Email, Problem> {
     if !fits {
         return Err(Problem::Subscription);
     }
-    let digest = match filled(email, "DigestRequested")? {
+    let digest = match email.filled("DigestRequested")? {
         None => Digest::None,
         Some(text) => text.to_ascii_uppercase().parse().map_err(|_| Problem::Digest)?,
     };

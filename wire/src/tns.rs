@@ -9,6 +9,7 @@ use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
 use crate::error::{Family, NO_NUMBERS, NOT_FOUND, Problem, cut};
+use crate::numbers;
 use crate::query::{Links, Query};
 use crate::xml::{Document, Element};
 
@@ -208,12 +209,13 @@ pub fn list(dialect: Dialect, numbers: &[Shown<'_>], total: u64, links: &Links) 
 /// Numbers to be looked up, as sent.
 ///
 /// # Errors
-/// Another root, an empty list or too long a one.
+/// Another root, an empty list or too long a one, or something in it that is no `Tn`.
 pub fn lookup<'a>(root: &'a Element<'_>) -> Result<Vec<&'a str>, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is TnList".into()));
     }
-    let numbers: Vec<&str> = root.children_of("Tn").map(Element::trimmed).collect();
+    let numbers = root.texts_of("Tn")?;
+    numbers::all_read(root, "Tn")?;
     let max = usize::try_from(SIZE_MAX).unwrap_or(usize::MAX);
     match numbers.len() {
         0 => Err(Problem::NoLookup),

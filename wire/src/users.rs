@@ -1,7 +1,7 @@
 //! Users in the style of the rest. The documents show how they are listed and how a password is changed; how
 //! one is made, changed and removed is onhook's own.
 
-use onhook_core::account::Role;
+use onhook_core::account::{Role, UnknownWord};
 use onhook_core::user::{self, PASSWORD_MAX, PASSWORD_MIN};
 
 use crate::error::{Family, Problem, cut};
@@ -58,23 +58,24 @@ fn write(out: &mut Document, name: &str, role: Role) {
 /// # Errors
 /// Another root, a name that nobody can sign in with, a password that is none, no such role or two of them.
 pub fn read(root: &Element<'_>) -> Result<Said, Problem> {
-    if root.name != REQUEST {
+    if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is User".into()));
     }
-    let name = match root.text_of(&["Username"])?.filter(|name| !name.is_empty()) {
+    let name = match root.filled("Username")? {
         Some(name) if name.len() > user::NAME_MAX => {
             return Err(Problem::TooLong("Username", user::NAME_MAX));
         }
-        Some(name) if !user::is_name(name) => return Err(Problem::Value(cut(name))),
+        Some(name) if !user::is_name(name) => return Err(Problem::Value("Username", cut(name), &[])),
         name => name.map(str::to_owned),
     };
-    let password = root.child("Password")?.map(|element| checked(&element.text)).transpose()?;
+    let password = root.child("Password")?.map(checked).transpose()?;
     let role = match root.child("Roles")? {
         None => None,
         Some(roles) => {
             let role = roles.child("Role")?.ok_or(Problem::Required("Role"))?;
-            let word = role.text_of(&["RoleName"])?.ok_or(Problem::Required("RoleName"))?;
-            Some(word.to_ascii_lowercase().parse().map_err(|_| Problem::Value(cut(word)))?)
+            let word = role.value("RoleName")?.ok_or(Problem::Required("RoleName"))?;
+            let role = word.to_ascii_lowercase().parse();
+            Some(role.map_err(|UnknownWord { valid }| Problem::Value("RoleName", cut(word), valid))?)
         }
     };
     Ok(Said { name, password, role })
@@ -86,15 +87,16 @@ pub fn read(root: &Element<'_>) -> Result<Said, Problem> {
 /// # Errors
 /// Another root, or what is no password.
 pub fn read_password(root: &Element<'_>) -> Result<String, Problem> {
-    match root.name {
-        "Password" => checked(&root.text),
-        REQUEST => checked(&root.child("Password")?.ok_or(Problem::Required("Password"))?.text),
+    match root {
+        _ if root.is("Password") => checked(root),
+        _ if root.is(REQUEST) => checked(root.child("Password")?.ok_or(Problem::Required("Password"))?),
         _ => Err(Problem::BadRequest("the root element is Password or User".into())),
     }
 }
 
 /// A password to the letter: blanks at its ends are part of it.
-fn checked(password: &str) -> Result<String, Problem> {
+fn checked(element: &Element<'_>) -> Result<String, Problem> {
+    let password = element.verbatim()?;
     match password.len() {
         ..PASSWORD_MIN => Err(Problem::TooShort("Password", PASSWORD_MIN)),
         length if length > PASSWORD_MAX => Err(Problem::TooLong("Password", PASSWORD_MAX)),
@@ -132,7 +134,7 @@ mod tests {
         assert_eq!(read(""), Ok(Said { name: None, password: None, role: None }));
         let long = "a".repeat(1_025);
         for (inner, problem) in [
-            ("<Username>a:b</Username>".to_owned(), Problem::Value("a:b".into())),
+            ("<Username>a:b</Username>".to_owned(), Problem::Value("Username", "a:b".into(), &[])),
             (format!("<Username>{}</Username>", &long[..256]), Problem::TooLong("Username", 255)),
             ("<Password>1234567</Password>".into(), Problem::TooShort("Password", 8)),
             (format!("<Password>{long}</Password>"), Problem::TooLong("Password", 1_024)),
@@ -140,7 +142,10 @@ mod tests {
                 "<Password>pass\nword</Password>".into(),
                 Problem::BadRequest("a password is one line without control characters".into()),
             ),
-            (role("ROLE_USER"), Problem::Value("ROLE_USER".into())),
+            (
+                role("ROLE_USER"),
+                Problem::Value("RoleName", "ROLE_USER".into(), &["read", "order", "admin", "operator"]),
+            ),
             ("<Roles/>".into(), Problem::Required("Role")),
             ("<Roles><Role/><Role/></Roles>".into(), Problem::Twice("Role")),
         ] {

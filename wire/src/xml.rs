@@ -1,9 +1,13 @@
 //! XML as a tree, and XML on its way out.
 //!
 //! [`parse`] reads what the guard ([`crate::guard`]) lets through: names without prefixes, text with its
-//! references resolved, no attributes, since no request has one that means anything. Clients send elements
-//! in any order, pretty printed or not, and spell some names in two ways; so an [`Element`] is asked for its
-//! children by name, and an element that is there twice where one belongs is an error and never a choice.
+//! references resolved, no attributes. An element that says that it is nil is not in the tree. Clients send
+//! elements in any order, pretty printed or not, and in names they choose capitals of their own; so an
+//! [`Element`] is asked for its children by name, whatever the case of its letters. An element that is there
+//! twice where one belongs is an error and never a choice, and so is an element within a text.
+//!
+//! A tree remembers which of its elements were asked for, so that what nobody has read can be named
+//! ([`Element::unread`]).
 //!
 //! [`Document`] writes what clients take apart again, some of them by position and none of them with
 //! namespaces: a declaration, then elements without white space between them.
@@ -11,26 +15,42 @@
 //! Not here: which elements there are and what they mean; each resource's room says that.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::{self, Write};
 
-use crate::guard::{self, Event, Guard, Malformed};
+use crate::guard::{self, Event, Excerpt, Guard, Malformed};
 
 /// An element that was read, with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element<'a> {
     /// Its name without the prefix.
     pub name: &'a str,
-    /// Its own text, all pieces of it in one: CDATA sections and resolved references too, comments and
-    /// children left out. Not trimmed, but of white space alone between children there may be less.
-    pub text: Cow<'a, str>,
+    text: Cow<'a, str>,
     /// The elements right below it, in the document's order.
     pub children: Vec<Element<'a>>,
+    asked: Cell<Asked>,
 }
 
-/// An element that is there twice, where two would contradict each other.
+/// What of an element was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    /// The element, by its name.
+    Element,
+    /// Its text.
+    Text,
+}
+
+/// Why an element cannot be read as what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the element {0} is there more than once")]
-pub struct Duplicate(pub &'static str);
+pub enum Misread {
+    /// It is there twice, where two would contradict each other.
+    #[error("the element {0} is there more than once")]
+    Twice(&'static str),
+    /// It stands for a text, and has another element in it.
+    #[error("{0} takes a text, with no element, object or array in it")]
+    NotText(String),
+}
 
 /// Reads a document into its root element.
 ///
@@ -38,7 +58,7 @@ pub struct Duplicate(pub &'static str);
 /// # use onhook_wire::xml;
 /// let order = xml::parse(b"<Order><Name>R&amp;D</Name></Order>")?;
 /// assert_eq!(order.name, "Order");
-/// assert_eq!(order.text_of(&["Name", "name"]), Ok(Some("R&D")));
+/// assert_eq!(order.value("name"), Ok(Some("R&D")));
 /// # Ok::<(), onhook_wire::guard::Malformed>(())
 /// ```
 ///
@@ -61,15 +81,23 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
     while let Some(event) = guard.next()? {
         match event {
             Event::Open(name) => {
-                open.push(Open { name, text: Cow::Borrowed(""), first_child: ended.len() });
+                open.push(Open::new(name, false, ended.len()));
             }
-            Event::Empty(name) => ended.push(Element { name, text: Cow::Borrowed(""), children: Vec::new() }),
-            Event::Close => {
-                if let Some(Open { name, text, first_child }) = open.pop() {
-                    let children = ended.drain(first_child..).collect();
-                    ended.push(Element { name, text, children });
+            Event::OpenNil(name) => open.push(Open::new(name, true, ended.len())),
+            Event::Empty(name) => ended.push(Element::new(name, Cow::Borrowed(""), Vec::new())),
+            Event::Close => match open.pop() {
+                // Which of the two is meant nobody knows, and a number may be in it.
+                Some(Open { name, text, nil: true, first_child })
+                    if first_child < ended.len() || !guard::is_blank(&text) =>
+                {
+                    return Err(Malformed::Nil(Excerpt::of(name)));
                 }
-            }
+                Some(Open { nil: true, .. }) | None => {}
+                Some(Open { name, text, nil: false, first_child }) => {
+                    let children = ended.drain(first_child..).collect();
+                    ended.push(Element::new(name, text, children));
+                }
+            },
             Event::Text(piece) => match open.last_mut() {
                 Some(Open { text, .. }) if text.is_empty() => *text = piece,
                 // Between its children, where a pretty printed document has its line ends.
@@ -92,52 +120,135 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
 struct Open<'a> {
     name: &'a str,
     text: Cow<'a, str>,
+    /// Whether it says that it is not there.
+    nil: bool,
     /// Where its children begin among the elements that have ended.
     first_child: usize,
 }
 
+impl<'a> Open<'a> {
+    fn new(name: &'a str, nil: bool, first_child: usize) -> Self {
+        Self { name, text: Cow::Borrowed(""), nil, first_child }
+    }
+}
+
 impl<'a> Element<'a> {
-    /// The only child of that name, in exactly that case.
-    ///
-    /// # Errors
-    /// [`Duplicate`] when there are two.
-    pub fn child(&self, name: &'static str) -> Result<Option<&Element<'a>>, Duplicate> {
-        self.child_of(&[name])
+    fn new(name: &'a str, text: Cow<'a, str>, children: Vec<Element<'a>>) -> Self {
+        Self { name, text, children, asked: Cell::new(Asked::Nothing) }
     }
 
-    /// The only child whose name is one of several spellings.
+    /// Whether this is its name, whatever the case of the letters.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name || self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The only child of that name.
     ///
     /// # Errors
-    /// [`Duplicate`] when there are two, be it in two spellings.
-    pub fn child_of(&self, names: &[&'static str]) -> Result<Option<&Element<'a>>, Duplicate> {
-        let mut only = None;
-        for child in &self.children {
-            if let Some(name) = names.iter().find(|name| **name == child.name)
-                && only.replace(child).is_some()
-            {
-                return Err(Duplicate(name));
-            }
+    /// [`Misread::Twice`] when there are two, be it in two spellings.
+    pub fn child(&self, name: &'static str) -> Result<Option<&Element<'a>>, Misread> {
+        let mut found = self.children_of(name);
+        match (found.next(), found.next()) {
+            (_, Some(_)) => Err(Misread::Twice(name)),
+            (only, None) => Ok(only),
         }
-        Ok(only)
     }
 
-    /// The trimmed text of the only child whose name is one of several spellings; `Some("")` when the child
-    /// is there and has none.
+    /// The text of the only child of that name, trimmed; `Some("")` when the child is there and has none.
     ///
     /// # Errors
-    /// [`Duplicate`] as for [`Element::child_of`].
-    pub fn text_of(&self, names: &[&'static str]) -> Result<Option<&str>, Duplicate> {
-        Ok(self.child_of(names)?.map(Element::trimmed))
+    /// [`Misread`] when there are two, or when it has an element in it.
+    pub fn value(&self, name: &'static str) -> Result<Option<&str>, Misread> {
+        self.child(name)?.map(Element::text).transpose()
+    }
+
+    /// As [`Element::value`], but none when the text is empty.
+    ///
+    /// # Errors
+    /// As [`Element::value`].
+    pub fn filled(&self, name: &'static str) -> Result<Option<&str>, Misread> {
+        Ok(self.value(name)?.filter(|text| !text.is_empty()))
     }
 
     /// All children of that name, in the document's order.
     pub fn children_of<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Element<'a>> {
-        self.children.iter().filter(move |child| child.name == name)
+        self.children.iter().filter(move |child| {
+            let found = child.is(name);
+            if found && child.asked.get() == Asked::Nothing {
+                child.asked.set(Asked::Element);
+            }
+            found
+        })
     }
 
-    /// The text without the white space around it: XML's four characters, not every blank of Unicode.
-    pub fn trimmed(&self) -> &str {
-        self.text.trim_matches(guard::WHITE)
+    /// The texts of all children of that name, trimmed: a list's.
+    ///
+    /// # Errors
+    /// [`Misread::NotText`] when one of them has an element in it.
+    pub fn texts_of(&self, name: &'static str) -> Result<Vec<&str>, Misread> {
+        self.children_of(name).map(Element::text).collect()
+    }
+
+    /// Its text without the white space around it: XML's four characters, not every blank of Unicode.
+    ///
+    /// # Errors
+    /// [`Misread::NotText`] when it has an element in it: which of its letters are meant is not guessed.
+    pub fn text(&self) -> Result<&str, Misread> {
+        Ok(self.verbatim()?.trim_matches(guard::WHITE))
+    }
+
+    /// Its text to the letter.
+    ///
+    /// # Errors
+    /// As [`Element::text`].
+    pub fn verbatim(&self) -> Result<&str, Misread> {
+        self.asked.set(Asked::Text);
+        match self.children.is_empty() {
+            true => Ok(&self.text),
+            false => Err(Misread::NotText(self.name.to_owned())),
+        }
+    }
+
+    /// Its own text, whatever stands between the pieces: CDATA sections and resolved references are in it,
+    /// comments and children are not. Not trimmed, but of white space alone between children there may be less.
+    /// No reader of a request takes its values from here.
+    #[must_use]
+    pub fn content(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether its text was asked for.
+    pub(crate) fn is_read(&self) -> bool {
+        self.asked.get() == Asked::Text
+    }
+
+    /// Whether it was asked for.
+    pub(crate) fn is_found(&self) -> bool {
+        self.asked.get() != Asked::Nothing
+    }
+
+    /// The names of the elements below that nobody has asked for, each once and at most `max`. What stands in
+    /// such an element is not named. Returns with them whether there are more.
+    #[must_use]
+    pub fn unread(&self, max: usize) -> (Vec<&'a str>, bool) {
+        let mut names = Vec::new();
+        let more = self.gather_unread(&mut names, max);
+        (names, more)
+    }
+
+    fn gather_unread(&self, names: &mut Vec<&'a str>, max: usize) -> bool {
+        self.children.iter().any(|child| {
+            if child.is_found() {
+                return child.gather_unread(names, max);
+            }
+            let new = !names.contains(&child.name);
+            if new && names.len() < max {
+                names.push(child.name);
+                return false;
+            }
+            new
+        })
     }
 }
 
@@ -290,39 +401,70 @@ mod tests {
     fn a_child_is_asked_for_by_name() {
         let root =
             parse(b"<r> a<Name> x </Name>b <n/><m>1</m><o><m/></o><m>2</m><empty> </empty></r>").unwrap();
-        assert_eq!(root.text, " ab ");
-        assert_eq!(root.trimmed(), "ab");
-        assert_eq!(root.child("Name").unwrap().unwrap().text, " x ");
-        assert_eq!(root.child("name"), Ok(None));
-        assert_eq!(root.text_of(&["Name", "name"]), Ok(Some("x")));
-        assert_eq!(root.text_of(&["n"]), Ok(Some("")));
-        assert_eq!(root.text_of(&["empty"]), Ok(Some("")));
-        assert_eq!(root.text_of(&["absent"]), Ok(None));
-        assert_eq!(root.children_of("m").map(|m| &*m.text).collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(root.content(), " ab ");
+        assert_eq!(root.child("Name").unwrap().unwrap().verbatim(), Ok(" x "));
+        for name in ["Name", "name", "NAME"] {
+            assert_eq!(root.value(name), Ok(Some("x")), "{name}");
+        }
+        assert_eq!(root.value("n"), Ok(Some("")));
+        assert_eq!((root.value("empty"), root.filled("empty")), (Ok(Some("")), Ok(None)));
+        assert_eq!(root.value("absent"), Ok(None));
+        assert_eq!(root.children_of("M").map(Element::content).collect::<Vec<_>>(), ["1", "2"]);
     }
 
     #[test]
     fn two_children_where_one_belongs_are_an_error() {
         let root = parse(b"<r><Name>a</Name><x:name>b</x:name><m/><m/></r>").unwrap();
-        assert_eq!(root.child("m"), Err(Duplicate("m")));
-        assert_eq!(root.text_of(&["m"]), Err(Duplicate("m")));
-        assert_eq!(root.child_of(&["Name", "name"]), Err(Duplicate("name")));
-        assert_eq!(root.text_of(&["Name"]), Ok(Some("a")));
+        assert_eq!(root.child("m"), Err(Misread::Twice("m")));
+        assert_eq!(root.value("m"), Err(Misread::Twice("m")));
+        assert_eq!(root.value("Name"), Err(Misread::Twice("Name")));
+    }
+
+    #[test]
+    fn a_text_has_no_element_in_it() {
+        let root = parse(b"<r><a>1<b>2</b>3</a><c><!-- 1 -->4</c></r>").unwrap();
+        assert_eq!(root.value("a"), Err(Misread::NotText("a".into())));
+        assert_eq!(root.text(), Err(Misread::NotText("r".into())));
+        assert_eq!(root.value("c"), Ok(Some("4")));
+        assert_eq!(root.child("a").unwrap().unwrap().content(), "13");
+    }
+
+    #[test]
+    fn what_is_nil_is_not_in_the_tree() {
+        let root = parse(b"<r>1<a i:nil='true'/>2<a nil='1'>\n<b nil='1'/>\n</a>3</r>").unwrap();
+        assert_eq!((root.children.len(), root.content()), (0, "123"));
+        assert_eq!(parse(b"<r nil='true'/>"), Err(Malformed::NoRoot));
+        assert_eq!(parse(b"<r nil='true'></r>"), Err(Malformed::NoRoot));
+        for full in ["<a nil='1'>1</a>", "<a nil='1'><b/></a>", "<a nil='1'>&#48;</a>"] {
+            let document = format!("<r>{full}</r>");
+            assert_eq!(parse(document.as_bytes()), Err(Malformed::Nil(Excerpt::of("a"))), "{full}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_named_once() {
+        let root = parse(b"<r><a>1</a><b><c/><d/></b><e><f/></e><e/><G/><h/></r>").unwrap();
+        root.value("A").unwrap();
+        root.child("b").unwrap().unwrap().value("c").unwrap();
+        assert_eq!(root.unread(9), (vec!["d", "e", "G", "h"], false));
+        assert_eq!(root.unread(4), (vec!["d", "e", "G", "h"], false));
+        assert_eq!(root.unread(2), (vec!["d", "e"], true));
+        assert_eq!(parse(b"<r>1</r>").unwrap().unread(9), (vec![], false));
     }
 
     #[test]
     fn white_space_counts_where_there_is_text_or_no_child() {
         let root = parse(b"<r>\n <a/>\n <b> <!-- --> x</b>\n c <d/>\n</r>").unwrap();
-        assert_eq!(root.text, "\n \n c \n");
-        assert_eq!(root.children[1].text, "  x");
+        assert_eq!(root.content(), "\n \n c \n");
+        assert_eq!(root.children[1].content(), "  x");
         let root = parse(b"<r>\n<a/>\n<b/>\n</r>").unwrap();
-        assert_eq!((root.trimmed(), matches!(root.text, Cow::Borrowed(_))), ("", true));
+        assert_eq!((root.content(), matches!(root.text, Cow::Borrowed(_))), ("\n", true));
     }
 
     #[test]
     fn only_the_white_space_of_xml_is_trimmed() {
         let root = parse("<r> \t\r\n\u{A0}a b\u{2003}&#32;&#9;&#10;&#13;</r>".as_bytes()).unwrap();
-        assert_eq!(root.trimmed(), "\u{A0}a b\u{2003}");
+        assert_eq!(root.text(), Ok("\u{A0}a b\u{2003}"));
     }
 
     #[test]

@@ -72,7 +72,7 @@ proptest! {
         match to_xml("Note", body.as_bytes()) {
             Ok(document) => {
                 let note = xml::parse(document.as_bytes()).unwrap();
-                prop_assert_eq!(note.child("Description").unwrap().unwrap().text.as_ref(), text.as_str());
+                prop_assert_eq!(note.child("Description").unwrap().unwrap().content(), text.as_str());
             }
             Err(refused) => prop_assert!(refused.to_string().contains("is not accepted in a text"), "{refused}"),
         }
@@ -86,7 +86,7 @@ proptest! {
         let said: serde_json::Value = serde_json::from_str(&from_xml(&document).unwrap()).unwrap();
         let read = xml::parse(document.as_bytes()).unwrap();
         let read = read.child("Description").unwrap().unwrap();
-        prop_assert_eq!(said["description"].as_str(), Some(read.text.as_ref()));
+        prop_assert_eq!(said["description"].as_str(), Some(read.content()));
     }
 
     #[test]

@@ -136,7 +136,7 @@ pub(crate) async fn find(app: &App, call: &Call, kind: Kind) -> Result<Order, Pr
 
 pub(crate) fn order_id(call: &Call) -> Result<OrderId, Problem> {
     let text = call.param("order");
-    text.parse().map_err(|_| Problem::Uuid(cut(text)))
+    text.parse().map_err(|_| Problem::Uuid("OrderId", cut(text)))
 }
 
 /// A page of an account's orders of one kind.

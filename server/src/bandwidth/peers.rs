@@ -88,7 +88,7 @@ async fn total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// A page of the numbers that are in service at a peer. `includeAttributes` is taken, and changes nothing.
 async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
-    call.query.flag("includeattributes", false)?;
+    call.query.flag("includeAttributes", false)?;
     let size = call.query.size("size", SIZE, SIZE_MAX)?;
     let query = NumberQuery {
         start: order::start(call.query.number_page()?),

@@ -40,8 +40,8 @@ async fn show_account(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// peers, with `summary` nothing but id and name.
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
-    let counted = call.query.flag("tncounts", false)?;
-    let with_peers = call.query.flag("sippeerdetails", false)?;
+    let counted = call.query.flag("tnCounts", false)?;
+    let with_peers = call.query.flag("sipPeerDetails", false)?;
     let summary = call.query.flag("summary", false)?;
     let found = app.store.sites_in_full(account, None).await.map_err(store_problem)?;
     let in_service = match counted {

@@ -46,7 +46,7 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     };
     let order = match call.query.get("orderid")? {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| Problem::Uuid(cut(text)))?),
+        Some(text) => Some(text.parse().map_err(|_| Problem::Uuid("orderId", cut(text)))?),
     };
     let now = app.clock.now();
     let query = SubscriptionQuery { account: call.account()?, orders, order, now };
@@ -195,7 +195,7 @@ async fn find(app: &App, call: &Call) -> Result<Subscription, Problem> {
 
 fn id(call: &Call) -> Result<SubscriptionId, Problem> {
     let text = call.param("subscription");
-    text.parse().map_err(|_| Problem::Uuid(cut(text)))
+    text.parse().map_err(|_| Problem::Uuid("SubscriptionId", cut(text)))
 }
 
 fn missing(call: &Call) -> Result<Problem, Problem> {

@@ -12,7 +12,7 @@ use onhook_core::search::Criteria;
 use onhook_store::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::places;
-use onhook_wire::query::Links;
+use onhook_wire::query::{Links, Query};
 use onhook_wire::reservations;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
 
@@ -60,10 +60,9 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// The numbers that a request's filters find, from the first one on.
 fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let query = &call.query;
-    let id = |name| query.get(name);
-    let named: Option<AccountId> = parsed(id("accountid")?)?;
-    let site: Option<SiteId> = parsed(id("siteid")?)?;
-    let peer: Option<PeerId> = parsed(id("sippeerid")?)?;
+    let named: Option<AccountId> = parsed(query, "accountId")?;
+    let site: Option<SiteId> = parsed(query, "siteId")?;
+    let peer: Option<PeerId> = parsed(query, "sippeerId")?;
     // Sites and peers are an account's: an operator names it beside them, for all others it is their own.
     let narrowed_by = [named.is_some() && call.caller.account.is_some(), site.is_some(), peer.is_some()];
     if narrowed_by.into_iter().filter(|given| *given).count() > 1 {
@@ -110,8 +109,10 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     })
 }
 
-fn parsed<T: std::str::FromStr>(text: Option<&str>) -> Result<Option<T>, Problem> {
-    text.map(|text| text.parse().map_err(|_| Problem::Value(cut(text)))).transpose()
+/// An id that a list is narrowed to.
+pub(crate) fn parsed<T: std::str::FromStr>(query: &Query, name: &'static str) -> Result<Option<T>, Problem> {
+    let read = |text: &str| text.parse().map_err(|_| Problem::Value(name, cut(text), &[]));
+    query.get(name)?.map(read).transpose()
 }
 
 /// Some numbers that the caller names.

@@ -15,6 +15,7 @@ use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
 use tracing::info;
 
 use super::order;
+use super::tns::parsed;
 use crate::App;
 use crate::auth::{Refused, is_token};
 use crate::reply::{Reply, store_problem};
@@ -40,10 +41,7 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 
 /// The users of the caller's account, or for an operator those of the account that is named.
 async fn list_own(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let named: Option<AccountId> = match call.query.get("accountid")? {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|_| Problem::Value(cut(text)))?),
-    };
+    let named: Option<AccountId> = parsed(&call.query, "accountId")?;
     let account = match (call.caller.account, named) {
         (Some(own), Some(named)) if own != named => return Err(Problem::NotYourAccount(named.to_string())),
         (Some(own), _) => own,

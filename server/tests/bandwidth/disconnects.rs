@@ -281,7 +281,7 @@ fn of_type(inner: &str) -> String {
     )
 }
 
-const NAME_REQUIRED: (u16, &str) = (1003, "Name is required");
+const NAME_REQUIRED: (u16, &str) = (1003, "Name or CustomerOrderId is required");
 const CUSTOMER_ORDER_ID: (u16, &str) = (
     5052,
     "Customer order ID is invalid. Only alphanumeric values, dashes and spaces are allowed. Max length is 40 characters.",
@@ -292,6 +292,13 @@ const BAD_NUMBER: (u16, &str) = (5070, "Telephone number is invalid.");
 const NO_NUMBER_THERE: (u16, &str) = (5073, "Telephone number is required.");
 const TWICE: (u16, &str) = (5093, "Order cannot contain duplicate telephone numbers");
 const LONG_NAME: (u16, &str) = (1011, "Name is too long. Max length 50 characters");
+
+fn stray(name: &str) -> String {
+    format!(
+        "Invalid input telephone number list (what stands in '{name}' would be passed over: put each number into a \
+         TelephoneNumber of the list)"
+    )
+}
 
 fn bad_request(why: &str) -> (u16, String) {
     (1019, format!("Bad request encountered. Please check your request and try again. ({why})"))
@@ -324,6 +331,28 @@ fn wrong_requests() -> Vec<(&'static str, Who, String, u16, String)> {
         format!("<DisconnectTelephoneNumberOrder>{NAMED}{LIST_OF_ONE}</DisconnectTelephoneNumberOrder>"),
         NO_LIST,
     );
+    for (what, body, name) in [
+        (
+            "a number beside the list",
+            with("<TelephoneNumber>7034343704</TelephoneNumber>"),
+            "TelephoneNumber",
+        ),
+        ("a second list", with_names(&format!("{NAMED}{LIST_OF_ONE}")), "TelephoneNumberList"),
+        (
+            "a number under another name",
+            with_number("5405514342</TelephoneNumber><Tn>7034343704</Tn><TelephoneNumber>1"),
+            "Tn",
+        ),
+        (
+            "a number as text",
+            with_number("5405514342</TelephoneNumber>7034343704<TelephoneNumber>1"),
+            "TelephoneNumberList",
+        ),
+    ] {
+        row(what, body, (5001, &stray(name)));
+    }
+    let within = bad_request("TelephoneNumber takes a text, with no element, object or array in it").1;
+    row("an element in a number", with_number("919<b>5</b>3000010"), (1019, &within));
     row("no list", of_type(""), NO_LIST);
     row("an empty list", of_type("<TelephoneNumberList/>"), EMPTY_LIST);
     row(
@@ -406,7 +435,7 @@ fn wrong_requests() -> Vec<(&'static str, Who, String, u16, String)> {
         (5084, "DisconnectMode 'x' is invalid. Valid values are: normal, soft-remove, purge"),
     );
     for (what, body, twice) in [
-        ("two names", with_names("<name>x</name><name>x</name>"), "name"),
+        ("two names", with_names("<name>x</name><name>x</name>"), "Name"),
         ("two spellings of a name", with_names("<name>x</name><Name>x</Name>"), "Name"),
         (
             "two modes",
@@ -583,7 +612,7 @@ async fn an_order_s_history_says_how_it_ended() {
         let unknown = disconnects("/6d7da966-e071-4741-b31c-1d8932f4b8da/history");
         golden!(app, "history_not_found", app.send(get(unknown)).await);
         let wrong = app.send(get(disconnects("/x/history"))).await;
-        assert_eq!(wrong.error(), (400, Some(1008), "'x' is not a valid UUID"));
+        assert_eq!(wrong.error(), (400, Some(1008), "OrderId: 'x' is not a valid UUID"));
     })
     .await;
 }
@@ -597,10 +626,10 @@ async fn a_list_is_asked_for_in_words_that_it_knows() {
             ("?size=0", size),
             ("?size=5001", size),
             ("?size=-1", size),
-            ("?size=ten", (1014, "ten is not a valid number")),
-            ("?size=1.5", (1014, "1.5 is not a valid number")),
-            ("?page=x", (1008, "'x' is not a valid UUID")),
-            ("?page=0", (1008, "'0' is not a valid UUID")),
+            ("?size=ten", (1014, "size: ten is not a valid number")),
+            ("?size=1.5", (1014, "size: 1.5 is not a valid number")),
+            ("?page=x", (1008, "page: 'x' is not a valid UUID")),
+            ("?page=0", (1008, "page: '0' is not a valid UUID")),
             ("?size=1&Size=2", (1009, "'size' is duplicated")),
             ("?status=received", status),
             ("?status=backordered", status),
@@ -659,7 +688,7 @@ async fn a_wrong_note_is_answered_with_its_code() {
         for (what, body, (code, text)) in [
             ("nobody's", "<Note><Description>x</Description></Note>", (12501, "Username is required")),
             ("an empty user's", &xml::note("", "x"), (12501, "Username is required")),
-            ("another user's", &xml::note("orderer", "x"), (1008, "'orderer' is not a valid value")),
+            ("another user's", &xml::note("orderer", "x"), (1008, "UserId: 'orderer' is not a valid value")),
             ("no text", "<Note><UserId>username</UserId></Note>", (1003, "Description is required")),
             ("an empty text", &xml::note("username", " "), (1003, "Description is required")),
             ("a long text", &long, (1011, "Description is too long. Max length 500 characters")),
@@ -746,11 +775,14 @@ async fn details_are_asked_for_with_true_or_false() {
     with_app(Seed::two_accounts(), async |app| {
         let path = app.disconnect(&["5405514342"]).await;
         let plain = app.send(get(&path)).await;
-        for query in ["?tndetail=true", "?tnDetail=False", "?tndetail="] {
+        for query in ["?tndetail=true", "?tnDetail=False", "?tndetail=1", "?tndetail="] {
             assert_eq!(app.send(get(format!("{path}{query}"))).await.text(), plain.text(), "{query}");
         }
         let reply = app.send(get(format!("{path}?tndetail=yes"))).await;
-        assert_eq!(reply.error(), (400, Some(1008), "'yes' is not a valid value"));
+        assert_eq!(
+            reply.error(),
+            (400, Some(1008), "tndetail: 'yes' is not a valid value. Valid values are: true, false")
+        );
     })
     .await;
 }

@@ -99,7 +99,11 @@ async fn the_first_version_neither_reads_nor_writes_json() {
         for prefix in ["/api", "/api/v1", "/api/v1.0", "/v1.0", "/v1"] {
             let path = format!("{prefix}/accounts/9900000/disconnects");
             let refused = app.send(in_json(&path, body)).await.expect(415);
-            assert!(refused.text().contains("send application/xml<"), "{}", refused.text());
+            assert!(
+                refused.text().contains("send application/xml<"),
+                "{}",
+                refused.text()
+            );
             for reply in [refused, app.send(for_json(&path)).await.expect(200)] {
                 assert_eq!(reply.header("content-type"), Some("application/xml; charset=utf-8"), "{prefix}");
                 assert_eq!(reply.header("vary"), None, "{prefix}");
@@ -279,7 +283,15 @@ async fn a_wrong_document_in_json_is_answered_as_in_xml_and_makes_no_order() {
                 "'customerOrderId' is duplicated",
             ),
             (r#"{"name":"a","Name":"b"}"#.into(), 1009, "'Name' is duplicated"),
+            (r#"{"disconnectOrderType":{"type":1,"Type":2}}"#.into(), 1009, "'Type' is duplicated"),
             ("{}".into(), 5001, "Invalid input telephone number list"),
+            (
+                r#"{"disconnectOrderType":{"phoneNumbers":["5405514342"]},"phoneNumbers":["7034343704"]}"#.into(),
+                5001,
+                "Invalid input telephone number list (what stands in 'TelephoneNumberList' would be passed over",
+            ),
+            (r#"{"name":{"a":1},"disconnectOrderType":{"phoneNumbers":["5405514342"]}}"#.into(), 1019, bad),
+            (r#"{"name":["a"],"disconnectOrderType":{"phoneNumbers":["5405514342"]}}"#.into(), 1019, bad),
             (order("null"), 5001, "Invalid input telephone number list"),
             (order("[]"), 5212, "The input list of telephone numbers is null or empty."),
             (order(r#"[""]"#), 5073, "Telephone number is required."),

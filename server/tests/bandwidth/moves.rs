@@ -65,6 +65,12 @@ async fn a_wrong_move_is_answered_with_its_code_and_makes_no_order() {
             (xml::move_order(app.site, &[]), 5212),
             (xml::move_order(app.site, &["12"]), 5070),
             (good.replace("mine", "<"), 1019),
+            (good.replace(&site, &format!("{site}<Tn>{}</Tn>", IN_SERVICE[1])), 5001),
+            (good.replace("</TelephoneNumbers>", "9195551002</TelephoneNumbers>"), 5001),
+            (
+                good.replace("</TelephoneNumbers>", "<FullNumber>9195551002</FullNumber></TelephoneNumbers>"),
+                5001,
+            ),
         ] {
             let reply = app.send(post(moves(), body.as_str())).await;
             assert_eq!((reply.status, reply.code()), (400, Some(code)), "{body}");

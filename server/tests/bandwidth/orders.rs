@@ -231,7 +231,7 @@ async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
             (
                 "a back order that is none",
                 order("<BackOrderRequested>perhaps</BackOrderRequested>"),
-                (1008, "'perhaps' is not a valid value"),
+                (1008, "BackOrderRequested: 'perhaps' is not a valid value. Valid values are: true, false"),
             ),
             (
                 "an attribute twice",
@@ -246,8 +246,13 @@ async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
             ),
             (
                 "a long name",
-                format!("<Order><Name>{}</Name></Order>", "n".repeat(51)),
-                (1011, "Name is too long. Max length 50 characters"),
+                format!("<Order><Name>{}</Name></Order>", "n".repeat(256)),
+                (1011, "Name is too long. Max length 255 characters"),
+            ),
+            (
+                "a number beside its type",
+                order("<TelephoneNumber>2125550100</TelephoneNumber>"),
+                (5001, "Invalid input telephone number list (what stands in 'TelephoneNumber' would be passed over: put each number into a TelephoneNumber of the list)"),
             ),
             ("two sites", xml::order_with(&site.repeat(2), &[POOL]), (1009, "'SiteId' is duplicated")),
             (

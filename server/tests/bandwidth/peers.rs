@@ -122,7 +122,7 @@ async fn what_a_peer_cannot_be_is_refused_and_changes_nothing() {
             (format!("<PeerName>{}</PeerName>", "a".repeat(51)), 1011),
             ("<PeerName/>".into(), 1003),
             ("<PeerName>a</PeerName><PeerId>77</PeerId>".into(), 4020),
-            ("<PeerName>a</PeerName><IsDefaultPeer>1</IsDefaultPeer>".into(), 1008),
+            ("<PeerName>a</PeerName><IsDefaultPeer>2</IsDefaultPeer>".into(), 1008),
             (format!("<PeerName>a</PeerName><SmsHosts>{}</SmsHosts>", host.repeat(101)), 1019),
         ] {
             let body = format!("<SipPeer>{inner}</SipPeer>");

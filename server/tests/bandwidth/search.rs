@@ -242,18 +242,18 @@ async fn a_search_is_asked_for_in_words_that_it_knows() {
             ("?areaCode=919&endsIn=true", 4010, "Ends In is meaningless without Local Vanity"),
             ("?areaCode=919&localVanity=abc", 4010, vanity),
             ("?areaCode=919&localVanity=2+bad", 4010, vanity),
-            ("?areaCode=919&localVanity=55501&endsIn=maybe", 1008, "'maybe' is not a valid value"),
-            ("?areaCode=919&LCA=maybe", 1008, "'maybe' is not a valid value"),
+            ("?areaCode=919&localVanity=55501&endsIn=maybe", 1008, "endsIn: 'maybe' is not a valid value. Valid values are: true, false"),
+            ("?areaCode=919&LCA=maybe", 1008, "LCA: 'maybe' is not a valid value. Valid values are: true, false"),
             ("?protected=MIXED", 4010, unsupported),
             ("?tollFreeWildCardPattern=8**&orderBy=fullnumber", 4021, "The orderBy parameter is not supported for specified search criteria"),
             ("?areaCode=919&orderBy=price", 4020, "Please verify that your orderBy search query parameter is correct. Valid values are: fullNumber,npaNxxx,npaNxx,areaCode"),
             ("?areaCode=919&protected=yes", 4022, "Please verify that your protected search query parameter is correct. Valid values are: NONE, ONLY, MIXED"),
-            ("?areaCode=919&quantity=many", 1014, "many is not a valid number"),
+            ("?areaCode=919&quantity=many", 1014, "quantity: many is not a valid number"),
             ("", 4010, "Provided search criteria are unsupported or are not valid"),
             ("?areaCode=919&quantity=0", 1006, quantity),
             ("?areaCode=919&quantity=5001", 1006, quantity),
             ("?areaCode=919&areacode=919", 1009, "'areaCode' is duplicated"),
-            ("?areaCode=919&enableTNDetail=1", 1008, "'1' is not a valid value"),
+            ("?areaCode=919&enableTNDetail=2", 1008, "enableTNDetail: '2' is not a valid value. Valid values are: true, false"),
         ] {
             let reply = app.send(get(available(query))).await;
             assert_eq!(reply.error(), (400, Some(code), text), "{query}");

@@ -83,7 +83,7 @@ async fn a_list_is_narrowed_by_type_and_order() {
         let wrong = app.send(get(subscriptions("?orderType=x"))).await;
         assert_eq!((wrong.status, wrong.code()), (400, Some(14500)));
         let wrong = app.send(get(subscriptions("?orderId=x"))).await;
-        assert_eq!(wrong.error(), (400, Some(1008), "'x' is not a valid UUID"));
+        assert_eq!(wrong.error(), (400, Some(1008), "orderId: 'x' is not a valid UUID"));
         let theirs =
             app.send(get(format!("/api/accounts/{NEIGHBOUR}/subscriptions")).by(Who::Neighbour)).await;
         assert_eq!(theirs.expect(200).elements("SubscriptionId"), [""; 0]);
@@ -121,10 +121,10 @@ async fn what_is_wrong_with_a_subscription_is_said_in_the_api_s_words() {
             (of_order("disconnects", unknown), 404, 16005, format!("Order {unknown} of type disconnects not found")),
             (of_order("orders", id), 404, 16005, format!("Order {id} of type orders not found")),
             (of_order("portins", id), 404, 16005, format!("Order {id} of type portins not found")),
-            (of_order("disconnects", "x"), 400, 1008, "'x' is not a valid UUID".into()),
+            (of_order("disconnects", "x"), 400, 1008, "OrderId: 'x' is not a valid UUID".into()),
             (with("3122064000", "soon"), 400, 1002, "Expiry must be a non-negative number".into()),
             (with("3122064000", "0"), 400, 1004, "Expiry is too small. Must be greater than 0".into()),
-            (with("LEGACY", "x"), 400, 1008, "'x' is not a valid value".into()),
+            (with("LEGACY", "x"), 400, 1008, "NumberFormat: 'x' is not a valid value. Valid values are: LEGACY, E164".into()),
             (mail.to_owned(), 400, 1005, "EmailSubscription is not allowed".into()),
             ("<Other/>".to_owned(), 400, 1019, "Bad request encountered. Please check your request and try again. (the root element is Subscription)".into()),
         ] {

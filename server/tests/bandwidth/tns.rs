@@ -208,13 +208,13 @@ async fn the_inventory_is_asked_for_in_words_that_it_knows() {
             ("?accountId=9900000&siteId=1", place),
             ("?accountId=9900000&sippeerId=1", place),
             ("?siteId=1&sipPeerId=1", place),
-            ("?siteId=x", (1008, "'x' is not a valid value")),
+            ("?siteId=x", (1008, "siteId: 'x' is not a valid value")),
             ("?fullNumber=540551434", (12512, "Telephone number '540551434' is not valid")),
             ("?npa=54", (15510, "The NPA '54' is invalid")),
             ("?npa=540551", (15510, "The NPA '540551' is invalid")),
             ("?npaNxx=9192384", (15511, "The NPA_NXX '9192384' is invalid")),
             ("?npaNxxx=919238", (15512, "The NPA_NXX_X '919238' is invalid")),
-            ("?state=N1", (1008, "'N1' is not a valid value")),
+            ("?state=N1", (1008, "state: 'N1' is not a valid value")),
             ("?rateCenter=%01", (15514, "The Rate Center '' is invalid")),
             ("?service=Voice,E911", (15623, "The service type query parameter is not supported.")),
             ("?service=Voice,Fax", (15621, "The service type 'Fax' is invalid")),
@@ -222,7 +222,7 @@ async fn the_inventory_is_asked_for_in_words_that_it_knows() {
             ("?modifiedDateFrom=22-10-31", (15508, "'modifiedDateFrom' and 'modifiedDateTo' must be used together")),
             ("?modifiedDateFrom=22-10-31&modifiedDateTo=22-10-30", (15501, "Invalid date range. Start date 22-10-31 must be before end date 22-10-30")),
             ("?modifiedDateFrom=22-10-31&modifiedDateTo=22-10-31&state=NC&npa=919", (15515, "Query parameters: state, npa cannot be combined with [modifiedDateFrom, modifiedDateTo]")),
-            ("?protected=maybe", (1008, "'maybe' is not a valid value")),
+            ("?protected=maybe", (1008, "protected: 'maybe' is not a valid value. Valid values are: true, false")),
         ] {
             let reply = app.send(tns(query)).await;
             assert_eq!(reply.error(), (400, Some(code), text), "{query}");
@@ -263,6 +263,10 @@ async fn a_lookup_has_one_number_at_least_and_2500_at_most() {
         assert_eq!(most.elements("TelephoneNumber").len(), 2_500);
         let root =
             "Bad request encountered. Please check your request and try again. (the root element is TnList)";
+        let stray = |name| match name {
+            "TnList" => (5001, "Invalid input telephone number list (what stands in 'TnList' would be passed over: put each number into a Tn of the list)"),
+            _ => (5001, "Invalid input telephone number list (what stands in 'FullNumber' would be passed over: put each number into a Tn of the list)"),
+        };
         for (body, (code, text)) in [
             (
                 xml::lookup(&numbers),
@@ -271,6 +275,8 @@ async fn a_lookup_has_one_number_at_least_and_2500_at_most() {
             (xml::lookup(&[]), (15611, "List of telephone numbers is required")),
             ("<TnList/>".into(), (15611, "List of telephone numbers is required")),
             ("<TNs/>".into(), (1019, root)),
+            ("<TnList><Tn>5405514342</Tn><FullNumber>7034343704</FullNumber></TnList>".into(), stray("FullNumber")),
+            ("<TnList><Tn>5405514342</Tn>7034343704</TnList>".into(), stray("TnList")),
         ] {
             let reply = app.send(post("/api/tns", body.as_str())).await;
             assert_eq!(reply.error(), (400, Some(code), text), "{}", &body[..body.len().min(80)]);
