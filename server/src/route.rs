@@ -69,7 +69,10 @@ impl Takes {
             (Takes::Xml(Some(_)), Dialect::V2) => {
                 (&["application/xml", "text/xml", "application/json"], "application/xml or application/json")
             }
-            (Takes::Xml(_), _) => (&["application/xml", "text/xml"], "application/xml"),
+            (Takes::Xml(Some(_)), Dialect::V1) => {
+                (&["application/xml", "text/xml"], "application/xml, or JSON to /api/v2")
+            }
+            (Takes::Xml(None), _) => (&["application/xml", "text/xml"], "application/xml"),
             (Takes::Json, _) => (&[JSON], JSON),
             (Takes::Form, _) => (&[FORM], FORM),
         }

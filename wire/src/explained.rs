@@ -203,7 +203,7 @@ table! { problems, Problem:
     Timeout                => "every call", "After 60 seconds. Whether it was written is not known: send it again with its `Idempotency-Key`.";
     BodyTooLarge(1_048_576) => "every body", "";
     BodyTimeout            => "every body", "";
-    ContentType("application/xml") => "every body", "In v2 where JSON is taken, too: `send application/xml or application/json`. Also said of a `Content-Encoding`.";
+    ContentType("application/xml, or JSON to /api/v2") => "every body", "In v2 where JSON is taken, too: `send application/xml or application/json`. Also said of a `Content-Encoding`.";
 }
 
 #[rustfmt::skip]

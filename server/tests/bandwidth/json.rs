@@ -100,7 +100,7 @@ async fn the_first_version_neither_reads_nor_writes_json() {
             let path = format!("{prefix}/accounts/9900000/disconnects");
             let refused = app.send(in_json(&path, body)).await.expect(415);
             assert!(
-                refused.text().contains("send application/xml<"),
+                refused.text().contains("send application/xml, or JSON to /api/v2<"),
                 "{}",
                 refused.text()
             );
