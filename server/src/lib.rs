@@ -15,6 +15,7 @@ pub mod listen;
 pub mod mail;
 mod ops;
 pub mod path;
+pub mod posted;
 pub mod reply;
 pub mod route;
 mod work;

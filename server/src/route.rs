@@ -23,12 +23,13 @@ use onhook_wire::error::{Family, Problem};
 use onhook_wire::guard::Malformed;
 use onhook_wire::json;
 use onhook_wire::query::Query;
-use onhook_wire::xml::{self, Element};
+use onhook_wire::xml;
 
 use crate::App;
 use crate::accept::Form;
 use crate::auth::{Caller, Refused};
 use crate::path::{API, PREFIXES, Prefix, Sent};
+use crate::posted::{PassedOver, Posted};
 use crate::reply::{Reply, store_problem};
 
 /// Most bytes of a body (contract: decision 12).
@@ -122,6 +123,8 @@ pub struct Call {
     pub body: Bytes,
     /// The XML document that a body in JSON stands for.
     translated: Option<Result<String, Malformed>>,
+    /// Where it is noted what of the document was passed over, if anybody is to be told.
+    passed_over: Option<Arc<PassedOver>>,
 }
 
 impl Call {
@@ -143,12 +146,13 @@ impl Call {
     ///
     /// # Errors
     /// When it is malformed.
-    pub fn document(&self) -> Result<Element<'_>, Malformed> {
-        match &self.translated {
+    pub fn document(&self) -> Result<Posted<'_>, Malformed> {
+        let root = match &self.translated {
             None => xml::parse(&self.body),
             Some(Ok(document)) => xml::parse(document.as_bytes()),
             Some(Err(malformed)) => Err(malformed.clone()),
-        }
+        };
+        Ok(Posted::new(root?, self.translated.is_some(), self.passed_over.as_deref()))
     }
 }
 
@@ -380,8 +384,32 @@ async fn checked(
         _ => None,
     };
     let (query, headers) = (Query::new(pairs), parts.headers);
-    let call = Call { caller, account, prefix, from, params, query, headers, body, translated };
-    (route.handler)(app.clone(), call).await.map_err(refuse)
+    let told = app.settings.emulator || tracing::enabled!(tracing::Level::DEBUG);
+    let passed_over = told.then(Arc::<PassedOver>::default);
+    let passed = passed_over.clone();
+    let call = Call { caller, account, prefix, from, params, query, headers, body, translated, passed_over };
+    let reply = (route.handler)(app.clone(), call).await.map_err(refuse)?;
+    Ok(match passed.as_ref().and_then(|passed| passed.names()) {
+        // Of a document that was refused, reading may have ended early.
+        Some(names) if reply.status().is_success() => tell_unread(app, route, reply, names),
+        _ => reply,
+    })
+}
+
+/// Header of the emulator's answers: what of a document was passed over.
+const UNREAD: HeaderName = HeaderName::from_static("onhook-unread");
+
+/// Names what of a document was passed over: in the log, and to a developer in the answer.
+fn tell_unread(app: &App, route: &Route, reply: Reply, names: &str) -> Reply {
+    tracing::debug!(
+        route = route.path,
+        unread = names,
+        "elements that nothing reads were passed over: {names}"
+    );
+    match app.settings.emulator {
+        true => reply.with(UNREAD, names),
+        false => reply,
+    }
 }
 
 /// What somebody is told who has to sign in.

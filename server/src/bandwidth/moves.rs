@@ -35,7 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Accepts an order: 201 once it is durable. The site and peer must be the account's now; whose the numbers
 /// are is judged when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let post = moves::read(&order::document(&call)?, call.account()?)?;
+    let post = moves::read(&*order::document(&call)?, call.account()?)?;
     order::place_exists(&app, &call, post.relocate.site, post.relocate.peer).await?;
     let request = Request::Relocate(post.relocate);
     let accepted = order::accept(&app, &call, None, post.customer_order_id, request).await?;

@@ -12,9 +12,10 @@ use onhook_store::{OrderQuery, Page, Start, StoreError};
 use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::guard::Malformed;
 use onhook_wire::query::{Links, Page as WantedPage};
-use onhook_wire::{lists, moves, notes, xml};
+use onhook_wire::{lists, moves, notes};
 
 use crate::App;
+use crate::posted::Posted;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group};
 
@@ -97,7 +98,7 @@ pub(crate) struct Accepted {
 }
 
 /// The document of an order. One that has too many elements has too many numbers.
-pub(crate) fn document(call: &Call) -> Result<xml::Element<'_>, Problem> {
+pub(crate) fn document(call: &Call) -> Result<Posted<'_>, Problem> {
     call.document().map_err(|malformed| match malformed {
         Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
         other => other.into(),

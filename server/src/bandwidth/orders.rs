@@ -103,7 +103,7 @@ async fn judged(app: &App, call: &Call, draft: &Draft<'_>) -> Result<Post, Probl
 
 /// Changes an order that waits for numbers, or ends its waiting.
 async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let amendment = orders::read_amendment(&call.document()?)?;
+    let amendment = orders::read_amendment(&*call.document()?)?;
     let (account, id, user) = (call.account()?, order::order_id(&call)?, call.caller.user.to_string());
     let amended = app.store.amend_order(account, id, amendment, user, app.clock.now()).await;
     app.deliveries_bell.notify_one(); // closing it is an end that subscribers are told of

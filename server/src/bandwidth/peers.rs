@@ -55,7 +55,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = sites::find(&app, &call).await?;
-    let said = peers::read(&call.document()?, None)?;
+    let said = peers::read(&*call.document()?, None)?;
     let made = app.store.add_peer(site.account, site.id, said).await;
     let (peer, details) = made.map_err(sites::conflict)?;
     let (base, prefix, account) = (&app.public_url, call.prefix.text, site.account);
@@ -66,7 +66,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// Says something else of a peer. What the document leaves out stays.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
-    let said = peers::read(&call.document()?, Some((peer.id, &peer.name)))?;
+    let said = peers::read(&*call.document()?, Some((peer.id, &peer.name)))?;
     let changed = app.store.change_peer(site.account, site.id, peer.id, said).await;
     let (peer, details) = changed.map_err(sites::conflict)?.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, peers::one(&peer, &details)))

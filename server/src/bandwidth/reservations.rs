@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Holds a number: 201, no body, and where the reservation is.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
-    let number = reservations::read(&call.document()?)?;
+    let number = reservations::read(&*call.document()?)?;
     let now = app.believed_now().ok_or(Problem::Clock)?; // its end is an instant, and a wrong one would stay
     let id = ReservationId(uuid::Uuid::new_v4());
     let wanted = Reservation { id, account, number, until: now.plus_millis(HELD_MS) };

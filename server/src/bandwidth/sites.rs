@@ -76,7 +76,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
-    let said = sites::read(&call.document()?, None)?;
+    let said = sites::read(&*call.document()?, None)?;
     let (site, details) = app.store.add_site(account, said).await.map_err(conflict)?;
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/sites/{}", site.id);
@@ -86,7 +86,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// Says something else of a site. What the document leaves out stays.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = find(&app, &call).await?;
-    let said = sites::read(&call.document()?, Some((site.id, &site.name)))?;
+    let said = sites::read(&*call.document()?, Some((site.id, &site.name)))?;
     let changed = app.store.change_site(site.account, site.id, said).await.map_err(conflict)?;
     let (site, details) = changed.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, sites::site(&site, &details)))

@@ -66,7 +66,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let account = call.account()?;
-    let said = users::read(&call.document()?)?;
+    let said = users::read(&*call.document()?)?;
     let name = said.name.ok_or(Problem::Required("Username"))?;
     let password = said.password.ok_or(Problem::Required("Password"))?;
     let role = said.role.ok_or(Problem::Required("Roles"))?;
@@ -88,7 +88,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let user = find(&app, &call).await?;
-    let said = users::read(&call.document()?)?;
+    let said = users::read(&*call.document()?)?;
     if said.name.is_some_and(|name| name != user.name) {
         return Err(Problem::IdNotAllowed);
     }
@@ -112,7 +112,7 @@ async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let name = call.param("user");
-    let password = users::read_password(&call.document()?)?;
+    let password = users::read_password(&*call.document()?)?;
     let hash = hash(&app, password).await?;
     write(&app, &call, name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
     Ok(Reply::empty(StatusCode::OK))

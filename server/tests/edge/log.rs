@@ -29,8 +29,9 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
 
         let (_, order) = app.place(call(post(account("/orders"), xml::order(app.site, &NUMBERS)))).await;
         app.ended(call(get(order))).await;
-        let (_, order) =
-            app.place(call(post(disconnects(""), xml::disconnect(&[NUMBERS[0], "3365550199"])))).await;
+        let unread = "<name>n</name><CanaryWish>TRUE</CanaryWish><Canary.2525550179/>";
+        let body = xml::disconnect_with(unread, &[NUMBERS[0], "3365550199"], "");
+        let (_, order) = app.place(call(post(disconnects(""), body))).await;
         app.ended(call(get(order))).await;
         for (path, status) in [
             (format!("/api/tns/{}", NUMBERS[0]), 200),
@@ -63,6 +64,7 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
         // It does tell what happened.
         assert!(log.contains("route=\"/accounts/{account}/disconnects\""), "{log}");
         assert!(log.contains("1 of 2 numbers failed"), "{log}");
+        assert!(log.contains("were passed over: CanaryWish, Canary.##########"), "{log}");
         assert!(log.contains("user canary has another password"), "{log}");
         let encoded =
             [good.as_str(), &basic("canary", WRONG)].map(|value| value["Basic ".len()..].to_owned());

@@ -6,7 +6,8 @@ use onhook_core::lifecycle::State;
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use crate::app::{
-    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, get, log, number, post, wait_for, with_app, xml,
+    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, disconnects, get, log, number, post, wait_for,
+    with_app, xml,
 };
 
 const CLOCK: &str = "/ops/v1/emulator/clock";
@@ -247,6 +248,37 @@ async fn a_mode_and_a_protection_say_where_a_number_goes() {
             assert_eq!(status(app, digits, Who::Neighbour).await, stranger, "{digits}");
         }
         assert_eq!(status(app, POOL, Who::Neighbour).await, "Available");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_emulator_names_what_nothing_has_read() {
+    const UNREAD: &str = "onhook-unread";
+    let body = |names: &str| xml::disconnect_with(names, &["5405514342"], "<protect>TRUE</protect>");
+    let misspelt = body("<name>n</name><UNCHANGED>TRUE</UNCHANGED>");
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let reply = app.send(post(disconnects(""), misspelt.as_str())).await.expect(201);
+        assert_eq!(reply.header(UNREAD), Some("UNCHANGED, protect"));
+        let json = r#"{"siteId":1,"customerOrderID":"c","phoneNumber":"","unchanged":[true],"disconnectOrderType":{"phoneNumbers":["7034343704"]}}"#;
+        let call = post("/api/v2/accounts/9900000/disconnects", json).content_type("application/json");
+        assert_eq!(app.send(call).await.expect(201).header(UNREAD), Some("subAccountId, phoneNumber, unchanged"));
+        // Where all was read, there is nothing to say; a document that is refused may not have been read to its end.
+        let good = xml::disconnect(&["5405514342"]);
+        assert_eq!(app.send(post(disconnects(""), good)).await.expect(201).header(UNREAD), None);
+        assert_eq!(app.send(post(disconnects(""), body("<UNCHANGED/>"))).await.expect(400).header(UNREAD), None);
+        for (path, body, unread) in [
+            (account("/sites"), "<Site><Name>s</Name><Colour>red</Colour></Site>", "Colour"),
+            (account("/sites/1/sippeers"), "<SipPeer><PeerName>p</PeerName><CallingName><a/></CallingName></SipPeer>", "a"),
+            ("/api/accounts/9900000/tnreservation".into(), "<Reservation><ReservedTn>2125550101</ReservedTn><b/></Reservation>", "b"),
+        ] {
+            assert_eq!(app.send(post(path, body)).await.expect(201).header(UNREAD), Some(unread), "{body}");
+        }
+    })
+    .await;
+    with_app(Seed::two_accounts(), async |app| {
+        let reply = app.send(post(disconnects(""), misspelt.as_str())).await.expect(201);
+        assert_eq!(reply.header(UNREAD), None);
     })
     .await;
 }
