@@ -15,7 +15,7 @@ use onhook_server::Settings;
 use onhook_server::auth::hash_password;
 use onhook_server::clock::Clock;
 use onhook_store::sqlite::SqliteStore;
-use onhook_store::{NewAccount, Store, User};
+use onhook_store::{NewAccount, NewUser, Store};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
@@ -54,7 +54,7 @@ pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
         let site = store.create_site(id, "its site".into()).await?;
         store.create_peer(id, site.id, "its peer".into()).await?;
         let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
-        let user = User { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
+        let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
         store.create_user(user).await?;
         let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
             let number = Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| e.to_string())?;

@@ -291,6 +291,8 @@ fn what_cannot_be_made_is_refused_in_words() {
         ("u", &["--role", "boss"], good, "it is one of read, order, admin, operator"),
         ("u:v", &order, good, "no colon"),
         ("", &order, good, "1 to 255 bytes"),
+        ("..", &order, good, "not . or .."),
+        ("u\u{202E}v", &order, good, "no control or format characters"),
         ("u", &order, b"", "a password has 8 to 1024 bytes"),
         ("u", &order, b"seven77\n", "a password has 8 to 1024 bytes"),
         ("u", &order, &[b'p'; 1_025], "a password has 8 to 1024 bytes"),
@@ -301,7 +303,8 @@ fn what_cannot_be_made_is_refused_in_words() {
     }
     assert_eq!(folder.done(&["admin", "user", "list"]), "");
     assert_eq!(user("u", &order, b"eight888\r\n").code, 0);
-    refused(&user("u", &order, good), "u");
+    refused(&user("u", &order, good), "user u exists");
+    refused(&user("U", &order, good), "user U exists");
     assert_eq!(user("v", &order, &[b'p'; 1_024]).code, 0);
 }
 
@@ -743,8 +746,8 @@ fn a_user_gets_another_password_another_role_and_goes() {
     assert_eq!((said.code, said.answer.as_str()), (0, "user username has another password\n"), "{said:?}");
     refused(&folder.onhook_reading(&password, b"short"), "a password has 8 to 1024 bytes");
     assert_eq!(
-        folder.done(&["admin", "user", "role", "username", "admin"]),
-        "user username has the role admin\n"
+        folder.done(&["admin", "user", "role", "UserName", "admin"]),
+        "user UserName has the role admin\n"
     );
     refused(&folder.onhook(&["admin", "user", "role", "username", "operator"]), "an operator has no account");
     refused(&folder.onhook(&["admin", "user", "role", "root", "admin"]), "an operator has no account");

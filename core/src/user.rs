@@ -3,6 +3,8 @@
 //!
 //! Not here: how a password is kept and compared (`server::auth`).
 
+use std::borrow::Cow;
+
 use crate::account::{AccountId, Role};
 
 /// Most bytes of a user's name.
@@ -71,11 +73,57 @@ pub enum Refusal {
     Misfit,
 }
 
-/// Whether somebody may sign in by this name: 1 to [`NAME_MAX`] bytes, no colon, which ends a name in an
-/// `Authorization` header, and no control characters.
+/// The rule of [`is_name`] in words.
+pub const NAME_RULE: &str =
+    "a user's name has 1 to 255 bytes, no colon, no control or format characters, and is not . or ..";
+
+/// True if a user may have this name: 1 to [`NAME_MAX`] bytes; no colon, which ends a name in an `Authorization`
+/// header; no control or format characters, which make one name look like another; and not `.` or `..`, which a
+/// path cannot end with.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    (1..=NAME_MAX).contains(&name.len()) && !name.contains(|c: char| c == ':' || c.is_control())
+    let hidden = |c: char| c.is_control() || FORMAT.iter().any(|(first, last)| (*first..=*last).contains(&c));
+    (1..=NAME_MAX).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c == ':' || hidden(c))
+}
+
+/// Characters that show nothing and steer what is around them: Unicode's category Cf (version 17), and the
+/// separators of lines and paragraphs.
+const FORMAT: [(char, char); 21] = [
+    ('\u{AD}', '\u{AD}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61C}', '\u{61C}'),
+    ('\u{6DD}', '\u{6DD}'),
+    ('\u{70F}', '\u{70F}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8E2}', '\u{8E2}'),
+    ('\u{180E}', '\u{180E}'),
+    ('\u{200B}', '\u{200F}'),
+    ('\u{2028}', '\u{202E}'),
+    ('\u{2060}', '\u{2064}'),
+    ('\u{2066}', '\u{206F}'),
+    ('\u{FEFF}', '\u{FEFF}'),
+    ('\u{FFF9}', '\u{FFFB}'),
+    ('\u{110BD}', '\u{110BD}'),
+    ('\u{110CD}', '\u{110CD}'),
+    ('\u{13430}', '\u{1343F}'),
+    ('\u{1BCA0}', '\u{1BCA3}'),
+    ('\u{1D173}', '\u{1D17A}'),
+    ('\u{E0001}', '\u{E0001}'),
+    ('\u{E0020}', '\u{E007F}'),
+];
+
+/// A name without regard to case: two names are one if this is the same for both. Everything that looks a user
+/// up, or counts by name, goes by it.
+#[must_use]
+pub fn folded(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
+    // Down, up and down again, so that letters with several small forms become one.
+    let lower = name.chars().flat_map(char::to_lowercase);
+    Cow::Owned(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
 }
 
 /// Whether somebody's password may be this: [`PASSWORD_MIN`] to [`PASSWORD_MAX`] bytes without control
@@ -197,5 +245,34 @@ mod tests {
             assert_eq!(is_name(name), good, "{name:?}");
         }
         assert!(!is_name(&"a".repeat(NAME_MAX + 1)));
+    }
+
+    #[test]
+    fn no_name_hides_what_it_is_or_leads_up_a_path() {
+        for hidden in
+            ['\u{202E}', '\u{200B}', '\u{AD}', '\u{FEFF}', '\u{2029}', '\u{E0041}', '\u{85}', '\u{7F}']
+        {
+            assert!(!is_name(&format!("user{hidden}name")), "{hidden:?}");
+        }
+        for (name, good) in [(".", false), ("..", false), ("...", true), (".a", true), ("B\u{FC}ro", true)] {
+            assert_eq!(is_name(name), good, "{name}");
+        }
+        assert!(FORMAT.iter().all(|(first, last)| first <= last));
+    }
+
+    #[test]
+    fn names_are_one_whatever_the_case_of_their_letters() {
+        for (one, other) in
+            [("admin1", "ADMIN1"), ("B\u{FC}ro", "b\u{DC}RO"), ("\u{3C3}", "\u{3C2}"), ("k", "\u{212A}")]
+        {
+            assert_eq!(folded(one), folded(other), "{one} {other}");
+        }
+        assert_ne!(folded("admin1"), folded("admin2"));
+        assert!(matches!(folded("user name@example.com"), Cow::Borrowed(_)));
+        // A name that is folded stays as it is, whatever letter is in it.
+        for letter in (0..0x1_F000).filter_map(char::from_u32) {
+            let once = folded(letter.encode_utf8(&mut [0; 4])).into_owned();
+            assert_eq!(folded(&once), once, "{letter:?}");
+        }
     }
 }

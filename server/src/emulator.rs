@@ -7,7 +7,7 @@ use onhook_core::lifecycle::State;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
-use onhook_store::{NewAccount, Store, StoreError, User};
+use onhook_store::{NewAccount, NewUser, Store, StoreError};
 
 use crate::auth::{hash_password, verify_password};
 
@@ -80,8 +80,12 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
     }
     let id = AccountId::new(ACCOUNT).ok_or_else(|| StoreError::Conflict("account 0".into()))?;
     let hash = || hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()));
-    let user =
-        |name: &str, account, role, password_hash| User { name: name.into(), account, role, password_hash };
+    let user = |name: &str, account, role, password_hash| NewUser {
+        name: name.into(),
+        account,
+        role,
+        password_hash,
+    };
     // The mark that the passwords of this store are public comes before anything that they open.
     store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
     let account =

@@ -33,7 +33,7 @@ use onhook_core::time::{DAY_MS, Timestamp};
 use onhook_core::user::{Asker, Person, Refusal as UserRefusal};
 
 use crate::{
-    Accepted, Delivery, Due, Lines, NewAccount, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery,
+    Accepted, Delivery, Due, Lines, NewAccount, NewUser, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery,
     Relocated, Removed, Start, Store, StoreError, Subscribed, SubscriptionQuery, User, UserChange,
 };
 
@@ -752,14 +752,24 @@ cases! {
         assert!(!second.is_default);
         assert!(matches!(store.create_site(account(9), "none".into()).await, Err(StoreError::Conflict(_))));
         assert!(matches!(store.create_peer(account(2), one, "none".into()).await, Err(StoreError::Conflict(_))));
-        let user = User { name: "username".into(), account: Some(account(1)), role: Role::Order, password_hash: "$argon2id$x".into() };
-        store.create_user(user.clone()).await.expect("made");
-        assert!(matches!(store.create_user(user.clone()).await, Err(StoreError::Conflict(_))));
+        let new = NewUser { name: "Username".into(), account: Some(account(1)), role: Role::Order, password_hash: "$argon2id$x".into() };
+        store.create_user(new.clone()).await.expect("made");
+        // The case of a name's letters makes no other user.
+        for name in ["Username", "username", "USERNAME"] {
+            let again = NewUser { name: name.into(), ..new.clone() };
+            assert!(matches!(store.create_user(again).await, Err(StoreError::Conflict(_))), "{name}");
+        }
+        let (made, key) = (store.user("Username").await.expect("read").expect("there"), store.token_key());
+        let wanted = User { name: new.name, account: new.account, role: new.role, password_hash: new.password_hash, generation: made.generation };
+        assert_eq!(made, wanted);
         store.close().await;
         let store = opener.open().await;
-        assert_eq!(store.user("username").await.expect("read"), Some(user.clone()));
-        assert_eq!(store.user("Username").await.expect("read"), None);
-        assert_eq!(store.users().await.expect("read"), [user]);
+        assert_eq!(store.token_key(), key);
+        for name in ["Username", "username", "USERNAME"] {
+            assert_eq!(store.user(name).await.expect("read").as_ref(), Some(&made), "{name}");
+        }
+        assert_eq!(store.user("usernames").await.expect("read"), None);
+        assert_eq!(store.users().await.expect("read"), [made]);
         assert_eq!(store.accounts().await.expect("read").len(), 2);
         assert_eq!(store.sites(Some(account(1))).await.expect("read").iter().map(|s| s.is_default).collect::<Vec<_>>(), [true, false]);
         assert_eq!(store.peers(None).await.expect("read").len(), 2);
@@ -963,7 +973,7 @@ cases! {
     /// What may be done to a user is done, and what may not is not; an account keeps its last administrator.
     async fn users_change_and_go_as_far_as_they_may(opener) {
         let (store, ..) = seeded(opener).await;
-        let user = |name: &str, account_id, role| User {
+        let user = |name: &str, account_id, role| NewUser {
             name: name.into(), account: AccountId::new(account_id), role, password_hash: format!("$argon2id${name}"),
         };
         for (name, account_id, role) in [
@@ -974,7 +984,8 @@ cases! {
         }
         let names = async || store.users_of(account(1)).await.expect("read").into_iter().map(|u| u.name).collect::<Vec<_>>();
         assert_eq!(names().await, ["admin", "reader", "second"]);
-        let admin = user("admin", 1, Role::Admin).person();
+        let person = async |name: &str| store.user(name).await.expect("read").expect("there").person();
+        let admin = person("admin").await;
         let role = |role| UserChange::Said { password_hash: None, role: Some(role) };
         let password = |hash: &str| UserChange::Said { password_hash: Some(hash.into()), role: None };
         let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change).await.expect("tried");
@@ -986,15 +997,29 @@ cases! {
         assert_eq!(change(&admin, "reader", role(Role::Operator)).await, Err(UserRefusal::Forbidden));
         // A password that may be changed, with a role that may not: neither is.
         let both = UserChange::Said { password_hash: Some("x".into()), role: Some(Role::Operator) };
+        let read = async || store.user("reader").await.expect("read").expect("there");
+        let before = read().await;
         assert_eq!(change(&admin, "reader", both).await, Err(UserRefusal::Forbidden));
-        assert_eq!(store.user("reader").await.expect("read"), Some(user("reader", 1, Role::Read)));
-        assert_eq!(change(&admin, "reader", role(Role::Order)).await, Ok(()));
-        assert_eq!(change(&admin, "reader", password("$argon2id$other")).await, Ok(()));
-        let reader = store.user("reader").await.expect("read").expect("there");
+        assert_eq!(read().await, before);
+        // Each change makes another generation, also the one that leads back; so does a user of the same name.
+        let mut generations = vec![before.generation];
+        for change_to in [role(Role::Order), role(Role::Read), role(Role::Order), password("$argon2id$other")] {
+            assert_eq!(change(&admin, "READER", change_to).await, Ok(()));
+            generations.push(read().await.generation);
+        }
+        let reader = read().await;
         assert_eq!((reader.role, reader.password_hash.as_str()), (Role::Order, "$argon2id$other"));
+        for _ in 0..2 {
+            store.create_user(user("Other", 1, Role::Read)).await.expect("made");
+            generations.push(store.user("other").await.expect("read").expect("there").generation);
+            assert_eq!(change(&admin, "oTHER", UserChange::Removed).await, Ok(()));
+        }
+        generations.sort_unstable();
+        generations.dedup();
+        assert_eq!(generations.len(), 7);
 
         // Two who remove each other at the same time: one is left.
-        let second = user("second", 1, Role::Admin).person();
+        let second = person("second").await;
         let (one, other) = tokio::join!(change(&admin, "second", UserChange::Removed), change(&second, "admin", UserChange::Removed));
         assert!(matches!((one, other), (Ok(()), Err(UserRefusal::Forbidden)) | (Err(UserRefusal::Forbidden), Ok(()))), "{one:?} {other:?}");
         let left = store.users_of(account(1)).await.expect("read").into_iter().find(|u| u.role == Role::Admin).expect("one");
@@ -1009,7 +1034,7 @@ cases! {
     /// Whoever asks may what they may when it is done, not when they asked.
     async fn who_is_an_administrator_no_more_changes_no_users(opener) {
         let (store, ..) = seeded(opener).await;
-        let user = |name: &str, role| User {
+        let user = |name: &str, role| NewUser {
             name: name.into(), account: Some(account(1)), role, password_hash: format!("$argon2id${name}"),
         };
         for (name, role) in [("admin", Role::Admin), ("demoted", Role::Order), ("reader", Role::Read)] {
@@ -1027,15 +1052,16 @@ cases! {
         }
         assert_eq!(store.users().await.expect("read"), before);
         // Who is one makes nobody more than they are, and no user of another account.
-        let elsewhere = User { account: Some(account(2)), ..user("new", Role::Read) };
-        for new in [User { account: None, ..user("new", Role::Operator) }, elsewhere] {
+        let elsewhere = NewUser { account: Some(account(2)), ..user("new", Role::Read) };
+        for new in [NewUser { account: None, ..user("new", Role::Operator) }, elsewhere] {
             assert_eq!(store.make_user("admin".into(), new).await.expect("tried"), Err(UserRefusal::Forbidden));
         }
         assert_eq!(store.make_user("admin".into(), user("new", Role::Admin)).await.expect("tried"), Ok(()));
         assert!(matches!(store.make_user("admin".into(), user("new", Role::Read)).await, Err(StoreError::Conflict(_))));
         store.close().await;
         let store = opener.open().await;
-        assert_eq!(store.user("new").await.expect("read"), Some(user("new", Role::Admin)));
+        let new = store.user("new").await.expect("read").expect("there");
+        assert_eq!((new.role, new.password_hash.as_str()), (Role::Admin, "$argon2id$new"));
         clean(&*store).await;
     }
 

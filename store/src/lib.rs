@@ -268,10 +268,10 @@ pub struct OrderMark {
     pub created_at: Timestamp,
 }
 
-/// A user as the store keeps it.
+/// A user to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The name that it signs in with, at most 255 characters, no colon.
+pub struct NewUser {
+    /// The name that it signs in with: one of `onhook_core::user::is_name`.
     pub name: String,
     /// Its account; none for an operator of the server.
     pub account: Option<AccountId>,
@@ -279,6 +279,22 @@ pub struct User {
     pub role: Role,
     /// Its password as an argon2id hash in PHC form.
     pub password_hash: String,
+}
+
+/// A user as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name that it signs in with, as it was written when the user was made.
+    pub name: String,
+    /// Its account; none for an operator of the server.
+    pub account: Option<AccountId>,
+    /// What it may do.
+    pub role: Role,
+    /// Its password as an argon2id hash in PHC form.
+    pub password_hash: String,
+    /// A random number that is drawn when the user is made and at each change. What was issued under another one
+    /// has ended.
+    pub generation: i64,
 }
 
 impl User {
@@ -814,15 +830,16 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a user at the word of whoever has the machine.
     ///
     /// # Errors
-    /// `Conflict` when the name is taken or there is no such account.
-    async fn create_user(&self, user: User) -> Result<()>;
+    /// `Conflict` when there is no such account, or another user has the name, which is compared without regard to
+    /// case.
+    async fn create_user(&self, user: NewUser) -> Result<()>;
 
     /// Makes a user at the word of another one; what they may is judged with the users as they are then. An
     /// account has at most [`LIST_MAX`].
     ///
     /// # Errors
     /// As [`Store::create_user`].
-    async fn make_user(&self, asker: String, user: User) -> Result<std::result::Result<(), Refusal>>;
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), Refusal>>;
 
     /// Changes a user, or takes it away, at the word of `asker`; what may be done is judged with the users as
     /// they are then, the asker among them.
@@ -833,8 +850,11 @@ pub trait Store: Send + Sync + 'static {
         change: UserChange,
     ) -> Result<std::result::Result<(), Refusal>>;
 
-    /// A user, by name.
+    /// A user, by name, without regard to case.
     async fn user(&self, name: &str) -> Result<Option<User>>;
+
+    /// The key that signs tokens. It is made once and kept, so that all who share the store have the same.
+    fn token_key(&self) -> [u8; 32];
 
     /// An account with its sites and peers.
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>>;

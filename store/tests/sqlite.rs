@@ -220,7 +220,8 @@ async fn the_checker_sees_what_was_tampered_with() {
             "not that of its site",
         ),
         (
-            "INSERT INTO user (name, account, role, password_hash) VALUES ('a', 1, 'operator', '')",
+            "INSERT INTO user (folded, name, account, role, password_hash, generation)
+             VALUES ('a', 'a', 1, 'operator', '', 0)",
             "a role that",
         ),
         ("INSERT INTO stock (npa_nxx, area, numbers) VALUES (919555, 1, 7)", "pool numbers 7"),

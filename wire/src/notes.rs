@@ -2,6 +2,7 @@
 
 use onhook_core::order::NOTE_MAX;
 use onhook_core::time::Timestamp;
+use onhook_core::user::folded;
 
 use crate::error::{Family, Problem, cut};
 use crate::xml::{Document, Element};
@@ -21,7 +22,9 @@ pub fn read(root: &Element<'_>, user: &str) -> Result<String, Problem> {
     }
     match root.filled("UserId")? {
         None => return Err(Problem::NoteUser),
-        Some(name) if name != user => return Err(Problem::Value("UserId", cut(name), &[])),
+        Some(name) if folded(name) != folded(user) => {
+            return Err(Problem::Value("UserId", cut(name), &[]));
+        }
         Some(_) => {}
     }
     match root.filled("Description")? {
@@ -45,4 +48,20 @@ pub fn list<'a>(notes: impl IntoIterator<Item = Shown<'a>>) -> String {
         }
     });
     out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::parse;
+
+    #[test]
+    fn a_note_is_its_sender_s_whatever_the_case_of_the_name() {
+        let read = |user: &str| {
+            let note = format!("<Note><UserId>{user}</UserId><Description>a note</Description></Note>");
+            super::read(&parse(note.as_bytes()).unwrap(), "username")
+        };
+        assert_eq!((read("username"), read("UserName")), (Ok("a note".into()), Ok("a note".into())));
+        assert_eq!(read("username2"), Err(Problem::Value("UserId", "username2".into(), &[])));
+    }
 }

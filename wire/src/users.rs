@@ -135,6 +135,11 @@ mod tests {
         let long = "a".repeat(1_025);
         for (inner, problem) in [
             ("<Username>a:b</Username>".to_owned(), Problem::Value("Username", "a:b".into(), &[])),
+            ("<Username>..</Username>".to_owned(), Problem::Value("Username", "..".into(), &[])),
+            (
+                "<Username>a\u{202E}b</Username>".to_owned(),
+                Problem::Value("Username", "a\u{202E}b".into(), &[]),
+            ),
             (format!("<Username>{}</Username>", &long[..256]), Problem::TooLong("Username", 255)),
             ("<Password>1234567</Password>".into(), Problem::TooShort("Password", 8)),
             (format!("<Password>{long}</Password>"), Problem::TooLong("Password", 1_024)),

@@ -8,7 +8,7 @@ use onhook_core::premises::{PeerChange, Stays};
 use onhook_core::user::{self, Asker, PASSWORD_MAX, PASSWORD_MIN};
 use onhook_server::auth::hash_password;
 use onhook_store::sqlite::SqliteStore;
-use onhook_store::{NewAccount, Removed, Store, User, UserChange};
+use onhook_store::{NewAccount, NewUser, Removed, Store, UserChange};
 
 use super::{DataDir, WrittenDir, now};
 use crate::Exit;
@@ -339,8 +339,7 @@ impl UserCommand {
     async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { name, account, role, password_stdin: _, data_dir } => {
-                let fits = user::is_name(&name);
-                anyhow::ensure!(fits, "a user's name has 1 to 255 bytes, no colon and no control characters");
+                anyhow::ensure!(user::is_name(&name), user::NAME_RULE);
                 match (account, role) {
                     (Some(_), Role::Operator) => {
                         anyhow::bail!("an operator has no account: leave --account out")
@@ -356,7 +355,7 @@ impl UserCommand {
                     None => data_dir.open_or_make().await?,
                 };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
-                store.create_user(User { name: name.clone(), account, role, password_hash }).await?;
+                store.create_user(NewUser { name: name.clone(), account, role, password_hash }).await?;
                 store.close().await;
                 terminal.line(&format!("user {name}"))?;
             }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::{AccountId, Role};
-use onhook_core::user::{Asker, Refusal};
-use onhook_store::{LIST_MAX, StoreError, User, UserChange};
+use onhook_core::user::{Asker, Refusal, folded};
+use onhook_store::{LIST_MAX, NewUser, StoreError, User, UserChange};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::encode;
 use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
@@ -71,7 +71,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let password = said.password.ok_or(Problem::Required("Password"))?;
     let role = said.role.ok_or(Problem::Required("Roles"))?;
     let password_hash = hash(&app, password).await?;
-    let user = User { name: name.clone(), account: Some(account), role, password_hash };
+    let user = NewUser { name: name.clone(), account: Some(account), role, password_hash };
     let made = app.store.make_user(call.caller.user.to_string(), user).await;
     let made = made.map_err(|error| match error {
         StoreError::Conflict(_) => Problem::Exists(cut(&name)),
@@ -89,7 +89,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let user = find(&app, &call).await?;
     let said = users::read(&*call.document()?)?;
-    if said.name.is_some_and(|name| name != user.name) {
+    if said.name.is_some_and(|name| folded(&name) != folded(&user.name)) {
         return Err(Problem::IdNotAllowed);
     }
     let password_hash = match said.password {

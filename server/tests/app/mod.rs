@@ -21,7 +21,7 @@ use onhook_core::time::Timestamp;
 use onhook_server::mail::MailSettings;
 use onhook_server::{Server, Settings, emulator};
 use onhook_store::sqlite::SqliteStore;
-use onhook_store::{NewAccount, Store, User};
+use onhook_store::{NewAccount, NewUser, Store};
 use onhook_wire::search::Vendor;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -218,7 +218,7 @@ async fn fill(store: &dyn Store) -> (u32, u32, u32) {
         (Who::Orderer, guide, Role::Order),
         (Who::Neighbour, neighbour, Role::Admin),
     ] {
-        let user = User {
+        let user = NewUser {
             name: who.user().into(),
             account: Some(account),
             role,

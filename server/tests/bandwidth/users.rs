@@ -2,7 +2,7 @@
 
 use onhook_core::account::{AccountId, Role};
 use onhook_server::auth::hash_password;
-use onhook_store::User;
+use onhook_store::NewUser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -48,13 +48,15 @@ async fn a_user_is_made_changed_and_removed() {
             app.send(get("/api/users").by(Who::Reader)).await.expect(200).text(),
             app.send(get(users(""))).await.expect(200).text()
         );
-        // A name may hold what a path must write otherwise, and is not the same in another case.
+        // A name may hold what a path must write otherwise, and is the same in another case.
         let made = app.send(post(users(""), user("B\u{FC}ro/B", "correct horse", "read"))).await.expect(201);
         golden!(app, "user_made", made);
         let path = app.path_of(made.header("location").unwrap());
         golden!(app, "user", app.send(get(&path)).await);
-        let other_case = app.send(get(path.replace("/B", "/b"))).await;
-        assert_eq!(other_case.error(), (404, Some(4019), "Unknown userId"));
+        let shown = app.send(get(path.replace("/B", "/b"))).await.expect(200);
+        assert_eq!(shown.element("Username"), Some("B\u{FC}ro/B"));
+        let taken = app.send(post(users(""), user("b\u{DC}RO/b", "correct horse", "read"))).await;
+        assert_eq!(taken.error(), (409, Some(1015), "Entry for b\u{DC}RO/b already exists"));
         let order = || post(disconnects(""), xml::disconnect(&["5405514342"]));
         let signed = |call: Call, password| by(call, "B\u{FC}ro/B", password);
         app.send(signed(get(disconnects("")), "correct horse")).await.expect(200);
@@ -153,6 +155,8 @@ async fn nobody_makes_anyone_more_than_they_are() {
         for (body, code) in [
             ("<User/>".to_owned(), 1003),
             (user("a:b", "correct horse", "read"), 1008),
+            (user("..", "correct horse", "read"), 1008),
+            (user("a\u{202E}b", "correct horse", "read"), 1008),
             (user("a", "short", "read"), 1012),
             (user("a", "correct horse", "ROLE_USER"), 1008),
         ] {
@@ -228,7 +232,7 @@ async fn a_user_who_was_removed_is_out_however_often_they_were_let_in_before() {
         let hash = hash_password("correct horse").unwrap();
         for round in 0..3 {
             let name = format!("user{round}");
-            let user = User {
+            let user = NewUser {
                 name: name.clone(),
                 account: AccountId::new(ACCOUNT),
                 role: Role::Read,

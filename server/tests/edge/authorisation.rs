@@ -235,7 +235,9 @@ impl Objects {
         let peer = store.create_peer(guide, app.site.to_string().parse().unwrap(), "Spare peer".into()).await;
         let user = unused_name();
         let reader = store.user(Who::Reader.user()).await.unwrap().unwrap();
-        store.create_user(onhook_store::User { name: user.clone(), ..reader }).await.unwrap();
+        let (name, account, role, password_hash) =
+            (user.clone(), reader.account, reader.role, reader.password_hash);
+        store.create_user(onhook_store::NewUser { name, account, role, password_hash }).await.unwrap();
         let reservation = reserve(app, &free()).await;
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;

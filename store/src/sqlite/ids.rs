@@ -14,7 +14,7 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use onhook_core::order::{OrderId, OrderSeq};
 use rusqlite::Connection;
 
-use super::row::{self, corrupt};
+use super::row;
 use crate::Result;
 
 /// What a block is encrypted for.
@@ -30,15 +30,8 @@ pub(super) struct OrderIds {
 impl OrderIds {
     /// With the store's key, which is made if there is none.
     pub(super) fn load(connection: &Connection) -> Result<Self> {
-        let key = match row::meta(connection, "order_key")? {
-            Some(key) => key,
-            None => {
-                let key: [u8; 16] = random()?;
-                row::set_meta(connection, "order_key", key)?;
-                key
-            }
-        };
-        Ok(Self { cipher: Aes128::new(&key.into()), drawn: random()? })
+        let key: [u8; 16] = row::key(connection, "order_key")?;
+        Ok(Self { cipher: Aes128::new(&key.into()), drawn: row::random()? })
     }
 
     /// The id of the order in this place.
@@ -95,12 +88,6 @@ fn free_bits(mut bytes: [u8; 10]) -> [u8; 10] {
 
 fn is_version_4(bytes: &[u8; 16]) -> bool {
     bytes[6] >> 4 == 4 && bytes[8] >> 6 == 0b10
-}
-
-fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -48,9 +48,9 @@ use self::memory::Memory;
 use self::reader::Readers;
 use self::writer::Writer;
 use crate::{
-    Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, Note, NumberQuery,
-    OrderQuery, Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report, Result,
-    Step, Stock, Store, StoreError, Subscribed, SubscriptionQuery, Totals, User, UserChange,
+    Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, NewUser, Note,
+    NumberQuery, OrderQuery, Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report,
+    Result, Step, Stock, Store, StoreError, Subscribed, SubscriptionQuery, Totals, User, UserChange,
 };
 
 /// The database's name in the data folder.
@@ -87,6 +87,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     ids: Arc<OrderIds>,
+    token_key: [u8; 32],
     /// Held while the store is open; given up with the file.
     lock: std::sync::Mutex<Option<File>>,
 }
@@ -131,9 +132,10 @@ impl SqliteStore {
         let memory = Memory::load(&connection)?;
         let readers = Readers::open(&path)?;
         let ids = Arc::new(OrderIds::load(&connection)?);
+        let token_key = row::key(&connection, "token_key")?;
         let log = Log::open(&path).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
         let writer = Writer::start(connection, log, memory, policy, ids.clone())?;
-        Ok(Self { writer, readers, ids, lock: std::sync::Mutex::new(Some(lock)) })
+        Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
     }
 }
 
@@ -145,7 +147,8 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Lets nobody else read the database: it holds password hashes and the key of the orders' ids.
+/// Lets nobody else read the database: it holds password hashes, and the keys of the orders' ids and
+/// of the tokens.
 fn private(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -487,11 +490,11 @@ impl Store for SqliteStore {
         self.writer.write(move |tables| tables.relocate(account, place, &numbers, user, now)).await
     }
 
-    async fn create_user(&self, user: User) -> Result<()> {
+    async fn create_user(&self, user: NewUser) -> Result<()> {
         self.writer.write(move |tables| tables.create_user(user)).await
     }
 
-    async fn make_user(&self, asker: String, user: User) -> Result<std::result::Result<(), Refusal>> {
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), Refusal>> {
         self.writer.write(move |tables| tables.make_user(asker, user)).await
     }
 
@@ -507,6 +510,10 @@ impl Store for SqliteStore {
     async fn user(&self, name: &str) -> Result<Option<User>> {
         let name = name.to_owned();
         self.readers.read(move |connection| reader::user(connection, &name)).await
+    }
+
+    fn token_key(&self) -> [u8; 32] {
+        self.token_key
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {

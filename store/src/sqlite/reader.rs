@@ -15,6 +15,7 @@ use onhook_core::premises::{PeerDetails, SiteDetails};
 use onhook_core::release::Seen;
 use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
+use onhook_core::user::folded;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use tokio::sync::Semaphore;
@@ -255,19 +256,19 @@ pub(super) fn account_with_premises(
     Ok(Some((account, Premises { sites: sites(connection, Some(id))?, peers: peers(connection, Some(id))? })))
 }
 
-const USER_COLUMNS: &str = "name, account, role, password_hash";
+const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
 
 pub(super) fn user(connection: &Connection, name: &str) -> Result<Option<User>> {
-    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE name = ?");
-    Ok(list(connection, &sql, vec![Value::Text(name.to_owned())], read_user)?.pop())
+    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE folded = ?");
+    Ok(list(connection, &sql, vec![Value::Text(folded(name).into_owned())], read_user)?.pop())
 }
 
 pub(super) fn users(connection: &Connection) -> Result<Vec<User>> {
-    list(connection, &format!("SELECT {USER_COLUMNS} FROM user ORDER BY name"), Vec::new(), read_user)
+    list(connection, &format!("SELECT {USER_COLUMNS} FROM user ORDER BY folded"), Vec::new(), read_user)
 }
 
 pub(super) fn users_of(connection: &Connection, account: AccountId) -> Result<Vec<User>> {
-    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE account = ? ORDER BY name LIMIT ?");
+    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE account = ? ORDER BY folded LIMIT ?");
     list(connection, &sql, vec![of(account), limit(LIST_MAX)], read_user)
 }
 
@@ -291,6 +292,7 @@ fn read_user(row: &Row<'_>) -> Result<User> {
         account: account.map(row::account_id).transpose()?,
         role: row::role(&role)?,
         password_hash: row.get(3)?,
+        generation: row.get(4)?,
     })
 }
 

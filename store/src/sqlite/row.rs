@@ -52,6 +52,22 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: impl ToSql) ->
     Ok(())
 }
 
+/// Returns the store's key of this name. It is made once: of two that open a new store at the same time, both read
+/// the one that was written first.
+pub(super) fn key<const N: usize>(connection: &Connection, name: &str) -> Result<[u8; N]> {
+    connection
+        .prepare_cached("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+        .execute((name, random::<N>()?))?;
+    meta(connection, name)?.ok_or_else(|| corrupt(format!("{name} is missing")))
+}
+
+/// Random bytes, from the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
+    Ok(bytes)
+}
+
 pub(super) fn state_code(state: State) -> u8 {
     match state {
         State::Available => 0,

@@ -30,11 +30,15 @@ CREATE TABLE peer (
 CREATE UNIQUE INDEX peer_default ON peer (site) WHERE is_default;
 CREATE INDEX peer_account ON peer (account);
 
+-- folded: the name without regard to case, which is what it is looked up by
+-- generation: drawn when the user is made and at each change
 CREATE TABLE user (
-    name          TEXT PRIMARY KEY,
+    folded        TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
     account       INTEGER REFERENCES account,
     role          TEXT NOT NULL,
-    password_hash TEXT NOT NULL
+    password_hash TEXT NOT NULL,
+    generation    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- name: the area's name as JSON

@@ -3,21 +3,29 @@
 use onhook_core::account::AccountId;
 use onhook_core::user::{self, Act, Asker, Person, Refusal};
 
-use super::reader;
 use super::writer::Tables;
-use crate::{LIST_MAX, Result, StoreError, User, UserChange};
+use super::{reader, row};
+use crate::{LIST_MAX, NewUser, Result, StoreError, UserChange};
 
 impl Tables<'_> {
-    pub(super) fn create_user(&mut self, user: User) -> Result<()> {
+    pub(super) fn create_user(&mut self, user: NewUser) -> Result<()> {
         if let Some(account) = user.account {
             self.must_exist(account)?;
         }
         let made = self
             .connection
             .prepare_cached(
-                "INSERT INTO user (name, account, role, password_hash) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO user (folded, name, account, role, password_hash, generation)
+                 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )?
-            .execute((&user.name, user.account.map(AccountId::get), user.role.word(), &user.password_hash))?;
+            .execute((
+                user::folded(&user.name),
+                &user.name,
+                user.account.map(AccountId::get),
+                user.role.word(),
+                &user.password_hash,
+                generation()?,
+            ))?;
         match made {
             0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
             _ => Ok(()),
@@ -27,7 +35,7 @@ impl Tables<'_> {
     pub(super) fn make_user(
         &mut self,
         asker: String,
-        user: User,
+        user: NewUser,
     ) -> Result<std::result::Result<(), Refusal>> {
         let Some(asker) = self.asker(Asker::User(asker))? else { return Ok(Err(Refusal::Forbidden)) };
         if let Err(why) = user::may_make(&asker, user.account, user.role) {
@@ -75,16 +83,26 @@ impl Tables<'_> {
         }
         match change {
             UserChange::Removed => {
-                self.connection.prepare_cached("DELETE FROM user WHERE name = ?")?.execute([name])?;
+                self.connection
+                    .prepare_cached("DELETE FROM user WHERE folded = ?")?
+                    .execute([user::folded(name)])?;
             }
             UserChange::Said { password_hash, role } => {
                 let hash = password_hash.unwrap_or(user.password_hash);
                 let role = role.unwrap_or(user.role);
                 self.connection
-                    .prepare_cached("UPDATE user SET password_hash = ?, role = ? WHERE name = ?")?
-                    .execute((hash, role.word(), name))?;
+                    .prepare_cached(
+                        "UPDATE user SET password_hash = ?, role = ?, generation = ? WHERE folded = ?",
+                    )?
+                    .execute((hash, role.word(), generation()?, user::folded(name)))?;
             }
         }
         Ok(Ok(()))
     }
+}
+
+/// Draws a user's generation. It is random, so that a user who is removed and made again, or a store that is set
+/// back to an older copy, does not come to an earlier one again.
+fn generation() -> Result<i64> {
+    Ok(i64::from_le_bytes(row::random()?))
 }
