@@ -79,7 +79,7 @@ pub struct App {
     /// What time it is.
     pub clock: Clock,
     /// Who is calling.
-    pub auth: Auth,
+    pub auth: Arc<Auth>,
     /// What was set at start.
     pub settings: Settings,
     /// Base of `Location` headers and links.
@@ -124,10 +124,11 @@ impl App {
         let own_url = Target::parse(&public_url).map(|own| (own.host, own.port));
         let loopback = settings.emulator || settings.callbacks.loopback;
         let rules = Rules { loopback, own_url, ..settings.callbacks.clone() };
+        let auth = Arc::new(Auth::new(store.token_key(), settings.rate_limit.is_some())?);
         Ok(Self {
             store,
             clock,
-            auth: Auth::new()?,
+            auth,
             public_url,
             callbacks: Callbacks::new(rules, settings.network.clone()),
             mailer: settings.mail.as_ref().map(Mailer::new).transpose()?,
@@ -233,6 +234,7 @@ impl App {
         if let Some((_, shown)) = &self.shown {
             shown.retain_recent();
         }
+        self.auth.tidy(std::time::Instant::now());
         crate::ops::health::tidy_metrics();
     }
 }

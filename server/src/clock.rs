@@ -6,6 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use onhook_core::release::Reading;
 use onhook_core::time::Timestamp;
 
+use crate::auth::Now;
+
 /// The time, and how far it has been moved.
 #[derive(Debug)]
 pub struct Clock {
@@ -43,6 +45,12 @@ impl Clock {
     #[must_use]
     pub fn reading(&self) -> Reading {
         Reading { wall: self.wall(), steady_ms: self.steady_ms() }
+    }
+
+    /// What time it is for signing in, which the emulator does not move.
+    #[must_use]
+    pub fn for_sign_in(&self) -> Now {
+        Now { steady: Instant::now(), wall: self.wall() }
     }
 
     /// How far it has been moved, in milliseconds.

@@ -360,7 +360,7 @@ async fn checked(
         Needs::Nothing => Caller { user: "".into(), account: None, role: Role::Read },
         _ => app
             .auth
-            .sign_in(&*app.store, &parts.headers, from)
+            .sign_in(&app.store, &parts.headers, from, app.clock.for_sign_in())
             .await
             .map_err(|refused| not_signed_in(app, route, refused))?,
     };
@@ -417,11 +417,13 @@ pub(crate) const CHALLENGE: &str = "Basic realm=\"onhook\"";
 
 fn not_signed_in(app: &App, route: &Route, refused: Refused) -> Reply {
     match refused {
-        Refused::Unknown => Reply::empty(StatusCode::UNAUTHORIZED).with(header::WWW_AUTHENTICATE, CHALLENGE),
+        Refused::Unknown(_) => {
+            Reply::empty(StatusCode::UNAUTHORIZED).with(header::WWW_AUTHENTICATE, CHALLENGE)
+        }
         Refused::Twice => route.refuse(&Problem::BadRequest("two Authorization headers".into())),
         Refused::TooMany(wait) => too_many(app, wait.as_secs().saturating_add(1)),
         Refused::Busy => route.refuse(&Problem::Busy),
-        Refused::Store(error) => route.refuse(&store_problem(error)),
+        Refused::Failed(problem) => route.refuse(&problem),
     }
 }
 

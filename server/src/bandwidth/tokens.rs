@@ -7,8 +7,8 @@ use onhook_wire::error::{Family, Problem};
 use serde_json::json;
 
 use crate::App;
-use crate::auth::{Refused, TOKEN_LASTS};
-use crate::reply::{Reply, store_problem};
+use crate::auth::{Refused, TOKEN_LASTS_S};
+use crate::reply::Reply;
 use crate::route::{CHALLENGE, Call, Group, Needs, Route, decode_query, too_many};
 
 /// Longest form, in bytes.
@@ -20,26 +20,25 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::post("/oauth2/token", Needs::Nothing, plain, issue).with_a_form()]
 }
 
-/// A token for whoever signs in with name and password.
+/// A token for a user who signs in with name and password.
 async fn issue(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     match grant(&call) {
         Ok(()) => {}
         Err(error) => return Ok(refuse(StatusCode::BAD_REQUEST, error)),
     }
-    match app.auth.issue(&*app.store, &call.headers, call.from).await {
+    match app.auth.issue(&app.store, &call.headers, call.from, app.clock.for_sign_in()).await {
         Ok(token) => {
-            let lasts = TOKEN_LASTS.as_secs();
-            let body = json!({ "access_token": token, "expires_in": lasts, "token_type": "Bearer" });
+            let body = json!({ "access_token": token, "expires_in": TOKEN_LASTS_S, "token_type": "Bearer" });
             Ok(kept_by_nobody(Reply::json(StatusCode::OK, &body)))
         }
-        Err(Refused::Unknown) => {
+        Err(Refused::Unknown(_)) => {
             let reply = refuse(StatusCode::UNAUTHORIZED, "invalid_client");
             Ok(reply.with(header::WWW_AUTHENTICATE, CHALLENGE))
         }
         Err(Refused::Twice) => Ok(refuse(StatusCode::BAD_REQUEST, "invalid_request")),
         Err(Refused::TooMany(wait)) => Ok(too_many(&app, wait.as_secs().saturating_add(1))),
         Err(Refused::Busy) => Err(Problem::Busy),
-        Err(Refused::Store(error)) => Err(store_problem(error)),
+        Err(Refused::Failed(problem)) => Err(problem),
     }
 }
 

@@ -130,7 +130,7 @@ fn by_password(call: &Call) -> Result<(), Problem> {
 /// The hash of a user's new password.
 async fn hash(app: &App, password: String) -> Result<String, Problem> {
     app.auth.hash(password).await.map_err(|refused| match refused {
-        Refused::Store(error) => store_problem(error),
+        Refused::Failed(problem) => problem,
         _ => Problem::Busy,
     })
 }

@@ -214,6 +214,24 @@ async fn credentials_are_read_strictly() {
             assert_eq!((reply.status, reply.body.len()), (401, 0), "{wrong}");
             assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"onhook\""), "{wrong}");
         }
+        // The case of a name's letters does not matter, nor which way of writing base64 a client has.
+        for right in [&basic("USERNAME", "password"), "Basic dXNlcm5hbWU6cGFzc3dvcmQ"] {
+            app.send(bare().header("Authorization", right)).await.expect(200);
+        }
+        let user = onhook_store::NewUser {
+            name: "u10".into(),
+            account: onhook_core::account::AccountId::new(crate::app::ACCOUNT),
+            role: onhook_core::account::Role::Read,
+            password_hash: onhook_server::auth::hash_password("a>>>b???c~~~").unwrap(),
+        };
+        app.parts.store.create_user(user).await.unwrap();
+        for right in ["dTEwOmE-Pj5iPz8_Y35-fg==", "dTEwOmE-Pj5iPz8_Y35-fg", "dTEwOmE+Pj5iPz8/Y35+fg"] {
+            let right = format!("Basic {right}");
+            app.send(bare().header("Authorization", &right)).await.expect(200);
+            let grant = post("/api/v1/oauth2/token", "grant_type=client_credentials").by(Who::Nobody);
+            let grant = grant.content_type("application/x-www-form-urlencoded");
+            app.send(grant.header("Authorization", &right)).await.expect(200);
+        }
         for second in [good.as_str(), "Basic !!!"] {
             let reply = app.send(bare().header("Authorization", &good).header("authorization", second)).await;
             assert_eq!((reply.status, reply.code()), (400, Some(1019)), "{}", reply.text());

@@ -9,6 +9,7 @@ const NUMBERS: [&str; 3] = ["2525550177", "2525550178", "2525550179"];
 const PASSWORD: &str = "canary-correct-horse";
 const WRONG: &str = "canary-battery-staple";
 const NEW: &str = "canary-new-password";
+const IN_THE_WRONG_FIELD: &str = "canary-in-the-wrong-field";
 
 #[tokio::test]
 async fn the_log_tells_no_secret_and_no_whole_number() {
@@ -46,6 +47,9 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
         app.send(call(post(disconnects(""), format!("<a>{}</b>", NUMBERS[0])))).await.expect(400);
         let wrong = get(disconnects("")).by(Who::Nobody).header("Authorization", &basic("canary", WRONG));
         app.send(wrong).await.expect(401);
+        let misplaced =
+            get(disconnects("")).by(Who::Nobody).header("Authorization", &basic(IN_THE_WRONG_FIELD, "x"));
+        app.send(misplaced).await.expect(401);
         let form = post("/api/v1/oauth2/token", "grant_type=client_credentials")
             .content_type("application/x-www-form-urlencoded");
         let reply = app.send(call(form)).await.expect(200);
@@ -69,7 +73,18 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
         let encoded =
             [good.as_str(), &basic("canary", WRONG)].map(|value| value["Basic ".len()..].to_owned());
         let encoded_known = "dXNlcm5hbWU6cGFzc3dvcmQ=";
-        let secrets = [PASSWORD, WRONG, NEW, &token, hash.as_str(), &encoded[0], &encoded[1], encoded_known];
+        assert!(log.contains("a sign-in failed: canary, from 127.0.0.1"), "{log}");
+        let secrets = [
+            PASSWORD,
+            WRONG,
+            NEW,
+            IN_THE_WRONG_FIELD,
+            &token,
+            hash.as_str(),
+            &encoded[0],
+            &encoded[1],
+            encoded_known,
+        ];
         for secret in secrets.into_iter().chain(NUMBERS) {
             let found: Vec<&str> = log.lines().filter(|line| line.contains(secret)).collect();
             assert!(found.is_empty(), "{secret}: {found:#?}");
