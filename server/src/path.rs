@@ -17,11 +17,12 @@ pub struct Prefix {
 }
 
 /// All prefixes; of two that fit, the longer one comes first.
-pub const PREFIXES: [Prefix; 6] = [
+pub const PREFIXES: [Prefix; 7] = [
     Prefix { text: "/api/v1.0", dialect: Dialect::V1 },
     Prefix { text: "/api/v1", dialect: Dialect::V1 },
     Prefix { text: "/api/v2", dialect: Dialect::V2 },
     Prefix { text: "/api", dialect: Dialect::V1 },
+    Prefix { text: "/v1.0/api", dialect: Dialect::V1 },
     Prefix { text: "/v1.0", dialect: Dialect::V1 },
     Prefix { text: "/v1", dialect: Dialect::V1 },
 ];
@@ -30,11 +31,11 @@ pub const PREFIXES: [Prefix; 6] = [
 pub const API: &str = "/api";
 
 impl Prefix {
-    /// The prefix of links in lists: where the request's has no `/v1.0`, that one, because a client
-    /// strips everything up to it (contract: decision 9).
+    /// The prefix of links in lists. It ends in `/v1.0`, because a client strips everything up to that
+    /// (contract: decision 9).
     #[must_use]
     pub fn for_links(self) -> &'static str {
-        if self.text.contains("/v1.0") { self.text } else { "/v1.0" }
+        if self.text.ends_with("/v1.0") { self.text } else { "/v1.0" }
     }
 }
 
@@ -100,6 +101,9 @@ mod tests {
             ("/api/accounts/9/disconnects", "/api", "/api/accounts/9/disconnects"),
             ("/API/V1.0/Accounts/9/discNumbers", "/api/v1.0", "/api/accounts/9/discnumbers"),
             ("/v1.0/tns/5405514342", "/v1.0", "/api/tns/5405514342"),
+            ("/v1.0/api/accounts/9/sites", "/v1.0/api", "/api/accounts/9/sites"),
+            ("/V1.0/API/tns/", "/v1.0/api", "/api/tns"),
+            ("/v1.0/apis", "/v1.0", "/api/apis"),
             ("/v1/tns", "/v1", "/api/tns"),
             ("/v1/tns/", "/v1", "/api/tns"),
             ("/api/v2/tns", "/api/v2", "/api/tns"),
@@ -147,6 +151,6 @@ mod tests {
     #[test]
     fn links_hold_what_a_client_strips() {
         let links: Vec<_> = PREFIXES.iter().map(|prefix| prefix.for_links()).collect();
-        assert_eq!(links, ["/api/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0"]);
+        assert_eq!(links, ["/api/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0"]);
     }
 }
