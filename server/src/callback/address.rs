@@ -21,6 +21,18 @@ const V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
+/// Public IPv4 behind which a cloud serves its own machines, and answers by which machine asks. The others' such
+/// addresses are link-local or private, which [`V4`] and [`V6_GLOBAL`] keep out.
+const CLOUDS: &[(Ipv4Addr, u32)] = &[
+    // Azure: DHCP, DNS, the machine's agent and its certificates
+    // (learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+    // IBM Cloud: infrastructure services, and service endpoints
+    // (cloud.ibm.com/docs/vpc?topic=vpc-service-endpoints-for-vpc).
+    (Ipv4Addr::new(161, 26, 0, 0), 16),
+    (Ipv4Addr::new(166, 8, 0, 0), 14),
+];
+
 /// What of IPv6 is given out to the public at all.
 const V6_GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
@@ -73,7 +85,7 @@ pub(super) fn is_teredo(ip: IpAddr) -> bool {
 #[must_use]
 pub fn is_public(ip: IpAddr, allowed: &impl Fn(IpAddr) -> bool) -> bool {
     match ip {
-        IpAddr::V4(ip) => allowed(ip.into()) || !V4.iter().any(|net| within_v4(ip, *net)),
+        IpAddr::V4(ip) => allowed(ip.into()) || !V4.iter().chain(CLOUDS).any(|net| within_v4(ip, *net)),
         IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => false,
         IpAddr::V6(ip) => match embedded(ip) {
             Some(inner) => is_public(inner.into(), allowed),

@@ -111,10 +111,9 @@ impl Rules {
     /// Whether an address may be connected to.
     fn permit(&self, target: &Target, ip: IpAddr, is_ours: impl Fn(IpAddr) -> bool) -> bool {
         let real = address::canonical(ip);
-        let own_socket = self.own.is_some_and(|own| {
-            own.port() == target.port && (own.ip() == real || (own.ip().is_unspecified() && is_ours(real)))
-        });
-        if own_socket || address::is_teredo(ip) {
+        let is_own =
+            self.own.is_some_and(|own| own.port() == target.port && reaches(own.ip(), real, &is_ours));
+        if is_own || address::is_teredo(ip) {
             return false;
         }
         if self.loopback && real.is_loopback() {
@@ -133,6 +132,13 @@ impl Rules {
             || self.ports.contains(&target.port);
         scheme && port
     }
+}
+
+/// Whether a connection to `address` reaches a socket that listens on `own`. One that listens everywhere is
+/// reached by all of loopback, and by every address of this machine.
+fn reaches(own: IpAddr, address: IpAddr, is_ours: impl Fn(IpAddr) -> bool) -> bool {
+    let everywhere = own.is_unspecified() && (address.is_loopback() || is_ours(address));
+    own == address || address.is_unspecified() || everywhere
 }
 
 /// Judges and tells.

@@ -101,6 +101,12 @@ const BLOCKED: &[&str] = &[
     "169.254.169.254",
     "169.254.170.2",
     "169.254.255.255",
+    "161.26.0.0",
+    "161.26.0.10",
+    "161.26.255.255",
+    "166.8.0.0",
+    "166.11.255.255",
+    "168.63.129.16",
     "172.16.0.0",
     "172.16.0.1",
     "172.20.1.1",
@@ -201,6 +207,12 @@ const PUBLIC: &[&str] = &[
     "100.128.0.0",
     "126.255.255.255",
     "128.0.0.0",
+    "161.25.255.255",
+    "161.27.0.0",
+    "166.7.255.255",
+    "166.12.0.0",
+    "168.63.129.15",
+    "168.63.129.17",
     "169.253.255.255",
     "169.255.0.0",
     "172.15.255.255",
@@ -463,6 +475,35 @@ async fn this_server_and_this_machine_are_not_told() {
         assert_eq!(admits(&own, url).await, Err(Trouble::Blocked), "{url}");
     }
     assert_eq!(admits(&own, "http://127.0.0.1:9081/").await, Ok(()));
+    // A server that listens everywhere is reached by every address of its machine, and all of loopback are.
+    for everywhere in ["0.0.0.0:9080", "[::]:9080"] {
+        let own = Rules {
+            own: Some(everywhere.parse().unwrap()),
+            allow: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
+            ports: vec![9080],
+            http: true,
+            ..own.clone()
+        };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.2",
+            "127.255.255.254",
+            "[::ffff:127.0.0.2]",
+            "[::1]",
+            "0.0.0.0",
+            "[::]",
+            "[::ffff:0.0.0.0]",
+            "192.0.2.7",
+            "[::ffff:192.0.2.7]",
+        ] {
+            let ours = || Fake { ours: vec!["192.0.2.7"], ..Fake::default() };
+            let url = |port| format!("http://{host}:{port}/");
+            let (callbacks, _) = callbacks(own.clone(), ours());
+            assert_eq!(callbacks.admit(&url(9080)).await, Err(Trouble::Blocked), "{everywhere}: {host}");
+        }
+        assert_eq!(admits(&own, "http://127.0.0.2:8080/").await, Ok(()));
+        assert_eq!(admits(&own, "http://192.0.2.8:9080/").await, Ok(()));
+    }
     let fake = || hosts(&[("numbers.example.net", &[&["8.8.8.8"]]), ("example.com", &[&["8.8.4.4"]])]);
     for url in ["https://numbers.example.net/", "https://NUMBERS.example.net./a"] {
         let (callbacks, _) = callbacks(own.clone(), fake());
