@@ -205,7 +205,7 @@ impl Store for SqliteStore {
 
     async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>> {
         let ids = self.ids.clone();
-        self.readers.read_long(move |connection| reader::orders(connection, &ids, &query)).await
+        self.readers.read(move |connection| reader::orders(connection, &ids, &query)).await
     }
 
     async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>> {
@@ -356,9 +356,7 @@ impl Store for SqliteStore {
         page: u32,
         size: usize,
     ) -> Result<Option<(Vec<Delivery>, u64)>> {
-        self.readers
-            .read_long(move |connection| notifications::log(connection, account, id, page, size))
-            .await
+        self.readers.read(move |connection| notifications::log(connection, account, id, page, size)).await
     }
 
     async fn expire_subscriptions(
@@ -380,7 +378,7 @@ impl Store for SqliteStore {
     async fn facts_of(&self, numbers: Vec<Number>) -> Result<Vec<Facts>> {
         self.readers
             .read(move |connection| {
-                let facts = numbers.into_iter().map(|number| reader::facts(connection, number).transpose());
+                let facts = numbers.iter().map(|number| reader::facts(connection, *number).transpose());
                 facts.flatten().collect()
             })
             .await
@@ -400,27 +398,27 @@ impl Store for SqliteStore {
     }
 
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>> {
-        self.readers.read_long(move |connection| reader::numbers(connection, &query)).await
+        self.readers.read(move |connection| reader::numbers(connection, &query)).await
     }
 
     async fn count(&self, query: NumberQuery) -> Result<u64> {
-        self.readers.read_long(move |connection| reader::count(connection, &query)).await
+        self.readers.read(move |connection| reader::count(connection, &query)).await
     }
 
     async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, Locality)>> {
-        self.readers.read_long(move |connection| pool::pool(connection, &query)).await
+        self.readers.read(move |connection| pool::pool(connection, &query)).await
     }
 
     async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>> {
-        self.readers.read_long(move |connection| pool::stock(connection, &criteria)).await
+        self.readers.read(move |connection| pool::stock(connection, &criteria)).await
     }
 
     async fn exchanges(&self, criteria: Criteria) -> Result<Vec<Exchange>> {
-        self.readers.read_long(move |connection| places::exchanges(connection, &criteria)).await
+        self.readers.read(move |connection| places::exchanges(connection, &criteria)).await
     }
 
     async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>> {
-        self.readers.read_long(move |connection| places::rate_centers(connection, &query)).await
+        self.readers.read(move |connection| places::rate_centers(connection, &query)).await
     }
 
     async fn import_exchanges(&self, lines: ExchangeLines) -> Result<Imported> {
@@ -550,7 +548,7 @@ impl Store for SqliteStore {
     }
 
     async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
-        self.readers.read_long(move |connection| reader::in_service(connection, account)).await
+        self.readers.read(move |connection| reader::in_service(connection, account)).await
     }
 
     async fn users(&self) -> Result<Vec<User>> {
@@ -566,12 +564,12 @@ impl Store for SqliteStore {
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
-        self.readers.read_long(move |connection| reader::export(connection, after, size)).await
+        self.readers.read(move |connection| reader::export(connection, after, size)).await
     }
 
     async fn check(&self, deep: bool) -> Result<Report> {
         let ids = self.ids.clone();
-        self.readers.read_long(move |connection| check::check(connection, &ids, deep)).await
+        self.readers.read(move |connection| check::check(connection, &ids, deep)).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

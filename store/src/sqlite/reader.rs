@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Role, Site, SiteId};
@@ -18,7 +19,7 @@ use onhook_core::time::Timestamp;
 use onhook_core::user::folded;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ids::OrderIds;
 use super::memory::{self, area};
@@ -35,62 +36,88 @@ use crate::{
 
 /// How many reads run at once; more wait for their turn.
 const READERS: usize = 4;
-/// How many of them may be long ones, so that there are always connections for short ones.
-const LONG_READERS: usize = READERS - 1;
+/// Steps of the engine between two looks at how much a read has done.
+const LOOK_EVERY: i32 = 1_000;
+/// Looks after which a read is a long one: some milliseconds of work, more than a page of a few hundred rows takes.
+const LOOKS_MAX: i64 = 40;
 
 /// The connections.
+///
+/// Nobody can tell from a query how much it will look at: a page of ten may be found at once, or behind a million
+/// rows. So each read is begun as a short one. One that turns out to be long is given up and begun again when it is
+/// its turn among the long ones, which are few: they leave connections and a processor to the short ones, which never
+/// wait for a long one to end. What a long read has done before it was given up is lost; that is little, and the
+/// price of one rule for all.
 pub(super) struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Reader>>>,
     turns: Arc<Semaphore>,
     long_turns: Arc<Semaphore>,
 }
 
+/// A connection, and how many looks are left to the read that has it.
+struct Reader {
+    connection: Connection,
+    looks_left: Arc<AtomicI64>,
+}
+
+/// What became of a read.
+enum Read<T> {
+    /// It ended.
+    Ended(Result<T>),
+    /// It would have taken more than it was given.
+    TooLong,
+}
+
 impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let idle = (0..READERS).map(|_| connect(path)).collect::<Result<Vec<_>>>()?;
+        let idle = (0..READERS).map(|_| Reader::open(path)).collect::<Result<Vec<_>>>()?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // Half of the processors and half of the connections, at least one.
+        let long = (processors / 2).clamp(1, READERS / 2);
         Ok(Self {
             idle: Arc::new(Mutex::new(idle)),
             turns: Arc::new(Semaphore::new(READERS)),
-            long_turns: Arc::new(Semaphore::new(LONG_READERS)),
+            long_turns: Arc::new(Semaphore::new(long)),
         })
     }
 
-    /// As [`Readers::read`], for what may look at very many rows.
-    pub(super) async fn read_long<T, R>(&self, read: R) -> Result<T>
-    where
-        T: Send + 'static,
-        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
-    {
-        let turn = self.long_turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let read = move |connection: &Connection| {
-            let _turn = turn; // until the read ends, whether or not someone still waits for it
-            read(connection)
-        };
-        self.read(read).await
-    }
-
-    /// Runs `read` in one read transaction, on a thread where it may block.
+    /// Runs `read` in one read transaction, on a thread where it may block; twice, when it is a long one.
     pub(super) async fn read<T, R>(&self, read: R) -> Result<T>
     where
         T: Send + 'static,
-        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        R: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
     {
-        let turn = self.turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let read = Arc::new(read);
+        if let Read::Ended(result) = self.begin(read.clone(), LOOKS_MAX, None).await {
+            return result;
+        }
+        let turn = self.long_turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        match self.begin(read, i64::MAX, Some(turn)).await {
+            Read::Ended(result) => result,
+            Read::TooLong => Err(corrupt("a read has no end")),
+        }
+    }
+
+    /// Runs `read` for as long as its looks last. The turn among the long ones is given back when it ends, whether
+    /// or not someone still waits for it.
+    async fn begin<T, R>(&self, read: Arc<R>, looks: i64, long_turn: Option<OwnedSemaphorePermit>) -> Read<T>
+    where
+        T: Send + 'static,
+        R: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
+    {
+        let Ok(turn) = self.turns.clone().acquire_owned().await else {
+            return Read::Ended(Err(StoreError::Closed));
+        };
         let idle = self.idle.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let Some(mut connection) = lock(&idle).pop() else { return Err(StoreError::Closed) };
+            let Some(mut reader) = lock(&idle).pop() else { return Read::Ended(Err(StoreError::Closed)) };
             // A read that panics must not take its connection with it.
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                let transaction = connection.transaction()?;
-                let value = read(&transaction)?;
-                transaction.commit()?;
-                Ok(value)
-            }));
-            lock(&idle).push(connection);
-            drop(turn);
-            result.unwrap_or_else(|_| Err(corrupt("a read panicked")))
+            let done = catch_unwind(AssertUnwindSafe(|| reader.run(&*read, looks)));
+            lock(&idle).push(reader);
+            drop((turn, long_turn));
+            done.unwrap_or_else(|_| Read::Ended(Err(corrupt("a read panicked"))))
         });
-        done.await.unwrap_or_else(|error| Err(StoreError::Broken(Box::new(error))))
+        done.await.unwrap_or_else(|error| Read::Ended(Err(StoreError::Broken(Box::new(error)))))
     }
 
     /// Waits for the reads under way and closes the connections.
@@ -100,6 +127,35 @@ impl Readers {
             self.long_turns.close();
         }
         lock(&self.idle).clear();
+    }
+}
+
+impl Reader {
+    fn open(path: &Path) -> Result<Self> {
+        let mut connection = connect(path)?;
+        let looks_left = Arc::new(AtomicI64::new(i64::MAX));
+        let looks = looks_left.clone();
+        connection.progress_handler(LOOK_EVERY, Some(move || looks.fetch_sub(1, Ordering::Relaxed) <= 0))?;
+        Ok(Self { connection, looks_left })
+    }
+
+    fn run<T>(&mut self, read: impl Fn(&Connection) -> Result<T>, looks: i64) -> Read<T> {
+        self.looks_left.store(looks, Ordering::Relaxed);
+        let result = self.connection.transaction().map_err(StoreError::from).and_then(|transaction| {
+            let value = read(&transaction);
+            // What ends the transaction must not be given up.
+            let looks_left = self.looks_left.swap(i64::MAX, Ordering::Relaxed);
+            match value {
+                Ok(value) => transaction.commit().map(|()| Some(value)).map_err(StoreError::from),
+                Err(_) if looks_left < 0 => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        match result {
+            Ok(Some(value)) => Read::Ended(Ok(value)),
+            Ok(None) => Read::TooLong,
+            Err(error) => Read::Ended(Err(error)),
+        }
     }
 }
 
@@ -811,4 +867,93 @@ pub(super) fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
     let unseen_ms = row::meta(connection, "unseen_ms")?.unwrap_or(0);
     let seen = last.map(|last| Seen { last, unseen_ms });
     Ok((seen, row::meta(connection, "clock_moved_ms")?.unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Rows that are looked at one by one.
+    fn look_at(connection: &Connection, rows: u32) -> Result<u32> {
+        let sql = "WITH RECURSIVE seen(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seen WHERE n < ?)
+                   SELECT max(n) FROM seen";
+        Ok(connection.prepare_cached(sql)?.query_row([rows], |row| row.get(0))?)
+    }
+
+    fn readers() -> (tempfile::TempDir, Arc<Readers>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("onhook.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (n)").unwrap();
+        let readers = Arc::new(Readers::open(&path).unwrap());
+        (folder, readers)
+    }
+
+    async fn soon<T>(what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), what).await.expect("it waits for a long one")
+    }
+
+    #[tokio::test]
+    async fn a_short_read_does_not_wait_for_long_ones_however_many_there_are() {
+        let (_folder, readers) = readers();
+        let (begun, mut beginning) = tokio::sync::mpsc::unbounded_channel();
+        let mut ends = Vec::new();
+        let long: Vec<_> = (0..READERS * 4)
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                ends.push(end);
+                let (readers, begun, ended) = (readers.clone(), begun.clone(), Mutex::new(ended));
+                tokio::spawn(async move {
+                    let read = move |connection: &Connection| {
+                        let seen = look_at(connection, 1_000_000)?;
+                        let _ = begun.send(());
+                        let _ = lock(&ended).recv();
+                        Ok(seen)
+                    };
+                    readers.read(read).await
+                })
+            })
+            .collect();
+        // One of them is in the middle of its read, all others have been asked for.
+        soon(beginning.recv()).await.unwrap();
+        for _ in 0..READERS * 4 {
+            assert_eq!(soon(readers.read(|connection| look_at(connection, 10))).await.unwrap(), 10);
+        }
+        drop(ends);
+        for long in long {
+            assert_eq!(soon(long).await.unwrap().unwrap(), 1_000_000);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_read_is_begun_twice_and_a_short_one_or_a_wrong_one_once() {
+        let (_folder, readers) = readers();
+        for (rows, times) in [(10, 1), (300, 1), (1_000_000, 2)] {
+            let begun = Arc::new(AtomicUsize::new(0));
+            let count = begun.clone();
+            let read = move |connection: &Connection| {
+                count.fetch_add(1, Ordering::Relaxed);
+                look_at(connection, rows)
+            };
+            assert_eq!(readers.read(read).await.unwrap(), rows);
+            assert_eq!(begun.load(Ordering::Relaxed), times, "{rows} rows");
+        }
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = begun.clone();
+        let read = move |_: &Connection| -> Result<()> {
+            count.fetch_add(1, Ordering::Relaxed);
+            Err(StoreError::Conflict("no".into()))
+        };
+        assert!(matches!(readers.read(read).await, Err(StoreError::Conflict(_))));
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        // A read that panics leaves its connection behind.
+        for _ in 0..READERS * 2 {
+            let read = |_: &Connection| -> Result<()> { panic!("on purpose") };
+            assert!(matches!(readers.read(read).await, Err(StoreError::Broken(_))));
+        }
+        assert_eq!(readers.read(|connection| look_at(connection, 10)).await.unwrap(), 10);
+    }
 }
