@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +25,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::framing::Followed;
 use crate::path::Sent;
 use crate::{App, Settings, path, reply::Reply, route, work};
 
@@ -178,7 +179,12 @@ fn serve(
         .max_buf_size(HEAD_MAX)
         .max_header_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        // Some clients keep an answer's headers by their names as these come, and look for `Location`.
+        .title_case_headers(true)
+        // Who has sent a whole request may say that it was the last one, and is answered. One that is gone costs
+        // what its request costs: a handler has an end.
+        .half_close(true)
+        .serve_connection(TokioIo::new(Followed::new(Box::pin(stream))), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -186,6 +192,14 @@ fn serve(
         }
         drop(place);
     });
+}
+
+/// Whether a request names its host once, as RFC 9112 (3.2) has it; one of HTTP/1.0 need not.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => request.version() < Version::HTTP_11,
+        hosts => hosts == 1,
+    }
 }
 
 async fn answer(
@@ -196,6 +210,9 @@ async fn answer(
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_MAX {
         return Ok(Reply::empty(StatusCode::URI_TOO_LONG).into());
+    }
+    if !names_its_host(&request) {
+        return Ok(Reply::empty(StatusCode::BAD_REQUEST).with(header::CONNECTION, "close").into());
     }
     let mut request = request.map(Body::new);
     let uri = request.uri().clone();

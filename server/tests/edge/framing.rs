@@ -90,6 +90,10 @@ fn hidden() -> String {
     String::from_utf8(call.bytes()).unwrap()
 }
 
+fn statuses(answer: &[u8]) -> Vec<u16> {
+    replies(answer, false).iter().map(|reply| reply.status).collect()
+}
+
 #[tokio::test]
 async fn two_lengths_are_never_two_requests() {
     with_app(Seed::two_accounts(), async |app| {
@@ -112,10 +116,9 @@ async fn two_lengths_are_never_two_requests() {
         ];
         for (what, call) in cases {
             let before = app.counts().await.0;
-            let answer =
-                replies(&raw(app, format!("{}{chunked}{hidden}", call.head()).as_bytes()).await, false);
-            assert!(answer.len() <= 1, "{what}: {answer:?}");
-            assert!(app.counts().await.0 <= before + 1, "{what}");
+            let answer = raw(app, format!("{}{chunked}{hidden}", call.head()).as_bytes()).await;
+            assert_eq!(statuses(&answer), [400], "{what}");
+            assert_eq!(app.counts().await.0, before, "{what}");
         }
         let names = app.send(get(disconnects("?size=5000"))).await;
         assert!(!names.text().contains("hidden"));
@@ -140,9 +143,8 @@ async fn two_lengths_are_never_two_requests() {
             ("X", "a\r\n folded"),
         ] {
             let head = open().header(name, value).head();
-            let answer = replies(&cut_off(app, format!("{head}hello{hidden}").as_bytes()).await, false);
-            let statuses: Vec<u16> = answer.iter().map(|reply| reply.status).collect();
-            assert!(statuses.is_empty() || statuses == [400], "{name}: {value:?}: {statuses:?}");
+            let answer = statuses(&cut_off(app, format!("{head}hello{hidden}").as_bytes()).await);
+            assert!(answer.is_empty() || answer == [400], "{name}: {value:?}: {answer:?}");
         }
         let two = open().header("Content-Length", "5").header("Content-Length", "6").head();
         let answer = replies(&cut_off(app, format!("{two}hello{hidden}").as_bytes()).await, false);
@@ -156,15 +158,161 @@ async fn two_lengths_are_never_two_requests() {
 }
 
 #[tokio::test]
+async fn what_two_readers_could_read_in_two_ways_is_refused() {
+    with_app(Seed::two_accounts(), async |app| {
+        let body = order();
+        let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let plain = post(disconnects(""), body.clone()).without("Connection");
+        let open = plain.clone().without("Content-Length");
+        let with_chunks = |call: Call| format!("{}{chunked}", call.head());
+        let whole = format!("{}{body}", plain.head());
+        let cases = [
+            ("chunked twice", with_chunks(open.clone().header("Transfer-Encoding", "chunked, chunked"))),
+            (
+                "two lines that say chunked",
+                with_chunks(
+                    open.clone()
+                        .header("Transfer-Encoding", "chunked")
+                        .header("Transfer-Encoding", "chunked"),
+                ),
+            ),
+            (
+                "another coding before it",
+                with_chunks(open.clone().header("Transfer-Encoding", "gzip, chunked")),
+            ),
+            (
+                "another coding in a line before it",
+                with_chunks(
+                    open.clone().header("Transfer-Encoding", "gzip").header("Transfer-Encoding", "chunked"),
+                ),
+            ),
+            (
+                "one length twice",
+                format!("{}{body}", plain.clone().header("Content-Length", &body.len().to_string()).head()),
+            ),
+            ("a bare line feed behind the first line", whole.replacen("HTTP/1.1\r\n", "HTTP/1.1\n", 1)),
+            ("a bare line feed behind a header", whole.replacen("onhook.test\r\n", "onhook.test\n", 1)),
+            ("a bare line feed at the end of the head", whole.replacen("\r\n\r\n", "\r\n\n", 1)),
+            ("bare line feeds alone", whole.replace("\r\n", "\n")),
+            ("a bare line feed before it", format!("\n{whole}")),
+            ("no host", format!("{}{body}", plain.clone().without("Host").head())),
+            ("two hosts", format!("{}{body}", plain.clone().header("Host", "onhook.test").head())),
+        ];
+        for (what, bytes) in cases {
+            let before = app.counts().await;
+            // Alone, and behind a request that is well: nothing after it is looked at.
+            let answer = raw(app, format!("{bytes}{}", hidden()).as_bytes()).await;
+            assert_eq!(statuses(&answer), [400], "{what}");
+            let first = String::from_utf8(get("/healthz").without("Connection").bytes()).unwrap();
+            let answer = raw(app, format!("{first}{bytes}{}", hidden()).as_bytes()).await;
+            assert_eq!(statuses(&answer), [200, 400], "{what}");
+            assert_eq!(app.counts().await, before, "{what}");
+        }
+        // Clients of HTTP/1.0 name no host.
+        let old = get("/healthz").without("Host").head().replace("HTTP/1.1", "HTTP/1.0");
+        assert_eq!(statuses(&raw(app, old.as_bytes()).await), [200]);
+        // Behind each kind of body that is well, the next request is found, and judged.
+        let ends =
+            post(disconnects(""), order()).without("Content-Length").header("Transfer-Encoding", "chunked");
+        let trailers = format!("{:X};ext=\"a\"\r\n{body}\r\n000\r\nX-Trailer: x\r\n\r\n", body.len());
+        let te = open.clone().header("Transfer-Encoding", "Chunked").head();
+        for first in
+            [whole.clone(), format!("{te}{chunked}"), format!("{te}{trailers}"), format!("\r\n{whole}")]
+        {
+            let well = format!("{first}{}{chunked}", ends.head());
+            assert_eq!(statuses(&raw(app, well.as_bytes()).await), [201, 201], "{first}");
+            let ill = format!("{first}{}", whole.replacen("onhook.test\r\n", "onhook.test\n", 1));
+            assert_eq!(statuses(&raw(app, ill.as_bytes()).await), [201, 400], "{first}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_sent_everything_and_says_so_is_answered() {
+    with_app(Seed::two_accounts(), async |app| {
+        for call in [get("/healthz"), get(disconnects("")), post(disconnects(""), order())] {
+            let wanted = if call.method == "POST" { 201 } else { 200 };
+            for call in [call.clone(), call.without("Connection")] {
+                assert_eq!(statuses(&cut_off(app, &call.bytes()).await), [wanted], "{call:?}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_sends_a_long_body_first_and_reads_then_sees_the_refusal() {
+    with_app(Seed::two_accounts(), async |app| {
+        let long = "x".repeat(5 << 20);
+        let body = post(disconnects(""), long.clone());
+        let bare = body.clone().without("Content-Length").header("Transfer-Encoding", "chunked");
+        let chunked = Call { body: format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len()).into_bytes(), ..bare };
+        for (call, status) in [
+            (body.clone(), 413),
+            (chunked.clone(), 413),
+            (body.clone().by(Who::Nobody), 401),
+            (chunked.by(Who::Nobody), 401),
+            (body.clone().by(Who::Reader), 403),
+            (Call { path: "/api/nothing".into(), ..body.clone() }, 404),
+            (body.clone().header("Content-Encoding", "gzip"), 415),
+            (body.header("Host", "onhook.test"), 400),
+        ] {
+            for call in [call.clone(), call.without("Connection")] {
+                let mut stream = TcpStream::connect(app.address).await.unwrap();
+                let sent = stream.write_all(&call.bytes()).await;
+                assert!(sent.is_ok(), "{status}: {sent:?}");
+                let mut answer = Vec::new();
+                let read = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap();
+                assert!(read.is_ok(), "{status}: {read:?}");
+                assert_eq!(statuses(&answer), [status]);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn header_names_are_written_as_clients_look_them_up() {
+    with_app(Seed::two_accounts().rate_limit(1), async |app| {
+        let head = async |call: Call| {
+            let answer = String::from_utf8(raw(app, &call.bytes()).await).unwrap();
+            answer.split_once("\r\n\r\n").unwrap().0.to_owned()
+        };
+        let made = head(post(disconnects(""), order())).await;
+        let limited = head(post(disconnects(""), order())).await;
+        let unknown = head(get(disconnects("")).by(Who::Nobody)).await;
+        let broken = head(get("/healthz").header("Content-Length", "x")).await;
+        for (head, status, names) in [
+            (&made, 201, &["Location", "Content-Type", "Content-Length", "Date"][..]),
+            (&limited, 429, &["Retry-After", "X-Ratelimit-Reset", "Content-Length"]),
+            (&unknown, 401, &["Www-Authenticate", "Content-Length"]),
+            (&broken, 400, &["Connection"]),
+        ] {
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+            for name in names {
+                assert!(head.contains(&format!("\r\n{name}: ")), "{name}: {head}");
+            }
+            for (name, _) in head.lines().skip(1).filter_map(|line| line.split_once(':')) {
+                let titled = name.split('-').all(|part| {
+                    let (first, rest) = part.split_at(1);
+                    first == first.to_ascii_uppercase() && rest == rest.to_ascii_lowercase()
+                });
+                assert!(titled, "{name}: {head}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn requests_that_follow_each_other_are_answered_in_their_order() {
     with_app(Seed::two_accounts(), async |app| {
         let first = post(disconnects(""), order()).without("Connection");
         let second = get("/healthz").without("Connection");
         let last = get(disconnects(""));
         let bytes = [first.bytes(), second.bytes(), last.bytes()].concat();
-        let statuses: Vec<u16> =
-            replies(&raw(app, &bytes).await, false).iter().map(|reply| reply.status).collect();
-        assert_eq!(statuses, [201, 200, 200]);
+        assert_eq!(statuses(&raw(app, &bytes).await), [201, 200, 200]);
     })
     .await;
 }
