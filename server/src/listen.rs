@@ -65,10 +65,10 @@ pub async fn start(
     mut settings: Settings,
 ) -> Result<Server, Box<dyn std::error::Error + Send + Sync>> {
     let address = listener.local_addr()?;
-    crate::ops::health::install_metrics();
     let connections = settings.connections_max;
     settings.callbacks.own = Some(address);
     let app = Arc::new(App::new(store, settings, format!("http://{address}")).await?);
+    crate::ops::health::install_metrics(app.clock.wall());
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     workers.spawn(work::orders::run(app.clone(), stop.clone()));

@@ -270,9 +270,17 @@ pub(crate) fn router(app: &Arc<App>) -> axum::Router {
     }
     router.fallback(async |request: Request| -> Response {
         let prefix = request.extensions().get().and_then(|sent: &Sent| sent.prefix);
+        if is_under_ops(request.uri().path()) {
+            return Reply::problem_document(&Problem::NoResource).into();
+        }
         let form = Form::wanted(prefix, request.headers());
         Reply::problem(Family::GENERIC, &Problem::NoResource).in_form(form).into()
     })
+}
+
+/// Whether a path that leads nowhere lies where the server's own routes are, which refuse with problem documents.
+fn is_under_ops(path: &str) -> bool {
+    path.split('/').nth(1).is_some_and(|first| first.eq_ignore_ascii_case("ops"))
 }
 
 fn serve(app: Arc<App>, route: Route) -> MethodRouter {
@@ -290,22 +298,21 @@ fn serve(app: Arc<App>, route: Route) -> MethodRouter {
     })
 }
 
+/// Statuses that are counted each for itself. Any other is counted as `other`, so that there is an end to them.
+const STATUSES: [u16; 19] =
+    [200, 201, 202, 204, 304, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 500, 503, 504];
+
 /// What is counted of a route's requests. Each count is looked up when it is first needed: a route that nobody
 /// asks is not shown.
 #[derive(Default)]
 struct Meter {
-    requests: [OnceLock<metrics::Counter>; 4],
+    requests: [OnceLock<metrics::Counter>; STATUSES.len() + 1],
     seconds: OnceLock<metrics::Histogram>,
 }
 
 impl Meter {
     fn measure(&self, route: &Route, status: StatusCode, took: Duration) {
-        let (place, class) = match status.as_u16() {
-            200..300 => (0, "2xx"),
-            300..400 => (1, "3xx"),
-            400..500 => (2, "4xx"),
-            _ => (3, "5xx"),
-        };
+        let known = STATUSES.iter().position(|known| *known == status.as_u16());
         let method = match route.method {
             Method::POST => "POST",
             Method::PUT => "PUT",
@@ -313,8 +320,9 @@ impl Meter {
             _ => "GET",
         };
         let path = route.path;
-        let requests = self.requests[place].get_or_init(|| {
-            metrics::counter!("onhook_http_requests_total", "route" => path, "method" => method, "status" => class)
+        let requests = self.requests[known.unwrap_or(STATUSES.len())].get_or_init(|| {
+            let status = known.map_or("other".to_owned(), |_| status.as_u16().to_string());
+            metrics::counter!("onhook_http_requests_total", "route" => path, "method" => method, "status" => status)
         });
         requests.increment(1);
         let seconds = self.seconds.get_or_init(
@@ -534,4 +542,17 @@ pub(crate) fn decode_query(query: &str) -> Vec<(String, String)> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(key, value)| (decode(key), decode(value)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_counted_by_its_status() {
+        for row in onhook_wire::explained::problems() {
+            let status = row.what.row().status;
+            assert!(STATUSES.contains(&status), "{status} would be counted as another");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Is it alive, should it be sent requests, and how much of what has it done.
 
-use crate::app::{Seed, Who, get, with_app};
+use crate::app::{Seed, Who, disconnects, get, post, with_app};
 
 #[tokio::test]
 async fn it_says_whether_it_lives_and_whether_it_is_ready() {
@@ -20,6 +20,8 @@ async fn it_says_whether_it_lives_and_whether_it_is_ready() {
 async fn metrics_name_what_is_counted_and_no_number() {
     with_app(Seed::two_accounts(), async |app| {
         app.disconnect(&["5405514342", "3365550199"]).await;
+        app.send(get(disconnects("")).by(Who::Nobody)).await.expect(401);
+        app.send(post(disconnects(""), "{}").content_type("text/plain")).await.expect(415);
         let metrics = app.send(get("/metrics").by(Who::Nobody)).await.expect(200);
         let text = metrics.text();
         for sample in [
@@ -31,10 +33,22 @@ async fn metrics_name_what_is_counted_and_no_number() {
             "onhook_clock_jumped 0",
             "onhook_password_checks_total ",
             "onhook_orders_ended_total{status=\"PARTIAL\"} ",
-            "onhook_http_requests_total{route=\"/accounts/{account}/disconnects\",method=\"POST\",status=\"2xx\"} ",
+            "onhook_http_requests_total{route=\"/accounts/{account}/disconnects\",method=\"POST\",status=\"201\"} ",
+            "onhook_http_requests_total{route=\"/accounts/{account}/disconnects\",method=\"GET\",status=\"401\"} ",
+            "onhook_http_requests_total{route=\"/accounts/{account}/disconnects\",method=\"POST\",status=\"415\"} ",
+            concat!("onhook_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "process_start_time_seconds ",
         ] {
             assert!(text.lines().any(|line| line.starts_with(sample)), "{sample}\n{text}");
         }
+        // Each says what it is.
+        for kind in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let help = format!("# HELP {} ", kind.split_once(' ').unwrap().0);
+            assert!(text.lines().any(|line| line.starts_with(&help)), "{help}\n{text}");
+        }
+        let started = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+        let started: f64 = started.unwrap().parse().unwrap();
+        assert!((1.7e9..1e12).contains(&started), "{started}");
         // Names and labels: a measured value has whatever digits it has.
         let names = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name);
         for name in names {
@@ -42,6 +56,20 @@ async fn metrics_name_what_is_counted_and_no_number() {
                 assert!(!name.contains(number), "{number} in {name}");
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_under_ops_is_said_in_a_problem_document() {
+    with_app(Seed::two_accounts(), async |app| {
+        golden!(app, "nothing_there", app.send(get("/ops/v1/nothing")).await);
+        for path in ["/ops", "/ops/", "/ops/v2/emulator/clock", "/ops/v1/emulator", "/OPS/v1/x"] {
+            let reply = app.send(get(path)).await.expect(404);
+            assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{path}");
+        }
+        let reply = app.send(get("/opsx")).await.expect(404);
+        assert_eq!(reply.header("content-type"), Some("application/xml; charset=utf-8"));
     })
     .await;
 }

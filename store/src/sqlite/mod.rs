@@ -385,7 +385,7 @@ impl Store for SqliteStore {
     }
 
     async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>> {
-        self.readers.read_long(move |connection| places::localities(connection, &numbers)).await
+        self.readers.read(move |connection| places::localities(connection, &numbers)).await
     }
 
     async fn history(&self, number: Number) -> Result<Option<History>> {
