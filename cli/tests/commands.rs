@@ -550,6 +550,40 @@ fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
 }
 
 #[test]
+fn serve_says_at_its_start_what_it_runs_with() {
+    let folder = Folder::new();
+    let mut server = folder.serve(&[]);
+    let address = server.listening();
+    assert!(server.terminate().success());
+    let (log, version, data) = (folder.log(), env!("CARGO_PKG_VERSION"), folder.data());
+    let line = format!("onhook {version} answers on {address} with the data in {data} (schema ");
+    assert_eq!(log.matches(&line).count(), 1, "{log}");
+    assert!(log.contains("; set beside the defaults: nothing"), "{log}");
+    assert!(!log.contains("trust-clock"), "{log}");
+
+    let config = file(&folder, "onhook.toml", "connections_max = 5000\ncallback_ports = [9443]\n");
+    // As many files as a careful system gives a process.
+    let mut serve = std::process::Command::new("sh");
+    serve.args(["-c", "ulimit -n 300; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_onhook"), "serve"]);
+    serve.args(["--listen", "127.0.0.1:0", "--log-format", "text", "--config", &config, "--data-dir", &data]);
+    serve.args(["--rate-limit", "0", "--trust-clock", "--behind-proxy", "--callback-allow", "10.1.0.0/16"]);
+    serve
+        .env("ONHOOK_SMTP_URL", "smtps://user:secret@mail.example.com")
+        .env("ONHOOK_SMTP_FROM", "a@example.com");
+    let log = fs::File::create(folder.path("second")).expect("a log");
+    let mut server = Server::start(serve.stderr(log));
+    server.listening();
+    assert!(server.terminate().success());
+    let log = fs::read_to_string(folder.path("second")).expect("a log");
+    let set = "set beside the defaults: rate_limit=0, connections_max=5000, callback_allow=[10.1.0.0/16], \
+               callback_ports=[9443], smtp_url, smtp_from=a@example.com, trust_clock, behind_proxy";
+    assert!(log.contains(set), "{log}");
+    assert!(!log.contains("secret"), "{log}");
+    assert!(log.contains("at most 150 connections are open at once, 5000 are set"), "{log}");
+    assert_eq!(log.matches("--trust-clock: this start does not ask").count(), 1, "{log}");
+}
+
+#[test]
 fn serve_says_how_to_make_the_first_user() {
     let folder = Folder::new();
     let mut server = folder.serve(&[]);

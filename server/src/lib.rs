@@ -11,6 +11,7 @@ mod bandwidth;
 pub mod callback;
 pub mod clock;
 pub mod emulator;
+mod files;
 mod framing;
 pub mod listen;
 pub mod mail;

@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 use crate::framing::Followed;
 use crate::path::Sent;
-use crate::{App, Settings, path, reply::Reply, route, work};
+use crate::{App, Settings, files, path, reply::Reply, route, work};
 
 /// How long a client may take for a request's head, and how long an idle connection stays.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub async fn start(
     mut settings: Settings,
 ) -> Result<Server, Box<dyn std::error::Error + Send + Sync>> {
     let address = listener.local_addr()?;
-    let connections = settings.connections_max;
+    let connections = files::connections(settings.connections_max);
     settings.callbacks.own = Some(address);
     let app = Arc::new(App::new(store, settings, format!("http://{address}")).await?);
     crate::ops::health::install_metrics(app.clock.wall());

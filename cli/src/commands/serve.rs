@@ -1,14 +1,16 @@
 //! `onhook serve`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use onhook_core::hold::Profile;
 use onhook_server::callback::{IpNet, Rules};
 use onhook_server::{Settings, emulator};
 use onhook_store::Store;
-use onhook_store::sqlite::SqliteStore;
+use onhook_store::sqlite::{SqliteStore, schema};
 use tokio::net::TcpListener;
 
 use super::{Stop, now, opening};
@@ -141,7 +143,16 @@ impl Serve {
             mail: config::mail(self.smtp_url.or(file.smtp_url), self.smtp_from.or(file.smtp_from))?,
             ..defaults
         };
+        let zone = self.time_zone.or(file.time_zone);
+        let mut told = told(&settings, zone.as_deref(), &file.profiles);
+        told.extend(self.behind_proxy.then(|| "behind_proxy".to_owned()));
         start_log(self.log_format, &self.log)?;
+        if self.trust_clock && !self.emulator {
+            tracing::warn!(
+                "--trust-clock: this start does not ask whether the system's clock is near the store's last use. It is \
+                 for one start: take it out of units and scripts, or a wrong clock is believed at the next one, too"
+            );
+        }
         let store = Arc::new(SqliteStore::open(&data_dir, policy).map_err(opening)?);
         if self.emulator {
             emulator::seed(&*store, now()).await?;
@@ -171,6 +182,13 @@ impl Serve {
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
         let mut stop = Stop::listen()?; // whoever reads the next line may send a signal at once
+        let (version, schema) = (env!("CARGO_PKG_VERSION"), schema::newest());
+        let set = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
+        tracing::info!(
+            version, schema, set, data_dir = %data_dir.display(), address = %server.address,
+            "onhook {version} answers on {} with the data in {} (schema {schema}); set beside the defaults: {set}",
+            server.address, data_dir.display()
+        );
         terminal.line(&format!("listening on http://{}", server.address))?;
         stop.asked().await;
         tracing::info!("stopping");
@@ -180,6 +198,38 @@ impl Serve {
         }
         Ok(Exit::Done)
     }
+}
+
+/// What is set otherwise than by default, for the log: nothing that is secret.
+fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> Vec<String> {
+    let usual = Settings::default();
+    let Settings { public_url, rate_limit, shown_limit, connections_max, emulator, trust_clock, .. } =
+        settings;
+    let Rules { allow, http, ports, .. } = &settings.callbacks;
+    let limit =
+        |name: &str, limit: Option<NonZeroU32>| format!("{name}={}", limit.map_or(0, NonZeroU32::get));
+    let flag = |name: &str, is_set: bool| is_set.then(|| name.to_owned());
+    let names: Vec<&str> = profiles.iter().map(|profile| &*profile.name).collect();
+    [
+        public_url.as_ref().map(|url| format!("public_url={url}")),
+        (*rate_limit != usual.rate_limit).then(|| limit("rate_limit", *rate_limit)),
+        (*shown_limit != usual.shown_limit).then(|| limit("shown_limit", *shown_limit)),
+        (*connections_max != usual.connections_max).then(|| format!("connections_max={connections_max}")),
+        (!allow.is_empty()).then(|| format!("callback_allow={allow:?}")),
+        (!ports.is_empty()).then(|| format!("callback_ports={ports:?}")),
+        flag("callback_http", *http),
+        settings.mail.as_ref().map(|mail| format!("smtp_url, smtp_from={}", mail.from)),
+        time_zone.map(|zone| format!("time_zone={zone}")),
+        (!names.is_empty()).then(|| format!("profiles={names:?}")),
+        (settings.release_wait_ms != usual.release_wait_ms)
+            .then(|| format!("release_wait={}", settings.release_wait_ms / 60_000)),
+        (settings.vendor != usual.vendor).then(|| format!("search_vendor={:?}", settings.vendor)),
+        flag("emulator", *emulator),
+        flag("trust_clock", *trust_clock),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {

@@ -18,6 +18,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_4.sql"), // subscriptions
 ];
 
+/// The schema that this program keeps a store in.
+#[must_use]
+pub fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// The oldest SQLite that may be used, as its version number: 3.51.3. From 3.7.0 to 3.51.2 two
 /// connections that write and checkpoint at once can lose commits (sqlite.org/wal.html, the WAL-reset
 /// bug).
@@ -28,7 +34,7 @@ pub const ENGINE_MIN: i32 = 3_051_003;
 /// # Errors
 /// When the store is newer than this program, naming both versions; the file is left as it was.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = newest();
     let at: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if at > known {
         return Err(corrupt(format!(
