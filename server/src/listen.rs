@@ -128,13 +128,9 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: 
     }
     shut.cancel();
     // Each answer now says that it is its connection's last. To close a connection under a request that is
-    // on its way would leave a client in doubt, so that idle ones are given a moment.
-    let idle = async {
-        while graceful.count() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let _ = tokio::time::timeout(LINGER, idle).await;
+    // on its way would leave a client in doubt, so that idle ones are given a moment: until all places are free.
+    let all = places.acquire_many(u32::try_from(connections).unwrap_or(u32::MAX));
+    let _ = tokio::time::timeout(LINGER, all).await;
     if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in {DRAIN_WAIT:?}");
     }

@@ -34,7 +34,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
             () = app.orders_bell.notified() => {} // keeps one ring that came while we worked
             () = tokio::time::sleep(POLL) => {}   // a lost ring costs a second, not an order
         }
-        tokio::time::sleep_until(begun + PACE).await;
+        stop.run_until_cancelled(tokio::time::sleep_until(begun + PACE)).await;
     }
 }
 

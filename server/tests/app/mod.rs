@@ -348,10 +348,14 @@ impl App {
         import(&*self.parts.store, numbers).await;
     }
 
+    /// The server, for a test that stops it by itself.
+    pub(crate) async fn take_server(&self) -> Option<Server> {
+        self.server.lock().await.take()
+    }
+
     /// Stops the server in order; the second time there is nothing left to stop.
     pub(crate) async fn stop(&self) {
-        let server = self.server.lock().await.take();
-        if let Some(server) = server {
+        if let Some(server) = self.take_server().await {
             tokio::time::timeout(SOON, server.stop()).await.expect("the server stops soon");
         }
     }

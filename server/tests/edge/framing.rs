@@ -416,3 +416,18 @@ async fn a_stop_waits_for_what_is_under_way_and_takes_nothing_new() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_stop_with_nobody_there_waits_for_nothing() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.disconnect(&["5405514342"]).await;
+        let server = app.take_server().await.unwrap();
+        // From here on time passes only when all that is left to do is to wait for it.
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        server.stop().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        tokio::time::resume();
+    })
+    .await;
+}
