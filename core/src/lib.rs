@@ -10,6 +10,7 @@
 //! [`check`] proves that what a store holds is right.
 
 pub mod account;
+pub mod application;
 pub mod billing;
 pub mod check;
 pub mod decide;

@@ -259,10 +259,10 @@ pub fn is_default(was: bool, wants: Option<bool>, alone: bool) -> bool {
     was || wants == Some(true) || alone
 }
 
-/// Why a site or a peer stays.
+/// Why a site, a peer or an application stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stays {
-    /// It has peers.
+    /// It has peers; of an application: peers name it.
     Peers,
     /// Numbers are in service there.
     Numbers,

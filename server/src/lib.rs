@@ -30,6 +30,7 @@ pub use route::{Route, Takes};
 #[must_use]
 pub fn routes() -> Vec<Route> {
     [
+        bandwidth::applications::routes(),
         bandwidth::disconnects::routes(),
         bandwidth::orders::routes(),
         bandwidth::moves::routes(),

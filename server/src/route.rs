@@ -212,6 +212,16 @@ impl Route {
         Self { method: Method::PUT, ..Self::get(path, needs, counted, handler) }
     }
 
+    /// A route of the API that writes a part of something again.
+    pub fn patch<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
+        path: &'static str,
+        needs: Needs,
+        counted: (Group, Family),
+        handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self { method: Method::PATCH, ..Self::get(path, needs, counted, handler) }
+    }
+
     /// A route of the API that takes something away.
     pub fn delete<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
@@ -316,6 +326,7 @@ impl Meter {
         let method = match route.method {
             Method::POST => "POST",
             Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
             Method::DELETE => "DELETE",
             _ => "GET",
         };
@@ -380,7 +391,7 @@ async fn checked(
         return Err(too_many(app, seconds));
     }
     let body = match route.method {
-        Method::POST | Method::PUT => {
+        Method::POST | Method::PUT | Method::PATCH => {
             read_body(&parts.headers, body, route.takes, prefix.dialect).await.map_err(refuse)?
         }
         _ => Bytes::new(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::{AccountId, Class, Kind as AccountKind, NoPlace, PeerId, Place, Role, SiteId};
+use onhook_core::application::{ApplicationChange, Details, NewApplication, NotNamed, Service, Setting};
 use onhook_core::event::{By, Change};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::{Standing, State};
@@ -65,6 +66,7 @@ macro_rules! conformance {
             accounts_sites_peers_and_users_are_kept,
             what_is_said_of_sites_and_peers_is_kept,
             what_is_said_of_peers_is_bounded,
+            applications_are_kept_and_stay_while_a_peer_names_them,
             a_site_with_peers_has_one_default_peer,
             sites_and_peers_that_are_needed_stay,
             numbers_move_together_or_not_at_all,
@@ -823,6 +825,48 @@ cases! {
             assert!(store.change_peer(account(who), at, peer.id, PeerChange::default()).await.expect("tried").is_none());
             assert!(store.peers_in_full(account(who), at, Some(peer.id)).await.expect("read").is_empty());
         }
+        clean(&*store).await;
+    }
+
+    async fn applications_are_kept_and_stay_while_a_peer_names_them(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let new = |service, url: &str| NewApplication {
+            service,
+            name: "App".into(),
+            details: Details { settings: [(Setting::CallbackUrl, url.to_owned())].into(), callback_types: vec!["message-failed".into()] },
+        };
+        let voice = store.add_application(account(1), new(Service::Voice, "https://a.example.com")).await.expect("made");
+        let messaging = store.add_application(account(1), new(Service::Messaging, "https://b.example.com")).await.expect("made");
+        let theirs = store.add_application(account(2), new(Service::Messaging, "https://c.example.com")).await.expect("made");
+        assert!(matches!(store.add_application(account(9), new(Service::Voice, "")).await, Err(StoreError::Conflict(_))));
+        let peer = store.peers_in_full(account(1), one, None).await.expect("read").pop().expect("one").0;
+        let name = async |service, id| store.name_application(account(1), peer.id, service, id).await.expect("tried");
+        assert_eq!(name(Service::Messaging, Some(messaging.id)).await, Ok(()));
+        assert_eq!(name(Service::Messaging, Some(theirs.id)).await, Err(NotNamed::NoApplication));
+        assert_eq!(name(Service::Messaging, Some(voice.id)).await, Err(NotNamed::Service(Service::Voice)));
+        let foreign = store.name_application(account(2), peer.id, Service::Messaging, Some(theirs.id)).await.expect("tried");
+        assert_eq!(foreign, Err(NotNamed::NoPeer));
+        let change = ApplicationChange { name: Some("Another".into()), ..ApplicationChange::default() };
+        let changed = store.change_application(account(1), voice.id, change.clone()).await.expect("changed").expect("there");
+        assert_eq!((changed.name.as_str(), &changed.details), ("Another", &voice.details));
+        assert_eq!(store.change_application(account(2), voice.id, change).await.expect("tried"), None);
+        store.close().await;
+
+        let store = opener.open().await;
+        assert_eq!(store.applications(account(1), None).await.expect("read"), [changed.clone(), messaging.clone()]);
+        assert_eq!(store.applications(account(1), Some(theirs.id)).await.expect("read"), []);
+        let named = async |who, service| store.application_of(account(who), peer.id, service).await.expect("read");
+        assert_eq!(named(1, Service::Messaging).await, Some(messaging.id));
+        assert_eq!((named(1, Service::Voice).await, named(2, Service::Messaging).await), (None, None));
+        let with = store.peers_with(account(1), messaging.id).await.expect("read");
+        assert_eq!(with.iter().map(|(site, peer)| (site.id, peer.clone())).collect::<Vec<_>>(), [(one, peer.clone())]);
+        assert_eq!(store.peers_with(account(2), messaging.id).await.expect("read"), []);
+        let remove = async |who, id| store.remove_application(account(who), id).await.expect("tried");
+        assert_eq!(remove(1, messaging.id).await, Removed::Stays(Stays::Peers));
+        assert_eq!((remove(2, voice.id).await, remove(1, voice.id).await), (Removed::Unknown, Removed::Gone));
+        assert_eq!(store.name_application(account(1), peer.id, Service::Messaging, None).await.expect("tried"), Ok(()));
+        assert_eq!((remove(1, messaging.id).await, remove(1, messaging.id).await), (Removed::Gone, Removed::Unknown));
+        assert_eq!(store.applications(account(1), None).await.expect("read"), []);
         clean(&*store).await;
     }
 

@@ -14,6 +14,9 @@ use async_trait::async_trait;
 use onhook_core::account::{
     Account, AccountId, Class, Kind as AccountKind, NoPlace, Peer, PeerId, Premises, Role, Site, SiteId,
 };
+use onhook_core::application::{
+    Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
+};
 use onhook_core::check::Finding;
 use onhook_core::event::Event;
 use onhook_core::hold::{Area, AreaId, AreaName, Hold};
@@ -319,7 +322,7 @@ pub enum UserChange {
     Removed,
 }
 
-/// What became of a site or a peer that was to go.
+/// What became of a site, a peer or an application that was to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
     /// It is gone.
@@ -826,6 +829,51 @@ pub trait Store: Send + Sync + 'static {
         user: String,
         now: Timestamp,
     ) -> Result<Relocated>;
+
+    /// Makes an application.
+    ///
+    /// # Errors
+    /// `Conflict` when there is no such account, it has as many as it may, or more is said than there is room
+    /// for.
+    async fn add_application(&self, account: AccountId, new: NewApplication) -> Result<Application>;
+
+    /// Says something else of an application; none when the account has no such application.
+    ///
+    /// # Errors
+    /// `Conflict` when it is more than there is room for.
+    async fn change_application(
+        &self,
+        account: AccountId,
+        id: ApplicationId,
+        change: ApplicationChange,
+    ) -> Result<Option<Application>>;
+
+    /// Takes an application away, unless a peer names it.
+    async fn remove_application(&self, account: AccountId, id: ApplicationId) -> Result<Removed>;
+
+    /// The applications of an account, or one of them, oldest first.
+    async fn applications(&self, account: AccountId, only: Option<ApplicationId>)
+    -> Result<Vec<Application>>;
+
+    /// Has a peer name an application for a service, or none.
+    async fn name_application(
+        &self,
+        account: AccountId,
+        peer: PeerId,
+        service: Service,
+        application: Option<ApplicationId>,
+    ) -> Result<std::result::Result<(), NotNamed>>;
+
+    /// The application that a peer of the account names for a service.
+    async fn application_of(
+        &self,
+        account: AccountId,
+        peer: PeerId,
+        service: Service,
+    ) -> Result<Option<ApplicationId>>;
+
+    /// The peers of an account that name an application, each with its site, in the order of their ids.
+    async fn peers_with(&self, account: AccountId, application: ApplicationId) -> Result<Vec<(Site, Peer)>>;
 
     /// Makes a user at the word of whoever has the machine.
     ///

@@ -251,6 +251,8 @@ pub enum Problem {
     PlacePage,
     /// A search by an area code of another length.
     SearchAreaCode,
+    /// No such application in the account.
+    NoApplication(String),
     /// No such subscription in the account.
     NoSubscription(String, AccountId),
     /// The account has no such order of that type.
@@ -490,6 +492,7 @@ impl Problem {
             P::TooShort(what, min)     => row(400, 1012, format!("{what} is too short. Min length {min} characters")),
             P::NoSite(text)            => row(404, 12016, format!("Site '{text}' does not exist")),
             P::NoPeer(text)            => row(400, 13563, format!("SipPeer '{text}' does not exist")),
+            P::NoApplication(text)     => row(404, 13629, format!("Application with id '{text}' not found")),
             P::Search                  => row(400, 4010, "Provided search criteria are unsupported or are not valid"),
             P::SearchForm(text)        => row(400, 4010, *text),
             P::SearchAlso(what)        => row(400, 4010, format!("Please also specify {what} to search by current criteria.")),

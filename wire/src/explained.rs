@@ -59,7 +59,7 @@ table! { problems, Problem:
     DuplicateKey(any())    => "JSON", "A key is there twice in one object.";
     KeyReused(any())       => "an `Idempotency-Key`", "It was used for another request. Take a new key for a new order.";
     Required(ANY)          => "`Name or CustomerOrderId` of a disconnect in v1; `Description` of a note; `accountId` of GET `/tns`, asked by an operator", "A disconnect with a `CustomerOrderId` needs no name.";
-    NotAllowed(ANY)        => "`EmailSubscription`", "The operator has named no mail server.";
+    NotAllowed(ANY)        => "`EmailSubscription`; `ServiceType` of an application", "The operator has named no mail server. What an application is for never changes: make another.";
     ModifiedWith(any())    => "`modifiedDateFrom` and `modifiedDateTo` of GET `/tns`", "They go with `accountId`, `siteId`, `sippeerId` and `status` alone.";
     ServiceWith(any())     => "`service` of GET `/tns`", "";
     TooLong(ANY, ANY_LENGTH)              => "`Name`, `DisconnectReason`, a note's `Description`", "";
@@ -150,8 +150,8 @@ table! { problems, Problem:
     TooManyLookups(2_500)  => "POST `/tns`", "";
     SiteName               => "sites", "";
     SiteDescription        => "sites", "";
-    IdNotAllowed           => "sites, peers", "The server gives ids: leave it out, or send the one in the path.";
-    Conflict(any())        => "changes of sites, peers and users", "In words of its own: what stands in the way, and what to do first.";
+    IdNotAllowed           => "sites, peers, applications", "The server gives ids: leave it out, or send the one in the path.";
+    Conflict(any())        => "changes of sites, peers, applications and users", "In words of its own: what stands in the way, and what to do first.";
     Exists(any())          => "users", "Take another name.";
     NoUser                 => "a user in a path", "It does not exist, or is not for you to see.";
     TooShort(ANY, ANY_LENGTH) => "a password", "";
@@ -172,6 +172,7 @@ table! { problems, Problem:
     TooSmall(ANY, ANY_NUMBER) => "subscriptions", "";
     NoSite(any())          => "a site in a path", "";
     NoPeer(any())          => "a peer in a path", "";
+    NoApplication(any())   => "an application in a path, or named by a peer", "";
     Criterion(Criterion::AreaCode)        => "availableNumbers", "No North American number begins so.";
     Criterion(Criterion::RateCenter)      => "availableNumbers", "At most 50 characters.";
     Criterion(Criterion::Digits)          => "availableNumbers", "`npaNxx` has six digits, `npaNxxx` seven, and a number can begin with them.";

@@ -70,6 +70,8 @@ const ORDER_TYPES: &[(&str, &str)] = &[
 
 /// Elements that hold nothing but others of one name: an array.
 const LISTS: &[(&str, &str)] = &[
+    ("ApplicationList", "Application"),
+    ("AssociatedSipPeers", "AssociatedSipPeer"),
     ("AvailableNpaNxxList", "AvailableNpaNxx"),
     ("Cities", "City"),
     ("CompletedNumbers", "TelephoneNumber"),
@@ -85,6 +87,7 @@ const LISTS: &[(&str, &str)] = &[
     ("OrderHistoryWrapper", "OrderHistory"),
     ("RCs", "RC"),
     ("RateCenters", "RateCenter"),
+    ("RequestedCallbackTypes", "CallbackType"),
     ("ReservationIdList", "ReservationId"),
     ("Roles", "Role"),
     ("ServiceTypes", "ServiceType"),
@@ -120,7 +123,7 @@ const PAGES: &[(&str, &str, &str)] = &[
 ];
 
 /// Elements that have others in them, when they have any.
-const OBJECTS: &[&str] = &["Links", "TelephoneNumberDetails"];
+const OBJECTS: &[&str] = &["ApplicationsSettings", "Links", "TelephoneNumberDetails"];
 
 /// Elements whose text is a whole number. What identifies something is text, be it all digits.
 const NUMBERS: &[&str] = &[

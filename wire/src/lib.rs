@@ -6,6 +6,7 @@
 //! request is passed over.
 //! No rule of a number's life stands here, and no HTTP.
 
+pub mod applications;
 pub mod dialect;
 pub mod disconnects;
 pub mod error;

@@ -1,5 +1,6 @@
 //! Bandwidth's API, one room a resource, named as in `wire`.
 
+pub(crate) mod applications;
 pub(crate) mod disconnects;
 pub(crate) mod inventory;
 pub(crate) mod moves;

@@ -143,7 +143,7 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 }
 
 /// The peer that the path names, and its site.
-async fn find(app: &App, call: &Call) -> Result<(Site, Peer, PeerDetails), Problem> {
+pub(crate) async fn find(app: &App, call: &Call) -> Result<(Site, Peer, PeerDetails), Problem> {
     let (site, _) = sites::find(app, call).await?;
     let id: PeerId = call.param("peer").parse().map_err(|_| unknown(call))?;
     let found = app.store.peers_in_full(site.account, site.id, Some(id)).await.map_err(store_problem)?.pop();
@@ -151,6 +151,6 @@ async fn find(app: &App, call: &Call) -> Result<(Site, Peer, PeerDetails), Probl
     Ok((site, peer, details))
 }
 
-fn unknown(call: &Call) -> Problem {
+pub(crate) fn unknown(call: &Call) -> Problem {
     Problem::NoPeer(cut(call.param("peer")))
 }

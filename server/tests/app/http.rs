@@ -45,6 +45,10 @@ pub(crate) fn put(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Call {
     call("PUT", path, Some(body.into()))
 }
 
+pub(crate) fn patch(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Call {
+    call("PATCH", path, Some(body.into()))
+}
+
 pub(crate) fn delete(path: impl Into<String>) -> Call {
     call("DELETE", path, None)
 }

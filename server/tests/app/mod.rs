@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 pub(crate) use golden::Names;
-pub(crate) use http::{Call, Reply, delete, get, head, post, put, read_all, replies, talk};
+pub(crate) use http::{Call, Reply, delete, get, head, patch, post, put, read_all, replies, talk};
 
 /// How long anything that the server does by itself may take before a test gives up.
 pub(crate) const SOON: Duration = Duration::from_secs(15);

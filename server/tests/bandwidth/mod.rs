@@ -1,5 +1,6 @@
 //! Bandwidth's API, one file a resource, and the requests of its client libraries.
 
+mod applications;
 mod clients;
 mod disconnects;
 mod inventory;

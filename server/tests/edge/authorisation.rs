@@ -11,11 +11,13 @@ use onhook_store::Subscribed;
 
 use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
-    disconnects, get, head, now, post, put, with_app, xml,
+    disconnects, get, head, now, patch, post, put, with_app, xml,
 };
 
 /// In the pool, and reserved for the guide's account.
 const RESERVED: &str = "4155550100";
+const APPLICATION: &str =
+    "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
 /// How many pool numbers have been reserved.
 static FREE: AtomicU32 = AtomicU32::new(0);
 
@@ -62,6 +64,9 @@ enum Body {
     Password,
     Grant,
     Subscription,
+    Application,
+    /// Of a peer: that it names no application.
+    Named,
 }
 
 /// The table: a route's name, who may, the answer to those who may, and what is sent.
@@ -138,6 +143,21 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("PUT /accounts/{account}/subscriptions/{subscription}",              May::Admins,    200, Body::Subscription),
     ("DELETE /accounts/{account}/subscriptions/{subscription}",           May::Admins,    200, Body::None),
     ("GET /accounts/{account}/subscriptions/{subscription}/deliveries",   May::Readers,   200, Body::None),
+    ("GET /accounts/{account}/applications",                              May::Readers,   200, Body::None),
+    ("POST /accounts/{account}/applications",                             May::Admins,    201, Body::Application),
+    ("GET /accounts/{account}/applications/{application}",                May::Readers,   200, Body::None),
+    ("PUT /accounts/{account}/applications/{application}",                May::Admins,    200, Body::Application),
+    ("PATCH /accounts/{account}/applications/{application}",              May::Admins,    200, Body::Application),
+    ("DELETE /accounts/{account}/applications/{application}",             May::Admins,    200, Body::None),
+    ("GET /accounts/{account}/applications/{application}/associatedsippeers", May::Readers, 200, Body::None),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/products/messaging/applicationsettings", May::Readers, 200, Body::None),
+    ("PUT /accounts/{account}/sites/{site}/sippeers/{peer}/products/messaging/applicationsettings", May::Admins, 200, Body::Named),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/products/origination/settings", May::Readers, 200, Body::None),
+    ("PUT /accounts/{account}/sites/{site}/sippeers/{peer}/products/origination/settings", May::Admins, 200, Body::Named),
+    ("POST /accounts/{account}/sites/{site}/sippeers/{peer}/products/origination/settings", May::Admins, 201, Body::Named),
+    ("GET /accounts/{account}/sites/{site}/sippeers/{peer}/products/termination/settings", May::Readers, 200, Body::None),
+    ("PUT /accounts/{account}/sites/{site}/sippeers/{peer}/products/termination/settings", May::Admins, 200, Body::Named),
+    ("POST /accounts/{account}/sites/{site}/sippeers/{peer}/products/termination/settings", May::Admins, 201, Body::Named),
     ("GET /tns",                                                          May::Readers,   200, Body::None),
     ("POST /tns",                                                         May::Seekers,   200, Body::Lookup),
     ("GET /tns/{number}",                                                 May::SignedIn,  200, Body::None),
@@ -224,11 +244,12 @@ struct Objects {
     peer: String,
     user: String,
     subscription: String,
+    application: String,
 }
 
 impl Objects {
     /// Things that may go: a site without peers, a peer beside the default one, a user, a reservation, a
-    /// subscription.
+    /// subscription, an application.
     async fn spare(app: &App, like: &Objects) -> Objects {
         let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
         let site = store.create_site(guide, "Spare site".into()).await.unwrap();
@@ -241,7 +262,8 @@ impl Objects {
         let reservation = reserve(app, &free()).await;
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;
-        Objects { site, peer, user, reservation, subscription, ..like.clone() }
+        let application = application(app).await;
+        Objects { site, peer, user, reservation, subscription, application, ..like.clone() }
     }
 
     /// For a peer's path, the site that the peers are at.
@@ -275,6 +297,7 @@ async fn objects(app: &App) -> Objects {
     };
     Objects {
         subscription: subscription(app).await,
+        application: application(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
         moved: id(&moved),
@@ -297,6 +320,12 @@ fn free() -> String {
 
 async fn reserve(app: &App, number: &str) -> String {
     let made = app.send(post(account("/tnreservation"), xml::reservation(number))).await.expect(201);
+    made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+/// An application of the guide's account, and its id.
+async fn application(app: &App) -> String {
+    let made = app.send(post(account("/applications"), APPLICATION)).await.expect(201);
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
@@ -343,7 +372,8 @@ fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)
-        .replace("{subscription}", &objects.subscription);
+        .replace("{subscription}", &objects.subscription)
+        .replace("{application}", &objects.application);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
         // A search must say what for, and an operator whose numbers it wants.
@@ -384,11 +414,17 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
              </CallbackSubscription></Subscription>",
             next_address()
         ),
+        Body::Application => APPLICATION.to_owned(),
+        Body::Named => {
+            let Takes::Xml(Some(root)) = route.takes else { panic!("{} takes no document", route.name()) };
+            format!("<{root}>REMOVE</{root}>")
+        }
     };
     let call = match route.method.as_str() {
         "GET" => get(path),
         "POST" => post(path, body),
         "PUT" => put(path, body),
+        "PATCH" => patch(path, body),
         "DELETE" => delete(path),
         other => panic!("teach this test to send a {other}"),
     };

@@ -4,6 +4,7 @@
 //! `synchronous=FULL`: a commit that was answered survives a power cut. (With `NORMAL`, the last
 //! commits before a cut are gone, and the integrity check does not tell.)
 
+mod applications;
 mod changes;
 mod check;
 mod ids;
@@ -27,6 +28,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Site, SiteId};
+use onhook_core::application::{
+    Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
+};
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
 use onhook_core::lifecycle::Entry;
 use onhook_core::locality::{Exchange, Locality};
@@ -486,6 +490,54 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Relocated> {
         self.writer.write(move |tables| tables.relocate(account, place, &numbers, user, now)).await
+    }
+
+    async fn add_application(&self, account: AccountId, new: NewApplication) -> Result<Application> {
+        self.writer.write(move |tables| tables.add_application(account, new)).await
+    }
+
+    async fn change_application(
+        &self,
+        account: AccountId,
+        id: ApplicationId,
+        change: ApplicationChange,
+    ) -> Result<Option<Application>> {
+        self.writer.write(move |tables| tables.change_application(account, id, change)).await
+    }
+
+    async fn remove_application(&self, account: AccountId, id: ApplicationId) -> Result<Removed> {
+        self.writer.write(move |tables| tables.remove_application(account, id)).await
+    }
+
+    async fn applications(
+        &self,
+        account: AccountId,
+        only: Option<ApplicationId>,
+    ) -> Result<Vec<Application>> {
+        self.readers.read(move |connection| applications::list(connection, account, only)).await
+    }
+
+    async fn name_application(
+        &self,
+        account: AccountId,
+        peer: PeerId,
+        service: Service,
+        application: Option<ApplicationId>,
+    ) -> Result<std::result::Result<(), NotNamed>> {
+        self.writer.write(move |tables| tables.name_application(account, peer, service, application)).await
+    }
+
+    async fn application_of(
+        &self,
+        account: AccountId,
+        peer: PeerId,
+        service: Service,
+    ) -> Result<Option<ApplicationId>> {
+        self.readers.read(move |connection| applications::named_by(connection, account, peer, service)).await
+    }
+
+    async fn peers_with(&self, account: AccountId, application: ApplicationId) -> Result<Vec<(Site, Peer)>> {
+        self.readers.read(move |connection| applications::peers_with(connection, account, application)).await
     }
 
     async fn create_user(&self, user: NewUser) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::{Relocated, Removed, Result, StoreError};
 impl Tables<'_> {
     pub(super) fn add_site(&mut self, account: AccountId, change: SiteChange) -> Result<(Site, SiteDetails)> {
         let (_, premises) = self.must_exist(account)?;
-        room_for(premises.sites.len(), "sites")?;
+        room_for(premises.sites.len(), "sites", PREMISES_MAX)?;
         let (mut name, mut details) = (String::new(), SiteDetails::default());
         change.onto(&mut name, &mut details);
         let said = self.room_to_say("site", account, None, &details)?;
@@ -86,7 +86,7 @@ impl Tables<'_> {
         if !premises.sites.iter().any(|s| s.id == site) {
             return Err(StoreError::Conflict(format!("account {account} has no site {site}")));
         }
-        room_for(premises.peers.len(), "peers")?;
+        room_for(premises.peers.len(), "peers", PREMISES_MAX)?;
         let alone = !premises.peers.iter().any(|peer| peer.site == site);
         let is_default = is_default(false, change.is_default, alone);
         let (mut name, mut details) = (String::new(), PeerDetails::default());
@@ -141,8 +141,8 @@ impl Tables<'_> {
         Ok(Removed::Gone)
     }
 
-    /// What is to be kept of a site or peer, if there is room for it. There always is for less than before.
-    fn room_to_say<T: serde::Serialize + Default + PartialEq>(
+    /// What is to be kept of a site, peer or application, if there is room for it. There always is for less than before.
+    pub(super) fn room_to_say<T: serde::Serialize + Default + PartialEq>(
         &self,
         what: &str,
         account: AccountId,
@@ -157,7 +157,8 @@ impl Tables<'_> {
         }
         let full = |of: &str, max| Err(StoreError::Conflict(format!("{of} takes {max} bytes at most")));
         if after > DETAILS_MAX {
-            return full(&format!("what is said of a {what}"), DETAILS_MAX);
+            let article = if what.starts_with('a') { "an" } else { "a" };
+            return full(&format!("what is said of {article} {what}"), DETAILS_MAX);
         }
         let sql = format!("SELECT coalesce(sum(octet_length(details)), 0) FROM {what} WHERE account = ?");
         let all: i64 = self.connection.prepare_cached(&sql)?.query_row([account.get()], |row| row.get(0))?;
@@ -201,11 +202,10 @@ impl Tables<'_> {
     }
 }
 
-fn room_for(there: usize, what: &str) -> Result<()> {
-    match there < PREMISES_MAX {
-        true => Ok(()),
-        false => {
-            Err(StoreError::Conflict(format!("the account has {PREMISES_MAX} {what}, and that is the most")))
-        }
+pub(super) fn room_for(there: usize, what: &str, most: usize) -> Result<()> {
+    if there < most {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict(format!("the account has {most} {what}, and that is the most")))
     }
 }

@@ -14,7 +14,7 @@ use super::row::corrupt;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema_1.sql"), // accounts, numbers, events, orders
     include_str!("schema_2.sql"), // where numbers lie, and the pool by place
-    include_str!("schema_3.sql"), // what is said of sites and peers, and what is at them
+    include_str!("schema_3.sql"), // what is said of sites and peers, what is at them, and applications
     include_str!("schema_4.sql"), // subscriptions
 ];
 

@@ -13,3 +13,23 @@ CREATE TABLE place (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO place (site, peer, numbers)
     SELECT site, coalesce(peer, 0), count(*) FROM number WHERE state = 2 GROUP BY 1, 2;
+
+-- details: what is said of it, as JSON
+CREATE TABLE application (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    id      BLOB NOT NULL UNIQUE,
+    account INTEGER NOT NULL REFERENCES account,
+    service TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    details TEXT
+) STRICT;
+CREATE INDEX application_account ON application (account);
+
+-- the application that a peer names for a service
+CREATE TABLE peer_application (
+    peer        INTEGER NOT NULL REFERENCES peer ON DELETE CASCADE,
+    service     TEXT NOT NULL,
+    application INTEGER NOT NULL REFERENCES application,
+    PRIMARY KEY (peer, service)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX peer_application_of ON peer_application (application);

@@ -1,0 +1,144 @@
+//! The applications of an account, and which of them a peer names.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use onhook_core::account::Role;
+use onhook_core::application::{Application, ApplicationId, NotNamed};
+use onhook_store::Removed;
+use onhook_wire::applications::{self, FAMILY, PEERS_FAMILY, REQUEST, Settings};
+use onhook_wire::error::{Problem, cut};
+
+use super::{order, peers, sites};
+use crate::App;
+use crate::reply::{Reply, store_problem};
+use crate::route::{Call, Group, Needs, Route};
+
+/// The settings of a peer that name an application, by their paths.
+const SETTINGS: [(Settings, &str); 3] = [
+    (
+        Settings::Messaging,
+        "/accounts/{account}/sites/{site}/sippeers/{peer}/products/messaging/applicationsettings",
+    ),
+    (Settings::Origination, "/accounts/{account}/sites/{site}/sippeers/{peer}/products/origination/settings"),
+    (Settings::Termination, "/accounts/{account}/sites/{site}/sippeers/{peer}/products/termination/settings"),
+];
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
+    let (form, peers) = ((Group::Free, FAMILY), (Group::Free, PEERS_FAMILY));
+    let mut routes = vec![
+        Route::get("/accounts/{account}/applications", read, form, list),
+        Route::post("/accounts/{account}/applications", admin, form, create).takes(REQUEST),
+        Route::get("/accounts/{account}/applications/{application}", read, form, show),
+        Route::put("/accounts/{account}/applications/{application}", admin, form, |app, call| {
+            change(app, call, true)
+        })
+        .takes(REQUEST),
+        Route::patch("/accounts/{account}/applications/{application}", admin, form, |app, call| {
+            change(app, call, false)
+        })
+        .takes(REQUEST),
+        Route::delete("/accounts/{account}/applications/{application}", admin, form, remove),
+        Route::get(
+            "/accounts/{account}/applications/{application}/associatedsippeers",
+            read,
+            peers,
+            peers_of,
+        ),
+    ];
+    for (settings, path) in SETTINGS {
+        let form = (Group::Free, settings.family());
+        let name = move |status| move |app, call| name(app, call, settings, status);
+        routes.push(Route::get(path, read, form, move |app, call| named(app, call, settings)));
+        routes.push(Route::put(path, admin, form, name(StatusCode::OK)).takes(settings.request()));
+        if settings != Settings::Messaging {
+            routes.push(Route::post(path, admin, form, name(StatusCode::CREATED)).takes(settings.request()));
+        }
+    }
+    routes
+}
+
+async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let found = app.store.applications(call.account()?, None).await.map_err(store_problem)?;
+    Ok(Reply::xml(StatusCode::OK, applications::list(&found)))
+}
+
+async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let account = call.account()?;
+    let new = applications::new(&*call.document()?)?;
+    let made = app.store.add_application(account, new).await.map_err(sites::conflict)?;
+    let (base, prefix) = (&app.public_url, call.prefix.text);
+    let location = format!("{base}{prefix}/accounts/{account}/applications/{}", made.id);
+    Ok(order::created(&location, applications::one(&made)))
+}
+
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let found = find(&app, &call).await?;
+    Ok(Reply::xml(StatusCode::OK, applications::one(&found)))
+}
+
+/// Says something else of an application, as a whole or in part.
+async fn change(app: Arc<App>, call: Call, whole: bool) -> Result<Reply, Problem> {
+    let kept = find(&app, &call).await?;
+    let said = applications::change(&*call.document()?, &kept, whole)?;
+    let changed = app.store.change_application(kept.account, kept.id, said).await;
+    let changed = changed.map_err(sites::conflict)?.ok_or_else(|| unknown(&call))?;
+    Ok(Reply::xml(StatusCode::OK, applications::one(&changed)))
+}
+
+async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    match app.store.remove_application(call.account()?, id(&call)?).await.map_err(store_problem)? {
+        Removed::Gone => Ok(Reply::empty(StatusCode::OK)),
+        Removed::Unknown => Err(unknown(&call)),
+        Removed::Stays(_) => Err(Problem::Conflict(
+            "SIP peers name the application: GET …/associatedsippeers says which. Have them name another first."
+                .to_owned(),
+        )),
+    }
+}
+
+/// The peers that name an application.
+async fn peers_of(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    let found = find(&app, &call).await?;
+    let peers = app.store.peers_with(found.account, found.id).await.map_err(store_problem)?;
+    Ok(Reply::xml(StatusCode::OK, applications::peers(&peers)))
+}
+
+/// The application that a peer names.
+async fn named(app: Arc<App>, call: Call, settings: Settings) -> Result<Reply, Problem> {
+    let (site, peer, _) = peers::find(&app, &call).await?;
+    let named = app.store.application_of(site.account, peer.id, settings.service()).await;
+    Ok(Reply::xml(StatusCode::OK, settings.write(named.map_err(store_problem)?)))
+}
+
+/// Has a peer name an application, or none.
+async fn name(app: Arc<App>, call: Call, settings: Settings, status: StatusCode) -> Result<Reply, Problem> {
+    let (site, peer, _) = peers::find(&app, &call).await?;
+    let application = settings.read(&*call.document()?)?;
+    let (account, service) = (site.account, settings.service());
+    let named = app.store.name_application(account, peer.id, service, application).await;
+    match named.map_err(store_problem)? {
+        Ok(()) => Ok(Reply::xml(status, settings.write(application))),
+        Err(NotNamed::NoPeer) => Err(peers::unknown(&call)),
+        Err(NotNamed::NoApplication) => {
+            Err(Problem::NoApplication(application.map(|id| id.to_string()).unwrap_or_default()))
+        }
+        Err(NotNamed::Service(other)) => {
+            Err(Problem::Conflict(format!("The application is for {other}. Name one for {service}.")))
+        }
+    }
+}
+
+async fn find(app: &App, call: &Call) -> Result<Application, Problem> {
+    let found = app.store.applications(call.account()?, Some(id(call)?)).await;
+    found.map_err(store_problem)?.pop().ok_or_else(|| unknown(call))
+}
+
+fn id(call: &Call) -> Result<ApplicationId, Problem> {
+    call.param("application").parse().map_err(|_| unknown(call))
+}
+
+fn unknown(call: &Call) -> Problem {
+    Problem::NoApplication(cut(call.param("application")))
+}

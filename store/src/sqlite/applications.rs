@@ -1,0 +1,179 @@
+//! Applications of an account, and which of them its peers name.
+
+use onhook_core::account::{AccountId, Peer, PeerId, Site};
+use onhook_core::application::{
+    self, APPLICATIONS_MAX, Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
+};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::premises::room_for;
+use super::row;
+use super::subscriptions::random_uuid;
+use super::writer::Tables;
+use crate::{Removed, Result};
+
+const COLUMNS: &str = "id, account, service, name, details";
+
+fn read(row: &Row<'_>) -> Result<Application> {
+    Ok(Application {
+        id: id(row.get(0)?),
+        account: row::account_id(row.get(1)?)?,
+        service: row::word(&row.get::<_, String>(2)?)?,
+        name: row.get(3)?,
+        details: row::details(row.get(4)?)?,
+    })
+}
+
+fn id(bytes: [u8; 16]) -> ApplicationId {
+    ApplicationId(uuid::Uuid::from_bytes(bytes))
+}
+
+/// Those of an account, or one of them, oldest first.
+pub(super) fn list(
+    connection: &Connection,
+    account: AccountId,
+    only: Option<ApplicationId>,
+) -> Result<Vec<Application>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM application WHERE account = ?1 AND (?2 IS NULL OR id = ?2) ORDER BY seq"
+    ))?;
+    let mut rows = statement.query((account.get(), only.map(|id| id.0.into_bytes())))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// The application that a peer of the account names for a service.
+pub(super) fn named_by(
+    connection: &Connection,
+    account: AccountId,
+    peer: PeerId,
+    service: Service,
+) -> Result<Option<ApplicationId>> {
+    let found: Option<[u8; 16]> = connection
+        .prepare_cached(
+            "SELECT a.id FROM peer_application n JOIN application a ON a.seq = n.application
+             WHERE n.peer = ? AND n.service = ? AND a.account = ?",
+        )?
+        .query_row((peer.get(), service.word(), account.get()), |row| row.get(0))
+        .optional()?;
+    Ok(found.map(id))
+}
+
+/// The peers of an account that name an application, each with its site.
+pub(super) fn peers_with(
+    connection: &Connection,
+    account: AccountId,
+    application: ApplicationId,
+) -> Result<Vec<(Site, Peer)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT p.id, p.name, p.is_default, s.id, s.name, s.is_default
+         FROM peer_application n JOIN application a ON a.seq = n.application
+         JOIN peer p ON p.id = n.peer JOIN site s ON s.id = p.site
+         WHERE a.id = ? AND a.account = ? ORDER BY p.id",
+    )?;
+    let mut rows = statement.query((application.0.as_bytes(), account.get()))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let site = row::site_id(row.get(3)?)?;
+        let peer = Peer {
+            id: row::peer_id(row.get(0)?)?,
+            account,
+            site,
+            name: row.get(1)?,
+            is_default: row.get(2)?,
+        };
+        found.push((Site { id: site, account, name: row.get(4)?, is_default: row.get(5)? }, peer));
+    }
+    Ok(found)
+}
+
+impl Tables<'_> {
+    pub(super) fn add_application(&mut self, account: AccountId, new: NewApplication) -> Result<Application> {
+        self.must_exist(account)?;
+        let there: u32 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM application WHERE account = ?")?
+            .query_row([account.get()], |row| row.get(0))?;
+        room_for(usize::try_from(there).unwrap_or(usize::MAX), "applications", APPLICATIONS_MAX)?;
+        let said = self.room_to_say("application", account, None, &new.details)?;
+        let NewApplication { service, name, details } = new;
+        let made = Application { id: ApplicationId(random_uuid()?), account, service, name, details };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO application (id, account, service, name, details) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute((made.id.0.as_bytes(), account.get(), service.word(), &made.name, said))?;
+        Ok(made)
+    }
+
+    pub(super) fn change_application(
+        &mut self,
+        account: AccountId,
+        id: ApplicationId,
+        change: ApplicationChange,
+    ) -> Result<Option<Application>> {
+        let Some(mut found) = list(self.connection, account, Some(id))?.pop() else { return Ok(None) };
+        let before = found.details.clone();
+        change.onto(&mut found.name, &mut found.details);
+        let said = self.room_to_say("application", account, Some(&before), &found.details)?;
+        self.connection
+            .prepare_cached("UPDATE application SET name = ?, details = ? WHERE id = ?")?
+            .execute((&found.name, said, id.0.as_bytes()))?;
+        Ok(Some(found))
+    }
+
+    pub(super) fn remove_application(&mut self, account: AccountId, id: ApplicationId) -> Result<Removed> {
+        let Some(seq) = self.application(account, id)? else { return Ok(Removed::Unknown) };
+        let peers: i64 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM peer_application WHERE application = ?")?
+            .query_row([seq], |row| row.get(0))?;
+        if let Err(why) = application::may_remove(peers.unsigned_abs()) {
+            return Ok(Removed::Stays(why));
+        }
+        self.connection.prepare_cached("DELETE FROM application WHERE seq = ?")?.execute([seq])?;
+        Ok(Removed::Gone)
+    }
+
+    pub(super) fn name_application(
+        &mut self,
+        account: AccountId,
+        peer: PeerId,
+        service: Service,
+        application: Option<ApplicationId>,
+    ) -> Result<std::result::Result<(), NotNamed>> {
+        let (_, premises) = self.must_exist(account)?;
+        if !premises.peers.iter().any(|p| p.id == peer) {
+            return Ok(Err(NotNamed::NoPeer));
+        }
+        let Some(id) = application else {
+            self.connection
+                .prepare_cached("DELETE FROM peer_application WHERE peer = ? AND service = ?")?
+                .execute((peer.get(), service.word()))?;
+            return Ok(Ok(()));
+        };
+        let found = list(self.connection, account, Some(id))?.pop();
+        if let Err(why) = application::may_name(found.as_ref(), service) {
+            return Ok(Err(why));
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT INTO peer_application (peer, service, application) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (peer, service) DO UPDATE SET application = ?3",
+            )?
+            .execute((peer.get(), service.word(), self.application(account, id)?))?;
+        Ok(Ok(()))
+    }
+
+    /// The place of an application of the account.
+    fn application(&self, account: AccountId, id: ApplicationId) -> Result<Option<i64>> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT seq FROM application WHERE id = ? AND account = ?")?
+            .query_row((id.0.as_bytes(), account.get()), |row| row.get(0))
+            .optional()?)
+    }
+}
