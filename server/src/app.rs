@@ -44,7 +44,7 @@ pub struct Settings {
     pub callbacks: Rules,
     /// The network that they go over.
     pub network: Reach,
-    /// The mail server; without one nobody can subscribe by mail.
+    /// The mail server. Without one nobody can subscribe by mail, but on an emulator, which keeps the mail.
     pub mail: Option<MailSettings>,
 }
 
@@ -86,7 +86,7 @@ pub struct App {
     pub public_url: String,
     /// Judges the URLs of subscriptions, and tells them.
     pub callbacks: Callbacks,
-    /// Tells mailboxes, where a mail server is configured.
+    /// Tells mailboxes, where a mail server is configured, or keeps the mail on an emulator.
     pub(crate) mailer: Option<Mailer>,
     /// Rings when an order was accepted.
     pub orders_bell: Notify,
@@ -131,7 +131,7 @@ impl App {
             auth,
             public_url,
             callbacks: Callbacks::new(rules, settings.network.clone()),
-            mailer: settings.mail.as_ref().map(Mailer::new).transpose()?,
+            mailer: Mailer::by(settings.mail.as_ref(), settings.emulator)?,
             limits: settings.rate_limit.map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
             shown: settings.shown_limit.map(|most| (most, RateLimiter::keyed(Quota::per_hour(most)))),
             settings,

@@ -1,5 +1,7 @@
-//! Mail to subscribers, through the operator's own mail server.
+//! Mail to subscribers: through the operator's own mail server, or on an emulator without one kept to be looked at.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -7,11 +9,16 @@ use lettre::message::header::ContentType;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use onhook_core::notification::Trouble;
 use onhook_core::subscription::Secret;
+use onhook_core::time::Timestamp;
 
 /// How long the mail server may take for each step.
 const STEP_WAIT: Duration = Duration::from_secs(10);
 /// How long a mail may take as a whole.
 const MAIL_WAIT: Duration = Duration::from_secs(30);
+/// Most mails that an emulator keeps.
+const MAILS_MAX: usize = 10_000;
+/// Most bytes of them: a list of all is one reply.
+const MAIL_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
 /// Which mail server, and who mails.
 #[derive(Clone, Debug)]
@@ -22,39 +29,109 @@ pub struct MailSettings {
     pub from: String,
 }
 
+/// A mail that was kept instead of being sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mail {
+    /// To whom.
+    pub(crate) to: String,
+    /// Its subject.
+    pub(crate) subject: String,
+    /// Its text.
+    pub(crate) body: String,
+    /// When, by the emulator's clock.
+    pub(crate) at: Timestamp,
+}
+
+impl Mail {
+    fn bytes(&self) -> usize {
+        self.to.len() + self.subject.len() + self.body.len()
+    }
+}
+
+/// The mails that an emulator keeps, the oldest first. Beyond the bounds the oldest go.
+#[derive(Debug, Default)]
+pub(crate) struct Caught {
+    mails: VecDeque<Mail>,
+    bytes: usize,
+}
+
+impl Caught {
+    fn keep(&mut self, mail: Mail) {
+        self.bytes += mail.bytes();
+        self.mails.push_back(mail);
+        while self.mails.len() > MAILS_MAX || self.bytes > MAIL_BYTES_MAX {
+            let Some(oldest) = self.mails.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
 /// Sends mail.
-pub(crate) struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
-    from: Mailbox,
+pub(crate) enum Mailer {
+    /// To a mail server.
+    Server {
+        /// The connection to it.
+        transport: Box<AsyncSmtpTransport<Tokio1Executor>>,
+        /// The sender.
+        from: Mailbox,
+    },
+    /// Nowhere: it is kept in memory.
+    Catcher(Mutex<Caught>),
 }
 
 impl Mailer {
+    /// To the mail server of the settings; without one, on an emulator, to memory. None where there is neither.
+    ///
+    /// # Errors
+    /// As [`Mailer::new`].
+    pub(crate) fn by(settings: Option<&MailSettings>, emulator: bool) -> Result<Option<Self>, String> {
+        match settings {
+            Some(settings) => Self::new(settings).map(Some),
+            None => Ok(emulator.then(|| Self::Catcher(Mutex::default()))),
+        }
+    }
+
     /// With these settings.
     ///
     /// # Errors
     /// When the URL or the sender cannot be read. The URL is not repeated.
-    pub(crate) fn new(settings: &MailSettings) -> Result<Self, String> {
+    fn new(settings: &MailSettings) -> Result<Self, String> {
         let transport =
             AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose()).map_err(|_| {
                 "the mail server's URL cannot be used: it is one such as smtps://mail.example.com".to_owned()
             })?;
         let from = settings.from.parse().map_err(|error| format!("the sender of mails is none: {error}"))?;
-        Ok(Self { transport: transport.timeout(Some(STEP_WAIT)).build(), from })
+        Ok(Self::Server { transport: Box::new(transport.timeout(Some(STEP_WAIT)).build()), from })
     }
 
     /// Sends a text. The id is the mail's `Message-ID`, so that one that comes twice can be told.
-    pub(crate) async fn send(&self, to: &str, id: &str, subject: &str, text: String) -> Result<(), Trouble> {
+    pub(crate) async fn send(
+        &self,
+        to: &str,
+        id: &str,
+        subject: &str,
+        text: String,
+        at: Timestamp,
+    ) -> Result<(), Trouble> {
         let to: Mailbox = to.parse().map_err(|_| Trouble::MailNever)?;
-        let id = format!("<{id}@{}>", self.from.email.domain());
+        let (transport, from) = match self {
+            Self::Server { transport, from } => (transport, from),
+            Self::Catcher(caught) => {
+                let mail = Mail { to: to.email.to_string(), subject: subject.to_owned(), body: text, at };
+                caught.lock().unwrap_or_else(PoisonError::into_inner).keep(mail);
+                return Ok(());
+            }
+        };
+        let id = format!("<{id}@{}>", from.email.domain());
         let mail = Message::builder()
-            .from(self.from.clone())
+            .from(from.clone())
             .to(to)
             .subject(subject)
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN)
             .body(text)
             .map_err(|_| Trouble::Internal)?;
-        match tokio::time::timeout(MAIL_WAIT, self.transport.send(mail)).await {
+        match tokio::time::timeout(MAIL_WAIT, transport.send(mail)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.is_permanent() => match error.status().map(u16::from) {
                 // Who we are is in doubt, not the mail: the operator can mend that.
@@ -66,9 +143,48 @@ impl Mailer {
             Err(_) => Err(Trouble::Timeout),
         }
     }
+
+    /// The mails that were kept, the newest first; only those to one address, where it is said.
+    pub(crate) fn caught(&self, to: Option<&str>) -> Vec<Mail> {
+        let Self::Catcher(caught) = self else { return Vec::new() };
+        let caught = caught.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = |mail: &&Mail| to.is_none_or(|to| to.eq_ignore_ascii_case(&mail.to));
+        caught.mails.iter().rev().filter(wanted).cloned().collect()
+    }
+
+    /// Forgets the mails that were kept.
+    pub(crate) fn forget(&self) {
+        if let Self::Catcher(caught) = self {
+            *caught.lock().unwrap_or_else(PoisonError::into_inner) = Caught::default();
+        }
+    }
 }
 
 /// Whether mail can be sent to an address.
 pub(crate) fn is_address(text: &str) -> bool {
     text.parse::<Address>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(n: usize, body: String) -> Mail {
+        Mail { to: String::new(), subject: n.to_string(), body, at: Timestamp::from_millis(0) }
+    }
+
+    #[test]
+    fn beyond_its_bounds_the_oldest_mail_goes() {
+        let mut caught = Caught::default();
+        for n in 0..=MAILS_MAX {
+            caught.keep(mail(n, String::new()));
+        }
+        assert_eq!((caught.mails.len(), &*caught.mails[0].subject), (MAILS_MAX, "1"));
+        caught.keep(mail(0, "a".repeat(MAIL_BYTES_MAX - 1)));
+        assert_eq!((caught.mails.len(), caught.bytes), (1, MAIL_BYTES_MAX));
+        caught.keep(mail(7, "a".to_owned()));
+        assert_eq!((&*caught.mails[0].subject, caught.bytes), ("7", 2));
+        caught.keep(mail(8, "a".repeat(MAIL_BYTES_MAX)));
+        assert_eq!((caught.mails.len(), caught.bytes), (0, 0));
+    }
 }

@@ -1,14 +1,15 @@
-//! The emulator's clock.
+//! The emulator's clock, and the mail that it keeps.
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use onhook_core::time::{DAY_MS, Timestamp};
-use onhook_wire::error::Problem;
+use onhook_wire::error::{Problem, cut};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::App;
+use crate::mail::Mail;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Needs, Route};
 use crate::work::deliveries::expire_subscriptions;
@@ -20,6 +21,8 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::ops(Method::GET, "/ops/v1/emulator/clock", Needs::Operator, show),
         Route::ops(Method::POST, "/ops/v1/emulator/clock", Needs::Operator, change),
+        Route::ops(Method::GET, "/ops/v1/emulator/mail", Needs::Operator, mail),
+        Route::ops(Method::DELETE, "/ops/v1/emulator/mail", Needs::Operator, forget_mail),
     ]
 }
 
@@ -72,6 +75,35 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let mut body = time(&app);
     body["subscriptions_ended"] = json!(ended);
     Ok(Reply::json(StatusCode::OK, &body))
+}
+
+/// The mail that was kept instead of being sent, the newest first; with `to` that to one address.
+async fn mail(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
+    if !app.settings.emulator {
+        return Err(Problem::NoResource);
+    }
+    if let Some((other, _)) = call.query.filters().iter().find(|(key, _)| key != "to") {
+        return Err(wrong(&format!("no parameter is called {}; there is: to", cut(other))));
+    }
+    let to = call.query.get("to")?;
+    let found = app.mailer.as_ref().map(|mailer| mailer.caught(to)).unwrap_or_default();
+    let shown = |Mail { to, subject, body, at }| {
+        let at = at.to_string();
+        json!({ "to": to, "subject": subject, "body": body, "at": at })
+    };
+    let items: Vec<_> = found.into_iter().map(shown).collect();
+    Ok(Reply::json(StatusCode::OK, &json!({ "items": items })))
+}
+
+/// Forgets the mail that was kept.
+async fn forget_mail(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
+    if !app.settings.emulator {
+        return Err(Problem::NoResource);
+    }
+    if let Some(mailer) = &app.mailer {
+        mailer.forget();
+    }
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
 fn time(app: &App) -> serde_json::Value {

@@ -407,8 +407,8 @@ async fn mail(
     told: &[Notification],
 ) -> Tried {
     let Some(mailer) = &app.mailer else { return failed(Trouble::NoMail) };
-    let text = notifications::mail(id, told);
-    match mailer.send(address, &first.id.to_string(), &notifications::mail_subject(told), text).await {
+    let (subject, text) = (notifications::mail_subject(told), notifications::mail(id, told));
+    match mailer.send(address, &first.id.to_string(), &subject, text, app.clock.now()).await {
         Ok(()) => (Outcome::Mailed, None, None),
         Err(trouble) => failed(trouble),
     }

@@ -76,7 +76,7 @@ impl Names {
                 out += &self.name(id);
                 rest = &rest[36..];
             } else if resembles_time(rest) && !out.ends_with(|c: char| c.is_ascii_digit()) {
-                let length = rest.find(['<', '&', '\n', '"']).unwrap_or(rest.len());
+                let length = rest.find(['<', '&', '\n', '\\', '"']).unwrap_or(rest.len());
                 assert_time(&rest[..length]);
                 out += "{time}";
                 rest = &rest[length..];

@@ -179,6 +179,8 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /metrics",                                                      May::Anyone,    200, Body::None),
     ("GET /ops/v1/emulator/clock",                                        May::Operators, 200, Body::None),
     ("POST /ops/v1/emulator/clock",                                       May::Operators, 200, Body::Clock),
+    ("GET /ops/v1/emulator/mail",                                         May::Operators, 200, Body::None),
+    ("DELETE /ops/v1/emulator/mail",                                      May::Operators, 204, Body::None),
 ];
 
 /// The status that a caller gets.

@@ -6,11 +6,12 @@ use onhook_core::lifecycle::State;
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use crate::app::{
-    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, disconnects, get, log, number, post, wait_for,
-    with_app, xml,
+    ACCOUNT, App, Call, POOL, Reply, Seed, Who, account, delete, disconnects, get, log, number, post,
+    wait_for, with_app, xml,
 };
 
 const CLOCK: &str = "/ops/v1/emulator/clock";
+const MAIL: &str = "/ops/v1/emulator/mail";
 
 fn change(body: impl Into<Vec<u8>>) -> Call {
     post(CLOCK, body).content_type("application/json").by(Who::Operator)
@@ -279,6 +280,64 @@ async fn the_emulator_names_what_nothing_has_read() {
     with_app(Seed::two_accounts(), async |app| {
         let reply = app.send(post(disconnects(""), misspelt.as_str())).await.expect(201);
         assert_eq!(reply.header(UNREAD), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_mail_server_mail_is_kept_and_shown() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let mails = async |query: &str| {
+            let reply = app.send(get(format!("{MAIL}{query}")).by(Who::Operator)).await.expect(200);
+            serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()["items"]
+                .as_array()
+                .unwrap()
+                .clone()
+        };
+        golden!(app, "mail_none", app.send(get(MAIL).by(Who::Operator)).await);
+        for (address, digest) in [("each@example.com", "NONE"), ("daily@example.com", "DAILY")] {
+            let body = format!(
+                "<Subscription><OrderType>disconnects</OrderType><EmailSubscription><Email>{address}</Email>\
+                 <DigestRequested>{digest}</DigestRequested></EmailSubscription></Subscription>"
+            );
+            app.send(post(account("/subscriptions"), body)).await.expect(201);
+        }
+        app.disconnect(&["5405514342"]).await;
+        wait_for("a mail", async || (mails("").await.len() == 1).then_some(())).await;
+        golden!(app, "mail", app.send(get(MAIL).by(Who::Operator)).await);
+        app.advance(DAY_MS).await;
+        wait_for("the day's mail", async || (mails("").await.len() == 2).then_some(())).await;
+        // The newest first, and by the clock that was moved.
+        let all = mails("").await;
+        assert_eq!((&all[0]["to"], &all[1]["to"]), (&"daily@example.com".into(), &"each@example.com".into()));
+        let at = |mail: &serde_json::Value| mail["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+        assert!(at(&all[0]).since(at(&all[1])) >= DAY_MS, "{all:?}");
+        assert_eq!(mails("?to=Each@example.com").await, all[1..]);
+        assert!(mails("?to=nobody@example.com").await.is_empty());
+        golden!(
+            app,
+            "mail_parameter",
+            app.send(get(format!("{MAIL}?too=a@example.com")).by(Who::Operator)).await
+        );
+        app.send(get(format!("{MAIL}?to=a@example.com&to=b@example.com")).by(Who::Operator))
+            .await
+            .expect(400);
+        let forgotten = app.send(delete(MAIL).by(Who::Operator)).await.expect(204);
+        assert!(forgotten.body.is_empty());
+        assert!(mails("").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_an_emulator_no_mail_is_kept() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.send(get(MAIL).by(Who::Operator)).await.expect(404);
+        app.send(delete(MAIL).by(Who::Operator)).await.expect(404);
+        let body = "<Subscription><OrderType>disconnects</OrderType><EmailSubscription>\
+                    <Email>ops@example.com</Email></EmailSubscription></Subscription>";
+        let refused = app.send(post(account("/subscriptions"), body)).await;
+        assert_eq!(refused.error(), (400, Some(1005), "EmailSubscription is not allowed"));
     })
     .await;
 }
