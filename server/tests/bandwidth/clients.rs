@@ -1,8 +1,10 @@
 //! Requests as Bandwidth's own client libraries send them, each by its habits.
 
+use base64::Engine as _;
+
 use crate::app::{
-    App, Call, IN_SERVICE, NO_NUMBER, Names, POOL, Reply, Seed, Who, account, basic, disconnects, get, post,
-    with_app,
+    App, Call, IN_SERVICE, NO_NUMBER, Names, POOL, Reply, Seed, Who, account, basic, delete, disconnects,
+    get, post, put, with_app,
 };
 
 /// What a client sends and gets, one exchange after another, as one golden file.
@@ -11,13 +13,13 @@ struct Story<'a> {
     /// Where the client finds its account.
     base: &'static str,
     /// What it adds to whatever it sends.
-    habits: fn(Call) -> Call,
+    habits: Box<dyn Fn(Call) -> Call>,
     told: String,
 }
 
 impl<'a> Story<'a> {
-    fn of(app: &'a App, base: &'static str, habits: fn(Call) -> Call) -> Self {
-        Self { app, base, habits, told: String::new() }
+    fn of(app: &'a App, base: &'static str, habits: impl Fn(Call) -> Call + 'static) -> Self {
+        Self { app, base, habits: Box::new(habits), told: String::new() }
     }
 
     /// One exchange; its answer has to be this.
@@ -394,6 +396,137 @@ async fn the_command_line_counts_pages_until_a_short_one() {
         let refused = story.tell(400, post(format!("{}/disconnects", story.base), bare)).await;
         assert_eq!(refused.code(), Some(5001));
         insta::assert_snapshot!("command_line_story", story.end());
+    })
+    .await;
+}
+
+/// What the command line adds to its requests, and Go to those: never what it wants to read.
+fn band(call: Call, version: &str) -> Call {
+    call.by(Who::Nobody).header("User-Agent", version).header("Accept-Encoding", "gzip")
+}
+
+/// A command's first request, for the token that its other requests have; and those requests' habits.
+async fn band_signs_in(app: &App) -> impl Fn(Call) -> Call + 'static {
+    let call = post("/api/v1/oauth2/token", "grant_type=client_credentials")
+        .content_type("application/x-www-form-urlencoded");
+    let call = band(call, "band-cli/0.1.0").header("Authorization", &basic("username", "password"));
+    let granted = app.send(call).await.expect(200);
+    let granted: serde_json::Value = serde_json::from_slice(&granted.body).unwrap();
+    let token = granted["access_token"].as_str().unwrap().to_owned();
+    assert!(granted["expires_in"].as_u64().unwrap() > 60, "{granted}");
+    // `auth login` takes the accounts and roles from the token's second part, which it does not verify.
+    let payload =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((&claims["accounts"], &claims["express"]), (&serde_json::json!(["9900000"]), &false.into()));
+    assert!(claims["roles"].as_array().unwrap().iter().all(serde_json::Value::is_string), "{claims}");
+    move |call| band(call, "band-cli/1.0.0").header("Authorization", &format!("Bearer {token}"))
+}
+
+/// A document as it writes it: the elements in the order of their names.
+fn band_document(elements: &str) -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{elements}")
+}
+
+/// Its order for a number that a search found.
+fn band_order(site: &str, number: &str) -> String {
+    band_document(&format!(
+        "<Order><ExistingTelephoneNumberOrderType>{}</ExistingTelephoneNumberOrderType><SiteId>{site}</SiteId></Order>",
+        numbers(&[number])
+    ))
+}
+
+#[tokio::test]
+async fn the_command_line_starts_quickly_on_a_new_account() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story = Story::of(app, "/api/v2/accounts/9900000", band_signs_in(app).await);
+        // It looks for what it would make, makes what is not there, and wants an id in each answer.
+        let sites = story.get("/sites").await;
+        assert!(!sites.text().contains("Quickstart"), "{}", sites.text());
+        let site = story
+            .post("/sites", &band_document("<Site><Name>Quickstart Sub-account</Name></Site>"))
+            .await;
+        story.get(&format!("/sites/{site}/sippeers")).await;
+        let peer = "<SipPeer><IsDefaultPeer>true</IsDefaultPeer><PeerName>Quickstart Location</PeerName></SipPeer>";
+        let peer = story.post(&format!("/sites/{site}/sippeers"), &band_document(peer)).await;
+        story.get("/applications").await;
+        let voice = "<Application><AppName>Quickstart App</AppName><CallInitiatedCallbackUrl>https://example.com/voice\
+                     </CallInitiatedCallbackUrl><ServiceType>Voice-V2</ServiceType></Application>";
+        let voice = story.post("/applications", &band_document(voice)).await;
+        let found = story.get("/availableNumbers?areaCode=336&quantity=1").await;
+        let number = found.element("TelephoneNumber").unwrap().to_owned();
+        let order = story.post("/orders", &band_order(&site, &number)).await;
+        // `number order --wait` looks whether it is in service.
+        app.ended(get(format!("{}/orders/{order}", story.base))).await;
+        let in_service = "/api/v2/tns?accountId=9900000&page=1&size=2500&status=Inservice";
+        let listed = story.tell(200, get(in_service)).await;
+        assert!(listed.elements("FullNumber").contains(&&*number), "{}", listed.text());
+        // A second start finds what the first one made.
+        for (list, name, id) in [
+            ("/sites".to_owned(), "Quickstart Sub-account", &site),
+            (format!("/sites/{site}/sippeers"), "Quickstart Location", &peer),
+            ("/applications".to_owned(), "Quickstart App", &voice),
+        ] {
+            let listed = story.get(&list).await;
+            assert!(listed.text().contains(name) && listed.text().contains(&format!(">{id}<")), "{}", listed.text());
+        }
+        insta::assert_snapshot!("command_line_quickstart", story.end());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_command_line_manages_applications_and_numbers() {
+    with_app(Seed::two_accounts(), async |app| {
+        let mut story = Story::of(app, "/api/v2/accounts/9900000", band_signs_in(app).await);
+        let write = |path: String, body: &str| put(path, band_document(body)).content_type("application/xml");
+        let app_document = |url: &str| {
+            format!(
+                "<Application><AppName>My SMS App</AppName><CallbackUrl>{url}</CallbackUrl><MsgCallbackUrl>{url}\
+                 </MsgCallbackUrl><ServiceType>Messaging-V2</ServiceType></Application>"
+            )
+        };
+        let id = story.post("/applications", &band_document(&app_document("https://example.com/sms"))).await;
+        let path = format!("/applications/{id}");
+        // A change is of the whole, by what was read before.
+        let before = story.get(&path).await;
+        assert_eq!(before.element("ServiceType"), Some("Messaging-V2"));
+        let url = "https://example.com/callbacks";
+        let changed = story.tell(200, write(format!("{}{path}", story.base), &app_document(url))).await;
+        assert_eq!((changed.element("CallbackUrl"), changed.element("MsgCallbackUrl")), (Some(url), Some(url)));
+        let settings =
+            format!("/sites/{}/sippeers/{}/products/messaging/applicationSettings", app.site, app.peer);
+        let named = format!("<ApplicationsSettings><HttpMessagingV2AppId>{id}</HttpMessagingV2AppId></ApplicationsSettings>");
+        story.tell(200, write(format!("{}{settings}", story.base), &named)).await;
+        let peers = story.get(&format!("{path}/associatedsippeers")).await;
+        assert_eq!(peers.element("PeerId"), Some(&*app.peer.to_string()));
+        assert_eq!(story.get(&settings).await.element("HttpMessagingV2AppId"), Some(&*id));
+        story.tell(409, delete(format!("{}{path}", story.base))).await;
+
+        story.habits = Box::new(band_signs_in(app).await);
+        let found = story.get("/availableNumbers?areaCode=336&quantity=10").await;
+        let number = found.element("TelephoneNumber").unwrap().to_owned();
+        let order = story.post("/orders", &band_order(&app.site.to_string(), &number)).await;
+        app.ended(get(format!("{}/orders/{order}", story.base))).await;
+        let list = async |story: &mut Story<'_>, status: &str| {
+            let path = format!("/api/v2/tns?accountId=9900000&page=1&size=2500&status={status}");
+            let listed = story.tell(200, get(path)).await;
+            listed.elements("FullNumber").contains(&&*number)
+        };
+        assert!(list(&mut story, "Inservice").await);
+        let release = format!(
+            "<DisconnectTelephoneNumberOrder><DisconnectTelephoneNumberOrderType>{}\
+             </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>",
+            numbers(&[&number])
+        );
+        let order = story.post("/disconnects", &band_document(&release)).await;
+        app.ended(get(format!("{}/disconnects/{order}", story.base))).await;
+        assert!(!list(&mut story, "Inservice%2CInAccount").await);
+        assert!(list(&mut story, "Aging").await);
+        // What it asks of voice packages leads it to the documents of sub-accounts.
+        let packages = story.tell(403, get("/v2/accounts/9900000/voiceConfigurationPackages")).await;
+        assert!(packages.body.is_empty(), "{}", packages.text());
+        insta::assert_snapshot!("command_line_applications", story.end());
     })
     .await;
 }
