@@ -1,12 +1,12 @@
-//! Does a real client, unchanged but for its base URL, get along with a running server?
+//! Do real clients, unchanged but for their base URL, get along with a running server?
 //!
-//! Starts an emulator on a free port with an empty data folder, lets the client's test loose on it, ends
-//! it politely, and has the checker look at what is left. Not here: what the client does, which is in
+//! For each: starts an emulator on a free port with an empty data folder, lets the client's test loose on it,
+//! ends it politely, and has the checker look at what is left. Not here: what a client does, which is in
 //! `tests/clients/`.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
@@ -17,6 +17,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use crate::workspace::{self, Workspace};
 
 const NODE_AT_LEAST: u32 = 20;
+const NODE_NEEDS: &str = "the node client's test needs Node.js 20 or newer and npm";
+/// The oldest Python 3 that the library's requirements run on, by the number behind the dot.
+const PYTHON_AT_LEAST: u32 = 9;
+const PYTHON_NEEDS: &str = "the python client's test needs Python 3.9 or newer and pip";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -24,61 +28,122 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const READY: &str = "listening on ";
 const LOG_LINES_SHOWN: usize = 40;
 
+/// Runs the tests of all clients.
+///
+/// # Errors
+/// As [`node`] and [`python`].
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    node(workspace)?;
+    python(workspace)
+}
+
 /// Runs the npm client's test.
 ///
 /// # Errors
-/// The client is not content, the server doesn't start or end as it should, or the checker objects.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+/// A tool is missing, the client is not content, the server doesn't start or end as it should, or the checker
+/// objects.
+pub(crate) fn node(workspace: &Workspace) -> Result<()> {
     let client = workspace.root().join("tests/clients/node");
-    tools_are_there(workspace)?;
+    node_is_there(workspace)?;
     let lock = client.join("package-lock.json");
     no_addresses(&fs::read_to_string(&lock).with_context(|| lock.display().to_string())?)?;
     let mut npm = workspace.command("npm");
     workspace::run(npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&client))?;
-    let onhook = workspace.build_onhook()?;
+    let mut test = workspace.command("node");
+    // One story after the other: they share the account.
+    test.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).current_dir(&client);
+    let folder = empty(workspace.scratch("clients/node"))?;
+    against_a_server(workspace, &folder, test)
+}
 
-    let folder = workspace.scratch("clients");
-    let (data, log) = (folder.join("data"), folder.join("server.log"));
+/// Runs the PyPI client's test. The library and what it needs go into a folder of their own, and not into the
+/// machine's Python: that works where the module `venv` is missing, too.
+///
+/// # Errors
+/// As [`node`].
+pub(crate) fn python(workspace: &Workspace) -> Result<()> {
+    let client = workspace.root().join("tests/clients/python");
+    python_is_there(workspace)?;
+    let folder = empty(workspace.scratch("clients/python"))?;
+    let packages = folder.join("packages");
+    let mut pip = workspace.command("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        .args(["--only-binary", ":all:", "--require-hashes", "--requirement"])
+        .arg(client.join("requirements.txt"))
+        .arg("--target")
+        .arg(&packages);
+    workspace::run(&mut pip)?;
+    let mut test = workspace.command("python3");
+    test.args(["-B", "-m", "unittest", "--verbose", "--failfast"])
+        .current_dir(&client)
+        .env("PYTHONPATH", &packages)
+        .env("PYTHONNOUSERSITE", "1");
+    against_a_server(workspace, &folder, test)
+}
+
+/// The folder, with nothing in it.
+fn empty(folder: PathBuf) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
-    fs::create_dir_all(&data).with_context(|| data.display().to_string())?;
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
 
-    let exchange = || {
+/// Runs a client's test against an emulator that keeps its data in the folder, then the checker.
+fn against_a_server(workspace: &Workspace, folder: &Path, mut test: Command) -> Result<()> {
+    let onhook = workspace.build_onhook()?;
+    let (data, log) = (folder.join("data"), folder.join("server.log"));
+    let mut exchange = || {
         let mut serve = workspace.command(&onhook);
         serve.args(["serve", "--emulator", "--listen", "127.0.0.1:0", "--log-format", "text", "--data-dir"]);
         let server = Server::start(serve.arg(&data), &log)?;
-        let mut node = workspace.command("node");
-        // One story after the other: they share the account.
-        node.args(["--test", "--test-concurrency=1", "--test-reporter=spec"])
-            .current_dir(&client)
-            .env("ONHOOK_URL", &server.url);
-        workspace::run(&mut node)?;
+        workspace::run(test.env("ONHOOK_URL", &server.url))?;
         server.stop()
     };
     exchange().inspect_err(|_| show_end_of(&log))?;
     workspace::run(workspace.command(&onhook).args(["check", "--deep", "--data-dir"]).arg(&data))
 }
 
-fn tools_are_there(workspace: &Workspace) -> Result<()> {
-    let version = version_of(workspace.command("node"), "node")?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    ensure!(
-        major.is_some_and(|major| major >= NODE_AT_LEAST),
-        "node is {version}; the client test needs Node.js {NODE_AT_LEAST} or newer"
-    );
-    version_of(workspace.command("npm"), "npm")?;
+fn node_is_there(workspace: &Workspace) -> Result<()> {
+    let version = version_of(workspace.command("node"), NODE_NEEDS)?;
+    let major = numbers(&version).first().copied();
+    ensure!(major.is_some_and(|major| major >= NODE_AT_LEAST), "node is {version}; {NODE_NEEDS}");
+    version_of(workspace.command("npm"), NODE_NEEDS)?;
     Ok(())
 }
 
-fn version_of(mut command: Command, tool: &str) -> Result<String> {
+fn python_is_there(workspace: &Workspace) -> Result<()> {
+    let version = version_of(workspace.command("python3"), PYTHON_NEEDS)?;
+    ensure!(is_python(&version), "python3 is {version}; {PYTHON_NEEDS}");
+    let mut pip = workspace.command("python3");
+    pip.args(["-m", "pip"]);
+    version_of(pip, PYTHON_NEEDS)?;
+    Ok(())
+}
+
+/// Whether `python3 --version` names one that is new enough.
+fn is_python(version: &str) -> bool {
+    match numbers(version)[..] {
+        [3, minor, ..] => minor >= PYTHON_AT_LEAST,
+        _ => false,
+    }
+}
+
+/// The numbers in the last word of what a tool says of its version.
+fn numbers(version: &str) -> Vec<u32> {
+    let last = version.split_whitespace().last().unwrap_or_default().trim_start_matches('v');
+    last.split('.').map_while(|part| part.parse().ok()).collect()
+}
+
+/// What a tool says of its version; where it is missing, that is an error which says what is needed.
+fn version_of(mut command: Command, needs: &str) -> Result<String> {
     let output = command.arg("--version").output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            anyhow!("{tool} is not installed; the client test needs Node.js {NODE_AT_LEAST} or newer and npm")
-        }
-        _ => anyhow!(error).context(format!("{tool} could not be started")),
+        ErrorKind::NotFound => anyhow!("{} is not installed; {needs}", command.get_program().display()),
+        _ => anyhow!(error).context(format!("{} could not be started", workspace::readable(&command))),
     })?;
-    ensure!(output.status.success(), "`{tool} --version` ended with {}", output.status);
+    let ended = output.status;
+    ensure!(ended.success(), "`{}` ended with {ended}; {needs}", workspace::readable(&command));
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -181,6 +246,20 @@ fn show_end_of(log: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_python_that_is_too_old_is_none() {
+        for (version, is) in [
+            ("Python 3.9.18", true),
+            ("Python 3.13.0rc1", true),
+            ("Python 3.8.18", false),
+            ("Python 2.7.18", false),
+            ("Python 4.9.0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_python(version), is, "{version}");
+        }
+    }
 
     #[test]
     fn a_lock_file_with_an_address_is_refused() {

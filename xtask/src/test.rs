@@ -18,7 +18,8 @@ const STEPS: &[Step<Workspace>] = &[
     Step { name: "tests", run: tests },
     Step { name: "docs", run: pages },
     Step { name: "onhook binary", run: |workspace| workspace.build_onhook().map(|_| Outcome::Passed) },
-    Step { name: "node client", run: |workspace| clients::run(workspace).map(|()| Outcome::Passed) },
+    Step { name: "node client", run: |workspace| clients::node(workspace).map(|()| Outcome::Passed) },
+    Step { name: "python client", run: |workspace| clients::python(workspace).map(|()| Outcome::Passed) },
     Step { name: "deny", run: dependencies },
 ];
 
