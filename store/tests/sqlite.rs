@@ -128,6 +128,17 @@ async fn what_was_committed_is_found_in_a_log_that_is_longer() {
     store.close().await;
 }
 
+/// A file that is mapped cannot grow on a full disk, and writing to it can end the process.
+#[tokio::test]
+async fn the_log_s_index_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ten_in_service(folder.path()).await;
+    assert!(folder.path().join(format!("{FILE}-wal")).exists());
+    assert!(!folder.path().join(format!("{FILE}-shm")).exists());
+    store.close().await;
+    assert!(!folder.path().join(format!("{FILE}-wal")).exists(), "the log was not written home");
+}
+
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();

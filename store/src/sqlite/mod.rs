@@ -2,7 +2,8 @@
 //!
 //! One process has the folder, one thread in it writes ([`writer`]), a few connections read. WAL, and
 //! `synchronous=FULL`: a commit that was answered survives a power cut. (With `NORMAL`, the last
-//! commits before a cut are gone, and the integrity check does not tell.)
+//! commits before a cut are gone, and the integrity check does not tell.) The log's index is in memory, not in a
+//! file that is mapped: on a full disk such a file cannot grow, and a write to it can end the process.
 
 mod applications;
 mod changes;
@@ -44,7 +45,7 @@ use onhook_core::search::Criteria;
 use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
 use onhook_core::user::{Asker, Refusal};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use self::ids::OrderIds;
 use self::log::Log;
@@ -66,6 +67,8 @@ const PAGE_BYTES: i64 = 2_048;
 /// Bytes of the log after which a commit also writes its pages home. A larger log writes a page home less
 /// often, a smaller one is read faster at a start after a crash.
 const CHECKPOINT_BYTES: i64 = 512 << 20;
+/// How SQLite goes to the file: its process is the only one, and the log's index is memory of that process.
+const VFS: &str = "unix-excl";
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 131_072;
 
@@ -172,7 +175,9 @@ fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    let connection = Connection::open(path)?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?; // of a new file; another has what it has
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
