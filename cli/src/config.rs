@@ -40,6 +40,8 @@ pub(crate) struct File {
     pub(crate) connections_max: Option<usize>,
     /// Minutes that releases wait after a start when much time has passed unseen.
     pub(crate) release_wait: Option<u32>,
+    /// MiB of the disk that are kept free: with less, nothing new is taken.
+    pub(crate) disk_reserve_mib: Option<u32>,
     /// Addresses that subscriptions may lead to though they are not public.
     #[serde(default)]
     pub(crate) callback_allow: Vec<IpNet>,
@@ -89,6 +91,11 @@ pub(crate) fn base_url(text: &str) -> anyhow::Result<String> {
         .is_ok_and(|url| plain && matches!(url.scheme(), "http" | "https") && url.has_host());
     anyhow::ensure!(fits, "the public URL {text:?} is none: it is one such as https://numbers.example.net");
     Ok(base.to_owned())
+}
+
+/// A number of MiB in bytes.
+pub(crate) fn mib(mib: u32) -> u64 {
+    u64::from(mib) << 20
 }
 
 /// How many connections may be open at once.

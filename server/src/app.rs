@@ -1,5 +1,6 @@
 //! What every handler and worker holds.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use onhook_core::account::AccountId;
 use onhook_core::release::{Clock as ClockState, ClockGuard, RELEASE_WAIT_MS, Seen};
 use onhook_core::time::{Timestamp, in_words};
-use onhook_store::Store;
+use onhook_store::{Store, StoreError};
 use onhook_wire::search::Vendor;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -19,6 +20,7 @@ use crate::callback::{Callbacks, Reach, Rules};
 use crate::clock::Clock;
 use crate::mail::{MailSettings, Mailer};
 use crate::route::Group;
+use crate::trouble;
 
 /// What is set at start.
 #[derive(Clone, Debug)]
@@ -98,6 +100,8 @@ pub struct App {
     shown: Option<(NonZeroU32, DefaultKeyedRateLimiter<AccountId>)>,
     stopping: AtomicBool,
     watch: Mutex<Watch>,
+    /// Whether the log has said that the store takes no writes.
+    store_unwell: AtomicBool,
 }
 
 impl App {
@@ -140,6 +144,7 @@ impl App {
             clock_bell: Notify::new(),
             stopping: AtomicBool::new(false),
             watch: Mutex::new(Watch { guard, state }),
+            store_unwell: AtomicBool::new(false),
         })
     }
 
@@ -169,14 +174,33 @@ impl App {
 
     /// Why the server should be sent no requests; nothing when it should.
     #[must_use]
-    pub fn not_ready(&self) -> Option<&'static str> {
+    pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         if self.stopping.load(Ordering::Acquire) {
-            return Some("stopping");
+            return Some("stopping".into());
         }
-        if self.store.healthy().is_err() {
-            return Some("the store takes no writes");
+        match self.store.healthy() {
+            Ok(()) => {}
+            Err(StoreError::Unwritable(why)) => return Some(why.to_string().into()),
+            Err(_) => return Some("the store takes no writes".into()),
         }
-        (!self.clock_state().is_believed()).then_some("the clock cannot be believed")
+        (!self.clock_state().is_believed()).then_some("the clock cannot be believed".into())
+    }
+
+    /// Says it when the store takes no writes any more, and when it takes them again, also where nobody asks
+    /// for any.
+    pub(crate) fn watch_store(&self) {
+        let unwell = self.store_unwell.load(Ordering::Relaxed);
+        match self.store.healthy() {
+            Err(error) if !unwell => {
+                let said = trouble::store_failed("nothing new is taken", &error);
+                self.store_unwell.store(said, Ordering::Relaxed);
+            }
+            Ok(()) if unwell => {
+                info!("the store takes writes again");
+                self.store_unwell.store(false, Ordering::Relaxed);
+            }
+            _ => {}
+        }
     }
 
     /// What is thought of the system's clock, after a look at it. While it cannot be believed, no order is

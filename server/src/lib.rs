@@ -20,6 +20,7 @@ pub mod path;
 pub mod posted;
 pub mod reply;
 pub mod route;
+mod trouble;
 mod work;
 
 pub use app::{App, Settings};

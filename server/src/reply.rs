@@ -7,6 +7,7 @@ use onhook_wire::error::{Family, Problem, Row};
 use onhook_wire::json;
 
 use crate::accept::Form;
+use crate::trouble;
 
 /// The type of XML documents.
 const XML: &str = "application/xml; charset=utf-8";
@@ -151,11 +152,15 @@ impl From<Reply> for http::Response<axum::body::Body> {
 pub fn store_problem(error: StoreError) -> Problem {
     match error {
         StoreError::Full | StoreError::Closed => Problem::Busy,
+        StoreError::Unwritable(_) => {
+            trouble::store_failed("a request was refused", &error);
+            Problem::Busy
+        }
         StoreError::KeyReused => Problem::KeyReused(String::new()),
         StoreError::Conflict(why) => Problem::BadRequest(why),
         StoreError::Import(_) => Problem::Internal,
-        StoreError::Broken(cause) => {
-            tracing::error!(error = %cause, "the store failed: {cause}");
+        StoreError::Broken(_) => {
+            trouble::store_failed("a request failed", &error);
             Problem::Internal
         }
     }

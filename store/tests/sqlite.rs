@@ -16,7 +16,7 @@ use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Recei
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
-use onhook_store::{Lines, NewAccount, Store, StoreError};
+use onhook_store::{Cause, Lines, NewAccount, Store, StoreError, Unwritable};
 use tempfile::TempDir;
 
 struct Fresh(TempDir);
@@ -126,6 +126,37 @@ async fn what_was_committed_is_found_in_a_log_that_is_longer() {
     }
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
     store.close().await;
+}
+
+/// No disk has as much room as is to be kept free here.
+#[tokio::test]
+async fn on_a_full_disk_nothing_new_is_taken_and_what_was_taken_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ten_in_service(folder.path()).await;
+    let taken = store.accept(new_order(&[number(1)])).await.unwrap().id;
+    store.close().await;
+    let store = SqliteStore::open_keeping(folder.path(), Arc::default(), Some(u64::MAX)).unwrap();
+    let full = |error: StoreError| match error {
+        StoreError::Unwritable(why @ Unwritable::Full { .. }) => why.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let said = full(store.healthy().unwrap_err());
+    assert!(said.starts_with(&format!("the disk of {} is full: ", folder.path().display())), "{said}");
+    full(store.accept(new_order(&[number(2)])).await.unwrap_err());
+    let account = AccountId::new(1).unwrap();
+    full(store.create_site(account, "another".into()).await.unwrap_err());
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    assert_eq!(store.run_orders(now, 10, 10).await.unwrap().ended.len(), 1);
+    store.release(now, 10).await.unwrap();
+    let order = store.order(account, Kind::Disconnect, taken).await.unwrap().unwrap();
+    assert_eq!(order.status, Status::Complete);
+    assert_eq!(store.totals(now).await.unwrap().failed[0], (Cause::DiskFull, 2));
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+    store.close().await;
+    let store = open(folder.path()).unwrap();
+    store.healthy().unwrap();
+    store.accept(new_order(&[number(2)])).await.unwrap();
+    assert_eq!(store.totals(now).await.unwrap().failed[0], (Cause::DiskFull, 0));
 }
 
 /// A file that is mapped cannot grow on a full disk, and writing to it can end the process.

@@ -54,6 +54,10 @@ pub(crate) struct Serve {
     /// The tier of numbers there, 0 to 5 [default: 0]
     #[arg(long, value_name = "N", env = "ONHOOK_SEARCH_TIER")]
     search_tier: Option<u8>,
+    /// MiB of the data folder's disk to keep free: with less, new orders are refused [default: 64, and on a
+    /// small disk a tenth of it]
+    #[arg(long, value_name = "MIB", env = "ONHOOK_DISK_RESERVE_MIB")]
+    disk_reserve_mib: Option<u32>,
     /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
     #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
     time_zone: Option<String>,
@@ -146,6 +150,7 @@ impl Serve {
         let zone = self.time_zone.or(file.time_zone);
         let mut told = told(&settings, zone.as_deref(), &file.profiles);
         told.extend(self.behind_proxy.then(|| "behind_proxy".to_owned()));
+        let reserve = self.disk_reserve_mib.or(file.disk_reserve_mib).map(config::mib);
         start_log(self.log_format, &self.log)?;
         if self.trust_clock && !self.emulator {
             tracing::warn!(
@@ -153,7 +158,8 @@ impl Serve {
                  for one start: take it out of units and scripts, or a wrong clock is believed at the next one, too"
             );
         }
-        let store = Arc::new(SqliteStore::open(&data_dir, policy).map_err(opening)?);
+        let store = SqliteStore::open_keeping(&data_dir, policy, reserve).map_err(opening)?;
+        let store = Arc::new(store);
         if self.emulator {
             emulator::seed(&*store, now()).await?;
         }

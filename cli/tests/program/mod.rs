@@ -201,6 +201,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Its `Location`.
     pub(crate) location: Option<String>,
+    /// Its `Retry-After`.
+    pub(crate) retry_after: Option<String>,
     /// Its body.
     pub(crate) body: String,
 }
@@ -282,7 +284,7 @@ fn read(first: &str, connection: &mut BufReader<TcpStream>) -> std::io::Result<(
     let wrong = || std::io::Error::from(std::io::ErrorKind::InvalidData);
     let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).ok_or_else(wrong)?;
     let status = status.parse().map_err(|_| wrong())?;
-    let (mut location, mut length, mut stays) = (None, 0_usize, true);
+    let (mut location, mut retry_after, mut length, mut stays) = (None, None, 0_usize, true);
     loop {
         let mut line = String::new();
         connection.read_line(&mut line)?;
@@ -294,6 +296,7 @@ fn read(first: &str, connection: &mut BufReader<TcpStream>) -> std::io::Result<(
         match (name.to_ascii_lowercase().as_str(), value.trim()) {
             ("content-length", value) => length = value.parse().map_err(|_| wrong())?,
             ("location", value) => location = Some(value.to_owned()),
+            ("retry-after", value) => retry_after = Some(value.to_owned()),
             ("connection", "close") => stays = false,
             _ => {}
         }
@@ -301,7 +304,7 @@ fn read(first: &str, connection: &mut BufReader<TcpStream>) -> std::io::Result<(
     let mut body = vec![0; length];
     connection.read_exact(&mut body)?;
     let body = String::from_utf8(body).map_err(|_| wrong())?;
-    Ok((Answer { status, location, body }, stays))
+    Ok((Answer { status, location, retry_after, body }, stays))
 }
 
 /// The text with a word for what differs from run to run: ids, instants, addresses. Only what has the right

@@ -122,6 +122,9 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
     metrics::gauge!("onhook_orders_waiting").set(float(totals.waiting));
     metrics::gauge!("onhook_deliveries_waiting").set(float(totals.deliveries));
     metrics::gauge!("onhook_writer_queue").set(float(u64::try_from(totals.queue).unwrap_or(u64::MAX)));
+    for (cause, writes) in totals.failed {
+        metrics::counter!("onhook_commits_failed_total", "cause" => cause.word()).absolute(writes);
+    }
     let oldest_ms = totals.oldest_waiting.map_or(0, |at| app.clock.now().since(at).max(0));
     metrics::gauge!("onhook_oldest_order_waiting_seconds").set(float(oldest_ms.unsigned_abs()) / 1_000.0);
     let clock = app.clock_state();

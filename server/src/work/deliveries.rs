@@ -32,6 +32,7 @@ use tracing::{debug, info, warn};
 use crate::App;
 use crate::callback::send::Message;
 use crate::callback::target::Target;
+use crate::trouble;
 
 /// Most deliveries under way: all, of one account, to one place, of one subscription.
 const ALL_MAX: usize = 128;
@@ -64,11 +65,11 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
             if let Some(Err(error)) = stop.run_until_cancelled(tidy_all(&app)).await {
-                warn!(%error, "old deliveries could not be forgotten: {error}");
+                trouble::store_failed("old deliveries could not be forgotten", &error);
             }
         }
         if let Err(error) = under_way.begin(&app).await {
-            warn!(%error, "deliveries could not be begun, next try in {POLL:?}: {error}");
+            trouble::store_failed("deliveries could not be begun", &error);
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -311,7 +312,7 @@ async fn record(app: &App, attempt: Attempt, what: Vec<(NotificationSeq, Next)>)
             Ok(()) => return,
             Err(StoreError::Closed) => return,
             Err(error) => {
-                warn!(%error, "a delivery could not be recorded, next try in {POLL:?}: {error}");
+                trouble::store_failed("a delivery could not be recorded", &error);
                 tokio::time::sleep(POLL).await;
             }
         }

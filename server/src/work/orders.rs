@@ -7,9 +7,9 @@ use onhook_core::order::Status;
 use onhook_store::Result;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::App;
+use crate::{App, trouble};
 
 /// Most orders of one step.
 const ORDERS_MAX: usize = 256;
@@ -27,7 +27,9 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         match step(&app).await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => warn!(%error, "orders could not be run, next try in {POLL:?}: {error}"),
+            Err(error) => {
+                trouble::store_failed("orders could not be run", &error);
+            }
         }
         tokio::select! {
             () = stop.cancelled() => {}

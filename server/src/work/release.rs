@@ -6,9 +6,9 @@ use std::time::Duration;
 use onhook_core::time::Timestamp;
 use onhook_store::Result;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::App;
+use crate::{App, trouble};
 
 /// Most numbers of one step.
 const NUMBERS_MAX: usize = 2_000;
@@ -20,10 +20,13 @@ const SIGN_OF_LIFE_MS: i64 = 60_000;
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut told_at = None;
     while !stop.is_cancelled() {
+        app.watch_store();
         match step(&app, &mut told_at).await {
             Ok(true) => continue,
             Ok(false) => {}
-            Err(error) => warn!(%error, "release failed, next try in {POLL:?}: {error}"),
+            Err(error) => {
+                trouble::store_failed("release failed", &error);
+            }
         }
         app.tidy();
         tokio::select! {

@@ -8,6 +8,8 @@
 mod applications;
 mod changes;
 mod check;
+mod disk;
+mod health;
 mod ids;
 mod log;
 mod memory;
@@ -45,17 +47,20 @@ use onhook_core::search::Criteria;
 use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, SubscriptionSeq};
 use onhook_core::time::Timestamp;
 use onhook_core::user::{Asker, Refusal};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use self::disk::Disk;
+pub use self::disk::RESERVE_BYTES;
 use self::ids::OrderIds;
 use self::log::Log;
 use self::memory::Memory;
 use self::reader::Readers;
-use self::writer::Writer;
+use self::writer::{Purpose, Writer};
 use crate::{
     Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, NewUser, Note,
     NumberQuery, OrderQuery, Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report,
-    Result, Step, Stock, Store, StoreError, Subscribed, SubscriptionQuery, Totals, User, UserChange,
+    Result, Step, Stock, Store, StoreError, Subscribed, SubscriptionQuery, Totals, Unwritable, User,
+    UserChange,
 };
 
 /// The database's name in the data folder.
@@ -64,9 +69,6 @@ const LOCK: &str = "onhook.lock";
 /// Bytes of a page. A random number dirties a page of its own, so that a commit writes, sums and syncs a page
 /// for each: half of SQLite's usual size costs less there, and lists and imports do not feel it.
 const PAGE_BYTES: i64 = 2_048;
-/// Bytes of the log after which a commit also writes its pages home. A larger log writes a page home less
-/// often, a smaller one is read faster at a start after a crash.
-const CHECKPOINT_BYTES: i64 = 512 << 20;
 /// How SQLite goes to the file: its process is the only one, and the log's index is memory of that process.
 const VFS: &str = "unix-excl";
 /// The writer's page cache, in KiB.
@@ -106,24 +108,58 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`]: another process has the folder, or the store cannot be used; nothing was changed.
     pub fn open(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
-        make_folder(folder).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
-        Self::open_existing(folder, policy, true)
+        Self::open_keeping(folder, policy, None)
     }
 
-    /// Opens the store in a folder that has one.
+    /// As [`SqliteStore::open`], and takes nothing new while less than `reserve` bytes of the disk are free.
+    /// When nothing is said, that is [`RESERVE_BYTES`] or a tenth of the disk, whichever is less.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_keeping(
+        folder: &Path,
+        policy: Arc<Policy>,
+        reserve: Option<u64>,
+    ) -> std::result::Result<Self, OpenError> {
+        make_folder(folder).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        Self::open_existing(folder, policy, true, reserve)
+    }
+
+    /// Opens the store in a folder that has one, for a person's command: it may write as long as there is any
+    /// room.
     ///
     /// # Errors
     /// As [`SqliteStore::open`]; `Missing` when there is none.
     pub fn open_if_there(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
         match folder.join(FILE).is_file() {
-            true => Self::open_existing(folder, policy, false),
+            true => Self::open_existing(folder, policy, false, Some(0)),
             false => Err(OpenError::Missing(folder.to_owned())),
         }
     }
 
-    fn open_existing(folder: &Path, policy: Arc<Policy>, make: bool) -> std::result::Result<Self, OpenError> {
+    fn open_existing(
+        folder: &Path,
+        policy: Arc<Policy>,
+        make: bool,
+        reserve: Option<u64>,
+    ) -> std::result::Result<Self, OpenError> {
         let lock = lock(folder)?;
         schema::check_engine()?;
+        let disk = Disk::of(folder, reserve);
+        Self::open_locked(lock, policy, make, disk).map_err(|error| match error {
+            OpenError::Database(error) => OpenError::Database(of_an_opening(error, folder)),
+            error => error,
+        })
+    }
+
+    fn open_locked(
+        lock: File,
+        policy: Arc<Policy>,
+        make: bool,
+        disk: Disk,
+    ) -> std::result::Result<Self, OpenError> {
+        let folder = disk.folder();
+        let unusable = |error| OpenError::Folder(folder.clone(), error);
         let path = folder.join(FILE);
         let new = make && !path.exists();
         let mut connection = connect(&path)?;
@@ -131,18 +167,32 @@ impl SqliteStore {
         if new {
             // The file's name must be on disk before anything in it is answered for.
             let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
-            let made = private(&path)
-                .and_then(|()| sync(folder))
-                .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync));
-            made.map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+            private(&path)
+                .and_then(|()| sync(&folder))
+                .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
+                .map_err(unusable)?;
         }
         let memory = Memory::load(&connection)?;
         let readers = Readers::open(&path)?;
         let ids = Arc::new(OrderIds::load(&connection)?);
         let token_key = row::key(&connection, "token_key")?;
-        let log = Log::open(&path).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
-        let writer = Writer::start(connection, log, memory, policy, ids.clone())?;
+        let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
+        let writer = Writer::start(connection, (log, disk), memory, policy, ids.clone())?;
         Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
+    }
+}
+
+/// Why the database cannot be opened, in words where they are known.
+fn of_an_opening(error: StoreError, folder: &Path) -> StoreError {
+    let disk = Disk::of(folder, Some(0));
+    let no_room = disk.room().is_some_and(|room| room.free == 0);
+    let folder = folder.to_owned();
+    match row::engine_error(&error).map(|error| error.code) {
+        Some(ErrorCode::DiskFull) => disk.full().into(),
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) if no_room => disk.full().into(),
+        Some(ErrorCode::ReadOnly) => Unwritable::ReadOnly { folder }.into(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Unwritable::Locked { folder }.into(),
+        _ => error,
     }
 }
 
@@ -184,27 +234,33 @@ fn connect(path: &Path) -> Result<Connection> {
         return Err(row::corrupt(format!("the file system allows no write-ahead log (journal mode {mode})")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
-    let page_bytes: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page_bytes)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }
 
+/// Has a connection whose database nobody else has wait for no lock: all that it could wait for is this process's
+/// own readers. The bytes of a page.
+fn left_alone(connection: &Connection) -> Result<u64> {
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    let page_bytes: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    Ok(page_bytes.unsigned_abs())
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted> {
         let request = serde_json::to_string(&order.request)?;
-        self.writer.write_together(move |tables| tables.accept(&order, &request)).await
+        self.writer.write_together(Purpose::Intake, move |tables| tables.accept(&order, &request)).await
     }
 
     async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step> {
-        self.writer.write(move |tables| tables.run_orders(now, orders_max, numbers_max)).await
+        self.writer.write_own(move |tables| tables.run_orders(now, orders_max, numbers_max)).await
     }
 
     async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<Step> {
-        self.writer.write(move |tables| tables.release(now, numbers_max)).await
+        self.writer.write_own(move |tables| tables.release(now, numbers_max)).await
     }
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {
@@ -355,7 +411,7 @@ impl Store for SqliteStore {
     }
 
     async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()> {
-        self.writer.write_together(move |tables| tables.record(&attempt, &what)).await
+        self.writer.write_together(Purpose::Own, move |tables| tables.record(&attempt, &what)).await
     }
 
     async fn deliveries(
@@ -373,11 +429,11 @@ impl Store for SqliteStore {
         now: Timestamp,
         most: usize,
     ) -> Result<Vec<(SubscriptionId, AccountId)>> {
-        self.writer.write(move |tables| tables.expire_subscriptions(now, most)).await
+        self.writer.write_own(move |tables| tables.expire_subscriptions(now, most)).await
     }
 
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
-        self.writer.write(move |tables| tables.forget_deliveries(now, most)).await
+        self.writer.write_own(move |tables| tables.forget_deliveries(now, most)).await
     }
 
     async fn facts(&self, number: Number) -> Result<Option<Facts>> {
@@ -631,11 +687,12 @@ impl Store for SqliteStore {
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
         let totals = self.readers.read(move |connection| reader::totals(connection, now)).await?;
-        Ok(Totals { queue: self.writer.queued(), ..totals })
+        let failed = self.writer.health().failed();
+        Ok(Totals { queue: self.writer.queued(), failed, ..totals })
     }
 
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()> {
-        self.writer.write(move |tables| tables.remember_clock(seen, moved_ms)).await
+        self.writer.write_own(move |tables| tables.remember_clock(seen, moved_ms)).await
     }
 
     async fn clock(&self) -> Result<(Option<Seen>, i64)> {
@@ -643,7 +700,7 @@ impl Store for SqliteStore {
     }
 
     fn healthy(&self) -> Result<()> {
-        self.writer.healthy()
+        self.writer.health().get()
     }
 
     async fn close(&self) {

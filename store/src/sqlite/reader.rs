@@ -32,7 +32,7 @@ use super::row::{
 use super::writer::lock;
 use crate::{
     Facts, History, LIST_MAX, Note, NumberQuery, OrderMark, OrderQuery, Page, Result, Start, StoreError,
-    Totals, User,
+    Totals, Unwritable, User,
 };
 
 /// How many reads run at once; more wait for their turn.
@@ -155,8 +155,16 @@ impl Reader {
         match result {
             Ok(Some(value)) => Read::Ended(Ok(value)),
             Ok(None) => Read::TooLong,
-            Err(error) => Read::Ended(Err(error)),
+            Err(error) => Read::Ended(Err(of_a_read(error))),
         }
+    }
+}
+
+/// A connection that only reads writes to no disk but that of temporary files.
+fn of_a_read(error: StoreError) -> StoreError {
+    match row::engine_error(&error).map(|error| error.code) {
+        Some(rusqlite::ErrorCode::DiskFull) => Unwritable::Temporary.into(),
+        _ => error,
     }
 }
 
@@ -857,6 +865,7 @@ pub(super) fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> 
         queue: 0,
         deliveries: deliveries.unsigned_abs(),
         due: due.unsigned_abs(),
+        failed: Vec::new(),
     })
 }
 

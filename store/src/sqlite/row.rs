@@ -19,11 +19,7 @@ const LEAVES: u8 = 8;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            // Nothing was written; there may be room again later.
-            Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full,
-            _ => StoreError::Broken(Box::new(error)),
-        }
+        StoreError::Broken(Box::new(error))
     }
 }
 
@@ -31,6 +27,12 @@ impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
         StoreError::Broken(Box::new(error))
     }
+}
+
+/// What the engine said, where it was the engine that failed.
+pub(super) fn engine_error(error: &StoreError) -> Option<&rusqlite::ffi::Error> {
+    let StoreError::Broken(cause) = error else { return None };
+    cause.downcast_ref::<rusqlite::Error>()?.sqlite_error()
 }
 
 /// What the store holds makes no sense.

@@ -5,27 +5,33 @@
 //! that undoing it takes nothing of others with it; a savepoint for each would do the same, but copies every
 //! page that it touches. Nobody is answered before the commit has returned. The queue has an end; when it is
 //! full, callers hear so at once.
+//!
+//! Before the disk is full, the log is written home and its room given back. What is new is refused while less
+//! than a reserve is free, so that what was accepted can still be carried out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use onhook_core::hold::Policy;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
+use super::disk::{self, Disk};
+use super::health::{self, Health};
 use super::ids::OrderIds;
 use super::log::Log;
 use super::memory::Memory;
-use super::row::corrupt;
-use crate::{Result, StoreError};
+use super::row::{corrupt, engine_error};
+use crate::{Cause, Result, StoreError, Unwritable};
 
 /// Most jobs that wait.
 pub(super) const QUEUE_MAX: usize = 4_096;
 /// Most jobs in one commit.
 const BATCH_MAX: usize = 1_024;
+/// Most jobs between two looks at the disk.
+const LOOK_EVERY: usize = 64;
 
 /// What a job works with: the open transaction and what the writer remembers.
 pub(super) struct Tables<'a> {
@@ -44,29 +50,63 @@ enum Place {
     First,
 }
 
+/// What a job is done for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A caller brings something new: refused while less than the reserve is free.
+    Intake,
+    /// The store's own work on what it has accepted: done as long as there is any room.
+    Own,
+}
+
 /// Something to be done in a transaction, and somebody who waits for it.
 trait Job: Send {
     /// Where it may stand.
     fn place(&self) -> Place;
+    /// What it is done for.
+    fn purpose(&self) -> Purpose;
     /// Does it, and remembers what came of it. Whether it is to be kept.
     fn run(&mut self, tables: &mut Tables<'_>) -> bool;
+    /// Whether it failed because the engine did.
+    fn engine_failed(&self) -> bool;
     /// Why it failed, for all that share its transaction.
-    fn failure(&self) -> StoreError;
+    fn failure(&mut self) -> StoreError;
     /// Tells whoever waits; `committed` is what became of the transaction.
     fn answer(self: Box<Self>, committed: &std::result::Result<(), CommitError>);
 }
 
-/// Why nothing of a batch was kept.
+/// How far a transaction came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It was not begun.
+    Begin,
+    /// Nothing was to stay yet.
+    Work,
+    /// The engine was told to keep it.
+    Commit,
+}
+
+/// Why nothing of a batch was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum CommitError {
-    /// No room on the disk; certainly not written.
-    Full,
+    /// Certainly not written.
+    Unwritable(Unwritable),
     /// Not known whether it was written.
-    Broken,
+    Broken(String),
+}
+
+impl CommitError {
+    fn cause(&self) -> Cause {
+        match self {
+            CommitError::Unwritable(why) => why.cause(),
+            CommitError::Broken(_) => Cause::Io,
+        }
+    }
 }
 
 struct Pending<T, W> {
     place: Place,
+    purpose: Purpose,
     work: Option<W>,
     done: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
@@ -75,6 +115,10 @@ struct Pending<T, W> {
 impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T, W> {
     fn place(&self) -> Place {
         self.place
+    }
+
+    fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     fn run(&mut self, tables: &mut Tables<'_>) -> bool {
@@ -86,17 +130,26 @@ impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T,
         keep
     }
 
-    fn failure(&self) -> StoreError {
-        match &self.done {
-            Some(Err(StoreError::Full)) => StoreError::Full,
-            _ => corrupt("a job failed after it had written"),
+    fn engine_failed(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
+        let Some(Err(error)) = &self.done else { return false };
+        engine_error(error).is_some_and(|error| {
+            matches!(error.code, Code::DiskFull | Code::SystemIoFailure | Code::ReadOnly | Code::CannotOpen)
+        })
+    }
+
+    fn failure(&mut self) -> StoreError {
+        match self.done.take() {
+            Some(Err(error)) if engine_error(&error).is_some() => error,
+            Some(Err(error)) => corrupt(format!("a job failed after it had written: {error}")),
+            _ => corrupt("the engine gave a transaction up"),
         }
     }
 
     fn answer(self: Box<Self>, committed: &std::result::Result<(), CommitError>) {
         let done = match (committed, self.done) {
-            (Err(CommitError::Full), _) => Err(StoreError::Full),
-            (Err(CommitError::Broken), _) => Err(corrupt("the commit failed")),
+            (Err(CommitError::Unwritable(why)), _) => Err(why.clone().into()),
+            (Err(CommitError::Broken(why)), _) => Err(health::broken(why)),
             (Ok(()), Some(done)) => done,
             (Ok(()), None) => Err(corrupt("the job was not done")),
         };
@@ -109,21 +162,27 @@ impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T,
 pub(super) struct Writer {
     queue: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
-    broken: Arc<AtomicBool>,
+    health: Arc<Health>,
 }
 
 impl Writer {
     /// Starts the writer's thread on a connection that nobody else has.
     pub(super) fn start(
         connection: Connection,
-        log: Log,
+        (log, disk): (Log, Disk),
         memory: Memory,
         policy: Arc<Policy>,
         ids: Arc<OrderIds>,
     ) -> Result<Self> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let broken = Arc::new(AtomicBool::new(false));
-        let run = Run { connection, log, memory, policy, ids, broken: broken.clone() };
+        let health = Arc::new(Health::default());
+        let (looked, log_max) = (0, 0);
+        let mut run =
+            Run { connection, log, disk, memory, policy, ids, health: health.clone(), looked, log_max };
+        run.look();
+        if run.health.unwritable().is_some() {
+            run.make_room();
+        }
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || run.run(queue))
@@ -131,44 +190,56 @@ impl Writer {
         Ok(Self {
             queue: std::sync::Mutex::new(Some(sender)),
             thread: std::sync::Mutex::new(Some(thread)),
-            broken,
+            health,
         })
     }
 
-    /// Has `work` done and waits until it is on disk. When it fails, what it has written is undone.
+    /// Has `work` done for a caller and waits until it is on disk. When it fails, what it has written is undone.
     pub(super) async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Place::First, work).await
+        self.queue(Place::First, Purpose::Intake, work).await
+    }
+
+    /// The same for the store's own work.
+    pub(super) async fn write_own<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    {
+        self.queue(Place::First, Purpose::Own, work).await
     }
 
     /// Has `work` done in one transaction with what was asked before it and waits until it is on disk. It must
     /// not fail by its own fault once it has written something.
-    pub(super) async fn write_together<T, W>(&self, work: W) -> Result<T>
+    pub(super) async fn write_together<T, W>(&self, purpose: Purpose, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Place::Any, work).await
+        self.queue(Place::Any, purpose, work).await
     }
 
-    async fn queue<T, W>(&self, place: Place, work: W) -> Result<T>
+    async fn queue<T, W>(&self, place: Place, purpose: Purpose, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.healthy()?;
+        self.health.unbroken().inspect_err(|_| self.health.count(Cause::Io, 1))?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { place, work: Some(work), done: None, reply });
+        let job = Box::new(Pending { place, purpose, work: Some(work), done: None, reply });
         let sent = match &*lock(&self.queue) {
             Some(queue) => queue.try_send(job),
             None => return Err(StoreError::Closed),
         };
         match sent {
             Ok(()) => answer.await.unwrap_or(Err(corrupt("the writer ended"))),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Full),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.health.count(Cause::QueueFull, 1);
+                Err(StoreError::Full)
+            }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreError::Closed),
         }
     }
@@ -178,12 +249,9 @@ impl Writer {
         lock(&self.queue).as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
-    /// Whether it still writes.
-    pub(super) fn healthy(&self) -> Result<()> {
-        match self.broken.load(Ordering::Acquire) {
-            true => Err(corrupt("a commit failed; restart to find out what is on disk")),
-            false => Ok(()),
-        }
+    /// Whether it takes writes.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Takes no more jobs, writes those that wait and closes the connection.
@@ -210,10 +278,15 @@ pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, 
 struct Run {
     connection: Connection,
     log: Log,
+    disk: Disk,
     memory: Memory,
     policy: Arc<Policy>,
     ids: Arc<OrderIds>,
-    broken: Arc<AtomicBool>,
+    health: Arc<Health>,
+    /// How many jobs were done since the disk was looked at.
+    looked: usize,
+    /// Most bytes of the log, as the engine was told.
+    log_max: u64,
 }
 
 /// Jobs in the order in which they come.
@@ -229,16 +302,15 @@ impl Arrivals {
         self.held.take().or_else(|| self.queue.blocking_recv())
     }
 
-    /// Another one that is there already and shares its transaction; after none, the transaction ends.
-    fn another(&mut self) -> Option<Box<dyn Job>> {
+    /// Another one that is there already and shares its transaction; after none, the transaction ends. With
+    /// `own`, only the store's own work does.
+    fn another(&mut self, own: bool) -> Option<Box<dyn Job>> {
         let job = self.queue.try_recv().ok()?;
-        match job.place() {
-            Place::Any => Some(job),
-            Place::First => {
-                self.held = Some(job);
-                None
-            }
+        if job.place() == Place::Any && (!own || job.purpose() == Purpose::Own) {
+            return Some(job);
         }
+        self.held = Some(job);
+        None
     }
 }
 
@@ -248,17 +320,110 @@ impl Run {
         let mut arrivals = Arrivals { queue, held: None };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while let Some(first) = arrivals.next() {
+            let purpose = first.purpose();
+            let refused = self.refuses(first.place(), purpose);
             batch.push(first);
-            let committed = match self.broken.load(Ordering::Acquire) {
-                false => self.commit(&mut batch, &mut arrivals),
-                true => Err(CommitError::Broken),
+            let committed = match refused {
+                None => self.commit(&mut batch, &mut arrivals),
+                Some(why) => Err(why),
             };
+            if let Err(why) = &committed {
+                self.health.count(why.cause(), batch.len());
+            }
+            self.looked += batch.len();
             for job in batch.drain(..) {
                 job.answer(&committed); // only now: nobody hears of success before the disk has it
             }
-            if let Err(error) = self.log.stay_ahead() {
+            if self.health.get().is_ok()
+                && let Err(error) = self.log.stay_ahead()
+            {
                 debug!(%error, "the log cannot be made longer ahead of time: {error}");
             }
+        }
+        self.end();
+    }
+
+    /// Why a job is not done, after a look at the disk where one is due.
+    fn refuses(&mut self, place: Place, purpose: Purpose) -> Option<CommitError> {
+        if let Some(why) = self.health.broken() {
+            return Some(CommitError::Broken(why.to_owned()));
+        }
+        let before = self.health.unwritable();
+        if place == Place::First || self.looked >= LOOK_EVERY || before.is_some() {
+            self.look();
+        }
+        // Once when it begins, then with the store's own work, which is tried every second.
+        if before.is_none() || purpose == Purpose::Own {
+            match self.health.unwritable() {
+                Some(Unwritable::Full { .. }) => self.make_room(),
+                Some(Unwritable::Quota { .. } | Unwritable::ReadOnly { .. }) if self.log.probe().is_ok() => {
+                    self.health.set(None);
+                }
+                _ => {}
+            }
+        }
+        match self.health.unwritable() {
+            Some(why) if purpose == Purpose::Intake && !passes(&why) => Some(CommitError::Unwritable(why)),
+            _ => None,
+        }
+    }
+
+    /// Looks how much room the disk has, and lets the log have its share of it.
+    fn look(&mut self) {
+        self.looked = 0;
+        let Some(room) = self.disk.room() else { return };
+        let before = self.health.unwritable();
+        let now = self.disk.judge(room, before.as_ref());
+        if now != before {
+            self.health.set(now);
+        }
+        let log_max = disk::log_max(room.free, self.log.len().unwrap_or(0));
+        if log_max.abs_diff(self.log_max) > self.log_max / 8 {
+            match self.bound_log(log_max) {
+                Ok(()) => self.log_max = log_max,
+                Err(error) => warn!(%error, "the log's bound cannot be changed: {error}"),
+            }
+        }
+    }
+
+    /// Has a commit write the log home once it is longer than `bytes`; when it begins anew it is cut to that.
+    fn bound_log(&self, bytes: u64) -> rusqlite::Result<()> {
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.connection.pragma_update(None, "wal_autocheckpoint", signed(self.log.frames(bytes)))?;
+        self.connection.pragma_update(None, "journal_size_limit", signed(bytes))
+    }
+
+    /// Writes the log home, gives its room back, and looks again.
+    fn make_room(&mut self) {
+        match self.write_home() {
+            Ok(()) => self.look(),
+            Err(error) => debug!(%error, "the log cannot be written home: {}", text(&error)),
+        }
+    }
+
+    /// Writes what the log holds to the database, and makes the log as short as that allows. Readers that are
+    /// under way keep it from being emptied, not from being written home.
+    fn write_home(&mut self) -> Result<()> {
+        let frames: i64 = self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?;
+        // Before anything is written: the database may need that room.
+        self.log
+            .trim(u64::try_from(frames).unwrap_or(0))
+            .map_err(|error| StoreError::Broken(Box::new(error)))?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Before the connection is closed.
+    fn end(&mut self) {
+        if self.health.broken().is_none()
+            && let Err(error) = self.write_home()
+        {
+            warn!(
+                %error,
+                "the log cannot be written home ({}): it stays in {}, and is read at the next start",
+                text(&error),
+                self.disk.folder().display()
+            );
         }
     }
 
@@ -267,37 +432,84 @@ impl Run {
         batch: &mut Vec<Box<dyn Job>>,
         arrivals: &mut Arrivals,
     ) -> std::result::Result<(), CommitError> {
-        let done = self.transaction(batch, arrivals);
-        let Err(error) = done else { return Ok(()) };
-        let outcome = match &error {
-            StoreError::Full => CommitError::Full,
-            _ => CommitError::Broken,
+        let Err((stage, error)) = self.transaction(batch, arrivals) else {
+            if self.health.unwritable().is_some_and(|why| passes(&why)) {
+                self.health.set(None);
+            }
+            return Ok(());
         };
-        error!(error = ?error, jobs = batch.len(), "a commit failed: {error}");
+        let why = self.judge(stage, &error);
         if !self.connection.is_autocommit() && self.connection.execute_batch("ROLLBACK").is_err() {
-            self.broken.store(true, Ordering::Release);
+            self.break_for_good("what was begun cannot be undone");
         }
         match Memory::load(&self.connection) {
             Ok(memory) => self.memory = memory,
-            Err(_) => self.broken.store(true, Ordering::Release),
+            Err(error) => self.break_for_good(&text(&error)),
         }
-        if outcome == CommitError::Broken {
+        match &why {
             // After a failed fsync nobody knows what the disk has: no second try on this handle.
-            self.broken.store(true, Ordering::Release);
+            CommitError::Broken(why) => self.break_for_good(why),
+            CommitError::Unwritable(why) => {
+                self.health.set(Some(why.clone()));
+                if matches!(why, Unwritable::Full { .. }) {
+                    self.make_room();
+                }
+            }
         }
-        Err(outcome)
+        Err(why)
+    }
+
+    fn break_for_good(&self, why: &str) {
+        if self.health.broken().is_none() {
+            error!("a commit failed, and nothing is written any more: {why}. Look at the disk, and restart");
+        }
+        self.health.break_for_good(why);
+    }
+
+    /// What it means that a transaction failed at this stage. The engine does not pass the system's reason for a
+    /// failed write on, so that the system is asked again.
+    fn judge(&mut self, stage: Stage, error: &StoreError) -> CommitError {
+        use rusqlite::ErrorCode as Code;
+        use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
+        let folder = self.disk.folder();
+        let Some(engine) = engine_error(error).copied() else { return CommitError::Broken(text(error)) };
+        let why = match engine.code {
+            Code::DiskFull => self.disk.full(),
+            Code::ReadOnly => Unwritable::ReadOnly { folder },
+            Code::DatabaseBusy | Code::DatabaseLocked if stage == Stage::Begin => {
+                Unwritable::Locked { folder }
+            }
+            Code::SystemIoFailure if engine.extended_code == SQLITE_IOERR_WRITE => {
+                use std::io::ErrorKind as Kind;
+                match self.log.probe().map_err(|error| error.kind()) {
+                    Err(Kind::StorageFull) => self.disk.full(),
+                    Err(Kind::QuotaExceeded) => Unwritable::Quota { folder },
+                    Err(Kind::ReadOnlyFilesystem) => Unwritable::ReadOnly { folder },
+                    _ => return CommitError::Broken(text(error)),
+                }
+            }
+            // Before the commit nothing is synced but the head of a log that begins anew.
+            _ if stage != Stage::Commit && engine.extended_code != SQLITE_IOERR_FSYNC => {
+                Unwritable::Engine { folder, why: text(error) }
+            }
+            _ => return CommitError::Broken(text(error)),
+        };
+        CommitError::Unwritable(why)
     }
 
     /// Runs the first job, and those that come meanwhile and may be together with it.
-    fn transaction(&mut self, batch: &mut Vec<Box<dyn Job>>, arrivals: &mut Arrivals) -> Result<()> {
+    fn transaction(
+        &mut self,
+        batch: &mut Vec<Box<dyn Job>>,
+        arrivals: &mut Arrivals,
+    ) -> std::result::Result<(), (Stage, StoreError)> {
         let statement = |connection: &Connection, sql: &str| -> Result<()> {
             connection.prepare_cached(sql)?.execute([])?;
             Ok(())
         };
-        statement(&self.connection, "BEGIN IMMEDIATE").map_err(|error| {
-            error!(error = ?error, "no transaction can be begun: {error}");
-            StoreError::Full // certainly nothing was written
-        })?;
+        let own = self.health.unwritable().is_some();
+        statement(&self.connection, "BEGIN IMMEDIATE").map_err(|error| (Stage::Begin, error))?;
+        let failed = |error| (Stage::Work, error);
         while let Some(job) = batch.last_mut() {
             let before = self.connection.total_changes();
             let mut tables = Tables {
@@ -307,26 +519,43 @@ impl Run {
                 ids: &self.ids,
             };
             let keep = job.run(&mut tables);
-            if self.connection.is_autocommit() {
-                // The engine gave the whole transaction up, as it does when the disk is full.
-                return Err(StoreError::Full);
+            // The engine gives the whole transaction up when the disk is full or fails.
+            if self.connection.is_autocommit() || job.engine_failed() {
+                return Err(failed(job.failure()));
             }
             if !keep && self.connection.total_changes() != before {
                 if job.place() == Place::Any {
-                    return Err(job.failure());
+                    return Err(failed(job.failure()));
                 }
-                statement(&self.connection, "ROLLBACK")?;
-                self.memory = Memory::load(&self.connection)?;
+                statement(&self.connection, "ROLLBACK").map_err(failed)?;
+                self.memory = Memory::load(&self.connection).map_err(failed)?;
                 return Ok(()); // it is the only one, and knows why it failed
             }
             if batch.len() == BATCH_MAX {
                 break;
             }
-            match arrivals.another() {
+            match arrivals.another(own) {
                 Some(job) => batch.push(job),
                 None => break,
             }
         }
-        statement(&self.connection, "COMMIT")
+        statement(&self.connection, "COMMIT").map_err(|error| (Stage::Commit, error))
+    }
+}
+
+/// Whether it has passed once a transaction ends well, though that may have written nothing. Of the others a look
+/// at the disk or a write tells.
+fn passes(why: &Unwritable) -> bool {
+    match why {
+        Unwritable::Locked { .. } | Unwritable::Temporary | Unwritable::Engine { .. } => true,
+        Unwritable::Full { .. } | Unwritable::Quota { .. } | Unwritable::ReadOnly { .. } => false,
+    }
+}
+
+/// What an error says, with its cause.
+fn text(error: &StoreError) -> String {
+    match error {
+        StoreError::Broken(cause) => cause.to_string(),
+        other => other.to_string(),
     }
 }

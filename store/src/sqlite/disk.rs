@@ -1,0 +1,158 @@
+//! How much room the disk of the data folder has, and what that means for the store.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::StatVfsMountFlags;
+
+use crate::Unwritable;
+
+/// Free bytes below which nothing new is taken, unless the operator says another figure.
+pub const RESERVE_BYTES: u64 = 64 << 20;
+/// The same on a disk too small for that: one part in so many of the disk.
+const RESERVE_PART: u64 = 10;
+/// Bytes of the log after which a commit also writes its pages home, on a disk with room for that. A larger
+/// log writes a page home less often, a smaller one is read faster at a start after a crash.
+const LOG_BYTES: u64 = 512 << 20;
+/// The same on the smallest disk.
+const LOG_BYTES_MIN: u64 = 256 << 10;
+/// The log may have one part in so many of the room that there would be without it. Writing its pages home can
+/// take as much again in the database, and there must be room for that.
+const LOG_PART: u64 = 4;
+/// How much more room than when a write failed there has to be before the next is tried.
+const MORE_BYTES: u64 = 1 << 20;
+
+/// What a look at the disk has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Bytes that may still be written by a user without privileges.
+    pub(super) free: u64,
+    /// Bytes of the whole disk.
+    pub(super) size: u64,
+    /// Whether it is mounted for reading only.
+    pub(super) read_only: bool,
+}
+
+/// The disk of a data folder.
+pub(super) struct Disk {
+    folder: PathBuf,
+    reserve: Option<u64>,
+}
+
+impl Disk {
+    /// The disk that `folder` is on. `reserve` is how many bytes have to be free for anything new to be taken;
+    /// the usual number when nothing is said.
+    pub(super) fn of(folder: &Path, reserve: Option<u64>) -> Self {
+        Self { folder: folder.to_owned(), reserve }
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    /// Looks how much room there is; none where the system does not say.
+    pub(super) fn room(&self) -> Option<Room> {
+        let found = rustix::fs::statvfs(&self.folder).ok()?;
+        let size = found.f_blocks.saturating_mul(found.f_frsize);
+        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        let read_only = found.f_flag.contains(StatVfsMountFlags::RDONLY);
+        (size > 0).then_some(Room { free, size, read_only })
+    }
+
+    /// What `room` means, when `before` was the matter until now.
+    pub(super) fn judge(&self, room: Room, before: Option<&Unwritable>) -> Option<Unwritable> {
+        let folder = self.folder();
+        let reserve = self.reserve.unwrap_or_else(|| reserve(room.size));
+        let needed = match before {
+            Some(Unwritable::Full { needed, .. }) => reserve.max(*needed),
+            _ => reserve,
+        };
+        match before {
+            _ if room.read_only => Some(Unwritable::ReadOnly { folder }),
+            _ if room.free < needed => Some(Unwritable::Full { folder, free: room.free, needed }),
+            Some(Unwritable::Full { .. }) | None => None,
+            // A look at the room does not tell whether these have passed. A file system that was made read-only
+            // after an error may call itself writable.
+            Some(other) => Some(other.clone()),
+        }
+    }
+
+    /// What it means that a write has found no room.
+    pub(super) fn full(&self) -> Unwritable {
+        let room = self.room();
+        let free = room.map_or(0, |room| room.free);
+        let reserve = self.reserve.unwrap_or_else(|| room.map_or(0, |room| reserve(room.size)));
+        let needed = reserve.max(free.saturating_add(MORE_BYTES).min(RESERVE_BYTES));
+        if free < needed {
+            return Unwritable::Full { folder: self.folder(), free, needed };
+        }
+        Unwritable::Temporary // this disk has room: the engine wrote to another one
+    }
+}
+
+/// How many bytes are kept free on a disk of this size, unless the operator says another figure.
+fn reserve(size: u64) -> u64 {
+    RESERVE_BYTES.min(size / RESERVE_PART)
+}
+
+/// Most bytes of a log that has `log` bytes, on a disk with so many free.
+pub(super) fn log_max(free: u64, log: u64) -> u64 {
+    (free.saturating_add(log) / LOG_PART).clamp(LOG_BYTES_MIN, LOG_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn room(free: u64, size: u64) -> Room {
+        Room { free, size, read_only: false }
+    }
+
+    fn full(free: u64, needed: u64) -> Option<Unwritable> {
+        Some(Unwritable::Full { folder: "/data".into(), free, needed })
+    }
+
+    #[test]
+    fn a_disk_is_full_before_the_engine_finds_no_room() {
+        let disk = Disk::of(Path::new("/data"), None);
+        assert_eq!(disk.judge(room(64 * MIB, 1_000 * MIB), None), None);
+        assert_eq!(disk.judge(room(64 * MIB - 1, 1_000 * MIB), None), full(64 * MIB - 1, 64 * MIB));
+        // A small disk keeps a tenth.
+        assert_eq!(disk.judge(room(6 * MIB, 60 * MIB), None), None);
+        assert_eq!(disk.judge(room(6 * MIB - 1, 60 * MIB), None), full(6 * MIB - 1, 6 * MIB));
+    }
+
+    #[test]
+    fn what_the_operator_says_holds_on_any_disk() {
+        let disk = |reserve| Disk::of(Path::new("/data"), Some(reserve));
+        assert_eq!(disk(0).judge(room(0, 60 * MIB), None), None);
+        assert_eq!(disk(50 * MIB).judge(room(49 * MIB, 60 * MIB), None), full(49 * MIB, 50 * MIB));
+    }
+
+    #[test]
+    fn it_goes_on_once_there_is_more_room_than_when_a_write_failed() {
+        let disk = Disk::of(Path::new("/data"), Some(0));
+        let before = full(MIB, 2 * MIB);
+        assert_eq!(disk.judge(room(2 * MIB - 1, 60 * MIB), before.as_ref()), full(2 * MIB - 1, 2 * MIB));
+        assert_eq!(disk.judge(room(2 * MIB, 60 * MIB), before.as_ref()), None);
+    }
+
+    #[test]
+    fn a_disk_that_takes_no_writes_is_not_full() {
+        let disk = Disk::of(Path::new("/data"), None);
+        let read_only = Some(Unwritable::ReadOnly { folder: "/data".into() });
+        assert_eq!(disk.judge(Room { read_only: true, ..room(0, MIB) }, None), read_only);
+        assert_eq!(disk.judge(room(MIB, MIB), read_only.as_ref()), read_only);
+        let quota = Some(Unwritable::Quota { folder: "/data".into() });
+        assert_eq!(disk.judge(room(MIB, MIB), quota.as_ref()), quota);
+    }
+
+    #[test]
+    fn the_log_follows_the_disk() {
+        assert_eq!(log_max(1 << 40, 0), 512 * MIB);
+        assert_eq!(log_max(9 * MIB, 51 * MIB), 15 * MIB);
+        assert_eq!(log_max(0, 0), 256 << 10);
+    }
+}
