@@ -34,6 +34,8 @@ enum Exit {
 }
 
 fn main() -> std::process::ExitCode {
+    // Whatever is made is for this user alone: it holds password hashes.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let onhook = Onhook::parse();
     let mut terminal = Terminal::new();
     let done = tokio::runtime::Builder::new_multi_thread()

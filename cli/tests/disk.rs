@@ -273,6 +273,29 @@ fn less_than_the_reserve_is_a_full_disk() {
     assert_eq!(running.post(2).status, 201);
 }
 
+/// Whoever may enter the folder finds nothing that they may read.
+#[test]
+fn nobody_else_may_read_what_a_first_start_makes() {
+    let folder = Folder::new();
+    let data = PathBuf::from(folder.data());
+    fs::create_dir(&data).expect("room for a folder");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut running = Running::of(&folder, &[]);
+    assert_eq!(running.post(2).status, 201);
+    let mut names = Vec::new();
+    for file in fs::read_dir(&data).expect("it is there") {
+        let file = file.expect("it is there");
+        let mode = file.metadata().expect("it is there").permissions().mode() & 0o777;
+        names.push(file.file_name().into_string().expect("it is UTF-8"));
+        assert_eq!(mode, 0o600, "{names:?}: the last one has mode {mode:o}");
+    }
+    names.sort();
+    assert_eq!(names, ["onhook.db", "onhook.db-wal", "onhook.lock"]);
+    let log = folder.log();
+    let warning = format!("others may enter the data folder {} (mode 755): chmod 700", folder.data());
+    assert!(log.contains(&warning), "{log}");
+}
+
 #[test]
 fn a_full_disk_of_memory_is_said_and_survived() {
     if let Some(disk) = Disk::of_memory("40m") {

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -150,7 +151,9 @@ impl Serve {
         let zone = self.time_zone.or(file.time_zone);
         let mut told = told(&settings, zone.as_deref(), &file.profiles);
         told.extend(self.behind_proxy.then(|| "behind_proxy".to_owned()));
-        let reserve = self.disk_reserve_mib.or(file.disk_reserve_mib).map(config::mib);
+        let reserve = self.disk_reserve_mib.or(file.disk_reserve_mib);
+        told.extend(reserve.map(|mib| format!("disk_reserve_mib={mib}")));
+        let reserve = reserve.map(config::mib);
         start_log(self.log_format, &self.log)?;
         if self.trust_clock && !self.emulator {
             tracing::warn!(
@@ -160,6 +163,7 @@ impl Serve {
         }
         let store = SqliteStore::open_keeping(&data_dir, policy, reserve).map_err(opening)?;
         let store = Arc::new(store);
+        warn_of_others(&data_dir);
         if self.emulator {
             emulator::seed(&*store, now()).await?;
         }
@@ -236,6 +240,16 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Says so when others than this user may enter the data folder.
+fn warn_of_others(data_dir: &Path) {
+    let Ok(found) = std::fs::metadata(data_dir) else { return };
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let folder = data_dir.display();
+        tracing::warn!("others may enter the data folder {folder} (mode {mode:o}): chmod 700 {folder}");
+    }
 }
 
 fn start_log(format: LogFormat, filter: &str) -> anyhow::Result<()> {

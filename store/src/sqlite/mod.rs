@@ -162,13 +162,16 @@ impl SqliteStore {
         let unusable = |error| OpenError::Folder(folder.clone(), error);
         let path = folder.join(FILE);
         let new = make && !path.exists();
+        if new {
+            // Before the engine does: its log takes the mode of the database.
+            private().create_new(true).open(&path).map_err(unusable)?;
+        }
         let mut connection = connect(&path)?;
         schema::migrate(&mut connection)?;
         if new {
             // The file's name must be on disk before anything in it is answered for.
             let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
-            private(&path)
-                .and_then(|()| sync(&folder))
+            sync(&folder)
                 .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
                 .map_err(unusable)?;
         }
@@ -204,18 +207,20 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Lets nobody else read the database: it holds password hashes, and the keys of the orders' ids and
-/// of the tokens.
-fn private(path: &Path) -> std::io::Result<()> {
+/// Makes a file that nobody else may read: the database holds password hashes, and the
+/// keys of the orders' ids and of the tokens.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
     #[cfg(unix)]
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(())
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
     let unusable = |error| OpenError::Folder(folder.to_owned(), error);
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
+    let mut options = private();
+    options.create(true).truncate(false);
     let file = options.open(folder.join(LOCK)).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -225,8 +230,7 @@ fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?; // of a new file; another has what it has
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
