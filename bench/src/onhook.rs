@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onhook_core::account::{AccountId, Class, Kind, Role};
-use onhook_core::import::NewNumber;
+use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_server::Settings;
@@ -57,10 +57,11 @@ pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
         let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
         store.create_user(user).await?;
         let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
-            let number = Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| e.to_string())?;
+            let number =
+                Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
             Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
         });
-        let imported = store.import(Box::new((1..).zip(all)), "the benchmark".into(), false, now).await?;
+        let imported = store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now).await?;
         ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
         store.close().await;
         Ok(())

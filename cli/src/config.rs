@@ -1,10 +1,12 @@
 //! Configuration: a file, the environment and flags, in that order of rising strength.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onhook_core::hold::{Policy, Profile};
 use onhook_core::subscription::Secret;
 use onhook_server::callback::IpNet;
@@ -21,6 +23,7 @@ const RELEASE_WAIT_MAX: u32 = 1_440;
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// Where to listen.
+    #[serde(default, deserialize_with = "listen")]
     pub(crate) listen: Option<SocketAddr>,
     /// The folder with the data.
     pub(crate) data_dir: Option<PathBuf>,
@@ -78,9 +81,45 @@ impl File {
     }
 }
 
-/// Reads an address to listen on.
+/// Reads an address to listen on; of a name's addresses the first of IPv4, if it has one.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "it is an IP address and a port, such as 127.0.0.1:9080".to_owned())
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let name = text
+        .rsplit_once(':')
+        .filter(|(name, port)| !name.is_empty() && !name.contains([':', '/']) && port.parse::<u16>().is_ok());
+    let Some((name, _)) = name else {
+        return Err("it is an address and a port, such as 127.0.0.1:9080 or localhost:9080".to_owned());
+    };
+    let found = text.to_socket_addrs().map_err(|error| format!("{name} leads to no address: {error}"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("{name} leads to no address"))
+}
+
+fn listen<'de, D: serde::Deserializer<'de>>(text: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text: String = serde::Deserialize::deserialize(text)?;
+    address(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Reads a whole number.
+pub(crate) fn whole(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("it is a whole number from 0 to {}", u32::MAX))
+}
+
+/// Reads a port.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| format!("it is a port, a whole number from 1 to {}", u16::MAX))
+}
+
+/// Reads one of the words of an enum, which a shell can complete.
+pub(crate) fn word<T>(all: &'static [T], of: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + FromStr<Err: std::error::Error + Send + Sync + 'static> + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.iter().map(|word| of(*word))).try_map(|text| text.parse::<T>())
 }
 
 /// The base of links, without a slash at its end.

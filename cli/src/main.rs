@@ -4,7 +4,9 @@ mod commands;
 mod config;
 mod terminal;
 
-use clap::Parser;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::terminal::Terminal;
 
@@ -20,6 +22,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Onhook {
+    /// A configuration file (TOML); flags and ONHOOK_ variables go before it
+    #[arg(long, value_name = "FILE", env = "ONHOOK_CONFIG", global = true, value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: commands::Command,
 }
@@ -33,16 +38,31 @@ enum Exit {
     NotWell,
 }
 
+/// The command line. Each value may be a negative number, so that what is wanted is said of it, and not that
+/// there is no flag of that name.
+fn command() -> clap::Command {
+    fn negative(command: clap::Command) -> clap::Command {
+        let allow = |arg: clap::Arg| {
+            let takes_values = arg.get_action().takes_values();
+            arg.allow_negative_numbers(takes_values)
+        };
+        command.mut_args(allow).mut_subcommands(negative)
+    }
+    negative(Onhook::command())
+}
+
 fn main() -> std::process::ExitCode {
     // Whatever is made is for this user alone: it holds password hashes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let onhook = Onhook::parse();
+    let command = command();
+    let matches = command.clone().get_matches();
+    let onhook = Onhook::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let mut terminal = Terminal::new();
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(onhook.command.run(&mut terminal)));
+        .and_then(|runtime| runtime.block_on(onhook.command.run(onhook.config.as_deref(), &mut terminal)));
     match done {
         Ok(Exit::Done) => 0.into(),
         Ok(Exit::NotWell) => 1.into(),

@@ -1,11 +1,26 @@
 //! The only place that prints: answers to standard output, remarks to standard error.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a bar moves while nothing is counted.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Where a command writes.
 pub(crate) struct Terminal {
     out: io::Stdout,
     progress: bool,
+}
+
+/// What a bar counts.
+pub(crate) enum Unit {
+    /// Bytes, shown in KiB, MiB and so on.
+    Bytes,
+    /// Things of this name, in the plural.
+    Of(&'static str),
 }
 
 impl Terminal {
@@ -23,19 +38,49 @@ impl Terminal {
         &mut self.out
     }
 
+    /// Whether the answer is shown on a terminal, where a bar would stand in its way.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.out.is_terminal()
+    }
+
     /// Something worth saying that is not the answer. One that cannot be said is let go.
     pub(crate) fn remark(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// A bar for something of this many steps; hidden where nobody looks.
-    pub(crate) fn bar(&self, steps: Option<u64>) -> indicatif::ProgressBar {
-        match (self.progress, steps) {
-            (false, _) => indicatif::ProgressBar::hidden(),
-            (true, Some(steps)) => indicatif::ProgressBar::new(steps),
-            (true, None) => indicatif::ProgressBar::new_spinner(),
+    /// A bar for something of this many units, with its rate and the time that is left; hidden where nobody
+    /// looks.
+    pub(crate) fn bar(&self, unit: &Unit, total: Option<u64>) -> ProgressBar {
+        if !self.progress {
+            return ProgressBar::hidden();
         }
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        bar.set_style(
+            ProgressStyle::with_template(&template(unit, total.is_some())).expect("the templates are tested"),
+        );
+        bar.enable_steady_tick(TICK);
+        bar
     }
+}
+
+/// How a bar looks.
+fn template(unit: &Unit, known: bool) -> String {
+    match (unit, known) {
+        (Unit::Bytes, true) => {
+            "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left".to_owned()
+        }
+        (Unit::Bytes, false) => "{spinner} {binary_bytes}, {binary_bytes_per_sec}".to_owned(),
+        (Unit::Of(what), true) => {
+            format!("{{wide_bar}} {{human_pos}} of {{human_len}} {what}, {{per_sec:0}}, {{eta}} left")
+        }
+        (Unit::Of(what), false) => format!("{{spinner}} {{human_pos}} {what}, {{per_sec}}"),
+    }
+}
+
+/// So many of a thing, `1 line` or `2 lines`.
+pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, thing: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 /// Whether an error is that nobody reads our output any more.
@@ -46,4 +91,29 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         cause.downcast_ref::<io::Error>().is_some_and(pipe)
             || cause.downcast_ref::<csv::Error>().is_some_and(csv_pipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bar_has_its_unit_and_its_rate() {
+        for (unit, known, wanted) in [
+            (Unit::Bytes, true, "binary_bytes_per_sec}, {eta} left"),
+            (Unit::Bytes, false, "binary_bytes_per_sec}"),
+            (Unit::Of("numbers"), true, "{human_len} numbers, {per_sec:0}, {eta} left"),
+            (Unit::Of("numbers"), false, "numbers, {per_sec}"),
+        ] {
+            let template = template(&unit, known);
+            assert!(template.contains(wanted), "{template}");
+            ProgressStyle::with_template(&template).expect("it is well formed");
+        }
+    }
+
+    #[test]
+    fn one_thing_is_singular() {
+        let told = [count(0_u64, "line"), count(1_u64, "line"), count(2_u64, "line")];
+        assert_eq!(told, ["0 lines", "1 line", "2 lines"]);
+    }
 }

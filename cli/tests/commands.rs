@@ -8,11 +8,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use program::{Client, Folder, PATIENCE, Said, Server, command, is_there, onhook, redacted, run};
-
-/// The header of a file with every column.
-const HEADER: &str =
-    "number,state,account,site,peer,rate_center,region,protected,ported_in,former_account,release_at";
+use program::{
+    Client, Folder, HEADER, PATIENCE, Said, Server, command, file, is_there, onhook, redacted, refused, run,
+    two_accounts,
+};
 
 /// One number or more in each state, as export writes them. Site 1 is account 9900000's with peers 1 and 2,
 /// site 2 its second one, and site 3 account 7's.
@@ -31,35 +30,6 @@ const ALL_STATES: &str = "\
 +442071838750,InService,7,3,,,,,,,
 ";
 
-/// A folder with two accounts, their sites and peers, and no numbers.
-fn two_accounts() -> Folder {
-    let folder = Folder::new();
-    for arguments in [
-        &["admin", "account", "create", "9900000", "--name", "The guide's"][..],
-        &["admin", "account", "create", "7", "--name", "Seven", "--kind", "reseller", "--class", "business"],
-        &["admin", "site", "create", "--account", "9900000", "--name", "Main site"],
-        &["admin", "site", "create", "--account", "9900000", "--name", "Second site"],
-        &["admin", "site", "create", "--account", "7", "--name", "Seven's"],
-        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Main peer"],
-        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Second peer"],
-    ] {
-        folder.done(arguments);
-    }
-    folder
-}
-
-/// A file beside the data.
-fn file(folder: &Folder, name: &str, text: &str) -> String {
-    let path = folder.path(name);
-    fs::write(&path, text).expect("room for a file");
-    path.to_str().expect("it is UTF-8").to_owned()
-}
-
-fn refused(said: &Said, remark: &str) {
-    assert_eq!((said.code, said.answer.as_str()), (2, ""), "{said:?}");
-    assert!(said.remarks.contains(remark), "it does not say {remark:?}: {}", said.remarks);
-}
-
 #[test]
 fn what_was_exported_imports_again_and_exports_the_same_bytes() {
     let (first, second) = (two_accounts(), two_accounts());
@@ -74,7 +44,7 @@ fn what_was_exported_imports_again_and_exports_the_same_bytes() {
     assert_eq!(second.done(&["import", &exported]), twelve);
     assert_eq!(second.done(&["export"]), numbers);
     for folder in [first, second] {
-        assert_eq!(folder.done(&["check", "--deep"]), "12 numbers, 1 events, 0 orders: nothing is wrong\n");
+        assert_eq!(folder.done(&["check", "--deep"]), "12 numbers, 1 event, 0 orders: nothing is wrong\n");
     }
 }
 
@@ -97,7 +67,7 @@ fn what_is_the_owner_s_or_another_carrier_s_is_never_in_the_pool() {
 }
 
 #[test]
-fn exchanges_come_in_all_or_none_and_each_bad_line_is_named() {
+fn exchanges_come_in_all_or_none_and_bad_lines_are_named() {
     let folder = two_accounts();
     let import = |text: &str| folder.onhook_reading(&["import-exchanges", "-"], text.as_bytes());
     let bad = "npa_nxx,state,rate_center,lata,city,zip\n919-555,NC,RALEIGH,426,RALEIGH,27601 27602\n\
@@ -108,7 +78,7 @@ fn exchanges_come_in_all_or_none_and_each_bad_line_is_named() {
     insta::assert_snapshot!("bad_exchanges", said.remarks);
 
     let good = "NPA,NXX,State,Rate_Center,Rate_Center_Name\n919,555,nc,Wkeforest,Wake Forest\n";
-    let done = Said { code: 0, answer: "1 exchanges imported\n".into(), remarks: String::new() };
+    let done = Said { code: 0, answer: "1 exchange imported\n".into(), remarks: String::new() };
     assert_eq!(import(good), done);
     assert_eq!(import(good), done, "what is there gives way");
     // A number that comes without a word on its place is where its exchange is, or its area code.
@@ -147,7 +117,7 @@ fn columns_may_come_in_any_order_and_fields_be_left_out() {
 }
 
 #[test]
-fn every_bad_line_is_named_and_only_partial_takes_the_good_ones() {
+fn bad_lines_are_named_by_kind_and_only_partial_takes_the_good_ones() {
     let folder = two_accounts();
     let path = file(
         &folder,
@@ -156,7 +126,7 @@ fn every_bad_line_is_named_and_only_partial_takes_the_good_ones() {
             HEADER,
             "2125550001,,,,,,,,,,",
             "2125550,,,,,,,,,,",
-            "212-555-0002,,,,,,,,,,",
+            "2.12556E+09,,,,,,,,,,",
             ",,,,,,,,,,",
             "2125550003,Asleep,,,,,,,,,",
             "2125550003,InService,,,,,,,,,",
@@ -187,19 +157,23 @@ fn every_bad_line_is_named_and_only_partial_takes_the_good_ones() {
     assert_eq!(partial.remarks, said.remarks);
     let rows = "2125550001,Available,,,,,NY,,,,\n2125550004,Available,,,,,NY,,,,\n";
     assert_eq!(folder.done(&["export"]), format!("{HEADER}\n{rows}"));
-    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 1 events, 0 orders: nothing is wrong\n");
+    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 1 event, 0 orders: nothing is wrong\n");
 
     let again = folder.onhook_reading(&["import", "-"], b"number\n2125550001\n");
     assert_eq!((again.code, again.remarks.as_str()), (1, "line 2: +12125550001 is here already\n"));
 }
 
 #[test]
-fn a_thousand_bad_lines_are_named_and_the_others_counted() {
+fn a_thousand_bad_lines_of_a_kind_are_counted_and_the_first_named() {
     let folder = two_accounts();
     let said = folder.onhook_reading(&["import", "-"], format!("number\n{}", "1\n".repeat(1_003)).as_bytes());
     assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 1003 lines are bad\n"));
-    assert_eq!(said.remarks.lines().count(), 1_001);
-    assert!(said.remarks.ends_with("… and 3 more\n"), "{}", said.remarks);
+    let why = "number \"1\": 1 digit: ten, or `+` and 8 to 15, are wanted";
+    let wanted = format!(
+        "1003 lines: number: 1 digit: ten, or `+` and 8 to 15, are wanted\n  line 2: {why}\n  line 3: {why}\n  \
+         line 4: {why}\n  … and 1000 more\n"
+    );
+    assert_eq!(said.remarks, wanted);
 }
 
 #[test]
@@ -213,6 +187,11 @@ fn a_file_whose_first_line_is_wrong_is_refused_before_anything_is_made() {
         (b"number,state,number\n", "the first line names column number twice"),
         (b"state,account\n", "column number is missing"),
         (b"number,\xFF\n", "the first line cannot be read"),
+        (b"\xFF\xFEn\0u\0m\0", "the file is UTF-16: save it as UTF-8\n"),
+        (b"\xFE\xFF\0n\0u\0m", "the file is UTF-16: save it as UTF-8\n"),
+        (b"n\0u\0m\0b\0e\0r\0\n\0", "the file is UTF-16: save it as UTF-8\n"),
+        (b"\0n\0u\0m\0b\0e\0r\0\n", "the file is UTF-16: save it as UTF-8\n"),
+        (b"\xFF\xFE\0\0n\0\0\0", "the file is UTF-32: save it as UTF-8\n"),
     ] {
         refused(&folder.onhook_reading(&["import", "-"], text), remark);
     }
@@ -288,7 +267,7 @@ fn what_cannot_be_made_is_refused_in_words() {
             "an operator has no account: leave --account out",
         ),
         ("u", &["--role", "order", "--account", "8"], good, "account 8"),
-        ("u", &["--role", "boss"], good, "it is one of read, order, admin, operator"),
+        ("u", &["--role", "boss"], good, "[possible values: read, order, admin, operator]"),
         ("u:v", &order, good, "no colon"),
         ("", &order, good, "1 to 255 bytes"),
         ("..", &order, good, "not . or .."),
@@ -373,7 +352,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     }
     assert_eq!(
         folder.done(&["check"]),
-        "1 numbers, 1 events, 0 orders: nothing is wrong\n",
+        "1 number, 1 event, 0 orders: nothing is wrong\n",
         "reading goes on"
     );
     assert_eq!(import("2125550101", &["--trust-clock"]).code, 0);
@@ -396,7 +375,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
 #[test]
 fn check_finds_what_was_tampered_with() {
     let folder = one_disconnected();
-    let well = "302 numbers, 2 events, 1 orders: nothing is wrong\n";
+    let well = "302 numbers, 2 events, 1 order: nothing is wrong\n";
     assert_eq!(folder.done(&["check"]), well);
     assert_eq!(folder.done(&["check", "--deep"]), well);
     insta::assert_snapshot!("check_json", folder.done(&["check", "--deep", "--json"]));
@@ -414,10 +393,15 @@ fn check_finds_what_was_tampered_with() {
     // An aging number is to go somewhere else; no count says so, only what happened to it.
     tamper("UPDATE number SET flags = 1 WHERE number = 15405514342");
     assert_eq!(folder.done(&["check"]), well);
-    finds(&["check", "--deep"], "+15405514342", "302 numbers, 2 events, 1 orders: 1 findings\n");
+    let flag = "+15405514342: its protected flag is set, and from its events follows not set\nWhat to do: ";
+    finds(&["check", "--deep"], flag, "302 numbers, 2 events, 1 order: 1 finding\n");
     // Another one is given to the pool.
     tamper("UPDATE number SET state = 0, holder = NULL, site = NULL, peer = NULL WHERE number = 17034343704");
-    finds(&["check"], "account 9900000, state 2: ", " findings\n");
+    finds(
+        &["check"],
+        "numbers of account 9900000 in state InService: the kept count is 1, and there are 0",
+        " findings\n",
+    );
     let said = folder.onhook(&["check", "--deep", "--json"]);
     assert_eq!(said.code, 1);
     assert!(said.answer.contains("\"findings\":[\""), "{}", said.answer);
@@ -504,14 +488,19 @@ fn serve_refuses_what_it_should_not_run_with() {
     for (arguments, remark) in [
         (&["--listen", "0.0.0.0:0"][..], "put a proxy that speaks TLS in front and say --behind-proxy"),
         (&["--listen", "[::]:0"], "passwords would travel in the clear"),
-        (&["--listen", "9080"], "it is an IP address and a port, such as 127.0.0.1:9080"),
-        (&["--listen", "localhost:9080"], "it is an IP address and a port, such as 127.0.0.1:9080"),
+        (&["--listen", "9080"], "it is an address and a port, such as 127.0.0.1:9080 or localhost:9080"),
+        (&["--listen", "localhost"], "it is an address and a port"),
+        (&["--listen", "http://localhost:9080"], "it is an address and a port"),
         (&["--config", "/nowhere/onhook.toml"], "cannot read /nowhere/onhook.toml: No such file"),
         (&["--time-zone", "Nowhere"], "no time zone Nowhere"),
         (&["--public-url", "https://exam ple.net"], "the public URL \"https://exam ple.net\" is none"),
         (&["--public-url", "ftp://example.net"], "such as https://numbers.example.net"),
         (&["--log", "onhook=loud"], "the log filter cannot be read"),
-        (&["--rate-limit", "many"], "invalid digit"),
+        (&["--rate-limit", "many"], "it is a whole number from 0 to 4294967295"),
+        (&["--rate-limit", "-1"], "it is a whole number from 0 to 4294967295"),
+        (&["--shown-limit", "-5"], "it is a whole number from 0 to 4294967295"),
+        (&["--callback-port", "-5"], "it is a port, a whole number from 1 to 65535"),
+        (&["--callback-port", "0"], "it is a port, a whole number from 1 to 65535"),
         (&["--search-vendor-name", "a\nb"], "it is a text of 1 to 50 characters"),
         (&["--search-tier", "256"], "256 is not in 0..=255"),
     ] {
@@ -584,6 +573,132 @@ fn serve_says_at_its_start_what_it_runs_with() {
 }
 
 #[test]
+fn every_command_takes_a_configuration_file() {
+    let folder = two_accounts();
+    let config = file(&folder, "onhook.toml", &format!("data_dir = {:?}\n", folder.data()));
+    let numbers = file(&folder, "numbers.csv", "number\n2125550001\n");
+    let exchanges = file(&folder, "exchanges.csv", "npa_nxx,state,rate_center\n212555,NY,NWYRCYZN01\n");
+    for arguments in [
+        &["import", &numbers][..],
+        &["import-exchanges", &exchanges],
+        &["export"],
+        &["check", "--deep"],
+        &["explain", "2125550001"],
+        &["admin", "account", "list"],
+        &["admin", "site", "create", "--account", "7", "--name", "Another"],
+        &["admin", "peer", "list"],
+        &["admin", "user", "list"],
+        &["completions", "bash"],
+    ] {
+        let said = onhook(&[arguments, &["--config", &config]].concat());
+        assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{arguments:?}");
+        let mut by_variable = command(arguments);
+        let said = run(by_variable.env("ONHOOK_CONFIG", &config), b"");
+        let again = arguments[0] == "import";
+        assert_eq!(said.code, i32::from(again), "{arguments:?}: {said:?}");
+    }
+    // What is in it is believed, and what is wrong with it is said, whatever the command.
+    let wrong = file(&folder, "wrong.toml", "time_zone = \"Mars/Phobos\"\n");
+    refused(&folder.onhook(&["check", "--config", &wrong]), "no time zone Mars/Phobos");
+    refused(&folder.onhook(&["export", "--config", "/nowhere.toml"]), "cannot read /nowhere.toml");
+}
+
+#[test]
+fn a_name_is_an_address_to_listen_on() {
+    let folder = Folder::new();
+    let mut serve =
+        command(&["serve", "--emulator", "--listen", "localhost:0", "--data-dir", &folder.data()]);
+    let mut server = Server::start(serve.env("ONHOOK_LOG", "off"));
+    assert!(server.listening().ip().is_loopback());
+    assert!(server.terminate().success());
+    let config = file(&folder, "onhook.toml", "listen = \"localhost:0\"\n");
+    let mut serve = command(&["serve", "--emulator", "--config", &config, "--data-dir", &folder.data()]);
+    let mut server = Server::start(serve.env("ONHOOK_LOG", "off"));
+    assert!(server.listening().ip().is_loopback());
+    assert!(server.terminate().success());
+}
+
+/// Runs a command line on a terminal of its own, typing `typed`, and gives what the terminal showed.
+fn on_a_terminal(line: &str, typed: &str) -> Said {
+    let mut script = std::process::Command::new("script");
+    script.args(["--quiet", "--return", "--echo", "never", "--command", line, "/dev/null"]);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ONHOOK_")) {
+        script.env_remove(name);
+    }
+    run(&mut script, typed.as_bytes())
+}
+
+#[test]
+fn what_takes_long_shows_how_far_it_is_on_a_terminal_alone() {
+    let folder = two_accounts();
+    let bin = env!("CARGO_BIN_EXE_onhook");
+    let numbers = file(&folder, "numbers.csv", "number\n2125550001\n2125550002\n");
+    let exchanges = file(&folder, "exchanges.csv", "npa_nxx,state,rate_center\n212555,NY,NWYRCYZN01\n");
+    for (line, shown) in [
+        (format!("import {numbers}"), " of 29 B, "),
+        (format!("import-exchanges {exchanges}"), " of 47 B, "),
+        ("check --deep".to_owned(), " of 2 numbers and orders, "),
+        (format!("export > {}", folder.path("out.csv").display()), " of 2 numbers, "),
+    ] {
+        let said = on_a_terminal(&format!("{bin} {line} --data-dir {}", folder.data()), "");
+        assert_eq!(said.code, 0, "{line}: {said:?}");
+        assert!(said.answer.contains(shown) && said.answer.contains("/s, "), "{line}: {said:?}");
+        assert!(said.answer.contains(" left"), "{line}: {said:?}");
+    }
+    assert_eq!(folder.onhook(&["check", "--deep"]).remarks, "", "nobody looks");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_of_another_user_is_said_to_be_theirs() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let folder = two_accounts();
+    let (above, data) = (folder.path(""), folder.path("data"));
+    let owner = fs::metadata(&data).expect("it is there").uid();
+    let root = owner == 0;
+    let as_other = |arguments: &[&str]| {
+        let mut command = command(arguments);
+        if root {
+            // Root may read everything, so somebody else runs it, from a place where they may.
+            let bin = folder.path("onhook");
+            fs::copy(env!("CARGO_BIN_EXE_onhook"), &bin).expect("room for the program");
+            command = std::process::Command::new(bin);
+            command.args(arguments).uid(65_534).gid(65_534);
+        }
+        run(command.args(["--data-dir", &folder.data()]), b"number\n2125550001\n")
+    };
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::set_permissions(&data, fs::Permissions::from_mode(if root { 0o700 } else { 0 })).expect("it is ours");
+    let said: Vec<Said> = [&["check"][..], &["export"], &["import", "-"], &["serve"]].map(as_other).into();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    for said in said {
+        let remark =
+            format!("the data folder {} may not be used by this user: it belongs to ", folder.data());
+        refused(&said, &remark);
+        refused(&said, ". Run this as that user: sudo -u ");
+        assert!(!root || said.remarks.contains("sudo -u root onhook"), "{said:?}");
+    }
+}
+
+#[test]
+fn an_emulator_gets_a_second_account_after_its_first_start() {
+    let folder = Folder::new();
+    let account = ["admin", "account", "create", "9900001", "--name", "Another account"];
+    folder.emulator().listening();
+    folder.done(&account);
+    let site = ["admin", "site", "create", "--account", "9900001", "--name", "Its site"];
+    assert_eq!(folder.done(&site), "site 2\n");
+    let mut server = folder.emulator();
+    server.listening();
+    assert!(server.terminate().success());
+    // The other way round the folder is an operator's, and it is said what works.
+    let first = Folder::new();
+    first.done(&account);
+    refused(&first.onhook(&["serve", "--emulator"]), "start it there once before you add accounts");
+}
+
+#[test]
 fn serve_says_how_to_make_the_first_user() {
     let folder = Folder::new();
     let mut server = folder.serve(&[]);
@@ -612,11 +727,11 @@ fn whoever_has_read_enough_of_an_answer_is_no_failure() {
 #[test]
 fn wrong_usage_is_said_to_be_wrong() {
     for (arguments, remark) in [
-        (&[][..], "Usage: onhook <COMMAND>"),
+        (&[][..], "Usage: onhook [OPTIONS] <COMMAND>"),
         (&["hangup"], "unrecognized subcommand 'hangup'"),
         (&["exprot"], "a similar subcommand exists: 'export'"),
-        (&["admin"], "Usage: onhook admin <COMMAND>"),
-        (&["check"], "--data-dir <DIR>"),
+        (&["admin"], "Usage: onhook admin [OPTIONS] <COMMAND>"),
+        (&["check"], "say where the data is: --data-dir DIR"),
         (&["check", "--depe", "--data-dir", "d"], "a similar argument exists: '--deep'"),
         (&["import", "--data-dir", "d"], "<FILE>"),
         (&["explain", "911", "--data-dir", "d"], "3 digits: ten, or `+` and 8 to 15, are wanted"),
@@ -626,9 +741,13 @@ fn wrong_usage_is_said_to_be_wrong() {
         (&["admin", "account", "create", "0", "--name", "Bob", "--data-dir", "d"], "a whole number from 1"),
         (
             &["admin", "account", "create", "1", "--name", "Bob", "--kind", "person", "--data-dir", "d"],
-            "it is one of end-user,",
+            "[possible values: end-user, carrier, reseller]",
         ),
-        (&["admin", "user", "create", "bob", "--role", "read", "--data-dir", "d"], "--password-stdin"),
+        (
+            &["admin", "user", "create", "bob", "--role", "read", "--account", "1", "--data-dir", "d"],
+            "--password-stdin",
+        ),
+        (&["admin", "site", "list", "--account", "-1", "--data-dir", "d"], "a whole number from 1"),
         (&["serve", "--log-format", "yaml", "--data-dir", "d"], "[possible values: json, text]"),
     ] {
         refused(&onhook(arguments), remark);
@@ -647,6 +766,17 @@ fn completions_are_printed_for_every_shell() {
         let said = onhook(&["completions", shell]);
         assert_eq!((said.code, said.remarks.as_str()), (0, ""));
         assert!(said.answer.contains(mark) && said.answer.contains("explain"), "{shell}: {}", said.answer);
+    }
+    // Values complete, not files.
+    let bash = onhook(&["completions", "bash"]).answer;
+    for (option, values) in [
+        ("--role)", "read order admin operator"),
+        ("--kind)", "end-user carrier reseller"),
+        ("--class)", "residential business unknown"),
+    ] {
+        let (_, after) = bash.split_once(option).unwrap_or_else(|| panic!("{option}"));
+        let values = format!("compgen -W \"{values}\"");
+        assert!(after.lines().nth(1).is_some_and(|line| line.contains(&values)), "{option}: {after:.200}");
     }
 }
 
@@ -684,9 +814,9 @@ fn the_help_of_every_command_is_the_one_that_was_read() {
 
 /// The example in a command's help, as it is to be typed.
 fn example(help: &str) -> Option<String> {
-    let lines = help.lines().skip_while(|line| !line.starts_with("Example: "));
-    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).map(str::trim).collect();
-    Some(lines.join(" ").strip_prefix("Example: ")?.to_owned())
+    let (_, example) = help.split_once("\nExample:\n")?;
+    assert!(example.lines().all(|line| line.len() <= 80), "it breaks in a terminal: {example}");
+    Some(example.trim().to_owned())
 }
 
 #[test]
@@ -763,7 +893,7 @@ fn sites_and_peers_that_are_needed_stay_and_others_go() {
     assert_eq!(listed, "1\t9900000\t1\t-\tMain peer\n2\t9900000\t1\tdefault\tSecond peer\n");
     refused(&site("remove", "9900000", "2"), "it is the default one");
     assert_eq!(site("remove", "7", "3").answer, "site 3 is removed\n", "the only one may go");
-    assert_eq!(folder.done(&["check", "--deep"]), "1 numbers, 1 events, 0 orders: nothing is wrong\n");
+    assert_eq!(folder.done(&["check", "--deep"]), "1 number, 1 event, 0 orders: nothing is wrong\n");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use crate::billing::periods;
+use crate::account::Place;
+use crate::billing::{Period, periods};
 use crate::event::{Change, Event};
 use crate::lifecycle::{Entry, Standing, apply};
 use crate::notification::{Happened, Wish, told};
@@ -105,10 +106,49 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
         _ => {}
     }
     if now != *entry {
-        find(format!("its row says {entry:?}, its events say {now:?}"));
+        for (field, said, follows) in differences(entry, &now) {
+            find(format!("its {field} is {said}, and from its events follows {follows}"));
+        }
     }
     findings.extend(billing(entry, origin, imported_at, events));
     findings
+}
+
+/// The fields in which two entries of a number differ, each with what both say of it, in words.
+fn differences(said: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
+    type Said = fn(&Entry) -> String;
+    let fields: [(&'static str, Said); 9] = [
+        ("number", |entry| entry.number.to_string()),
+        ("state", |entry| entry.state().to_string()),
+        ("account", |entry| entry.standing.holder().map_or_else(|| "none".to_owned(), |id| id.to_string())),
+        ("site and peer", |entry| match entry.standing.place() {
+            Some(Place { site, peer: Some(peer), .. }) => format!("site {site} with peer {peer}"),
+            Some(Place { site, peer: None, .. }) => format!("site {site} without a peer"),
+            None => "none".to_owned(),
+        }),
+        ("end of the hold or reservation", |entry| {
+            entry.standing.due_at().map_or_else(|| "none".to_owned(), |at| at.to_string())
+        }),
+        ("mark as leaving the system", |entry| {
+            yes(matches!(entry.standing, Standing::Aging { leaves: true, .. }))
+        }),
+        ("protected flag", |entry| yes(entry.protected)),
+        ("ported-in flag", |entry| yes(entry.ported_in)),
+        ("lock", |entry| yes(entry.locked)),
+    ];
+    let mut found: Vec<_> = fields
+        .into_iter()
+        .map(|(field, of)| (field, of(said), of(follows)))
+        .filter(|(_, said, follows)| said != follows)
+        .collect();
+    if said.area != follows.area {
+        found.push(("area", said.area.0.to_string(), follows.area.0.to_string()));
+    }
+    found
+}
+
+fn yes(on: bool) -> String {
+    if on { "set" } else { "not set" }.to_owned()
 }
 
 fn billing(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Option<Finding> {
@@ -118,7 +158,18 @@ fn billing(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Even
     let open = periods.last().is_some_and(|p| p.until.is_none());
     let in_service = matches!(entry.standing, Standing::InService { .. });
     (overlap || backwards || open != in_service)
-        .then(|| Finding::new(entry.number, format!("its billing periods are wrong: {periods:?}")))
+        .then(|| Finding::new(entry.number, format!("its billing periods are wrong: {}", in_words(&periods))))
+}
+
+fn in_words(periods: &[Period]) -> String {
+    if periods.is_empty() {
+        return "there are none".to_owned();
+    }
+    let words = |Period { account, from, until }: &Period| match until {
+        Some(until) => format!("account {account} from {from} to {until}"),
+        None => format!("account {account} from {from} on"),
+    };
+    periods.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
 /// What breaks an invariant in one order: by itself, and against the events that it made.
@@ -142,13 +193,13 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
         None => Some(order.failed.len()),
     };
     match (order.status, short) {
-        (_, None) => find(format!("took {} numbers and wanted {total}", order.taken.len())),
+        (_, None) => find(format!("took more than it wanted: {} of {total}", order.taken.len())),
         (Status::Received, _) if !order.failed.is_empty() || !order.taken.is_empty() => {
             find("has outcomes, but has not run".into());
         }
         (Status::Received, _) => {}
         (Status::Backordered, Some(short)) if short == 0 || !may_wait => {
-            find(format!("waits for {short} numbers, and was not asked to"));
+            find(format!("waits with {short} of its numbers still wanted, and was not asked to"));
         }
         (Status::Backordered, _) => {}
         (status, Some(short)) if status != ended(total, short) => {
@@ -161,7 +212,7 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
     done.sort_unstable();
     moved.sort_unstable();
     if done != moved {
-        find(format!("{} of its numbers went, and its {} events say otherwise", done.len(), moved.len()));
+        find(format!("says that {} of its numbers went, and has {} events", done.len(), moved.len()));
     }
     for Event { seq, change, .. } in events {
         let fits = match (order.request.kind(), change) {

@@ -2,11 +2,12 @@
 //! events.
 //!
 //! Numbers come in by imports of millions, so an import is *one* event for all of them; the first
-//! event of a number after that carries the entry as it was imported ([`Event::origin`]).
+//! event of a number after that carries the entry as it was imported ([`Event::origin`]). A number that had left
+//! and is imported again has an event of its own for it: its history goes on.
 
 use crate::account::{AccountId, Place};
-use crate::hold::Hold;
-use crate::lifecycle::{Entry, Home, Step};
+use crate::hold::{AreaId, Hold};
+use crate::lifecycle::{Entry, Home, Standing, Step};
 use crate::number::Number;
 use crate::order::OrderSeq;
 use crate::time::Timestamp;
@@ -88,6 +89,19 @@ pub enum Change {
         /// Where.
         place: Place,
     },
+    /// It had left, and an import took it back.
+    Restored {
+        /// What the import says that it is now.
+        standing: Standing,
+        /// The area that the import puts it in.
+        area: AreaId,
+        /// Whether it goes to its owner's inventory when it has aged.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        protected: bool,
+        /// Whether it belongs to another carrier's pool.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ported_in: bool,
+    },
 }
 
 impl Change {
@@ -106,6 +120,7 @@ impl Change {
             Change::Locked { .. } => Step::Lock,
             Change::Unlocked { .. } => Step::Unlock,
             Change::Moved { .. } => Step::Move,
+            Change::Restored { standing, .. } => Step::Restore(standing.state()),
         }
     }
 
@@ -117,6 +132,7 @@ impl Change {
             | Change::Disconnected { protected, .. }
             | Change::Reconnected { protected, .. }
             | Change::Purged { protected } => *protected,
+            Change::Restored { protected, .. } => Some(*protected),
             _ => None,
         }
     }
@@ -141,6 +157,8 @@ pub enum By {
     User(String),
     /// Time: the release worker.
     Time,
+    /// An import of a file.
+    Import,
 }
 
 /// One line of the audit trail.

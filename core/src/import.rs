@@ -1,12 +1,108 @@
-//! What a line of an import must say before it becomes a number.
+//! What a line of an import must say before it becomes a number, and what is told of lines that do not.
 //!
 //! Not here: how a file is read (`cli`), or whether the number is there already (`store`).
 
-use crate::account::{AccountId, NoPlace, PeerId, Place, Premises, SiteId};
+use std::fmt;
+
+use crate::account::{AccountId, NoPlace, PeerId, Place, Premises, SiteId, UnknownWord};
+use crate::decide::Move;
+use crate::event::Change;
 use crate::hold::AreaId;
-use crate::lifecycle::{Entry, Standing, State};
-use crate::number::Number;
+use crate::lifecycle::{Entry, Standing, State, apply};
+use crate::number::{Number, NumberError};
 use crate::time::Timestamp;
+
+/// A number as people and their spreadsheets write it: besides the forms of [`Number`]'s own parsing, with
+/// parentheses, hyphens, dots and spaces between its groups, such as `(540) 555-0102`.
+///
+/// This is for files. Requests spell a number as their document says.
+///
+/// # Errors
+/// [`BadNumber::Spreadsheet`] for what a spreadsheet makes of a column of numbers, else why it is none.
+///
+/// ```
+/// use onhook_core::import::{BadNumber, number};
+/// assert_eq!(number("+1 (540) 551-4342"), "5405514342".parse().map_err(BadNumber::Form));
+/// assert_eq!(number("5.41E+09"), Err(BadNumber::Spreadsheet));
+/// ```
+pub fn number(text: &str) -> Result<Number, BadNumber> {
+    let text = text.trim();
+    if is_spreadsheets(text) {
+        return Err(BadNumber::Spreadsheet);
+    }
+    let (plus, rest) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
+    let groups: Vec<&str> = rest.split(is_between).filter(|group| !group.is_empty()).collect();
+    // Groups as in 1 540 555 0102. Without a plus, others are no North American number that somebody grouped.
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let grouped = plus || matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4] | [3, 7] | [6, 4] | [1, 10]);
+    let digits = if groups.len() > 1 && grouped { groups.concat() } else { rest.to_owned() };
+    let plus = if plus { "+" } else { "" };
+    Ok(format!("{plus}{digits}").parse()?)
+}
+
+/// What stands between the groups of a number on paper: the hyphens are ASCII's, Unicode's and the one that
+/// does not break, the spaces ASCII's and the one that does not break.
+fn is_between(c: char) -> bool {
+    matches!(c, '(' | ')' | '-' | '.' | ' ' | '\u{a0}' | '\u{2010}' | '\u{2011}')
+}
+
+/// Whether a text is what a spreadsheet shows, or saves, of a number that it took for a quantity: `5.41E+09`,
+/// `5405550110.0`, or with the sign that keeps it from doing so: `'5405550110`, `="5405550110"`.
+fn is_spreadsheets(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if text.starts_with(['\'', '\u{2019}', '=']) {
+        return true;
+    }
+    let text = text.strip_prefix('+').unwrap_or(text);
+    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
+        let (whole, part) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
+        return digits(whole) && digits(part) && digits(exponent.strip_prefix('+').unwrap_or(exponent));
+    }
+    match text.split_once('.') {
+        Some((whole, part)) => whole.len() > 6 && digits(whole) && part.bytes().all(|b| b == b'0'),
+        None => false,
+    }
+}
+
+/// Why a field of a file is no number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadNumber {
+    /// A spreadsheet has made something else of it.
+    #[error("a spreadsheet has changed the number: format the column as text and fill it in again")]
+    Spreadsheet,
+    /// It has not the form of a number.
+    #[error(transparent)]
+    Form(#[from] NumberError),
+}
+
+/// A state as people write it, in capitals or not.
+///
+/// # Errors
+/// The words that would have been taken.
+pub fn state(text: &str) -> Result<State, UnknownWord> {
+    let named = State::ALL.iter().find(|state| state.word().eq_ignore_ascii_case(text));
+    named.copied().map_or_else(|| text.parse(), Ok)
+}
+
+/// How a file is to be taken in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Where its lines come from: for the audit trail.
+    pub source: String,
+    /// Whether good lines are taken in though others are bad.
+    pub partial: bool,
+    /// Whether aging numbers are taken whose release is past.
+    pub past_releases: bool,
+    /// Whether nothing is written, and only said what would be.
+    pub dry_run: bool,
+}
+
+impl Intake {
+    /// All lines or none, for good.
+    pub fn of(source: impl Into<String>) -> Self {
+        Self { source: source.into(), ..Self::default() }
+    }
+}
 
 /// A number as an import brings it. Only `number` must be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +160,22 @@ impl NewNumber {
     }
 
     /// The number that the line describes, in its area; `premises` are those of its holder, none when there
-    /// is no such account.
+    /// is no such account. An aging number that was to be released before `released_from` is refused.
     ///
     /// # Errors
     /// [`BadLine`] says what is missing, or what does not go with the state or the number.
-    pub fn entry(&self, area: AreaId, premises: Option<&Premises>) -> Result<Entry, BadLine> {
+    pub fn entry(
+        &self,
+        area: AreaId,
+        premises: Option<&Premises>,
+        released_from: Option<Timestamp>,
+    ) -> Result<Entry, BadLine> {
         let standing = self.standing(premises)?;
+        if let Standing::Aging { release_at, .. } = standing
+            && released_from.is_some_and(|from| release_at < from)
+        {
+            return Err(BadLine::PastRelease(release_at));
+        }
         // An owner's own inventory is where protected numbers are.
         let protected = self.protected || self.state == State::Protected;
         if protected && self.number.is_toll_free() {
@@ -177,6 +283,20 @@ impl NewNumber {
     }
 }
 
+/// What becomes of a number that is in the store when an import brings it as `entry`: one that has left is
+/// taken back and keeps its history, any other is left alone.
+///
+/// # Errors
+/// [`BadLine::Exists`].
+pub fn restore(before: &Entry, entry: &Entry) -> Result<Move, BadLine> {
+    let Entry { standing, area, protected, ported_in, .. } = *entry;
+    let change = Change::Restored { standing, area, protected, ported_in };
+    match apply(before, &change) {
+        Ok(after) => Ok(Move { change, before: *before, after }),
+        Err(_) => Err(BadLine::Exists(before.number)),
+    }
+}
+
 /// Refuses the first column that was given though the state has no such thing.
 fn surplus(state: State, columns: &[(&'static str, bool)]) -> Result<(), BadLine> {
     match columns.iter().find(|(_, given)| *given) {
@@ -185,9 +305,22 @@ fn surplus(state: State, columns: &[(&'static str, bool)]) -> Result<(), BadLine
     }
 }
 
-/// Why a line of an import cannot become a number.
+/// Why a line of an import cannot be taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
+    /// A field says something that its column has not.
+    #[error("{column} {text:?}: {why}")]
+    Field {
+        /// The column.
+        column: &'static str,
+        /// What stands there, cut.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The line as a whole cannot be read. Says why.
+    #[error("{0}")]
+    Form(String),
     /// The state needs it.
     #[error("{state} needs {column}")]
     Missing {
@@ -216,7 +349,222 @@ pub enum BadLine {
     /// A toll-free number cannot be protected.
     #[error("toll-free numbers cannot be protected")]
     TollFree,
-    /// The number is in the store, or twice in the file.
+    /// Its aging has ended: the number would be released at once.
+    #[error(
+        "release_at {0} is past, so that the number would be released at once (--past-releases takes it)"
+    )]
+    PastRelease(Timestamp),
+    /// The number is in the store.
     #[error("{0} is here already")]
     Exists(Number),
+    /// An earlier line of the same file brings it.
+    #[error("{what} stands twice, first on line {first}")]
+    Twice {
+        /// The number or the exchange.
+        what: String,
+        /// The line that was taken.
+        first: u64,
+    },
+}
+
+/// Most characters that are told of a field.
+const TOLD_MAX: usize = 40;
+
+impl BadLine {
+    /// What is wrong with a field.
+    pub fn field(column: &'static str, text: &str, why: impl fmt::Display) -> Self {
+        Self::Field { column, text: text.chars().take(TOLD_MAX).collect(), why: why.to_string() }
+    }
+
+    /// What is wrong, without what stands in the line: lines of one kind say the same.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Field { column, why, .. } => format!("{column}: {why}"),
+            Self::NoAccount(_) => "there is no such account".to_owned(),
+            Self::NoSite(_) => "the account has no such site, or no default one".to_owned(),
+            Self::NoPeer(_) => "the site has no such peer".to_owned(),
+            Self::PastRelease(_) => "release_at is past".to_owned(),
+            Self::Exists(_) => "the number is here already".to_owned(),
+            Self::Twice { .. } => "an earlier line says it already".to_owned(),
+            Self::Form(_) | Self::Missing { .. } | Self::Surplus { .. } | Self::TollFree => self.to_string(),
+        }
+    }
+}
+
+/// Most kinds of bad lines that are told apart.
+pub const KINDS_MAX: usize = 50;
+/// Most lines of a kind that are kept to be shown.
+pub const KIND_LINES_MAX: usize = 3;
+
+/// The lines of an import that are not taken in, by what is wrong with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BadLines {
+    kinds: Vec<BadKind>,
+    others: u64,
+}
+
+/// Lines with which the same is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadKind {
+    /// What, as [`BadLine::kind`] says it.
+    pub what: String,
+    /// How many lines.
+    pub count: u64,
+    /// The first of them, each with the line that it begins on; at most [`KIND_LINES_MAX`].
+    pub first: Vec<(u64, BadLine)>,
+}
+
+impl BadLines {
+    /// Notes a line that is not taken in.
+    pub fn note(&mut self, line: u64, bad: BadLine) {
+        let what = bad.kind();
+        match self.kinds.iter().position(|kind| kind.what == what) {
+            Some(known) => {
+                let kind = &mut self.kinds[known];
+                kind.count += 1;
+                if kind.first.len() < KIND_LINES_MAX {
+                    kind.first.push((line, bad));
+                }
+            }
+            None if self.kinds.len() < KINDS_MAX => {
+                self.kinds.push(BadKind { what, count: 1, first: vec![(line, bad)] });
+            }
+            None => self.others += 1,
+        }
+    }
+
+    /// How many lines.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.kinds.iter().map(|kind| kind.count).sum::<u64>() + self.others
+    }
+
+    /// The kinds, in the order of their first lines; at most [`KINDS_MAX`].
+    #[must_use]
+    pub fn kinds(&self) -> &[BadKind] {
+        &self.kinds
+    }
+
+    /// How many lines are of yet other kinds.
+    #[must_use]
+    pub fn others(&self) -> u64 {
+        self.others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_as_people_write_it() {
+        for text in [
+            "(540) 555-0102",
+            "540-555-0102",
+            "540.555.0102",
+            "540 555 0102",
+            "1-540-555-0102",
+            "+1 540 555 0102",
+            "+1 (540) 555-0102",
+            "540555-0102",
+            "540\u{2011}555\u{a0}0102",
+            " 5405550102 ",
+            "15405550102",
+            "+15405550102",
+        ] {
+            assert_eq!(number(text).map(|n| n.to_string()), Ok("+15405550102".to_owned()), "{text}");
+        }
+        assert_eq!(number("+44 20 7183 8750").map(|n| n.to_string()), Ok("+442071838750".to_owned()));
+    }
+
+    #[test]
+    fn what_a_spreadsheet_made_of_a_number_is_told_from_what_is_none() {
+        for text in [
+            "5.41E+09",
+            "5.41e9",
+            "1.54056E+10",
+            "5,41E+09",
+            "5405550110.0",
+            "15405550110.00",
+            "+15405550110.0",
+            "540555011.0",
+            "'+15405550111",
+            "\u{2019}5405550111",
+            "=\"5405550111\"",
+        ] {
+            assert_eq!(number(text), Err(BadNumber::Spreadsheet), "{text}");
+        }
+        for text in
+            ["", "n/a", "54-05-55-01-02", "5405550-110", "(540) 555-0102 x5", "540/555/0102", "--", "+"]
+        {
+            assert_eq!(number(text), Err(BadNumber::Form(NumberError::NotDigits)), "{text}");
+        }
+        assert_eq!(number("555-0102"), Err(BadNumber::Form(NumberError::NotDigits)));
+        assert_eq!(number("040-555-0102"), Err(BadNumber::Form(NumberError::AreaCode(40))));
+    }
+
+    #[test]
+    fn a_state_is_read_in_any_case() {
+        assert_eq!(state("available"), Ok(State::Available));
+        assert_eq!(state("INSERVICE"), Ok(State::InService));
+        assert_eq!(state("Asleep").unwrap_err().valid.len(), State::ALL.len());
+    }
+
+    #[test]
+    fn an_aging_number_whose_release_is_past_is_refused_where_that_is_asked() {
+        let site = SiteId::new(1).unwrap();
+        let account = AccountId::new(7).unwrap();
+        let name = String::new();
+        let sites = vec![crate::account::Site { id: site, account, name, is_default: true }];
+        let premises = Premises { sites, peers: Vec::new() };
+        let at = Timestamp::from_millis;
+        let new = NewNumber {
+            state: State::Aging,
+            former_account: Some(account),
+            release_at: Some(at(99)),
+            ..NewNumber::available("5405514342".parse().unwrap())
+        };
+        let entry = |from| new.entry(AreaId(1), Some(&premises), from).map(|entry| entry.state());
+        assert_eq!(entry(Some(at(100))), Err(BadLine::PastRelease(at(99))));
+        assert_eq!(entry(Some(at(99))), Ok(State::Aging));
+        assert_eq!(entry(None), Ok(State::Aging));
+    }
+
+    #[test]
+    fn only_a_number_that_has_left_is_taken_back() {
+        let there = |standing| Entry {
+            number: "5405514342".parse().unwrap(),
+            standing,
+            area: AreaId(1),
+            protected: true,
+            ported_in: true,
+            locked: false,
+        };
+        let account = AccountId::new(7).unwrap();
+        let new = Entry { area: AreaId(2), ported_in: false, ..there(Standing::Protected { account }) };
+        assert_eq!(restore(&there(Standing::Removed), &new).map(|step| step.after), Ok(new));
+        for standing in [Standing::Available, Standing::Administrative, Standing::Protected { account }] {
+            let before = there(standing);
+            assert_eq!(restore(&before, &new), Err(BadLine::Exists(before.number)), "{standing:?}");
+        }
+        let removed = there(Standing::Removed);
+        assert_eq!(restore(&removed, &removed), Err(BadLine::Exists(removed.number)), "it is here already");
+    }
+
+    #[test]
+    fn bad_lines_are_counted_by_kind_and_the_first_of_each_kept() {
+        let mut bad = BadLines::default();
+        for line in 2..=1_001 {
+            bad.note(line, BadLine::field("number", &line.to_string(), "too short"));
+        }
+        bad.note(1_002, BadLine::TollFree);
+        let kinds: Vec<_> = bad.kinds().iter().map(|k| (k.what.as_str(), k.count, k.first.len())).collect();
+        assert_eq!(kinds, [("number: too short", 1_000, 3), ("toll-free numbers cannot be protected", 1, 1)]);
+        assert_eq!(bad.kinds()[0].first[1].0, 3);
+        for kind in 0..60 {
+            bad.note(2_000 + kind, BadLine::Form(kind.to_string()));
+        }
+        assert_eq!((bad.count(), bad.kinds().len(), bad.others()), (1_061, KINDS_MAX, 12));
+    }
 }

@@ -19,6 +19,7 @@ pub mod hold;
 pub mod import;
 pub mod lifecycle;
 pub mod locality;
+pub mod name;
 pub mod notification;
 pub mod number;
 pub mod order;

@@ -67,6 +67,8 @@ pub enum Step {
     Unlock,
     /// A number in service goes to another site or peer of its account.
     Move,
+    /// A number that has left is imported again, in this state.
+    Restore(State),
 }
 
 impl Step {
@@ -85,12 +87,41 @@ impl Step {
         Step::Lock,
         Step::Unlock,
         Step::Move,
+        Step::Restore(State::Available),
+        Step::Restore(State::Reserved),
+        Step::Restore(State::InService),
+        Step::Restore(State::Aging),
+        Step::Restore(State::Protected),
+        Step::Restore(State::Administrative),
+        Step::Restore(State::Removed),
     ];
+}
+
+impl std::fmt::Display for Step {
+    /// As a noun: "a release to the pool".
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Step::Reserve => "a reservation",
+            Step::Unreserve => "the end of a reservation",
+            Step::Activate => "an activation",
+            Step::Disconnect => "a disconnect",
+            Step::Reconnect => "a reconnect",
+            Step::Release(Home::Pool) => "a release to the pool",
+            Step::Release(Home::Owner) => "a release to its owner",
+            Step::Release(Home::Away) => "a release out of the system",
+            Step::Purge => "a purge",
+            Step::Extend => "a longer hold",
+            Step::Lock => "a lock",
+            Step::Unlock => "the end of a lock",
+            Step::Move => "a move",
+            Step::Restore(state) => return write!(f, "an import as {state}"),
+        })
+    }
 }
 
 /// A step that the diagram does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{step:?} cannot follow {from}")]
+#[error("{step} cannot follow {from}")]
 pub struct NoSuchStep {
     /// The state before.
     pub from: State,
@@ -118,6 +149,7 @@ pub fn transition(from: State, step: Step) -> Result<State, NoSuchStep> {
         (S::Aging,                                  T::Release(H::Pool))  => Ok(S::Available),
         (S::Aging,                                  T::Release(H::Owner)) => Ok(S::Protected),
         (S::Aging,                                  T::Release(H::Away))  => Ok(S::Removed),
+        (S::Removed,                                T::Restore(to)) if to != S::Removed => Ok(to),
         (from, step) => Err(NoSuchStep { from, step }),
     }
 }
@@ -258,11 +290,15 @@ impl Entry {
 /// The entry after a change: the one fold by which state follows from events.
 ///
 /// # Errors
-/// [`NoSuchStep`] when the diagram has no such arrow; an import is only ever first.
+/// [`NoSuchStep`] when the diagram has no such arrow.
 pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
     let step = change.step();
     let to = transition(before.state(), step)?;
     let protected = change.protected().unwrap_or(before.protected);
+    let (area, ported_in) = match change {
+        Change::Restored { area, ported_in, .. } => (*area, *ported_in),
+        _ => (before.area, before.ported_in),
+    };
     let standing = match (change, before.standing) {
         (Change::Reserved { account, until }, _) => Standing::Reserved { account: *account, until: *until },
         (
@@ -279,6 +315,7 @@ pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
             Standing::Protected { account: former.account }
         }
         (Change::Locked { .. } | Change::Unlocked { .. }, standing) => standing,
+        (Change::Restored { standing, .. }, _) => *standing,
         (Change::Unreserved, _) | (Change::Released { home: Home::Pool }, _) => Standing::Available,
         (Change::Purged { .. }, _) | (Change::Released { home: Home::Away }, _) => Standing::Removed,
         (Change::Disconnected { .. } | Change::Extended { .. } | Change::Released { .. }, _) => {
@@ -293,7 +330,7 @@ pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
     };
     // In the pool a number is like any other: what an owner had set is gone.
     let protected = protected && to != State::Available;
-    Ok(Entry { standing, protected, locked, ..*before })
+    Ok(Entry { number: before.number, standing, area, protected, ported_in, locked })
 }
 
 #[cfg(test)]

@@ -8,12 +8,24 @@
 //! code lies where (`plan`).
 
 use crate::hold::AreaName;
+use crate::import::BadLine;
+use crate::name::{self, BadName};
 use crate::number::Number;
 use crate::plan;
-use crate::search::{self, BadCriterion};
+use crate::search::{self, BadCriterion, PLACE_MAX};
 
 /// Most ZIP codes of one exchange.
 pub const ZIPS_MAX: usize = 500;
+
+/// What a file may call a rate center or a city, in upper case.
+///
+/// # Errors
+/// [`BadName`].
+pub fn place_name(text: &str) -> Result<String, BadName> {
+    let text = text.trim();
+    name::check(text, PLACE_MAX)?;
+    Ok(text.to_uppercase())
+}
 
 /// What an operator knows about an exchange. It lies in one rate center as a whole, however its blocks of a
 /// thousand are shared between carriers.
@@ -54,38 +66,28 @@ pub struct ExchangeLine<'a> {
     pub zips: Option<&'a str>,
 }
 
-/// Why a line is no exchange.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{column} {text:?}: {why}")]
-pub struct BadExchange {
-    /// The column.
-    column: &'static str,
-    /// What stands there, cut.
-    text: String,
-    /// What is wrong with it.
-    why: BadCriterion,
+/// A field that is empty says nothing.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 impl Exchange {
     /// The exchange that a line describes.
     ///
     /// # Errors
-    /// [`BadExchange`]: the first thing in it that has another form, or does not exist.
-    pub fn read(line: &ExchangeLine<'_>) -> Result<Self, BadExchange> {
+    /// [`BadLine`]: the first thing in it that has another form, or does not exist.
+    pub fn read(line: &ExchangeLine<'_>) -> Result<Self, BadLine> {
         type Form = fn(&str) -> Result<String, BadCriterion>;
-        let check = |column, text: &str, form: Form| {
-            form(text).map_err(|why| BadExchange { column, text: text.chars().take(40).collect(), why })
-        };
-        let some = |column, text: Option<&str>, form: Form| {
-            text.filter(|text| !text.is_empty()).map(|text| check(column, text, form)).transpose()
-        };
+        let check =
+            |column, text: &str, form: Form| form(text).map_err(|why| BadLine::field(column, text, why));
+        let named = |column, text: &str| place_name(text).map_err(|why| BadLine::field(column, text, why));
         let npa_nxx = check("npa_nxx", line.npa_nxx, |text| search::leading(text, 6))?;
-        let rate_center = check("rate_center", line.rate_center, search::place)?;
+        let rate_center = named("rate_center", line.rate_center)?;
         let mut zips = Vec::new();
         for zip in line.zips.unwrap_or_default().split_ascii_whitespace() {
             let zip = check("zip", zip, search::zip)?;
             if zips.len() == ZIPS_MAX {
-                return Err(BadExchange { column: "zip", text: zip, why: BadCriterion::Length });
+                return Err(BadLine::field("zip", &zip, format!("an exchange has at most {ZIPS_MAX}")));
             }
             if !zips.contains(&zip) {
                 zips.push(zip);
@@ -97,10 +99,13 @@ impl Exchange {
                 let region = search::region(text)?;
                 if plan::is_region(&region) { Ok(region) } else { Err(BadCriterion::Unknown) }
             })?,
-            name: some("rate_center_name", line.name, search::place)?.unwrap_or_else(|| rate_center.clone()),
+            name: match given(line.name) {
+                Some(name) => named("rate_center_name", name)?,
+                None => rate_center.clone(),
+            },
             rate_center,
-            lata: some("lata", line.lata, search::lata)?,
-            city: some("city", line.city, search::place)?,
+            lata: given(line.lata).map(|text| check("lata", text, search::lata)).transpose()?,
+            city: given(line.city).map(|text| named("city", text)).transpose()?,
             zips,
         })
     }
@@ -207,7 +212,9 @@ mod tests {
             (ExchangeLine { npa_nxx: "919155", ..line },      "npa_nxx \"919155\": there is no such thing"),
             (ExchangeLine { npa_nxx: "9195551", ..line },     "npa_nxx \"9195551\": it has another length"),
             (ExchangeLine { state: "XX", ..line },            "state \"XX\": there is no such thing"),
-            (ExchangeLine { rate_center: "", ..line },        "rate_center \"\": it has another length"),
+            (ExchangeLine { rate_center: "", ..line },        "rate_center \"\": a name has 1 to 50 characters"),
+            (ExchangeLine { city: Some("=1"), ..line },
+             "city \"=1\": a name begins with none of = @ + -, which a spreadsheet would take for a formula"),
             (ExchangeLine { lata: Some("42"), ..line },       "lata \"42\": it has another length"),
             (ExchangeLine { zips: Some("27601 1"), ..line },  "zip \"1\": it has another length"),
         ];

@@ -41,7 +41,7 @@ pub enum NumberError {
     #[error("only ASCII digits, after an optional `+`")]
     NotDigits,
     /// Too few or too many digits.
-    #[error("{0} digits: ten, or `+` and {DIGITS_MIN} to {DIGITS_MAX}, are wanted")]
+    #[error("{}: ten, or `+` and {DIGITS_MIN} to {DIGITS_MAX}, are wanted", digits(.0))]
     Length(usize),
     /// An E.164 number cannot begin with 0.
     #[error("a country code cannot begin with 0")]
@@ -52,6 +52,10 @@ pub enum NumberError {
     /// The exchange cannot exist in the North American plan.
     #[error("no exchange {0}: it begins with 2 to 9 and does not end in 11")]
     Exchange(u64),
+}
+
+fn digits(count: &usize) -> String {
+    if *count == 1 { "1 digit".to_owned() } else { format!("{count} digits") }
 }
 
 impl Number {

@@ -2,7 +2,7 @@
 //! few hundred numbers of several areas in the pool.
 
 use onhook_core::account::{AccountId, Class, Kind, Role};
-use onhook_core::import::NewNumber;
+use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::State;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
@@ -105,9 +105,9 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
         })
     });
     let lines = Box::new((1..).zip(guide.chain(pool).map(Ok)));
-    store.import(lines, "the emulator's numbers".into(), false, now).await?;
-    let exchanges = EXCHANGES.map(|line| Exchange::read(&line).map_err(|bad| bad.to_string()));
+    store.import(lines, Intake::of("the emulator's numbers"), now).await?;
+    let exchanges = EXCHANGES.map(|line| Exchange::read(&line));
     // After the numbers, whose area stays their area code: one place less for a developer to wonder about.
-    store.import_exchanges(Box::new((1..).zip(exchanges))).await?;
+    store.import_exchanges(Box::new((1..).zip(exchanges)), false).await?;
     Ok(true)
 }

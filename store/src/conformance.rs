@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use onhook_core::account::{AccountId, Class, Kind as AccountKind, NoPlace, PeerId, Place, Role, SiteId};
 use onhook_core::application::{ApplicationChange, Details, NewApplication, NotNamed, Service, Setting};
 use onhook_core::event::{By, Change};
-use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::{Standing, State};
+use onhook_core::import::{BadLine, Intake, NewNumber};
+use onhook_core::lifecycle::{Standing, State, Step};
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::notification::{
     Attempt, KEPT_MS, Next, NotificationSeq, Outcome, Standing as Notified, Trouble, WAITING_MAX,
@@ -62,6 +62,9 @@ macro_rules! conformance {
             another_account_s_ids_are_unknown_ids,
             a_list_goes_on_from_its_own_numbers_only,
             an_import_is_all_or_nothing_unless_partial,
+            a_dry_run_writes_nothing,
+            a_number_that_left_comes_back_with_its_history,
+            a_number_imported_as_removed_comes_back,
             an_export_imports_again,
             accounts_sites_peers_and_users_are_kept,
             what_is_said_of_sites_and_peers_is_kept,
@@ -195,7 +198,7 @@ async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, SiteId) {
     let two = make_account(&*store, 2).await;
     let numbers = (0..10).map(|n| in_service(n, 1)).chain((10..20).map(|n| in_service(n, 2)));
     let pool = (20..50).map(|n| NewNumber::available(number(n)));
-    let imported = store.import(lines(numbers.chain(pool).collect()), "seed".into(), false, at(0)).await;
+    let imported = store.import(lines(numbers.chain(pool).collect()), Intake::of("seed"), at(0)).await;
     assert_eq!(imported.expect("imported").numbers, 50);
     (store, one, two)
 }
@@ -352,7 +355,7 @@ cases! {
         }
         run_all(&*store, at(100)).await;
         let new = lines((60..110).map(|n| NewNumber::available(number(n))).collect());
-        store.import(new, "more".into(), false, at(101)).await.expect("imported");
+        store.import(new, Intake::of("more"), at(101)).await.expect("imported");
         let newest = store.accept(order(102, 1, search(60, one, false, true))).await.expect("accepted").id;
         run_all(&*store, at(103)).await;
         let mut taken = Vec::new();
@@ -391,7 +394,7 @@ cases! {
         assert_eq!((first.status, first.taken.last()), (Status::Complete, Some(&number(12))));
         assert_eq!(get(&store, 2, all_or_none).await.status, Status::Backordered);
         let new = lines((60..63).map(|n| NewNumber::available(number(n))).collect());
-        store.import(new, "more".into(), false, due).await.expect("imported");
+        store.import(new, Intake::of("more"), due).await.expect("imported");
         run_all(&*store, due.plus_millis(1)).await;
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Complete, 2));
@@ -459,14 +462,14 @@ cases! {
         };
         let exchanges = [exchange(919_555, "RALEIGH"), exchange(919_666, "CARY")];
         let exchanges = Box::new((1..).zip(exchanges.into_iter().map(Ok)));
-        store.import_exchanges(exchanges).await.expect("imported");
+        store.import_exchanges(exchanges, false).await.expect("imported");
         let id = store.accept(order(40, 1, search(29, one, true, true))).await.expect("accepted").id;
         run_all(&*store, at(50)).await;
         let waits = kept(Kind::Number, id).await;
         assert_eq!((waits.status, waits.taken.len()), (Status::Backordered, 28));
         assert_eq!((waits.peer(), waits.origin), (None, None), "it has not ended");
         let late = Number::from_digits(19_196_660_100).expect("valid");
-        store.import(lines(vec![NewNumber::available(late)]), "late".into(), false, at(60)).await.expect("imported");
+        store.import(lines(vec![NewNumber::available(late)]), Intake::of("late"), at(60)).await.expect("imported");
         run_all(&*store, at(70)).await;
         let ended = kept(Kind::Number, id).await;
         let origin = north_carolina(Some("RALEIGH"), true);
@@ -708,22 +711,104 @@ cases! {
             Box::new([
                 (2, Ok(good.clone())),
                 (3, Ok(good)),
-                (4, Err("not a number".to_owned())),
+                (4, Err(BadLine::Form("not a number".to_owned()))),
                 (5, Ok(in_service(61, 9))),
                 (6, Ok(in_service(62, 1))),
                 (7, Ok(in_service(1, 1))),
             ].into_iter())
         };
-        let refused = store.import(file(), "file".into(), false, at(5)).await;
+        let refused = store.import(file(), Intake::of("file"), at(5)).await;
         let Err(StoreError::Import(bad)) = refused else { panic!("{refused:?}") };
-        assert_eq!(bad.bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 7]);
+        let told: Vec<_> = bad.kinds().iter().map(|kind| (kind.first[0].0, kind.first[0].1.to_string())).collect();
+        let wanted = [
+            (3, format!("{} stands twice, first on line 2", number(60))),
+            (4, "not a number".to_owned()),
+            (5, "no account 9".to_owned()),
+            (7, format!("{} is here already", number(1))),
+        ];
+        assert_eq!(told, wanted);
         assert!(store.facts(number(60)).await.expect("read").is_none());
         clean(&*store).await;
-        let partial = store.import(file(), "file".into(), true, at(5)).await.expect("imported");
-        assert_eq!((partial.numbers, partial.bad_count), (2, 4));
+        let partial = store.import(file(), Intake { partial: true, ..Intake::of("file") }, at(5)).await.expect("imported");
+        assert_eq!((partial.numbers, partial.bad.count()), (2, 4));
         assert_eq!((state(&*store, 60).await, state(&*store, 62).await), (State::Available, State::InService));
         store.accept(order(1, 1, disconnect([62, 1]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
+        clean(&*store).await;
+    }
+
+    /// A dry run says what an import would do, and nothing is written.
+    async fn a_dry_run_writes_nothing(opener) {
+        let (store, ..) = seeded(opener).await;
+        let intake = Intake { dry_run: true, ..Intake::of("file") };
+        let new = vec![NewNumber::available(number(60)), in_service(61, 1)];
+        let done = store.import(lines(new), intake.clone(), at(5)).await.expect("it says what would be");
+        assert_eq!((done.numbers, done.bad.count()), (2, 0));
+        let bad = vec![NewNumber::available(number(60)), in_service(1, 1)];
+        let refused = store.import(lines(bad.clone()), intake.clone(), at(5)).await;
+        assert!(matches!(refused, Err(StoreError::Import(_))), "{refused:?}");
+        let partial = Intake { partial: true, ..intake };
+        let done = store.import(lines(bad), partial, at(5)).await.expect("it says what would be");
+        assert_eq!((done.numbers, done.bad.count()), (1, 1));
+        for left in [60, 61] {
+            assert!(store.facts(number(left)).await.expect("read").is_none());
+        }
+        clean(&*store).await;
+        // The store goes on as if nothing had been asked.
+        store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        assert_eq!(state(&*store, 1).await, State::Aging);
+        clean(&*store).await;
+    }
+
+    /// A number that has left is taken back by an import: an event of its own, behind its history.
+    async fn a_number_that_left_comes_back_with_its_history(opener) {
+        let (store, ..) = seeded(opener).await;
+        let purge = |n| {
+            let numbers = vec![number(n)];
+            Request::Disconnect(Disconnect { numbers, mode: Mode::Purge, protected: None, reason: None })
+        };
+        for n in [1, 2, 3] {
+            store.accept(order(1, 1, purge(n))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        assert_eq!(state(&*store, 1).await, State::Removed);
+        let moved = NewNumber { region: Some("VA".into()), rate_center: Some("ROANOKE".into()), ..NewNumber::available(number(2)) };
+        let back = vec![in_service(1, 2), moved, NewNumber { state: State::Removed, ..NewNumber::available(number(3)) }, NewNumber::available(number(60))];
+        let partial = Intake { partial: true, ..Intake::of("file") };
+        let done = store.import(lines(back), partial, at(20)).await.expect("imported");
+        assert_eq!((done.numbers, done.restored, done.bad.count()), (1, 2, 1), "{done:?}");
+        clean(&*store).await;
+
+        let history = store.history(number(1)).await.expect("read").expect("there");
+        let [purged, restored] = &history.events[..] else { panic!("{history:?}") };
+        assert_eq!((purged.change.step(), restored.change.step()), (Step::Purge, Step::Restore(State::InService)));
+        assert_eq!((&restored.by, restored.at, restored.prev), (&By::Import, at(20), purged.seq));
+        let facts = store.facts(number(1)).await.expect("read").expect("there");
+        assert_eq!(facts.entry.standing.holder(), Some(account(2)));
+        assert_eq!((facts.since, facts.in_service_at, facts.imported_at), (at(20), Some(at(20)), at(0)));
+        let facts = store.facts(number(2)).await.expect("read").expect("there");
+        assert_eq!((facts.area.to_string().as_str(), facts.in_service_at), ("ROANOKE, VA", None));
+
+        // It goes on like any other number, and one that is here is here.
+        store.accept(order(21, 2, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        assert_eq!(state(&*store, 1).await, State::Aging);
+        let again = store.import(lines(vec![in_service(1, 2)]), Intake::of("file"), at(40)).await;
+        assert!(matches!(again, Err(StoreError::Import(_))), "{again:?}");
+        clean(&*store).await;
+    }
+
+    /// A number that was imported as one that has left is taken back too.
+    async fn a_number_imported_as_removed_comes_back(opener) {
+        let (store, ..) = seeded(opener).await;
+        let gone = NewNumber { state: State::Removed, ported_in: true, ..NewNumber::available(number(60)) };
+        store.import(lines(vec![gone]), Intake::of("file"), at(1)).await.expect("imported");
+        let done = store.import(lines(vec![NewNumber::available(number(60))]), Intake::of("more"), at(2)).await;
+        assert_eq!(done.map(|done| (done.numbers, done.restored)).expect("imported"), (0, 1));
+        let history = store.history(number(60)).await.expect("read").expect("there");
+        assert_eq!((history.origin.state(), history.origin.ported_in), (State::Removed, true));
+        assert_eq!((history.entry.state(), history.entry.ported_in), (State::Available, false));
         clean(&*store).await;
     }
 
@@ -783,7 +868,7 @@ cases! {
         let store = opener.open().await;
         assert_eq!(store.clock().await.expect("read"), (None, 0));
         let lines = Box::new([(1, Ok(NewNumber::available(number(1))))].into_iter());
-        store.import(lines, "a test".into(), false, at(55)).await.expect("imported");
+        store.import(lines, Intake::of("a test"), at(55)).await.expect("imported");
         assert_eq!(store.clock().await.expect("read"), (Some(Seen { last: at(55), unseen_ms: 0 }), 0));
         let seen = Seen { last: at(77), unseen_ms: 7 };
         store.remember_clock(seen, -5).await.expect("kept");
@@ -1125,7 +1210,7 @@ cases! {
         assert_eq!(search("919", 4, 1).await.len(), 4);
         assert!(search("540", 4, 1).await.is_empty());
         let more = (1_000..9_000).map(|n| NewNumber::available(Number::from_digits(19_196_660_000 + n).expect("valid")));
-        store.import(lines(more.collect()), "more".into(), false, at(1)).await.expect("imported");
+        store.import(lines(more.collect()), Intake::of("more"), at(1)).await.expect("imported");
         let mut many = search("919", 50, 3).await;
         assert_eq!(many.len(), 50);
         many.sort_unstable();
@@ -1155,7 +1240,7 @@ cases! {
         }));
         let foreign = "+33140289562".parse().expect("valid");
         more.push(NewNumber::available(foreign));
-        store.import(lines(more), "more".into(), false, at(1)).await.expect("imported");
+        store.import(lines(more), Intake::of("more"), at(1)).await.expect("imported");
 
         let mut wanted = vec![Criteria::default()];
         wanted.extend(["919", "703555", "7035550", "9195551", "800", "201"].map(Criteria::prefix));
@@ -1239,8 +1324,12 @@ cases! {
         };
         let (raleigh, cary) = (exchange(919_555, "NC", "RALEIGH", &["27601", "27602"]), exchange(919_666, "NC", "CARY", &[]));
         let twice = vec![raleigh.clone(), cary.clone(), raleigh.clone()];
-        match store.import_exchanges(lines(twice)).await {
-            Err(StoreError::Import(bad)) => assert_eq!((bad.numbers, bad.bad), (0, vec![(4, "exchange 919555 stands twice".to_owned())])),
+        match store.import_exchanges(lines(twice), false).await {
+            Err(StoreError::Import(bad)) => {
+                let [kind] = bad.kinds() else { panic!("{bad:?}") };
+                let what = "exchange 919555".to_owned();
+                assert_eq!(kind.first, [(4, BadLine::Twice { what, first: 2 })]);
+            }
             other => panic!("{other:?}"),
         }
         let nowhere: Vec<Exchange> = Vec::new();
@@ -1258,7 +1347,7 @@ cases! {
         for field in fields {
             assert_eq!(found(by(field)).await, 0, "{field}");
         }
-        assert_eq!(store.import_exchanges(lines(vec![raleigh.clone(), cary.clone()])).await.expect("imported").numbers, 2);
+        assert_eq!(store.import_exchanges(lines(vec![raleigh.clone(), cary.clone()]), false).await.expect("imported").numbers, 2);
         for field in fields {
             assert_eq!(found(by(field)).await, 30, "{field}");
             let of_account = NumberQuery {
@@ -1273,7 +1362,7 @@ cases! {
         let late = Number::from_digits(19_196_660_100).expect("valid");
         let far = Number::from_digits(19_195_559_999).expect("valid");
         let elsewhere = NewNumber { region: text("VA"), rate_center: text("ROANOKE"), ..NewNumber::available(far) };
-        store.import(self::lines(vec![NewNumber::available(late), elsewhere]), "late".into(), false, at(1)).await.expect("imported");
+        store.import(self::lines(vec![NewNumber::available(late), elsewhere]), Intake::of("late"), at(1)).await.expect("imported");
         let area = async |number| store.facts(number).await.expect("read").expect("there");
         assert_eq!(area(number(20)).await.area.to_string(), "919 (NC)");
         assert_eq!(area(number(20)).await.locality.rate_center.as_deref(), Some("RALEIGH"));
@@ -1300,7 +1389,7 @@ cases! {
 
         // The same exchange again replaces what was known of it.
         let moved = Exchange { name: "WAKE FOREST TOWN".into(), ..exchange(919_555, "NC", "WAKEFOREST", &["27587"]) };
-        store.import_exchanges(lines(vec![moved.clone()])).await.expect("imported");
+        store.import_exchanges(lines(vec![moved.clone()]), false).await.expect("imported");
         assert_eq!((found(by("zip")).await, found(by("rate_center")).await), (0, 0));
         let names = page(4, 1, Criteria::default()).await;
         assert_eq!((names.items[0].name.as_str(), &names.items[0].exchanges), ("WAKE FOREST TOWN", &vec![moved]));

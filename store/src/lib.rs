@@ -21,7 +21,7 @@ use onhook_core::application::{
 use onhook_core::check::Finding;
 use onhook_core::event::Event;
 use onhook_core::hold::{Area, AreaId, AreaName, Hold};
-use onhook_core::import::NewNumber;
+use onhook_core::import::{BadLine, BadLines, Intake, NewNumber};
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::notification::{Attempt, MessageId, Next, Notification, NotificationSeq, Standing};
@@ -57,8 +57,8 @@ pub enum StoreError {
     #[error("{0}")]
     Conflict(String),
     /// An import had bad lines and was not to be partial; nothing was written. Says which.
-    #[error("{} bad lines, nothing was imported", .0.bad_count)]
-    Import(Imported),
+    #[error("nothing was imported, bad lines: {}", .0.count())]
+    Import(BadLines),
     /// It failed. Unless the operation only reads, whether it was written is not known.
     #[error("the store failed")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -561,22 +561,23 @@ pub struct Logged {
     pub outcome: String,
 }
 
-/// The numbers that an import reads, one after another, with the line each stands in.
-pub type Lines = Box<dyn Iterator<Item = (u64, std::result::Result<NewNumber, String>)> + Send>;
+/// The numbers that an import reads, one after another, with the line each begins on.
+pub type Lines = Box<dyn Iterator<Item = (u64, std::result::Result<NewNumber, BadLine>)> + Send>;
 
-/// What an import did.
+/// What an import did, or without being written would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// How many numbers are in the store now that were not before.
+    /// How many numbers or exchanges are in the store now that were not before; of exchanges, those too that
+    /// gave way.
     pub numbers: u64,
-    /// The lines that were refused, and why; at most [`BAD_LINES_MAX`] of them.
-    pub bad: Vec<(u64, String)>,
-    /// How many lines were refused.
-    pub bad_count: u64,
+    /// How many numbers that had left are back.
+    pub restored: u64,
+    /// The lines that were refused.
+    pub bad: BadLines,
 }
 
-/// The exchanges that an import reads, one after another, with the line each stands in.
-pub type ExchangeLines = Box<dyn Iterator<Item = (u64, std::result::Result<Exchange, String>)> + Send>;
+/// The exchanges that an import reads, one after another, with the line each begins on.
+pub type ExchangeLines = Box<dyn Iterator<Item = (u64, std::result::Result<Exchange, BadLine>)> + Send>;
 
 /// Which rate centers.
 #[derive(Clone, Debug, Default)]
@@ -608,8 +609,6 @@ pub struct RateCenter {
 
 /// Most exchanges that a store lists at once.
 pub const EXCHANGES_MAX: usize = 50_000;
-/// Most bad lines that an import keeps to tell about.
-pub const BAD_LINES_MAX: usize = 1_000;
 /// Most users, sites or peers that a store lists at once.
 pub const LIST_MAX: usize = 10_000;
 
@@ -625,6 +624,18 @@ pub struct Report {
     /// Orders in the store.
     pub orders: u64,
 }
+
+/// How far a check is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Numbers and orders that were looked at.
+    pub done: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+/// Who is told how far a check is, now and then.
+pub type Watch = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// How much stands where, for metrics and the start page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -830,11 +841,11 @@ pub trait Store: Send + Sync + 'static {
     async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>>;
 
     /// Takes exchanges in, all in one transaction; what was known of the same exchange gives way. What a
-    /// number's area is stays as it is.
+    /// number's area is stays as it is. With `dry_run` nothing is written.
     ///
     /// # Errors
     /// `Import` when a line is bad or an exchange stands twice; nothing was written.
-    async fn import_exchanges(&self, lines: ExchangeLines) -> Result<Imported>;
+    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported>;
 
     /// Every area with its supply and demand.
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;
@@ -1046,15 +1057,23 @@ pub trait Store: Send + Sync + 'static {
     /// The users of an account, by name, at most [`LIST_MAX`].
     async fn users_of(&self, account: AccountId) -> Result<Vec<User>>;
 
-    /// Takes numbers in, all in one transaction. With `partial`, bad lines are left out; without it, one
-    /// bad line leaves everything as it was.
-    async fn import(&self, lines: Lines, source: String, partial: bool, now: Timestamp) -> Result<Imported>;
+    /// Takes numbers in, all in one transaction. One that had left is taken back, by an event of its own. Bad
+    /// lines are left out where the intake is partial.
+    ///
+    /// # Errors
+    /// `Import` when a line is bad and the intake is not partial; nothing was written.
+    async fn import(&self, lines: Lines, intake: Intake, now: Timestamp) -> Result<Imported>;
 
     /// So many numbers after one, in the order of their digits: for an export.
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>>;
 
     /// Proves the invariants; `deep` folds every number's events again.
-    async fn check(&self, deep: bool) -> Result<Report>;
+    async fn check(&self, deep: bool) -> Result<Report> {
+        self.check_watched(deep, Arc::new(|_| {})).await
+    }
+
+    /// The same, and tells `watch` how far it is.
+    async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report>;
 
     /// What stands where, at `now`.
     async fn totals(&self, now: Timestamp) -> Result<Totals>;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::account::{AccountId, Class, Kind as AccountKind};
 use onhook_core::hold::Policy;
-use onhook_core::import::NewNumber;
+use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
@@ -81,7 +81,7 @@ async fn ten_in_service(folder: &Path) -> SqliteStore {
     let numbers = (0..10_u64).map(move |n| {
         (n, Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number(n)) }))
     });
-    store.import(Box::new(numbers), "test".into(), false, now).await.unwrap();
+    store.import(Box::new(numbers), Intake::of("test"), now).await.unwrap();
     store
 }
 
@@ -227,23 +227,45 @@ fn a_folder_without_data_is_missing_where_it_must_be_there() {
 #[tokio::test]
 async fn the_checker_sees_what_was_tampered_with() {
     for (sql, found) in [
-        ("UPDATE number SET state = 2, due_at = NULL WHERE number = 19195550101", "its row says"),
-        ("UPDATE number SET due_at = due_at - 1 WHERE number = 19195550101", "its row says"),
+        (
+            "UPDATE number SET state = 2, due_at = NULL WHERE number = 19195550101",
+            "+19195550101: its state is InService, and from its events follows Aging",
+        ),
+        (
+            "UPDATE number SET due_at = due_at - 1 WHERE number = 19195550101",
+            "+19195550101: its end of the hold or reservation is ",
+        ),
         ("DELETE FROM event WHERE number = 19195550101", "is missing"),
-        ("DELETE FROM number WHERE number = 19195550109", "counts"),
-        ("UPDATE tally SET numbers = numbers + 1 WHERE state = 3", "counts"),
-        ("UPDATE area SET supply = 5", "supply of"),
+        (
+            "DELETE FROM number WHERE number = 19195550109",
+            "numbers of account 1 in state InService: the kept count is 8, and there are 7",
+        ),
+        (
+            "UPDATE tally SET numbers = numbers + 1 WHERE state = 3",
+            "numbers of account 1 in state Aging: the kept count is 3, and there are 2",
+        ),
+        (
+            "UPDATE tally SET numbers = 400, account = 0 WHERE state = 3",
+            "numbers without an account in state Aging: the kept count is 400, and there are 0",
+        ),
+        ("UPDATE area SET supply = 5", "its kept supply is 5, and the pool has 0 of its numbers"),
         ("UPDATE event SET at = at - 100000000 WHERE number = 19195550101", "comes before"),
         (
             "INSERT INTO event (seq, number, prev, at, detail) VALUES (99, 19195550105, 1, 1, '\"Unreserved\"')",
-            "chains",
+            "following the numbers finds",
         ),
         ("UPDATE orders SET status = 2", "failed"),
         ("UPDATE orders SET status = 0", "before the orders that will be run"),
         ("INSERT INTO outcome (order_seq) VALUES (99)", "has an outcome, but is missing"),
-        ("UPDATE orders SET account = 77", "there is no account"),
-        ("UPDATE orders SET request = replace(request, '19195550102', '19195550108')", "say otherwise"),
-        ("UPDATE number SET site = 4242 WHERE number = 19195550105", "a site or peer"),
+        ("UPDATE orders SET account = 77", "it belongs to account 77, which is missing"),
+        (
+            "UPDATE orders SET request = replace(request, '19195550102', '19195550108')",
+            "of its numbers went, and has 2 events",
+        ),
+        (
+            "UPDATE number SET site = 4242 WHERE number = 19195550105",
+            "it is at site 4242, or at a peer of it, that its account 1 does not have",
+        ),
         (
             "UPDATE number SET flags = 1, state = 0, holder = NULL, site = NULL WHERE number = 19195550105",
             "in the pool",
@@ -252,31 +274,40 @@ async fn the_checker_sees_what_was_tampered_with() {
             "UPDATE event SET detail = replace(detail, '\"days\":90', '\"days\":0') WHERE number IS NOT NULL",
             "its reason",
         ),
-        ("UPDATE due SET numbers = 7", "due numbers"),
-        ("UPDATE place SET numbers = 7", "numbers in service there"),
-        ("DELETE FROM place", "numbers in service at sites"),
-        ("UPDATE site SET is_default = 0", "default sites wanted"),
-        ("INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a', 0)", "default peers wanted"),
+        ("UPDATE due SET numbers = 7", ": the kept count is 7, and there are 2"),
+        ("UPDATE place SET numbers = 7", "the kept count of numbers in service there is 7"),
+        ("DELETE FROM place", "the kept counts of numbers in service at sites add up to 0, and there are 8"),
+        ("UPDATE site SET is_default = 0", "it needs 1 default site, and has 0"),
+        (
+            "INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a', 0)",
+            "it needs 1 default peer, and has 0",
+        ),
         (
             "PRAGMA foreign_keys = OFF; INSERT INTO peer (account, site, name, is_default) VALUES (1, 7, 'a', 1)",
-            "not that of its site",
+            "it belongs to account 1, and its site to 0",
         ),
         (
             "INSERT INTO user (folded, name, account, role, password_hash, generation)
              VALUES ('a', 'a', 1, 'operator', '', 0)",
-            "a role that",
+            "its role does not go with its account",
         ),
-        ("INSERT INTO stock (npa_nxx, area, numbers) VALUES (919555, 1, 7)", "pool numbers 7"),
+        (
+            "INSERT INTO stock (npa_nxx, area, numbers) VALUES (919555, 1, 7)",
+            "the kept count of its pool numbers is 7, and there are 0",
+        ),
         (
             "INSERT INTO rate_center (region, abbreviation, name) VALUES ('NC', 'A', 'A');
              INSERT INTO exchange (npa_nxx, rate_center, zips) VALUES (919555, 1, '27601 27602')",
-            "ZIP codes 2, found 0",
+            "it has 2 ZIP codes, and searches find it by 0",
         ),
         ("DELETE FROM orders", "but is missing"),
         ("DELETE FROM notification", "was not told of order"),
-        ("UPDATE notification SET order_seq = 77", "or no order"),
+        ("UPDATE notification SET order_seq = 77", "which it tells of, is missing"),
         ("UPDATE notification SET status = 3", "a status that its order has not"),
-        ("UPDATE notification SET standing = 1, due_at = NULL, ended_at = at", "attempts at a delivery"),
+        (
+            "UPDATE notification SET standing = 1, due_at = NULL, ended_at = at",
+            "attempts at a delivery were made",
+        ),
         ("DELETE FROM subscription", "no subscription that it could be for"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -335,13 +366,14 @@ async fn what_fails_halfway_takes_nothing_of_others_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = ten_in_service(folder.path()).await;
     let now = Timestamp::from_millis(1_700_000_000_000);
-    let import = |lines: Lines| store.import(lines, "more".into(), false, now);
+    let import = |lines: Lines| store.import(lines, Intake::of("more"), now);
     let (release, released) = std::sync::mpsc::channel();
     let first = std::iter::once_with(move || {
         released.recv().unwrap();
         (1, Ok(NewNumber::available(number(20))))
     });
-    let halfway = vec![(1, Ok(NewNumber::available(number(21)))), (2, Err("no number".to_owned()))];
+    let halfway =
+        vec![(1, Ok(NewNumber::available(number(21)))), (2, Err(BadLine::Form("no number".to_owned())))];
     // They are queued in this order while the first holds the writer: the accept before the one that fails
     // goes along with the first, the one behind it does not.
     let (first, before, halfway, behind, _) = tokio::join!(

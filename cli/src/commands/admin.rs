@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Read};
 
 use anyhow::Context;
 use onhook_core::account::{AccountId, Class, Kind, PeerId, Role, SiteId};
-use onhook_core::premises::{PeerChange, Stays};
+use onhook_core::name::{self, ACCOUNT_NAME_MAX};
+use onhook_core::premises::{PEER_NAME_MAX, PeerChange, SITE_NAME_MAX, Stays};
 use onhook_core::user::{self, Asker, PASSWORD_MAX, PASSWORD_MIN};
 use onhook_server::auth::hash_password;
 use onhook_store::sqlite::SqliteStore;
@@ -12,6 +13,7 @@ use onhook_store::{NewAccount, NewUser, Removed, Store, UserChange};
 
 use super::{DataDir, WrittenDir, now};
 use crate::Exit;
+use crate::config::{File, word};
 use crate::terminal::Terminal;
 
 /// Make, list, change and remove accounts, sites, peers and users
@@ -34,26 +36,26 @@ pub(crate) enum Admin {
 #[derive(clap::Subcommand)]
 pub(crate) enum AccountCommand {
     /// Make an account
-    ///
-    /// Example: onhook admin account create 9900000 --name "An account" --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin account create 9900000 --name "An account" \
+    --data-dir /var/lib/onhook"#)]
     Create {
         /// Its id, a whole number
         id: AccountId,
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_hint = clap::ValueHint::Other)]
         name: String,
-        /// What it is to the number plan: end-user, carrier or reseller
-        #[arg(long, default_value_t = Kind::EndUser)]
+        /// What it is to the number plan
+        #[arg(long, default_value_t = Kind::EndUser, value_parser = word(Kind::ALL, Kind::word))]
         kind: Kind,
-        /// Whose lines its numbers are: residential, business or unknown; the longest hold hangs on it
-        #[arg(long, default_value_t = Class::Unknown)]
+        /// Whose lines its numbers are; the longest hold hangs on it
+        #[arg(long, default_value_t = Class::Unknown, value_parser = word(Class::ALL, Class::word))]
         class: Class,
         #[command(flatten)]
         data_dir: WrittenDir,
     },
     /// List all accounts: id, kind, class and name, parted by tabs
-    ///
-    /// Example: onhook admin account list --data-dir /var/lib/onhook
+    #[command(after_help = "Example:\n  onhook admin account list --data-dir /var/lib/onhook")]
     List {
         #[command(flatten)]
         data_dir: DataDir,
@@ -63,21 +65,22 @@ pub(crate) enum AccountCommand {
 #[derive(clap::Subcommand)]
 pub(crate) enum SiteCommand {
     /// Make a site; the first one of an account is its default
-    ///
-    /// Example: onhook admin site create --account 9900000 --name "Main site" --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin site create --account 9900000 --name "Main site" \
+    --data-dir /var/lib/onhook"#)]
     Create {
         /// The account
         #[arg(long)]
         account: AccountId,
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_hint = clap::ValueHint::Other)]
         name: String,
         #[command(flatten)]
         data_dir: WrittenDir,
     },
     /// List all sites, or those of an account: id, account, default or -, and name, parted by tabs
-    ///
-    /// Example: onhook admin site list --account 9900000 --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin site list --account 9900000 --data-dir /var/lib/onhook"#)]
     List {
         /// The account
         #[arg(long)]
@@ -86,8 +89,8 @@ pub(crate) enum SiteCommand {
         data_dir: DataDir,
     },
     /// Make a site the default of its account, instead of the one that is
-    ///
-    /// Example: onhook admin site default 1 --account 9900000 --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin site default 1 --account 9900000 --data-dir /var/lib/onhook"#)]
     Default {
         /// The site
         id: SiteId,
@@ -98,8 +101,8 @@ pub(crate) enum SiteCommand {
         data_dir: WrittenDir,
     },
     /// Remove a site that has no peers and no numbers in service, and is not the default of others
-    ///
-    /// Example: onhook admin site remove 1 --account 9900000 --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin site remove 1 --account 9900000 --data-dir /var/lib/onhook"#)]
     Remove {
         /// The site
         id: SiteId,
@@ -114,8 +117,9 @@ pub(crate) enum SiteCommand {
 #[derive(clap::Subcommand)]
 pub(crate) enum PeerCommand {
     /// Make a peer; the first one of a site is its default
-    ///
-    /// Example: onhook admin peer create --account 9900000 --site 1 --name "Main peer" --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin peer create --account 9900000 --site 1 --name "Main peer" \
+    --data-dir /var/lib/onhook"#)]
     Create {
         /// The account
         #[arg(long)]
@@ -124,14 +128,14 @@ pub(crate) enum PeerCommand {
         #[arg(long)]
         site: SiteId,
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_hint = clap::ValueHint::Other)]
         name: String,
         #[command(flatten)]
         data_dir: WrittenDir,
     },
     /// List all peers, or those of an account: id, account, site, default or -, and name, parted by tabs
-    ///
-    /// Example: onhook admin peer list --account 9900000 --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin peer list --account 9900000 --data-dir /var/lib/onhook"#)]
     List {
         /// The account
         #[arg(long)]
@@ -140,12 +144,14 @@ pub(crate) enum PeerCommand {
         data_dir: DataDir,
     },
     /// Make a peer the default of its site, instead of the one that is
-    ///
-    /// Example: onhook admin peer default 1 --account 9900000 --site 1 --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin peer default 1 --account 9900000 --site 1 \
+    --data-dir /var/lib/onhook"#)]
     Default(OnePeer),
     /// Remove a peer that has no numbers in service and is not the default of others
-    ///
-    /// Example: onhook admin peer remove 1 --account 9900000 --site 1 --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin peer remove 1 --account 9900000 --site 1 \
+    --data-dir /var/lib/onhook"#)]
     Remove(OnePeer),
 }
 
@@ -166,17 +172,19 @@ pub(crate) struct OnePeer {
 #[derive(clap::Subcommand)]
 pub(crate) enum UserCommand {
     /// Make a user; the password is read from standard input
-    ///
-    /// Example: printf %s "$PASSWORD" | onhook admin user create username --account 9900000 --role order
-    /// --password-stdin --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  printf %s "$PASSWORD" | onhook admin user create username \
+    --account 9900000 --role order --password-stdin \
+    --data-dir /var/lib/onhook"#)]
     Create {
         /// The name that it signs in with
+        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// Its account; none for a user of the role operator
         #[arg(long)]
         account: Option<AccountId>,
-        /// What it may do: read, order, admin or operator
-        #[arg(long)]
+        /// What it may do
+        #[arg(long, value_parser = word(Role::ALL, Role::word))]
         role: Role,
         /// Read the password from standard input; a line break at its end is not part of it
         #[arg(long, required = true)]
@@ -185,18 +193,18 @@ pub(crate) enum UserCommand {
         data_dir: WrittenDir,
     },
     /// List all users: name, account or -, and role, parted by tabs
-    ///
-    /// Example: onhook admin user list --data-dir /var/lib/onhook
+    #[command(after_help = "Example:\n  onhook admin user list --data-dir /var/lib/onhook")]
     List {
         #[command(flatten)]
         data_dir: DataDir,
     },
     /// Give a user another password, which is read from standard input
-    ///
-    /// Example: printf %s "$PASSWORD" | onhook admin user password username --password-stdin
-    /// --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  printf %s "$PASSWORD" | onhook admin user password username \
+    --password-stdin --data-dir /var/lib/onhook"#)]
     Password {
         /// The name that it signs in with
+        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         /// Read the password from standard input; a line break at its end is not part of it
         #[arg(long, required = true)]
@@ -205,21 +213,23 @@ pub(crate) enum UserCommand {
         data_dir: WrittenDir,
     },
     /// Give a user another role
-    ///
-    /// Example: onhook admin user role username admin --data-dir /var/lib/onhook
+    #[command(after_help = r#"Example:
+  onhook admin user role username admin --data-dir /var/lib/onhook"#)]
     Role {
         /// The name that it signs in with
+        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
-        /// What it may do: read, order or admin; an operator stays one
+        /// What it may do; an operator stays one, and nobody becomes one
+        #[arg(value_parser = word(Role::ALL, Role::word))]
         role: Role,
         #[command(flatten)]
         data_dir: WrittenDir,
     },
     /// Remove a user
-    ///
-    /// Example: onhook admin user remove username --data-dir /var/lib/onhook
+    #[command(after_help = "Example:\n  onhook admin user remove username --data-dir /var/lib/onhook")]
     Remove {
         /// The name that it signs in with
+        #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         #[command(flatten)]
         data_dir: WrittenDir,
@@ -227,28 +237,28 @@ pub(crate) enum UserCommand {
 }
 
 impl Admin {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Admin::Account(command) => command.run(terminal).await,
-            Admin::Site(command) => command.run(terminal).await,
-            Admin::Peer(command) => command.run(terminal).await,
-            Admin::User(command) => command.run(terminal).await,
+            Admin::Account(command) => command.run(config, terminal).await,
+            Admin::Site(command) => command.run(config, terminal).await,
+            Admin::Peer(command) => command.run(config, terminal).await,
+            Admin::User(command) => command.run(config, terminal).await,
         }
     }
 }
 
 impl AccountCommand {
-    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { id, name, kind, class, data_dir } => {
-                let store = data_dir.open_or_make().await?;
-                let name = named(name)?;
+                let store = data_dir.open_or_make(config).await?;
+                let name = named(name, ACCOUNT_NAME_MAX)?;
                 let account = store.create_account(NewAccount { id, name, kind, class }, now()).await?;
                 store.close().await;
                 terminal.line(&format!("account {}", account.id))?;
             }
             Self::List { data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open(config)?;
                 for a in store.accounts().await? {
                     terminal.line(&format!("{}\t{}\t{}\t{}", a.id, a.kind, a.class, a.name))?;
                 }
@@ -259,16 +269,16 @@ impl AccountCommand {
 }
 
 impl SiteCommand {
-    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { account, name, data_dir } => {
-                let store = data_dir.open().await?;
-                let site = store.create_site(account, named(name)?).await?;
+                let store = data_dir.open(config).await?;
+                let site = store.create_site(account, named(name, SITE_NAME_MAX)?).await?;
                 store.close().await;
                 terminal.line(&format!("site {}", site.id))?;
             }
             Self::List { account, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open(config)?;
                 for s in store.sites(account).await? {
                     terminal.line(&format!(
                         "{}\t{}\t{}\t{}",
@@ -280,14 +290,14 @@ impl SiteCommand {
                 }
             }
             Self::Default { id, account, data_dir } => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 let there = store.make_default_site(account, id).await?;
                 store.close().await;
                 anyhow::ensure!(there, "account {account} has no site {id}");
                 terminal.line(&format!("site {id} is the default of account {account}"))?;
             }
             Self::Remove { id, account, data_dir } => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 let removed = store.remove_site(account, id).await?;
                 store.close().await;
                 gone(removed, &format!("account {account} has no site {id}"))?;
@@ -299,16 +309,16 @@ impl SiteCommand {
 }
 
 impl PeerCommand {
-    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { account, site, name, data_dir } => {
-                let store = data_dir.open().await?;
-                let peer = store.create_peer(account, site, named(name)?).await?;
+                let store = data_dir.open(config).await?;
+                let peer = store.create_peer(account, site, named(name, PEER_NAME_MAX)?).await?;
                 store.close().await;
                 terminal.line(&format!("peer {}", peer.id))?;
             }
             Self::List { account, data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open(config)?;
                 for p in store.peers(account).await? {
                     let is_default = default(p.is_default);
                     terminal
@@ -316,7 +326,7 @@ impl PeerCommand {
                 }
             }
             Self::Default(OnePeer { id, account, site, data_dir }) => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
                 let changed = store.change_peer(account, site, id, wants).await?;
                 store.close().await;
@@ -324,7 +334,7 @@ impl PeerCommand {
                 terminal.line(&format!("peer {id} is the default of site {site}"))?;
             }
             Self::Remove(OnePeer { id, account, site, data_dir }) => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 let removed = store.remove_peer(account, site, id).await?;
                 store.close().await;
                 gone(removed, &format!("site {site} of account {account} has no peer {id}"))?;
@@ -336,7 +346,7 @@ impl PeerCommand {
 }
 
 impl UserCommand {
-    async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
             Self::Create { name, account, role, password_stdin: _, data_dir } => {
                 anyhow::ensure!(user::is_name(&name), user::NAME_RULE);
@@ -351,8 +361,8 @@ impl UserCommand {
                 }
                 let password = read_password(terminal)?;
                 let store = match account {
-                    Some(_) => data_dir.open().await?,
-                    None => data_dir.open_or_make().await?,
+                    Some(_) => data_dir.open(config).await?,
+                    None => data_dir.open_or_make(config).await?,
                 };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 store.create_user(NewUser { name: name.clone(), account, role, password_hash }).await?;
@@ -360,26 +370,26 @@ impl UserCommand {
                 terminal.line(&format!("user {name}"))?;
             }
             Self::List { data_dir } => {
-                let store = data_dir.open()?;
+                let store = data_dir.open(config)?;
                 for u in store.users().await? {
                     let account = u.account.map_or_else(|| "-".to_owned(), |id| id.to_string());
                     terminal.line(&format!("{}\t{account}\t{}", u.name, u.role))?;
                 }
             }
             Self::Password { name, password_stdin: _, data_dir } => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 let password = read_password(terminal)?;
                 let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 change(&store, &name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
                 terminal.line(&format!("user {name} has another password"))?;
             }
             Self::Role { name, role, data_dir } => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 change(&store, &name, UserChange::Said { password_hash: None, role: Some(role) }).await?;
                 terminal.line(&format!("user {name} has the role {role}"))?;
             }
             Self::Remove { name, data_dir } => {
-                let store = data_dir.open().await?;
+                let store = data_dir.open(config).await?;
                 change(&store, &name, UserChange::Removed).await?;
                 terminal.line(&format!("user {name} is removed"))?;
             }
@@ -414,10 +424,8 @@ fn default(is_default: bool) -> &'static str {
     if is_default { "default" } else { "-" }
 }
 
-fn named(name: String) -> anyhow::Result<String> {
-    let length = name.chars().count();
-    let fits = (1..=100).contains(&length) && !name.contains(char::is_control);
-    anyhow::ensure!(fits, "a name has 1 to 100 characters and no control characters");
+fn named(name: String, most: usize) -> anyhow::Result<String> {
+    name::check(&name, most).with_context(|| format!("the name {name:?} cannot be taken"))?;
     Ok(name)
 }
 

@@ -1,11 +1,18 @@
 //! `onhook check`.
 
-use onhook_store::Store;
+use std::sync::Arc;
+
+use onhook_store::{Progress, Store};
 use serde_json::json;
 
 use super::DataDir;
 use crate::Exit;
-use crate::terminal::Terminal;
+use crate::config::File;
+use crate::terminal::{Terminal, Unit, count};
+
+/// What to do about findings.
+const TO_DO: &str = "What to do: do not start the server on this folder. Keep a copy of it as it is, and go back to \
+                     the newest backup in which `onhook check --deep` finds nothing.";
 
 /// Prove that what is stored is right
 ///
@@ -13,9 +20,8 @@ use crate::terminal::Terminal;
 /// result with its state, and every order with its events. Reads only.
 ///
 /// Exit status: 0 nothing is wrong, 1 something is, 2 it could not be checked.
-///
-/// Example: onhook check --deep --data-dir /var/lib/onhook
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook check --deep --data-dir /var/lib/onhook")]
 pub(crate) struct Check {
     #[command(flatten)]
     data_dir: DataDir,
@@ -28,9 +34,16 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.data_dir.open()?;
-        let report = store.check(self.deep).await?;
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let store = self.data_dir.open(config)?;
+        let bar = terminal.bar(&Unit::Of("numbers and orders"), Some(0));
+        let shown = bar.clone();
+        let watch = move |at: Progress| {
+            shown.set_length(at.total);
+            shown.set_position(at.done);
+        };
+        let report = store.check_watched(self.deep, Arc::new(watch)).await?;
+        bar.finish_and_clear();
         store.close().await;
         let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         if self.json {
@@ -46,11 +59,14 @@ impl Check {
             let found = if findings.is_empty() {
                 "nothing is wrong".to_owned()
             } else {
-                format!("{} findings", findings.len())
+                terminal.line(TO_DO)?;
+                count(u64::try_from(findings.len()).unwrap_or(u64::MAX), "finding")
             };
             terminal.line(&format!(
-                "{} numbers, {} events, {} orders: {found}",
-                report.numbers, report.events, report.orders
+                "{}, {}, {}: {found}",
+                count(report.numbers, "number"),
+                count(report.events, "event"),
+                count(report.orders, "order")
             ))?;
         }
         Ok(if findings.is_empty() { Exit::Done } else { Exit::NotWell })

@@ -1,14 +1,11 @@
 //! `onhook completions`.
 
-use clap::CommandFactory;
-
 use crate::Exit;
 use crate::terminal::Terminal;
 
 /// Print a shell's completions
-///
-/// Example: onhook completions bash > /etc/bash_completion.d/onhook
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook completions bash > /etc/bash_completion.d/onhook")]
 pub(crate) struct Completions {
     /// The shell
     shell: clap_complete::Shell,
@@ -17,7 +14,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut crate::Onhook::command(), "onhook", &mut text);
+        clap_complete::generate(self.shell, &mut crate::command(), "onhook", &mut text);
         std::io::Write::write_all(terminal.stream(), &text)?;
         Ok(Exit::Done)
     }

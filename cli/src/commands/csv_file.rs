@@ -1,17 +1,23 @@
 //! Files of lines that are taken in: opened, their columns found, their bad lines named.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use onhook_core::import::{BadLine, BadLines};
 use onhook_store::{Imported, StoreError};
 
 use crate::Exit;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, Unit, count};
 
-/// Most bytes of one line: some hundred ZIP codes and names many times over.
-const LINE_MAX: usize = 1 << 16;
+/// Most bytes of a record: some hundred ZIP codes and names many times over.
+const RECORD_MAX: usize = 1 << 16;
+/// Most bytes that are read without a record's end: a quotation mark that is never closed takes in all that
+/// follows it.
+const UNENDED_MAX: u64 = 1 << 18;
 
 /// A file and the bar that shows how much of it has been read.
 pub(super) struct CsvFile {
@@ -20,19 +26,35 @@ pub(super) struct CsvFile {
 }
 
 impl CsvFile {
-    /// The file, or standard input for `-`.
+    /// The file, or standard input for `-`, behind its byte order mark.
     pub(super) fn open(path: &Path, terminal: &Terminal) -> anyhow::Result<Self> {
         let (input, size): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
             (Box::new(std::io::stdin()), None)
         } else {
             let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let size = file.metadata().ok().map(|meta| meta.len());
+            let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
             (Box::new(file), size)
         };
-        let bar = terminal.bar(size);
-        let input = Box::new(BufReader::with_capacity(1 << 20, bar.wrap_read(input)));
-        Ok(Self { input, bar })
+        let bar = terminal.bar(&Unit::Bytes, size);
+        let mut input = BufReader::with_capacity(1 << 20, bar.wrap_read(input));
+        let mut first = Vec::new();
+        input.by_ref().take(4).read_to_end(&mut first).context("the first line cannot be read")?;
+        let text = without_mark(&first)?.to_vec();
+        Ok(Self { input: Box::new(Cursor::new(text).chain(input)), bar })
     }
+}
+
+/// The first bytes of a file without UTF-8's byte order mark.
+fn without_mark(first: &[u8]) -> anyhow::Result<&[u8]> {
+    let other = match first {
+        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] | [0, 0, 0, _] | [_, 0, 0, 0] => Some("UTF-32"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, _, ..] | [_, 0, ..] => Some("UTF-16"),
+        _ => None,
+    };
+    if let Some(encoding) = other {
+        anyhow::bail!("the file is {encoding}: save it as UTF-8");
+    }
+    Ok(first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first))
 }
 
 /// The columns that a file has, each with where it stands in a line.
@@ -44,25 +66,26 @@ impl<const N: usize> Columns<N> {
     }
 }
 
-/// What is in each line, or what is wrong with it.
-type Lines<T> = Box<dyn Iterator<Item = (u64, Result<T, String>)> + Send>;
+/// What is in each record, or what is wrong with it, with the line that it begins on.
+type Lines<T> = Box<dyn Iterator<Item = (u64, Result<T, BadLine>)> + Send>;
 
-/// The lines of a file as what `line` makes of their fields, each with the line that it stands in. A field that
-/// is empty is absent. The first line names some of the columns `names`, which `enough` looks at.
+/// The records of a file as what `line` makes of their fields, each with the line that it begins on. A field
+/// that is empty is absent. The first record names some of the columns `names`, which `enough` looks at.
 pub(super) fn read<T: 'static, const N: usize>(
     file: &mut CsvFile,
     names: [&'static str; N],
     enough: impl FnOnce(&Columns<N>) -> anyhow::Result<()>,
-    line: impl for<'a> Fn(&dyn Fn(usize) -> Option<&'a str>) -> Result<T, String> + Send + 'static,
+    line: impl for<'a> Fn(&dyn Fn(usize) -> Option<&'a str>) -> Result<T, BadLine> + Send + 'static,
 ) -> anyhow::Result<Lines<T>> {
-    let input =
-        ShortLines { input: std::mem::replace(&mut file.input, Box::new(std::io::empty())), length: 0 };
+    let starts = Arc::new(Mutex::new(Starts::default()));
+    let input = std::mem::replace(&mut file.input, Box::new(std::io::empty()));
+    let input = LineEnds::new(input, starts.clone());
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(false).from_reader(input);
     let header = reader.headers().context("the first line cannot be read")?.clone();
     anyhow::ensure!(!header.is_empty(), "the file is empty; its first line names the columns");
     let mut columns = Columns([None; N]);
     for (at, name) in header.iter().enumerate() {
-        let name = name.trim_start_matches('\u{feff}').to_ascii_lowercase();
+        let name = name.to_ascii_lowercase();
         let column = names.iter().position(|column| *column == name).with_context(|| {
             format!(
                 "the first line names the columns, parted by commas, and there is no column {name:?}; there are {}",
@@ -72,67 +95,164 @@ pub(super) fn read<T: 'static, const N: usize>(
         anyhow::ensure!(columns.0[column].replace(at).is_none(), "the first line names column {name} twice");
     }
     enough(&columns)?;
-    let mut fallback = 1;
-    Ok(Box::new(reader.into_records().map(move |record| match record {
-        Ok(record) => {
-            fallback = record.position().map_or(fallback + 1, csv::Position::line);
-            let field = |column: usize| {
-                columns.0[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty())
-            };
-            (fallback, line(&field))
-        }
-        Err(error) => {
-            fallback = error.position().map_or(fallback + 1, csv::Position::line);
-            (fallback, Err(unreadable(&error)))
+    let mut record = csv::StringRecord::new();
+    Ok(Box::new(std::iter::from_fn(move || {
+        let from = reader.position().byte();
+        let read = reader.read_record(&mut record);
+        let at = lock(&starts).line_from(from);
+        match read {
+            Ok(false) => None,
+            Ok(true) if record.as_slice().len() > RECORD_MAX => Some((at, Err(too_long()))),
+            Ok(true) => {
+                let field = |column: usize| {
+                    columns.0[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty())
+                };
+                Some((at, line(&field)))
+            }
+            Err(error) => Some((at, Err(unreadable(&error)))),
         }
     })))
 }
 
-/// Says what is wrong with the lines that were not taken in.
-pub(super) fn name_bad_lines(terminal: &Terminal, imported: &Imported) {
-    for (line, why) in &imported.bad {
-        terminal.remark(&format!("line {line}: {why}"));
-    }
-    let named = u64::try_from(imported.bad.len()).unwrap_or(u64::MAX);
-    if imported.bad_count > named {
-        terminal.remark(&format!("… and {} more", imported.bad_count - named));
-    }
+fn too_long() -> BadLine {
+    BadLine::Form(format!("a line is longer than {RECORD_MAX} bytes: is a quotation mark not closed?"))
 }
 
-/// How a command ends whose lines were refused; other errors are its own.
-pub(super) fn refused(terminal: &mut Terminal, error: StoreError) -> anyhow::Result<Exit> {
-    let StoreError::Import(bad) = error else { return Err(error.into()) };
-    name_bad_lines(terminal, &bad);
-    terminal.line(&format!("nothing imported, {} lines are bad", bad.bad_count))?;
-    Ok(Exit::NotWell)
-}
-
-fn unreadable(error: &csv::Error) -> String {
+fn unreadable(error: &csv::Error) -> BadLine {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} fields, and the first line names {expected_len}")
+            BadLine::Form(format!("{}, and the first line names {expected_len}", count(*len, "field")))
         }
-        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
-        csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
-        _ => error.to_string(),
+        csv::ErrorKind::Utf8 { .. } => BadLine::Form("it is not UTF-8: save the file as UTF-8".to_owned()),
+        csv::ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::FileTooLarge => too_long(),
+        csv::ErrorKind::Io(error) => BadLine::Form(format!("cannot be read: {error}")),
+        _ => BadLine::Form(error.to_string()),
     }
 }
 
-/// A reader that gives up when a line does not end.
-struct ShortLines<R> {
-    input: R,
-    length: usize,
+/// Says what is wrong with the lines that were not taken in: how many of each kind, and the first of them.
+pub(super) fn name_bad_lines(terminal: &Terminal, bad: &BadLines) {
+    for kind in bad.kinds() {
+        let of_many = kind.count > 1;
+        if of_many {
+            terminal.remark(&format!("{}: {}", count(kind.count, "line"), kind.what));
+        }
+        for (line, why) in &kind.first {
+            terminal.remark(&format!("{}line {line}: {why}", if of_many { "  " } else { "" }));
+        }
+        let named = u64::try_from(kind.first.len()).unwrap_or(u64::MAX);
+        if kind.count > named {
+            terminal.remark(&format!("  … and {} more", kind.count - named));
+        }
+    }
+    if bad.others() > 0 {
+        terminal.remark(&format!("{}: bad in yet other ways", count(bad.others(), "line")));
+    }
 }
 
-impl<R: Read> Read for ShortLines<R> {
+/// Says what a command did with its file, or would do, in one line behind the bad lines: `done` names what was
+/// taken in.
+pub(super) fn tell(
+    terminal: &mut Terminal,
+    result: Result<Imported, StoreError>,
+    dry_run: bool,
+    done: impl FnOnce(&Imported) -> String,
+) -> anyhow::Result<Exit> {
+    let (bad, told) = match result {
+        Ok(imported) => {
+            let told = done(&imported);
+            (imported.bad, told)
+        }
+        Err(StoreError::Import(bad)) => {
+            let lines = count(bad.count(), "line");
+            let are = if bad.count() == 1 { "is" } else { "are" };
+            (bad, format!("nothing imported, {lines} {are} bad"))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    name_bad_lines(terminal, &bad);
+    let dry = if dry_run { "dry run, nothing is written: " } else { "" };
+    terminal.line(&format!("{dry}{told}"))?;
+    Ok(if bad.count() == 0 { Exit::Done } else { Exit::NotWell })
+}
+
+/// Where the lines begin that have something in them, as far as they have been read and not yet told.
+#[derive(Default)]
+struct Starts {
+    /// The first byte of each, and which line it is, counted from 1.
+    lines: VecDeque<(u64, u64)>,
+    /// Where the last record that was asked for was looked for.
+    asked: u64,
+    /// The last line that was told.
+    told: u64,
+}
+
+impl Starts {
+    /// The line of the first record from this byte on: empty lines before it are none of it.
+    fn line_from(&mut self, byte: u64) -> u64 {
+        self.asked = byte;
+        while self.lines.front().is_some_and(|(start, _)| *start < byte) {
+            self.lines.pop_front();
+        }
+        self.told = self.lines.front().map_or(self.told, |(_, line)| *line);
+        self.told
+    }
+}
+
+fn lock(starts: &Mutex<Starts>) -> std::sync::MutexGuard<'_, Starts> {
+    starts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A reader that makes one line feed of each end of a line, whether it is LF, CRLF or a lone CR, and notes where
+/// lines begin. It gives up where no record ends.
+struct LineEnds<R> {
+    input: R,
+    starts: Arc<Mutex<Starts>>,
+    after_return: bool,
+    at_start: bool,
+    line: u64,
+    given: u64,
+}
+
+impl<R> LineEnds<R> {
+    fn new(input: R, starts: Arc<Mutex<Starts>>) -> Self {
+        Self { input, starts, after_return: false, at_start: true, line: 1, given: 0 }
+    }
+}
+
+impl<R: Read> Read for LineEnds<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        for byte in &buffer[..read] {
-            self.length = if *byte == b'\n' { 0 } else { self.length + 1 };
-            if self.length > LINE_MAX {
-                return Err(std::io::Error::other(format!("a line is longer than {LINE_MAX} bytes")));
+        loop {
+            let read = self.input.read(buffer)?;
+            if read == 0 {
+                return Ok(0);
+            }
+            let mut starts = lock(&self.starts);
+            let mut kept = 0;
+            for at in 0..read {
+                let byte = buffer[at];
+                if std::mem::replace(&mut self.after_return, byte == b'\r') && byte == b'\n' {
+                    continue;
+                }
+                if matches!(byte, b'\r' | b'\n') {
+                    buffer[kept] = b'\n';
+                    self.line += 1;
+                    self.at_start = true;
+                } else {
+                    buffer[kept] = byte;
+                    if std::mem::replace(&mut self.at_start, false) {
+                        starts.lines.push_back((self.given, self.line));
+                    }
+                }
+                kept += 1;
+                self.given += 1;
+            }
+            if self.given - starts.asked > UNENDED_MAX {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+            if kept > 0 {
+                return Ok(kept);
             }
         }
-        Ok(read)
     }
 }

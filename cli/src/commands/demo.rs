@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use onhook_core::hold::Policy;
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_core::time::DAY_MS;
@@ -14,17 +13,17 @@ use onhook_store::sqlite::SqliteStore;
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 
-use super::{Stop, explain, now};
+use super::{Stop, explain, now, policy};
+use crate::Exit;
+use crate::config::{self, File};
 use crate::terminal::Terminal;
-use crate::{Exit, config};
 
 /// Show a number's life: the guide's two exchanges, a reconnect, and a release 45 days later or more
 ///
 /// Starts a real server in a temporary folder, with the documented account, and talks to it over HTTP. Then
 /// it stays up, so that a client can be pointed at it; the folder is removed at the end.
-///
-/// Example: onhook demo --once
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook demo --once")]
 pub(crate) struct Demo {
     /// End when the story is told
     #[arg(long)]
@@ -50,14 +49,14 @@ const ORDER: &str = r#"<?xml version="1.0"?>
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Demo {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         anyhow::ensure!(
             self.listen.ip().is_loopback(),
             "the demonstration listens on a loopback address only"
         );
         let mut stop = Stop::listen()?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default()))?);
+        let store = Arc::new(SqliteStore::open(folder.path(), policy(config)?)?);
         emulator::seed(&*store, now()).await?;
         let listener = match TcpListener::bind(self.listen).await {
             Ok(listener) => listener,

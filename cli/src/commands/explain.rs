@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::DataDir;
 use crate::Exit;
+use crate::config::File;
 use crate::terminal::Terminal;
 
 /// Say where a number is, why, since when and until when
 ///
 /// Exit status: 0 found, 1 not in this store, 2 it could not be read.
-///
-/// Example: onhook explain 5405514342 --data-dir /var/lib/onhook
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook explain 5405514342 --data-dir /var/lib/onhook")]
 pub(crate) struct Explain {
     /// The number: ten digits, or + and E.164
     number: Number,
@@ -27,8 +27,8 @@ pub(crate) struct Explain {
 }
 
 impl Explain {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.data_dir.open()?;
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let store = self.data_dir.open(config)?;
         let facts = store.facts(self.number).await?;
         let history = store.history(self.number).await?;
         store.close().await;
@@ -96,6 +96,7 @@ fn by(history: &History, event: &Event) -> String {
         },
         By::User(name) => format!("user {name}"),
         By::Time => "time".into(),
+        By::Import => "an import".into(),
     }
 }
 
@@ -122,6 +123,17 @@ fn what(event: &Event) -> String {
         Change::Moved { place } => match place.peer {
             Some(peer) => format!("moved to site {}, peer {peer}", place.site),
             None => format!("moved to site {}", place.site),
+        },
+        Change::Restored { standing, .. } => match standing.place() {
+            Some(place) => {
+                format!(
+                    "taken back as {} of account {}, site {}",
+                    standing.state(),
+                    place.account,
+                    place.site
+                )
+            }
+            None => format!("taken back as {}", standing.state()),
         },
     }
 }

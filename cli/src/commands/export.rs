@@ -3,12 +3,15 @@
 use onhook_core::account::{AccountId, PeerId, SiteId};
 use onhook_core::hold::AreaName;
 use onhook_core::lifecycle::{Entry, State};
+use onhook_core::name;
+use onhook_core::search::PLACE_MAX;
 use onhook_store::Store;
 
-use super::DataDir;
 use super::import::COLUMNS;
+use super::{DataDir, now};
 use crate::Exit;
-use crate::terminal::Terminal;
+use crate::config::File;
+use crate::terminal::{Terminal, Unit};
 
 /// Numbers that are read at once.
 const PAGE: usize = 10_000;
@@ -17,17 +20,22 @@ const PAGE: usize = 10_000;
 ///
 /// A number that is soft-removed is written like any aging one: an import does not know that it was to
 /// leave.
-///
-/// Example: onhook export --data-dir /var/lib/onhook > numbers.csv
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook export --data-dir /var/lib/onhook > numbers.csv")]
 pub(crate) struct Export {
     #[command(flatten)]
     data_dir: DataDir,
 }
 
 impl Export {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.data_dir.open()?;
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let store = self.data_dir.open(config)?;
+        let bar = if terminal.is_watched() {
+            indicatif::ProgressBar::hidden()
+        } else {
+            let total = store.totals(now()).await?.by_state.iter().map(|(_, numbers)| numbers).sum();
+            terminal.bar(&Unit::Of("numbers"), Some(total))
+        };
         let mut out = csv::Writer::from_writer(std::io::BufWriter::new(terminal.stream()));
         out.write_record(COLUMNS)?;
         let mut after = None;
@@ -36,15 +44,22 @@ impl Export {
             for (entry, area) in &page {
                 out.write_record(record(entry, area))?;
             }
+            bar.inc(u64::try_from(page.len()).unwrap_or_default());
             match page.last() {
                 Some((entry, _)) => after = Some(entry.number),
                 None => break,
             }
         }
         out.flush()?;
+        bar.finish_and_clear();
         store.close().await;
         Ok(Exit::Done)
     }
+}
+
+/// A name as a spreadsheet may have it: one that is not as imports take names is no formula either.
+fn harmless(name: &str) -> String {
+    if name::check(name, PLACE_MAX).is_ok() { name.to_owned() } else { format!("'{name}") }
 }
 
 fn record(entry: &Entry, area: &AreaName) -> [String; COLUMNS.len()] {
@@ -59,7 +74,7 @@ fn record(entry: &Entry, area: &AreaName) -> [String; COLUMNS.len()] {
         text(holder.filter(|_| !aging)),
         text(place.map(|p| SiteId::get(p.site))),
         text(place.and_then(|p| p.peer).map(PeerId::get)),
-        area.rate_center().unwrap_or_default().to_owned(),
+        area.rate_center().map(harmless).unwrap_or_default(),
         area.region().unwrap_or_default().to_owned(),
         flag(entry.protected),
         flag(entry.ported_in),

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use onhook_core::import::NewNumber;
+use onhook_core::import::{self, BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::State;
+use onhook_core::locality;
 use onhook_store::Store;
 
-use super::csv_file::{self, Columns, CsvFile, name_bad_lines, refused};
+use super::csv_file::{self, Columns, CsvFile};
 use super::{WrittenDir, now};
 use crate::Exit;
-use crate::terminal::Terminal;
+use crate::config::File;
+use crate::terminal::{Terminal, count};
 
 /// The columns of the file that import reads and export writes.
 pub(super) const COLUMNS: [&str; 11] = [
@@ -30,42 +32,48 @@ pub(super) const COLUMNS: [&str; 11] = [
 ///
 /// The first line names the columns: number, state, account, site, peer, rate_center, region, protected,
 /// ported_in, former_account, release_at. Only number is required; a number without a state is Available.
-/// One bad line leaves everything as it was, unless --partial is given; each bad line is named.
+/// Numbers may be written as people write them, such as (540) 555-0102. A number that has left this system is
+/// taken back, with its history. One bad line leaves everything as it was, unless --partial is given; bad
+/// lines are counted by what is wrong with them, and the first of each kind are named.
 ///
 /// Exit status: 0 all lines are in, 1 some were bad, 2 it could not be done.
-///
-/// Example: onhook import numbers.csv --data-dir /var/lib/onhook
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook import numbers.csv --data-dir /var/lib/onhook")]
 pub(crate) struct Import {
     /// The file; - reads standard input
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
     data_dir: WrittenDir,
     /// Take the good lines in even when there are bad ones
     #[arg(long)]
     partial: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take aging numbers though their release_at is past; they are released when the server starts
+    #[arg(long)]
+    past_releases: bool,
 }
 
 impl Import {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let Self { partial, dry_run, past_releases, .. } = self;
         let source = self.file.display().to_string();
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
-        let store = self.data_dir.open_or_make().await?;
-        let done = store.import(lines, source, self.partial, now()).await;
+        let (store, _empty) = self.data_dir.open_for_import(config, dry_run).await?;
+        let done = store.import(lines, Intake { source, partial, past_releases, dry_run }, now()).await;
         store.close().await;
         file.bar.finish_and_clear();
-        match done {
-            Ok(imported) => {
-                name_bad_lines(terminal, &imported);
-                terminal.line(&format!(
-                    "{} numbers imported, {} lines refused",
-                    imported.numbers, imported.bad_count
-                ))?;
-                Ok(if imported.bad_count == 0 { Exit::Done } else { Exit::NotWell })
-            }
-            Err(error) => refused(terminal, error),
-        }
+        csv_file::tell(terminal, done, dry_run, |imported| {
+            let back = match imported.restored {
+                0 => String::new(),
+                restored => format!("{} taken back, ", count(restored, "number")),
+            };
+            let (numbers, lines) = (count(imported.numbers, "number"), count(imported.bad.count(), "line"));
+            format!("{numbers} imported, {back}{lines} refused")
+        })
     }
 }
 
@@ -74,43 +82,43 @@ fn enough(columns: &Columns<{ COLUMNS.len() }>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, String> {
-    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, BadLine> {
+    fn read<'a, T, E: std::fmt::Display>(
+        field: &dyn Fn(usize) -> Option<&'a str>,
         column: usize,
-        text: Option<&str>,
-    ) -> Result<Option<T>, String> {
-        text.map(|text| text.parse().map_err(|why| format!("{} {text:?}: {why}", COLUMNS[column])))
-            .transpose()
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, BadLine> {
+        let Some(text) = field(column) else { return Ok(None) };
+        parse(text).map(Some).map_err(|why| BadLine::field(COLUMNS[column], text, why))
     }
-    let flag = |column: usize| match field(column).map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false" | "0" | "no") => Ok(false),
-        Some("true" | "1" | "yes") => Ok(true),
-        Some(other) => Err(format!("{} {other:?}: it is true or false", COLUMNS[column])),
+    let flag = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "false" | "0" | "no" => Ok(false),
+        "true" | "1" | "yes" => Ok(true),
+        _ => Err("it is true or false"),
     };
-    let (rate_center, region) = (field(5), field(6));
-    if let Some(region) = region.filter(|r| r.len() != 2 || !r.bytes().all(|b| b.is_ascii_alphabetic())) {
-        return Err(format!("region {region:?}: it has two letters"));
-    }
-    if let (Some(rate_center), None) = (rate_center, region) {
+    let rate_center = read(field, 5, locality::place_name)?;
+    let region = read(field, 6, |text| {
+        let fits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
+        if fits { Ok(text.to_owned()) } else { Err("it has two letters") }
+    })?;
+    if let (Some(rate_center), None) = (&rate_center, &region) {
         // Names of rate centers repeat from state to state: without one it would not be kept.
-        return Err(format!("rate_center {rate_center:?} needs region"));
+        return Err(BadLine::field(COLUMNS[5], rate_center, "it needs region"));
     }
     Ok(NewNumber {
-        number: parsed(0, field(0))?.ok_or("there is no number")?,
-        state: parsed(1, field(1))?.unwrap_or(State::Available),
-        account: parsed(2, field(2))?,
-        site: parsed(3, field(3))?,
-        peer: parsed(4, field(4))?,
-        rate_center: rate_center.map(str::to_owned),
-        region: region.map(str::to_owned),
-        protected: flag(7)?,
-        ported_in: flag(8)?,
-        former_account: parsed(9, field(9))?,
-        release_at: match field(10) {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                format!("release_at {text:?}: it is an instant such as 2027-02-23T00:00:00Z")
-            })?),
-        },
+        number: read(field, 0, import::number)?
+            .ok_or_else(|| BadLine::Form("there is no number".to_owned()))?,
+        state: read(field, 1, import::state)?.unwrap_or(State::Available),
+        account: read(field, 2, str::parse)?,
+        site: read(field, 3, str::parse)?,
+        peer: read(field, 4, str::parse)?,
+        rate_center,
+        region,
+        protected: read(field, 7, flag)?.unwrap_or_default(),
+        ported_in: read(field, 8, flag)?.unwrap_or_default(),
+        former_account: read(field, 9, str::parse)?,
+        release_at: read(field, 10, |text| {
+            text.parse().map_err(|_| "it is an instant such as 2027-02-23T00:00:00Z")
+        })?,
     })
 }

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use onhook_core::import::BadLine;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_store::Store;
 
 use super::WrittenDir;
-use super::csv_file::{self, Columns, CsvFile, refused};
+use super::csv_file::{self, Columns, CsvFile};
 use crate::Exit;
-use crate::terminal::Terminal;
+use crate::config::File;
+use crate::terminal::{Terminal, count};
 
 /// The columns of the file.
 const COLUMNS: [&str; 9] =
@@ -18,34 +20,34 @@ const COLUMNS: [&str; 9] =
 ///
 /// The first line names the columns: npa_nxx, or npa and nxx; state, rate_center; and where you have them
 /// rate_center_name, lata, city, zip (several codes, parted by spaces). An exchange that is in the store
-/// gives way to the file's. One bad line leaves everything as it was; each bad line is named.
+/// gives way to the file's. One bad line leaves everything as it was; bad lines are counted by what
+/// is wrong with them, and the first of each kind are named.
 ///
 /// Exit status: 0 all lines are in, 1 some were bad, 2 it could not be done.
-///
-/// Example: onhook import-exchanges exchanges.csv --data-dir /var/lib/onhook
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook import-exchanges exchanges.csv --data-dir /var/lib/onhook")]
 pub(crate) struct ImportExchanges {
     /// The file; - reads standard input
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
     data_dir: WrittenDir,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl ImportExchanges {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
-        let store = self.data_dir.open_or_make().await?;
-        let done = store.import_exchanges(lines).await;
+        let (store, _empty) = self.data_dir.open_for_import(config, self.dry_run).await?;
+        let done = store.import_exchanges(lines, self.dry_run).await;
         store.close().await;
         file.bar.finish_and_clear();
-        match done {
-            Ok(imported) => {
-                terminal.line(&format!("{} exchanges imported", imported.numbers))?;
-                Ok(Exit::Done)
-            }
-            Err(error) => refused(terminal, error),
-        }
+        csv_file::tell(terminal, done, self.dry_run, |imported| {
+            format!("{} imported", count(imported.numbers, "exchange"))
+        })
     }
 }
 
@@ -60,7 +62,7 @@ fn enough(columns: &Columns<{ COLUMNS.len() }>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<Exchange, String> {
+fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<Exchange, BadLine> {
     let parts = format!("{}{}", field(1).unwrap_or_default(), field(2).unwrap_or_default());
     let line = ExchangeLine {
         // As LERG-like files write it too: 919-555.
@@ -72,5 +74,5 @@ fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<Exchange, String
         city: field(7),
         zips: field(8),
     };
-    Exchange::read(&line).map_err(|bad| bad.to_string())
+    Exchange::read(&line)
 }

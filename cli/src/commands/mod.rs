@@ -11,7 +11,7 @@ mod import;
 mod import_exchanges;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -25,6 +25,7 @@ use onhook_store::sqlite::{OpenError, SqliteStore};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Exit;
+use crate::config::File;
 use crate::terminal::Terminal;
 
 /// What can be done.
@@ -43,17 +44,21 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, config: Option<&Path>, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        if let Command::Completions(completions) = self {
+            return completions.run(terminal); // whatever the configuration says
+        }
+        let file = File::read(config)?;
         match self {
-            Command::Demo(demo) => demo.run(terminal).await,
-            Command::Serve(serve) => serve.run(terminal).await,
-            Command::Admin(admin) => admin.run(terminal).await,
-            Command::Import(import) => import.run(terminal).await,
-            Command::ImportExchanges(import) => import.run(terminal).await,
-            Command::Export(export) => export.run(terminal).await,
-            Command::Check(check) => check.run(terminal).await,
-            Command::Explain(explain) => explain.run(terminal).await,
-            Command::Completions(completions) => completions.run(terminal),
+            Command::Demo(demo) => demo.run(&file, terminal).await,
+            Command::Serve(serve) => serve.run(file, terminal).await,
+            Command::Admin(admin) => admin.run(&file, terminal).await,
+            Command::Import(import) => import.run(&file, terminal).await,
+            Command::ImportExchanges(import) => import.run(&file, terminal).await,
+            Command::Export(export) => export.run(&file, terminal).await,
+            Command::Check(check) => check.run(&file, terminal).await,
+            Command::Explain(explain) => explain.run(&file, terminal).await,
+            Command::Completions(_) => Ok(Exit::Done),
         }
     }
 }
@@ -62,20 +67,46 @@ impl Command {
 #[derive(clap::Args)]
 pub(crate) struct DataDir {
     /// The folder with onhook's data; no server may be running on it
-    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR")]
-    data_dir: PathBuf,
+    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
 }
 
 impl DataDir {
     /// The store in the folder, which must have one.
-    fn open(&self) -> anyhow::Result<SqliteStore> {
-        SqliteStore::open_if_there(&self.data_dir, Arc::new(Policy::default())).map_err(opening)
+    fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
+        SqliteStore::open_if_there(folder(self.data_dir.as_ref(), file)?, policy(file)?).map_err(opening)
     }
 
     /// The store in the folder, made if it is new.
-    fn open_or_make(&self) -> anyhow::Result<SqliteStore> {
-        SqliteStore::open(&self.data_dir, Arc::new(Policy::default())).map_err(opening)
+    fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
+        SqliteStore::open(folder(self.data_dir.as_ref(), file)?, policy(file)?).map_err(opening)
     }
+
+    /// The store in the folder for a dry run. Where there is none, it is an empty one in a temporary folder, which
+    /// goes with what is returned beside it.
+    fn open_for_dry_run(&self, file: &File) -> anyhow::Result<(SqliteStore, Option<tempfile::TempDir>)> {
+        let policy = policy(file)?;
+        match SqliteStore::open_if_there(folder(self.data_dir.as_ref(), file)?, policy.clone()) {
+            Ok(store) => Ok((store, None)),
+            Err(OpenError::Missing(_)) => {
+                let empty = tempfile::tempdir().context("cannot make a temporary folder")?;
+                let store = SqliteStore::open(empty.path(), policy).map_err(opening)?;
+                Ok((store, Some(empty)))
+            }
+            Err(error) => Err(opening(error)),
+        }
+    }
+}
+
+/// The data folder that was said on the command line, in the environment or in the configuration file.
+fn folder<'a>(said: Option<&'a PathBuf>, file: &'a File) -> anyhow::Result<&'a Path> {
+    let folder = said.or(file.data_dir.as_ref());
+    Ok(folder.context("say where the data is: --data-dir DIR, or data_dir in a file that --config names")?)
+}
+
+/// The holds' policy of commands that have no flags for it.
+fn policy(file: &File) -> anyhow::Result<Arc<Policy>> {
+    Ok(Arc::new(file.policy(None)?))
 }
 
 /// The data folder that a command writes to.
@@ -90,13 +121,27 @@ pub(crate) struct WrittenDir {
 
 impl WrittenDir {
     /// The store in the folder, which must have one.
-    async fn open(&self) -> anyhow::Result<SqliteStore> {
-        self.guarded(self.data_dir.open()?).await
+    async fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
+        self.guarded(self.data_dir.open(file)?).await
     }
 
     /// The store in the folder, made if it is new.
-    async fn open_or_make(&self) -> anyhow::Result<SqliteStore> {
-        self.guarded(self.data_dir.open_or_make()?).await
+    async fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
+        self.guarded(self.data_dir.open_or_make(file)?).await
+    }
+
+    /// The store in the folder for an import: made if it is new. A dry run writes nothing, whatever the clock
+    /// says; see [`DataDir::open_for_dry_run`].
+    async fn open_for_import(
+        &self,
+        file: &File,
+        dry_run: bool,
+    ) -> anyhow::Result<(SqliteStore, Option<tempfile::TempDir>)> {
+        if dry_run {
+            self.data_dir.open_for_dry_run(file)
+        } else {
+            Ok((self.open_or_make(file).await?, None))
+        }
     }
 
     /// The store, unless the system's clock cannot be believed: a wrong time that is written now would have the
@@ -125,11 +170,42 @@ impl WrittenDir {
 /// Why a data folder cannot be opened, and what to do about it.
 fn opening(error: OpenError) -> anyhow::Error {
     let hint = match &error {
-        OpenError::InUse(_) => ": stop that one first",
-        OpenError::Missing(_) => ": is --data-dir right?",
+        OpenError::InUse(_) => ": stop that one first".to_owned(),
+        OpenError::Missing(_) => ": is --data-dir right?".to_owned(),
+        OpenError::Denied(folder) => match owner(folder) {
+            Some((path, name)) => {
+                let what =
+                    if path.starts_with(folder) { "it".to_owned() } else { path.display().to_string() };
+                format!(": {what} belongs to {name}. Run this as that user: sudo -u {name} onhook …")
+            }
+            None => String::new(),
+        },
         OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
     };
     anyhow::anyhow!("{error}{hint}")
+}
+
+/// The user to whom the data in a folder belongs, as sudo takes it. Of what cannot be looked at or is not there,
+/// it is the owner of the folder above, which is returned too.
+#[cfg(unix)]
+fn owner(folder: &Path) -> Option<(PathBuf, String)> {
+    use std::os::unix::fs::MetadataExt;
+    let database = folder.join(onhook_store::sqlite::FILE);
+    let found = database.ancestors().find_map(|path| Some((path, std::fs::metadata(path).ok()?.uid())));
+    let (path, uid) = found?;
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+    });
+    Some((path.to_owned(), named.unwrap_or_else(|| format!("'#{uid}'"))))
+}
+
+/// Only Unix tells.
+#[cfg(not(unix))]
+fn owner(_folder: &Path) -> Option<(PathBuf, String)> {
+    None
 }
 
 /// What asks a running command to end: SIGTERM and SIGINT.

@@ -14,7 +14,7 @@ use onhook_store::Store;
 use onhook_store::sqlite::{SqliteStore, schema};
 use tokio::net::TcpListener;
 
-use super::{Stop, now, opening};
+use super::{Stop, folder, now, opening};
 use crate::Exit;
 use crate::config::{self, File};
 use crate::terminal::Terminal;
@@ -23,28 +23,24 @@ use crate::terminal::Terminal;
 ///
 /// Prints one line, "listening on http://ADDRESS", once it answers. SIGTERM and SIGINT end it in order: what
 /// was accepted is on disk and goes on with the next start.
-///
-/// Example: onhook serve --emulator --data-dir ./data
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook serve --emulator --data-dir ./data")]
 pub(crate) struct Serve {
-    /// A configuration file (TOML); flags and ONHOOK_ variables go before it
-    #[arg(long, value_name = "FILE", env = "ONHOOK_CONFIG")]
-    config: Option<PathBuf>,
     /// Where to listen [default: 127.0.0.1:9080]
     #[arg(long, value_name = "ADDRESS", env = "ONHOOK_LISTEN", value_parser = config::address)]
     listen: Option<SocketAddr>,
     /// The folder with onhook's data; made if it is not there
-    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
     /// Base of links and Location headers, as clients reach this server [default: http://ADDRESS]
     #[arg(long, value_name = "URL", env = "ONHOOK_PUBLIC_URL")]
     public_url: Option<String>,
     /// Requests a second that one account has in each group of routes, 0 for no limit [default: 1000]
-    #[arg(long, value_name = "N", env = "ONHOOK_RATE_LIMIT")]
+    #[arg(long, value_name = "N", env = "ONHOOK_RATE_LIMIT", value_parser = config::whole)]
     rate_limit: Option<u32>,
     /// Pool numbers that searches show one account in an hour, 0 for no limit [default: 50000, with
     /// --emulator 0]
-    #[arg(long, value_name = "N", env = "ONHOOK_SHOWN_LIMIT")]
+    #[arg(long, value_name = "N", env = "ONHOOK_SHOWN_LIMIT", value_parser = config::whole)]
     shown_limit: Option<u32>,
     /// The vendor's id in details of searches and orders [default: 49]
     #[arg(long, value_name = "N", env = "ONHOOK_SEARCH_VENDOR_ID")]
@@ -66,7 +62,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "CIDR", env = "ONHOOK_CALLBACK_ALLOW", value_delimiter = ',')]
     callback_allow: Vec<IpNet>,
     /// Let subscriptions lead to this port, too, besides 443 and 8443; may be said again
-    #[arg(long, value_name = "PORT", env = "ONHOOK_CALLBACK_PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "PORT", env = "ONHOOK_CALLBACK_PORT", value_delimiter = ',', value_parser = config::port)]
     callback_port: Vec<u16>,
     /// Let subscriptions lead to plain http, and to ports 80 and 8080
     #[arg(long)]
@@ -107,10 +103,9 @@ enum LogFormat {
 }
 
 impl Serve {
-    pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let file = File::read(self.config.as_deref())?;
+    pub(crate) async fn run(self, file: File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
-        let data_dir = self.data_dir.or(file.data_dir).context("say where the data is: --data-dir DIR")?;
+        let data_dir = folder(self.data_dir.as_ref(), &file)?.to_owned();
         let listen = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9_080)));
         anyhow::ensure!(
             listen.ip().is_loopback() || self.behind_proxy,
@@ -170,7 +165,7 @@ impl Serve {
         match (self.emulator, emulator::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(
                 "{} holds an operator's data: with --emulator its clock could be moved, and numbers released \
-                 early. Give the emulator a folder of its own",
+                 early. Give the emulator a folder of its own, and start it there once before you add accounts",
                 data_dir.display()
             ),
             (false, true) => anyhow::bail!(

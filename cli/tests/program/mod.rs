@@ -18,6 +18,10 @@ pub(crate) const AUTHORIZATION: &str = "Basic dXNlcm5hbWU6cGFzc3dvcmQ=";
 /// The documented account.
 pub(crate) const ACCOUNT: u32 = 9_900_000;
 
+/// The header of a file with every column.
+pub(crate) const HEADER: &str =
+    "number,state,account,site,peer,rate_center,region,protected,ported_in,former_account,release_at";
+
 /// The program with these arguments, untouched by the caller's environment.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onhook"));
@@ -141,6 +145,36 @@ impl Folder {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
+}
+
+/// A folder with two accounts, their sites and peers, and no numbers.
+pub(crate) fn two_accounts() -> Folder {
+    let folder = Folder::new();
+    for arguments in [
+        &["admin", "account", "create", "9900000", "--name", "The guide's"][..],
+        &["admin", "account", "create", "7", "--name", "Seven", "--kind", "reseller", "--class", "business"],
+        &["admin", "site", "create", "--account", "9900000", "--name", "Main site"],
+        &["admin", "site", "create", "--account", "9900000", "--name", "Second site"],
+        &["admin", "site", "create", "--account", "7", "--name", "Seven's"],
+        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Main peer"],
+        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Second peer"],
+    ] {
+        folder.done(arguments);
+    }
+    folder
+}
+
+/// A file beside the data.
+pub(crate) fn file(folder: &Folder, name: &str, text: &str) -> String {
+    let path = folder.path(name);
+    std::fs::write(&path, text).expect("room for a file");
+    path.to_str().expect("it is UTF-8").to_owned()
+}
+
+/// A command that was refused says this, and nothing else on standard output.
+pub(crate) fn refused(said: &Said, remark: &str) {
+    assert_eq!((said.code, said.answer.as_str()), (2, ""), "{said:?}");
+    assert!(said.remarks.contains(remark), "it does not say {remark:?}: {}", said.remarks);
 }
 
 /// A running server. Dropped, it is killed.

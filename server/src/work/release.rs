@@ -59,7 +59,7 @@ async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
 mod tests {
     use onhook_core::account::{AccountId, Class, Kind};
     use onhook_core::hold::Policy;
-    use onhook_core::import::NewNumber;
+    use onhook_core::import::{Intake, NewNumber};
     use onhook_core::lifecycle::State;
     use onhook_core::release::Seen;
     use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
@@ -88,7 +88,8 @@ mod tests {
             release_at: Some(now.plus_millis(-1)),
             ..NewNumber::available(number)
         };
-        store.import(Box::new([(1, Ok(due))].into_iter()), "a test".into(), false, now).await.unwrap();
+        let intake = Intake { past_releases: true, ..Intake::of("a test") };
+        store.import(Box::new([(1, Ok(due))].into_iter()), intake, now).await.unwrap();
         let subscription = NewSubscription {
             account: id,
             subject: Subject::Orders(OrderType::Disconnects, None),

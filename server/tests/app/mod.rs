@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use onhook_core::account::{AccountId, Class, Kind, Role};
 use onhook_core::hold::Policy;
-use onhook_core::import::NewNumber;
+use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::State;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -255,7 +255,7 @@ fn located(digits: &str, rate_center: &str) -> NewNumber {
 
 async fn import(store: &dyn Store, numbers: Vec<NewNumber>) {
     let lines = Box::new((1..).zip(numbers.into_iter().map(Ok)));
-    store.import(lines, "a test".into(), false, now()).await.unwrap();
+    store.import(lines, Intake::of("a test"), now()).await.unwrap();
 }
 
 /// A number from its ten digits.

@@ -115,7 +115,7 @@ async fn an_order_says_where_its_numbers_are_from() {
             ..ExchangeLine::default()
         };
         let lines = Box::new([(1, Ok(Exchange::read(&line).unwrap()))].into_iter());
-        app.parts.store.import_exchanges(lines).await.unwrap();
+        app.parts.store.import_exchanges(lines, false).await.unwrap();
         let history = app.send(get(format!("{path}/history"))).await.expect(200);
         let told = "Created a new number order for 1 number from SNFC CNTRL, CA";
         assert_eq!(history.element("Note"), Some(told));

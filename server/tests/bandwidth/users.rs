@@ -201,7 +201,7 @@ async fn a_change_holds_even_when_whoever_asked_for_it_hangs_up() {
                 let _ = released.recv();
                 None
             });
-            store.import(Box::new(lines), "nothing".into(), false, now()).await.unwrap();
+            store.import(Box::new(lines), onhook_core::import::Intake::of("nothing"), now()).await.unwrap();
         });
         tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
         let mut line = TcpStream::connect(app.address).await.unwrap();

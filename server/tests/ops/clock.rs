@@ -1,7 +1,7 @@
 //! What a server does, and says, whose clock is far from the store's last use.
 
 use onhook_core::account::AccountId;
-use onhook_core::import::NewNumber;
+use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::State;
 use onhook_core::release::Seen;
 use onhook_core::time::DAY_MS;
@@ -23,7 +23,8 @@ async fn last_used(store: &dyn Store, ago_ms: i64) {
         release_at: Some(now().plus_millis(-DAY_MS)),
         ..NewNumber::available(number(DUE))
     };
-    store.import(Box::new([(1, Ok(due))].into_iter()), "a test".into(), false, now()).await.unwrap();
+    let intake = Intake { past_releases: true, ..Intake::of("a test") };
+    store.import(Box::new([(1, Ok(due))].into_iter()), intake, now()).await.unwrap();
     let seen = Seen { last: now().plus_millis(-ago_ms), unseen_ms: 0 };
     store.remember_clock(seen, 0).await.unwrap();
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use onhook_core::account::{Account, AccountId, Premises, SiteId};
 use onhook_core::decide::{Decision, Move, World, decide, decided};
 use onhook_core::event::{By, EventSeq};
-use onhook_core::import::{BadLine, NewNumber};
+use onhook_core::import::{self, BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::{Entry, State};
 use onhook_core::locality;
 use onhook_core::notification::Happened;
@@ -28,9 +28,7 @@ use super::pool::{self, Lot};
 use super::reader;
 use super::row::{self, NumberRow, ORDER_COLUMNS, ORDERS, corrupt, digits_of, kind_code, status_code};
 use super::writer::Tables;
-use crate::{
-    Accepted, BAD_LINES_MAX, Ended, Imported, Lines, NewAccount, PoolQuery, Result, Step, StoreError,
-};
+use crate::{Accepted, Ended, Imported, Lines, NewAccount, PoolQuery, Result, Step, StoreError};
 
 const INSERT_NUMBER: &str =
     "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event)
@@ -507,40 +505,36 @@ impl Tables<'_> {
         row::set_meta(self.connection, "clock_moved_ms", moved_ms)
     }
 
-    pub(super) fn import(
-        &mut self,
-        lines: Lines,
-        source: &str,
-        partial: bool,
-        now: Timestamp,
-    ) -> Result<Imported> {
+    pub(super) fn import(&mut self, lines: Lines, intake: &Intake, now: Timestamp) -> Result<Imported> {
         let at = self.memory.now(now);
-        let event = self.memory.next_event();
-        let mut accounts: HashMap<AccountId, Option<Premises>> = HashMap::new();
-        let mut counts = Counts::default();
+        let mut import = Import {
+            event: self.memory.next_event(),
+            at,
+            released_from: (!intake.past_releases).then_some(at),
+            accounts: HashMap::new(),
+            counts: Counts::default(),
+            seen: HashMap::new(),
+        };
         let mut imported = Imported::default();
         for (line, new) in lines {
-            let refused = match new {
-                Ok(new) => {
-                    self.import_one(&new, event, &mut accounts, &mut counts)?.err().map(|e| e.to_string())
-                }
-                Err(why) => Some(why),
+            let taken = match new {
+                Ok(new) => self.import_one(&new, line, &mut import)?,
+                Err(bad) => Err(bad),
             };
-            match refused {
-                None => imported.numbers += 1,
-                Some(why) => {
-                    imported.bad_count += 1;
-                    if imported.bad.len() < BAD_LINES_MAX {
-                        imported.bad.push((line, why));
-                    }
-                }
+            match taken {
+                Ok(Taken::New) => imported.numbers += 1,
+                Ok(Taken::Back) => imported.restored += 1,
+                Err(bad) => imported.bad.note(line, bad),
             }
         }
-        if imported.bad_count > 0 && !partial {
-            return Err(StoreError::Import(Imported { numbers: 0, ..imported }));
+        if imported.bad.count() > 0 && !intake.partial {
+            return Err(StoreError::Import(imported.bad));
         }
+        let Import { event, counts, .. } = import;
         counts.write(self.connection, self.memory)?;
-        let detail = serde_json::json!({ "Imported": { "numbers": imported.numbers, "source": source } });
+        let detail = serde_json::json!({ "Imported": {
+            "numbers": imported.numbers, "restored": imported.restored, "source": intake.source,
+        } });
         self.connection.prepare_cached("INSERT INTO event (seq, at, detail) VALUES (?, ?, ?)")?.execute((
             event.0,
             at.millis(),
@@ -553,13 +547,15 @@ impl Tables<'_> {
     fn import_one(
         &mut self,
         new: &NewNumber,
-        event: EventSeq,
-        accounts: &mut HashMap<AccountId, Option<Premises>>,
-        counts: &mut Counts,
-    ) -> Result<std::result::Result<(), BadLine>> {
+        line: u64,
+        import: &mut Import,
+    ) -> Result<std::result::Result<Taken, BadLine>> {
+        if let Some(first) = import.seen.get(&new.number) {
+            return Ok(Err(BadLine::Twice { what: new.number.to_string(), first: *first }));
+        }
         let premises = match new.holder() {
             None => None,
-            Some(account) => match accounts.entry(account) {
+            Some(account) => match import.accounts.entry(account) {
                 std::collections::hash_map::Entry::Occupied(known) => known.into_mut().as_ref(),
                 std::collections::hash_map::Entry::Vacant(unknown) => {
                     let found = reader::account_with_premises(self.connection, account)?;
@@ -575,29 +571,107 @@ impl Tables<'_> {
         let (region, rate_center) = (new.region.as_deref(), new.rate_center.as_deref());
         let area = locality::area(new.number, region, rate_center, exchange.as_ref());
         let area = self.memory.area_id(self.connection, area)?;
-        let entry = match new.entry(area, premises) {
+        let entry = match new.entry(area, premises, import.released_from) {
             Ok(entry) => entry,
             Err(bad) => return Ok(Err(bad)),
         };
         let made = self
             .connection
             .prepare_cached(&format!("{INSERT_NUMBER} ON CONFLICT DO NOTHING"))?
-            .execute(NumberRow { entry, last_event: event }.values())?;
-        if made == 0 {
-            return Ok(Err(BadLine::Exists(new.number)));
-        }
-        counts.add(&entry);
-        if entry.state() == State::Available {
-            let area = self.memory.areas.get_mut(&entry.area);
-            area.ok_or_else(|| corrupt("an area is missing"))?.supply += 1;
+            .execute(NumberRow { entry, last_event: import.event }.values())?;
+        let taken = if made == 0 {
+            let there = reader::number(self.connection, new.number)?;
+            let there = there.ok_or_else(|| corrupt(format!("{} is missing", new.number)))?;
+            match import::restore(&there.entry, &entry) {
+                Ok(moved) => self.take_back(&moved, there.last_event, import)?,
+                Err(bad) => return Ok(Err(bad)),
+            }
+            Taken::Back
+        } else {
+            import.counts.add(&entry);
+            if entry.state() == State::Available {
+                let area = self.memory.areas.get_mut(&entry.area);
+                area.ok_or_else(|| corrupt("an area is missing"))?.supply += 1;
+                self.memory.back_orders.pool_grew();
+            }
+            Taken::New
+        };
+        import.seen.insert(new.number, line);
+        Ok(Ok(taken))
+    }
+
+    /// Takes a number back that had left, into the area that the import puts it in.
+    fn take_back(&mut self, moved: &Move, prev: EventSeq, import: &mut Import) -> Result<()> {
+        let last_event = self.put_event(moved, prev, &By::Import, import.at)?;
+        self.connection
+            .prepare_cached(
+                "UPDATE number SET state = ?2, holder = ?3, site = ?4, peer = ?5, area = ?6, flags = ?7,
+                                   due_at = ?8, last_event = ?9
+                 WHERE number = ?1",
+            )?
+            .execute(NumberRow { entry: moved.after, last_event }.values())?;
+        import.counts.change(&moved.before, &moved.after);
+        Ok(())
+    }
+
+    /// Writes the event of a change behind the number's last one, and tells the area and the orders that wait.
+    fn put_event(&mut self, moved: &Move, prev: EventSeq, by: &By, at: Timestamp) -> Result<EventSeq> {
+        let Move { change, before, after } = moved;
+        let seq = self.memory.next_event();
+        let origin =
+            if self.memory.imports.contains(&prev) { Some(serde_json::to_string(before)?) } else { None };
+        let (order, actor) = match by {
+            By::Order(order) => (Some(order.0), None),
+            By::User(user) => (None, Some(user)),
+            By::Time | By::Import => (None, None),
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                seq.0,
+                digits_of(after.number),
+                prev.0,
+                at.millis(),
+                order,
+                actor,
+                serde_json::to_string(change)?,
+                origin,
+            ])?;
+        let half_life = self.policy.profile(after.number).half_life_days;
+        let area = self.memory.areas.get_mut(&after.area);
+        area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
+        if before.state() != State::Available && after.state() == State::Available {
             self.memory.back_orders.pool_grew();
         }
-        Ok(Ok(()))
+        Ok(seq)
     }
 
     pub(super) fn order_seq(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<OrderSeq>> {
         reader::order_seq(self.connection, self.ids, account, kind, id)
     }
+}
+
+/// What an import knows while it goes through its lines.
+struct Import {
+    event: EventSeq,
+    at: Timestamp,
+    /// Aging numbers whose release is before it are refused.
+    released_from: Option<Timestamp>,
+    accounts: HashMap<AccountId, Option<Premises>>,
+    counts: Counts,
+    /// The numbers that it brought, each with its line: some twenty bytes a number.
+    seen: HashMap<Number, u64>,
+}
+
+/// What became of a line that is good.
+enum Taken {
+    /// Its number is new.
+    New,
+    /// Its number had left and is back.
+    Back,
 }
 
 /// The numbers that one step works on: loaded together, changed in memory, saved together.
@@ -693,41 +767,10 @@ impl Batch {
         by: &By,
         at: Timestamp,
     ) -> Result<()> {
-        let Move { change, before, after } = moved;
-        let seq = tables.memory.next_event();
-        let prev = self.last_events.insert(after.number, seq);
-        let prev = prev.ok_or_else(|| corrupt(format!("{} was not loaded", after.number)))?;
-        let origin = match tables.memory.imports.contains(&prev) {
-            true => Some(serde_json::to_string(before)?),
-            false => None,
-        };
-        let (order, actor) = match by {
-            By::Order(order) => (Some(order.0), None),
-            By::User(user) => (None, Some(user)),
-            By::Time => (None, None),
-        };
-        tables
-            .connection
-            .prepare_cached(
-                "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                seq.0,
-                digits_of(after.number),
-                prev.0,
-                at.millis(),
-                order,
-                actor,
-                serde_json::to_string(change)?,
-                origin,
-            ])?;
-        let half_life = tables.policy.profile(after.number).half_life_days;
-        let area = tables.memory.areas.get_mut(&after.area);
-        area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
-        if before.state() != State::Available && after.state() == State::Available {
-            tables.memory.back_orders.pool_grew();
-        }
+        let Move { before, after, .. } = moved;
+        let prev = self.last_events.get(&after.number);
+        let prev = *prev.ok_or_else(|| corrupt(format!("{} was not loaded", after.number)))?;
+        self.last_events.insert(after.number, tables.put_event(moved, prev, by, at)?);
         if before.state() == State::Available {
             self.taken.insert(before.number);
         }

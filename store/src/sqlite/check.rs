@@ -2,6 +2,7 @@
 
 use onhook_core::check::{self, Asked, Finding};
 use onhook_core::event::Event;
+use onhook_core::lifecycle::State;
 use onhook_core::order::{Order, OrderSeq, Status};
 use onhook_core::subscription::SubscriptionSeq;
 use onhook_core::time::Timestamp;
@@ -10,14 +11,35 @@ use rusqlite::Connection;
 use super::ids::OrderIds;
 use super::memory;
 use super::reader;
-use super::row::{self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, ORDERS, status_code};
+use super::row::{
+    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, ORDERS, state_code, status_code,
+};
 use super::subscriptions;
-use crate::{Report, Result};
+use crate::{Progress, Report, Result, Watch};
 
 /// Most findings that a report holds.
 const FINDINGS_MAX: usize = 1_000;
 
-pub(super) fn check(connection: &Connection, ids: &OrderIds, deep: bool) -> Result<Report> {
+/// Numbers and orders that are looked at between two words on how far the check is.
+const STRIDE: u64 = 10_000;
+
+/// Tells how far a check is.
+struct Pace<'a> {
+    watch: &'a Watch,
+    progress: Progress,
+}
+
+impl Pace<'_> {
+    /// One more was looked at.
+    fn step(&mut self) {
+        self.progress.done += 1;
+        if self.progress.done.is_multiple_of(STRIDE) {
+            (self.watch)(self.progress);
+        }
+    }
+}
+
+pub(super) fn check(connection: &Connection, ids: &OrderIds, deep: bool, watch: &Watch) -> Result<Report> {
     let one = |sql: &str| -> Result<u64> {
         Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?.unsigned_abs())
     };
@@ -27,12 +49,17 @@ pub(super) fn check(connection: &Connection, ids: &OrderIds, deep: bool) -> Resu
         orders: one("SELECT count(*) FROM orders")?,
         findings: Vec::new(),
     };
+    let total = report.numbers + report.orders;
+    let mut pace = Pace { watch, progress: Progress { done: 0, total } };
+    if deep {
+        watch(pace.progress);
+    }
     engine(connection, deep, &mut report)?;
     let readable = report.findings.is_empty();
     counts(connection, &mut report)?;
     if readable && deep {
-        numbers(connection, &mut report)?;
-        orders(connection, ids, &mut report)?;
+        numbers(connection, &mut report, &mut pace)?;
+        orders(connection, ids, &mut report, &mut pace)?;
     }
     report.findings.truncate(FINDINGS_MAX);
     Ok(report)
@@ -52,164 +79,205 @@ fn engine(connection: &Connection, deep: bool, report: &mut Report) -> Result<()
     Ok(())
 }
 
-/// Counts that are kept equal a recount; numbers come in by imports alone.
+/// Counts that are kept equal a recount; numbers come in by imports alone. Each query finds what is not so: where,
+/// the figure that is kept and the one that is found; its sentence has room for both.
 fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
+    let states: String =
+        State::ALL.iter().map(|state| format!("WHEN {} THEN '{state}' ", state_code(*state))).collect();
+    let tally = |table: &str| {
+        format!(
+            "CASE {table}.account WHEN 0 THEN 'numbers without an account' \
+             ELSE 'numbers of account ' || {table}.account END \
+             || ' in state ' || CASE {table}.state {states} ELSE {table}.state END"
+        )
+    };
     let queries = [
         (
-            "SELECT 'account ' || a.account || ', state ' || a.state, coalesce(t.numbers, 0), a.numbers
-             FROM (SELECT coalesce(holder, 0) AS account, state, count(*) AS numbers FROM number GROUP BY 1, 2) a
-             LEFT JOIN tally t USING (account, state) WHERE coalesce(t.numbers, 0) <> a.numbers",
-            "counts",
+            format!(
+                "SELECT {}, coalesce(t.numbers, 0), a.numbers
+                 FROM (SELECT coalesce(holder, 0) AS account, state, count(*) AS numbers FROM number GROUP BY 1, 2) a
+                 LEFT JOIN tally t USING (account, state) WHERE coalesce(t.numbers, 0) <> a.numbers",
+                tally("a")
+            ),
+            "the kept count is {kept}, and there are {found}",
         ),
         (
-            "SELECT 'account ' || t.account || ', state ' || t.state, t.numbers, 0 FROM tally t
-             LEFT JOIN (SELECT coalesce(holder, 0) AS account, state, count(*) AS n FROM number GROUP BY 1, 2) a
-             USING (account, state) WHERE t.numbers <> 0 AND a.n IS NULL",
-            "counts",
+            format!(
+                "SELECT {}, t.numbers, 0 FROM tally t
+                 LEFT JOIN (SELECT coalesce(holder, 0) AS account, state, count(*) AS n FROM number GROUP BY 1, 2) a
+                 USING (account, state) WHERE t.numbers <> 0 AND a.n IS NULL",
+                tally("t")
+            ),
+            "the kept count is {kept}, and there are {found}",
         ),
         (
             "SELECT 'area ' || a.id, a.supply, coalesce(s.n, 0) FROM area a
              LEFT JOIN (SELECT area, count(*) AS n FROM number WHERE state = 0 GROUP BY area) s ON s.area = a.id
-             WHERE a.supply <> coalesce(s.n, 0)",
-            "supply of",
+             WHERE a.supply <> coalesce(s.n, 0)"
+                .to_owned(),
+            "its kept supply is {kept}, and the pool has {found} of its numbers",
         ),
         (
-            "SELECT 'exchange ' || s.npa_nxx || ', area ' || s.area, s.numbers, coalesce(a.n, 0) FROM stock s
+            "SELECT 'exchange ' || s.npa_nxx || ' in area ' || s.area, s.numbers, coalesce(a.n, 0) FROM stock s
              LEFT JOIN (SELECT number / 10000 - 1000000 AS npa_nxx, area, count(*) AS n FROM number
                         WHERE state = 0 GROUP BY 1, 2) a USING (npa_nxx, area)
-             WHERE s.numbers <> coalesce(a.n, 0)",
-            "pool numbers",
+             WHERE s.numbers <> coalesce(a.n, 0)"
+                .to_owned(),
+            "the kept count of its pool numbers is {kept}, and there are {found}",
         ),
         (
             "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM stock), count(*) AS held
              FROM number WHERE state = 0 AND number >= 12000000000 AND number < 20000000000
-             HAVING (SELECT coalesce(sum(numbers), 0) FROM stock) <> count(*)",
-            "pool numbers",
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM stock) <> count(*)"
+                .to_owned(),
+            "the kept counts of pool numbers by exchange add up to {kept}, and there are {found}",
         ),
         (
             "SELECT 'exchange ' || e.npa_nxx, e.rate_center, 0 FROM exchange e
-             WHERE NOT EXISTS (SELECT 1 FROM rate_center r WHERE r.id = e.rate_center)",
-            "there is no rate center",
+             WHERE NOT EXISTS (SELECT 1 FROM rate_center r WHERE r.id = e.rate_center)"
+                .to_owned(),
+            "it lies in rate center {kept}, which is missing",
         ),
         (
             "SELECT 'exchange ' || e.npa_nxx, length(e.zips) - length(replace(e.zips, ' ', '')) + (e.zips <> ''),
                     (SELECT count(*) FROM exchange_zip z WHERE z.npa_nxx = e.npa_nxx) AS kept
              FROM exchange e
              WHERE length(e.zips) - length(replace(e.zips, ' ', '')) + (e.zips <> '')
-                   <> (SELECT count(*) FROM exchange_zip z WHERE z.npa_nxx = e.npa_nxx)",
-            "ZIP codes",
+                   <> (SELECT count(*) FROM exchange_zip z WHERE z.npa_nxx = e.npa_nxx)"
+                .to_owned(),
+            "it has {kept} ZIP codes, and searches find it by {found}",
         ),
         (
             "SELECT 'the store', coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0),
                     (SELECT count(*) FROM number) AS held
              FROM event WHERE number IS NULL
              HAVING coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0)
-                    <> (SELECT count(*) FROM number)",
-            "imports of",
+                    <> (SELECT count(*) FROM number)"
+                .to_owned(),
+            "its imports brought {kept} numbers, and there are {found}",
         ),
         (
-            "SELECT 'account ' || d.holder || ', due at ' || d.due_at, d.numbers, count(n.number)
+            "SELECT 'numbers of account ' || d.holder || ' that are due at '
+                    || strftime('%Y-%m-%dT%H:%M:%fZ', d.due_at / 1000.0, 'unixepoch'), d.numbers, count(n.number)
              FROM due d LEFT JOIN number n ON n.holder = d.holder AND n.due_at = d.due_at
-             GROUP BY d.due_at, d.holder HAVING d.numbers <> count(n.number)",
-            "due numbers",
+             GROUP BY d.due_at, d.holder HAVING d.numbers <> count(n.number)"
+                .to_owned(),
+            "the kept count is {kept}, and there are {found}",
         ),
         (
             "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM due), count(*) AS held
              FROM number WHERE due_at IS NOT NULL
-             HAVING (SELECT coalesce(sum(numbers), 0) FROM due) <> count(*)",
-            "due numbers",
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM due) <> count(*)"
+                .to_owned(),
+            "the kept counts of numbers that are due add up to {kept}, and there are {found}",
         ),
         (
             "SELECT '+' || n.number, n.site, coalesce(n.holder, 0) FROM number n
              LEFT JOIN site s ON s.id = n.site LEFT JOIN peer p ON p.id = n.peer
              WHERE n.state = 2 AND (s.account IS NOT n.holder
-                                    OR (n.peer IS NOT NULL AND (p.account IS NOT n.holder OR p.site IS NOT n.site)))",
-            "a site or peer that its account does not have, site",
+                                    OR (n.peer IS NOT NULL AND (p.account IS NOT n.holder OR p.site IS NOT n.site)))"
+                .to_owned(),
+            "it is at site {kept}, or at a peer of it, that its account {found} does not have",
         ),
         (
-            "SELECT 'site ' || p.site || ', peer ' || p.peer, p.numbers, coalesce(a.n, 0) FROM place p
+            "SELECT 'site ' || p.site || CASE p.peer WHEN 0 THEN ' without a peer' ELSE ', peer ' || p.peer END,
+                    p.numbers, coalesce(a.n, 0) FROM place p
              LEFT JOIN (SELECT site, coalesce(peer, 0) AS peer, count(*) AS n FROM number WHERE state = 2
-                        GROUP BY 1, 2) a USING (site, peer) WHERE p.numbers <> coalesce(a.n, 0)",
-            "numbers in service there:",
+                        GROUP BY 1, 2) a USING (site, peer) WHERE p.numbers <> coalesce(a.n, 0)"
+                .to_owned(),
+            "the kept count of numbers in service there is {kept}, and there are {found}",
         ),
         (
             "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM place), count(*) AS held
              FROM number WHERE state = 2
-             HAVING (SELECT coalesce(sum(numbers), 0) FROM place) <> count(*)",
-            "numbers in service at sites:",
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM place) <> count(*)"
+                .to_owned(),
+            "the kept counts of numbers in service at sites add up to {kept}, and there are {found}",
         ),
         (
             "SELECT 'account ' || account, 1, sum(is_default) FROM site GROUP BY account
-             HAVING sum(is_default) <> 1",
-            "default sites wanted:",
+             HAVING sum(is_default) <> 1"
+                .to_owned(),
+            "it needs {kept} default site, and has {found}",
         ),
         (
-            "SELECT 'site ' || site, 1, sum(is_default) FROM peer GROUP BY site HAVING sum(is_default) <> 1",
-            "default peers wanted:",
+            "SELECT 'site ' || site, 1, sum(is_default) FROM peer GROUP BY site HAVING sum(is_default) <> 1"
+                .to_owned(),
+            "it needs {kept} default peer, and has {found}",
         ),
         (
             "SELECT 'peer ' || p.id, p.account, coalesce(s.account, 0) FROM peer p
-             LEFT JOIN site s ON s.id = p.site WHERE s.account IS NOT p.account",
-            "its account is not that of its site:",
+             LEFT JOIN site s ON s.id = p.site WHERE s.account IS NOT p.account"
+                .to_owned(),
+            "it belongs to account {kept}, and its site to {found}",
         ),
         (
             "SELECT 'user ' || name, coalesce(account, 0), 0 FROM user
-             WHERE (account IS NULL) <> (role = 'operator')",
-            "a role that does not go with the account",
+             WHERE (account IS NULL) <> (role = 'operator')"
+                .to_owned(),
+            "its role does not go with its account (an operator has none, and every other user has one)",
         ),
         (
             "SELECT 'order ' || o.seq, o.account, 0 FROM orders o
-             WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = o.account)",
-            "there is no account",
+             WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = o.account)"
+                .to_owned(),
+            "it belongs to account {kept}, which is missing",
         ),
         (
             "SELECT 'order ' || c.order_seq, 1, 0 FROM outcome c
-             WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = c.order_seq)",
-            "has an outcome, but is missing: orders",
+             WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = c.order_seq)"
+                .to_owned(),
+            "it has an outcome, but is missing",
         ),
         (
             "SELECT 'account ' || k.account, k.order_seq, 0 FROM idempotency k
-             WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)",
-            "an idempotency key for order",
+             WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)"
+                .to_owned(),
+            "it has an idempotency key for order {kept}, which it does not have",
         ),
         (
             "SELECT 'notification ' || n.seq, n.order_seq, n.standing FROM notification n
              LEFT JOIN orders o ON o.seq = n.order_seq LEFT JOIN subscription s ON s.seq = n.subscription
-             WHERE o.seq IS NULL OR (s.seq IS NULL AND n.standing = 0) OR s.account <> o.account",
-            "it has no subscription that it could be for, or no order: order",
+             WHERE o.seq IS NULL OR (s.seq IS NULL AND n.standing = 0) OR s.account <> o.account"
+                .to_owned(),
+            "order {kept}, which it tells of, is missing, or it has no subscription that it could be for",
         ),
         (
             "SELECT 'notification ' || n.seq, n.status, o.status FROM notification n
              JOIN orders o ON o.seq = n.order_seq WHERE n.note = 0 AND n.status BETWEEN 1 AND 3
-             AND n.status <> o.status",
-            "it tells of a status that its order has not, status",
+             AND n.status <> o.status"
+                .to_owned(),
+            "it tells of a status that its order has not",
         ),
         (
             "SELECT 'notification ' || n.seq, n.attempts, count(a.n) FROM notification n
              LEFT JOIN attempt a ON a.notification = n.seq GROUP BY n.seq
-             HAVING n.attempts <> count(a.n) OR (n.standing = 1 AND n.attempts = 0)",
-            "attempts at a delivery",
+             HAVING n.attempts <> count(a.n) OR (n.standing = 1 AND n.attempts = 0)"
+                .to_owned(),
+            "it says that {kept} attempts at a delivery were made, and {found} are kept",
         ),
     ];
-    for (sql, what) in queries {
-        let mut statement = connection.prepare(sql)?;
+    for (sql, sentence) in queries {
+        let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let at: String = row.get(0)?;
-            let (kept, counted): (i64, i64) = (row.get(1)?, row.get(2)?);
-            report.findings.push(Finding::new(at, format!("{what} {kept}, found {counted}")));
+            let (kept, found): (i64, i64) = (row.get(1)?, row.get(2)?);
+            let what = sentence.replace("{kept}", &kept.to_string()).replace("{found}", &found.to_string());
+            report.findings.push(Finding::new(at, what));
         }
     }
     Ok(())
 }
 
 /// Each number's row is the fold of its events, and no event is without its number.
-fn numbers(connection: &Connection, report: &mut Report) -> Result<()> {
+fn numbers(connection: &Connection, report: &mut Report, pace: &mut Pace<'_>) -> Result<()> {
     let mut statement =
         connection.prepare(&format!("SELECT {NUMBER_COLUMNS} FROM number ORDER BY number"))?;
     let mut rows = statement.query([])?;
     let mut events = 0;
     while let Some(row) = rows.next()? {
+        pace.step();
         let found = NumberRow::read(row).and_then(|row| {
             let history = reader::history(connection, &row)?;
             events += history.events.len();
@@ -231,7 +299,7 @@ fn numbers(connection: &Connection, report: &mut Report) -> Result<()> {
         connection.query_row("SELECT count(*) FROM event WHERE number IS NULL", [], |row| row.get(0))?;
     let chained = u64::try_from(events).unwrap_or(u64::MAX).saturating_add(imports.unsigned_abs());
     if chained != report.events {
-        let what = format!("{} events, but {chained} in the chains of the numbers", report.events);
+        let what = format!("it has {} events, and following the numbers finds {chained}", report.events);
         report.findings.push(Finding::new("the audit trail", what));
     }
     Ok(())
@@ -239,7 +307,7 @@ fn numbers(connection: &Connection, report: &mut Report) -> Result<()> {
 
 /// Each order's outcome fits its numbers, and its events fit its outcome. Both are read in the order of
 /// their places, side by side.
-fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Result<()> {
+fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report, pace: &mut Pace<'_>) -> Result<()> {
     let mut statement = connection.prepare(&format!(
         "SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL ORDER BY order_seq, seq"
     ))?;
@@ -251,6 +319,7 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report) -> Resul
     let mut statement = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
+        pace.step();
         let order = row::order(row)?;
         let mut events = Vec::new();
         while let Some((seq, one)) = event.take_if(|(seq, _)| *seq <= order.seq) {

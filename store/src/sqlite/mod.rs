@@ -35,6 +35,7 @@ use onhook_core::application::{
     Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
 };
 use onhook_core::hold::{Area, AreaId, AreaName, Policy};
+use onhook_core::import::Intake;
 use onhook_core::lifecycle::Entry;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::notification::{Attempt, Next, NotificationSeq};
@@ -48,6 +49,7 @@ use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, S
 use onhook_core::time::Timestamp;
 use onhook_core::user::{Asker, Refusal};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::oneshot;
 
 use self::disk::Disk;
 pub use self::disk::RESERVE_BYTES;
@@ -55,12 +57,12 @@ use self::ids::OrderIds;
 use self::log::Log;
 use self::memory::Memory;
 use self::reader::Readers;
-use self::writer::{Purpose, Writer};
+use self::writer::{Purpose, Tables, Writer};
 use crate::{
     Accepted, Delivery, Due, ExchangeLines, Facts, History, Imported, Lines, NewAccount, NewUser, Note,
     NumberQuery, OrderQuery, Page, PoolQuery, RateCenter, RateCenterQuery, Ready, Relocated, Removed, Report,
     Result, Step, Stock, Store, StoreError, Subscribed, SubscriptionQuery, Totals, Unwritable, User,
-    UserChange,
+    UserChange, Watch,
 };
 
 /// The database's name in the data folder.
@@ -83,12 +85,25 @@ pub enum OpenError {
     /// The folder is not there, and was not to be made.
     #[error("there is no onhook data in {}", .0.display())]
     Missing(PathBuf),
+    /// This user may not read or write it.
+    #[error("the data folder {} may not be used by this user", .0.display())]
+    Denied(PathBuf),
     /// The folder or its lock cannot be used.
     #[error("cannot use the data folder {}", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
     /// The database cannot be used.
     #[error("cannot open the database")]
     Database(#[from] StoreError),
+}
+
+impl OpenError {
+    fn of(folder: &Path, error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            Self::Denied(folder.to_owned())
+        } else {
+            Self::Folder(folder.to_owned(), error)
+        }
+    }
 }
 
 /// A store in a folder.
@@ -121,7 +136,7 @@ impl SqliteStore {
         policy: Arc<Policy>,
         reserve: Option<u64>,
     ) -> std::result::Result<Self, OpenError> {
-        make_folder(folder).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
         Self::open_existing(folder, policy, true, reserve)
     }
 
@@ -131,9 +146,12 @@ impl SqliteStore {
     /// # Errors
     /// As [`SqliteStore::open`]; `Missing` when there is none.
     pub fn open_if_there(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
-        match folder.join(FILE).is_file() {
-            true => Self::open_existing(folder, policy, false, Some(0)),
-            false => Err(OpenError::Missing(folder.to_owned())),
+        match fs::metadata(folder.join(FILE)) {
+            Ok(file) if file.is_file() => Self::open_existing(folder, policy, false, Some(0)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(OpenError::Denied(folder.to_owned()))
+            }
+            _ => Err(OpenError::Missing(folder.to_owned())),
         }
     }
 
@@ -159,12 +177,15 @@ impl SqliteStore {
         disk: Disk,
     ) -> std::result::Result<Self, OpenError> {
         let folder = disk.folder();
-        let unusable = |error| OpenError::Folder(folder.clone(), error);
+        let unusable = |error| OpenError::of(&folder, error);
         let path = folder.join(FILE);
         let new = make && !path.exists();
         if new {
             // Before the engine does: its log takes the mode of the database.
             private().create_new(true).open(&path).map_err(unusable)?;
+        } else if let Err(error) = OpenOptions::new().read(true).open(&path) {
+            // The engine would only say that it cannot open it.
+            return Err(unusable(error));
         }
         let mut connection = connect(&path)?;
         schema::migrate(&mut connection)?;
@@ -182,6 +203,31 @@ impl SqliteStore {
         let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
         let writer = Writer::start(connection, (log, disk), memory, policy, ids.clone())?;
         Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
+    }
+}
+
+impl SqliteStore {
+    /// Does `work` in one transaction; in a dry run the transaction is undone, and only its answer stays.
+    async fn write_unless<T, W>(&self, dry_run: bool, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    {
+        if !dry_run {
+            return self.writer.write(work).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        let undone = self.writer.write(move |tables| -> Result<()> {
+            let done = work(tables)?;
+            let _ = answer.send(done);
+            Err(StoreError::Full) // undoes it
+        });
+        let undone = undone.await;
+        match (answered.await, undone) {
+            (Ok(done), _) => Ok(done),
+            (Err(_), Err(error)) => Err(error),
+            (Err(_), Ok(())) => Err(StoreError::Closed),
+        }
     }
 }
 
@@ -218,7 +264,7 @@ fn private() -> OpenOptions {
 }
 
 fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
-    let unusable = |error| OpenError::Folder(folder.to_owned(), error);
+    let unusable = |error| OpenError::of(folder, error);
     let mut options = private();
     options.create(true).truncate(false);
     let file = options.open(folder.join(LOCK)).map_err(unusable)?;
@@ -490,8 +536,8 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| places::rate_centers(connection, &query)).await
     }
 
-    async fn import_exchanges(&self, lines: ExchangeLines) -> Result<Imported> {
-        self.writer.write(move |tables| tables.import_exchanges(lines)).await
+    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported> {
+        self.write_unless(dry_run, move |tables| tables.import_exchanges(lines)).await
     }
 
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {
@@ -676,17 +722,17 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| reader::users_of(connection, account)).await
     }
 
-    async fn import(&self, lines: Lines, source: String, partial: bool, now: Timestamp) -> Result<Imported> {
-        self.writer.write(move |tables| tables.import(lines, &source, partial, now)).await
+    async fn import(&self, lines: Lines, intake: Intake, now: Timestamp) -> Result<Imported> {
+        self.write_unless(intake.dry_run, move |tables| tables.import(lines, &intake, now)).await
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
         self.readers.read(move |connection| reader::export(connection, after, size)).await
     }
 
-    async fn check(&self, deep: bool) -> Result<Report> {
+    async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
         let ids = self.ids.clone();
-        self.readers.read(move |connection| check::check(connection, &ids, deep)).await
+        self.readers.read(move |connection| check::check(connection, &ids, deep, &watch)).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

@@ -1,8 +1,9 @@
 //! Exchanges and rate centers: what an operator's file says of them, and where a number lies by it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use onhook_core::hold::AreaId;
+use onhook_core::import::BadLine;
 use onhook_core::lifecycle::Entry;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
@@ -13,10 +14,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::pool::Names;
 use super::reader;
 use super::writer::Tables;
-use crate::{
-    BAD_LINES_MAX, EXCHANGES_MAX, ExchangeLines, Imported, Page, RateCenter, RateCenterQuery, Result,
-    StoreError,
-};
+use crate::{EXCHANGES_MAX, ExchangeLines, Imported, Page, RateCenter, RateCenterQuery, Result, StoreError};
 
 /// What [`exchange`] reads, of `exchange e` and `rate_center r`.
 pub(super) const EXCHANGE_COLUMNS: &str =
@@ -145,25 +143,26 @@ fn exchanges_in(connection: &Connection, rate_center: u32, most: usize) -> Resul
 impl Tables<'_> {
     /// Takes exchanges in, all or none.
     pub(super) fn import_exchanges(&mut self, lines: ExchangeLines) -> Result<Imported> {
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<u32, u64> = HashMap::new();
         let mut imported = Imported::default();
         for (line, exchange) in lines {
-            let refused = match exchange {
-                Ok(exchange) if seen.insert(exchange.npa_nxx) => {
-                    self.put_exchange(&exchange)?;
-                    imported.numbers += 1;
-                    continue;
+            let taken = exchange.and_then(|exchange| match seen.get(&exchange.npa_nxx) {
+                None => Ok(exchange),
+                Some(first) => {
+                    Err(BadLine::Twice { what: format!("exchange {}", exchange.npa_nxx), first: *first })
                 }
-                Ok(exchange) => format!("exchange {} stands twice", exchange.npa_nxx),
-                Err(why) => why,
-            };
-            imported.bad_count += 1;
-            if imported.bad.len() < BAD_LINES_MAX {
-                imported.bad.push((line, refused));
+            });
+            match taken {
+                Ok(exchange) => {
+                    self.put_exchange(&exchange)?;
+                    seen.insert(exchange.npa_nxx, line);
+                    imported.numbers += 1;
+                }
+                Err(bad) => imported.bad.note(line, bad),
             }
         }
-        if imported.bad_count > 0 {
-            return Err(StoreError::Import(Imported { numbers: 0, ..imported }));
+        if imported.bad.count() > 0 {
+            return Err(StoreError::Import(imported.bad));
         }
         // Orders that wait may find where they searched in vain.
         self.memory.back_orders.pool_grew();

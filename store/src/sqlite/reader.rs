@@ -549,11 +549,12 @@ pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Fa
     let Some(row) = number(connection, wanted)? else { return Ok(None) };
     let History { entry, origin, imported_at, events, .. } = history(connection, &row)?;
     let since = events.iter().rfind(|e| e.change.moves()).map_or(imported_at, |e| e.at);
-    let entered = events
-        .iter()
-        .rfind(|e| matches!(e.change, Change::Activated { .. } | Change::Reconnected { .. }))
-        .map(|e| e.at)
-        .or((origin.state() == State::InService).then_some(imported_at));
+    let entered = events.iter().rev().find_map(|e| match &e.change {
+        Change::Activated { .. } | Change::Reconnected { .. } => Some(Some(e.at)),
+        Change::Restored { standing, .. } => Some((standing.state() == State::InService).then_some(e.at)),
+        _ => None,
+    });
+    let entered = entered.unwrap_or_else(|| (origin.state() == State::InService).then_some(imported_at));
     let hold = events.iter().rev().find(|e| e.change.moves()).and_then(|e| match &e.change {
         Change::Disconnected { hold, .. } => Some(hold.clone()),
         _ => None,

@@ -197,7 +197,7 @@ impl NumberRow {
         (number, state, holder, site, peer, self.entry.area.0, flags, due_at, last_event)
     }
 
-    /// The same without the area, which never changes.
+    /// The same without the area, which only an import gives.
     pub(super) fn values_but_area(&self) -> impl rusqlite::Params + use<> {
         let (number, state, site, peer, flags, due_at, last_event) = self.columns();
         let holder = self.entry.standing.holder().map(AccountId::get);
@@ -245,12 +245,13 @@ pub(super) fn event(row: &Row<'_>) -> Result<Event> {
         number: number_of(row.get(1)?)?,
         prev: EventSeq(row.get(2)?),
         at: Timestamp::from_millis(row.get(3)?),
-        change,
         by: match (order, actor) {
             (Some(order), _) => By::Order(OrderSeq(order)),
             (None, Some(user)) => By::User(user),
+            (None, None) if matches!(change, Change::Restored { .. }) => By::Import,
             (None, None) => By::Time,
         },
+        change,
         origin: origin.map(|text| serde_json::from_str(&text)).transpose()?,
     })
 }
