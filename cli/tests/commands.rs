@@ -350,11 +350,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     for said_no in [import("2125550101", &[]), folder.onhook(&site)] {
         refused(&said_no, said);
     }
-    assert_eq!(
-        folder.done(&["check"]),
-        "1 number, 1 event, 0 orders: nothing is wrong\n",
-        "reading goes on"
-    );
+    assert_eq!(folder.done(&["check"]), "1 number, 1 event, 0 orders: nothing is wrong\n", "reading goes on");
     assert_eq!(import("2125550101", &["--trust-clock"]).code, 0);
     assert_eq!(folder.onhook(&site).code, 0, "the word counts from then on");
     // What has passed unseen adds up, from command to command.
@@ -629,6 +625,27 @@ fn on_a_terminal(line: &str, typed: &str) -> Said {
 }
 
 #[test]
+fn a_password_is_asked_for_twice_on_a_terminal_and_does_not_show() {
+    let folder = two_accounts();
+    let bin = env!("CARGO_BIN_EXE_onhook");
+    let create = |name: &str, typed: &str, more: &str| {
+        let create =
+            format!("{bin} admin user create {name} --role order --account 7 --data-dir {}", folder.data());
+        on_a_terminal(&format!("{create}{more}"), typed)
+    };
+    for (name, more) in [("typed", ""), ("said", " --password-stdin")] {
+        let said = create(name, "correct horse\ncorrect horse\n", more);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.answer.contains("Password: ") && said.answer.contains("The same again: "), "{said:?}");
+        assert!(!said.answer.contains("horse"), "it shows: {said:?}");
+    }
+    let said = create("unsure", "correct horse\nbattery staple\n", "");
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.answer.contains("the two passwords differ"), "{said:?}");
+    assert_eq!(folder.done(&["admin", "user", "list"]), "said\t7\torder\ntyped\t7\torder\n");
+}
+
+#[test]
 fn what_takes_long_shows_how_far_it_is_on_a_terminal_alone() {
     let folder = two_accounts();
     let bin = env!("CARGO_BIN_EXE_onhook");
@@ -745,7 +762,7 @@ fn wrong_usage_is_said_to_be_wrong() {
         ),
         (
             &["admin", "user", "create", "bob", "--role", "read", "--account", "1", "--data-dir", "d"],
-            "--password-stdin",
+            "say --password-stdin",
         ),
         (&["admin", "site", "list", "--account", "-1", "--data-dir", "d"], "a whole number from 1"),
         (&["serve", "--log-format", "yaml", "--data-dir", "d"], "[possible values: json, text]"),

@@ -171,7 +171,7 @@ pub(crate) struct OnePeer {
 
 #[derive(clap::Subcommand)]
 pub(crate) enum UserCommand {
-    /// Make a user; the password is read from standard input
+    /// Make a user; its password is asked for, twice, and does not show
     #[command(after_help = r#"Example:
   printf %s "$PASSWORD" | onhook admin user create username \
     --account 9900000 --role order --password-stdin \
@@ -186,8 +186,8 @@ pub(crate) enum UserCommand {
         /// What it may do
         #[arg(long, value_parser = word(Role::ALL, Role::word))]
         role: Role,
-        /// Read the password from standard input; a line break at its end is not part of it
-        #[arg(long, required = true)]
+        /// Read the password from a pipe; a line break at its end is not part of it
+        #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
         data_dir: WrittenDir,
@@ -198,7 +198,7 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         data_dir: DataDir,
     },
-    /// Give a user another password, which is read from standard input
+    /// Give a user another password, which is asked for, twice, and does not show
     #[command(after_help = r#"Example:
   printf %s "$PASSWORD" | onhook admin user password username \
     --password-stdin --data-dir /var/lib/onhook"#)]
@@ -206,8 +206,8 @@ pub(crate) enum UserCommand {
         /// The name that it signs in with
         #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
-        /// Read the password from standard input; a line break at its end is not part of it
-        #[arg(long, required = true)]
+        /// Read the password from a pipe; a line break at its end is not part of it
+        #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
         data_dir: WrittenDir,
@@ -348,7 +348,7 @@ impl PeerCommand {
 impl UserCommand {
     async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Self::Create { name, account, role, password_stdin: _, data_dir } => {
+            Self::Create { name, account, role, password_stdin, data_dir } => {
                 anyhow::ensure!(user::is_name(&name), user::NAME_RULE);
                 match (account, role) {
                     (Some(_), Role::Operator) => {
@@ -359,7 +359,7 @@ impl UserCommand {
                     }
                     _ => {}
                 }
-                let password = read_password(terminal)?;
+                let password = read_password(password_stdin)?;
                 let store = match account {
                     Some(_) => data_dir.open(config).await?,
                     None => data_dir.open_or_make(config).await?,
@@ -376,9 +376,9 @@ impl UserCommand {
                     terminal.line(&format!("{}\t{account}\t{}", u.name, u.role))?;
                 }
             }
-            Self::Password { name, password_stdin: _, data_dir } => {
+            Self::Password { name, password_stdin, data_dir } => {
                 let store = data_dir.open(config).await?;
-                let password = read_password(terminal)?;
+                let password = read_password(password_stdin)?;
                 let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 change(&store, &name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
                 terminal.line(&format!("user {name} has another password"))?;
@@ -429,15 +429,17 @@ fn named(name: String, most: usize) -> anyhow::Result<String> {
     Ok(name)
 }
 
-fn read_password(terminal: &Terminal) -> anyhow::Result<String> {
-    if std::io::stdin().is_terminal() {
-        terminal.remark("Type the password, Enter, and Ctrl-D. It shows as you type; a pipe hides it.");
-    }
-    let mut password = String::new();
-    let limit = u64::try_from(PASSWORD_MAX + 3)?;
-    std::io::stdin().take(limit).read_to_string(&mut password).context("cannot read the password")?;
-    let password =
-        password.strip_suffix('\n').map_or(password.as_str(), |p| p.strip_suffix('\r').unwrap_or(p));
+/// A password, from the keyboard or from a pipe.
+fn read_password(from_pipe: bool) -> anyhow::Result<String> {
+    let password = if std::io::stdin().is_terminal() {
+        typed_password()?
+    } else {
+        anyhow::ensure!(
+            from_pipe,
+            "there is no terminal to ask for the password on: say --password-stdin, and pipe it in"
+        );
+        piped_password()?
+    };
     anyhow::ensure!(
         (PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()),
         "a password has {PASSWORD_MIN} to {PASSWORD_MAX} bytes"
@@ -446,5 +448,22 @@ fn read_password(terminal: &Terminal) -> anyhow::Result<String> {
         !password.contains(char::is_control),
         "a password is one line without control characters"
     );
-    Ok(password.to_owned())
+    Ok(password)
+}
+
+/// A password that is typed twice and does not show.
+fn typed_password() -> anyhow::Result<String> {
+    let ask = |prompt: &str| rpassword::prompt_password(prompt).context("cannot read the password");
+    let password = ask("Password: ")?;
+    anyhow::ensure!(password == ask("The same again: ")?, "the two passwords differ: try again");
+    Ok(password)
+}
+
+/// A password from standard input, without the line break at its end.
+fn piped_password() -> anyhow::Result<String> {
+    let mut password = String::new();
+    let limit = u64::try_from(PASSWORD_MAX + 3)?;
+    std::io::stdin().take(limit).read_to_string(&mut password).context("cannot read the password")?;
+    let line = password.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(line.unwrap_or(&password).to_owned())
 }

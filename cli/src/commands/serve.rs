@@ -179,7 +179,7 @@ impl Serve {
             terminal.remark(&format!(
                 "nobody can sign in yet. Stop this server and make an account and a user:\n  \
                  onhook admin account create 1 --name \"My account\" --data-dir {0}\n  \
-                 onhook admin user create NAME --account 1 --role admin --password-stdin --data-dir {0}",
+                 onhook admin user create NAME --account 1 --role admin --data-dir {0}",
                 data_dir.display()
             ));
         }
