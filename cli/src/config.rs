@@ -1,5 +1,6 @@
 //! Configuration: a file, the environment and flags, in that order of rising strength.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -120,6 +121,41 @@ where
     T: Copy + FromStr<Err: std::error::Error + Send + Sync + 'static> + Send + Sync + 'static,
 {
     PossibleValuesParser::new(all.iter().map(|word| of(*word))).try_map(|text| text.parse::<T>())
+}
+
+/// What variables of the environment begin with that onhook looks at.
+const PREFIX: &str = "ONHOOK_";
+/// Most letters in which a variable differs from the one that was probably meant.
+const SLIPS_MAX: usize = 3;
+
+/// What is to be said of variables that look like onhook's and are none that `command` knows.
+pub(crate) fn unknown_variables(
+    command: &clap::Command,
+    set: impl Iterator<Item = std::ffi::OsString>,
+) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    name_variables(command, &mut known);
+    let mut remarks: Vec<String> = set
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(PREFIX) && !known.contains(name))
+        .map(|name| {
+            let near = known.iter().map(|known| (strsim::damerau_levenshtein(known, &name), known)).min();
+            match near.filter(|(slips, _)| *slips <= SLIPS_MAX) {
+                Some((_, near)) => format!("the variable {name} is ignored: is {near} meant?"),
+                None => format!("the variable {name} is ignored: onhook has no such setting"),
+            }
+        })
+        .collect();
+    remarks.sort();
+    remarks
+}
+
+fn name_variables(command: &clap::Command, known: &mut BTreeSet<String>) {
+    let names = command.get_arguments().filter_map(clap::Arg::get_env);
+    known.extend(names.map(|name| name.to_string_lossy().into_owned()));
+    for command in command.get_subcommands() {
+        name_variables(command, known);
+    }
 }
 
 /// The base of links, without a slash at its end.

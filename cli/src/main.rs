@@ -58,6 +58,9 @@ fn main() -> std::process::ExitCode {
     let matches = command.clone().get_matches();
     let onhook = Onhook::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let mut terminal = Terminal::new();
+    for remark in config::unknown_variables(&command, std::env::vars_os().map(|(name, _)| name)) {
+        terminal.remark(&format!("onhook: {remark}"));
+    }
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -614,6 +614,19 @@ fn a_name_is_an_address_to_listen_on() {
     assert!(server.terminate().success());
 }
 
+#[test]
+fn variables_that_are_no_settings_are_named() {
+    let folder = two_accounts();
+    let mut list = command(&["admin", "account", "list", "--data-dir", &folder.data()]);
+    list.env("ONHOOK_LISEN", "127.0.0.1:9080")
+        .env("ONHOOK_FAVOURITE_COLOUR", "blue")
+        .env("ONHOOK_LOG", "info");
+    let said = run(&mut list, b"");
+    let remarks = "onhook: the variable ONHOOK_FAVOURITE_COLOUR is ignored: onhook has no such setting\n\
+                   onhook: the variable ONHOOK_LISEN is ignored: is ONHOOK_LISTEN meant?\n";
+    assert_eq!((said.code, said.remarks.as_str()), (0, remarks));
+}
+
 /// Runs a command line on a terminal of its own, typing `typed`, and gives what the terminal showed.
 fn on_a_terminal(line: &str, typed: &str) -> Said {
     let mut script = std::process::Command::new("script");
