@@ -151,7 +151,6 @@ impl Auth {
     /// # Errors
     /// When the system has no random numbers.
     pub fn new(token_key: [u8; 32], limited: bool) -> Result<Self, getrandom::Error> {
-        describe_metrics();
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -445,15 +444,6 @@ fn counted(refused: Refused) -> Refused {
         metrics::counter!("onhook_sign_ins_failed_total", "reason" => reason).increment(1);
     }
     refused
-}
-
-fn describe_metrics() {
-    metrics::describe_counter!("onhook_password_checks_total", "Full argon2id checks of passwords");
-    metrics::describe_counter!("onhook_sign_ins_failed_total", "Requests that were not signed in, by reason");
-    metrics::describe_counter!(
-        "onhook_sign_ins_held_up_total",
-        "How often a name, an address, or a name from an address ran out of tries"
-    );
 }
 
 /// The cause is logged here, once for all who wait for it.

@@ -17,7 +17,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind, and what it says of itself.
-const METERS: [(Kind, &str, &str); 18] = [
+const METERS: [(Kind, &str, &str); 21] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -37,6 +37,13 @@ const METERS: [(Kind, &str, &str); 18] = [
         "Numbers that time has moved on, ended reservations too.",
     ),
     (Kind::Counter, "onhook_password_checks_total", "Passwords that were hashed to check them."),
+    (Kind::Counter, "onhook_sign_ins_failed_total", "Requests that were not signed in, by reason."),
+    (
+        Kind::Counter,
+        "onhook_sign_ins_held_up_total",
+        "How often a name, an address, or a name from an address ran out of tries.",
+    ),
+    (Kind::Counter, "onhook_commits_failed_total", "Writes that were refused or failed, by cause."),
     (Kind::Gauge, "onhook_numbers", "Numbers, by state."),
     (Kind::Gauge, "onhook_orders_waiting", "Orders that were accepted and have not been run."),
     (
