@@ -204,7 +204,7 @@ async fn measure(plan: &Plan) -> Result<()> {
 
 /// How the program was called, in words that can be typed again.
 fn command() -> String {
-    let mut words = vec!["cargo run --release -p onhook-bench".to_owned()];
+    let mut words = vec!["cargo run --profile dist -p onhook-bench".to_owned()];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.is_empty() {
         words.push("--".to_owned());
