@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use onhook_core::account::{AccountId, Class, Kind, Role};
+use onhook_core::account::{AccountKind, Class, Role};
+use onhook_core::ids::AccountId;
 use onhook_core::import::{BadLine, Intake, NewNumber};
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
 use onhook_server::Settings;
 use onhook_server::auth::hash_password;
@@ -49,7 +50,7 @@ pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
         let store = SqliteStore::open(dir, Arc::default())?;
         let now = Clock::new(0).now();
         let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
-        let (kind, class) = (Kind::EndUser, Class::Unknown);
+        let (kind, class) = (AccountKind::EndUser, Class::Unknown);
         store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
         let site = store.create_site(id, "its site".into()).await?;
         store.create_peer(id, site.id, "its peer".into()).await?;

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use onhook_core::hold::{Policy, Profile};
-use onhook_core::subscription::Secret;
+use onhook_core::lifecycle::policy::{Policy, Profile};
+use onhook_core::notify::subscription::Secret;
 use onhook_server::callback::IpNet;
 use onhook_server::mail::MailSettings;
 use onhook_wire::search::{TIER_MAX, VENDOR_NAME_MAX, Vendor};

@@ -1,18 +1,18 @@
 //! The invariants that hold for what a store has, as functions that find what breaks them.
 //!
 //! A store's checker loads and asks here; what is about a single row is impossible by the types of
-//! [`crate::lifecycle`], what is about rows against events, orders against their numbers and counts
+//! [`crate::lifecycle::diagram`], what is about rows against events, orders against their numbers and counts
 //! against a recount is proved here.
 
 use std::fmt;
 
 use crate::account::Place;
-use crate::billing::{Period, periods};
-use crate::event::{Change, Event};
-use crate::lifecycle::{Entry, Standing, apply};
-use crate::notification::{Happened, Wish, told};
-use crate::order::{Kind, Order, OrderSeq, Status, ended};
-use crate::subscription::SubscriptionId;
+use crate::ids::{OrderSeq, SubscriptionId};
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{Change, Event, apply};
+use crate::notify::notification::{Happened, Wish, told};
+use crate::order::{Kind, Order, Status, ended};
+use crate::report::billing::{Period, periods};
 use crate::time::Timestamp;
 
 /// Something that must not be.

@@ -4,13 +4,14 @@
 
 use std::fmt;
 
-use crate::account::{AccountId, NoPlace, PeerId, Place, Premises, SiteId, UnknownWord};
-use crate::decide::Move;
-use crate::event::Change;
-use crate::hold::AreaId;
-use crate::lifecycle::{Entry, Standing, State, apply};
+use crate::account::{NoPlace, Place, Premises};
+use crate::ids::{AccountId, AreaId, PeerId, SiteId};
+use crate::lifecycle::diagram::State;
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{Change, Transition, apply};
 use crate::number::{Number, NumberError};
 use crate::time::Timestamp;
+use crate::words::UnknownWord;
 
 /// A number as people and their spreadsheets write it: besides the forms of [`Number`]'s own parsing, with
 /// parentheses, hyphens, dots and spaces between its groups, such as `(540) 555-0102`.
@@ -288,11 +289,11 @@ impl NewNumber {
 ///
 /// # Errors
 /// [`BadLine::Exists`].
-pub fn restore(before: &Entry, entry: &Entry) -> Result<Move, BadLine> {
+pub fn restore(before: &Entry, entry: &Entry) -> Result<Transition, BadLine> {
     let Entry { standing, area, protected, ported_in, .. } = *entry;
     let change = Change::Restored { standing, area, protected, ported_in };
     match apply(before, &change) {
-        Ok(after) => Ok(Move { change, before: *before, after }),
+        Ok(after) => Ok(Transition { change, before: *before, after }),
         Err(_) => Err(BadLine::Exists(before.number)),
     }
 }

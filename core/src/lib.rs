@@ -1,33 +1,30 @@
 //! The rules of a telephone number's life.
 //!
-//! Plain values in, plain values out: no I/O, no async, no clock, no dice, no SQL, no XML. Whatever
-//! needs the time is handed it, so that any decision can be taken again and checked.
+//! Plain values in, plain values out: no I/O, no async, no clock, no dice, no SQL, no XML. A function that
+//! needs the time takes it as an argument, so that any decision can be taken again and checked.
 //!
-//! From the ground up: a [`number`] moves through the [`lifecycle`], each move an [`event`]; an
-//! [`order`] asks for moves and [`decide`] answers; a [`hold`] says how long an aging number rests;
-//! [`locality`] says where it lies, from the [`plan`] and what an operator knows;
-//! [`billing`] follows from the events; a [`subscription`] says who is told, a [`notification`] what;
-//! [`check`] proves that what a store holds is right.
+//! Files and folders stand from the ground up; each uses only what stands before it:
+//! the ground ([`ids`], [`words`], [`time`], [`clock`], [`number`], [`name`], [`area_codes`],
+//! [`geo`]); then
+//! [`account`]: who has numbers and who may act; [`lifecycle`]: a number's states, its events and how long it
+//! ages; [`import`]: what a file says of it; [`locality`]: where it lies; [`order`]: what a client asks and what
+//! comes of it; [`reservation`]; [`notify`]: who is told what; [`report`]: what follows from the events; [`check`]: the proof
+//! that what a store holds is right.
 
 pub mod account;
-pub mod application;
-pub mod billing;
+pub mod area_codes;
 pub mod check;
-pub mod decide;
-pub mod event;
-pub mod hold;
+pub mod clock;
+pub mod geo;
+pub mod ids;
 pub mod import;
 pub mod lifecycle;
 pub mod locality;
 pub mod name;
-pub mod notification;
+pub mod notify;
 pub mod number;
 pub mod order;
-pub mod plan;
-pub mod premises;
-pub mod release;
+pub mod report;
 pub mod reservation;
-pub mod search;
-pub mod subscription;
 pub mod time;
-pub mod user;
+pub mod words;

@@ -5,14 +5,15 @@
 //! its import named a rate center.
 //!
 //! Not here: whose demand a number counts for (`hold`'s area, which an import fixes for good), or which area
-//! code lies where (`plan`).
+//! code lies where (`area_codes`).
 
-use crate::hold::AreaName;
+use crate::area_codes;
+use crate::geo;
+use crate::geo::{BadCriterion, CITY_NAME_MAX};
 use crate::import::BadLine;
+use crate::lifecycle::area::AreaName;
 use crate::name::{self, BadName};
 use crate::number::Number;
-use crate::plan;
-use crate::search::{self, BadCriterion, PLACE_MAX};
 
 /// Most ZIP codes of one exchange.
 pub const ZIPS_MAX: usize = 500;
@@ -23,7 +24,7 @@ pub const ZIPS_MAX: usize = 500;
 /// [`BadName`].
 pub fn place_name(text: &str) -> Result<String, BadName> {
     let text = text.trim();
-    name::check(text, PLACE_MAX)?;
+    name::check(text, CITY_NAME_MAX)?;
     Ok(text.to_uppercase())
 }
 
@@ -81,11 +82,11 @@ impl Exchange {
         let check =
             |column, text: &str, form: Form| form(text).map_err(|why| BadLine::field(column, text, why));
         let named = |column, text: &str| place_name(text).map_err(|why| BadLine::field(column, text, why));
-        let npa_nxx = check("npa_nxx", line.npa_nxx, |text| search::leading(text, 6))?;
+        let npa_nxx = check("npa_nxx", line.npa_nxx, |text| geo::leading(text, 6))?;
         let rate_center = named("rate_center", line.rate_center)?;
         let mut zips = Vec::new();
         for zip in line.zips.unwrap_or_default().split_ascii_whitespace() {
-            let zip = check("zip", zip, search::zip)?;
+            let zip = check("zip", zip, geo::zip)?;
             if zips.len() == ZIPS_MAX {
                 return Err(BadLine::field("zip", &zip, format!("an exchange has at most {ZIPS_MAX}")));
             }
@@ -96,15 +97,15 @@ impl Exchange {
         Ok(Self {
             npa_nxx: npa_nxx.parse().unwrap_or_default(),
             region: check("state", line.state, |text| {
-                let region = search::region(text)?;
-                if plan::is_region(&region) { Ok(region) } else { Err(BadCriterion::Unknown) }
+                let region = geo::region(text)?;
+                if area_codes::is_region(&region) { Ok(region) } else { Err(BadCriterion::Unknown) }
             })?,
             name: match given(line.name) {
                 Some(name) => named("rate_center_name", name)?,
                 None => rate_center.clone(),
             },
             rate_center,
-            lata: given(line.lata).map(|text| check("lata", text, search::lata)).transpose()?,
+            lata: given(line.lata).map(|text| check("lata", text, geo::lata)).transpose()?,
             city: given(line.city).map(|text| named("city", text)).transpose()?,
             zips,
         })
@@ -142,7 +143,7 @@ impl Locality {
         let region = area
             .region()
             .or(exchange.map(|exchange| exchange.region.as_str()))
-            .or_else(|| plan::region(number));
+            .or_else(|| area_codes::region(number));
         let rate_center = area.rate_center().or(exchange.map(|exchange| exchange.rate_center.as_str()));
         Self {
             region: region.map(str::to_owned),
@@ -169,7 +170,7 @@ pub fn area(
     }
     match exchange.filter(|exchange| exchange.agrees(&said)) {
         Some(exchange) => AreaName::of(number, Some(&exchange.region), Some(&exchange.rate_center)),
-        None if said.region().is_none() => AreaName::of(number, plan::region(number), None),
+        None if said.region().is_none() => AreaName::of(number, area_codes::region(number), None),
         None => said,
     }
 }

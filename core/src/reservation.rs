@@ -2,13 +2,9 @@
 //!
 //! Not here: what ends one by itself (`release`), or how an order takes a reserved number (`decide`).
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::account::AccountId;
-use crate::decide::Move;
-use crate::event::Change;
-use crate::lifecycle::{Entry, Standing, apply};
+use crate::ids::{AccountId, ReservationId};
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{Change, Transition, apply};
 use crate::number::Number;
 use crate::time::Timestamp;
 
@@ -16,26 +12,6 @@ use crate::time::Timestamp;
 pub const HELD_MS: i64 = 4 * 3_600_000;
 /// Most numbers that an account holds at once, so that nobody empties the pool without taking anything.
 pub const RESERVED_MAX: u64 = 5_000;
-
-/// A reservation's id on the wire: a version 4 UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct ReservationId(pub uuid::Uuid);
-
-impl fmt::Display for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
-impl FromStr for ReservationId {
-    type Err = uuid::Error;
-
-    /// Only the form with hyphens, 36 characters.
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse::<crate::order::OrderId>().map(|id| Self(id.0))
-    }
-}
 
 /// A number that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +44,12 @@ pub fn reserve(
     account: AccountId,
     held: u64,
     until: Timestamp,
-) -> Result<Move, NotReserved> {
+) -> Result<Transition, NotReserved> {
     let before = *entry.ok_or(NotReserved::Unavailable)?;
     let change = Change::Reserved { account, until };
     let after = apply(&before, &change).map_err(|_| NotReserved::Unavailable)?;
     match held < RESERVED_MAX {
-        true => Ok(Move { change, before, after }),
+        true => Ok(Transition { change, before, after }),
         false => Err(NotReserved::TooMany),
     }
 }
@@ -87,17 +63,17 @@ pub fn stands(reservation: &Reservation, entry: &Entry) -> bool {
 
 /// Gives a number back; nothing when the reservation does not stand any more.
 #[must_use]
-pub fn cancel(reservation: &Reservation, entry: &Entry) -> Option<Move> {
+pub fn cancel(reservation: &Reservation, entry: &Entry) -> Option<Transition> {
     let change = Change::Unreserved;
     let after = apply(entry, &change).ok()?;
-    stands(reservation, entry).then_some(Move { change, before: *entry, after })
+    stands(reservation, entry).then_some(Transition { change, before: *entry, after })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hold::AreaId;
-    use crate::lifecycle::State;
+    use crate::ids::AreaId;
+    use crate::lifecycle::diagram::State;
 
     fn pool() -> Entry {
         Entry {

@@ -4,23 +4,34 @@
 
 use std::collections::HashMap;
 
-use onhook_core::account::{Account, AccountId, Class, Kind, Peer, PeerId, Place, Premises, Site, SiteId};
-use onhook_core::billing::periods;
+use onhook_core::account::{Account, AccountKind, Class, Peer, Place, Premises, Site};
 use onhook_core::check;
-use onhook_core::decide::{Move, World, decide, decided};
-use onhook_core::event::{By, Change, Event, EventSeq};
-use onhook_core::hold::{Area, AreaId, AreaName, Demand, Hold, Policy, hold};
+use onhook_core::ids::AreaId;
+use onhook_core::ids::EventSeq;
+use onhook_core::ids::ReservationId;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::ids::{OrderId, OrderSeq};
 use onhook_core::import::{self, NewNumber};
-use onhook_core::lifecycle::{Entry, Standing, State, apply};
+use onhook_core::lifecycle::area::{Area, AreaName, Demand};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::Transition;
+use onhook_core::lifecycle::event::apply;
+use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::hold::{Hold, hold};
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::release::due;
 use onhook_core::number::Number;
+use onhook_core::order::amend::{Amendment, amend};
+use onhook_core::order::decide::{World, decide, decided};
+use onhook_core::order::relocate::relocate;
+use onhook_core::order::search::Criteria;
 use onhook_core::order::{
-    Activate, Amendment, Disconnect, Mode, Order, OrderId, OrderSeq, Protected, Refusal, Relocate, Request,
-    Search, SearchForm, Status, Wanted, amend,
+    Activate, Disconnect, Mode, Order, Protected, Refusal, Relocate, Request, Search, SearchForm, Status,
+    Wanted,
 };
-use onhook_core::premises::relocate;
-use onhook_core::release::due;
-use onhook_core::reservation::{HELD_MS, Reservation, ReservationId, cancel, reserve};
-use onhook_core::search::Criteria;
+use onhook_core::report::billing::periods;
+use onhook_core::reservation::{HELD_MS, Reservation, cancel, reserve};
 use onhook_core::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
 
@@ -93,7 +104,7 @@ struct Life {
 fn account(id: u32) -> Account {
     let id = AccountId::new(id).unwrap();
     let created_at = Timestamp::default();
-    Account { id, name: "an account".into(), kind: Kind::EndUser, class: Class::Unknown, created_at }
+    Account { id, name: "an account".into(), kind: AccountKind::EndUser, class: Class::Unknown, created_at }
 }
 
 fn premises(id: u32) -> Premises {
@@ -141,7 +152,7 @@ impl Life {
         Self { now, origins: entries.clone(), entries, events: Vec::new(), areas, orders: Vec::new() }
     }
 
-    fn save(&mut self, step: Move, by: By) {
+    fn save(&mut self, step: Transition, by: By) {
         let area = self.areas.get_mut(&step.before.area).unwrap();
         area.note(&step.before, &step.after, self.now, 14.0);
         let number = step.after.number;
@@ -307,7 +318,8 @@ impl Life {
             }
             Happening::Wait { hours } => self.now = self.now.plus_millis(hours * 3_600_000),
             Happening::Release => {
-                let mut steps: Vec<Move> = self.entries.values().filter_map(|e| due(e, self.now)).collect();
+                let mut steps: Vec<Transition> =
+                    self.entries.values().filter_map(|e| due(e, self.now)).collect();
                 steps.sort_by_key(|step| step.after.number);
                 for step in steps {
                     self.save(step, By::Time);
@@ -343,7 +355,7 @@ impl Life {
     fn act(&mut self, index: u8, change: Change) {
         let before = self.entries[&number(u64::from(index))];
         if let Ok(after) = apply(&before, &change) {
-            self.save(Move { change, before, after }, By::User("operator".into()));
+            self.save(Transition { change, before, after }, By::User("operator".into()));
         }
     }
 

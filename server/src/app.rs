@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use onhook_core::account::AccountId;
-use onhook_core::release::{Clock as ClockState, ClockGuard, RELEASE_WAIT_MS, Seen};
+use onhook_core::clock::{ClockGuard, ClockState, RELEASE_WAIT_MS, Seen};
+use onhook_core::ids::AccountId;
 use onhook_core::time::{Timestamp, in_words};
 use onhook_store::{Store, StoreError};
 use onhook_wire::search::Vendor;

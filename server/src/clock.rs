@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use onhook_core::release::Reading;
+use onhook_core::clock::Reading;
 use onhook_core::time::Timestamp;
 
 use crate::auth::Now;

@@ -1,9 +1,10 @@
 //! The documented account that a developer finds: the guide's own, with its two numbers in service and a
 //! few hundred numbers of several areas in the pool.
 
-use onhook_core::account::{AccountId, Class, Kind, Role};
+use onhook_core::account::{AccountKind, Class, Role};
+use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -88,8 +89,12 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
     };
     // The mark that the passwords of this store are public comes before anything that they open.
     store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
-    let account =
-        NewAccount { id, name: "The guide's account".into(), kind: Kind::EndUser, class: Class::Unknown };
+    let account = NewAccount {
+        id,
+        name: "The guide's account".into(),
+        kind: AccountKind::EndUser,
+        class: Class::Unknown,
+    };
     store.create_account(account, now).await?;
     let site = store.create_site(id, "Main site".into()).await?;
     store.create_peer(id, site.id, "Main peer".into()).await?;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use onhook_core::notification::Trouble;
-use onhook_core::subscription::Secret;
+use onhook_core::notify::notification::Trouble;
+use onhook_core::notify::subscription::Secret;
 use onhook_core::time::Timestamp;
 
 /// How long the mail server may take for each step.

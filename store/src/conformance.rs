@@ -8,30 +8,40 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{AccountId, Class, Kind as AccountKind, NoPlace, PeerId, Place, Role, SiteId};
-use onhook_core::application::{ApplicationChange, Details, NewApplication, NotNamed, Service, Setting};
-use onhook_core::event::{By, Change};
+use onhook_core::account::application::{
+    ApplicationChange, Details, NewApplication, NotNamed, Service, Setting,
+};
+use onhook_core::account::details::{AddressPart, Host, PeerChange, SiteChange};
+use onhook_core::account::premises::Stays;
+use onhook_core::account::user::{Asker, Person, UserRefusal};
+use onhook_core::account::{AccountKind, Class, NoPlace, Place, Role};
+use onhook_core::clock::Seen;
+use onhook_core::ids::NotificationSeq;
+use onhook_core::ids::OrderId;
+use onhook_core::ids::ReservationId;
+use onhook_core::ids::SubscriptionSeq;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::import::{BadLine, Intake, NewNumber};
-use onhook_core::lifecycle::{Standing, State, Step};
+use onhook_core::lifecycle::diagram::{State, Step};
+use onhook_core::lifecycle::entry::Standing;
+use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::locality::{Exchange, Locality};
-use onhook_core::notification::{
-    Attempt, KEPT_MS, Next, NotificationSeq, Outcome, Standing as Notified, Trouble, WAITING_MAX,
+use onhook_core::notify::notification::{
+    Attempt, DeliveryState as Notified, KEPT_MS, Next, Outcome, Trouble, WAITING_MAX,
+};
+use onhook_core::notify::subscription::{
+    Callback, Credentials, Digest, Email, EventType, NewSubscription, NumberFormat, OrderType, Receiver,
+    SUBSCRIPTIONS_MAX, Secret, Subject, Subscription,
 };
 use onhook_core::number::Number;
+use onhook_core::order::amend::{Amendment, NotWaiting};
+use onhook_core::order::search::{Criteria, Inventory, TollFree, Vanity};
 use onhook_core::order::{
-    Activate, Amendment, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, NotWaiting, OrderId, Origin,
-    Refusal, Request, Search, SearchForm, Status, Wanted,
+    Activate, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, Origin, Refusal, Request, Search, SearchForm,
+    Status, Wanted,
 };
-use onhook_core::premises::{AddressPart, Host, PeerChange, SiteChange, Stays};
-use onhook_core::release::Seen;
-use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
-use onhook_core::search::{Criteria, Inventory, TollFree, Vanity};
-use onhook_core::subscription::{
-    Callback, Credentials, Digest, Email, EventType, NewSubscription, NumberFormat, OrderType, Receiver,
-    SUBSCRIPTIONS_MAX, Secret, Subject, Subscription, SubscriptionSeq,
-};
+use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::{DAY_MS, Timestamp};
-use onhook_core::user::{Asker, Person, Refusal as UserRefusal};
 
 use crate::{
     Accepted, Delivery, Due, Lines, NewAccount, NewUser, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery,
@@ -1745,7 +1755,7 @@ cases! {
     async fn a_disconnect_raises_nothing_and_a_release_raises_the_supply(opener) {
         let (store, one, _) = seeded(opener).await;
         let area = async || store.areas().await.expect("read").into_iter().map(|(_, a)| a).collect::<Vec<_>>();
-        let figures = |areas: Vec<onhook_core::hold::Area>| -> BTreeMap<String, (u64, bool)> {
+        let figures = |areas: Vec<onhook_core::lifecycle::area::Area>| -> BTreeMap<String, (u64, bool)> {
             areas.into_iter().map(|a| (a.name.to_string(), (a.supply, a.demand.per_day > 0.0))).collect()
         };
         assert_eq!(figures(area().await)["919 (NC)"], (30, false));

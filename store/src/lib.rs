@@ -12,30 +12,35 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{
-    Account, AccountId, Class, Kind as AccountKind, NoPlace, Peer, PeerId, Premises, Role, Site, SiteId,
-};
-use onhook_core::application::{
-    Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
-};
+use onhook_core::account::application::{Application, ApplicationChange, NewApplication, NotNamed, Service};
+use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
+use onhook_core::account::premises::Stays;
+use onhook_core::account::user::{Asker, Person, UserRefusal};
+use onhook_core::account::{Account, AccountKind, Class, NoPlace, Peer, Premises, Role, Site};
 use onhook_core::check::Finding;
-use onhook_core::event::Event;
-use onhook_core::hold::{Area, AreaId, AreaName, Hold};
+use onhook_core::clock::Seen;
+use onhook_core::ids::ApplicationId;
+use onhook_core::ids::AreaId;
+use onhook_core::ids::ReservationId;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::ids::{MessageId, NotificationSeq};
+use onhook_core::ids::{OrderId, OrderSeq};
+use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
 use onhook_core::import::{BadLine, BadLines, Intake, NewNumber};
-use onhook_core::lifecycle::{Entry, State};
+use onhook_core::lifecycle::area::{Area, AreaName};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::Event;
+use onhook_core::lifecycle::hold::Hold;
 use onhook_core::locality::{Exchange, Locality};
-use onhook_core::notification::{Attempt, MessageId, Next, Notification, NotificationSeq, Standing};
+use onhook_core::notify::notification::{Attempt, DeliveryState, Next, Notification};
+use onhook_core::notify::subscription::{NewSubscription, OrderType, Subscription};
 use onhook_core::number::Number;
-use onhook_core::order::{
-    Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Status, Summary,
-};
-use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails, Stays};
-use onhook_core::release::Seen;
-use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
-use onhook_core::search::{Criteria, Inventory};
-use onhook_core::subscription::{NewSubscription, OrderType, Subscription, SubscriptionId, SubscriptionSeq};
+use onhook_core::order::amend::{Amendment, NotWaiting};
+use onhook_core::order::search::{Criteria, Inventory};
+use onhook_core::order::{Kind, Line, NewOrder, Order, Status, Summary};
+use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::Timestamp;
-use onhook_core::user::{Asker, Person, Refusal};
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
 #[derive(Debug, thiserror::Error)]
@@ -377,7 +382,7 @@ pub struct OrderMark {
 /// A user to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {
-    /// The name that it signs in with: one of `onhook_core::user::is_name`.
+    /// The name that it signs in with: one of `onhook_core::account::user::is_name`.
     pub name: String,
     /// Its account; none for an operator of the server.
     pub account: Option<AccountId>,
@@ -541,7 +546,7 @@ pub struct Delivery {
     /// When it happened.
     pub at: Timestamp,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: DeliveryState,
     /// While it waits: when it is tried next.
     pub due_at: Option<Timestamp>,
     /// Why it was given up.
@@ -1003,7 +1008,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Store::create_user`].
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), Refusal>>;
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), UserRefusal>>;
 
     /// Changes a user, or takes it away, at the word of `asker`; what may be done is judged with the users as
     /// they are then, the asker among them.
@@ -1012,7 +1017,7 @@ pub trait Store: Send + Sync + 'static {
         asker: Asker,
         name: String,
         change: UserChange,
-    ) -> Result<std::result::Result<(), Refusal>>;
+    ) -> Result<std::result::Result<(), UserRefusal>>;
 
     /// A user, by name, without regard to case.
     async fn user(&self, name: &str) -> Result<Option<User>>;

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{AccountId, Class, Kind as AccountKind};
-use onhook_core::hold::Policy;
+use onhook_core::account::{AccountKind, Class};
+use onhook_core::ids::AccountId;
 use onhook_core::import::{BadLine, Intake, NewNumber};
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
-use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};

@@ -1,10 +1,11 @@
 //! The applications of an account, and which of them a peer names.
 
-use onhook_core::account::{Peer, Site};
-use onhook_core::application::{
-    Application, ApplicationChange, ApplicationId, CALLBACK_TYPE_MAX, CALLBACK_TYPES_MAX, Details, NAME_MAX,
-    NewApplication, SETTING_MAX, Service, Setting,
+use onhook_core::account::application::{
+    Application, ApplicationChange, CALLBACK_TYPE_MAX, CALLBACK_TYPES_MAX, Details, NAME_MAX, NewApplication,
+    SETTING_MAX, Service, Setting,
 };
+use onhook_core::account::{Peer, Site};
+use onhook_core::ids::ApplicationId;
 
 use crate::error::{Family, Problem, cut};
 use crate::sites::{text, write_text};
@@ -234,7 +235,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use onhook_core::account::AccountId;
+    use onhook_core::ids::AccountId;
 
     use super::*;
     use crate::xml::parse;

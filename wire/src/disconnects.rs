@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use onhook_core::account::Role;
+use onhook_core::ids::OrderId;
 use onhook_core::number::Number;
 use onhook_core::order::{
     CUSTOMER_ORDER_ID_MAX, DISCONNECT_NAME_MAX, Disconnect, Failure, Mode, NUMBERS_MAX, NewOrder, Order,
-    OrderId, Protected, REASON_MAX, Request, Status,
+    Protected, REASON_MAX, Request, Status,
 };
 use onhook_core::time::Timestamp;
 

@@ -2,10 +2,11 @@
 //! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its
 //! appendix A).
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
+use onhook_core::ids::OrderId;
+use onhook_core::notify::subscription::OrderType;
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Order, OrderId, Refusal};
-use onhook_core::subscription::OrderType;
+use onhook_core::order::{Failure, Order, Refusal};
 
 use crate::dialect::Dialect;
 use crate::guard::Malformed;

@@ -4,9 +4,10 @@
 //!
 //! Not here: status, code and text ([`crate::error`] has them).
 
-use onhook_core::account::AccountId;
-use onhook_core::order::{OrderId, Refusal};
-use onhook_core::subscription::OrderType;
+use onhook_core::ids::AccountId;
+use onhook_core::ids::OrderId;
+use onhook_core::notify::subscription::OrderType;
+use onhook_core::order::Refusal;
 
 use crate::error::{Criterion, Problem};
 

@@ -3,8 +3,9 @@
 //! The documents that onhook's contract was gathered from show only their JSON; the XML is that of two client
 //! libraries. Not here: the move of numbers without an order, which is a peer's (`peers`).
 
-use onhook_core::account::{AccountId, PeerId, SiteId};
-use onhook_core::order::{Failure, NewOrder, Order, OrderId, Relocate, Request, Status, Summary};
+use onhook_core::ids::OrderId;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::order::{Failure, NewOrder, Order, Relocate, Request, Status, Summary};
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;

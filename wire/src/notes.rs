@@ -1,8 +1,8 @@
 //! Notes on orders (contract §1.6).
 
+use onhook_core::account::user::folded;
 use onhook_core::order::NOTE_MAX;
 use onhook_core::time::Timestamp;
-use onhook_core::user::folded;
 
 use crate::error::{Family, Problem, cut};
 use crate::xml::{Document, Element};

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use onhook_core::notification::Notification;
+use onhook_core::ids::SubscriptionId;
+use onhook_core::notify::notification::Notification;
+use onhook_core::notify::subscription::{NumberFormat, OrderType};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Order, Status};
-use onhook_core::subscription::{NumberFormat, OrderType, SubscriptionId};
 
 use crate::dialect::Dialect;
 use crate::error::number_list;

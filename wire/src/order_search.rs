@@ -3,8 +3,10 @@
 //!
 //! Not here: orders that name their numbers, and the order around either (`orders`).
 
+use onhook_core::geo;
+use onhook_core::geo::BadCriterion;
+use onhook_core::order::search::{self, Criteria, TollFree, Vanity};
 use onhook_core::order::{NUMBERS_MAX, Search, SearchForm};
-use onhook_core::search::{self, BadCriterion, Criteria, TollFree, Vanity};
 
 use crate::error::{Problem, cut};
 use crate::flag;
@@ -121,16 +123,16 @@ impl<'a> Sent<'a> {
         let prefix = match leading[..] {
             [] => None,
             [(name, length, text)] => {
-                Some(search::leading(text, length).map_err(|bad| wrong_digits(name, length, text, bad))?)
+                Some(geo::leading(text, length).map_err(|bad| wrong_digits(name, length, text, bad))?)
             }
             _ => return Err(Problem::Combination),
         };
         let value = |name, check: fn(&str) -> Result<String, BadCriterion>, wrong: fn(String) -> Problem| {
             self.get(name).map(|text| check(text).map_err(|_| wrong(cut(text)))).transpose()
         };
-        let region = value("State", search::region, Problem::StateCode)?;
-        let rate_center = value("RateCenter", search::place, Problem::RateCenterCode)?;
-        let city = value("City", search::place, Problem::CityName)?;
+        let region = value("State", geo::region, Problem::StateCode)?;
+        let rate_center = value("RateCenter", geo::city_name, Problem::RateCenterCode)?;
+        let city = value("City", geo::city_name, Problem::CityName)?;
         if (rate_center.is_some() || city.is_some()) && region.is_none() {
             return Err(Problem::AlsoNeeded("State"));
         }
@@ -157,8 +159,8 @@ impl<'a> Sent<'a> {
             region,
             rate_center,
             city,
-            lata: value("Lata", search::lata, Problem::LataCode)?,
-            zip: value("Zip", search::zip, Problem::ZipCode)?,
+            lata: value("Lata", geo::lata, Problem::LataCode)?,
+            zip: value("Zip", geo::zip, Problem::ZipCode)?,
             vanity,
             toll_free: spelled.or(pattern).transpose()?,
         })

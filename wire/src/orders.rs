@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 
-use onhook_core::account::{PeerId, SiteId};
+use onhook_core::ids::OrderId;
+use onhook_core::ids::ReservationId;
+use onhook_core::ids::{PeerId, SiteId};
 use onhook_core::locality::Locality;
 use onhook_core::number::{Number, TOLL_FREE};
+use onhook_core::order::amend::Amendment;
+use onhook_core::order::search::Criteria;
 use onhook_core::order::{
-    Activate, Amendment, Failure, NUMBERS_MAX, NewOrder, ORDER_NAME_MAX, Order, OrderId, Request, Status,
-    Wanted,
+    Activate, Failure, NUMBERS_MAX, NewOrder, ORDER_NAME_MAX, Order, Request, Status, Wanted,
 };
-use onhook_core::reservation::ReservationId;
-use onhook_core::search::Criteria;
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;
@@ -393,8 +394,8 @@ fn summary(asked: usize, done: &[Number]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use onhook_core::account::AccountId;
-    use onhook_core::order::OrderSeq;
+    use onhook_core::ids::AccountId;
+    use onhook_core::ids::OrderSeq;
 
     use super::*;
 

@@ -1,11 +1,12 @@
 //! A site's peers and their numbers (contract §6).
 
-use onhook_core::account::{Peer, PeerId};
-use onhook_core::number::Number;
-use onhook_core::order::NUMBERS_MAX;
-use onhook_core::premises::{
+use onhook_core::account::Peer;
+use onhook_core::account::details::{
     CallingName, HOSTS_MAX, Host, PEER_NAME_MAX, PeerChange, PeerDetails, TEXT_MAX, TerminationHost,
 };
+use onhook_core::ids::PeerId;
+use onhook_core::number::Number;
+use onhook_core::order::NUMBERS_MAX;
 
 use crate::dialect::Dialect;
 use crate::disconnects::no_number_twice;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onhook_core::area_codes;
+use onhook_core::geo::{city_name, lata, region, zip};
 use onhook_core::locality::Exchange;
-use onhook_core::plan;
-use onhook_core::search::{Criteria, lata, place, region, zip};
+use onhook_core::order::search::Criteria;
 
 use crate::error::{Criterion, Family, Problem, cut};
 use crate::query::{Links, Query};
@@ -28,7 +29,7 @@ pub const SIZE_MAX: u32 = 1_000;
 fn value(
     query: &Query,
     name: &'static str,
-    form: fn(&str) -> Result<String, onhook_core::search::BadCriterion>,
+    form: fn(&str) -> Result<String, onhook_core::geo::BadCriterion>,
     wrong: Criterion,
 ) -> Result<Option<String>, Problem> {
     query.get(name)?.map(|text| form(text).map_err(|_| Problem::Criterion(wrong))).transpose()
@@ -37,7 +38,7 @@ fn value(
 fn known_region(query: &Query) -> Result<Option<String>, Problem> {
     let region = value(query, "state", region, Criterion::State)?;
     match region {
-        Some(region) if !plan::is_region(&region) => Err(Problem::Criterion(Criterion::State)),
+        Some(region) if !area_codes::is_region(&region) => Err(Problem::Criterion(Criterion::State)),
         other => Ok(other),
     }
 }
@@ -220,13 +221,13 @@ pub fn read_covered(query: &Query) -> Result<Covered, Problem> {
     let criteria = Criteria {
         prefix: prefixes.into_iter().next().map(|prefix| prefix.chars().take(6).collect()),
         region: known_region(query)?,
-        rate_center: value(query, "abbreviation", place, Criterion::RateCenter)?,
-        city: value(query, "city", place, Criterion::City)?,
+        rate_center: value(query, "abbreviation", city_name, Criterion::RateCenter)?,
+        city: value(query, "city", city_name, Criterion::City)?,
         lata: value(query, "lata", lata, Criterion::Lata)?,
         zip: value(query, "zip", zip, Criterion::Zip)?,
         ..Criteria::default()
     };
-    let name = value(query, "name", place, Criterion::RateCenter)?;
+    let name = value(query, "name", city_name, Criterion::RateCenter)?;
     let size = query.size("size", SIZE, SIZE_MAX)?;
     Ok(Covered { criteria, name, none: tier || apart, embed, from, size })
 }

@@ -1,8 +1,8 @@
 //! The parameters behind a path: names without regard to case, pages, sizes and dates.
 
+use onhook_core::geo;
+use onhook_core::ids::OrderId;
 use onhook_core::number::Number;
-use onhook_core::order::OrderId;
-use onhook_core::search;
 use onhook_core::time::{Date, TimeZone, Timestamp};
 
 use crate::error::{Problem, cut};
@@ -144,7 +144,7 @@ impl Query {
         wrong: impl FnOnce(String) -> Problem,
     ) -> Result<Option<String>, Problem> {
         let Some(text) = self.get(name)? else { return Ok(None) };
-        search::leading(text, length).map(Some).map_err(|_| wrong(cut(text)))
+        geo::leading(text, length).map(Some).map_err(|_| wrong(cut(text)))
     }
 
     /// The state that a list is narrowed to.
@@ -153,7 +153,7 @@ impl Query {
     /// [`Problem::Value`].
     pub fn region(&self) -> Result<Option<&str>, Problem> {
         match self.get("state")? {
-            Some(text) if search::region(text).is_err() => Err(Problem::Value("state", cut(text), &[])),
+            Some(text) if geo::region(text).is_err() => Err(Problem::Value("state", cut(text), &[])),
             other => Ok(other),
         }
     }
@@ -164,7 +164,7 @@ impl Query {
     /// [`Problem::RateCenter`].
     pub fn rate_center(&self) -> Result<Option<&str>, Problem> {
         match self.get("ratecenter")? {
-            Some(text) if search::place(text).is_err() => Err(Problem::RateCenter(cut(text))),
+            Some(text) if geo::city_name(text).is_err() => Err(Problem::RateCenter(cut(text))),
             other => Ok(other),
         }
     }
@@ -174,7 +174,7 @@ impl Query {
     /// # Errors
     /// [`Problem::Value`].
     pub fn city(&self) -> Result<Option<String>, Problem> {
-        self.formed("city", search::place)
+        self.formed("city", geo::city_name)
     }
 
     /// The LATA that a list is narrowed to.
@@ -182,7 +182,7 @@ impl Query {
     /// # Errors
     /// [`Problem::Value`].
     pub fn lata(&self) -> Result<Option<String>, Problem> {
-        self.formed("lata", search::lata)
+        self.formed("lata", geo::lata)
     }
 
     fn formed<E>(

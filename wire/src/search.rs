@@ -1,11 +1,10 @@
 //! What is in the pool (contract §4.1).
 
+use onhook_core::area_codes;
+use onhook_core::geo::{BadCriterion, city_name, lata, leading, region, zip};
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
-use onhook_core::plan;
-use onhook_core::search::{
-    BadCriterion, Criteria, TollFree, Vanity, keys, lata, leading, place, region, toll_free_pattern, zip,
-};
+use onhook_core::order::search::{Criteria, TollFree, Vanity, keys, toll_free_pattern};
 
 use crate::dialect::Dialect;
 use crate::error::{Criterion, Family, Problem};
@@ -110,14 +109,14 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
     let criteria = Criteria {
         prefix,
         region: value("state", region, Criterion::State)?,
-        rate_center: value("rateCenter", place, Criterion::RateCenter)?,
-        city: value("city", place, Criterion::City)?,
+        rate_center: value("rateCenter", city_name, Criterion::RateCenter)?,
+        city: value("city", city_name, Criterion::City)?,
         lata: value("lata", lata, Criterion::Lata)?,
         zip: value("zip", zip, Criterion::Zip)?,
         vanity,
         toll_free,
     };
-    if criteria.region.as_deref().is_some_and(|region| !plan::is_region(region)) {
+    if criteria.region.as_deref().is_some_and(|region| !area_codes::is_region(region)) {
         return Err(Problem::Criterion(Criterion::State));
     }
     if (criteria.rate_center.is_some() || criteria.city.is_some()) && criteria.region.is_none() {

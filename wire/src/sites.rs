@@ -1,9 +1,10 @@
 //! An account and its sites (contract §6).
 
-use onhook_core::account::{Account, Class, Peer, Site, SiteId};
-use onhook_core::premises::{
+use onhook_core::account::details::{
     Address, AddressPart, SITE_DESCRIPTION_MAX, SiteChange, SiteDetails, TEXT_MAX, is_site_name, is_site_text,
 };
+use onhook_core::account::{Account, Class, Peer, Site};
+use onhook_core::ids::SiteId;
 
 use crate::error::{Family, Problem, cut};
 use crate::xml::{Document, Element};

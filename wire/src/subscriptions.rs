@@ -1,13 +1,15 @@
 //! Subscriptions: the request, the answers, and the log of deliveries, which is onhook's own (contract §5.1).
 
-use onhook_core::account::{AccountId, UnknownWord};
-use onhook_core::notification::Standing;
-use onhook_core::order::{OrderId, Status};
-use onhook_core::subscription::{
+use onhook_core::ids::AccountId;
+use onhook_core::ids::OrderId;
+use onhook_core::notify::notification::DeliveryState;
+use onhook_core::notify::subscription::{
     CREDENTIAL_MAX, Callback, Credentials, Digest, EMAIL_MAX, EXPIRY_S, Email, EventType, NewSubscription,
     NumberFormat, OrderType, PUBLIC_KEY_MAX, Receiver, Secret, Subject, Subscription, URL_MAX,
 };
+use onhook_core::order::Status;
 use onhook_core::time::Timestamp;
+use onhook_core::words::UnknownWord;
 
 use crate::error::{Family, Problem, cut};
 use crate::flag;
@@ -288,7 +290,7 @@ pub struct Logged<'a> {
     /// When it happened.
     pub at: Timestamp,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: DeliveryState,
     /// When it is tried next.
     pub due_at: Option<Timestamp>,
     /// Why it was given up.

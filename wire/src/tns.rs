@@ -1,10 +1,12 @@
 //! One number, and numbers with what is known of each (contract §2.3 to §2.6).
 
-use onhook_core::account::{AccountId, PeerId, SiteId};
-use onhook_core::lifecycle::{Entry, State};
+use onhook_core::ids::OrderId;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, OrderId};
+use onhook_core::order::Kind;
 use onhook_core::time::Timestamp;
 
 use crate::dialect::Dialect;

@@ -1,8 +1,9 @@
 //! Users in the style of the rest. The documents show how they are listed and how a password is changed; how
 //! one is made, changed and removed is onhook's own.
 
-use onhook_core::account::{Role, UnknownWord};
-use onhook_core::user::{self, PASSWORD_MAX, PASSWORD_MIN};
+use onhook_core::account::Role;
+use onhook_core::account::user::{self, PASSWORD_MAX, PASSWORD_MIN};
+use onhook_core::words::UnknownWord;
 
 use crate::error::{Family, Problem, cut};
 use crate::xml::{Document, Element};

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use onhook_core::account::{AccountId, Role};
+use onhook_core::account::Role;
+use onhook_core::ids::AccountId;
+use onhook_core::notify::subscription::Receiver;
 use onhook_core::number::Number;
 use onhook_core::order::{Protected, Wanted};
-use onhook_core::subscription::Receiver;
 use onhook_wire::dialect::Dialect;
 use onhook_wire::error::{Problem, Row};
 use onhook_wire::query::Query;
@@ -79,11 +80,11 @@ fn to_peer(document: &str) -> Read<Vec<Number>> {
     read(peers::MOVED, document, peers::to_move)
 }
 
-fn peer(document: &str) -> Read<onhook_core::premises::PeerChange> {
+fn peer(document: &str) -> Read<onhook_core::account::details::PeerChange> {
     read(peers::REQUEST, document, |root| peers::read(root, None))
 }
 
-fn site(document: &str) -> Read<onhook_core::premises::SiteChange> {
+fn site(document: &str) -> Read<onhook_core::account::details::SiteChange> {
     read(sites::REQUEST, document, |root| sites::read(root, None))
 }
 

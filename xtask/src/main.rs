@@ -9,6 +9,7 @@ mod arrows;
 mod clients;
 mod deny;
 mod docs;
+mod floors;
 mod kill;
 mod snapshots;
 mod test;
@@ -27,7 +28,7 @@ enum Chore {
     ///
     /// Stops at the first step that fails. The last line says how many passed and how many failed.
     Test,
-    /// Check that no crate uses what the diagram forbids
+    /// Check that no crate uses what the diagram forbids, and no file one that stands above it
     Arrows,
     /// Run real client libraries against a server started for them
     Clients,
@@ -53,7 +54,10 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     match chore {
         Chore::Test => return Ok(test::run(&workspace)),
-        Chore::Arrows => arrows::run(&workspace)?,
+        Chore::Arrows => {
+            arrows::run(&workspace)?;
+            floors::run(&workspace)?;
+        }
         Chore::Clients => clients::run(&workspace)?,
         Chore::Kill(kill) => kill.run(&workspace)?,
         Chore::Docs(docs) => docs.run(&workspace)?,

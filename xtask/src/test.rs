@@ -8,12 +8,13 @@ use anyhow::Result;
 
 use crate::snapshots::Opened;
 use crate::workspace::{self, Workspace};
-use crate::{arrows, clients, deny, docs};
+use crate::{arrows, clients, deny, docs, floors};
 
 /// What is checked: the cheapest first, and what later steps build on before them.
 const STEPS: &[Step<Workspace>] = &[
     Step { name: "formatting", run: formatting },
     Step { name: "arrows", run: |workspace| arrows::run(workspace).map(|()| Outcome::Passed) },
+    Step { name: "floors", run: |workspace| floors::run(workspace).map(|()| Outcome::Passed) },
     Step { name: "clippy", run: clippy },
     Step { name: "tests", run: tests },
     Step { name: "docs", run: pages },

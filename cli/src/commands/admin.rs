@@ -3,10 +3,12 @@
 use std::io::{IsTerminal, Read};
 
 use anyhow::Context;
-use onhook_core::account::{AccountId, Class, Kind, PeerId, Role, SiteId};
+use onhook_core::account::details::{PEER_NAME_MAX, PeerChange, SITE_NAME_MAX};
+use onhook_core::account::premises::Stays;
+use onhook_core::account::user::{self, Asker, PASSWORD_MAX, PASSWORD_MIN};
+use onhook_core::account::{AccountKind, Class, Role};
+use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::name::{self, ACCOUNT_NAME_MAX};
-use onhook_core::premises::{PEER_NAME_MAX, PeerChange, SITE_NAME_MAX, Stays};
-use onhook_core::user::{self, Asker, PASSWORD_MAX, PASSWORD_MIN};
 use onhook_server::auth::hash_password;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, NewUser, Removed, Store, UserChange};
@@ -46,8 +48,8 @@ pub(crate) enum AccountCommand {
         #[arg(long, value_hint = clap::ValueHint::Other)]
         name: String,
         /// What it is to the number plan
-        #[arg(long, default_value_t = Kind::EndUser, value_parser = word(Kind::ALL, Kind::word))]
-        kind: Kind,
+        #[arg(long, default_value_t = AccountKind::EndUser, value_parser = word(AccountKind::ALL, AccountKind::word))]
+        kind: AccountKind,
         /// Whose lines its numbers are; the longest hold hangs on it
         #[arg(long, default_value_t = Class::Unknown, value_parser = word(Class::ALL, Class::word))]
         class: Class,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
 use onhook_core::time::DAY_MS;
 use onhook_server::{Server, Settings, emulator};

@@ -1,10 +1,11 @@
 //! `onhook export`.
 
-use onhook_core::account::{AccountId, PeerId, SiteId};
-use onhook_core::hold::AreaName;
-use onhook_core::lifecycle::{Entry, State};
+use onhook_core::geo::CITY_NAME_MAX;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::area::AreaName;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
 use onhook_core::name;
-use onhook_core::search::PLACE_MAX;
 use onhook_store::Store;
 
 use super::import::COLUMNS;
@@ -59,7 +60,7 @@ impl Export {
 
 /// A name as a spreadsheet may have it: one that is not as imports take names is no formula either.
 fn harmless(name: &str) -> String {
-    if name::check(name, PLACE_MAX).is_ok() { name.to_owned() } else { format!("'{name}") }
+    if name::check(name, CITY_NAME_MAX).is_ok() { name.to_owned() } else { format!("'{name}") }
 }
 
 fn record(entry: &Entry, area: &AreaName) -> [String; COLUMNS.len()] {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use onhook_core::import::{self, BadLine, Intake, NewNumber};
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::locality;
 use onhook_store::Store;
 

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use onhook_core::hold::Policy;
-use onhook_core::release::ClockGuard;
+use onhook_core::clock::ClockGuard;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 use onhook_server::clock::Clock;
 use onhook_server::emulator;

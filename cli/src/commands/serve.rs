@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use onhook_core::hold::Profile;
+use onhook_core::lifecycle::policy::Profile;
 use onhook_server::callback::{IpNet, Rules};
 use onhook_server::{Settings, emulator};
 use onhook_store::Store;

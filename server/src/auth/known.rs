@@ -230,7 +230,8 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onhook_core::account::{AccountId, Role};
+    use onhook_core::account::Role;
+    use onhook_core::ids::AccountId;
 
     const SECOND: Duration = Duration::from_secs(1);
 

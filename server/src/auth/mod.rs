@@ -23,9 +23,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::{Duration, Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use onhook_core::account::{AccountId, Role};
+use onhook_core::account::Role;
+use onhook_core::account::user::{PASSWORD_MAX, folded};
+use onhook_core::ids::AccountId;
 use onhook_core::time::Timestamp;
-use onhook_core::user::{PASSWORD_MAX, folded};
 use onhook_store::{Store, StoreError, User};
 use onhook_wire::error::Problem;
 use tokio::sync::{Semaphore, watch};

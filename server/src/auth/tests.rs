@@ -4,9 +4,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use onhook_core::account::{Class, Kind};
-use onhook_core::hold::Policy;
-use onhook_core::user::Asker;
+use onhook_core::account::user::Asker;
+use onhook_core::account::{AccountKind, Class};
+use onhook_core::lifecycle::policy::Policy;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, NewUser, UserChange};
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,7 +33,7 @@ async fn desk() -> Desk {
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
     let id = AccountId::new(1).unwrap();
-    let account = NewAccount { id, name: "one".into(), kind: Kind::EndUser, class: Class::Unknown };
+    let account = NewAccount { id, name: "one".into(), kind: AccountKind::EndUser, class: Class::Unknown };
     store.create_account(account, Timestamp::from_millis(0)).await.unwrap();
     let password_hash = hash_password(PASSWORD).unwrap();
     for name in ["one", "other"] {

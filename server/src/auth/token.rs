@@ -90,7 +90,7 @@ fn mac(key: &[u8; 32], signed: &str) -> Hmac<Sha256> {
 mod tests {
     use super::*;
     use crate::auth::Caller;
-    use onhook_core::account::AccountId;
+    use onhook_core::ids::AccountId;
 
     const KEY: [u8; 32] = [7; 32];
 

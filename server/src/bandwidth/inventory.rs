@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::Role;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_store::NumberQuery;
 use onhook_wire::error::Problem;
 use onhook_wire::inventory::{self, LIST_FAMILY};

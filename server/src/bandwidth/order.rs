@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::{StatusCode, header};
-use onhook_core::account::{NoPlace, PeerId, SiteId};
-use onhook_core::order::{
-    IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, OrderId, Request, Summary,
-};
+use onhook_core::account::NoPlace;
+use onhook_core::ids::OrderId;
+use onhook_core::ids::{PeerId, SiteId};
+use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, Request, Summary};
 use onhook_store::{OrderQuery, Page, Start, StoreError};
 use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::guard::Malformed;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::Role;
-use onhook_core::order::{Kind, NotWaiting, Request, Wanted};
+use onhook_core::order::amend::NotWaiting;
+use onhook_core::order::{Kind, Request, Wanted};
 use onhook_wire::error::Problem;
 use onhook_wire::lists::{self, By};
 use onhook_wire::notes;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{NoPlace, Peer, PeerId, Role, Site};
-use onhook_core::lifecycle::State;
+use onhook_core::account::details::PeerDetails;
+use onhook_core::account::{NoPlace, Peer, Role, Site};
+use onhook_core::ids::PeerId;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::NUMBERS_MAX;
-use onhook_core::premises::PeerDetails;
 use onhook_store::{NumberQuery, Relocated};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::guard::Malformed;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::search::Criteria;
+use onhook_core::order::search::Criteria;
 use onhook_store::{LIST_MAX, RateCenter, RateCenterQuery, Stock};
 use onhook_wire::error::Problem;
 use onhook_wire::places::{

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{StatusCode, header};
 use onhook_core::account::Role;
-use onhook_core::reservation::{HELD_MS, NotReserved, Reservation, ReservationId};
+use onhook_core::ids::ReservationId;
+use onhook_core::reservation::{HELD_MS, NotReserved, Reservation};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::reservations::{self, FAMILY, REQUEST};
 
@@ -63,6 +64,6 @@ fn id(call: &Call) -> Result<ReservationId, Problem> {
 }
 
 fn missing(call: &Call) -> Problem {
-    let account = call.account.map_or(0, onhook_core::account::AccountId::get);
+    let account = call.account.map_or(0, onhook_core::ids::AccountId::get);
     Problem::NoReservation(cut(call.param("reservation")), account)
 }

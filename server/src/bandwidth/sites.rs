@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{AccountId, Peer, PeerId, Role, Site, SiteId};
-use onhook_core::lifecycle::State;
-use onhook_core::premises::{SiteDetails, Stays};
+use onhook_core::account::details::SiteDetails;
+use onhook_core::account::premises::Stays;
+use onhook_core::account::{Peer, Role, Site};
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::diagram::State;
 use onhook_store::{NumberQuery, Removed, StoreError};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::sites::{self, ACCOUNT_FAMILY, Listed, SITE_FAMILY};

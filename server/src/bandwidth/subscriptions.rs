@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{StatusCode, header};
 use onhook_core::account::Role;
-use onhook_core::subscription::{
-    NewSubscription, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject, Subscription, SubscriptionId,
+use onhook_core::ids::SubscriptionId;
+use onhook_core::notify::subscription::{
+    NewSubscription, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject, Subscription,
 };
 use onhook_core::time::Timestamp;
 use onhook_store::{Subscribed, SubscriptionQuery};

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{AccountId, PeerId, Role, SiteId};
-use onhook_core::event::By;
-use onhook_core::lifecycle::{Entry, State, apply};
+use onhook_core::account::Role;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::event::apply;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
-use onhook_core::search::Criteria;
+use onhook_core::order::search::Criteria;
 use onhook_store::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::places;

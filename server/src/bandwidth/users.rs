@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::{AccountId, Role};
-use onhook_core::user::{Asker, Refusal, folded};
+use onhook_core::account::Role;
+use onhook_core::account::user::{Asker, UserRefusal, folded};
+use onhook_core::ids::AccountId;
 use onhook_store::{LIST_MAX, NewUser, StoreError, User, UserChange};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::encode;
@@ -175,12 +176,14 @@ async fn find(app: &App, call: &Call) -> Result<User, Problem> {
     found.filter(|user| user.account == Some(account)).ok_or(Problem::NoUser)
 }
 
-fn refused(why: Refusal) -> Problem {
+fn refused(why: UserRefusal) -> Problem {
     match why {
-        Refusal::NoUser => Problem::NoUser,
-        Refusal::Forbidden | Refusal::Misfit => Problem::AccessDenied,
-        Refusal::Full => Problem::Conflict(format!("the account has {LIST_MAX} users, and that is the most")),
-        Refusal::LastAdmin => Problem::Conflict(
+        UserRefusal::NoUser => Problem::NoUser,
+        UserRefusal::Forbidden | UserRefusal::Misfit => Problem::AccessDenied,
+        UserRefusal::Full => {
+            Problem::Conflict(format!("the account has {LIST_MAX} users, and that is the most"))
+        }
+        UserRefusal::LastAdmin => Problem::Conflict(
             "The user is the only administrator of the account. Make another one first.".into(),
         ),
     }

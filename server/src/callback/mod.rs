@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 pub use ipnet::IpNet;
-use onhook_core::notification::Trouble;
+use onhook_core::notify::notification::Trouble;
 use tokio::net::TcpStream;
 
 use self::target::{Scheme, Target};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use onhook_core::subscription::URL_MAX;
+use onhook_core::notify::subscription::URL_MAX;
 use url::{Host, Url};
 
 /// How it is spoken to.

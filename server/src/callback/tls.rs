@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
-use onhook_core::notification::Trouble;
+use onhook_core::notify::notification::Trouble;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;

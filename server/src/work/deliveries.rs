@@ -15,11 +15,11 @@ use std::time::Duration;
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderName, HeaderValue};
-use onhook_core::account::AccountId;
-use onhook_core::notification::{
-    Attempt, MessageId, Next, Notification, NotificationSeq, Outcome, Trouble, due_at, next,
-};
-use onhook_core::subscription::{Callback, Receiver, Secret, SubscriptionId, SubscriptionSeq};
+use onhook_core::ids::AccountId;
+use onhook_core::ids::{MessageId, NotificationSeq};
+use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
+use onhook_core::notify::notification::{Attempt, Next, Notification, Outcome, Trouble, due_at, next};
+use onhook_core::notify::subscription::{Callback, Receiver, Secret};
 use onhook_core::time::Timestamp;
 use onhook_store::{Due, Ready, Result, StoreError};
 use onhook_wire::notifications;
@@ -39,7 +39,7 @@ const ALL_MAX: usize = 128;
 const ACCOUNT_MAX: usize = 32;
 /// Of one account, once half of all places are taken: what is left is for the others.
 const ACCOUNT_MAX_CROWDED: usize = 8;
-const PLACE_MAX: usize = 4;
+const CITY_NAME_MAX: usize = 4;
 const SUBSCRIPTION_MAX: usize = 2;
 /// Most subscriptions that are looked at in one read, and most reads of one step.
 const LOOK_MAX: usize = 64;
@@ -140,7 +140,7 @@ impl Crowd {
         let account_max = if self.all < ALL_MAX / 2 { ACCOUNT_MAX } else { ACCOUNT_MAX_CROWDED };
         self.all < ALL_MAX
             && self.account < account_max
-            && self.place < PLACE_MAX
+            && self.place < CITY_NAME_MAX
             && self.subscription < SUBSCRIPTION_MAX
     }
 }
@@ -422,7 +422,7 @@ fn jitter() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use onhook_core::subscription::{Digest, Email, NumberFormat};
+    use onhook_core::notify::subscription::{Digest, Email, NumberFormat};
 
     use super::*;
 

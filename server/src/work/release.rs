@@ -57,12 +57,13 @@ async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use onhook_core::account::{AccountId, Class, Kind};
-    use onhook_core::hold::Policy;
+    use onhook_core::account::{AccountKind, Class};
+    use onhook_core::clock::Seen;
+    use onhook_core::ids::AccountId;
     use onhook_core::import::{Intake, NewNumber};
-    use onhook_core::lifecycle::State;
-    use onhook_core::release::Seen;
-    use onhook_core::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
+    use onhook_core::lifecycle::diagram::State;
+    use onhook_core::lifecycle::policy::Policy;
+    use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
     use onhook_core::time::DAY_MS;
     use onhook_store::sqlite::SqliteStore;
     use onhook_store::{NewAccount, Store};
@@ -77,7 +78,8 @@ mod tests {
         let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
         let now = crate::clock::Clock::new(0).now();
         let id = AccountId::new(1).unwrap();
-        let account = NewAccount { id, name: "First".into(), kind: Kind::EndUser, class: Class::Unknown };
+        let account =
+            NewAccount { id, name: "First".into(), kind: AccountKind::EndUser, class: Class::Unknown };
         store.create_account(account, now).await.unwrap();
         let site = store.create_site(id, "Main site".into()).await.unwrap();
         store.create_peer(id, site.id, "Main peer".into()).await.unwrap();

@@ -12,10 +12,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onhook_core::account::{AccountId, Class, Kind, Role};
-use onhook_core::hold::Policy;
+use onhook_core::account::{AccountKind, Class, Role};
+use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use onhook_server::mail::MailSettings;
@@ -205,7 +206,7 @@ async fn fill(store: &dyn Store) -> (u32, u32, u32) {
     let account = NewAccount {
         id: neighbour,
         name: "The neighbour's account".into(),
-        kind: Kind::EndUser,
+        kind: AccountKind::EndUser,
         class: Class::Unknown,
     };
     store.create_account(account, now).await.unwrap();

@@ -1,7 +1,7 @@
 //! The applications of an account, and which of them a peer names.
 
-use onhook_core::account::AccountId;
-use onhook_core::application::{APPLICATIONS_MAX, Details, NewApplication, Service};
+use onhook_core::account::application::{APPLICATIONS_MAX, Details, NewApplication, Service};
+use onhook_core::ids::AccountId;
 
 use crate::app::{ACCOUNT, App, Call, Reply, Seed, Who, account, delete, get, patch, post, put, with_app};
 

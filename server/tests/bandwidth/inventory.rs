@@ -1,8 +1,8 @@
 //! Lists and counts of an account's numbers.
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
 
 use crate::app::{

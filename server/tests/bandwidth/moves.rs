@@ -1,6 +1,6 @@
 //! Orders that move numbers within their account.
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
 
 use crate::app::{
     ACCOUNT, IN_SERVICE, NEIGHBOURS, NO_NUMBER, Seed, account, disconnects, get, post, with_app, xml,

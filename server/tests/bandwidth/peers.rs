@@ -1,7 +1,7 @@
 //! A site's peers, and the numbers of each.
 
-use onhook_core::account::AccountId;
-use onhook_core::event::{By, Change};
+use onhook_core::ids::AccountId;
+use onhook_core::lifecycle::event::{By, Change};
 
 use super::sites::{NO_ID, second_site, sites};
 use crate::app::{

@@ -1,8 +1,8 @@
 //! What is in the pool.
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_wire::search::Vendor;
 
 use crate::app::{NEIGHBOUR, POOL, Seed, Who, account, get, number, post, with_app, xml};

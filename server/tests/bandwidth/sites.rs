@@ -1,6 +1,6 @@
 //! The account and its sites.
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
 
 use crate::app::{ACCOUNT, App, IN_SERVICE, POOL, Seed, Who, account, delete, get, post, put, with_app, xml};
 

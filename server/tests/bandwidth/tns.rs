@@ -1,8 +1,8 @@
 //! One number, and numbers with what is known of each.
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 
 use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get,

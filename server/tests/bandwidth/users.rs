@@ -1,6 +1,7 @@
 //! Users: who signs in to an account, and what they may do.
 
-use onhook_core::account::{AccountId, Role};
+use onhook_core::account::Role;
+use onhook_core::ids::AccountId;
 use onhook_server::auth::hash_password;
 use onhook_store::NewUser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

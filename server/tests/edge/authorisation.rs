@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use onhook_core::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
+use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
 use onhook_server::Route;
 use onhook_server::path::PREFIXES;
 use onhook_server::route::Takes;

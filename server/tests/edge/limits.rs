@@ -220,7 +220,7 @@ async fn credentials_are_read_strictly() {
         }
         let user = onhook_store::NewUser {
             name: "u10".into(),
-            account: onhook_core::account::AccountId::new(crate::app::ACCOUNT),
+            account: onhook_core::ids::AccountId::new(crate::app::ACCOUNT),
             role: onhook_core::account::Role::Read,
             password_hash: onhook_server::auth::hash_password("a>>>b???c~~~").unwrap(),
         };

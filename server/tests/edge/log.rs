@@ -15,7 +15,7 @@ const IN_THE_WRONG_FIELD: &str = "canary-in-the-wrong-field";
 async fn the_log_tells_no_secret_and_no_whole_number() {
     with_app(Seed::two_accounts(), async |app| {
         let hash = onhook_server::auth::hash_password(PASSWORD).unwrap();
-        let account_id = onhook_core::account::AccountId::new(crate::app::ACCOUNT);
+        let account_id = onhook_core::ids::AccountId::new(crate::app::ACCOUNT);
         let user = onhook_store::NewUser {
             name: "canary".into(),
             account: account_id,

@@ -1,9 +1,9 @@
 //! What a server does, and says, whose clock is far from the store's last use.
 
-use onhook_core::account::AccountId;
+use onhook_core::clock::Seen;
+use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
-use onhook_core::lifecycle::State;
-use onhook_core::release::Seen;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::time::DAY_MS;
 use onhook_store::Store;
 

@@ -1,8 +1,8 @@
 //! The emulator's clock, and what time does to a number.
 
-use onhook_core::account::AccountId;
+use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::State;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use crate::app::{

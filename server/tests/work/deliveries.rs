@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
 use onhook_core::import::NewNumber;
-use onhook_core::subscription::Secret;
+use onhook_core::notify::subscription::Secret;
 use onhook_server::mail::MailSettings;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;

@@ -1,9 +1,11 @@
 //! Applications of an account, and which of them its peers name.
 
-use onhook_core::account::{AccountId, Peer, PeerId, Site};
-use onhook_core::application::{
-    self, APPLICATIONS_MAX, Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
+use onhook_core::account::application::{
+    self, APPLICATIONS_MAX, Application, ApplicationChange, NewApplication, NotNamed, Service,
 };
+use onhook_core::account::{Peer, Site};
+use onhook_core::ids::ApplicationId;
+use onhook_core::ids::{AccountId, PeerId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::premises::room_for;

@@ -4,20 +4,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use onhook_core::account::{Account, AccountId, Premises, SiteId};
-use onhook_core::decide::{Decision, Move, World, decide, decided};
-use onhook_core::event::{By, EventSeq};
+use onhook_core::account::{Account, Premises};
+use onhook_core::clock::Seen;
+use onhook_core::ids::EventSeq;
+use onhook_core::ids::{AccountId, SiteId};
+use onhook_core::ids::{OrderId, OrderSeq};
 use onhook_core::import::{self, BadLine, Intake, NewNumber};
-use onhook_core::lifecycle::{Entry, State};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::event::Transition;
+use onhook_core::lifecycle::release::due;
 use onhook_core::locality;
-use onhook_core::notification::Happened;
+use onhook_core::notify::notification::Happened;
 use onhook_core::number::Number;
-use onhook_core::order::{
-    ATTEMPTS_MAX, Amendment, Kind, NewOrder, NotWaiting, Order, OrderId, OrderSeq, Origin, Request, Status,
-    amend, difference,
-};
-use onhook_core::release::{Seen, due};
-use onhook_core::search::{Criteria, Inventory};
+use onhook_core::order::amend::{Amendment, NotWaiting, amend, difference};
+use onhook_core::order::decide::{Decision, World, decide, decided};
+use onhook_core::order::search::{Criteria, Inventory};
+use onhook_core::order::{ATTEMPTS_MAX, Kind, NewOrder, Order, Origin, Request, Status};
 use onhook_core::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use tracing::error;
@@ -601,7 +605,7 @@ impl Tables<'_> {
     }
 
     /// Takes a number back that had left, into the area that the import puts it in.
-    fn take_back(&mut self, moved: &Move, prev: EventSeq, import: &mut Import) -> Result<()> {
+    fn take_back(&mut self, moved: &Transition, prev: EventSeq, import: &mut Import) -> Result<()> {
         let last_event = self.put_event(moved, prev, &By::Import, import.at)?;
         self.connection
             .prepare_cached(
@@ -615,8 +619,8 @@ impl Tables<'_> {
     }
 
     /// Writes the event of a change behind the number's last one, and tells the area and the orders that wait.
-    fn put_event(&mut self, moved: &Move, prev: EventSeq, by: &By, at: Timestamp) -> Result<EventSeq> {
-        let Move { change, before, after } = moved;
+    fn put_event(&mut self, moved: &Transition, prev: EventSeq, by: &By, at: Timestamp) -> Result<EventSeq> {
+        let Transition { change, before, after } = moved;
         let seq = self.memory.next_event();
         let origin =
             if self.memory.imports.contains(&prev) { Some(serde_json::to_string(before)?) } else { None };
@@ -763,11 +767,11 @@ impl Batch {
     pub(super) fn apply(
         &mut self,
         tables: &mut Tables<'_>,
-        moved: &Move,
+        moved: &Transition,
         by: &By,
         at: Timestamp,
     ) -> Result<()> {
-        let Move { before, after, .. } = moved;
+        let Transition { before, after, .. } = moved;
         let prev = self.last_events.get(&after.number);
         let prev = *prev.ok_or_else(|| corrupt(format!("{} was not loaded", after.number)))?;
         self.last_events.insert(after.number, tables.put_event(moved, prev, by, at)?);

@@ -1,10 +1,11 @@
 //! The checker: loads what the store holds and lets `core::check` judge it.
 
 use onhook_core::check::{self, Asked, Finding};
-use onhook_core::event::Event;
-use onhook_core::lifecycle::State;
-use onhook_core::order::{Order, OrderSeq, Status};
-use onhook_core::subscription::SubscriptionSeq;
+use onhook_core::ids::OrderSeq;
+use onhook_core::ids::SubscriptionSeq;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::event::Event;
+use onhook_core::order::{Order, Status};
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 

@@ -11,7 +11,7 @@
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use onhook_core::order::{OrderId, OrderSeq};
+use onhook_core::ids::{OrderId, OrderSeq};
 use rusqlite::Connection;
 
 use super::row;

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use onhook_core::account::{AccountId, PeerId};
-use onhook_core::event::EventSeq;
-use onhook_core::hold::{Area, AreaId, AreaName, Demand};
-use onhook_core::lifecycle::{Entry, Standing, State};
-use onhook_core::order::OrderSeq;
-use onhook_core::subscription::SubscriptionSeq;
+use onhook_core::ids::AreaId;
+use onhook_core::ids::EventSeq;
+use onhook_core::ids::OrderSeq;
+use onhook_core::ids::SubscriptionSeq;
+use onhook_core::ids::{AccountId, PeerId};
+use onhook_core::lifecycle::area::{Area, AreaName, Demand};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::{Entry, Standing};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, ToSql};
 

@@ -30,24 +30,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{Account, AccountId, Peer, PeerId, Premises, Site, SiteId};
-use onhook_core::application::{
-    Application, ApplicationChange, ApplicationId, NewApplication, NotNamed, Service,
-};
-use onhook_core::hold::{Area, AreaId, AreaName, Policy};
+use onhook_core::account::application::{Application, ApplicationChange, NewApplication, NotNamed, Service};
+use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
+use onhook_core::account::user::{Asker, UserRefusal};
+use onhook_core::account::{Account, Peer, Premises, Site};
+use onhook_core::clock::Seen;
+use onhook_core::ids::ApplicationId;
+use onhook_core::ids::AreaId;
+use onhook_core::ids::NotificationSeq;
+use onhook_core::ids::OrderId;
+use onhook_core::ids::ReservationId;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
 use onhook_core::import::Intake;
-use onhook_core::lifecycle::Entry;
+use onhook_core::lifecycle::area::{Area, AreaName};
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::{Exchange, Locality};
-use onhook_core::notification::{Attempt, Next, NotificationSeq};
+use onhook_core::notify::notification::{Attempt, Next};
+use onhook_core::notify::subscription::{NewSubscription, Subscription};
 use onhook_core::number::Number;
-use onhook_core::order::{Amendment, Kind, Line, NewOrder, NotWaiting, Order, OrderId, Summary};
-use onhook_core::premises::{PeerChange, PeerDetails, SiteChange, SiteDetails};
-use onhook_core::release::Seen;
-use onhook_core::reservation::{NotReserved, Reservation, ReservationId};
-use onhook_core::search::Criteria;
-use onhook_core::subscription::{NewSubscription, Subscription, SubscriptionId, SubscriptionSeq};
+use onhook_core::order::amend::{Amendment, NotWaiting};
+use onhook_core::order::search::Criteria;
+use onhook_core::order::{Kind, Line, NewOrder, Order, Summary};
+use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::Timestamp;
-use onhook_core::user::{Asker, Refusal};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -655,7 +662,7 @@ impl Store for SqliteStore {
         self.writer.write(move |tables| tables.create_user(user)).await
     }
 
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), Refusal>> {
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), UserRefusal>> {
         self.writer.write(move |tables| tables.make_user(asker, user)).await
     }
 
@@ -664,7 +671,7 @@ impl Store for SqliteStore {
         asker: Asker,
         name: String,
         change: UserChange,
-    ) -> Result<std::result::Result<(), Refusal>> {
+    ) -> Result<std::result::Result<(), UserRefusal>> {
         self.writer.write(move |tables| tables.change_user(asker, &name, change)).await
     }
 

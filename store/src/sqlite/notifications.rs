@@ -1,12 +1,14 @@
 //! Notifications: written with what they tell of, delivered from outside, kept for a while.
 
-use onhook_core::account::AccountId;
-use onhook_core::notification::{
-    Attempt, Happened, KEPT_MS, MessageId, Next, Notification, NotificationSeq, Standing, WAITING_MAX,
-    due_at, told,
+use onhook_core::ids::AccountId;
+use onhook_core::ids::{MessageId, NotificationSeq};
+use onhook_core::ids::{OrderId, OrderSeq};
+use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
+use onhook_core::notify::notification::{
+    Attempt, DeliveryState, Happened, KEPT_MS, Next, Notification, WAITING_MAX, due_at, told,
 };
-use onhook_core::order::{Kind, OrderId, OrderSeq, Status};
-use onhook_core::subscription::{OrderType, SubscriptionId, SubscriptionSeq};
+use onhook_core::notify::subscription::OrderType;
+use onhook_core::order::{Kind, Status};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -371,11 +373,11 @@ pub(super) fn log(
     Ok(Some((deliveries, total.unsigned_abs())))
 }
 
-fn standing_of(code: u8) -> Result<Standing> {
+fn standing_of(code: u8) -> Result<DeliveryState> {
     match code {
-        0 => Ok(Standing::Waiting),
-        1 => Ok(Standing::Delivered),
-        2 => Ok(Standing::GivenUp),
+        0 => Ok(DeliveryState::Waiting),
+        1 => Ok(DeliveryState::Delivered),
+        2 => Ok(DeliveryState::GivenUp),
         _ => Err(corrupt(format!("no standing {code}"))),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use onhook_core::hold::AreaId;
+use onhook_core::ids::AreaId;
 use onhook_core::import::BadLine;
-use onhook_core::lifecycle::Entry;
+use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
-use onhook_core::search::Criteria;
+use onhook_core::order::search::Criteria;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 

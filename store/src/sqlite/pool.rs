@@ -9,13 +9,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use onhook_core::account::AccountId;
-use onhook_core::hold::{AreaId, AreaName};
-use onhook_core::lifecycle::Entry;
+use onhook_core::area_codes;
+use onhook_core::ids::AccountId;
+use onhook_core::ids::AreaId;
+use onhook_core::lifecycle::area::AreaName;
+use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::Locality;
 use onhook_core::number::{Number, TOLL_FREE};
-use onhook_core::plan;
-use onhook_core::search::{Criteria, Inventory, fits};
+use onhook_core::order::search::{Criteria, Inventory, fits};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -24,7 +25,7 @@ use super::reader::area_name;
 use super::row::{NUMBER_COLUMNS, NumberRow, corrupt};
 use crate::{PoolQuery, Result, Stock};
 
-/// Most lots that one search looks at: the whole plan has about as many exchanges in service.
+/// Most lots that one search looks at: the whole area_codes has about as many exchanges in service.
 const LOTS_MAX: usize = 200_000;
 /// How much one search looks at where it does not know beforehand what a lot has for it: numbers, and for
 /// each place in the table some more. What it has not found by then, it does not find.
@@ -215,7 +216,7 @@ pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<L
         sources.extend(range(prefix));
     } else if criteria.toll_free.is_some() {
         let pattern = match &criteria.toll_free {
-            Some(onhook_core::search::TollFree::Pattern(pattern)) => pattern.as_str(),
+            Some(onhook_core::order::search::TollFree::Pattern(pattern)) => pattern.as_str(),
             _ => "***",
         };
         let codes = TOLL_FREE.iter().map(ToString::to_string).filter(|npa| fits(pattern, npa));
@@ -246,7 +247,7 @@ pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<L
                            JOIN exchange e ON e.rate_center = r.id JOIN stock s USING (npa_nxx)
                            WHERE r.region = ?";
         sources.extend([of_area, of_exchange].map(|sql| (sql, vec![text(region)])));
-        sources.extend(plan::area_codes(region).iter().filter_map(|npa| range(&npa.to_string())));
+        sources.extend(area_codes::area_codes(region).iter().filter_map(|npa| range(&npa.to_string())));
     } else {
         sources.push(("SELECT npa_nxx, area, numbers FROM stock", Vec::new()));
     }

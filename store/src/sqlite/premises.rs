@@ -1,12 +1,13 @@
 //! Sites and peers, written inside the writer's transaction, and numbers that move between them.
 
-use onhook_core::account::{AccountId, Peer, PeerId, Site, SiteId};
-use onhook_core::event::By;
-use onhook_core::number::Number;
-use onhook_core::premises::{
-    self, ALL_DETAILS_MAX, DETAILS_MAX, PREMISES_MAX, PeerChange, PeerDetails, SiteChange, SiteDetails,
-    is_default,
+use onhook_core::account::details::{
+    ALL_DETAILS_MAX, DETAILS_MAX, PeerChange, PeerDetails, SiteChange, SiteDetails,
 };
+use onhook_core::account::premises::{PREMISES_MAX, is_default};
+use onhook_core::account::{Peer, Site};
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::event::By;
+use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
 use super::changes::Batch;
@@ -189,7 +190,7 @@ impl Tables<'_> {
             Err(no) => return Ok(Relocated::NoPlace(no)),
         };
         let mut batch = Batch::load(self, numbers.iter().copied())?;
-        let moves = match premises::relocate(numbers, place, batch.entries()) {
+        let moves = match onhook_core::order::relocate::relocate(numbers, place, batch.entries()) {
             Ok(moves) => moves,
             Err(missing) => return Ok(Relocated::NotInService(missing)),
         };

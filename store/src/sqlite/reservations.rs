@@ -2,11 +2,12 @@
 //!
 //! Not here: their end by time, which is `changes`' release, and an order that takes a reserved number.
 
-use onhook_core::account::AccountId;
-use onhook_core::event::By;
-use onhook_core::lifecycle::State;
+use onhook_core::ids::AccountId;
+use onhook_core::ids::ReservationId;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::event::By;
 use onhook_core::number::Number;
-use onhook_core::reservation::{NotReserved, Reservation, ReservationId, cancel, reserve, stands};
+use onhook_core::reservation::{NotReserved, Reservation, cancel, reserve, stands};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 

@@ -1,11 +1,15 @@
 //! Rows to values and back. A row that no value fits is reported, never guessed at.
 
-use onhook_core::account::{AccountId, Class, Kind as AccountKind, PeerId, Place, Role, SiteId};
-use onhook_core::event::{By, Change, Event, EventSeq};
-use onhook_core::hold::AreaId;
-use onhook_core::lifecycle::{Entry, Standing, State};
+use onhook_core::account::{AccountKind, Class, Place, Role};
+use onhook_core::ids::AreaId;
+use onhook_core::ids::EventSeq;
+use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::ids::{OrderId, OrderSeq};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::{By, Change, Event};
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Kind, Order, OrderId, OrderSeq, Status, Summary};
+use onhook_core::order::{Failure, Kind, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, OptionalExtension, Row};

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use onhook_core::account::AccountId;
 use onhook_core::check::Asked;
-use onhook_core::notification::{Happened, Wish};
-use onhook_core::order::{OrderId, OrderSeq, Status};
-use onhook_core::subscription::{
+use onhook_core::ids::AccountId;
+use onhook_core::ids::{OrderId, OrderSeq};
+use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
+use onhook_core::notify::notification::{Happened, Wish};
+use onhook_core::notify::subscription::{
     Callback, Credentials, Email, NewSubscription, OrderType, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject,
-    Subscription, SubscriptionId, SubscriptionSeq,
+    Subscription,
 };
+use onhook_core::order::Status;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

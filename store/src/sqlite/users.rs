@@ -1,7 +1,7 @@
 //! Users, written inside the writer's transaction.
 
-use onhook_core::account::AccountId;
-use onhook_core::user::{self, Act, Asker, Person, Refusal};
+use onhook_core::account::user::{self, Act, Asker, Person, UserRefusal};
+use onhook_core::ids::AccountId;
 
 use super::writer::Tables;
 use super::{reader, row};
@@ -36,15 +36,15 @@ impl Tables<'_> {
         &mut self,
         asker: String,
         user: NewUser,
-    ) -> Result<std::result::Result<(), Refusal>> {
-        let Some(asker) = self.asker(Asker::User(asker))? else { return Ok(Err(Refusal::Forbidden)) };
+    ) -> Result<std::result::Result<(), UserRefusal>> {
+        let Some(asker) = self.asker(Asker::User(asker))? else { return Ok(Err(UserRefusal::Forbidden)) };
         if let Err(why) = user::may_make(&asker, user.account, user.role) {
             return Ok(Err(why));
         }
         if let Some(account) = user.account
             && usize::try_from(reader::count_users(self.connection, account)?).is_ok_and(|n| n >= LIST_MAX)
         {
-            return Ok(Err(Refusal::Full));
+            return Ok(Err(UserRefusal::Full));
         }
         self.create_user(user).map(Ok)
     }
@@ -62,9 +62,9 @@ impl Tables<'_> {
         asker: Asker,
         name: &str,
         change: UserChange,
-    ) -> Result<std::result::Result<(), Refusal>> {
-        let Some(asker) = self.asker(asker)? else { return Ok(Err(Refusal::Forbidden)) };
-        let Some(user) = reader::user(self.connection, name)? else { return Ok(Err(Refusal::NoUser)) };
+    ) -> Result<std::result::Result<(), UserRefusal>> {
+        let Some(asker) = self.asker(asker)? else { return Ok(Err(UserRefusal::Forbidden)) };
+        let Some(user) = reader::user(self.connection, name)? else { return Ok(Err(UserRefusal::NoUser)) };
         let admins = match user.account {
             Some(account) => reader::admins(self.connection, account)?,
             None => 0,

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use onhook_core::hold::Policy;
+use onhook_core::lifecycle::policy::Policy;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};

@@ -4,12 +4,10 @@
 //! application is ever asked. A peer names at most one application for each service.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use crate::account::{AccountId, words};
-use crate::order::OrderId;
-use crate::premises::Stays;
+use crate::account::premises::Stays;
+use crate::ids::{AccountId, ApplicationId};
+use crate::words::words;
 
 /// Most applications of an account.
 pub const APPLICATIONS_MAX: usize = 1_000;
@@ -21,25 +19,6 @@ pub const SETTING_MAX: usize = 2_048;
 pub const CALLBACK_TYPES_MAX: usize = 20;
 /// Most characters of a type of callbacks.
 pub const CALLBACK_TYPE_MAX: usize = 50;
-
-/// An application's id: a version 4 UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ApplicationId(pub uuid::Uuid);
-
-impl fmt::Display for ApplicationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
-impl FromStr for ApplicationId {
-    type Err = uuid::Error;
-
-    /// Reads the hyphenated form only, in any case.
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse::<OrderId>().map(|OrderId(id)| Self(id))
-    }
-}
 
 words! {
     /// What an application is for.

@@ -1,21 +1,15 @@
-//! The audit trail: every change of a number is one event, and a number's state is the fold of its
-//! events.
+//! The audit trail: every change of a number is one event, and a number's state is the fold of its events.
 //!
-//! Numbers come in by imports of millions, so an import is *one* event for all of them; the first
-//! event of a number after that carries the entry as it was imported ([`Event::origin`]). A number that had left
-//! and is imported again has an event of its own for it: its history goes on.
+//! Numbers are imported by the million, so an import is *one* event for all of them. The first event of a
+//! number after that carries the entry as it was imported ([`Event::origin`]).
 
-use crate::account::{AccountId, Place};
-use crate::hold::{AreaId, Hold};
-use crate::lifecycle::{Entry, Home, Standing, Step};
+use crate::account::Place;
+use crate::ids::{AccountId, AreaId, EventSeq, OrderSeq};
+use crate::lifecycle::diagram::{Home, NoSuchStep, State, Step, transition};
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::hold::Hold;
 use crate::number::Number;
-use crate::order::OrderSeq;
 use crate::time::Timestamp;
-
-/// The place of an event in the audit trail; later events have larger ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct EventSeq(pub i64);
 
 /// What happened to a number, with what its new state needs.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -178,4 +172,61 @@ pub struct Event {
     pub by: By,
     /// The entry as it was imported, on the first event after the import.
     pub origin: Option<Entry>,
+}
+
+/// One number's change and what it is afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// What happens.
+    pub change: Change,
+    /// The entry before.
+    pub before: Entry,
+    /// The entry after.
+    pub after: Entry,
+}
+
+/// The entry after a change: the one fold by which state follows from events.
+///
+/// # Errors
+/// [`NoSuchStep`] when the diagram has no such arrow.
+pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
+    let step = change.step();
+    let to = transition(before.state(), step)?;
+    let protected = change.protected().unwrap_or(before.protected);
+    let (area, ported_in) = match change {
+        Change::Restored { area, ported_in, .. } => (*area, *ported_in),
+        _ => (before.area, before.ported_in),
+    };
+    let standing = match (change, before.standing) {
+        (Change::Reserved { account, until }, _) => Standing::Reserved { account: *account, until: *until },
+        (
+            Change::Activated { place, .. } | Change::Reconnected { place, .. } | Change::Moved { place },
+            _,
+        ) => Standing::InService { place: *place },
+        (Change::Disconnected { hold, leaves, .. }, Standing::InService { place }) => {
+            Standing::Aging { former: place, release_at: hold.release_at, leaves: *leaves }
+        }
+        (Change::Extended { release_at, .. }, Standing::Aging { former, leaves, .. }) => {
+            Standing::Aging { former, release_at: *release_at, leaves }
+        }
+        (Change::Released { home: Home::Owner }, Standing::Aging { former, .. }) => {
+            Standing::Protected { account: former.account }
+        }
+        (Change::Locked { .. } | Change::Unlocked { .. }, standing) => standing,
+        (Change::Restored { standing, .. }, _) => *standing,
+        (Change::Unreserved, _) | (Change::Released { home: Home::Pool }, _) => Standing::Available,
+        (Change::Purged { .. }, _) | (Change::Released { home: Home::Away }, _) => Standing::Removed,
+        (Change::Disconnected { .. } | Change::Extended { .. } | Change::Released { .. }, _) => {
+            return Err(NoSuchStep { from: before.state(), step });
+        }
+    };
+    debug_assert_eq!(standing.state(), to, "the standing is the one that the diagram names");
+    let locked = match change {
+        Change::Locked { .. } => true,
+        Change::Unlocked { .. } => false,
+        _ => before.locked && to == State::InService,
+    };
+    // In the pool a number is like any other: what an owner had set is gone.
+    let protected = protected && to != State::Available;
+    Ok(Entry { number: before.number, standing, area, protected, ported_in, locked })
 }

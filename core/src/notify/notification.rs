@@ -8,10 +8,11 @@
 
 use std::fmt;
 
-use crate::account::words;
-use crate::order::{Kind, Order, OrderSeq, Status};
-use crate::subscription::OrderType;
+use crate::ids::{MessageId, NotificationSeq, OrderSeq};
+use crate::notify::subscription::OrderType;
+use crate::order::{Kind, Order, Status};
 use crate::time::{DAY_MS, Timestamp};
+use crate::words::words;
 
 /// Most notifications of one subscription that wait; beyond them the oldest is given up.
 pub const WAITING_MAX: u64 = 10_000;
@@ -26,23 +27,9 @@ const FIRST_WAIT_MS: i64 = 5_000;
 /// The longest wait between two attempts.
 const WAIT_MS_MAX: i64 = 6 * 3_600_000;
 
-/// A notification's id, the same in every attempt: a version 4 UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId(pub uuid::Uuid);
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
-/// A notification's place among all of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NotificationSeq(pub i64);
-
 words! {
     /// Where a notification stands. The last two never change.
-    Standing {
+    DeliveryState {
         /// It is to be delivered.
         Waiting = "WAITING",
         /// The receiver has taken it.

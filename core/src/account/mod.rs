@@ -2,121 +2,18 @@
 //!
 //! Not here: passwords and how a caller proves who they are (`server::auth`).
 
-use std::fmt;
-use std::str::FromStr;
+pub mod application;
+pub mod details;
+pub mod premises;
+pub mod user;
 
+use crate::ids::{AccountId, PeerId, SiteId};
 use crate::time::Timestamp;
-
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-        )]
-        #[serde(transparent)]
-        pub struct $name(u32);
-
-        impl $name {
-            /// The id with this value, 1 or more.
-            #[must_use]
-            pub const fn new(id: u32) -> Option<Self> {
-                if id == 0 { None } else { Some(Self(id)) }
-            }
-
-            /// The id as an integer.
-            #[must_use]
-            pub const fn get(self) -> u32 {
-                self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = IdError;
-
-            /// A decimal integer from 1 to 4,294,967,295, ASCII digits only.
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-                    return Err(IdError);
-                }
-                text.parse().ok().and_then(Self::new).ok_or(IdError)
-            }
-        }
-    };
-}
-
-id! {
-    /// A customer: the account in every path of the wire.
-    AccountId
-}
-id! {
-    /// A sub-account of an account: `SiteId` on the wire.
-    SiteId
-}
-id! {
-    /// A SIP location under a site: `PeerId` on the wire.
-    PeerId
-}
-
-/// A text that is no id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an id is a whole number from 1 to 4294967295")]
-pub struct IdError;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $word)] $variant),+
-        }
-
-        impl $name {
-            /// Every value, in the order of the declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word that stands for it in files, configuration and the store.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::account::UnknownWord;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::account::UnknownWord { valid: &[$($word),+] }),
-                }
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-/// A word that is none of those that are valid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("it is one of {}", valid.join(", "))]
-pub struct UnknownWord {
-    /// The words that would have been taken.
-    pub valid: &'static [&'static str],
-}
+use crate::words::words;
 
 words! {
     /// What an account is to the number plan; regulators' reports count by it (47 CFR 52.15(f)(1)).
-    Kind {
+    AccountKind {
         /// Uses the numbers itself.
         EndUser = "end-user",
         /// A carrier that serves its own end users.
@@ -160,7 +57,7 @@ pub struct Account {
     /// Its name, for people.
     pub name: String,
     /// What it is to the number plan.
-    pub kind: Kind,
+    pub kind: AccountKind,
     /// Whose lines its numbers are.
     pub class: Class,
     /// When it was made.
@@ -266,17 +163,11 @@ impl Premises {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::IdError;
+    use std::str::FromStr;
 
     fn id<T: FromStr<Err = IdError>>(text: &str) -> T {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn ids_are_positive_decimal_integers() {
-        assert_eq!("9900000".parse::<AccountId>().unwrap().get(), 9_900_000);
-        for text in ["", "0", "-1", "+1", "4294967296", "1x", "１"] {
-            assert_eq!(text.parse::<AccountId>(), Err(IdError), "{text}");
-        }
     }
 
     #[test]

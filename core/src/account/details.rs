@@ -1,17 +1,10 @@
-//! What an account says of its sites and peers, what may become of them, and how its numbers move
-//! between them.
+//! What an account says of its sites and peers besides their names.
 //!
-//! Nothing that is said here moves a call: hosts, protocols and addresses are kept and given back. What
-//! matters to a number's life is which sites and peers there are and which is the default; that is
-//! [`Premises`], which an order is judged by.
+//! Nothing that is said here moves a call: hosts, protocols and addresses are kept and given back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use crate::account::{PeerId, Place, Premises, SiteId, words};
-use crate::decide::Move;
-use crate::event::Change;
-use crate::lifecycle::{Entry, apply};
-use crate::number::Number;
+use crate::words::words;
 
 /// Most characters of a site's name (contract: error 4015).
 pub const SITE_NAME_MAX: usize = 50;
@@ -23,8 +16,6 @@ pub const PEER_NAME_MAX: usize = 50;
 pub const TEXT_MAX: usize = 250;
 /// Most hosts in each list of a peer.
 pub const HOSTS_MAX: usize = 100;
-/// Most sites of an account, and most peers.
-pub const PREMISES_MAX: usize = 10_000;
 /// Most bytes that are kept of what is said of one site or peer.
 pub const DETAILS_MAX: usize = 16 * 1_024;
 /// Most bytes that are kept of what is said of all sites of an account, and of all its peers: a list of them is
@@ -251,147 +242,9 @@ fn replace_text(kept: &mut Option<String>, said: Option<String>) {
     }
 }
 
-/// Whether a peer is its site's default after a change: when it wants to be, or was and nobody else is to
-/// take its place, or is the only one. A default peer that no longer wants to be one stays it: clients send
-/// `false` without thinking of it, and a site with peers has a default one.
-#[must_use]
-pub fn is_default(was: bool, wants: Option<bool>, alone: bool) -> bool {
-    was || wants == Some(true) || alone
-}
-
-/// Why a site, a peer or an application stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stays {
-    /// It has peers; of an application: peers name it.
-    Peers,
-    /// Numbers are in service there.
-    Numbers,
-    /// It is the default, and there are others.
-    Default,
-}
-
-impl Premises {
-    /// Whether a site may go at which so many numbers are in service. What ages may have been there: when it
-    /// comes back it takes the default site. A site is never the place of a reserved or protected number.
-    ///
-    /// # Errors
-    /// Why it stays.
-    pub fn may_remove_site(&self, site: SiteId, in_service: u64) -> Result<(), Stays> {
-        if self.peers.iter().any(|peer| peer.site == site) {
-            return Err(Stays::Peers);
-        }
-        if in_service > 0 {
-            return Err(Stays::Numbers);
-        }
-        let is_default = self.sites.iter().any(|s| s.id == site && s.is_default);
-        match is_default && self.sites.len() > 1 {
-            true => Err(Stays::Default),
-            false => Ok(()),
-        }
-    }
-
-    /// Whether a peer may go at which so many numbers are in service.
-    ///
-    /// # Errors
-    /// Why it stays.
-    pub fn may_remove_peer(&self, site: SiteId, peer: PeerId, in_service: u64) -> Result<(), Stays> {
-        if in_service > 0 {
-            return Err(Stays::Numbers);
-        }
-        let mut at_site = self.peers.iter().filter(|p| p.site == site);
-        let is_default = at_site.clone().any(|p| p.id == peer && p.is_default);
-        match is_default && at_site.any(|p| p.id != peer) {
-            true => Err(Stays::Default),
-            false => Ok(()),
-        }
-    }
-}
-
-/// Moves numbers that are in service on the place's account there, all or none. One that is there already
-/// is left as it is.
-///
-/// # Errors
-/// The numbers that are not in service on the account, in the order in which they were named.
-pub fn relocate(
-    numbers: &[Number],
-    place: Place,
-    entries: &HashMap<Number, Entry>,
-) -> Result<Vec<Move>, Vec<Number>> {
-    let (mut moves, mut missing) = (Vec::new(), Vec::new());
-    for number in numbers {
-        let entry = entries.get(number);
-        let entry = entry.and_then(|entry| Some((entry, entry.standing.in_service_on(place.account)?)));
-        let change = Change::Moved { place };
-        match entry {
-            Some((_, at)) if at == place => {}
-            Some((before, _)) => match apply(before, &change) {
-                Ok(after) => moves.push(Move { change, before: *before, after }),
-                Err(_) => missing.push(*number),
-            },
-            None => missing.push(*number),
-        }
-    }
-    if missing.is_empty() { Ok(moves) } else { Err(missing) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{AccountId, Peer, Site};
-
-    fn premises() -> Premises {
-        let account = AccountId::new(1).unwrap();
-        let site =
-            |n, is_default| Site { id: SiteId::new(n).unwrap(), account, name: String::new(), is_default };
-        let peer = |n, at, is_default| Peer {
-            id: PeerId::new(n).unwrap(),
-            account,
-            site: SiteId::new(at).unwrap(),
-            name: String::new(),
-            is_default,
-        };
-        Premises {
-            sites: vec![site(1, true), site(2, false), site(3, false)],
-            peers: vec![peer(10, 1, true), peer(11, 1, false), peer(20, 2, true)],
-        }
-    }
-
-    #[test]
-    fn a_site_goes_when_it_is_empty_and_not_the_default_of_others() {
-        let mut premises = premises();
-        let site = |n| SiteId::new(n).unwrap();
-        assert_eq!(premises.may_remove_site(site(1), 0), Err(Stays::Peers));
-        assert_eq!(premises.may_remove_site(site(3), 1), Err(Stays::Numbers));
-        assert_eq!(premises.may_remove_site(site(3), 0), Ok(()));
-        premises.peers.clear();
-        assert_eq!(premises.may_remove_site(site(1), 0), Err(Stays::Default));
-        premises.sites.truncate(1);
-        assert_eq!(premises.may_remove_site(site(1), 0), Ok(()));
-    }
-
-    #[test]
-    fn a_peer_goes_when_it_is_empty_and_not_the_default_of_others() {
-        let premises = premises();
-        let ids = |site, peer| (SiteId::new(site).unwrap(), PeerId::new(peer).unwrap());
-        let may = |(site, peer), numbers| premises.may_remove_peer(site, peer, numbers);
-        assert_eq!(may(ids(1, 10), 0), Err(Stays::Default));
-        assert_eq!(may(ids(1, 11), 0), Ok(()));
-        assert_eq!(may(ids(1, 11), 1), Err(Stays::Numbers));
-        assert_eq!(may(ids(2, 20), 0), Ok(()));
-    }
-
-    #[test]
-    fn a_site_with_peers_has_a_default_one() {
-        for (was, wants, alone, is) in [
-            (false, None, true, true),
-            (false, Some(false), true, true),
-            (false, Some(true), false, true),
-            (false, None, false, false),
-            (true, Some(false), false, true),
-        ] {
-            assert_eq!(is_default(was, wants, alone), is, "{was} {wants:?} {alone}");
-        }
-    }
 
     #[test]
     fn what_is_not_said_stays_and_what_is_empty_goes() {

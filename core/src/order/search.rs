@@ -2,7 +2,8 @@
 //!
 //! Not here: where a number lies (`locality`), or how a store finds what fits.
 
-use crate::account::AccountId;
+use crate::geo::BadCriterion;
+use crate::ids::AccountId;
 use crate::locality::Locality;
 use crate::number::{Number, TOLL_FREE};
 
@@ -144,89 +145,6 @@ fn spelled(nxx: u32, digits: &str, at_end: bool) -> Vec<(u64, u64)> {
     spans
 }
 
-/// Why a text is no criterion. Which one was meant, and in which words it is told, is for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadCriterion {
-    /// It has another length.
-    #[error("it has another length")]
-    Length,
-    /// It has characters that do not belong there.
-    #[error("it has characters that do not belong there")]
-    Characters,
-    /// It has the right form, but there is no such thing.
-    #[error("there is no such thing")]
-    Unknown,
-}
-
-/// Longest name of a city or rate center, in characters.
-pub const PLACE_MAX: usize = 50;
-
-/// Digits of one of these lengths.
-fn digits(text: &str, lengths: &[usize]) -> Result<String, BadCriterion> {
-    match text {
-        _ if !text.bytes().all(|b| b.is_ascii_digit()) => Err(BadCriterion::Characters),
-        _ if !lengths.contains(&text.len()) => Err(BadCriterion::Length),
-        _ => Ok(text.to_owned()),
-    }
-}
-
-/// The first digits of a number of the North American plan: an area code and what follows, so many digits.
-///
-/// # Errors
-/// [`BadCriterion`]; `Unknown` where no number begins so.
-pub fn leading(text: &str, length: usize) -> Result<String, BadCriterion> {
-    let digits = digits(text, &[length])?;
-    let whole = format!("{digits}{}", &"2000000"[digits.len().saturating_sub(3).min(7)..]);
-    match whole.parse::<crate::number::Number>() {
-        Ok(_) => Ok(digits),
-        Err(_) => Err(BadCriterion::Unknown),
-    }
-}
-
-/// A state or province by its two letters, in upper case.
-///
-/// # Errors
-/// [`BadCriterion`]. Whether there is one of that name is not asked.
-pub fn region(text: &str) -> Result<String, BadCriterion> {
-    match text {
-        _ if !text.bytes().all(|b| b.is_ascii_alphabetic()) => Err(BadCriterion::Characters),
-        _ if text.len() != 2 => Err(BadCriterion::Length),
-        _ => Ok(text.to_ascii_uppercase()),
-    }
-}
-
-/// A city's or rate center's name, in upper case.
-///
-/// # Errors
-/// [`BadCriterion`]. Whether there is one of that name is not asked.
-pub fn place(text: &str) -> Result<String, BadCriterion> {
-    match text.trim() {
-        "" => Err(BadCriterion::Length),
-        text if text.chars().count() > PLACE_MAX => Err(BadCriterion::Length),
-        text if text.chars().any(char::is_control) => Err(BadCriterion::Characters),
-        text => Ok(text.to_uppercase()),
-    }
-}
-
-/// A LATA: three digits, or five where it is divided.
-///
-/// # Errors
-/// [`BadCriterion`].
-pub fn lata(text: &str) -> Result<String, BadCriterion> {
-    digits(text, &[3, 5])
-}
-
-/// A ZIP code: five digits, of nine the first five.
-///
-/// # Errors
-/// [`BadCriterion`].
-pub fn zip(text: &str) -> Result<String, BadCriterion> {
-    match text.split_once('-') {
-        None => digits(text, &[5]),
-        Some((first, last)) => digits(last, &[4]).and_then(|_| digits(first, &[5])),
-    }
-}
-
 /// The digits on whose keys the letters stand (ITU-T E.161); four to seven of them.
 ///
 /// # Errors
@@ -304,6 +222,7 @@ pub enum Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geo::{city_name, lata, leading, region, zip};
 
     #[test]
     fn spans_are_the_numbers_that_spell_it_and_no_others() {
@@ -365,8 +284,8 @@ mod tests {
         assert_eq!(leading("919055", 6), Err(Unknown));
         assert_eq!(region("nc"), ok("NC"));
         assert_eq!((region("N"), region("N1")), (Err(Length), Err(Characters)));
-        assert_eq!(place(" New York "), ok("NEW YORK"));
-        assert_eq!((place(""), place("a\u{7}")), (Err(Length), Err(Characters)));
+        assert_eq!(city_name(" New York "), ok("NEW YORK"));
+        assert_eq!((city_name(""), city_name("a\u{7}")), (Err(Length), Err(Characters)));
         assert_eq!((lata("224"), lata("22401"), lata("2240")), (ok("224"), ok("22401"), Err(Length)));
         assert_eq!(
             (zip("27606"), zip("27606-1234"), zip("27606-12")),

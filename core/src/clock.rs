@@ -1,26 +1,11 @@
-//! What time alone does: the end of aging and of reservations, and the guard that keeps a wrong clock
-//! from doing it.
+//! Whether a clock can be believed: the guard that keeps a wrong one from releasing numbers.
 //!
 //! Release is the one act that nothing undoes: a released number is anyone's.
+//! Not here: a clock. The caller asks two of them and hands in what they say.
 
 use std::fmt;
 
-use crate::decide::Move;
-use crate::event::Change;
-use crate::lifecycle::{Entry, Standing, apply};
 use crate::time::{DAY_MS, Timestamp, in_words};
-
-/// What time has in store for a number at `now`; nothing while it is not due.
-#[must_use]
-pub fn due(entry: &Entry, now: Timestamp) -> Option<Move> {
-    let change = match entry.standing {
-        Standing::Aging { release_at, .. } if release_at <= now => Change::Released { home: entry.home() },
-        Standing::Reserved { until, .. } if until <= now => Change::Unreserved,
-        _ => return None,
-    };
-    let after = apply(entry, &change).ok()?;
-    Some(Move { change, before: *entry, after })
-}
 
 const HOUR_MS: i64 = 3_600_000;
 /// Most milliseconds that the wall clock may be away from where a steady one says that it should be: one
@@ -67,7 +52,7 @@ pub struct Seen {
 
 /// What the guard says of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
+pub enum ClockState {
     /// It moves as time does.
     Steady,
     /// It is believed, but releases wait: so much had passed unseen at the start.
@@ -89,41 +74,41 @@ pub enum Clock {
     },
 }
 
-impl Clock {
+impl ClockState {
     /// Whether orders may go by it.
     #[must_use]
     pub fn is_believed(self) -> bool {
-        matches!(self, Clock::Steady | Clock::Settling { .. })
+        matches!(self, ClockState::Steady | ClockState::Settling { .. })
     }
 
     /// For how many milliseconds releases wait, though it is believed.
     #[must_use]
     pub fn release_waits_ms(self) -> i64 {
         match self {
-            Clock::Settling { left_ms } => left_ms,
-            Clock::Steady | Clock::Jumped { .. } | Clock::Far { .. } => 0,
+            ClockState::Settling { left_ms } => left_ms,
+            ClockState::Steady | ClockState::Jumped { .. } | ClockState::Far { .. } => 0,
         }
     }
 }
 
-impl fmt::Display for Clock {
+impl fmt::Display for ClockState {
     /// What is the matter with it, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let away =
             |by_ms: i64| format!("{} {}", in_words(by_ms), if by_ms < 0 { "behind" } else { "ahead of" });
         match *self {
-            Clock::Steady => f.write_str("the clock is right"),
-            Clock::Settling { left_ms } => {
+            ClockState::Steady => f.write_str("the clock is right"),
+            ClockState::Settling { left_ms } => {
                 write!(f, "the clock has to be seen for {} before it is sure", in_words(left_ms))
             }
-            Clock::Jumped { by_ms } => write!(f, "the clock is {} where it should be", away(by_ms)),
-            Clock::Far { by_ms, unseen_ms } if (0..=UNSEEN_MS_MAX).contains(&by_ms) => write!(
+            ClockState::Jumped { by_ms } => write!(f, "the clock is {} where it should be", away(by_ms)),
+            ClockState::Far { by_ms, unseen_ms } if (0..=UNSEEN_MS_MAX).contains(&by_ms) => write!(
                 f,
                 "the clock is {} the store's last use, and {} in sum have passed while nothing ran",
                 away(by_ms),
                 in_words(unseen_ms)
             ),
-            Clock::Far { by_ms, .. } => write!(f, "the clock is {} the store's last use", away(by_ms)),
+            ClockState::Far { by_ms, .. } => write!(f, "the clock is {} the store's last use", away(by_ms)),
         }
     }
 }
@@ -162,8 +147,8 @@ impl ClockGuard {
 
     /// Looks at the clocks again. After a jump it stays shut until the wall clock is back. While nothing has
     /// gone by the clock, a correction of it begins anew.
-    pub fn look(&mut self, now: Reading) -> Clock {
-        if matches!(self.at_start(), Clock::Far { .. }) {
+    pub fn look(&mut self, now: Reading) -> ClockState {
+        if matches!(self.at_start(), ClockState::Far { .. }) {
             *self = Self::new(self.seen, now, self.wait_ms);
         }
         let mut by_ms = now.ahead_of(self.base);
@@ -175,7 +160,7 @@ impl ClockGuard {
             }
         }
         if by_ms.abs() > JUMP_MS_MAX {
-            return Clock::Jumped { by_ms };
+            return ClockState::Jumped { by_ms };
         }
         let passed_ms = now.steady_ms.saturating_sub(self.base.steady_ms);
         if passed_ms >= HOUR_MS {
@@ -183,7 +168,7 @@ impl ClockGuard {
             self.base = Reading { wall: self.base.wall.plus_millis(followed_ms), steady_ms: now.steady_ms };
         }
         match (self.at_start(), self.waits_ms(now)) {
-            (Clock::Steady, left_ms) if left_ms > 0 => Clock::Settling { left_ms },
+            (ClockState::Steady, left_ms) if left_ms > 0 => ClockState::Settling { left_ms },
             (at_start, _) => at_start,
         }
     }
@@ -191,7 +176,7 @@ impl ClockGuard {
     /// Looks at the clocks, and returns what the store should remember of them; none while the clock may
     /// still turn out to be wrong.
     pub fn remember(&mut self, now: Reading) -> Option<Seen> {
-        if self.look(now) != Clock::Steady {
+        if self.look(now) != ClockState::Steady {
             return None;
         }
         let ran_ms = now.steady_ms.saturating_sub(self.start.steady_ms);
@@ -201,13 +186,13 @@ impl ClockGuard {
     }
 
     /// What to think of the clock by its first reading.
-    fn at_start(&self) -> Clock {
-        let Some(seen) = self.seen else { return Clock::Steady };
+    fn at_start(&self) -> ClockState {
+        let Some(seen) = self.seen else { return ClockState::Steady };
         let (by_ms, unseen_ms) = (self.start.wall.since(seen.last), self.unseen_ms);
         if by_ms < -JUMP_MS_MAX || unseen_ms > UNSEEN_MS_MAX {
-            return Clock::Far { by_ms, unseen_ms };
+            return ClockState::Far { by_ms, unseen_ms };
         }
-        Clock::Steady
+        ClockState::Steady
     }
 
     /// For how many milliseconds releases wait at a reading.
@@ -222,55 +207,8 @@ impl ClockGuard {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::account::{AccountId, Place, SiteId};
-    use crate::hold::AreaId;
-    use crate::lifecycle::{Home, State};
-
-    fn aging(release_at: i64) -> Entry {
-        let account = AccountId::new(7).unwrap();
-        let former = Place { account, site: SiteId::new(1).unwrap(), peer: None };
-        Entry {
-            number: "9195550100".parse().unwrap(),
-            standing: Standing::Aging {
-                former,
-                release_at: Timestamp::from_millis(release_at),
-                leaves: false,
-            },
-            area: AreaId(1),
-            protected: false,
-            ported_in: false,
-            locked: false,
-        }
-    }
-
-    #[test]
-    fn nothing_is_released_a_millisecond_early() {
-        let entry = aging(1_000);
-        assert_eq!(due(&entry, Timestamp::from_millis(999)), None);
-        assert_eq!(due(&entry, Timestamp::from_millis(1_000)).unwrap().after.state(), State::Available);
-    }
-
-    #[test]
-    fn each_number_goes_where_it_belongs() {
-        let leaves = |mut e: Entry| {
-            let Standing::Aging { former, release_at, .. } = e.standing else { unreachable!() };
-            e.standing = Standing::Aging { former, release_at, leaves: true };
-            e
-        };
-        for (entry, home, state) in [
-            (aging(0), Home::Pool, State::Available),
-            (Entry { protected: true, ..aging(0) }, Home::Owner, State::Protected),
-            (Entry { ported_in: true, protected: true, ..aging(0) }, Home::Away, State::Removed),
-            (leaves(aging(0)), Home::Away, State::Removed),
-            (leaves(Entry { protected: true, ..aging(0) }), Home::Away, State::Removed),
-        ] {
-            let step = due(&entry, Timestamp::from_millis(0)).unwrap();
-            assert_eq!((step.change, step.after.state()), (Change::Released { home }, state));
-        }
-    }
+    use proptest::prelude::*;
 
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -287,13 +225,13 @@ mod tests {
     fn a_jump_of_more_than_an_hour_shuts_the_guard_until_the_clock_is_back() {
         let mut guard = guard();
         let mut look = |wall_ms: i64, steady_ms| guard.look(reading(START.plus_millis(wall_ms), steady_ms));
-        assert_eq!(look(60_000, 60_000), Clock::Steady);
-        assert_eq!(look(60_000 + HOUR_MS, 60_000), Clock::Steady);
+        assert_eq!(look(60_000, 60_000), ClockState::Steady);
+        assert_eq!(look(60_000 + HOUR_MS, 60_000), ClockState::Steady);
         let by_ms = 90 * DAY_MS - 120_000;
-        assert_eq!(look(90 * DAY_MS, 120_000), Clock::Jumped { by_ms });
-        assert_eq!(look(90 * DAY_MS + 1_000, 121_000), Clock::Jumped { by_ms });
-        assert_eq!(look(HOUR_MS + 180_000, 180_000), Clock::Steady);
-        assert_eq!(look(-2 * HOUR_MS + 180_000, 180_000), Clock::Jumped { by_ms: -2 * HOUR_MS });
+        assert_eq!(look(90 * DAY_MS, 120_000), ClockState::Jumped { by_ms });
+        assert_eq!(look(90 * DAY_MS + 1_000, 121_000), ClockState::Jumped { by_ms });
+        assert_eq!(look(HOUR_MS + 180_000, 180_000), ClockState::Steady);
+        assert_eq!(look(-2 * HOUR_MS + 180_000, 180_000), ClockState::Jumped { by_ms: -2 * HOUR_MS });
     }
 
     #[test]
@@ -302,9 +240,9 @@ mod tests {
         let mut fast = guard();
         for n in 1..60 {
             let look = steps.look(reading(START.plus_millis(n * (59 * 60_000 + 1_400)), n * 1_400));
-            assert_eq!(look == Clock::Steady, n == 1, "59 minutes every 1.4 s, {n} times: {look:?}");
+            assert_eq!(look == ClockState::Steady, n == 1, "59 minutes every 1.4 s, {n} times: {look:?}");
             let look = fast.look(reading(START.plus_millis(n * 2_400_000), n * 1_000));
-            assert_eq!(look == Clock::Steady, n == 1, "2,400 times too fast, after {n} s: {look:?}");
+            assert_eq!(look == ClockState::Steady, n == 1, "2,400 times too fast, after {n} s: {look:?}");
         }
     }
 
@@ -314,7 +252,7 @@ mod tests {
         // 2 s an hour for a year: five hours in sum, and always near to what is expected.
         for hour in 1..=365 * 24 {
             let wall = START.plus_millis(hour * (HOUR_MS + 2_000));
-            assert_eq!(guard.look(reading(wall, hour * HOUR_MS)), Clock::Steady, "after {hour} hours");
+            assert_eq!(guard.look(reading(wall, hour * HOUR_MS)), ClockState::Steady, "after {hour} hours");
         }
     }
 
@@ -325,24 +263,24 @@ mod tests {
             let now = reading(START.plus_millis(away_ms), 5);
             ClockGuard::new(seen, now, RELEASE_WAIT_MS).look(now)
         };
-        let settling = Clock::Settling { left_ms: RELEASE_WAIT_MS };
+        let settling = ClockState::Settling { left_ms: RELEASE_WAIT_MS };
         for (seen, away_ms, says) in [
-            (None, 400 * DAY_MS, Clock::Steady),
-            (seen(0), DAY_MS, Clock::Steady),
+            (None, 400 * DAY_MS, ClockState::Steady),
+            (seen(0), DAY_MS, ClockState::Steady),
             (seen(0), DAY_MS + 1, settling),
             (seen(0), 3 * DAY_MS, settling), // a weekend
             (seen(0), 7 * DAY_MS, settling),
-            (seen(0), 7 * DAY_MS + 1, Clock::Far { by_ms: 7 * DAY_MS + 1, unseen_ms: 7 * DAY_MS + 1 }),
-            (seen(DAY_MS), 0, Clock::Steady),
+            (seen(0), 7 * DAY_MS + 1, ClockState::Far { by_ms: 7 * DAY_MS + 1, unseen_ms: 7 * DAY_MS + 1 }),
+            (seen(DAY_MS), 0, ClockState::Steady),
             (seen(DAY_MS), 1, settling),
-            (seen(6 * DAY_MS), 2 * DAY_MS, Clock::Far { by_ms: 2 * DAY_MS, unseen_ms: 8 * DAY_MS }),
-            (seen(0), -HOUR_MS, Clock::Steady),
-            (seen(0), -2 * HOUR_MS, Clock::Far { by_ms: -2 * HOUR_MS, unseen_ms: 0 }),
+            (seen(6 * DAY_MS), 2 * DAY_MS, ClockState::Far { by_ms: 2 * DAY_MS, unseen_ms: 8 * DAY_MS }),
+            (seen(0), -HOUR_MS, ClockState::Steady),
+            (seen(0), -2 * HOUR_MS, ClockState::Far { by_ms: -2 * HOUR_MS, unseen_ms: 0 }),
         ] {
             assert_eq!(first(seen, away_ms), says, "{seen:?} {away_ms}");
         }
         let far = reading(START.plus_millis(400 * DAY_MS), 5);
-        assert_eq!(ClockGuard::trusting(far).look(far), Clock::Steady);
+        assert_eq!(ClockGuard::trusting(far).look(far), ClockState::Steady);
     }
 
     #[test]
@@ -354,7 +292,7 @@ mod tests {
             ClockGuard::new(Some(seen), at(weekend_ms, 0), RELEASE_WAIT_MS)
         };
         let mut right = begun();
-        assert_eq!(right.look(at(weekend_ms, 599_999)), Clock::Settling { left_ms: 1 });
+        assert_eq!(right.look(at(weekend_ms, 599_999)), ClockState::Settling { left_ms: 1 });
         assert_eq!(right.remember(at(weekend_ms, 599_999)), None);
         let last = START.plus_millis(weekend_ms + 600_000);
         let seen = Seen { last, unseen_ms: weekend_ms - 600_000 };
@@ -364,11 +302,14 @@ mod tests {
 
         // A clock that came up three days ahead is set right meanwhile: nothing has gone by it.
         let mut wrong = begun();
-        assert_eq!(wrong.look(at(20_000, 30_000)), Clock::Steady);
+        assert_eq!(wrong.look(at(20_000, 30_000)), ClockState::Steady);
         assert_eq!(wrong.remember(at(20_000, 30_000)).unwrap().unseen_ms, 50_000);
         // Set back to before the last use, or ahead once more, it is as wrong as any.
-        assert_eq!(begun().look(at(-3 * HOUR_MS, 0)), Clock::Jumped { by_ms: -weekend_ms - 3 * HOUR_MS });
-        assert_eq!(begun().look(at(2 * weekend_ms, 0)), Clock::Jumped { by_ms: weekend_ms });
+        assert_eq!(
+            begun().look(at(-3 * HOUR_MS, 0)),
+            ClockState::Jumped { by_ms: -weekend_ms - 3 * HOUR_MS }
+        );
+        assert_eq!(begun().look(at(2 * weekend_ms, 0)), ClockState::Jumped { by_ms: weekend_ms });
     }
 
     #[test]
@@ -377,9 +318,9 @@ mod tests {
         for away_ms in [-20_000 * DAY_MS, 20 * DAY_MS] {
             let mut guard = ClockGuard::new(Some(seen), reading(START.plus_millis(away_ms), 0), 600_000);
             let first = guard.look(reading(START.plus_millis(away_ms + 1_000), 1_000));
-            assert!(matches!(first, Clock::Far { .. }), "{first:?}");
+            assert!(matches!(first, ClockState::Far { .. }), "{first:?}");
             assert_eq!(guard.remember(reading(START.plus_millis(away_ms + 1_000), 1_000)), None);
-            assert_eq!(guard.look(reading(START.plus_millis(32_000), 2_000)), Clock::Steady);
+            assert_eq!(guard.look(reading(START.plus_millis(32_000), 2_000)), ClockState::Steady);
         }
     }
 
@@ -387,20 +328,23 @@ mod tests {
     fn what_is_wrong_is_said_in_words() {
         for (clock, words) in [
             (
-                Clock::Far { by_ms: 8 * DAY_MS, unseen_ms: 8 * DAY_MS + 7 },
+                ClockState::Far { by_ms: 8 * DAY_MS, unseen_ms: 8 * DAY_MS + 7 },
                 "the clock is 8 days ahead of the store's last use",
             ),
             (
-                Clock::Far { by_ms: -2 * HOUR_MS, unseen_ms: 0 },
+                ClockState::Far { by_ms: -2 * HOUR_MS, unseen_ms: 0 },
                 "the clock is 2 hours behind the store's last use",
             ),
             (
-                Clock::Far { by_ms: 6 * DAY_MS, unseen_ms: 12 * DAY_MS },
+                ClockState::Far { by_ms: 6 * DAY_MS, unseen_ms: 12 * DAY_MS },
                 "the clock is 6 days ahead of the store's last use, and 12 days in sum have passed while nothing ran",
             ),
-            (Clock::Jumped { by_ms: 90 * 60_000 }, "the clock is 90 minutes ahead of where it should be"),
             (
-                Clock::Settling { left_ms: 600_000 },
+                ClockState::Jumped { by_ms: 90 * 60_000 },
+                "the clock is 90 minutes ahead of where it should be",
+            ),
+            (
+                ClockState::Settling { left_ms: 600_000 },
                 "the clock has to be seen for 10 minutes before it is sure",
             ),
         ] {

@@ -3,9 +3,10 @@
 //! A number is chargeable to its account from activation or reconnect until it leaves service, to the
 //! millisecond, half-open. A call while it ages is charged to nobody.
 
-use crate::account::AccountId;
-use crate::event::Event;
-use crate::lifecycle::{Entry, NoSuchStep, Standing, apply};
+use crate::ids::AccountId;
+use crate::lifecycle::diagram::NoSuchStep;
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{Event, apply};
 use crate::time::Timestamp;
 
 /// A stretch of time for which an account pays: from `from`, up to but not including `until`.

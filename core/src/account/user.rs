@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::account::{AccountId, Role};
+use crate::account::Role;
+use crate::ids::AccountId;
 
 /// Most bytes of a user's name.
 pub const NAME_MAX: usize = 255;
@@ -55,7 +56,7 @@ pub enum Act {
 
 /// Why it is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum UserRefusal {
     /// No such user, or none that the asker may know of.
     #[error("there is no such user")]
     NoUser,
@@ -136,12 +137,12 @@ pub fn is_password(password: &str) -> bool {
 /// Whether `asker` may make a user of this account with this role.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`], or [`Refusal::Misfit`] to whoever may everything.
-pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Result<(), Refusal> {
+/// [`UserRefusal::Forbidden`], or [`UserRefusal::Misfit`] to whoever may everything.
+pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Result<(), UserRefusal> {
     let theirs = asker.role == Role::Operator || (account.is_some() && asker.account == account);
     match (theirs && asker.role >= Role::Admin && role <= asker.role, fits(account, role)) {
-        (false, _) => Err(Refusal::Forbidden),
-        (true, false) => Err(Refusal::Misfit),
+        (false, _) => Err(UserRefusal::Forbidden),
+        (true, false) => Err(UserRefusal::Misfit),
         (true, true) => Ok(()),
     }
 }
@@ -150,27 +151,27 @@ pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Resul
 /// their own password; what else is done to users, administrators do on their account.
 ///
 /// # Errors
-/// [`Refusal`].
-pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), Refusal> {
+/// [`UserRefusal`].
+pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), UserRefusal> {
     let operator = asker.role == Role::Operator;
     if !operator && (user.account.is_none() || asker.account != user.account) {
-        return Err(Refusal::NoUser);
+        return Err(UserRefusal::NoUser);
     }
     if act == Act::Password && asker.name == user.name {
         return Ok(());
     }
     if asker.role < Role::Admin {
-        return Err(Refusal::Forbidden);
+        return Err(UserRefusal::Forbidden);
     }
     let loses_admin = match act {
         Act::Password => false,
-        Act::Role(role) if role > asker.role => return Err(Refusal::Forbidden),
-        Act::Role(role) if !fits(user.account, role) => return Err(Refusal::Misfit),
+        Act::Role(role) if role > asker.role => return Err(UserRefusal::Forbidden),
+        Act::Role(role) if !fits(user.account, role) => return Err(UserRefusal::Misfit),
         Act::Role(role) => role < Role::Admin,
         Act::Remove => true,
     };
     match loses_admin && user.role == Role::Admin && admins <= 1 && !operator {
-        true => Err(Refusal::LastAdmin),
+        true => Err(UserRefusal::LastAdmin),
         false => Ok(()),
     }
 }
@@ -206,18 +207,18 @@ mod tests {
         let admin = person("admin", 1, Role::Admin);
         for other in [person("neighbour", 2, Role::Read), person("operator", 0, Role::Operator)] {
             for act in [Act::Password, Act::Remove, Act::Role(Role::Read), Act::Role(Role::Operator)] {
-                assert_eq!(may(&admin, act, &other, 5), Err(Refusal::NoUser), "{act:?} {other:?}");
+                assert_eq!(may(&admin, act, &other, 5), Err(UserRefusal::NoUser), "{act:?} {other:?}");
             }
         }
-        assert_eq!(may_make(&admin, AccountId::new(2), Role::Read), Err(Refusal::Forbidden));
-        assert_eq!(may_make(&admin, None, Role::Operator), Err(Refusal::Forbidden));
+        assert_eq!(may_make(&admin, AccountId::new(2), Role::Read), Err(UserRefusal::Forbidden));
+        assert_eq!(may_make(&admin, None, Role::Operator), Err(UserRefusal::Forbidden));
     }
 
     #[test]
     fn the_last_administrator_stays_unless_an_operator_says_otherwise() {
         let admin = person("admin", 1, Role::Admin);
         for act in [Act::Remove, Act::Role(Role::Order)] {
-            assert_eq!(may(&admin, act, &admin, 1), Err(Refusal::LastAdmin));
+            assert_eq!(may(&admin, act, &admin, 1), Err(UserRefusal::LastAdmin));
             assert_eq!(may(&admin, act, &admin, 2), Ok(()));
             assert_eq!(may(&Person::at_the_machine(), act, &admin, 1), Ok(()));
         }
@@ -230,11 +231,11 @@ mod tests {
         let reader = person("reader", 1, Role::Read);
         assert_eq!(may(&reader, Act::Password, &reader, 1), Ok(()));
         let other = person("orderer", 1, Role::Order);
-        assert_eq!(may(&reader, Act::Password, &other, 1), Err(Refusal::Forbidden));
-        assert_eq!(may(&other, Act::Remove, &other, 1), Err(Refusal::Forbidden));
+        assert_eq!(may(&reader, Act::Password, &other, 1), Err(UserRefusal::Forbidden));
+        assert_eq!(may(&other, Act::Remove, &other, 1), Err(UserRefusal::Forbidden));
         let operator = person("operator", 0, Role::Operator);
-        assert_eq!(may(&operator, Act::Role(Role::Admin), &operator, 0), Err(Refusal::Misfit));
-        assert_eq!(may(&operator, Act::Role(Role::Operator), &reader, 1), Err(Refusal::Misfit));
+        assert_eq!(may(&operator, Act::Role(Role::Admin), &operator, 0), Err(UserRefusal::Misfit));
+        assert_eq!(may(&operator, Act::Role(Role::Operator), &reader, 1), Err(UserRefusal::Misfit));
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! a subscription is written (`wire`).
 
 use std::fmt;
-use std::str::FromStr;
 
-use crate::account::{AccountId, words};
-use crate::order::{Kind, OrderId};
+use crate::ids::{AccountId, OrderId, SubscriptionId, SubscriptionSeq};
+use crate::order::Kind;
 use crate::time::Timestamp;
+use crate::words::words;
 
 /// Most subscriptions of one account.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
@@ -22,29 +22,6 @@ pub const CREDENTIAL_MAX: usize = 255;
 pub const PUBLIC_KEY_MAX: usize = 16_384;
 /// Most characters of an e-mail address (RFC 5321, 4.5.3.1.3).
 pub const EMAIL_MAX: usize = 254;
-
-/// A subscription's id: a version 4 UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SubscriptionId(pub uuid::Uuid);
-
-impl fmt::Display for SubscriptionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
-impl FromStr for SubscriptionId {
-    type Err = uuid::Error;
-
-    /// Reads the hyphenated form only, in any case.
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        text.parse::<OrderId>().map(|OrderId(id)| Self(id))
-    }
-}
-
-/// A subscription's place among all of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubscriptionSeq(pub i64);
 
 words! {
     /// What kinds of orders a client may subscribe to (contract: error 14500). Only the first two exist

@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 
 use crate::account::{Account, Place, Premises};
-use crate::event::Change;
-use crate::hold::{Area, AreaId, Policy, hold};
-use crate::lifecycle::{Entry, Standing, apply};
+use crate::ids::AreaId;
+use crate::lifecycle::area::Area;
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{Change, Transition, apply};
+use crate::lifecycle::hold::hold;
+use crate::lifecycle::policy::Policy;
 use crate::number::Number;
 use crate::order::{
     Activate, Disconnect, Failure, Mode, Order, Refusal, Relocate, Request, Search, Status, Wanted, ended,
@@ -32,22 +35,11 @@ pub struct World<'a> {
     pub policy: &'a Policy,
 }
 
-/// One number's change and what it is afterwards.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Move {
-    /// What happens.
-    pub change: Change,
-    /// The entry before.
-    pub before: Entry,
-    /// The entry after.
-    pub after: Entry,
-}
-
 /// What an order does: to be written all at once, or not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The numbers that go.
-    pub moves: Vec<Move>,
+    pub moves: Vec<Transition>,
     /// The numbers that were named and do not.
     pub failed: Vec<Failure>,
     /// Why an order that searches takes no more, where it is not that there are too few.
@@ -112,7 +104,7 @@ pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
 fn each(
     numbers: &[Number],
     partial_allowed: bool,
-    mut judge: impl FnMut(Number) -> Result<Move, Refusal>,
+    mut judge: impl FnMut(Number) -> Result<Transition, Refusal>,
 ) -> Decision {
     let mut moves = Vec::with_capacity(numbers.len());
     let mut failed = Vec::new();
@@ -165,7 +157,7 @@ fn judge_disconnect(
     number: Number,
     world: &World<'_>,
     now: Timestamp,
-) -> Result<Move, Refusal> {
+) -> Result<Transition, Refusal> {
     let before = world.entries.get(&number).ok_or(Refusal::NotInService)?;
     before.standing.in_service_on(world.account.id).ok_or(Refusal::NotInService)?;
     if before.locked {
@@ -189,7 +181,7 @@ fn judge_disconnect(
     step(before, change)
 }
 
-fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Result<Move, Refusal> {
+fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Result<Transition, Refusal> {
     let account = world.account.id;
     let before = world.entries.get(&number).ok_or(Refusal::NotMovable)?;
     before.standing.in_service_on(account).ok_or(Refusal::NotMovable)?;
@@ -197,7 +189,11 @@ fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Res
     step(before, Change::Moved { place })
 }
 
-fn judge_activate(activate: &Activate, entry: Option<&Entry>, world: &World<'_>) -> Result<Move, Refusal> {
+fn judge_activate(
+    activate: &Activate,
+    entry: Option<&Entry>,
+    world: &World<'_>,
+) -> Result<Transition, Refusal> {
     let account = world.account.id;
     let before = entry.ok_or(Refusal::Unavailable)?;
     let former = match before.standing {
@@ -237,9 +233,9 @@ fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> R
     }
 }
 
-fn step(before: &Entry, change: Change) -> Result<Move, Refusal> {
+fn step(before: &Entry, change: Change) -> Result<Transition, Refusal> {
     match apply(before, &change) {
-        Ok(after) => Ok(Move { change, before: *before, after }),
+        Ok(after) => Ok(Transition { change, before: *before, after }),
         // The judges above ask only for arrows that exist; a hole there refuses the number.
         Err(_) => Err(Refusal::Unavailable),
     }

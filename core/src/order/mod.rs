@@ -2,15 +2,18 @@
 //!
 //! Not here: how an order is judged (`decide`) or written (`wire`).
 
-use std::fmt;
-use std::str::FromStr;
+pub mod amend;
+pub mod decide;
+pub mod relocate;
+pub mod search;
 
-use crate::account::{AccountId, NoPlace, PeerId, Role, SiteId, words};
+use crate::account::{NoPlace, Role};
+use crate::ids::{AccountId, OrderId, OrderSeq, PeerId, ReservationId, SiteId};
 use crate::locality::Locality;
 use crate::number::Number;
-use crate::reservation::ReservationId;
-use crate::search::Criteria;
+use crate::order::search::Criteria;
 use crate::time::Timestamp;
+use crate::words::words;
 
 /// Most numbers in one order (contract: error 5095).
 pub const NUMBERS_MAX: usize = 5_000;
@@ -29,33 +32,6 @@ pub const NOTE_MAX: usize = 500;
 pub const KEY_MAX: usize = 255;
 /// How often an order may bring its worker down before it is set aside as FAILED.
 pub const ATTEMPTS_MAX: u8 = 5;
-
-/// An order's id on the wire: a version 4 UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct OrderId(pub uuid::Uuid);
-
-impl fmt::Display for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
-impl FromStr for OrderId {
-    type Err = uuid::Error;
-
-    /// Only the form with hyphens, 36 characters.
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        match text.len() {
-            36 => text.parse().map(Self),
-            _ => "".parse().map(Self),
-        }
-    }
-}
-
-/// An order's place among all orders of a store: what its events point to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderSeq(pub i64);
 
 words! {
     /// The kinds of orders.
@@ -416,55 +392,6 @@ impl Origin {
         let Locality { rate_center, region, .. } = places.first()?;
         let others = places.iter().any(|other| (&other.rate_center, &other.region) != (rate_center, region));
         Some(Self { rate_center: rate_center.clone(), region: region.clone(), others })
-    }
-}
-
-/// What a client changes in an order that waits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Amendment {
-    /// Its new name.
-    pub name: Option<String>,
-    /// The client's new id for it.
-    pub customer_order_id: Option<String>,
-    /// Whether it waits no longer.
-    pub close: bool,
-}
-
-/// An order that does not wait cannot be changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("only an order that waits for numbers can be changed")]
-pub struct NotWaiting;
-
-/// The order as an amendment leaves it, at `now`: closed, it ends with what it has.
-///
-/// # Errors
-/// [`NotWaiting`]: it has not run yet, or has ended and never changes again.
-pub fn amend(order: &Order, amendment: &Amendment, now: Timestamp) -> Result<Order, NotWaiting> {
-    if order.status != Status::Backordered {
-        return Err(NotWaiting);
-    }
-    let total = order.request.quantity();
-    Ok(Order {
-        name: amendment.name.clone().or_else(|| order.name.clone()),
-        customer_order_id: amendment.customer_order_id.clone().or_else(|| order.customer_order_id.clone()),
-        status: if amendment.close { ended(total, total - order.taken.len()) } else { order.status },
-        changed_at: now,
-        ..order.clone()
-    })
-}
-
-/// What a client changed in an order, in the API's words: `CustomerOrderId : "" --> hello` (contract §3.3).
-#[must_use]
-pub fn difference(before: &Order, after: &Order) -> Option<String> {
-    let told = |what, before: &Option<String>, after: &Option<String>| {
-        let quoted = before.as_deref().map_or("\"\"".to_owned(), str::to_owned);
-        (before != after).then(|| format!("{what} : {quoted} --> {}", after.as_deref().unwrap_or_default()))
-    };
-    let id = told("CustomerOrderId", &before.customer_order_id, &after.customer_order_id);
-    let name = told("Name", &before.name, &after.name);
-    match (id, name) {
-        (Some(id), Some(name)) => Some(format!("{id}, {name}")),
-        (id, name) => id.or(name),
     }
 }
 

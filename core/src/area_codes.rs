@@ -112,7 +112,7 @@ const NON_GEOGRAPHIC: &[u16] = &[
 /// What an area code is for; none when it is not known here.
 ///
 /// ```
-/// use onhook_core::plan::{Service, service};
+/// use onhook_core::area_codes::{Service, service};
 /// assert_eq!(service(919), Some(Service::Geographic { country: "US", region: Some("NC") }));
 /// assert_eq!(service(902), Some(Service::Geographic { country: "CA", region: None }));
 /// assert_eq!(service(888), Some(Service::TollFree));

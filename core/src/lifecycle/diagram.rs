@@ -1,0 +1,169 @@
+//! The states of a number and what may follow what.
+//!
+//! [`transition`] answers "can this follow that at all". Orders, release, import and the checker all ask here.
+//! Not here: whether an account may do it, and when (`order::decide`).
+
+use crate::words::words;
+
+words! {
+    /// Where a number is in its life.
+    State {
+        /// In the public pool.
+        Available = "Available",
+        /// Held for an account until its reservation ends.
+        Reserved = "Reserved",
+        /// With a subscriber.
+        InService = "InService",
+        /// Disconnected and resting; only its former account may take it.
+        Aging = "Aging",
+        /// In its owner's own inventory, never in the pool.
+        Protected = "Protected",
+        /// Kept by the operator: test numbers, numbers taken out of use.
+        Administrative = "Administrative",
+        /// Gone; the row stays for the audit trail.
+        Removed = "Removed",
+    }
+}
+
+words! {
+    /// Where a number goes when it has aged.
+    Home {
+        /// To anyone: `Available`.
+        Pool = "pool",
+        /// To its former account's own inventory: `Protected`.
+        Owner = "owner",
+        /// Out of this system: `Removed`.
+        Away = "away",
+    }
+}
+
+/// One arrow of the diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// An account holds a pool number for a while.
+    Reserve,
+    /// A reservation expires or is cancelled.
+    Unreserve,
+    /// A number enters service.
+    Activate,
+    /// A number leaves service and begins to age.
+    Disconnect,
+    /// The former account takes an aging number back.
+    Reconnect,
+    /// The end of aging.
+    Release(Home),
+    /// A number leaves service and the system at once.
+    Purge,
+    /// An operator lets a number age longer.
+    Extend,
+    /// An operator guards a number in service against disconnecting.
+    Lock,
+    /// An operator takes that guard away.
+    Unlock,
+    /// A number in service goes to another site or peer of its account.
+    Move,
+    /// A number that has left is imported again, in this state.
+    Restore(State),
+}
+
+impl Step {
+    /// Every step, in the order of the declaration.
+    pub const ALL: &'static [Step] = &[
+        Step::Reserve,
+        Step::Unreserve,
+        Step::Activate,
+        Step::Disconnect,
+        Step::Reconnect,
+        Step::Release(Home::Pool),
+        Step::Release(Home::Owner),
+        Step::Release(Home::Away),
+        Step::Purge,
+        Step::Extend,
+        Step::Lock,
+        Step::Unlock,
+        Step::Move,
+        Step::Restore(State::Available),
+        Step::Restore(State::Reserved),
+        Step::Restore(State::InService),
+        Step::Restore(State::Aging),
+        Step::Restore(State::Protected),
+        Step::Restore(State::Administrative),
+        Step::Restore(State::Removed),
+    ];
+}
+
+impl std::fmt::Display for Step {
+    /// As a noun: "a release to the pool".
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Step::Reserve => "a reservation",
+            Step::Unreserve => "the end of a reservation",
+            Step::Activate => "an activation",
+            Step::Disconnect => "a disconnect",
+            Step::Reconnect => "a reconnect",
+            Step::Release(Home::Pool) => "a release to the pool",
+            Step::Release(Home::Owner) => "a release to its owner",
+            Step::Release(Home::Away) => "a release out of the system",
+            Step::Purge => "a purge",
+            Step::Extend => "a longer hold",
+            Step::Lock => "a lock",
+            Step::Unlock => "the end of a lock",
+            Step::Move => "a move",
+            Step::Restore(state) => return write!(f, "an import as {state}"),
+        })
+    }
+}
+
+/// A step that the diagram does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{step} cannot follow {from}")]
+pub struct NoSuchStep {
+    /// The state before.
+    pub from: State,
+    /// What was asked.
+    pub step: Step,
+}
+
+/// What may follow what. The whole diagram, one line an arrow.
+///
+/// # Errors
+/// [`NoSuchStep`] for everything else.
+#[rustfmt::skip]
+pub fn transition(from: State, step: Step) -> Result<State, NoSuchStep> {
+    use {Home as H, State as S, Step as T};
+    match (from, step) {
+        (S::Available,                              T::Reserve)           => Ok(S::Reserved),
+        (S::Reserved,                               T::Unreserve)         => Ok(S::Available),
+        (S::Available | S::Reserved | S::Protected, T::Activate)          => Ok(S::InService),
+        (S::InService,                              T::Disconnect)        => Ok(S::Aging),
+        (S::InService,                              T::Purge)             => Ok(S::Removed),
+        (S::InService,                              T::Lock | T::Unlock)  => Ok(S::InService),
+        (S::InService,                              T::Move)              => Ok(S::InService),
+        (S::Aging,                                  T::Reconnect)         => Ok(S::InService),
+        (S::Aging,                                  T::Extend)            => Ok(S::Aging),
+        (S::Aging,                                  T::Release(H::Pool))  => Ok(S::Available),
+        (S::Aging,                                  T::Release(H::Owner)) => Ok(S::Protected),
+        (S::Aging,                                  T::Release(H::Away))  => Ok(S::Removed),
+        (S::Removed,                                T::Restore(to)) if to != S::Removed => Ok(to),
+        (from, step) => Err(NoSuchStep { from, step }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_diagram_is_this_grid() {
+        let mut grid = String::new();
+        for step in Step::ALL {
+            grid += &format!("{step:?}\n");
+            for from in State::ALL {
+                if let Ok(to) = transition(*from, *step) {
+                    grid += &format!("    {from} -> {to}\n");
+                }
+            }
+        }
+        insta::assert_snapshot!("diagram", grid);
+    }
+}

@@ -1,0 +1,13 @@
+//! A number's life: which states there are, what may follow what, how long a number ages and why.
+//!
+//! From the ground up: [`diagram`] (states and steps), [`entry`] (a number now), [`area`] and [`policy`] (whose
+//! demand counts, and which limits hold), [`hold`] (how long a number ages), [`event`] (what happened, and the
+//! fold that makes an entry of it), [`release`] (what time alone does).
+
+pub mod area;
+pub mod diagram;
+pub mod entry;
+pub mod event;
+pub mod hold;
+pub mod policy;
+pub mod release;

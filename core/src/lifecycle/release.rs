@@ -1,0 +1,70 @@
+//! TODO
+
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{Change, Transition, apply};
+use crate::time::Timestamp;
+
+/// What time has in store for a number at `now`; nothing while it is not due.
+#[must_use]
+pub fn due(entry: &Entry, now: Timestamp) -> Option<Transition> {
+    let change = match entry.standing {
+        Standing::Aging { release_at, .. } if release_at <= now => Change::Released { home: entry.home() },
+        Standing::Reserved { until, .. } if until <= now => Change::Unreserved,
+        _ => return None,
+    };
+    let after = apply(entry, &change).ok()?;
+    Some(Transition { change, before: *entry, after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Place;
+    use crate::ids::AreaId;
+    use crate::ids::{AccountId, SiteId};
+    use crate::lifecycle::diagram::{Home, State};
+    use crate::time::Timestamp;
+
+    fn aging(release_at: i64) -> Entry {
+        let account = AccountId::new(7).unwrap();
+        let former = Place { account, site: SiteId::new(1).unwrap(), peer: None };
+        Entry {
+            number: "9195550100".parse().unwrap(),
+            standing: Standing::Aging {
+                former,
+                release_at: Timestamp::from_millis(release_at),
+                leaves: false,
+            },
+            area: AreaId(1),
+            protected: false,
+            ported_in: false,
+            locked: false,
+        }
+    }
+
+    #[test]
+    fn nothing_is_released_a_millisecond_early() {
+        let entry = aging(1_000);
+        assert_eq!(due(&entry, Timestamp::from_millis(999)), None);
+        assert_eq!(due(&entry, Timestamp::from_millis(1_000)).unwrap().after.state(), State::Available);
+    }
+
+    #[test]
+    fn each_number_goes_where_it_belongs() {
+        let leaves = |mut e: Entry| {
+            let Standing::Aging { former, release_at, .. } = e.standing else { unreachable!() };
+            e.standing = Standing::Aging { former, release_at, leaves: true };
+            e
+        };
+        for (entry, home, state) in [
+            (aging(0), Home::Pool, State::Available),
+            (Entry { protected: true, ..aging(0) }, Home::Owner, State::Protected),
+            (Entry { ported_in: true, protected: true, ..aging(0) }, Home::Away, State::Removed),
+            (leaves(aging(0)), Home::Away, State::Removed),
+            (leaves(Entry { protected: true, ..aging(0) }), Home::Away, State::Removed),
+        ] {
+            let step = due(&entry, Timestamp::from_millis(0)).unwrap();
+            assert_eq!((step.change, step.after.state()), (Change::Released { home }, state));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Moves numbers in service to another site or peer of their account at once, all or none.
+//!
+//! Not here: a move order, which each of its numbers passes or fails by itself (`decide`).
+
+use std::collections::HashMap;
+
+use crate::account::Place;
+use crate::lifecycle::entry::Entry;
+use crate::lifecycle::event::{Change, Transition, apply};
+use crate::number::Number;
+
+/// Moves numbers that are in service on the place's account there, all or none. One that is there already
+/// is left as it is.
+///
+/// # Errors
+/// The numbers that are not in service on the account, in the order in which they were named.
+pub fn relocate(
+    numbers: &[Number],
+    place: Place,
+    entries: &HashMap<Number, Entry>,
+) -> Result<Vec<Transition>, Vec<Number>> {
+    let (mut moves, mut missing) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let entry = entries.get(number);
+        let entry = entry.and_then(|entry| Some((entry, entry.standing.in_service_on(place.account)?)));
+        let change = Change::Moved { place };
+        match entry {
+            Some((_, at)) if at == place => {}
+            Some((before, _)) => match apply(before, &change) {
+                Ok(after) => moves.push(Transition { change, before: *before, after }),
+                Err(_) => missing.push(*number),
+            },
+            None => missing.push(*number),
+        }
+    }
+    if missing.is_empty() { Ok(moves) } else { Err(missing) }
+}
