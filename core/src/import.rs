@@ -8,7 +8,7 @@ use crate::account::{NoPlace, Place, Premises};
 use crate::ids::{AccountId, AreaId, PeerId, SiteId};
 use crate::lifecycle::diagram::State;
 use crate::lifecycle::entry::{Entry, Standing};
-use crate::lifecycle::event::{Change, Transition, apply};
+use crate::lifecycle::event::{Change, Transition};
 use crate::number::{Number, NumberError};
 use crate::time::Timestamp;
 use crate::words::UnknownWord;
@@ -292,10 +292,7 @@ impl NewNumber {
 pub fn restore(before: &Entry, entry: &Entry) -> Result<Transition, BadLine> {
     let Entry { standing, area, protected, ported_in, .. } = *entry;
     let change = Change::Restored { standing, area, protected, ported_in };
-    match apply(before, &change) {
-        Ok(after) => Ok(Transition { change, before: *before, after }),
-        Err(_) => Err(BadLine::Exists(before.number)),
-    }
+    Transition::of(before, change).map_err(|_| BadLine::Exists(before.number))
 }
 
 /// Refuses the first column that was given though the state has no such thing.

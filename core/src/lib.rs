@@ -27,4 +27,5 @@ pub mod order;
 pub mod report;
 pub mod reservation;
 pub mod time;
+pub mod view;
 pub mod words;

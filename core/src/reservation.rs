@@ -4,7 +4,7 @@
 
 use crate::ids::{AccountId, ReservationId};
 use crate::lifecycle::entry::{Entry, Standing};
-use crate::lifecycle::event::{Change, Transition, apply};
+use crate::lifecycle::event::{Change, Transition};
 use crate::number::Number;
 use crate::time::Timestamp;
 
@@ -45,13 +45,10 @@ pub fn reserve(
     held: u64,
     until: Timestamp,
 ) -> Result<Transition, NotReserved> {
-    let before = *entry.ok_or(NotReserved::Unavailable)?;
-    let change = Change::Reserved { account, until };
-    let after = apply(&before, &change).map_err(|_| NotReserved::Unavailable)?;
-    match held < RESERVED_MAX {
-        true => Ok(Transition { change, before, after }),
-        false => Err(NotReserved::TooMany),
-    }
+    let before = entry.ok_or(NotReserved::Unavailable)?;
+    let reserved = Transition::of(before, Change::Reserved { account, until });
+    let reserved = reserved.map_err(|_| NotReserved::Unavailable)?;
+    if held < RESERVED_MAX { Ok(reserved) } else { Err(NotReserved::TooMany) }
 }
 
 /// Whether a number is still held by a reservation.
@@ -64,9 +61,7 @@ pub fn stands(reservation: &Reservation, entry: &Entry) -> bool {
 /// Gives a number back; nothing when the reservation does not stand any more.
 #[must_use]
 pub fn cancel(reservation: &Reservation, entry: &Entry) -> Option<Transition> {
-    let change = Change::Unreserved;
-    let after = apply(entry, &change).ok()?;
-    stands(reservation, entry).then_some(Transition { change, before: *entry, after })
+    Transition::of(entry, Change::Unreserved).ok().filter(|_| stands(reservation, entry))
 }
 
 #[cfg(test)]

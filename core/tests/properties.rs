@@ -12,7 +12,7 @@ use onhook_core::ids::ReservationId;
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::ids::{OrderId, OrderSeq};
 use onhook_core::import::{self, NewNumber};
-use onhook_core::lifecycle::area::{Area, AreaName, Demand};
+use onhook_core::lifecycle::area::{Area, AreaChange, AreaName, Demand};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::{Entry, Standing};
 use onhook_core::lifecycle::event::Transition;
@@ -154,7 +154,9 @@ impl Life {
 
     fn save(&mut self, step: Transition, by: By) {
         let area = self.areas.get_mut(&step.before.area).unwrap();
-        area.note(&step.before, &step.after, self.now, 14.0);
+        if let Some(change) = AreaChange::of(&step.before, &step.after, self.now, 14.0) {
+            area.change(&change);
+        }
         let number = step.after.number;
         assert_eq!(apply(&step.before, &step.change), Ok(step.after));
         assert_eq!(self.entries.insert(number, step.after), Some(step.before));

@@ -103,20 +103,57 @@ impl Demand {
         self.per_day * (-days / half_life_days).exp2()
     }
 
-    /// With one activation more, at `now`. A steady rate of r a day converges to the value r, since
-    /// each activation adds ln 2 / half-life.
+    /// The demand of one activation at an instant. A steady rate of r a day converges to the value r, since each
+    /// activation adds ln 2 / half-life.
     #[must_use]
-    pub fn with_activation(self, now: Timestamp, half_life_days: f64) -> Demand {
-        Demand {
-            per_day: self.at(now, half_life_days) + std::f64::consts::LN_2 / half_life_days,
-            at: now.max(self.at),
-        }
+    pub fn of_activation(at: Timestamp, half_life_days: f64) -> Demand {
+        Demand { per_day: std::f64::consts::LN_2 / half_life_days, at }
+    }
+
+    /// Two demands of one area together, at the later of their instants. Their order does not matter.
+    #[must_use]
+    pub fn plus(self, other: Demand, half_life_days: f64) -> Demand {
+        let at = self.at.max(other.at);
+        Demand { per_day: self.at(at, half_life_days) + other.at(at, half_life_days), at }
     }
 }
 
 #[expect(clippy::as_conversions, reason = "milliseconds of any date are exact in an f64")]
 fn days_between(from: Timestamp, to: Timestamp) -> f64 {
     to.since(from) as f64 / DAY_MS as f64
+}
+
+/// What changes of numbers do to their area. Changes add up, in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AreaChange {
+    /// By how many numbers the pool grows.
+    pub supply: i64,
+    /// The demand of the activations among them.
+    pub demand: Demand,
+    /// In how many days that demand decays by half.
+    pub half_life_days: f64,
+}
+
+impl AreaChange {
+    /// What one number's change does: the pool grows or shrinks, and an activation out of the pool, or out of a
+    /// reservation, which came from it, is demand. `None` where it does nothing.
+    #[must_use]
+    pub fn of(before: &Entry, after: &Entry, at: Timestamp, half_life_days: f64) -> Option<Self> {
+        let (from, to) = (before.state(), after.state());
+        let supply = i64::from(to == State::Available) - i64::from(from == State::Available);
+        let activated = matches!(from, State::Available | State::Reserved) && to == State::InService;
+        let demand = if activated { Demand::of_activation(at, half_life_days) } else { Demand::default() };
+        (supply != 0 || activated).then_some(Self { supply, demand, half_life_days })
+    }
+
+    /// Adds another change of the same area.
+    pub fn add(&mut self, other: &Self) {
+        self.supply += other.supply;
+        if other.demand.per_day > 0.0 {
+            self.demand = self.demand.plus(other.demand, other.half_life_days);
+            self.half_life_days = other.half_life_days;
+        }
+    }
 }
 
 /// Supply and demand of an area.
@@ -131,18 +168,11 @@ pub struct Area {
 }
 
 impl Area {
-    /// Takes a number's change into account: the pool grows or shrinks, an activation out of the pool
-    /// (or out of a reservation, which came from it) is demand.
-    pub fn note(&mut self, before: &Entry, after: &Entry, now: Timestamp, half_life_days: f64) {
-        let (from, to) = (before.state(), after.state());
-        if from == State::Available && to != State::Available {
-            self.supply = self.supply.saturating_sub(1);
-        }
-        if from != State::Available && to == State::Available {
-            self.supply += 1;
-        }
-        if matches!(from, State::Available | State::Reserved) && to == State::InService {
-            self.demand = self.demand.with_activation(now, half_life_days);
+    /// Takes a change into account. Supply never falls below zero.
+    pub fn change(&mut self, change: &AreaChange) {
+        self.supply = self.supply.saturating_add_signed(change.supply);
+        if change.demand.per_day > 0.0 {
+            self.demand = self.demand.plus(change.demand, change.half_life_days);
         }
     }
 }
@@ -156,7 +186,8 @@ mod tests {
         let mut demand = Demand::default();
         for day in 0..200_i64 {
             for _ in 0..10 {
-                demand = demand.with_activation(Timestamp::from_millis(day * DAY_MS), 14.0);
+                let one = Demand::of_activation(Timestamp::from_millis(day * DAY_MS), 14.0);
+                demand = demand.plus(one, 14.0);
             }
         }
         assert!((demand.per_day - 10.0).abs() < 0.5, "{demand:?}");

@@ -131,8 +131,7 @@ impl Change {
         }
     }
 
-    /// Whether the number's state is another one afterwards; locks, longer holds and another site or peer
-    /// leave it.
+    /// True if this changes the number's state. Locking, extending and moving do not.
     #[must_use]
     pub fn moves(&self) -> bool {
         !matches!(
@@ -183,6 +182,17 @@ pub struct Transition {
     pub before: Entry,
     /// The entry after.
     pub after: Entry,
+}
+
+impl Transition {
+    /// What a change makes of an entry.
+    ///
+    /// # Errors
+    /// [`NoSuchStep`] when the diagram has no such arrow.
+    pub fn of(before: &Entry, change: Change) -> Result<Self, NoSuchStep> {
+        let after = apply(before, &change)?;
+        Ok(Self { change, before: *before, after })
+    }
 }
 
 /// The entry after a change: the one fold by which state follows from events.

@@ -8,6 +8,8 @@ pub mod area;
 pub mod diagram;
 pub mod entry;
 pub mod event;
+pub mod explain;
+pub mod history;
 pub mod hold;
 pub mod policy;
 pub mod release;

@@ -1,7 +1,7 @@
 //! TODO
 
 use crate::lifecycle::entry::{Entry, Standing};
-use crate::lifecycle::event::{Change, Transition, apply};
+use crate::lifecycle::event::{Change, Transition};
 use crate::time::Timestamp;
 
 /// What time has in store for a number at `now`; nothing while it is not due.
@@ -12,8 +12,7 @@ pub fn due(entry: &Entry, now: Timestamp) -> Option<Transition> {
         Standing::Reserved { until, .. } if until <= now => Change::Unreserved,
         _ => return None,
     };
-    let after = apply(entry, &change).ok()?;
-    Some(Transition { change, before: *entry, after })
+    Transition::of(entry, change).ok()
 }
 
 #[cfg(test)]

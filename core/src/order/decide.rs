@@ -9,7 +9,7 @@ use crate::account::{Account, Place, Premises};
 use crate::ids::AreaId;
 use crate::lifecycle::area::Area;
 use crate::lifecycle::entry::{Entry, Standing};
-use crate::lifecycle::event::{Change, Transition, apply};
+use crate::lifecycle::event::{Change, Transition};
 use crate::lifecycle::hold::hold;
 use crate::lifecycle::policy::Policy;
 use crate::number::Number;
@@ -234,9 +234,6 @@ fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> R
 }
 
 fn step(before: &Entry, change: Change) -> Result<Transition, Refusal> {
-    match apply(before, &change) {
-        Ok(after) => Ok(Transition { change, before: *before, after }),
-        // The judges above ask only for arrows that exist; a hole there refuses the number.
-        Err(_) => Err(Refusal::Unavailable),
-    }
+    // The judges above ask only for arrows that exist; a hole there refuses the number.
+    Transition::of(before, change).map_err(|_| Refusal::Unavailable)
 }

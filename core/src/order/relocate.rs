@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::account::Place;
 use crate::lifecycle::entry::Entry;
-use crate::lifecycle::event::{Change, Transition, apply};
+use crate::lifecycle::event::{Change, Transition};
 use crate::number::Number;
 
 /// Moves numbers that are in service on the place's account there, all or none. One that is there already
@@ -26,8 +26,8 @@ pub fn relocate(
         let change = Change::Moved { place };
         match entry {
             Some((_, at)) if at == place => {}
-            Some((before, _)) => match apply(before, &change) {
-                Ok(after) => moves.push(Transition { change, before: *before, after }),
+            Some((before, _)) => match Transition::of(before, change) {
+                Ok(moved) => moves.push(moved),
                 Err(_) => missing.push(*number),
             },
             None => missing.push(*number),

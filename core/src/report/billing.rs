@@ -6,7 +6,8 @@
 use crate::ids::AccountId;
 use crate::lifecycle::diagram::NoSuchStep;
 use crate::lifecycle::entry::{Entry, Standing};
-use crate::lifecycle::event::{Event, apply};
+use crate::lifecycle::event::Event;
+use crate::lifecycle::history::moments;
 use crate::time::Timestamp;
 
 /// A stretch of time for which an account pays: from `from`, up to but not including `until`.
@@ -28,29 +29,22 @@ impl Period {
     }
 }
 
-/// The billing periods of a number that was imported as `origin` at `imported_at`, oldest first.
+/// Returns the billing periods of a number that was imported as `origin` at `imported_at`, oldest first.
 ///
 /// # Errors
-/// [`NoSuchStep`] when the events do not follow from each other.
+/// [`NoSuchStep`] when the events do not follow from one another.
 pub fn periods(origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Result<Vec<Period>, NoSuchStep> {
     let mut periods: Vec<Period> = Vec::new();
-    let mut entry = *origin;
-    let mut payer = payer_of(&entry);
-    if let Some(account) = payer {
-        periods.push(Period { account, from: imported_at, until: None });
-    }
-    for event in events {
-        entry = apply(&entry, &event.change)?;
-        let next = payer_of(&entry);
+    let mut payer = None;
+    for moment in moments(origin, imported_at, events)? {
+        let next = payer_of(&moment.entry);
         if next == payer {
             continue;
         }
-        if let Some(open) = periods.last_mut().filter(|p| p.until.is_none()) {
-            open.until = Some(event.at);
+        if let Some(open) = periods.last_mut().filter(|period| period.until.is_none()) {
+            open.until = Some(moment.from);
         }
-        if let Some(account) = next {
-            periods.push(Period { account, from: event.at, until: None });
-        }
+        periods.extend(next.map(|account| Period { account, from: moment.from, until: None }));
         payer = next;
     }
     Ok(periods)

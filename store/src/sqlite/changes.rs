@@ -10,6 +10,7 @@ use onhook_core::ids::EventSeq;
 use onhook_core::ids::{AccountId, SiteId};
 use onhook_core::ids::{OrderId, OrderSeq};
 use onhook_core::import::{self, BadLine, Intake, NewNumber};
+use onhook_core::lifecycle::area::AreaChange;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
@@ -646,7 +647,10 @@ impl Tables<'_> {
             ])?;
         let half_life = self.policy.profile(after.number).half_life_days;
         let area = self.memory.areas.get_mut(&after.area);
-        area.ok_or_else(|| corrupt("an area is missing"))?.note(before, after, at, half_life);
+        let area = area.ok_or_else(|| corrupt("an area is missing"))?;
+        if let Some(change) = AreaChange::of(before, after, at, half_life) {
+            area.change(&change);
+        }
         if before.state() != State::Available && after.state() == State::Available {
             self.memory.back_orders.pool_grew();
         }

@@ -1,0 +1,221 @@
+//! A number's life as its events tell it: the one fold, for everyone who asks what was.
+//!
+//! `explain`, the details of a number, bills and the checker ask here. Not here: how a store finds the events.
+
+use crate::account::Place;
+use crate::ids::{AccountId, OrderSeq};
+use crate::lifecycle::diagram::{NoSuchStep, State};
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::event::{By, Change, Event, apply};
+use crate::lifecycle::hold::Hold;
+use crate::time::Timestamp;
+
+/// A number as an import brought it, and what has happened since.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// The number now.
+    pub entry: Entry,
+    /// The number as it was imported.
+    pub origin: Entry,
+    /// When it was imported.
+    pub imported_at: Timestamp,
+    /// Its events since then, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// A stretch of a number's life without an event: from `from` until the next moment's `from`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment<'a> {
+    /// When it began.
+    pub from: Timestamp,
+    /// The number during it.
+    pub entry: Entry,
+    /// The event that began it. `None` for the import.
+    pub event: Option<&'a Event>,
+}
+
+/// Returns the moments of a number's life, oldest first: one for its import as `origin` at `imported_at`, and one for
+/// each event since. State is the fold of events, and this is the fold.
+///
+/// # Errors
+/// [`NoSuchStep`] when the events do not follow from one another.
+pub fn moments<'a>(
+    origin: &Entry,
+    imported_at: Timestamp,
+    events: &'a [Event],
+) -> Result<Vec<Moment<'a>>, NoSuchStep> {
+    let mut entry = *origin;
+    let mut moments = Vec::with_capacity(events.len() + 1);
+    moments.push(Moment { from: imported_at, entry, event: None });
+    for event in events {
+        entry = apply(&entry, &event.change)?;
+        moments.push(Moment { from: event.at, entry, event: Some(event) });
+    }
+    Ok(moments)
+}
+
+impl History {
+    /// Returns the moments of the number's life, oldest first.
+    ///
+    /// # Errors
+    /// [`NoSuchStep`] when the events do not follow from one another.
+    pub fn moments(&self) -> Result<Vec<Moment<'_>>, NoSuchStep> {
+        moments(&self.origin, self.imported_at, &self.events)
+    }
+
+    /// Returns the number as it was at an instant. `None` before its import.
+    ///
+    /// # Errors
+    /// As [`History::moments`].
+    pub fn at(&self, at: Timestamp) -> Result<Option<Entry>, NoSuchStep> {
+        Ok(self.moments()?.into_iter().rev().find(|moment| moment.from <= at).map(|moment| moment.entry))
+    }
+
+    /// Returns when the number came into its state.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.last_change_of_state().map_or(self.imported_at, |event| event.at)
+    }
+
+    /// Returns when the number last entered service, if it is in service or aging. `None` as well for one that was
+    /// imported aging.
+    ///
+    /// # Errors
+    /// As [`History::moments`].
+    pub fn in_service_since(&self) -> Result<Option<Timestamp>, NoSuchStep> {
+        if self.entry.standing.place().is_none() {
+            return Ok(None);
+        }
+        let (mut entered, mut before) = (None, None);
+        for Moment { from, entry, .. } in self.moments()? {
+            let state = Some(entry.state());
+            if state == Some(State::InService) && before != state {
+                entered = Some(from);
+            }
+            before = state;
+        }
+        Ok(entered)
+    }
+
+    /// Returns how long the number is held and why, if it is aging after a disconnect here.
+    #[must_use]
+    pub fn hold(&self) -> Option<&Hold> {
+        match &self.last_change_of_state()?.change {
+            Change::Disconnected { hold, .. } => Some(hold),
+            _ => None,
+        }
+    }
+
+    /// Returns the last order that changed the number.
+    #[must_use]
+    pub fn last_order(&self) -> Option<OrderSeq> {
+        self.events.iter().rev().find_map(|event| match event.by {
+            By::Order(order) => Some(order),
+            _ => None,
+        })
+    }
+
+    /// Returns until when the number was last held for an account that had given it up, whether or not it still is.
+    ///
+    /// # Errors
+    /// As [`History::moments`].
+    pub fn last_held_for(&self, account: AccountId) -> Result<Option<Timestamp>, NoSuchStep> {
+        let held = |moment: &Moment<'_>| match moment.entry.standing {
+            Standing::Aging { former: Place { account: former, .. }, release_at, .. }
+                if former == account =>
+            {
+                Some(release_at)
+            }
+            _ => None,
+        };
+        Ok(self.moments()?.iter().rev().find_map(held))
+    }
+
+    fn last_change_of_state(&self) -> Option<&Event> {
+        self.events.iter().rev().find(|event| event.change.moves())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AreaId, EventSeq, SiteId};
+    use crate::number::Number;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// In service at 0, disconnected at 10, reconnected at 20, moved at 30, disconnected at 40.
+    fn life() -> (History, AccountId) {
+        let number: Number = "5405514342".parse().unwrap();
+        let account = AccountId::new(1).unwrap();
+        let place = |site| Place { account, site: SiteId::new(site).unwrap(), peer: None };
+        let hold = |release_at| Hold {
+            profile: "us".into(),
+            area: "540".into(),
+            supply: 1,
+            demand: 0.0,
+            min_days: 45,
+            max_days: 90,
+            days: 90,
+            release_at: at(release_at),
+            zone: None,
+        };
+        let disconnected =
+            |release_at| Change::Disconnected { hold: hold(release_at), leaves: false, protected: None };
+        let changes = [
+            (10, disconnected(1_000), By::Order(OrderSeq(1))),
+            (20, Change::Reconnected { place: place(1), protected: None }, By::Order(OrderSeq(2))),
+            (30, Change::Moved { place: place(2) }, By::User("username".into())),
+            (40, disconnected(2_000), By::User("username".into())),
+        ];
+        let origin = Entry {
+            number,
+            standing: Standing::InService { place: place(1) },
+            area: AreaId(1),
+            protected: false,
+            ported_in: false,
+            locked: false,
+        };
+        let mut entry = origin;
+        let mut events = Vec::new();
+        for (seq, (millis, change, by)) in (2..).zip(changes) {
+            entry = apply(&entry, &change).unwrap();
+            let (seq, prev) = (EventSeq(seq), EventSeq(seq - 1));
+            events.push(Event { seq, number, prev, at: at(millis), change, by, origin: None });
+        }
+        (History { entry, origin, imported_at: at(0), events }, account)
+    }
+
+    #[test]
+    fn a_life_is_told_by_its_events() {
+        let (life, account) = life();
+        assert_eq!(life.since(), at(40));
+        assert_eq!(life.in_service_since(), Ok(Some(at(20))), "a move is no new beginning");
+        assert_eq!(life.hold().map(|hold| hold.release_at), Some(at(2_000)));
+        assert_eq!(life.last_order(), Some(OrderSeq(2)));
+        assert_eq!(life.last_held_for(account), Ok(Some(at(2_000))));
+        assert_eq!(life.last_held_for(AccountId::new(2).unwrap()), Ok(None));
+    }
+
+    #[test]
+    fn the_past_is_what_it_was_at_its_instant() {
+        let (life, _) = life();
+        let state = |millis| life.at(at(millis)).unwrap().map(|entry| entry.state());
+        for (millis, wanted) in [
+            (-1, None),
+            (0, Some(State::InService)),
+            (10, Some(State::Aging)),
+            (19, Some(State::Aging)),
+            (20, Some(State::InService)),
+            (40, Some(State::Aging)),
+        ] {
+            assert_eq!(state(millis), wanted, "{millis}");
+        }
+        let site = |millis| {
+            life.at(at(millis)).unwrap().and_then(|entry| entry.standing.place()).map(|p| p.site.get())
+        };
+        assert_eq!((site(29), site(30)), (Some(1), Some(2)));
+    }
+}
