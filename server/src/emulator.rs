@@ -8,7 +8,9 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
-use onhook_store::{NewAccount, NewUser, Store, StoreError};
+use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::users::NewUser;
+use onhook_store::{Store, StoreError};
 
 use crate::auth::{hash_password, verify_password};
 

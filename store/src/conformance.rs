@@ -43,10 +43,18 @@ use onhook_core::order::{
 use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::{DAY_MS, Timestamp};
 
-use crate::{
-    Accepted, Delivery, Due, Lines, NewAccount, NewUser, NumberQuery, OrderQuery, PoolQuery, RateCenterQuery,
-    Relocated, Removed, Start, Store, StoreError, Subscribed, SubscriptionQuery, User, UserChange,
-};
+use crate::contract::accounts::NewAccount;
+use crate::contract::deliveries::{Delivery, Due};
+use crate::contract::exchanges::RateCenterQuery;
+use crate::contract::imports::Lines;
+use crate::contract::numbers::{NumberQuery, Relocated};
+use crate::contract::orders::{Accepted, OrderQuery};
+use crate::contract::page::Start;
+use crate::contract::pool::PoolQuery;
+use crate::contract::premises::Removed;
+use crate::contract::subscriptions::{Subscribed, SubscriptionQuery};
+use crate::contract::users::{NewUser, User, UserChange};
+use crate::{Store, StoreError};
 
 /// Opens one and the same store again and again.
 #[async_trait]
@@ -391,7 +399,7 @@ cases! {
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Backordered, 0));
         // Nothing new: nothing is run again.
-        assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::Step::default());
+        assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::contract::orders::Step::default());
         clean(&*store).await;
         store.accept(order(3, 2, disconnect([12]))).await.expect("accepted");
         run_all(&*store, at(20)).await;
@@ -1329,7 +1337,7 @@ cases! {
             npa_nxx, region: region.into(), rate_center: rate_center.into(), name: rate_center.into(),
             lata: text("426"), city: text("THE CITY"), zips: zips.iter().map(|zip| (*zip).to_owned()).collect(),
         };
-        let lines = |exchanges: Vec<Exchange>| -> crate::ExchangeLines {
+        let lines = |exchanges: Vec<Exchange>| -> crate::contract::exchanges::ExchangeLines {
             Box::new((2..).zip(exchanges.into_iter().map(Ok)))
         };
         let (raleigh, cary) = (exchange(919_555, "NC", "RALEIGH", &["27601", "27602"]), exchange(919_666, "NC", "CARY", &[]));

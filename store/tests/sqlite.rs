@@ -16,8 +16,15 @@ use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
+use onhook_store::contract::accounts::{Accounts, NewAccount};
+use onhook_store::contract::imports::{Imports, Lines};
+use onhook_store::contract::numbers::Numbers;
+use onhook_store::contract::orders::Orders;
+use onhook_store::contract::premises::SitesAndPeers;
+use onhook_store::contract::subscriptions::Subscriptions;
+use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
-use onhook_store::{Cause, Lines, NewAccount, Store, StoreError, Unwritable};
+use onhook_store::{Cause, Store, StoreError, Unwritable};
 use tempfile::TempDir;
 
 struct Fresh(TempDir);

@@ -10,8 +10,14 @@ use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::name::{self, ACCOUNT_NAME_MAX};
 use onhook_server::auth::hash_password;
+use onhook_store::contract::accounts::Accounts;
+use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::premises::Removed;
+use onhook_store::contract::premises::SitesAndPeers;
+use onhook_store::contract::upkeep::Upkeep;
+use onhook_store::contract::users::Users;
+use onhook_store::contract::users::{NewUser, UserChange};
 use onhook_store::sqlite::SqliteStore;
-use onhook_store::{NewAccount, NewUser, Removed, Store, UserChange};
 
 use super::{DataDir, WrittenDir, now};
 use crate::Exit;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use onhook_store::{Progress, Store};
+use onhook_store::contract::upkeep::Progress;
+use onhook_store::contract::upkeep::Upkeep;
 use serde_json::json;
 
 use super::DataDir;

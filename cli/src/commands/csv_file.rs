@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use onhook_core::import::{BadLine, BadLines};
-use onhook_store::{Imported, StoreError};
+use onhook_store::StoreError;
+use onhook_store::contract::imports::Imported;
 
 use crate::Exit;
 use crate::terminal::{Terminal, Unit, count};

@@ -6,7 +6,8 @@ use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::name;
-use onhook_store::Store;
+use onhook_store::contract::numbers::Numbers;
+use onhook_store::contract::upkeep::Upkeep;
 
 use super::import::COLUMNS;
 use super::{DataDir, now};

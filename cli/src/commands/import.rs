@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use onhook_core::import::{self, BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::locality;
-use onhook_store::Store;
+use onhook_store::contract::imports::Imports;
+use onhook_store::contract::upkeep::Upkeep;
 
 use super::csv_file::{self, Columns, CsvFile};
 use super::{WrittenDir, now};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use onhook_core::import::BadLine;
 use onhook_core::locality::{Exchange, ExchangeLine};
-use onhook_store::Store;
+use onhook_store::contract::exchanges::Exchanges;
+use onhook_store::contract::upkeep::Upkeep;
 
 use super::WrittenDir;
 use super::csv_file::{self, Columns, CsvFile};

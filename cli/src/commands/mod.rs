@@ -20,7 +20,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 use onhook_server::clock::Clock;
 use onhook_server::emulator;
-use onhook_store::Store;
+use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::sqlite::{OpenError, SqliteStore};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

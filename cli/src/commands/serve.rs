@@ -10,7 +10,7 @@ use anyhow::Context;
 use onhook_core::lifecycle::policy::Profile;
 use onhook_server::callback::{IpNet, Rules};
 use onhook_server::{Settings, emulator};
-use onhook_store::Store;
+use onhook_store::contract::users::Users;
 use onhook_store::sqlite::{SqliteStore, schema};
 use tokio::net::TcpListener;
 

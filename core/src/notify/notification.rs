@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::ids::{MessageId, NotificationSeq, OrderSeq};
+use crate::ids::{MessageId, NotificationSeq, OrderSeq, SubscriptionSeq};
 use crate::notify::subscription::OrderType;
 use crate::order::{Kind, Order, Status};
 use crate::time::{DAY_MS, Timestamp};
@@ -57,6 +57,20 @@ pub struct Wish {
     pub order: Option<OrderSeq>,
     /// Until this instant, not included.
     pub expires_at: Option<Timestamp>,
+}
+
+/// A subscription that things can still happen to, as a store keeps it at hand while it writes. An account without
+/// any costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    /// Which.
+    pub seq: SubscriptionSeq,
+    /// What it is told of.
+    pub wish: Wish,
+    /// Whether the notifications of a day are delivered together.
+    pub daily: bool,
+    /// How many of its notifications wait.
+    pub waiting: u64,
 }
 
 /// Whether a subscriber is told of what happened to an order at `now`.

@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use onhook_store::User;
+use onhook_store::contract::users::User;
 
 use super::Caller;
 

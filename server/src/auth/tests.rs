@@ -7,8 +7,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use onhook_core::account::user::Asker;
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::users::{NewUser, UserChange};
 use onhook_store::sqlite::SqliteStore;
-use onhook_store::{NewAccount, NewUser, UserChange};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::*;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::account::application::{Application, NotNamed};
 use onhook_core::ids::ApplicationId;
-use onhook_store::Removed;
+use onhook_store::contract::premises::Removed;
 use onhook_wire::applications::{self, FAMILY, PEERS_FAMILY, REQUEST, Settings};
 use onhook_wire::error::{Problem, cut};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::lifecycle::diagram::State;
-use onhook_store::NumberQuery;
+use onhook_store::contract::numbers::NumberQuery;
 use onhook_wire::error::Problem;
 use onhook_wire::inventory::{self, LIST_FAMILY};
 use onhook_wire::tns::FAMILY as NUMBER_FAMILY;

@@ -8,7 +8,7 @@ use onhook_core::account::{NoPlace, Peer, Role, Site};
 use onhook_core::ids::PeerId;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::NUMBERS_MAX;
-use onhook_store::{NumberQuery, Relocated};
+use onhook_store::contract::numbers::{NumberQuery, Relocated};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::guard::Malformed;
 use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::order::search::Criteria;
-use onhook_store::{LIST_MAX, RateCenter, RateCenterQuery, Stock};
+use onhook_store::contract::exchanges::{RateCenter, RateCenterQuery};
+use onhook_store::contract::page::LIST_MAX;
+use onhook_store::contract::pool::Stock;
 use onhook_wire::error::Problem;
 use onhook_wire::places::{
     self, CITIES_FAMILY, COVERED_FAMILY, Embed, RATE_CENTERS_FAMILY, RateCenter as Told,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::order::search::Inventory;
-use onhook_store::PoolQuery;
+use onhook_store::contract::pool::PoolQuery;
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::places::{self, Available, EXCHANGES_FAMILY, EXCHANGES_MAX};
 use onhook_wire::search::{self, FAMILY, Protected};

@@ -9,7 +9,9 @@ use onhook_core::account::premises::Stays;
 use onhook_core::account::{Peer, Role, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::lifecycle::diagram::State;
-use onhook_store::{NumberQuery, Removed, StoreError};
+use onhook_store::StoreError;
+use onhook_store::contract::numbers::NumberQuery;
+use onhook_store::contract::premises::Removed;
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::sites::{self, ACCOUNT_FAMILY, Listed, SITE_FAMILY};
 

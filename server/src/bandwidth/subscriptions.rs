@@ -9,7 +9,7 @@ use onhook_core::notify::subscription::{
     NewSubscription, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject, Subscription,
 };
 use onhook_core::time::Timestamp;
-use onhook_store::{Subscribed, SubscriptionQuery};
+use onhook_store::contract::subscriptions::{Subscribed, SubscriptionQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::subscriptions::{self, FAMILY, Logged, Post, REQUEST};
 

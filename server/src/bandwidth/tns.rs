@@ -12,7 +12,7 @@ use onhook_core::lifecycle::event::apply;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
-use onhook_store::{Facts, NumberQuery};
+use onhook_store::contract::numbers::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::places;
 use onhook_wire::query::{Links, Query};

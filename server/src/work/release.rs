@@ -65,8 +65,15 @@ mod tests {
     use onhook_core::lifecycle::policy::Policy;
     use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
     use onhook_core::time::DAY_MS;
+    use onhook_store::contract::accounts::Accounts;
+    use onhook_store::contract::imports::Imports;
+    use onhook_store::contract::numbers::Numbers;
+    use onhook_store::contract::premises::SitesAndPeers;
+    use onhook_store::contract::subscriptions::Subscriptions;
+    use onhook_store::contract::upkeep::Upkeep;
+
+    use onhook_store::contract::accounts::NewAccount;
     use onhook_store::sqlite::SqliteStore;
-    use onhook_store::{NewAccount, Store};
 
     use super::*;
     use crate::Settings;

@@ -3,7 +3,7 @@
 use onhook_core::account::Role;
 use onhook_core::ids::AccountId;
 use onhook_server::auth::hash_password;
-use onhook_store::NewUser;
+use onhook_store::contract::users::NewUser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -7,7 +7,7 @@ use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscriptio
 use onhook_server::Route;
 use onhook_server::path::PREFIXES;
 use onhook_server::route::Takes;
-use onhook_store::Subscribed;
+use onhook_store::contract::subscriptions::Subscribed;
 
 use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
@@ -260,7 +260,10 @@ impl Objects {
         let reader = store.user(Who::Reader.user()).await.unwrap().unwrap();
         let (name, account, role, password_hash) =
             (user.clone(), reader.account, reader.role, reader.password_hash);
-        store.create_user(onhook_store::NewUser { name, account, role, password_hash }).await.unwrap();
+        store
+            .create_user(onhook_store::contract::users::NewUser { name, account, role, password_hash })
+            .await
+            .unwrap();
         let reservation = reserve(app, &free()).await;
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;

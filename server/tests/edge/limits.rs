@@ -218,7 +218,7 @@ async fn credentials_are_read_strictly() {
         for right in [&basic("USERNAME", "password"), "Basic dXNlcm5hbWU6cGFzc3dvcmQ"] {
             app.send(bare().header("Authorization", right)).await.expect(200);
         }
-        let user = onhook_store::NewUser {
+        let user = onhook_store::contract::users::NewUser {
             name: "u10".into(),
             account: onhook_core::ids::AccountId::new(crate::app::ACCOUNT),
             role: onhook_core::account::Role::Read,

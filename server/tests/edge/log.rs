@@ -16,7 +16,7 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
     with_app(Seed::two_accounts(), async |app| {
         let hash = onhook_server::auth::hash_password(PASSWORD).unwrap();
         let account_id = onhook_core::ids::AccountId::new(crate::app::ACCOUNT);
-        let user = onhook_store::NewUser {
+        let user = onhook_store::contract::users::NewUser {
             name: "canary".into(),
             account: account_id,
             role: onhook_core::account::Role::Order,

@@ -1,18 +1,21 @@
 //! Applications of an account, and which of them its peers name.
 
+use async_trait::async_trait;
 use onhook_core::account::application::{
     self, APPLICATIONS_MAX, Application, ApplicationChange, NewApplication, NotNamed, Service,
 };
 use onhook_core::account::{Peer, Site};
-use onhook_core::ids::ApplicationId;
-use onhook_core::ids::{AccountId, PeerId};
+use onhook_core::ids::{AccountId, ApplicationId, PeerId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::premises::room_for;
-use super::row;
-use super::subscriptions::random_uuid;
-use super::writer::Tables;
-use crate::{Removed, Result};
+use super::accounts::must_exist;
+use super::open::SqliteStore;
+use super::premises::{room_for, room_to_say};
+use super::row::{self, random_uuid};
+use super::tables::Tables;
+use crate::Result;
+use crate::contract::applications::Applications;
+use crate::contract::premises::Removed;
 
 const COLUMNS: &str = "id, account, service, name, details";
 
@@ -31,7 +34,7 @@ fn id(bytes: [u8; 16]) -> ApplicationId {
 }
 
 /// Those of an account, or one of them, oldest first.
-pub(super) fn list(
+fn list(
     connection: &Connection,
     account: AccountId,
     only: Option<ApplicationId>,
@@ -48,7 +51,7 @@ pub(super) fn list(
 }
 
 /// The application that a peer of the account names for a service.
-pub(super) fn named_by(
+fn named_by(
     connection: &Connection,
     account: AccountId,
     peer: PeerId,
@@ -65,7 +68,7 @@ pub(super) fn named_by(
 }
 
 /// The peers of an account that name an application, each with its site.
-pub(super) fn peers_with(
+fn peers_with(
     connection: &Connection,
     account: AccountId,
     application: ApplicationId,
@@ -92,90 +95,143 @@ pub(super) fn peers_with(
     Ok(found)
 }
 
-impl Tables<'_> {
-    pub(super) fn add_application(&mut self, account: AccountId, new: NewApplication) -> Result<Application> {
-        self.must_exist(account)?;
-        let there: u32 = self
+fn add_application(tables: &mut Tables<'_>, account: AccountId, new: NewApplication) -> Result<Application> {
+    must_exist(tables, account)?;
+    let there: u32 = tables
+        .connection
+        .prepare_cached("SELECT count(*) FROM application WHERE account = ?")?
+        .query_row([account.get()], |row| row.get(0))?;
+    room_for(usize::try_from(there).unwrap_or(usize::MAX), "applications", APPLICATIONS_MAX)?;
+    let said = room_to_say(tables, "application", account, None, &new.details)?;
+    let NewApplication { service, name, details } = new;
+    let made = Application { id: ApplicationId(random_uuid()?), account, service, name, details };
+    tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO application (id, account, service, name, details) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute((made.id.0.as_bytes(), account.get(), service.word(), &made.name, said))?;
+    Ok(made)
+}
+
+fn change_application(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    id: ApplicationId,
+    change: ApplicationChange,
+) -> Result<Option<Application>> {
+    let Some(mut found) = list(tables.connection, account, Some(id))?.pop() else { return Ok(None) };
+    let before = found.details.clone();
+    change.onto(&mut found.name, &mut found.details);
+    let said = room_to_say(tables, "application", account, Some(&before), &found.details)?;
+    tables
+        .connection
+        .prepare_cached("UPDATE application SET name = ?, details = ? WHERE id = ?")?
+        .execute((&found.name, said, id.0.as_bytes()))?;
+    Ok(Some(found))
+}
+
+fn remove_application(tables: &mut Tables<'_>, account: AccountId, id: ApplicationId) -> Result<Removed> {
+    let Some(seq) = seq_of(tables, account, id)? else { return Ok(Removed::Unknown) };
+    let peers: i64 = tables
+        .connection
+        .prepare_cached("SELECT count(*) FROM peer_application WHERE application = ?")?
+        .query_row([seq], |row| row.get(0))?;
+    if let Err(why) = application::may_remove(peers.unsigned_abs()) {
+        return Ok(Removed::Stays(why));
+    }
+    tables.connection.prepare_cached("DELETE FROM application WHERE seq = ?")?.execute([seq])?;
+    Ok(Removed::Gone)
+}
+
+fn name_application(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    peer: PeerId,
+    service: Service,
+    application: Option<ApplicationId>,
+) -> Result<std::result::Result<(), NotNamed>> {
+    let (_, premises) = must_exist(tables, account)?;
+    if !premises.peers.iter().any(|p| p.id == peer) {
+        return Ok(Err(NotNamed::NoPeer));
+    }
+    let Some(id) = application else {
+        tables
             .connection
-            .prepare_cached("SELECT count(*) FROM application WHERE account = ?")?
-            .query_row([account.get()], |row| row.get(0))?;
-        room_for(usize::try_from(there).unwrap_or(usize::MAX), "applications", APPLICATIONS_MAX)?;
-        let said = self.room_to_say("application", account, None, &new.details)?;
-        let NewApplication { service, name, details } = new;
-        let made = Application { id: ApplicationId(random_uuid()?), account, service, name, details };
-        self.connection
-            .prepare_cached(
-                "INSERT INTO application (id, account, service, name, details) VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute((made.id.0.as_bytes(), account.get(), service.word(), &made.name, said))?;
-        Ok(made)
+            .prepare_cached("DELETE FROM peer_application WHERE peer = ? AND service = ?")?
+            .execute((peer.get(), service.word()))?;
+        return Ok(Ok(()));
+    };
+    let found = list(tables.connection, account, Some(id))?.pop();
+    if let Err(why) = application::may_name(found.as_ref(), service) {
+        return Ok(Err(why));
+    }
+    tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO peer_application (peer, service, application) VALUES (?1, ?2, ?3)
+             ON CONFLICT (peer, service) DO UPDATE SET application = ?3",
+        )?
+        .execute((peer.get(), service.word(), seq_of(tables, account, id)?))?;
+    Ok(Ok(()))
+}
+
+/// The place of an application of the account.
+fn seq_of(tables: &Tables<'_>, account: AccountId, id: ApplicationId) -> Result<Option<i64>> {
+    Ok(tables
+        .connection
+        .prepare_cached("SELECT seq FROM application WHERE id = ? AND account = ?")?
+        .query_row((id.0.as_bytes(), account.get()), |row| row.get(0))
+        .optional()?)
+}
+
+#[async_trait]
+impl Applications for SqliteStore {
+    async fn add_application(&self, account: AccountId, new: NewApplication) -> Result<Application> {
+        self.writer.write(move |tables| add_application(tables, account, new)).await
     }
 
-    pub(super) fn change_application(
-        &mut self,
+    async fn change_application(
+        &self,
         account: AccountId,
         id: ApplicationId,
         change: ApplicationChange,
     ) -> Result<Option<Application>> {
-        let Some(mut found) = list(self.connection, account, Some(id))?.pop() else { return Ok(None) };
-        let before = found.details.clone();
-        change.onto(&mut found.name, &mut found.details);
-        let said = self.room_to_say("application", account, Some(&before), &found.details)?;
-        self.connection
-            .prepare_cached("UPDATE application SET name = ?, details = ? WHERE id = ?")?
-            .execute((&found.name, said, id.0.as_bytes()))?;
-        Ok(Some(found))
+        self.writer.write(move |tables| change_application(tables, account, id, change)).await
     }
 
-    pub(super) fn remove_application(&mut self, account: AccountId, id: ApplicationId) -> Result<Removed> {
-        let Some(seq) = self.application(account, id)? else { return Ok(Removed::Unknown) };
-        let peers: i64 = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM peer_application WHERE application = ?")?
-            .query_row([seq], |row| row.get(0))?;
-        if let Err(why) = application::may_remove(peers.unsigned_abs()) {
-            return Ok(Removed::Stays(why));
-        }
-        self.connection.prepare_cached("DELETE FROM application WHERE seq = ?")?.execute([seq])?;
-        Ok(Removed::Gone)
+    async fn remove_application(&self, account: AccountId, id: ApplicationId) -> Result<Removed> {
+        self.writer.write(move |tables| remove_application(tables, account, id)).await
     }
 
-    pub(super) fn name_application(
-        &mut self,
+    async fn applications(
+        &self,
+        account: AccountId,
+        only: Option<ApplicationId>,
+    ) -> Result<Vec<Application>> {
+        self.readers.read(move |connection| list(connection, account, only)).await
+    }
+
+    async fn name_application(
+        &self,
         account: AccountId,
         peer: PeerId,
         service: Service,
         application: Option<ApplicationId>,
     ) -> Result<std::result::Result<(), NotNamed>> {
-        let (_, premises) = self.must_exist(account)?;
-        if !premises.peers.iter().any(|p| p.id == peer) {
-            return Ok(Err(NotNamed::NoPeer));
-        }
-        let Some(id) = application else {
-            self.connection
-                .prepare_cached("DELETE FROM peer_application WHERE peer = ? AND service = ?")?
-                .execute((peer.get(), service.word()))?;
-            return Ok(Ok(()));
-        };
-        let found = list(self.connection, account, Some(id))?.pop();
-        if let Err(why) = application::may_name(found.as_ref(), service) {
-            return Ok(Err(why));
-        }
-        self.connection
-            .prepare_cached(
-                "INSERT INTO peer_application (peer, service, application) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (peer, service) DO UPDATE SET application = ?3",
-            )?
-            .execute((peer.get(), service.word(), self.application(account, id)?))?;
-        Ok(Ok(()))
+        self.writer.write(move |tables| name_application(tables, account, peer, service, application)).await
     }
 
-    /// The place of an application of the account.
-    fn application(&self, account: AccountId, id: ApplicationId) -> Result<Option<i64>> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT seq FROM application WHERE id = ? AND account = ?")?
-            .query_row((id.0.as_bytes(), account.get()), |row| row.get(0))
-            .optional()?)
+    async fn application_of(
+        &self,
+        account: AccountId,
+        peer: PeerId,
+        service: Service,
+    ) -> Result<Option<ApplicationId>> {
+        self.readers.read(move |connection| named_by(connection, account, peer, service)).await
+    }
+
+    async fn peers_with(&self, account: AccountId, application: ApplicationId) -> Result<Vec<(Site, Peer)>> {
+        self.readers.read(move |connection| peers_with(connection, account, application)).await
     }
 }

@@ -1,22 +1,22 @@
 //! The checker: loads what the store holds and lets `core::check` judge it.
 
 use onhook_core::check::{self, Asked, Finding};
-use onhook_core::ids::OrderSeq;
-use onhook_core::ids::SubscriptionSeq;
+use onhook_core::ids::{OrderSeq, SubscriptionSeq};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::Event;
 use onhook_core::order::{Order, Status};
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
-use super::ids::OrderIds;
-use super::memory;
-use super::reader;
-use super::row::{
-    self, EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, ORDER_COLUMNS, ORDERS, state_code, status_code,
-};
-use super::subscriptions;
-use crate::{Progress, Report, Result, Watch};
+use super::cached::run_to;
+use super::entries::{EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, history, read_event};
+use super::orders::{ORDER_COLUMNS, ORDERS, read_order};
+use super::row;
+use super::subscriptions::asked;
+use crate::Result;
+use crate::codes::{state_code, status_code};
+use crate::contract::upkeep::{Progress, Report, Watch};
+use crate::order_ids::OrderIds;
 
 /// Most findings that a report holds.
 const FINDINGS_MAX: usize = 1_000;
@@ -280,7 +280,7 @@ fn numbers(connection: &Connection, report: &mut Report, pace: &mut Pace<'_>) ->
     while let Some(row) = rows.next()? {
         pace.step();
         let found = NumberRow::read(row).and_then(|row| {
-            let history = reader::history(connection, &row)?;
+            let history = history(connection, &row)?;
             events += history.events.len();
             Ok(check::number(&row.entry, &history.origin, history.imported_at, &history.events))
         });
@@ -314,14 +314,14 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report, pace: &m
     ))?;
     let mut made = statement.query([])?;
     let mut event = next_event(&mut made)?;
-    let asked = subscriptions::asked(connection)?;
+    let asked = asked(connection)?;
     let told_from = told_from(connection)?;
-    let run_to = memory::run_to(connection)?;
+    let run_to = run_to(connection)?;
     let mut statement = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         pace.step();
-        let order = row::order(row)?;
+        let order = read_order(row)?;
         let mut events = Vec::new();
         while let Some((seq, one)) = event.take_if(|(seq, _)| *seq <= order.seq) {
             match seq == order.seq {
@@ -382,5 +382,5 @@ fn without_order(seq: OrderSeq) -> Finding {
 
 fn next_event(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(OrderSeq, Event)>> {
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some((OrderSeq(row.get(4)?), row::event(row)?)))
+    Ok(Some((OrderSeq(row.get(4)?), read_event(row)?)))
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::row::corrupt;
-use super::writer::lock;
+use super::mutex::lock;
+use crate::error::corrupt;
 use crate::{Cause, Result, StoreError, Unwritable};
 
 /// What the writer knows of itself, for all who ask.

@@ -7,12 +7,11 @@
 //!
 //! Which numbers come, and in which order, is chance alone: nobody can browse for what was just given up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use onhook_core::area_codes;
-use onhook_core::ids::AccountId;
-use onhook_core::ids::AreaId;
-use onhook_core::lifecycle::area::AreaName;
+use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::Locality;
 use onhook_core::number::{Number, TOLL_FREE};
@@ -20,23 +19,30 @@ use onhook_core::order::search::{Criteria, Inventory, fits};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::places;
-use super::reader::area_name;
-use super::row::{NUMBER_COLUMNS, NumberRow, corrupt};
-use crate::{PoolQuery, Result, Stock};
+use super::areas::Names;
+use super::entries::{NUMBER_COLUMNS, NumberRow};
+use super::exchanges::{EXCHANGE_COLUMNS, Localities, exchange};
+use super::open::SqliteStore;
+use crate::Result;
+use crate::contract::pool::{Pool, PoolQuery, Stock};
+use crate::error::corrupt;
 
 /// Most lots that one search looks at: the whole area_codes has about as many exchanges in service.
 const LOTS_MAX: usize = 200_000;
+
 /// How much one search looks at where it does not know beforehand what a lot has for it: numbers, and for
 /// each place in the table some more. What it has not found by then, it does not find.
 const LOOKS_MAX: u64 = 1_000_000;
+
 /// What going to a place in the table costs, in numbers looked at.
 const SEEK: u64 = 20;
+
 /// Most protected numbers that one search looks at.
 const PROTECTED_MAX: usize = 100_000;
 
 /// Where a number stands in its exchange's part of the pool: the second column of `number_pool`.
 const SCATTERED: &str = "(number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007";
+
 /// Places in it.
 const SCATTER: u64 = 10_007;
 
@@ -49,7 +55,7 @@ pub(super) struct Lot {
 }
 
 /// Numbers that fit a query, at most as many as it wants.
-pub(super) fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locality)>> {
+fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locality)>> {
     let mut dice = Dice(query.seed);
     let mut found = match query.inventory {
         Inventory::Pool | Inventory::Both(_) => {
@@ -67,7 +73,7 @@ pub(super) fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(En
 
 /// How many pool numbers there are of each exchange that fits, in the order of the exchanges. Criteria of
 /// digits behind the exchange do not count here.
-pub(super) fn stock(connection: &Connection, criteria: &Criteria) -> Result<Vec<Stock>> {
+fn stock(connection: &Connection, criteria: &Criteria) -> Result<Vec<Stock>> {
     let lots = lots(connection, criteria)?.into_iter();
     Ok(lots.map(|Lot { npa_nxx, numbers, locality, .. }| Stock { npa_nxx, numbers, locality }).collect())
 }
@@ -181,7 +187,7 @@ fn of_protected(
         "SELECT {NUMBER_COLUMNS} FROM number WHERE state = 4 AND holder = ? AND number >= ? AND number < ?
          ORDER BY number"
     );
-    let mut localities = places::Localities::new(connection);
+    let mut localities = Localities::new(connection);
     let (mut found, mut looks) = (Vec::new(), 0);
     for (low, high) in [(from, end), (first, from)] {
         let mut statement = connection.prepare_cached(&sql)?;
@@ -259,7 +265,7 @@ pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<L
         let sql = format!(
             "SELECT s.npa_nxx, s.area, s.numbers, {} FROM ({sql} LIMIT ?) s
              LEFT JOIN exchange e ON e.npa_nxx = s.npa_nxx LEFT JOIN rate_center r ON r.id = e.rate_center",
-            places::EXCHANGE_COLUMNS,
+            EXCHANGE_COLUMNS,
         );
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
@@ -288,27 +294,12 @@ fn lot(
         return Ok(None);
     }
     let numbers: i64 = row.get(2)?;
-    let exchange = places::exchange(row, 3)?;
+    let exchange = exchange(row, 3)?;
     let any = Number::from_digits(10_000_000_000 + u64::from(npa_nxx) * 10_000);
     let any = any.map_err(|error| corrupt(error.to_string()))?;
     let locality = Locality::of(any, names.of(connection, area)?, exchange.as_ref());
     let fits = criteria.lies(&locality);
     Ok(fits.then_some(Lot { npa_nxx, area, numbers: numbers.unsigned_abs(), locality }))
-}
-
-/// The names of areas, each read once.
-#[derive(Default)]
-pub(super) struct Names(HashMap<AreaId, AreaName>);
-
-impl Names {
-    pub(super) fn of(&mut self, connection: &Connection, id: AreaId) -> Result<&AreaName> {
-        match self.0.entry(id) {
-            std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            std::collections::hash_map::Entry::Vacant(unknown) => {
-                Ok(unknown.insert(area_name(connection, id)?))
-            }
-        }
-    }
 }
 
 fn integer(value: u64) -> Value {
@@ -363,5 +354,16 @@ impl Dice {
             }
         }
         shares
+    }
+}
+
+#[async_trait]
+impl Pool for SqliteStore {
+    async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, Locality)>> {
+        self.readers.read(move |connection| pool(connection, &query)).await
+    }
+
+    async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>> {
+        self.readers.read(move |connection| stock(connection, &criteria)).await
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Not here: their end by time, which is `changes`' release, and an order that takes a reserved number.
 
-use onhook_core::ids::AccountId;
-use onhook_core::ids::ReservationId;
+use async_trait::async_trait;
+use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::By;
 use onhook_core::number::Number;
@@ -11,11 +11,14 @@ use onhook_core::reservation::{NotReserved, Reservation, cancel, reserve, stands
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::changes::Batch;
-use super::reader;
-use super::row::{self, digits_of, state_code};
-use super::writer::Tables;
+use super::batch::Batch;
+use super::entries::number_row;
+use super::open::SqliteStore;
+use super::row::{self, digits_of};
+use super::tables::Tables;
 use crate::Result;
+use crate::codes::state_code;
+use crate::contract::reservations::Reservations;
 
 const COLUMNS: &str = "id, account, number, until";
 
@@ -29,11 +32,7 @@ fn read(row: &Row<'_>) -> Result<Reservation> {
 }
 
 /// A reservation of an account that stands.
-pub(super) fn by_id(
-    connection: &Connection,
-    account: AccountId,
-    id: ReservationId,
-) -> Result<Option<Reservation>> {
+fn by_id(connection: &Connection, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
     let sql = format!("SELECT {COLUMNS} FROM reservation WHERE id = ?1 AND account = ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query((id.0.as_bytes(), account.get()))?;
@@ -41,7 +40,7 @@ pub(super) fn by_id(
 }
 
 /// The reservation that holds a number, if it is this account's; for none, whosever it is.
-pub(super) fn of_number(
+fn of_number(
     connection: &Connection,
     account: Option<AccountId>,
     number: Number,
@@ -55,55 +54,88 @@ pub(super) fn of_number(
 
 /// A reservation, unless it has ended since.
 fn standing(connection: &Connection, found: Reservation) -> Result<Option<Reservation>> {
-    let row = reader::number(connection, found.number)?;
+    let row = number_row(connection, found.number)?;
     Ok(row.is_some_and(|row| stands(&found, &row.entry)).then_some(found))
 }
 
-impl Tables<'_> {
-    pub(super) fn reserve(
-        &mut self,
+fn make_reservation(
+    tables: &mut Tables<'_>,
+    wanted: Reservation,
+    user: &str,
+    now: Timestamp,
+) -> Result<std::result::Result<(), NotReserved>> {
+    let Reservation { id, account, number, until } = wanted;
+    let at = tables.memory.now(now);
+    let held: Option<i64> = tables
+        .connection
+        .prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?
+        .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
+        .optional()?;
+    let mut batch = Batch::load(tables, std::iter::once(number))?;
+    let held = held.unwrap_or(0).unsigned_abs();
+    let moved = match reserve(batch.entries().get(&number), account, held, until) {
+        Ok(moved) => moved,
+        Err(why) => return Ok(Err(why)),
+    };
+    batch.apply(tables, &moved, &By::User(user.to_owned()), at)?;
+    batch.save(tables)?;
+    tables
+        .connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO reservation (number, id, account, until) VALUES (?, ?, ?, ?)",
+        )?
+        .execute((digits_of(number), id.0.as_bytes(), account.get(), until.millis()))?;
+    Ok(Ok(()))
+}
+
+fn cancel_reservation(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    id: ReservationId,
+    user: &str,
+    now: Timestamp,
+) -> Result<Option<Reservation>> {
+    let Some(found) = by_id(tables.connection, account, id)? else { return Ok(None) };
+    let at = tables.memory.now(now);
+    let mut batch = Batch::load(tables, std::iter::once(found.number))?;
+    let Some(moved) = batch.entries().get(&found.number).and_then(|entry| cancel(&found, entry)) else {
+        return Ok(None);
+    };
+    batch.apply(tables, &moved, &By::User(user.to_owned()), at)?;
+    batch.save(tables)?;
+    Ok(Some(found))
+}
+
+#[async_trait]
+impl Reservations for SqliteStore {
+    async fn reserve(
+        &self,
         wanted: Reservation,
-        user: &str,
+        user: String,
         now: Timestamp,
     ) -> Result<std::result::Result<(), NotReserved>> {
-        let Reservation { id, account, number, until } = wanted;
-        let at = self.memory.now(now);
-        let held: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?
-            .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
-            .optional()?;
-        let mut batch = Batch::load(self, std::iter::once(number))?;
-        let held = held.unwrap_or(0).unsigned_abs();
-        let moved = match reserve(batch.entries().get(&number), account, held, until) {
-            Ok(moved) => moved,
-            Err(why) => return Ok(Err(why)),
-        };
-        batch.apply(self, &moved, &By::User(user.to_owned()), at)?;
-        batch.save(self)?;
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO reservation (number, id, account, until) VALUES (?, ?, ?, ?)",
-            )?
-            .execute((digits_of(number), id.0.as_bytes(), account.get(), until.millis()))?;
-        Ok(Ok(()))
+        self.writer.write(move |tables| make_reservation(tables, wanted, &user, now)).await
     }
 
-    pub(super) fn cancel_reservation(
-        &mut self,
+    async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
+        self.readers.read(move |connection| by_id(connection, account, id)).await
+    }
+
+    async fn reservation_of(
+        &self,
+        account: Option<AccountId>,
+        number: Number,
+    ) -> Result<Option<Reservation>> {
+        self.readers.read(move |connection| of_number(connection, account, number)).await
+    }
+
+    async fn cancel_reservation(
+        &self,
         account: AccountId,
         id: ReservationId,
-        user: &str,
+        user: String,
         now: Timestamp,
     ) -> Result<Option<Reservation>> {
-        let Some(found) = by_id(self.connection, account, id)? else { return Ok(None) };
-        let at = self.memory.now(now);
-        let mut batch = Batch::load(self, std::iter::once(found.number))?;
-        let Some(moved) = batch.entries().get(&found.number).and_then(|entry| cancel(&found, entry)) else {
-            return Ok(None);
-        };
-        batch.apply(self, &moved, &By::User(user.to_owned()), at)?;
-        batch.save(self)?;
-        Ok(Some(found))
+        self.writer.write(move |tables| cancel_reservation(tables, account, id, &user, now)).await
     }
 }

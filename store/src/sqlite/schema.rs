@@ -7,8 +7,7 @@
 use rusqlite::Connection;
 
 use crate::StoreError;
-
-use super::row::corrupt;
+use crate::error::corrupt;
 
 /// Each migration by its number, from 1; the number of the last one that ran is `user_version`.
 const MIGRATIONS: &[&str] = &[

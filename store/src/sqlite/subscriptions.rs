@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use onhook_core::check::Asked;
-use onhook_core::ids::AccountId;
-use onhook_core::ids::{OrderId, OrderSeq};
-use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Happened, Wish};
+use onhook_core::ids::{AccountId, OrderId, OrderSeq, SubscriptionId, SubscriptionSeq};
+use onhook_core::notify::notification::{Happened, Subscriber, Wish};
 use onhook_core::notify::subscription::{
     Callback, Credentials, Email, NewSubscription, OrderType, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject,
     Subscription,
@@ -15,25 +14,47 @@ use onhook_core::order::Status;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::row::{self, corrupt};
-use super::writer::Tables;
-use crate::{Result, Subscribed, SubscriptionQuery};
+use super::open::SqliteStore;
+use super::orders::order_seq;
+use super::row::{self, random_uuid};
+use super::tables::Tables;
+use super::telling::{end_bound, give_up_all, tell_one, waiting_of};
+use crate::Result;
+use crate::codes::status_of;
+use crate::contract::subscriptions::{Subscribed, SubscriptionQuery, Subscriptions};
+use crate::error::corrupt;
 
-/// A live subscription as the writer remembers it, so that an account without any costs nothing.
-#[derive(Clone, Debug)]
-pub(super) struct Subscriber {
-    pub(super) seq: SubscriptionSeq,
-    pub(super) wish: Wish,
-    pub(super) daily: bool,
-    /// How many of its notifications wait.
-    pub(super) waiting: u64,
+pub(super) const EXPIRE: &str = "UPDATE subscription SET over = 1 WHERE seq IN
+     (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account, id";
+
+/// Ends subscriptions whose time is over, at most so many, and returns them.
+fn expire_subscriptions(
+    tables: &mut Tables<'_>,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<(SubscriptionId, AccountId)>> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let expired: Vec<(i64, u32, [u8; 16])> = tables
+        .connection
+        .prepare_cached(EXPIRE)?
+        .query_map((now.millis(), most), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<std::result::Result<_, _>>()?;
+    let mut ended = Vec::with_capacity(expired.len());
+    for (seq, account, id) in expired {
+        let account = row::account_id(account)?;
+        tables.memory.forget_subscriber(account, SubscriptionSeq(seq));
+        ended.push((SubscriptionId(uuid::Uuid::from_bytes(id)), account));
+    }
+    Ok(ended)
 }
 
 const COLUMNS: &str =
     "s.seq, s.id, s.account, s.order_type, o.id, s.event_type, s.url, s.username, s.password,
                        s.public_key, s.number_format, s.retry, s.signing, s.email, s.digest, s.expires_at,
                        s.disabled, s.last";
+
 const FROM: &str = "FROM subscription s LEFT JOIN orders o ON o.seq = s.order_seq";
+
 /// Neither its order nor its time has ended. The parameter is the time.
 const ALIVE: &str = "s.over = 0 AND (s.expires_at IS NULL OR s.expires_at > ?)";
 
@@ -79,8 +100,6 @@ fn read(row: &Row<'_>) -> Result<Subscription> {
     })
 }
 
-const END_BOUND: &str = "UPDATE subscription SET over = 1 WHERE order_seq = ? AND account = ? AND over = 0";
-
 /// How many live ones an account has.
 fn count_of() -> String {
     format!("SELECT count(*) FROM subscription s WHERE s.account = ?1 AND {}", ALIVE.replace('?', "?2"))
@@ -97,7 +116,7 @@ fn count_of_same() -> String {
 }
 
 /// One of an account's, by its id, unless it has ended.
-pub(super) fn one(
+fn one(
     connection: &Connection,
     account: AccountId,
     id: SubscriptionId,
@@ -110,14 +129,14 @@ pub(super) fn one(
 }
 
 /// One by its place, whether or not it has ended.
-pub(super) fn at(connection: &Connection, seq: SubscriptionSeq) -> Result<Option<Subscription>> {
+pub(super) fn subscription_at(connection: &Connection, seq: SubscriptionSeq) -> Result<Option<Subscription>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE s.seq = ?"))?;
     let mut rows = statement.query([seq.0])?;
     rows.next()?.map(read).transpose()
 }
 
 /// Those of an account that have not ended, oldest first.
-pub(super) fn list(connection: &Connection, query: &SubscriptionQuery) -> Result<Vec<Subscription>> {
+fn list(connection: &Connection, query: &SubscriptionQuery) -> Result<Vec<Subscription>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} {FROM} WHERE s.account = ?1 AND (?2 IS NULL OR s.order_type = ?2)
          AND (?3 IS NULL OR o.id = ?3) AND {} ORDER BY s.seq LIMIT ?5",
@@ -130,36 +149,6 @@ pub(super) fn list(connection: &Connection, query: &SubscriptionQuery) -> Result
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read(row)?);
-    }
-    Ok(found)
-}
-
-/// All live ones that something can happen to, by account.
-pub(super) fn subscribers(connection: &Connection) -> Result<Vec<(AccountId, Subscriber)>> {
-    let mut statement = connection.prepare(
-        "SELECT s.account, s.seq, s.order_type, s.order_seq, s.expires_at, s.digest = 'DAILY',
-                (SELECT count(*) FROM notification n WHERE n.subscription = s.seq AND n.standing = 0)
-         FROM subscription s WHERE s.over = 0 AND s.disabled = 0 AND s.order_type IS NOT NULL ORDER BY s.seq",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let orders: OrderType = row::word(&row.get::<_, String>(2)?)?;
-        if orders.kind().is_none() {
-            continue;
-        }
-        let wish = Wish {
-            orders,
-            order: row.get::<_, Option<i64>>(3)?.map(OrderSeq),
-            expires_at: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
-        };
-        let subscriber = Subscriber {
-            seq: SubscriptionSeq(row.get(1)?),
-            wish,
-            daily: row.get::<_, Option<bool>>(5)?.unwrap_or(false),
-            waiting: row.get::<_, i64>(6)?.unsigned_abs(),
-        };
-        found.push((row::account_id(row.get(0)?)?, subscriber));
     }
     Ok(found)
 }
@@ -185,176 +174,157 @@ pub(super) fn asked(connection: &Connection) -> Result<HashMap<AccountId, Vec<(S
     Ok(found)
 }
 
-impl Tables<'_> {
-    /// Makes a subscription, or with `replaces` writes that one again.
-    pub(super) fn subscribe(
-        &mut self,
-        new: NewSubscription,
-        replaces: Option<SubscriptionId>,
-        now: Timestamp,
-    ) -> Result<Subscribed> {
-        let now = self.memory.now(now);
-        let known = match replaces {
-            None => None,
-            Some(id) => match one(self.connection, new.account, id, now)? {
-                Some(known) => Some(known),
-                None => return Ok(Subscribed::Missing),
-            },
-        };
-        let (orders, order, event) = match new.subject {
-            Subject::Orders(orders, None) => (Some(orders), None, None),
-            Subject::Orders(orders, Some(id)) => {
-                let order = match orders.kind() {
-                    Some(kind) => self.order_seq(new.account, kind, id)?,
-                    None => None,
-                };
-                match order {
-                    Some(order) => (Some(orders), Some(order), None),
-                    None => return Ok(Subscribed::NoOrder),
-                }
+/// Makes a subscription, or with `replaces` writes that one again.
+fn subscribe(
+    tables: &mut Tables<'_>,
+    new: NewSubscription,
+    replaces: Option<SubscriptionId>,
+    now: Timestamp,
+) -> Result<Subscribed> {
+    let now = tables.memory.now(now);
+    let known = match replaces {
+        None => None,
+        Some(id) => match one(tables.connection, new.account, id, now)? {
+            Some(known) => Some(known),
+            None => return Ok(Subscribed::Missing),
+        },
+    };
+    let (orders, order, event) = match new.subject {
+        Subject::Orders(orders, None) => (Some(orders), None, None),
+        Subject::Orders(orders, Some(id)) => {
+            let order = match orders.kind() {
+                Some(kind) => order_seq(tables.connection, tables.ids, new.account, kind, id)?,
+                None => None,
+            };
+            match order {
+                Some(order) => (Some(orders), Some(order), None),
+                None => return Ok(Subscribed::NoOrder),
             }
-            Subject::Event(event) => (None, None, Some(event)),
-        };
-        let target = new.receiver.target();
-        let same: i64 = self.connection.prepare_cached(&count_of_same())?.query_row(
+        }
+        Subject::Event(event) => (None, None, Some(event)),
+    };
+    let target = new.receiver.target();
+    let same: i64 = tables.connection.prepare_cached(&count_of_same())?.query_row(
+        params![
+            new.account.get(),
+            orders.map(OrderType::word),
+            order.map(|order| order.0),
+            event.map(|event| event.word()),
+            target,
+            known.as_ref().map(|known| known.seq.0),
+            now.millis(),
+        ],
+        |row| row.get(0),
+    )?;
+    if same > 0 {
+        return Ok(Subscribed::Duplicate);
+    }
+    if known.is_none() && subscriptions_of(tables, new.account, now)? >= SUBSCRIPTIONS_MAX {
+        return Ok(Subscribed::TooMany);
+    }
+    let id = match &known {
+        Some(known) => known.id,
+        None => SubscriptionId(random_uuid()?),
+    };
+    let (callback, email) = match &new.receiver {
+        Receiver::Callback(callback) => (Some(callback), None),
+        Receiver::Email(email) => (None, Some(email)),
+    };
+    let credentials = callback.and_then(|c| c.credentials.as_ref());
+    // Named, so that what is not (its place, when it is written again) keeps its value.
+    let seq: i64 = tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO subscription (seq, id, account, order_type, order_seq, event_type, url, username,
+                                       password, public_key, number_format, retry, signing, email, digest,
+                                       expires_at, after_order)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ON CONFLICT (seq) DO UPDATE SET order_type = ?4, order_seq = ?5, event_type = ?6, url = ?7,
+                 username = ?8, password = ?9, public_key = ?10, number_format = ?11, retry = ?12,
+                 signing = ?13, email = ?14, digest = ?15, expires_at = ?16, after_order = ?17, disabled = 0
+             RETURNING seq",
+        )?
+        .query_row(
             params![
+                known.as_ref().map(|known| known.seq.0),
+                id.0.as_bytes(),
                 new.account.get(),
                 orders.map(OrderType::word),
                 order.map(|order| order.0),
                 event.map(|event| event.word()),
-                target,
-                known.as_ref().map(|known| known.seq.0),
-                now.millis(),
+                callback.map(|c| &c.url),
+                credentials.map(|c| &c.username),
+                credentials.map(|c| c.password.expose()),
+                callback.and_then(|c| c.public_key.as_ref()),
+                callback.map(|c| c.format.word()),
+                callback.map(|c| c.retry),
+                callback.and_then(|c| c.signing.as_ref()).map(Secret::expose),
+                email.map(|e| &e.address),
+                email.map(|e| e.digest.word()),
+                new.expires_at.map(Timestamp::millis),
+                tables.memory.last_order().0,
             ],
             |row| row.get(0),
         )?;
-        if same > 0 {
-            return Ok(Subscribed::Duplicate);
-        }
-        if known.is_none() && self.subscriptions_of(new.account, now)? >= SUBSCRIPTIONS_MAX {
-            return Ok(Subscribed::TooMany);
-        }
-        let id = match &known {
-            Some(known) => known.id,
-            None => SubscriptionId(random_uuid()?),
-        };
-        let (callback, email) = match &new.receiver {
-            Receiver::Callback(callback) => (Some(callback), None),
-            Receiver::Email(email) => (None, Some(email)),
-        };
-        let credentials = callback.and_then(|c| c.credentials.as_ref());
-        // Named, so that what is not (its place, when it is written again) keeps its value.
-        let seq: i64 = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO subscription (seq, id, account, order_type, order_seq, event_type, url, username,
-                                           password, public_key, number_format, retry, signing, email, digest,
-                                           expires_at, after_order)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-                 ON CONFLICT (seq) DO UPDATE SET order_type = ?4, order_seq = ?5, event_type = ?6, url = ?7,
-                     username = ?8, password = ?9, public_key = ?10, number_format = ?11, retry = ?12,
-                     signing = ?13, email = ?14, digest = ?15, expires_at = ?16, after_order = ?17, disabled = 0
-                 RETURNING seq",
-            )?
-            .query_row(
-                params![
-                    known.as_ref().map(|known| known.seq.0),
-                    id.0.as_bytes(),
-                    new.account.get(),
-                    orders.map(OrderType::word),
-                    order.map(|order| order.0),
-                    event.map(|event| event.word()),
-                    callback.map(|c| &c.url),
-                    credentials.map(|c| &c.username),
-                    credentials.map(|c| c.password.expose()),
-                    callback.and_then(|c| c.public_key.as_ref()),
-                    callback.map(|c| c.format.word()),
-                    callback.map(|c| c.retry),
-                    callback.and_then(|c| c.signing.as_ref()).map(Secret::expose),
-                    email.map(|e| &e.address),
-                    email.map(|e| e.digest.word()),
-                    new.expires_at.map(Timestamp::millis),
-                    self.memory.last_order().0,
-                ],
-                |row| row.get(0),
-            )?;
-        let seq = SubscriptionSeq(seq);
-        self.memory.forget_subscriber(new.account, seq);
-        if let Some(orders) = orders.filter(|orders| orders.kind().is_some()) {
-            let wish = Wish { orders, order, expires_at: new.expires_at };
-            let waiting = self.waiting_of(seq)?;
-            let subscriber = Subscriber { seq, wish, daily: new.receiver.is_daily(), waiting };
-            self.memory.subscribers.entry(new.account).or_default().push(subscriber);
-        }
-        let made = at(self.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
-        if let Some((order, kind)) = order.zip(orders.and_then(OrderType::kind)) {
-            self.tell_late(new.account, kind, order, seq, now)?;
-        }
-        Ok(Subscribed::Made(Box::new(made)))
+    let seq = SubscriptionSeq(seq);
+    tables.memory.forget_subscriber(new.account, seq);
+    if let Some(orders) = orders.filter(|orders| orders.kind().is_some()) {
+        let wish = Wish { orders, order, expires_at: new.expires_at };
+        let waiting = waiting_of(tables, seq)?;
+        let subscriber = Subscriber { seq, wish, daily: new.receiver.is_daily(), waiting };
+        tables.memory.subscribers.entry(new.account).or_default().push(subscriber);
     }
-
-    /// Whoever subscribes to an order that has ended by then is told of its end all the same: it may have
-    /// ended while the subscription was on its way.
-    fn tell_late(
-        &mut self,
-        account: AccountId,
-        kind: onhook_core::order::Kind,
-        order: OrderSeq,
-        seq: SubscriptionSeq,
-        now: Timestamp,
-    ) -> Result<()> {
-        let status: u8 = self
-            .connection
-            .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
-            .query_row([order.0], |row| row.get(0))?;
-        let status: Status = row::status_of(status)?;
-        if status.is_final() {
-            self.tell_one(account, seq, (kind, order, status), Happened::Came(status), None, now)?;
-            self.end_bound(account, order)?;
-        }
-        Ok(())
+    let made =
+        subscription_at(tables.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
+    if let Some((order, kind)) = order.zip(orders.and_then(OrderType::kind)) {
+        tell_late(tables, new.account, kind, order, seq, now)?;
     }
-
-    fn subscriptions_of(&self, account: AccountId, now: Timestamp) -> Result<usize> {
-        let found: i64 = self
-            .connection
-            .prepare_cached(&count_of())?
-            .query_row((account.get(), now.millis()), |row| row.get(0))?;
-        Ok(usize::try_from(found).unwrap_or(usize::MAX))
-    }
-
-    /// Removes a subscription; what it has not been told yet is given up. Whether there was one.
-    pub(super) fn unsubscribe(
-        &mut self,
-        account: AccountId,
-        id: SubscriptionId,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let now = self.memory.now(now);
-        let Some(known) = one(self.connection, account, id, now)? else { return Ok(false) };
-        self.give_up_all(known.seq, "the subscription was removed", now)?;
-        self.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([known.seq.0])?;
-        self.memory.forget_subscriber(account, known.seq);
-        Ok(true)
-    }
-
-    /// Removes what is bound to an order that has ended from among the living.
-    pub(super) fn end_bound(&mut self, account: AccountId, order: OrderSeq) -> Result<()> {
-        let Some(subscribers) = self.memory.subscribers.get_mut(&account) else { return Ok(()) };
-        if !subscribers.iter().any(|s| s.wish.order == Some(order)) {
-            return Ok(());
-        }
-        subscribers.retain(|s| s.wish.order != Some(order));
-        self.connection.prepare_cached(END_BOUND)?.execute((order.0, account.get()))?;
-        Ok(())
-    }
+    Ok(Subscribed::Made(Box::new(made)))
 }
 
-/// A version 4 UUID.
-pub(super) fn random_uuid() -> Result<uuid::Uuid> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+/// Whoever subscribes to an order that has ended by then is told of its end all the same: it may have
+/// ended while the subscription was on its way.
+fn tell_late(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    kind: onhook_core::order::Kind,
+    order: OrderSeq,
+    seq: SubscriptionSeq,
+    now: Timestamp,
+) -> Result<()> {
+    let status: u8 = tables
+        .connection
+        .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
+        .query_row([order.0], |row| row.get(0))?;
+    let status: Status = status_of(status)?;
+    if status.is_final() {
+        tell_one(tables, account, seq, (kind, order, status), Happened::Came(status), None, now)?;
+        end_bound(tables, account, order)?;
+    }
+    Ok(())
+}
+
+fn subscriptions_of(tables: &Tables<'_>, account: AccountId, now: Timestamp) -> Result<usize> {
+    let found: i64 = tables
+        .connection
+        .prepare_cached(&count_of())?
+        .query_row((account.get(), now.millis()), |row| row.get(0))?;
+    Ok(usize::try_from(found).unwrap_or(usize::MAX))
+}
+
+/// Removes a subscription; what it has not been told yet is given up. Whether there was one.
+fn unsubscribe(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    id: SubscriptionId,
+    now: Timestamp,
+) -> Result<bool> {
+    let now = tables.memory.now(now);
+    let Some(known) = one(tables.connection, account, id, now)? else { return Ok(false) };
+    give_up_all(tables, known.seq, "the subscription was removed", now)?;
+    tables.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([known.seq.0])?;
+    tables.memory.forget_subscriber(account, known.seq);
+    Ok(true)
 }
 
 /// The account, and whether the subscription is there at all, by its id: for its log, which outlives it.
@@ -373,7 +343,8 @@ pub(super) fn seq_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::notifications::tests::plan;
+    use crate::sqlite::deliveries::tests::plan;
+    use crate::sqlite::telling::END_BOUND;
 
     /// An account that subscribes to each of its orders has many that are over.
     #[test]
@@ -386,5 +357,46 @@ mod tests {
             let plan = plan(&sql);
             assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
         }
+    }
+}
+
+#[async_trait]
+impl Subscriptions for SqliteStore {
+    async fn subscribe(&self, new: NewSubscription, now: Timestamp) -> Result<Subscribed> {
+        self.writer.write(move |tables| subscribe(tables, new, None, now)).await
+    }
+
+    async fn resubscribe(
+        &self,
+        id: SubscriptionId,
+        new: NewSubscription,
+        now: Timestamp,
+    ) -> Result<Subscribed> {
+        self.writer.write(move |tables| subscribe(tables, new, Some(id), now)).await
+    }
+
+    async fn unsubscribe(&self, account: AccountId, id: SubscriptionId, now: Timestamp) -> Result<bool> {
+        self.writer.write(move |tables| unsubscribe(tables, account, id, now)).await
+    }
+
+    async fn subscription(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        now: Timestamp,
+    ) -> Result<Option<Subscription>> {
+        self.readers.read(move |connection| one(connection, account, id, now)).await
+    }
+
+    async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Subscription>> {
+        self.readers.read(move |connection| list(connection, &query)).await
+    }
+
+    async fn expire_subscriptions(
+        &self,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<(SubscriptionId, AccountId)>> {
+        self.writer.write_own(move |tables| expire_subscriptions(tables, now, most)).await
     }
 }

@@ -1,108 +1,195 @@
 //! Users, written inside the writer's transaction.
 
-use onhook_core::account::user::{self, Act, Asker, Person, UserRefusal};
+use async_trait::async_trait;
+use onhook_core::account::Role;
+use onhook_core::account::user::{self, Act, Asker, Person, UserRefusal, folded};
 use onhook_core::ids::AccountId;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row};
 
-use super::writer::Tables;
-use super::{reader, row};
-use crate::{LIST_MAX, NewUser, Result, StoreError, UserChange};
+use super::accounts::must_exist;
+use super::open::SqliteStore;
+use super::row::{self, limit, list, of};
+use super::tables::Tables;
+use crate::contract::page::LIST_MAX;
+use crate::contract::users::{NewUser, User, UserChange, Users};
+use crate::{Result, StoreError};
 
-impl Tables<'_> {
-    pub(super) fn create_user(&mut self, user: NewUser) -> Result<()> {
-        if let Some(account) = user.account {
-            self.must_exist(account)?;
+const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
+
+fn user(connection: &Connection, name: &str) -> Result<Option<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE folded = ?");
+    Ok(list(connection, &sql, vec![Value::Text(folded(name).into_owned())], read_user)?.pop())
+}
+
+fn users(connection: &Connection) -> Result<Vec<User>> {
+    list(connection, &format!("SELECT {USER_COLUMNS} FROM user ORDER BY folded"), Vec::new(), read_user)
+}
+
+fn users_of(connection: &Connection, account: AccountId) -> Result<Vec<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE account = ? ORDER BY folded LIMIT ?");
+    list(connection, &sql, vec![of(account), limit(LIST_MAX)], read_user)
+}
+
+/// How many users an account has.
+fn count_users(connection: &Connection, account: AccountId) -> Result<u32> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM user WHERE account = ?")?;
+    Ok(statement.query_row([account.get()], |row| row.get(0))?)
+}
+
+/// How many administrators an account has.
+fn admins(connection: &Connection, account: AccountId) -> Result<u32> {
+    let sql = "SELECT count(*) FROM user WHERE account = ? AND role = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row((account.get(), Role::Admin.word()), |row| row.get(0))?)
+}
+
+fn read_user(row: &Row<'_>) -> Result<User> {
+    let (account, role): (Option<u32>, String) = (row.get(1)?, row.get(2)?);
+    Ok(User {
+        name: row.get(0)?,
+        account: account.map(row::account_id).transpose()?,
+        role: row::role(&role)?,
+        password_hash: row.get(3)?,
+        generation: row.get(4)?,
+    })
+}
+
+fn create_user(tables: &mut Tables<'_>, user: NewUser) -> Result<()> {
+    if let Some(account) = user.account {
+        must_exist(tables, account)?;
+    }
+    let made = tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO user (folded, name, account, role, password_hash, generation)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )?
+        .execute((
+            user::folded(&user.name),
+            &user.name,
+            user.account.map(AccountId::get),
+            user.role.word(),
+            &user.password_hash,
+            generation()?,
+        ))?;
+    match made {
+        0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
+        _ => Ok(()),
+    }
+}
+
+fn make_user(
+    tables: &mut Tables<'_>,
+    asker: String,
+    user: NewUser,
+) -> Result<std::result::Result<(), UserRefusal>> {
+    let Some(asker) = known_asker(tables, Asker::User(asker))? else {
+        return Ok(Err(UserRefusal::Forbidden));
+    };
+    if let Err(why) = user::may_make(&asker, user.account, user.role) {
+        return Ok(Err(why));
+    }
+    if let Some(account) = user.account
+        && usize::try_from(count_users(tables.connection, account)?).is_ok_and(|n| n >= LIST_MAX)
+    {
+        return Ok(Err(UserRefusal::Full));
+    }
+    create_user(tables, user).map(Ok)
+}
+
+/// Who asks, as they are now; none when they are no user any more.
+fn known_asker(tables: &Tables<'_>, asker: Asker) -> Result<Option<Person>> {
+    match asker {
+        Asker::AtTheMachine => Ok(Some(Person::at_the_machine())),
+        Asker::User(name) => Ok(user(tables.connection, &name)?.map(|user| user.person())),
+    }
+}
+
+fn change_user(
+    tables: &mut Tables<'_>,
+    asker: Asker,
+    name: &str,
+    change: UserChange,
+) -> Result<std::result::Result<(), UserRefusal>> {
+    let Some(asker) = known_asker(tables, asker)? else { return Ok(Err(UserRefusal::Forbidden)) };
+    let Some(user) = user(tables.connection, name)? else { return Ok(Err(UserRefusal::NoUser)) };
+    let admins = match user.account {
+        Some(account) => admins(tables.connection, account)?,
+        None => 0,
+    };
+    let person = user.person();
+    let may = |act| user::may(&asker, act, &person, admins);
+    let judged = match &change {
+        UserChange::Removed => may(Act::Remove),
+        UserChange::Said { password_hash, role } => {
+            let password = password_hash.as_ref().map_or(Ok(()), |_| may(Act::Password));
+            password.and(role.map_or(Ok(()), |role| may(Act::Role(role))))
         }
-        let made = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO user (folded, name, account, role, password_hash, generation)
-                 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            )?
-            .execute((
-                user::folded(&user.name),
-                &user.name,
-                user.account.map(AccountId::get),
-                user.role.word(),
-                &user.password_hash,
-                generation()?,
-            ))?;
-        match made {
-            0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
-            _ => Ok(()),
+    };
+    if let Err(why) = judged {
+        return Ok(Err(why));
+    }
+    match change {
+        UserChange::Removed => {
+            tables
+                .connection
+                .prepare_cached("DELETE FROM user WHERE folded = ?")?
+                .execute([user::folded(name)])?;
+        }
+        UserChange::Said { password_hash, role } => {
+            let hash = password_hash.unwrap_or(user.password_hash);
+            let role = role.unwrap_or(user.role);
+            tables
+                .connection
+                .prepare_cached(
+                    "UPDATE user SET password_hash = ?, role = ?, generation = ? WHERE folded = ?",
+                )?
+                .execute((hash, role.word(), generation()?, user::folded(name)))?;
         }
     }
-
-    pub(super) fn make_user(
-        &mut self,
-        asker: String,
-        user: NewUser,
-    ) -> Result<std::result::Result<(), UserRefusal>> {
-        let Some(asker) = self.asker(Asker::User(asker))? else { return Ok(Err(UserRefusal::Forbidden)) };
-        if let Err(why) = user::may_make(&asker, user.account, user.role) {
-            return Ok(Err(why));
-        }
-        if let Some(account) = user.account
-            && usize::try_from(reader::count_users(self.connection, account)?).is_ok_and(|n| n >= LIST_MAX)
-        {
-            return Ok(Err(UserRefusal::Full));
-        }
-        self.create_user(user).map(Ok)
-    }
-
-    /// Who asks, as they are now; none when they are no user any more.
-    fn asker(&self, asker: Asker) -> Result<Option<Person>> {
-        match asker {
-            Asker::AtTheMachine => Ok(Some(Person::at_the_machine())),
-            Asker::User(name) => Ok(reader::user(self.connection, &name)?.map(|user| user.person())),
-        }
-    }
-
-    pub(super) fn change_user(
-        &mut self,
-        asker: Asker,
-        name: &str,
-        change: UserChange,
-    ) -> Result<std::result::Result<(), UserRefusal>> {
-        let Some(asker) = self.asker(asker)? else { return Ok(Err(UserRefusal::Forbidden)) };
-        let Some(user) = reader::user(self.connection, name)? else { return Ok(Err(UserRefusal::NoUser)) };
-        let admins = match user.account {
-            Some(account) => reader::admins(self.connection, account)?,
-            None => 0,
-        };
-        let person = user.person();
-        let may = |act| user::may(&asker, act, &person, admins);
-        let judged = match &change {
-            UserChange::Removed => may(Act::Remove),
-            UserChange::Said { password_hash, role } => {
-                let password = password_hash.as_ref().map_or(Ok(()), |_| may(Act::Password));
-                password.and(role.map_or(Ok(()), |role| may(Act::Role(role))))
-            }
-        };
-        if let Err(why) = judged {
-            return Ok(Err(why));
-        }
-        match change {
-            UserChange::Removed => {
-                self.connection
-                    .prepare_cached("DELETE FROM user WHERE folded = ?")?
-                    .execute([user::folded(name)])?;
-            }
-            UserChange::Said { password_hash, role } => {
-                let hash = password_hash.unwrap_or(user.password_hash);
-                let role = role.unwrap_or(user.role);
-                self.connection
-                    .prepare_cached(
-                        "UPDATE user SET password_hash = ?, role = ?, generation = ? WHERE folded = ?",
-                    )?
-                    .execute((hash, role.word(), generation()?, user::folded(name)))?;
-            }
-        }
-        Ok(Ok(()))
-    }
+    Ok(Ok(()))
 }
 
 /// Draws a user's generation. It is random, so that a user who is removed and made again, or a store that is set
 /// back to an older copy, does not come to an earlier one again.
 fn generation() -> Result<i64> {
     Ok(i64::from_le_bytes(row::random()?))
+}
+
+#[async_trait]
+impl Users for SqliteStore {
+    async fn create_user(&self, user: NewUser) -> Result<()> {
+        self.writer.write(move |tables| create_user(tables, user)).await
+    }
+
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), UserRefusal>> {
+        self.writer.write(move |tables| make_user(tables, asker, user)).await
+    }
+
+    async fn change_user(
+        &self,
+        asker: Asker,
+        name: String,
+        change: UserChange,
+    ) -> Result<std::result::Result<(), UserRefusal>> {
+        self.writer.write(move |tables| change_user(tables, asker, &name, change)).await
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>> {
+        let name = name.to_owned();
+        self.readers.read(move |connection| user(connection, &name)).await
+    }
+
+    fn token_key(&self) -> [u8; 32] {
+        self.token_key
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        self.readers.read(users).await
+    }
+
+    async fn users_of(&self, account: AccountId) -> Result<Vec<User>> {
+        self.readers.read(move |connection| users_of(connection, account)).await
+    }
 }

@@ -18,28 +18,25 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
-use super::disk::{self, Disk};
-use super::health::{self, Health};
-use super::ids::OrderIds;
+use super::cached::Memory;
+use super::disk::{Disk, log_max};
+use super::health::{Health, broken};
 use super::log::Log;
-use super::memory::Memory;
-use super::row::{corrupt, engine_error};
+use super::mutex::lock;
+use super::row::engine_error;
+use super::tables::Tables;
+use crate::error::corrupt;
+use crate::order_ids::OrderIds;
 use crate::{Cause, Result, StoreError, Unwritable};
 
 /// Most jobs that wait.
-pub(super) const QUEUE_MAX: usize = 4_096;
+const QUEUE_MAX: usize = 4_096;
+
 /// Most jobs in one commit.
 const BATCH_MAX: usize = 1_024;
+
 /// Most jobs between two looks at the disk.
 const LOOK_EVERY: usize = 64;
-
-/// What a job works with: the open transaction and what the writer remembers.
-pub(super) struct Tables<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) memory: &'a mut Memory,
-    pub(super) policy: &'a Policy,
-    pub(super) ids: &'a OrderIds,
-}
 
 /// Where in a transaction a job may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +146,7 @@ impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T,
     fn answer(self: Box<Self>, committed: &std::result::Result<(), CommitError>) {
         let done = match (committed, self.done) {
             (Err(CommitError::Unwritable(why)), _) => Err(why.clone().into()),
-            (Err(CommitError::Broken(why)), _) => Err(health::broken(why)),
+            (Err(CommitError::Broken(why)), _) => Err(broken(why)),
             (Ok(()), Some(done)) => done,
             (Ok(()), None) => Err(corrupt("the job was not done")),
         };
@@ -269,12 +266,6 @@ impl Drop for Writer {
     }
 }
 
-/// The lock, even when a thread panicked while it held it: what is in there is an `Option` that is
-/// whole at any time.
-pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 struct Run {
     connection: Connection,
     log: Log,
@@ -377,7 +368,7 @@ impl Run {
         if now != before {
             self.health.set(now);
         }
-        let log_max = disk::log_max(room.free, self.log.len().unwrap_or(0));
+        let log_max = log_max(room.free, self.log.len().unwrap_or(0));
         if log_max.abs_diff(self.log_max) > self.log_max / 8 {
             match self.bound_log(log_max) {
                 Ok(()) => self.log_max = log_max,

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use onhook_core::ids::AreaId;
 use onhook_core::import::BadLine;
+use onhook_core::lifecycle::area::Area;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
@@ -11,10 +13,14 @@ use onhook_core::order::search::Criteria;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::pool::Names;
-use super::reader;
-use super::writer::Tables;
-use crate::{EXCHANGES_MAX, ExchangeLines, Imported, Page, RateCenter, RateCenterQuery, Result, StoreError};
+use super::areas::{Names, areas};
+use super::entries::number_row;
+use super::open::SqliteStore;
+use super::tables::Tables;
+use crate::contract::exchanges::{EXCHANGES_MAX, ExchangeLines, Exchanges, RateCenter, RateCenterQuery};
+use crate::contract::imports::Imported;
+use crate::contract::page::Page;
+use crate::{Result, StoreError};
 
 /// What [`exchange`] reads, of `exchange e` and `rate_center r`.
 pub(super) const EXCHANGE_COLUMNS: &str =
@@ -74,7 +80,7 @@ fn wanted(criteria: &Criteria) -> (String, Vec<Value>) {
 }
 
 /// Exchanges that fit, in the order of their digits.
-pub(super) fn exchanges(connection: &Connection, criteria: &Criteria) -> Result<Vec<Exchange>> {
+fn exchanges(connection: &Connection, criteria: &Criteria) -> Result<Vec<Exchange>> {
     let (wanted, values) = wanted(criteria);
     let sql = format!(
         "SELECT {EXCHANGE_COLUMNS} FROM exchange e JOIN rate_center r ON r.id = e.rate_center
@@ -90,10 +96,7 @@ pub(super) fn exchanges(connection: &Connection, criteria: &Criteria) -> Result<
 }
 
 /// A page of rate centers, each with its exchanges; together these are at most [`EXCHANGES_MAX`].
-pub(super) fn rate_centers(
-    connection: &Connection,
-    query: &RateCenterQuery,
-) -> Result<Page<RateCenter, u32>> {
+fn rate_centers(connection: &Connection, query: &RateCenterQuery) -> Result<Page<RateCenter, u32>> {
     let (mut wanted, mut values) = wanted(&query.criteria);
     if let Some(name) = &query.name {
         wanted += " AND r.name = ?";
@@ -140,61 +143,60 @@ fn exchanges_in(connection: &Connection, rate_center: u32, most: usize) -> Resul
     Ok(found)
 }
 
-impl Tables<'_> {
-    /// Takes exchanges in, all or none.
-    pub(super) fn import_exchanges(&mut self, lines: ExchangeLines) -> Result<Imported> {
-        let mut seen: HashMap<u32, u64> = HashMap::new();
-        let mut imported = Imported::default();
-        for (line, exchange) in lines {
-            let taken = exchange.and_then(|exchange| match seen.get(&exchange.npa_nxx) {
-                None => Ok(exchange),
-                Some(first) => {
-                    Err(BadLine::Twice { what: format!("exchange {}", exchange.npa_nxx), first: *first })
-                }
-            });
-            match taken {
-                Ok(exchange) => {
-                    self.put_exchange(&exchange)?;
-                    seen.insert(exchange.npa_nxx, line);
-                    imported.numbers += 1;
-                }
-                Err(bad) => imported.bad.note(line, bad),
+/// Takes exchanges in, all or none.
+fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines) -> Result<Imported> {
+    let mut seen: HashMap<u32, u64> = HashMap::new();
+    let mut imported = Imported::default();
+    for (line, exchange) in lines {
+        let taken = exchange.and_then(|exchange| match seen.get(&exchange.npa_nxx) {
+            None => Ok(exchange),
+            Some(first) => {
+                Err(BadLine::Twice { what: format!("exchange {}", exchange.npa_nxx), first: *first })
             }
+        });
+        match taken {
+            Ok(exchange) => {
+                put_exchange(tables, &exchange)?;
+                seen.insert(exchange.npa_nxx, line);
+                imported.numbers += 1;
+            }
+            Err(bad) => imported.bad.note(line, bad),
         }
-        if imported.bad.count() > 0 {
-            return Err(StoreError::Import(imported.bad));
-        }
-        // Orders that wait may find where they searched in vain.
-        self.memory.back_orders.pool_grew();
-        Ok(imported)
     }
+    if imported.bad.count() > 0 {
+        return Err(StoreError::Import(imported.bad));
+    }
+    // Orders that wait may find where they searched in vain.
+    tables.memory.back_orders.pool_grew();
+    Ok(imported)
+}
 
-    fn put_exchange(&mut self, exchange: &Exchange) -> Result<()> {
-        let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = exchange;
-        // A name that only repeats the abbreviation does not replace one that does not.
-        let id: u32 = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO rate_center (region, abbreviation, name) VALUES (?, ?, ?)
-                 ON CONFLICT (region, abbreviation) DO UPDATE
-                 SET name = iif(excluded.name = abbreviation, name, excluded.name) RETURNING id",
-            )?
-            .query_row((region, rate_center, name), |row| row.get(0))?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO exchange (npa_nxx, rate_center, lata, city, zips) VALUES (?, ?, ?, ?, ?)
-                 ON CONFLICT (npa_nxx) DO UPDATE SET rate_center = excluded.rate_center, lata = excluded.lata,
-                                                     city = excluded.city, zips = excluded.zips",
-            )?
-            .execute((npa_nxx, id, lata, city, zips.join(" ")))?;
-        self.connection.prepare_cached("DELETE FROM exchange_zip WHERE npa_nxx = ?")?.execute([npa_nxx])?;
-        let mut put =
-            self.connection.prepare_cached("INSERT INTO exchange_zip (zip, npa_nxx) VALUES (?, ?)")?;
-        for zip in zips {
-            put.execute((zip, npa_nxx))?;
-        }
-        Ok(())
+fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
+    let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = exchange;
+    // A name that only repeats the abbreviation does not replace one that does not.
+    let id: u32 = tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO rate_center (region, abbreviation, name) VALUES (?, ?, ?)
+             ON CONFLICT (region, abbreviation) DO UPDATE
+             SET name = iif(excluded.name = abbreviation, name, excluded.name) RETURNING id",
+        )?
+        .query_row((region, rate_center, name), |row| row.get(0))?;
+    tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO exchange (npa_nxx, rate_center, lata, city, zips) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (npa_nxx) DO UPDATE SET rate_center = excluded.rate_center, lata = excluded.lata,
+                                                 city = excluded.city, zips = excluded.zips",
+        )?
+        .execute((npa_nxx, id, lata, city, zips.join(" ")))?;
+    tables.connection.prepare_cached("DELETE FROM exchange_zip WHERE npa_nxx = ?")?.execute([npa_nxx])?;
+    let mut put =
+        tables.connection.prepare_cached("INSERT INTO exchange_zip (zip, npa_nxx) VALUES (?, ?)")?;
+    for zip in zips {
+        put.execute((zip, npa_nxx))?;
     }
+    Ok(())
 }
 
 /// Where numbers lie, with each area and exchange read once.
@@ -235,9 +237,28 @@ pub(super) fn localities(connection: &Connection, numbers: &[Number]) -> Result<
     let mut localities = Localities::new(connection);
     let mut found = Vec::with_capacity(numbers.len());
     for number in numbers {
-        if let Some(row) = reader::number(connection, *number)? {
+        if let Some(row) = number_row(connection, *number)? {
             found.push((*number, localities.of(&row.entry)?));
         }
     }
     Ok(found)
+}
+
+#[async_trait]
+impl Exchanges for SqliteStore {
+    async fn exchanges(&self, criteria: Criteria) -> Result<Vec<Exchange>> {
+        self.readers.read(move |connection| exchanges(connection, &criteria)).await
+    }
+
+    async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>> {
+        self.readers.read(move |connection| rate_centers(connection, &query)).await
+    }
+
+    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported> {
+        self.write_unless(dry_run, move |tables| import_exchanges(tables, lines)).await
+    }
+
+    async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {
+        self.readers.read(areas).await
+    }
 }

@@ -1,22 +1,19 @@
 //! What the writer keeps in mind between transactions, so that it need not be read again: counters and
 //! the areas. It always equals what the store holds, and is loaded anew when a job is undone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use onhook_core::ids::AreaId;
-use onhook_core::ids::EventSeq;
-use onhook_core::ids::OrderSeq;
-use onhook_core::ids::SubscriptionSeq;
-use onhook_core::ids::{AccountId, PeerId};
+use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, SubscriptionSeq};
 use onhook_core::lifecycle::area::{Area, AreaName, Demand};
-use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::notify::notification::{Subscriber, Wish};
+use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
-use rusqlite::{Connection, ToSql};
+use rusqlite::Connection;
 
-use super::row::{self, corrupt, state_code};
-use super::subscriptions::{self, Subscriber};
+use super::areas::area;
+use super::row;
 use crate::Result;
+use crate::error::corrupt;
 
 pub(super) struct Memory {
     last_event: EventSeq,
@@ -78,7 +75,7 @@ impl Memory {
             areas.insert(id, area);
         }
         let mut subscribers: HashMap<AccountId, Vec<Subscriber>> = HashMap::new();
-        for (account, subscriber) in subscriptions::subscribers(connection)? {
+        for (account, subscriber) in load_subscribers(connection)? {
             subscribers.entry(account).or_default().push(subscriber);
         }
         Ok(Self {
@@ -201,114 +198,32 @@ pub(super) fn run_to(connection: &Connection) -> Result<OrderSeq> {
     Ok(OrderSeq(row::meta(connection, "run_to")?.unwrap_or(0)))
 }
 
-pub(super) fn area(row: &rusqlite::Row<'_>) -> Result<(AreaId, Area)> {
-    let name: String = row.get(1)?;
-    let area = Area {
-        name: serde_json::from_str(&name)?,
-        supply: row.get::<_, i64>(2)?.try_into().map_err(|_| corrupt("an area's supply is negative"))?,
-        demand: Demand { per_day: row.get(3)?, at: Timestamp::from_millis(row.get(4)?) },
-    };
-    Ok((AreaId(row.get(0)?), area))
-}
-
-/// What a job changes in the counts that are kept: gathered, then written once.
-#[derive(Default)]
-pub(super) struct Counts {
-    by_account: BTreeMap<(u32, u8), i64>,
-    due: BTreeMap<(i64, u32), i64>,
-    places: BTreeMap<(u32, u32), i64>,
-    stock: BTreeMap<(u32, AreaId), i64>,
-    areas: BTreeSet<AreaId>,
-}
-
-impl Counts {
-    /// A number that is new in the store.
-    pub(super) fn add(&mut self, entry: &Entry) {
-        self.count(entry, 1);
-        self.areas.insert(entry.area);
+/// All live ones that something can happen to, by account.
+fn load_subscribers(connection: &Connection) -> Result<Vec<(AccountId, Subscriber)>> {
+    let mut statement = connection.prepare(
+        "SELECT s.account, s.seq, s.order_type, s.order_seq, s.expires_at, s.digest = 'DAILY',
+                (SELECT count(*) FROM notification n WHERE n.subscription = s.seq AND n.standing = 0)
+         FROM subscription s WHERE s.over = 0 AND s.disabled = 0 AND s.order_type IS NOT NULL ORDER BY s.seq",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let orders: OrderType = row::word(&row.get::<_, String>(2)?)?;
+        if orders.kind().is_none() {
+            continue;
+        }
+        let wish = Wish {
+            orders,
+            order: row.get::<_, Option<i64>>(3)?.map(OrderSeq),
+            expires_at: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
+        };
+        let subscriber = Subscriber {
+            seq: SubscriptionSeq(row.get(1)?),
+            wish,
+            daily: row.get::<_, Option<bool>>(5)?.unwrap_or(false),
+            waiting: row.get::<_, i64>(6)?.unsigned_abs(),
+        };
+        found.push((row::account_id(row.get(0)?)?, subscriber));
     }
-
-    /// A number that changed.
-    pub(super) fn change(&mut self, before: &Entry, after: &Entry) {
-        self.count(before, -1);
-        self.count(after, 1);
-        if [before.state(), after.state()].contains(&State::Available) || after.state() == State::InService {
-            self.areas.insert(after.area);
-        }
-    }
-
-    fn count(&mut self, entry: &Entry, by: i64) {
-        let account = entry.standing.holder().map_or(0, AccountId::get);
-        *self.by_account.entry((account, state_code(entry.state()))).or_default() += by;
-        if let Some(due_at) = entry.standing.due_at() {
-            *self.due.entry((due_at.millis(), account)).or_default() += by;
-        }
-        if let (State::Available, Some(npa_nxx)) = (entry.state(), entry.number.npa_nxx()) {
-            *self.stock.entry((npa_nxx, entry.area)).or_default() += by;
-        }
-        if let Standing::InService { place } = entry.standing {
-            let peer = place.peer.map_or(0, PeerId::get);
-            *self.places.entry((place.site.get(), peer)).or_default() += by;
-        }
-    }
-
-    pub(super) fn write(self, connection: &Connection, memory: &Memory) -> Result<()> {
-        let mut tally = connection.prepare_cached(
-            "INSERT INTO tally (account, state, numbers) VALUES (?, ?, ?)
-             ON CONFLICT (account, state) DO UPDATE SET numbers = numbers + excluded.numbers",
-        )?;
-        for ((account, state), by) in self.by_account.into_iter().filter(|(_, by)| *by != 0) {
-            tally.execute((account, state, by))?;
-        }
-        add_up(
-            connection,
-            "INSERT INTO due (due_at, holder, numbers) VALUES (?, ?, ?)
-             ON CONFLICT (due_at, holder) DO UPDATE SET numbers = numbers + excluded.numbers
-             RETURNING numbers",
-            "DELETE FROM due WHERE due_at = ? AND holder = ? AND numbers = 0",
-            self.due,
-        )?;
-        add_up(
-            connection,
-            "INSERT INTO place (site, peer, numbers) VALUES (?, ?, ?)
-             ON CONFLICT (site, peer) DO UPDATE SET numbers = numbers + excluded.numbers
-             RETURNING numbers",
-            "DELETE FROM place WHERE site = ? AND peer = ? AND numbers = 0",
-            self.places,
-        )?;
-        add_up(
-            connection,
-            "INSERT INTO stock (npa_nxx, area, numbers) VALUES (?, ?, ?)
-             ON CONFLICT (npa_nxx, area) DO UPDATE SET numbers = numbers + excluded.numbers
-             RETURNING numbers",
-            "DELETE FROM stock WHERE npa_nxx = ? AND area = ? AND numbers = 0",
-            self.stock.into_iter().map(|((npa_nxx, area), by)| ((npa_nxx, area.0), by)),
-        )?;
-        let mut update = connection
-            .prepare_cached("UPDATE area SET supply = ?, demand = ?, demand_at = ? WHERE id = ?")?;
-        for id in self.areas {
-            let area = memory.areas.get(&id).ok_or_else(|| corrupt(format!("no area {}", id.0)))?;
-            let supply = i64::try_from(area.supply).unwrap_or(i64::MAX);
-            update.execute((supply, area.demand.per_day, area.demand.at.millis(), id.0))?;
-        }
-        Ok(())
-    }
-}
-
-/// Adds to counts, which are kept by two columns, and removes those that come to nothing.
-fn add_up<A: ToSql + Copy, B: ToSql + Copy>(
-    connection: &Connection,
-    add: &str,
-    remove: &str,
-    changes: impl IntoIterator<Item = ((A, B), i64)>,
-) -> Result<()> {
-    let mut add = connection.prepare_cached(add)?;
-    let mut remove = connection.prepare_cached(remove)?;
-    for ((one, two), by) in changes.into_iter().filter(|(_, by)| *by != 0) {
-        let numbers: i64 = add.query_row((one, two, by), |row| row.get(0))?;
-        if numbers == 0 {
-            remove.execute((one, two))?;
-        }
-    }
-    Ok(())
+    Ok(found)
 }

@@ -12,30 +12,26 @@
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use onhook_core::ids::{OrderId, OrderSeq};
-use rusqlite::Connection;
-
-use super::row;
-use crate::Result;
 
 /// What a block is encrypted for.
 const DIGEST: u8 = 0;
+
 const COVER: u8 = 1;
 
 /// Makes and reads ids.
-pub(super) struct OrderIds {
+pub(crate) struct OrderIds {
     cipher: Aes128,
     drawn: [u8; 9],
 }
 
 impl OrderIds {
-    /// With the store's key, which is made if there is none.
-    pub(super) fn load(connection: &Connection) -> Result<Self> {
-        let key: [u8; 16] = row::key(connection, "order_key")?;
-        Ok(Self { cipher: Aes128::new(&key.into()), drawn: row::random()? })
+    /// With the store's key, and with bytes that are drawn at each start.
+    pub(crate) fn new(key: [u8; 16], drawn: [u8; 9]) -> Self {
+        Self { cipher: Aes128::new(&key.into()), drawn }
     }
 
     /// The id of the order in this place.
-    pub(super) fn id(&self, seq: OrderSeq) -> OrderId {
+    pub(crate) fn id(&self, seq: OrderSeq) -> OrderId {
         let mut place = [0; 6];
         place.copy_from_slice(&seq.0.to_be_bytes()[2..]);
         let mut digested = [0; 15];
@@ -50,7 +46,7 @@ impl OrderIds {
 
     /// The place that an id of this store stands for. An id that was made elsewhere stands for some place
     /// too: whoever asks compares the id of the order that is there.
-    pub(super) fn seq(&self, id: OrderId) -> Option<OrderSeq> {
+    pub(crate) fn seq(&self, id: OrderId) -> Option<OrderSeq> {
         let bytes = id.0.as_bytes();
         if !is_version_4(bytes) {
             return None;
@@ -95,7 +91,7 @@ mod tests {
     use super::*;
 
     fn ids(key: u8, drawn: u8) -> OrderIds {
-        OrderIds { cipher: Aes128::new(&[key; 16].into()), drawn: [drawn; 9] }
+        OrderIds::new([key; 16], [drawn; 9])
     }
 
     #[test]

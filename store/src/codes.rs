@@ -1,0 +1,52 @@
+//! The numbers that stand for states, kinds of orders and statuses in what is kept.
+
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::order::{Kind, Status};
+
+use crate::Result;
+use crate::error::corrupt;
+
+pub(crate) fn state_code(state: State) -> u8 {
+    match state {
+        State::Available => 0,
+        State::Reserved => 1,
+        State::InService => 2,
+        State::Aging => 3,
+        State::Protected => 4,
+        State::Administrative => 5,
+        State::Removed => 6,
+    }
+}
+
+pub(crate) fn state_of(code: u8) -> Result<State> {
+    let found = State::ALL.iter().find(|state| state_code(**state) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no state {code}")))
+}
+
+pub(crate) fn kind_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Disconnect => 0,
+        Kind::Number => 1,
+        Kind::Move => 2,
+    }
+}
+
+pub(crate) fn kind_of(code: u8) -> Result<Kind> {
+    let found = Kind::ALL.iter().find(|kind| kind_code(**kind) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no kind of order {code}")))
+}
+
+pub(crate) fn status_code(status: Status) -> u8 {
+    match status {
+        Status::Received => 0,
+        Status::Complete => 1,
+        Status::Partial => 2,
+        Status::Failed => 3,
+        Status::Backordered => 4,
+    }
+}
+
+pub(crate) fn status_of(code: u8) -> Result<Status> {
+    let found = Status::ALL.iter().find(|status| status_code(**status) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no order status {code}")))
+}

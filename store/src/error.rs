@@ -1,0 +1,138 @@
+//! Why a store did not do what it was asked.
+
+use std::path::PathBuf;
+
+use onhook_core::import::BadLines;
+
+/// Why a store did not do what it was asked; each variant wants another reaction.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was written, the queue is full: try later.
+    #[error("the write queue is full")]
+    Full,
+    /// Nothing was written: the disk, or what is before it, takes no writes. The store goes on by itself when
+    /// that has passed.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+    /// The store is closed or closing; nothing was written.
+    #[error("the store is closed")]
+    Closed,
+    /// The idempotency key was used for another request; nothing was written.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// What is to be made exists, or what it needs does not; nothing was written. Says which.
+    #[error("{0}")]
+    Conflict(String),
+    /// An import had bad lines and was not to be partial; nothing was written. Says which.
+    #[error("nothing was imported, bad lines: {}", .0.count())]
+    Import(BadLines),
+    /// It failed. Unless the operation only reads, whether it was written is not known.
+    #[error("the store failed")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why nothing can be written for now, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unwritable {
+    /// There is no room, or less than is to be kept free.
+    #[error(
+        "the disk of {} is full: {} are free, and {} have to be. Delete or move other files, or make it larger",
+        folder.display(), mib(*free), mib(*needed)
+    )]
+    Full {
+        /// The data folder.
+        folder: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that have to be free before anything new is taken.
+        needed: u64,
+    },
+    /// The user that the process runs as may have no more of the disk.
+    #[error("the disk of {} is full for this user, whose quota is used up: raise the quota", folder.display())]
+    Quota {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// The file system or the database file may only be read.
+    #[error(
+        "{} is not writable: the file system is mounted read-only, or onhook.db may not be written by this user. \
+         The system's log says why a file system was made read-only",
+        folder.display()
+    )]
+    ReadOnly {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// Another program has the database.
+    #[error("the database in {} is locked by another program: end that one", folder.display())]
+    Locked {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// A large list is sorted in a file for a moment, and there is no room for it.
+    #[error("the disk for temporary files (TMPDIR, or /var/tmp) is full: make room there")]
+    Temporary,
+    /// The engine could not begin, or gave up before it had written anything for good.
+    #[error("the database in {} cannot be written: {why}", folder.display())]
+    Engine {
+        /// The data folder.
+        folder: PathBuf,
+        /// What the engine says.
+        why: String,
+    },
+}
+
+/// Bytes as a person reads them, in MiB.
+fn mib(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) / (1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+/// Why a write was not done, for the count of those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The disk is full.
+    DiskFull,
+    /// The database may not be written, or another program has it.
+    NotWritable,
+    /// Too many writes waited already.
+    QueueFull,
+    /// The disk failed, or what is on it makes no sense.
+    Io,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Cause; 4] = [Cause::DiskFull, Cause::NotWritable, Cause::QueueFull, Cause::Io];
+
+    /// A word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Cause::DiskFull => "disk_full",
+            Cause::NotWritable => "not_writable",
+            Cause::QueueFull => "queue_full",
+            Cause::Io => "io",
+        }
+    }
+}
+
+impl Unwritable {
+    /// What it counts as.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        match self {
+            Unwritable::Full { .. } | Unwritable::Quota { .. } | Unwritable::Temporary => Cause::DiskFull,
+            Unwritable::ReadOnly { .. } | Unwritable::Locked { .. } => Cause::NotWritable,
+            Unwritable::Engine { .. } => Cause::Io,
+        }
+    }
+}
+
+/// What a store's operations give.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What the store holds makes no sense.
+pub(crate) fn corrupt(what: impl Into<String>) -> StoreError {
+    StoreError::Broken(what.into().into())
+}

@@ -1,0 +1,350 @@
+//! Notifications: written with what they tell of, delivered from outside, kept for a while.
+
+use async_trait::async_trait;
+use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
+use onhook_core::notify::notification::{Attempt, DeliveryState, KEPT_MS, Next, Notification};
+use onhook_core::notify::subscription::OrderType;
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::open::SqliteStore;
+use super::orders::{ORDER_COLUMNS, ORDERS, read_order};
+use super::row;
+use super::subscriptions::{seq_of, subscription_at};
+use super::tables::Tables;
+use super::telling::give_up_all;
+use super::writer::Purpose;
+use crate::Result;
+use crate::codes::{kind_of, status_of};
+use crate::contract::deliveries::{Deliveries, Delivery, Due, Logged, Ready};
+use crate::error::corrupt;
+
+/// Most subscriptions that are looked at in one search for what is due.
+const VISITS_MAX: usize = 2_000;
+
+/// Those that are over, behind a place, and whether something is kept of each.
+const OVER: &str = "SELECT seq, EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq)
+     FROM subscription s WHERE over = 1 AND seq > ? ORDER BY seq LIMIT ?";
+
+/// Logs an attempt, and what follows for each notification that it carried.
+fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, Next)]) -> Result<()> {
+    let end = attempt.at.plus_millis(i64::from(attempt.took_ms));
+    for (seq, next) in what {
+        let known: Option<(i64, u32)> = tables
+            .connection
+            .prepare_cached(
+                "UPDATE notification SET attempts = attempts + 1 WHERE seq = ? AND standing = 0
+                 RETURNING subscription, attempts",
+            )?
+            .query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        // It may have been given up while it was under way.
+        let Some((subscription, n)) = known else { continue };
+        let subscription = SubscriptionSeq(subscription);
+        tables
+            .connection
+            .prepare_cached(
+                "INSERT INTO attempt (notification, n, at, took_ms, outcome) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![seq.0, n, attempt.at.millis(), attempt.took_ms, attempt.outcome.to_string()])?;
+        let last = attempt.said.clone().unwrap_or_else(|| attempt.outcome.to_string());
+        let of: Option<(u32, String)> = tables
+            .connection
+            .prepare_cached(
+                "UPDATE subscription SET last = ? WHERE seq = ? RETURNING account, coalesce(url, email)",
+            )?
+            .query_row((last, subscription.0), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (account, target) = of.unzip();
+        let account = account.map(row::account_id).transpose()?;
+        // What another receiver said of itself is nothing that this one said.
+        let moved = target.is_some_and(|target| target != attempt.target);
+        let next = if moved && *next == Next::Disable { &Next::Again(end) } else { next };
+        follow(tables, *seq, next, &attempt.outcome.to_string(), end)?;
+        if !matches!(next, Next::Again(_))
+            && let Some(account) = account
+            && let Some(subscriber) = tables.memory.subscriber(account, subscription)
+        {
+            subscriber.waiting = subscriber.waiting.saturating_sub(1);
+        }
+        if *next == Next::Disable {
+            give_up_all(tables, subscription, "the receiver is gone for good", end)?;
+            tables
+                .connection
+                .prepare_cached("UPDATE subscription SET disabled = 1 WHERE seq = ?")?
+                .execute([subscription.0])?;
+            if let Some(account) = account {
+                tables.memory.forget_subscriber(account, subscription);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn follow(
+    tables: &Tables<'_>,
+    seq: NotificationSeq,
+    next: &Next,
+    outcome: &str,
+    end: Timestamp,
+) -> Result<()> {
+    let (standing, due_at, reason) = match next {
+        Next::Delivered => (1, None, None),
+        Next::Again(at) => (0, Some(at.millis()), None),
+        Next::GiveUp | Next::Disable => (2, None, Some(outcome)),
+    };
+    let ended_at = due_at.is_none().then(|| end.millis());
+    tables.connection
+        .prepare_cached(
+            "UPDATE notification SET standing = ?, due_at = ?, reason = ?, ended_at = max(at, ?) WHERE seq = ?",
+        )?
+        .execute((standing, due_at, reason, ended_at, seq.0))?;
+    Ok(())
+}
+
+/// Forgets, at most so many, notifications that ended long ago; then looks at as many subscriptions that
+/// have ended, each in its turn, and forgets those that left nothing. How many it forgot.
+fn forget_deliveries(tables: &mut Tables<'_>, now: Timestamp, most: usize) -> Result<usize> {
+    let cutoff = now.plus_millis(-KEPT_MS).millis();
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let old: Vec<i64> = tables
+        .connection
+        .prepare_cached(
+            "SELECT seq FROM notification WHERE standing <> 0 AND ended_at < ? ORDER BY ended_at LIMIT ?",
+        )?
+        .query_map((cutoff, most), |row| row.get(0))?
+        .collect::<std::result::Result<_, _>>()?;
+    for seq in &old {
+        tables.connection.prepare_cached("DELETE FROM attempt WHERE notification = ?")?.execute([seq])?;
+        tables.connection.prepare_cached("DELETE FROM notification WHERE seq = ?")?.execute([seq])?;
+    }
+    if !old.is_empty() {
+        // The checker asks for no notification of what happened before.
+        row::set_meta(tables.connection, "told_from", cutoff)?;
+    }
+    Ok(old.len() + forget_ended(tables, most)?)
+}
+
+/// It does not begin with the first each time: most of those that are over have a log that is kept.
+fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
+    let over: Vec<(i64, bool)> = tables
+        .connection
+        .prepare_cached(OVER)?
+        .query_map((tables.memory.tidied.0, most), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<std::result::Result<_, _>>()?;
+    let last = over.last().filter(|_| i64::try_from(over.len()).is_ok_and(|found| found >= most));
+    tables.memory.tidied = SubscriptionSeq(last.map_or(0, |(seq, _)| *seq));
+    let mut forgotten = 0;
+    for (seq, _) in over.iter().filter(|(_, kept)| !kept) {
+        forgotten +=
+            tables.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([seq])?;
+    }
+    Ok(forgotten)
+}
+
+/// What is due, for at most so many subscriptions behind a place, and at most so much for each (a day's
+/// gathering is larger); and where to go on, if there is more.
+fn due(
+    connection: &Connection,
+    now: Timestamp,
+    after: SubscriptionSeq,
+    subscriptions_max: usize,
+    (each_max, daily_max): (usize, usize),
+) -> Result<(Vec<Due>, Option<SubscriptionSeq>)> {
+    let mut next = connection.prepare_cached(
+        "SELECT subscription FROM notification WHERE standing = 0 AND subscription > ?
+         ORDER BY subscription LIMIT 1",
+    )?;
+    let mut of_one = connection.prepare_cached(
+        "SELECT seq FROM notification WHERE subscription = ? AND standing = 0 AND due_at <= ?
+         ORDER BY due_at, seq LIMIT ?",
+    )?;
+    let (mut found, mut at) = (Vec::new(), after);
+    for _ in 0..VISITS_MAX {
+        if found.len() == subscriptions_max {
+            return Ok((found, Some(at)));
+        }
+        let Some(seq) = next.query_row([at.0], |row| row.get(0)).optional()? else {
+            return Ok((found, None));
+        };
+        at = SubscriptionSeq(seq);
+        let subscription = subscription_at(connection, at)?
+            .ok_or_else(|| corrupt(format!("subscription {seq} is missing, and something waits for it")))?;
+        let daily = subscription.receiver.is_daily();
+        let most = i64::try_from(if daily { daily_max } else { each_max }).unwrap_or(i64::MAX);
+        let mut rows = of_one.query((seq, now.millis(), most))?;
+        let mut notifications = Vec::new();
+        while let Some(row) = rows.next()? {
+            notifications.push(NotificationSeq(row.get(0)?));
+        }
+        if !notifications.is_empty() {
+            let target = subscription.receiver.target().to_owned();
+            found.push(Due { subscription: at, account: subscription.account, target, daily, notifications });
+        }
+    }
+    Ok((found, Some(at)))
+}
+
+/// Notifications of one subscription that still wait, with all that is said of them.
+fn ready(
+    connection: &Connection,
+    subscription: SubscriptionSeq,
+    seqs: &[NotificationSeq],
+) -> Result<Option<Ready>> {
+    let Some(subscription) = subscription_at(connection, subscription)? else { return Ok(None) };
+    let mut row_of = connection.prepare_cached(
+        "SELECT id, order_seq, status, text, at, attempts FROM notification
+         WHERE seq = ? AND subscription = ? AND standing = 0",
+    )?;
+    let mut order_of =
+        connection.prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq = ?"))?;
+    let mut notifications = Vec::new();
+    for seq in seqs {
+        let mut rows = row_of.query((seq.0, subscription.seq.0))?;
+        let Some(row) = rows.next()? else { continue };
+        let mut orders = order_of.query([row.get::<_, i64>(1)?])?;
+        let order = orders.next()?.ok_or_else(|| corrupt(format!("notification {} has no order", seq.0)))?;
+        notifications.push(Notification {
+            seq: *seq,
+            id: MessageId(uuid::Uuid::from_bytes(row.get(0)?)),
+            order: read_order(order)?,
+            status: status_of(row.get(2)?)?,
+            note: row.get(3)?,
+            at: Timestamp::from_millis(row.get(4)?),
+            attempts: row.get(5)?,
+        });
+    }
+    Ok(Some(Ready { subscription, notifications }))
+}
+
+/// The log of a subscription's deliveries, newest first, and how many there are.
+fn log(
+    connection: &Connection,
+    account: AccountId,
+    id: SubscriptionId,
+    page: u32,
+    size: usize,
+) -> Result<Option<(Vec<Delivery>, u64)>> {
+    let Some(subscription) = seq_of(connection, account, id)? else { return Ok(None) };
+    let total: i64 = connection
+        .prepare_cached("SELECT count(*) FROM notification WHERE subscription = ?")?
+        .query_row([subscription.0], |row| row.get(0))?;
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let skip = i64::from(page.saturating_sub(1)).saturating_mul(size);
+    let mut statement = connection.prepare_cached(
+        "SELECT n.seq, n.id, o.id, o.kind, n.status, n.note <> 0, n.at, n.standing, n.due_at, n.reason
+         FROM notification n JOIN orders o ON o.seq = n.order_seq WHERE n.subscription = ?
+         ORDER BY n.seq DESC LIMIT ? OFFSET ?",
+    )?;
+    let mut attempts_of = connection
+        .prepare_cached("SELECT at, took_ms, outcome FROM attempt WHERE notification = ? ORDER BY n")?;
+    let mut rows = statement.query((subscription.0, size, skip))?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut attempts = Vec::new();
+        let mut logged = attempts_of.query([row.get::<_, i64>(0)?])?;
+        while let Some(row) = logged.next()? {
+            let at = Timestamp::from_millis(row.get(0)?);
+            attempts.push(Logged { at, took_ms: row.get(1)?, outcome: row.get(2)? });
+        }
+        deliveries.push(Delivery {
+            id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
+            order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
+            orders: OrderType::of(kind_of(row.get(3)?)?)
+                .ok_or_else(|| corrupt("an order that nobody is told of"))?,
+            status: status_of(row.get(4)?)?,
+            note: row.get(5)?,
+            at: Timestamp::from_millis(row.get(6)?),
+            standing: standing_of(row.get(7)?)?,
+            due_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+            reason: row.get(9)?,
+            attempts,
+        });
+    }
+    Ok(Some((deliveries, total.unsigned_abs())))
+}
+
+fn standing_of(code: u8) -> Result<DeliveryState> {
+    match code {
+        0 => Ok(DeliveryState::Waiting),
+        1 => Ok(DeliveryState::Delivered),
+        2 => Ok(DeliveryState::GivenUp),
+        _ => Err(corrupt(format!("no standing {code}"))),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::sqlite::schema;
+    use crate::sqlite::subscriptions::EXPIRE;
+    use crate::sqlite::telling::{COUNT_WAITING, GIVE_UP_ALL, GIVE_UP_OLDEST};
+
+    /// The engine's plan: what it searches, and by which index.
+    pub(in crate::sqlite) fn plan(sql: &str) -> String {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let values = vec![0_i64; statement.parameter_count()];
+        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3));
+        rows.unwrap().collect::<std::result::Result<Vec<_>, _>>().unwrap().join("\n")
+    }
+
+    #[test]
+    fn what_waits_is_found_without_what_has_ended() {
+        let oldest = plan(GIVE_UP_OLDEST);
+        assert!(oldest.contains("COVERING INDEX notification_oldest (subscription=?)"), "{oldest}");
+        for sql in [GIVE_UP_OLDEST, GIVE_UP_ALL, COUNT_WAITING] {
+            let plan = plan(sql);
+            assert!(!plan.contains("notification_log") && !plan.contains("SCAN"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn subscriptions_that_have_ended_are_found_without_the_others() {
+        let (expire, over) = (plan(EXPIRE), plan(OVER));
+        assert!(expire.contains("INDEX subscription_expires (expires_at<?)"), "{expire}");
+        assert!(over.contains("INDEX subscription_over (over=? AND rowid>?)"), "{over}");
+        assert!(!expire.contains("SCAN") && !over.contains("SCAN"), "{expire}\n{over}");
+        assert!(!over.contains("TEMP B-TREE"), "{over}");
+    }
+}
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn due(
+        &self,
+        now: Timestamp,
+        after: SubscriptionSeq,
+        subscriptions_max: usize,
+        each_max: (usize, usize),
+    ) -> Result<(Vec<Due>, Option<SubscriptionSeq>)> {
+        self.readers.read(move |connection| due(connection, now, after, subscriptions_max, each_max)).await
+    }
+
+    async fn ready(
+        &self,
+        subscription: SubscriptionSeq,
+        notifications: Vec<NotificationSeq>,
+    ) -> Result<Option<Ready>> {
+        self.readers.read(move |connection| ready(connection, subscription, &notifications)).await
+    }
+
+    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()> {
+        self.writer.write_together(Purpose::Own, move |tables| record(tables, &attempt, &what)).await
+    }
+
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        page: u32,
+        size: usize,
+    ) -> Result<Option<(Vec<Delivery>, u64)>> {
+        self.readers.read(move |connection| log(connection, account, id, page, size)).await
+    }
+
+    async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
+        self.writer.write_own(move |tables| forget_deliveries(tables, now, most)).await
+    }
+}

@@ -1,0 +1,247 @@
+//! A number's row and its events: each event is written behind the one before it.
+
+use std::collections::BTreeMap;
+
+use onhook_core::account::Place;
+use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, PeerId};
+use onhook_core::lifecycle::area::AreaChange;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::{By, Change, Event, Transition};
+use onhook_core::number::Number;
+use onhook_core::time::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::row::{account_id, digits_of, number_of, peer_id, site_id};
+use super::tables::Tables;
+use crate::codes::{state_code, state_of};
+use crate::contract::numbers::History;
+use crate::error::corrupt;
+use crate::{Result, StoreError};
+
+/// Writes the event of a change behind the number's last one, and tells the area and the orders that wait.
+pub(super) fn put_event(
+    tables: &mut Tables<'_>,
+    moved: &Transition,
+    prev: EventSeq,
+    by: &By,
+    at: Timestamp,
+) -> Result<EventSeq> {
+    let Transition { change, before, after } = moved;
+    let seq = tables.memory.next_event();
+    let origin =
+        if tables.memory.imports.contains(&prev) { Some(serde_json::to_string(before)?) } else { None };
+    let (order, actor) = match by {
+        By::Order(order) => (Some(order.0), None),
+        By::User(user) => (None, Some(user)),
+        By::Time | By::Import => (None, None),
+    };
+    tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            seq.0,
+            digits_of(after.number),
+            prev.0,
+            at.millis(),
+            order,
+            actor,
+            serde_json::to_string(change)?,
+            origin,
+        ])?;
+    let half_life = tables.policy.profile(after.number).half_life_days;
+    let area = tables.memory.areas.get_mut(&after.area);
+    let area = area.ok_or_else(|| corrupt("an area is missing"))?;
+    if let Some(change) = AreaChange::of(before, after, at, half_life) {
+        area.change(&change);
+    }
+    if before.state() != State::Available && after.state() == State::Available {
+        tables.memory.back_orders.pool_grew();
+    }
+    Ok(seq)
+}
+
+// Numbers.
+
+pub(super) fn number_row(connection: &Connection, number: Number) -> Result<Option<NumberRow>> {
+    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([digits_of(number)])?;
+    rows.next()?.map(NumberRow::read).transpose()
+}
+
+/// One step back in a number's chain.
+pub(super) enum Link {
+    /// The import that brought the number, and when.
+    Import(Timestamp),
+    /// An event.
+    Event(Box<Event>),
+}
+
+pub(super) fn link(connection: &Connection, seq: EventSeq) -> Result<Link> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM event WHERE seq = ?"))?;
+    let mut rows = statement.query([seq.0])?;
+    let row = rows.next()?.ok_or_else(|| corrupt(format!("event {} is missing", seq.0)))?;
+    match row.get::<_, Option<i64>>(1)? {
+        None => Ok(Link::Import(Timestamp::from_millis(row.get(3)?))),
+        Some(_) => Ok(Link::Event(Box::new(read_event(row)?))),
+    }
+}
+
+/// A number's events, oldest first, by its chain.
+pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<History> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut at = row.last_event;
+    let imported_at = loop {
+        match link(connection, at)? {
+            Link::Import(time) => break time,
+            Link::Event(event) if event.prev >= at => {
+                return Err(corrupt(format!("event {} points forward", at.0)));
+            }
+            Link::Event(event) => {
+                at = event.prev;
+                events.push(*event);
+            }
+        }
+    };
+    events.reverse();
+    let origin = match events.first() {
+        None => row.entry,
+        Some(first) => {
+            first.origin.ok_or_else(|| corrupt(format!("event {} lacks the origin", first.seq.0)))?
+        }
+    };
+    Ok(History { entry: row.entry, origin, imported_at, events, orders: BTreeMap::new() })
+}
+
+const PROTECTED: u8 = 1;
+
+const PORTED_IN: u8 = 2;
+
+const LOCKED: u8 = 4;
+
+const LEAVES: u8 = 8;
+
+/// A row of `number`: the entry and the event that made it so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct NumberRow {
+    pub(super) entry: Entry,
+    pub(super) last_event: EventSeq,
+}
+
+/// The columns that [`NumberRow::read`] wants, in this order.
+pub(super) const NUMBER_COLUMNS: &str = "number, state, holder, site, peer, area, flags, due_at, last_event";
+
+impl NumberRow {
+    pub(super) fn read(row: &Row<'_>) -> Result<Self> {
+        let number = number_of(row.get(0)?)?;
+        let wrong = || corrupt(format!("the row of {} lacks what its state needs", number.masked()));
+        let state = state_of(row.get(1)?)?;
+        let holder: Option<u32> = row.get(2)?;
+        let holder = holder.map(account_id).transpose()?;
+        let site: Option<u32> = row.get(3)?;
+        let site = site.map(site_id).transpose()?;
+        let peer: Option<u32> = row.get(4)?;
+        let peer = peer.map(peer_id).transpose()?;
+        let flags: u8 = row.get(6)?;
+        let due_at: Option<i64> = row.get(7)?;
+        let due_at = due_at.map(Timestamp::from_millis);
+        let place = || {
+            let (account, site) = (holder.ok_or_else(wrong)?, site.ok_or_else(wrong)?);
+            Ok::<_, StoreError>(Place { account, site, peer })
+        };
+        let standing = match state {
+            State::Available => Standing::Available,
+            State::Administrative => Standing::Administrative,
+            State::Removed => Standing::Removed,
+            State::Protected => Standing::Protected { account: holder.ok_or_else(wrong)? },
+            State::InService => Standing::InService { place: place()? },
+            State::Reserved => {
+                Standing::Reserved { account: holder.ok_or_else(wrong)?, until: due_at.ok_or_else(wrong)? }
+            }
+            State::Aging => Standing::Aging {
+                former: place()?,
+                release_at: due_at.ok_or_else(wrong)?,
+                leaves: flags & LEAVES != 0,
+            },
+        };
+        let entry = Entry {
+            number,
+            standing,
+            area: AreaId(row.get(5)?),
+            protected: flags & PROTECTED != 0,
+            ported_in: flags & PORTED_IN != 0,
+            locked: flags & LOCKED != 0,
+        };
+        Ok(Self { entry, last_event: EventSeq(row.get(8)?) })
+    }
+
+    /// The values of [`NUMBER_COLUMNS`], in the same order.
+    pub(super) fn values(&self) -> impl rusqlite::Params + use<> {
+        let (number, state, site, peer, flags, due_at, last_event) = self.columns();
+        let holder = self.entry.standing.holder().map(AccountId::get);
+        (number, state, holder, site, peer, self.entry.area.0, flags, due_at, last_event)
+    }
+
+    /// The same without the area, which only an import gives.
+    pub(super) fn values_but_area(&self) -> impl rusqlite::Params + use<> {
+        let (number, state, site, peer, flags, due_at, last_event) = self.columns();
+        let holder = self.entry.standing.holder().map(AccountId::get);
+        (number, state, holder, site, peer, flags, due_at, last_event)
+    }
+
+    /// The same without area and holder.
+    pub(super) fn values_but_holder(&self) -> impl rusqlite::Params + use<> {
+        self.columns()
+    }
+
+    fn columns(&self) -> (i64, u8, Option<u32>, Option<u32>, u8, Option<i64>, i64) {
+        let entry = &self.entry;
+        let leaves = matches!(entry.standing, Standing::Aging { leaves: true, .. });
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let flags = flag(entry.protected, PROTECTED)
+            | flag(entry.ported_in, PORTED_IN)
+            | flag(entry.locked, LOCKED)
+            | flag(leaves, LEAVES);
+        let place = entry.standing.place();
+        (
+            digits_of(entry.number),
+            state_code(entry.state()),
+            place.map(|p| p.site.get()),
+            place.and_then(|p| p.peer).map(PeerId::get),
+            flags,
+            entry.standing.due_at().map(Timestamp::millis),
+            self.last_event.0,
+        )
+    }
+}
+
+/// The columns that [`event`] wants, in this order.
+pub(super) const EVENT_COLUMNS: &str = "seq, number, prev, at, order_seq, actor, detail, origin";
+
+/// A row of `event` that is of one number; not an import's.
+pub(super) fn read_event(row: &Row<'_>) -> Result<Event> {
+    let order: Option<i64> = row.get(4)?;
+    let actor: Option<String> = row.get(5)?;
+    let detail = row.get_ref(6)?.as_str().map_err(|e| corrupt(e.to_string()))?;
+    let change: Change = serde_json::from_str(detail)?;
+    let origin: Option<String> = row.get(7)?;
+    Ok(Event {
+        seq: EventSeq(row.get(0)?),
+        number: number_of(row.get(1)?)?,
+        prev: EventSeq(row.get(2)?),
+        at: Timestamp::from_millis(row.get(3)?),
+        by: match (order, actor) {
+            (Some(order), _) => By::Order(OrderSeq(order)),
+            (None, Some(user)) => By::User(user),
+            (None, None) if matches!(change, Change::Restored { .. }) => By::Import,
+            (None, None) => By::Time,
+        },
+        change,
+        origin: origin.map(|text| serde_json::from_str(&text)).transpose()?,
+    })
+}

@@ -1,0 +1,412 @@
+//! Numbers: what led where they are, lists and counts of them, and moves between sites and peers.
+
+use async_trait::async_trait;
+use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, PeerId, SiteId};
+use onhook_core::lifecycle::area::AreaName;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::{By, Change, apply};
+use onhook_core::locality::Locality;
+use onhook_core::number::Number;
+use onhook_core::order::search::Criteria;
+use onhook_core::time::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::accounts::must_exist;
+use super::areas::{area_name, areas};
+use super::batch::Batch;
+use super::entries::{Link, NUMBER_COLUMNS, NumberRow, history, link, number_row};
+use super::exchanges::{Localities, localities};
+use super::open::SqliteStore;
+use super::premises::in_service_at;
+use super::release::release;
+use super::row::{self, digits_of, limit, list, of, pages_before};
+use super::tables::Tables;
+use crate::Result;
+use crate::codes::{kind_of, state_code};
+use crate::contract::numbers::{Facts, History, NumberQuery, Numbers, OrderMark, Relocated};
+use crate::contract::orders::Step;
+use crate::contract::page::{Page, Start};
+use crate::error::corrupt;
+
+fn relocate(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    (site, peer): (SiteId, PeerId),
+    numbers: &[Number],
+    user: String,
+    now: Timestamp,
+) -> Result<Relocated> {
+    let (_, premises) = must_exist(tables, account)?;
+    let place = match premises.place(account, site, Some(peer)) {
+        Ok(place) => place,
+        Err(no) => return Ok(Relocated::NoPlace(no)),
+    };
+    let mut batch = Batch::load(tables, numbers.iter().copied())?;
+    let moves = match onhook_core::order::relocate::relocate(numbers, place, batch.entries()) {
+        Ok(moves) => moves,
+        Err(missing) => return Ok(Relocated::NotInService(missing)),
+    };
+    let (at, by) = (tables.memory.now(now), By::User(user));
+    for moved in &moves {
+        batch.apply(tables, moved, &by, at)?;
+    }
+    batch.save(tables)?;
+    Ok(Relocated::Done(moves.len()))
+}
+
+/// The same with the orders that made the events.
+fn told_history(connection: &Connection, row: &NumberRow) -> Result<History> {
+    let mut history = history(connection, row)?;
+    let sql = "SELECT id, kind, user, created_at FROM orders WHERE seq = ?";
+    for event in &history.events {
+        let By::Order(seq) = event.by else { continue };
+        let mark = list(connection, sql, vec![Value::Integer(seq.0)], |row| {
+            Ok(OrderMark {
+                id: OrderId(uuid::Uuid::from_bytes(row.get(0)?)),
+                kind: kind_of(row.get(1)?)?,
+                user: row.get(2)?,
+                created_at: Timestamp::from_millis(row.get(3)?),
+            })
+        });
+        let mark = mark?.pop().ok_or_else(|| corrupt(format!("order {} is missing", seq.0)))?;
+        history.orders.insert(seq, mark);
+    }
+    Ok(history)
+}
+
+fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
+    let Some(row) = number_row(connection, wanted)? else { return Ok(None) };
+    let History { entry, origin, imported_at, events, .. } = history(connection, &row)?;
+    let since = events.iter().rfind(|e| e.change.moves()).map_or(imported_at, |e| e.at);
+    let entered = events.iter().rev().find_map(|e| match &e.change {
+        Change::Activated { .. } | Change::Reconnected { .. } => Some(Some(e.at)),
+        Change::Restored { standing, .. } => Some((standing.state() == State::InService).then_some(e.at)),
+        _ => None,
+    });
+    let entered = entered.unwrap_or_else(|| (origin.state() == State::InService).then_some(imported_at));
+    let hold = events.iter().rev().find(|e| e.change.moves()).and_then(|e| match &e.change {
+        Change::Disconnected { hold, .. } => Some(hold.clone()),
+        _ => None,
+    });
+    let order = events.iter().rev().find_map(|e| match e.by {
+        By::Order(seq) => Some(seq),
+        _ => None,
+    });
+    let order = match order {
+        None => None,
+        Some(seq) => connection
+            .prepare_cached("SELECT id, kind, created_at FROM orders WHERE seq = ?")?
+            .query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?
+            .map(|(id, kind, at)| -> Result<_> {
+                let id = OrderId(uuid::Uuid::from_bytes(id));
+                Ok((id, kind_of(kind)?, Timestamp::from_millis(at)))
+            })
+            .transpose()?,
+    };
+    let place = entry.standing.place();
+    let name = |sql: &str, id: Option<u32>| -> Result<Option<(String, bool)>> {
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    };
+    let site_name = name("SELECT name, is_default FROM site WHERE id = ?", place.map(|p| p.site.get()))?;
+    let peer = place.and_then(|p| p.peer).map(|p| p.get());
+    let peer_name = name("SELECT name, is_default FROM peer WHERE id = ?", peer)?;
+    let in_service_at = place.and(entered);
+    Ok(Some(Facts {
+        area: area_name(connection, entry.area)?,
+        locality: Localities::new(connection).of(&entry)?,
+        entry,
+        since,
+        imported_at,
+        in_service_at,
+        hold,
+        order,
+        site_name: site_name.map(|(name, _)| name),
+        peer_name,
+    }))
+}
+
+/// The part after WHERE that finds a query's numbers, by the narrowest index; none when no number can.
+fn finds(query: &NumberQuery) -> Option<(String, Vec<Value>)> {
+    let states: Vec<String> = query.states.iter().map(|state| state_code(*state).to_string()).collect();
+    let mut wanted = format!("holder = ? AND state IN ({})", states.join(", "));
+    let mut values = vec![of(query.account)];
+    if let Some(site) = query.site {
+        wanted += " AND site = ?";
+        values.push(Value::Integer(site.get().into()));
+    }
+    if let Some(peer) = query.peer {
+        wanted += " AND peer = ?";
+        values.push(Value::Integer(peer.get().into()));
+    }
+    if let Some(protected) = query.protected {
+        wanted += if protected { " AND flags & 1" } else { " AND NOT flags & 1" };
+    }
+    if let Some(prefix) = &query.prefix {
+        let (first, end) = Number::nanp_range(prefix)?;
+        wanted += " AND number >= ? AND number < ?";
+        for bound in [first, end] {
+            values.push(Value::Integer(i64::try_from(bound).unwrap_or(i64::MAX)));
+        }
+    }
+    Some((wanted, values))
+}
+
+/// When the state of a row began.
+fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
+    loop {
+        match link(connection, at)? {
+            Link::Import(time) => return Ok(time),
+            Link::Event(event) if event.change.moves() => return Ok(event.at),
+            Link::Event(event) => at = event.prev,
+        }
+    }
+}
+
+fn count(connection: &Connection, query: &NumberQuery) -> Result<u64> {
+    if let Some(site) = only_at(query) {
+        return in_service_at(connection, query.account, site, query.peer);
+    }
+    match is_filtered(query) {
+        false => tallied(connection, query),
+        true => {
+            let all = NumberQuery { start: Start::Page(1), size: 0, ..query.clone() };
+            Ok(numbers(connection, &all)?.total)
+        }
+    }
+}
+
+/// The site of a query that asks for nothing but what is in service there, or at a peer of it: that is
+/// counted already.
+fn only_at(query: &NumberQuery) -> Option<SiteId> {
+    let everywhere = NumberQuery { site: None, peer: None, ..query.clone() };
+    query.site.filter(|_| query.states == [State::InService] && !is_filtered(&everywhere))
+}
+
+/// Where the numbers of a query have to lie.
+fn locality_of(query: &NumberQuery) -> Criteria {
+    let NumberQuery { region, rate_center, city, lata, .. } = query;
+    let upper = |text: &Option<String>| text.as_ref().map(|text| text.to_uppercase());
+    Criteria {
+        region: upper(region),
+        rate_center: upper(rate_center),
+        city: upper(city),
+        lata: lata.clone(),
+        ..Criteria::default()
+    }
+}
+
+fn is_filtered(query: &NumberQuery) -> bool {
+    let NumberQuery { site, peer, protected, prefix, since, .. } = query;
+    site.is_some()
+        || peer.is_some()
+        || protected.is_some()
+        || prefix.is_some()
+        || since.is_some()
+        || !locality_of(query).is_empty()
+}
+
+/// How many numbers an account has in some states, by the counts that are kept.
+fn tallied(connection: &Connection, query: &NumberQuery) -> Result<u64> {
+    let mut statement =
+        connection.prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?;
+    let mut total = 0;
+    for state in &query.states {
+        let numbers: Option<i64> =
+            statement.query_row((query.account.get(), state_code(*state)), |row| row.get(0)).optional()?;
+        total += numbers.unwrap_or(0).unsigned_abs();
+    }
+    Ok(total)
+}
+
+/// In which order a query's numbers come: aging ones alone in that of their release, which has an index
+/// of its own, all others in that of their digits.
+fn by_release(query: &NumberQuery) -> bool {
+    query.states == [State::Aging]
+}
+
+/// Where a number stands in its list's order: its release, or 0, and its digits. A number that has left the
+/// list since a client was told of it keeps its place; none for one that was never in it.
+fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Result<Option<(i64, i64)>> {
+    if !by_release(query) {
+        return Ok(Some((0, digits_of(first))));
+    }
+    let Some(row) = number_row(connection, first)? else { return Ok(None) };
+    let History { origin, events, .. } = history(connection, &row)?;
+    // Only when this account gave it up: another's number is as unknown as one that never was.
+    let given_up = |entry: &Entry| match entry.standing {
+        Standing::Aging { former, release_at, .. } if former.account == query.account => Some(release_at),
+        _ => None,
+    };
+    let mut entry = origin;
+    let mut release_at = given_up(&entry);
+    for event in &events {
+        entry = apply(&entry, &event.change).map_err(|error| corrupt(error.to_string()))?;
+        release_at = given_up(&entry).or(release_at);
+    }
+    Ok(release_at.map(|at| (at.millis(), digits_of(first))))
+}
+
+fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, Number>> {
+    let nothing = |total| Page { items: Vec::new(), total, next: None };
+    let Some((mut wanted, mut values)) = finds(query) else { return Ok(nothing(0)) };
+    if by_release(query) {
+        wanted += " AND due_at IS NOT NULL";
+    }
+    let from = match query.start {
+        Start::Page(_) => None,
+        Start::At(first) => match place_in(connection, query, first)? {
+            Some(place) => Some(place),
+            None => return Ok(nothing(count(connection, query)?)),
+        },
+    };
+    let skip = match query.start {
+        Start::Page(page) => pages_before(page, query.size),
+        Start::At(_) => 0,
+    };
+    if query.since.is_some() || !locality_of(query).is_empty() {
+        return numbers_one_by_one(connection, query, &wanted, values, (from, skip.unsigned_abs()));
+    }
+    let total = match (only_at(query), is_filtered(query)) {
+        (Some(site), _) => in_service_at(connection, query.account, site, query.peer)?,
+        (None, false) => tallied(connection, query)?,
+        (None, true) => connection
+            .prepare_cached(&format!("SELECT count(*) FROM number WHERE {wanted}"))?
+            .query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))?
+            .unsigned_abs(),
+    };
+    let order = if by_release(query) { "due_at, number" } else { "number" };
+    if let Some((due_at, digits)) = from {
+        if by_release(query) {
+            wanted += " AND (due_at, number) >= (?, ?)";
+            values.push(Value::Integer(due_at));
+        } else {
+            wanted += " AND number >= ?";
+        }
+        values.push(Value::Integer(digits));
+    }
+    values.extend([limit(query.size.saturating_add(1)), Value::Integer(skip)]);
+    let sql = format!("SELECT number FROM number WHERE {wanted} ORDER BY {order} LIMIT ? OFFSET ?");
+    let mut items = list(connection, &sql, values, |row| row::number_of(row.get(0)?))?;
+    let next = (items.len() > query.size).then(|| items.pop()).flatten();
+    Ok(Page { items, total, next })
+}
+
+/// The same when it counts when a number's state began, which stands in its event, or where the number
+/// lies, which `core` says: each candidate is looked at, each place once.
+fn numbers_one_by_one(
+    connection: &Connection,
+    query: &NumberQuery,
+    wanted: &str,
+    values: Vec<Value>,
+    (from, skip): (Option<(i64, i64)>, u64),
+) -> Result<Page<Number, Number>> {
+    let due_at = if by_release(query) { "due_at" } else { "0" };
+    let sql = format!("SELECT number, last_event, {due_at}, area FROM number WHERE {wanted} ORDER BY 3, 1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut items, mut total, mut next) = (Vec::new(), 0, None);
+    let wanted = locality_of(query);
+    let mut localities = Localities::new(connection);
+    let mut lies: std::collections::HashMap<(Option<u32>, AreaId), bool> = std::collections::HashMap::new();
+    while let Some(row) = rows.next()? {
+        let (number, area) = (row::number_of(row.get(0)?)?, AreaId(row.get(3)?));
+        let lies_there = match lies.entry((number.npa_nxx(), area)) {
+            _ if wanted.is_empty() => true,
+            std::collections::hash_map::Entry::Occupied(known) => *known.get(),
+            std::collections::hash_map::Entry::Vacant(unknown) => {
+                *unknown.insert(wanted.lies(&localities.at(number, area)?))
+            }
+        };
+        if !lies_there {
+            continue;
+        }
+        if let Some((since_from, since_until)) = query.since {
+            let began = since(connection, EventSeq(row.get(1)?))?;
+            if !(since_from <= began && began < since_until) {
+                continue;
+            }
+        }
+        total += 1;
+        let place = (row.get(2)?, row.get(0)?);
+        if total <= skip || from.is_some_and(|from| place < from) {
+            continue;
+        }
+        match items.len() < query.size {
+            true => items.push(number),
+            false => next = next.or(Some(number)),
+        }
+    }
+    Ok(Page { items, total, next })
+}
+
+fn export(connection: &Connection, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
+    let names: std::collections::HashMap<AreaId, AreaName> =
+        areas(connection)?.into_iter().map(|(id, area)| (id, area.name)).collect();
+    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number > ? ORDER BY number LIMIT ?");
+    let values = vec![Value::Integer(after.map_or(0, digits_of)), limit(size)];
+    list(connection, &sql, values, |row| {
+        let entry = NumberRow::read(row)?.entry;
+        let name = names.get(&entry.area).ok_or_else(|| corrupt("an area is missing"))?;
+        Ok((entry, name.clone()))
+    })
+}
+
+#[async_trait]
+impl Numbers for SqliteStore {
+    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<Step> {
+        self.writer.write_own(move |tables| release(tables, now, numbers_max)).await
+    }
+
+    async fn facts(&self, number: Number) -> Result<Option<Facts>> {
+        self.readers.read(move |connection| facts(connection, number)).await
+    }
+
+    async fn facts_of(&self, numbers: Vec<Number>) -> Result<Vec<Facts>> {
+        self.readers
+            .read(move |connection| {
+                let facts = numbers.iter().map(|number| facts(connection, *number).transpose());
+                facts.flatten().collect()
+            })
+            .await
+    }
+
+    async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>> {
+        self.readers.read(move |connection| localities(connection, &numbers)).await
+    }
+
+    async fn history(&self, number: Number) -> Result<Option<History>> {
+        self.readers
+            .read(move |connection| match number_row(connection, number)? {
+                Some(row) => told_history(connection, &row).map(Some),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>> {
+        self.readers.read(move |connection| numbers(connection, &query)).await
+    }
+
+    async fn count(&self, query: NumberQuery) -> Result<u64> {
+        self.readers.read(move |connection| count(connection, &query)).await
+    }
+
+    async fn relocate(
+        &self,
+        account: AccountId,
+        place: (SiteId, PeerId),
+        numbers: Vec<Number>,
+        user: String,
+        now: Timestamp,
+    ) -> Result<Relocated> {
+        self.writer.write(move |tables| relocate(tables, account, place, &numbers, user, now)).await
+    }
+
+    async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
+        self.readers.read(move |connection| export(connection, after, size)).await
+    }
+}

@@ -1,0 +1,255 @@
+//! The store in a folder: how it is opened, and who has it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use onhook_core::lifecycle::policy::Policy;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::cached::Memory;
+use super::disk::Disk;
+use super::log::Log;
+use super::readers::{Readers, VFS};
+use super::row;
+use super::schema::{check_engine, migrate};
+use super::tables::Tables;
+use super::writer::Writer;
+use crate::error::corrupt;
+use crate::order_ids::OrderIds;
+use crate::{Result, StoreError, Unwritable};
+
+/// The database's name in the data folder.
+pub const FILE: &str = "onhook.db";
+
+const LOCK: &str = "onhook.lock";
+
+/// Bytes of a page. A random number dirties a page of its own, so that a commit writes, sums and syncs a page
+/// for each: half of SQLite's usual size costs less there, and lists and imports do not feel it.
+const PAGE_BYTES: i64 = 2_048;
+
+/// The writer's page cache, in KiB.
+const CACHE_KIB: i64 = 131_072;
+
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the data folder {} is in use by another onhook", .0.display())]
+    InUse(PathBuf),
+    /// The folder is not there, and was not to be made.
+    #[error("there is no onhook data in {}", .0.display())]
+    Missing(PathBuf),
+    /// This user may not read or write it.
+    #[error("the data folder {} may not be used by this user", .0.display())]
+    Denied(PathBuf),
+    /// The folder or its lock cannot be used.
+    #[error("cannot use the data folder {}", .0.display())]
+    Folder(PathBuf, #[source] std::io::Error),
+    /// The database cannot be used.
+    #[error("cannot open the database")]
+    Database(#[from] StoreError),
+}
+
+impl OpenError {
+    fn of(folder: &Path, error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            Self::Denied(folder.to_owned())
+        } else {
+            Self::Folder(folder.to_owned(), error)
+        }
+    }
+}
+
+/// A store in a folder.
+pub struct SqliteStore {
+    pub(super) writer: Writer,
+    pub(super) readers: Readers,
+    pub(super) ids: Arc<OrderIds>,
+    pub(super) token_key: [u8; 32],
+    /// Held while the store is open; given up with the file.
+    pub(super) lock: std::sync::Mutex<Option<File>>,
+}
+
+impl SqliteStore {
+    /// Opens the store in `folder`, which is made if it is not there, and brings it to the newest
+    /// schema. `policy` is what holds are decided by.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another process has the folder, or the store cannot be used; nothing was changed.
+    pub fn open(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
+        Self::open_keeping(folder, policy, None)
+    }
+
+    /// As [`SqliteStore::open`], and takes nothing new while less than `reserve` bytes of the disk are free.
+    /// When nothing is said, that is [`RESERVE_BYTES`] or a tenth of the disk, whichever is less.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_keeping(
+        folder: &Path,
+        policy: Arc<Policy>,
+        reserve: Option<u64>,
+    ) -> std::result::Result<Self, OpenError> {
+        make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
+        Self::open_existing(folder, policy, true, reserve)
+    }
+
+    /// Opens the store in a folder that has one, for a person's command: it may write as long as there is any
+    /// room.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; `Missing` when there is none.
+    pub fn open_if_there(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
+        match fs::metadata(folder.join(FILE)) {
+            Ok(file) if file.is_file() => Self::open_existing(folder, policy, false, Some(0)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                Err(OpenError::Denied(folder.to_owned()))
+            }
+            _ => Err(OpenError::Missing(folder.to_owned())),
+        }
+    }
+
+    fn open_existing(
+        folder: &Path,
+        policy: Arc<Policy>,
+        make: bool,
+        reserve: Option<u64>,
+    ) -> std::result::Result<Self, OpenError> {
+        let lock = lock(folder)?;
+        check_engine()?;
+        let disk = Disk::of(folder, reserve);
+        Self::open_locked(lock, policy, make, disk).map_err(|error| match error {
+            OpenError::Database(error) => OpenError::Database(of_an_opening(error, folder)),
+            error => error,
+        })
+    }
+
+    fn open_locked(
+        lock: File,
+        policy: Arc<Policy>,
+        make: bool,
+        disk: Disk,
+    ) -> std::result::Result<Self, OpenError> {
+        let folder = disk.folder();
+        let unusable = |error| OpenError::of(&folder, error);
+        let path = folder.join(FILE);
+        let new = make && !path.exists();
+        if new {
+            // Before the engine does: its log takes the mode of the database.
+            private().create_new(true).open(&path).map_err(unusable)?;
+        } else if let Err(error) = OpenOptions::new().read(true).open(&path) {
+            // The engine would only say that it cannot open it.
+            return Err(unusable(error));
+        }
+        let mut connection = connect(&path)?;
+        migrate(&mut connection)?;
+        if new {
+            // The file's name must be on disk before anything in it is answered for.
+            let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+            sync(&folder)
+                .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
+                .map_err(unusable)?;
+        }
+        let memory = Memory::load(&connection)?;
+        let readers = Readers::open(&path)?;
+        let ids = Arc::new(OrderIds::new(row::key(&connection, "order_key")?, row::random()?));
+        let token_key = row::key(&connection, "token_key")?;
+        let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
+        let writer = Writer::start(connection, (log, disk), memory, policy, ids.clone())?;
+        Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
+    }
+}
+
+impl SqliteStore {
+    /// Does `work` in one transaction; in a dry run the transaction is undone, and only its answer stays.
+    pub(super) async fn write_unless<T, W>(&self, dry_run: bool, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    {
+        if !dry_run {
+            return self.writer.write(work).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        let undone = self.writer.write(move |tables| -> Result<()> {
+            let done = work(tables)?;
+            let _ = answer.send(done);
+            Err(StoreError::Full) // undoes it
+        });
+        let undone = undone.await;
+        match (answered.await, undone) {
+            (Ok(done), _) => Ok(done),
+            (Err(_), Err(error)) => Err(error),
+            (Err(_), Ok(())) => Err(StoreError::Closed),
+        }
+    }
+}
+
+/// Why the database cannot be opened, in words where they are known.
+fn of_an_opening(error: StoreError, folder: &Path) -> StoreError {
+    let disk = Disk::of(folder, Some(0));
+    let no_room = disk.room().is_some_and(|room| room.free == 0);
+    let folder = folder.to_owned();
+    match row::engine_error(&error).map(|error| error.code) {
+        Some(ErrorCode::DiskFull) => disk.full().into(),
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) if no_room => disk.full().into(),
+        Some(ErrorCode::ReadOnly) => Unwritable::ReadOnly { folder }.into(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Unwritable::Locked { folder }.into(),
+        _ => error,
+    }
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Makes a file that nobody else may read: the database holds password hashes, and the
+/// keys of the orders' ids and of the tokens.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
+    let unusable = |error| OpenError::of(folder, error);
+    let mut options = private();
+    options.create(true).truncate(false);
+    let file = options.open(folder.join(LOCK)).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?; // of a new file; another has what it has
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(corrupt(format!("the file system allows no write-ahead log (journal mode {mode})")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// Has a connection whose database nobody else has wait for no lock: all that it could wait for is this process's
+/// own readers. The bytes of a page.
+fn left_alone(connection: &Connection) -> Result<u64> {
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    let page_bytes: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    Ok(page_bytes.unsigned_abs())
+}

@@ -1,0 +1,251 @@
+//! Reads: a few read-only connections, each used by one caller at a time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::mutex::lock;
+use super::row;
+use crate::error::corrupt;
+use crate::{Result, StoreError, Unwritable};
+
+/// How SQLite goes to the file: its process is the only one, and the log's index is memory of that process.
+pub(super) const VFS: &str = "unix-excl";
+
+/// How many reads run at once; more wait for their turn.
+const READERS: usize = 4;
+
+/// Steps of the engine between two looks at how much a read has done.
+const LOOK_EVERY: i32 = 1_000;
+
+/// Looks after which a read is a long one: some milliseconds of work, more than a page of a few hundred rows takes.
+const LOOKS_MAX: i64 = 40;
+
+/// The connections.
+///
+/// Nobody can tell from a query how much it will look at: a page of ten may be found at once, or behind a million
+/// rows. So each read is begun as a short one. One that turns out to be long is given up and begun again when it is
+/// its turn among the long ones, which are few: they leave connections and a processor to the short ones, which never
+/// wait for a long one to end. What a long read has done before it was given up is lost; that is little, and the
+/// price of one rule for all.
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Reader>>>,
+    turns: Arc<Semaphore>,
+    long_turns: Arc<Semaphore>,
+}
+
+/// A connection, and how many looks are left to the read that has it.
+struct Reader {
+    connection: Connection,
+    looks_left: Arc<AtomicI64>,
+}
+
+/// What became of a read.
+enum Read<T> {
+    /// It ended.
+    Ended(Result<T>),
+    /// It would have taken more than it was given.
+    TooLong,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let idle = (0..READERS).map(|_| Reader::open(path)).collect::<Result<Vec<_>>>()?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // Half of the processors and half of the connections, at least one.
+        let long = (processors / 2).clamp(1, READERS / 2);
+        Ok(Self {
+            idle: Arc::new(Mutex::new(idle)),
+            turns: Arc::new(Semaphore::new(READERS)),
+            long_turns: Arc::new(Semaphore::new(long)),
+        })
+    }
+
+    /// Runs `read` in one read transaction, on a thread where it may block; twice, when it is a long one.
+    pub(super) async fn read<T, R>(&self, read: R) -> Result<T>
+    where
+        T: Send + 'static,
+        R: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
+    {
+        let read = Arc::new(read);
+        if let Read::Ended(result) = self.begin(read.clone(), LOOKS_MAX, None).await {
+            return result;
+        }
+        let turn = self.long_turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        match self.begin(read, i64::MAX, Some(turn)).await {
+            Read::Ended(result) => result,
+            Read::TooLong => Err(corrupt("a read has no end")),
+        }
+    }
+
+    /// Runs `read` for as long as its looks last. The turn among the long ones is given back when it ends, whether
+    /// or not someone still waits for it.
+    async fn begin<T, R>(&self, read: Arc<R>, looks: i64, long_turn: Option<OwnedSemaphorePermit>) -> Read<T>
+    where
+        T: Send + 'static,
+        R: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
+    {
+        let Ok(turn) = self.turns.clone().acquire_owned().await else {
+            return Read::Ended(Err(StoreError::Closed));
+        };
+        let idle = self.idle.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let Some(mut reader) = lock(&idle).pop() else { return Read::Ended(Err(StoreError::Closed)) };
+            // A read that panics must not take its connection with it.
+            let done = catch_unwind(AssertUnwindSafe(|| reader.run(&*read, looks)));
+            lock(&idle).push(reader);
+            drop((turn, long_turn));
+            done.unwrap_or_else(|_| Read::Ended(Err(corrupt("a read panicked"))))
+        });
+        done.await.unwrap_or_else(|error| Read::Ended(Err(StoreError::Broken(Box::new(error)))))
+    }
+
+    /// Waits for the reads under way and closes the connections.
+    pub(super) async fn close(&self) {
+        if self.turns.acquire_many(u32::try_from(READERS).unwrap_or(1)).await.is_ok() {
+            self.turns.close();
+            self.long_turns.close();
+        }
+        lock(&self.idle).clear();
+    }
+}
+
+impl Reader {
+    fn open(path: &Path) -> Result<Self> {
+        let mut connection = connect(path)?;
+        let looks_left = Arc::new(AtomicI64::new(i64::MAX));
+        let looks = looks_left.clone();
+        connection.progress_handler(LOOK_EVERY, Some(move || looks.fetch_sub(1, Ordering::Relaxed) <= 0))?;
+        Ok(Self { connection, looks_left })
+    }
+
+    fn run<T>(&mut self, read: impl Fn(&Connection) -> Result<T>, looks: i64) -> Read<T> {
+        self.looks_left.store(looks, Ordering::Relaxed);
+        let result = self.connection.transaction().map_err(StoreError::from).and_then(|transaction| {
+            let value = read(&transaction);
+            // What ends the transaction must not be given up.
+            let looks_left = self.looks_left.swap(i64::MAX, Ordering::Relaxed);
+            match value {
+                Ok(value) => transaction.commit().map(|()| Some(value)).map_err(StoreError::from),
+                Err(_) if looks_left < 0 => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        match result {
+            Ok(Some(value)) => Read::Ended(Ok(value)),
+            Ok(None) => Read::TooLong,
+            Err(error) => Read::Ended(Err(of_a_read(error))),
+        }
+    }
+}
+
+/// A connection that only reads writes to no disk but that of temporary files.
+fn of_a_read(error: StoreError) -> StoreError {
+    match row::engine_error(&error).map(|error| error.code) {
+        Some(rusqlite::ErrorCode::DiskFull) => Unwritable::Temporary.into(),
+        _ => error,
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -16_384)?; // KiB
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Rows that are looked at one by one.
+    fn look_at(connection: &Connection, rows: u32) -> Result<u32> {
+        let sql = "WITH RECURSIVE seen(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seen WHERE n < ?)
+                   SELECT max(n) FROM seen";
+        Ok(connection.prepare_cached(sql)?.query_row([rows], |row| row.get(0))?)
+    }
+
+    fn readers() -> (tempfile::TempDir, Arc<Readers>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("onhook.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (n)").unwrap();
+        let readers = Arc::new(Readers::open(&path).unwrap());
+        (folder, readers)
+    }
+
+    async fn soon<T>(what: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), what).await.expect("it waits for a long one")
+    }
+
+    #[tokio::test]
+    async fn a_short_read_does_not_wait_for_long_ones_however_many_there_are() {
+        let (_folder, readers) = readers();
+        let (begun, mut beginning) = tokio::sync::mpsc::unbounded_channel();
+        let mut ends = Vec::new();
+        let long: Vec<_> = (0..READERS * 4)
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                ends.push(end);
+                let (readers, begun, ended) = (readers.clone(), begun.clone(), Mutex::new(ended));
+                tokio::spawn(async move {
+                    let read = move |connection: &Connection| {
+                        let seen = look_at(connection, 1_000_000)?;
+                        let _ = begun.send(());
+                        let _ = lock(&ended).recv();
+                        Ok(seen)
+                    };
+                    readers.read(read).await
+                })
+            })
+            .collect();
+        // One of them is in the middle of its read, all others have been asked for.
+        soon(beginning.recv()).await.unwrap();
+        for _ in 0..READERS * 4 {
+            assert_eq!(soon(readers.read(|connection| look_at(connection, 10))).await.unwrap(), 10);
+        }
+        drop(ends);
+        for long in long {
+            assert_eq!(soon(long).await.unwrap().unwrap(), 1_000_000);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_read_is_begun_twice_and_a_short_one_or_a_wrong_one_once() {
+        let (_folder, readers) = readers();
+        for (rows, times) in [(10, 1), (300, 1), (1_000_000, 2)] {
+            let begun = Arc::new(AtomicUsize::new(0));
+            let count = begun.clone();
+            let read = move |connection: &Connection| {
+                count.fetch_add(1, Ordering::Relaxed);
+                look_at(connection, rows)
+            };
+            assert_eq!(readers.read(read).await.unwrap(), rows);
+            assert_eq!(begun.load(Ordering::Relaxed), times, "{rows} rows");
+        }
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = begun.clone();
+        let read = move |_: &Connection| -> Result<()> {
+            count.fetch_add(1, Ordering::Relaxed);
+            Err(StoreError::Conflict("no".into()))
+        };
+        assert!(matches!(readers.read(read).await, Err(StoreError::Conflict(_))));
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        // A read that panics leaves its connection behind.
+        for _ in 0..READERS * 2 {
+            let read = |_: &Connection| -> Result<()> { panic!("on purpose") };
+            assert!(matches!(readers.read(read).await, Err(StoreError::Broken(_))));
+        }
+        assert_eq!(readers.read(|connection| look_at(connection, 10)).await.unwrap(), 10);
+    }
+}

@@ -1,0 +1,99 @@
+//! The totals, the clock, and whether the store takes writes.
+
+use async_trait::async_trait;
+use onhook_core::clock::Seen;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::time::Timestamp;
+use rusqlite::Connection;
+
+use super::cached::{last_at, run_to};
+use super::check::check;
+use super::mutex::lock;
+use super::open::SqliteStore;
+use super::row::{self, list};
+use super::tables::Tables;
+use crate::Result;
+use crate::codes::state_of;
+use crate::contract::upkeep::{Report, Totals, Upkeep, Watch};
+
+fn remember_clock(tables: &mut Tables<'_>, seen: Seen, moved_ms: i64) -> Result<()> {
+    row::set_meta(tables.connection, "last_seen", seen.last.millis())?;
+    row::set_meta(tables.connection, "unseen_ms", seen.unseen_ms)?;
+    row::set_meta(tables.connection, "clock_moved_ms", moved_ms)
+}
+
+fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
+    let sql = "SELECT state, sum(numbers) FROM tally GROUP BY state ORDER BY state";
+    let by_state = list(connection, sql, Vec::new(), |row| {
+        Ok((state_of(row.get(0)?)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })?;
+    let (waiting, oldest): (i64, Option<i64>) = connection
+        .prepare_cached(
+            "WITH waiting AS (SELECT seq, created_at FROM orders WHERE seq > ? AND status = 0)
+             SELECT (SELECT count(*) FROM waiting), (SELECT created_at FROM waiting ORDER BY seq LIMIT 1)",
+        )?
+        .query_row([run_to(connection)?.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let deliveries: i64 = connection
+        .prepare_cached("SELECT count(*) FROM notification WHERE standing = 0")?
+        .query_row([], |row| row.get(0))?;
+    let due: i64 = connection
+        .prepare_cached("SELECT coalesce(sum(numbers), 0) FROM due WHERE due_at <= ?")?
+        .query_row([now.millis()], |row| row.get(0))?;
+    let missing = State::ALL.iter().filter(|s| !by_state.iter().any(|(has, _)| has == *s));
+    let mut by_state: Vec<_> = by_state.iter().copied().chain(missing.map(|s| (*s, 0))).collect();
+    by_state.sort_by_key(|(state, _)| *state);
+    Ok(Totals {
+        by_state,
+        waiting: waiting.unsigned_abs(),
+        oldest_waiting: oldest.map(Timestamp::from_millis),
+        queue: 0,
+        deliveries: deliveries.unsigned_abs(),
+        due: due.unsigned_abs(),
+        failed: Vec::new(),
+    })
+}
+
+fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
+    let last = match row::meta(connection, "last_seen")?.map(Timestamp::from_millis) {
+        Some(last) => Some(last),
+        None => last_at(connection)?,
+    };
+    let unseen_ms = row::meta(connection, "unseen_ms")?.unwrap_or(0);
+    let seen = last.map(|last| Seen { last, unseen_ms });
+    Ok((seen, row::meta(connection, "clock_moved_ms")?.unwrap_or(0)))
+}
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
+        let ids = self.ids.clone();
+        self.readers.read(move |connection| check(connection, &ids, deep, &watch)).await
+    }
+
+    async fn totals(&self, now: Timestamp) -> Result<Totals> {
+        let totals = self.readers.read(move |connection| totals(connection, now)).await?;
+        let failed = self.writer.health().failed();
+        Ok(Totals { queue: self.writer.queued(), failed, ..totals })
+    }
+
+    async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()> {
+        self.writer.write_own(move |tables| remember_clock(tables, seen, moved_ms)).await
+    }
+
+    async fn clock(&self) -> Result<(Option<Seen>, i64)> {
+        self.readers.read(clock).await
+    }
+
+    fn healthy(&self) -> Result<()> {
+        self.writer.health().get()
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close();
+        if let Some(file) = lock(&self.lock).take() {
+            // Not only by closing the file: a process that is being spawned has it too until it executes.
+            let _ = file.unlock();
+        }
+    }
+}
