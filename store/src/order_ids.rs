@@ -1,12 +1,12 @@
-//! Orders' ids without an index: a version 4 UUID that is its order's place, encrypted.
+//! Orders' ids without an index: a version 4 UUID that is its order's sequence number, encrypted.
 //!
 //! A random UUID needs a unique index, and each new id dirties another page of it. Here 74 of a UUID's free
-//! bits are a keyed digest of the place and of a number that is drawn at each start, and the other 48 are
-//! the place, covered by what the cipher under the store's own key makes of those 74: SIV, the synthetic IV of
+//! bits are a keyed digest of the sequence number and of a number that is drawn at each start, and the other 48 are
+//! the sequence number, covered by what the cipher under the store's own key makes of those 74: SIV, the synthetic IV of
 //! RFC 5297, with one block for each half. It costs two blocks and can be read back. Nobody without the key can
 //! tell the ids from random ones, or guess one.
 //!
-//! The number drawn at each start is for a store that was set back to an older copy: the places are given
+//! The number drawn at each start is for a store that was set back to an older copy: the sequence numbers are given
 //! out again, the ids are not.
 
 use aes::Aes128;
@@ -30,21 +30,21 @@ impl OrderIds {
         Self { cipher: Aes128::new(&key.into()), drawn }
     }
 
-    /// The id of the order in this place.
+    /// The id of the order with this sequence number.
     pub(crate) fn id(&self, seq: OrderSeq) -> OrderId {
-        let mut place = [0; 6];
-        place.copy_from_slice(&seq.0.to_be_bytes()[2..]);
+        let mut seq_bytes = [0; 6];
+        seq_bytes.copy_from_slice(&seq.0.to_be_bytes()[2..]);
         let mut digested = [0; 15];
-        digested[..6].copy_from_slice(&place);
+        digested[..6].copy_from_slice(&seq_bytes);
         digested[6..].copy_from_slice(&self.drawn);
         let digest = free_bits(self.encrypt(DIGEST, &digested)[..10].try_into().expect("ten bytes"));
         let mut bytes = [0; 16];
-        bytes[..6].copy_from_slice(&self.cover(place, &digest));
+        bytes[..6].copy_from_slice(&self.cover(seq_bytes, &digest));
         bytes[6..].copy_from_slice(&digest);
         OrderId(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// The place that an id of this store stands for. An id that was made elsewhere stands for some place
+    /// The sequence number that an id of this store stands for. An id that was made elsewhere stands for one
     /// too: whoever asks compares the id of the order that is there.
     pub(crate) fn seq(&self, id: OrderId) -> Option<OrderSeq> {
         let bytes = id.0.as_bytes();
@@ -58,10 +58,10 @@ impl OrderIds {
         Some(OrderSeq(i64::from_be_bytes(seq)))
     }
 
-    /// Covers a place, or uncovers it again.
-    fn cover(&self, place: [u8; 6], digest: &[u8; 10]) -> [u8; 6] {
+    /// Covers a sequence number, or uncovers it again.
+    fn cover(&self, seq_bytes: [u8; 6], digest: &[u8; 10]) -> [u8; 6] {
         let cover = self.encrypt(COVER, digest);
-        std::array::from_fn(|byte| place[byte] ^ cover[byte])
+        std::array::from_fn(|byte| seq_bytes[byte] ^ cover[byte])
     }
 
     /// Two functions of one cipher: no block of one `purpose` is a block of the other.
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_version_4_uuid_and_leads_back_to_its_place() {
+    fn an_id_is_a_version_4_uuid_and_leads_back_to_its_sequence_number() {
         let ids = ids(7, 9);
         let mut seen = std::collections::HashSet::new();
         for seq in (0..500).chain([1 << 31, (1 << 48) - 1]) {

@@ -72,7 +72,7 @@ pub struct Logged {
 /// What subscribers are told, and what became of it.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// What is due for subscriptions behind a place, at most so many subscriptions, and for each at most
+    /// What is due for subscriptions behind a sequence number, at most so many subscriptions, and for each at most
     /// `each_max.0` notifications, or `each_max.1` where a day's are gathered; and where to go on, if there
     /// may be more.
     async fn due(

@@ -14,3 +14,59 @@ pub mod reservations;
 pub mod subscriptions;
 pub mod upkeep;
 pub mod users;
+
+use self::accounts::Accounts;
+use self::applications::Applications;
+use self::deliveries::Deliveries;
+use self::exchanges::Exchanges;
+use self::imports::Imports;
+use self::numbers::Numbers;
+use self::orders::Orders;
+use self::pool::Pool;
+use self::premises::SitesAndPeers;
+use self::reservations::Reservations;
+use self::subscriptions::Subscriptions;
+use self::upkeep::Upkeep;
+use self::users::Users;
+
+/// Where numbers, orders and events are kept. What it must hold:
+///
+/// - What an operation that writes has answered with `Ok` survives any crash.
+/// - A decision is written whole or not at all: entry, event, outcome and counts together.
+/// - Time in the store does not run backwards: an event's time is never before the one before it,
+///   whatever clock the caller had.
+pub trait Store:
+    Orders
+    + Numbers
+    + Pool
+    + Exchanges
+    + Imports
+    + Accounts
+    + SitesAndPeers
+    + Applications
+    + Users
+    + Reservations
+    + Subscriptions
+    + Deliveries
+    + Upkeep
+    + 'static
+{
+}
+
+impl<S> Store for S where
+    S: Orders
+        + Numbers
+        + Pool
+        + Exchanges
+        + Imports
+        + Accounts
+        + SitesAndPeers
+        + Applications
+        + Users
+        + Reservations
+        + Subscriptions
+        + Deliveries
+        + Upkeep
+        + 'static
+{
+}

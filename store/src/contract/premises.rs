@@ -32,7 +32,7 @@ pub trait SitesAndPeers: Send + Sync {
     /// Makes a site of which nothing but its name is said.
     ///
     /// # Errors
-    /// As [`Store::add_site`].
+    /// As [`SitesAndPeers::add_site`].
     async fn create_site(&self, account: AccountId, name: String) -> Result<Site> {
         self.add_site(account, SiteChange::named(name)).await.map(|(site, _)| site)
     }
@@ -75,7 +75,7 @@ pub trait SitesAndPeers: Send + Sync {
     /// Makes a peer of which nothing but its name is said.
     ///
     /// # Errors
-    /// As [`Store::add_peer`].
+    /// As [`SitesAndPeers::add_peer`].
     async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
         self.add_peer(account, site, PeerChange::named(name)).await.map(|(peer, _)| peer)
     }

@@ -72,7 +72,7 @@ pub trait Users: Send + Sync {
     /// account has at most [`LIST_MAX`].
     ///
     /// # Errors
-    /// As [`Store::create_user`].
+    /// As [`Users::create_user`].
     async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), UserRefusal>>;
 
     /// Changes a user, or takes it away, at the word of `asker`; what may be done is judged with the users as

@@ -14,7 +14,7 @@ use crate::{Result, StoreError};
 
 fn create_account(tables: &mut Tables<'_>, new: NewAccount, now: Timestamp) -> Result<Account> {
     let NewAccount { id, name, kind, class } = new;
-    let created_at = tables.memory.now(now);
+    let created_at = tables.cached.now(now);
     let made = tables
         .connection
         .prepare_cached(

@@ -176,7 +176,7 @@ fn name_application(
     Ok(Ok(()))
 }
 
-/// The place of an application of the account.
+/// The sequence number of an application of the account.
 fn seq_of(tables: &Tables<'_>, account: AccountId, id: ApplicationId) -> Result<Option<i64>> {
     Ok(tables
         .connection

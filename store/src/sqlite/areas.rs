@@ -46,3 +46,53 @@ pub(super) fn area_name(connection: &Connection, id: AreaId) -> Result<AreaName>
 pub(super) fn areas(connection: &Connection) -> Result<Vec<(AreaId, Area)>> {
     list(connection, "SELECT id, name, supply, demand, demand_at FROM area ORDER BY id", Vec::new(), area)
 }
+
+/// All areas as the writer keeps them at hand.
+pub(super) struct KnownAreas {
+    pub(super) by_id: HashMap<AreaId, Area>,
+    ids: HashMap<AreaName, AreaId>,
+}
+
+impl KnownAreas {
+    pub(super) fn load(connection: &Connection) -> Result<Self> {
+        let by_id: HashMap<AreaId, Area> = areas(connection)?.into_iter().collect();
+        let ids = by_id.iter().map(|(id, area)| (area.name.key(), *id)).collect();
+        Ok(Self { by_id, ids })
+    }
+
+    /// The area of that name, made if it is new.
+    pub(super) fn id_of(&mut self, connection: &Connection, name: AreaName) -> Result<AreaId> {
+        if let Some(id) = self.ids.get(&name.key()).copied() {
+            return self.learn_region(connection, id, &name).map(|()| id);
+        }
+        let id = u32::try_from(self.by_id.len() + 1).map_err(|_| corrupt("too many areas"))?;
+        let id = AreaId(id);
+        connection
+            .prepare_cached("INSERT INTO area (id, name, supply, demand, demand_at) VALUES (?, ?, 0, 0, 0)")?
+            .execute((id.0, serde_json::to_string(&name)?))?;
+        if let AreaName::RateCenter { region, rate_center } = &name {
+            connection
+                .prepare_cached(
+                    "INSERT INTO rate_center (region, abbreviation, name) VALUES (?1, ?2, ?2)
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute((region, rate_center))?;
+        }
+        self.by_id.insert(id, Area { name: name.clone(), supply: 0, demand: Demand::default() });
+        self.ids.insert(name.key(), id);
+        Ok(id)
+    }
+
+    /// An area of a prefix is one area, whether or not each import says where it is.
+    fn learn_region(&mut self, connection: &Connection, id: AreaId, name: &AreaName) -> Result<()> {
+        let area = self.by_id.get_mut(&id).ok_or_else(|| corrupt("an area is missing"))?;
+        if area.name.region().is_some() || name.region().is_none() {
+            return Ok(());
+        }
+        area.name = name.clone();
+        connection
+            .prepare_cached("UPDATE area SET name = ? WHERE id = ?")?
+            .execute((serde_json::to_string(name)?, id.0))?;
+        Ok(())
+    }
+}

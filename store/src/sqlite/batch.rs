@@ -28,7 +28,7 @@ pub(super) struct Batch {
     changed: BTreeMap<Number, Option<AccountId>>,
     /// Those of them that were in the pool, as they still are on disk.
     taken: HashSet<Number>,
-    /// What searches have found of the pool's places, which stands on disk until all is saved.
+    /// The lots that searches have found, which stand on disk until all is saved.
     lots: HashMap<Criteria, Rc<Vec<Lot>>>,
     counts: Counts,
 }
@@ -146,6 +146,6 @@ impl Batch {
                 other_holder.execute(row.values_but_area())?;
             }
         }
-        self.counts.write(tables.connection, tables.memory)
+        self.counts.write(tables.connection, tables.cached)
     }
 }

@@ -1,21 +1,19 @@
-//! What the writer keeps in mind between transactions, so that it need not be read again: counters and
-//! the areas. It always equals what the store holds, and is loaded anew when a job is undone.
+//! What the writer keeps at hand between transactions, so that it need not be read again: counters, areas and
+//! subscribers. It always equals what is on disk, and is loaded anew when a job is undone.
 
 use std::collections::{HashMap, HashSet};
 
-use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, SubscriptionSeq};
-use onhook_core::lifecycle::area::{Area, AreaName, Demand};
+use onhook_core::ids::{AccountId, EventSeq, OrderSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{Subscriber, Wish};
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
-use super::areas::area;
+use super::areas::KnownAreas;
 use super::row;
 use crate::Result;
-use crate::error::corrupt;
 
-pub(super) struct Memory {
+pub(super) struct Cached {
     last_event: EventSeq,
     last_order: OrderSeq,
     /// The last order before which, and with which, none is RECEIVED: orders to be run come after it. An index
@@ -25,8 +23,7 @@ pub(super) struct Memory {
     last_at: Timestamp,
     /// Imports, by their event.
     pub(super) imports: HashSet<EventSeq>,
-    pub(super) areas: HashMap<AreaId, Area>,
-    area_ids: HashMap<AreaName, AreaId>,
+    pub(super) areas: KnownAreas,
     pub(super) back_orders: BackOrders,
     /// Live subscriptions that something can happen to; accounts without any are absent.
     pub(super) subscribers: HashMap<AccountId, Vec<Subscriber>>,
@@ -60,20 +57,11 @@ impl BackOrders {
     }
 }
 
-impl Memory {
+impl Cached {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let one = |sql: &str| -> Result<i64> { Ok(connection.query_row(sql, [], |row| row.get(0))?) };
         let imports: Option<String> = row::meta(connection, "imports")?;
         let imports: Vec<EventSeq> = imports.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
-        let mut areas = HashMap::new();
-        let mut area_ids = HashMap::new();
-        let mut statement = connection.prepare("SELECT id, name, supply, demand, demand_at FROM area")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (id, area) = area(row)?;
-            area_ids.insert(area.name.key(), id);
-            areas.insert(id, area);
-        }
         let mut subscribers: HashMap<AccountId, Vec<Subscriber>> = HashMap::new();
         for (account, subscriber) in load_subscribers(connection)? {
             subscribers.entry(account).or_default().push(subscriber);
@@ -84,8 +72,7 @@ impl Memory {
             run_to: run_to(connection)?,
             last_at: last_at(connection)?.unwrap_or_default(),
             imports: imports.into_iter().collect(),
-            areas,
-            area_ids,
+            areas: KnownAreas::load(connection)?,
             back_orders: BackOrders { after: Some(BackOrders::FIRST), again: false },
             subscribers,
             tidied: SubscriptionSeq(0),
@@ -138,42 +125,6 @@ impl Memory {
     pub(super) fn now(&mut self, now: Timestamp) -> Timestamp {
         self.last_at = self.last_at.max(now);
         self.last_at
-    }
-
-    /// The area of that name, made if it is new.
-    pub(super) fn area_id(&mut self, connection: &Connection, name: AreaName) -> Result<AreaId> {
-        if let Some(id) = self.area_ids.get(&name.key()).copied() {
-            return self.learn_region(connection, id, &name).map(|()| id);
-        }
-        let id = u32::try_from(self.areas.len() + 1).map_err(|_| corrupt("too many areas"))?;
-        let id = AreaId(id);
-        connection
-            .prepare_cached("INSERT INTO area (id, name, supply, demand, demand_at) VALUES (?, ?, 0, 0, 0)")?
-            .execute((id.0, serde_json::to_string(&name)?))?;
-        if let AreaName::RateCenter { region, rate_center } = &name {
-            connection
-                .prepare_cached(
-                    "INSERT INTO rate_center (region, abbreviation, name) VALUES (?1, ?2, ?2)
-                     ON CONFLICT DO NOTHING",
-                )?
-                .execute((region, rate_center))?;
-        }
-        self.areas.insert(id, Area { name: name.clone(), supply: 0, demand: Demand::default() });
-        self.area_ids.insert(name.key(), id);
-        Ok(id)
-    }
-
-    /// An area of a prefix is one area, whether or not each import says where it is.
-    fn learn_region(&mut self, connection: &Connection, id: AreaId, name: &AreaName) -> Result<()> {
-        let area = self.areas.get_mut(&id).ok_or_else(|| corrupt("an area is missing"))?;
-        if area.name.region().is_some() || name.region().is_none() {
-            return Ok(());
-        }
-        area.name = name.clone();
-        connection
-            .prepare_cached("UPDATE area SET name = ? WHERE id = ?")?
-            .execute((serde_json::to_string(name)?, id.0))?;
-        Ok(())
     }
 
     /// Notes an import, so that a number's first event after it is known for what it is.

@@ -182,16 +182,16 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
         ),
         (
             "SELECT 'site ' || p.site || CASE p.peer WHEN 0 THEN ' without a peer' ELSE ', peer ' || p.peer END,
-                    p.numbers, coalesce(a.n, 0) FROM place p
+                    p.numbers, coalesce(a.n, 0) FROM in_service p
              LEFT JOIN (SELECT site, coalesce(peer, 0) AS peer, count(*) AS n FROM number WHERE state = 2
                         GROUP BY 1, 2) a USING (site, peer) WHERE p.numbers <> coalesce(a.n, 0)"
                 .to_owned(),
             "the kept count of numbers in service there is {kept}, and there are {found}",
         ),
         (
-            "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM place), count(*) AS held
+            "SELECT 'the store', (SELECT coalesce(sum(numbers), 0) FROM in_service), count(*) AS held
              FROM number WHERE state = 2
-             HAVING (SELECT coalesce(sum(numbers), 0) FROM place) <> count(*)"
+             HAVING (SELECT coalesce(sum(numbers), 0) FROM in_service) <> count(*)"
                 .to_owned(),
             "the kept counts of numbers in service at sites add up to {kept}, and there are {found}",
         ),
@@ -307,7 +307,7 @@ fn numbers(connection: &Connection, report: &mut Report, pace: &mut Pace<'_>) ->
 }
 
 /// Each order's outcome fits its numbers, and its events fit its outcome. Both are read in the order of
-/// their places, side by side.
+/// their sequence numbers, side by side.
 fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report, pace: &mut Pace<'_>) -> Result<()> {
     let mut statement = connection.prepare(&format!(
         "SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL ORDER BY order_seq, seq"
@@ -335,7 +335,7 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report, pace: &m
             told(connection, &order, asked, report)?;
         }
         if ids.seq(order.id) != Some(order.seq) {
-            let what = format!("its id leads to another place than {}", order.seq.0);
+            let what = format!("its id leads to another sequence number than {}", order.seq.0);
             report.findings.push(Finding::new(format!("order {}", order.id), what));
         }
         if order.status == Status::Received && order.seq <= run_to {

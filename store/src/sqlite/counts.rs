@@ -7,7 +7,7 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::{Entry, Standing};
 use rusqlite::{Connection, ToSql};
 
-use super::cached::Memory;
+use super::cached::Cached;
 use crate::Result;
 use crate::codes::state_code;
 use crate::error::corrupt;
@@ -17,7 +17,7 @@ use crate::error::corrupt;
 pub(super) struct Counts {
     by_account: BTreeMap<(u32, u8), i64>,
     due: BTreeMap<(i64, u32), i64>,
-    places: BTreeMap<(u32, u32), i64>,
+    in_service: BTreeMap<(u32, u32), i64>,
     stock: BTreeMap<(u32, AreaId), i64>,
     areas: BTreeSet<AreaId>,
 }
@@ -49,11 +49,11 @@ impl Counts {
         }
         if let Standing::InService { place } = entry.standing {
             let peer = place.peer.map_or(0, PeerId::get);
-            *self.places.entry((place.site.get(), peer)).or_default() += by;
+            *self.in_service.entry((place.site.get(), peer)).or_default() += by;
         }
     }
 
-    pub(super) fn write(self, connection: &Connection, memory: &Memory) -> Result<()> {
+    pub(super) fn write(self, connection: &Connection, cached: &Cached) -> Result<()> {
         let mut tally = connection.prepare_cached(
             "INSERT INTO tally (account, state, numbers) VALUES (?, ?, ?)
              ON CONFLICT (account, state) DO UPDATE SET numbers = numbers + excluded.numbers",
@@ -71,11 +71,11 @@ impl Counts {
         )?;
         add_up(
             connection,
-            "INSERT INTO place (site, peer, numbers) VALUES (?, ?, ?)
+            "INSERT INTO in_service (site, peer, numbers) VALUES (?, ?, ?)
              ON CONFLICT (site, peer) DO UPDATE SET numbers = numbers + excluded.numbers
              RETURNING numbers",
-            "DELETE FROM place WHERE site = ? AND peer = ? AND numbers = 0",
-            self.places,
+            "DELETE FROM in_service WHERE site = ? AND peer = ? AND numbers = 0",
+            self.in_service,
         )?;
         add_up(
             connection,
@@ -88,7 +88,7 @@ impl Counts {
         let mut update = connection
             .prepare_cached("UPDATE area SET supply = ?, demand = ?, demand_at = ? WHERE id = ?")?;
         for id in self.areas {
-            let area = memory.areas.get(&id).ok_or_else(|| corrupt(format!("no area {}", id.0)))?;
+            let area = cached.areas.by_id.get(&id).ok_or_else(|| corrupt(format!("no area {}", id.0)))?;
             let supply = i64::try_from(area.supply).unwrap_or(i64::MAX);
             update.execute((supply, area.demand.per_day, area.demand.at.millis(), id.0))?;
         }

@@ -1,4 +1,4 @@
-//! Notifications: written with what they tell of, delivered from outside, kept for a while.
+//! Notifications that are due, what came of each attempt at them, and how long that is kept.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
@@ -22,7 +22,7 @@ use crate::error::corrupt;
 /// Most subscriptions that are looked at in one search for what is due.
 const VISITS_MAX: usize = 2_000;
 
-/// Those that are over, behind a place, and whether something is kept of each.
+/// Those that are over, behind a sequence number, and whether something is kept of each.
 const OVER: &str = "SELECT seq, EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq)
      FROM subscription s WHERE over = 1 AND seq > ? ORDER BY seq LIMIT ?";
 
@@ -63,7 +63,7 @@ fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, 
         follow(tables, *seq, next, &attempt.outcome.to_string(), end)?;
         if !matches!(next, Next::Again(_))
             && let Some(account) = account
-            && let Some(subscriber) = tables.memory.subscriber(account, subscription)
+            && let Some(subscriber) = tables.cached.subscriber(account, subscription)
         {
             subscriber.waiting = subscriber.waiting.saturating_sub(1);
         }
@@ -74,7 +74,7 @@ fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, 
                 .prepare_cached("UPDATE subscription SET disabled = 1 WHERE seq = ?")?
                 .execute([subscription.0])?;
             if let Some(account) = account {
-                tables.memory.forget_subscriber(account, subscription);
+                tables.cached.forget_subscriber(account, subscription);
             }
         }
     }
@@ -130,10 +130,10 @@ fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
     let over: Vec<(i64, bool)> = tables
         .connection
         .prepare_cached(OVER)?
-        .query_map((tables.memory.tidied.0, most), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((tables.cached.tidied.0, most), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<std::result::Result<_, _>>()?;
     let last = over.last().filter(|_| i64::try_from(over.len()).is_ok_and(|found| found >= most));
-    tables.memory.tidied = SubscriptionSeq(last.map_or(0, |(seq, _)| *seq));
+    tables.cached.tidied = SubscriptionSeq(last.map_or(0, |(seq, _)| *seq));
     let mut forgotten = 0;
     for (seq, _) in over.iter().filter(|(_, kept)| !kept) {
         forgotten +=
@@ -142,7 +142,7 @@ fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
     Ok(forgotten)
 }
 
-/// What is due, for at most so many subscriptions behind a place, and at most so much for each (a day's
+/// What is due, for at most so many subscriptions behind a sequence number, and at most so much for each (a day's
 /// gathering is larger); and where to go on, if there is more.
 fn due(
     connection: &Connection,

@@ -28,9 +28,9 @@ pub(super) fn put_event(
     at: Timestamp,
 ) -> Result<EventSeq> {
     let Transition { change, before, after } = moved;
-    let seq = tables.memory.next_event();
+    let seq = tables.cached.next_event();
     let origin =
-        if tables.memory.imports.contains(&prev) { Some(serde_json::to_string(before)?) } else { None };
+        if tables.cached.imports.contains(&prev) { Some(serde_json::to_string(before)?) } else { None };
     let (order, actor) = match by {
         By::Order(order) => (Some(order.0), None),
         By::User(user) => (None, Some(user)),
@@ -53,13 +53,13 @@ pub(super) fn put_event(
             origin,
         ])?;
     let half_life = tables.policy.profile(after.number).half_life_days;
-    let area = tables.memory.areas.get_mut(&after.area);
+    let area = tables.cached.areas.by_id.get_mut(&after.area);
     let area = area.ok_or_else(|| corrupt("an area is missing"))?;
     if let Some(change) = AreaChange::of(before, after, at, half_life) {
         area.change(&change);
     }
     if before.state() != State::Available && after.state() == State::Available {
-        tables.memory.back_orders.pool_grew();
+        tables.cached.back_orders.pool_grew();
     }
     Ok(seq)
 }

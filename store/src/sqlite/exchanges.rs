@@ -167,7 +167,7 @@ fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines) -> Result<Imp
         return Err(StoreError::Import(imported.bad));
     }
     // Orders that wait may find where they searched in vain.
-    tables.memory.back_orders.pool_grew();
+    tables.cached.back_orders.pool_grew();
     Ok(imported)
 }
 

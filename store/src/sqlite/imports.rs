@@ -27,9 +27,9 @@ const INSERT_NUMBER: &str =
                              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 fn import(tables: &mut Tables<'_>, lines: Lines, intake: &Intake, now: Timestamp) -> Result<Imported> {
-    let at = tables.memory.now(now);
+    let at = tables.cached.now(now);
     let mut import = Import {
-        event: tables.memory.next_event(),
+        event: tables.cached.next_event(),
         at,
         released_from: (!intake.past_releases).then_some(at),
         accounts: HashMap::new(),
@@ -52,7 +52,7 @@ fn import(tables: &mut Tables<'_>, lines: Lines, intake: &Intake, now: Timestamp
         return Err(StoreError::Import(imported.bad));
     }
     let Import { event, counts, .. } = import;
-    counts.write(tables.connection, tables.memory)?;
+    counts.write(tables.connection, tables.cached)?;
     let detail = serde_json::json!({ "Imported": {
         "numbers": imported.numbers, "restored": imported.restored, "source": intake.source,
     } });
@@ -61,7 +61,7 @@ fn import(tables: &mut Tables<'_>, lines: Lines, intake: &Intake, now: Timestamp
         at.millis(),
         detail.to_string(),
     ))?;
-    tables.memory.add_import(tables.connection, event)?;
+    tables.cached.add_import(tables.connection, event)?;
     Ok(imported)
 }
 
@@ -91,7 +91,7 @@ fn import_one(
     };
     let (region, rate_center) = (new.region.as_deref(), new.rate_center.as_deref());
     let area = locality::area(new.number, region, rate_center, exchange.as_ref());
-    let area = tables.memory.area_id(tables.connection, area)?;
+    let area = tables.cached.areas.id_of(tables.connection, area)?;
     let entry = match new.entry(area, premises, import.released_from) {
         Ok(entry) => entry,
         Err(bad) => return Ok(Err(bad)),
@@ -111,9 +111,9 @@ fn import_one(
     } else {
         import.counts.add(&entry);
         if entry.state() == State::Available {
-            let area = tables.memory.areas.get_mut(&entry.area);
+            let area = tables.cached.areas.by_id.get_mut(&entry.area);
             area.ok_or_else(|| corrupt("an area is missing"))?.supply += 1;
-            tables.memory.back_orders.pool_grew();
+            tables.cached.back_orders.pool_grew();
         }
         Taken::New
     };

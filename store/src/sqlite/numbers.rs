@@ -48,7 +48,7 @@ fn relocate(
         Ok(moves) => moves,
         Err(missing) => return Ok(Relocated::NotInService(missing)),
     };
-    let (at, by) = (tables.memory.now(now), By::User(user));
+    let (at, by) = (tables.cached.now(now), By::User(user));
     for moved in &moves {
         batch.apply(tables, moved, &by, at)?;
     }
@@ -229,7 +229,7 @@ fn by_release(query: &NumberQuery) -> bool {
 }
 
 /// Where a number stands in its list's order: its release, or 0, and its digits. A number that has left the
-/// list since a client was told of it keeps its place; none for one that was never in it.
+/// list since a client was told of it keeps its position; none for one that was never in it.
 fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Result<Option<(i64, i64)>> {
     if !by_release(query) {
         return Ok(Some((0, digits_of(first))));

@@ -8,7 +8,7 @@ use onhook_core::lifecycle::policy::Policy;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::cached::Memory;
+use super::cached::Cached;
 use super::disk::Disk;
 use super::log::Log;
 use super::readers::{Readers, VFS};
@@ -152,12 +152,12 @@ impl SqliteStore {
                 .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
                 .map_err(unusable)?;
         }
-        let memory = Memory::load(&connection)?;
+        let cached = Cached::load(&connection)?;
         let readers = Readers::open(&path)?;
         let ids = Arc::new(OrderIds::new(row::key(&connection, "order_key")?, row::random()?));
         let token_key = row::key(&connection, "token_key")?;
         let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
-        let writer = Writer::start(connection, (log, disk), memory, policy, ids.clone())?;
+        let writer = Writer::start(connection, (log, disk), cached, policy, ids.clone())?;
         Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
     }
 }

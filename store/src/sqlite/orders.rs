@@ -39,7 +39,7 @@ use crate::{Result, StoreError};
 const BACK_ORDERS_MAX: usize = 64;
 
 /// How much a step does before it leaves the rest to the next one, so that accepts do not wait for it: numbers
-/// looked at or changed, places looked through, notifications. A single order may take more.
+/// looked at or changed, lots looked through, notifications. A single order may take more.
 const WORK_MAX: usize = 20_000;
 
 /// A step under way.
@@ -70,10 +70,10 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
             None => {}
         }
     }
-    let seq = tables.memory.next_order();
+    let seq = tables.cached.next_order();
     let id = tables.ids.id(seq);
     // Kept as it was said, since the client has it in its answer; later events are not before it.
-    tables.memory.now(order.created_at);
+    tables.cached.now(order.created_at);
     let created_at = order.created_at.millis();
     tables
         .connection
@@ -115,11 +115,11 @@ fn run_orders(
     orders_max: usize,
     numbers_max: usize,
 ) -> Result<Step> {
-    let some_wait = tables.memory.back_orders.after.is_some();
+    let some_wait = tables.cached.back_orders.after.is_some();
     let (back, more_back) = back_orders(tables)?;
     let (new, more) = waiting(tables, orders_max, numbers_max)?;
     // An order has not ended before it was made, whatever the clock did in between.
-    let now = tables.memory.now(new.iter().map(|order| order.created_at).fold(now, Timestamp::max));
+    let now = tables.cached.now(new.iter().map(|order| order.created_at).fold(now, Timestamp::max));
     let mut run = Run {
         batch: Batch::load(tables, new.iter().flat_map(|o| o.request.numbers()).copied())?,
         accounts: HashMap::new(),
@@ -129,17 +129,17 @@ fn run_orders(
     };
     let mut looked_at = None;
     let all_back = back.len();
-    for (place, order) in back.into_iter().enumerate() {
+    for (index, order) in back.into_iter().enumerate() {
         if run.work >= WORK_MAX / 2 {
             run.step.more = true;
             break;
         }
-        looked_at = Some((order.seq, place + 1 == all_back && !more_back));
+        looked_at = Some((order.seq, index + 1 == all_back && !more_back));
         run_one(tables, order, &mut run, now)?;
     }
-    let (mut run_to, mut gap) = (tables.memory.run_to(), false);
-    for (place, order) in new.into_iter().enumerate() {
-        if place > 0 && run.work >= WORK_MAX {
+    let (mut run_to, mut gap) = (tables.cached.run_to(), false);
+    for (index, order) in new.into_iter().enumerate() {
+        if index > 0 && run.work >= WORK_MAX {
             run.step.more = true;
             break;
         }
@@ -151,11 +151,11 @@ fn run_orders(
     }
     let Run { batch, step, .. } = run;
     batch.save(tables)?;
-    tables.memory.set_run_to(tables.connection, run_to)?;
+    tables.cached.set_run_to(tables.connection, run_to)?;
     // Only now: what was not written has not been looked at.
     match looked_at {
-        Some((last, all)) => tables.memory.back_orders.looked_at((!all).then_some(last)),
-        None if some_wait && all_back == 0 => tables.memory.back_orders.looked_at(None),
+        Some((last, all)) => tables.cached.back_orders.looked_at((!all).then_some(last)),
+        None if some_wait && all_back == 0 => tables.cached.back_orders.looked_at(None),
         None => {}
     }
     Ok(step)
@@ -179,7 +179,7 @@ fn run_one(tables: &mut Tables<'_>, order: Order, run: &mut Run<'_>, now: Timest
                     premises,
                     entries: &run.batch.entries,
                     found: &found,
-                    areas: &tables.memory.areas,
+                    areas: &tables.cached.areas.by_id,
                     policy: tables.policy,
                 };
                 Ok(decide(&order, &world, now))
@@ -222,7 +222,7 @@ fn waiting(tables: &Tables<'_>, orders_max: usize, numbers_max: usize) -> Result
                                              NULL AS origin FROM orders)
          WHERE seq > ? AND status = 0 ORDER BY seq"
     ))?;
-    let mut rows = statement.query([tables.memory.run_to().0])?;
+    let mut rows = statement.query([tables.cached.run_to().0])?;
     let (mut orders, mut numbers) = (Vec::with_capacity(orders_max), 0);
     while let Some(row) = rows.next()? {
         let order = read_order(row)?;
@@ -238,7 +238,7 @@ fn waiting(tables: &Tables<'_>, orders_max: usize, numbers_max: usize) -> Result
 /// The next orders that wait for numbers, oldest first, if the pool has grown since they last looked; and
 /// whether there are more.
 fn back_orders(tables: &Tables<'_>) -> Result<(Vec<Order>, bool)> {
-    let Some(after) = tables.memory.back_orders.after else { return Ok((Vec::new(), false)) };
+    let Some(after) = tables.cached.back_orders.after else { return Ok((Vec::new(), false)) };
     let mut statement = tables.connection.prepare_cached(&format!(
         "SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?"
     ))?;
@@ -371,7 +371,7 @@ fn amend_order(
 ) -> Result<Option<std::result::Result<Order, NotWaiting>>> {
     let found = order(tables.connection, tables.ids, account, Kind::Number, id)?;
     let Some(before) = found else { return Ok(None) };
-    let now = tables.memory.now(now);
+    let now = tables.cached.now(now);
     let mut after = match amend(&before, amendment, now) {
         Ok(after) => after,
         Err(not_waiting) => return Ok(Some(Err(not_waiting))),
@@ -402,7 +402,7 @@ fn write_note(
     replaces: Option<i64>,
     (user, text, at): (String, String, Timestamp),
 ) -> Result<Option<i64>> {
-    let at = tables.memory.now(at).millis();
+    let at = tables.cached.now(at).millis();
     let id = match replaces {
         None => tables
             .connection
@@ -429,7 +429,7 @@ fn tell_note(
     note: (i64, &str),
     at: Timestamp,
 ) -> Result<()> {
-    if !tables.memory.subscribers.contains_key(&account) {
+    if !tables.cached.subscribers.contains_key(&account) {
         return Ok(());
     }
     let status: u8 = tables
@@ -437,7 +437,7 @@ fn tell_note(
         .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
         .query_row([order.0], |row| row.get(0))?;
     let what = (kind, order, status_of(status)?);
-    let at = tables.memory.now(at);
+    let at = tables.cached.now(at);
     tell(tables, account, what, Happened::Note, Some(note), at)?;
     Ok(())
 }
@@ -459,7 +459,7 @@ fn order(
     rows.next()?.map(read_order).transpose()
 }
 
-/// An order's place, without its numbers.
+/// An order's sequence number, without its numbers.
 pub(super) fn order_seq(
     connection: &Connection,
     ids: &OrderIds,

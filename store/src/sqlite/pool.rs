@@ -31,10 +31,10 @@ use crate::error::corrupt;
 const LOTS_MAX: usize = 200_000;
 
 /// How much one search looks at where it does not know beforehand what a lot has for it: numbers, and for
-/// each place in the table some more. What it has not found by then, it does not find.
+/// each seek in the table some more. What it has not found by then, it does not find.
 const LOOKS_MAX: u64 = 1_000_000;
 
-/// What going to a place in the table costs, in numbers looked at.
+/// What a seek in the table costs, in numbers looked at.
 const SEEK: u64 = 20;
 
 /// Most protected numbers that one search looks at.
@@ -129,7 +129,7 @@ fn of_pool(
     Ok(found)
 }
 
-/// So many numbers of a lot, from a place in its scattered order on and round.
+/// So many numbers of a lot, from a position in its scattered order on and round.
 fn draw_from(
     connection: &Connection,
     lot: &Lot,

@@ -1,4 +1,4 @@
-//! Sites and peers, written inside the writer's transaction, and numbers that move between them.
+//! Sites and peers of accounts: what is said of them, and how many numbers are in service at them.
 
 use async_trait::async_trait;
 use onhook_core::account::details::{
@@ -223,7 +223,7 @@ pub(super) fn in_service_at(
 ) -> Result<u64> {
     let numbers: i64 = connection
         .prepare_cached(
-            "SELECT coalesce(sum(p.numbers), 0) FROM place p JOIN site s ON s.id = p.site
+            "SELECT coalesce(sum(p.numbers), 0) FROM in_service p JOIN site s ON s.id = p.site
              WHERE p.site = ?1 AND p.peer = coalesce(?2, p.peer) AND s.account = ?3",
         )?
         .query_row((site.get(), peer.map(PeerId::get), account.get()), |row| row.get(0))?;
@@ -233,7 +233,7 @@ pub(super) fn in_service_at(
 /// The same for each site and peer of an account that has some; the peer is none where numbers are at none
 /// of the site's.
 fn in_service(connection: &Connection, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
-    let sql = "SELECT p.site, p.peer, p.numbers FROM site s JOIN place p ON p.site = s.id
+    let sql = "SELECT p.site, p.peer, p.numbers FROM site s JOIN in_service p ON p.site = s.id
                WHERE s.account = ? ORDER BY 1, 2";
     list(connection, sql, vec![of(account)], |row| {
         let numbers: i64 = row.get(2)?;

@@ -15,7 +15,7 @@ use crate::contract::orders::Step;
 pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<Step> {
     // Not the store's time: if that is ahead, the caller's clock has been set back, and early is worse.
     let clock = now;
-    let at = tables.memory.now(now);
+    let at = tables.cached.now(now);
     let numbers = due_numbers(tables, clock, numbers_max)?;
     let mut batch = Batch::load(tables, numbers.iter().copied())?;
     let mut step = Step { more: numbers.len() == numbers_max, ..Step::default() };

@@ -1,6 +1,6 @@
 //! Reservations: how one is made, found and given back.
 //!
-//! Not here: their end by time, which is `changes`' release, and an order that takes a reserved number.
+//! Not here: their end by time, which is in `release`, and an order that takes a reserved number.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
@@ -65,7 +65,7 @@ fn make_reservation(
     now: Timestamp,
 ) -> Result<std::result::Result<(), NotReserved>> {
     let Reservation { id, account, number, until } = wanted;
-    let at = tables.memory.now(now);
+    let at = tables.cached.now(now);
     let held: Option<i64> = tables
         .connection
         .prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?
@@ -96,7 +96,7 @@ fn cancel_reservation(
     now: Timestamp,
 ) -> Result<Option<Reservation>> {
     let Some(found) = by_id(tables.connection, account, id)? else { return Ok(None) };
-    let at = tables.memory.now(now);
+    let at = tables.cached.now(now);
     let mut batch = Batch::load(tables, std::iter::once(found.number))?;
     let Some(moved) = batch.entries().get(&found.number).and_then(|entry| cancel(&found, entry)) else {
         return Ok(None);

@@ -2,7 +2,7 @@
 //!
 //! What makes it fast: an index of an account's numbers that does not change when the state does;
 //! events that are only ever appended, chained backwards by `prev`; orders keyed by an integer, which
-//! their UUID leads to without an index (`ids`); small partial indexes for what is aging, due, or in the pool.
+//! their UUID leads to without an index (`order_ids`); small partial indexes for what is aging, due, or in the pool.
 
 use rusqlite::Connection;
 

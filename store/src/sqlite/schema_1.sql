@@ -97,7 +97,7 @@ CREATE TABLE due (
     PRIMARY KEY (due_at, holder)
 ) STRICT, WITHOUT ROWID;
 
--- id: see ids.rs; seq is found from it without an index
+-- id: see order_ids.rs; seq is found from it without an index
 -- kind: 0 disconnect, 1 number, 2 move; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
 -- site: where the numbers of a number order go; numbers: how many it is about
 -- request: JSON

@@ -5,13 +5,13 @@ ALTER TABLE peer ADD COLUMN details TEXT;
 CREATE INDEX user_account ON user (account);
 
 -- how many numbers are in service at a site's peer (0: at none of its peers)
-CREATE TABLE place (
+CREATE TABLE in_service (
     site    INTEGER NOT NULL,
     peer    INTEGER NOT NULL,
     numbers INTEGER NOT NULL,
     PRIMARY KEY (site, peer)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO place (site, peer, numbers)
+INSERT INTO in_service (site, peer, numbers)
     SELECT site, coalesce(peer, 0), count(*) FROM number WHERE state = 2 GROUP BY 1, 2;
 
 -- details: what is said of it, as JSON

@@ -1,7 +1,7 @@
 -- order_type: none where it is about an event; order_seq: of this order alone
 -- password, signing: as they are, since they are sent and signed with; the file is its owner's alone
 -- expires_at: none for mail
--- after_order: it is told of every order behind this place, and perhaps of earlier ones
+-- after_order: it is told of every order behind this sequence number, and perhaps of earlier ones
 -- over: its order or its time has ended; disabled: its receiver is gone for good
 -- last: what came of the last delivery
 CREATE TABLE subscription (

@@ -42,7 +42,7 @@ fn expire_subscriptions(
     let mut ended = Vec::with_capacity(expired.len());
     for (seq, account, id) in expired {
         let account = row::account_id(account)?;
-        tables.memory.forget_subscriber(account, SubscriptionSeq(seq));
+        tables.cached.forget_subscriber(account, SubscriptionSeq(seq));
         ended.push((SubscriptionId(uuid::Uuid::from_bytes(id)), account));
     }
     Ok(ended)
@@ -128,7 +128,7 @@ fn one(
     rows.next()?.map(read).transpose()
 }
 
-/// One by its place, whether or not it has ended.
+/// One by its sequence number, whether or not it has ended.
 pub(super) fn subscription_at(connection: &Connection, seq: SubscriptionSeq) -> Result<Option<Subscription>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE s.seq = ?"))?;
     let mut rows = statement.query([seq.0])?;
@@ -181,7 +181,7 @@ fn subscribe(
     replaces: Option<SubscriptionId>,
     now: Timestamp,
 ) -> Result<Subscribed> {
-    let now = tables.memory.now(now);
+    let now = tables.cached.now(now);
     let known = match replaces {
         None => None,
         Some(id) => match one(tables.connection, new.account, id, now)? {
@@ -231,7 +231,7 @@ fn subscribe(
         Receiver::Email(email) => (None, Some(email)),
     };
     let credentials = callback.and_then(|c| c.credentials.as_ref());
-    // Named, so that what is not (its place, when it is written again) keeps its value.
+    // Named, so that what is not (its sequence number, when it is written again) keeps its value.
     let seq: i64 = tables
         .connection
         .prepare_cached(
@@ -262,17 +262,17 @@ fn subscribe(
                 email.map(|e| &e.address),
                 email.map(|e| e.digest.word()),
                 new.expires_at.map(Timestamp::millis),
-                tables.memory.last_order().0,
+                tables.cached.last_order().0,
             ],
             |row| row.get(0),
         )?;
     let seq = SubscriptionSeq(seq);
-    tables.memory.forget_subscriber(new.account, seq);
+    tables.cached.forget_subscriber(new.account, seq);
     if let Some(orders) = orders.filter(|orders| orders.kind().is_some()) {
         let wish = Wish { orders, order, expires_at: new.expires_at };
         let waiting = waiting_of(tables, seq)?;
         let subscriber = Subscriber { seq, wish, daily: new.receiver.is_daily(), waiting };
-        tables.memory.subscribers.entry(new.account).or_default().push(subscriber);
+        tables.cached.subscribers.entry(new.account).or_default().push(subscriber);
     }
     let made =
         subscription_at(tables.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
@@ -319,11 +319,11 @@ fn unsubscribe(
     id: SubscriptionId,
     now: Timestamp,
 ) -> Result<bool> {
-    let now = tables.memory.now(now);
+    let now = tables.cached.now(now);
     let Some(known) = one(tables.connection, account, id, now)? else { return Ok(false) };
     give_up_all(tables, known.seq, "the subscription was removed", now)?;
     tables.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([known.seq.0])?;
-    tables.memory.forget_subscriber(account, known.seq);
+    tables.cached.forget_subscriber(account, known.seq);
     Ok(true)
 }
 

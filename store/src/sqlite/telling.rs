@@ -32,7 +32,7 @@ pub(super) fn tell(
     note: Option<(i64, &str)>,
     now: Timestamp,
 ) -> Result<usize> {
-    let Some(subscribers) = tables.memory.subscribers.get(&account) else { return Ok(0) };
+    let Some(subscribers) = tables.cached.subscribers.get(&account) else { return Ok(0) };
     let wanting: Vec<SubscriptionSeq> = subscribers
         .iter()
         .filter(|s| told(&s.wish, order.0, order.1, happened, now))
@@ -58,7 +58,7 @@ pub(super) fn tell_one(
         Happened::Came(status) => status,
         Happened::Note => status,
     };
-    let subscriber = tables.memory.subscriber(account, subscription);
+    let subscriber = tables.cached.subscriber(account, subscription);
     let (daily, waiting) = subscriber.map_or((false, 0), |s| (s.daily, s.waiting));
     let written = tables
         .connection
@@ -82,7 +82,7 @@ pub(super) fn tell_one(
     }
     if waiting >= WAITING_MAX {
         tables.connection.prepare_cached(GIVE_UP_OLDEST)?.execute((now.millis(), subscription.0))?;
-    } else if let Some(subscriber) = tables.memory.subscriber(account, subscription) {
+    } else if let Some(subscriber) = tables.cached.subscriber(account, subscription) {
         subscriber.waiting += 1;
     }
     Ok(())
@@ -108,7 +108,7 @@ pub(super) const END_BOUND: &str =
 
 /// Removes what is bound to an order that has ended from among the living.
 pub(super) fn end_bound(tables: &mut Tables<'_>, account: AccountId, order: OrderSeq) -> Result<()> {
-    let Some(subscribers) = tables.memory.subscribers.get_mut(&account) else { return Ok(()) };
+    let Some(subscribers) = tables.cached.subscribers.get_mut(&account) else { return Ok(()) };
     if !subscribers.iter().any(|s| s.wish.order == Some(order)) {
         return Ok(());
     }

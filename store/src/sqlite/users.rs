@@ -1,4 +1,4 @@
-//! Users, written inside the writer's transaction.
+//! Users: how they are found, made, changed and removed.
 
 use async_trait::async_trait;
 use onhook_core::account::Role;

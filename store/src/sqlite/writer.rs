@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
-use super::cached::Memory;
+use super::cached::Cached;
 use super::disk::{Disk, log_max};
 use super::health::{Health, broken};
 use super::log::Log;
@@ -38,13 +38,13 @@ const BATCH_MAX: usize = 1_024;
 /// Most jobs between two looks at the disk.
 const LOOK_EVERY: usize = 64;
 
-/// Where in a transaction a job may stand.
+/// Whether a job may share its transaction with those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Anywhere: it fails before it has written anything, or because the engine does.
-    Any,
-    /// Before all others: when it fails, what it wrote is undone, and nobody else is there yet.
-    First,
+enum Grouping {
+    /// It may: it fails before it has written anything, or because the engine does.
+    Shared,
+    /// It is the first: when it fails, what it wrote is undone, and nobody else is there yet.
+    Alone,
 }
 
 /// What a job is done for.
@@ -58,8 +58,8 @@ pub(super) enum Purpose {
 
 /// Something to be done in a transaction, and somebody who waits for it.
 trait Job: Send {
-    /// Where it may stand.
-    fn place(&self) -> Place;
+    /// Whether it may share a transaction.
+    fn grouping(&self) -> Grouping;
     /// What it is done for.
     fn purpose(&self) -> Purpose;
     /// Does it, and remembers what came of it. Whether it is to be kept.
@@ -102,7 +102,7 @@ impl CommitError {
 }
 
 struct Pending<T, W> {
-    place: Place,
+    grouping: Grouping,
     purpose: Purpose,
     work: Option<W>,
     done: Option<Result<T>>,
@@ -110,8 +110,8 @@ struct Pending<T, W> {
 }
 
 impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T, W> {
-    fn place(&self) -> Place {
-        self.place
+    fn grouping(&self) -> Grouping {
+        self.grouping
     }
 
     fn purpose(&self) -> Purpose {
@@ -167,7 +167,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         (log, disk): (Log, Disk),
-        memory: Memory,
+        cached: Cached,
         policy: Arc<Policy>,
         ids: Arc<OrderIds>,
     ) -> Result<Self> {
@@ -175,7 +175,7 @@ impl Writer {
         let health = Arc::new(Health::default());
         let (looked, log_max) = (0, 0);
         let mut run =
-            Run { connection, log, disk, memory, policy, ids, health: health.clone(), looked, log_max };
+            Run { connection, log, disk, cached, policy, ids, health: health.clone(), looked, log_max };
         run.look();
         if run.health.unwritable().is_some() {
             run.make_room();
@@ -197,7 +197,7 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Place::First, Purpose::Intake, work).await
+        self.queue(Grouping::Alone, Purpose::Intake, work).await
     }
 
     /// The same for the store's own work.
@@ -206,7 +206,7 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Place::First, Purpose::Own, work).await
+        self.queue(Grouping::Alone, Purpose::Own, work).await
     }
 
     /// Has `work` done in one transaction with what was asked before it and waits until it is on disk. It must
@@ -216,17 +216,17 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
-        self.queue(Place::Any, purpose, work).await
+        self.queue(Grouping::Shared, purpose, work).await
     }
 
-    async fn queue<T, W>(&self, place: Place, purpose: Purpose, work: W) -> Result<T>
+    async fn queue<T, W>(&self, grouping: Grouping, purpose: Purpose, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
     {
         self.health.unbroken().inspect_err(|_| self.health.count(Cause::Io, 1))?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Pending { place, purpose, work: Some(work), done: None, reply });
+        let job = Box::new(Pending { grouping, purpose, work: Some(work), done: None, reply });
         let sent = match &*lock(&self.queue) {
             Some(queue) => queue.try_send(job),
             None => return Err(StoreError::Closed),
@@ -270,7 +270,7 @@ struct Run {
     connection: Connection,
     log: Log,
     disk: Disk,
-    memory: Memory,
+    cached: Cached,
     policy: Arc<Policy>,
     ids: Arc<OrderIds>,
     health: Arc<Health>,
@@ -297,7 +297,7 @@ impl Arrivals {
     /// `own`, only the store's own work does.
     fn another(&mut self, own: bool) -> Option<Box<dyn Job>> {
         let job = self.queue.try_recv().ok()?;
-        if job.place() == Place::Any && (!own || job.purpose() == Purpose::Own) {
+        if job.grouping() == Grouping::Shared && (!own || job.purpose() == Purpose::Own) {
             return Some(job);
         }
         self.held = Some(job);
@@ -312,7 +312,7 @@ impl Run {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while let Some(first) = arrivals.next() {
             let purpose = first.purpose();
-            let refused = self.refuses(first.place(), purpose);
+            let refused = self.refuses(first.grouping(), purpose);
             batch.push(first);
             let committed = match refused {
                 None => self.commit(&mut batch, &mut arrivals),
@@ -335,12 +335,12 @@ impl Run {
     }
 
     /// Why a job is not done, after a look at the disk where one is due.
-    fn refuses(&mut self, place: Place, purpose: Purpose) -> Option<CommitError> {
+    fn refuses(&mut self, grouping: Grouping, purpose: Purpose) -> Option<CommitError> {
         if let Some(why) = self.health.broken() {
             return Some(CommitError::Broken(why.to_owned()));
         }
         let before = self.health.unwritable();
-        if place == Place::First || self.looked >= LOOK_EVERY || before.is_some() {
+        if grouping == Grouping::Alone || self.looked >= LOOK_EVERY || before.is_some() {
             self.look();
         }
         // Once when it begins, then with the store's own work, which is tried every second.
@@ -433,8 +433,8 @@ impl Run {
         if !self.connection.is_autocommit() && self.connection.execute_batch("ROLLBACK").is_err() {
             self.break_for_good("what was begun cannot be undone");
         }
-        match Memory::load(&self.connection) {
-            Ok(memory) => self.memory = memory,
+        match Cached::load(&self.connection) {
+            Ok(cached) => self.cached = cached,
             Err(error) => self.break_for_good(&text(&error)),
         }
         match &why {
@@ -505,7 +505,7 @@ impl Run {
             let before = self.connection.total_changes();
             let mut tables = Tables {
                 connection: &self.connection,
-                memory: &mut self.memory,
+                cached: &mut self.cached,
                 policy: &self.policy,
                 ids: &self.ids,
             };
@@ -515,11 +515,11 @@ impl Run {
                 return Err(failed(job.failure()));
             }
             if !keep && self.connection.total_changes() != before {
-                if job.place() == Place::Any {
+                if job.grouping() == Grouping::Shared {
                     return Err(failed(job.failure()));
                 }
                 statement(&self.connection, "ROLLBACK").map_err(failed)?;
-                self.memory = Memory::load(&self.connection).map_err(failed)?;
+                self.cached = Cached::load(&self.connection).map_err(failed)?;
                 return Ok(()); // it is the only one, and knows why it failed
             }
             if batch.len() == BATCH_MAX {
