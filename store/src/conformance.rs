@@ -16,11 +16,7 @@ use onhook_core::account::premises::Stays;
 use onhook_core::account::user::{Asker, Person, UserRefusal};
 use onhook_core::account::{AccountKind, Class, NoPlace, Place, Role};
 use onhook_core::clock::Seen;
-use onhook_core::ids::NotificationSeq;
-use onhook_core::ids::OrderId;
-use onhook_core::ids::ReservationId;
-use onhook_core::ids::SubscriptionSeq;
-use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::ids::{AccountId, NotificationSeq, OrderId, PeerId, ReservationId, SiteId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::{State, Step};
 use onhook_core::lifecycle::entry::Standing;
@@ -34,7 +30,7 @@ use onhook_core::notify::subscription::{
     SUBSCRIPTIONS_MAX, Secret, Subject, Subscription,
 };
 use onhook_core::number::Number;
-use onhook_core::order::amend::{Amendment, NotWaiting};
+use onhook_core::order::amend::Amendment;
 use onhook_core::order::search::{Criteria, Inventory, TollFree, Vanity};
 use onhook_core::order::{
     Activate, Disconnect, IdempotencyKey, Kind, Mode, NewOrder, Origin, Refusal, Request, Search, SearchForm,
@@ -44,16 +40,18 @@ use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use crate::contract::accounts::NewAccount;
-use crate::contract::deliveries::{Delivery, Due};
+use crate::contract::applications::ApplicationNamed;
+use crate::contract::deliveries::{Delivery, DeliveryPage, Due, DueLimits, DuePage};
 use crate::contract::exchanges::RateCenterQuery;
 use crate::contract::imports::Lines;
-use crate::contract::numbers::{NumberQuery, Relocated};
-use crate::contract::orders::{Accepted, OrderQuery};
+use crate::contract::numbers::{Destination, NumberQuery, Relocated};
+use crate::contract::orders::{Accepted, Amended, NewNote, OrderQuery};
 use crate::contract::page::Start;
 use crate::contract::pool::PoolQuery;
 use crate::contract::premises::Removed;
+use crate::contract::reservations::Reserved;
 use crate::contract::subscriptions::{Subscribed, SubscriptionQuery};
-use crate::contract::users::{NewUser, User, UserChange};
+use crate::contract::users::{NewUser, User, UserChange, UserChanged};
 use crate::{Store, StoreError};
 
 /// Opens one and the same store again and again.
@@ -125,6 +123,14 @@ macro_rules! conformance {
 }
 
 const NOON: i64 = 1_700_000_000_000;
+
+fn note(text: &str, millis: i64) -> NewNote {
+    NewNote { user: "username".into(), text: text.into(), at: at(millis) }
+}
+
+fn limits(subscriptions: usize, single: usize, daily: usize) -> DueLimits {
+    DueLimits { subscriptions, single, daily }
+}
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(NOON + millis)
@@ -249,11 +255,11 @@ fn everything(account_id: u32, n: i64) -> SubscriptionQuery {
 }
 
 async fn due(store: &dyn Store, n: i64) -> Vec<Due> {
-    store.due(at(n), SubscriptionSeq(0), 100, (100, 1_000)).await.expect("read").0
+    store.due(at(n), SubscriptionSeq(0), limits(100, 100, 1_000)).await.expect("read").due
 }
 
 async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
-    store.deliveries(of.account, of.id, 1, 1_000).await.expect("read").expect("there").0
+    store.deliveries(of.account, of.id, 1, 1_000).await.expect("read").expect("there").deliveries
 }
 
 fn attempt(n: i64, outcome: Outcome) -> Attempt {
@@ -399,7 +405,7 @@ cases! {
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Backordered, 0));
         // Nothing new: nothing is run again.
-        assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::contract::orders::Step::default());
+        assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::contract::orders::StepReport::default());
         clean(&*store).await;
         store.accept(order(3, 2, disconnect([12]))).await.expect("accepted");
         run_all(&*store, at(20)).await;
@@ -429,17 +435,17 @@ cases! {
             store.amend_order(account(who), id, amendment, "username".into(), at(20)).await.expect("tried")
         };
         let close = Amendment { close: true, ..Amendment::default() };
-        assert_eq!(amend(1, close.clone()).await, Some(Err(NotWaiting)), "it has not run");
+        assert_eq!(amend(1, close.clone()).await, Amended::NotWaiting, "it has not run");
         run_all(&*store, at(10)).await;
         let mine = Amendment { customer_order_id: Some("mine".into()), ..Amendment::default() };
-        assert_eq!(amend(2, mine.clone()).await, None);
-        let changed = amend(1, mine.clone()).await.expect("there").expect("waits");
+        assert_eq!(amend(2, mine.clone()).await, Amended::NoOrder);
+        let Amended::Done(changed) = amend(1, mine.clone()).await else { panic!("it waits") };
         assert_eq!((changed.status, changed.customer_order_id.as_deref()), (Status::Backordered, Some("mine")));
-        let closed = amend(1, close.clone()).await.expect("there").expect("waits");
+        let Amended::Done(closed) = amend(1, close.clone()).await else { panic!("it waits") };
         assert_eq!((closed.status, closed.taken.len()), (Status::Partial, 30));
-        assert_eq!(amend(1, mine).await, Some(Err(NotWaiting)));
+        assert_eq!(amend(1, mine).await, Amended::NotWaiting);
         let found = store.order(account(1), Kind::Number, id).await.expect("read").expect("there");
-        assert_eq!(found, closed);
+        assert_eq!(found, *closed);
         let told = store.order_lines(account(1), Kind::Number, id).await.expect("read").expect("there");
         let told: Vec<_> = told.iter().map(|l| (l.author.as_deref(), l.difference.as_deref())).collect();
         assert_eq!(told, [(None, None), (Some("username"), Some("CustomerOrderId : \"\" --> mine"))]);
@@ -506,10 +512,10 @@ cases! {
         };
         let reserve = async |wanted: Reservation| store.reserve(wanted, "username".into(), at(1)).await.expect("tried");
         for n in 20..24 {
-            assert_eq!(reserve(wanted(n, 1, n)).await, Ok(()));
+            assert_eq!(reserve(wanted(n, 1, n)).await, Reserved::Done);
         }
         for (n, foreign) in [(1, 20), (2, 1), (3, 99)] {
-            assert_eq!(reserve(wanted(n, 2, foreign)).await, Err(NotReserved::Unavailable));
+            assert_eq!(reserve(wanted(n, 2, foreign)).await, Reserved::Refused(NotReserved::Unavailable));
         }
         let held = store.reservation(account(1), wanted(20, 1, 20).id).await.expect("read");
         assert_eq!(held, Some(wanted(20, 1, 20)));
@@ -691,7 +697,7 @@ cases! {
         assert!(store.order(account(2), Kind::Disconnect, id).await.expect("read").is_none());
         assert!(store.order(account(1), Kind::Number, id).await.expect("read").is_none());
         assert!(store.notes(account(2), Kind::Disconnect, id).await.expect("read").is_none());
-        let note = ("username".to_owned(), "a note".to_owned(), at(0));
+        let note = note("a note", 0);
         assert!(store.write_note(account(2), Kind::Disconnect, id, None, note).await.expect("tried").is_none());
         let query = OrderQuery { start: Start::At(id), ..all_orders(2) };
         assert!(store.orders(query).await.expect("read").items.is_empty());
@@ -944,11 +950,11 @@ cases! {
         assert!(matches!(store.add_application(account(9), new(Service::Voice, "")).await, Err(StoreError::Conflict(_))));
         let peer = store.peers_in_full(account(1), one, None).await.expect("read").pop().expect("one").0;
         let name = async |service, id| store.name_application(account(1), peer.id, service, id).await.expect("tried");
-        assert_eq!(name(Service::Messaging, Some(messaging.id)).await, Ok(()));
-        assert_eq!(name(Service::Messaging, Some(theirs.id)).await, Err(NotNamed::NoApplication));
-        assert_eq!(name(Service::Messaging, Some(voice.id)).await, Err(NotNamed::Service(Service::Voice)));
+        assert_eq!(name(Service::Messaging, Some(messaging.id)).await, ApplicationNamed::Done);
+        assert_eq!(name(Service::Messaging, Some(theirs.id)).await, ApplicationNamed::Refused(NotNamed::NoApplication));
+        assert_eq!(name(Service::Messaging, Some(voice.id)).await, ApplicationNamed::Refused(NotNamed::Service(Service::Voice)));
         let foreign = store.name_application(account(2), peer.id, Service::Messaging, Some(theirs.id)).await.expect("tried");
-        assert_eq!(foreign, Err(NotNamed::NoPeer));
+        assert_eq!(foreign, ApplicationNamed::Refused(NotNamed::NoPeer));
         let change = ApplicationChange { name: Some("Another".into()), ..ApplicationChange::default() };
         let changed = store.change_application(account(1), voice.id, change.clone()).await.expect("changed").expect("there");
         assert_eq!((changed.name.as_str(), &changed.details), ("Another", &voice.details));
@@ -967,7 +973,7 @@ cases! {
         let remove = async |who, id| store.remove_application(account(who), id).await.expect("tried");
         assert_eq!(remove(1, messaging.id).await, Removed::Stays(Stays::Peers));
         assert_eq!((remove(2, voice.id).await, remove(1, voice.id).await), (Removed::Unknown, Removed::Gone));
-        assert_eq!(store.name_application(account(1), peer.id, Service::Messaging, None).await.expect("tried"), Ok(()));
+        assert_eq!(store.name_application(account(1), peer.id, Service::Messaging, None).await.expect("tried"), ApplicationNamed::Done);
         assert_eq!((remove(1, messaging.id).await, remove(1, messaging.id).await), (Removed::Gone, Removed::Unknown));
         assert_eq!(store.applications(account(1), None).await.expect("read"), []);
         clean(&*store).await;
@@ -1063,9 +1069,10 @@ cases! {
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
         let site = store.create_site(account(1), "another".into()).await.expect("made").id;
         let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
-        let go = async |numbers: &[u64], place: (SiteId, PeerId)| {
+        let go = async |numbers: &[u64], (site, peer): (SiteId, PeerId)| {
+            let to = Destination { site, peer };
             let numbers = numbers.iter().copied().map(number).collect();
-            store.relocate(account(1), place, numbers, "orderer".into(), at(50)).await.expect("tried")
+            store.relocate(account(1), to, numbers, "orderer".into(), at(50)).await.expect("tried")
         };
         let in_service = async || store.in_service(account(1)).await.expect("read");
         assert_eq!(in_service().await, [(one, Some(home), 10)]);
@@ -1102,7 +1109,7 @@ cases! {
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
         let site = store.create_site(account(1), "another".into()).await.expect("made").id;
         let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
-        let moved = store.relocate(account(1), (site, peer), vec![number(1)], "orderer".into(), at(1)).await;
+        let moved = store.relocate(account(1), Destination { site, peer }, vec![number(1)], "orderer".into(), at(1)).await;
         assert_eq!(moved.expect("tried"), Relocated::Done(1));
         store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
@@ -1138,20 +1145,20 @@ cases! {
         let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change).await.expect("tried");
         for name in ["neighbour", "operator", "nobody"] {
             for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
-                assert_eq!(change(&admin, name, change_to).await, Err(UserRefusal::NoUser), "{name}");
+                assert_eq!(change(&admin, name, change_to).await, UserChanged::Refused(UserRefusal::NoUser), "{name}");
             }
         }
-        assert_eq!(change(&admin, "reader", role(Role::Operator)).await, Err(UserRefusal::Forbidden));
+        assert_eq!(change(&admin, "reader", role(Role::Operator)).await, UserChanged::Refused(UserRefusal::Forbidden));
         // A password that may be changed, with a role that may not: neither is.
         let both = UserChange::Said { password_hash: Some("x".into()), role: Some(Role::Operator) };
         let read = async || store.user("reader").await.expect("read").expect("there");
         let before = read().await;
-        assert_eq!(change(&admin, "reader", both).await, Err(UserRefusal::Forbidden));
+        assert_eq!(change(&admin, "reader", both).await, UserChanged::Refused(UserRefusal::Forbidden));
         assert_eq!(read().await, before);
         // Each change makes another generation, also the one that leads back; so does a user of the same name.
         let mut generations = vec![before.generation];
         for change_to in [role(Role::Order), role(Role::Read), role(Role::Order), password("$argon2id$other")] {
-            assert_eq!(change(&admin, "READER", change_to).await, Ok(()));
+            assert_eq!(change(&admin, "READER", change_to).await, UserChanged::Done);
             generations.push(read().await.generation);
         }
         let reader = read().await;
@@ -1159,7 +1166,7 @@ cases! {
         for _ in 0..2 {
             store.create_user(user("Other", 1, Role::Read)).await.expect("made");
             generations.push(store.user("other").await.expect("read").expect("there").generation);
-            assert_eq!(change(&admin, "oTHER", UserChange::Removed).await, Ok(()));
+            assert_eq!(change(&admin, "oTHER", UserChange::Removed).await, UserChanged::Done);
         }
         generations.sort_unstable();
         generations.dedup();
@@ -1168,10 +1175,10 @@ cases! {
         // Two who remove each other at the same time: one is left.
         let second = person("second").await;
         let (one, other) = tokio::join!(change(&admin, "second", UserChange::Removed), change(&second, "admin", UserChange::Removed));
-        assert!(matches!((one, other), (Ok(()), Err(UserRefusal::Forbidden)) | (Err(UserRefusal::Forbidden), Ok(()))), "{one:?} {other:?}");
+        assert!(matches!((one, other), (UserChanged::Done, UserChanged::Refused(UserRefusal::Forbidden)) | (UserChanged::Refused(UserRefusal::Forbidden), UserChanged::Done)), "{one:?} {other:?}");
         let left = store.users_of(account(1)).await.expect("read").into_iter().find(|u| u.role == Role::Admin).expect("one");
-        assert_eq!(change(&left.person(), &left.name, role(Role::Read)).await, Err(UserRefusal::LastAdmin));
-        assert_eq!(store.change_user(Asker::AtTheMachine, left.name, UserChange::Removed).await.expect("tried"), Ok(()));
+        assert_eq!(change(&left.person(), &left.name, role(Role::Read)).await, UserChanged::Refused(UserRefusal::LastAdmin));
+        assert_eq!(store.change_user(Asker::AtTheMachine, left.name, UserChange::Removed).await.expect("tried"), UserChanged::Done);
         store.close().await;
         let store = opener.open().await;
         assert_eq!(store.users_of(account(1)).await.expect("read"), [reader]);
@@ -1190,20 +1197,20 @@ cases! {
         let before = store.users().await.expect("read");
         for asker in ["demoted", "gone"] {
             let made = store.make_user(asker.into(), user("new", Role::Read)).await.expect("tried");
-            assert_eq!(made, Err(UserRefusal::Forbidden), "{asker}");
+            assert_eq!(made, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
             let promoted = UserChange::Said { password_hash: None, role: Some(Role::Admin) };
             for change in [promoted, UserChange::Removed] {
                 let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change).await.expect("tried");
-                assert_eq!(changed, Err(UserRefusal::Forbidden), "{asker}");
+                assert_eq!(changed, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
             }
         }
         assert_eq!(store.users().await.expect("read"), before);
         // Who is one makes nobody more than they are, and no user of another account.
         let elsewhere = NewUser { account: Some(account(2)), ..user("new", Role::Read) };
         for new in [NewUser { account: None, ..user("new", Role::Operator) }, elsewhere] {
-            assert_eq!(store.make_user("admin".into(), new).await.expect("tried"), Err(UserRefusal::Forbidden));
+            assert_eq!(store.make_user("admin".into(), new).await.expect("tried"), UserChanged::Refused(UserRefusal::Forbidden));
         }
-        assert_eq!(store.make_user("admin".into(), user("new", Role::Admin)).await.expect("tried"), Ok(()));
+        assert_eq!(store.make_user("admin".into(), user("new", Role::Admin)).await.expect("tried"), UserChanged::Done);
         assert!(matches!(store.make_user("admin".into(), user("new", Role::Read)).await, Err(StoreError::Conflict(_))));
         store.close().await;
         let store = opener.open().await;
@@ -1454,8 +1461,7 @@ cases! {
         let new = order(1, 1, disconnect([1]));
         let id = store.accept(new).await.expect("accepted").id;
         let write = async |replaces, text: &str| {
-            let note = ("username".to_owned(), text.to_owned(), at(7));
-            store.write_note(account(1), Kind::Disconnect, id, replaces, note).await.expect("written")
+            store.write_note(account(1), Kind::Disconnect, id, replaces, note(text, 7)).await.expect("written")
         };
         let first = write(None, "a note").await;
         write(None, "another").await.expect("there");
@@ -1478,7 +1484,6 @@ cases! {
         let first = store.accept(order(2, 1, disconnect([1, 2]))).await.expect("accepted").id;
         store.accept(order(3, 1, disconnect([2, 99]))).await.expect("accepted");
         store.accept(order(4, 1, activate([1], one))).await.expect("accepted");
-        let note = |text: &str, n| ("username".to_owned(), text.to_owned(), at(n));
         let noted = store.write_note(account(1), Kind::Disconnect, first, None, note("early", 5)).await.expect("written");
         let step = store.run_orders(at(10), 100, 1_000).await.expect("run");
         assert_eq!(step.told, 5);
@@ -1597,9 +1602,9 @@ cases! {
         assert_eq!(found.iter().map(|d| (d.subscription, d.account, d.target.as_str(), d.daily, d.notifications.len())).collect::<Vec<_>>(),
             [(made.seq, account(1), "https://a", false, 3), (other.seq, account(1), "https://b", false, 3)]);
         assert_eq!(due(&*store, 9).await, []);
-        let (few, next) = store.due(at(10), SubscriptionSeq(0), 1, (2, 2)).await.expect("read");
+        let DuePage { due: few, next } = store.due(at(10), SubscriptionSeq(0), limits(1, 2, 2)).await.expect("read");
         assert_eq!((few.len(), few[0].notifications.as_slice(), next), (1, &found[0].notifications[..2], Some(made.seq)));
-        let (rest, next) = store.due(at(10), made.seq, 5, (2, 2)).await.expect("read");
+        let DuePage { due: rest, next } = store.due(at(10), made.seq, limits(5, 2, 2)).await.expect("read");
         assert_eq!((rest.len(), rest[0].subscription, next), (1, other.seq, None));
         store.close().await;
         let store = opener.open().await;
@@ -1624,7 +1629,7 @@ cases! {
         let shown = log(&*store, &made).await;
         assert_eq!(attempts(&shown[2]).len(), 2);
         assert_eq!(shown.iter().map(|d| d.id).collect::<Vec<_>>(), before, "ids stay");
-        let (page, total) = store.deliveries(account(1), made.id, 2, 2).await.expect("read").expect("there");
+        let DeliveryPage { deliveries: page, total } = store.deliveries(account(1), made.id, 2, 2).await.expect("read").expect("there");
         assert_eq!((page.len(), total, &page[0]), (1, 3, &shown[2]));
         assert_eq!(store.deliveries(account(2), made.id, 1, 10).await.expect("read"), None);
         let known = store.subscription(account(1), made.id, at(511)).await.expect("read").expect("there");

@@ -10,13 +10,10 @@ use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::name::{self, ACCOUNT_NAME_MAX};
 use onhook_server::auth::hash_password;
-use onhook_store::contract::accounts::Accounts;
-use onhook_store::contract::accounts::NewAccount;
-use onhook_store::contract::premises::Removed;
-use onhook_store::contract::premises::SitesAndPeers;
+use onhook_store::contract::accounts::{Accounts, NewAccount};
+use onhook_store::contract::premises::{Removed, SitesAndPeers};
 use onhook_store::contract::upkeep::Upkeep;
-use onhook_store::contract::users::Users;
-use onhook_store::contract::users::{NewUser, UserChange};
+use onhook_store::contract::users::{NewUser, UserChange, UserChanged, Users};
 use onhook_store::sqlite::SqliteStore;
 
 use super::{DataDir, WrittenDir, now};
@@ -410,7 +407,10 @@ impl UserCommand {
 async fn change(store: &SqliteStore, name: &str, change: UserChange) -> anyhow::Result<()> {
     let changed = store.change_user(Asker::AtTheMachine, name.to_owned(), change).await?;
     store.close().await;
-    changed.with_context(|| format!("user {name} is as before"))
+    match changed {
+        UserChanged::Done => Ok(()),
+        UserChanged::Refused(why) => Err(why).with_context(|| format!("user {name} is as before")),
+    }
 }
 
 /// Why a site or a peer is still there, if it is.

@@ -111,7 +111,7 @@ impl Desk {
     }
 
     async fn change(&self, name: &str, change: UserChange) {
-        self.store.change_user(Asker::AtTheMachine, name.into(), change).await.unwrap().unwrap();
+        self.store.change_user(Asker::AtTheMachine, name.into(), change).await.unwrap();
     }
 }
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::account::application::{Application, NotNamed};
 use onhook_core::ids::ApplicationId;
+use onhook_store::contract::applications::ApplicationNamed;
 use onhook_store::contract::premises::Removed;
 use onhook_wire::applications::{self, FAMILY, PEERS_FAMILY, REQUEST, Settings};
 use onhook_wire::error::{Problem, cut};
@@ -120,12 +121,12 @@ async fn name(app: Arc<App>, call: Call, settings: Settings, status: StatusCode)
     let (account, service) = (site.account, settings.service());
     let named = app.store.name_application(account, peer.id, service, application).await;
     match named.map_err(store_problem)? {
-        Ok(()) => Ok(Reply::xml(status, settings.write(application))),
-        Err(NotNamed::NoPeer) => Err(peers::unknown(&call)),
-        Err(NotNamed::NoApplication) => {
+        ApplicationNamed::Done => Ok(Reply::xml(status, settings.write(application))),
+        ApplicationNamed::Refused(NotNamed::NoPeer) => Err(peers::unknown(&call)),
+        ApplicationNamed::Refused(NotNamed::NoApplication) => {
             Err(Problem::NoApplication(application.map(|id| id.to_string()).unwrap_or_default()))
         }
-        Err(NotNamed::Service(other)) => {
+        ApplicationNamed::Refused(NotNamed::Service(other)) => {
             Err(Problem::Conflict(format!("The application is for {other}. Name one for {service}.")))
         }
     }

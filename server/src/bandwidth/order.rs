@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use http::{StatusCode, header};
 use onhook_core::account::NoPlace;
-use onhook_core::ids::OrderId;
-use onhook_core::ids::{PeerId, SiteId};
+use onhook_core::ids::{OrderId, PeerId, SiteId};
 use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, Request, Summary};
 use onhook_store::StoreError;
-use onhook_store::contract::orders::OrderQuery;
+use onhook_store::contract::orders::{NewNote, OrderQuery};
 use onhook_store::contract::page::{Page, Start};
 use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::guard::Malformed;
@@ -229,7 +228,7 @@ pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<
     let (account, id) = (call.account()?, order_id(&call)?);
     let root = call.document()?;
     let text = notes::read(&root, &call.caller.user)?;
-    let note = (call.caller.user.to_string(), text, app.clock.now());
+    let note = NewNote { user: call.caller.user.to_string(), text, at: app.clock.now() };
     match call.param("note") {
         "" => {
             let added = app.store.write_note(account, kind, id, None, note).await.map_err(store_problem)?;

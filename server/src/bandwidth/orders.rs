@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::Role;
-use onhook_core::order::amend::NotWaiting;
 use onhook_core::order::{Kind, Request, Wanted};
+use onhook_store::contract::orders::Amended;
 use onhook_wire::error::Problem;
 use onhook_wire::lists::{self, By};
 use onhook_wire::notes;
@@ -109,9 +109,9 @@ async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let amended = app.store.amend_order(account, id, amendment, user, app.clock.now()).await;
     app.deliveries_bell.notify_one(); // closing it is an end that subscribers are told of
     match amended.map_err(store_problem)? {
-        None => Err(Problem::NoOrder),
-        Some(Err(NotWaiting)) => Err(Problem::NotBackordered),
-        Some(Ok(_)) => Ok(Reply::xml(StatusCode::OK, orders::amended())),
+        Amended::NoOrder => Err(Problem::NoOrder),
+        Amended::NotWaiting => Err(Problem::NotBackordered),
+        Amended::Done(_) => Ok(Reply::xml(StatusCode::OK, orders::amended())),
     }
 }
 

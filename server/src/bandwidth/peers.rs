@@ -8,7 +8,7 @@ use onhook_core::account::{NoPlace, Peer, Role, Site};
 use onhook_core::ids::PeerId;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::NUMBERS_MAX;
-use onhook_store::contract::numbers::{NumberQuery, Relocated};
+use onhook_store::contract::numbers::{Destination, NumberQuery, Relocated};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::guard::Malformed;
 use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};
@@ -131,8 +131,8 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let numbers = peers::to_move(&root)?;
     // As with orders: a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;
-    let (place, user) = ((site.id, peer.id), call.caller.user.to_string());
-    match app.store.relocate(site.account, place, numbers, user, now).await.map_err(store_problem)? {
+    let (to, user) = (Destination { site: site.id, peer: peer.id }, call.caller.user.to_string());
+    match app.store.relocate(site.account, to, numbers, user, now).await.map_err(store_problem)? {
         Relocated::Done(_) => Ok(Reply::empty(StatusCode::OK)),
         Relocated::NoPlace(NoPlace::Site) => Err(Problem::NoSite(cut(call.param("site")))),
         Relocated::NoPlace(_) => Err(unknown(&call)),

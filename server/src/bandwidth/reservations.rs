@@ -6,6 +6,7 @@ use http::{StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::ids::ReservationId;
 use onhook_core::reservation::{HELD_MS, NotReserved, Reservation};
+use onhook_store::contract::reservations::Reserved;
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::reservations::{self, FAMILY, REQUEST};
 
@@ -31,13 +32,15 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let id = ReservationId(uuid::Uuid::new_v4());
     let wanted = Reservation { id, account, number, until: now.plus_millis(HELD_MS) };
     match app.store.reserve(wanted, call.caller.user.to_string(), now).await.map_err(store_problem)? {
-        Ok(()) => {
+        Reserved::Done => {
             let (base, prefix) = (&app.public_url, call.prefix.text);
             let location = format!("{base}{prefix}/accounts/{account}/TnReservation/{id}");
             Ok(Reply::empty(StatusCode::CREATED).with(header::LOCATION, &location))
         }
-        Err(NotReserved::Unavailable) => Err(Problem::NotReserved(call.prefix.dialect.number(number))),
-        Err(NotReserved::TooMany) => Err(Problem::ReservationLimit(account.get())),
+        Reserved::Refused(NotReserved::Unavailable) => {
+            Err(Problem::NotReserved(call.prefix.dialect.number(number)))
+        }
+        Reserved::Refused(NotReserved::TooMany) => Err(Problem::ReservationLimit(account.get())),
     }
 }
 

@@ -9,16 +9,16 @@ use onhook_core::notify::subscription::{
     NewSubscription, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject, Subscription,
 };
 use onhook_core::time::Timestamp;
+use onhook_store::contract::deliveries::DeliveryPage;
 use onhook_store::contract::subscriptions::{Subscribed, SubscriptionQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::subscriptions::{self, FAMILY, Logged, Post, REQUEST};
 
-use crate::App;
 use crate::callback::tls;
-use crate::mail;
 use crate::reply::{Reply, store_problem};
 use crate::route::{Call, Group, Needs, Route};
 use crate::work::deliveries::new_secret;
+use crate::{App, mail};
 
 /// Deliveries on a page of the log: when nothing is said, and at most.
 const SIZE: u32 = 100;
@@ -167,8 +167,8 @@ async fn deliveries(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let size = call.query.size("size", SIZE, SIZE_MAX)?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let found = app.store.deliveries(call.account()?, id(&call)?, page, size).await.map_err(store_problem)?;
-    let Some((found, total)) = found else { return Err(missing(&call)?) };
-    let log: Vec<Logged<'_>> = found
+    let Some(DeliveryPage { deliveries, total }) = found else { return Err(missing(&call)?) };
+    let log: Vec<Logged<'_>> = deliveries
         .iter()
         .map(|one| Logged {
             id: one.id.to_string(),

@@ -11,7 +11,7 @@ use onhook_core::account::user::{Asker, UserRefusal, folded};
 use onhook_core::ids::AccountId;
 use onhook_store::StoreError;
 use onhook_store::contract::page::LIST_MAX;
-use onhook_store::contract::users::{NewUser, User, UserChange};
+use onhook_store::contract::users::{NewUser, User, UserChange, UserChanged};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::query::encode;
 use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
@@ -80,7 +80,9 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         StoreError::Conflict(_) => Problem::Exists(cut(&name)),
         error => store_problem(error),
     })?;
-    made.map_err(refused)?;
+    if let UserChanged::Refused(why) = made {
+        return Err(refused(why));
+    }
     info!(user.name = name, user.by = &*call.caller.user, "user {name} was made, role {role}");
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/users/{}", encode(&name));
@@ -146,17 +148,20 @@ async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> R
         let what = what(&change);
         let changed = app.store.change_user(Asker::User(by.to_string()), name.clone(), change).await;
         match changed {
-            Ok(Ok(())) => {
+            Ok(UserChanged::Done) => {
                 app.auth.forget(&name);
                 info!(user.name = name, user.by = &*by, "user {name} {what}");
             }
             Err(StoreError::Broken(_)) => app.auth.forget(&name), // it may have been written
-            Ok(Err(_)) | Err(_) => {} // nobody was changed, and whose name this is is none of the caller's
+            Ok(UserChanged::Refused(_)) | Err(_) => {} // nobody was changed, and whose name this is is none of the caller's
         }
         changed
     });
     let changed = task.await.map_err(|_| Problem::Internal)?;
-    changed.map_err(store_problem)?.map_err(refused)
+    match changed.map_err(store_problem)? {
+        UserChanged::Done => Ok(()),
+        UserChanged::Refused(why) => Err(refused(why)),
+    }
 }
 
 /// What the log says of a change.

@@ -15,13 +15,11 @@ use std::time::Duration;
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderName, HeaderValue};
-use onhook_core::ids::AccountId;
-use onhook_core::ids::{MessageId, NotificationSeq};
-use onhook_core::ids::{SubscriptionId, SubscriptionSeq};
+use onhook_core::ids::{AccountId, MessageId, NotificationSeq, SubscriptionId, SubscriptionSeq};
 use onhook_core::notify::notification::{Attempt, Next, Notification, Outcome, Trouble, due_at, next};
 use onhook_core::notify::subscription::{Callback, Receiver, Secret};
 use onhook_core::time::Timestamp;
-use onhook_store::contract::deliveries::{Due, Ready};
+use onhook_store::contract::deliveries::{Due, DueLimits, DuePage, Ready};
 use onhook_store::{Result, StoreError};
 use onhook_wire::notifications;
 use sha2::Sha256;
@@ -30,10 +28,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::App;
 use crate::callback::send::Message;
 use crate::callback::target::Target;
-use crate::trouble;
+use crate::{App, trouble};
 
 /// Most deliveries under way: all, of one account, to one place, of one subscription.
 const ALL_MAX: usize = 128;
@@ -181,8 +178,9 @@ impl UnderWay {
             }
             let after = self.after.unwrap_or(SubscriptionSeq(0));
             // Twice as many as may be under way: those that are come first.
-            let each = (2 * SUBSCRIPTION_MAX, DAILY_MAX);
-            let (due, next) = app.store.due(now, after, LOOK_MAX, each).await?;
+            let limits =
+                DueLimits { subscriptions: LOOK_MAX, single: 2 * SUBSCRIPTION_MAX, daily: DAILY_MAX };
+            let DuePage { due, next } = app.store.due(now, after, limits).await?;
             for one in due {
                 self.begin_one(app, &one);
             }

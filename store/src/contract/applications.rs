@@ -8,6 +8,15 @@ use onhook_core::ids::{AccountId, ApplicationId, PeerId};
 use crate::Result;
 use crate::contract::premises::Removed;
 
+/// What became of a peer that was to name an application, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplicationNamed {
+    /// It does.
+    Done,
+    /// It does not, and why; nothing was written.
+    Refused(NotNamed),
+}
+
 /// Applications of accounts.
 #[async_trait]
 pub trait Applications: Send + Sync {
@@ -43,7 +52,7 @@ pub trait Applications: Send + Sync {
         peer: PeerId,
         service: Service,
         application: Option<ApplicationId>,
-    ) -> Result<std::result::Result<(), NotNamed>>;
+    ) -> Result<ApplicationNamed>;
 
     /// The application that a peer of the account names for a service.
     async fn application_of(

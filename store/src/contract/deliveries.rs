@@ -69,19 +69,40 @@ pub struct Logged {
     pub outcome: String,
 }
 
+/// How much one look for what is due returns at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueLimits {
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Notifications of a subscription that are delivered one by one.
+    pub single: usize,
+    /// Notifications of a subscription whose day is gathered.
+    pub daily: usize,
+}
+
+/// What is due, as far as one look went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuePage {
+    /// What is due, in the order of the subscriptions.
+    pub due: Vec<Due>,
+    /// The subscription behind which the next look begins; none when there is no more.
+    pub next: Option<SubscriptionSeq>,
+}
+
+/// A page of the log of a subscription's deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryPage {
+    /// The deliveries on it, newest first.
+    pub deliveries: Vec<Delivery>,
+    /// How many the log has.
+    pub total: u64,
+}
+
 /// What subscribers are told, and what became of it.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// What is due for subscriptions behind a sequence number, at most so many subscriptions, and for each at most
-    /// `each_max.0` notifications, or `each_max.1` where a day's are gathered; and where to go on, if there
-    /// may be more.
-    async fn due(
-        &self,
-        now: Timestamp,
-        after: SubscriptionSeq,
-        subscriptions_max: usize,
-        each_max: (usize, usize),
-    ) -> Result<(Vec<Due>, Option<SubscriptionSeq>)>;
+    /// What is due at `now` for subscriptions behind a sequence number.
+    async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage>;
 
     /// All that is said in these notifications of a subscription; none when it is gone.
     async fn ready(
@@ -94,7 +115,7 @@ pub trait Deliveries: Send + Sync {
     /// that is not kept, since the process ended, is made again: its notification still waits.
     async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()>;
 
-    /// A page (from 1) of the log of a subscription's deliveries, newest first, and how many there are; none
+    /// A page (from 1) of the log of a subscription's deliveries; none
     /// when the account has no such subscription. The log of one that has ended stays for a while.
     async fn deliveries(
         &self,
@@ -102,7 +123,7 @@ pub trait Deliveries: Send + Sync {
         id: SubscriptionId,
         page: u32,
         size: usize,
-    ) -> Result<Option<(Vec<Delivery>, u64)>>;
+    ) -> Result<Option<DeliveryPage>>;
 
     /// Forgets, at most so many each, deliveries that ended a month before `now`, and subscriptions that have
     /// ended and have no deliveries; how many.

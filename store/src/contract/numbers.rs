@@ -16,7 +16,7 @@ use onhook_core::order::Kind;
 use onhook_core::time::Timestamp;
 
 use crate::Result;
-use crate::contract::orders::Step;
+use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 
 /// Which numbers of an account.
@@ -125,6 +125,15 @@ pub struct OrderMark {
     pub created_at: Timestamp,
 }
 
+/// Where numbers are to go: a site and a peer of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The site.
+    pub site: SiteId,
+    /// The peer.
+    pub peer: PeerId,
+}
+
 /// What became of numbers that were to go to another site and peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relocated {
@@ -140,7 +149,7 @@ pub enum Relocated {
 #[async_trait]
 pub trait Numbers: Send + Sync {
     /// Moves on, at most so many, the numbers whose time has come: aging ones and reservations.
-    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<Step>;
+    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<StepReport>;
 
     /// One number with what led there.
     async fn facts(&self, number: Number) -> Result<Option<Facts>>;
@@ -168,7 +177,7 @@ pub trait Numbers: Send + Sync {
     async fn relocate(
         &self,
         account: AccountId,
-        place: (SiteId, PeerId),
+        to: Destination,
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,

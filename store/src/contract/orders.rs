@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, SiteId};
-use onhook_core::order::amend::{Amendment, NotWaiting};
+use onhook_core::order::amend::Amendment;
 use onhook_core::order::{Kind, Line, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 
@@ -22,7 +22,7 @@ pub struct Accepted {
 
 /// What one step of a worker did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
+pub struct StepReport {
     /// The orders that ended, with how many of their numbers went and did not.
     pub ended: Vec<Ended>,
     /// How many numbers changed.
@@ -82,6 +82,28 @@ pub struct Note {
     pub at: Timestamp,
 }
 
+/// A note that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNote {
+    /// Who writes it.
+    pub user: String,
+    /// What.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of an order that was to be changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Amended {
+    /// It is changed: the order as it is now.
+    Done(Box<Order>),
+    /// It does not wait for numbers; nothing was written.
+    NotWaiting,
+    /// The account has no such order.
+    NoOrder,
+}
+
 /// Orders: taken, run, listed and changed.
 #[async_trait]
 pub trait Orders: Send + Sync {
@@ -96,7 +118,7 @@ pub trait Orders: Send + Sync {
     /// Runs orders that wait, oldest first, at most so many and at most so many numbers (but at least
     /// one order); then, if the pool has grown, some of those that wait for numbers. Each order's effects are whole or absent; whoever else runs orders on this store
     /// never runs one of them too.
-    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step>;
+    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<StepReport>;
 
     /// An order of an account, by its id.
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>>;
@@ -115,10 +137,10 @@ pub trait Orders: Send + Sync {
         kind: Kind,
         id: OrderId,
         replaces: Option<i64>,
-        note: (String, String, Timestamp),
+        note: NewNote,
     ) -> Result<Option<i64>>;
 
-    /// Changes a number order that waits for numbers; none when there is no such order.
+    /// Changes a number order that waits for numbers.
     async fn amend_order(
         &self,
         account: AccountId,
@@ -126,7 +148,7 @@ pub trait Orders: Send + Sync {
         amendment: Amendment,
         user: String,
         now: Timestamp,
-    ) -> Result<Option<std::result::Result<Order, NotWaiting>>>;
+    ) -> Result<Amended>;
 
     /// What has happened to an order beside its end, oldest first; none when there is no such order.
     async fn order_lines(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Line>>>;

@@ -8,16 +8,20 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
+/// What became of a number that was to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// It is held.
+    Done,
+    /// It is not, and why; nothing was written.
+    Refused(NotReserved),
+}
+
 /// Numbers that are held for an account.
 #[async_trait]
 pub trait Reservations: Send + Sync {
     /// Holds a number for an account.
-    async fn reserve(
-        &self,
-        wanted: Reservation,
-        user: String,
-        now: Timestamp,
-    ) -> Result<std::result::Result<(), NotReserved>>;
+    async fn reserve(&self, wanted: Reservation, user: String, now: Timestamp) -> Result<Reserved>;
 
     /// A reservation of an account, while it stands.
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>>;

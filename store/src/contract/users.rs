@@ -58,6 +58,15 @@ pub enum UserChange {
     Removed,
 }
 
+/// What became of a user who was to be made, changed or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserChanged {
+    /// It is done.
+    Done,
+    /// It may not be, and why; nothing was written.
+    Refused(UserRefusal),
+}
+
 /// Users, and the key of their tokens.
 #[async_trait]
 pub trait Users: Send + Sync {
@@ -73,16 +82,11 @@ pub trait Users: Send + Sync {
     ///
     /// # Errors
     /// As [`Users::create_user`].
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), UserRefusal>>;
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<UserChanged>;
 
     /// Changes a user, or takes it away, at the word of `asker`; what may be done is judged with the users as
     /// they are then, the asker among them.
-    async fn change_user(
-        &self,
-        asker: Asker,
-        name: String,
-        change: UserChange,
-    ) -> Result<std::result::Result<(), UserRefusal>>;
+    async fn change_user(&self, asker: Asker, name: String, change: UserChange) -> Result<UserChanged>;
 
     /// A user, by name, without regard to case.
     async fn user(&self, name: &str) -> Result<Option<User>>;

@@ -14,7 +14,7 @@ use super::premises::{room_for, room_to_say};
 use super::row::{self, random_uuid};
 use super::tables::Tables;
 use crate::Result;
-use crate::contract::applications::Applications;
+use crate::contract::applications::{ApplicationNamed, Applications};
 use crate::contract::premises::Removed;
 
 const COLUMNS: &str = "id, account, service, name, details";
@@ -150,21 +150,21 @@ fn name_application(
     peer: PeerId,
     service: Service,
     application: Option<ApplicationId>,
-) -> Result<std::result::Result<(), NotNamed>> {
+) -> Result<ApplicationNamed> {
     let (_, premises) = must_exist(tables, account)?;
     if !premises.peers.iter().any(|p| p.id == peer) {
-        return Ok(Err(NotNamed::NoPeer));
+        return Ok(ApplicationNamed::Refused(NotNamed::NoPeer));
     }
     let Some(id) = application else {
         tables
             .connection
             .prepare_cached("DELETE FROM peer_application WHERE peer = ? AND service = ?")?
             .execute((peer.get(), service.word()))?;
-        return Ok(Ok(()));
+        return Ok(ApplicationNamed::Done);
     };
     let found = list(tables.connection, account, Some(id))?.pop();
     if let Err(why) = application::may_name(found.as_ref(), service) {
-        return Ok(Err(why));
+        return Ok(ApplicationNamed::Refused(why));
     }
     tables
         .connection
@@ -173,7 +173,7 @@ fn name_application(
              ON CONFLICT (peer, service) DO UPDATE SET application = ?3",
         )?
         .execute((peer.get(), service.word(), seq_of(tables, account, id)?))?;
-    Ok(Ok(()))
+    Ok(ApplicationNamed::Done)
 }
 
 /// The sequence number of an application of the account.
@@ -218,7 +218,7 @@ impl Applications for SqliteStore {
         peer: PeerId,
         service: Service,
         application: Option<ApplicationId>,
-    ) -> Result<std::result::Result<(), NotNamed>> {
+    ) -> Result<ApplicationNamed> {
         self.writer.write(move |tables| name_application(tables, account, peer, service, application)).await
     }
 

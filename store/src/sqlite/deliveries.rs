@@ -16,7 +16,9 @@ use super::telling::give_up_all;
 use super::writer::Purpose;
 use crate::Result;
 use crate::codes::{kind_of, status_of};
-use crate::contract::deliveries::{Deliveries, Delivery, Due, Logged, Ready};
+use crate::contract::deliveries::{
+    Deliveries, Delivery, DeliveryPage, Due, DueLimits, DuePage, Logged, Ready,
+};
 use crate::error::corrupt;
 
 /// Most subscriptions that are looked at in one search for what is due.
@@ -142,15 +144,13 @@ fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
     Ok(forgotten)
 }
 
-/// What is due, for at most so many subscriptions behind a sequence number, and at most so much for each (a day's
-/// gathering is larger); and where to go on, if there is more.
+/// What is due for subscriptions behind a sequence number, at most so much.
 fn due(
     connection: &Connection,
     now: Timestamp,
     after: SubscriptionSeq,
-    subscriptions_max: usize,
-    (each_max, daily_max): (usize, usize),
-) -> Result<(Vec<Due>, Option<SubscriptionSeq>)> {
+    limits: DueLimits,
+) -> Result<DuePage> {
     let mut next = connection.prepare_cached(
         "SELECT subscription FROM notification WHERE standing = 0 AND subscription > ?
          ORDER BY subscription LIMIT 1",
@@ -161,17 +161,17 @@ fn due(
     )?;
     let (mut found, mut at) = (Vec::new(), after);
     for _ in 0..VISITS_MAX {
-        if found.len() == subscriptions_max {
-            return Ok((found, Some(at)));
+        if found.len() == limits.subscriptions {
+            return Ok(DuePage { due: found, next: Some(at) });
         }
         let Some(seq) = next.query_row([at.0], |row| row.get(0)).optional()? else {
-            return Ok((found, None));
+            return Ok(DuePage { due: found, next: None });
         };
         at = SubscriptionSeq(seq);
         let subscription = subscription_at(connection, at)?
             .ok_or_else(|| corrupt(format!("subscription {seq} is missing, and something waits for it")))?;
         let daily = subscription.receiver.is_daily();
-        let most = i64::try_from(if daily { daily_max } else { each_max }).unwrap_or(i64::MAX);
+        let most = i64::try_from(if daily { limits.daily } else { limits.single }).unwrap_or(i64::MAX);
         let mut rows = of_one.query((seq, now.millis(), most))?;
         let mut notifications = Vec::new();
         while let Some(row) = rows.next()? {
@@ -182,7 +182,7 @@ fn due(
             found.push(Due { subscription: at, account: subscription.account, target, daily, notifications });
         }
     }
-    Ok((found, Some(at)))
+    Ok(DuePage { due: found, next: Some(at) })
 }
 
 /// Notifications of one subscription that still wait, with all that is said of them.
@@ -224,7 +224,7 @@ fn log(
     id: SubscriptionId,
     page: u32,
     size: usize,
-) -> Result<Option<(Vec<Delivery>, u64)>> {
+) -> Result<Option<DeliveryPage>> {
     let Some(subscription) = seq_of(connection, account, id)? else { return Ok(None) };
     let total: i64 = connection
         .prepare_cached("SELECT count(*) FROM notification WHERE subscription = ?")?
@@ -261,7 +261,7 @@ fn log(
             attempts,
         });
     }
-    Ok(Some((deliveries, total.unsigned_abs())))
+    Ok(Some(DeliveryPage { deliveries, total: total.unsigned_abs() }))
 }
 
 fn standing_of(code: u8) -> Result<DeliveryState> {
@@ -312,14 +312,8 @@ pub(super) mod tests {
 
 #[async_trait]
 impl Deliveries for SqliteStore {
-    async fn due(
-        &self,
-        now: Timestamp,
-        after: SubscriptionSeq,
-        subscriptions_max: usize,
-        each_max: (usize, usize),
-    ) -> Result<(Vec<Due>, Option<SubscriptionSeq>)> {
-        self.readers.read(move |connection| due(connection, now, after, subscriptions_max, each_max)).await
+    async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage> {
+        self.readers.read(move |connection| due(connection, now, after, limits)).await
     }
 
     async fn ready(
@@ -340,7 +334,7 @@ impl Deliveries for SqliteStore {
         id: SubscriptionId,
         page: u32,
         size: usize,
-    ) -> Result<Option<(Vec<Delivery>, u64)>> {
+    ) -> Result<Option<DeliveryPage>> {
         self.readers.read(move |connection| log(connection, account, id, page, size)).await
     }
 

@@ -1,7 +1,7 @@
 //! Numbers: what led where they are, lists and counts of them, and moves between sites and peers.
 
 use async_trait::async_trait;
-use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, PeerId, SiteId};
+use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::{Entry, Standing};
@@ -25,21 +25,21 @@ use super::row::{self, digits_of, limit, list, of, pages_before};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
-use crate::contract::numbers::{Facts, History, NumberQuery, Numbers, OrderMark, Relocated};
-use crate::contract::orders::Step;
+use crate::contract::numbers::{Destination, Facts, History, NumberQuery, Numbers, OrderMark, Relocated};
+use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 use crate::error::corrupt;
 
 fn relocate(
     tables: &mut Tables<'_>,
     account: AccountId,
-    (site, peer): (SiteId, PeerId),
+    to: Destination,
     numbers: &[Number],
     user: String,
     now: Timestamp,
 ) -> Result<Relocated> {
     let (_, premises) = must_exist(tables, account)?;
-    let place = match premises.place(account, site, Some(peer)) {
+    let place = match premises.place(account, to.site, Some(to.peer)) {
         Ok(place) => place,
         Err(no) => return Ok(Relocated::NoPlace(no)),
     };
@@ -357,7 +357,7 @@ fn export(connection: &Connection, after: Option<Number>, size: usize) -> Result
 
 #[async_trait]
 impl Numbers for SqliteStore {
-    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<Step> {
+    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<StepReport> {
         self.writer.write_own(move |tables| release(tables, now, numbers_max)).await
     }
 
@@ -398,12 +398,12 @@ impl Numbers for SqliteStore {
     async fn relocate(
         &self,
         account: AccountId,
-        place: (SiteId, PeerId),
+        to: Destination,
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
     ) -> Result<Relocated> {
-        self.writer.write(move |tables| relocate(tables, account, place, &numbers, user, now)).await
+        self.writer.write(move |tables| relocate(tables, account, to, &numbers, user, now)).await
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

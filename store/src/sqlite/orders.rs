@@ -29,7 +29,7 @@ use super::tables::Tables;
 use super::telling::{end_bound, tell};
 use super::writer::Purpose;
 use crate::codes::{kind_code, status_code, status_of};
-use crate::contract::orders::{Accepted, Ended, Note, OrderQuery, Orders, Step};
+use crate::contract::orders::{Accepted, Amended, Ended, NewNote, Note, OrderQuery, Orders, StepReport};
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -48,7 +48,7 @@ struct Run<'a> {
     accounts: HashMap<AccountId, Option<(Account, Premises)>>,
     localities: Localities<'a>,
     work: usize,
-    step: Step,
+    step: StepReport,
 }
 
 /// Accepts an order, whose request is also given as it is kept.
@@ -114,7 +114,7 @@ fn run_orders(
     now: Timestamp,
     orders_max: usize,
     numbers_max: usize,
-) -> Result<Step> {
+) -> Result<StepReport> {
     let some_wait = tables.cached.back_orders.after.is_some();
     let (back, more_back) = back_orders(tables)?;
     let (new, more) = waiting(tables, orders_max, numbers_max)?;
@@ -125,7 +125,7 @@ fn run_orders(
         accounts: HashMap::new(),
         localities: Localities::new(tables.connection),
         work: 0,
-        step: Step { more: more || more_back, ..Step::default() },
+        step: StepReport { more: more || more_back, ..StepReport::default() },
     };
     let mut looked_at = None;
     let all_back = back.len();
@@ -368,13 +368,13 @@ fn amend_order(
     amendment: &Amendment,
     user: &str,
     now: Timestamp,
-) -> Result<Option<std::result::Result<Order, NotWaiting>>> {
+) -> Result<Amended> {
     let found = order(tables.connection, tables.ids, account, Kind::Number, id)?;
-    let Some(before) = found else { return Ok(None) };
+    let Some(before) = found else { return Ok(Amended::NoOrder) };
     let now = tables.cached.now(now);
     let mut after = match amend(&before, amendment, now) {
         Ok(after) => after,
-        Err(not_waiting) => return Ok(Some(Err(not_waiting))),
+        Err(NotWaiting) => return Ok(Amended::NotWaiting),
     };
     after.origin = origin(tables, &after, &HashMap::new(), &mut Localities::new(tables.connection))?;
     update_order(tables, before.status, &after)?;
@@ -383,7 +383,7 @@ fn amend_order(
     } else if let Some(difference) = difference(&before, &after) {
         add_line(tables, &after, Some(user), Some(&difference))?;
     }
-    Ok(Some(Ok(after)))
+    Ok(Amended::Done(Box::new(after)))
 }
 
 /// Tells subscribers what became of an order; how many.
@@ -400,7 +400,7 @@ fn write_note(
     tables: &mut Tables<'_>,
     order: OrderSeq,
     replaces: Option<i64>,
-    (user, text, at): (String, String, Timestamp),
+    NewNote { user, text, at }: NewNote,
 ) -> Result<Option<i64>> {
     let at = tables.cached.now(at).millis();
     let id = match replaces {
@@ -599,7 +599,7 @@ impl Orders for SqliteStore {
         self.writer.write_together(Purpose::Intake, move |tables| accept(tables, &order, &request)).await
     }
 
-    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<Step> {
+    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<StepReport> {
         self.writer.write_own(move |tables| run_orders(tables, now, orders_max, numbers_max)).await
     }
 
@@ -629,12 +629,12 @@ impl Orders for SqliteStore {
         kind: Kind,
         id: OrderId,
         replaces: Option<i64>,
-        note: (String, String, Timestamp),
+        note: NewNote,
     ) -> Result<Option<i64>> {
         self.writer
             .write(move |tables| match order_seq(tables.connection, tables.ids, account, kind, id)? {
                 Some(order) => {
-                    let (text, at) = (note.1.clone(), note.2);
+                    let (text, at) = (note.text.clone(), note.at);
                     let written = write_note(tables, order, replaces, note)?;
                     if let (Some(id), None) = (written, replaces) {
                         tell_note(tables, account, kind, order, (id, &text), at)?;
@@ -653,7 +653,7 @@ impl Orders for SqliteStore {
         amendment: Amendment,
         user: String,
         now: Timestamp,
-    ) -> Result<Option<std::result::Result<Order, NotWaiting>>> {
+    ) -> Result<Amended> {
         self.writer.write(move |tables| amend_order(tables, account, id, &amendment, &user, now)).await
     }
 

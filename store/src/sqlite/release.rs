@@ -9,16 +9,16 @@ use super::batch::Batch;
 use super::row;
 use super::tables::Tables;
 use crate::Result;
-use crate::contract::orders::Step;
+use crate::contract::orders::StepReport;
 
 /// Moves on the numbers whose time has come, earliest first.
-pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<Step> {
+pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<StepReport> {
     // Not the store's time: if that is ahead, the caller's clock has been set back, and early is worse.
     let clock = now;
     let at = tables.cached.now(now);
     let numbers = due_numbers(tables, clock, numbers_max)?;
     let mut batch = Batch::load(tables, numbers.iter().copied())?;
-    let mut step = Step { more: numbers.len() == numbers_max, ..Step::default() };
+    let mut step = StepReport { more: numbers.len() == numbers_max, ..StepReport::default() };
     for number in numbers {
         if let Some(moved) = batch.entries.get(&number).and_then(|entry| due(entry, clock)) {
             batch.apply(tables, &moved, &By::Time, at)?;

@@ -7,7 +7,7 @@ use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::By;
 use onhook_core::number::Number;
-use onhook_core::reservation::{NotReserved, Reservation, cancel, reserve, stands};
+use onhook_core::reservation::{Reservation, cancel, reserve, stands};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -18,7 +18,7 @@ use super::row::{self, digits_of};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::state_code;
-use crate::contract::reservations::Reservations;
+use crate::contract::reservations::{Reservations, Reserved};
 
 const COLUMNS: &str = "id, account, number, until";
 
@@ -63,7 +63,7 @@ fn make_reservation(
     wanted: Reservation,
     user: &str,
     now: Timestamp,
-) -> Result<std::result::Result<(), NotReserved>> {
+) -> Result<Reserved> {
     let Reservation { id, account, number, until } = wanted;
     let at = tables.cached.now(now);
     let held: Option<i64> = tables
@@ -75,7 +75,7 @@ fn make_reservation(
     let held = held.unwrap_or(0).unsigned_abs();
     let moved = match reserve(batch.entries().get(&number), account, held, until) {
         Ok(moved) => moved,
-        Err(why) => return Ok(Err(why)),
+        Err(why) => return Ok(Reserved::Refused(why)),
     };
     batch.apply(tables, &moved, &By::User(user.to_owned()), at)?;
     batch.save(tables)?;
@@ -85,7 +85,7 @@ fn make_reservation(
             "INSERT OR REPLACE INTO reservation (number, id, account, until) VALUES (?, ?, ?, ?)",
         )?
         .execute((digits_of(number), id.0.as_bytes(), account.get(), until.millis()))?;
-    Ok(Ok(()))
+    Ok(Reserved::Done)
 }
 
 fn cancel_reservation(
@@ -108,12 +108,7 @@ fn cancel_reservation(
 
 #[async_trait]
 impl Reservations for SqliteStore {
-    async fn reserve(
-        &self,
-        wanted: Reservation,
-        user: String,
-        now: Timestamp,
-    ) -> Result<std::result::Result<(), NotReserved>> {
+    async fn reserve(&self, wanted: Reservation, user: String, now: Timestamp) -> Result<Reserved> {
         self.writer.write(move |tables| make_reservation(tables, wanted, &user, now)).await
     }
 

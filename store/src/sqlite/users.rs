@@ -12,7 +12,7 @@ use super::open::SqliteStore;
 use super::row::{self, limit, list, of};
 use super::tables::Tables;
 use crate::contract::page::LIST_MAX;
-use crate::contract::users::{NewUser, User, UserChange, Users};
+use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
 use crate::{Result, StoreError};
 
 const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
@@ -79,23 +79,19 @@ fn create_user(tables: &mut Tables<'_>, user: NewUser) -> Result<()> {
     }
 }
 
-fn make_user(
-    tables: &mut Tables<'_>,
-    asker: String,
-    user: NewUser,
-) -> Result<std::result::Result<(), UserRefusal>> {
+fn make_user(tables: &mut Tables<'_>, asker: String, user: NewUser) -> Result<UserChanged> {
     let Some(asker) = known_asker(tables, Asker::User(asker))? else {
-        return Ok(Err(UserRefusal::Forbidden));
+        return Ok(UserChanged::Refused(UserRefusal::Forbidden));
     };
     if let Err(why) = user::may_make(&asker, user.account, user.role) {
-        return Ok(Err(why));
+        return Ok(UserChanged::Refused(why));
     }
     if let Some(account) = user.account
         && usize::try_from(count_users(tables.connection, account)?).is_ok_and(|n| n >= LIST_MAX)
     {
-        return Ok(Err(UserRefusal::Full));
+        return Ok(UserChanged::Refused(UserRefusal::Full));
     }
-    create_user(tables, user).map(Ok)
+    create_user(tables, user).map(|()| UserChanged::Done)
 }
 
 /// Who asks, as they are now; none when they are no user any more.
@@ -106,14 +102,13 @@ fn known_asker(tables: &Tables<'_>, asker: Asker) -> Result<Option<Person>> {
     }
 }
 
-fn change_user(
-    tables: &mut Tables<'_>,
-    asker: Asker,
-    name: &str,
-    change: UserChange,
-) -> Result<std::result::Result<(), UserRefusal>> {
-    let Some(asker) = known_asker(tables, asker)? else { return Ok(Err(UserRefusal::Forbidden)) };
-    let Some(user) = user(tables.connection, name)? else { return Ok(Err(UserRefusal::NoUser)) };
+fn change_user(tables: &mut Tables<'_>, asker: Asker, name: &str, change: UserChange) -> Result<UserChanged> {
+    let Some(asker) = known_asker(tables, asker)? else {
+        return Ok(UserChanged::Refused(UserRefusal::Forbidden));
+    };
+    let Some(user) = user(tables.connection, name)? else {
+        return Ok(UserChanged::Refused(UserRefusal::NoUser));
+    };
     let admins = match user.account {
         Some(account) => admins(tables.connection, account)?,
         None => 0,
@@ -128,7 +123,7 @@ fn change_user(
         }
     };
     if let Err(why) = judged {
-        return Ok(Err(why));
+        return Ok(UserChanged::Refused(why));
     }
     match change {
         UserChange::Removed => {
@@ -148,7 +143,7 @@ fn change_user(
                 .execute((hash, role.word(), generation()?, user::folded(name)))?;
         }
     }
-    Ok(Ok(()))
+    Ok(UserChanged::Done)
 }
 
 /// Draws a user's generation. It is random, so that a user who is removed and made again, or a store that is set
@@ -163,16 +158,11 @@ impl Users for SqliteStore {
         self.writer.write(move |tables| create_user(tables, user)).await
     }
 
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<std::result::Result<(), UserRefusal>> {
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<UserChanged> {
         self.writer.write(move |tables| make_user(tables, asker, user)).await
     }
 
-    async fn change_user(
-        &self,
-        asker: Asker,
-        name: String,
-        change: UserChange,
-    ) -> Result<std::result::Result<(), UserRefusal>> {
+    async fn change_user(&self, asker: Asker, name: String, change: UserChange) -> Result<UserChanged> {
         self.writer.write(move |tables| change_user(tables, asker, &name, change)).await
     }
 
