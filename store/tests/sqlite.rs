@@ -38,6 +38,12 @@ impl Opener for Fresh {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(SqliteStore::open(self.0.path(), Arc::new(Policy::default())).unwrap())
     }
+
+    /// One process has the folder: two nodes are two clones of one handle.
+    async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>) {
+        let store = self.open().await;
+        (store.clone(), store)
+    }
 }
 
 mod conforms {

@@ -183,7 +183,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn add(&mut self, path: &[String]) {
-        self.paths.extend(absolute(self.file, &self.children, path));
+        // `$crate::$name`: where that leads is known where the macro is used.
+        if path != ["crate"] {
+            self.paths.extend(absolute(self.file, &self.children, path));
+        }
     }
 
     /// Paths in what a macro is given: `crate :: a :: b`, as tokens.

@@ -1,0 +1,233 @@
+//! What subscribers are told, and what becomes of it.
+
+use onhook_core::ids::{NotificationSeq, SubscriptionSeq};
+use onhook_core::notify::notification::{
+    Attempt, DeliveryState as Notified, KEPT_MS, Next, Outcome, Trouble, WAITING_MAX,
+};
+use onhook_core::notify::subscription::{
+    Digest, Email, EventType, NewSubscription, OrderType, Receiver, Subject,
+};
+use onhook_core::order::{Kind, Status};
+use onhook_core::time::DAY_MS;
+
+use super::fixtures::{
+    DISCONNECTS, NOON, account, activate, at, attempt, clean, disconnect, due, everything, limits, log, note,
+    number, order, run_all, seeded, subscribe, subscription,
+};
+use crate::conformance::Opener;
+use crate::contract::deliveries::{Delivery, DeliveryPage, DuePage};
+
+cases! { ($) deliveries conformance_deliveries:
+    /// One notification for each subscription and each thing that happened, of its own account and type.
+    async fn each_subscriber_is_told_once_of_what_it_asked_for(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let all = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let again = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", DAY_MS), 1).await;
+        let numbers = subscribe(&*store, subscription(1, Subject::Orders(OrderType::Orders, None), "https://a", DAY_MS), 1).await;
+        let ported = subscribe(&*store, subscription(1, Subject::Orders(OrderType::PortIns, None), "https://a", DAY_MS), 1).await;
+        let event = subscribe(&*store, subscription(1, Subject::Event(EventType::MessagingLost), "https://a", DAY_MS), 1).await;
+        let theirs = subscribe(&*store, subscription(2, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let first = store.accept(order(2, 1, disconnect([1, 2]))).await.expect("accepted").id;
+        store.accept(order(3, 1, disconnect([2, 99]))).await.expect("accepted");
+        store.accept(order(4, 1, activate([1], one))).await.expect("accepted");
+        let noted = store.write_note(account(1), Kind::Disconnect, first, None, note("early", 5)).await.expect("written");
+        let step = store.run_orders(at(10), 100, 1_000).await.expect("run");
+        assert_eq!(step.told, 5);
+        store.write_note(account(1), Kind::Disconnect, first, noted, note("early, better said", 11)).await.expect("written");
+        store.write_note(account(1), Kind::Disconnect, first, None, note("late", 12)).await.expect("written");
+        let told = |log: Vec<Delivery>| log.into_iter().rev().map(|d| (d.status, d.note, d.order == first)).collect::<Vec<_>>();
+        let wanted = [
+            (Status::Received, true, true), (Status::Complete, false, true), (Status::Failed, false, false), (Status::Complete, true, true),
+        ];
+        assert_eq!(told(log(&*store, &all).await), wanted);
+        assert_eq!(told(log(&*store, &again).await), wanted);
+        assert_eq!(told(log(&*store, &numbers).await), [(Status::Complete, false, false)]);
+        for nothing in [&ported, &event, &theirs] {
+            assert!(log(&*store, nothing).await.is_empty(), "{nothing:?}");
+        }
+        assert_eq!(store.totals(at(0)).await.expect("read").deliveries, 9);
+        let ids: std::collections::HashSet<_> = log(&*store, &all).await.iter().chain(&log(&*store, &again).await).map(|d| d.id).collect();
+        assert_eq!(ids.len(), 8, "each has an id of its own");
+        let due = due(&*store, 20).await;
+        let ready = store.ready(all.seq, due[0].notifications.clone()).await.expect("read").expect("there");
+        assert_eq!(ready.subscription, all);
+        assert_eq!(ready.notifications.iter().map(|n| n.note.as_deref()).collect::<Vec<_>>(), [Some("early"), None, None, Some("late")]);
+        assert_eq!(ready.notifications[1].order.done().collect::<Vec<_>>(), [number(1), number(2)]);
+        clean(&*store).await;
+    }
+
+    /// What is due stays due until an attempt is recorded, and then follows what was said.
+    async fn what_is_due_waits_until_it_is_recorded(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let other = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", DAY_MS), 1).await;
+        for n in [1, 2, 3] {
+            store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        let found = due(&*store, 10).await;
+        assert_eq!(found.iter().map(|d| (d.subscription, d.account, d.target.as_str(), d.daily, d.notifications.len())).collect::<Vec<_>>(),
+            [(made.seq, account(1), "https://a", false, 3), (other.seq, account(1), "https://b", false, 3)]);
+        assert_eq!(due(&*store, 9).await, []);
+        let DuePage { due: few, next } = store.due(at(10), SubscriptionSeq(0), limits(1, 2, 2)).await.expect("read");
+        assert_eq!((few.len(), few[0].notifications.as_slice(), next), (1, &found[0].notifications[..2], Some(made.seq)));
+        let DuePage { due: rest, next } = store.due(at(10), made.seq, limits(5, 2, 2)).await.expect("read");
+        assert_eq!((rest.len(), rest[0].subscription, next), (1, other.seq, None));
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(due(&*store, 10).await, found, "the same after reopening");
+        let [first, second, third] = found[0].notifications[..] else { panic!() };
+        let before: Vec<_> = log(&*store, &made).await.iter().map(|d| d.id).collect();
+        store.record(attempt(20, Outcome::Answered(503)), vec![(first, Next::Again(at(500)))]).await.expect("kept");
+        store.record(attempt(21, Outcome::Answered(200)), vec![(second, Next::Delivered)]).await.expect("kept");
+        store.record(attempt(22, Outcome::Failed(Trouble::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
+        // A second word on what has ended changes nothing, nor does one on what never was.
+        store.record(attempt(23, Outcome::Answered(500)), vec![(second, Next::GiveUp), (NotificationSeq(9_999), Next::GiveUp)]).await.expect("kept");
+        assert_eq!(due(&*store, 499).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [other.seq]);
+        assert_eq!(due(&*store, 500).await[0].notifications, [first]);
+        let shown = log(&*store, &made).await;
+        assert_eq!(shown.iter().map(|d| (d.standing, d.due_at, d.reason.as_deref())).collect::<Vec<_>>(), [
+            (Notified::GivenUp, None, Some("timeout")), (Notified::Delivered, None, None), (Notified::Waiting, Some(at(500)), None),
+        ]);
+        let attempts = |d: &Delivery| d.attempts.iter().map(|a| (a.at, a.took_ms, a.outcome.clone())).collect::<Vec<_>>();
+        assert_eq!(attempts(&shown[2]), [(at(20), 5, "http 503".into())]);
+        assert_eq!(attempts(&shown[1]), [(at(21), 5, "http 200".into())]);
+        store.record(attempt(510, Outcome::Answered(200)), vec![(first, Next::Delivered)]).await.expect("kept");
+        let shown = log(&*store, &made).await;
+        assert_eq!(attempts(&shown[2]).len(), 2);
+        assert_eq!(shown.iter().map(|d| d.id).collect::<Vec<_>>(), before, "ids stay");
+        let DeliveryPage { deliveries: page, total } = store.deliveries(account(1), made.id, 2, 2).await.expect("read").expect("there");
+        assert_eq!((page.len(), total, &page[0]), (1, 3, &shown[2]));
+        assert_eq!(store.deliveries(account(2), made.id, 1, 10).await.expect("read"), None);
+        let known = store.subscription(account(1), made.id, at(511)).await.expect("read").expect("there");
+        assert_eq!(known.last.as_deref(), Some("200 OK"));
+        clean(&*store).await;
+    }
+
+    /// What a daily mail gathers is due when the day has ended, together.
+    async fn a_day_s_mail_is_due_at_its_end(opener) {
+        let (store, ..) = seeded(opener).await;
+        let email = |digest| Receiver::Email(Email { address: "ops@example.com".into(), digest });
+        let new = |digest, subject| NewSubscription { account: account(1), subject, receiver: email(digest), expires_at: None };
+        let daily = subscribe(&*store, new(Digest::Daily, DISCONNECTS), 1).await;
+        assert_eq!(store.subscription(account(1), daily.id, at(2)).await.expect("read"), Some(daily.clone()));
+        for n in [1, 2, 3] {
+            store.accept(order(n, 1, disconnect([n.unsigned_abs()]))).await.expect("accepted");
+            run_all(&*store, at(n * 1_000)).await;
+        }
+        let end = NOON.div_euclid(DAY_MS) * DAY_MS + DAY_MS - NOON;
+        assert_eq!(due(&*store, end - 1).await, []);
+        let found = due(&*store, end).await;
+        assert_eq!((found.len(), found[0].daily, found[0].notifications.len()), (1, true, 3));
+        let what = found[0].notifications.iter().map(|seq| (*seq, Next::Delivered)).collect();
+        store.record(attempt(end, Outcome::Mailed), what).await.expect("kept");
+        assert!(log(&*store, &daily).await.iter().all(|d| d.standing == Notified::Delivered && d.attempts.len() == 1));
+        clean(&*store).await;
+    }
+
+    /// A receiver that has said so is told nothing more until its subscription is written again, and no
+    /// receiver has more waiting than the bound.
+    async fn a_receiver_that_is_gone_is_told_nothing_more(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        for n in [1, 2] {
+            store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        let first = due(&*store, 10).await[0].notifications[0];
+        store.record(attempt(11, Outcome::Answered(410)), vec![(first, Next::Disable)]).await.expect("kept");
+        assert_eq!(due(&*store, DAY_MS).await, []);
+        let reasons: Vec<_> = log(&*store, &made).await.into_iter().map(|d| d.reason.expect("given up")).collect();
+        assert_eq!(reasons, ["the receiver is gone for good", "http 410"]);
+        let known = store.subscription(account(1), made.id, at(12)).await.expect("read").expect("there");
+        assert!(known.disabled);
+        store.accept(order(12, 1, disconnect([3]))).await.expect("accepted");
+        run_all(&*store, at(13)).await;
+        assert_eq!(log(&*store, &made).await.len(), 2);
+        store.resubscribe(made.id, subscription(1, DISCONNECTS, "https://a", DAY_MS), at(14)).await.expect("written");
+        store.accept(order(15, 1, disconnect([4]))).await.expect("accepted");
+        run_all(&*store, at(16)).await;
+        assert_eq!(log(&*store, &made).await.len(), 3);
+        let mut callers = tokio::task::JoinSet::new();
+        for n in 0..WAITING_MAX + 3 {
+            let store = store.clone();
+            callers.spawn(async move { store.accept(order(17, 1, disconnect([50 + n % 9]))).await });
+            if callers.len() == 500 {
+                let first = callers.join_next().await.expect("some").expect("it ends");
+                first.expect("accepted");
+            }
+        }
+        callers.join_all().await;
+        while store.run_orders(at(18), 1_000, 5_000).await.expect("run").more {}
+        assert_eq!(store.totals(at(0)).await.expect("read").deliveries, WAITING_MAX);
+        clean(&*store).await;
+    }
+
+    /// What a receiver that is gone said is no word on the one that the subscription names by then: that one
+    /// is told, all of it.
+    async fn a_receiver_that_is_gone_speaks_for_itself_alone(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        for n in [1, 2] {
+            store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*store, at(10)).await;
+        let waiting = due(&*store, 10).await.remove(0).notifications;
+        store.resubscribe(made.id, subscription(1, DISCONNECTS, "https://b", DAY_MS), at(11)).await.expect("written");
+        store.record(attempt(12, Outcome::Answered(410)), vec![(waiting[0], Next::Disable)]).await.expect("kept");
+        let found = due(&*store, 17).await.remove(0);
+        assert_eq!((found.target.as_str(), found.notifications), ("https://b", vec![waiting[1], waiting[0]]));
+        assert_eq!(log(&*store, &made).await[1].attempts.len(), 1);
+        assert!(!store.subscription(account(1), made.id, at(17)).await.expect("read").expect("there").disabled);
+        let gone = Attempt { target: "https://b".into(), ..attempt(18, Outcome::Answered(410)) };
+        store.record(gone, vec![(waiting[0], Next::Disable)]).await.expect("kept");
+        assert!(store.subscription(account(1), made.id, at(19)).await.expect("read").expect("there").disabled);
+        clean(&*store).await;
+    }
+
+    /// However many have ended and left a log that is kept, those behind them have their turn.
+    async fn ended_subscriptions_are_forgotten_in_turn(opener) {
+        let (store, ..) = seeded(opener).await;
+        let told = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;
+        let also = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", 20), 1).await;
+        store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let untold = subscribe(&*store, subscription(1, DISCONNECTS, "https://c", 20), 11).await;
+        let lasting = subscribe(&*store, subscription(1, DISCONNECTS, "https://d", DAY_MS), 11).await;
+        let mut forgotten = 0;
+        for n in 20..28 {
+            store.expire_subscriptions(at(n), 1).await.expect("ended");
+            forgotten += store.forget_deliveries(at(n), 1).await.expect("forgot");
+        }
+        assert_eq!(forgotten, 1);
+        assert_eq!(store.deliveries(account(1), untold.id, 1, 10).await.expect("read"), None);
+        for kept in [&told, &also] {
+            assert_eq!(log(&*store, kept).await.len(), 1);
+        }
+        assert_eq!(store.subscriptions(everything(1, 28)).await.expect("read"), [lasting]);
+        clean(&*store).await;
+    }
+
+    /// What ended long ago is forgotten with its subscription if that has ended, too; what waits is not.
+    async fn old_deliveries_are_forgotten(opener) {
+        let (store, ..) = seeded(opener).await;
+        let brief = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;
+        let lasting = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", 2 * KEPT_MS), 1).await;
+        store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let found = due(&*store, 10).await;
+        store.record(attempt(11, Outcome::Answered(200)), vec![(found[0].notifications[0], Next::Delivered)]).await.expect("kept");
+        assert_eq!(store.forget_deliveries(at(KEPT_MS), 100).await.expect("forgot"), 0);
+        clean(&*store).await;
+        assert_eq!(store.expire_subscriptions(at(19), 100).await.expect("ended"), []);
+        assert_eq!(store.expire_subscriptions(at(20), 100).await.expect("ended"), [(brief.id, account(1))]);
+        assert_eq!(store.expire_subscriptions(at(20), 100).await.expect("ended"), [], "it has ended once");
+        assert_eq!(store.forget_deliveries(at(KEPT_MS + 17), 100).await.expect("forgot"), 2);
+        assert_eq!(store.deliveries(account(1), brief.id, 1, 10).await.expect("read"), None);
+        assert_eq!(log(&*store, &lasting).await.len(), 1, "it still waits");
+        store.record(attempt(KEPT_MS + 18, Outcome::Answered(200)), vec![(found[1].notifications[0], Next::Delivered)]).await.expect("kept");
+        assert_eq!(store.expire_subscriptions(at(2 * KEPT_MS), 100).await.expect("ended"), [(lasting.id, account(1))]);
+        assert_eq!(store.forget_deliveries(at(2 * KEPT_MS + 24), 100).await.expect("forgot"), 2, "its subscription has ended, too");
+        clean(&*store).await;
+    }
+}

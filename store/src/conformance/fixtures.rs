@@ -1,0 +1,188 @@
+//! What the cases begin with, and what they ask again and again.
+
+use std::sync::Arc;
+
+use onhook_core::account::{AccountKind, Class};
+use onhook_core::ids::{AccountId, SiteId, SubscriptionSeq};
+use onhook_core::import::{Intake, NewNumber};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::notify::notification::{Attempt, Outcome};
+use onhook_core::notify::subscription::{
+    Callback, Credentials, NewSubscription, NumberFormat, OrderType, Receiver, Secret, Subject, Subscription,
+};
+use onhook_core::number::Number;
+use onhook_core::order::search::Criteria;
+use onhook_core::order::{Activate, Disconnect, Kind, Mode, NewOrder, Request, Search, SearchForm, Wanted};
+use onhook_core::time::Timestamp;
+
+use crate::Store;
+use crate::conformance::Opener;
+use crate::contract::accounts::NewAccount;
+use crate::contract::deliveries::{Delivery, Due, DueLimits};
+use crate::contract::imports::Lines;
+use crate::contract::numbers::NumberQuery;
+use crate::contract::orders::{NewNote, OrderQuery};
+use crate::contract::page::Start;
+use crate::contract::subscriptions::{Subscribed, SubscriptionQuery};
+
+pub(super) const NOON: i64 = 1_700_000_000_000;
+
+pub(super) fn note(text: &str, millis: i64) -> NewNote {
+    NewNote { user: "username".into(), text: text.into(), at: at(millis) }
+}
+
+pub(super) fn limits(subscriptions: usize, single: usize, daily: usize) -> DueLimits {
+    DueLimits { subscriptions, single, daily }
+}
+
+pub(super) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(NOON + millis)
+}
+
+pub(super) fn account(id: u32) -> AccountId {
+    AccountId::new(id).expect("not 0")
+}
+
+/// The n-th number of the suite, in area code 919.
+pub(super) fn number(n: u64) -> Number {
+    Number::from_digits(19_195_550_100 + n).expect("a valid number")
+}
+
+/// An order that arrived `n` ms after the beginning.
+pub(super) fn order(n: i64, account_id: u32, request: Request) -> Arc<NewOrder> {
+    Arc::new(NewOrder {
+        account: account(account_id),
+        user: "username".into(),
+        name: Some("training run".into()),
+        customer_order_id: None,
+        created_at: at(n),
+        request,
+        key: None,
+    })
+}
+
+pub(super) fn disconnect(numbers: impl IntoIterator<Item = u64>) -> Request {
+    let numbers = numbers.into_iter().map(number).collect();
+    Request::Disconnect(Disconnect { numbers, mode: Mode::Normal, protected: None, reason: None })
+}
+
+pub(super) fn activate(numbers: impl IntoIterator<Item = u64>, site: SiteId) -> Request {
+    let numbers = numbers.into_iter().map(number).collect();
+    let wanted = Wanted::named(numbers);
+    Request::Activate(Activate { wanted, site, peer: None, partial_allowed: true, protected: false })
+}
+
+/// Some numbers of the suite's area code.
+pub(super) fn search(quantity: usize, site: SiteId, back_order: bool, partial_allowed: bool) -> Request {
+    let criteria = Criteria::prefix("919");
+    let search = Search { form: SearchForm::AreaCode, sent: Vec::new(), criteria, quantity, back_order };
+    let wanted = Wanted::Found(Box::new(search));
+    Request::Activate(Activate { wanted, site, peer: None, partial_allowed, protected: false })
+}
+
+/// The first disconnect orders of an account.
+pub(super) fn all_orders(account_id: u32) -> OrderQuery {
+    OrderQuery {
+        account: account(account_id),
+        kind: Kind::Disconnect,
+        status: None,
+        site: None,
+        user: None,
+        customer_order_id: None,
+        created: None,
+        start: Start::Page(1),
+        size: 5,
+    }
+}
+
+pub(super) fn lines(numbers: Vec<NewNumber>) -> Lines {
+    Box::new((1..).zip(numbers.into_iter().map(Ok)))
+}
+
+pub(super) fn in_service(n: u64, account_id: u32) -> NewNumber {
+    let account = Some(account(account_id));
+    NewNumber { state: State::InService, account, ..NewNumber::available(number(n)) }
+}
+
+pub(super) async fn make_account(store: &dyn Store, id: u32) -> SiteId {
+    let new = NewAccount {
+        id: account(id),
+        name: format!("account {id}"),
+        kind: AccountKind::EndUser,
+        class: Class::Unknown,
+    };
+    store.create_account(new, at(0)).await.expect("made");
+    let site = store.create_site(account(id), "a site".into()).await.expect("made");
+    store.create_peer(account(id), site.id, "a peer".into()).await.expect("made");
+    site.id
+}
+
+/// Accounts 1 and 2 with a site and a peer each; numbers 0..10 in service on 1, 10..20 on 2, 20..50 in
+/// the pool.
+pub(super) async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, SiteId) {
+    let store = opener.open().await;
+    let one = make_account(&*store, 1).await;
+    let two = make_account(&*store, 2).await;
+    let numbers = (0..10).map(|n| in_service(n, 1)).chain((10..20).map(|n| in_service(n, 2)));
+    let pool = (20..50).map(|n| NewNumber::available(number(n)));
+    let imported = store.import(lines(numbers.chain(pool).collect()), Intake::of("seed"), at(0)).await;
+    assert_eq!(imported.expect("imported").numbers, 50);
+    (store, one, two)
+}
+
+/// A subscription of an account that ends `n` ms after the beginning.
+pub(super) fn subscription(account_id: u32, subject: Subject, url: &str, n: i64) -> NewSubscription {
+    let callback = Callback {
+        url: url.into(),
+        credentials: Some(Credentials { username: "superuser".into(), password: Secret::new("s3cure") }),
+        public_key: None,
+        format: NumberFormat::Legacy,
+        retry: true,
+        signing: Some(Secret::new("whsec_x")),
+    };
+    let receiver = Receiver::Callback(callback);
+    NewSubscription { account: account(account_id), subject, receiver, expires_at: Some(at(n)) }
+}
+
+pub(super) const DISCONNECTS: Subject = Subject::Orders(OrderType::Disconnects, None);
+
+pub(super) async fn subscribe(store: &dyn Store, new: NewSubscription, n: i64) -> Subscription {
+    match store.subscribe(new, at(n)).await.expect("written") {
+        Subscribed::Made(made) => *made,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn everything(account_id: u32, n: i64) -> SubscriptionQuery {
+    SubscriptionQuery { account: account(account_id), orders: None, order: None, now: at(n) }
+}
+
+pub(super) async fn due(store: &dyn Store, n: i64) -> Vec<Due> {
+    store.due(at(n), SubscriptionSeq(0), limits(100, 100, 1_000)).await.expect("read").due
+}
+
+pub(super) async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
+    store.deliveries(of.account, of.id, 1, 1_000).await.expect("read").expect("there").deliveries
+}
+
+pub(super) fn attempt(n: i64, outcome: Outcome) -> Attempt {
+    let said = Some("200 OK".into());
+    Attempt { target: "https://a".into(), at: at(n), took_ms: 5, outcome, said, retry_after_ms: None }
+}
+
+pub(super) async fn run_all(store: &dyn Store, now: Timestamp) {
+    while store.run_orders(now, 100, 1_000).await.expect("run").more {}
+}
+
+pub(super) async fn clean(store: &dyn Store) {
+    let report = store.check(true).await.expect("checked");
+    assert_eq!(report.findings, vec![], "{report:?}");
+}
+
+pub(super) async fn state(store: &dyn Store, n: u64) -> State {
+    store.facts(number(n)).await.expect("read").expect("exists").entry.state()
+}
+
+pub(super) fn all(account_id: u32, states: &[State], start: Start<Number>, size: usize) -> NumberQuery {
+    NumberQuery { start, size, ..NumberQuery::all(account(account_id), states) }
+}

@@ -1,0 +1,79 @@
+//! The suite that every store passes. A store adds one line to its tests, `conformance!(Opener)`; the
+//! cases stand here once, one file a resource. A case that is written is a case that runs: `cases!` makes the
+//! function and the test that calls it.
+//!
+//! A case opens its own store, drives it through [`Store`] alone, never asks which one it is, and ends
+//! with the checker.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::Store;
+
+/// Opens one and the same store again and again.
+#[async_trait]
+pub trait Opener: Send + Sync {
+    /// The store, as it was left.
+    async fn open(&self) -> Arc<dyn Store>;
+
+    /// Two handles on the store as it was left, side by side, as two nodes have them.
+    async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>);
+}
+
+/// Makes each case of a file a function, and a macro that makes a test of each. The dollar is handed in, since the
+/// inner macro needs one of its own.
+macro_rules! cases {
+    (($d:tt) $file:ident $tests:ident: $($(#[$doc:meta])* async fn $name:ident($opener:ident) $body:block)+) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            /// When the store does not conform.
+            pub async fn $name($opener: &dyn Opener) $body
+        )+
+
+        /// Makes a test of each case of one file; a part of `conformance!`.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! $tests {
+            ($d fresh:expr) => { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    $crate::conformance::$file::$name(&$d fresh).await;
+                }
+            )+ };
+        }
+    };
+}
+
+/// Declares the files with cases, and makes `conformance!` of them.
+macro_rules! suite {
+    (($d:tt) $($file:ident $tests:ident)+) => {
+        $(pub mod $file;)+
+
+        /// Makes a test of each case for the store that `$fresh` (an expression) opens.
+        #[macro_export]
+        macro_rules! conformance {
+            ($d fresh:expr) => { $($crate::$tests!($d fresh);)+ };
+        }
+    };
+}
+
+mod fixtures;
+
+suite! { ($)
+    orders conformance_orders
+    numbers conformance_numbers
+    pool conformance_pool
+    imports conformance_imports
+    exchanges conformance_exchanges
+    premises conformance_premises
+    applications conformance_applications
+    users conformance_users
+    reservations conformance_reservations
+    subscriptions conformance_subscriptions
+    deliveries conformance_deliveries
+    upkeep conformance_upkeep
+    several_nodes conformance_several_nodes
+}

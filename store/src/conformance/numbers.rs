@@ -1,0 +1,158 @@
+//! Numbers are listed, released in time, and moved together.
+
+use onhook_core::account::{NoPlace, Place};
+use onhook_core::ids::{PeerId, SiteId};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Standing;
+use onhook_core::lifecycle::event::{By, Change};
+use onhook_core::time::DAY_MS;
+
+use super::fixtures::{account, activate, all, at, clean, disconnect, number, order, run_all, seeded, state};
+use crate::conformance::Opener;
+use crate::contract::numbers::{Destination, NumberQuery, Relocated};
+use crate::contract::page::Start;
+use crate::contract::premises::Removed;
+
+cases! { ($) numbers conformance_numbers:
+    /// One millisecond before the end of the hold nothing goes, at its end it does, and only so many at once.
+    async fn nothing_is_released_before_its_time(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect(0..10))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let facts = store.facts(number(0)).await.expect("read").expect("there");
+        let due = facts.entry.standing.due_at().expect("aging");
+        assert_eq!(facts.hold.expect("has its reason").release_at, due);
+        assert!(due.since(at(10)) > 45 * DAY_MS);
+        assert_eq!(store.release(due.plus_millis(-1), 100).await.expect("released").numbers, 0);
+        assert_eq!(store.totals(due.plus_millis(-1)).await.expect("read").due, 0);
+        assert_eq!(store.totals(due).await.expect("read").due, 10);
+        let step = store.release(due, 7).await.expect("released");
+        assert_eq!((step.numbers, step.more), (7, true));
+        assert_eq!(store.totals(due).await.expect("read").due, 3);
+        let step = store.release(due, 7).await.expect("released");
+        assert_eq!((step.numbers, step.more), (3, false));
+        assert_eq!(state(&*store, 0).await, State::Available);
+        clean(&*store).await;
+    }
+
+    /// The same for numbers, with and without filters.
+    async fn number_lists_page_through_everything_once(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([2, 5, 7]))).await.expect("accepted");
+        run_all(&*store, at(DAY_MS)).await;
+        let service = [State::InService];
+        for size in [1, 2, 3, 7, 100] {
+            let (mut seen, mut start) = (Vec::new(), Start::Page(1));
+            loop {
+                let page = store.numbers(all(1, &service, start, size)).await.expect("read");
+                assert_eq!(page.total, 7);
+                seen.extend(page.items);
+                match page.next {
+                    Some(next) => start = Start::At(next),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, [0, 1, 3, 4, 6, 8, 9].map(number));
+        }
+        let second = store.numbers(all(1, &service, Start::Page(2), 3)).await.expect("read");
+        assert_eq!(second.items, [4, 6, 8].map(number));
+        let aging = store.numbers(all(1, &[State::Aging], Start::Page(1), 10)).await.expect("read");
+        assert_eq!((aging.items.as_slice(), aging.total), ([2, 5, 7].map(number).as_slice(), 3));
+        let both = all(1, &[State::Aging, State::InService], Start::Page(1), 10);
+        assert_eq!(store.count(both.clone()).await.expect("read"), 10);
+        let since = |from, until| NumberQuery { since: Some((at(from), at(until))), ..both.clone() };
+        assert_eq!(store.numbers(since(DAY_MS, DAY_MS + 1)).await.expect("read").items, [2, 5, 7].map(number));
+        assert_eq!(store.count(since(0, DAY_MS)).await.expect("read"), 7);
+        let prefix = |p: &str| NumberQuery { prefix: Some(p.into()), ..both.clone() };
+        assert_eq!(store.count(prefix("919")).await.expect("read"), 10);
+        assert_eq!(store.count(prefix("9195550101")).await.expect("read"), 1);
+        assert_eq!(store.count(prefix("540")).await.expect("read"), 0);
+        let region = |region: &str| NumberQuery { region: Some(region.into()), ..both.clone() };
+        assert_eq!(store.count(region("NC")).await.expect("read"), 10);
+        assert_eq!(store.numbers(region("VA")).await.expect("read").total, 0);
+        clean(&*store).await;
+    }
+
+    /// A number of another account is no place in a list, whether it exists, ages, or never was; a number that
+    /// has left the list since keeps its place.
+    async fn a_list_goes_on_from_its_own_numbers_only(opener) {
+        let (store, one, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([1, 3, 5]))).await.expect("accepted");
+        store.accept(order(2, 2, disconnect([12]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        store.accept(order(3, 1, activate([3], one))).await.expect("accepted");
+        run_all(&*store, at(20)).await;
+        let from = async |n| {
+            let page = store.numbers(all(1, &[State::Aging], Start::At(number(n)), 10)).await.expect("read");
+            assert_eq!(page.total, 2);
+            page.items
+        };
+        assert_eq!(from(5).await, [number(5)]);
+        assert_eq!(from(3).await, [number(5)], "reconnected since, it keeps its place");
+        for foreign in [12, 13, 30, 99] {
+            assert_eq!(from(foreign).await, [], "{foreign}");
+        }
+        clean(&*store).await;
+    }
+
+    /// All numbers go to the site and peer, with an event each, or none does; what is counted goes along.
+    async fn numbers_move_together_or_not_at_all(opener) {
+        let (store, one, two) = seeded(opener).await;
+        let home = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let site = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
+        let go = async |numbers: &[u64], (site, peer): (SiteId, PeerId)| {
+            let to = Destination { site, peer };
+            let numbers = numbers.iter().copied().map(number).collect();
+            store.relocate(account(1), to, numbers, "orderer".into(), at(50)).await.expect("tried")
+        };
+        let in_service = async || store.in_service(account(1)).await.expect("read");
+        assert_eq!(in_service().await, [(one, Some(home), 10)]);
+        assert_eq!(go(&[1, 11, 2, 30, 99], (site, peer)).await, Relocated::NotInService([11, 30, 99].map(number).to_vec()));
+        assert_eq!(go(&[1], (site, home)).await, Relocated::NoPlace(NoPlace::Peer));
+        assert_eq!(go(&[1], (two, peer)).await, Relocated::NoPlace(NoPlace::Site));
+        assert_eq!(in_service().await, [(one, Some(home), 10)]);
+        assert_eq!(go(&[1, 2, 3], (site, peer)).await, Relocated::Done(3));
+        assert_eq!(go(&[3, 4], (site, peer)).await, Relocated::Done(1), "one was there");
+        assert_eq!(in_service().await, [(one, Some(home), 6), (site, Some(peer), 4)]);
+        let count = async |query| store.count(query).await.expect("read");
+        let there = NumberQuery { site: Some(site), ..NumberQuery::all(account(1), &[State::InService]) };
+        assert_eq!(count(there.clone()).await, 4);
+        assert_eq!(count(NumberQuery { peer: Some(home), ..there.clone() }).await, 0);
+        assert_eq!(count(NumberQuery { account: account(2), ..there.clone() }).await, 0);
+        assert_eq!(store.numbers(NumberQuery { size: 10, ..there }).await.expect("read").items, [1, 2, 3, 4].map(number));
+
+        let facts = store.facts(number(1)).await.expect("read").expect("there");
+        assert_eq!((facts.since, facts.in_service_at), (at(0), Some(at(0))), "its state began before");
+        assert_eq!(facts.entry.standing.place(), Some(Place { account: account(1), site, peer: Some(peer) }));
+        let events = store.history(number(1)).await.expect("read").expect("there").events;
+        assert!(matches!(events[..], [ref event] if event.by == By::User("orderer".into()) && matches!(event.change, Change::Moved { .. })));
+        store.close().await;
+        let store = opener.open().await;
+        store.accept(order(100, 1, disconnect([1, 5]))).await.expect("accepted");
+        run_all(&*store, at(200)).await;
+        assert_eq!(store.in_service(account(1)).await.expect("read"), [(one, Some(home), 5), (site, Some(peer), 3)]);
+        clean(&*store).await;
+    }
+
+    /// Its former site may go while it ages.
+    async fn a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let home = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let site = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
+        let moved = store.relocate(account(1), Destination { site, peer }, vec![number(1)], "orderer".into(), at(1)).await;
+        assert_eq!(moved.expect("tried"), Relocated::Done(1));
+        store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        assert_eq!(store.remove_peer(account(1), site, peer).await.expect("tried"), Removed::Gone);
+        assert_eq!(store.remove_site(account(1), site).await.expect("tried"), Removed::Gone);
+        clean(&*store).await;
+        store.accept(order(20, 1, activate([1], site))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        let entry = store.facts(number(1)).await.expect("read").expect("there").entry;
+        let place = Place { account: account(1), site: one, peer: Some(home) };
+        assert_eq!(entry.standing, Standing::InService { place });
+        clean(&*store).await;
+    }
+}
