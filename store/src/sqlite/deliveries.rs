@@ -273,6 +273,39 @@ fn standing_of(code: u8) -> Result<DeliveryState> {
     }
 }
 
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage> {
+        self.readers.read(move |connection| due(connection, now, after, limits)).await
+    }
+
+    async fn ready(
+        &self,
+        subscription: SubscriptionSeq,
+        notifications: Vec<NotificationSeq>,
+    ) -> Result<Option<Ready>> {
+        self.readers.read(move |connection| ready(connection, subscription, &notifications)).await
+    }
+
+    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()> {
+        self.writer.write_together(Purpose::Own, move |tables| record(tables, &attempt, &what)).await
+    }
+
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        id: SubscriptionId,
+        page: u32,
+        size: usize,
+    ) -> Result<Option<DeliveryPage>> {
+        self.readers.read(move |connection| log(connection, account, id, page, size)).await
+    }
+
+    async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
+        self.writer.write_own(move |tables| forget_deliveries(tables, now, most)).await
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -307,38 +340,5 @@ pub(super) mod tests {
         assert!(over.contains("INDEX subscription_over (over=? AND rowid>?)"), "{over}");
         assert!(!expire.contains("SCAN") && !over.contains("SCAN"), "{expire}\n{over}");
         assert!(!over.contains("TEMP B-TREE"), "{over}");
-    }
-}
-
-#[async_trait]
-impl Deliveries for SqliteStore {
-    async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage> {
-        self.readers.read(move |connection| due(connection, now, after, limits)).await
-    }
-
-    async fn ready(
-        &self,
-        subscription: SubscriptionSeq,
-        notifications: Vec<NotificationSeq>,
-    ) -> Result<Option<Ready>> {
-        self.readers.read(move |connection| ready(connection, subscription, &notifications)).await
-    }
-
-    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()> {
-        self.writer.write_together(Purpose::Own, move |tables| record(tables, &attempt, &what)).await
-    }
-
-    async fn deliveries(
-        &self,
-        account: AccountId,
-        id: SubscriptionId,
-        page: u32,
-        size: usize,
-    ) -> Result<Option<DeliveryPage>> {
-        self.readers.read(move |connection| log(connection, account, id, page, size)).await
-    }
-
-    async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
-        self.writer.write_own(move |tables| forget_deliveries(tables, now, most)).await
     }
 }

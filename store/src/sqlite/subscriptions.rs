@@ -340,26 +340,6 @@ pub(super) fn seq_of(
     Ok(seq.map(SubscriptionSeq))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sqlite::deliveries::tests::plan;
-    use crate::sqlite::telling::END_BOUND;
-
-    /// An account that subscribes to each of its orders has many that are over.
-    #[test]
-    fn the_living_are_found_without_those_that_are_over() {
-        for (sql, index) in [
-            (count_of(), " INDEX subscription_account (account=?)"),
-            (count_of_same(), " INDEX subscription_account (account=?)"),
-            (END_BOUND.to_owned(), " INDEX subscription_order (order_seq=?)"),
-        ] {
-            let plan = plan(&sql);
-            assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
-        }
-    }
-}
-
 #[async_trait]
 impl Subscriptions for SqliteStore {
     async fn subscribe(&self, new: NewSubscription, now: Timestamp) -> Result<Subscribed> {
@@ -398,5 +378,25 @@ impl Subscriptions for SqliteStore {
         most: usize,
     ) -> Result<Vec<(SubscriptionId, AccountId)>> {
         self.writer.write_own(move |tables| expire_subscriptions(tables, now, most)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::deliveries::tests::plan;
+    use crate::sqlite::telling::END_BOUND;
+
+    /// An account that subscribes to each of its orders has many that are over.
+    #[test]
+    fn the_living_are_found_without_those_that_are_over() {
+        for (sql, index) in [
+            (count_of(), " INDEX subscription_account (account=?)"),
+            (count_of_same(), " INDEX subscription_account (account=?)"),
+            (END_BOUND.to_owned(), " INDEX subscription_order (order_seq=?)"),
+        ] {
+            let plan = plan(&sql);
+            assert!(plan.contains(index) && !plan.contains("SCAN"), "{sql}: {plan}");
+        }
     }
 }
