@@ -1,10 +1,10 @@
 //! `onhook explain`.
 
 use onhook_core::lifecycle::entry::Standing;
-use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::event::{By, Event};
+use onhook_core::lifecycle::explain;
 use onhook_core::number::Number;
-use onhook_store::contract::numbers::Numbers;
-use onhook_store::contract::numbers::{Facts, History};
+use onhook_store::contract::numbers::{Facts, History, Numbers};
 use onhook_store::contract::upkeep::Upkeep;
 use serde_json::json;
 
