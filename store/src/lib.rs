@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod contract;
 mod error;
 mod order_ids;
+pub mod plan;
 pub mod sqlite;
 
 pub use crate::contract::Store;

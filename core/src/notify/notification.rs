@@ -59,15 +59,14 @@ pub struct Wish {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A subscription that things can still happen to, as a store keeps it at hand while it writes. An account without
-/// any costs nothing.
+/// A subscription that something can happen to, as the notifications of its account need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscriber {
     /// Which.
     pub seq: SubscriptionSeq,
     /// What it is told of.
     pub wish: Wish,
-    /// Whether the notifications of a day are delivered together.
+    /// True if its notifications are gathered for a day.
     pub daily: bool,
     /// How many of its notifications wait.
     pub waiting: u64,

@@ -1,0 +1,177 @@
+//! The numbers that one transaction works on: what they are, what happens to them, what is to be written.
+//!
+//! Numbers are loaded together, changed one after another in memory, and written together, in the order of
+//! their digits. No SQL stands here: a store loads [`Known`] numbers and applies [`NumberWrites`].
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use onhook_core::ids::{AccountId, AreaId, EventSeq};
+use onhook_core::lifecycle::area::{Area, AreaChange};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::{By, Change, Transition};
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::number::Number;
+use onhook_core::time::Timestamp;
+
+use super::counts::Counts;
+
+/// A number as a store has it, with what its next event needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The number now.
+    pub entry: Entry,
+    /// Its last event, or the import that brought it.
+    pub last_event: EventSeq,
+    /// True while nothing has happened since its import. Its next event then carries the entry as it was imported.
+    pub untouched: bool,
+}
+
+/// The event before another one of the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prev {
+    /// It is in the store.
+    Stored(EventSeq),
+    /// It is the n-th event of the same [`NumberWrites`], from 0.
+    New(usize),
+}
+
+/// An event that is to be written. The store gives it its sequence number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// The number that it is about.
+    pub number: Number,
+    /// The number's event before this one.
+    pub prev: Prev,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub change: Change,
+    /// Who or what made it happen.
+    pub by: By,
+    /// The entry as it was imported, on the first event after the import.
+    pub origin: Option<Entry>,
+}
+
+/// A number's row that is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberWrite {
+    /// The number as it is to be.
+    pub entry: Entry,
+    /// The holder that its row has now. A store that indexes holders leaves that index alone where it stays.
+    pub holder_before: Option<AccountId>,
+    /// Its last event: the n-th of the same [`NumberWrites`], from 0.
+    pub last_event: usize,
+}
+
+/// What is to be written of numbers, all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NumberWrites {
+    /// The events, in the order in which they happen.
+    pub events: Vec<NewEvent>,
+    /// The numbers that changed, in the order of their digits.
+    pub numbers: Vec<NumberWrite>,
+    /// By how much counts, supply and demand change.
+    pub counts: Counts,
+    /// True if a number came into the pool: orders that wait may find some now.
+    pub pool_grew: bool,
+}
+
+/// Numbers under way: as they were loaded, and as what has happened since then left them.
+pub struct Batch<'a> {
+    policy: &'a Policy,
+    entries: HashMap<Number, Entry>,
+    prevs: HashMap<Number, (Prev, bool)>,
+    areas: HashMap<AreaId, Area>,
+    /// The numbers that changed, with the holder that their row has.
+    changed: BTreeMap<Number, Option<AccountId>>,
+    taken: HashSet<Number>,
+    writes: NumberWrites,
+}
+
+impl<'a> Batch<'a> {
+    /// Begins with numbers as the store has them, and with their areas.
+    #[must_use]
+    pub fn new(
+        policy: &'a Policy,
+        numbers: impl IntoIterator<Item = Known>,
+        areas: HashMap<AreaId, Area>,
+    ) -> Self {
+        let numbers = numbers.into_iter();
+        let room = numbers.size_hint().0;
+        let mut batch = Self {
+            policy,
+            entries: HashMap::with_capacity(room),
+            prevs: HashMap::with_capacity(room),
+            areas,
+            changed: BTreeMap::new(),
+            taken: HashSet::new(),
+            writes: NumberWrites::default(),
+        };
+        for Known { entry, last_event, untouched } in numbers {
+            batch.entries.insert(entry.number, entry);
+            batch.prevs.insert(entry.number, (Prev::Stored(last_event), untouched));
+        }
+        batch
+    }
+
+    /// The numbers as they are now. A number that does not exist is absent.
+    #[must_use]
+    pub fn entries(&self) -> &HashMap<Number, Entry> {
+        &self.entries
+    }
+
+    /// The areas as they are now.
+    #[must_use]
+    pub fn areas(&self) -> &HashMap<AreaId, Area> {
+        &self.areas
+    }
+
+    /// True if this batch has taken the number out of the pool. The store's rows do not know of it yet.
+    #[must_use]
+    pub fn has_taken(&self, number: Number) -> bool {
+        self.taken.contains(&number)
+    }
+
+    /// Lets a transition of a loaded number happen.
+    ///
+    /// # Panics
+    /// When the number or its area was not loaded: the plan must ask for all that it touches.
+    pub fn apply(&mut self, transition: Transition, by: By, at: Timestamp) {
+        let Transition { change, before, after } = transition;
+        let number = after.number;
+        let index = self.writes.events.len();
+        let known = self.prevs.insert(number, (Prev::New(index), false));
+        let (prev, untouched) = known.expect("a number that changes was loaded");
+        let half_life_days = self.policy.profile(number).half_life_days;
+        let of_area = AreaChange::of(&before, &after, at, half_life_days);
+        if let Some(change) = &of_area {
+            self.areas.get_mut(&after.area).expect("the area of each number was loaded").change(change);
+        }
+        self.writes.counts.change(&before, &after, of_area.as_ref());
+        self.writes.pool_grew |= before.state() != State::Available && after.state() == State::Available;
+        if before.state() == State::Available {
+            self.taken.insert(number);
+        }
+        self.changed.entry(number).or_insert(before.standing.holder());
+        self.entries.insert(number, after);
+        let origin = untouched.then_some(before);
+        self.writes.events.push(NewEvent { number, prev, at, change, by, origin });
+    }
+
+    /// Returns what is to be written.
+    #[must_use]
+    pub fn finish(self) -> NumberWrites {
+        let Self { entries, prevs, changed, mut writes, .. } = self;
+        writes.numbers = changed
+            .into_iter()
+            .filter_map(|(number, holder_before)| match prevs[&number].0 {
+                Prev::New(last_event) => {
+                    Some(NumberWrite { entry: entries[&number], holder_before, last_event })
+                }
+                Prev::Stored(_) => None,
+            })
+            .collect();
+        writes
+    }
+}

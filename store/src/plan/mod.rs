@@ -1,0 +1,11 @@
+//! What a transaction does, as plain values: loaded by a store, planned here, applied by the store.
+//!
+//! No SQL stands here and nothing is read or written, so that every store does the same, a test needs no database,
+//! and a plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers,
+//! [`tell`] says who is told, [`turns`] whose orders run next, [`step`] what comes of them.
+
+pub mod batch;
+pub mod counts;
+pub mod step;
+pub mod tell;
+pub mod turns;

@@ -1,0 +1,198 @@
+//! Whose orders run next: accounts take turns, and each account's orders run in the order of their arrival.
+//!
+//! Fair by numbers, not by orders (deficit round robin, Shreedhar and Varghese 1995): with each turn an account
+//! earns a share of numbers, and runs orders as long as it has earned them. An order of 5,000 numbers waits until
+//! its account has saved up for it while others run theirs; an account that is alone runs at once.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use onhook_core::ids::{AccountId, OrderSeq};
+
+/// How many numbers an account earns with a turn.
+const SHARE: usize = 100;
+
+/// An order in its account's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Which.
+    pub seq: OrderSeq,
+    /// How many numbers it is about, at least 1.
+    pub numbers: usize,
+}
+
+/// The orders that have not run yet, by account.
+#[derive(Clone, Debug, Default)]
+pub struct Turns {
+    queues: BTreeMap<AccountId, Queue>,
+    /// The accounts with orders, in the order of their turns.
+    round: VecDeque<AccountId>,
+    orders: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    orders: VecDeque<Queued>,
+    /// Numbers that were earned and not used.
+    earned: usize,
+}
+
+impl Turns {
+    /// Adds an order that has arrived after all others of its account.
+    pub fn push(&mut self, account: AccountId, order: Queued) {
+        let queue = self.queues.entry(account).or_default();
+        if queue.orders.is_empty() {
+            self.round.push_back(account);
+        }
+        queue.orders.push_back(order);
+        self.orders += 1;
+    }
+
+    /// How many orders wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.orders
+    }
+
+    /// True if no order waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.orders == 0
+    }
+
+    /// How many orders of an account wait.
+    #[must_use]
+    pub fn of(&self, account: AccountId) -> usize {
+        self.queues.get(&account).map_or(0, |queue| queue.orders.len())
+    }
+
+    /// The first of all orders that wait, by arrival.
+    #[must_use]
+    pub fn first(&self) -> Option<OrderSeq> {
+        self.queues.values().filter_map(|queue| Some(queue.orders.front()?.seq)).min()
+    }
+
+    /// Takes the orders of the next step: at most `orders_max`, and at most `numbers_max` numbers, but at least one
+    /// order. Returns them in the order in which they run.
+    pub fn take(&mut self, orders_max: usize, numbers_max: usize) -> Vec<(AccountId, Queued)> {
+        let mut taken = Vec::new();
+        let mut numbers = 0;
+        while taken.len() < orders_max
+            && let Some(account) = self.round.pop_front()
+        {
+            let alone = self.round.is_empty();
+            let Some(queue) = self.queues.get_mut(&account) else { continue };
+            queue.earned = queue.earned.saturating_add(SHARE);
+            while taken.len() < orders_max
+                && let Some(next) = queue.orders.front().copied()
+            {
+                if !taken.is_empty() && numbers + next.numbers > numbers_max {
+                    // It does not fit into this step. Its account keeps what it earned and is the first of the next.
+                    self.round.push_front(account);
+                    return taken;
+                }
+                if !alone && next.numbers > queue.earned {
+                    break;
+                }
+                queue.orders.pop_front();
+                queue.earned = queue.earned.saturating_sub(next.numbers);
+                numbers += next.numbers;
+                self.orders -= 1;
+                taken.push((account, next));
+            }
+            if queue.orders.is_empty() {
+                self.queues.remove(&account); // who has nothing to run saves nothing
+            } else {
+                self.round.push_back(account);
+            }
+        }
+        taken
+    }
+
+    /// Puts orders back that were taken and have not run, in front of those that came after them.
+    pub fn put_back(&mut self, orders: impl DoubleEndedIterator<Item = (AccountId, Queued)>) {
+        for (account, order) in orders.rev() {
+            let queue = self.queues.entry(account).or_default();
+            if queue.orders.is_empty() {
+                self.round.push_front(account);
+            }
+            queue.orders.push_front(order);
+            queue.earned = queue.earned.saturating_add(order.numbers);
+            self.orders += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: u32) -> AccountId {
+        AccountId::new(id).unwrap()
+    }
+
+    fn turns(orders: &[(u32, i64, usize)]) -> Turns {
+        let mut turns = Turns::default();
+        for (of, seq, numbers) in orders {
+            turns.push(account(*of), Queued { seq: OrderSeq(*seq), numbers: *numbers });
+        }
+        turns
+    }
+
+    fn take(turns: &mut Turns, orders_max: usize, numbers_max: usize) -> Vec<i64> {
+        turns.take(orders_max, numbers_max).into_iter().map(|(_, order)| order.seq.0).collect()
+    }
+
+    #[test]
+    fn an_account_that_is_alone_runs_in_the_order_of_arrival() {
+        let mut turns = turns(&[(1, 1, 2), (1, 2, 5_000), (1, 3, 2)]);
+        assert_eq!(turns.first(), Some(OrderSeq(1)));
+        assert_eq!(take(&mut turns, 256, 5_000), [1]);
+        assert_eq!(take(&mut turns, 256, 5_000), [2]);
+        assert_eq!(take(&mut turns, 256, 5_000), [3]);
+        assert!(turns.is_empty() && take(&mut turns, 256, 5_000).is_empty());
+    }
+
+    #[test]
+    fn small_orders_of_one_account_do_not_wait_for_large_ones_of_another() {
+        let large: Vec<_> = (1..=50).map(|seq| (1, seq, 5_000)).collect();
+        let mut turns = turns(&large);
+        assert_eq!(take(&mut turns, 256, 5_000), [1]);
+        turns.push(account(2), Queued { seq: OrderSeq(51), numbers: 2 });
+        assert_eq!(take(&mut turns, 256, 5_000)[0], 51, "the other account is next");
+        assert_eq!(turns.len(), 49);
+    }
+
+    #[test]
+    fn accounts_share_by_numbers() {
+        let mut orders: Vec<_> = (0..400).map(|n| (1, 2 * n, 1)).collect();
+        orders.extend((0..40).map(|n| (2, 2 * n + 1, 10)));
+        let mut turns = turns(&orders);
+        let taken = turns.take(10_000, 600);
+        let numbers =
+            |of| taken.iter().filter(|(a, _)| *a == account(of)).map(|(_, o)| o.numbers).sum::<usize>();
+        assert_eq!((numbers(1), numbers(2)), (300, 300));
+    }
+
+    #[test]
+    fn an_order_of_any_size_runs_at_last() {
+        let mut turns = turns(&[(1, 1, 5_000)]);
+        for seq in 2..2_000 {
+            turns.push(account(2), Queued { seq: OrderSeq(seq), numbers: 10 });
+        }
+        let ran = std::iter::from_fn(|| Some(take(&mut turns, 256, 5_000)).filter(|taken| !taken.is_empty()));
+        let steps: Vec<_> = ran.take(50).collect();
+        assert!(steps.iter().any(|step| step.contains(&1)), "{steps:?}");
+    }
+
+    #[test]
+    fn what_did_not_run_is_put_back_where_it_was() {
+        let mut turns = turns(&[(1, 1, 2), (2, 2, 2), (1, 3, 2)]);
+        let taken = turns.take(256, 5_000);
+        assert_eq!(taken.len(), 3);
+        turns.put_back(taken.into_iter());
+        assert_eq!((turns.len(), turns.of(account(1)), turns.first()), (3, 2, Some(OrderSeq(1))));
+        let again = take(&mut turns, 256, 5_000);
+        let at = |seq| again.iter().position(|one| *one == seq);
+        assert!(at(1) < at(3), "{again:?}");
+    }
+}
