@@ -1,0 +1,32 @@
+//! Numbers that move to another site or peer of their account at once, all or none.
+
+use std::collections::HashMap;
+
+use onhook_core::account::Place;
+use onhook_core::ids::AreaId;
+use onhook_core::lifecycle::area::Area;
+use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::number::Number;
+use onhook_core::order::relocate::relocate;
+use onhook_core::time::Timestamp;
+
+use super::batch::{Batch, Known, NumberWrites};
+
+/// Plans the move of `wanted` numbers, loaded as `numbers`, to `place`, by `user` at `at`.
+///
+/// # Errors
+/// The numbers that are not in service on the account, in the order in which they were named. Then none moves.
+pub fn moves(
+    wanted: &[Number],
+    place: Place,
+    (numbers, areas): (Vec<Known>, HashMap<AreaId, Area>),
+    policy: &Policy,
+    (user, at): (&str, Timestamp),
+) -> Result<NumberWrites, Vec<Number>> {
+    let mut batch = Batch::new(policy, numbers, areas);
+    for transition in relocate(wanted, place, batch.entries())? {
+        batch.apply(transition, By::User(user.to_owned()), at);
+    }
+    Ok(batch.finish())
+}
