@@ -60,6 +60,8 @@ pub struct NumberWrite {
     pub entry: Entry,
     /// The holder that its row has now. A store that indexes holders leaves that index alone where it stays.
     pub holder_before: Option<AccountId>,
+    /// The area that its row has now.
+    pub area_before: AreaId,
     /// Its last event: the n-th of the same [`NumberWrites`], from 0.
     pub last_event: usize,
 }
@@ -83,8 +85,8 @@ pub struct Batch<'a> {
     entries: HashMap<Number, Entry>,
     prevs: HashMap<Number, (Prev, bool)>,
     areas: HashMap<AreaId, Area>,
-    /// The numbers that changed, with the holder that their row has.
-    changed: BTreeMap<Number, Option<AccountId>>,
+    /// The numbers that changed, with the holder and the area that their row has.
+    changed: BTreeMap<Number, (Option<AccountId>, AreaId)>,
     taken: HashSet<Number>,
     writes: NumberWrites,
 }
@@ -153,7 +155,7 @@ impl<'a> Batch<'a> {
         if before.state() == State::Available {
             self.taken.insert(number);
         }
-        self.changed.entry(number).or_insert(before.standing.holder());
+        self.changed.entry(number).or_insert((before.standing.holder(), before.area));
         self.entries.insert(number, after);
         let origin = untouched.then_some(before);
         self.writes.events.push(NewEvent { number, prev, at, change, by, origin });
@@ -165,9 +167,10 @@ impl<'a> Batch<'a> {
         let Self { entries, prevs, changed, mut writes, .. } = self;
         writes.numbers = changed
             .into_iter()
-            .filter_map(|(number, holder_before)| match prevs[&number].0 {
+            .filter_map(|(number, (holder_before, area_before))| match prevs[&number].0 {
                 Prev::New(last_event) => {
-                    Some(NumberWrite { entry: entries[&number], holder_before, last_event })
+                    let entry = entries[&number];
+                    Some(NumberWrite { entry, holder_before, area_before, last_event })
                 }
                 Prev::Stored(_) => None,
             })

@@ -153,13 +153,11 @@ impl Run<'_> {
         // An order that brings its worker down every time is set aside, so that it holds up nobody else.
         let decision = match decision {
             Some(decision) => decision,
-            None => {
+            None if attempts.saturating_add(1) < ATTEMPTS_MAX => {
                 self.writes.panicked.push(order.seq);
-                if attempts.saturating_add(1) < ATTEMPTS_MAX {
-                    return;
-                }
-                Decision::set_aside(&order.request)
+                return;
             }
+            None => Decision::set_aside(&order.request),
         };
         if decision.status == order.status && decision.moves.is_empty() {
             return; // it waits as it did before
