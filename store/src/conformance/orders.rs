@@ -251,6 +251,25 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
+    /// Whoever posts a few numbers does not wait for what another account posted before by the hundred thousand.
+    async fn a_small_order_does_not_wait_for_the_large_ones_of_another_account(opener) {
+        let (store, ..) = seeded(opener).await;
+        let numbers: Vec<u64> = (1_000..6_000).collect();
+        for n in 1..=50 {
+            store.accept(order(n, 1, disconnect(numbers.iter().copied()))).await.expect("accepted");
+        }
+        let first = store.run_orders(at(60), 256, 5_000).await.expect("run");
+        assert_eq!((first.ended.len(), first.more), (1, true));
+        let small = store.accept(order(61, 2, disconnect([11]))).await.expect("accepted").id;
+        let second = store.run_orders(at(62), 256, 5_000).await.expect("run");
+        assert!(second.ended.iter().any(|end| end.id == small), "{second:?}");
+        run_all(&*store, at(70)).await;
+        let query = OrderQuery { status: Some(Status::Failed), ..all_orders(1) };
+        let query = OrderQuery { kind: Kind::Disconnect, ..query };
+        assert_eq!(store.orders(query).await.expect("read").total, 50, "those of the other one run too");
+        clean(&*store).await;
+    }
+
     /// A batch of orders that touch the same number does what they would do one by one.
     async fn orders_of_one_batch_are_judged_one_after_another(opener) {
         let (store, one, two) = seeded(opener).await;

@@ -6,8 +6,11 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
+/// A line of an import: its place in the file, and its number or why it cannot be read.
+pub type Line = (u64, std::result::Result<NewNumber, BadLine>);
+
 /// The numbers that an import reads, one after another, with the line each begins on.
-pub type Lines = Box<dyn Iterator<Item = (u64, std::result::Result<NewNumber, BadLine>)> + Send>;
+pub type Lines = Box<dyn Iterator<Item = Line> + Send>;
 
 /// What an import did, or without being written would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

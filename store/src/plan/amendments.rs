@@ -1,12 +1,35 @@
 //! What a client changes in an order that waits for numbers.
 
+use std::collections::HashMap;
+
+use onhook_core::ids::AreaId;
+use onhook_core::lifecycle::area::Area;
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::Subscriber;
+use onhook_core::number::Number;
+use onhook_core::order::Order;
 use onhook_core::order::amend::{Amendment, NotWaiting, amend, difference};
-use onhook_core::order::{Order, Status};
 use onhook_core::time::Timestamp;
 
+use super::origin::origin;
 use super::step::OrderWrite;
 use super::tell::{About, NewNotification, tell};
+
+/// What an amendment works with, as the store has it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The order.
+    pub order: Order,
+    /// The numbers that it has taken.
+    pub entries: HashMap<Number, Entry>,
+    /// The areas of these numbers.
+    pub areas: HashMap<AreaId, Area>,
+    /// The exchanges of these numbers, by their six digits, where they are known.
+    pub exchanges: HashMap<u32, Exchange>,
+    /// The subscribers of the order's account.
+    pub subscribers: Vec<Subscriber>,
+}
 
 /// What an amendment writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,21 +42,17 @@ pub struct Writes {
     pub notifications: Vec<NewNotification>,
 }
 
-/// Plans an amendment of an order, whose account has these subscribers, at `at`.
+/// Plans an amendment of an order at `at`.
 ///
 /// # Errors
 /// [`NotWaiting`]: the order has not run yet, or has ended and never changes again.
-pub fn amendment(
-    before: &Order,
-    amendment: &Amendment,
-    subscribers: &mut [Subscriber],
-    at: Timestamp,
-) -> Result<Writes, NotWaiting> {
-    let after = amend(before, amendment, at)?;
+pub fn amendment(loaded: Loaded, amendment: &Amendment, at: Timestamp) -> Result<Writes, NotWaiting> {
+    let Loaded { order: before, entries, areas, exchanges, mut subscribers } = loaded;
+    let mut after = amend(&before, amendment, at)?;
+    after.origin = origin(&after, &entries, &areas, &exchanges);
     let ended = after.status.is_final();
-    let about = About { kind: after.request.kind(), order: after.seq, status: after.status };
-    let notifications = if ended { tell(subscribers, about, None, at) } else { Vec::new() };
-    let difference = difference(before, &after).filter(|_| !ended);
-    let before: Status = before.status;
-    Ok(Writes { order: OrderWrite { before, after }, difference, notifications })
+    let notifications =
+        if ended { tell(&mut subscribers, About::order(&after), None, at) } else { Vec::new() };
+    let difference = difference(&before, &after).filter(|_| !ended);
+    Ok(Writes { order: OrderWrite { before: before.status, after }, difference, notifications })
 }

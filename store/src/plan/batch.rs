@@ -135,6 +135,12 @@ impl<'a> Batch<'a> {
         self.taken.contains(&number)
     }
 
+    /// Counts a number that is new in the store. Its row is the caller's to write.
+    pub fn add(&mut self, entry: &Entry) {
+        self.writes.counts.add(entry);
+        self.writes.pool_grew |= entry.state() == State::Available;
+    }
+
     /// Lets a transition of a loaded number happen.
     ///
     /// # Panics

@@ -3,12 +3,14 @@
 //! No SQL stands here and nothing is read or written, so that every store does the same, a test needs no database,
 //! and a plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers,
 //! [`tell`] says who is told, [`turns`] whose orders run next. Above them one file for what happens: [`step`]s of
-//! orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`].
+//! orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`].
 
 pub mod amendments;
 pub mod batch;
 pub mod counts;
+pub mod imports;
 pub mod moves;
+pub mod origin;
 pub mod release;
 pub mod reservations;
 pub mod step;

@@ -3,7 +3,7 @@
 //! Orders are judged one after another, each against what the one before it left. First those that wait for
 //! numbers, which are older; then new ones. A step that has done enough leaves the rest to the next one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onhook_core::account::{Account, Premises};
@@ -12,15 +12,16 @@ use onhook_core::lifecycle::area::Area;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
-use onhook_core::locality::{Exchange, Locality};
+use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::Subscriber;
 use onhook_core::number::Number;
 use onhook_core::order::decide::{Decision, World, decide, decided};
 use onhook_core::order::search::Criteria;
-use onhook_core::order::{ATTEMPTS_MAX, Kind, Order, Origin, Status};
+use onhook_core::order::{ATTEMPTS_MAX, Order, Status};
 use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, Known, NumberWrites};
+use super::origin::origin;
 use super::tell::{About, NewNotification, tell};
 use crate::contract::orders::{Ended, StepReport};
 
@@ -164,7 +165,7 @@ impl Run<'_> {
         }
         let before = order.status;
         let mut after = decided(order, &decision, self.now);
-        after.origin = self.origin(&after);
+        after.origin = origin(&after, self.batch.entries(), self.batch.areas(), &self.exchanges);
         self.tell(&after);
         self.work += after.request.quantity();
         self.writes.report.numbers += decision.moves.len();
@@ -180,25 +181,6 @@ impl Run<'_> {
         self.writes.orders.push(OrderWrite { before, after });
     }
 
-    /// Returns where the numbers of a number order are from. `None` before it has ended.
-    fn origin(&self, order: &Order) -> Option<Origin> {
-        if order.request.kind() != Kind::Number || !order.status.is_final() {
-            return None;
-        }
-        let mut numbers: Vec<Number> = order.done().collect();
-        numbers.sort_unstable();
-        let (mut seen, mut places) = (HashSet::new(), Vec::new());
-        for number in numbers {
-            let Some(area) = self.batch.entries().get(&number).map(|entry| entry.area) else { continue };
-            if seen.insert((number.npa_nxx(), area)) {
-                let name = &self.batch.areas()[&area].name;
-                let exchange = number.npa_nxx().and_then(|npa_nxx| self.exchanges.get(&npa_nxx));
-                places.push(Locality::of(number, name, exchange));
-            }
-        }
-        Origin::of(&places)
-    }
-
     /// Returns the numbers that were drawn for an order's search and are still there, as many as it wants.
     fn candidates(&self, order: &Order) -> Vec<Entry> {
         let Some(search) = order.request.search() else { return Vec::new() };
@@ -210,7 +192,7 @@ impl Run<'_> {
 
     fn tell(&mut self, order: &Order) {
         let Some(subscribers) = self.subscribers.get_mut(&order.account) else { return };
-        let about = About { kind: order.request.kind(), order: order.seq, status: order.status };
+        let about = About::order(order);
         let notifications = tell(subscribers, about, None, self.now);
         if order.status.is_final() {
             subscribers.retain(|one| one.wish.order != Some(order.seq));
@@ -223,6 +205,8 @@ impl Run<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use onhook_core::account::{AccountKind, Class, Peer, Place, Site};
     use onhook_core::ids::{EventSeq, OrderId, PeerId, SiteId, SubscriptionSeq};
     use onhook_core::lifecycle::area::{AreaName, Demand};

@@ -1,13 +1,15 @@
 //! Who is told of what happened to an order: the notifications that are written together with it.
 
-use onhook_core::ids::{OrderSeq, SubscriptionSeq};
+use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{Happened, Subscriber, WAITING_MAX, due_at, told};
-use onhook_core::order::{Kind, Status};
+use onhook_core::order::{Kind, Order, Status};
 use onhook_core::time::Timestamp;
 
 /// A notification that is to be written, unless the same is there. The store draws its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNotification {
+    /// The account whose subscription it is.
+    pub account: AccountId,
     /// Who is told.
     pub subscription: SubscriptionSeq,
     /// The order that it is about.
@@ -27,12 +29,22 @@ pub struct NewNotification {
 /// The order that something happened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
+    /// Whose it is.
+    pub account: AccountId,
     /// Its kind.
     pub kind: Kind,
     /// Which.
     pub order: OrderSeq,
     /// Its status now.
     pub status: Status,
+}
+
+impl About {
+    /// An order as it is now.
+    #[must_use]
+    pub fn order(order: &Order) -> Self {
+        Self { account: order.account, kind: order.request.kind(), order: order.seq, status: order.status }
+    }
 }
 
 /// Returns a notification for each of the account's subscribers that asked for it.
@@ -42,7 +54,7 @@ pub fn tell(
     note: Option<(i64, &str)>,
     now: Timestamp,
 ) -> Vec<NewNotification> {
-    let About { kind, order, status } = about;
+    let About { account, kind, order, status } = about;
     let happened = if note.is_some() { Happened::Note } else { Happened::Came(status) };
     let wanting = subscribers.iter_mut().filter(|one| told(&one.wish, kind, order, happened, now));
     wanting
@@ -52,6 +64,7 @@ pub fn tell(
                 one.waiting += 1;
             }
             NewNotification {
+                account,
                 subscription: one.seq,
                 order,
                 status,

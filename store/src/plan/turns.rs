@@ -1,4 +1,5 @@
-//! Whose orders run next: accounts take turns, and each account's orders run in the order of their arrival.
+//! Whose orders run next: accounts take turns, and each account's orders run in the order of their arrival. What
+//! runs in one step runs in the order of arrival, whosever it is.
 //!
 //! Fair by numbers, not by orders (deficit round robin, Shreedhar and Varghese 1995): with each turn an account
 //! earns a share of numbers, and runs orders as long as it has earned them. An order of 5,000 numbers waits until
@@ -18,6 +19,14 @@ pub struct Queued {
     pub seq: OrderSeq,
     /// How many numbers it is about, at least 1.
     pub numbers: usize,
+}
+
+impl Queued {
+    /// An order in the queue. One that is about no number counts as one.
+    #[must_use]
+    pub fn new(seq: OrderSeq, numbers: usize) -> Self {
+        Self { seq, numbers: numbers.max(1) }
+    }
 }
 
 /// The orders that have not run yet, by account.
@@ -72,8 +81,14 @@ impl Turns {
     }
 
     /// Takes the orders of the next step: at most `orders_max`, and at most `numbers_max` numbers, but at least one
-    /// order. Returns them in the order in which they run.
+    /// order. Returns them in the order of their arrival, in which they run.
     pub fn take(&mut self, orders_max: usize, numbers_max: usize) -> Vec<(AccountId, Queued)> {
+        let mut taken = self.choose(orders_max, numbers_max);
+        taken.sort_unstable_by_key(|(_, order)| order.seq);
+        taken
+    }
+
+    fn choose(&mut self, orders_max: usize, numbers_max: usize) -> Vec<(AccountId, Queued)> {
         let mut taken = Vec::new();
         let mut numbers = 0;
         while taken.len() < orders_max

@@ -1,7 +1,7 @@
 //! What the writer keeps at hand between transactions, so that it need not be read again: counters, areas and
 //! subscribers. It always equals what is on disk, and is loaded anew when a job is undone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use onhook_core::ids::{AccountId, EventSeq, OrderSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{Subscriber, Wish};
@@ -12,17 +12,18 @@ use rusqlite::Connection;
 use super::areas::KnownAreas;
 use super::row;
 use crate::Result;
+use crate::plan::turns::{Queued, Turns};
 
 pub(super) struct Cached {
     last_event: EventSeq,
     last_order: OrderSeq,
-    /// The last order before which, and with which, none is RECEIVED: orders to be run come after it. An index
-    /// of those that are would change twice for each order.
+    /// Every order up to and including this one has run. An index of those that have not would change twice for
+    /// each order.
     run_to: OrderSeq,
+    /// The orders that have not run yet.
+    pub(super) turns: Turns,
     /// The latest time that anything in the store carries: time does not run backwards here.
     last_at: Timestamp,
-    /// Imports, by their event.
-    pub(super) imports: HashSet<EventSeq>,
     pub(super) areas: KnownAreas,
     pub(super) back_orders: BackOrders,
     /// Live subscriptions that something can happen to; accounts without any are absent.
@@ -60,8 +61,6 @@ impl BackOrders {
 impl Cached {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let one = |sql: &str| -> Result<i64> { Ok(connection.query_row(sql, [], |row| row.get(0))?) };
-        let imports: Option<String> = row::meta(connection, "imports")?;
-        let imports: Vec<EventSeq> = imports.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text))?;
         let mut subscribers: HashMap<AccountId, Vec<Subscriber>> = HashMap::new();
         for (account, subscriber) in load_subscribers(connection)? {
             subscribers.entry(account).or_default().push(subscriber);
@@ -70,8 +69,8 @@ impl Cached {
             last_event: EventSeq(one("SELECT coalesce(max(seq), 0) FROM event")?),
             last_order: OrderSeq(one("SELECT coalesce(max(seq), 0) FROM orders")?),
             run_to: run_to(connection)?,
+            turns: load_turns(connection)?,
             last_at: last_at(connection)?.unwrap_or_default(),
-            imports: imports.into_iter().collect(),
             areas: KnownAreas::load(connection)?,
             back_orders: BackOrders { after: Some(BackOrders::FIRST), again: false },
             subscribers,
@@ -79,9 +78,11 @@ impl Cached {
         })
     }
 
-    pub(super) fn next_event(&mut self) -> EventSeq {
-        self.last_event.0 += 1;
-        self.last_event
+    /// Returns the first of `count` sequence numbers of events.
+    pub(super) fn next_events(&mut self, count: usize) -> EventSeq {
+        let first = EventSeq(self.last_event.0 + 1);
+        self.last_event.0 += i64::try_from(count).unwrap_or(i64::MAX);
+        first
     }
 
     pub(super) fn next_order(&mut self) -> OrderSeq {
@@ -91,10 +92,6 @@ impl Cached {
 
     pub(super) fn last_order(&self) -> OrderSeq {
         self.last_order
-    }
-
-    pub(super) fn run_to(&self) -> OrderSeq {
-        self.run_to
     }
 
     /// Notes that up to `last` no order is RECEIVED.
@@ -126,14 +123,6 @@ impl Cached {
         self.last_at = self.last_at.max(now);
         self.last_at
     }
-
-    /// Notes an import, so that a number's first event after it is known for what it is.
-    pub(super) fn add_import(&mut self, connection: &Connection, import: EventSeq) -> Result<()> {
-        self.imports.insert(import);
-        let mut imports: Vec<_> = self.imports.iter().copied().collect();
-        imports.sort_unstable();
-        row::set_meta(connection, "imports", serde_json::to_string(&imports)?)
-    }
 }
 
 /// The time of the newest order or event. None in a store without any.
@@ -147,6 +136,19 @@ pub(super) fn last_at(connection: &Connection) -> Result<Option<Timestamp>> {
 /// The last order up to which none is RECEIVED, as the store has it.
 pub(super) fn run_to(connection: &Connection) -> Result<OrderSeq> {
     Ok(OrderSeq(row::meta(connection, "run_to")?.unwrap_or(0)))
+}
+
+/// The orders that have not run yet, in the order of their arrival.
+fn load_turns(connection: &Connection) -> Result<Turns> {
+    let mut turns = Turns::default();
+    let mut statement = connection
+        .prepare("SELECT seq, account, numbers FROM orders WHERE seq > ? AND status = 0 ORDER BY seq")?;
+    let mut rows = statement.query([run_to(connection)?.0])?;
+    while let Some(row) = rows.next()? {
+        let numbers = usize::try_from(row.get::<_, u32>(2)?).unwrap_or(usize::MAX);
+        turns.push(row::account_id(row.get(1)?)?, Queued::new(OrderSeq(row.get(0)?), numbers));
+    }
+    Ok(turns)
 }
 
 /// All live ones that something can happen to, by account.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::cached::run_to;
 use super::entries::{EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, history, read_event};
-use super::orders::{ORDER_COLUMNS, ORDERS, read_order};
+use super::order_rows::{ORDER_COLUMNS, ORDERS, read_order};
 use super::row;
 use super::subscriptions::asked;
 use crate::Result;

@@ -8,7 +8,7 @@ use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::open::SqliteStore;
-use super::orders::{ORDER_COLUMNS, ORDERS, read_order};
+use super::order_rows::{ORDER_COLUMNS, ORDERS, read_order};
 use super::row;
 use super::subscriptions::{seq_of, subscription_at};
 use super::tables::Tables;

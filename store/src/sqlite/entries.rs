@@ -1,70 +1,22 @@
-//! A number's row and its events: each event is written behind the one before it.
+//! A number's row and its events, as they are read back.
 
 use std::collections::BTreeMap;
 
 use onhook_core::account::Place;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, PeerId};
-use onhook_core::lifecycle::area::AreaChange;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::{Entry, Standing};
-use onhook_core::lifecycle::event::{By, Change, Event, Transition};
+use onhook_core::lifecycle::event::{By, Change, Event};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 
 use super::row::{account_id, digits_of, number_of, peer_id, site_id};
-use super::tables::Tables;
 use crate::codes::{state_code, state_of};
 use crate::contract::numbers::History;
 use crate::error::corrupt;
+use crate::plan::batch::Known;
 use crate::{Result, StoreError};
-
-/// Writes the event of a change behind the number's last one, and tells the area and the orders that wait.
-pub(super) fn put_event(
-    tables: &mut Tables<'_>,
-    moved: &Transition,
-    prev: EventSeq,
-    by: &By,
-    at: Timestamp,
-) -> Result<EventSeq> {
-    let Transition { change, before, after } = moved;
-    let seq = tables.cached.next_event();
-    let origin =
-        if tables.cached.imports.contains(&prev) { Some(serde_json::to_string(before)?) } else { None };
-    let (order, actor) = match by {
-        By::Order(order) => (Some(order.0), None),
-        By::User(user) => (None, Some(user)),
-        By::Time | By::Import => (None, None),
-    };
-    tables
-        .connection
-        .prepare_cached(
-            "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            seq.0,
-            digits_of(after.number),
-            prev.0,
-            at.millis(),
-            order,
-            actor,
-            serde_json::to_string(change)?,
-            origin,
-        ])?;
-    let half_life = tables.policy.profile(after.number).half_life_days;
-    let area = tables.cached.areas.by_id.get_mut(&after.area);
-    let area = area.ok_or_else(|| corrupt("an area is missing"))?;
-    if let Some(change) = AreaChange::of(before, after, at, half_life) {
-        area.change(&change);
-    }
-    if before.state() != State::Available && after.state() == State::Available {
-        tables.cached.back_orders.pool_grew();
-    }
-    Ok(seq)
-}
-
-// Numbers.
 
 pub(super) fn number_row(connection: &Connection, number: Number) -> Result<Option<NumberRow>> {
     let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?");
@@ -126,11 +78,15 @@ const LOCKED: u8 = 4;
 
 const LEAVES: u8 = 8;
 
+const UNTOUCHED: u8 = 16;
+
 /// A row of `number`: the entry and the event that made it so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct NumberRow {
     pub(super) entry: Entry,
     pub(super) last_event: EventSeq,
+    /// True while nothing has happened since its import.
+    pub(super) untouched: bool,
 }
 
 /// The columns that [`NumberRow::read`] wants, in this order.
@@ -177,7 +133,13 @@ impl NumberRow {
             ported_in: flags & PORTED_IN != 0,
             locked: flags & LOCKED != 0,
         };
-        Ok(Self { entry, last_event: EventSeq(row.get(8)?) })
+        Ok(Self { entry, last_event: EventSeq(row.get(8)?), untouched: flags & UNTOUCHED != 0 })
+    }
+
+    /// The same as a plan wants it.
+    pub(super) fn known(self) -> Known {
+        let Self { entry, last_event, untouched } = self;
+        Known { entry, last_event, untouched }
     }
 
     /// The values of [`NUMBER_COLUMNS`], in the same order.
@@ -187,14 +149,7 @@ impl NumberRow {
         (number, state, holder, site, peer, self.entry.area.0, flags, due_at, last_event)
     }
 
-    /// The same without the area, which only an import gives.
-    pub(super) fn values_but_area(&self) -> impl rusqlite::Params + use<> {
-        let (number, state, site, peer, flags, due_at, last_event) = self.columns();
-        let holder = self.entry.standing.holder().map(AccountId::get);
-        (number, state, holder, site, peer, flags, due_at, last_event)
-    }
-
-    /// The same without area and holder.
+    /// The same without area and holder, which most changes leave as they are.
     pub(super) fn values_but_holder(&self) -> impl rusqlite::Params + use<> {
         self.columns()
     }
@@ -206,7 +161,8 @@ impl NumberRow {
         let flags = flag(entry.protected, PROTECTED)
             | flag(entry.ported_in, PORTED_IN)
             | flag(entry.locked, LOCKED)
-            | flag(leaves, LEAVES);
+            | flag(leaves, LEAVES)
+            | flag(self.untouched, UNTOUCHED);
         let place = entry.standing.place();
         (
             digits_of(entry.number),

@@ -1,6 +1,6 @@
 //! Exchanges and rate centers: what an operator's file says of them, and where a number lies by it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use onhook_core::ids::AreaId;
@@ -52,6 +52,21 @@ pub(super) fn exchange_of(connection: &Connection, npa_nxx: u32) -> Result<Optio
         Some(row) => exchange(row, 0),
         None => Ok(None),
     }
+}
+
+/// The exchanges of some numbers, by their six digits, where they are known.
+pub(super) fn exchanges_of<'a>(
+    connection: &Connection,
+    numbers: impl IntoIterator<Item = &'a Number>,
+) -> Result<HashMap<u32, Exchange>> {
+    let npa_nxxs: HashSet<u32> = numbers.into_iter().filter_map(|number| number.npa_nxx()).collect();
+    let mut found = HashMap::with_capacity(npa_nxxs.len());
+    for npa_nxx in npa_nxxs {
+        if let Some(exchange) = exchange_of(connection, npa_nxx)? {
+            found.insert(npa_nxx, exchange);
+        }
+    }
+    Ok(found)
 }
 
 /// The part after WHERE that finds exchanges by what is wanted of them, of `exchange e` and `rate_center r`.

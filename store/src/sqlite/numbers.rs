@@ -15,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::accounts::must_exist;
 use super::areas::{area_name, areas};
-use super::batch::Batch;
+use super::batch::{apply_numbers, areas_of, known};
 use super::entries::{Link, NUMBER_COLUMNS, NumberRow, history, link, number_row};
 use super::exchanges::{Localities, localities};
 use super::open::SqliteStore;
@@ -29,6 +29,7 @@ use crate::contract::numbers::{Destination, Facts, History, NumberQuery, Numbers
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 use crate::error::corrupt;
+use crate::plan::moves::moves;
 
 fn relocate(
     tables: &mut Tables<'_>,
@@ -43,17 +44,13 @@ fn relocate(
         Ok(place) => place,
         Err(no) => return Ok(Relocated::NoPlace(no)),
     };
-    let mut batch = Batch::load(tables, numbers.iter().copied())?;
-    let moves = match onhook_core::order::relocate::relocate(numbers, place, batch.entries()) {
-        Ok(moves) => moves,
-        Err(missing) => return Ok(Relocated::NotInService(missing)),
-    };
-    let (at, by) = (tables.cached.now(now), By::User(user));
-    for moved in &moves {
-        batch.apply(tables, moved, &by, at)?;
+    let known = known(tables, numbers.iter().copied())?;
+    let areas = areas_of(tables, &known);
+    let at = tables.cached.now(now);
+    match moves(numbers, place, (known, areas), tables.policy, (&user, at)) {
+        Ok(writes) => Ok(Relocated::Done(apply_numbers(tables, writes)?)),
+        Err(missing) => Ok(Relocated::NotInService(missing)),
     }
-    batch.save(tables)?;
-    Ok(Relocated::Done(moves.len()))
 }
 
 /// The same with the orders that made the events.

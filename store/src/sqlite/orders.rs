@@ -1,55 +1,39 @@
 //! Orders: accepted, run and changed inside the writer's transaction (load, ask `core`, save), and listed.
 
-use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::account::{Account, Premises};
-use onhook_core::ids::{AccountId, OrderId, OrderSeq, PeerId, SiteId};
-use onhook_core::lifecycle::entry::Entry;
-use onhook_core::lifecycle::event::By;
-use onhook_core::notify::notification::Happened;
-use onhook_core::number::Number;
-use onhook_core::order::amend::{Amendment, NotWaiting, amend, difference};
-use onhook_core::order::decide::{Decision, World, decide, decided};
-use onhook_core::order::{ATTEMPTS_MAX, Failure, Kind, Line, NewOrder, Order, Origin, Status, Summary};
+use onhook_core::ids::{AccountId, OrderId, OrderSeq, SiteId};
+use onhook_core::order::amend::Amendment;
+use onhook_core::order::{Kind, Line, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use tracing::error;
 
-use super::accounts::account_with_premises;
-use super::batch::Batch;
-use super::entries::number_row;
-use super::exchanges::Localities;
+use super::batch::{areas_of, known};
+use super::exchanges::exchanges_of;
 use super::open::SqliteStore;
-use super::row::{account_id, json, limit, list, of, pages_before};
+use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, read_order, update_order};
+use super::row::{account_id, limit, list, of, pages_before};
+use super::step::run_orders;
 use super::tables::Tables;
-use super::telling::{end_bound, tell};
+use super::telling::{apply_notifications, end_bound};
 use super::writer::Purpose;
 use crate::codes::{kind_code, status_code, status_of};
-use crate::contract::orders::{Accepted, Amended, Ended, NewNote, Note, OrderQuery, Orders, StepReport};
+use crate::contract::orders::{Accepted, Amended, NewNote, Note, OrderQuery, Orders, StepReport};
 use crate::contract::page::{LIST_MAX, Page, Start};
-use crate::error::corrupt;
 use crate::order_ids::OrderIds;
+use crate::plan::amendments::{Loaded, Writes, amendment};
+use crate::plan::step::OrderWrite;
+use crate::plan::tell::{About, tell};
+use crate::plan::turns::Queued;
 use crate::{Result, StoreError};
 
-/// Most orders that wait for numbers and are looked at in one step.
-const BACK_ORDERS_MAX: usize = 64;
+/// Most orders of all accounts that wait for their turn.
+const WAITING_MAX: usize = 1_000_000;
 
-/// How much a step does before it leaves the rest to the next one, so that accepts do not wait for it: numbers
-/// looked at or changed, lots looked through, notifications. A single order may take more.
-const WORK_MAX: usize = 20_000;
-
-/// A step under way.
-struct Run<'a> {
-    batch: Batch,
-    accounts: HashMap<AccountId, Option<(Account, Premises)>>,
-    localities: Localities<'a>,
-    work: usize,
-    step: StepReport,
-}
+/// Most orders of one account that do.
+const WAITING_OF_ACCOUNT_MAX: usize = 250_000;
 
 /// Accepts an order, whose request is also given as it is kept.
 fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Accepted> {
@@ -69,6 +53,10 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
             Some(_) => return Err(StoreError::KeyReused),
             None => {}
         }
+    }
+    let turns = &tables.cached.turns;
+    if turns.len() >= WAITING_MAX || turns.of(order.account) >= WAITING_OF_ACCOUNT_MAX {
+        return Err(StoreError::Full);
     }
     let seq = tables.cached.next_order();
     let id = tables.ids.id(seq);
@@ -103,261 +91,8 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
             .prepare_cached("INSERT INTO idempotency (account, key, digest, order_seq) VALUES (?, ?, ?, ?)")?
             .execute(params![order.account.get(), key.key, key.digest, seq.0])?;
     }
+    tables.cached.turns.push(order.account, Queued::new(seq, order.request.quantity()));
     Ok(Accepted { id, again: false })
-}
-
-/// Runs orders that wait: first some of those that wait for numbers, which are older, then new ones. They
-/// are loaded and saved together, numbers in the order of their digits, and judged one after another,
-/// each against what the one before it left. A step that has done enough leaves the rest to the next.
-fn run_orders(
-    tables: &mut Tables<'_>,
-    now: Timestamp,
-    orders_max: usize,
-    numbers_max: usize,
-) -> Result<StepReport> {
-    let some_wait = tables.cached.back_orders.after.is_some();
-    let (back, more_back) = back_orders(tables)?;
-    let (new, more) = waiting(tables, orders_max, numbers_max)?;
-    // An order has not ended before it was made, whatever the clock did in between.
-    let now = tables.cached.now(new.iter().map(|order| order.created_at).fold(now, Timestamp::max));
-    let mut run = Run {
-        batch: Batch::load(tables, new.iter().flat_map(|o| o.request.numbers()).copied())?,
-        accounts: HashMap::new(),
-        localities: Localities::new(tables.connection),
-        work: 0,
-        step: StepReport { more: more || more_back, ..StepReport::default() },
-    };
-    let mut looked_at = None;
-    let all_back = back.len();
-    for (index, order) in back.into_iter().enumerate() {
-        if run.work >= WORK_MAX / 2 {
-            run.step.more = true;
-            break;
-        }
-        looked_at = Some((order.seq, index + 1 == all_back && !more_back));
-        run_one(tables, order, &mut run, now)?;
-    }
-    let (mut run_to, mut gap) = (tables.cached.run_to(), false);
-    for (index, order) in new.into_iter().enumerate() {
-        if index > 0 && run.work >= WORK_MAX {
-            run.step.more = true;
-            break;
-        }
-        let seq = order.seq;
-        gap |= !run_one(tables, order, &mut run, now)?;
-        if !gap {
-            run_to = seq;
-        }
-    }
-    let Run { batch, step, .. } = run;
-    batch.save(tables)?;
-    tables.cached.set_run_to(tables.connection, run_to)?;
-    // Only now: what was not written has not been looked at.
-    match looked_at {
-        Some((last, all)) => tables.cached.back_orders.looked_at((!all).then_some(last)),
-        None if some_wait && all_back == 0 => tables.cached.back_orders.looked_at(None),
-        None => {}
-    }
-    Ok(step)
-}
-
-/// Judges one order and writes what comes of it; whether it is RECEIVED no more.
-fn run_one(tables: &mut Tables<'_>, order: Order, run: &mut Run<'_>, now: Timestamp) -> Result<bool> {
-    let home = match run.accounts.entry(order.account) {
-        std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-        std::collections::hash_map::Entry::Vacant(new) => {
-            new.insert(account_with_premises(tables.connection, order.account)?)
-        }
-    };
-    let decision = match home {
-        Some((account, premises)) => {
-            let judged = catch_unwind(AssertUnwindSafe(|| -> Result<Decision> {
-                let (found, work) = run.batch.find(tables, &order)?;
-                run.work += work;
-                let world = World {
-                    account,
-                    premises,
-                    entries: &run.batch.entries,
-                    found: &found,
-                    areas: &tables.cached.areas.by_id,
-                    policy: tables.policy,
-                };
-                Ok(decide(&order, &world, now))
-            }));
-            survived(tables, &order, judged.ok().transpose()?)?
-        }
-        None => Some(Decision::set_aside(&order.request)),
-    };
-    let Some(decision) = decision else { return Ok(false) };
-    if decision.status == order.status && decision.moves.is_empty() {
-        return Ok(order.status != Status::Received); // it waits as it did before
-    }
-    let before = order.status;
-    let mut order = decided(order, &decision, now);
-    order.origin = origin(tables, &order, &run.batch.entries, &mut run.localities)?;
-    update_order(tables, before, &order)?;
-    if order.status == Status::Backordered {
-        add_line(tables, &order, None, None)?;
-    }
-    let told = tell_status(tables, &order, now)?;
-    run.work += told + order.request.quantity();
-    run.step.told += told;
-    run.step.numbers += decision.moves.len();
-    for moved in decision.moves {
-        run.batch.apply(tables, &moved, &By::Order(order.seq), now)?;
-    }
-    if order.status.is_final() {
-        let total = order.request.quantity();
-        let failed = total - order.done().count();
-        run.step.ended.push(Ended { id: order.id, status: order.status, total, failed });
-    }
-    Ok(true)
-}
-
-/// The orders of the next batch, and whether there are more.
-fn waiting(tables: &Tables<'_>, orders_max: usize, numbers_max: usize) -> Result<(Vec<Order>, bool)> {
-    // Nothing has come of them yet: no need to look for it.
-    let mut statement = tables.connection.prepare_cached(&format!(
-        "SELECT {ORDER_COLUMNS} FROM (SELECT *, NULL AS failed, NULL AS taken, NULL AS refused, NULL AS peers,
-                                             NULL AS origin FROM orders)
-         WHERE seq > ? AND status = 0 ORDER BY seq"
-    ))?;
-    let mut rows = statement.query([tables.cached.run_to().0])?;
-    let (mut orders, mut numbers) = (Vec::with_capacity(orders_max), 0);
-    while let Some(row) = rows.next()? {
-        let order = read_order(row)?;
-        numbers += order.request.quantity();
-        if !orders.is_empty() && (orders.len() == orders_max || numbers > numbers_max) {
-            return Ok((orders, true));
-        }
-        orders.push(order);
-    }
-    Ok((orders, false))
-}
-
-/// The next orders that wait for numbers, oldest first, if the pool has grown since they last looked; and
-/// whether there are more.
-fn back_orders(tables: &Tables<'_>) -> Result<(Vec<Order>, bool)> {
-    let Some(after) = tables.cached.back_orders.after else { return Ok((Vec::new(), false)) };
-    let mut statement = tables.connection.prepare_cached(&format!(
-        "SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?"
-    ))?;
-    let mut rows = statement.query((after.0, i64::try_from(BACK_ORDERS_MAX).unwrap_or(i64::MAX)))?;
-    let mut orders = Vec::new();
-    while let Some(row) = rows.next()? {
-        orders.push(read_order(row)?);
-    }
-    let more = orders.len() == BACK_ORDERS_MAX;
-    Ok((orders, more))
-}
-
-/// The decision, or none when judging it panicked and it may be tried again. An order that does so
-/// every time is set aside, so that it does not hold up the others.
-fn survived(tables: &Tables<'_>, order: &Order, decision: Option<Decision>) -> Result<Option<Decision>> {
-    if decision.is_some() {
-        return Ok(decision);
-    }
-    let attempts: u8 = tables
-        .connection
-        .prepare_cached("UPDATE orders SET attempts = attempts + 1 WHERE seq = ? RETURNING attempts")?
-        .query_row([order.seq.0], |row| row.get(0))?;
-    error!(order.id = %order.id, attempts, "judging order {} panicked", order.id);
-    Ok((attempts >= ATTEMPTS_MAX).then(|| Decision::set_aside(&order.request)))
-}
-
-/// Where the numbers of a number order are from. Returns none before it has ended. `entries` are those that
-/// have been loaded; others are read.
-fn origin(
-    tables: &Tables<'_>,
-    order: &Order,
-    entries: &HashMap<Number, Entry>,
-    localities: &mut Localities<'_>,
-) -> Result<Option<Origin>> {
-    if order.request.kind() != Kind::Number || !order.status.is_final() {
-        return Ok(None);
-    }
-    let mut numbers: Vec<Number> = order.done().collect();
-    numbers.sort_unstable();
-    let (mut seen, mut places) = (HashSet::new(), Vec::new());
-    for number in numbers {
-        let area = match entries.get(&number) {
-            Some(entry) => entry.area,
-            // It was taken in an earlier step; its area has not changed since.
-            None => match number_row(tables.connection, number)? {
-                Some(row) => row.entry.area,
-                None => return Err(corrupt(format!("{} is missing", number.masked()))),
-            },
-        };
-        if seen.insert((number.npa_nxx(), area)) {
-            places.push(localities.at(number, area)?);
-        }
-    }
-    Ok(Origin::of(&places))
-}
-
-/// Writes what can change in an order whose status was `before`, which must not be final.
-fn update_order(tables: &Tables<'_>, before: Status, order: &Order) -> Result<()> {
-    let changed = tables
-        .connection
-        .prepare_cached(
-            "UPDATE orders SET status = ?, changed_at = ?, name = ?, customer_order_id = ?
-             WHERE seq = ? AND status = ? AND status IN (0, 4)",
-        )?
-        .execute(params![
-            status_code(order.status),
-            order.changed_at.millis(),
-            order.name,
-            order.customer_order_id,
-            order.seq.0,
-            status_code(before),
-        ])?;
-    if changed != 1 {
-        return Err(corrupt(format!("order {} had ended before", order.id)));
-    }
-    let failed = (!order.failed.is_empty()).then(|| serde_json::to_string(&order.failed)).transpose()?;
-    let taken = (!order.taken.is_empty()).then(|| serde_json::to_string(&order.taken)).transpose()?;
-    let refused = order.refused.map(|why| serde_json::to_string(&why)).transpose()?;
-    let peers = (!order.peers.is_empty()).then(|| serde_json::to_string(&order.peers)).transpose()?;
-    let origin = order.origin.as_ref().map(serde_json::to_string).transpose()?;
-    if [&failed, &taken, &refused, &peers, &origin].into_iter().any(Option::is_some) {
-        tables
-            .connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO outcome (order_seq, failed, taken, refused, peers, origin)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute((order.seq.0, failed, taken, refused, peers, origin))?;
-    } else if before != Status::Received {
-        tables
-            .connection
-            .prepare_cached("DELETE FROM outcome WHERE order_seq = ?")?
-            .execute([order.seq.0])?;
-    }
-    Ok(())
-}
-
-/// Writes down that something has happened to an order that waits.
-fn add_line(
-    tables: &Tables<'_>,
-    order: &Order,
-    author: Option<&str>,
-    difference: Option<&str>,
-) -> Result<()> {
-    tables
-        .connection
-        .prepare_cached(
-            "INSERT INTO order_line (order_seq, at, author, status, taken, difference)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute((
-            order.seq.0,
-            order.changed_at.millis(),
-            author,
-            status_code(order.status),
-            i64::try_from(order.taken.len()).unwrap_or(i64::MAX),
-            difference,
-        ))?;
-    Ok(())
 }
 
 /// Changes an order that waits, as a client asks.
@@ -365,35 +100,33 @@ fn amend_order(
     tables: &mut Tables<'_>,
     account: AccountId,
     id: OrderId,
-    amendment: &Amendment,
+    asked: &Amendment,
     user: &str,
     now: Timestamp,
 ) -> Result<Amended> {
     let found = order(tables.connection, tables.ids, account, Kind::Number, id)?;
-    let Some(before) = found else { return Ok(Amended::NoOrder) };
+    let Some(order) = found else { return Ok(Amended::NoOrder) };
     let now = tables.cached.now(now);
-    let mut after = match amend(&before, amendment, now) {
-        Ok(after) => after,
-        Err(NotWaiting) => return Ok(Amended::NotWaiting),
+    let numbers = known(tables, order.taken.iter().copied())?;
+    let areas = areas_of(tables, &numbers);
+    let entries = numbers.into_iter().map(|known| (known.entry.number, known.entry)).collect();
+    let exchanges = exchanges_of(tables.connection, &order.taken)?;
+    let subscribers = tables.cached.subscribers.get(&account).cloned().unwrap_or_default();
+    let loaded = Loaded { order, entries, areas, exchanges, subscribers };
+    let Ok(Writes { order: OrderWrite { before, after }, difference, notifications }) =
+        amendment(loaded, asked, now)
+    else {
+        return Ok(Amended::NotWaiting);
     };
-    after.origin = origin(tables, &after, &HashMap::new(), &mut Localities::new(tables.connection))?;
-    update_order(tables, before.status, &after)?;
+    update_order(tables, before, &after)?;
+    apply_notifications(tables, &notifications)?;
     if after.status.is_final() {
-        tell_status(tables, &after, now)?;
-    } else if let Some(difference) = difference(&before, &after) {
+        end_bound(tables, account, after.seq)?;
+    }
+    if let Some(difference) = difference {
         add_line(tables, &after, Some(user), Some(&difference))?;
     }
     Ok(Amended::Done(Box::new(after)))
-}
-
-/// Tells subscribers what became of an order; how many.
-fn tell_status(tables: &mut Tables<'_>, order: &Order, now: Timestamp) -> Result<usize> {
-    let what = (order.request.kind(), order.seq, order.status);
-    let told = tell(tables, order.account, what, Happened::Came(order.status), None, now)?;
-    if order.status.is_final() {
-        end_bound(tables, order.account, order.seq)?;
-    }
-    Ok(told)
 }
 
 fn write_note(
@@ -429,17 +162,16 @@ fn tell_note(
     note: (i64, &str),
     at: Timestamp,
 ) -> Result<()> {
-    if !tables.cached.subscribers.contains_key(&account) {
-        return Ok(());
-    }
+    let Some(subscribers) = tables.cached.subscribers.get(&account) else { return Ok(()) };
+    let mut subscribers = subscribers.clone();
     let status: u8 = tables
         .connection
         .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
         .query_row([order.0], |row| row.get(0))?;
-    let what = (kind, order, status_of(status)?);
+    let about = About { account, kind, order, status: status_of(status)? };
     let at = tables.cached.now(at);
-    tell(tables, account, what, Happened::Note, Some(note), at)?;
-    Ok(())
+    let notifications = tell(&mut subscribers, about, Some(note), at);
+    apply_notifications(tables, &notifications)
 }
 
 // Orders.
@@ -544,39 +276,7 @@ fn notes(connection: &Connection, order: OrderSeq) -> Result<Vec<Note>> {
     })
 }
 
-/// Orders with what came of them.
-pub(super) const ORDERS: &str = "orders LEFT JOIN outcome ON outcome.order_seq = orders.seq";
-
-/// The columns of [`ORDERS`] that [`order`] wants, in this order.
-pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
-                                        customer_order_id, request, failed, taken, refused, peers, origin";
-
-pub(super) fn read_order(row: &Row<'_>) -> Result<Order> {
-    let id: [u8; 16] = row.get(1)?;
-    let request = row.get_ref(9)?.as_str().map_err(|e| corrupt(e.to_string()))?;
-    let failed: Option<Vec<Failure>> = json(row, 10)?;
-    let taken: Option<Vec<Number>> = json(row, 11)?;
-    let peers: Option<Vec<Option<PeerId>>> = json(row, 13)?;
-    Ok(Order {
-        seq: OrderSeq(row.get(0)?),
-        id: OrderId(uuid::Uuid::from_bytes(id)),
-        account: account_id(row.get(2)?)?,
-        status: status_of(row.get(3)?)?,
-        created_at: Timestamp::from_millis(row.get(4)?),
-        changed_at: Timestamp::from_millis(row.get(5)?),
-        user: row.get(6)?,
-        name: row.get(7)?,
-        customer_order_id: row.get(8)?,
-        request: serde_json::from_str(request)?,
-        failed: failed.unwrap_or_default(),
-        taken: taken.unwrap_or_default(),
-        refused: json(row, 12)?,
-        peers: peers.unwrap_or_default(),
-        origin: json(row, 14)?,
-    })
-}
-
-/// The columns that [`summary`] wants, in this order.
+/// The columns that [`read_summary`] wants, in this order.
 const SUMMARY_COLUMNS: &str = "id, account, status, created_at, changed_at, user, customer_order_id, numbers";
 
 fn read_summary(row: &Row<'_>) -> Result<Summary> {

@@ -68,7 +68,7 @@ fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locali
     }
     dice.shuffle(&mut found);
     found.truncate(query.size);
-    Ok(found)
+    Ok(found.into_iter().map(|(row, locality)| (row.entry, locality)).collect())
 }
 
 /// How many pool numbers there are of each exchange that fits, in the order of the exchanges. Criteria of
@@ -79,12 +79,12 @@ fn stock(connection: &Connection, criteria: &Criteria) -> Result<Vec<Stock>> {
 }
 
 /// Pool numbers that fit a query whose lots are known, at most as many as it wants.
-pub(super) fn draw(connection: &Connection, lots: &[Lot], query: &PoolQuery) -> Result<Vec<Entry>> {
+pub(super) fn draw(connection: &Connection, lots: &[Lot], query: &PoolQuery) -> Result<Vec<NumberRow>> {
     let mut dice = Dice(query.seed);
     let mut found = of_pool(connection, lots, query, &mut dice)?;
     dice.shuffle(&mut found);
     found.truncate(query.size);
-    Ok(found.into_iter().map(|(entry, _)| entry).collect())
+    Ok(found.into_iter().map(|(row, _)| row).collect())
 }
 
 /// How many pool numbers there are in some lots.
@@ -97,7 +97,7 @@ fn of_pool(
     lots: &[Lot],
     query: &PoolQuery,
     dice: &mut Dice,
-) -> Result<Vec<(Entry, Locality)>> {
+) -> Result<Vec<(NumberRow, Locality)>> {
     let spans: Vec<_> = lots.iter().map(|lot| query.criteria.spans(lot.npa_nxx)).collect();
     let whole = |spans: &[(u64, u64)]| matches!(spans, [(first, end)] if end - first == 10_000);
     let mut found = Vec::new();
@@ -125,7 +125,7 @@ fn of_pool(
             }
         }
     }
-    found.retain(|(entry, locality)| query.criteria.fits(entry.number, locality));
+    found.retain(|(row, locality)| query.criteria.fits(row.entry.number, locality));
     Ok(found)
 }
 
@@ -135,7 +135,7 @@ fn draw_from(
     lot: &Lot,
     wanted: usize,
     from: u64,
-    found: &mut Vec<(Entry, Locality)>,
+    found: &mut Vec<(NumberRow, Locality)>,
 ) -> Result<()> {
     let enough = found.len() + wanted;
     for compare in [">=", "<"] {
@@ -160,12 +160,12 @@ fn read(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
     lot: &Lot,
-    found: &mut Vec<(Entry, Locality)>,
+    found: &mut Vec<(NumberRow, Locality)>,
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
-        found.push((NumberRow::read(row)?.entry, lot.locality.clone()));
+        found.push((NumberRow::read(row)?, lot.locality.clone()));
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ fn of_protected(
     query: &PoolQuery,
     account: AccountId,
     dice: &mut Dice,
-) -> Result<Vec<(Entry, Locality)>> {
+) -> Result<Vec<(NumberRow, Locality)>> {
     let prefix = query.criteria.prefix.as_deref();
     let range = prefix.map_or(Some((0, i64::MAX.unsigned_abs())), Number::nanp_range);
     let Some((first, end)) = range else { return Ok(Vec::new()) };
@@ -197,10 +197,10 @@ fn of_protected(
                 return Ok(found);
             }
             looks += 1;
-            let entry = NumberRow::read(row)?.entry;
-            let locality = localities.of(&entry)?;
-            if query.criteria.fits(entry.number, &locality) {
-                found.push((entry, locality));
+            let row = NumberRow::read(row)?;
+            let locality = localities.of(&row.entry)?;
+            if query.criteria.fits(row.entry.number, &locality) {
+                found.push((row, locality));
             }
         }
     }

@@ -1,32 +1,25 @@
 //! Numbers that move on since their time has come.
 
-use onhook_core::lifecycle::event::By;
-use onhook_core::lifecycle::release::due;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
-use super::batch::Batch;
+use super::batch::{apply_numbers, areas_of, known};
 use super::row;
 use super::tables::Tables;
 use crate::Result;
 use crate::contract::orders::StepReport;
+use crate::plan::release;
 
-/// Moves on the numbers whose time has come, earliest first.
+/// Moves on the numbers whose time has come, earliest first: loads them, asks the plan, writes what it says.
 pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<StepReport> {
-    // Not the store's time: if that is ahead, the caller's clock has been set back, and early is worse.
-    let clock = now;
+    let due = due_numbers(tables, now, numbers_max)?;
+    let more = due.len() == numbers_max;
+    let numbers = known(tables, due)?;
+    let areas = areas_of(tables, &numbers);
     let at = tables.cached.now(now);
-    let numbers = due_numbers(tables, clock, numbers_max)?;
-    let mut batch = Batch::load(tables, numbers.iter().copied())?;
-    let mut step = StepReport { more: numbers.len() == numbers_max, ..StepReport::default() };
-    for number in numbers {
-        if let Some(moved) = batch.entries.get(&number).and_then(|entry| due(entry, clock)) {
-            batch.apply(tables, &moved, &By::Time, at)?;
-            step.numbers += 1;
-        }
-    }
-    batch.save(tables)?;
-    Ok(step)
+    let writes = release::release(numbers, areas, tables.policy, now, at);
+    let numbers = apply_numbers(tables, writes)?;
+    Ok(StepReport { numbers, more, ..StepReport::default() })
 }
 
 /// Numbers that are due at `now`, earliest first: the instants and holders that have some, then the

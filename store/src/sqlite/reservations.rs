@@ -5,13 +5,12 @@
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::event::By;
 use onhook_core::number::Number;
-use onhook_core::reservation::{Reservation, cancel, reserve, stands};
+use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::batch::Batch;
+use super::batch::{apply_numbers, areas_of, known};
 use super::entries::number_row;
 use super::open::SqliteStore;
 use super::row::{self, digits_of};
@@ -19,6 +18,7 @@ use super::tables::Tables;
 use crate::Result;
 use crate::codes::state_code;
 use crate::contract::reservations::{Reservations, Reserved};
+use crate::plan::reservations as plan;
 
 const COLUMNS: &str = "id, account, number, until";
 
@@ -58,6 +58,14 @@ fn standing(connection: &Connection, found: Reservation) -> Result<Option<Reserv
     Ok(row.is_some_and(|row| stands(&found, &row.entry)).then_some(found))
 }
 
+/// What the plan of one number needs.
+fn load<'a>(tables: &Tables<'a>, number: Number, user: &str, at: Timestamp) -> Result<plan::Loaded<'a>> {
+    let numbers = known(tables, [number])?;
+    let areas = areas_of(tables, &numbers);
+    let (number, policy) = (numbers.into_iter().next(), tables.policy);
+    Ok(plan::Loaded { number, areas, policy, user: user.to_owned(), at })
+}
+
 fn make_reservation(
     tables: &mut Tables<'_>,
     wanted: Reservation,
@@ -71,14 +79,12 @@ fn make_reservation(
         .prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?
         .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
         .optional()?;
-    let mut batch = Batch::load(tables, std::iter::once(number))?;
     let held = held.unwrap_or(0).unsigned_abs();
-    let moved = match reserve(batch.entries().get(&number), account, held, until) {
-        Ok(moved) => moved,
+    let writes = match plan::reserve(load(tables, number, user, at)?, &wanted, held) {
+        Ok(writes) => writes,
         Err(why) => return Ok(Reserved::Refused(why)),
     };
-    batch.apply(tables, &moved, &By::User(user.to_owned()), at)?;
-    batch.save(tables)?;
+    apply_numbers(tables, writes)?;
     tables
         .connection
         .prepare_cached(
@@ -97,12 +103,8 @@ fn cancel_reservation(
 ) -> Result<Option<Reservation>> {
     let Some(found) = by_id(tables.connection, account, id)? else { return Ok(None) };
     let at = tables.cached.now(now);
-    let mut batch = Batch::load(tables, std::iter::once(found.number))?;
-    let Some(moved) = batch.entries().get(&found.number).and_then(|entry| cancel(&found, entry)) else {
-        return Ok(None);
-    };
-    batch.apply(tables, &moved, &By::User(user.to_owned()), at)?;
-    batch.save(tables)?;
+    let Some(writes) = plan::cancel(load(tables, found.number, user, at)?, &found) else { return Ok(None) };
+    apply_numbers(tables, writes)?;
     Ok(Some(found))
 }
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_2.sql"), // where numbers lie, and the pool by place
     include_str!("schema_3.sql"), // what is said of sites and peers, what is at them, and applications
     include_str!("schema_4.sql"), // subscriptions
+    include_str!("schema_5.sql"), // which numbers are as they were imported
 ];
 
 /// The schema that this program keeps a store in.

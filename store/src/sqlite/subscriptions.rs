@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use onhook_core::check::Asked;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Happened, Subscriber, Wish};
+use onhook_core::notify::notification::{Subscriber, Wish};
 use onhook_core::notify::subscription::{
     Callback, Credentials, Email, NewSubscription, OrderType, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject,
     Subscription,
 };
-use onhook_core::order::Status;
+use onhook_core::order::Kind;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -18,11 +18,12 @@ use super::open::SqliteStore;
 use super::orders::order_seq;
 use super::row::{self, random_uuid};
 use super::tables::Tables;
-use super::telling::{end_bound, give_up_all, tell_one, waiting_of};
+use super::telling::{apply_notifications, end_bound, give_up_all, waiting_of};
 use crate::Result;
 use crate::codes::status_of;
 use crate::contract::subscriptions::{Subscribed, SubscriptionQuery, Subscriptions};
 use crate::error::corrupt;
+use crate::plan::tell::{About, tell};
 
 pub(super) const EXPIRE: &str = "UPDATE subscription SET over = 1 WHERE seq IN
      (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account, id";
@@ -277,7 +278,7 @@ fn subscribe(
     let made =
         subscription_at(tables.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
     if let Some((order, kind)) = order.zip(orders.and_then(OrderType::kind)) {
-        tell_late(tables, new.account, kind, order, seq, now)?;
+        tell_late(tables, (new.account, kind, order), seq, now)?;
     }
     Ok(Subscribed::Made(Box::new(made)))
 }
@@ -286,9 +287,7 @@ fn subscribe(
 /// ended while the subscription was on its way.
 fn tell_late(
     tables: &mut Tables<'_>,
-    account: AccountId,
-    kind: onhook_core::order::Kind,
-    order: OrderSeq,
+    (account, kind, order): (AccountId, Kind, OrderSeq),
     seq: SubscriptionSeq,
     now: Timestamp,
 ) -> Result<()> {
@@ -296,12 +295,14 @@ fn tell_late(
         .connection
         .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
         .query_row([order.0], |row| row.get(0))?;
-    let status: Status = status_of(status)?;
-    if status.is_final() {
-        tell_one(tables, account, seq, (kind, order, status), Happened::Came(status), None, now)?;
-        end_bound(tables, account, order)?;
+    let about = About { account, kind, order, status: status_of(status)? };
+    if !about.status.is_final() {
+        return Ok(());
     }
-    Ok(())
+    let mut subscribers = Vec::from_iter(tables.cached.subscriber(account, seq).cloned());
+    let notifications = tell(&mut subscribers, about, None, now);
+    apply_notifications(tables, &notifications)?;
+    end_bound(tables, account, order)
 }
 
 fn subscriptions_of(tables: &Tables<'_>, account: AccountId, now: Timestamp) -> Result<usize> {

@@ -1,0 +1,131 @@
+//! An import of numbers: which lines go in and as what, and which do not and why.
+
+use std::collections::HashMap;
+
+use onhook_core::account::Premises;
+use onhook_core::ids::{AccountId, AreaId};
+use onhook_core::import::{BadLine, NewNumber, restore};
+use onhook_core::lifecycle::area::{Area, AreaName};
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::locality::{self, Exchange};
+use onhook_core::number::Number;
+use onhook_core::time::Timestamp;
+
+use super::batch::{Batch, Known, NumberWrites};
+use crate::contract::imports::{Imported, Line};
+
+/// An import under way, some lines at a time.
+#[derive(Debug)]
+pub struct Import {
+    at: Timestamp,
+    /// Aging numbers whose release is before it are refused.
+    released_from: Option<Timestamp>,
+    /// The numbers that it has brought, each with its line: some twenty bytes a number.
+    seen: HashMap<Number, u64>,
+    /// What it has done so far.
+    pub imported: Imported,
+}
+
+/// What the plan of some lines needs.
+#[derive(Debug)]
+pub struct Loaded<'a> {
+    /// Those of their numbers that are in the store.
+    pub there: Vec<Known>,
+    /// The sites and peers of their accounts. An account that does not exist is absent.
+    pub premises: &'a HashMap<AccountId, Premises>,
+    /// The area of each line that can be read, in the order of the lines: see [`area`].
+    pub area_ids: Vec<AreaId>,
+    /// These areas.
+    pub areas: HashMap<AreaId, Area>,
+}
+
+/// What some lines write, all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Writes {
+    /// The numbers that are new. The import is their last event, and nothing has happened since.
+    pub new: Vec<Entry>,
+    /// The numbers that had left and are back, and the counts of all.
+    pub numbers: NumberWrites,
+}
+
+/// Returns the area of a line's number. `exchanges` are those of the lines' numbers, by their six digits, where they
+/// are known.
+#[must_use]
+pub fn area(new: &NewNumber, exchanges: &HashMap<u32, Exchange>) -> AreaName {
+    let exchange = new.number.npa_nxx().and_then(|npa_nxx| exchanges.get(&npa_nxx));
+    // A line that names its rate center needs no other word.
+    let exchange = exchange.filter(|_| new.rate_center.is_none());
+    locality::area(new.number, new.region.as_deref(), new.rate_center.as_deref(), exchange)
+}
+
+/// What comes of a good line.
+enum Judged {
+    /// The number is new.
+    New(Entry),
+    /// It had left and is taken back.
+    Restored,
+}
+
+impl Import {
+    /// Begins an import at `at`. With `past_releases`, an aging number may be due already.
+    #[must_use]
+    pub fn new(at: Timestamp, past_releases: bool) -> Self {
+        let released_from = (!past_releases).then_some(at);
+        Self { at, released_from, seen: HashMap::new(), imported: Imported::default() }
+    }
+
+    /// Plans the next lines, each a number or why it cannot be read.
+    pub fn plan(&mut self, lines: Vec<Line>, loaded: Loaded<'_>, policy: &Policy) -> Writes {
+        let Loaded { there, premises, area_ids, areas } = loaded;
+        let mut batch = Batch::new(policy, there, areas);
+        let mut new_ones = Vec::with_capacity(lines.len());
+        let mut area_ids = area_ids.into_iter();
+        for (line, new) in lines {
+            let judged = new.and_then(|new| {
+                let area = area_ids.next().expect("an area was loaded for each line that can be read");
+                Ok((new.number, self.judge(&new, area, premises, &mut batch)?))
+            });
+            match judged {
+                Err(bad) => self.imported.bad.note(line, bad),
+                Ok((number, judged)) => {
+                    self.seen.insert(number, line);
+                    match judged {
+                        Judged::New(entry) => {
+                            self.imported.numbers += 1;
+                            new_ones.push(entry);
+                        }
+                        Judged::Restored => self.imported.restored += 1,
+                    }
+                }
+            }
+        }
+        Writes { new: new_ones, numbers: batch.finish() }
+    }
+
+    fn judge(
+        &self,
+        new: &NewNumber,
+        area: AreaId,
+        premises: &HashMap<AccountId, Premises>,
+        batch: &mut Batch<'_>,
+    ) -> Result<Judged, BadLine> {
+        if let Some(first) = self.seen.get(&new.number) {
+            return Err(BadLine::Twice { what: new.number.to_string(), first: *first });
+        }
+        let premises = new.holder().and_then(|account| premises.get(&account));
+        let entry = new.entry(area, premises, self.released_from)?;
+        match batch.entries().get(&new.number) {
+            None => {
+                batch.add(&entry);
+                Ok(Judged::New(entry))
+            }
+            Some(before) => {
+                let back = restore(before, &entry)?;
+                batch.apply(back, By::Import, self.at);
+                Ok(Judged::Restored)
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A step of orders: what the plan needs is loaded, what it says is applied.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use onhook_core::ids::OrderSeq;
+use onhook_core::number::Number;
+use onhook_core::order::search::{Criteria, Inventory};
+use onhook_core::order::{Kind, Order, Request, Status};
+use onhook_core::time::Timestamp;
+use tracing::error;
+
+use super::accounts::account_with_premises;
+use super::batch::{apply_numbers, areas_of, known};
+use super::exchanges::exchanges_of;
+use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, read_order, update_order};
+use super::pool::{draw, lots, numbers_in};
+use super::tables::Tables;
+use super::telling::{apply_notifications, end_bound};
+use crate::Result;
+use crate::contract::orders::StepReport;
+use crate::contract::pool::PoolQuery;
+use crate::error::corrupt;
+use crate::plan::batch::Known;
+use crate::plan::step::{Loaded, OrderWrite, WORK_MAX, Waiting, Writes, step};
+
+/// Most orders that wait for numbers and are looked at in one step.
+const BACK_ORDERS_MAX: usize = 64;
+
+/// Runs orders that wait: loads what they need, asks the plan, writes what it says.
+pub(super) fn run_orders(
+    tables: &mut Tables<'_>,
+    now: Timestamp,
+    orders_max: usize,
+    numbers_max: usize,
+) -> Result<StepReport> {
+    let some_wait = tables.cached.back_orders.after.is_some();
+    let (back_orders, more_back) = back_orders(tables)?;
+    let taken = tables.cached.turns.take(orders_max, numbers_max);
+    let new = received(tables, taken.iter().map(|(_, queued)| queued.seq))?;
+    // An order has not ended before it was made, whatever the clock did in between.
+    let now = tables.cached.now(new.iter().map(|waiting| waiting.order.created_at).fold(now, Timestamp::max));
+    let back_seqs: Vec<OrderSeq> = back_orders.iter().map(|waiting| waiting.order.seq).collect();
+    let loaded = load(tables, back_orders, new)?;
+    let writes = step(loaded, tables.policy, now);
+    let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
+    let again: HashSet<OrderSeq> = writes.panicked.iter().copied().collect();
+    let mut report = apply(tables, writes)?;
+    // What was not judged is the first of the next step, and so is what panicked.
+    let left = taken.into_iter().enumerate();
+    let left = left.filter(|(index, (_, queued))| *index >= new_judged || again.contains(&queued.seq));
+    tables.cached.turns.put_back(left.map(|(_, left)| left));
+    // A step of nothing but panics is not followed at once by another one.
+    report.more |= more_back || (tables.cached.turns.len() > again.len());
+    // Every order up to the first that waits has run.
+    let run_to =
+        tables.cached.turns.first().map_or(tables.cached.last_order(), |first| OrderSeq(first.0 - 1));
+    tables.cached.set_run_to(tables.connection, run_to)?;
+    // Only now: what was not written has not been looked at.
+    match back_seqs.get(..back_judged).and_then(<[_]>::last) {
+        Some(last) => {
+            let all = back_judged == back_seqs.len() && !more_back;
+            tables.cached.back_orders.looked_at((!all).then_some(*last));
+        }
+        None if some_wait && back_seqs.is_empty() => tables.cached.back_orders.looked_at(None),
+        None => {}
+    }
+    Ok(report)
+}
+
+/// The orders with these sequence numbers, which have not run, in the same order.
+fn received(tables: &Tables<'_>, seqs: impl Iterator<Item = OrderSeq>) -> Result<Vec<Waiting>> {
+    let wanted: Vec<OrderSeq> = seqs.collect();
+    let mut sorted = wanted.clone();
+    sorted.sort_unstable();
+    // Nothing has come of them yet: no need to look for it.
+    let mut statement = tables.connection.prepare_cached(&format!(
+        "SELECT {ORDER_COLUMNS}, attempts
+         FROM (SELECT *, NULL AS failed, NULL AS taken, NULL AS refused, NULL AS peers, NULL AS origin FROM orders)
+         WHERE seq BETWEEN ? AND ? AND status = 0 ORDER BY seq"
+    ))?;
+    let mut found: HashMap<OrderSeq, Waiting> = HashMap::with_capacity(wanted.len());
+    // Neighbours are read together.
+    for run in sorted.chunk_by(|one, next| next.0 == one.0 + 1) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let mut rows = statement.query((first.0, last.0))?;
+        while let Some(row) = rows.next()? {
+            let order = read_order(row)?;
+            found.insert(order.seq, Waiting { order, attempts: row.get("attempts")? });
+        }
+    }
+    let take =
+        |seq: OrderSeq| found.remove(&seq).ok_or_else(|| corrupt(format!("order {} is missing", seq.0)));
+    wanted.into_iter().map(take).collect()
+}
+
+/// The next orders that wait for numbers, oldest first, if the pool has grown since they last looked; and
+/// whether there are more.
+fn back_orders(tables: &Tables<'_>) -> Result<(Vec<Waiting>, bool)> {
+    let Some(after) = tables.cached.back_orders.after else { return Ok((Vec::new(), false)) };
+    let mut statement = tables.connection.prepare_cached(&format!(
+        "SELECT {ORDER_COLUMNS}, attempts FROM {ORDERS} WHERE status = 4 AND seq > ? ORDER BY seq LIMIT ?"
+    ))?;
+    let mut rows = statement.query((after.0, i64::try_from(BACK_ORDERS_MAX).unwrap_or(i64::MAX)))?;
+    let (mut orders, mut wanted) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let order = read_order(row)?;
+        wanted += order.request.quantity().saturating_sub(order.taken.len());
+        if !orders.is_empty() && wanted > WORK_MAX {
+            return Ok((orders, true));
+        }
+        orders.push(Waiting { order, attempts: row.get("attempts")? });
+    }
+    let more = orders.len() == BACK_ORDERS_MAX;
+    Ok((orders, more))
+}
+
+/// Loads all that the plan of these orders may ask for.
+fn load(tables: &Tables<'_>, back_orders: Vec<Waiting>, new: Vec<Waiting>) -> Result<Loaded> {
+    let orders = || back_orders.iter().chain(&new).map(|waiting| &waiting.order);
+    let mut accounts = HashMap::new();
+    let mut subscribers = HashMap::new();
+    let mut unknown = HashSet::new();
+    for order in orders() {
+        let account = order.account;
+        if accounts.contains_key(&account) || unknown.contains(&account) {
+            continue;
+        }
+        match account_with_premises(tables.connection, account)? {
+            Some(home) => drop(accounts.insert(account, home)),
+            None => drop(unknown.insert(account)),
+        }
+        if let Some(theirs) = tables.cached.subscribers.get(&account) {
+            subscribers.insert(account, theirs.clone());
+        }
+    }
+    let (drawn, found) = candidates(tables, orders())?;
+    // Where the numbers of a number order are from is told when it ends, also of those it took before.
+    let named = orders().flat_map(|order| order.request.numbers().iter().chain(&order.taken));
+    let mut numbers = known(tables, named.copied())?;
+    let there: HashSet<Number> = numbers.iter().map(|known| known.entry.number).collect();
+    numbers.extend(drawn.into_values().filter(|known| !there.contains(&known.entry.number)));
+    let areas = areas_of(tables, &numbers);
+    let of_number_orders = orders().filter(|order| order.request.kind() == Kind::Number);
+    let of_number_orders = of_number_orders.flat_map(|order| {
+        let found = order.request.search().and_then(|search| found.get(&search.criteria));
+        order.request.numbers().iter().chain(&order.taken).chain(found.into_iter().flatten())
+    });
+    let exchanges = exchanges_of(tables.connection, of_number_orders)?;
+    Ok(Loaded { back_orders, new, accounts, numbers, areas, exchanges, found, subscribers })
+}
+
+/// Pool numbers for the searches of some orders, and which fit which search, in the order in which chance drew them.
+/// Each search gets as many as all of them want together, since another one may take what it found.
+#[expect(clippy::type_complexity, reason = "two maps, taken apart at once")]
+fn candidates<'a>(
+    tables: &Tables<'_>,
+    orders: impl Iterator<Item = &'a Order>,
+) -> Result<(BTreeMap<Number, Known>, HashMap<Criteria, Vec<Number>>)> {
+    let mut searches: Vec<(&Criteria, usize, bool, u64)> = Vec::new();
+    for order in orders {
+        let (Request::Activate(activate), Some(search)) = (&order.request, order.request.search()) else {
+            continue;
+        };
+        let left = search.quantity.saturating_sub(order.taken.len());
+        let seed = order.id.0.as_u64_pair().1;
+        searches.push((&search.criteria, left, activate.partial_allowed, seed));
+    }
+    let wanted: usize = searches.iter().map(|(_, left, ..)| left).sum();
+    let (mut drawn, mut found) = (BTreeMap::new(), HashMap::new());
+    for (criteria, _, _, seed) in &searches {
+        if found.contains_key(*criteria) {
+            continue;
+        }
+        let lots = lots(tables.connection, criteria)?;
+        let there = usize::try_from(numbers_in(&lots)).unwrap_or(usize::MAX);
+        let same = searches.iter().filter(|(other, ..)| other == criteria);
+        // Certainly too few for an order that takes all or nothing.
+        let any = same.clone().any(|(_, left, partial_allowed, _)| *partial_allowed || there >= *left);
+        let mut numbers = Vec::new();
+        if there > 0 && any {
+            let (criteria, inventory) = ((*criteria).clone(), Inventory::Pool);
+            let query = PoolQuery { criteria, inventory, size: wanted, seed: *seed };
+            for row in draw(tables.connection, &lots, &query)? {
+                numbers.push(row.entry.number);
+                drawn.insert(row.entry.number, row.known());
+            }
+        }
+        found.insert((*criteria).clone(), numbers);
+    }
+    Ok((drawn, found))
+}
+
+/// Writes what the plan says.
+fn apply(tables: &mut Tables<'_>, writes: Writes) -> Result<StepReport> {
+    for OrderWrite { before, after } in &writes.orders {
+        update_order(tables, *before, after)?;
+        if after.status == Status::Backordered {
+            add_line(tables, after, None, None)?;
+        }
+    }
+    for seq in &writes.panicked {
+        let mut statement =
+            tables.connection.prepare_cached("UPDATE orders SET attempts = attempts + 1 WHERE seq = ?")?;
+        statement.execute([seq.0])?;
+        error!(order.seq = seq.0, "judging an order panicked; it is tried again, and at last set aside");
+    }
+    apply_notifications(tables, &writes.notifications)?;
+    for (account, order) in &writes.ended {
+        end_bound(tables, *account, *order)?;
+    }
+    apply_numbers(tables, writes.numbers)?;
+    Ok(writes.report)
+}
