@@ -19,7 +19,7 @@ use onhook_core::clock::ClockGuard;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 use onhook_server::clock::Clock;
-use onhook_server::emulator;
+use onhook_server::demo_data;
 use onhook_store::Store;
 use onhook_store::sqlite::{OpenError, SqliteStore};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -153,7 +153,7 @@ impl WrittenDir {
             if self.trust_clock { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
         let state = guard.look(now);
         // An emulator's clock is there to be moved, and its folder to be left lying for months.
-        if !state.is_believed() && emulator::is_emulators(&store).await? {
+        if !state.is_believed() && demo_data::is_emulators(&store).await? {
             guard = ClockGuard::trusting(now);
         }
         let Some(seen) = guard.remember(now) else {

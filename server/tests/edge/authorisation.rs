@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
-use onhook_server::Route;
-use onhook_server::path::PREFIXES;
-use onhook_server::route::Takes;
+use onhook_server::{PREFIXES, Route};
 use onhook_store::Subscribed;
 
 use crate::app::{
@@ -55,7 +53,9 @@ enum Body {
     Amendment,
     MoveOrder,
     Reservation,
-    Clock,
+    /// The example in the route's description.
+    Described,
+    Json,
     Site,
     Peer,
     Move,
@@ -173,12 +173,12 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/tnreservation/{reservation}",               May::Readers,   200, Body::None),
     ("DELETE /accounts/{account}/tnreservation/{reservation}",            May::Orderers,  200, Body::None),
     ("GET /v2/accounts/{account}/voiceConfigurationPackages",             May::Nobody,    403, Body::None),
-    ("POST /v2/accounts/{account}/voiceConfigurationPackages",            May::Nobody,    403, Body::Clock),
+    ("POST /v2/accounts/{account}/voiceConfigurationPackages",            May::Nobody,    403, Body::Json),
     ("GET /healthz",                                                      May::Anyone,    200, Body::None),
     ("GET /readyz",                                                       May::Anyone,    200, Body::None),
     ("GET /metrics",                                                      May::Anyone,    200, Body::None),
     ("GET /ops/v1/emulator/clock",                                        May::Operators, 200, Body::None),
-    ("POST /ops/v1/emulator/clock",                                       May::Operators, 200, Body::Clock),
+    ("POST /ops/v1/emulator/clock",                                       May::Operators, 200, Body::Described),
     ("GET /ops/v1/emulator/mail",                                         May::Operators, 200, Body::None),
     ("DELETE /ops/v1/emulator/mail",                                      May::Operators, 204, Body::None),
 ];
@@ -396,7 +396,11 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Amendment => "<Order><CustomerOrderId>mine</CustomerOrderId></Order>".to_owned(),
         Body::Reservation => xml::reservation(&free()),
         Body::Lookup => format!("<TnList><Tn>{}</Tn></TnList>", IN_SERVICE[0]),
-        Body::Clock => r#"{"advance_ms": 0}"#.to_owned(),
+        Body::Described => match route.doc.and_then(|doc| doc.request) {
+            Some(shape) => shape.example.to_owned(),
+            None => panic!("{} describes no request", route.name()),
+        },
+        Body::Json => "{}".to_owned(),
         Body::Site => "<Site><Name>A site</Name></Site>".to_owned(),
         Body::Peer => "<SipPeer><PeerName>A peer</PeerName></SipPeer>".to_owned(),
         Body::Move => format!(
@@ -418,7 +422,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         ),
         Body::Application => APPLICATION.to_owned(),
         Body::Named => {
-            let Takes::Xml(Some(root)) = route.takes else { panic!("{} takes no document", route.name()) };
+            let Some(root) = route.document else { panic!("{} takes no document", route.name()) };
             format!("<{root}>REMOVE</{root}>")
         }
     };
@@ -430,12 +434,9 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         "DELETE" => delete(path),
         other => panic!("teach this test to send a {other}"),
     };
-    let call = match route.takes {
-        Takes::Xml(_) => call,
-        _ if call.body.is_empty() => call,
-        Takes::Json => call.content_type("application/json"),
-        Takes::Form => call.content_type("application/x-www-form-urlencoded"),
-    };
+    let takes = route.door.takes(None);
+    let call =
+        if takes.untyped_xml || call.body.is_empty() { call } else { call.content_type(takes.types[0]) };
     call.by(who)
 }
 

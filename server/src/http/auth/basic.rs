@@ -7,8 +7,12 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::CREDENTIAL_MAX;
+use onhook_core::account::user::PASSWORD_MAX;
+
 use super::token::TOKEN_MAX;
+
+/// Longest name or password, in bytes; longer ones are refused without a look.
+pub const CREDENTIAL_MAX: usize = PASSWORD_MAX;
 
 /// Base64 in its two alphabets, with or without padding.
 const EITHER: GeneralPurposeConfig =

@@ -7,7 +7,7 @@ const BESIDE_MAX: u64 = 256;
 
 /// Has the system let this process open as many files as it ever may, and returns how many of the `wanted`
 /// connections fit into them, at least one.
-pub(crate) fn connections(wanted: usize) -> usize {
+pub(crate) fn fitting_files(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     // Where it cannot be raised, what there is must do.
     let raised = Rlimit { current: limit.maximum, ..limit };

@@ -5,10 +5,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use onhook_core::account::user::Asker;
-use onhook_core::account::{AccountKind, Class};
+use onhook_core::account::{AccountKind, Class, Role};
+use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::time::Timestamp;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, NewUser, UserChange};
+use std::time::Duration;
+
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::*;

@@ -10,7 +10,7 @@ use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use onhook_store::{NewAccount, NewUser, Store, StoreError};
 
-use crate::auth::{hash_password, verify_password};
+use crate::http::auth::{hash_password, verify_password};
 
 /// The guide's account.
 pub const ACCOUNT: u32 = 9_900_000;

@@ -89,7 +89,7 @@ fn mac(key: &[u8; 32], signed: &str) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Caller;
+    use crate::http::auth::Caller;
     use onhook_core::ids::AccountId;
 
     const KEY: [u8; 32] = [7; 32];

@@ -41,8 +41,8 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// A name, as a hash with a key that only this process has.
 pub(super) type Name = u64;
 
-/// Where a guess is from: an IPv4 address, or the first 64 bits of an IPv6 address, since whoever has one of those
-/// has them all.
+/// Where a guess is from: an IPv4 address, or the first 64 bits of an IPv6 address: a client that has one
+/// of those has them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin(IpAddr);
 

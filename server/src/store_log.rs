@@ -12,45 +12,45 @@ static STORE: Rationed = Rationed::every(Duration::from_secs(10));
 /// Log lines of one kind, of which only so many are written.
 pub(crate) struct Rationed {
     every: Duration,
-    said: Mutex<Said>,
+    last: Mutex<Last>,
 }
 
-struct Said {
+struct Last {
     at: Option<Instant>,
-    unsaid: u64,
+    left_out: u64,
 }
 
 impl Rationed {
     /// At most one line in this time.
     pub(crate) const fn every(every: Duration) -> Self {
-        Self { every, said: Mutex::new(Said { at: None, unsaid: 0 }) }
+        Self { every, last: Mutex::new(Last { at: None, left_out: 0 }) }
     }
 
     /// Asks for a line. Returns how many were left out since the last one when this one is to be written, and
     /// nothing when it is left out too.
     pub(crate) fn turn(&self, now: Instant) -> Option<u64> {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.at.is_some_and(|at| now.saturating_duration_since(at) < self.every) {
-            said.unsaid = said.unsaid.saturating_add(1);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.at.is_some_and(|at| now.saturating_duration_since(at) < self.every) {
+            last.left_out = last.left_out.saturating_add(1);
             return None;
         }
-        said.at = Some(now);
-        Some(std::mem::take(&mut said.unsaid))
+        last.at = Some(now);
+        Some(std::mem::take(&mut last.left_out))
     }
 }
 
-/// Says that the store did not do `what`, and why. Whether it was said.
-pub(crate) fn store_failed(what: &str, error: &StoreError) -> bool {
-    let Some(unsaid) = STORE.turn(Instant::now()) else { return false };
+/// Says that the store did not do `what`, and why. Returns whether the line was written.
+pub(crate) fn failed(what: &str, error: &StoreError) -> bool {
+    let Some(left_out) = STORE.turn(Instant::now()) else { return false };
     let why = match error {
         StoreError::Broken(cause) => format!("the store failed: {cause}"),
         other => other.to_string(),
     };
-    let more = match unsaid {
+    let more = match left_out {
         0 => String::new(),
-        _ => format!(" ({unsaid} more such lines were left out)"),
+        _ => format!(" ({left_out} more such lines were left out)"),
     };
-    error!(error = %why, log.left_out = unsaid, "{what}: {why}{more}");
+    error!(error = %why, log.left_out = left_out, "{what}: {why}{more}");
     true
 }
 

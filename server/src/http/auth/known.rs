@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use onhook_store::User;
 
-use super::Caller;
+use super::caller::Caller;
 
 /// How long a user's row is believed.
 const ROW_LASTS: Duration = Duration::from_secs(2);

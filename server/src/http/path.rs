@@ -1,64 +1,37 @@
-//! Every route of the API answers under several prefixes, without regard to the case of its segments
-//! (contract: decision 1). Both are settled here, once, before routing.
+//! An API may answer under several prefixes, without regard to the case of its segments (contract: decision 1). Both
+//! are settled here, once, before routing. Which prefixes there are is for its door to say.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::Uri;
-use onhook_wire::dialect::Dialect;
 
-/// A prefix of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// As it stands in a path.
-    pub text: &'static str,
-    /// What is spoken under it.
-    pub dialect: Dialect,
-}
-
-/// All prefixes; of two that fit, the longer one comes first.
-pub const PREFIXES: [Prefix; 7] = [
-    Prefix { text: "/api/v1.0", dialect: Dialect::V1 },
-    Prefix { text: "/api/v1", dialect: Dialect::V1 },
-    Prefix { text: "/api/v2", dialect: Dialect::V2 },
-    Prefix { text: "/api", dialect: Dialect::V1 },
-    Prefix { text: "/v1.0/api", dialect: Dialect::V1 },
-    Prefix { text: "/v1.0", dialect: Dialect::V1 },
-    Prefix { text: "/v1", dialect: Dialect::V1 },
-];
+/// The prefixes of an API; of two that fit, the longer one stands first. In routes it is under [`ROOT`].
+pub type Prefixes = &'static [&'static str];
 
 /// Inside the router all routes of the API stand under this, whatever their prefix was.
-pub const API: &str = "/api";
+pub const ROOT: &str = "/api";
 
-impl Prefix {
-    /// The prefix of links in lists. It ends in `/v1.0`, because a client strips everything up to that
-    /// (contract: decision 9).
-    #[must_use]
-    pub fn for_links(self) -> &'static str {
-        if self.text.ends_with("/v1.0") { self.text } else { "/v1.0" }
-    }
-}
-
-/// The prefix of a path, and the path as the router knows it: in lower case, without a slash at its end,
-/// under [`API`]. None for what is not the API's.
+/// Returns the prefix of a path, and the path as the router knows it: in lower case, without a slash at its end,
+/// under [`ROOT`]. None for what is not the API's.
 #[must_use]
-pub fn split(path: &str) -> Option<(Prefix, Cow<'_, str>)> {
+pub fn split(prefixes: Prefixes, path: &str) -> Option<(&'static str, Cow<'_, str>)> {
     let begins =
         |prefix: &str| path.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix));
-    let prefix = PREFIXES
-        .into_iter()
-        .find(|prefix| begins(prefix.text) && path[prefix.text.len()..].starts_with('/'))?;
+    let prefix = *prefixes.iter().find(|prefix| begins(prefix) && path[prefix.len()..].starts_with('/'))?;
     let rest = behind(prefix, path);
-    let known = prefix.text == API && path.len() == API.len() + rest.len();
-    Some(match known && !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => (prefix, Cow::Borrowed(path)),
-        false => (prefix, Cow::Owned(format!("{API}{}", rest.to_ascii_lowercase()))),
-    })
+    let known = prefix == ROOT && path.len() == ROOT.len() + rest.len();
+    let path = if known && !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Borrowed(path)
+    } else {
+        Cow::Owned(format!("{ROOT}{}", rest.to_ascii_lowercase()))
+    };
+    Some((prefix, path))
 }
 
 /// What stands behind a prefix that [`split`] found in a path, without a slash at its end.
-fn behind(prefix: Prefix, path: &str) -> &str {
-    let rest = path.get(prefix.text.len()..).unwrap_or_default();
+fn behind<'p>(prefix: &str, path: &'p str) -> &'p str {
+    let rest = path.get(prefix.len()..).unwrap_or_default();
     rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest)
 }
 
@@ -70,8 +43,8 @@ pub struct Sent {
     /// in another.
     pub uri: Uri,
     /// The prefix that it came under; none for what is not the API's.
-    pub prefix: Option<Prefix>,
-    /// The address of whoever is at the other end of the connection.
+    pub prefix: Option<&'static str>,
+    /// The address at the other end of the connection.
     pub from: IpAddr,
 }
 
@@ -95,6 +68,8 @@ impl Sent {
 mod tests {
     use super::*;
 
+    const PREFIXES: Prefixes = &["/api/v1.0", "/api/v1", "/api/v2", "/api", "/v1.0/api", "/v1.0", "/v1"];
+
     #[test]
     fn each_prefix_leads_to_the_same_route() {
         for (path, prefix, inside) in [
@@ -108,22 +83,22 @@ mod tests {
             ("/v1/tns/", "/v1", "/api/tns"),
             ("/api/v2/tns", "/api/v2", "/api/tns"),
         ] {
-            let (found, rest) = split(path).unwrap();
-            assert_eq!((found.text, &*rest), (prefix, inside));
+            let (found, rest) = split(PREFIXES, path).unwrap();
+            assert_eq!((found, &*rest), (prefix, inside));
         }
         for path in
             ["/", "/api", "/accounts/9/disconnects", "/apix/tns", "/healthz", "/ops/v1/numbers", "/v2/tns"]
         {
-            assert_eq!(split(path), None, "{path}");
+            assert_eq!(split(PREFIXES, path), None, "{path}");
         }
         // What follows a prefix is never read as another one: the router has no such route.
-        assert_eq!(split("/api/v3/tns").unwrap().1, "/api/v3/tns");
+        assert_eq!(split(PREFIXES, "/api/v3/tns").unwrap().1, "/api/v3/tns");
     }
 
     #[test]
     fn what_a_path_says_keeps_its_case() {
         let path = "/API/v1/Accounts/9/USERS/B%C3%BCro%2FB/";
-        let (prefix, inside) = split(path).unwrap();
+        let (prefix, inside) = split(PREFIXES, path).unwrap();
         assert_eq!(inside, "/api/accounts/9/users/b%c3%bcro%2fb");
         let parts = |path: &'static str, prefix| {
             Sent { uri: Uri::from_static(path), prefix, from: [127, 0, 0, 1].into() }
@@ -144,13 +119,7 @@ mod tests {
             ("/API/accounts/9/disconnects", false),
             ("/api/v1.0/accounts/9/disconnects", false),
         ] {
-            assert_eq!(matches!(split(path), Some((_, Cow::Borrowed(_)))), left, "{path}");
+            assert_eq!(matches!(split(PREFIXES, path), Some((_, Cow::Borrowed(_)))), left, "{path}");
         }
-    }
-
-    #[test]
-    fn links_hold_what_a_client_strips() {
-        let links: Vec<_> = PREFIXES.iter().map(|prefix| prefix.for_links()).collect();
-        assert_eq!(links, ["/api/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0", "/v1.0"]);
     }
 }

@@ -9,6 +9,7 @@
 //! remembered credentials are bound to that row, so that a change ends them on every server that shares the store.
 
 mod basic;
+mod caller;
 mod guesses;
 mod known;
 mod password;
@@ -20,98 +21,31 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use onhook_core::account::Role;
-use onhook_core::account::user::{PASSWORD_MAX, folded};
-use onhook_core::ids::AccountId;
-use onhook_core::time::Timestamp;
+use onhook_core::account::user::folded;
 use onhook_store::{Store, StoreError, User};
-use onhook_wire::error::Problem;
 use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 
-pub use self::basic::is_token;
+pub use self::basic::{CREDENTIAL_MAX, is_token};
 use self::basic::{basic, bearer};
+pub use self::caller::{Caller, Refused, Why};
 use self::guesses::{Guess, Guesses, Held, NoTry, Outcome, Told};
 use self::known::{Fingerprint, Known, Signed, Standing};
 pub use self::password::hash_password;
 pub(crate) use self::password::verify_password;
 pub use self::token::TOKEN_LASTS_S;
-use crate::reply::store_problem;
+use crate::clock::Now;
+use crate::http::refusal::Refusal;
 
-/// Longest name or password, in bytes; longer ones are refused without a look.
-pub const CREDENTIAL_MAX: usize = PASSWORD_MAX;
 /// Most tokens that a user gets in a minute.
 const ISSUED_MAX: NonZeroU32 = NonZeroU32::new(600).expect("not zero");
 /// Most new passwords that wait for a core.
 const HASHING_MAX: usize = 8;
 /// Locks that keep one user's row from being read many times at once.
 const LOCKS: usize = 64;
-
-/// A user who has signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The name, as the store has it.
-    pub user: Arc<str>,
-    /// The account; none for an operator of the server.
-    pub account: Option<AccountId>,
-    /// What the user may do.
-    pub role: Role,
-}
-
-/// Why somebody is not signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// No credentials, or not the right ones: 401.
-    Unknown(Why),
-    /// Two `Authorization` headers: 400.
-    Twice,
-    /// Too many tries: 429, and when to try again.
-    TooMany(Duration),
-    /// Too many others sign in at this moment: 503.
-    Busy,
-    /// It could not be found out.
-    Failed(Problem),
-}
-
-/// What is wrong with credentials. The client is not told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// There are none.
-    Missing,
-    /// They cannot be read.
-    Malformed,
-    /// There is no such user, or another password.
-    Password,
-    /// The token has ended, or is none of this store.
-    Token,
-}
-
-impl Refused {
-    /// The word for it in metrics; none where the caller is not at fault.
-    fn reason(&self) -> Option<&'static str> {
-        match self {
-            Refused::Unknown(Why::Missing) => Some("missing"),
-            Refused::Unknown(Why::Malformed) | Refused::Twice => Some("malformed"),
-            Refused::Unknown(Why::Password) => Some("password"),
-            Refused::Unknown(Why::Token) => Some("token"),
-            Refused::TooMany(_) => Some("too_many"),
-            Refused::Busy => Some("busy"),
-            Refused::Failed(_) => None,
-        }
-    }
-}
-
-/// What time it is.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// By a clock that nobody sets: for what is remembered and counted.
-    pub steady: Instant,
-    /// By the system's clock: for tokens, which clients and other servers read.
-    pub wall: Timestamp,
-}
 
 /// What requests share a check by: the credential, and how often its user has changed. A request that is sent after a
 /// change is not told what a check from before it finds.
@@ -323,7 +257,7 @@ impl Auth {
             }
         };
         let told = verdict.wait_for(Option::is_some).await.ok().and_then(|verdict| verdict.clone());
-        told.unwrap_or(Err(Refused::Failed(Problem::Internal)))
+        told.unwrap_or(Err(Refused::Failed(Refusal::Failed)))
     }
 
     /// Counts a guess before it is checked.
@@ -449,7 +383,7 @@ fn counted(refused: Refused) -> Refused {
 
 /// The cause is logged here, once for all who wait for it.
 fn failed(error: StoreError) -> Refused {
-    Refused::Failed(store_problem(error))
+    Refused::Failed(Refusal::by_store(error))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-//! The accept loop, and the server's beginning and end.
+//! The accept loop.
 //!
 //! `axum::serve` gives no way to bound how long a client takes for its headers, nor how many are there:
 //! so the loop is our own, on hyper, with a limit for each.
@@ -17,17 +17,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use onhook_store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::framing::Followed;
-use crate::path::Sent;
-use crate::{App, Settings, files, path, reply::Reply, route, work};
+use super::framing::Followed;
+use super::path::{self, Prefixes, Sent};
+use super::reply::Reply;
 
 /// How long a client may take for a request's head, and how long an idle connection stays.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -44,66 +42,27 @@ const DRAIN_WAIT: Duration = Duration::from_secs(20);
 /// How long a connection that is idle when the server stops stays open: a request may be on its way.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// A running server.
-pub struct Server {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Its parts.
-    pub app: Arc<App>,
-    stop: CancellationToken,
-    accepting: tokio::task::JoinHandle<()>,
-    workers: JoinSet<()>,
+/// What is in front of the routes: the router, and the prefixes that the API has.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) router: axum::Router,
+    pub(crate) prefixes: Prefixes,
 }
 
-/// Starts a server on a bound socket: it answers as soon as this returns.
-///
-/// # Errors
-/// When the socket cannot be used or the store cannot be read.
-pub async fn start(
-    listener: TcpListener,
-    store: Arc<dyn Store>,
-    mut settings: Settings,
-) -> Result<Server, Box<dyn std::error::Error + Send + Sync>> {
-    let address = listener.local_addr()?;
-    let connections = files::connections(settings.connections_max);
-    settings.callbacks.own = Some(address);
-    let app = Arc::new(App::new(store, settings, format!("http://{address}")).await?);
-    crate::ops::health::install_metrics(app.clock.wall());
-    let stop = CancellationToken::new();
-    let mut workers = JoinSet::new();
-    workers.spawn(work::orders::run(app.clone(), stop.clone()));
-    workers.spawn(work::release::run(app.clone(), stop.clone()));
-    workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
-    let accepting = tokio::spawn(accept(listener, app.clone(), connections, stop.clone()));
-    Ok(Server { address, app, stop, accepting, workers })
-}
-
-impl Server {
-    /// Ends it in order: not ready, no new connections, requests under way end, the workers end their
-    /// step, what waits is written, the store closes.
-    pub async fn stop(mut self) {
-        self.app.stop();
-        self.stop.cancel();
-        let _ = self.accepting.await;
-        while self.workers.join_next().await.is_some() {}
-        self.app.store.close().await;
-    }
-}
-
-async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: CancellationToken) {
-    let router = route::router(&app);
-    let places = Arc::new(Semaphore::new(connections));
+/// Takes connections, at most so many at once, until it is stopped and the requests under way have ended.
+pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usize, stop: CancellationToken) {
+    let slots = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
-    // From when on answers end their connections. Not before the door is shut: whoever is sent away comes to it
-    // again at once, and who comes in the very moment is reset.
+    // From when on answers end their connections. Not before connections are refused: a client that is sent away
+    // comes again at once, and one that comes in the very moment is reset.
     let shut = CancellationToken::new();
     loop {
-        // A place first: whoever comes when all are taken waits in the system's queue.
-        let place = tokio::select! {
+        // A slot first: a client that comes when all are taken waits in the system's queue.
+        let slot = tokio::select! {
             () = stop.cancelled() => break,
-            place = places.clone().acquire_owned() => place,
+            slot = slots.clone().acquire_owned() => slot,
         };
-        let Ok(place) = place else { break };
+        let Ok(slot) = slot else { break };
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
@@ -114,22 +73,22 @@ async fn accept(listener: TcpListener, app: Arc<App>, connections: usize, stop: 
                 }
             },
         };
-        serve(stream, peer, place, router.clone(), &graceful, shut.clone());
+        serve(stream, peer, slot, front.clone(), &graceful, shut.clone());
     }
     // The system has told those in its queue that they are connected: they are taken before the door shuts.
     if let Ok(listener) = listener.into_std() {
-        while let Ok(place) = places.clone().try_acquire_owned()
+        while let Ok(slot) = slots.clone().try_acquire_owned()
             && let Ok((stream, peer)) = listener.accept()
             && stream.set_nonblocking(true).is_ok()
             && let Ok(stream) = TcpStream::from_std(stream)
         {
-            serve(stream, peer, place, router.clone(), &graceful, shut.clone());
+            serve(stream, peer, slot, front.clone(), &graceful, shut.clone());
         }
     }
     shut.cancel();
     // Each answer now says that it is its connection's last. To close a connection under a request that is
-    // on its way would leave a client in doubt, so that idle ones are given a moment: until all places are free.
-    let all = places.acquire_many(u32::try_from(connections).unwrap_or(u32::MAX));
+    // on its way would leave a client in doubt, so that idle ones are given a moment: until all slots are free.
+    let all = slots.acquire_many(u32::try_from(connections).unwrap_or(u32::MAX));
     let _ = tokio::time::timeout(LINGER, all).await;
     if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in {DRAIN_WAIT:?}");
@@ -150,8 +109,8 @@ async fn pause_after(error: &io::Error) {
 fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    router: axum::Router,
+    slot: OwnedSemaphorePermit,
+    front: Front,
     graceful: &GracefulShutdown,
     shut: CancellationToken,
 ) {
@@ -160,9 +119,9 @@ fn serve(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READ_WAIT));
     let service = service_fn(move |request| {
-        let (router, shut) = (router.clone(), shut.clone());
+        let (front, shut) = (front.clone(), shut.clone());
         async move {
-            let mut answer = answer(router, peer, request).await?;
+            let mut answer = answer(front, peer, request).await?;
             if shut.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -186,7 +145,7 @@ fn serve(
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended: {error}");
         }
-        drop(place);
+        drop(slot);
     });
 }
 
@@ -199,7 +158,7 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
 }
 
 async fn answer(
-    router: axum::Router,
+    front: Front,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
@@ -212,7 +171,7 @@ async fn answer(
     }
     let mut request = request.map(Body::new);
     let uri = request.uri().clone();
-    let found = path::split(uri.path());
+    let found = path::split(front.prefixes, uri.path());
     if let Some((_, Cow::Owned(inside))) = &found {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         match Uri::try_from(format!("{inside}{query}")) {
@@ -222,5 +181,5 @@ async fn answer(
     }
     let prefix = found.map(|(prefix, _)| prefix);
     request.extensions_mut().insert(Sent { uri, prefix, from: peer.ip() });
-    router.oneshot(request).await
+    front.router.oneshot(request).await
 }

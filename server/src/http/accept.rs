@@ -1,16 +1,13 @@
 //! In which form a client wants its answer (contract: decision 16).
 //!
-//! v1 answers XML, whatever is asked. v2 answers JSON to those who want it more than XML, or as much and
-//! name it first; to all others, and to whoever says nothing, XML. Nobody is refused for what they accept.
+//! Where a door offers JSON beside XML, JSON is for those who want it more than XML, or as much and name it first.
+//! XML is for all others, also for those who say nothing. Nobody is refused for what they accept.
 
 use http::{HeaderMap, header};
-use onhook_wire::dialect::Dialect;
-
-use crate::path::Prefix;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// As it was made: there is no choice.
     Fixed,
     /// XML, where JSON could have been asked for.
@@ -20,22 +17,18 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form for a request under this prefix, if it is one of the API's.
-    pub(crate) fn wanted(prefix: Option<Prefix>, headers: &HeaderMap) -> Self {
-        match prefix.map(|prefix| prefix.dialect) {
-            None | Some(Dialect::V1) => Form::Fixed,
-            Some(Dialect::V2) if prefers_json(headers) => Form::Json,
-            Some(Dialect::V2) => Form::Xml,
-        }
+    /// Returns the form that these headers ask for, where there is a choice.
+    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+        if prefers_json(headers) { Form::Json } else { Form::Xml }
     }
 }
 
 /// How much a client wants a type: its weight, whether it names the type itself, and where it says so.
 #[derive(Clone, Copy, Debug)]
-struct Wish {
+struct Preference {
     weight: f32,
     named: bool,
-    place: usize,
+    position: usize,
 }
 
 fn prefers_json(headers: &HeaderMap) -> bool {
@@ -46,11 +39,11 @@ fn prefers_json(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .filter_map(range)
         .collect();
-    let json = wish(&ranges, "application/json");
-    let xml = [wish(&ranges, "application/xml"), wish(&ranges, "text/xml")];
+    let json = preference(&ranges, "application/json");
+    let xml = [preference(&ranges, "application/xml"), preference(&ranges, "text/xml")];
     let Some(json) = json.filter(|json| json.weight > 0.0) else { return false };
     xml.into_iter().flatten().all(|xml| {
-        let first = json.named && (!xml.named || json.place < xml.place);
+        let first = json.named && (!xml.named || json.position < xml.position);
         json.weight > xml.weight || (json.weight >= xml.weight && first)
     })
 }
@@ -66,11 +59,11 @@ fn range(text: &str) -> Option<(String, f32)> {
 }
 
 /// The most exact range that covers a type.
-fn wish(ranges: &[(String, f32)], kind: &str) -> Option<Wish> {
+fn preference(ranges: &[(String, f32)], kind: &str) -> Option<Preference> {
     let group = format!("{}/*", kind.split('/').next().unwrap_or_default());
     [kind, &group, "*/*"].into_iter().find_map(|wanted| {
-        let place = ranges.iter().position(|(range, _)| range == wanted)?;
-        Some(Wish { weight: ranges[place].1, named: wanted == kind, place })
+        let position = ranges.iter().position(|(range, _)| range == wanted)?;
+        Some(Preference { weight: ranges[position].1, named: wanted == kind, position })
     })
 }
 
@@ -115,16 +108,5 @@ mod tests {
         two.append(header::ACCEPT, HeaderValue::from_static("application/xml;q=0.5"));
         two.append(header::ACCEPT, HeaderValue::from_static("application/json"));
         assert!(prefers_json(&two));
-    }
-
-    #[test]
-    fn only_the_second_dialect_has_a_choice() {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        for prefix in crate::path::PREFIXES {
-            let form = if prefix.text == "/api/v2" { Form::Json } else { Form::Fixed };
-            assert_eq!(Form::wanted(Some(prefix), &headers), form, "{}", prefix.text);
-        }
-        assert_eq!(Form::wanted(None, &headers), Form::Fixed);
     }
 }

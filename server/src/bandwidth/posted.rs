@@ -31,7 +31,7 @@ impl PassedOver {
 
 /// A document that a handler reads. When it is dropped, it says what nobody has asked it for.
 #[derive(Debug)]
-pub struct Posted<'c> {
+pub(crate) struct Posted<'c> {
     root: Element<'c>,
     is_json: bool,
     passed_over: Option<&'c PassedOver>,
