@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn each_refusal_is_counted_by_its_status() {
-        for row in onhook_wire::explained::problems() {
+        for row in onhook_wire::error::explained::problems() {
             let status = row.what.row().status;
             assert!(STATUSES.contains(&status), "{status} would be counted as another");
         }

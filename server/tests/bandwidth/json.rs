@@ -395,7 +395,7 @@ fn every_list_in_an_answer_is_known_as_one() {
                 lists += usize::from(repeated);
                 assert!(
                     !repeated || json::is_list(element.name, child.name),
-                    "{}: add {} of {} to the lists in wire/src/json.rs",
+                    "{}: add {} of {} to the lists in wire/src/text/json.rs",
                     path.display(),
                     child.name,
                     element.name

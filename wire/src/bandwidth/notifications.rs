@@ -8,10 +8,10 @@ use onhook_core::notify::subscription::{NumberFormat, OrderType};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Order, Status};
 
-use crate::dialect::Dialect;
+use super::dialect::Dialect;
+use super::lists::{ending, waiting};
 use crate::error::number_list;
-use crate::lists::{ending, waiting};
-use crate::xml::Document;
+use crate::text::xml::Document;
 
 /// The content type of a callback.
 pub const CONTENT_TYPE: &str = "application/xml; charset=utf-8";

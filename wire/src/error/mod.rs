@@ -2,15 +2,17 @@
 //! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its
 //! appendix A).
 
+pub mod explained;
+
 use onhook_core::ids::AccountId;
 use onhook_core::ids::OrderId;
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::number::Number;
 use onhook_core::order::{Failure, Order, Refusal};
 
-use crate::dialect::Dialect;
-use crate::guard::Malformed;
-use crate::xml::{Document, Misread};
+use crate::bandwidth::dialect::Dialect;
+use crate::text::guard::Malformed;
+use crate::text::xml::{Document, Misread};
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use onhook_core::account::user::{self, PASSWORD_MAX, PASSWORD_MIN};
 use onhook_core::words::UnknownWord;
 
 use crate::error::{Family, Problem, cut};
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "User";
@@ -111,7 +111,7 @@ fn checked(element: &Element<'_>) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::parse;
+    use crate::text::xml::parse;
 
     #[test]
     fn a_password_stands_alone_or_in_a_user() {

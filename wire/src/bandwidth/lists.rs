@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Line, Order, Status, Summary};
 
-use crate::dialect::Dialect;
+use super::dialect::Dialect;
+use super::query::{Links, Query};
 use crate::error::{Problem, refusal, too_little};
-use crate::query::{Links, Query};
-use crate::xml::Document;
+use crate::text::xml::Document;
 
 const ROOT: &str = "ResponseSelectWrapper";
 const LIST: &str = "ListOrderIdUserIdDate";

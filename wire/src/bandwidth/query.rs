@@ -5,8 +5,8 @@ use onhook_core::ids::OrderId;
 use onhook_core::number::Number;
 use onhook_core::time::{Date, TimeZone, Timestamp};
 
+use super::flag;
 use crate::error::{Problem, cut};
-use crate::flag;
 
 /// Where a page begins, as a client says it: its number from 1, or the id of its first element.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,7 +244,7 @@ pub struct Links {
 
 impl Links {
     /// Writes them in the form of a `Link` header as text, as the API does.
-    pub(crate) fn write(&self, out: &mut crate::xml::Document) {
+    pub(crate) fn write(&self, out: &mut crate::text::xml::Document) {
         out.open("Links");
         out.leaf("first", &self.link("1", "first"));
         if let Some(next) = &self.next {
@@ -337,7 +337,7 @@ mod tests {
             size: 30,
             next: Some("+33140289562".into()),
         };
-        let mut out = crate::xml::Document::new();
+        let mut out = crate::text::xml::Document::new();
         links.write(&mut out);
         insta::assert_snapshot!("links", out.finish());
     }

@@ -7,7 +7,7 @@ use onhook_core::account::{Account, Class, Peer, Site};
 use onhook_core::ids::SiteId;
 
 use crate::error::{Family, Problem, cut};
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "Site";
@@ -175,7 +175,7 @@ pub(crate) fn text(root: &Element<'_>, name: &'static str, max: usize) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::parse;
+    use crate::text::xml::parse;
 
     fn read_new(inner: &str) -> Result<SiteChange, Problem> {
         read(&parse(format!("<Site>{inner}</Site>").as_bytes()).unwrap(), None)

@@ -11,9 +11,9 @@ use onhook_core::order::Status;
 use onhook_core::time::Timestamp;
 use onhook_core::words::UnknownWord;
 
+use super::flag;
 use crate::error::{Family, Problem, cut};
-use crate::flag;
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of every answer.
 pub const ROOT: &str = "SubscriptionsResponse";
@@ -332,7 +332,7 @@ mod tests {
 
     fn read(inner: &str) -> Result<Post, Problem> {
         let document = format!("<Subscription>{inner}</Subscription>");
-        Post::read(&crate::xml::parse(document.as_bytes()).unwrap())
+        Post::read(&crate::text::xml::parse(document.as_bytes()).unwrap())
     }
 
     fn callback(inner: &str) -> Result<Post, Problem> {

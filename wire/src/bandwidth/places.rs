@@ -7,9 +7,9 @@ use onhook_core::geo::{city_name, lata, region, zip};
 use onhook_core::locality::Exchange;
 use onhook_core::order::search::Criteria;
 
+use super::query::{Links, Query};
 use crate::error::{Criterion, Family, Problem, cut};
-use crate::query::{Links, Query};
-use crate::xml::Document;
+use crate::text::xml::Document;
 
 /// The form of errors of the list of exchanges.
 pub const EXCHANGES_FAMILY: Family = Family::Search("SearchResultForAvailableNpaNxx");

@@ -8,13 +8,14 @@ use onhook_core::ids::PeerId;
 use onhook_core::number::Number;
 use onhook_core::order::NUMBERS_MAX;
 
-use crate::dialect::Dialect;
-use crate::disconnects::no_number_twice;
+use super::dialect::Dialect;
+use super::flag;
+use super::numbers;
+use super::order_form::no_number_twice;
+use super::query::Links;
+use super::sites::{own_id, text, write_text};
 use crate::error::{Family, Problem, cut};
-use crate::query::Links;
-use crate::sites::{own_id, text, write_text};
-use crate::xml::{Document, Element};
-use crate::{flag, numbers};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "SipPeer";
@@ -255,7 +256,7 @@ fn write_number(out: &mut Document, dialect: Dialect, number: Number) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::parse;
+    use crate::text::xml::parse;
 
     fn read_new(inner: &str) -> Result<PeerChange, Problem> {
         read(&parse(format!("<SipPeer>{inner}</SipPeer>").as_bytes()).unwrap(), None)

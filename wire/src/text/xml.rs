@@ -1,6 +1,6 @@
 //! XML as a tree, and XML on its way out.
 //!
-//! [`parse`] reads what the guard ([`crate::guard`]) lets through: names without prefixes, text with its
+//! [`parse`] reads what the guard ([`crate::text::guard`]) lets through: names without prefixes, text with its
 //! references resolved, no attributes. An element that says that it is nil is not in the tree. Clients send
 //! elements in any order, pretty printed or not, and in names they choose capitals of their own; so an
 //! [`Element`] is asked for its children by name, whatever the case of its letters. An element that is there
@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Write};
 
-use crate::guard::{self, Event, Excerpt, Guard, Malformed};
+use crate::text::guard::{self, Event, Excerpt, Guard, Malformed};
 
 /// An element that was read, with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub enum Misread {
 /// ```
 ///
 /// # Errors
-/// [`Malformed`] says which rule the document breaks; the rules are in [`crate::guard`].
+/// [`Malformed`] says which rule the document breaks; the rules are in [`crate::text::guard`].
 pub fn parse(body: &[u8]) -> Result<Element<'_>, Malformed> {
     tree(Guard::new(body)?)
 }

@@ -7,9 +7,9 @@ use onhook_core::account::application::{
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::ApplicationId;
 
+use super::sites::{text, write_text};
 use crate::error::{Family, Problem, cut};
-use crate::sites::{text, write_text};
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "Application";
@@ -238,7 +238,7 @@ mod tests {
     use onhook_core::ids::AccountId;
 
     use super::*;
-    use crate::xml::parse;
+    use crate::text::xml::parse;
 
     const ID: &str = "d775585a-ed5b-4a49-8b96-f68c0a993ebe";
     const OTHER: &str = "2b6f1443-2b7e-4649-ac28-9c3a723d12f9";

@@ -7,7 +7,7 @@
 use onhook_core::number::Number;
 
 use crate::error::Problem;
-use crate::xml::Element;
+use crate::text::xml::Element;
 
 /// The names that this API and its clients have for numbers and for lists of them.
 const NAMES: [&str; 11] = [

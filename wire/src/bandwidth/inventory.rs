@@ -2,10 +2,10 @@
 
 use onhook_core::number::Number;
 
-use crate::dialect::Dialect;
+use super::dialect::Dialect;
+use super::query::Links;
 use crate::error::Family;
-use crate::query::Links;
-use crate::xml::Document;
+use crate::text::xml::Document;
 
 /// The form of errors of the lists.
 pub const LIST_FAMILY: Family = Family::Response("TNs");

@@ -6,10 +6,10 @@ use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, TollFree, Vanity, keys, toll_free_pattern};
 
-use crate::dialect::Dialect;
+use super::dialect::Dialect;
+use super::query::Query;
 use crate::error::{Criterion, Family, Problem};
-use crate::query::Query;
-use crate::xml::Document;
+use crate::text::xml::Document;
 
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Search("SearchResult");

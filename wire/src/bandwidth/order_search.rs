@@ -8,9 +8,9 @@ use onhook_core::geo::BadCriterion;
 use onhook_core::order::search::{self, Criteria, TollFree, Vanity};
 use onhook_core::order::{NUMBERS_MAX, Search, SearchForm};
 
+use super::flag;
 use crate::error::{Problem, cut};
-use crate::flag;
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// A form: its element, and its fields in the order in which they are repeated.
 #[derive(Debug)]
@@ -212,7 +212,7 @@ fn wrong_digits(name: &'static str, length: usize, text: &str, bad: BadCriterion
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml;
+    use crate::text::xml;
 
     fn check(form: &str, back_order: bool) -> Result<Search, Problem> {
         let document = format!("<Order>{form}</Order>");

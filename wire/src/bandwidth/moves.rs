@@ -8,12 +8,12 @@ use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::order::{Failure, NewOrder, Order, Relocate, Request, Status, Summary};
 use onhook_core::time::Timestamp;
 
-use crate::dialect::Dialect;
-use crate::disconnects::{LISTED, check_names, check_numbers};
+use super::dialect::Dialect;
+use super::numbers;
+use super::order_form::{LISTED, check_names, check_numbers};
+use super::query::Links;
 use crate::error::{Family, Problem, number_list, refusal};
-use crate::numbers;
-use crate::query::Links;
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "MoveTnsOrder";

@@ -6,7 +6,7 @@
 //! UTF-8 and characters that XML 1.0 has; no DOCTYPE, hence no entity but the five; a limit on everything
 //! that a stranger could make large. Nothing is repaired and nothing guessed.
 //!
-//! Not here: what the elements mean (each resource's room), the tree ([`crate::xml`]), and the size of the
+//! Not here: what the elements mean (each resource's room), the tree ([`crate::text::xml`]), and the size of the
 //! body, which whoever reads it from the network limits.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use std::fmt;
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 
-use crate::flag;
+use crate::text::flag;
 
 /// How deep elements may nest; the root is level 1. The deepest order has 5 levels.
 pub const DEPTH_MAX: usize = 16;

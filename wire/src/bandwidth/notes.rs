@@ -5,7 +5,7 @@ use onhook_core::order::NOTE_MAX;
 use onhook_core::time::Timestamp;
 
 use crate::error::{Family, Problem, cut};
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "Note";
@@ -53,7 +53,7 @@ pub fn list<'a>(notes: impl IntoIterator<Item = Shown<'a>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::parse;
+    use crate::text::xml::parse;
 
     #[test]
     fn a_note_is_its_sender_s_whatever_the_case_of_the_name() {

@@ -4,9 +4,9 @@ use onhook_core::number::Number;
 use onhook_core::reservation::Reservation;
 use onhook_core::time::Timestamp;
 
-use crate::dialect::Dialect;
+use super::dialect::Dialect;
 use crate::error::{Family, Problem, cut};
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response("ReservationResponse");

@@ -9,11 +9,11 @@ use onhook_core::number::Number;
 use onhook_core::order::Kind;
 use onhook_core::time::Timestamp;
 
-use crate::dialect::Dialect;
+use super::dialect::Dialect;
+use super::numbers;
+use super::query::{Links, Query};
 use crate::error::{Family, NO_NUMBERS, NOT_FOUND, Problem, cut};
-use crate::numbers;
-use crate::query::{Links, Query};
-use crate::xml::{Document, Element};
+use crate::text::xml::{Document, Element};
 
 /// The root of a request.
 pub const REQUEST: &str = "TnList";

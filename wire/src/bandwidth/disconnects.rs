@@ -1,20 +1,19 @@
 //! Disconnect orders: the request, and every form of the answer (contract §1).
 
-use std::collections::HashSet;
-
 use onhook_core::account::Role;
 use onhook_core::ids::OrderId;
 use onhook_core::number::Number;
 use onhook_core::order::{
-    CUSTOMER_ORDER_ID_MAX, DISCONNECT_NAME_MAX, Disconnect, Failure, Mode, NUMBERS_MAX, NewOrder, Order,
-    Protected, REASON_MAX, Request, Status,
+    DISCONNECT_NAME_MAX, Disconnect, Failure, Mode, NewOrder, Order, Protected, REASON_MAX, Request, Status,
 };
 use onhook_core::time::Timestamp;
 
-use crate::dialect::Dialect;
-use crate::error::{Family, Problem, beginning, cut, error_list, number_list};
-use crate::xml::{Document, Element};
-use crate::{flag, numbers};
+use super::dialect::Dialect;
+use super::flag;
+use super::numbers;
+use super::order_form::{LISTED, check_names, check_numbers, echo_names, echo_numbers, numbers_of};
+use crate::error::{Family, Problem, cut, error_list, number_list};
+use crate::text::xml::{Document, Element};
 
 /// The root of every answer.
 pub const ROOT: &str = "DisconnectTelephoneNumberOrderResponse";
@@ -24,8 +23,6 @@ pub const REQUEST: &str = "DisconnectTelephoneNumberOrder";
 pub const FAMILY: Family = Family::Order(ROOT);
 
 const TYPE: &str = "DisconnectTelephoneNumberOrderType";
-/// What stands in a list of numbers.
-pub(crate) const LISTED: &str = "TelephoneNumber";
 
 /// A request as it was sent: read, not yet judged.
 #[derive(Clone, Debug, Default)]
@@ -135,93 +132,6 @@ impl<'a> Draft<'a> {
             echo_numbers(out, self.numbers.as_deref());
             out.close(TYPE).close("orderRequest");
         })
-    }
-}
-
-/// The numbers under `TelephoneNumberList`, as sent; none when there is no list.
-pub(crate) fn numbers_of<'a>(parent: &'a Element<'_>) -> Result<Option<Vec<&'a str>>, Problem> {
-    let list = parent.child("TelephoneNumberList")?;
-    Ok(list.map(|list| list.texts_of(LISTED)).transpose()?)
-}
-
-/// Judges what an order is called by its client: a name of at most so many characters, and an id.
-pub(crate) fn check_names(
-    name: Option<&str>,
-    name_max: usize,
-    customer_order_id: Option<&str>,
-) -> Result<(), Problem> {
-    match name.filter(|name| !name.is_empty()) {
-        Some(name) if name.chars().count() > name_max => return Err(Problem::TooLong("Name", name_max)),
-        Some(name) if name.chars().any(char::is_control) => {
-            return Err(Problem::BadRequest("a name has no control characters".into()));
-        }
-        _ => {}
-    }
-    let fits = |id: &str| {
-        (1..=CUSTOMER_ORDER_ID_MAX).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b' ')
-    };
-    match customer_order_id {
-        Some(id) if !fits(id) => Err(Problem::CustomerOrderId),
-        _ => Ok(()),
-    }
-}
-
-/// The numbers of an order: at least one, not too many, each a number, none twice, all of one plan.
-pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Problem> {
-    let texts = texts.ok_or(Problem::NoList)?;
-    if texts.is_empty() {
-        return Err(Problem::EmptyList);
-    }
-    if texts.len() > NUMBERS_MAX {
-        return Err(Problem::TooManyNumbers(NUMBERS_MAX));
-    }
-    let number = |text: &&str| {
-        text.parse().map_err(|_| match text.trim() {
-            "" => Problem::NumberRequired,
-            _ => Problem::Number(cut(text)),
-        })
-    };
-    let numbers = texts.iter().map(number).collect::<Result<Vec<Number>, Problem>>()?;
-    no_number_twice(texts, &numbers)?;
-    if numbers.iter().any(|n| n.is_nanp() != numbers[0].is_nanp()) {
-        return Err(Problem::MixedNumbers);
-    }
-    Ok(numbers)
-}
-
-/// Refuses a number that stands twice, naming it as it was sent the second time.
-pub(crate) fn no_number_twice(texts: &[&str], numbers: &[Number]) -> Result<(), Problem> {
-    let mut seen = HashSet::with_capacity(numbers.len());
-    match texts.iter().zip(numbers).find(|(_, number)| !seen.insert(**number)) {
-        Some((text, _)) => Err(Problem::DuplicateNumbers(cut(text))),
-        None => Ok(()),
-    }
-}
-
-/// Repeats what an order is called: of a name that is too long, the beginning.
-pub(crate) fn echo_names(
-    out: &mut Document,
-    name: Option<&str>,
-    name_max: usize,
-    customer_order_id: Option<&str>,
-) {
-    if let Some(name) = name.filter(|name| !name.is_empty()) {
-        out.leaf("Name", beginning(name, name_max));
-    }
-    if let Some(id) = customer_order_id {
-        out.leaf("CustomerOrderId", beginning(id, CUSTOMER_ORDER_ID_MAX));
-    }
-}
-
-/// Repeats what was sent as numbers: at most as many as an order takes, each cut to a few characters.
-pub(crate) fn echo_numbers(out: &mut Document, numbers: Option<&[&str]>) {
-    if let Some(numbers) = numbers {
-        out.open("TelephoneNumberList");
-        for number in numbers.iter().take(NUMBERS_MAX) {
-            out.leaf("TelephoneNumber", &cut(number));
-        }
-        out.close("TelephoneNumberList");
     }
 }
 

@@ -16,8 +16,8 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserializer, Serialize, Serializer};
 
-use crate::guard::{self, DEPTH_MAX, ELEMENTS_MAX, Excerpt, Malformed};
-use crate::xml::{self, Document, Element};
+use crate::text::guard::{self, DEPTH_MAX, ELEMENTS_MAX, Excerpt, Malformed};
+use crate::text::xml::{self, Document, Element};
 
 /// A name that does not follow the rule.
 struct Name {

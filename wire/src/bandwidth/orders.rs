@@ -17,13 +17,14 @@ use onhook_core::order::{
 };
 use onhook_core::time::Timestamp;
 
-use crate::dialect::Dialect;
-use crate::disconnects::{LISTED, check_names, check_numbers, echo_names, echo_numbers, numbers_of};
+use super::dialect::Dialect;
+use super::flag;
+use super::numbers;
+use super::order_form::{LISTED, check_names, check_numbers, echo_names, echo_numbers, numbers_of};
+use super::order_search::{Sent, element};
+use super::search::{Vendor, detail};
 use crate::error::{Family, Problem, cut, error_list, number_list, search_error};
-use crate::order_search::{Sent, element};
-use crate::search::{Vendor, detail};
-use crate::xml::{Document, Element, Misread};
-use crate::{flag, numbers};
+use crate::text::xml::{Document, Element, Misread};
 
 /// The root of every answer.
 pub const ROOT: &str = "OrderResponse";
