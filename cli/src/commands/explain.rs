@@ -1,7 +1,8 @@
 //! `onhook explain`.
 
 use onhook_core::lifecycle::entry::Standing;
-use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::event::{By, Event};
+use onhook_core::lifecycle::explain;
 use onhook_core::number::Number;
 use onhook_store::{Facts, History, Store};
 use serde_json::json;
