@@ -13,9 +13,9 @@ use onhook_server::auth::hash_password;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, NewUser, Removed, Store, UserChange};
 
-use super::{DataDir, WrittenDir, now};
-use crate::Exit;
 use crate::config::{File, word};
+use crate::exit::Exit;
+use crate::target::{DataDir, WrittenDir, now};
 use crate::terminal::Terminal;
 
 /// Make, list, change and remove accounts, sites, peers and users

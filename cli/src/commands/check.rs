@@ -5,9 +5,9 @@ use std::sync::Arc;
 use onhook_store::{Progress, Store};
 use serde_json::json;
 
-use super::DataDir;
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::DataDir;
 use crate::terminal::{Terminal, Unit, count};
 
 /// What to do about findings.

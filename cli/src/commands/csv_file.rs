@@ -10,7 +10,7 @@ use anyhow::Context;
 use onhook_core::import::{BadLine, BadLines};
 use onhook_store::{Imported, StoreError};
 
-use crate::Exit;
+use crate::exit::Exit;
 use crate::terminal::{Terminal, Unit, count};
 
 /// Most bytes of a record: some hundred ZIP codes and names many times over.

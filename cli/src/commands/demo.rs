@@ -13,9 +13,11 @@ use onhook_store::sqlite::SqliteStore;
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 
-use super::{Stop, explain, now, policy};
-use crate::Exit;
+use super::explain;
 use crate::config::{self, File};
+use crate::exit::Exit;
+use crate::stop::Stop;
+use crate::target::{now, policy};
 use crate::terminal::Terminal;
 
 /// Show a number's life: the guide's two exchanges, a reconnect, and a release 45 days later or more

@@ -7,9 +7,9 @@ use onhook_core::number::Number;
 use onhook_store::{Facts, History, Store};
 use serde_json::json;
 
-use super::DataDir;
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::DataDir;
 use crate::terminal::Terminal;
 
 /// Say where a number is, why, since when and until when

@@ -9,9 +9,9 @@ use onhook_core::name;
 use onhook_store::Store;
 
 use super::import::COLUMNS;
-use super::{DataDir, now};
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::{DataDir, now};
 use crate::terminal::{Terminal, Unit};
 
 /// Numbers that are read at once.

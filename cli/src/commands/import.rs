@@ -8,9 +8,9 @@ use onhook_core::locality;
 use onhook_store::Store;
 
 use super::csv_file::{self, Columns, CsvFile};
-use super::{WrittenDir, now};
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::{WrittenDir, now};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file that import reads and export writes.

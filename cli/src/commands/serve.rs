@@ -14,9 +14,10 @@ use onhook_store::Store;
 use onhook_store::sqlite::{SqliteStore, schema};
 use tokio::net::TcpListener;
 
-use super::{Stop, folder, now, opening};
-use crate::Exit;
 use crate::config::{self, File};
+use crate::exit::Exit;
+use crate::stop::Stop;
+use crate::target::{folder, now, opening};
 use crate::terminal::Terminal;
 
 /// Run the server
