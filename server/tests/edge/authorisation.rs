@@ -270,9 +270,10 @@ impl Objects {
 
     /// For a peer's path, the site that the peers are at.
     fn at(&self, route: &Route, app: &App) -> Objects {
-        match route.path.contains("{peer}") {
-            true => Objects { site: app.site.to_string(), ..self.clone() },
-            false => self.clone(),
+        if route.path.contains("{peer}") {
+            Objects { site: app.site.to_string(), ..self.clone() }
+        } else {
+            self.clone()
         }
     }
 }
@@ -353,9 +354,10 @@ fn next_address() -> String {
 
 /// A path that leads to something: the route's, with its parts filled in.
 fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
-    let (order, note) = match route.path.contains("/orders/") {
-        true => (&objects.order, &objects.order_note),
-        false => (&objects.disconnect, &objects.note),
+    let (order, note) = if route.path.contains("/orders/") {
+        (&objects.order, &objects.order_note)
+    } else {
+        (&objects.disconnect, &objects.note)
     };
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
@@ -470,9 +472,10 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                             continue;
                         }
                         // What is taken away must be there for whoever may.
-                        let objects = match !denied && route.method == "DELETE" {
-                            true => Objects::spare(app, &objects).await.at(&route, app),
-                            false => objects.clone(),
+                        let objects = if !denied && route.method == "DELETE" {
+                            Objects::spare(app, &objects).await.at(&route, app)
+                        } else {
+                            objects.clone()
                         };
                         let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                         let mut call = call(app, &route, path, body, who);
@@ -532,9 +535,10 @@ async fn every_answer_of_the_second_version_can_be_had_in_json() {
         let objects = objects(app).await;
         for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.api) {
             for who in [Who::Admin, Who::Neighbour, Who::Nobody] {
-                let objects = match route.method == "DELETE" {
-                    true => Objects::spare(app, &objects).await.at(&route, app),
-                    false => objects.clone(),
+                let objects = if route.method == "DELETE" {
+                    Objects::spare(app, &objects).await.at(&route, app)
+                } else {
+                    objects.clone()
                 };
                 let path = format!("/api/v2{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                 let call = call(app, &route, path, body, who).header("Accept", "application/json");

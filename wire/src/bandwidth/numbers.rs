@@ -42,10 +42,10 @@ pub(crate) fn all_read(element: &Element<'_>, wanted: &'static str) -> Result<()
         return stray(element);
     }
     for child in &element.children {
-        match child.is_found() {
-            true => all_read(child, wanted)?,
-            false if is_list || holds_number(child) => return stray(child),
-            false => {}
+        if child.is_found() {
+            all_read(child, wanted)?;
+        } else if is_list || holds_number(child) {
+            return stray(child);
         }
     }
     Ok(())

@@ -157,10 +157,7 @@ impl<'a> Draft<'a> {
     fn named(&self) -> Result<Wanted, Problem> {
         let only_reservations =
             !self.reservations.is_empty() && self.numbers.as_ref().is_none_or(Vec::is_empty);
-        let numbers = match only_reservations {
-            true => Vec::new(),
-            false => check_numbers(self.numbers.as_deref())?,
-        };
+        let numbers = if only_reservations { Vec::new() } else { check_numbers(self.numbers.as_deref())? };
         if numbers.len() + self.reservations.len() > NUMBERS_MAX {
             return Err(Problem::TooManyNumbers(NUMBERS_MAX));
         }
@@ -324,10 +321,11 @@ pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Resul
         }
     });
     out.leaf("Summary", &summary(total, &done));
-    match order.status.is_final() {
-        true => out.leaf_display("FailedQuantity", missing),
-        false => out.leaf("FailedQuantity", "0").leaf_display("PendingQuantity", missing),
-    };
+    if order.status.is_final() {
+        out.leaf_display("FailedQuantity", missing);
+    } else {
+        out.leaf("FailedQuantity", "0").leaf_display("PendingQuantity", missing);
+    }
     out.close(ROOT);
     Ok(out.finish())
 }
@@ -387,9 +385,10 @@ fn summary(asked: usize, done: &[Number]) -> String {
     codes.dedup();
     let codes: Vec<String> = codes.iter().map(u16::to_string).collect();
     let place = if codes.is_empty() { String::new() } else { format!(" in ({})", codes.join(", ")) };
-    match done.len() == asked {
-        true => format!("{} ordered{place}", numbers(done.len())),
-        false => format!("{} out of {} ordered{place}", done.len(), numbers(asked)),
+    if done.len() == asked {
+        format!("{} ordered{place}", numbers(done.len()))
+    } else {
+        format!("{} out of {} ordered{place}", done.len(), numbers(asked))
     }
 }
 

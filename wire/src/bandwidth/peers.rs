@@ -166,9 +166,10 @@ fn listed<T>(
 }
 
 fn few<T>(name: &str, hosts: Vec<T>) -> Result<Vec<T>, Problem> {
-    match hosts.len() <= HOSTS_MAX {
-        true => Ok(hosts),
-        false => Err(Problem::BadRequest(format!("more than {HOSTS_MAX} in {name}"))),
+    if hosts.len() <= HOSTS_MAX {
+        Ok(hosts)
+    } else {
+        Err(Problem::BadRequest(format!("more than {HOSTS_MAX} in {name}")))
     }
 }
 

@@ -90,9 +90,10 @@ pub fn modified(query: &Query) -> Result<Option<(Timestamp, Timestamp)>, Problem
     for name in ALONE {
         beside.extend(query.get(name)?.map(|_| name));
     }
-    match days.is_some() && !beside.is_empty() {
-        true => Err(Problem::ModifiedWith(beside.join(", "))),
-        false => Ok(days),
+    if days.is_some() && !beside.is_empty() {
+        Err(Problem::ModifiedWith(beside.join(", ")))
+    } else {
+        Ok(days)
     }
 }
 

@@ -276,12 +276,11 @@ impl Shown<'_, '_> {
             let key =
                 if shown.order_type().is_some() { ORDER_TYPE.into() } else { answered(name, child.name) };
             // Only what is known to repeat is looked for again: the others are there once.
-            match is_list(name, child.name) {
-                true => {
-                    let same = children.iter().filter(|other| other.name == child.name).collect();
-                    map.serialize_entry(&key, &All(self.element, same))?;
-                }
-                false => map.serialize_entry(&key, &shown)?,
+            if is_list(name, child.name) {
+                let same = children.iter().filter(|other| other.name == child.name).collect();
+                map.serialize_entry(&key, &All(self.element, same))?;
+            } else {
+                map.serialize_entry(&key, &shown)?;
             }
             let again = AGAIN.iter().find(|(parent, one, _)| (parent, one) == (name, &child.name));
             if let Some((.., key)) = again {
@@ -466,9 +465,10 @@ impl Reader<'_> {
 
     /// One level deeper.
     fn inside<E: serde::de::Error>(&self) -> Result<Self, E> {
-        match self.depth < DEPTH_MAX {
-            true => Ok(Self { depth: self.depth + 1, ..*self }),
-            false => Err(self.refuse(Malformed::Depth { max: DEPTH_MAX })),
+        if self.depth < DEPTH_MAX {
+            Ok(Self { depth: self.depth + 1, ..*self })
+        } else {
+            Err(self.refuse(Malformed::Depth { max: DEPTH_MAX }))
         }
     }
 }

@@ -204,10 +204,7 @@ impl<'a> Element<'a> {
     /// As [`Element::text`].
     pub fn verbatim(&self) -> Result<&str, Misread> {
         self.asked.set(Asked::Text);
-        match self.children.is_empty() {
-            true => Ok(&self.text),
-            false => Err(Misread::NotText(self.name.to_owned())),
-        }
+        if self.children.is_empty() { Ok(&self.text) } else { Err(Misread::NotText(self.name.to_owned())) }
     }
 
     /// Its own text, whatever stands between the pieces: CDATA sections and resolved references are in it,
