@@ -1,4 +1,4 @@
-//! What the two kinds of orders share: how one is accepted, listed and noted on.
+//! What the kinds of orders share: how one is accepted, listed and noted on.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ pub(crate) struct Accepted {
     pub(crate) location: String,
 }
 
-/// The document of an order. One that has too many elements has too many numbers.
+/// The document of an order or of a move. One that has too many elements has too many numbers.
 pub(crate) fn document(call: &Call) -> Result<Posted<'_>, Problem> {
     call.document().map_err(|malformed| match malformed {
         Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),

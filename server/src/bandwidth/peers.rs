@@ -7,16 +7,14 @@ use onhook_core::account::details::PeerDetails;
 use onhook_core::account::{NoPlace, Peer, Role, Site};
 use onhook_core::ids::PeerId;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::order::NUMBERS_MAX;
 use onhook_store::{NumberQuery, Relocated};
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::guard::Malformed;
 use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};
 
 use super::call::Call;
 use super::door::Route;
 use super::reply::{conflict, created, store_problem};
-use super::{paging, sites, tns};
+use super::{order, paging, sites, tns};
 use crate::app::App;
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
@@ -129,10 +127,7 @@ async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// Moves numbers that are in service on the account to this site and peer, all or none.
 async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
-    let root = call.document().map_err(|malformed| match malformed {
-        Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
-        other => other.into(),
-    })?;
+    let root = order::document(&call)?;
     let numbers = peers::to_move(&root)?;
     // As with orders: a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;

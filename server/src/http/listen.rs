@@ -75,7 +75,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usi
         };
         serve(stream, peer, slot, front.clone(), &graceful, shut.clone());
     }
-    // The system has told those in its queue that they are connected: they are taken before the door shuts.
+    // The system has told those in its queue that they are connected: they are taken before others are refused.
     if let Ok(listener) = listener.into_std() {
         while let Ok(slot) = slots.clone().try_acquire_owned()
             && let Ok((stream, peer)) = listener.accept()
