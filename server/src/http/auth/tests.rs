@@ -1,6 +1,8 @@
 //! Signing in, with a store and with time as an argument. Everything runs on the test's own thread but argon2 and
 //! the store, so that what is counted is counted for this test alone.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -11,8 +13,6 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 use onhook_store::sqlite::SqliteStore;
 use onhook_store::{NewAccount, NewUser, UserChange};
-use std::time::Duration;
-
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::*;
