@@ -2,12 +2,16 @@
 
 mod commands;
 mod config;
+mod exit;
+mod stop;
+mod target;
 mod terminal;
 
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use crate::exit::Exit;
 use crate::terminal::Terminal;
 
 /// Requests are many small allocations on several threads, and the system's allocator takes an eighth of the
@@ -27,15 +31,6 @@ struct Onhook {
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: commands::Command,
-}
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// Done.
-    Done,
-    /// Answered, but not all is well.
-    NotWell,
 }
 
 /// The command line. Each value may be a negative number, so that what is wanted is said of it, and not that
@@ -65,11 +60,13 @@ fn main() -> std::process::ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(onhook.command.run(onhook.config.as_deref(), &mut terminal)));
+        .and_then(|runtime| {
+            runtime.block_on(onhook.command.run(command, onhook.config.as_deref(), &mut terminal))
+        });
     match done {
         Ok(Exit::Done) => 0.into(),
         Ok(Exit::NotWell) => 1.into(),
-        // Whoever read our output has seen enough.
+        // The reader of our output has seen enough.
         Err(error) if terminal::is_broken_pipe(&error) => 0.into(),
         Err(error) => {
             terminal.remark(&format!("onhook: {error:#}"));

@@ -6,7 +6,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use onhook_core::clock::Reading;
 use onhook_core::time::Timestamp;
 
-use crate::auth::Now;
+/// What time it is for signing in.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// By a clock that nobody sets: for what is remembered and counted.
+    pub steady: Instant,
+    /// By the system's clock: for tokens, which clients and other servers read.
+    pub wall: Timestamp,
+}
 
 /// The time, and how far it has been moved.
 #[derive(Debug)]

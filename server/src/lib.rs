@@ -1,55 +1,32 @@
 //! onhook over HTTP.
 //!
-//! [`listen`] takes connections, [`path`] finds the dialect, [`route`] says who may do what and puts that
-//! check in front of every handler; the handlers are in `bandwidth` (one room a resource) and `ops`. What
-//! is accepted is run by the workers in `work`, which tell subscribers by [`callback`] and [`mail`]. No SQL stands here, and no rule of a number's life.
+//! [`http`] is what stands before a handler: it takes connections, finds the route, says who may do what, and knows no
+//! dialect. The handlers are in `bandwidth` (one room a resource) and `ops`, each behind a door of its own, which
+//! says how it reads, writes and refuses. What is accepted is run by the workers in `work`, which tell subscribers by
+//! [`callback`] and [`mail`]. No SQL stands here, and no rule of a number's life.
 
-mod accept;
-pub mod app;
-pub mod auth;
+mod app;
 mod bandwidth;
 pub mod callback;
 pub mod clock;
-pub mod emulator;
-mod files;
-mod framing;
-pub mod listen;
+pub mod demo_data;
+mod expiry;
+pub mod http;
+pub mod limits;
 pub mod mail;
+mod metrics;
 mod ops;
-pub mod path;
-pub mod posted;
-pub mod reply;
-pub mod route;
-mod trouble;
+mod routes;
+mod server;
+mod settings;
+mod store_log;
+mod watch;
 mod work;
 
-pub use app::{App, Settings};
-pub use listen::{Server, start};
-pub use route::{Route, Takes};
-
-/// Every route that onhook answers.
-#[must_use]
-pub fn routes() -> Vec<Route> {
-    [
-        bandwidth::applications::routes(),
-        bandwidth::disconnects::routes(),
-        bandwidth::orders::routes(),
-        bandwidth::moves::routes(),
-        bandwidth::inventory::routes(),
-        bandwidth::places::routes(),
-        bandwidth::reservations::routes(),
-        bandwidth::peers::routes(),
-        bandwidth::search::routes(),
-        bandwidth::sites::routes(),
-        bandwidth::subscriptions::routes(),
-        bandwidth::tns::routes(),
-        bandwidth::tokens::routes(),
-        bandwidth::users::routes(),
-        bandwidth::voice::routes(),
-        ops::health::routes(),
-        ops::emulator::routes(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
+pub use crate::app::App;
+pub use crate::bandwidth::prefix::PREFIXES;
+pub use crate::http::auth;
+pub use crate::http::route::Route;
+pub use crate::routes::all as routes;
+pub use crate::server::{Server, start};
+pub use crate::settings::Settings;

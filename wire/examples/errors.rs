@@ -2,8 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "the page is what this program is for")]
 
+use onhook_wire::error::explained::{ANY, ANY_NUMBER, ANY_ORDER, problems, refusals};
 use onhook_wire::error::{NO_NUMBERS, NOT_FOUND, Row, TOO_FEW, refusal};
-use onhook_wire::explained::{ANY, ANY_NUMBER, ANY_ORDER, problems, refusals};
 
 const HEAD: &str = "\
 # Errors

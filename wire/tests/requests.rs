@@ -24,9 +24,10 @@ type Read<T> = Result<T, Row>;
 
 /// Reads a document in XML, or in JSON if it begins with a brace.
 fn read<T>(root: &str, document: &str, reader: impl FnOnce(&Element<'_>) -> Result<T, Problem>) -> Read<T> {
-    let translated = match document.starts_with('{') {
-        true => json::to_xml(root, document.as_bytes()).map_err(Problem::from).map_err(|p| p.row())?,
-        false => document.to_owned(),
+    let translated = if document.starts_with('{') {
+        json::to_xml(root, document.as_bytes()).map_err(Problem::from).map_err(|p| p.row())?
+    } else {
+        document.to_owned()
     };
     let root = parse(translated.as_bytes()).map_err(Problem::from).map_err(|p| p.row())?;
     reader(&root).map_err(|problem| problem.row())

@@ -315,9 +315,8 @@ fn well_formed() -> impl Strategy<Value = String> {
     leaf.prop_recursive(6, 40, 4, |inner| {
         let name = prop::sample::select(vec!["a", "b", "x:a", "Long.Name-1_"]);
         prop::collection::vec((name, inner, prop::bool::ANY), 0..4).prop_map(|children| {
-            let child = |(name, inside, empty)| match empty {
-                true => format!("{inside}<{name} q='1'/>"),
-                false => format!("<{name}>{inside}</{name}>"),
+            let child = |(name, inside, empty)| {
+                if empty { format!("{inside}<{name} q='1'/>") } else { format!("<{name}>{inside}</{name}>") }
             };
             children.into_iter().map(child).collect()
         })

@@ -137,14 +137,16 @@ fn exports(name: &str, file: &File) -> HashMap<String, Vec<String>> {
 /// Methods of inherent `impl`s that stand in another file than their type: the method and its file. A method that
 /// stands in several files is left out, since the call does not say which one is meant.
 fn scattered(files: &BTreeMap<String, File>) -> HashMap<String, String> {
-    let mut types: HashMap<String, &str> = HashMap::new();
+    // Two files may each have a type of the same name.
+    let mut types: HashMap<String, BTreeSet<&str>> = HashMap::new();
     for (name, file) in files {
         for item in &file.items {
-            match item {
-                Item::Struct(item) => types.insert(item.ident.to_string(), name),
-                Item::Enum(item) => types.insert(item.ident.to_string(), name),
-                _ => None,
+            let ident = match item {
+                Item::Struct(item) => &item.ident,
+                Item::Enum(item) => &item.ident,
+                _ => continue,
             };
+            types.entry(ident.to_string()).or_default().insert(name);
         }
     }
     let (mut found, mut elsewhere) = (HashMap::new(), BTreeSet::new());
@@ -154,7 +156,7 @@ fn scattered(files: &BTreeMap<String, File>) -> HashMap<String, String> {
             let Type::Path(path) = &*block.self_ty else { continue };
             let of = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
             let is_scattered =
-                block.trait_.is_none() && types.get(&of).is_some_and(|file| *file != name.as_str());
+                block.trait_.is_none() && types.get(&of).is_some_and(|files| !files.contains(name.as_str()));
             for member in &block.items {
                 let syn::ImplItem::Fn(method) = member else { continue };
                 let method = method.sig.ident.to_string();
@@ -477,6 +479,16 @@ mod tests {
             complaints(&["t", "a", "b"], &files),
             ["core/a uses core/b, which stands above it", "a circle: core/a -> core/b -> core/a"]
         );
+    }
+
+    #[test]
+    fn two_files_may_each_have_a_type_of_the_same_name() {
+        let files = [
+            ("", "mod a; mod b;"),
+            ("a", "pub struct T; impl T { fn of_a(&self) {} } fn f(other: Other) { other.of_b() }"),
+            ("b", "pub struct T; impl T { fn of_b(&self) {} } fn f(other: Other) { other.of_a() }"),
+        ];
+        assert_eq!(complaints(&["a", "b"], &files), Vec::<String>::new());
     }
 
     #[test]

@@ -16,9 +16,9 @@ use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::contract::users::{NewUser, UserChange, UserChanged, Users};
 use onhook_store::sqlite::SqliteStore;
 
-use super::{DataDir, WrittenDir, now};
-use crate::Exit;
 use crate::config::{File, word};
+use crate::exit::Exit;
+use crate::target::{DataDir, WrittenDir, now};
 use crate::terminal::Terminal;
 
 /// Make, list, change and remove accounts, sites, peers and users

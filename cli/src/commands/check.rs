@@ -6,9 +6,9 @@ use onhook_store::contract::upkeep::Progress;
 use onhook_store::contract::upkeep::Upkeep;
 use serde_json::json;
 
-use super::DataDir;
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::DataDir;
 use crate::terminal::{Terminal, Unit, count};
 
 /// What to do about findings.

@@ -1,6 +1,6 @@
 //! `onhook completions`.
 
-use crate::Exit;
+use crate::exit::Exit;
 use crate::terminal::Terminal;
 
 /// Print a shell's completions
@@ -12,9 +12,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    /// Prints the completions of the whole command line.
+    pub(crate) fn run(self, mut line: clap::Command, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut crate::command(), "onhook", &mut text);
+        clap_complete::generate(self.shell, &mut line, "onhook", &mut text);
         std::io::Write::write_all(terminal.stream(), &text)?;
         Ok(Exit::Done)
     }

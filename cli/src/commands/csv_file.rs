@@ -11,7 +11,7 @@ use onhook_core::import::{BadLine, BadLines};
 use onhook_store::StoreError;
 use onhook_store::contract::imports::Imported;
 
-use crate::Exit;
+use crate::exit::Exit;
 use crate::terminal::{Terminal, Unit, count};
 
 /// Most bytes of a record: some hundred ZIP codes and names many times over.

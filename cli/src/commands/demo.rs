@@ -8,14 +8,16 @@ use anyhow::Context;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
 use onhook_core::time::DAY_MS;
-use onhook_server::{Server, Settings, emulator};
+use onhook_server::{Server, Settings, demo_data};
 use onhook_store::sqlite::SqliteStore;
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 
-use super::{Stop, explain, now, policy};
-use crate::Exit;
+use super::explain;
 use crate::config::{self, File};
+use crate::exit::Exit;
+use crate::stop::Stop;
+use crate::target::{now, policy};
 use crate::terminal::Terminal;
 
 /// Show a number's life: the guide's two exchanges, a reconnect, and a release 45 days later or more
@@ -57,7 +59,7 @@ impl Demo {
         let mut stop = Stop::listen()?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let store = Arc::new(SqliteStore::open(folder.path(), policy(config)?)?);
-        emulator::seed(&*store, now()).await?;
+        demo_data::seed(&*store, now()).await?;
         let listener = match TcpListener::bind(self.listen).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((self.listen.ip(), 0)).await.context("cannot listen")?,
@@ -91,8 +93,8 @@ impl Story<'_> {
     }
 
     async fn tell(&mut self, server: &Server) -> anyhow::Result<()> {
-        let [kept, given_up] = emulator::NUMBERS.map(|(digits, _)| digits);
-        let account = format!("/api/accounts/{}", emulator::ACCOUNT);
+        let [kept, given_up] = demo_data::NUMBERS.map(|(digits, _)| digits);
+        let account = format!("/api/accounts/{}", demo_data::ACCOUNT);
 
         self.chapter("1. A client disconnects two numbers, as in the guide")?;
         let created = self.call(Method::POST, &format!("{account}/disconnects"), Some(ORDER)).await?;
@@ -145,11 +147,11 @@ impl Story<'_> {
     /// Sends a request, and prints it and its answer as they went over the wire.
     async fn call(&mut self, method: Method, path: &str, body: Option<&str>) -> anyhow::Result<Answer> {
         let operator = path.starts_with("/ops");
-        let user = if operator { emulator::OPERATOR } else { emulator::USER };
+        let user = if operator { demo_data::OPERATOR } else { demo_data::USER };
         let mut request = self
             .client
             .request(method.clone(), format!("{}{path}", self.base))
-            .basic_auth(user, Some(emulator::PASSWORD))
+            .basic_auth(user, Some(demo_data::PASSWORD))
             .timeout(PATIENCE);
         if let Some(body) = body {
             let kind = if operator { "application/json" } else { "application/xml; charset=utf-8" };
@@ -173,7 +175,7 @@ impl Story<'_> {
             let answer = self
                 .client
                 .get(format!("{}{path}", self.base))
-                .basic_auth(emulator::USER, Some(emulator::PASSWORD))
+                .basic_auth(demo_data::USER, Some(demo_data::PASSWORD))
                 .timeout(PATIENCE)
                 .send()
                 .await?;
@@ -214,11 +216,11 @@ impl Story<'_> {
              API:      {base}/api    (account {}, user {}, password {})\n\
              Clock:    {base}/ops/v1/emulator/clock    (user {}, password {})\n\
              Metrics:  {base}/metrics",
-            emulator::ACCOUNT,
-            emulator::USER,
-            emulator::PASSWORD,
-            emulator::OPERATOR,
-            emulator::PASSWORD
+            demo_data::ACCOUNT,
+            demo_data::USER,
+            demo_data::PASSWORD,
+            demo_data::OPERATOR,
+            demo_data::PASSWORD
         ))?;
         Ok(())
     }

@@ -8,9 +8,9 @@ use onhook_store::contract::numbers::{Facts, History, Numbers};
 use onhook_store::contract::upkeep::Upkeep;
 use serde_json::json;
 
-use super::DataDir;
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::DataDir;
 use crate::terminal::Terminal;
 
 /// Say where a number is, why, since when and until when

@@ -10,9 +10,9 @@ use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::upkeep::Upkeep;
 
 use super::import::COLUMNS;
-use super::{DataDir, now};
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::{DataDir, now};
 use crate::terminal::{Terminal, Unit};
 
 /// Numbers that are read at once.

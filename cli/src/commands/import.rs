@@ -9,9 +9,9 @@ use onhook_store::contract::imports::Imports;
 use onhook_store::contract::upkeep::Upkeep;
 
 use super::csv_file::{self, Columns, CsvFile};
-use super::{WrittenDir, now};
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::{WrittenDir, now};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file that import reads and export writes.

@@ -7,10 +7,10 @@ use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_store::contract::exchanges::Exchanges;
 use onhook_store::contract::upkeep::Upkeep;
 
-use super::WrittenDir;
 use super::csv_file::{self, Columns, CsvFile};
-use crate::Exit;
 use crate::config::File;
+use crate::exit::Exit;
+use crate::target::WrittenDir;
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file.

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use onhook_core::lifecycle::policy::Profile;
 use onhook_server::callback::{IpNet, Rules};
-use onhook_server::{Settings, emulator};
+use onhook_server::{Settings, demo_data};
 use onhook_store::contract::users::Users;
 use onhook_store::sqlite::{SqliteStore, schema};
 use tokio::net::TcpListener;
 
-use super::{Stop, folder, now, opening};
-use crate::Exit;
 use crate::config::{self, File};
+use crate::exit::Exit;
+use crate::stop::Stop;
+use crate::target::{folder, now, opening};
 use crate::terminal::Terminal;
 
 /// Run the server
@@ -160,9 +161,9 @@ impl Serve {
         let store = Arc::new(store);
         warn_of_others(&data_dir);
         if self.emulator {
-            emulator::seed(&*store, now()).await?;
+            demo_data::seed(&*store, now()).await?;
         }
-        match (self.emulator, emulator::is_emulators(&*store).await?) {
+        match (self.emulator, demo_data::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(
                 "{} holds an operator's data: with --emulator its clock could be moved, and numbers released \
                  early. Give the emulator a folder of its own, and start it there once before you add accounts",

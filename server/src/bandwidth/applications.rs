@@ -11,10 +11,14 @@ use onhook_store::contract::premises::Removed;
 use onhook_wire::applications::{self, FAMILY, PEERS_FAMILY, REQUEST, Settings};
 use onhook_wire::error::{Problem, cut};
 
-use super::{order, peers, sites};
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::peers;
+use super::reply::{conflict, created, store_problem};
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 /// The settings of a peer that name an application, by their paths.
 const SETTINGS: [(Settings, &str); 3] = [
@@ -69,10 +73,10 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let new = applications::new(&*call.document()?)?;
-    let made = app.store.add_application(account, new).await.map_err(sites::conflict)?;
+    let made = app.store.add_application(account, new).await.map_err(conflict)?;
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/applications/{}", made.id);
-    Ok(order::created(&location, applications::one(&made)))
+    Ok(created(&location, applications::one(&made)))
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
@@ -85,7 +89,7 @@ async fn change(app: Arc<App>, call: Call, whole: bool) -> Result<Reply, Problem
     let kept = find(&app, &call).await?;
     let said = applications::change(&*call.document()?, &kept, whole)?;
     let changed = app.store.change_application(kept.account, kept.id, said).await;
-    let changed = changed.map_err(sites::conflict)?.ok_or_else(|| unknown(&call))?;
+    let changed = changed.map_err(conflict)?.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, applications::one(&changed)))
 }
 

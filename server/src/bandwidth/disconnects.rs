@@ -9,10 +9,14 @@ use onhook_wire::disconnects::{self, Draft, FAMILY};
 use onhook_wire::error::Problem;
 use onhook_wire::notes;
 
+use super::call::Call;
+use super::door::Route;
 use super::order::{self, PAST_PLAIN};
-use crate::App;
-use crate::reply::Reply;
-use crate::route::{Call, Group, Needs, Route};
+use super::reply::{created, refused};
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 const KIND: Kind = Kind::Disconnect;
 /// Most orders on a page.
@@ -56,12 +60,12 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let dialect = call.prefix.dialect;
     let post = match draft.check(dialect, call.caller.role) {
         Ok(post) => post,
-        Err(problem) => return Ok(Reply::refused(&problem, draft.refused(&problem, app.clock.now()))),
+        Err(problem) => return Ok(refused(&problem, draft.refused(&problem, app.clock.now()))),
     };
     let request = Request::Disconnect(post.disconnect);
     let accepted = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
     let body = disconnects::received(accepted.id, &accepted.order, dialect)?;
-    Ok(order::created(&accepted.location, body))
+    Ok(created(&accepted.location, body))
 }
 
 /// One order. `tndetail` is taken, and changes nothing: no source shows more detail.

@@ -10,11 +10,15 @@ use onhook_wire::error::Problem;
 use onhook_wire::inventory::{self, LIST_FAMILY};
 use onhook_wire::tns::FAMILY as NUMBER_FAMILY;
 
-use super::order;
+use super::call::Call;
+use super::door::Route;
+use super::paging;
+use super::reply::store_problem;
 use super::tns::{find, no_number};
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 /// Numbers on a page when nothing is said.
 const SIZE: u32 = 500;
@@ -57,7 +61,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// A page of the account's numbers.
 async fn list(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem> {
     let size = call.query.size("size", SIZE, SIZE_MAX)?;
-    let start = order::start(call.query.number_page()?);
+    let start = paging::start(call.query.number_page()?);
     let size_max = usize::try_from(size).unwrap_or(usize::MAX);
     let wanted = NumberQuery { start, size: size_max, ..query(&call, what)? };
     let page = app.store.numbers(wanted).await.map_err(store_problem)?;
@@ -67,7 +71,7 @@ async fn list(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem> {
         "" => what.segment.to_owned(),
         site => format!("sites/{site}/{}", what.segment),
     };
-    let links = order::links(&app, &call, &segment, size, next)?;
+    let links = paging::links(&app, &call, &segment, size, next)?;
     Ok(Reply::xml(StatusCode::OK, inventory::list(dialect, &page.items, page.total, &links)))
 }
 
@@ -90,7 +94,7 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     // Of tiers nothing is known here: none has one.
     let states = if query.get("tier")?.is_some() { Vec::new() } else { vec![what.state] };
     Ok(NumberQuery {
-        site: order::site(call)?,
+        site: paging::site(call)?,
         prefix: block.or(exchange).or(area_code),
         region: region.map(str::to_owned),
         rate_center: rate_center.map(str::to_owned),
@@ -105,8 +109,9 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
 async fn is_in_service(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let facts = find(&app, &call).await?;
-    match facts.entry.state() == State::InService && facts.entry.standing.holder() == Some(account) {
-        true => Ok(Reply::empty(StatusCode::OK)),
-        false => Err(no_number(&call)),
+    if facts.entry.state() == State::InService && facts.entry.standing.holder() == Some(account) {
+        Ok(Reply::empty(StatusCode::OK))
+    } else {
+        Err(no_number(&call))
     }
 }

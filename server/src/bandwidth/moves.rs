@@ -8,10 +8,14 @@ use onhook_core::order::{Kind, Request};
 use onhook_wire::error::Problem;
 use onhook_wire::moves::{self, FAMILY, REQUEST};
 
+use super::call::Call;
+use super::door::Route;
 use super::order::{self, PAST_PLAIN};
-use crate::App;
-use crate::reply::Reply;
-use crate::route::{Call, Group, Needs, Route};
+use super::reply::created;
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 const KIND: Kind = Kind::Move;
 /// Most orders on a page.
@@ -40,7 +44,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let request = Request::Relocate(post.relocate);
     let accepted = order::accept(&app, &call, None, post.customer_order_id, request).await?;
     let body = moves::received(accepted.id, &accepted.order, call.prefix.dialect)?;
-    Ok(order::created(&accepted.location, body))
+    Ok(created(&accepted.location, body))
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {

@@ -1,4 +1,4 @@
-//! What the two kinds of orders share: how one is accepted, listed and noted on.
+//! What the kinds of orders share: how one is accepted, listed and noted on.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use onhook_store::contract::orders::{NewNote, OrderQuery};
 use onhook_store::contract::page::{Page, Start};
 use onhook_wire::error::{Family, Problem, cut};
 use onhook_wire::guard::Malformed;
-use onhook_wire::query::{Links, Page as WantedPage};
 use onhook_wire::{lists, moves, notes};
 
-use crate::App;
-use crate::posted::Posted;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group};
+use super::call::Call;
+use super::paging;
+use super::posted::Posted;
+use super::reply::store_problem;
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::limits::Group;
 
 /// Histories are refused in the general form.
 pub(crate) const PAST_PLAIN: (Group, Family) = (Group::History, Family::GENERIC);
@@ -98,17 +100,12 @@ pub(crate) struct Accepted {
     pub(crate) location: String,
 }
 
-/// The document of an order. One that has too many elements has too many numbers.
+/// The document of an order or of a move. One that has too many elements has too many numbers.
 pub(crate) fn document(call: &Call) -> Result<Posted<'_>, Problem> {
     call.document().map_err(|malformed| match malformed {
         Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
         other => other.into(),
     })
-}
-
-/// 201, and where the order is.
-pub(crate) fn created(location: &str, body: String) -> Reply {
-    Reply::xml(StatusCode::CREATED, body).with(header::LOCATION, location)
 }
 
 /// The client's key, bare or in quotes, with a digest of what is sent under it.
@@ -132,7 +129,7 @@ fn idempotency_key(call: &Call, kind: Kind) -> Result<Option<IdempotencyKey>, Pr
 pub(crate) async fn find(app: &App, call: &Call, kind: Kind) -> Result<Order, Problem> {
     let id = order_id(call)?;
     let found = app.store.order(call.account()?, kind, id).await.map_err(store_problem)?;
-    let site = site(call)?;
+    let site = paging::site(call)?;
     found.filter(|order| site.is_none() || order.request.site() == site).ok_or(Problem::NoOrder)
 }
 
@@ -144,12 +141,13 @@ pub(crate) fn order_id(call: &Call) -> Result<OrderId, Problem> {
 /// A page of an account's orders of one kind.
 pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -> Result<Reply, Problem> {
     let size = call.query.size("size", SIZE, size_max)?;
-    let Page { items, total, next } = page(&app, &call, kind, start(call.query.order_page()?), size).await?;
+    let Page { items, total, next } =
+        page(&app, &call, kind, paging::start(call.query.order_page()?), size).await?;
     let segment = match call.param("site") {
         "" => segment(kind).to_owned(),
         site => format!("sites/{site}/{}", segment(kind)),
     };
-    let links = links(&app, &call, &segment, size, next.map(|id| id.to_string()))?;
+    let links = paging::links(&app, &call, &segment, size, next.map(|id| id.to_string()))?;
     let body = match kind {
         Kind::Move => moves::list(&items, total, &links),
         Kind::Disconnect | Kind::Number => lists::orders(kind, &items, total, &links),
@@ -176,7 +174,7 @@ async fn page(
         account: call.account()?,
         kind,
         status: lists::status(query, kind)?,
-        site: site(call)?,
+        site: paging::site(call)?,
         user: query.get("userid")?.map(str::to_owned),
         customer_order_id: query.get("customerorderid")?.map(str::to_owned),
         created: query.dates()?,
@@ -184,35 +182,6 @@ async fn page(
         size: usize::try_from(size).unwrap_or(usize::MAX),
     };
     app.store.orders(wanted).await.map_err(store_problem)
-}
-
-/// The path's site, if it has one. Whether it is the account's is not asked: at another's, it has nothing.
-pub(crate) fn site(call: &Call) -> Result<Option<SiteId>, Problem> {
-    match call.param("site") {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| Problem::NoSite(cut(text))),
-    }
-}
-
-/// The page that a client wants, as the store takes it.
-pub(crate) fn start<T>(page: WantedPage<T>) -> Start<T> {
-    match page {
-        WantedPage::Number(page) => Start::Page(page),
-        WantedPage::At(id) => Start::At(id),
-    }
-}
-
-/// The links of a list under the path's account, with the filters that the request had.
-pub(crate) fn links(
-    app: &App,
-    call: &Call,
-    segment: &str,
-    size: u32,
-    next: Option<String>,
-) -> Result<Links, Problem> {
-    let (base, prefix, account) = (&app.public_url, call.prefix.for_links(), call.account()?);
-    let list = format!("{base}{prefix}/accounts/{account}/{segment}");
-    Ok(Links { list, filters: call.query.filters(), size, next })
 }
 
 /// The notes of an order.

@@ -11,10 +11,14 @@ use onhook_wire::lists::{self, By};
 use onhook_wire::notes;
 use onhook_wire::orders::{self, Details, Draft, FAMILY, Post};
 
+use super::call::Call;
+use super::door::Route;
 use super::order::{self, PAST_PLAIN};
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::reply::{created, refused, store_problem};
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 const KIND: Kind = Kind::Number;
 /// Most orders on a page.
@@ -76,12 +80,12 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let dialect = call.prefix.dialect;
     let post = match judged(&app, &call, &draft).await {
         Ok(post) => post,
-        Err(problem) => return Ok(Reply::refused(&problem, draft.refused(&problem, app.clock.now()))),
+        Err(problem) => return Ok(refused(&problem, draft.refused(&problem, app.clock.now()))),
     };
     let request = Request::Activate(post.activate);
     let accepted = order::accept(&app, &call, post.name, post.customer_order_id, request).await?;
     let body = orders::received(accepted.id, &accepted.order, dialect)?;
-    Ok(order::created(&accepted.location, body))
+    Ok(created(&accepted.location, body))
 }
 
 /// What is asked, if its form is good and what it names is there.

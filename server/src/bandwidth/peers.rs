@@ -7,16 +7,18 @@ use onhook_core::account::details::PeerDetails;
 use onhook_core::account::{NoPlace, Peer, Role, Site};
 use onhook_core::ids::PeerId;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::order::NUMBERS_MAX;
 use onhook_store::contract::numbers::{Destination, NumberQuery, Relocated};
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::guard::Malformed;
 use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};
 
-use super::{order, sites, tns};
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::reply::{conflict, created, store_problem};
+use super::{order, paging, sites, tns};
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 /// Numbers on a page of a peer's when nothing is said.
 const SIZE: u32 = 5_000;
@@ -58,10 +60,10 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = sites::find(&app, &call).await?;
     let said = peers::read(&*call.document()?, None)?;
     let made = app.store.add_peer(site.account, site.id, said).await;
-    let (peer, details) = made.map_err(sites::conflict)?;
+    let (peer, details) = made.map_err(conflict)?;
     let (base, prefix, account) = (&app.public_url, call.prefix.text, site.account);
     let location = format!("{base}{prefix}/accounts/{account}/sites/{}/sippeers/{}", site.id, peer.id);
-    Ok(order::created(&location, peers::one(&peer, &details)))
+    Ok(created(&location, peers::one(&peer, &details)))
 }
 
 /// Says something else of a peer. What the document leaves out stays.
@@ -69,7 +71,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let said = peers::read(&*call.document()?, Some((peer.id, &peer.name)))?;
     let changed = app.store.change_peer(site.account, site.id, peer.id, said).await;
-    let (peer, details) = changed.map_err(sites::conflict)?.ok_or_else(|| unknown(&call))?;
+    let (peer, details) = changed.map_err(conflict)?.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, peers::one(&peer, &details)))
 }
 
@@ -92,14 +94,14 @@ async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     call.query.flag("includeAttributes", false)?;
     let size = call.query.size("size", SIZE, SIZE_MAX)?;
     let query = NumberQuery {
-        start: order::start(call.query.number_page()?),
+        start: paging::start(call.query.number_page()?),
         size: usize::try_from(size).unwrap_or(usize::MAX),
         ..sites::in_service_at(&site, Some(peer.id))
     };
     let page = app.store.numbers(query).await.map_err(store_problem)?;
     let dialect = call.prefix.dialect;
     let segment = format!("sites/{}/sippeers/{}/tns", peer.site, peer.id);
-    let links = order::links(&app, &call, &segment, size, page.next.map(|number| dialect.number(number)))?;
+    let links = paging::links(&app, &call, &segment, size, page.next.map(|number| dialect.number(number)))?;
     Ok(Reply::xml(StatusCode::OK, peers::numbers(dialect, &page.items, &links)))
 }
 
@@ -115,19 +117,17 @@ async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         other => other,
     })?;
     let place = facts.entry.standing.place().filter(|_| facts.entry.state() == State::InService);
-    match place.is_some_and(|place| place.account == site.account && place.peer == Some(peer.id)) {
-        true => Ok(Reply::xml(StatusCode::OK, peers::number(call.prefix.dialect, facts.entry.number))),
-        false => Err(elsewhere()),
+    if place.is_some_and(|place| place.account == site.account && place.peer == Some(peer.id)) {
+        Ok(Reply::xml(StatusCode::OK, peers::number(call.prefix.dialect, facts.entry.number)))
+    } else {
+        Err(elsewhere())
     }
 }
 
 /// Moves numbers that are in service on the account to this site and peer, all or none.
 async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
-    let root = call.document().map_err(|malformed| match malformed {
-        Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
-        other => other.into(),
-    })?;
+    let root = order::document(&call)?;
     let numbers = peers::to_move(&root)?;
     // As with orders: a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;

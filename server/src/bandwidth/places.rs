@@ -14,9 +14,13 @@ use onhook_wire::places::{
 };
 use onhook_wire::query::Links;
 
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::reply::store_problem;
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 pub(crate) fn routes() -> Vec<Route> {
     let counted = |family| (Group::Search, family);
@@ -77,9 +81,10 @@ async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     if wanted.none {
         (page.total, page.next) = (0, None);
     }
-    let stock = match wanted.embed.count && !page.items.is_empty() {
-        true => counted(&app, &wanted.criteria, &page.items).await?,
-        false => BTreeMap::new(),
+    let stock = if wanted.embed.count && !page.items.is_empty() {
+        counted(&app, &wanted.criteria, &page.items).await?
+    } else {
+        BTreeMap::new()
     };
     let told: Vec<Told<'_>> = page.items.iter().map(|r| told(r, wanted.embed, &stock)).collect();
     let links = Links {

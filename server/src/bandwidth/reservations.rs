@@ -10,9 +10,13 @@ use onhook_store::contract::reservations::Reserved;
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::reservations::{self, FAMILY, REQUEST};
 
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::reply::store_problem;
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));

@@ -10,9 +10,13 @@ use onhook_wire::error::{Problem, cut};
 use onhook_wire::places::{self, Available, EXCHANGES_FAMILY, EXCHANGES_MAX};
 use onhook_wire::search::{self, FAMILY, Protected};
 
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route, too_many};
+use super::call::Call;
+use super::door::Route;
+use super::reply::store_problem;
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 pub(crate) fn routes() -> Vec<Route> {
     let read = Needs::Account(Role::Read);
@@ -41,9 +45,9 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let found = app.store.pool(query).await.map_err(store_problem)?;
     let strangers = u32::try_from(found.iter().filter(|(e, _)| e.standing.holder().is_none()).count());
     if call.caller.account.is_some()
-        && let Some(seconds) = app.shown_too_many(account, strangers.unwrap_or(u32::MAX))
+        && let Some(seconds) = app.limits.shown(account, strangers.unwrap_or(u32::MAX))
     {
-        return Ok(too_many(&app, seconds));
+        return Ok(Reply::too_many(app.clock.wall(), seconds));
     }
     let mut found: Vec<_> = found.into_iter().map(|(entry, locality)| (entry.number, locality)).collect();
     if let Some(digits) = wanted.ordered_by {

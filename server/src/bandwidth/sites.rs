@@ -9,16 +9,18 @@ use onhook_core::account::premises::Stays;
 use onhook_core::account::{Peer, Role, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::lifecycle::diagram::State;
-use onhook_store::StoreError;
 use onhook_store::contract::numbers::NumberQuery;
 use onhook_store::contract::premises::Removed;
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::sites::{self, ACCOUNT_FAMILY, Listed, SITE_FAMILY};
 
-use super::order;
-use crate::App;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::reply::{conflict, created, store_problem};
+use crate::app::App;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
@@ -48,14 +50,10 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let with_peers = call.query.flag("sipPeerDetails", false)?;
     let summary = call.query.flag("summary", false)?;
     let found = app.store.sites_in_full(account, None).await.map_err(store_problem)?;
-    let in_service = match counted {
-        true => app.store.in_service(account).await.map_err(store_problem)?,
-        false => Vec::new(),
-    };
-    let peers: Vec<Peer> = match with_peers {
-        true => app.store.peers(Some(account)).await.map_err(store_problem)?,
-        false => Vec::new(),
-    };
+    let in_service =
+        if counted { app.store.in_service(account).await.map_err(store_problem)? } else { Vec::new() };
+    let peers: Vec<Peer> =
+        if with_peers { app.store.peers(Some(account)).await.map_err(store_problem)? } else { Vec::new() };
     let mut at: HashMap<SiteId, Vec<&Peer>> = HashMap::new();
     for peer in &peers {
         at.entry(peer.site).or_default().push(peer);
@@ -84,7 +82,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, details) = app.store.add_site(account, said).await.map_err(conflict)?;
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/sites/{}", site.id);
-    Ok(order::created(&location, sites::site(&site, &details)))
+    Ok(created(&location, sites::site(&site, &details)))
 }
 
 /// Says something else of a site. What the document leaves out stays.
@@ -147,12 +145,4 @@ pub(crate) fn gone(
         }
         Stays::Default => format!("The {what} is the default one. Make another the default first."),
     }))
-}
-
-/// What does not go with what is there is told as such.
-pub(crate) fn conflict(error: StoreError) -> Problem {
-    match error {
-        StoreError::Conflict(why) => Problem::Conflict(why),
-        error => store_problem(error),
-    }
 }

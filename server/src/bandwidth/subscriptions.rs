@@ -14,11 +14,15 @@ use onhook_store::contract::subscriptions::{Subscribed, SubscriptionQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::subscriptions::{self, FAMILY, Logged, Post, REQUEST};
 
-use crate::callback::tls;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
-use crate::work::deliveries::new_secret;
-use crate::{App, mail};
+use super::call::Call;
+use super::door::Route;
+use super::reply::store_problem;
+use crate::app::App;
+use crate::callback::{signing, tls};
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
+use crate::mail;
 
 /// Deliveries on a page of the log: when nothing is said, and at most.
 const SIZE: u32 = 100;
@@ -126,7 +130,7 @@ async fn checked(
         (false, _) => (None, None),
         (true, Some(kept)) => (Some(kept), None),
         (true, None) => {
-            let secret = new_secret().map_err(|_| Problem::Internal)?;
+            let secret = signing::new_secret().map_err(|_| Problem::Internal)?;
             (Some(secret.clone()), Some(secret))
         }
     };
@@ -155,10 +159,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// Removes a subscription; what it has not been told is not told any more.
 async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let removed = app.store.unsubscribe(call.account()?, id(&call)?, app.clock.now()).await;
-    match removed.map_err(store_problem)? {
-        true => Ok(Reply::empty(StatusCode::OK)),
-        false => Err(missing(&call)?),
-    }
+    if removed.map_err(store_problem)? { Ok(Reply::empty(StatusCode::OK)) } else { Err(missing(&call)?) }
 }
 
 /// What the receiver was told, newest first, and each attempt at it.

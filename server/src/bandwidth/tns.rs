@@ -15,15 +15,19 @@ use onhook_core::order::search::Criteria;
 use onhook_store::contract::numbers::{Facts, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::places;
-use onhook_wire::query::{Links, Query};
+use onhook_wire::query::Links;
 use onhook_wire::reservations;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
 
-use super::order;
-use crate::App;
-use crate::auth::Caller;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::paging;
+use super::reply::store_problem;
+use crate::app::App;
+use crate::http::auth::Caller;
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (one, many) = ((Group::History, FAMILY), (Group::History, LIST_FAMILY));
@@ -45,7 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
 /// The caller's numbers, or for an operator those of the account that is named.
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let size = call.query.size("size", tns::SIZE, tns::SIZE_MAX)?;
-    let start = order::start(call.query.number_page()?);
+    let start = paging::start(call.query.number_page()?);
     let wanted = NumberQuery { start, size: usize::try_from(size).unwrap_or(usize::MAX), ..query(&call)? };
     let page = app.store.numbers(wanted).await.map_err(store_problem)?;
     let facts = app.store.facts_of(page.items).await.map_err(store_problem)?;
@@ -63,9 +67,9 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// The numbers that a request's filters find, from the first one on.
 fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let query = &call.query;
-    let named: Option<AccountId> = parsed(query, "accountId")?;
-    let site: Option<SiteId> = parsed(query, "siteId")?;
-    let peer: Option<PeerId> = parsed(query, "sippeerId")?;
+    let named: Option<AccountId> = paging::parsed(query, "accountId")?;
+    let site: Option<SiteId> = paging::parsed(query, "siteId")?;
+    let peer: Option<PeerId> = paging::parsed(query, "sippeerId")?;
     // Sites and peers are an account's: an operator names it beside them, for all others it is their own.
     let narrowed_by = [named.is_some() && call.caller.account.is_some(), site.is_some(), peer.is_some()];
     if narrowed_by.into_iter().filter(|given| *given).count() > 1 {
@@ -110,12 +114,6 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
         since,
         ..NumberQuery::all(account, &states)
     })
-}
-
-/// An id that a list is narrowed to.
-pub(crate) fn parsed<T: std::str::FromStr>(query: &Query, name: &'static str) -> Result<Option<T>, Problem> {
-    let read = |text: &str| text.parse().map_err(|_| Problem::Value(name, cut(text), &[]));
-    query.get(name)?.map(read).transpose()
 }
 
 /// Some numbers that the caller names.

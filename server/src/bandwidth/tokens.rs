@@ -1,44 +1,79 @@
 //! OAuth2 client credentials (RFC 6749, 4.4): a token for a user's name and password.
+//!
+//! It is a door of its own, which takes a form and refuses in OAuth2's words, under the prefixes of the API.
 
 use std::sync::Arc;
 
-use http::{StatusCode, header};
-use onhook_wire::error::{Family, Problem};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 
-use crate::App;
-use crate::auth::{Refused, TOKEN_LASTS_S};
-use crate::reply::Reply;
-use crate::route::{CHALLENGE, Call, Group, Needs, Route, decode_query, too_many};
+use super::door::form;
+use crate::app::App;
+use crate::http::accept::Form;
+use crate::http::auth::{Refused, TOKEN_LASTS_S};
+use crate::http::call::Call;
+use crate::http::door::{Door, Takes};
+use crate::http::pairs;
+use crate::http::refusal::Refusal;
+use crate::http::reply::Reply;
+use crate::http::route::{Needs, Route};
+use crate::limits::Group;
 
 /// Longest form, in bytes.
 const FORM_MAX: usize = 4 * 1_024;
+/// The type of forms.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// OAuth2's door (RFC 6749, 5.2).
+struct OAuth;
+
+impl Door for OAuth {
+    fn takes(&self, _prefix: Option<&'static str>) -> Takes {
+        Takes { types: &[FORM], wanted: FORM, untyped_xml: false }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        let status = refusal.status();
+        let error = if status.is_client_error() { "invalid_request" } else { "temporarily_unavailable" };
+        let body = json!({ "error": error, "error_description": refusal.sentence() });
+        refusal.told_in(Reply::json(status, &body))
+    }
+
+    fn form(&self, prefix: Option<&'static str>, headers: &HeaderMap) -> Form {
+        form(prefix, headers)
+    }
+}
 
 pub(crate) fn routes() -> Vec<Route> {
-    let plain = (Group::Free, Family::GENERIC);
-    // It asks for the credentials itself, since it refuses them in words of its own.
-    vec![Route::post("/oauth2/token", Needs::Nothing, plain, issue).with_a_form()]
+    vec![Route {
+        method: Method::POST,
+        path: "/oauth2/token",
+        // The handler asks for the credentials itself, since it refuses them in words of its own.
+        needs: Needs::Nothing,
+        group: Group::Free,
+        api: true,
+        door: Arc::new(OAuth),
+        document: None,
+        doc: None,
+        handler: Arc::new(|app, call| Box::pin(issue(app, call))),
+    }]
 }
 
 /// A token for a user who signs in with name and password.
-async fn issue(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    match grant(&call) {
-        Ok(()) => {}
-        Err(error) => return Ok(refuse(StatusCode::BAD_REQUEST, error)),
+async fn issue(app: Arc<App>, call: Call) -> Reply {
+    if let Err(error) = grant(&call) {
+        return refuse(StatusCode::BAD_REQUEST, error);
     }
     match app.auth.issue(&app.store, &call.headers, call.from, app.clock.for_sign_in()).await {
         Ok(token) => {
             let body = json!({ "access_token": token, "expires_in": TOKEN_LASTS_S, "token_type": "Bearer" });
-            Ok(kept_by_nobody(Reply::json(StatusCode::OK, &body)))
+            uncached(Reply::json(StatusCode::OK, &body))
         }
-        Err(Refused::Unknown(_)) => {
-            let reply = refuse(StatusCode::UNAUTHORIZED, "invalid_client");
-            Ok(reply.with(header::WWW_AUTHENTICATE, CHALLENGE))
-        }
-        Err(Refused::Twice) => Ok(refuse(StatusCode::BAD_REQUEST, "invalid_request")),
-        Err(Refused::TooMany(wait)) => Ok(too_many(&app, wait.as_secs().saturating_add(1))),
-        Err(Refused::Busy) => Err(Problem::Busy),
-        Err(Refused::Failed(problem)) => Err(problem),
+        Err(Refused::Unknown(_)) => refuse(StatusCode::UNAUTHORIZED, "invalid_client").challenging(),
+        Err(Refused::Twice) => refuse(StatusCode::BAD_REQUEST, "invalid_request"),
+        Err(Refused::TooMany(wait)) => Reply::too_many(app.clock.wall(), wait.as_secs().saturating_add(1)),
+        Err(Refused::Busy) => OAuth.refuse(Refusal::Busy),
+        Err(Refused::Failed(refusal)) => OAuth.refuse(refusal),
     }
 }
 
@@ -48,7 +83,7 @@ fn grant(call: &Call) -> Result<(), &'static str> {
     if form.len() > FORM_MAX {
         return Err("invalid_request");
     }
-    let pairs = decode_query(form);
+    let pairs = pairs::decoded(form);
     let mut grants = pairs.iter().filter(|(name, _)| name == "grant_type").map(|(_, value)| value.as_str());
     match (grants.next(), grants.next()) {
         (Some("client_credentials"), None) => Ok(()),
@@ -58,9 +93,10 @@ fn grant(call: &Call) -> Result<(), &'static str> {
 }
 
 fn refuse(status: StatusCode, error: &str) -> Reply {
-    kept_by_nobody(Reply::json(status, &json!({ "error": error })))
+    uncached(Reply::json(status, &json!({ "error": error })))
 }
 
-fn kept_by_nobody(reply: Reply) -> Reply {
+/// With the header that keeps it out of every cache.
+fn uncached(reply: Reply) -> Reply {
     reply.with(header::CACHE_CONTROL, "no-store")
 }

@@ -17,12 +17,15 @@ use onhook_wire::query::encode;
 use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
 use tracing::info;
 
-use super::order;
-use super::tns::parsed;
-use crate::App;
-use crate::auth::{Refused, is_token};
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Group, Needs, Route};
+use super::call::Call;
+use super::door::Route;
+use super::paging::parsed;
+use super::reply::{created, store_problem};
+use crate::app::App;
+use crate::http::auth::{Refused, is_token};
+use crate::http::reply::Reply;
+use crate::http::route::Needs;
+use crate::limits::Group;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
@@ -65,7 +68,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, users::one(&user.name, user.role)))
 }
 
-/// Makes a user of the account. Nobody is made more than whoever asks, and no operator of the server.
+/// Makes a user of the account. The user may do no more than the caller, and is no operator of the server.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let account = call.account()?;
@@ -86,7 +89,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     info!(user.name = name, user.by = &*call.caller.user, "user {name} was made, role {role}");
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/users/{}", encode(&name));
-    Ok(order::created(&location, users::one(&name, role)))
+    Ok(created(&location, users::one(&name, role)))
 }
 
 /// Gives a user another password, another role, or both.
@@ -123,25 +126,22 @@ async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::empty(StatusCode::OK))
 }
 
-/// Refuses who comes with a token. Whoever has got hold of one has it for an hour, not for good: so it chooses
-/// no password, makes no user who stays when it ends, and gives none another role.
+/// Refuses a token. A stolen one is good for an hour, not for ever: so it chooses no password, makes no user who
+/// stays when it ends, and gives none another role.
 fn by_password(call: &Call) -> Result<(), Problem> {
-    match is_token(&call.headers) {
-        true => Err(Problem::AccessDenied),
-        false => Ok(()),
-    }
+    if is_token(&call.headers) { Err(Problem::AccessDenied) } else { Ok(()) }
 }
 
 /// The hash of a user's new password.
 async fn hash(app: &App, password: String) -> Result<String, Problem> {
     app.auth.hash(password).await.map_err(|refused| match refused {
-        Refused::Failed(problem) => problem,
+        Refused::Failed(refusal) => refusal.into(),
         _ => Problem::Busy,
     })
 }
 
 /// Changes a user, and forgets what was known of it, so that the change holds from the next request on. That
-/// is a task of its own: whoever asked may hang up in between.
+/// is a task of its own, since the client may hang up in between.
 async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> Result<(), Problem> {
     let (app, by, name) = (app.clone(), call.caller.user.clone(), name.to_owned());
     let task = tokio::spawn(async move {

@@ -1,7 +1,6 @@
 //! Requests that onhook makes because a client has said so: to the URLs of subscriptions.
 //!
-//! Whoever may make a subscription says where this machine connects to, and from inside a network that they
-//! may not be in. So a URL is judged when it is registered and again at each attempt: how it is written
+//! A subscription says where this machine connects to, from inside a network that its maker may not be in. So a URL is judged when it is registered and again at each attempt: how it is written
 //! ([`target`]), which address each of its host's is ([`address`]), which port. The host is resolved once an
 //! attempt, all of its addresses must pass, and the connection goes to one of those that passed
 //! ([`send`]); no proxy, no redirect, no address that was looked up again in between. What cannot be
@@ -9,6 +8,7 @@
 
 pub mod address;
 pub(crate) mod send;
+pub(crate) mod signing;
 pub mod target;
 pub(crate) mod tls;
 
@@ -182,9 +182,10 @@ impl Callbacks {
             },
         };
         let permitted = found.iter().all(|ip| self.rules.permit(target, *ip, |ip| self.network.is_ours(ip)));
-        match permitted {
-            true => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect()),
-            false => Err(Trouble::Blocked),
+        if permitted {
+            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect())
+        } else {
+            Err(Trouble::Blocked)
         }
     }
 }

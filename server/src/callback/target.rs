@@ -83,9 +83,9 @@ impl Target {
         }
     }
 
-    /// What deliveries to one place are counted by.
+    /// Host and port, by which deliveries are counted.
     #[must_use]
-    pub fn place(&self) -> String {
+    pub fn origin(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 }

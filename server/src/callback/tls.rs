@@ -20,9 +20,10 @@ use tokio_rustls::rustls::{
 #[must_use]
 pub(crate) fn public_key(text: &str) -> Option<SubjectPublicKeyInfoDer<'static>> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-    let certificate = match bytes.starts_with(b"-----BEGIN ") {
-        true => CertificateDer::from_pem_slice(&bytes).ok()?,
-        false => CertificateDer::from(bytes),
+    let certificate = if bytes.starts_with(b"-----BEGIN ") {
+        CertificateDer::from_pem_slice(&bytes).ok()?
+    } else {
+        CertificateDer::from(bytes)
     };
     Some(ParsedCertificate::try_from(&certificate).ok()?.subject_public_key_info())
 }
@@ -48,7 +49,7 @@ impl Roots {
         self.0.get_or_init(read).clone()
     }
 
-    /// Speaks TLS with whoever is there: they prove to be `host`, or where a key is named, to have that key.
+    /// Speaks TLS. The other side proves to be `host`, or where a key is named, to have that key.
     pub(crate) async fn speak(
         &self,
         stream: TcpStream,
@@ -73,7 +74,7 @@ fn pinned(key: SubjectPublicKeyInfoDer<'static>) -> Option<Arc<ClientConfig>> {
     Some(Arc::new(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
 }
 
-/// Takes one key, whoever vouches for it: naming it is stronger than any authority's word.
+/// Takes one key and asks no authority: naming the key is stronger than any authority's word.
 #[derive(Debug)]
 struct Pinned {
     key: SubjectPublicKeyInfoDer<'static>,
@@ -90,9 +91,10 @@ impl ServerCertVerifier for Pinned {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = ParsedCertificate::try_from(certificate)?;
-        match certificate.subject_public_key_info() == self.key {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        if certificate.subject_public_key_info() == self.key {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
         }
     }
 

@@ -4,25 +4,72 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use onhook_core::time::{DAY_MS, Timestamp};
-use onhook_wire::error::{Problem, cut};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::App;
+use super::door::{self, OpsProblem};
+use crate::app::App;
+use crate::expiry::expire_subscriptions;
+use crate::http::call::Call;
+use crate::http::doc::{Doc, Shape};
+use crate::http::refusal::Refusal;
+use crate::http::reply::Reply;
+use crate::http::route::{Needs, Route};
 use crate::mail::Mail;
-use crate::reply::{Reply, store_problem};
-use crate::route::{Call, Needs, Route};
-use crate::work::deliveries::expire_subscriptions;
 
 /// The furthest that the clock moves at once: a hundred years.
 const ADVANCE_MS_MAX: i64 = 36_525 * DAY_MS;
+/// Most characters of a parameter's name that are repeated.
+const NAME_MAX: usize = 40;
+
+/// What time it is.
+const TIME: Shape = Shape::json(
+    r#"{"type": "object", "required": ["now", "moved_ms"], "properties": {
+        "now": {"type": "string", "format": "date-time"}, "moved_ms": {"type": "integer"}}}"#,
+    r#"{"now": "2027-01-01T00:00:00.000Z", "moved_ms": 86400000}"#,
+);
+const SHOW: Doc = Doc {
+    reply: Some(TIME),
+    ..Doc::new(
+        "Shows what time it is on the emulator, and how far its clock has been moved, in milliseconds.",
+    )
+};
+const CHANGE: Doc = Doc {
+    request: Some(Shape::json(
+        r#"{"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": {
+            "advance_days": {"type": "integer", "minimum": 0, "maximum": 36525},
+            "advance_ms": {"type": "integer", "minimum": 0},
+            "set": {"type": "string", "format": "date-time"}}}"#,
+        r#"{"advance_ms": 1000}"#,
+    )),
+    reply: Some(Shape::json(
+        r#"{"type": "object", "required": ["now", "moved_ms", "subscriptions_ended"], "properties": {
+            "now": {"type": "string", "format": "date-time"}, "moved_ms": {"type": "integer"},
+            "subscriptions_ended": {"type": "integer", "minimum": 0}}}"#,
+        r#"{"now": "2027-01-01T00:00:00.000Z", "moved_ms": 86400000, "subscriptions_ended": 0}"#,
+    )),
+    ..Doc::new("Moves the emulator's clock ahead, by days, by milliseconds or to an instant.")
+};
+const MAIL: Doc = Doc {
+    query: &[("to", "only mail to this address")],
+    reply: Some(Shape::json(
+        r#"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {
+            "type": "object", "required": ["to", "subject", "body", "at"], "properties": {
+                "to": {"type": "string"}, "subject": {"type": "string"}, "body": {"type": "string"},
+                "at": {"type": "string", "format": "date-time"}}}}}}"#,
+        r#"{"items": []}"#,
+    )),
+    ..Doc::new("Shows the mail that the emulator kept instead of sending it, the newest first.")
+};
+const FORGET_MAIL: Doc = Doc { status: 204, ..Doc::new("Forgets the mail that the emulator kept.") };
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::ops(Method::GET, "/ops/v1/emulator/clock", Needs::Operator, show),
-        Route::ops(Method::POST, "/ops/v1/emulator/clock", Needs::Operator, change),
-        Route::ops(Method::GET, "/ops/v1/emulator/mail", Needs::Operator, mail),
-        Route::ops(Method::DELETE, "/ops/v1/emulator/mail", Needs::Operator, forget_mail),
+        door::route(Method::GET, "/ops/v1/emulator/clock", Needs::Operator, show).described(&SHOW),
+        door::route(Method::POST, "/ops/v1/emulator/clock", Needs::Operator, change).described(&CHANGE),
+        door::route(Method::GET, "/ops/v1/emulator/mail", Needs::Operator, mail).described(&MAIL),
+        door::route(Method::DELETE, "/ops/v1/emulator/mail", Needs::Operator, forget_mail)
+            .described(&FORGET_MAIL),
     ]
 }
 
@@ -36,40 +83,36 @@ struct Change {
 }
 
 /// What time it is, and how far it has been moved.
-async fn show(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
-    match app.settings.emulator {
-        true => Ok(Reply::json(StatusCode::OK, &time(&app))),
-        false => Err(Problem::NoResource),
-    }
+async fn show(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
+    only_on_an_emulator(&app)?;
+    Ok(Reply::json(StatusCode::OK, &time(&app)))
 }
 
 /// Moves the clock ahead. The law is not moved: what is released has aged as long as it must, by it.
-async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    if !app.settings.emulator {
-        return Err(Problem::NoResource);
-    }
+async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    only_on_an_emulator(&app)?;
     let change: Change = match serde_json::from_slice(&call.body) {
         Ok(change) => change,
-        Err(error) => return Err(wrong(&error.to_string())),
+        Err(error) => return Err(OpsProblem::wrong(error.to_string())),
     };
     let by_ms = match change {
         Change { advance_days: Some(days), advance_ms: None, set: None } => days.saturating_mul(DAY_MS),
         Change { advance_days: None, advance_ms: Some(by_ms), set: None } => by_ms,
         Change { advance_days: None, advance_ms: None, set: Some(text) } => match text.parse::<Timestamp>() {
             Ok(to) => to.since(app.clock.now()),
-            Err(error) => return Err(wrong(&error.to_string())),
+            Err(error) => return Err(OpsProblem::wrong(error.to_string())),
         },
-        _ => return Err(wrong("say one of advance_days, advance_ms and set")),
+        _ => return Err(OpsProblem::wrong("say one of advance_days, advance_ms and set")),
     };
     if !(0..=ADVANCE_MS_MAX).contains(&by_ms) {
-        return Err(wrong("the clock moves ahead only, at most 36525 days at once"));
+        return Err(OpsProblem::wrong("the clock moves ahead only, at most 36525 days at once"));
     }
     // What has ended by now is not counted. Before the clock moves, so that the worker finds none of the others.
     let now = app.clock.now();
-    expire_subscriptions(&app, now).await.map_err(store_problem)?;
-    let ended = expire_subscriptions(&app, now.plus_millis(by_ms)).await.map_err(store_problem)?;
+    expire_subscriptions(&app, now).await.map_err(Refusal::by_store)?;
+    let ended = expire_subscriptions(&app, now.plus_millis(by_ms)).await.map_err(Refusal::by_store)?;
     app.clock.advance(by_ms);
-    app.remember_clock().await.map_err(store_problem)?;
+    app.remember_clock().await.map_err(Refusal::by_store)?;
     app.clock_bell.notify_one();
     app.deliveries_bell.notify_one();
     let mut body = time(&app);
@@ -78,14 +121,9 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 }
 
 /// The mail that was kept instead of being sent, the newest first; with `to` that to one address.
-async fn mail(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    if !app.settings.emulator {
-        return Err(Problem::NoResource);
-    }
-    if let Some((other, _)) = call.query.filters().iter().find(|(key, _)| key != "to") {
-        return Err(wrong(&format!("no parameter is called {}; there is: to", cut(other))));
-    }
-    let to = call.query.get("to")?;
+async fn mail(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    only_on_an_emulator(&app)?;
+    let to = wanted(&call.pairs)?;
     let found = app.mailer.as_ref().map(|mailer| mailer.caught(to)).unwrap_or_default();
     let shown = |Mail { to, subject, body, at }| {
         let at = at.to_string();
@@ -96,10 +134,8 @@ async fn mail(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 }
 
 /// Forgets the mail that was kept.
-async fn forget_mail(app: Arc<App>, _call: Call) -> Result<Reply, Problem> {
-    if !app.settings.emulator {
-        return Err(Problem::NoResource);
-    }
+async fn forget_mail(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
+    only_on_an_emulator(&app)?;
     if let Some(mailer) = &app.mailer {
         mailer.forget();
     }
@@ -110,6 +146,23 @@ fn time(app: &App) -> serde_json::Value {
     json!({ "now": app.clock.now().to_string(), "moved_ms": app.clock.moved_ms() })
 }
 
-fn wrong(detail: &str) -> Problem {
-    Problem::Refused(detail.to_owned())
+/// Returns the address to which mail is wanted, if one is named. A page is ignored: all mail is one reply.
+fn wanted(pairs: &[(String, String)]) -> Result<Option<&str>, OpsProblem> {
+    let is_page = |name: &str| name.eq_ignore_ascii_case("page") || name.eq_ignore_ascii_case("size");
+    let mut wanted = None;
+    for (name, value) in pairs.iter().filter(|(name, _)| !is_page(name)) {
+        if name != "to" {
+            let name: String = name.chars().take(NAME_MAX).collect();
+            return Err(OpsProblem::wrong(format!("no parameter is called {name}; there is: to")));
+        }
+        if wanted.replace(value.trim()).is_some() {
+            return Err(OpsProblem::wrong("'to' is duplicated"));
+        }
+    }
+    Ok(wanted.filter(|to| !to.is_empty()))
+}
+
+/// The emulator's controls are on an emulator only.
+fn only_on_an_emulator(app: &App) -> Result<(), OpsProblem> {
+    if app.settings.emulator { Ok(()) } else { Err(OpsProblem::nothing_here()) }
 }

@@ -1,4 +1,5 @@
 //! The server's own routes.
 
+pub(crate) mod door;
 pub(crate) mod emulator;
 pub(crate) mod health;

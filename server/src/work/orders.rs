@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::{App, trouble};
+use crate::app::App;
+use crate::store_log;
 
 /// Most orders of one step.
 const ORDERS_MAX: usize = 256;
@@ -28,7 +29,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => {
-                trouble::store_failed("orders could not be run", &error);
+                store_log::failed("orders could not be run", &error);
             }
         }
         tokio::select! {

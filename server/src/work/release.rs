@@ -8,7 +8,8 @@ use onhook_store::Result;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::{App, trouble};
+use crate::app::App;
+use crate::store_log;
 
 /// Most numbers of one step.
 const NUMBERS_MAX: usize = 2_000;
@@ -25,7 +26,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => {
-                trouble::store_failed("release failed", &error);
+                store_log::failed("release failed", &error);
             }
         }
         app.tidy();
@@ -76,7 +77,7 @@ mod tests {
     use onhook_store::sqlite::SqliteStore;
 
     use super::*;
-    use crate::Settings;
+    use crate::settings::Settings;
 
     /// What one step makes of a number that is due, after so many milliseconds off; whether it ends a
     /// subscription whose time is over; and whether the store is told that it is in use.
@@ -110,7 +111,7 @@ mod tests {
         store.remember_clock(seen, 0).await.unwrap();
         let app = App::new(store.clone(), settings, "http://127.0.0.1".into()).await.unwrap();
         step(&app, &mut None).await.unwrap();
-        crate::work::deliveries::tidy_all(&app).await.unwrap();
+        crate::expiry::tidy_all(&app).await.unwrap();
         let state = store.facts(number).await.unwrap().unwrap().entry.state();
         let ended = store.expire_subscriptions(now, 10).await.unwrap().is_empty();
         let told = store.clock().await.unwrap().0 != Some(seen);

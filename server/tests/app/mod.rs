@@ -20,7 +20,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use onhook_server::mail::MailSettings;
-use onhook_server::{Server, Settings, emulator};
+use onhook_server::{Server, Settings, demo_data};
 use onhook_store::Store;
 use onhook_store::contract::accounts::NewAccount;
 use onhook_store::contract::upkeep::Upkeep;
@@ -39,7 +39,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The guide's account.
-pub(crate) const ACCOUNT: u32 = emulator::ACCOUNT;
+pub(crate) const ACCOUNT: u32 = demo_data::ACCOUNT;
 /// Another one.
 pub(crate) const NEIGHBOUR: u32 = 9_900_001;
 
@@ -85,17 +85,17 @@ impl Who {
     pub(crate) fn user(self) -> &'static str {
         match self {
             Who::Nobody => "",
-            Who::WrongPassword | Who::Admin => emulator::USER,
+            Who::WrongPassword | Who::Admin => demo_data::USER,
             Who::Reader => "reader",
             Who::Orderer => "orderer",
             Who::Neighbour => "neighbour",
-            Who::Operator => emulator::OPERATOR,
+            Who::Operator => demo_data::OPERATOR,
         }
     }
 
     /// The value of an `Authorization` header.
     fn authorization(self) -> Option<String> {
-        let password = if self == Who::WrongPassword { "passw0rd" } else { emulator::PASSWORD };
+        let password = if self == Who::WrongPassword { "passw0rd" } else { demo_data::PASSWORD };
         (self != Who::Nobody).then(|| basic(self.user(), password))
     }
 }
@@ -204,7 +204,7 @@ pub(crate) async fn with_app_on(
 
 async fn fill(store: &dyn Store) -> (u32, u32, u32) {
     let now = now();
-    assert!(emulator::seed(store, now).await.unwrap());
+    assert!(demo_data::seed(store, now).await.unwrap());
     let (guide, neighbour) = (AccountId::new(ACCOUNT).unwrap(), AccountId::new(NEIGHBOUR).unwrap());
     let account = NewAccount {
         id: neighbour,
@@ -216,7 +216,7 @@ async fn fill(store: &dyn Store) -> (u32, u32, u32) {
     let neighbours_site = store.create_site(neighbour, "Neighbour's site".into()).await.unwrap();
     store.create_peer(neighbour, neighbours_site.id, "Neighbour's peer".into()).await.unwrap();
     // All passwords are the same, so one hash does for all: hashing is slow on purpose.
-    let password_hash = store.user(emulator::USER).await.unwrap().unwrap().password_hash;
+    let password_hash = store.user(demo_data::USER).await.unwrap().unwrap().password_hash;
     for (who, account, role) in [
         (Who::Reader, guide, Role::Read),
         (Who::Orderer, guide, Role::Order),

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
-use onhook_server::Route;
-use onhook_server::path::PREFIXES;
-use onhook_server::route::Takes;
+use onhook_server::{PREFIXES, Route};
 use onhook_store::contract::subscriptions::Subscribed;
 
 use crate::app::{
@@ -55,7 +53,9 @@ enum Body {
     Amendment,
     MoveOrder,
     Reservation,
-    Clock,
+    /// The example in the route's description.
+    Described,
+    Json,
     Site,
     Peer,
     Move,
@@ -173,12 +173,12 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("GET /accounts/{account}/tnreservation/{reservation}",               May::Readers,   200, Body::None),
     ("DELETE /accounts/{account}/tnreservation/{reservation}",            May::Orderers,  200, Body::None),
     ("GET /v2/accounts/{account}/voiceConfigurationPackages",             May::Nobody,    403, Body::None),
-    ("POST /v2/accounts/{account}/voiceConfigurationPackages",            May::Nobody,    403, Body::Clock),
+    ("POST /v2/accounts/{account}/voiceConfigurationPackages",            May::Nobody,    403, Body::Json),
     ("GET /healthz",                                                      May::Anyone,    200, Body::None),
     ("GET /readyz",                                                       May::Anyone,    200, Body::None),
     ("GET /metrics",                                                      May::Anyone,    200, Body::None),
     ("GET /ops/v1/emulator/clock",                                        May::Operators, 200, Body::None),
-    ("POST /ops/v1/emulator/clock",                                       May::Operators, 200, Body::Clock),
+    ("POST /ops/v1/emulator/clock",                                       May::Operators, 200, Body::Described),
     ("GET /ops/v1/emulator/mail",                                         May::Operators, 200, Body::None),
     ("DELETE /ops/v1/emulator/mail",                                      May::Operators, 204, Body::None),
 ];
@@ -273,9 +273,10 @@ impl Objects {
 
     /// For a peer's path, the site that the peers are at.
     fn at(&self, route: &Route, app: &App) -> Objects {
-        match route.path.contains("{peer}") {
-            true => Objects { site: app.site.to_string(), ..self.clone() },
-            false => self.clone(),
+        if route.path.contains("{peer}") {
+            Objects { site: app.site.to_string(), ..self.clone() }
+        } else {
+            self.clone()
         }
     }
 }
@@ -356,9 +357,10 @@ fn next_address() -> String {
 
 /// A path that leads to something: the route's, with its parts filled in.
 fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
-    let (order, note) = match route.path.contains("/orders/") {
-        true => (&objects.order, &objects.order_note),
-        false => (&objects.disconnect, &objects.note),
+    let (order, note) = if route.path.contains("/orders/") {
+        (&objects.order, &objects.order_note)
+    } else {
+        (&objects.disconnect, &objects.note)
     };
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
@@ -399,7 +401,11 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         Body::Amendment => "<Order><CustomerOrderId>mine</CustomerOrderId></Order>".to_owned(),
         Body::Reservation => xml::reservation(&free()),
         Body::Lookup => format!("<TnList><Tn>{}</Tn></TnList>", IN_SERVICE[0]),
-        Body::Clock => r#"{"advance_ms": 0}"#.to_owned(),
+        Body::Described => match route.doc.and_then(|doc| doc.request) {
+            Some(shape) => shape.example.to_owned(),
+            None => panic!("{} describes no request", route.name()),
+        },
+        Body::Json => "{}".to_owned(),
         Body::Site => "<Site><Name>A site</Name></Site>".to_owned(),
         Body::Peer => "<SipPeer><PeerName>A peer</PeerName></SipPeer>".to_owned(),
         Body::Move => format!(
@@ -421,7 +427,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         ),
         Body::Application => APPLICATION.to_owned(),
         Body::Named => {
-            let Takes::Xml(Some(root)) = route.takes else { panic!("{} takes no document", route.name()) };
+            let Some(root) = route.document else { panic!("{} takes no document", route.name()) };
             format!("<{root}>REMOVE</{root}>")
         }
     };
@@ -433,12 +439,9 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
         "DELETE" => delete(path),
         other => panic!("teach this test to send a {other}"),
     };
-    let call = match route.takes {
-        Takes::Xml(_) => call,
-        _ if call.body.is_empty() => call,
-        Takes::Json => call.content_type("application/json"),
-        Takes::Form => call.content_type("application/x-www-form-urlencoded"),
-    };
+    let takes = route.door.takes(None);
+    let call =
+        if takes.untyped_xml || call.body.is_empty() { call } else { call.content_type(takes.types[0]) };
     call.by(who)
 }
 
@@ -472,9 +475,10 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                             continue;
                         }
                         // What is taken away must be there for whoever may.
-                        let objects = match !denied && route.method == "DELETE" {
-                            true => Objects::spare(app, &objects).await.at(&route, app),
-                            false => objects.clone(),
+                        let objects = if !denied && route.method == "DELETE" {
+                            Objects::spare(app, &objects).await.at(&route, app)
+                        } else {
+                            objects.clone()
                         };
                         let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                         let mut call = call(app, &route, path, body, who);
@@ -534,9 +538,10 @@ async fn every_answer_of_the_second_version_can_be_had_in_json() {
         let objects = objects(app).await;
         for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.api) {
             for who in [Who::Admin, Who::Neighbour, Who::Nobody] {
-                let objects = match route.method == "DELETE" {
-                    true => Objects::spare(app, &objects).await.at(&route, app),
-                    false => objects.clone(),
+                let objects = if route.method == "DELETE" {
+                    Objects::spare(app, &objects).await.at(&route, app)
+                } else {
+                    objects.clone()
                 };
                 let path = format!("/api/v2{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                 let call = call(app, &route, path, body, who).header("Accept", "application/json");

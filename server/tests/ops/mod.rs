@@ -1,5 +1,6 @@
 //! The server's own routes.
 
 mod clock;
+mod described;
 mod emulator;
 mod health;

@@ -1,0 +1,10 @@
+//! How a command ended.
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done,
+    /// Answered, but not all is well.
+    NotWell,
+}

@@ -1,0 +1,70 @@
+//! Ends what has an end: subscriptions whose time is over, and deliveries that are kept no longer.
+
+use onhook_core::time::Timestamp;
+use onhook_store::Result;
+use tracing::info;
+
+use crate::app::App;
+
+/// How much is ended or forgotten at once.
+const TIDY_MAX: usize = 1_000;
+/// How many times in a row, while there is more.
+const TIDY_ROUNDS_MAX: usize = 50;
+
+/// Ends and forgets what is over by now, unless the clock may be wrong: neither comes back.
+pub(crate) async fn tidy_all(app: &App) -> Result<()> {
+    let Some(now) = app.sure_now() else { return Ok(()) };
+    expire_subscriptions(app, now).await?;
+    tidy(|| app.store.forget_deliveries(now, TIDY_MAX)).await
+}
+
+/// Forgets until there is nothing more, or for so many rounds: more may be written in a minute than one holds.
+async fn tidy<F: Future<Output = Result<usize>>>(mut forget: impl FnMut() -> F) -> Result<()> {
+    for _ in 0..TIDY_ROUNDS_MAX {
+        if forget().await? < TIDY_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the subscriptions whose time is over at `now`, and returns how many, within a bound.
+pub(crate) async fn expire_subscriptions(app: &App, now: Timestamp) -> Result<usize> {
+    let mut all = 0;
+    for _ in 0..TIDY_ROUNDS_MAX {
+        let ended = app.store.expire_subscriptions(now, TIDY_MAX).await?;
+        for (id, account) in &ended {
+            info!(
+                subscription.id = %id, account = account.get(),
+                "a subscription ended: its time (Expiry) is over, and it is told nothing more"
+            );
+        }
+        metrics::counter!("onhook_subscriptions_ended_total")
+            .increment(u64::try_from(ended.len()).unwrap_or(u64::MAX));
+        all += ended.len();
+        if ended.len() < TIDY_MAX {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_forgets_until_there_is_nothing_more_but_not_for_ever() {
+        for (found, rounds) in [(vec![3], 1), (vec![TIDY_MAX, TIDY_MAX + 1, 0], 3), (vec![TIDY_MAX; 60], 50)]
+        {
+            let mut counts = found.into_iter();
+            let mut asked = 0;
+            let forget = || {
+                asked += 1;
+                std::future::ready(Ok(counts.next().unwrap()))
+            };
+            tidy(forget).await.unwrap();
+            assert_eq!(asked, rounds);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A caller, and why somebody is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onhook_core::account::Role;
+use onhook_core::ids::AccountId;
+
+use crate::http::refusal::Refusal;
+
+/// A user who has signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The name, as the store has it.
+    pub user: Arc<str>,
+    /// The account; none for an operator of the server.
+    pub account: Option<AccountId>,
+    /// What the user may do.
+    pub role: Role,
+}
+
+/// Why somebody is not signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No credentials, or not the right ones: 401.
+    Unknown(Why),
+    /// Two `Authorization` headers: 400.
+    Twice,
+    /// Too many tries: 429, and when to try again.
+    TooMany(Duration),
+    /// Too many others sign in at this moment: 503.
+    Busy,
+    /// It could not be found out.
+    Failed(Refusal),
+}
+
+/// What is wrong with credentials. The client is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There are none.
+    Missing,
+    /// They cannot be read.
+    Malformed,
+    /// There is no such user, or another password.
+    Password,
+    /// The token has ended, or is none of this store.
+    Token,
+}
+
+impl Refused {
+    /// The word for it in metrics; none where the caller is not at fault.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Refused::Unknown(Why::Missing) => Some("missing"),
+            Refused::Unknown(Why::Malformed) | Refused::Twice => Some("malformed"),
+            Refused::Unknown(Why::Password) => Some("password"),
+            Refused::Unknown(Why::Token) => Some("token"),
+            Refused::TooMany(_) => Some("too_many"),
+            Refused::Busy => Some("busy"),
+            Refused::Failed(_) => None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What stands before every handler, always in the same order: who is it, may they, how often, how large, which form.
+//! Who does not pass is refused in the words of the route's door.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use onhook_core::account::Role;
+use onhook_core::ids::AccountId;
+
+use super::accept::Form;
+use super::auth::{Caller, Refused};
+use super::call::Call;
+use super::door::{Door, Takes};
+use super::pairs;
+use super::path::Sent;
+use super::refusal::Refusal;
+use super::reply::Reply;
+use super::route::{Needs, Route};
+use crate::app::App;
+
+/// Most bytes of a body (contract: decision 12).
+pub const BODY_MAX: usize = 1 << 20;
+/// How long a body may take to arrive.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// How long a handler may take.
+const HANDLER_WAIT: Duration = Duration::from_secs(30);
+/// Most characters of an account that is not the caller's that are repeated to them.
+const ACCOUNT_MAX: usize = 40;
+
+/// Answers a request: the checks, then the handler, in the form that the client wants.
+pub(super) async fn answer(app: &Arc<App>, route: &Route, mut request: Request) -> Reply {
+    let sent = request.extensions_mut().remove::<Sent>();
+    let form = route.door.form(sent.as_ref().and_then(|sent| sent.prefix), request.headers());
+    let reply = tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, sent, request)).await;
+    let reply = match reply {
+        Ok(Ok(reply) | Err(reply)) => reply,
+        Err(_) => route.door.refuse(Refusal::Timeout),
+    };
+    in_form(&*route.door, form, reply)
+}
+
+/// A reply in the form that its client wants.
+pub(super) fn in_form(door: &dyn Door, form: Form, reply: Reply) -> Reply {
+    match form {
+        Form::Fixed => reply,
+        Form::Xml => reply.with(header::VARY, "Accept"),
+        Form::Json => door.made_json(reply).with(header::VARY, "Accept"),
+    }
+}
+
+/// The checks, in the order of the contract, then the handler.
+async fn checked(
+    app: &Arc<App>,
+    route: &Route,
+    sent: Option<Sent>,
+    request: Request,
+) -> Result<Reply, Reply> {
+    let refuse = |refusal: Refusal| route.door.refuse(refusal);
+    let (parts, body) = request.into_parts();
+    // A part that is no text leads nowhere; that is said after signing in, as of any other.
+    let params = sent.as_ref().and_then(|sent| sent.parts(route.path)).unwrap_or_default();
+    let from = sent.as_ref().map_or(IpAddr::from([127, 0, 0, 1]), |sent| sent.from);
+    let prefix = sent.and_then(|sent| sent.prefix);
+    let caller = match route.needs {
+        Needs::Nothing => Caller { user: "".into(), account: None, role: Role::Read },
+        _ => app
+            .auth
+            .sign_in(&app.store, &parts.headers, from, app.clock.for_sign_in())
+            .await
+            .map_err(|refused| not_signed_in(app, &*route.door, refused))?,
+    };
+    let account_text = params.iter().find(|(key, _)| *key == "account").map(|(_, value)| value.as_str());
+    let account = may(app, route, &caller, account_text).await.map_err(refuse)?;
+    if let Some(account) = account.or(caller.account)
+        && let Some(seconds) = app.limits.request(account, route.group)
+    {
+        return Err(route.door.too_many(app.clock.wall(), seconds));
+    }
+    let body = match route.method {
+        Method::POST | Method::PUT | Method::PATCH => {
+            read_body(&parts.headers, body, route.door.takes(prefix)).await.map_err(refuse)?
+        }
+        _ => Bytes::new(),
+    };
+    let pairs = parts.uri.query().map(pairs::decoded).unwrap_or_default();
+    let call = Call { caller, account, prefix, from, params, pairs, headers: parts.headers, body };
+    Ok(route.handle(app.clone(), call).await)
+}
+
+fn not_signed_in(app: &App, door: &dyn Door, refused: Refused) -> Reply {
+    match refused {
+        Refused::Unknown(_) => door.challenge(),
+        Refused::Twice => door.refuse(Refusal::BadRequest("two Authorization headers".into())),
+        Refused::TooMany(wait) => door.too_many(app.clock.wall(), wait.as_secs().saturating_add(1)),
+        Refused::Busy => door.refuse(Refusal::Busy),
+        Refused::Failed(refusal) => door.refuse(refusal),
+    }
+}
+
+/// The path's account, if the caller may do this there. Whether another's account exists is not told.
+async fn may(
+    app: &App,
+    route: &Route,
+    caller: &Caller,
+    account: Option<&str>,
+) -> Result<Option<AccountId>, Refusal> {
+    match route.needs {
+        Needs::Nothing | Needs::Caller => Ok(None),
+        Needs::Operator if caller.role == Role::Operator => Ok(None),
+        Needs::Operator => Err(Refusal::Denied),
+        Needs::Account(role) => {
+            let text = account.unwrap_or_default();
+            let foreign = || Refusal::NotYourAccount(text.chars().take(ACCOUNT_MAX).collect());
+            let account: AccountId = text.parse().map_err(|_| foreign())?;
+            match (caller.account, caller.role) {
+                (Some(own), _) if own != account => Err(foreign()),
+                (Some(_), has) if has < role => Err(Refusal::Denied),
+                (Some(_), _) => Ok(Some(account)),
+                (None, Role::Operator) => match app.store.account(account).await {
+                    Ok(Some(_)) => Ok(Some(account)),
+                    Ok(None) => Err(Refusal::NoResource),
+                    Err(error) => Err(Refusal::by_store(error)),
+                },
+                (None, _) => Err(foreign()),
+            }
+        }
+    }
+}
+
+/// Reads a body of an allowed type whole, within its bounds.
+async fn read_body(headers: &HeaderMap, body: axum::body::Body, takes: Takes) -> Result<Bytes, Refusal> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(Refusal::ContentType("no content coding"));
+    }
+    if let Some(declared) = headers.get(header::CONTENT_LENGTH)
+        && declared
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .is_some_and(|length: u64| length > u64::try_from(BODY_MAX).unwrap_or(u64::MAX))
+    {
+        return Err(Refusal::BodyTooLarge(BODY_MAX));
+    }
+    let named = headers.get(header::CONTENT_TYPE);
+    // One client names no type for its XML. A form on another site can send types of its own, with the user's
+    // own credentials, but not JSON.
+    let fits = named.map_or(takes.untyped_xml, |named| takes.types.iter().any(|wanted| is_of(named, wanted)));
+    if !fits {
+        return Err(Refusal::ContentType(takes.wanted));
+    }
+    let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
+    let body = match whole {
+        Err(_) => return Err(Refusal::BodyTimeout),
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refusal::BodyTooLarge(BODY_MAX)),
+        Ok(Err(_)) => return Err(Refusal::BadRequest("the body was cut off".into())),
+    };
+    // One client names no type; its documents are known by their first character.
+    let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
+    if named.is_none() && !looks_like_xml { Err(Refusal::ContentType(takes.wanted)) } else { Ok(body) }
+}
+
+/// True if a content type is this one, in a character set that is read.
+pub(crate) fn is_of(value: &HeaderValue, wanted: &str) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let charset_fits = parts
+        .filter_map(|part| part.strip_prefix("charset=").map(str::to_owned))
+        .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
+    kind == wanted && charset_fits
+}

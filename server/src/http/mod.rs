@@ -1,0 +1,19 @@
+//! What stands before a handler: connections, routing, signing in, the gate. It knows no dialect: each part of the
+//! server has a [`door`], which says how it reads, writes and refuses.
+
+pub mod accept;
+pub mod auth;
+pub mod call;
+pub(crate) mod connections;
+pub mod doc;
+pub mod door;
+mod framing;
+pub mod gate;
+pub(crate) mod listen;
+mod meter;
+pub(crate) mod pairs;
+pub mod path;
+pub mod refusal;
+pub mod reply;
+pub mod route;
+pub(crate) mod router;

@@ -1,0 +1,18 @@
+//! Names and values as a query and a form have them: `a=b&c=d`, percent-encoded.
+
+/// Returns the pairs, decoded, in the order in which they were sent.
+pub(crate) fn decoded(text: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        // A plus sign is kept where it begins a telephone number, and is a space elsewhere.
+        let spaced = match text.strip_prefix('+') {
+            Some(rest) => format!("+{}", rest.replace('+', " ")),
+            None => text.replace('+', " "),
+        };
+        percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| (decode(key), decode(value)))
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! Why a request is refused by what stands before a handler. Each door says it in its own words.
+
+use std::borrow::Cow;
+
+use http::{StatusCode, header};
+use onhook_store::StoreError;
+
+use super::reply::Reply;
+use crate::store_log;
+
+/// Seconds after which a client that found the server busy may try again.
+const RETRY_AFTER_S: u16 = 1;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The caller may not do this.
+    Denied,
+    /// The account, as it was sent, is not the caller's.
+    NotYourAccount(String),
+    /// There is nothing at this path.
+    NoResource,
+    /// The body has another type; these would do.
+    ContentType(&'static str),
+    /// The body has more than so many bytes.
+    BodyTooLarge(usize),
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// Something else is wrong with the request.
+    BadRequest(Cow<'static, str>),
+    /// It was not answered in time.
+    Timeout,
+    /// Too much is asked at this moment; nothing was written.
+    Busy,
+    /// The server is at fault.
+    Failed,
+}
+
+impl Refusal {
+    /// What the store's refusal is to a client. The cause is logged here, and no client is told of it.
+    pub(crate) fn by_store(error: StoreError) -> Self {
+        match error {
+            StoreError::Full | StoreError::Closed => Refusal::Busy,
+            StoreError::Unwritable(_) => {
+                store_log::failed("a request was refused", &error);
+                Refusal::Busy
+            }
+            StoreError::Conflict(why) => Refusal::BadRequest(why.into()),
+            StoreError::KeyReused | StoreError::Import(_) => Refusal::Failed,
+            StoreError::Broken(_) => {
+                store_log::failed("a request failed", &error);
+                Refusal::Failed
+            }
+        }
+    }
+
+    /// The status that says it.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Denied | Refusal::NotYourAccount(_) => StatusCode::FORBIDDEN,
+            Refusal::NoResource => StatusCode::NOT_FOUND,
+            Refusal::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Refusal::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Refusal::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Refusal::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// A sentence for a door that has no other words for it.
+    #[must_use]
+    pub fn sentence(&self) -> Cow<'static, str> {
+        match self {
+            Refusal::Denied => "Access Denied".into(),
+            Refusal::NotYourAccount(account) => {
+                format!("Not authorized to perform operation on the account '{account}'").into()
+            }
+            Refusal::NoResource => "The resource does not exist".into(),
+            Refusal::ContentType(wanted) => {
+                format!("The content type is not supported; send {wanted}").into()
+            }
+            Refusal::BodyTooLarge(max) => format!("The body is longer than {max} bytes").into(),
+            Refusal::BodyTimeout => "The body came too slowly".into(),
+            Refusal::BadRequest(why) => {
+                format!("Bad request encountered. Please check your request and try again. ({why})").into()
+            }
+            Refusal::Timeout => "Your request was not completed in time".into(),
+            Refusal::Busy => "The server is busy, nothing was written. Please try again.".into(),
+            Refusal::Failed => "Internal Server Error. Please try again.".into(),
+        }
+    }
+
+    /// The reply with the headers that belong to this refusal, at any door.
+    #[must_use]
+    pub fn told_in(&self, reply: Reply) -> Reply {
+        match self {
+            Refusal::Busy => reply.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
+            // What is left of the body is not read; the connection ends with it.
+            Refusal::BodyTooLarge(_) | Refusal::BodyTimeout => reply.with(header::CONNECTION, "close"),
+            _ => reply,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a handler answers with.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use onhook_core::time::Timestamp;
+
+/// The type of XML documents.
+pub(crate) const XML: &str = "application/xml; charset=utf-8";
+/// The type of JSON documents.
+pub(crate) const JSON: &str = "application/json";
+/// Headers that most answers have room for.
+const HEADERS: usize = 4;
+/// What is said to somebody who has to sign in.
+const CHALLENGE: &str = "Basic realm=\"onhook\"";
+
+/// An answer: status, headers, body.
+#[derive(Debug)]
+pub struct Reply {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Reply {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// An XML document.
+    #[must_use]
+    pub fn xml(status: StatusCode, document: String) -> Self {
+        Self::typed(status, XML, document)
+    }
+
+    /// A JSON document.
+    #[must_use]
+    pub fn json(status: StatusCode, value: &serde_json::Value) -> Self {
+        Self::typed(status, JSON, value.to_string())
+    }
+
+    /// Plain text.
+    #[must_use]
+    pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::typed(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// A body of any type.
+    #[must_use]
+    pub fn typed(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        let mut headers = Vec::with_capacity(HEADERS);
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        Self { status, headers, body: body.into() }
+    }
+
+    /// 401, and how to sign in. No body.
+    #[must_use]
+    pub fn challenge() -> Self {
+        Self::empty(StatusCode::UNAUTHORIZED).challenging()
+    }
+
+    /// Saying how to sign in.
+    #[must_use]
+    pub fn challenging(self) -> Self {
+        self.with(header::WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// 429 as the API has it: no body, and when to come back, in seconds of the epoch. `now` is the system's time.
+    #[must_use]
+    pub fn too_many(now: Timestamp, seconds: u64) -> Self {
+        let reset = now.millis() / 1_000 + i64::try_from(seconds).unwrap_or(i64::MAX / 2);
+        Self::empty(StatusCode::TOO_MANY_REQUESTS)
+            .with(HeaderName::from_static("x-ratelimit-reset"), &reset.to_string())
+            .with(header::RETRY_AFTER, &seconds.to_string())
+    }
+
+    /// With one header more; one that cannot be a header is left out.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// Returns the body if it is an XML document.
+    pub(crate) fn xml_document(&self) -> Option<&str> {
+        let is_xml = self.headers.iter().any(|(name, value)| *name == header::CONTENT_TYPE && *value == XML);
+        str::from_utf8(&self.body).ok().filter(|_| is_xml)
+    }
+
+    /// The same answer with a JSON document in its body.
+    #[must_use]
+    pub(crate) fn made_json(mut self, document: String) -> Self {
+        for (name, value) in &mut self.headers {
+            if *name == header::CONTENT_TYPE {
+                *value = HeaderValue::from_static(JSON);
+            }
+        }
+        self.body = document.into();
+        self
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<Reply> for http::Response<axum::body::Body> {
+    fn from(reply: Reply) -> Self {
+        let mut response = http::Response::new(axum::body::Body::from(reply.body));
+        *response.status_mut() = reply.status;
+        response.headers_mut().extend(reply.headers);
+        response
+    }
+}

@@ -1,0 +1,49 @@
+//! The fold that makes a router of routes, with the gate in front of every handler.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::door::Door;
+use super::gate;
+use super::meter::Meter;
+use super::path::{ROOT, Sent};
+use super::refusal::Refusal;
+use super::route::Route;
+use crate::app::App;
+
+/// Returns the door at which a path that leads nowhere is refused.
+pub(crate) type Lost = fn(path: &str) -> Arc<dyn Door>;
+
+/// Returns the router of these routes. Two that claim the same method and path end the program at start.
+pub(crate) fn router(app: &Arc<App>, routes: Vec<Route>, lost: Lost) -> axum::Router {
+    let mut router = axum::Router::new();
+    for route in routes {
+        let path = if route.api { format!("{ROOT}{}", route.path) } else { route.path.to_owned() };
+        router = router.route(&path, serve(app.clone(), route));
+    }
+    router.fallback(async move |request: Request| -> Response {
+        let prefix = request.extensions().get().and_then(|sent: &Sent| sent.prefix);
+        let door = lost(request.uri().path());
+        let form = door.form(prefix, request.headers());
+        gate::in_form(&*door, form, door.refuse(Refusal::NoResource)).into()
+    })
+}
+
+fn serve(app: Arc<App>, route: Route) -> MethodRouter {
+    let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::TRACE);
+    let served = Arc::new((route, Meter::default()));
+    on(filter, move |request: Request| {
+        let (app, served) = (app.clone(), served.clone());
+        async move {
+            let (route, meter) = &*served;
+            let begun = Instant::now();
+            let reply = gate::answer(&app, route, request).await;
+            meter.measure(route, reply.status(), begun.elapsed());
+            Response::from(reply)
+        }
+    })
+}

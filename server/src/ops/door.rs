@@ -1,0 +1,123 @@
+//! The operations' door: JSON, and problem documents (RFC 9457).
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::http::call::Call;
+use crate::http::door::{Door, Takes};
+use crate::http::refusal::Refusal;
+use crate::http::reply::{JSON, Reply};
+use crate::http::route::{Needs, Route};
+use crate::limits::Group;
+
+/// The type of problem documents.
+const PROBLEM: &str = "application/problem+json";
+
+/// Why an operation is refused. The title is its status's.
+#[derive(Debug)]
+pub(crate) struct OpsProblem {
+    status: StatusCode,
+    /// A word for programs, where they have to tell it from other problems of this status.
+    code: Option<&'static str>,
+    detail: Cow<'static, str>,
+    /// Where the gate or the store refused.
+    refusal: Option<Refusal>,
+}
+
+impl OpsProblem {
+    /// The request is wrong.
+    pub(crate) fn wrong(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: None, detail: detail.into(), refusal: None }
+    }
+
+    /// There is nothing at this path.
+    pub(crate) fn nothing_here() -> Self {
+        Refusal::NoResource.into()
+    }
+
+    /// The document that says it.
+    fn document(&self) -> Value {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let mut document = json!({
+            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
+        });
+        if let Some(code) = self.code {
+            document["code"] = json!(code);
+        }
+        document
+    }
+
+    fn reply(&self) -> Reply {
+        let reply = Reply::typed(self.status, PROBLEM, self.document().to_string());
+        match &self.refusal {
+            Some(refusal) => refusal.told_in(reply),
+            None => reply,
+        }
+    }
+}
+
+impl From<Refusal> for OpsProblem {
+    fn from(refusal: Refusal) -> Self {
+        let (status, detail) = (refusal.status(), refusal.sentence());
+        Self { status, code: None, detail, refusal: Some(refusal) }
+    }
+}
+
+/// The door.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ops;
+
+impl Door for Ops {
+    fn takes(&self, _prefix: Option<&'static str>) -> Takes {
+        Takes { types: &[JSON], wanted: JSON, untyped_xml: false }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        OpsProblem::from(refusal).reply()
+    }
+}
+
+/// Returns a route of the server itself, outside of the API.
+pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'static>(
+    method: Method,
+    path: &'static str,
+    needs: Needs,
+    handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
+) -> Route {
+    Route {
+        method,
+        path,
+        needs,
+        group: Group::Free,
+        api: false,
+        door: Arc::new(Ops),
+        document: None,
+        doc: None,
+        handler: Arc::new(move |app, call| {
+            let answering = handler(app, call);
+            Box::pin(async move { answering.await.unwrap_or_else(|problem| problem.reply()) })
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_a_code_where_there_is_one() {
+        let wrong = OpsProblem::wrong("once is enough");
+        assert_eq!(wrong.document().get("code"), None);
+        let coded = OpsProblem { code: Some("moved_already"), ..wrong };
+        let document = json!({
+            "type": "about:blank", "title": "Bad Request", "status": 400, "detail": "once is enough",
+            "code": "moved_already",
+        });
+        assert_eq!(coded.document(), document);
+    }
+}

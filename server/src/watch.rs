@@ -1,0 +1,90 @@
+//! The clock's guard: whether the system's clock is believed, and what the log says of it.
+//!
+//! While it is not believed, no order is taken or run and nothing is released: a wrong time would be kept for
+//! ever. The emulator's clock is there to be moved, and its machine may sleep, so that it is always believed.
+
+use std::sync::{Mutex, PoisonError};
+
+use onhook_core::clock::{ClockGuard, ClockState, Seen};
+use onhook_core::time::in_words;
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::settings::Settings;
+
+/// Watches the clock.
+pub(crate) struct Watch {
+    emulator: bool,
+    guarded: Mutex<Guarded>,
+}
+
+/// The guard, and what it said last.
+struct Guarded {
+    guard: ClockGuard,
+    state: ClockState,
+}
+
+impl Watch {
+    /// Begins with a first look. `seen` is what the store remembers of its last use.
+    pub(crate) fn new(settings: &Settings, seen: Option<Seen>, clock: &Clock) -> Self {
+        let now = clock.reading();
+        let mut guard = if settings.emulator || settings.trust_clock {
+            ClockGuard::trusting(now)
+        } else {
+            ClockGuard::new(seen, now, settings.release_wait_ms)
+        };
+        let state = guard.look(now);
+        tell_of(ClockState::Steady, state);
+        Self { emulator: settings.emulator, guarded: Mutex::new(Guarded { guard, state }) }
+    }
+
+    /// Returns what is thought of the clock, after a look at it.
+    pub(crate) fn state(&self, clock: &Clock) -> ClockState {
+        if self.emulator {
+            return ClockState::Steady;
+        }
+        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = guarded.guard.look(clock.reading());
+        tell_of(guarded.state, state);
+        guarded.state = state;
+        state
+    }
+
+    /// Returns what the store is to remember of its use. None while the clock may still turn out to be wrong.
+    pub(crate) fn seen(&self, clock: &Clock) -> Option<Seen> {
+        if self.emulator {
+            return Some(Seen { last: clock.wall(), unseen_ms: 0 });
+        }
+        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        guarded.guard.remember(clock.reading())
+    }
+}
+
+/// Says in the log what is thought of the clock, when it was something else before.
+fn tell_of(before: ClockState, state: ClockState) {
+    let kind = std::mem::discriminant;
+    if kind(&before) == kind(&state) {
+        return;
+    }
+    match state {
+        ClockState::Steady if before.is_believed() => info!("the clock is right, numbers are released"),
+        ClockState::Steady => info!("the clock is right again, orders and releases go on"),
+        ClockState::Settling { left_ms } => warn!(
+            clock.left_ms = left_ms,
+            "much time has passed since the store's last use: orders are taken, nothing is released for {}, in \
+             case the clock is wrong",
+            in_words(left_ms)
+        ),
+        ClockState::Jumped { by_ms } => error!(
+            clock.by_ms = by_ms,
+            "{state}: no order is taken or run and nothing is released until it is back. If it is right, start \
+             the server again"
+        ),
+        ClockState::Far { by_ms, unseen_ms } => error!(
+            clock.by_ms = by_ms,
+            clock.unseen_ms = unseen_ms,
+            "{state}: no order is taken or run and nothing is released. Set the machine's clock right; if it is \
+             right, start the server once with --trust-clock"
+        ),
+    }
+}

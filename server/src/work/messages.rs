@@ -1,0 +1,54 @@
+//! Composes what a subscriber is told, and sends it.
+
+use onhook_core::ids::SubscriptionId;
+use onhook_core::notify::notification::{Notification, Outcome, Trouble};
+use onhook_core::notify::subscription::Callback;
+use onhook_wire::notifications;
+
+use crate::app::App;
+use crate::callback::send::Message;
+use crate::callback::signing;
+
+/// What came of an attempt: the outcome, the beginning of the answer, and for how many milliseconds the receiver asks
+/// to be left alone.
+pub(super) type Tried = (Outcome, Option<String>, Option<i64>);
+
+fn failed(trouble: Trouble) -> Tried {
+    (Outcome::Failed(trouble), None, None)
+}
+
+/// Tells a URL.
+pub(super) async fn call(app: &App, id: SubscriptionId, callback: &Callback, told: &Notification) -> Tried {
+    let body = notifications::document(id, callback.format, told);
+    let Some(headers) = signing::headers(&told.id, app.clock.wall(), callback.signing.as_ref(), &body) else {
+        return failed(Trouble::Internal);
+    };
+    let message = Message {
+        url: &callback.url,
+        content_type: notifications::CONTENT_TYPE,
+        headers,
+        body,
+        credentials: callback.credentials.as_ref(),
+        public_key: callback.public_key.as_deref(),
+    };
+    match app.callbacks.send(&message, app.clock.wall()).await {
+        Ok(answer) => (Outcome::Answered(answer.status), Some(answer.said), answer.retry_after_ms),
+        Err(trouble) => failed(trouble),
+    }
+}
+
+/// Tells a mailbox, all in one mail, which has the first one's id.
+pub(super) async fn mail(
+    app: &App,
+    id: SubscriptionId,
+    address: &str,
+    first: &Notification,
+    told: &[Notification],
+) -> Tried {
+    let Some(mailer) = &app.mailer else { return failed(Trouble::NoMail) };
+    let (subject, text) = (notifications::mail_subject(told), notifications::mail(id, told));
+    match mailer.send(address, &first.id.to_string(), &subject, text, app.clock.now()).await {
+        Ok(()) => (Outcome::Mailed, None, None),
+        Err(trouble) => failed(trouble),
+    }
+}

@@ -1,0 +1,75 @@
+//! What the server's own routes say of themselves is what they do.
+
+use onhook_server::Route;
+use onhook_server::http::doc::{Doc, Shape};
+use serde_json::Value;
+
+use crate::app::{Reply, Seed, Who, delete, get, post, with_app};
+
+/// The names of an object's members.
+fn names(object: &Value) -> Vec<&str> {
+    object.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// An example has members that its schema knows, and all that it requires.
+fn example_fits(name: &str, shape: &Shape) {
+    if shape.schema.is_empty() {
+        return;
+    }
+    let (schema, example) = (json(shape.schema), json(shape.example));
+    for member in names(&example) {
+        assert!(schema["properties"].get(member).is_some(), "{name}: the schema has no {member}");
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        let required = required.as_str().expect("a name");
+        assert!(example.get(required).is_some(), "{name}: the example has no {required}");
+    }
+}
+
+/// A reply is as its route describes it.
+fn reply_fits(name: &str, doc: &Doc, reply: &Reply) {
+    assert_eq!(reply.status, doc.status, "{name}: {}", reply.text());
+    let Some(shape) = doc.reply else {
+        assert!(reply.body.is_empty(), "{name}: {}", reply.text());
+        return;
+    };
+    assert_eq!(reply.header("content-type"), Some(shape.content_type), "{name}");
+    if !shape.schema.is_empty() {
+        assert_eq!(names(&json(reply.text())), names(&json(shape.example)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_of_the_server_is_what_it_says() {
+    let routes: Vec<Route> = onhook_server::routes()
+        .into_iter()
+        .filter(|route| !route.api && !route.path.starts_with("/v2/"))
+        .collect();
+    assert!(routes.len() >= 7, "{} routes", routes.len());
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        for route in &routes {
+            let name = route.name();
+            let doc = route.doc.unwrap_or_else(|| panic!("{name} is not described: say what it does"));
+            assert!(
+                doc.summary.ends_with('.') && doc.summary.lines().count() == 1,
+                "{name}: {}",
+                doc.summary
+            );
+            doc.request.iter().chain(&doc.reply).for_each(|shape| example_fits(&name, shape));
+            let query = doc.query.iter().map(|(parameter, _)| format!("{parameter}=nobody@example.com"));
+            let path = format!("{}?{}", route.path, query.collect::<Vec<_>>().join("&"));
+            let call = match (route.method.as_str(), doc.request) {
+                ("GET", None) => get(path),
+                ("DELETE", None) => delete(path),
+                ("POST", Some(shape)) => post(path, shape.example).content_type(shape.content_type),
+                other => panic!("{name}: teach this test to send {other:?}"),
+            };
+            reply_fits(&name, doc, &app.send(call.by(Who::Operator)).await);
+        }
+    })
+    .await;
+}

@@ -1,0 +1,24 @@
+//! Bandwidth's documents, one room a resource.
+
+pub mod applications;
+pub mod dialect;
+pub mod disconnects;
+mod flag;
+pub mod inventory;
+pub mod lists;
+pub mod moves;
+pub mod notes;
+pub mod notifications;
+mod numbers;
+mod order_form;
+pub mod order_search;
+pub mod orders;
+pub mod peers;
+pub mod places;
+pub mod query;
+pub mod reservations;
+pub mod search;
+pub mod sites;
+pub mod subscriptions;
+pub mod tns;
+pub mod users;
