@@ -4,7 +4,7 @@ use onhook_core::lifecycle::entry::Standing;
 use onhook_core::lifecycle::event::{By, Event};
 use onhook_core::lifecycle::explain;
 use onhook_core::number::Number;
-use onhook_store::contract::numbers::{Facts, History, Numbers};
+use onhook_store::contract::numbers::{Facts, NumberHistory, Numbers};
 use onhook_store::contract::upkeep::Upkeep;
 use serde_json::json;
 
@@ -32,23 +32,23 @@ impl Explain {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let store = self.data_dir.open(config)?;
         let facts = store.facts(self.number).await?;
-        let history = store.history(self.number).await?;
+        let told = store.history(self.number).await?;
         store.close().await;
-        let (Some(facts), Some(history)) = (facts, history) else {
+        let (Some(facts), Some(told)) = (facts, told) else {
             terminal.remark(&format!("{} is not in this store", self.number));
             return Ok(Exit::NotWell);
         };
         if self.json {
-            terminal.line(&as_json(&facts, &history).to_string())?;
+            terminal.line(&as_json(&facts, &told).to_string())?;
         } else {
             terminal.line(&sentence(&facts))?;
             terminal.line(&format!("  {}  imported", facts.imported_at))?;
-            for event in &history.events {
+            for event in &told.history.events {
                 terminal.line(&format!(
                     "  {}  {} (by {})",
                     event.at,
                     explain::what(&event.change),
-                    by(&history, event)
+                    by(&told, event)
                 ))?;
             }
         }
@@ -62,19 +62,20 @@ pub(super) fn sentence(facts: &Facts) -> String {
 }
 
 /// Who made an event.
-fn by(history: &History, event: &Event) -> String {
+fn by(told: &NumberHistory, event: &Event) -> String {
     let order = match &event.by {
-        By::Order(seq) => history.orders.get(seq).map(|order| order.id),
+        By::Order(seq) => told.orders.get(seq).map(|order| order.id),
         _ => None,
     };
     explain::by(&event.by, order)
 }
 
-fn as_json(facts: &Facts, history: &History) -> serde_json::Value {
-    let events: Vec<_> = history
+fn as_json(facts: &Facts, told: &NumberHistory) -> serde_json::Value {
+    let events: Vec<_> = told
+        .history
         .events
         .iter()
-        .map(|e| json!({ "at": e.at.to_string(), "by": by(history, e), "what": explain::what(&e.change) }))
+        .map(|e| json!({ "at": e.at.to_string(), "by": by(told, e), "what": explain::what(&e.change) }))
         .collect();
     let hold = facts.hold.as_ref().map(|hold| {
         let mut shown = json!(hold);

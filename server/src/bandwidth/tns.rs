@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use onhook_core::account::Role;
 use onhook_core::ids::{AccountId, PeerId, SiteId};
-use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
-use onhook_core::lifecycle::event::apply;
+use onhook_core::lifecycle::history::Moment;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
-use onhook_store::contract::numbers::{Facts, NumberQuery};
+use onhook_core::view::{View, may_see_past, view};
+use onhook_store::contract::numbers::{Facts, NumberHistory, NumberQuery};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::places;
 use onhook_wire::query::Links;
@@ -207,22 +205,18 @@ async fn reservation(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn history(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
-    let history = app.store.history(facts.entry.number).await.map_err(store_problem)?;
-    let history = history.ok_or_else(|| no_number(&call))?;
-    let mut entry = history.origin;
-    let mut past = vec![(entry, history.imported_at, None)];
-    for event in history.events.iter().filter(|event| event.change.moves()) {
-        entry = apply(&entry, &event.change).map_err(|_| Problem::Internal)?;
-        past.push((entry, event.at, Some(&event.by)));
-    }
-    let theirs =
-        |entry: &Entry| call.caller.account.is_none() || call.caller.account == entry.standing.holder();
-    let past: Vec<Past<'_>> = past
-        .into_iter()
-        .filter(|(entry, ..)| theirs(entry))
-        .map(|(entry, at, by)| {
+    let told = app.store.history(facts.entry.number).await.map_err(store_problem)?;
+    let NumberHistory { history, orders } = told.ok_or_else(|| no_number(&call))?;
+    let Caller { account, role, .. } = call.caller;
+    let moments = history.moments().map_err(|_| Problem::Internal)?;
+    let past: Vec<Past<'_>> = moments
+        .iter()
+        .filter(|moment| moment.event.is_none_or(|event| event.change.moves()))
+        .filter(|moment| may_see_past(&moment.entry, account, role))
+        .map(|Moment { from: at, entry, event }| {
+            let (at, by) = (*at, event.map(|event| &event.by));
             let order = match by {
-                Some(By::Order(seq)) => history.orders.get(seq),
+                Some(By::Order(seq)) => orders.get(seq),
                 _ => None,
             };
             let user = match by {
@@ -265,17 +259,15 @@ pub(crate) fn no_number(call: &Call) -> Problem {
     Problem::NoNumber(cut(call.param("number")))
 }
 
-/// What a caller may see of a number: all of their own, of a pool number only what is public, of others
-/// nothing. An operator sees everything.
+/// What a caller may see of a number.
 fn shown<'a>(facts: &'a Facts, caller: &Caller) -> Option<Shown<'a>> {
     let entry = &facts.entry;
-    let holder = entry.standing.holder();
-    let theirs = holder.is_some() && (caller.account == holder || caller.role == Role::Operator);
-    if !theirs && entry.state() != State::Available && caller.role != Role::Operator {
+    let view = view(entry, caller.account, caller.role);
+    if view == View::Nothing {
         return None;
     }
     let place = entry.standing.place();
-    let holder = holder.filter(|_| theirs).map(|account| Holder {
+    let holder = entry.standing.holder().filter(|_| view == View::Whole).map(|account| Holder {
         account,
         site: place.map(|place| (place.site, facts.site_name.as_deref())),
         peer: place.and_then(|place| place.peer).map(|peer| {

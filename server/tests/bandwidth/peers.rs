@@ -201,7 +201,7 @@ async fn numbers_move_to_another_peer_and_stay_in_service() {
                 .text()
                 .replace(&format!("<SiteId>{}</SiteId>", app.site), &format!("<SiteId>{site}</SiteId>"))
         );
-        let history = app.parts.store.history(number("5405514342")).await.unwrap().unwrap();
+        let history = app.parts.store.history(number("5405514342")).await.unwrap().unwrap().history;
         let last = history.events.last().unwrap();
         assert_eq!(last.by, By::User(Who::Orderer.user().into()));
         assert!(matches!(last.change, Change::Moved { .. }));

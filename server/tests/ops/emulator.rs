@@ -166,7 +166,7 @@ async fn a_number_goes_to_the_pool_at_its_time_and_not_before() {
             (status(app, "5405514342", Who::Admin).await == "Available").then_some(())
         })
         .await;
-        let history = app.parts.store.history(number("5405514342")).await.unwrap().unwrap();
+        let history = app.parts.store.history(number("5405514342")).await.unwrap().unwrap().history;
         let released = history.events.last().unwrap();
         assert!(released.at >= due, "released at {}, due at {due}", released.at);
 

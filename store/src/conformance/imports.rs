@@ -90,7 +90,7 @@ cases! { ($) imports conformance_imports:
         assert_eq!((done.numbers, done.restored, done.bad.count()), (1, 2, 1), "{done:?}");
         clean(&*store).await;
 
-        let history = store.history(number(1)).await.expect("read").expect("there");
+        let history = store.history(number(1)).await.expect("read").expect("there").history;
         let [purged, restored] = &history.events[..] else { panic!("{history:?}") };
         assert_eq!((purged.change.step(), restored.change.step()), (Step::Purge, Step::Restore(State::InService)));
         assert_eq!((&restored.by, restored.at, restored.prev), (&By::Import, at(20), purged.seq));
@@ -116,7 +116,7 @@ cases! { ($) imports conformance_imports:
         store.import(lines(vec![gone]), Intake::of("file"), at(1)).await.expect("imported");
         let done = store.import(lines(vec![NewNumber::available(number(60))]), Intake::of("more"), at(2)).await;
         assert_eq!(done.map(|done| (done.numbers, done.restored)).expect("imported"), (0, 1));
-        let history = store.history(number(60)).await.expect("read").expect("there");
+        let history = store.history(number(60)).await.expect("read").expect("there").history;
         assert_eq!((history.origin.state(), history.origin.ported_in), (State::Removed, true));
         assert_eq!((history.entry.state(), history.entry.ported_in), (State::Available, false));
         clean(&*store).await;

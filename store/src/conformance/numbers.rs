@@ -125,7 +125,7 @@ cases! { ($) numbers conformance_numbers:
         let facts = store.facts(number(1)).await.expect("read").expect("there");
         assert_eq!((facts.since, facts.in_service_at), (at(0), Some(at(0))), "its state began before");
         assert_eq!(facts.entry.standing.place(), Some(Place { account: account(1), site, peer: Some(peer) }));
-        let events = store.history(number(1)).await.expect("read").expect("there").events;
+        let events = store.history(number(1)).await.expect("read").expect("there").history.events;
         assert!(matches!(events[..], [ref event] if event.by == By::User("orderer".into()) && matches!(event.change, Change::Moved { .. })));
         store.close().await;
         let store = opener.open().await;

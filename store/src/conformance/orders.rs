@@ -281,7 +281,7 @@ cases! { ($) orders conformance_orders:
         let ends: Vec<Status> = step.ended.iter().map(|e| e.status).collect();
         assert_eq!(ends, [Status::Complete, Status::Failed, Status::Complete, Status::Complete, Status::Failed]);
         assert_eq!((step.numbers, step.more), (3, false));
-        let history = store.history(number(1)).await.expect("read").expect("there");
+        let history = store.history(number(1)).await.expect("read").expect("there").history;
         assert_eq!(history.events.len(), 3);
         assert_eq!(history.origin.state(), State::InService);
         assert!(history.events.iter().all(|e| matches!(e.by, By::Order(_))));

@@ -15,7 +15,7 @@ cases! { ($) upkeep conformance_upkeep:
         run_all(&*store, at(DAY_MS)).await;
         store.accept(order(2, 1, activate([1], one))).await.expect("accepted");
         run_all(&*store, at(0)).await;
-        let events = store.history(number(1)).await.expect("read").expect("there").events;
+        let events = store.history(number(1)).await.expect("read").expect("there").history.events;
         assert_eq!(events.iter().map(|e| e.at).collect::<Vec<_>>(), [at(DAY_MS), at(DAY_MS)]);
         clean(&*store).await;
     }

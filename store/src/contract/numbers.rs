@@ -8,7 +8,7 @@ use onhook_core::ids::{AccountId, OrderId, OrderSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
-use onhook_core::lifecycle::event::Event;
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::Hold;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
@@ -97,18 +97,12 @@ pub struct Facts {
     pub peer_name: Option<(String, bool)>,
 }
 
-/// A number as an import brought it, and what happened since.
+/// A number's history, with what is told of the orders in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct History {
-    /// The number now.
-    pub entry: Entry,
-    /// The number as it was imported.
-    pub origin: Entry,
-    /// When it was imported.
-    pub imported_at: Timestamp,
-    /// Its events since, oldest first.
-    pub events: Vec<Event>,
-    /// The orders that made them.
+pub struct NumberHistory {
+    /// The number's life as its events tell it.
+    pub history: History,
+    /// The orders that made the events.
     pub orders: BTreeMap<OrderSeq, OrderMark>,
 }
 
@@ -161,7 +155,7 @@ pub trait Numbers: Send + Sync {
     async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>>;
 
     /// One number's whole history.
-    async fn history(&self, number: Number) -> Result<Option<History>>;
+    async fn history(&self, number: Number) -> Result<Option<NumberHistory>>;
 
     /// Numbers in an account's inventory.
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>>;

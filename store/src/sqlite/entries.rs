@@ -1,19 +1,17 @@
 //! A number's row and its events, as they are read back.
 
-use std::collections::BTreeMap;
-
 use onhook_core::account::Place;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, PeerId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::{Entry, Standing};
 use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::history::History;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, Row};
 
 use super::row::{account_id, digits_of, number_of, peer_id, site_id};
 use crate::codes::{state_code, state_of};
-use crate::contract::numbers::History;
 use crate::error::corrupt;
 use crate::plan::batch::Known;
 use crate::{Result, StoreError};
@@ -67,7 +65,7 @@ pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<Histor
             first.origin.ok_or_else(|| corrupt(format!("event {} lacks the origin", first.seq.0)))?
         }
     };
-    Ok(History { entry: row.entry, origin, imported_at, events, orders: BTreeMap::new() })
+    Ok(History { entry: row.entry, origin, imported_at, events })
 }
 
 const PROTECTED: u8 = 1;

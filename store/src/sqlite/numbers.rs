@@ -1,11 +1,13 @@
 //! Numbers: what led where they are, lists and counts of them, and moves between sites and peers.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::{Entry, Standing};
-use onhook_core::lifecycle::event::{By, Change, apply};
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::By;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
@@ -25,7 +27,9 @@ use super::row::{self, digits_of, limit, list, of, pages_before};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
-use crate::contract::numbers::{Destination, Facts, History, NumberQuery, Numbers, OrderMark, Relocated};
+use crate::contract::numbers::{
+    Destination, Facts, NumberHistory, NumberQuery, Numbers, OrderMark, Relocated,
+};
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 use crate::error::corrupt;
@@ -54,8 +58,9 @@ fn relocate(
 }
 
 /// The same with the orders that made the events.
-fn told_history(connection: &Connection, row: &NumberRow) -> Result<History> {
-    let mut history = history(connection, row)?;
+fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHistory> {
+    let history = history(connection, row)?;
+    let mut orders = BTreeMap::new();
     let sql = "SELECT id, kind, user, created_at FROM orders WHERE seq = ?";
     for event in &history.events {
         let By::Order(seq) = event.by else { continue };
@@ -68,29 +73,17 @@ fn told_history(connection: &Connection, row: &NumberRow) -> Result<History> {
             })
         });
         let mark = mark?.pop().ok_or_else(|| corrupt(format!("order {} is missing", seq.0)))?;
-        history.orders.insert(seq, mark);
+        orders.insert(seq, mark);
     }
-    Ok(history)
+    Ok(NumberHistory { history, orders })
 }
 
 fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
     let Some(row) = number_row(connection, wanted)? else { return Ok(None) };
-    let History { entry, origin, imported_at, events, .. } = history(connection, &row)?;
-    let since = events.iter().rfind(|e| e.change.moves()).map_or(imported_at, |e| e.at);
-    let entered = events.iter().rev().find_map(|e| match &e.change {
-        Change::Activated { .. } | Change::Reconnected { .. } => Some(Some(e.at)),
-        Change::Restored { standing, .. } => Some((standing.state() == State::InService).then_some(e.at)),
-        _ => None,
-    });
-    let entered = entered.unwrap_or_else(|| (origin.state() == State::InService).then_some(imported_at));
-    let hold = events.iter().rev().find(|e| e.change.moves()).and_then(|e| match &e.change {
-        Change::Disconnected { hold, .. } => Some(hold.clone()),
-        _ => None,
-    });
-    let order = events.iter().rev().find_map(|e| match e.by {
-        By::Order(seq) => Some(seq),
-        _ => None,
-    });
+    let life = history(connection, &row)?;
+    let entry = life.entry;
+    let in_service_at = life.in_service_since().map_err(|error| corrupt(error.to_string()))?;
+    let order = life.last_order();
     let order = match order {
         None => None,
         Some(seq) => connection
@@ -111,15 +104,14 @@ fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
     let site_name = name("SELECT name, is_default FROM site WHERE id = ?", place.map(|p| p.site.get()))?;
     let peer = place.and_then(|p| p.peer).map(|p| p.get());
     let peer_name = name("SELECT name, is_default FROM peer WHERE id = ?", peer)?;
-    let in_service_at = place.and(entered);
     Ok(Some(Facts {
         area: area_name(connection, entry.area)?,
         locality: Localities::new(connection).of(&entry)?,
         entry,
-        since,
-        imported_at,
+        since: life.since(),
+        imported_at: life.imported_at,
         in_service_at,
-        hold,
+        hold: life.hold().cloned(),
         order,
         site_name: site_name.map(|(name, _)| name),
         peer_name,
@@ -232,18 +224,9 @@ fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Resu
         return Ok(Some((0, digits_of(first))));
     }
     let Some(row) = number_row(connection, first)? else { return Ok(None) };
-    let History { origin, events, .. } = history(connection, &row)?;
     // Only when this account gave it up: another's number is as unknown as one that never was.
-    let given_up = |entry: &Entry| match entry.standing {
-        Standing::Aging { former, release_at, .. } if former.account == query.account => Some(release_at),
-        _ => None,
-    };
-    let mut entry = origin;
-    let mut release_at = given_up(&entry);
-    for event in &events {
-        entry = apply(&entry, &event.change).map_err(|error| corrupt(error.to_string()))?;
-        release_at = given_up(&entry).or(release_at);
-    }
+    let held = history(connection, &row)?.last_held_for(query.account);
+    let release_at = held.map_err(|error| corrupt(error.to_string()))?;
     Ok(release_at.map(|at| (at.millis(), digits_of(first))))
 }
 
@@ -375,10 +358,10 @@ impl Numbers for SqliteStore {
         self.readers.read(move |connection| localities(connection, &numbers)).await
     }
 
-    async fn history(&self, number: Number) -> Result<Option<History>> {
+    async fn history(&self, number: Number) -> Result<Option<NumberHistory>> {
         self.readers
             .read(move |connection| match number_row(connection, number)? {
-                Some(row) => told_history(connection, &row).map(Some),
+                Some(row) => number_history(connection, &row).map(Some),
                 None => Ok(None),
             })
             .await
