@@ -1,8 +1,7 @@
-//! The invariants that hold for what a store has, as functions that find what breaks them.
+//! The invariants of a store's contents, as functions that return what breaks them.
 //!
-//! A store's checker loads and asks here; what is about a single row is impossible by the types of
-//! [`crate::lifecycle::diagram`], what is about rows against events, orders against their numbers and counts
-//! against a recount is proved here.
+//! A store's checker loads rows and asks here. Types rule out what a single row must not say. These functions compare
+//! rows with events, orders with their numbers, and orders with their notifications.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use crate::order::{Kind, Order, Status, ended};
 use crate::report::billing::{Period, periods};
 use crate::time::Timestamp;
 
-/// Something that must not be.
+/// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Where: a number, an order, an account, an area, or the store itself.
@@ -25,7 +24,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding.
+    /// Makes a finding.
     pub fn new(at: impl fmt::Display, what: impl Into<String>) -> Self {
         Self { at: at.to_string(), what: what.into() }
     }
@@ -37,8 +36,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What breaks an invariant in one number: its row `entry`, what it was when it was imported, and its
-/// events since then, oldest first.
+/// Returns what breaks an invariant in one number: its row `entry`, the number as it was imported, and its events
+/// since, oldest first.
 #[must_use]
 pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -114,7 +113,7 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
     findings
 }
 
-/// The fields in which two entries of a number differ, each with what both say of it, in words.
+/// Returns the fields in which two entries of a number differ, each with both values in words.
 fn differences(said: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
     type Said = fn(&Entry) -> String;
     let fields: [(&'static str, Said); 9] = [
@@ -172,7 +171,7 @@ fn in_words(periods: &[Period]) -> String {
     periods.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
-/// What breaks an invariant in one order: by itself, and against the events that it made.
+/// Returns what breaks an invariant in one order, alone and against the events that it made.
 #[must_use]
 pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -236,17 +235,17 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
 /// A subscription as the checker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Which.
+    /// Its id.
     pub id: SubscriptionId,
-    /// What it asks for.
+    /// What it is told of.
     pub wish: Wish,
-    /// Of every order behind this place it is told for certain. Earlier ones may have ended before it was
-    /// made; the one that it is bound to is told late, then.
+    /// Orders after this one must have a notification. Earlier ones may have ended before the subscription existed.
+    /// Only the order that it names is caught up.
     pub after: OrderSeq,
 }
 
-/// Whether an order that has ended lacks a notification that a subscription of its account asked for, when
-/// `notified` says whether there is one.
+/// Returns a finding if an order that has ended lacks a notification for a subscription of its account. `notified` is
+/// true if there is one.
 #[must_use]
 pub fn notification(order: &Order, asked: &Asked, notified: bool) -> Option<Finding> {
     let (kind, happened) = (order.request.kind(), Happened::Came(order.status));

@@ -1,4 +1,4 @@
-//! Random lives of a few numbers: whatever is asked, in whatever order, the invariants hold.
+//! Random lives of a few numbers: the invariants hold whatever clients ask, in any order.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -188,7 +188,7 @@ impl Life {
         self.orders.push(order);
     }
 
-    /// The order as a run leaves it.
+    /// Returns the order after a run.
     fn run(&mut self, order: Order) -> Order {
         let (account, premises) = (account(order.account.get()), premises(order.account.get()));
         let policy = Policy::default();
@@ -330,7 +330,7 @@ impl Life {
         }
     }
 
-    /// Every number goes to the place, or none does; none is out of service or changes hands for it.
+    /// All numbers move to the place, or none. No number leaves service or changes its account.
     fn relocate(&mut self, account: u32, numbers: &[Number], site: u32) {
         let account = AccountId::new(account).unwrap();
         let place = Place { account, site: SiteId::new(site + 1).unwrap(), peer: PeerId::new(site) };
@@ -406,7 +406,7 @@ proptest! {
     }
 }
 
-/// A life told in full, so that the random ones above are known to reach the interesting places.
+/// A life in full, to prove that the random ones above can reach every state.
 #[test]
 fn a_number_ages_comes_back_ages_again_and_is_someone_elses() {
     let mut life = Life::new();
@@ -494,7 +494,7 @@ fn a_locked_number_is_not_disconnected() {
     life.check();
 }
 
-/// A move is no change of state: billing goes on, and the hold, the account and the flags are as before.
+/// A move does not change the state: billing goes on, and the hold, the account and the flags stay.
 #[test]
 fn a_number_that_moves_is_in_service_all_the_while() {
     let mut life = Life::new();
@@ -531,7 +531,7 @@ fn released() -> Life {
     life
 }
 
-/// The checker itself must be able to find: each of these histories is wrong in one way.
+/// The checker finds mistakes: each of these histories is wrong in one way.
 #[test]
 fn the_checker_finds_what_is_wrong() {
     let life = released();

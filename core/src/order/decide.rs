@@ -1,7 +1,7 @@
-//! Judges an order: which of its numbers go, which do not and why.
+//! Judges an order: which of its numbers change, which do not and why.
 //!
-//! Pure: the same order against the same world gives the same decision, in a store's transaction, in a
-//! test and in a simulation. Ownership is judged here, when the order runs, not when it is accepted.
+//! Pure: the same order against the same world gives the same decision, in a store's transaction, in a test and in a
+//! simulation. Ownership is judged here, when the order runs. Accepting an order does not judge it.
 
 use std::collections::HashMap;
 
@@ -18,16 +18,16 @@ use crate::order::{
 };
 use crate::time::Timestamp;
 
-/// What an order is judged against: everything it may touch, as it is now.
+/// What an order is judged against: everything it may change, as it is now.
 #[derive(Debug)]
 pub struct World<'a> {
     /// The order's account.
     pub account: &'a Account,
     /// Its sites and peers.
     pub premises: &'a Premises,
-    /// The entries of the numbers that the order names; those that do not exist are absent.
+    /// The entries of the numbers that the order names. Numbers that do not exist are absent.
     pub entries: &'a HashMap<Number, Entry>,
-    /// Pool numbers that fit what the order searches for, as many as it still wants or all there are.
+    /// Pool numbers that fit the order's search: as many as it still wants, or all there are.
     pub found: &'a [Entry],
     /// The areas of those entries.
     pub areas: &'a HashMap<AreaId, Area>,
@@ -35,21 +35,21 @@ pub struct World<'a> {
     pub policy: &'a Policy,
 }
 
-/// What an order does: to be written all at once, or not at all.
+/// What an order does. A store writes all of it at once, or nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// The numbers that go.
+    /// The changes of its numbers.
     pub moves: Vec<Transition>,
-    /// The numbers that were named and do not.
+    /// The named numbers that failed.
     pub failed: Vec<Failure>,
-    /// Why an order that searches takes no more, where it is not that there are too few.
+    /// Why an order that searches takes no more, if another reason than too few numbers stopped it.
     pub refused: Option<Refusal>,
-    /// How the order ends, or that it waits for more.
+    /// The order's new status: how it ends, or that it waits.
     pub status: Status,
 }
 
 impl Decision {
-    /// The decision that sets an order aside which brought its worker down: no number goes.
+    /// Returns the decision for an order that crashed its worker too often: every number fails.
     #[must_use]
     pub fn set_aside(request: &Request) -> Decision {
         let why = Refusal::SetAside;
@@ -59,7 +59,7 @@ impl Decision {
     }
 }
 
-/// The order as a decision of `now` leaves it. Where its numbers are from is left as it is: only the store knows.
+/// Returns the order after a decision at `now`. Its origin stays as it is: only the store knows it.
 #[must_use]
 pub fn decided(order: Order, decision: &Decision, now: Timestamp) -> Order {
     let mut after = Order {
@@ -100,7 +100,7 @@ pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
     }
 }
 
-/// Judges each of the numbers; when one cannot go and the client wants all or none, none goes.
+/// Judges each of the numbers. If one fails and the client wants all or none, all fail.
 fn each(
     numbers: &[Number],
     partial_allowed: bool,
@@ -122,7 +122,7 @@ fn each(
     Decision { moves, failed, refused: None, status }
 }
 
-/// Takes what was found, up to what the order still wants. Where there is too little (contract §3.2):
+/// Takes found numbers, up to as many as the order still wants. If there are too few (contract §3.2):
 ///
 /// | back order | partial allowed | takes | and is |
 /// |---|---|---|---|
@@ -143,11 +143,13 @@ fn take(order: &Order, activate: &Activate, search: &Search, world: &World<'_>) 
     if short && !activate.partial_allowed {
         moves.clear();
     }
-    let status = match short {
-        false => Status::Complete,
-        // What refuses a number that is there, refuses the next one too: waiting does not help.
-        true if search.back_order && refused.is_none() => Status::Backordered,
-        true => ended(search.quantity, left - moves.len()),
+    let status = if !short {
+        Status::Complete
+    } else if search.back_order && refused.is_none() {
+        // A reason that refuses one number refuses the next one too, so an order with one does not wait.
+        Status::Backordered
+    } else {
+        ended(search.quantity, left - moves.len())
     };
     Decision { moves, failed: Vec::new(), refused: refused.filter(|_| short), status }
 }
@@ -215,9 +217,9 @@ fn judge_activate(
     step(before, change)
 }
 
-/// Where a number goes. The order's site and peer, if they stand. A number that comes back to the site
-/// where it was, in an order that names no peer, gets the peer that it had. A number that comes back
-/// when the order's site is gone goes where it was, or to the account's default site.
+/// Returns where a number goes: the order's site and peer, if they exist. In an order without a peer, a number that
+/// reconnects at its former site gets its former peer. If the order's site is gone, a reconnected number goes where it
+/// was, or to the account's default site.
 fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> Result<Place, Refusal> {
     let peer = activate.peer.or_else(|| {
         let former = former.filter(|f| f.site == activate.site)?;
@@ -234,6 +236,6 @@ fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> R
 }
 
 fn step(before: &Entry, change: Change) -> Result<Transition, Refusal> {
-    // The judges above ask only for arrows that exist; a hole there refuses the number.
+    // The judges above ask only for arrows that exist. If one does not, the number is refused.
     Transition::of(before, change).map_err(|_| Refusal::Unavailable)
 }

@@ -1,6 +1,6 @@
 //! Moves numbers in service to another site or peer of their account at once, all or none.
 //!
-//! Not here: a move order, which each of its numbers passes or fails by itself (`decide`).
+//! Not here: a move order, in which each number succeeds or fails alone (`decide`).
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use crate::lifecycle::entry::Entry;
 use crate::lifecycle::event::{Change, Transition};
 use crate::number::Number;
 
-/// Moves numbers that are in service on the place's account there, all or none. One that is there already
-/// is left as it is.
+/// Moves numbers in service on the account of `place` to `place`, all or none. A number that is there already stays as
+/// it is.
 ///
 /// # Errors
-/// The numbers that are not in service on the account, in the order in which they were named.
+/// The numbers that are not in service on the account, in the given order.
 pub fn relocate(
     numbers: &[Number],
     place: Place,
