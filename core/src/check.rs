@@ -9,7 +9,7 @@ use crate::account::Place;
 use crate::ids::{OrderSeq, SubscriptionId};
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{Change, Event, apply};
-use crate::notify::notification::{Happened, Wish, told};
+use crate::notify::notification::{OrderEvent, SubscriptionFilter, told};
 use crate::order::{Kind, Order, Status, ended};
 use crate::report::billing::{Period, periods};
 use crate::time::Timestamp;
@@ -105,8 +105,8 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
         _ => {}
     }
     if now != *entry {
-        for (field, said, follows) in differences(entry, &now) {
-            find(format!("its {field} is {said}, and from its events follows {follows}"));
+        for (field, stored, follows) in differences(entry, &now) {
+            find(format!("its {field} is {stored}, and from its events follows {follows}"));
         }
     }
     findings.extend(billing(entry, origin, imported_at, events));
@@ -114,9 +114,9 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
 }
 
 /// Returns the fields in which two entries of a number differ, each with both values in words.
-fn differences(said: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
-    type Said = fn(&Entry) -> String;
-    let fields: [(&'static str, Said); 9] = [
+fn differences(stored: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
+    type Words = fn(&Entry) -> String;
+    let fields: [(&'static str, Words); 9] = [
         ("number", |entry| entry.number.to_string()),
         ("state", |entry| entry.state().to_string()),
         ("account", |entry| entry.standing.holder().map_or_else(|| "none".to_owned(), |id| id.to_string())),
@@ -137,11 +137,11 @@ fn differences(said: &Entry, follows: &Entry) -> Vec<(&'static str, String, Stri
     ];
     let mut found: Vec<_> = fields
         .into_iter()
-        .map(|(field, of)| (field, of(said), of(follows)))
-        .filter(|(_, said, follows)| said != follows)
+        .map(|(field, of)| (field, of(stored), of(follows)))
+        .filter(|(_, stored, follows)| stored != follows)
         .collect();
-    if said.area != follows.area {
-        found.push(("area", said.area.0.to_string(), follows.area.0.to_string()));
+    if stored.area != follows.area {
+        found.push(("area", stored.area.0.to_string(), follows.area.0.to_string()));
     }
     found
 }
@@ -234,11 +234,11 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
 
 /// A subscription as the checker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct CheckedSubscription {
     /// Its id.
     pub id: SubscriptionId,
     /// What it is told of.
-    pub wish: Wish,
+    pub filter: SubscriptionFilter,
     /// Orders after this one must have a notification. Earlier ones may have ended before the subscription existed.
     /// Only the order that it names is caught up.
     pub after: OrderSeq,
@@ -247,13 +247,13 @@ pub struct Asked {
 /// Returns a finding if an order that has ended lacks a notification for a subscription of its account. `notified` is
 /// true if there is one.
 #[must_use]
-pub fn notification(order: &Order, asked: &Asked, notified: bool) -> Option<Finding> {
-    let (kind, happened) = (order.request.kind(), Happened::Came(order.status));
-    let certain = order.seq > asked.after || asked.wish.order.is_some();
+pub fn notification(order: &Order, asked: &CheckedSubscription, notified: bool) -> Option<Finding> {
+    let (kind, happened) = (order.request.kind(), OrderEvent::Reached(order.status));
+    let certain = order.seq > asked.after || asked.filter.order.is_some();
     let missing = order.status.is_final()
         && certain
         && !notified
-        && told(&asked.wish, kind, order.seq, happened, order.changed_at);
+        && told(&asked.filter, kind, order.seq, happened, order.changed_at);
     missing.then(|| {
         Finding::new(format!("subscription {}", asked.id), format!("was not told of order {}", order.id))
     })

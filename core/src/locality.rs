@@ -21,7 +21,7 @@ pub const ZIPS_MAX: usize = 500;
 ///
 /// # Errors
 /// [`BadName`].
-pub fn place_name(text: &str) -> Result<String, BadName> {
+pub fn city_or_rate_center(text: &str) -> Result<String, BadName> {
     let text = text.trim();
     name::check(text, CITY_NAME_MAX)?;
     Ok(text.to_uppercase())
@@ -80,7 +80,8 @@ impl Exchange {
         type Form = fn(&str) -> Result<String, BadCriterion>;
         let check =
             |column, text: &str, form: Form| form(text).map_err(|why| BadLine::field(column, text, why));
-        let named = |column, text: &str| place_name(text).map_err(|why| BadLine::field(column, text, why));
+        let named =
+            |column, text: &str| city_or_rate_center(text).map_err(|why| BadLine::field(column, text, why));
         let npa_nxx = check("npa_nxx", line.npa_nxx, |text| geo::leading(text, 6))?;
         let rate_center = named("rate_center", line.rate_center)?;
         let mut zips = Vec::new();
@@ -163,14 +164,14 @@ pub fn area(
     rate_center: Option<&str>,
     exchange: Option<&Exchange>,
 ) -> AreaName {
-    let said = AreaName::of(number, region, rate_center);
-    if said.rate_center().is_some() {
-        return said;
+    let named = AreaName::of(number, region, rate_center);
+    if named.rate_center().is_some() {
+        return named;
     }
-    match exchange.filter(|exchange| exchange.agrees(&said)) {
+    match exchange.filter(|exchange| exchange.agrees(&named)) {
         Some(exchange) => AreaName::of(number, Some(&exchange.region), Some(&exchange.rate_center)),
-        None if said.region().is_none() => AreaName::of(number, area_codes::region(number), None),
-        None => said,
+        None if named.region().is_none() => AreaName::of(number, area_codes::region(number), None),
+        None => named,
     }
 }
 

@@ -133,7 +133,7 @@ impl Change {
 
     /// Returns whether this changes the number's state. Locking, extending and moving do not.
     #[must_use]
-    pub fn moves(&self) -> bool {
+    pub fn changes_state(&self) -> bool {
         !matches!(
             self,
             Change::Extended { .. } | Change::Locked { .. } | Change::Unlocked { .. } | Change::Moved { .. }

@@ -132,7 +132,7 @@ impl History {
     }
 
     fn last_change_of_state(&self) -> Option<&Event> {
-        self.events.iter().rev().find(|event| event.change.moves())
+        self.events.iter().rev().find(|event| event.change.changes_state())
     }
 }
 

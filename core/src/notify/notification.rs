@@ -40,16 +40,16 @@ words! {
 
 /// Something that happens to an order, and that subscribers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happened {
+pub enum OrderEvent {
     /// It got this status.
-    Came(Status),
+    Reached(Status),
     /// A note was added.
     Note,
 }
 
 /// Which events of orders a subscription is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct SubscriptionFilter {
     /// Orders of this type.
     pub orders: OrderType,
     /// Only events of this order.
@@ -64,7 +64,7 @@ pub struct Subscriber {
     /// Its sequence number.
     pub seq: SubscriptionSeq,
     /// What it is told of.
-    pub wish: Wish,
+    pub filter: SubscriptionFilter,
     /// True if its notifications are gathered for a day.
     pub daily: bool,
     /// How many of its notifications wait.
@@ -74,11 +74,17 @@ pub struct Subscriber {
 /// Returns whether a subscriber is told of an event of an order at `now`. RECEIVED is not told: the client was answered
 /// with it.
 #[must_use]
-pub fn told(wish: &Wish, kind: Kind, order: OrderSeq, happened: Happened, now: Timestamp) -> bool {
-    happened != Happened::Came(Status::Received)
-        && wish.orders.kind() == Some(kind)
-        && wish.order.is_none_or(|only| only == order)
-        && wish.expires_at.is_none_or(|end| now < end)
+pub fn told(
+    filter: &SubscriptionFilter,
+    kind: Kind,
+    order: OrderSeq,
+    happened: OrderEvent,
+    now: Timestamp,
+) -> bool {
+    happened != OrderEvent::Reached(Status::Received)
+        && filter.orders.kind() == Some(kind)
+        && filter.order.is_none_or(|only| only == order)
+        && filter.expires_at.is_none_or(|end| now < end)
 }
 
 /// Returns when a notification of `now` is due: at once, or with all others of its day (UTC) at the day's end.
@@ -118,12 +124,12 @@ pub enum Outcome {
     /// The mail server took the mail.
     Mailed,
     /// Nothing was sent, or no answer came.
-    Failed(Trouble),
+    Failed(DeliveryFailure),
 }
 
 words! {
     /// Why an attempt got no answer.
-    Trouble {
+    DeliveryFailure {
         /// The URL, or one of its addresses, is refused.
         Blocked = "blocked",
         /// Its host has no address, or the resolver failed.
@@ -169,7 +175,7 @@ pub struct Attempt {
     /// How it ended.
     pub outcome: Outcome,
     /// The beginning of the receiver's answer, for the subscription's `Status`.
-    pub said: Option<String>,
+    pub answer: Option<String>,
     /// How long the receiver asked to wait (`Retry-After`), in milliseconds.
     pub retry_after_ms: Option<i64>,
 }
@@ -197,7 +203,9 @@ pub fn next(retries: bool, attempt: &Attempt, n: u32, since: Timestamp, jitter: 
     let never = match attempt.outcome {
         Outcome::Answered(200) | Outcome::Mailed => return Next::Delivered,
         Outcome::Answered(410) if retries => return Next::Disable,
-        Outcome::Failed(Trouble::NoMail | Trouble::MailNever | Trouble::Internal) => true,
+        Outcome::Failed(DeliveryFailure::NoMail | DeliveryFailure::MailNever | DeliveryFailure::Internal) => {
+            true
+        }
         Outcome::Answered(_) | Outcome::Failed(_) => false,
     };
     if never || !retries || n >= ATTEMPTS_MAX {
@@ -230,29 +238,31 @@ mod tests {
 
     #[test]
     fn who_is_told_of_what() {
-        use Happened::{Came, Note};
-        let all = Wish { orders: OrderType::Disconnects, order: None, expires_at: Some(at(100)) };
-        let one = Wish { order: Some(OrderSeq(7)), ..all };
-        let ported = Wish { orders: OrderType::PortIns, ..all };
+        use OrderEvent::{Note, Reached};
+        let (orders, expires_at) = (OrderType::Disconnects, Some(at(100)));
+        let all = SubscriptionFilter { orders, order: None, expires_at };
+        let one = SubscriptionFilter { order: Some(OrderSeq(7)), ..all };
+        let ported = SubscriptionFilter { orders: OrderType::PortIns, ..all };
+        let orders = SubscriptionFilter { orders: OrderType::Orders, ..all };
         let (disconnect, number) = (Kind::Disconnect, Kind::Number);
-        for (wish, kind, order, happened, now, wanted) in [
-            (all, disconnect, 7, Came(Status::Complete), 99, true),
-            (all, disconnect, 7, Came(Status::Partial), 99, true),
-            (all, disconnect, 7, Came(Status::Failed), 99, true),
-            (all, disconnect, 7, Came(Status::Received), 99, false),
+        for (filter, kind, order, happened, now, wanted) in [
+            (all, disconnect, 7, Reached(Status::Complete), 99, true),
+            (all, disconnect, 7, Reached(Status::Partial), 99, true),
+            (all, disconnect, 7, Reached(Status::Failed), 99, true),
+            (all, disconnect, 7, Reached(Status::Received), 99, false),
             (all, disconnect, 7, Note, 99, true),
-            (all, disconnect, 7, Came(Status::Complete), 100, false),
-            (all, number, 7, Came(Status::Complete), 99, false),
+            (all, disconnect, 7, Reached(Status::Complete), 100, false),
+            (all, number, 7, Reached(Status::Complete), 99, false),
             (one, disconnect, 7, Note, 99, true),
-            (one, disconnect, 8, Came(Status::Complete), 99, false),
-            (Wish { orders: OrderType::Orders, ..all }, number, 7, Came(Status::Backordered), 99, true),
-            (ported, disconnect, 7, Came(Status::Complete), 99, false),
-            (ported, number, 7, Came(Status::Complete), 99, false),
+            (one, disconnect, 8, Reached(Status::Complete), 99, false),
+            (orders, number, 7, Reached(Status::Backordered), 99, true),
+            (ported, disconnect, 7, Reached(Status::Complete), 99, false),
+            (ported, number, 7, Reached(Status::Complete), 99, false),
         ] {
             assert_eq!(
-                told(&wish, kind, OrderSeq(order), happened, at(now)),
+                told(&filter, kind, OrderSeq(order), happened, at(now)),
                 wanted,
-                "{wish:?} {happened:?}"
+                "{filter:?} {happened:?}"
             );
         }
     }
@@ -267,7 +277,7 @@ mod tests {
 
     fn attempt(outcome: Outcome, retry_after_ms: Option<i64>) -> Attempt {
         let target = "https://a".to_owned();
-        Attempt { target, at: at(1_000), took_ms: 0, outcome, said: None, retry_after_ms }
+        Attempt { target, at: at(1_000), took_ms: 0, outcome, answer: None, retry_after_ms }
     }
 
     #[test]
@@ -278,14 +288,16 @@ mod tests {
         for status in [201, 202, 204, 301, 400, 401, 410, 429, 500, 503] {
             assert_eq!(next(false, Outcome::Answered(status)), Next::GiveUp, "{status}");
         }
-        for trouble in Trouble::ALL {
+        for trouble in DeliveryFailure::ALL {
             assert_eq!(next(false, Outcome::Failed(*trouble)), Next::GiveUp, "{trouble}");
         }
         assert_eq!(next(true, Outcome::Answered(410)), Next::Disable);
-        for outcome in [Outcome::Answered(204), Outcome::Answered(500), Outcome::Failed(Trouble::Blocked)] {
+        for outcome in
+            [Outcome::Answered(204), Outcome::Answered(500), Outcome::Failed(DeliveryFailure::Blocked)]
+        {
             assert_eq!(next(true, outcome), Next::Again(at(1_000 + 3_750)));
         }
-        for trouble in [Trouble::NoMail, Trouble::MailNever, Trouble::Internal] {
+        for trouble in [DeliveryFailure::NoMail, DeliveryFailure::MailNever, DeliveryFailure::Internal] {
             assert_eq!(next(true, Outcome::Failed(trouble)), Next::GiveUp, "{trouble}");
         }
     }

@@ -14,7 +14,7 @@ use crate::lifecycle::hold::hold;
 use crate::lifecycle::policy::Policy;
 use crate::number::Number;
 use crate::order::{
-    Activate, Disconnect, Failure, Mode, Order, Refusal, Relocate, Request, Search, Status, Wanted, ended,
+    Activate, Disconnect, Failure, Mode, MoveNumbers, Order, Refusal, Request, Search, Status, Wanted, ended,
 };
 use crate::time::Timestamp;
 
@@ -39,7 +39,7 @@ pub struct World<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The changes of its numbers.
-    pub moves: Vec<Transition>,
+    pub transitions: Vec<Transition>,
     /// The named numbers that failed.
     pub failed: Vec<Failure>,
     /// Why an order that searches takes no more, if another reason than too few numbers stopped it.
@@ -55,7 +55,7 @@ impl Decision {
         let why = Refusal::SetAside;
         let failed = request.numbers().iter().map(|number| Failure { number: *number, why }).collect();
         let refused = request.search().map(|_| why);
-        Decision { moves: Vec::new(), failed, refused, status: Status::Failed }
+        Decision { transitions: Vec::new(), failed, refused, status: Status::Failed }
     }
 }
 
@@ -70,10 +70,10 @@ pub fn decided(order: Order, decision: &Decision, now: Timestamp) -> Order {
         ..order
     };
     if after.request.search().is_some() {
-        after.taken.extend(decision.moves.iter().map(|moved| moved.after.number));
+        after.taken.extend(decision.transitions.iter().map(|moved| moved.after.number));
     }
     if let Request::Activate(Activate { peer: None, .. }) = after.request {
-        let places = decision.moves.iter().filter_map(|moved| moved.after.standing.place());
+        let places = decision.transitions.iter().filter_map(|moved| moved.after.standing.place());
         after.peers.extend(places.map(|place| place.peer));
         after.peers.sort_unstable();
         after.peers.dedup();
@@ -88,9 +88,7 @@ pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
         Request::Disconnect(disconnect) => {
             each(&disconnect.numbers, true, |number| judge_disconnect(disconnect, number, world, now))
         }
-        Request::Relocate(relocate) => {
-            each(&relocate.numbers, true, |number| judge_relocate(relocate, number, world))
-        }
+        Request::Move(to_move) => each(&to_move.numbers, true, |number| judge_move(to_move, number, world)),
         Request::Activate(activate) => match &activate.wanted {
             Wanted::Named { numbers, .. } => each(numbers, activate.partial_allowed, |number| {
                 judge_activate(activate, world.entries.get(&number), world)
@@ -106,20 +104,21 @@ fn each(
     partial_allowed: bool,
     mut judge: impl FnMut(Number) -> Result<Transition, Refusal>,
 ) -> Decision {
-    let mut moves = Vec::with_capacity(numbers.len());
+    let mut transitions = Vec::with_capacity(numbers.len());
     let mut failed = Vec::new();
     for number in numbers {
         match judge(*number) {
-            Ok(step) => moves.push(step),
+            Ok(step) => transitions.push(step),
             Err(why) => failed.push(Failure { number: *number, why }),
         }
     }
     if !partial_allowed && !failed.is_empty() {
-        let held_back = moves.drain(..).map(|m| Failure { number: m.after.number, why: Refusal::AllOrNone });
+        let held_back =
+            transitions.drain(..).map(|m| Failure { number: m.after.number, why: Refusal::AllOrNone });
         failed.extend(held_back);
     }
     let status = ended(numbers.len(), failed.len());
-    Decision { moves, failed, refused: None, status }
+    Decision { transitions, failed, refused: None, status }
 }
 
 /// Takes found numbers, up to as many as the order still wants. If there are too few (contract §3.2):
@@ -132,16 +131,16 @@ fn each(
 /// | no | no | nothing | FAILED |
 fn take(order: &Order, activate: &Activate, search: &Search, world: &World<'_>) -> Decision {
     let left = search.quantity.saturating_sub(order.taken.len());
-    let (mut moves, mut refused) = (Vec::with_capacity(left), None);
+    let (mut transitions, mut refused) = (Vec::with_capacity(left), None);
     for entry in world.found.iter().take(left) {
         match judge_activate(activate, Some(entry), world) {
-            Ok(step) => moves.push(step),
+            Ok(step) => transitions.push(step),
             Err(why) => refused = Some(why),
         }
     }
-    let short = moves.len() < left;
+    let short = transitions.len() < left;
     if short && !activate.partial_allowed {
-        moves.clear();
+        transitions.clear();
     }
     let status = if !short {
         Status::Complete
@@ -149,9 +148,9 @@ fn take(order: &Order, activate: &Activate, search: &Search, world: &World<'_>) 
         // A reason that refuses one number refuses the next one too, so an order with one does not wait.
         Status::Backordered
     } else {
-        ended(search.quantity, left - moves.len())
+        ended(search.quantity, left - transitions.len())
     };
-    Decision { moves, failed: Vec::new(), refused: refused.filter(|_| short), status }
+    Decision { transitions, failed: Vec::new(), refused: refused.filter(|_| short), status }
 }
 
 fn judge_disconnect(
@@ -183,11 +182,11 @@ fn judge_disconnect(
     step(before, change)
 }
 
-fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Result<Transition, Refusal> {
+fn judge_move(to_move: &MoveNumbers, number: Number, world: &World<'_>) -> Result<Transition, Refusal> {
     let account = world.account.id;
     let before = world.entries.get(&number).ok_or(Refusal::NotMovable)?;
     before.standing.in_service_on(account).ok_or(Refusal::NotMovable)?;
-    let place = world.premises.place(account, relocate.site, relocate.peer)?;
+    let place = world.premises.place(account, to_move.site, to_move.peer)?;
     step(before, Change::Moved { place })
 }
 

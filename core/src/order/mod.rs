@@ -4,7 +4,7 @@
 
 pub mod amend;
 pub mod decide;
-pub mod relocate;
+pub mod move_all;
 pub mod search;
 
 use crate::account::{NoPlace, Role};
@@ -215,7 +215,7 @@ words! {
 
 /// What a move order asks: its numbers go to another site or peer, and stay in service.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Relocate {
+pub struct MoveNumbers {
     /// The numbers, in the client's order, none twice.
     pub numbers: Vec<Number>,
     /// The site they go to.
@@ -233,7 +233,7 @@ pub enum Request {
     /// A number order.
     Activate(Activate),
     /// A move order.
-    Relocate(Relocate),
+    Move(MoveNumbers),
 }
 
 impl Request {
@@ -243,7 +243,7 @@ impl Request {
         match self {
             Request::Disconnect(_) => Kind::Disconnect,
             Request::Activate(_) => Kind::Number,
-            Request::Relocate(_) => Kind::Move,
+            Request::Move(_) => Kind::Move,
         }
     }
 
@@ -252,7 +252,7 @@ impl Request {
     pub fn numbers(&self) -> &[Number] {
         match self {
             Request::Disconnect(disconnect) => &disconnect.numbers,
-            Request::Relocate(relocate) => &relocate.numbers,
+            Request::Move(to_move) => &to_move.numbers,
             Request::Activate(Activate { wanted: Wanted::Named { numbers, .. }, .. }) => numbers,
             Request::Activate(Activate { wanted: Wanted::Found(_), .. }) => &[],
         }
@@ -278,7 +278,7 @@ impl Request {
     pub fn site(&self) -> Option<SiteId> {
         match self {
             Request::Activate(activate) => Some(activate.site),
-            Request::Relocate(relocate) => Some(relocate.site),
+            Request::Move(to_move) => Some(to_move.site),
             Request::Disconnect(_) => None,
         }
     }
@@ -398,7 +398,7 @@ impl Origin {
 
 /// One line of an order's history, before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct HistoryLine {
     /// When it happened.
     pub at: Timestamp,
     /// The user who did it. `None` is the server itself.

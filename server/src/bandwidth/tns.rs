@@ -211,7 +211,7 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let history = history.ok_or_else(|| no_number(&call))?;
     let mut entry = history.origin;
     let mut past = vec![(entry, history.imported_at, None)];
-    for event in history.events.iter().filter(|event| event.change.moves()) {
+    for event in history.events.iter().filter(|event| event.change.changes_state()) {
         entry = apply(&entry, &event.change).map_err(|_| Problem::Internal)?;
         past.push((entry, event.at, Some(&event.by)));
     }

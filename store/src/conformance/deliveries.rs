@@ -2,7 +2,7 @@
 
 use onhook_core::ids::{NotificationSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{
-    Attempt, DeliveryState as Notified, KEPT_MS, Next, Outcome, Trouble, WAITING_MAX,
+    Attempt, DeliveryFailure, DeliveryState as Notified, KEPT_MS, Next, Outcome, WAITING_MAX,
 };
 use onhook_core::notify::subscription::{
     Digest, Email, EventType, NewSubscription, OrderType, Receiver, Subject,
@@ -80,7 +80,7 @@ cases! { ($) deliveries conformance_deliveries:
         let before: Vec<_> = log(&*store, &made).await.iter().map(|d| d.id).collect();
         store.record(attempt(20, Outcome::Answered(503)), vec![(first, Next::Again(at(500)))]).await.expect("kept");
         store.record(attempt(21, Outcome::Answered(200)), vec![(second, Next::Delivered)]).await.expect("kept");
-        store.record(attempt(22, Outcome::Failed(Trouble::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
+        store.record(attempt(22, Outcome::Failed(DeliveryFailure::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
         // A second word on what has ended changes nothing, nor does one on what never was.
         store.record(attempt(23, Outcome::Answered(500)), vec![(second, Next::GiveUp), (NotificationSeq(9_999), Next::GiveUp)]).await.expect("kept");
         assert_eq!(due(&*store, 499).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [other.seq]);

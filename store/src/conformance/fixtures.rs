@@ -166,8 +166,8 @@ pub(super) async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
 }
 
 pub(super) fn attempt(n: i64, outcome: Outcome) -> Attempt {
-    let said = Some("200 OK".into());
-    Attempt { target: "https://a".into(), at: at(n), took_ms: 5, outcome, said, retry_after_ms: None }
+    let answer = Some("200 OK".into());
+    Attempt { target: "https://a".into(), at: at(n), took_ms: 5, outcome, answer, retry_after_ms: None }
 }
 
 pub(super) async fn run_all(store: &dyn Store, now: Timestamp) {

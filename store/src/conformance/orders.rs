@@ -148,7 +148,7 @@ cases! { ($) orders conformance_orders:
         run_all(&*store, due.plus_millis(1)).await;
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Complete, 2));
-        let told = store.order_lines(account(1), Kind::Number, waits).await.expect("read").expect("there");
+        let told = store.order_history(account(1), Kind::Number, waits).await.expect("read").expect("there");
         assert_eq!(told.iter().map(|line| (line.status, line.taken)).collect::<Vec<_>>(), [(Status::Backordered, 30)]);
         clean(&*store).await;
     }
@@ -172,10 +172,10 @@ cases! { ($) orders conformance_orders:
         assert_eq!(amend(1, mine).await, Amended::NotWaiting);
         let found = store.order(account(1), Kind::Number, id).await.expect("read").expect("there");
         assert_eq!(found, *closed);
-        let told = store.order_lines(account(1), Kind::Number, id).await.expect("read").expect("there");
+        let told = store.order_history(account(1), Kind::Number, id).await.expect("read").expect("there");
         let told: Vec<_> = told.iter().map(|l| (l.author.as_deref(), l.difference.as_deref())).collect();
         assert_eq!(told, [(None, None), (Some("username"), Some("CustomerOrderId : \"\" --> mine"))]);
-        assert_eq!(store.order_lines(account(2), Kind::Number, id).await.expect("read"), None);
+        assert_eq!(store.order_history(account(2), Kind::Number, id).await.expect("read"), None);
         clean(&*store).await;
     }
 

@@ -26,8 +26,8 @@ cases! { ($) users conformance_users:
         assert_eq!(names().await, ["admin", "reader", "second"]);
         let person = async |name: &str| store.user(name).await.expect("read").expect("there").person();
         let admin = person("admin").await;
-        let role = |role| UserChange::Said { password_hash: None, role: Some(role) };
-        let password = |hash: &str| UserChange::Said { password_hash: Some(hash.into()), role: None };
+        let role = |role| UserChange::Set { password_hash: None, role: Some(role) };
+        let password = |hash: &str| UserChange::Set { password_hash: Some(hash.into()), role: None };
         let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change).await.expect("tried");
         for name in ["neighbour", "operator", "nobody"] {
             for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
@@ -36,7 +36,7 @@ cases! { ($) users conformance_users:
         }
         assert_eq!(change(&admin, "reader", role(Role::Operator)).await, UserChanged::Refused(UserRefusal::Forbidden));
         // A password that may be changed, with a role that may not: neither is.
-        let both = UserChange::Said { password_hash: Some("x".into()), role: Some(Role::Operator) };
+        let both = UserChange::Set { password_hash: Some("x".into()), role: Some(Role::Operator) };
         let read = async || store.user("reader").await.expect("read").expect("there");
         let before = read().await;
         assert_eq!(change(&admin, "reader", both).await, UserChanged::Refused(UserRefusal::Forbidden));
@@ -84,7 +84,7 @@ cases! { ($) users conformance_users:
         for asker in ["demoted", "gone"] {
             let made = store.make_user(asker.into(), user("new", Role::Read)).await.expect("tried");
             assert_eq!(made, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
-            let promoted = UserChange::Said { password_hash: None, role: Some(Role::Admin) };
+            let promoted = UserChange::Set { password_hash: None, role: Some(Role::Admin) };
             for change in [promoted, UserChange::Removed] {
                 let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change).await.expect("tried");
                 assert_eq!(changed, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");

@@ -136,7 +136,7 @@ pub struct Destination {
 
 /// What became of numbers that were to go to another site and peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Relocated {
+pub enum NumbersMoved {
     /// They are there; so many were elsewhere.
     Done(usize),
     /// None went: there is no such place.
@@ -174,14 +174,14 @@ pub trait Numbers: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` when there is no such account.
-    async fn relocate(
+    async fn move_numbers(
         &self,
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
-    ) -> Result<Relocated>;
+    ) -> Result<NumbersMoved>;
 
     /// So many numbers after one, in the order of their digits: for an export.
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, SiteId};
 use onhook_core::order::amend::Amendment;
-use onhook_core::order::{Kind, Line, NewOrder, Order, Status, Summary};
+use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 
 use crate::Result;
@@ -151,5 +151,10 @@ pub trait Orders: Send + Sync {
     ) -> Result<Amended>;
 
     /// What has happened to an order beside its end, oldest first; none when there is no such order.
-    async fn order_lines(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Line>>>;
+    async fn order_history(
+        &self,
+        account: AccountId,
+        kind: Kind,
+        id: OrderId,
+    ) -> Result<Option<Vec<HistoryLine>>>;
 }

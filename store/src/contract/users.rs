@@ -48,7 +48,7 @@ impl User {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserChange {
     /// It has another password or another role; none leaves as it is.
-    Said {
+    Set {
         /// The password, as [`User::password_hash`].
         password_hash: Option<String>,
         /// The role.

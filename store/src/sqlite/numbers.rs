@@ -25,31 +25,31 @@ use super::row::{self, digits_of, limit, list, of, pages_before};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
-use crate::contract::numbers::{Destination, Facts, History, NumberQuery, Numbers, OrderMark, Relocated};
+use crate::contract::numbers::{Destination, Facts, History, NumberQuery, Numbers, NumbersMoved, OrderMark};
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 use crate::error::corrupt;
 use crate::plan::moves::moves;
 
-fn relocate(
+fn move_numbers(
     tables: &mut Tables<'_>,
     account: AccountId,
     to: Destination,
     numbers: &[Number],
     user: String,
     now: Timestamp,
-) -> Result<Relocated> {
+) -> Result<NumbersMoved> {
     let (_, premises) = must_exist(tables, account)?;
     let place = match premises.place(account, to.site, Some(to.peer)) {
         Ok(place) => place,
-        Err(no) => return Ok(Relocated::NoPlace(no)),
+        Err(no) => return Ok(NumbersMoved::NoPlace(no)),
     };
     let known = known(tables, numbers.iter().copied())?;
     let areas = areas_of(tables, &known);
     let at = tables.cached.now(now);
     match moves(numbers, place, (known, areas), tables.policy, (&user, at)) {
-        Ok(writes) => Ok(Relocated::Done(apply_numbers(tables, writes)?)),
-        Err(missing) => Ok(Relocated::NotInService(missing)),
+        Ok(writes) => Ok(NumbersMoved::Done(apply_numbers(tables, writes)?)),
+        Err(missing) => Ok(NumbersMoved::NotInService(missing)),
     }
 }
 
@@ -76,14 +76,14 @@ fn told_history(connection: &Connection, row: &NumberRow) -> Result<History> {
 fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
     let Some(row) = number_row(connection, wanted)? else { return Ok(None) };
     let History { entry, origin, imported_at, events, .. } = history(connection, &row)?;
-    let since = events.iter().rfind(|e| e.change.moves()).map_or(imported_at, |e| e.at);
+    let since = events.iter().rfind(|e| e.change.changes_state()).map_or(imported_at, |e| e.at);
     let entered = events.iter().rev().find_map(|e| match &e.change {
         Change::Activated { .. } | Change::Reconnected { .. } => Some(Some(e.at)),
         Change::Restored { standing, .. } => Some((standing.state() == State::InService).then_some(e.at)),
         _ => None,
     });
     let entered = entered.unwrap_or_else(|| (origin.state() == State::InService).then_some(imported_at));
-    let hold = events.iter().rev().find(|e| e.change.moves()).and_then(|e| match &e.change {
+    let hold = events.iter().rev().find(|e| e.change.changes_state()).and_then(|e| match &e.change {
         Change::Disconnected { hold, .. } => Some(hold.clone()),
         _ => None,
     });
@@ -157,7 +157,7 @@ fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
     loop {
         match link(connection, at)? {
             Link::Import(time) => return Ok(time),
-            Link::Event(event) if event.change.moves() => return Ok(event.at),
+            Link::Event(event) if event.change.changes_state() => return Ok(event.at),
             Link::Event(event) => at = event.prev,
         }
     }
@@ -392,15 +392,15 @@ impl Numbers for SqliteStore {
         self.readers.read(move |connection| count(connection, &query)).await
     }
 
-    async fn relocate(
+    async fn move_numbers(
         &self,
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
-    ) -> Result<Relocated> {
-        self.writer.write(move |tables| relocate(tables, account, to, &numbers, user, now)).await
+    ) -> Result<NumbersMoved> {
+        self.writer.write(move |tables| move_numbers(tables, account, to, &numbers, user, now)).await
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

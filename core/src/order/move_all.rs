@@ -14,12 +14,12 @@ use crate::number::Number;
 ///
 /// # Errors
 /// The numbers that are not in service on the account, in the given order.
-pub fn relocate(
+pub fn move_all(
     numbers: &[Number],
     place: Place,
     entries: &HashMap<Number, Entry>,
 ) -> Result<Vec<Transition>, Vec<Number>> {
-    let (mut moves, mut missing) = (Vec::new(), Vec::new());
+    let (mut transitions, mut missing) = (Vec::new(), Vec::new());
     for number in numbers {
         let entry = entries.get(number);
         let entry = entry.and_then(|entry| Some((entry, entry.standing.in_service_on(place.account)?)));
@@ -27,11 +27,11 @@ pub fn relocate(
         match entry {
             Some((_, at)) if at == place => {}
             Some((before, _)) => match Transition::of(before, change) {
-                Ok(moved) => moves.push(moved),
+                Ok(moved) => transitions.push(moved),
                 Err(_) => missing.push(*number),
             },
             None => missing.push(*number),
         }
     }
-    if missing.is_empty() { Ok(moves) } else { Err(missing) }
+    if missing.is_empty() { Ok(transitions) } else { Err(missing) }
 }
