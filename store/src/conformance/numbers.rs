@@ -14,7 +14,7 @@ use crate::contract::page::Start;
 use crate::contract::premises::Removed;
 
 cases! { ($) numbers conformance_numbers:
-    /// One millisecond before the end of the hold nothing goes, at its end it does, and only so many at once.
+    /// One millisecond before the end of the hold nothing is released. At its end numbers are, up to the limit at once.
     async fn nothing_is_released_before_its_time(opener) {
         let (store, ..) = seeded(opener).await;
         store.accept(order(1, 1, disconnect(0..10))).await.expect("accepted");
@@ -73,8 +73,8 @@ cases! { ($) numbers conformance_numbers:
         clean(&*store).await;
     }
 
-    /// A number of another account is no place in a list, whether it exists, ages, or never was; a number that
-    /// has left the list since keeps its place.
+    /// A list cannot begin at a number of another account, whether it exists, ages, or never was. It can begin at a
+    /// number that has left the list since.
     async fn a_list_goes_on_from_its_own_numbers_only(opener) {
         let (store, one, _) = seeded(opener).await;
         store.accept(order(1, 1, disconnect([1, 3, 5]))).await.expect("accepted");
@@ -95,7 +95,7 @@ cases! { ($) numbers conformance_numbers:
         clean(&*store).await;
     }
 
-    /// All numbers go to the site and peer, with an event each, or none does; what is counted goes along.
+    /// All numbers move to the site and peer, with an event each, or none does. The counts follow.
     async fn numbers_move_together_or_not_at_all(opener) {
         let (store, one, two) = seeded(opener).await;
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
@@ -135,7 +135,7 @@ cases! { ($) numbers conformance_numbers:
         clean(&*store).await;
     }
 
-    /// Its former site may go while it ages.
+    /// Its former site may be removed while it ages.
     async fn a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site(opener) {
         let (store, one, _) = seeded(opener).await;
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
