@@ -114,8 +114,8 @@ pub trait Orders: Send + Sync {
     /// again with the key.
     async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted>;
 
-    /// Runs accepted orders, oldest first: at most `orders_max` orders with `numbers_max` numbers, but at least one
-    /// order. Then, if the pool has grown, runs some of the orders that wait for numbers. Each order's effects are
+    /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,
+    /// each with its oldest order first. Then, if the pool has grown, runs some of the orders that wait for numbers. Each order's effects are
     /// whole or absent. No order runs twice, even if several nodes run orders on one store.
     async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<StepReport>;
 
