@@ -114,9 +114,9 @@ pub struct NewNumber {
     pub state: State,
     /// Its owner or holder, if its state has one.
     pub account: Option<AccountId>,
-    /// Its site; the account's default one by default.
+    /// Its site. If absent, the account's default one.
     pub site: Option<SiteId>,
-    /// Its peer; the site's default one by default.
+    /// Its peer. If absent, the site's default one.
     pub peer: Option<PeerId>,
     /// Its rate center.
     pub rate_center: Option<String>,

@@ -17,7 +17,7 @@ use crate::words::words;
 pub const WAITING_MAX: u64 = 10_000;
 /// Most attempts at a delivery, if it is tried again at all.
 pub const ATTEMPTS_MAX: u32 = 10;
-/// How long after its notification a delivery is still tried, in milliseconds.
+/// How long after it was due a notification is still tried, in milliseconds.
 pub const TRIED_MS_MAX: i64 = DAY_MS;
 /// How long the log of a delivery is kept after its end, in milliseconds.
 pub const KEPT_MS: i64 = 30 * DAY_MS;
@@ -193,7 +193,7 @@ pub enum Next {
     Disable,
 }
 
-/// Returns what follows an `attempt`, the n-th (from 1) at a notification of `since`. Without `retries` there is only
+/// Returns what follows an `attempt`, the n-th (from 1) at a notification due at `since`. Without `retries` there is only
 /// one attempt. `jitter` is a random number from 0 to 1,000.
 ///
 /// Waits grow threefold from 5 s up to six hours. Each is between half and all of that. A receiver's `Retry-After` can
