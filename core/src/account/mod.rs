@@ -1,6 +1,6 @@
 //! Who has numbers and who may act: accounts, their sites and peers, users and roles.
 //!
-//! Not here: passwords, and how a caller signs in (`server::auth`).
+//! Not here: passwords, and how a caller signs in (`server::http::auth`).
 
 pub mod application;
 pub mod details;

@@ -1,7 +1,7 @@
 //! Who may do what to users. Nobody gives a role above their own. An account's users cannot remove its last
 //! administrator.
 //!
-//! Not here: how a password is stored and compared (`server::auth`).
+//! Not here: how a password is stored and compared (`server::http::auth`).
 
 use std::borrow::Cow;
 

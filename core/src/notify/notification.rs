@@ -158,7 +158,7 @@ impl fmt::Display for Outcome {
         match self {
             Outcome::Answered(status) => write!(f, "http {status}"),
             Outcome::Mailed => f.write_str("mailed"),
-            Outcome::Failed(trouble) => f.write_str(trouble.word()),
+            Outcome::Failed(failure) => f.write_str(failure.word()),
         }
     }
 }
@@ -288,8 +288,8 @@ mod tests {
         for status in [201, 202, 204, 301, 400, 401, 410, 429, 500, 503] {
             assert_eq!(next(false, Outcome::Answered(status)), Next::GiveUp, "{status}");
         }
-        for trouble in DeliveryFailure::ALL {
-            assert_eq!(next(false, Outcome::Failed(*trouble)), Next::GiveUp, "{trouble}");
+        for failure in DeliveryFailure::ALL {
+            assert_eq!(next(false, Outcome::Failed(*failure)), Next::GiveUp, "{failure}");
         }
         assert_eq!(next(true, Outcome::Answered(410)), Next::Disable);
         for outcome in
@@ -297,8 +297,8 @@ mod tests {
         {
             assert_eq!(next(true, outcome), Next::Again(at(1_000 + 3_750)));
         }
-        for trouble in [DeliveryFailure::NoMail, DeliveryFailure::MailNever, DeliveryFailure::Internal] {
-            assert_eq!(next(true, Outcome::Failed(trouble)), Next::GiveUp, "{trouble}");
+        for failure in [DeliveryFailure::NoMail, DeliveryFailure::MailNever, DeliveryFailure::Internal] {
+            assert_eq!(next(true, Outcome::Failed(failure)), Next::GiveUp, "{failure}");
         }
     }
 
