@@ -1,8 +1,8 @@
-//! The North American plan's area codes: where each lies, as far as everybody may know.
+//! The North American plan's area codes: where each lies, from public sources.
 //!
 //! Public facts only: the area codes that NANPA and the Canadian administrator have assigned and that were
 //! in service in November 2026, checked then against the metadata of libphonenumber 9.0.43. A code whose
-//! assignment was not sure is left out, so that a missing one means "not known here", never "invalid".
+//! assignment could not be confirmed is left out: a missing one is unknown here, not invalid.
 //!
 //! Not here: where in a state a number lies (`locality`), or which digits a number may have (`number`).
 
@@ -15,12 +15,12 @@ pub enum Service {
     Geographic {
         /// Two letters (ISO 3166); territories of the United States count as such.
         country: &'static str,
-        /// The state or province, two letters; none where the code serves several, or the country has none.
+        /// The state or province, two letters. `None` if the code serves several, or the country has none.
         region: Option<&'static str>,
     },
-    /// Calls that the called pay, from anywhere.
+    /// The called party pays. It lies nowhere.
     TollFree,
-    /// Nothing that lies anywhere: personal numbers, carriers' own, premium.
+    /// It lies nowhere: personal numbers, carriers' own, premium.
     NonGeographic,
 }
 
@@ -93,7 +93,7 @@ const REGIONS: &[(&str, &str, &[u16])] = &[
     ("US", "WY", &[307]),
 ];
 
-/// Countries and their area codes where no one state or province follows from the code: Nova Scotia and
+/// Countries and their area codes that do not belong to one state or province: Nova Scotia and
 /// Prince Edward Island share 782 and 902, the three territories of Canada share 867.
 #[rustfmt::skip]
 const COUNTRIES: &[(&str, &[u16])] = &[
@@ -109,7 +109,7 @@ const NON_GEOGRAPHIC: &[u16] = &[
     500, 521, 522, 523, 524, 525, 526, 527, 528, 529, 532, 533, 544, 566, 577, 588, 600, 622, 700, 710, 900,
 ];
 
-/// What an area code is for; none when it is not known here.
+/// Returns what an area code is for. `None` if it is unknown here.
 ///
 /// ```
 /// use onhook_core::area_codes::{Service, service};
@@ -133,7 +133,7 @@ pub fn service(npa: u16) -> Option<Service> {
     }
 }
 
-/// The state or province that follows from a number's area code.
+/// Returns the state or province of a number's area code.
 #[must_use]
 pub fn region(number: Number) -> Option<&'static str> {
     match service(number.area_code()?)? {
@@ -142,13 +142,13 @@ pub fn region(number: Number) -> Option<&'static str> {
     }
 }
 
-/// Whether there is a state, province or territory with these two letters, in upper case.
+/// Returns whether a state, province or territory has these two letters, in upper case.
 #[must_use]
 pub fn is_region(region: &str) -> bool {
     ["NS", "PE", "NT", "NU", "YT"].contains(&region) || REGIONS.iter().any(|(_, name, _)| *name == region)
 }
 
-/// The area codes that lie in a state or province as a whole.
+/// Returns the area codes that lie in a state or province as a whole.
 #[must_use]
 pub fn area_codes(region: &str) -> &'static [u16] {
     REGIONS.iter().find(|(_, name, _)| *name == region).map_or(&[], |(.., codes)| codes)

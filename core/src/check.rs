@@ -1,8 +1,7 @@
-//! The invariants that hold for what a store has, as functions that find what breaks them.
+//! The invariants of a store's contents, as functions that return what breaks them.
 //!
-//! A store's checker loads and asks here; what is about a single row is impossible by the types of
-//! [`crate::lifecycle::diagram`], what is about rows against events, orders against their numbers and counts
-//! against a recount is proved here.
+//! A store's checker loads rows and asks here. Types rule out what a single row must not say. These functions compare
+//! rows with events, orders with their numbers, and orders with their notifications.
 
 use std::fmt;
 
@@ -10,12 +9,12 @@ use crate::account::Place;
 use crate::ids::{OrderSeq, SubscriptionId};
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{Change, Event, apply};
-use crate::notify::notification::{Happened, Wish, told};
+use crate::notify::notification::{OrderEvent, SubscriptionFilter, told};
 use crate::order::{Kind, Order, Status, ended};
 use crate::report::billing::{Period, periods};
 use crate::time::Timestamp;
 
-/// Something that must not be.
+/// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Where: a number, an order, an account, an area, or the store itself.
@@ -25,7 +24,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding.
+    /// Makes a finding.
     pub fn new(at: impl fmt::Display, what: impl Into<String>) -> Self {
         Self { at: at.to_string(), what: what.into() }
     }
@@ -37,8 +36,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What breaks an invariant in one number: its row `entry`, what it was when it was imported, and its
-/// events since then, oldest first.
+/// Returns what breaks an invariant in one number: its row `entry`, the number as it was imported, and its events
+/// since, oldest first.
 #[must_use]
 pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -106,18 +105,18 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
         _ => {}
     }
     if now != *entry {
-        for (field, said, follows) in differences(entry, &now) {
-            find(format!("its {field} is {said}, and from its events follows {follows}"));
+        for (field, stored, follows) in differences(entry, &now) {
+            find(format!("its {field} is {stored}, and from its events follows {follows}"));
         }
     }
     findings.extend(billing(entry, origin, imported_at, events));
     findings
 }
 
-/// The fields in which two entries of a number differ, each with what both say of it, in words.
-fn differences(said: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
-    type Said = fn(&Entry) -> String;
-    let fields: [(&'static str, Said); 9] = [
+/// Returns the fields in which two entries of a number differ, each with both values in words.
+fn differences(stored: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
+    type Words = fn(&Entry) -> String;
+    let fields: [(&'static str, Words); 9] = [
         ("number", |entry| entry.number.to_string()),
         ("state", |entry| entry.state().to_string()),
         ("account", |entry| entry.standing.holder().map_or_else(|| "none".to_owned(), |id| id.to_string())),
@@ -138,11 +137,11 @@ fn differences(said: &Entry, follows: &Entry) -> Vec<(&'static str, String, Stri
     ];
     let mut found: Vec<_> = fields
         .into_iter()
-        .map(|(field, of)| (field, of(said), of(follows)))
-        .filter(|(_, said, follows)| said != follows)
+        .map(|(field, of)| (field, of(stored), of(follows)))
+        .filter(|(_, stored, follows)| stored != follows)
         .collect();
-    if said.area != follows.area {
-        found.push(("area", said.area.0.to_string(), follows.area.0.to_string()));
+    if stored.area != follows.area {
+        found.push(("area", stored.area.0.to_string(), follows.area.0.to_string()));
     }
     found
 }
@@ -172,7 +171,7 @@ fn in_words(periods: &[Period]) -> String {
     periods.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 
-/// What breaks an invariant in one order: by itself, and against the events that it made.
+/// Returns what breaks an invariant in one order, alone and against the events that it made.
 #[must_use]
 pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -235,26 +234,26 @@ pub fn order(order: &Order, events: &[Event]) -> Vec<Finding> {
 
 /// A subscription as the checker sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// Which.
+pub struct CheckedSubscription {
+    /// Its id.
     pub id: SubscriptionId,
-    /// What it asks for.
-    pub wish: Wish,
-    /// Of every order behind this place it is told for certain. Earlier ones may have ended before it was
-    /// made; the one that it is bound to is told late, then.
+    /// What it is told of.
+    pub filter: SubscriptionFilter,
+    /// Orders after this one must have a notification. Earlier ones may have ended before the subscription existed.
+    /// Only the order that it names is caught up.
     pub after: OrderSeq,
 }
 
-/// Whether an order that has ended lacks a notification that a subscription of its account asked for, when
-/// `notified` says whether there is one.
+/// Returns a finding if an order that has ended lacks a notification for a subscription of its account. `notified` is
+/// true if there is one.
 #[must_use]
-pub fn notification(order: &Order, asked: &Asked, notified: bool) -> Option<Finding> {
-    let (kind, happened) = (order.request.kind(), Happened::Came(order.status));
-    let certain = order.seq > asked.after || asked.wish.order.is_some();
+pub fn notification(order: &Order, asked: &CheckedSubscription, notified: bool) -> Option<Finding> {
+    let (kind, happened) = (order.request.kind(), OrderEvent::Reached(order.status));
+    let certain = order.seq > asked.after || asked.filter.order.is_some();
     let missing = order.status.is_final()
         && certain
         && !notified
-        && told(&asked.wish, kind, order.seq, happened, order.changed_at);
+        && told(&asked.filter, kind, order.seq, happened, order.changed_at);
     missing.then(|| {
         Finding::new(format!("subscription {}", asked.id), format!("was not told of order {}", order.id))
     })

@@ -1,26 +1,26 @@
 //! Whether a clock can be believed: the guard that keeps a wrong one from releasing numbers.
 //!
-//! Release is the one act that nothing undoes: a released number is anyone's.
-//! Not here: a clock. The caller asks two of them and hands in what they say.
+//! Release cannot be undone: anyone may take a released number.
+//!
+//! Not here: a clock. The caller reads two clocks and passes the readings in.
 
 use std::fmt;
 
 use crate::time::{DAY_MS, Timestamp, in_words};
 
 const HOUR_MS: i64 = 3_600_000;
-/// Most milliseconds that the wall clock may be away from where a steady one says that it should be: one
-/// hour. The sum since the start counts.
+/// Most milliseconds by which the wall clock may differ from the steady one since the start, in sum: one hour.
 pub const JUMP_MS_MAX: i64 = 3_600_000;
-/// What the guard expects follows the wall clock by at most this many milliseconds an hour: a crystal and a
-/// network's time part by less than a second an hour.
+/// The guard's expected time follows the wall clock by at most this many milliseconds an hour. A crystal and the
+/// network's time differ by less than a second an hour.
 pub const FOLLOW_MS_MAX: i64 = 3_000;
-/// Most milliseconds that may have passed unseen, in sum, before a person has to say that the clock is right:
-/// seven days. A board without a battery comes up years away.
+/// Most milliseconds that may pass unseen, in sum, before a person has to confirm the clock: seven days. A board
+/// without a battery starts with a clock that is years wrong.
 pub const UNSEEN_MS_MAX: i64 = 7 * DAY_MS;
-/// When more milliseconds than this have passed unseen, release waits after a start: a day.
+/// If more milliseconds than this have passed unseen, release waits after a start: a day.
 pub const UNSEEN_MS_AT_ONCE: i64 = DAY_MS;
-/// How many milliseconds release waits then, when nothing else is set: ten minutes, in which a network's
-/// time corrects a clock that came up wrong.
+/// Default for the milliseconds that release waits then: ten minutes. In that time the network corrects a clock that
+/// started wrong.
 pub const RELEASE_WAIT_MS: i64 = 600_000;
 
 /// Both clocks at one moment.
@@ -28,7 +28,7 @@ pub const RELEASE_WAIT_MS: i64 = 600_000;
 pub struct Reading {
     /// What the system's clock says.
     pub wall: Timestamp,
-    /// Milliseconds of a clock that nobody sets, from any beginning.
+    /// Milliseconds of a clock that nobody sets, counted from any instant.
     pub steady_ms: i64,
 }
 
@@ -40,48 +40,48 @@ impl Reading {
     }
 }
 
-/// What a store remembers of the clock.
+/// What a store remembers about the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// When the store was last in use, by a clock that was believed.
+    /// When the store was last in use, by a believed clock.
     pub last: Timestamp,
-    /// How many milliseconds of the way to there no steady clock saw pass: nothing ran. It grows with each
-    /// start, and shrinks by the time that is seen to pass.
+    /// Milliseconds until then that passed unseen: nothing ran, so no steady clock counted them. The sum grows with
+    /// each start, and shrinks by the time that onhook runs.
     pub unseen_ms: i64,
 }
 
-/// What the guard says of the clock.
+/// The guard's judgement of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockState {
-    /// It moves as time does.
+    /// It goes at the right speed.
     Steady,
-    /// It is believed, but releases wait: so much had passed unseen at the start.
+    /// It is believed, but releases wait: much time had passed unseen at the start.
     Settling {
-        /// For how many milliseconds more.
+        /// Milliseconds left to wait.
         left_ms: i64,
     },
-    /// It is this far from where it should be: neither an order nor a release may go by it.
+    /// It is this far from the expected time. Neither orders nor releases may use it.
     Jumped {
         /// In milliseconds, positive when it is ahead.
         by_ms: i64,
     },
-    /// It was this far from the store's last use when it was first looked at: the same.
+    /// It was this far from the store's last use when it was first read. Neither orders nor releases may use it.
     Far {
         /// In milliseconds, positive when it is ahead.
         by_ms: i64,
-        /// How many milliseconds have passed unseen, in sum.
+        /// Milliseconds that have passed unseen, in sum.
         unseen_ms: i64,
     },
 }
 
 impl ClockState {
-    /// Whether orders may go by it.
+    /// Returns whether orders may use it.
     #[must_use]
     pub fn is_believed(self) -> bool {
         matches!(self, ClockState::Steady | ClockState::Settling { .. })
     }
 
-    /// For how many milliseconds releases wait, though it is believed.
+    /// Returns how many milliseconds releases still wait, although it is believed.
     #[must_use]
     pub fn release_waits_ms(self) -> i64 {
         match self {
@@ -92,7 +92,7 @@ impl ClockState {
 }
 
 impl fmt::Display for ClockState {
-    /// What is the matter with it, in words.
+    /// Writes what is wrong with it, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let away =
             |by_ms: i64| format!("{} {}", in_words(by_ms), if by_ms < 0 { "behind" } else { "ahead of" });
@@ -113,25 +113,24 @@ impl fmt::Display for ClockState {
     }
 }
 
-/// Compares the wall clock with the store's last use and with a steady clock, so that a wrong one is seen.
+/// Compares the wall clock with the store's last use and with a steady clock, to notice a wrong one.
 ///
-/// However the wall clock moves, a believed one is ahead of the steady time since the start by at most
-/// [`JUMP_MS_MAX`], and [`FOLLOW_MS_MAX`] more for each hour. Over all starts, a believed one is ahead of the
-/// time that was seen to pass by at most [`UNSEEN_MS_MAX`], and as much as was seen to pass.
+/// A believed clock is ahead of the steady time since the start by at most [`JUMP_MS_MAX`], plus [`FOLLOW_MS_MAX`] for
+/// each hour. Over all starts, it is ahead of the time that onhook ran by at most [`UNSEEN_MS_MAX`], plus that time.
 #[derive(Clone, Debug)]
 pub struct ClockGuard {
     seen: Option<Seen>,
     wait_ms: i64,
     start: Reading,
-    /// What has passed unseen until the start, in sum.
+    /// Milliseconds that had passed unseen until the start, in sum.
     unseen_ms: i64,
-    /// The pair that the next look is compared with. It follows slowly.
+    /// The reading that the next one is compared with. It follows slowly.
     base: Reading,
 }
 
 impl ClockGuard {
-    /// A guard for a store of which this is known, that first looks at the clocks now. Releases wait for
-    /// `wait_ms` milliseconds if much has passed unseen.
+    /// Returns a guard for a store with this memory of the clock and this first reading. Releases wait for `wait_ms`
+    /// milliseconds if much time has passed unseen.
     #[must_use]
     pub fn new(seen: Option<Seen>, now: Reading, wait_ms: i64) -> Self {
         let unseen_ms =
@@ -139,14 +138,14 @@ impl ClockGuard {
         Self { seen, wait_ms, start: now, unseen_ms, base: now }
     }
 
-    /// A guard for a clock that a person calls right.
+    /// Returns a guard for a clock that a person has confirmed.
     #[must_use]
     pub fn trusting(now: Reading) -> Self {
         Self::new(None, now, 0)
     }
 
-    /// Looks at the clocks again. After a jump it stays shut until the wall clock is back. While nothing has
-    /// gone by the clock, a correction of it begins anew.
+    /// Judges another reading. After a jump the clock is not believed until the wall clock is back. While releases
+    /// wait, setting the clock back starts the guard anew.
     pub fn look(&mut self, now: Reading) -> ClockState {
         if matches!(self.at_start(), ClockState::Far { .. }) {
             *self = Self::new(self.seen, now, self.wait_ms);
@@ -173,8 +172,8 @@ impl ClockGuard {
         }
     }
 
-    /// Looks at the clocks, and returns what the store should remember of them; none while the clock may
-    /// still turn out to be wrong.
+    /// Judges another reading. Returns what the store should remember, or `None` while the clock may still turn out
+    /// to be wrong.
     pub fn remember(&mut self, now: Reading) -> Option<Seen> {
         if self.look(now) != ClockState::Steady {
             return None;
@@ -185,7 +184,7 @@ impl ClockGuard {
         Some(Seen { last: now.wall, unseen_ms })
     }
 
-    /// What to think of the clock by its first reading.
+    /// Returns the judgement of the first reading.
     fn at_start(&self) -> ClockState {
         let Some(seen) = self.seen else { return ClockState::Steady };
         let (by_ms, unseen_ms) = (self.start.wall.since(seen.last), self.unseen_ms);
@@ -195,7 +194,7 @@ impl ClockGuard {
         ClockState::Steady
     }
 
-    /// For how many milliseconds releases wait at a reading.
+    /// Returns how many milliseconds releases still wait at a reading.
     fn waits_ms(&self, now: Reading) -> i64 {
         if self.unseen_ms <= UNSEEN_MS_AT_ONCE {
             return 0;
@@ -300,7 +299,7 @@ mod tests {
         // What has passed unseen is forgotten by as much time as is seen to pass.
         assert_eq!(right.remember(at(weekend_ms, 5 * DAY_MS)).unwrap().unseen_ms, 0);
 
-        // A clock that came up three days ahead is set right meanwhile: nothing has gone by it.
+        // A clock that started three days ahead is corrected while releases wait.
         let mut wrong = begun();
         assert_eq!(wrong.look(at(20_000, 30_000)), ClockState::Steady);
         assert_eq!(wrong.remember(at(20_000, 30_000)).unwrap().unseen_ms, 50_000);

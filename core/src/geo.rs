@@ -2,16 +2,16 @@
 //!
 //! Not here: which of them exist (`area_codes`), or where a number lies (`locality`).
 
-/// Why a text is no criterion. Which one was meant, and in which words it is told, is for the caller.
+/// Why a text is not a valid criterion. The caller knows which criterion it was, and words the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCriterion {
-    /// It has another length.
+    /// Its length is wrong.
     #[error("it has another length")]
     Length,
-    /// It has characters that do not belong there.
+    /// It has characters that are not allowed.
     #[error("it has characters that do not belong there")]
     Characters,
-    /// It has the right form, but there is no such thing.
+    /// Its form is right, but nothing has this name or code.
     #[error("there is no such thing")]
     Unknown,
 }
@@ -19,7 +19,7 @@ pub enum BadCriterion {
 /// Longest name of a city or rate center, in characters.
 pub const CITY_NAME_MAX: usize = 50;
 
-/// Digits of one of these lengths.
+/// Returns `text` if it is digits of one of these lengths.
 fn digits(text: &str, lengths: &[usize]) -> Result<String, BadCriterion> {
     match text {
         _ if !text.bytes().all(|b| b.is_ascii_digit()) => Err(BadCriterion::Characters),
@@ -28,10 +28,10 @@ fn digits(text: &str, lengths: &[usize]) -> Result<String, BadCriterion> {
     }
 }
 
-/// The first digits of a number of the North American plan: an area code and what follows, so many digits.
+/// Returns the first `length` digits of a number of the North American plan: an area code and what follows it.
 ///
 /// # Errors
-/// [`BadCriterion`]; `Unknown` where no number begins so.
+/// [`BadCriterion`]; `Unknown` if no number begins with them.
 pub fn leading(text: &str, length: usize) -> Result<String, BadCriterion> {
     let digits = digits(text, &[length])?;
     let whole = format!("{digits}{}", &"2000000"[digits.len().saturating_sub(3).min(7)..]);
@@ -41,10 +41,10 @@ pub fn leading(text: &str, length: usize) -> Result<String, BadCriterion> {
     }
 }
 
-/// A state or province by its two letters, in upper case.
+/// Returns the two letters of a state or province, in upper case. It need not exist.
 ///
 /// # Errors
-/// [`BadCriterion`]. Whether there is one of that name is not asked.
+/// [`BadCriterion`].
 pub fn region(text: &str) -> Result<String, BadCriterion> {
     match text {
         _ if !text.bytes().all(|b| b.is_ascii_alphabetic()) => Err(BadCriterion::Characters),
@@ -53,10 +53,10 @@ pub fn region(text: &str) -> Result<String, BadCriterion> {
     }
 }
 
-/// A city's or rate center's name, in upper case.
+/// Returns the name of a city or rate center, in upper case. It need not exist.
 ///
 /// # Errors
-/// [`BadCriterion`]. Whether there is one of that name is not asked.
+/// [`BadCriterion`].
 pub fn city_name(text: &str) -> Result<String, BadCriterion> {
     match text.trim() {
         "" => Err(BadCriterion::Length),
@@ -66,7 +66,7 @@ pub fn city_name(text: &str) -> Result<String, BadCriterion> {
     }
 }
 
-/// A LATA: three digits, or five where it is divided.
+/// Returns a LATA: three digits, or five if it is divided.
 ///
 /// # Errors
 /// [`BadCriterion`].
@@ -74,7 +74,7 @@ pub fn lata(text: &str) -> Result<String, BadCriterion> {
     digits(text, &[3, 5])
 }
 
-/// A ZIP code: five digits, of nine the first five.
+/// Returns a ZIP code of five digits: of nine, the first five.
 ///
 /// # Errors
 /// [`BadCriterion`].

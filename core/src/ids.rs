@@ -1,7 +1,7 @@
-//! The ids of everything that has one: values without a rule, which every other file may name.
+//! All ids and sequence numbers: values without a rule, which every other file may name.
 //!
 //! Ids on the wire are small integers (accounts, sites, peers) or UUIDs (orders and what belongs to them).
-//! Sequence numbers say where something stands in its store; they never leave it.
+//! Sequence numbers order the things of one kind in a store. They never leave it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +16,13 @@ macro_rules! id {
         pub struct $name(u32);
 
         impl $name {
-            /// The id with this value, 1 or more.
+            /// Returns the id with this value. `None` for 0.
             #[must_use]
             pub const fn new(id: u32) -> Option<Self> {
                 if id == 0 { None } else { Some(Self(id)) }
             }
 
-            /// The id as an integer.
+            /// Returns the id as an integer.
             #[must_use]
             pub const fn get(self) -> u32 {
                 self.0
@@ -62,7 +62,7 @@ id! {
     PeerId
 }
 
-/// The text is no id.
+/// The text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is a whole number from 1 to 4294967295")]
 pub struct IdError;
@@ -124,7 +124,7 @@ macro_rules! seq {
 }
 
 seq! {
-    /// An order's sequence number: what its events point to. Later orders have larger ones.
+    /// An order's sequence number: its events point to it. Later orders have larger ones.
     OrderSeq
 }
 seq! {

@@ -1,6 +1,6 @@
-//! What a line of an import must say before it becomes a number, and what is told of lines that do not.
+//! Which lines of an import become numbers, and how bad lines are counted and shown.
 //!
-//! Not here: how a file is read (`cli`), or whether the number is there already (`store`).
+//! Not here: how a file is read (`cli`), or which numbers exist already (`store`).
 
 use std::fmt;
 
@@ -13,13 +13,13 @@ use crate::number::{Number, NumberError};
 use crate::time::Timestamp;
 use crate::words::UnknownWord;
 
-/// A number as people and their spreadsheets write it: besides the forms of [`Number`]'s own parsing, with
-/// parentheses, hyphens, dots and spaces between its groups, such as `(540) 555-0102`.
+/// Reads a number as people and their spreadsheets write it. Besides the forms that [`Number`] itself reads, it may
+/// have parentheses, hyphens, dots and spaces between its groups, such as `(540) 555-0102`.
 ///
-/// This is for files. Requests spell a number as their document says.
+/// This is for files only. Requests write a number as the API says.
 ///
 /// # Errors
-/// [`BadNumber::Spreadsheet`] for what a spreadsheet makes of a column of numbers, else why it is none.
+/// [`BadNumber::Spreadsheet`] for a number that a spreadsheet has changed, else [`BadNumber::Form`].
 ///
 /// ```
 /// use onhook_core::import::{BadNumber, number};
@@ -33,7 +33,7 @@ pub fn number(text: &str) -> Result<Number, BadNumber> {
     }
     let (plus, rest) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
     let groups: Vec<&str> = rest.split(is_between).filter(|group| !group.is_empty()).collect();
-    // Groups as in 1 540 555 0102. Without a plus, others are no North American number that somebody grouped.
+    // Groups as in 1 540 555 0102. Without a plus, no other grouping is a North American number.
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let grouped = plus || matches!(lengths[..], [3, 3, 4] | [1, 3, 3, 4] | [3, 7] | [6, 4] | [1, 10]);
     let digits = if groups.len() > 1 && grouped { groups.concat() } else { rest.to_owned() };
@@ -41,14 +41,14 @@ pub fn number(text: &str) -> Result<Number, BadNumber> {
     Ok(format!("{plus}{digits}").parse()?)
 }
 
-/// What stands between the groups of a number on paper: the hyphens are ASCII's, Unicode's and the one that
-/// does not break, the spaces ASCII's and the one that does not break.
+/// Returns whether a character separates the groups of a number on paper. Hyphens are ASCII's, Unicode's and the
+/// non-breaking one, spaces ASCII's and the no-break one.
 fn is_between(c: char) -> bool {
     matches!(c, '(' | ')' | '-' | '.' | ' ' | '\u{a0}' | '\u{2010}' | '\u{2011}')
 }
 
-/// Whether a text is what a spreadsheet shows, or saves, of a number that it took for a quantity: `5.41E+09`,
-/// `5405550110.0`, or with the sign that keeps it from doing so: `'5405550110`, `="5405550110"`.
+/// Returns whether a spreadsheet wrote this for a number that it took for a quantity: `5.41E+09`, `5405550110.0`; or
+/// marked the number as text: `'5405550110`, `="5405550110"`.
 fn is_spreadsheets(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if text.starts_with(['\'', '\u{2019}', '=']) {
@@ -65,75 +65,75 @@ fn is_spreadsheets(text: &str) -> bool {
     }
 }
 
-/// Why a field of a file is no number.
+/// Why a field of a file is not a number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadNumber {
-    /// A spreadsheet has made something else of it.
+    /// A spreadsheet has changed it.
     #[error("a spreadsheet has changed the number: format the column as text and fill it in again")]
     Spreadsheet,
-    /// It has not the form of a number.
+    /// It does not have the form of a number.
     #[error(transparent)]
     Form(#[from] NumberError),
 }
 
-/// A state as people write it, in capitals or not.
+/// Reads a state, in capitals or not.
 ///
 /// # Errors
-/// The words that would have been taken.
+/// The valid words.
 pub fn state(text: &str) -> Result<State, UnknownWord> {
     let named = State::ALL.iter().find(|state| state.word().eq_ignore_ascii_case(text));
     named.copied().map_or_else(|| text.parse(), Ok)
 }
 
-/// How a file is to be taken in.
+/// How a file is imported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Intake {
-    /// Where its lines come from: for the audit trail.
+    /// The name of the file, for the audit trail.
     pub source: String,
-    /// Whether good lines are taken in though others are bad.
+    /// True if good lines are imported although others are bad.
     pub partial: bool,
-    /// Whether aging numbers are taken whose release is past.
+    /// True if aging numbers are imported whose release is past.
     pub past_releases: bool,
-    /// Whether nothing is written, and only said what would be.
+    /// True if nothing is written, and only the result is reported.
     pub dry_run: bool,
 }
 
 impl Intake {
-    /// All lines or none, for good.
+    /// Returns an intake that writes all lines or none.
     pub fn of(source: impl Into<String>) -> Self {
         Self { source: source.into(), ..Self::default() }
     }
 }
 
-/// A number as an import brings it. Only `number` must be given.
+/// A number as a line of an import describes it. Only `number` is required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNumber {
     /// The number.
     pub number: Number,
-    /// Its state; `Available` when nothing is said.
+    /// Its state; `Available` by default.
     pub state: State,
-    /// Its owner or holder, where its state has one.
+    /// Its owner or holder, if its state has one.
     pub account: Option<AccountId>,
-    /// Its site; the account's default one when nothing is said.
+    /// Its site. If absent, the account's default one.
     pub site: Option<SiteId>,
-    /// Its peer; the site's default one when nothing is said.
+    /// Its peer. If absent, the site's default one.
     pub peer: Option<PeerId>,
     /// Its rate center.
     pub rate_center: Option<String>,
     /// Its state or province, two letters.
     pub region: Option<String>,
-    /// Whether it goes to its owner's inventory when it has aged.
+    /// True if it goes to its owner's inventory after aging.
     pub protected: bool,
-    /// Whether it belongs to another carrier's pool.
+    /// True if it belongs to another carrier's pool.
     pub ported_in: bool,
-    /// Who may reconnect it, where it is aging.
+    /// Who may reconnect it, if it is aging.
     pub former_account: Option<AccountId>,
-    /// When it is released, where it is aging, or when its reservation ends.
+    /// When it is released, if it is aging, or when its reservation ends.
     pub release_at: Option<Timestamp>,
 }
 
 impl NewNumber {
-    /// A pool number of which nothing else is known.
+    /// Returns a pool number with nothing else known about it.
     #[must_use]
     pub fn available(number: Number) -> Self {
         Self {
@@ -151,7 +151,7 @@ impl NewNumber {
         }
     }
 
-    /// The account whose sites and peers [`NewNumber::entry`] needs.
+    /// Returns the account whose sites and peers [`NewNumber::entry`] needs.
     #[must_use]
     pub fn holder(&self) -> Option<AccountId> {
         match self.state {
@@ -160,11 +160,11 @@ impl NewNumber {
         }
     }
 
-    /// The number that the line describes, in its area; `premises` are those of its holder, none when there
-    /// is no such account. An aging number that was to be released before `released_from` is refused.
+    /// Returns the number that the line describes, in its area. `premises` are those of its holder, `None` if there
+    /// is no such account. An aging number whose release is before `released_from` is refused.
     ///
     /// # Errors
-    /// [`BadLine`] says what is missing, or what does not go with the state or the number.
+    /// [`BadLine`] says what is missing, or what does not fit the state or the number.
     pub fn entry(
         &self,
         area: AreaId,
@@ -177,7 +177,7 @@ impl NewNumber {
         {
             return Err(BadLine::PastRelease(release_at));
         }
-        // An owner's own inventory is where protected numbers are.
+        // A number in an owner's own inventory is protected.
         let protected = self.protected || self.state == State::Protected;
         if protected && self.number.is_toll_free() {
             return Err(BadLine::TollFree);
@@ -186,17 +186,17 @@ impl NewNumber {
         Ok(Entry { number, standing, area, protected, ported_in, locked: false })
     }
 
-    /// The standing that the line describes; `premises` are those of its holder, none when there is no
-    /// such account.
+    /// Returns the standing that the line describes. `premises` are those of its holder, `None` if there is no such
+    /// account.
     ///
     /// # Errors
-    /// [`BadLine`] says what is missing, or what does not go with the state.
+    /// [`BadLine`] says what is missing, or what does not fit the state.
     fn standing(&self, premises: Option<&Premises>) -> Result<Standing, BadLine> {
         let state = self.state;
         Ok(match state {
             State::Available | State::Administrative | State::Removed => {
-                // A protected number is its owner's and a ported-in one another carrier's: neither is ever in
-                // this pool.
+                // A protected number belongs to its owner, a ported-in one to another carrier. Neither is ever
+                // in this pool.
                 let pool = state == State::Available;
                 surplus(
                     state,
@@ -284,18 +284,18 @@ impl NewNumber {
     }
 }
 
-/// What becomes of a number that is in the store when an import brings it as `entry`: one that has left is
-/// taken back and keeps its history, any other is left alone.
+/// Returns what an import of `entry` does to a number that the store has already: a removed number is taken back and
+/// keeps its history.
 ///
 /// # Errors
-/// [`BadLine::Exists`].
+/// [`BadLine::Exists`] for any other number.
 pub fn restore(before: &Entry, entry: &Entry) -> Result<Transition, BadLine> {
     let Entry { standing, area, protected, ported_in, .. } = *entry;
     let change = Change::Restored { standing, area, protected, ported_in };
     Transition::of(before, change).map_err(|_| BadLine::Exists(before.number))
 }
 
-/// Refuses the first column that was given though the state has no such thing.
+/// Refuses the first column with a value that the state does not have.
 fn surplus(state: State, columns: &[(&'static str, bool)]) -> Result<(), BadLine> {
     match columns.iter().find(|(_, given)| *given) {
         Some((column, _)) => Err(BadLine::Surplus { state, column }),
@@ -303,23 +303,23 @@ fn surplus(state: State, columns: &[(&'static str, bool)]) -> Result<(), BadLine
     }
 }
 
-/// Why a line of an import cannot be taken in.
+/// Why a line cannot be imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
-    /// A field says something that its column has not.
+    /// A field has a value that its column does not take.
     #[error("{column} {text:?}: {why}")]
     Field {
         /// The column.
         column: &'static str,
-        /// What stands there, cut.
+        /// The value, cut.
         text: String,
         /// What is wrong with it.
         why: String,
     },
-    /// The line as a whole cannot be read. Says why.
+    /// The line as a whole cannot be read, and why.
     #[error("{0}")]
     Form(String),
-    /// The state needs it.
+    /// The state needs this column.
     #[error("{state} needs {column}")]
     Missing {
         /// The line's state.
@@ -327,7 +327,7 @@ pub enum BadLine {
         /// The column.
         column: &'static str,
     },
-    /// The state has no such thing.
+    /// The state does not take this column.
     #[error("{state} takes no {column}")]
     Surplus {
         /// The line's state.
@@ -347,34 +347,34 @@ pub enum BadLine {
     /// A toll-free number cannot be protected.
     #[error("toll-free numbers cannot be protected")]
     TollFree,
-    /// Its aging has ended: the number would be released at once.
+    /// Its release is past: the number would be released at once.
     #[error(
         "release_at {0} is past, so that the number would be released at once (--past-releases takes it)"
     )]
     PastRelease(Timestamp),
-    /// The number is in the store.
+    /// The number is in the store already.
     #[error("{0} is here already")]
     Exists(Number),
-    /// An earlier line of the same file brings it.
+    /// An earlier line of the same file has it.
     #[error("{what} stands twice, first on line {first}")]
     Twice {
         /// The number or the exchange.
         what: String,
-        /// The line that was taken.
+        /// The earlier line.
         first: u64,
     },
 }
 
-/// Most characters that are told of a field.
+/// Most characters of a field that are shown.
 const TOLD_MAX: usize = 40;
 
 impl BadLine {
-    /// What is wrong with a field.
+    /// Returns what is wrong with a field.
     pub fn field(column: &'static str, text: &str, why: impl fmt::Display) -> Self {
         Self::Field { column, text: text.chars().take(TOLD_MAX).collect(), why: why.to_string() }
     }
 
-    /// What is wrong, without what stands in the line: lines of one kind say the same.
+    /// Returns what is wrong, without the line's own values: the same text for all lines of one kind.
     #[must_use]
     pub fn kind(&self) -> String {
         match self {
@@ -390,31 +390,31 @@ impl BadLine {
     }
 }
 
-/// Most kinds of bad lines that are told apart.
+/// Most kinds of bad lines that are counted apart.
 pub const KINDS_MAX: usize = 50;
 /// Most lines of a kind that are kept to be shown.
 pub const KIND_LINES_MAX: usize = 3;
 
-/// The lines of an import that are not taken in, by what is wrong with them.
+/// The refused lines of an import, by what is wrong with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BadLines {
     kinds: Vec<BadKind>,
     others: u64,
 }
 
-/// Lines with which the same is wrong.
+/// Lines with the same mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadKind {
-    /// What, as [`BadLine::kind`] says it.
+    /// The mistake, as [`BadLine::kind`] says it.
     pub what: String,
     /// How many lines.
     pub count: u64,
-    /// The first of them, each with the line that it begins on; at most [`KIND_LINES_MAX`].
+    /// The first of them, each with the number of the line that it begins on; at most [`KIND_LINES_MAX`].
     pub first: Vec<(u64, BadLine)>,
 }
 
 impl BadLines {
-    /// Notes a line that is not taken in.
+    /// Counts a refused line.
     pub fn note(&mut self, line: u64, bad: BadLine) {
         let what = bad.kind();
         match self.kinds.iter().position(|kind| kind.what == what) {
@@ -432,19 +432,19 @@ impl BadLines {
         }
     }
 
-    /// How many lines.
+    /// Returns how many lines were refused.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.kinds.iter().map(|kind| kind.count).sum::<u64>() + self.others
     }
 
-    /// The kinds, in the order of their first lines; at most [`KINDS_MAX`].
+    /// Returns the kinds, in the order of their first lines; at most [`KINDS_MAX`].
     #[must_use]
     pub fn kinds(&self) -> &[BadKind] {
         &self.kinds
     }
 
-    /// How many lines are of yet other kinds.
+    /// Returns how many lines are of other kinds, beyond [`KINDS_MAX`].
     #[must_use]
     pub fn others(&self) -> u64 {
         self.others

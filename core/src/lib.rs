@@ -1,15 +1,17 @@
 //! The rules of a telephone number's life.
 //!
-//! Plain values in, plain values out: no I/O, no async, no clock, no dice, no SQL, no XML. A function that
-//! needs the time takes it as an argument, so that any decision can be taken again and checked.
+//! Plain values in, plain values out: no I/O, no async, no clock, no randomness, no SQL, no XML. A function that
+//! needs the time takes it as an argument. So any decision can be repeated and checked.
 //!
-//! Files and folders stand from the ground up; each uses only what stands before it:
-//! the ground ([`ids`], [`words`], [`time`], [`clock`], [`number`], [`name`], [`area_codes`],
-//! [`geo`]); then
-//! [`account`]: who has numbers and who may act; [`lifecycle`]: a number's states, its events and how long it
-//! ages; [`import`]: what a file says of it; [`locality`]: where it lies; [`order`]: what a client asks and what
-//! comes of it; [`reservation`]; [`notify`]: who is told what; [`report`]: what follows from the events; [`check`]: the proof
-//! that what a store holds is right.
+//! From the ground up, each file or folder uses only those named before it:
+//!
+//! - the ground: [`ids`], [`words`], [`time`], [`clock`], [`number`], [`name`], [`area_codes`], [`geo`]
+//! - [`account`]: who has numbers and who may act
+//! - [`lifecycle`]: a number's states, its events and how long it ages; [`view`]: who may see it
+//! - [`import`]: what a file says of a number; [`locality`]: where a number lies
+//! - [`order`]: what a client asks and what becomes of it; [`reservation`]: numbers held for an account
+//! - [`notify`]: who is told what; [`report`]: what follows from the events
+//! - [`check`]: the proof that what a store holds is right
 
 pub mod account;
 pub mod area_codes;

@@ -1,11 +1,10 @@
-//! Where a number lies: what its own area says, what its exchange is known for, what follows from its area
-//! code, in this order.
+//! Where a number lies. Its own area counts first, then its exchange, then its area code.
 //!
-//! An operator loads the exchanges; without them a number has a state or province and nothing more, unless
-//! its import named a rate center.
+//! An operator loads the exchanges. Without them a number has only a state or province, unless its import named a
+//! rate center.
 //!
-//! Not here: whose demand a number counts for (`hold`'s area, which an import fixes for good), or which area
-//! code lies where (`area_codes`).
+//! Not here: the area whose demand a number counts for (`lifecycle::area`, fixed by an import), or where each area code
+//! lies (`area_codes`).
 
 use crate::area_codes;
 use crate::geo;
@@ -18,18 +17,18 @@ use crate::number::Number;
 /// Most ZIP codes of one exchange.
 pub const ZIPS_MAX: usize = 500;
 
-/// What a file may call a rate center or a city, in upper case.
+/// Returns the name of a rate center or a city in a file, in upper case.
 ///
 /// # Errors
 /// [`BadName`].
-pub fn place_name(text: &str) -> Result<String, BadName> {
+pub fn city_or_rate_center(text: &str) -> Result<String, BadName> {
     let text = text.trim();
     name::check(text, CITY_NAME_MAX)?;
     Ok(text.to_uppercase())
 }
 
-/// What an operator knows about an exchange. It lies in one rate center as a whole, however its blocks of a
-/// thousand are shared between carriers.
+/// An exchange, as an operator's file describes it. All of it lies in one rate center, even if carriers share its
+/// blocks of a thousand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Area code and exchange, six digits.
@@ -38,7 +37,7 @@ pub struct Exchange {
     pub region: String,
     /// The rate center's abbreviation, upper case.
     pub rate_center: String,
-    /// The rate center's name, upper case; its abbreviation when nothing else is known.
+    /// The rate center's name, upper case. Its abbreviation if the file has no name.
     pub name: String,
     /// The LATA, three or five digits.
     pub lata: Option<String>,
@@ -57,31 +56,32 @@ pub struct ExchangeLine<'a> {
     pub state: &'a str,
     /// The rate center's abbreviation.
     pub rate_center: &'a str,
-    /// The rate center's name, where the file has it.
+    /// The rate center's name, if the file has it.
     pub name: Option<&'a str>,
-    /// The LATA, where the file has it.
+    /// The LATA, if the file has it.
     pub lata: Option<&'a str>,
-    /// The city, where the file has it.
+    /// The city, if the file has it.
     pub city: Option<&'a str>,
-    /// ZIP codes, parted by spaces.
+    /// ZIP codes, separated by spaces
     pub zips: Option<&'a str>,
 }
 
-/// A field that is empty says nothing.
+/// Returns a field unless it is empty.
 fn given(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
 impl Exchange {
-    /// The exchange that a line describes.
+    /// Returns the exchange that a line describes.
     ///
     /// # Errors
-    /// [`BadLine`]: the first thing in it that has another form, or does not exist.
+    /// [`BadLine`]: the first field that has a wrong form, or names something that does not exist.
     pub fn read(line: &ExchangeLine<'_>) -> Result<Self, BadLine> {
         type Form = fn(&str) -> Result<String, BadCriterion>;
         let check =
             |column, text: &str, form: Form| form(text).map_err(|why| BadLine::field(column, text, why));
-        let named = |column, text: &str| place_name(text).map_err(|why| BadLine::field(column, text, why));
+        let named =
+            |column, text: &str| city_or_rate_center(text).map_err(|why| BadLine::field(column, text, why));
         let npa_nxx = check("npa_nxx", line.npa_nxx, |text| geo::leading(text, 6))?;
         let rate_center = named("rate_center", line.rate_center)?;
         let mut zips = Vec::new();
@@ -111,8 +111,8 @@ impl Exchange {
         })
     }
 
-    /// Whether it lies where a number's area says that the number is. An exchange that does not tells
-    /// nothing about the number: an import knows its numbers better.
+    /// Returns whether the exchange lies in a number's area. If not, it says nothing about the number: an import knows
+    /// its numbers better.
     #[must_use]
     pub fn agrees(&self, area: &AreaName) -> bool {
         area.region().is_none_or(|region| region == self.region)
@@ -136,7 +136,7 @@ pub struct Locality {
 }
 
 impl Locality {
-    /// Where a number of this area and exchange lies.
+    /// Returns where a number of this area and exchange lies.
     #[must_use]
     pub fn of(number: Number, area: &AreaName, exchange: Option<&Exchange>) -> Self {
         let exchange = exchange.filter(|exchange| exchange.agrees(area));
@@ -155,8 +155,8 @@ impl Locality {
     }
 }
 
-/// The area of a number that is imported: what its line says, and where it says nothing, what its exchange
-/// is known for, or the state or province of its area code.
+/// Returns the area of a number that is imported: that of its line, else that of its exchange, else the state or
+/// province of its area code.
 #[must_use]
 pub fn area(
     number: Number,
@@ -164,14 +164,14 @@ pub fn area(
     rate_center: Option<&str>,
     exchange: Option<&Exchange>,
 ) -> AreaName {
-    let said = AreaName::of(number, region, rate_center);
-    if said.rate_center().is_some() {
-        return said;
+    let named = AreaName::of(number, region, rate_center);
+    if named.rate_center().is_some() {
+        return named;
     }
-    match exchange.filter(|exchange| exchange.agrees(&said)) {
+    match exchange.filter(|exchange| exchange.agrees(&named)) {
         Some(exchange) => AreaName::of(number, Some(&exchange.region), Some(&exchange.rate_center)),
-        None if said.region().is_none() => AreaName::of(number, area_codes::region(number), None),
-        None => said,
+        None if named.region().is_none() => AreaName::of(number, area_codes::region(number), None),
+        None => named,
     }
 }
 

@@ -1,16 +1,16 @@
-//! What a rate center, a city, a site, a peer or an account may be called.
+//! Which names a rate center, a city, a site, a peer or an account may have.
 //!
-//! Names leave again in files, and a spreadsheet takes what begins with `=`, `@`, `+` or `-` for a formula.
+//! Names are exported to files, and a spreadsheet takes a field that begins with `=`, `@`, `+` or `-` for a formula.
 //!
 //! Not here: the narrower rules of the API for names in requests (`premises`, `wire`).
 
 /// Most characters of an account's name.
 pub const ACCOUNT_NAME_MAX: usize = 100;
 
-/// What a formula begins with.
+/// Characters that a formula begins with.
 const FORMULA: [char; 4] = ['=', '@', '+', '-'];
 
-/// Why a text is no name.
+/// Why a text is not a valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     /// It is empty or too long.
@@ -24,10 +24,10 @@ pub enum BadName {
     Formula,
 }
 
-/// Takes a name that has at most so many characters.
+/// Checks a name of at most `most` characters.
 ///
 /// # Errors
-/// [`BadName`] says why it is none.
+/// [`BadName`] says what is wrong with it.
 ///
 /// ```
 /// use onhook_core::name::{BadName, check};

@@ -1,4 +1,4 @@
-//! A telephone number, checked once at the only door.
+//! A telephone number, checked once, when it is read.
 //!
 //! Not here: what state a number is in (`lifecycle`), or how it is printed in a document (`wire`).
 
@@ -10,7 +10,7 @@ pub const DIGITS_MIN: usize = 8;
 /// Most digits of an E.164 number (ITU-T E.164, 6.2.1).
 pub const DIGITS_MAX: usize = 15;
 
-/// First number of the North American plan when read as an integer of eleven digits.
+/// First number of the North American plan, as an integer of eleven digits.
 const NANP_FIRST: u64 = 12_000_000_000;
 /// One past the last number of the North American plan.
 const NANP_END: u64 = 20_000_000_000;
@@ -18,9 +18,9 @@ const NANP_END: u64 = 20_000_000_000;
 /// The area codes of toll-free numbers in the North American plan.
 pub const TOLL_FREE: [u16; 7] = [800, 833, 844, 855, 866, 877, 888];
 
-/// A telephone number in E.164. Whoever holds one need not check it again.
+/// A telephone number in E.164. It is always valid.
 ///
-/// Ordered as its digits are, so numbers of an area code stand together.
+/// Numbers are ordered by their digits, so those of an area code are next to each other.
 ///
 /// ```
 /// use onhook_core::number::Number;
@@ -32,9 +32,9 @@ pub const TOLL_FREE: [u16; 7] = [800, 833, 844, 855, 866, 877, 888];
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
-pub struct Number(u64); // digits without the `+`; private, so that parsing is the only door
+pub struct Number(u64); // digits without the `+`; private, so that each one is checked
 
-/// Why a text is no telephone number.
+/// Why a text is not a telephone number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
     /// Something other than ASCII digits after an optional `+`.
@@ -59,10 +59,10 @@ fn digits(count: &usize) -> String {
 }
 
 impl Number {
-    /// The number with these digits, country code included, no `+`.
+    /// Returns the number with these digits, country code included, no `+`.
     ///
     /// # Errors
-    /// When the digits can be no telephone number: see [`NumberError`].
+    /// [`NumberError`] if no telephone number has these digits.
     pub fn from_digits(digits: u64) -> Result<Self, NumberError> {
         let length = digits.checked_ilog10().map_or(1, |log| log + 1);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -75,50 +75,50 @@ impl Number {
         Ok(Self(digits))
     }
 
-    /// Digits without the `+`, as an integer: what a store keeps.
+    /// Returns the digits without the `+`, as an integer. A store keeps this.
     #[must_use]
     pub fn digits(self) -> u64 {
         self.0
     }
 
-    /// Whether the number is of the North American plan (country code 1).
+    /// Returns whether the number belongs to the North American plan (country code 1).
     #[must_use]
     pub fn is_nanp(self) -> bool {
         (NANP_FIRST..NANP_END).contains(&self.0)
     }
 
-    /// The ten digits of a North American number; none for others.
+    /// Returns the ten digits of a North American number. `None` for others.
     #[must_use]
     pub fn ten_digits(self) -> Option<String> {
         self.is_nanp().then(|| format!("{:010}", self.0 - 10_000_000_000))
     }
 
-    /// The area code (NPA) of a North American number.
+    /// Returns the area code (NPA) of a North American number. `None` for others.
     #[must_use]
     pub fn area_code(self) -> Option<u16> {
         self.is_nanp().then(|| u16::try_from(self.0 / 10_000_000 % 1_000).unwrap_or_default())
     }
 
-    /// Area code and exchange (NPA-NXX), six digits.
+    /// Returns area code and exchange (NPA-NXX), six digits, of a North American number. `None` for others.
     #[must_use]
     pub fn npa_nxx(self) -> Option<u32> {
         self.is_nanp().then(|| u32::try_from(self.0 / 10_000 % 1_000_000).unwrap_or_default())
     }
 
-    /// Whether callers pay nothing: 800, 833, 844, 855, 866, 877, 888.
+    /// Returns whether callers pay nothing: 800, 833, 844, 855, 866, 877, 888.
     #[must_use]
     pub fn is_toll_free(self) -> bool {
         self.area_code().is_some_and(|npa| TOLL_FREE.contains(&npa))
     }
 
-    /// Shows only the last four digits: for logs.
+    /// Returns the number with only its last four digits shown: for logs.
     #[must_use]
     pub fn masked(self) -> Masked {
         Masked(self)
     }
 
-    /// First and one-past-last integer of all North American numbers that begin with these digits
-    /// (1 to 10 of them, without the country code), as [`Number::digits`] gives them.
+    /// Returns the range of all North American numbers that begin with `prefix`, as [`Number::digits`] of the first and
+    /// one past the last. `prefix` has 1 to 10 digits, without the country code; `None` for anything else.
     #[must_use]
     pub fn nanp_range(prefix: &str) -> Option<(u64, u64)> {
         let length = prefix.len();
@@ -135,8 +135,8 @@ fn leading_digit(digits: u64) -> u64 {
     digits.checked_ilog10().map_or(0, |log| digits / 10_u64.pow(log))
 }
 
-/// NPA = [2-9][0-8]X and NXX = [2-9]XX, neither N11 (NANPA's numbering form; N9X is kept back for
-/// a longer plan).
+/// Checks NPA = [2-9][0-8]X and NXX = [2-9]XX, neither N11 (NANPA's numbering form; N9X is reserved for a longer
+/// plan).
 fn check_nanp(digits: u64, length: usize) -> Result<(), NumberError> {
     if length != 11 {
         return Err(NumberError::Length(length));
@@ -155,8 +155,8 @@ fn check_nanp(digits: u64, length: usize) -> Result<(), NumberError> {
 impl FromStr for Number {
     type Err = NumberError;
 
-    /// Takes ten digits, `1` and ten digits, `+1` and ten digits, or `+` and another E.164 number. White space
-    /// around them, as Unicode has it, is no part of the number: spreadsheets leave no-break spaces there.
+    /// Takes ten digits, `1` and ten digits, `+1` and ten digits, or `+` and another E.164 number. Unicode
+    /// white space around them is ignored: spreadsheets leave no-break spaces there.
     fn from_str(text: &str) -> Result<Self, NumberError> {
         let text = text.trim();
         let (plus, digits) = match text.strip_prefix('+') {

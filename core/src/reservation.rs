@@ -1,6 +1,6 @@
 //! Reservations: an account holds a pool number for a while, so that nobody else takes it before its order.
 //!
-//! Not here: what ends one by itself (`release`), or how an order takes a reserved number (`decide`).
+//! Not here: how one expires (`release`), or how an order takes a reserved number (`decide`).
 
 use crate::ids::{AccountId, ReservationId};
 use crate::lifecycle::entry::{Entry, Standing};
@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 
 /// How long a number is held, in milliseconds: four hours (contract §4.3).
 pub const HELD_MS: i64 = 4 * 3_600_000;
-/// Most numbers that an account holds at once, so that nobody empties the pool without taking anything.
+/// Most numbers that an account can hold at once, so that nobody can empty the pool without ordering.
 pub const RESERVED_MAX: u64 = 5_000;
 
 /// A number that is held.
@@ -18,24 +18,25 @@ pub const RESERVED_MAX: u64 = 5_000;
 pub struct Reservation {
     /// Its id.
     pub id: ReservationId,
-    /// For whom.
+    /// The account that holds the number.
     pub account: AccountId,
-    /// What.
+    /// The number.
     pub number: Number,
-    /// Until when.
+    /// When the reservation ends.
     pub until: Timestamp,
 }
 
 /// Why a number is not held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReserved {
-    /// It is not in the pool. The same for one that does not exist, so that nobody learns which it is.
+    /// It is not in the pool, or does not exist: the same, so that nobody learns which.
     Unavailable,
-    /// The account holds as many as it may.
+    /// The account holds [`RESERVED_MAX`] numbers.
     TooMany,
 }
 
-/// Holds a number, as it is now, for an account that holds `held` numbers.
+/// Holds a number for an account that already holds `held` numbers. `entry` is the number now, `None` if it does not
+/// exist.
 ///
 /// # Errors
 /// [`NotReserved`].
@@ -51,14 +52,14 @@ pub fn reserve(
     if held < RESERVED_MAX { Ok(reserved) } else { Err(NotReserved::TooMany) }
 }
 
-/// Whether a number is still held by a reservation.
+/// Returns whether a reservation still holds its number.
 #[must_use]
 pub fn stands(reservation: &Reservation, entry: &Entry) -> bool {
     let Reservation { account, until, .. } = *reservation;
     entry.standing == Standing::Reserved { account, until }
 }
 
-/// Gives a number back; nothing when the reservation does not stand any more.
+/// Gives a number back to the pool. Returns `None` if the reservation has ended.
 #[must_use]
 pub fn cancel(reservation: &Reservation, entry: &Entry) -> Option<Transition> {
     Transition::of(entry, Change::Unreserved).ok().filter(|_| stands(reservation, entry))

@@ -1,6 +1,6 @@
-//! Instants with millisecond precision, and what the wire and the law make of them.
+//! Instants with millisecond precision: how they are written, and their calendar days.
 //!
-//! Not here: a way to ask what time it is. Whoever needs the time is handed it.
+//! Not here: a way to ask what time it is. The caller passes the time in.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub use jiff::tz::TimeZone;
 /// Milliseconds in a day of 24 hours.
 pub const DAY_MS: i64 = 86_400_000;
 
-/// An instant in milliseconds since 1970-01-01 UTC; what onhook keeps and prints, to the millisecond.
+/// An instant, in milliseconds since 1970-01-01 UTC. onhook keeps and prints instants to the millisecond.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -18,7 +18,7 @@ pub const DAY_MS: i64 = 86_400_000;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant this many milliseconds after the epoch.
+    /// Returns the instant this many milliseconds after the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -30,25 +30,25 @@ impl Timestamp {
         self.0
     }
 
-    /// This much later, in milliseconds; earlier when negative. Saturates.
+    /// Returns the instant this many milliseconds later, or earlier if negative. Saturates.
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this instant; negative when it lies before. Saturates.
+    /// Returns the milliseconds from `earlier` to this instant, negative if this is before `earlier`. Saturates.
     #[must_use]
     pub const fn since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The calendar day of this instant in a time zone.
+    /// Returns the calendar day of this instant in a time zone.
     #[must_use]
     pub fn date_in(self, zone: &TimeZone) -> Date {
         zone.to_datetime(self.jiff()).date()
     }
 
-    /// The first instant of a calendar day in a time zone, in the years that a calendar can hold.
+    /// Returns the first instant of a calendar day in a time zone. The last instant there is, for a day after it.
     #[must_use]
     pub fn start_of(date: Date, zone: &TimeZone) -> Timestamp {
         match zone.to_timestamp(date.into()) {
@@ -57,7 +57,7 @@ impl Timestamp {
         }
     }
 
-    /// Reads a date as HTTP headers have it, such as `Sun, 06 Nov 1994 08:49:37 GMT`; none for anything else.
+    /// Reads a date as HTTP headers have it, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Returns `None` for anything else.
     #[must_use]
     pub fn from_http_date(text: &str) -> Option<Self> {
         let read = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
@@ -81,7 +81,7 @@ pub fn in_words(millis: i64) -> String {
     const YEAR: u64 = 365 * DAY + 6 * HOUR;
     let span = millis.unsigned_abs();
     let rounded = |unit: u64| span.saturating_add(unit / 2) / unit;
-    // A unit counts from two on: 36 hours say more than 2 days.
+    // A unit is used from two on: "36 hours" says more than "2 days".
     for (unit, smaller, name) in
         [(YEAR, DAY, "years"), (DAY, HOUR, "days"), (HOUR, MINUTE, "hours"), (MINUTE, SECOND, "minutes")]
     {
@@ -105,7 +105,7 @@ impl fmt::Display for Timestamp {
 impl std::str::FromStr for Timestamp {
     type Err = jiff::Error;
 
-    /// Reads RFC 3339, such as `2018-01-23T21:00:23.802Z`; digits past the millisecond are dropped.
+    /// Reads RFC 3339, such as `2018-01-23T21:00:23.802Z`; drops digits past the millisecond.
     fn from_str(text: &str) -> Result<Self, jiff::Error> {
         text.parse::<jiff::Timestamp>().map(|timestamp| Self(timestamp.as_millisecond()))
     }

@@ -1,4 +1,4 @@
-//! Who may see which number, and how much of it. Every door asks here.
+//! Who may see which number, and how much of it. The API, the operations API and the pages all ask here.
 
 use crate::account::Role;
 use crate::ids::AccountId;
@@ -8,11 +8,11 @@ use crate::lifecycle::entry::Entry;
 /// How much of a number someone may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
-    /// Everything: it is theirs, or they are an operator.
+    /// Everything: the caller holds the number, or is an operator.
     Whole,
-    /// What is public of a pool number: the number, its state, where it lies.
+    /// The public part of a pool number: the number, its state, where it lies.
     Public,
-    /// Nothing, as of a number that does not exist.
+    /// Nothing, as for a number that does not exist.
     Nothing,
 }
 
@@ -29,8 +29,8 @@ pub fn view(entry: &Entry, account: Option<AccountId>, role: Role) -> View {
     }
 }
 
-/// Returns whether a caller may know that a number once was in this state: an operator of any, others of those in
-/// which it was theirs.
+/// Returns whether a caller may know that a number once was in this state. An operator may know every state, others
+/// only those in which they held the number.
 #[must_use]
 pub fn may_see_past(past: &Entry, account: Option<AccountId>, role: Role) -> bool {
     role == Role::Operator || (account.is_some() && past.standing.holder() == account)

@@ -12,7 +12,7 @@ macro_rules! words {
             /// Every value, in the order of the declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word that stands for it in files, configuration and the store.
+            /// Returns the word that stands for it in files, configuration and the store.
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -39,10 +39,10 @@ macro_rules! words {
 
 pub(crate) use words;
 
-/// A word that is none of those that are valid.
+/// A word that is not among the valid ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is one of {}", valid.join(", "))]
 pub struct UnknownWord {
-    /// The words that would have been taken.
+    /// The valid words.
     pub valid: &'static [&'static str],
 }

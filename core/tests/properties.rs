@@ -1,4 +1,4 @@
-//! Random lives of a few numbers: whatever is asked, in whatever order, the invariants hold.
+//! Random lives of a few numbers: the invariants hold whatever clients ask, in any order.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -24,10 +24,10 @@ use onhook_core::lifecycle::release::due;
 use onhook_core::number::Number;
 use onhook_core::order::amend::{Amendment, amend};
 use onhook_core::order::decide::{World, decide, decided};
-use onhook_core::order::relocate::relocate;
+use onhook_core::order::move_all::move_all;
 use onhook_core::order::search::Criteria;
 use onhook_core::order::{
-    Activate, Disconnect, Mode, Order, Protected, Refusal, Relocate, Request, Search, SearchForm, Status,
+    Activate, Disconnect, Mode, MoveNumbers, Order, Protected, Refusal, Request, Search, SearchForm, Status,
     Wanted,
 };
 use onhook_core::report::billing::periods;
@@ -188,7 +188,7 @@ impl Life {
         self.orders.push(order);
     }
 
-    /// The order as a run leaves it.
+    /// Returns the order after a run.
     fn run(&mut self, order: Order) -> Order {
         let (account, premises) = (account(order.account.get()), premises(order.account.get()));
         let policy = Policy::default();
@@ -206,7 +206,7 @@ impl Life {
         let decision = decide(&order, &world, self.now);
         assert_eq!(decision, decide(&order, &world, self.now), "the same decision again");
         let order = decided(order, &decision, self.now);
-        for step in decision.moves {
+        for step in decision.transitions {
             self.save(step, By::Order(order.seq));
         }
         order
@@ -303,10 +303,10 @@ impl Life {
                     Err(_) => assert!(before.state() != State::Removed || state == State::Removed),
                 }
             }
-            Happening::Move { account, numbers, site } => self.relocate(*account, &chosen(*numbers), *site),
+            Happening::Move { account, numbers, site } => self.move_all(*account, &chosen(*numbers), *site),
             Happening::MoveOrder { account, numbers, site } => {
                 let (numbers, site) = (chosen(*numbers), SiteId::new(*site).unwrap());
-                self.order(*account, Request::Relocate(Relocate { numbers, site, peer: None }));
+                self.order(*account, Request::Move(MoveNumbers { numbers, site, peer: None }));
             }
             Happening::Lock { number, on } => {
                 let reason = String::new();
@@ -330,8 +330,8 @@ impl Life {
         }
     }
 
-    /// Every number goes to the place, or none does; none is out of service or changes hands for it.
-    fn relocate(&mut self, account: u32, numbers: &[Number], site: u32) {
+    /// All numbers move to the place, or none. No number leaves service or changes its account.
+    fn move_all(&mut self, account: u32, numbers: &[Number], site: u32) {
         let account = AccountId::new(account).unwrap();
         let place = Place { account, site: SiteId::new(site + 1).unwrap(), peer: PeerId::new(site) };
         let owned = |life: &Self, number: &Number| {
@@ -339,7 +339,7 @@ impl Life {
             standing.state() == State::InService && standing.holder() == Some(account)
         };
         let all_owned = numbers.iter().all(|number| owned(self, number));
-        match relocate(numbers, place, &self.entries) {
+        match move_all(numbers, place, &self.entries) {
             Err(missing) => {
                 assert!(!all_owned);
                 assert!(missing.iter().all(|number| !owned(self, number)));
@@ -406,7 +406,7 @@ proptest! {
     }
 }
 
-/// A life told in full, so that the random ones above are known to reach the interesting places.
+/// A life in full, to prove that the random ones above can reach every state.
 #[test]
 fn a_number_ages_comes_back_ages_again_and_is_someone_elses() {
     let mut life = Life::new();
@@ -494,7 +494,7 @@ fn a_locked_number_is_not_disconnected() {
     life.check();
 }
 
-/// A move is no change of state: billing goes on, and the hold, the account and the flags are as before.
+/// A move does not change the state: billing goes on, and the hold, the account and the flags stay.
 #[test]
 fn a_number_that_moves_is_in_service_all_the_while() {
     let mut life = Life::new();
@@ -503,7 +503,7 @@ fn a_number_that_moves_is_in_service_all_the_while() {
     let moved = life.entries[&number(1)];
     assert_eq!(moved.standing.place().unwrap().site, SiteId::new(2).unwrap());
     assert_eq!(life.events.len(), 2);
-    assert!(life.events.iter().all(|event| !event.change.moves()));
+    assert!(life.events.iter().all(|event| !event.change.changes_state()));
     // Moved to where it is, nothing happens to it; with one that is not in service, nothing to the others.
     life.happen(&Happening::Move { account: 1, numbers: 0b10, site: 1 });
     life.happen(&Happening::Move { account: 1, numbers: 0b11, site: 2 });
@@ -531,7 +531,7 @@ fn released() -> Life {
     life
 }
 
-/// The checker itself must be able to find: each of these histories is wrong in one way.
+/// The checker finds mistakes: each of these histories is wrong in one way.
 #[test]
 fn the_checker_finds_what_is_wrong() {
     let life = released();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use onhook_core::notify::notification::Trouble;
+use onhook_core::notify::notification::DeliveryFailure;
 use onhook_core::notify::subscription::Secret;
 use onhook_core::time::Timestamp;
 
@@ -112,8 +112,8 @@ impl Mailer {
         subject: &str,
         text: String,
         at: Timestamp,
-    ) -> Result<(), Trouble> {
-        let to: Mailbox = to.parse().map_err(|_| Trouble::MailNever)?;
+    ) -> Result<(), DeliveryFailure> {
+        let to: Mailbox = to.parse().map_err(|_| DeliveryFailure::MailNever)?;
         let (transport, from) = match self {
             Self::Server { transport, from } => (transport, from),
             Self::Catcher(caught) => {
@@ -130,17 +130,17 @@ impl Mailer {
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN)
             .body(text)
-            .map_err(|_| Trouble::Internal)?;
+            .map_err(|_| DeliveryFailure::Internal)?;
         match tokio::time::timeout(MAIL_WAIT, transport.send(mail)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.is_permanent() => match error.status().map(u16::from) {
                 // Who we are is in doubt, not the mail: the operator can mend that.
-                Some(530..=538) => Err(Trouble::MailLater),
-                _ => Err(Trouble::MailNever),
+                Some(530..=538) => Err(DeliveryFailure::MailLater),
+                _ => Err(DeliveryFailure::MailNever),
             },
-            Ok(Err(error)) if error.is_timeout() => Err(Trouble::Timeout),
-            Ok(Err(_)) => Err(Trouble::MailLater),
-            Err(_) => Err(Trouble::Timeout),
+            Ok(Err(error)) if error.is_timeout() => Err(DeliveryFailure::Timeout),
+            Ok(Err(_)) => Err(DeliveryFailure::MailLater),
+            Err(_) => Err(DeliveryFailure::Timeout),
         }
     }
 

@@ -385,12 +385,12 @@ impl UserCommand {
                 let store = data_dir.open(config).await?;
                 let password = read_password(password_stdin)?;
                 let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
-                change(&store, &name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
+                change(&store, &name, UserChange::Set { password_hash: Some(hash), role: None }).await?;
                 terminal.line(&format!("user {name} has another password"))?;
             }
             Self::Role { name, role, data_dir } => {
                 let store = data_dir.open(config).await?;
-                change(&store, &name, UserChange::Said { password_hash: None, role: Some(role) }).await?;
+                change(&store, &name, UserChange::Set { password_hash: None, role: Some(role) }).await?;
                 terminal.line(&format!("user {name} has the role {role}"))?;
             }
             Self::Remove { name, data_dir } => {

@@ -97,7 +97,7 @@ fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, BadLi
         "true" | "1" | "yes" => Ok(true),
         _ => Err("it is true or false"),
     };
-    let rate_center = read(field, 5, locality::place_name)?;
+    let rate_center = read(field, 5, locality::city_or_rate_center)?;
     let region = read(field, 6, |text| {
         let fits = text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
         if fits { Ok(text.to_owned()) } else { Err("it has two letters") }

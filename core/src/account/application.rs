@@ -1,7 +1,7 @@
-//! The applications of an account: where its calls and messages would be told to, as the account says.
+//! The applications of an account: the URLs to which a carrier would report its calls and messages.
 //!
-//! They are records and no more. Nothing here makes a call or sends a message, so that no URL of an
-//! application is ever asked. A peer names at most one application for each service.
+//! They are only records. onhook makes no call and sends no message, so it never requests an application's URL. A peer
+//! names at most one application for each service.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::words::words;
 pub const APPLICATIONS_MAX: usize = 1_000;
 /// Most characters of an application's name.
 pub const NAME_MAX: usize = 250;
-/// Most characters of each setting; a URL is the longest.
+/// Most characters of a setting. The longest ones are URLs.
 pub const SETTING_MAX: usize = 2_048;
-/// Most types of callbacks that an application asks for.
+/// Most callback types of an application.
 pub const CALLBACK_TYPES_MAX: usize = 20;
-/// Most characters of a type of callbacks.
+/// Most characters of a callback type.
 pub const CALLBACK_TYPE_MAX: usize = 50;
 
 words! {
@@ -31,41 +31,41 @@ words! {
 }
 
 words! {
-    /// What an account says of an application, by its name on the wire and in the order in which it is written.
+    /// A setting of an application, by its name on the wire, in the order in which settings are written.
     Setting {
-        /// Where messages are told, in the words of 2018.
+        /// The URL for messages, as documents of 2018 call it.
         CallbackUrl = "CallbackUrl",
-        /// The same in other words.
+        /// The same under another name.
         MsgCallbackUrl = "MsgCallbackUrl",
-        /// Where messages that arrive are told.
+        /// The URL for messages that arrive.
         InboundCallbackUrl = "InboundCallbackUrl",
-        /// Who signs in there: the name.
+        /// The user name for that URL.
         InboundCallbackCreds = "InboundCallbackCreds",
-        /// Where it is told what became of messages.
+        /// The URL for what became of messages.
         OutboundCallbackUrl = "OutboundCallbackUrl",
-        /// Who signs in there: the name.
+        /// The user name for that URL.
         OutboundCallbackCreds = "OutboundCallbackCreds",
-        /// Where calls that arrive are told.
+        /// The URL for calls that arrive.
         CallInitiatedCallbackUrl = "CallInitiatedCallbackUrl",
-        /// By which method.
+        /// The HTTP method for that URL.
         CallInitiatedMethod = "CallInitiatedMethod",
-        /// Where the end of calls is told.
+        /// The URL for the end of calls.
         CallStatusCallbackUrl = "CallStatusCallbackUrl",
-        /// By which method.
+        /// The HTTP method for that URL.
         CallStatusMethod = "CallStatusMethod",
-        /// Where calls are told that could not be told before.
+        /// The URL for calls when the first one fails.
         CallInitiatedFallbackUrl = "CallInitiatedFallbackUrl",
-        /// By which method.
+        /// The HTTP method for that URL.
         CallInitiatedFallbackMethod = "CallInitiatedFallbackMethod",
-        /// Who signs in there: the name.
+        /// The user name for that URL.
         CallInitiatedFallbackCreds = "CallInitiatedFallbackCreds",
-        /// Who signs in at the other URLs: the name.
+        /// The user name for the other URLs.
         CallbackCreds = "CallbackCreds",
     }
 }
 
 impl Setting {
-    /// Whether it is the name that one signs in with. The password beside it is not kept: nothing here signs in.
+    /// Returns whether it is a user name. The password beside it is not kept: onhook never signs in there.
     #[must_use]
     pub const fn is_credentials(self) -> bool {
         matches!(
@@ -78,25 +78,25 @@ impl Setting {
     }
 }
 
-/// What an account says of an application besides its name.
+/// An application's settings, besides its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Details {
-    /// What was said, as it was sent.
+    /// The settings, as they were sent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<Setting, String>,
-    /// Which callbacks it asks for.
+    /// Its callback types.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub callback_types: Vec<String>,
 }
 
-/// An application that is to be made.
+/// An application to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewApplication {
-    /// What it is for; that never changes.
+    /// What it is for. This never changes.
     pub service: Service,
-    /// Its name. Several may have the same.
+    /// Its name. It need not be unique.
     pub name: String,
-    /// What else is said of it.
+    /// Its settings.
     pub details: Details,
 }
 
@@ -105,37 +105,37 @@ pub struct NewApplication {
 pub struct Application {
     /// Its id.
     pub id: ApplicationId,
-    /// Whose it is.
+    /// Its account.
     pub account: AccountId,
     /// What it is for.
     pub service: Service,
     /// Its name.
     pub name: String,
-    /// What else is said of it.
+    /// Its settings.
     pub details: Details,
 }
 
-/// What is to be said of an application from now on. None leaves as it is, an empty text takes away.
+/// A change of an application. `None` leaves a value as it is, an empty text removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApplicationChange {
     /// Its name.
     pub name: Option<String>,
-    /// What it says of its settings.
+    /// The settings that change.
     pub settings: BTreeMap<Setting, String>,
-    /// Which callbacks it asks for.
+    /// Its callback types.
     pub callback_types: Option<Vec<String>>,
-    /// Whether what it leaves out is taken away.
+    /// True if settings that are not named are removed.
     pub whole: bool,
 }
 
 impl ApplicationChange {
-    /// Says it.
+    /// Applies the change.
     pub fn onto(self, name: &mut String, details: &mut Details) {
         if self.whole {
             *details = Details::default();
         }
-        if let Some(said) = self.name {
-            *name = said;
+        if let Some(new) = self.name {
+            *name = new;
         }
         for (setting, text) in self.settings {
             if text.is_empty() {
@@ -150,7 +150,7 @@ impl ApplicationChange {
     }
 }
 
-/// Whether an application may go that so many peers name.
+/// Checks that an application may be removed, if `peers` peers name it.
 ///
 /// # Errors
 /// Why it stays.
@@ -165,11 +165,11 @@ pub enum NotNamed {
     NoPeer,
     /// The account has no such application.
     NoApplication,
-    /// It is for something else.
+    /// It is for another service.
     Service(Service),
 }
 
-/// Whether a peer may name this for a service; none when the account has no such application.
+/// Checks that a peer may name an application for a service. `found` is `None` if the account has no such application.
 ///
 /// # Errors
 /// Why it may not.
@@ -185,25 +185,25 @@ pub fn may_name(found: Option<&Application>, service: Service) -> Result<(), Not
 mod tests {
     use super::*;
 
-    fn said(settings: &[(Setting, &str)]) -> BTreeMap<Setting, String> {
+    fn kept(settings: &[(Setting, &str)]) -> BTreeMap<Setting, String> {
         settings.iter().map(|(setting, text)| (*setting, (*text).to_owned())).collect()
     }
 
     #[test]
     fn a_change_in_part_leaves_the_rest_and_a_whole_one_takes_it_away() {
         let before = Details {
-            settings: said(&[(Setting::CallbackUrl, "https://a.example.com"), (Setting::CallbackCreds, "a")]),
+            settings: kept(&[(Setting::CallbackUrl, "https://a.example.com"), (Setting::CallbackCreds, "a")]),
             callback_types: vec!["message-failed".into()],
         };
         let change = |settings: &[(Setting, &str)], whole| {
             let (mut name, mut details) = ("App".to_owned(), before.clone());
-            let settings = said(settings);
+            let settings = kept(settings);
             ApplicationChange { settings, whole, ..ApplicationChange::default() }
                 .onto(&mut name, &mut details);
             assert_eq!(name, "App");
             details
         };
-        let only = said(&[(Setting::CallbackCreds, "b")]);
+        let only = kept(&[(Setting::CallbackCreds, "b")]);
         assert_eq!(change(&[(Setting::CallbackCreds, "b")], true).settings, only);
         assert_eq!(change(&[(Setting::CallbackCreds, "b")], true).callback_types, [""; 0]);
         let part = change(&[(Setting::CallbackCreds, "b")], false);

@@ -1,6 +1,6 @@
-//! What an account says of its sites and peers besides their names.
+//! The details of sites and peers, besides their names.
 //!
-//! Nothing that is said here moves a call: hosts, protocols and addresses are kept and given back.
+//! Hosts, protocols and addresses are kept and returned. No call depends on them.
 
 use std::collections::BTreeMap;
 
@@ -12,44 +12,43 @@ pub const SITE_NAME_MAX: usize = 50;
 pub const SITE_DESCRIPTION_MAX: usize = 250;
 /// Most characters of a peer's name.
 pub const PEER_NAME_MAX: usize = 50;
-/// Most characters of any other text that is kept of a site or a peer.
+/// Most characters of any other text of a site or a peer.
 pub const TEXT_MAX: usize = 250;
 /// Most hosts in each list of a peer.
 pub const HOSTS_MAX: usize = 100;
-/// Most bytes that are kept of what is said of one site or peer.
+/// Most bytes of the details of one site or peer, as stored.
 pub const DETAILS_MAX: usize = 16 * 1_024;
-/// Most bytes that are kept of what is said of all sites of an account, and of all its peers: a list of them is
-/// one reply.
+/// Most bytes of the details of all sites of an account, and of all its peers: a list of them is one reply.
 pub const ALL_DETAILS_MAX: usize = 4 * 1_024 * 1_024;
 
-/// Whether a site's name or description has only the characters that the API allows.
+/// Returns whether a site's name or description has only the characters that the API allows.
 #[must_use]
 pub fn is_site_text(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b' '))
 }
 
-/// Whether a site may be called so.
+/// Returns whether a site may have this name.
 #[must_use]
 pub fn is_site_name(name: &str) -> bool {
     (1..=SITE_NAME_MAX).contains(&name.len()) && is_site_text(name)
 }
 
 words! {
-    /// A part of an address, by its name on the wire and in the order in which they are written.
+    /// A part of an address, by its name on the wire, in the order in which parts are written.
     AddressPart {
         /// Before the street's name.
         HouseNumber = "HouseNumber",
         /// Before the house number.
         HousePrefix = "HousePrefix",
-        /// Behind the house number.
+        /// After the house number.
         HouseSuffix = "HouseSuffix",
         /// A point of the compass before the street's name.
         PreDirectional = "PreDirectional",
         /// The street.
         StreetName = "StreetName",
-        /// What kind of street.
+        /// The kind of street.
         StreetSuffix = "StreetSuffix",
-        /// A point of the compass behind the street's name.
+        /// A point of the compass after the street's name.
         PostDirectional = "PostDirectional",
         /// A second line.
         AddressLine2 = "AddressLine2",
@@ -65,7 +64,7 @@ words! {
         County = "County",
         /// The country.
         Country = "Country",
-        /// Whose address: Service, Billing, …
+        /// The kind of address: Service, Billing, …
         AddressType = "AddressType",
     }
 }
@@ -73,7 +72,7 @@ words! {
 /// An address: the parts that were given.
 pub type Address = BTreeMap<AddressPart, String>;
 
-/// What an account says of a site besides its name.
+/// The details of a site, besides its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SiteDetails {
     /// What it is for.
@@ -82,7 +81,7 @@ pub struct SiteDetails {
     /// The account's own id for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_provided_id: Option<String>,
-    /// Whose it is.
+    /// The name of the customer whose site it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
     /// Where it is.
@@ -90,29 +89,29 @@ pub struct SiteDetails {
     pub address: Option<Address>,
 }
 
-/// What is to be said of a site from now on. None leaves as it is, an empty text or address takes away.
+/// A change of a site. `None` leaves a value as it is, an empty text or address removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteChange {
-    /// Its name; a new site needs one.
+    /// Its name. A new site needs one.
     pub name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
     /// The account's own id for it.
     pub customer_provided_id: Option<String>,
-    /// Whose it is.
+    /// The name of the customer whose site it is.
     pub customer_name: Option<String>,
     /// Where it is.
     pub address: Option<Address>,
 }
 
 impl SiteChange {
-    /// Nothing but a name.
+    /// Returns a change of the name alone.
     #[must_use]
     pub fn named(name: String) -> Self {
         Self { name: Some(name), ..Self::default() }
     }
 
-    /// Says it.
+    /// Applies the change.
     pub fn onto(self, name: &mut String, details: &mut SiteDetails) {
         replace(name, self.name);
         replace_text(&mut details.description, self.description);
@@ -124,7 +123,7 @@ impl SiteChange {
     }
 }
 
-/// A host that calls or messages of a peer come from or go to.
+/// A host from or to which calls or messages of a peer go.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Host {
     /// Its name or address, as sent.
@@ -140,82 +139,82 @@ pub struct TerminationHost {
     /// The host.
     #[serde(flatten)]
     pub host: Host,
-    /// Where its calls may go: DOMESTIC, …
+    /// The destinations that its calls may have: DOMESTIC, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_traffic_allowed: Option<String>,
-    /// Whether it may send data.
+    /// True if it may send data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_allowed: Option<bool>,
 }
 
-/// Whether callers' names are shown at a peer.
+/// The display of callers' names at a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CallingName {
-    /// Whether they are shown.
+    /// True if names are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display: Option<bool>,
-    /// Whether a number cannot choose otherwise.
+    /// True if a number cannot choose otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforced: Option<bool>,
 }
 
-/// What an account says of a peer besides its name.
+/// The details of a peer, besides its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PeerDetails {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// How messages travel: SIP, SMPP, …
+    /// The protocol of messages: SIP, SMPP, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_messaging_protocol: Option<String>,
-    /// Where calls come in.
+    /// Hosts for incoming calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voice_hosts: Vec<Host>,
-    /// The same in groups.
+    /// Groups of hosts for incoming calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voice_host_groups: Vec<Vec<Host>>,
-    /// Where messages come in.
+    /// Hosts for incoming messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sms_hosts: Vec<Host>,
-    /// Where calls go out.
+    /// Hosts for outgoing calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub termination_hosts: Vec<TerminationHost>,
-    /// Whether callers' names are shown.
+    /// The display of callers' names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling_name: Option<CallingName>,
 }
 
-/// What is to be said of a peer from now on. None leaves as it is, an empty text or list takes away.
+/// A change of a peer. `None` leaves a value as it is, an empty text or list removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerChange {
-    /// Its name; a new peer needs one.
+    /// Its name. A new peer needs one.
     pub name: Option<String>,
-    /// Whether it wants to be its site's default: see [`is_default`].
+    /// True if it should be its site's default: see [`is_default`].
     pub is_default: Option<bool>,
     /// What it is for.
     pub description: Option<String>,
-    /// How messages travel.
+    /// The protocol of messages.
     pub short_messaging_protocol: Option<String>,
-    /// Where calls come in.
+    /// Hosts for incoming calls.
     pub voice_hosts: Option<Vec<Host>>,
-    /// The same in groups.
+    /// Groups of hosts for incoming calls.
     pub voice_host_groups: Option<Vec<Vec<Host>>>,
-    /// Where messages come in.
+    /// Hosts for incoming messages.
     pub sms_hosts: Option<Vec<Host>>,
-    /// Where calls go out.
+    /// Hosts for outgoing calls.
     pub termination_hosts: Option<Vec<TerminationHost>>,
-    /// Whether callers' names are shown.
+    /// The display of callers' names.
     pub calling_name: Option<CallingName>,
 }
 
 impl PeerChange {
-    /// Nothing but a name.
+    /// Returns a change of the name alone.
     #[must_use]
     pub fn named(name: String) -> Self {
         Self { name: Some(name), ..Self::default() }
     }
 
-    /// Says it. Who is the default is not said here: that concerns the site's other peers too.
+    /// Applies the change, except for `is_default`: that concerns the site's other peers too.
     pub fn onto(self, name: &mut String, details: &mut PeerDetails) {
         replace(name, self.name);
         replace_text(&mut details.description, self.description);
@@ -225,20 +224,20 @@ impl PeerChange {
         replace(&mut details.sms_hosts, self.sms_hosts);
         replace(&mut details.termination_hosts, self.termination_hosts);
         if self.calling_name.is_some() {
-            details.calling_name = self.calling_name.filter(|said| *said != CallingName::default());
+            details.calling_name = self.calling_name.filter(|name| *name != CallingName::default());
         }
     }
 }
 
-fn replace<T>(kept: &mut T, said: Option<T>) {
-    if let Some(said) = said {
-        *kept = said;
+fn replace<T>(kept: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *kept = new;
     }
 }
 
-fn replace_text(kept: &mut Option<String>, said: Option<String>) {
-    if let Some(said) = said {
-        *kept = Some(said).filter(|text| !text.is_empty());
+fn replace_text(kept: &mut Option<String>, new: Option<String>) {
+    if let Some(new) = new {
+        *kept = Some(new).filter(|text| !text.is_empty());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who has numbers and who may act: accounts, their sites and peers, users and roles.
 //!
-//! Not here: passwords and how a caller proves who they are (`server::auth`).
+//! Not here: passwords, and how a caller signs in (`server::http::auth`).
 
 pub mod application;
 pub mod details;
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use crate::words::words;
 
 words! {
-    /// What an account is to the number plan; regulators' reports count by it (47 CFR 52.15(f)(1)).
+    /// An account's role in the number plan. Regulators' reports count by it (47 CFR 52.15(f)(1)).
     AccountKind {
         /// Uses the numbers itself.
         EndUser = "end-user",
@@ -24,27 +24,27 @@ words! {
 }
 
 words! {
-    /// Whose lines an account's numbers are; the longest lawful hold hangs on it.
+    /// Whose lines an account's numbers are. The longest lawful hold depends on it.
     Class {
         /// Held at most 90 days.
         Residential = "residential",
         /// Held at most 365 days.
         Business = "business",
-        /// Not known: held as residential numbers are.
+        /// Unknown: held as residential numbers are.
         Unknown = "unknown",
     }
 }
 
 words! {
-    /// What a user may do; each role may do what those before it may.
+    /// What a user may do. Each role may also do what those before it may.
     Role {
-        /// Look.
+        /// Read.
         Read = "read",
         /// Place orders.
         Order = "order",
         /// Change the account: sites, peers, users, subscriptions.
         Admin = "admin",
-        /// Everything, on every account: whoever runs the server.
+        /// Everything, on every account: for those who run the server.
         Operator = "operator",
     }
 }
@@ -56,7 +56,7 @@ pub struct Account {
     pub id: AccountId,
     /// Its name, for people.
     pub name: String,
-    /// What it is to the number plan.
+    /// Its role in the number plan.
     pub kind: AccountKind,
     /// Whose lines its numbers are.
     pub class: Class,
@@ -73,7 +73,7 @@ pub struct Site {
     pub account: AccountId,
     /// Its name, for people.
     pub name: String,
-    /// Whether numbers go here when nothing else is said. One site of an account is.
+    /// True if numbers go here by default. An account with sites has one such site.
     pub is_default: bool,
 }
 
@@ -88,23 +88,23 @@ pub struct Peer {
     pub site: SiteId,
     /// Its name, for people.
     pub name: String,
-    /// Whether numbers of the site go here when nothing else is said. One peer of a site is.
+    /// True if numbers of the site go here by default. A site with peers has one such peer.
     pub is_default: bool,
 }
 
 /// Where a number in service is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Place {
-    /// The owner.
+    /// The account that owns it.
     pub account: AccountId,
-    /// Its site.
+    /// The site.
     pub site: SiteId,
-    /// The peer; none where the site has none.
+    /// The peer. `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
 }
 
-/// An account's sites and peers, as an order finds them when it runs.
+/// An account's sites and peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Premises {
     /// All sites of the account.
@@ -116,19 +116,19 @@ pub struct Premises {
 /// Why an order's site or peer cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPlace {
-    /// No such site in the account.
+    /// The account has no such site.
     Site,
-    /// No such peer under the site.
+    /// The site has no such peer.
     Peer,
     /// The order names no peer and the site has no default one.
     DefaultPeer,
 }
 
 impl Premises {
-    /// Where numbers of an order that names `site`, and perhaps `peer`, go.
+    /// Returns where numbers go that are sent to `site`, and to `peer` or the site's default one.
     ///
     /// # Errors
-    /// [`NoPlace`] says which of the two is wrong.
+    /// [`NoPlace`] says what is missing.
     pub fn place(&self, account: AccountId, site: SiteId, peer: Option<PeerId>) -> Result<Place, NoPlace> {
         if !self.sites.iter().any(|s| s.id == site) {
             return Err(NoPlace::Site);
@@ -142,8 +142,8 @@ impl Premises {
         Ok(Place { account, site, peer: Some(peer) })
     }
 
-    /// Where a number goes that comes back: where it was; if that is gone, the account's default site
-    /// and its default peer; none when there is no such site.
+    /// Returns where a reconnected number goes: where it was, or if that site is gone, to the account's default site
+    /// and its default peer. `None` if the account has no default site.
     #[must_use]
     pub fn place_again(&self, was: Place) -> Option<Place> {
         let peer_stands = |peer| self.peers.iter().any(|p| p.id == peer && p.site == was.site);

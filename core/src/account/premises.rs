@@ -1,4 +1,4 @@
-//! What may become of an account's sites and peers.
+//! Which site and peer is the default, and which may be removed.
 
 use crate::account::Premises;
 use crate::ids::{PeerId, SiteId};
@@ -6,18 +6,18 @@ use crate::ids::{PeerId, SiteId};
 /// Most sites of an account, and most peers.
 pub const PREMISES_MAX: usize = 10_000;
 
-/// Whether a peer is its site's default after a change: when it wants to be, or was and nobody else is to
-/// take its place, or is the only one. A default peer that no longer wants to be one stays it: clients send
-/// `false` without thinking of it, and a site with peers has a default one.
+/// Returns whether a peer is its site's default after a change: if it asks for it, was the default, or is the only one.
+/// A default peer that sends `false` stays the default: clients send it without meaning it, and a site with peers has
+/// a default one.
 #[must_use]
 pub fn is_default(was: bool, wants: Option<bool>, alone: bool) -> bool {
     was || wants == Some(true) || alone
 }
 
-/// Why a site, a peer or an application stays.
+/// Why a site, a peer or an application cannot be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stays {
-    /// It has peers; of an application: peers name it.
+    /// It has peers. An application: peers name it.
     Peers,
     /// Numbers are in service there.
     Numbers,
@@ -26,8 +26,8 @@ pub enum Stays {
 }
 
 impl Premises {
-    /// Whether a site may go at which so many numbers are in service. What ages may have been there: when it
-    /// comes back it takes the default site. A site is never the place of a reserved or protected number.
+    /// Checks that a site may be removed which has `in_service` numbers in service. Aging numbers do not matter: they
+    /// reconnect at the default site. Reserved and protected numbers have no site.
     ///
     /// # Errors
     /// Why it stays.
@@ -39,13 +39,10 @@ impl Premises {
             return Err(Stays::Numbers);
         }
         let is_default = self.sites.iter().any(|s| s.id == site && s.is_default);
-        match is_default && self.sites.len() > 1 {
-            true => Err(Stays::Default),
-            false => Ok(()),
-        }
+        if is_default && self.sites.len() > 1 { Err(Stays::Default) } else { Ok(()) }
     }
 
-    /// Whether a peer may go at which so many numbers are in service.
+    /// Checks that a peer may be removed which has `in_service` numbers in service.
     ///
     /// # Errors
     /// Why it stays.
@@ -55,10 +52,7 @@ impl Premises {
         }
         let mut at_site = self.peers.iter().filter(|p| p.site == site);
         let is_default = at_site.clone().any(|p| p.id == peer && p.is_default);
-        match is_default && at_site.any(|p| p.id != peer) {
-            true => Err(Stays::Default),
-            false => Ok(()),
-        }
+        if is_default && at_site.any(|p| p.id != peer) { Err(Stays::Default) } else { Ok(()) }
     }
 }
 

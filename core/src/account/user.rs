@@ -1,7 +1,7 @@
-//! Who may do what to users: nobody makes anyone more than they are themselves, and an account is not left
-//! without an administrator by its own hand.
+//! Who may do what to users. Nobody gives a role above their own. An account's users cannot remove its last
+//! administrator.
 //!
-//! Not here: how a password is kept and compared (`server::auth`).
+//! Not here: how a password is stored and compared (`server::http::auth`).
 
 use std::borrow::Cow;
 
@@ -15,61 +15,61 @@ pub const PASSWORD_MIN: usize = 8;
 /// Most bytes of a password.
 pub const PASSWORD_MAX: usize = 1_024;
 
-/// Somebody who signs in, or whoever has the machine.
+/// Somebody who signs in, or who works on the machine itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// The name that they sign in with.
+    /// The name they sign in with.
     pub name: String,
-    /// Their account; none for an operator of the server.
+    /// Their account. `None` for an operator.
     pub account: Option<AccountId>,
     /// What they may do.
     pub role: Role,
 }
 
 impl Person {
-    /// Whoever has the machine: they may what an operator may.
+    /// Returns the person who works on the machine itself. They may do what an operator may.
     #[must_use]
     pub fn at_the_machine() -> Self {
         Self { name: String::new(), account: None, role: Role::Operator }
     }
 }
 
-/// At whose word something is done to users.
+/// Who asks for a change of users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asker {
-    /// Whoever has the machine.
+    /// A person on the machine itself.
     AtTheMachine,
-    /// Who signed in by this name. They may what they may when it is done: a request can take its time.
+    /// The user of this name. Their rights are checked when the change is made, since a request can take its time.
     User(String),
 }
 
-/// What is to be done to a user.
+/// A change of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Another password.
+    /// Give another password.
     Password,
-    /// Another role.
+    /// Give another role.
     Role(Role),
-    /// To be a user no more.
+    /// Remove the user.
     Remove,
 }
 
-/// Why it is not done.
+/// Why a change of a user is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserRefusal {
-    /// No such user, or none that the asker may know of.
+    /// There is no such user, or the asker may not know of it.
     #[error("there is no such user")]
     NoUser,
-    /// The asker may not.
+    /// The asker may not do this.
     #[error("this may not be done")]
     Forbidden,
-    /// The account would have no administrator.
+    /// The account would have no administrator left.
     #[error("it is the only administrator of its account")]
     LastAdmin,
-    /// The account has as many users as it may.
+    /// The account has the most users it may have.
     #[error("the account has as many users as it may")]
     Full,
-    /// An operator has no account, and everybody else has one.
+    /// An operator has no account, and every other user has one.
     #[error("an operator has no account, and every other user has one")]
     Misfit,
 }
@@ -78,9 +78,9 @@ pub enum UserRefusal {
 pub const NAME_RULE: &str =
     "a user's name has 1 to 255 bytes, no colon, no control or format characters, and is not . or ..";
 
-/// True if a user may have this name: 1 to [`NAME_MAX`] bytes; no colon, which ends a name in an `Authorization`
-/// header; no control or format characters, which make one name look like another; and not `.` or `..`, which a
-/// path cannot end with.
+/// Returns whether a user may have this name: 1 to [`NAME_MAX`] bytes; no colon, which ends a name in an
+/// `Authorization` header; no control or format characters, which make one name look like another; and not `.` or
+/// `..`, which a path cannot end with.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let hidden = |c: char| c.is_control() || FORMAT.iter().any(|(first, last)| (*first..=*last).contains(&c));
@@ -89,7 +89,7 @@ pub fn is_name(name: &str) -> bool {
         && !name.contains(|c: char| c == ':' || hidden(c))
 }
 
-/// Characters that show nothing and steer what is around them: Unicode's category Cf (version 17), and the
+/// Invisible characters that change the text around them: Unicode's category Cf (version 17), and the
 /// separators of lines and paragraphs.
 const FORMAT: [(char, char); 21] = [
     ('\u{AD}', '\u{AD}'),
@@ -115,8 +115,8 @@ const FORMAT: [(char, char); 21] = [
     ('\u{E0020}', '\u{E007F}'),
 ];
 
-/// A name without regard to case: two names are one if this is the same for both. Everything that looks a user
-/// up, or counts by name, goes by it.
+/// Returns a name without regard to case. Two names are one if this is the same for both. All lookups and counts by
+/// name use it.
 #[must_use]
 pub fn folded(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
@@ -127,17 +127,16 @@ pub fn folded(name: &str) -> Cow<'_, str> {
     Cow::Owned(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
 }
 
-/// Whether somebody's password may be this: [`PASSWORD_MIN`] to [`PASSWORD_MAX`] bytes without control
-/// characters.
+/// Returns whether this may be a password: [`PASSWORD_MIN`] to [`PASSWORD_MAX`] bytes without control characters.
 #[must_use]
 pub fn is_password(password: &str) -> bool {
     (PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) && !password.contains(char::is_control)
 }
 
-/// Whether `asker` may make a user of this account with this role.
+/// Checks that `asker` may make a user of this account with this role.
 ///
 /// # Errors
-/// [`UserRefusal::Forbidden`], or [`UserRefusal::Misfit`] to whoever may everything.
+/// [`UserRefusal::Forbidden`], or else [`UserRefusal::Misfit`] if role and account do not fit.
 pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Result<(), UserRefusal> {
     let theirs = asker.role == Role::Operator || (account.is_some() && asker.account == account);
     match (theirs && asker.role >= Role::Admin && role <= asker.role, fits(account, role)) {
@@ -147,8 +146,8 @@ pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Resul
     }
 }
 
-/// Whether `asker` may do this to `user`, whose account has so many administrators. Everybody may choose
-/// their own password; what else is done to users, administrators do on their account.
+/// Checks that `asker` may do this to `user`, whose account has `admins` administrators. Everybody may choose their own
+/// password. All else takes an administrator of the account.
 ///
 /// # Errors
 /// [`UserRefusal`].
@@ -170,10 +169,8 @@ pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), U
         Act::Role(role) => role < Role::Admin,
         Act::Remove => true,
     };
-    match loses_admin && user.role == Role::Admin && admins <= 1 && !operator {
-        true => Err(UserRefusal::LastAdmin),
-        false => Ok(()),
-    }
+    let is_last = user.role == Role::Admin && admins <= 1;
+    if loses_admin && is_last && !operator { Err(UserRefusal::LastAdmin) } else { Ok(()) }
 }
 
 fn fits(account: Option<AccountId>, role: Role) -> bool {

@@ -7,7 +7,7 @@ use crate::lifecycle::entry::Entry;
 use crate::number::Number;
 use crate::time::{DAY_MS, Timestamp};
 
-/// The place whose demand counts: a rate center where it is known, else the area code.
+/// What an area is called: its rate center if that is known, else its area code.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum AreaName {
     /// A rate center of a region (state or province).
@@ -22,14 +22,14 @@ pub enum AreaName {
     Prefix {
         /// Three digits.
         prefix: String,
-        /// The region, where an import gave it.
+        /// The region, if an import gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<String>,
     },
 }
 
 impl AreaName {
-    /// The area of a number, from what is known about where it is.
+    /// Returns the area of a number from its region and rate center, as far as they are known.
     #[must_use]
     pub fn of(number: Number, region: Option<&str>, rate_center: Option<&str>) -> Self {
         match (region, rate_center) {
@@ -47,7 +47,7 @@ impl AreaName {
         }
     }
 
-    /// What makes it this area and no other: a prefix is one area, wherever it is said to lie.
+    /// Returns the part by which areas differ. A prefix is one area, with any region or none.
     #[must_use]
     pub fn key(&self) -> AreaName {
         match self {
@@ -56,7 +56,7 @@ impl AreaName {
         }
     }
 
-    /// The region, where it is known.
+    /// Returns the region, if it is known.
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         match self {
@@ -65,7 +65,7 @@ impl AreaName {
         }
     }
 
-    /// The rate center, where it is known.
+    /// Returns the rate center, if it is known.
     #[must_use]
     pub fn rate_center(&self) -> Option<&str> {
         match self {
@@ -85,17 +85,17 @@ impl std::fmt::Display for AreaName {
     }
 }
 
-/// Activations a day: an exponentially decaying average, kept as its value at an instant.
+/// Activations a day: an exponentially decaying average, stored as its value at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Demand {
     /// Activations a day, at `at`.
     pub per_day: f64,
-    /// When the value was taken.
+    /// The instant of the value.
     pub at: Timestamp,
 }
 
 impl Demand {
-    /// The value at `now`: half of it is gone after each half-life (days). A clock that went back
+    /// Returns the value at `now`. It halves with each half-life (in days). A `now` before the value's own instant
     /// changes nothing.
     #[must_use]
     pub fn at(self, now: Timestamp, half_life_days: f64) -> f64 {
@@ -103,14 +103,14 @@ impl Demand {
         self.per_day * (-days / half_life_days).exp2()
     }
 
-    /// The demand of one activation at an instant. A steady rate of r a day converges to the value r, since each
-    /// activation adds ln 2 / half-life.
+    /// Returns the demand of one activation at an instant: ln 2 / half-life. So a steady rate of r a day converges to
+    /// the value r.
     #[must_use]
     pub fn of_activation(at: Timestamp, half_life_days: f64) -> Demand {
         Demand { per_day: std::f64::consts::LN_2 / half_life_days, at }
     }
 
-    /// Two demands of one area together, at the later of their instants. Their order does not matter.
+    /// Returns the sum of two demands of one area, at the later of their instants. Their order does not matter.
     #[must_use]
     pub fn plus(self, other: Demand, half_life_days: f64) -> Demand {
         let at = self.at.max(other.at);
@@ -123,20 +123,20 @@ fn days_between(from: Timestamp, to: Timestamp) -> f64 {
     to.since(from) as f64 / DAY_MS as f64
 }
 
-/// What changes of numbers do to their area. Changes add up, in any order.
+/// What changes of numbers do to their area. Changes add up in any order.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AreaChange {
     /// By how many numbers the pool grows.
     pub supply: i64,
     /// The demand of the activations among them.
     pub demand: Demand,
-    /// In how many days that demand decays by half.
+    /// The half-life of that demand, in days.
     pub half_life_days: f64,
 }
 
 impl AreaChange {
-    /// What one number's change does: the pool grows or shrinks, and an activation out of the pool, or out of a
-    /// reservation, which came from it, is demand. `None` where it does nothing.
+    /// Returns what one number's change does. The pool grows or shrinks. An activation from the pool, or from a
+    /// reservation out of it, is demand. `None` if the change does neither.
     #[must_use]
     pub fn of(before: &Entry, after: &Entry, at: Timestamp, half_life_days: f64) -> Option<Self> {
         let (from, to) = (before.state(), after.state());
@@ -159,7 +159,7 @@ impl AreaChange {
 /// Supply and demand of an area.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
-    /// Which.
+    /// Its name.
     pub name: AreaName,
     /// Numbers in the pool.
     pub supply: u64,
@@ -168,7 +168,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// Takes a change into account. Supply never falls below zero.
+    /// Applies a change. Supply never falls below zero.
     pub fn change(&mut self, change: &AreaChange) {
         self.supply = self.supply.saturating_add_signed(change.supply);
         if change.demand.per_day > 0.0 {

@@ -1,6 +1,6 @@
 //! The states of a number and what may follow what.
 //!
-//! [`transition`] answers "can this follow that at all". Orders, release, import and the checker all ask here.
+//! [`transition`] answers "can this follow that at all". Orders, release, import and the checker all ask it.
 //! Not here: whether an account may do it, and when (`order::decide`).
 
 use crate::words::words;
@@ -20,13 +20,13 @@ words! {
         Protected = "Protected",
         /// Kept by the operator: test numbers, numbers taken out of use.
         Administrative = "Administrative",
-        /// Gone; the row stays for the audit trail.
+        /// Gone. Its row stays for the audit trail.
         Removed = "Removed",
     }
 }
 
 words! {
-    /// Where a number goes when it has aged.
+    /// Where a number goes after aging.
     Home {
         /// To anyone: `Available`.
         Pool = "pool",
@@ -62,7 +62,7 @@ pub enum Step {
     Unlock,
     /// A number in service goes to another site or peer of its account.
     Move,
-    /// A number that has left is imported again, in this state.
+    /// A removed number is imported again, in this state.
     Restore(State),
 }
 
@@ -93,7 +93,7 @@ impl Step {
 }
 
 impl std::fmt::Display for Step {
-    /// As a noun: "a release to the pool".
+    /// Writes it as a noun: "a release to the pool".
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Step::Reserve => "a reservation",
@@ -114,20 +114,20 @@ impl std::fmt::Display for Step {
     }
 }
 
-/// A step that the diagram does not have.
+/// The diagram has no such step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{step} cannot follow {from}")]
 pub struct NoSuchStep {
     /// The state before.
     pub from: State,
-    /// What was asked.
+    /// The step.
     pub step: Step,
 }
 
-/// What may follow what. The whole diagram, one line an arrow.
+/// Returns the state after a step. The whole diagram, one line an arrow.
 ///
 /// # Errors
-/// [`NoSuchStep`] for everything else.
+/// [`NoSuchStep`] if the diagram has no such arrow.
 #[rustfmt::skip]
 pub fn transition(from: State, step: Step) -> Result<State, NoSuchStep> {
     use {Home as H, State as S, Step as T};

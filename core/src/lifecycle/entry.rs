@@ -1,4 +1,4 @@
-//! A number now: its state with all that belongs to it.
+//! A number now: its state, with all that belongs to it.
 
 use crate::account::Place;
 use crate::ids::{AccountId, AreaId};
@@ -6,10 +6,10 @@ use crate::lifecycle::diagram::{Home, State};
 use crate::number::Number;
 use crate::time::Timestamp;
 
-/// A state with what belongs to it; what does not belong to it cannot be written down.
+/// A state with what belongs to it. What belongs to another state has no field here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Standing {
-    /// In the pool, nobody's.
+    /// In the pool; nobody has it.
     Available,
     /// Held for `account` until `until`.
     Reserved {
@@ -23,29 +23,29 @@ pub enum Standing {
         /// Where it is delivered; its account owns it.
         place: Place,
     },
-    /// Nobody's; `former` may have it back until it is released.
+    /// Nobody has it. The account of `former` may take it back until the release.
     Aging {
         /// Where it was in service.
         former: Place,
         /// Not released before this instant.
         release_at: Timestamp,
-        /// Whether it leaves the system at the end, instead of going to a pool (soft-remove).
+        /// True if it leaves the system at the end, instead of going to the pool (soft-remove).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         leaves: bool,
     },
-    /// In the owner's inventory.
+    /// In its owner's inventory.
     Protected {
         /// The owner.
         account: AccountId,
     },
-    /// The operator's.
+    /// Kept by the operator.
     Administrative,
     /// Gone.
     Removed,
 }
 
 impl Standing {
-    /// The state alone.
+    /// Returns the state alone.
     #[must_use]
     pub fn state(&self) -> State {
         match self {
@@ -59,8 +59,8 @@ impl Standing {
         }
     }
 
-    /// The account in whose inventory the number shows: the holder, the owner, or for an aging number
-    /// the former account.
+    /// Returns the account whose inventory lists the number: the holder, the owner, or for an aging number the former
+    /// account.
     #[must_use]
     pub fn holder(&self) -> Option<AccountId> {
         match self {
@@ -70,7 +70,7 @@ impl Standing {
         }
     }
 
-    /// Where the number is in service, if it is and on this account.
+    /// Returns where the number is in service, if it is in service on this account.
     #[must_use]
     pub fn in_service_on(&self, account: AccountId) -> Option<Place> {
         match self {
@@ -79,7 +79,7 @@ impl Standing {
         }
     }
 
-    /// Where the number is delivered, or was when it went.
+    /// Returns where the number is in service, or for an aging number, was in service.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
         match self {
@@ -88,7 +88,7 @@ impl Standing {
         }
     }
 
-    /// When time alone moves the number on: the end of aging or of a reservation.
+    /// Returns the end of aging or of a reservation.
     #[must_use]
     pub fn due_at(&self) -> Option<Timestamp> {
         match self {
@@ -99,35 +99,35 @@ impl Standing {
     }
 }
 
-/// All that is known of one number now.
+/// One number now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     /// The number.
     pub number: Number,
-    /// Its state with what belongs to it.
+    /// Its state, with what belongs to it.
     pub standing: Standing,
     /// The area whose demand counts for it.
     pub area: AreaId,
-    /// Whether it goes to its owner's inventory when it has aged.
+    /// True if it goes to its owner's inventory after aging.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected: bool,
-    /// Whether it was ported in: it belongs to another carrier's pool and returns there.
+    /// True if it was ported in: it belongs to another carrier's pool and returns there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ported_in: bool,
-    /// Whether an operator guards it against disconnecting.
+    /// True if an operator guards it against disconnecting.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub locked: bool,
 }
 
 impl Entry {
-    /// Its state.
+    /// Returns its state.
     #[must_use]
     pub fn state(&self) -> State {
         self.standing.state()
     }
 
-    /// Where it goes when it has aged: ported-in and soft-removed numbers leave, protected ones go to
-    /// their owner, the rest to the pool.
+    /// Returns where it goes after aging: ported-in and soft-removed numbers leave, protected ones go to their owner,
+    /// the rest to the pool.
     #[must_use]
     pub fn home(&self) -> Home {
         match self.standing {

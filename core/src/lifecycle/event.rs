@@ -1,7 +1,7 @@
 //! The audit trail: every change of a number is one event, and a number's state is the fold of its events.
 //!
-//! Numbers are imported by the million, so an import is *one* event for all of them. The first event of a
-//! number after that carries the entry as it was imported ([`Event::origin`]).
+//! An import is *one* event for all of its numbers, since there are millions. The first event of a number after it
+//! carries the entry as it was imported ([`Event::origin`]).
 
 use crate::account::Place;
 use crate::ids::{AccountId, AreaId, EventSeq, OrderSeq};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// What happened to a number, with what its new state needs.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Change {
-    /// An account holds it.
+    /// An account reserved it.
     Reserved {
         /// The holder.
         account: AccountId,
@@ -25,39 +25,39 @@ pub enum Change {
     Unreserved,
     /// It entered service.
     Activated {
-        /// Where.
+        /// Where it is in service.
         place: Place,
-        /// The protected flag, when the order set it.
+        /// The protected flag, if the order sets it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protected: Option<bool>,
     },
-    /// It left service and ages.
+    /// It left service and began to age.
     Disconnected {
-        /// How long, and why.
+        /// How long it ages, and why.
         hold: Hold,
-        /// Whether it leaves the system afterwards (soft-remove).
+        /// True if it leaves the system afterwards (soft-remove).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         leaves: bool,
-        /// The protected flag, when the order set it.
+        /// The protected flag, if the order sets it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protected: Option<bool>,
     },
     /// Its former account took it back.
     Reconnected {
-        /// Where.
+        /// Where it is in service.
         place: Place,
-        /// The protected flag, when the order set it.
+        /// The protected flag, if the order sets it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protected: Option<bool>,
     },
-    /// It has aged.
+    /// Its aging ended.
     Released {
         /// Where it went.
         home: Home,
     },
     /// It left service and the system at once.
     Purged {
-        /// The protected flag, when the order set it.
+        /// The protected flag, if the order sets it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protected: Option<bool>,
     },
@@ -78,28 +78,28 @@ pub enum Change {
         /// Why.
         reason: String,
     },
-    /// It went to another site or peer of its account, and stayed in service.
+    /// It moved to another site or peer of its account, and stayed in service.
     Moved {
-        /// Where.
+        /// Where it is in service.
         place: Place,
     },
-    /// It had left, and an import took it back.
+    /// It had been removed, and an import took it back.
     Restored {
-        /// What the import says that it is now.
+        /// Its standing by the import.
         standing: Standing,
-        /// The area that the import puts it in.
+        /// Its area by the import.
         area: AreaId,
-        /// Whether it goes to its owner's inventory when it has aged.
+        /// True if it goes to its owner's inventory after aging.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         protected: bool,
-        /// Whether it belongs to another carrier's pool.
+        /// True if it belongs to another carrier's pool.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         ported_in: bool,
     },
 }
 
 impl Change {
-    /// The arrow of the diagram that it is.
+    /// Returns its arrow in the diagram.
     #[must_use]
     pub fn step(&self) -> Step {
         match self {
@@ -118,7 +118,7 @@ impl Change {
         }
     }
 
-    /// The protected flag, when this change sets it.
+    /// Returns the protected flag, if this change sets it.
     #[must_use]
     pub fn protected(&self) -> Option<bool> {
         match self {
@@ -131,9 +131,9 @@ impl Change {
         }
     }
 
-    /// True if this changes the number's state. Locking, extending and moving do not.
+    /// Returns whether this changes the number's state. Locking, extending and moving do not.
     #[must_use]
-    pub fn moves(&self) -> bool {
+    pub fn changes_state(&self) -> bool {
         !matches!(
             self,
             Change::Extended { .. } | Change::Locked { .. } | Change::Unlocked { .. } | Change::Moved { .. }
@@ -157,26 +157,26 @@ pub enum By {
 /// One line of the audit trail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its place in the trail.
+    /// Its sequence number.
     pub seq: EventSeq,
-    /// Whose.
+    /// The number that changed.
     pub number: Number,
-    /// The number's event before this one, or the import that brought it.
+    /// The number's event before this one, or its import.
     pub prev: EventSeq,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What.
+    /// What happened.
     pub change: Change,
-    /// Who.
+    /// Who or what did it.
     pub by: By,
     /// The entry as it was imported, on the first event after the import.
     pub origin: Option<Entry>,
 }
 
-/// One number's change and what it is afterwards.
+/// One number's change, with the number before and after.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// What happens.
+    /// The change.
     pub change: Change,
     /// The entry before.
     pub before: Entry,
@@ -185,20 +185,20 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// What a change makes of an entry.
+    /// Applies a change to an entry.
     ///
     /// # Errors
-    /// [`NoSuchStep`] when the diagram has no such arrow.
+    /// [`NoSuchStep`] if the diagram has no such arrow.
     pub fn of(before: &Entry, change: Change) -> Result<Self, NoSuchStep> {
         let after = apply(before, &change)?;
         Ok(Self { change, before: *before, after })
     }
 }
 
-/// The entry after a change: the one fold by which state follows from events.
+/// Returns the entry after a change. State follows from events by this fold alone.
 ///
 /// # Errors
-/// [`NoSuchStep`] when the diagram has no such arrow.
+/// [`NoSuchStep`] if the diagram has no such arrow.
 pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
     let step = change.step();
     let to = transition(before.state(), step)?;
@@ -230,13 +230,13 @@ pub fn apply(before: &Entry, change: &Change) -> Result<Entry, NoSuchStep> {
             return Err(NoSuchStep { from: before.state(), step });
         }
     };
-    debug_assert_eq!(standing.state(), to, "the standing is the one that the diagram names");
+    debug_assert_eq!(standing.state(), to, "the standing has the state that the diagram names");
     let locked = match change {
         Change::Locked { .. } => true,
         Change::Unlocked { .. } => false,
         _ => before.locked && to == State::InService,
     };
-    // In the pool a number is like any other: what an owner had set is gone.
+    // In the pool a number is like any other: an owner's flag is gone.
     let protected = protected && to != State::Available;
     Ok(Entry { number: before.number, standing, area, protected, ported_in, locked })
 }

@@ -1,4 +1,4 @@
-//! Why a number is where it is, in sentences: for the command line, the operations API and pages alike.
+//! Why a number is in its state, in sentences: for the command line, the operations API and pages alike.
 
 use crate::ids::OrderId;
 use crate::lifecycle::diagram::Home;
@@ -7,8 +7,8 @@ use crate::lifecycle::event::{By, Change};
 use crate::lifecycle::hold::Hold;
 use crate::time::Timestamp;
 
-/// Returns where a number is, why, since when and until when, in one sentence or two. `hold` is why it ages, where
-/// that is known.
+/// Returns a number's state, why, since when and until when, in one sentence or two. `hold` is why it ages, if that is
+/// known.
 #[must_use]
 pub fn sentence(entry: &Entry, since: Timestamp, hold: Option<&Hold>) -> String {
     let number = entry.number;
@@ -86,7 +86,7 @@ pub fn what(change: &Change) -> String {
     }
 }
 
-/// Returns who or what made an event, in a few words. `order` is the id of the order that did, where that is known.
+/// Returns who or what made an event, in a few words. `order` is the id of the order that did, if it is known.
 #[must_use]
 pub fn by(by: &By, order: Option<OrderId>) -> String {
     match (by, order) {

@@ -1,6 +1,6 @@
-//! A number's life as its events tell it: the one fold, for everyone who asks what was.
+//! A number's past, folded from its events.
 //!
-//! `explain`, the details of a number, bills and the checker ask here. Not here: how a store finds the events.
+//! `explain`, the details of a number, bills and the checker all ask it. Not here: how a store finds the events.
 
 use crate::account::Place;
 use crate::ids::{AccountId, OrderSeq};
@@ -10,7 +10,7 @@ use crate::lifecycle::event::{By, Change, Event, apply};
 use crate::lifecycle::hold::Hold;
 use crate::time::Timestamp;
 
-/// A number as an import brought it, and what has happened since.
+/// A number as it was imported, and what has happened since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
     /// The number now.
@@ -23,10 +23,10 @@ pub struct History {
     pub events: Vec<Event>,
 }
 
-/// A stretch of a number's life without an event: from `from` until the next moment's `from`.
+/// A stretch of a number's life between two events: from `from` until the next moment's `from`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment<'a> {
-    /// When it began.
+    /// When it began, inclusive.
     pub from: Timestamp,
     /// The number during it.
     pub entry: Entry,
@@ -35,10 +35,10 @@ pub struct Moment<'a> {
 }
 
 /// Returns the moments of a number's life, oldest first: one for its import as `origin` at `imported_at`, and one for
-/// each event since. State is the fold of events, and this is the fold.
+/// each event since. State is the fold of events, and this is that fold.
 ///
 /// # Errors
-/// [`NoSuchStep`] when the events do not follow from one another.
+/// [`NoSuchStep`] if an event cannot follow the one before it.
 pub fn moments<'a>(
     origin: &Entry,
     imported_at: Timestamp,
@@ -58,7 +58,7 @@ impl History {
     /// Returns the moments of the number's life, oldest first.
     ///
     /// # Errors
-    /// [`NoSuchStep`] when the events do not follow from one another.
+    /// [`NoSuchStep`] if an event cannot follow the one before it.
     pub fn moments(&self) -> Result<Vec<Moment<'_>>, NoSuchStep> {
         moments(&self.origin, self.imported_at, &self.events)
     }
@@ -71,13 +71,13 @@ impl History {
         Ok(self.moments()?.into_iter().rev().find(|moment| moment.from <= at).map(|moment| moment.entry))
     }
 
-    /// Returns when the number came into its state.
+    /// Returns when the number entered its state.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.last_change_of_state().map_or(self.imported_at, |event| event.at)
     }
 
-    /// Returns when the number last entered service, if it is in service or aging. `None` as well for one that was
+    /// Returns when the number last entered service, if it is in service or aging. `None` for a number that was
     /// imported aging.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl History {
         })
     }
 
-    /// Returns until when the number was last held for an account that had given it up, whether or not it still is.
+    /// Returns the end of the last hold after this account gave the number up. It may be in the past.
     ///
     /// # Errors
     /// As [`History::moments`].
@@ -132,7 +132,7 @@ impl History {
     }
 
     fn last_change_of_state(&self) -> Option<&Event> {
-        self.events.iter().rev().find(|event| event.change.moves())
+        self.events.iter().rev().find(|event| event.change.changes_state())
     }
 }
 

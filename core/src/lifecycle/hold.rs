@@ -1,9 +1,9 @@
 //! The hold: how long a number ages, and why.
 //!
-//! Scarce numbers come back sooner, plentiful ones rest longer, never under the floor that the law
-//! sets. A [`Hold`] keeps every figure that went into it: someone asks years later.
+//! Scarce numbers come back sooner, plentiful ones rest longer, and none less than the law's floor. A [`Hold`] keeps
+//! every figure that went into it: someone asks years later.
 //!
-//! Not here: what happens when a hold ends (`release`).
+//! Not here: what happens at the end of a hold (`release`).
 
 use crate::account::Class;
 use crate::lifecycle::area::Area;
@@ -11,7 +11,7 @@ use crate::lifecycle::policy::Policy;
 use crate::number::Number;
 use crate::time::{DAY_MS, TimeZone, Timestamp};
 
-/// How long a number ages, with every figure that led there.
+/// How long a number ages, with every figure that led to it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Hold {
     /// The profile's name.
@@ -20,7 +20,7 @@ pub struct Hold {
     pub area: String,
     /// Numbers in the area's pool at the disconnect.
     pub supply: u64,
-    /// Activations a day there, at the disconnect.
+    /// Activations a day in the area, at the disconnect.
     pub demand: f64,
     /// Fewest days by the profile.
     pub min_days: u16,
@@ -30,27 +30,27 @@ pub struct Hold {
     pub days: u16,
     /// Not released before this instant.
     pub release_at: Timestamp,
-    /// The time zone whose calendar days were counted. None where a day has 24 hours.
+    /// The time zone whose calendar days were counted. `None` if a day has 24 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
 }
 
 impl Hold {
-    /// Returns when this hold ends by its own figures, for a number that was disconnected at `at`. None when
-    /// nothing is known of its time zone.
+    /// Returns when this hold ends by its own figures, for a number that was disconnected at `at`. `None` if its time
+    /// zone is unknown.
     #[must_use]
     pub fn ends(&self, at: Timestamp) -> Option<Timestamp> {
         let zone = self.zone.as_deref().map(TimeZone::get).transpose().ok()?;
         Some(end(zone.as_ref(), self.days, at))
     }
 
-    /// Days that the pool would last at today's demand; none when nobody asks for these numbers.
+    /// Returns how many days the pool would last at this demand. `None` without demand.
     #[must_use]
     pub fn days_of_supply(&self) -> Option<f64> {
         days_of_supply(self.supply, self.demand)
     }
 
-    /// The reason in one sentence, with its figures.
+    /// Returns the reason in one sentence, with its figures.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Hold { profile, area, supply, demand, min_days, max_days, days, release_at, zone: _ } = self;
@@ -74,7 +74,7 @@ fn days_of_supply(supply: u64, demand: f64) -> Option<f64> {
     (demand > 1e-9 && days.is_finite()).then_some(days)
 }
 
-/// The hold of `number` of `area` that an account of `class` disconnects at `now`.
+/// Returns the hold of `number` in `area`, which an account of `class` disconnects at `now`.
 ///
 /// With supply S and demand D the days of supply are C = S / D, and the hold is
 /// min + (max − min) · smoothstep((C − scarce) / (comfortable − scarce)), rounded up to whole days. An
@@ -105,7 +105,7 @@ pub fn hold(policy: &Policy, number: Number, class: Class, area: &Area, now: Tim
     }
 }
 
-/// 0 up to 0, 1 from 1, and a smooth rise between: x² (3 − 2x).
+/// Returns 0 up to 0, 1 from 1, and a smooth rise between: x² (3 − 2x).
 fn smoothstep(x: f64) -> f64 {
     let x = x.clamp(0.0, 1.0);
     x * x * (3.0 - 2.0 * x)
@@ -122,8 +122,8 @@ fn between(min: u16, max: u16, share: f64) -> u16 {
     days.clamp(min, max)
 }
 
-/// Returns when a hold of so many days ends. A regulated one counts whole calendar days in the operator's time
-/// zone, the `calendar`, after the day of the disconnect: 45 days from 16 October end on 1 December at 00:00, as
+/// Returns when a hold of so many days ends. A regulated one counts whole calendar days in the operator's time zone
+/// (`calendar`), after the day of the disconnect: 45 days from 16 October end on 1 December at 00:00, as
 /// in the Reassigned Numbers Database's own example. Without a calendar a day has 24 hours.
 fn end(calendar: Option<&TimeZone>, days: u16, now: Timestamp) -> Timestamp {
     let Some(zone) = calendar else { return now.plus_millis(i64::from(days) * DAY_MS) };

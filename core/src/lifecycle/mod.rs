@@ -1,8 +1,9 @@
 //! A number's life: which states there are, what may follow what, how long a number ages and why.
 //!
 //! From the ground up: [`diagram`] (states and steps), [`entry`] (a number now), [`area`] and [`policy`] (whose
-//! demand counts, and which limits hold), [`hold`] (how long a number ages), [`event`] (what happened, and the
-//! fold that makes an entry of it), [`release`] (what time alone does).
+//! demand counts, and which limits apply), [`hold`] (how long a number ages), [`event`] (what happened, and the
+//! fold that makes an entry of it), [`history`] (all that happened to a number), [`release`] (what time alone does),
+//! [`explain`] (all of it in sentences).
 
 pub mod area;
 pub mod diagram;

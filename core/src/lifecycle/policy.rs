@@ -19,28 +19,28 @@ pub const DAYS_MAX: u16 = 3_660;
 pub struct Profile {
     /// Its name, in explanations.
     pub name: String,
-    /// E.164 digits, without `+`, that its numbers begin with; an empty one takes every number.
+    /// E.164 digits, without `+`, that its numbers begin with. An empty prefix takes every number.
     pub prefixes: Vec<String>,
-    /// Days that a number ages at least.
+    /// Fewest days that a number ages.
     pub min_days: u16,
-    /// Days that a number ages at most.
+    /// Most days that a number ages.
     pub max_days: u16,
-    /// The same for accounts of the business class; as `max_days` when absent.
+    /// The same for accounts of the business class. `max_days` if absent.
     #[serde(default)]
     pub max_days_business: Option<u16>,
-    /// Days of supply at which, and below, numbers age for the least time.
+    /// Days of supply at or below which numbers age for the shortest time.
     #[serde(default = "scarce_days")]
     pub scarce_days: f64,
-    /// Days of supply at which, and above, numbers age for the longest time.
+    /// Days of supply at or above which numbers age for the longest time.
     #[serde(default = "comfortable_days")]
     pub comfortable_days: f64,
-    /// Days after which an activation counts half.
+    /// Days after which an activation counts for half.
     #[serde(default = "half_life_days")]
     pub half_life_days: f64,
-    /// Whether the US floor of 45 days binds it, and whole calendar days count.
+    /// True if the US floor of 45 days binds it. Then whole calendar days count.
     #[serde(default = "regulated")]
     pub regulated: bool,
-    /// Whether nobody has checked its figures against the law of its country.
+    /// True if nobody has checked its figures against the law of its country.
     #[serde(default)]
     pub unverified: bool,
 }
@@ -70,7 +70,7 @@ const CANADA: &[u16] = &[
 ];
 
 impl Profile {
-    /// The profiles that onhook comes with: `us`, `toll-free`, `ca` and, for other countries, `world`.
+    /// Returns the profiles that onhook comes with: `us`, `toll-free`, `ca` and, for other countries, `world`.
     #[must_use]
     pub fn built_in() -> Vec<Profile> {
         let us = Profile {
@@ -105,7 +105,7 @@ impl Profile {
         vec![us, toll_free, ca, world]
     }
 
-    /// Days that a number of an account of this class ages at most.
+    /// Returns the most days that a number of an account of this class ages.
     #[must_use]
     pub fn max_days_for(&self, class: Class) -> u16 {
         match class {
@@ -114,7 +114,7 @@ impl Profile {
         }
     }
 
-    /// What is wrong with the profile; nothing when it may be used.
+    /// Returns everything that is wrong with the profile.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -147,7 +147,7 @@ impl Profile {
     }
 }
 
-/// Which profile a number has, and whose calendar counts.
+/// Which profile a number has, and the operator's calendar.
 #[derive(Clone, Debug)]
 pub struct Policy {
     profiles: Vec<Profile>,
@@ -157,17 +157,17 @@ pub struct Policy {
     zone_name: String,
 }
 
-/// A policy that may not be used, and every reason why.
+/// Why a policy cannot be used: every fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct BadPolicy(pub Vec<String>);
 
 impl Policy {
-    /// The built-in profiles, with these over those of the same name, and the operator's time zone
-    /// (an IANA name such as `America/New_York`).
+    /// Returns a policy of the built-in profiles and the operator's `own`. An own profile replaces a built-in one of
+    /// the same name. `zone_name` is an IANA name such as `America/New_York`.
     ///
     /// # Errors
-    /// [`BadPolicy`] with every fault, when a profile is under the floor or makes no sense.
+    /// [`BadPolicy`] with every fault, such as a profile under the floor.
     pub fn new(own: Vec<Profile>, zone_name: &str) -> Result<Self, BadPolicy> {
         let mut faults = Vec::new();
         let mut profiles = Profile::built_in();
@@ -192,22 +192,17 @@ impl Policy {
         if !by_prefix.contains_key("") {
             faults.push("no profile takes every number (prefix \"\")".into());
         }
-        match faults.is_empty() {
-            true => Ok(Self {
-                profiles,
-                prefix_max: by_prefix.keys().map(String::len).max().unwrap_or(0),
-                by_prefix,
-                zone,
-                zone_name: zone_name.to_owned(),
-            }),
-            false => Err(BadPolicy(faults)),
+        if !faults.is_empty() {
+            return Err(BadPolicy(faults));
         }
+        let prefix_max = by_prefix.keys().map(String::len).max().unwrap_or(0);
+        Ok(Self { profiles, by_prefix, prefix_max, zone, zone_name: zone_name.to_owned() })
     }
 
-    /// The profile of a number: the one with the longest prefix that fits.
+    /// Returns the profile of a number: the one with the longest prefix that fits.
     ///
     /// # Panics
-    /// Never: a policy without a profile for every number cannot be made.
+    /// Never: each policy has a profile for every number.
     #[must_use]
     pub fn profile(&self, number: Number) -> &Profile {
         let digits = number.digits().to_string();
@@ -218,19 +213,19 @@ impl Policy {
             .expect("a profile with an empty prefix exists")
     }
 
-    /// All profiles.
+    /// Returns all profiles.
     #[must_use]
     pub fn profiles(&self) -> &[Profile] {
         &self.profiles
     }
 
-    /// The operator's time zone.
+    /// Returns the operator's time zone.
     #[must_use]
     pub fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// The name of the operator's time zone.
+    /// Returns the name of the operator's time zone.
     #[must_use]
     pub fn zone_name(&self) -> &str {
         &self.zone_name
@@ -238,7 +233,7 @@ impl Policy {
 }
 
 impl Default for Policy {
-    /// The built-in profiles, days counted in UTC.
+    /// Returns the built-in profiles, with days counted in UTC.
     fn default() -> Self {
         Self::new(Vec::new(), "UTC").expect("the built-in profiles are without fault")
     }

@@ -1,10 +1,12 @@
-//! TODO
+//! What time alone does to a number: aging ends, and reservations expire.
+//!
+//! Not here: when aging ends (`hold`), or whether the clock can be believed (`clock`).
 
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{Change, Transition};
 use crate::time::Timestamp;
 
-/// What time has in store for a number at `now`; nothing while it is not due.
+/// Returns what time does to a number at `now`: a release, or the end of a reservation. `None` if it is not due.
 #[must_use]
 pub fn due(entry: &Entry, now: Timestamp) -> Option<Transition> {
     let change = match entry.standing {

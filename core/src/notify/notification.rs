@@ -1,10 +1,9 @@
 //! What subscribers are told, and how often a delivery is tried.
 //!
-//! A notification is due once for each subscription and each thing that happened to an order: a status that
-//! it came to, or a note on it. It is written in the transaction in which that happened, and ends delivered or
-//! given up; it never vanishes.
+//! Each subscription has one notification for each event of an order: a new status, or a note. It is written in the
+//! transaction of the event. It ends delivered or given up, and never vanishes.
 //!
-//! Not here: the words of a message (`wire`), and who carries it (`server::work::deliveries`).
+//! Not here: the text of a message (`wire`), and its delivery (`server::work::deliveries`).
 
 use std::fmt;
 
@@ -14,99 +13,94 @@ use crate::order::{Kind, Order, Status};
 use crate::time::{DAY_MS, Timestamp};
 use crate::words::words;
 
-/// Most notifications of one subscription that wait; beyond them the oldest is given up.
+/// Most notifications of one subscription that wait. Beyond them the oldest is given up.
 pub const WAITING_MAX: u64 = 10_000;
-/// How often a delivery is tried where it is tried again at all.
+/// Most attempts at a delivery, if it is tried again at all.
 pub const ATTEMPTS_MAX: u32 = 10;
-/// How long after its beginning a delivery is not tried again.
+/// How long after it was due a notification is still tried, in milliseconds.
 pub const TRIED_MS_MAX: i64 = DAY_MS;
-/// How long the log of a delivery is kept once it has ended.
+/// How long the log of a delivery is kept after its end, in milliseconds.
 pub const KEPT_MS: i64 = 30 * DAY_MS;
-/// How long before the second attempt, at most.
+/// The longest wait before the second attempt, in milliseconds.
 const FIRST_WAIT_MS: i64 = 5_000;
-/// The longest wait between two attempts.
+/// The longest wait between two attempts, in milliseconds.
 const WAIT_MS_MAX: i64 = 6 * 3_600_000;
 
 words! {
-    /// Where a notification stands. The last two never change.
+    /// The state of a notification. The last two are final.
     DeliveryState {
         /// It is to be delivered.
         Waiting = "WAITING",
-        /// The receiver has taken it.
+        /// The receiver has accepted it.
         Delivered = "DELIVERED",
         /// It will not be delivered; the reason is kept.
         GivenUp = "GIVEN_UP",
     }
 }
 
-/// Something that happened to an order, of which subscribers are told.
+/// Something that happens to an order, and that subscribers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happened {
-    /// It came to this status.
-    Came(Status),
+pub enum OrderEvent {
+    /// It got this status.
+    Reached(Status),
     /// A note was added.
     Note,
 }
 
-/// The part of a subscription that says what it is told of.
+/// Which events of orders a subscription is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct SubscriptionFilter {
     /// Orders of this type.
     pub orders: OrderType,
-    /// Only this one.
+    /// Only events of this order.
     pub order: Option<OrderSeq>,
-    /// Until this instant, not included.
+    /// Only events before this instant.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A subscription that something can happen to, as the notifications of its account need it.
+/// A subscription, as far as new notifications of its account need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subscriber {
-    /// Which.
+    /// Its sequence number.
     pub seq: SubscriptionSeq,
     /// What it is told of.
-    pub wish: Wish,
+    pub filter: SubscriptionFilter,
     /// True if its notifications are gathered for a day.
     pub daily: bool,
     /// How many of its notifications wait.
     pub waiting: u64,
 }
 
-/// Whether a subscriber is told of what happened to an order at `now`.
+/// Returns whether a subscriber is told of an event of an order at `now`. RECEIVED is not told: the client was answered
+/// with it.
 #[must_use]
-pub fn told(wish: &Wish, kind: Kind, order: OrderSeq, happened: Happened, now: Timestamp) -> bool {
-    let tells = match happened {
-        Happened::Came(status) => tells(status),
-        Happened::Note => true,
-    };
-    tells
-        && wish.orders.kind() == Some(kind)
-        && wish.order.is_none_or(|only| only == order)
-        && wish.expires_at.is_none_or(|end| now < end)
+pub fn told(
+    filter: &SubscriptionFilter,
+    kind: Kind,
+    order: OrderSeq,
+    happened: OrderEvent,
+    now: Timestamp,
+) -> bool {
+    happened != OrderEvent::Reached(Status::Received)
+        && filter.orders.kind() == Some(kind)
+        && filter.order.is_none_or(|only| only == order)
+        && filter.expires_at.is_none_or(|end| now < end)
 }
 
-/// Whether coming to this status is told. RECEIVED is what the client was answered.
-#[must_use]
-pub fn tells(status: Status) -> bool {
-    status != Status::Received
-}
-
-/// When a notification of `now` is to be delivered: at once, or with all others of its day (UTC) at its end.
+/// Returns when a notification of `now` is due: at once, or with all others of its day (UTC) at the day's end.
 #[must_use]
 pub fn due_at(daily: bool, now: Timestamp) -> Timestamp {
-    match daily {
-        false => now,
-        true => {
-            let into_the_day = now.millis().rem_euclid(DAY_MS);
-            now.plus_millis(DAY_MS - into_the_day)
-        }
+    if !daily {
+        return now;
     }
+    let into_the_day = now.millis().rem_euclid(DAY_MS);
+    now.plus_millis(DAY_MS - into_the_day)
 }
 
-/// What a notification says of its order.
+/// A notification, with its order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
-    /// Its place.
+    /// Its sequence number.
     pub seq: NotificationSeq,
     /// Its id.
     pub id: MessageId,
@@ -122,7 +116,7 @@ pub struct Notification {
     pub attempts: u32,
 }
 
-/// How an attempt ended: the class that a person or a metric is told, never what the network said.
+/// How an attempt ended, as a class for people and metrics. It never holds details of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The receiver answered with this HTTP status.
@@ -130,31 +124,31 @@ pub enum Outcome {
     /// The mail server took the mail.
     Mailed,
     /// Nothing was sent, or no answer came.
-    Failed(Trouble),
+    Failed(DeliveryFailure),
 }
 
 words! {
-    /// Why there was no answer.
-    Trouble {
-        /// The URL or one of its addresses is none that may be told.
+    /// Why an attempt got no answer.
+    DeliveryFailure {
+        /// The URL, or one of its addresses, is refused.
         Blocked = "blocked",
         /// Its host has no address, or the resolver failed.
         Unresolved = "unresolved",
-        /// Nobody took the connection.
+        /// The connection was refused.
         Refused = "refused",
         /// It took too long.
         Timeout = "timeout",
-        /// No TLS, or not the certificate that was wanted.
+        /// There was no TLS, or the wrong certificate.
         Tls = "tls",
-        /// The connection broke, or what came was no HTTP.
+        /// The connection broke, or the answer was not HTTP.
         Broken = "broken",
         /// No mail server is configured.
         NoMail = "no mail server configured",
-        /// The mail server would not take it for now.
+        /// The mail server refused it for now.
         MailLater = "the mail server refused it for now",
-        /// The mail server will not take it.
+        /// The mail server refused it for good.
         MailNever = "the mail server refused it",
-        /// The notification could not be made ready; the server's log knows more.
+        /// The notification could not be prepared. The server's log says why.
         Internal = "internal",
     }
 }
@@ -164,7 +158,7 @@ impl fmt::Display for Outcome {
         match self {
             Outcome::Answered(status) => write!(f, "http {status}"),
             Outcome::Mailed => f.write_str("mailed"),
-            Outcome::Failed(trouble) => f.write_str(trouble.word()),
+            Outcome::Failed(failure) => f.write_str(failure.word()),
         }
     }
 }
@@ -172,7 +166,7 @@ impl fmt::Display for Outcome {
 /// An attempt that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// At whom: the URL or the mailbox that the subscription named when it began.
+    /// The URL or mailbox that the subscription named when the attempt began.
     pub target: String,
     /// When it began.
     pub at: Timestamp,
@@ -180,9 +174,9 @@ pub struct Attempt {
     pub took_ms: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// The beginning of what the receiver said, for its subscription's `Status`.
-    pub said: Option<String>,
-    /// How long the receiver asked to be left alone, in milliseconds.
+    /// The beginning of the receiver's answer, for the subscription's `Status`.
+    pub answer: Option<String>,
+    /// How long the receiver asked to wait (`Retry-After`), in milliseconds.
     pub retry_after_ms: Option<i64>,
 }
 
@@ -195,21 +189,23 @@ pub enum Next {
     Again(Timestamp),
     /// It is given up.
     GiveUp,
-    /// It is given up, and its subscription is told nothing more: the receiver is gone for good.
+    /// It is given up, and its subscription is disabled: the receiver is gone for good.
     Disable,
 }
 
-/// What follows an `attempt`, the n-th (from 1) at a notification of `since`. A receiver that does not want
-/// retries has one. `jitter` is drawn from 0 to 1,000.
+/// Returns what follows an `attempt`, the n-th (from 1) at a notification due at `since`. Without `retries` there is only
+/// one attempt. `jitter` is a random number from 0 to 1,000.
 ///
-/// Waits grow threefold from 5 s up to six hours, each between half and all of that; a receiver's `Retry-After`
-/// makes one longer, never shorter. It ends after ten attempts or a day.
+/// Waits grow threefold from 5 s up to six hours. Each is between half and all of that. A receiver's `Retry-After` can
+/// make a wait longer, never shorter. Attempts end after the tenth, or after a day.
 #[must_use]
 pub fn next(retries: bool, attempt: &Attempt, n: u32, since: Timestamp, jitter: u32) -> Next {
     let never = match attempt.outcome {
         Outcome::Answered(200) | Outcome::Mailed => return Next::Delivered,
         Outcome::Answered(410) if retries => return Next::Disable,
-        Outcome::Failed(Trouble::NoMail | Trouble::MailNever | Trouble::Internal) => true,
+        Outcome::Failed(DeliveryFailure::NoMail | DeliveryFailure::MailNever | DeliveryFailure::Internal) => {
+            true
+        }
         Outcome::Answered(_) | Outcome::Failed(_) => false,
     };
     if never || !retries || n >= ATTEMPTS_MAX {
@@ -223,7 +219,7 @@ pub fn next(retries: bool, attempt: &Attempt, n: u32, since: Timestamp, jitter: 
     }
 }
 
-/// How long to wait after the n-th attempt, from 1.
+/// Returns the wait after the n-th attempt (from 1), in milliseconds.
 fn wait_ms(n: u32, jitter: u32) -> i64 {
     let full = 3_i64
         .checked_pow(n.saturating_sub(1))
@@ -242,29 +238,31 @@ mod tests {
 
     #[test]
     fn who_is_told_of_what() {
-        use Happened::{Came, Note};
-        let all = Wish { orders: OrderType::Disconnects, order: None, expires_at: Some(at(100)) };
-        let one = Wish { order: Some(OrderSeq(7)), ..all };
-        let ported = Wish { orders: OrderType::PortIns, ..all };
+        use OrderEvent::{Note, Reached};
+        let (orders, expires_at) = (OrderType::Disconnects, Some(at(100)));
+        let all = SubscriptionFilter { orders, order: None, expires_at };
+        let one = SubscriptionFilter { order: Some(OrderSeq(7)), ..all };
+        let ported = SubscriptionFilter { orders: OrderType::PortIns, ..all };
+        let orders = SubscriptionFilter { orders: OrderType::Orders, ..all };
         let (disconnect, number) = (Kind::Disconnect, Kind::Number);
-        for (wish, kind, order, happened, now, wanted) in [
-            (all, disconnect, 7, Came(Status::Complete), 99, true),
-            (all, disconnect, 7, Came(Status::Partial), 99, true),
-            (all, disconnect, 7, Came(Status::Failed), 99, true),
-            (all, disconnect, 7, Came(Status::Received), 99, false),
+        for (filter, kind, order, happened, now, wanted) in [
+            (all, disconnect, 7, Reached(Status::Complete), 99, true),
+            (all, disconnect, 7, Reached(Status::Partial), 99, true),
+            (all, disconnect, 7, Reached(Status::Failed), 99, true),
+            (all, disconnect, 7, Reached(Status::Received), 99, false),
             (all, disconnect, 7, Note, 99, true),
-            (all, disconnect, 7, Came(Status::Complete), 100, false),
-            (all, number, 7, Came(Status::Complete), 99, false),
+            (all, disconnect, 7, Reached(Status::Complete), 100, false),
+            (all, number, 7, Reached(Status::Complete), 99, false),
             (one, disconnect, 7, Note, 99, true),
-            (one, disconnect, 8, Came(Status::Complete), 99, false),
-            (Wish { orders: OrderType::Orders, ..all }, number, 7, Came(Status::Backordered), 99, true),
-            (ported, disconnect, 7, Came(Status::Complete), 99, false),
-            (ported, number, 7, Came(Status::Complete), 99, false),
+            (one, disconnect, 8, Reached(Status::Complete), 99, false),
+            (orders, number, 7, Reached(Status::Backordered), 99, true),
+            (ported, disconnect, 7, Reached(Status::Complete), 99, false),
+            (ported, number, 7, Reached(Status::Complete), 99, false),
         ] {
             assert_eq!(
-                told(&wish, kind, OrderSeq(order), happened, at(now)),
+                told(&filter, kind, OrderSeq(order), happened, at(now)),
                 wanted,
-                "{wish:?} {happened:?}"
+                "{filter:?} {happened:?}"
             );
         }
     }
@@ -279,7 +277,7 @@ mod tests {
 
     fn attempt(outcome: Outcome, retry_after_ms: Option<i64>) -> Attempt {
         let target = "https://a".to_owned();
-        Attempt { target, at: at(1_000), took_ms: 0, outcome, said: None, retry_after_ms }
+        Attempt { target, at: at(1_000), took_ms: 0, outcome, answer: None, retry_after_ms }
     }
 
     #[test]
@@ -290,15 +288,17 @@ mod tests {
         for status in [201, 202, 204, 301, 400, 401, 410, 429, 500, 503] {
             assert_eq!(next(false, Outcome::Answered(status)), Next::GiveUp, "{status}");
         }
-        for trouble in Trouble::ALL {
-            assert_eq!(next(false, Outcome::Failed(*trouble)), Next::GiveUp, "{trouble}");
+        for failure in DeliveryFailure::ALL {
+            assert_eq!(next(false, Outcome::Failed(*failure)), Next::GiveUp, "{failure}");
         }
         assert_eq!(next(true, Outcome::Answered(410)), Next::Disable);
-        for outcome in [Outcome::Answered(204), Outcome::Answered(500), Outcome::Failed(Trouble::Blocked)] {
+        for outcome in
+            [Outcome::Answered(204), Outcome::Answered(500), Outcome::Failed(DeliveryFailure::Blocked)]
+        {
             assert_eq!(next(true, outcome), Next::Again(at(1_000 + 3_750)));
         }
-        for trouble in [Trouble::NoMail, Trouble::MailNever, Trouble::Internal] {
-            assert_eq!(next(true, Outcome::Failed(trouble)), Next::GiveUp, "{trouble}");
+        for failure in [DeliveryFailure::NoMail, DeliveryFailure::MailNever, DeliveryFailure::Internal] {
+            assert_eq!(next(true, Outcome::Failed(failure)), Next::GiveUp, "{failure}");
         }
     }
 

@@ -1,7 +1,7 @@
-//! Who wants to be told of what: subscriptions as a client makes them.
+//! Who wants to be told what: subscriptions as a client makes them.
 //!
-//! Not here: what is told to whom (`notification`), where a callback may lead (`server::callback`), or how
-//! a subscription is written (`wire`).
+//! Not here: which events are told (`notification`), which URLs are allowed (`server::callback`), or how a subscription
+//! is written as a document (`wire`).
 
 use std::fmt;
 
@@ -12,28 +12,28 @@ use crate::words::words;
 
 /// Most subscriptions of one account.
 pub const SUBSCRIPTIONS_MAX: usize = 1_000;
-/// How long a callback subscription lives when nothing is said, in seconds.
+/// How long a callback subscription lasts by default, in seconds.
 pub const EXPIRY_S: i64 = 86_400;
 /// Most characters of a callback's URL.
 pub const URL_MAX: usize = 2_048;
 /// Most bytes of a callback's user name, and of its password.
 pub const CREDENTIAL_MAX: usize = 255;
-/// Most characters of a receiver's certificate, as it is sent.
+/// Most characters of a receiver's certificate, as sent.
 pub const PUBLIC_KEY_MAX: usize = 16_384;
 /// Most characters of an e-mail address (RFC 5321, 4.5.3.1.3).
 pub const EMAIL_MAX: usize = 254;
 
 words! {
-    /// What kinds of orders a client may subscribe to (contract: error 14500). Only the first two exist
-    /// here; a subscription to another one is kept, and nothing ever happens that it would be told of.
+    /// The types of orders that a client may subscribe to (contract: error 14500). Only the first two exist here. A
+    /// subscription to another type is kept, but never told anything.
     OrderType {
         /// Disconnect orders.
         Disconnects = "disconnects",
         /// Number orders.
         Orders = "orders",
-        /// Numbers that come from another carrier.
+        /// Numbers ported in from another carrier.
         PortIns = "portins",
-        /// Numbers that go to another carrier.
+        /// Numbers ported out to another carrier.
         PortOuts = "portouts",
         /// Numbers that move between accounts.
         ImportToAccounts = "importToAccounts",
@@ -49,7 +49,7 @@ words! {
         ExternalTns = "externalTns",
         /// Line information.
         Lidbs = "lidbs",
-        /// Many numbers that come from another carrier.
+        /// Many numbers ported in from another carrier.
         BulkPortIns = "bulkPortins",
         /// Imported numbers.
         ImportTnOrders = "importtnorders",
@@ -59,7 +59,7 @@ words! {
         Csrs = "csrs",
         /// Groups of emergency endpoints.
         EmergencyEndpointGroup = "emergencyEndpointGroup",
-        /// Groups who are told of emergency calls.
+        /// Groups that are told of emergency calls.
         EmergencyNotificationGroup = "emergencyNotificationGroup",
         /// Checks of toll-free numbers before they are ported.
         TollFreePortingValidations = "tollFreePortingValidations",
@@ -67,7 +67,7 @@ words! {
 }
 
 impl OrderType {
-    /// The kind of order that it stands for, if onhook has it.
+    /// Returns the kind of order that it names, if onhook has it.
     #[must_use]
     pub fn kind(self) -> Option<Kind> {
         match self {
@@ -77,7 +77,7 @@ impl OrderType {
         }
     }
 
-    /// The word for a kind of order, if one can be subscribed to.
+    /// Returns the type for a kind of order, if clients can subscribe to it.
     #[must_use]
     pub fn of(kind: Kind) -> Option<Self> {
         OrderType::ALL.iter().copied().find(|orders| orders.kind() == Some(kind))
@@ -85,7 +85,7 @@ impl OrderType {
 }
 
 words! {
-    /// What else a client may subscribe to (contract: error 14507). It never happens here.
+    /// The events that a client may subscribe to (contract: error 14507). They never happen here.
     EventType {
         /// A number's messages no longer arrive.
         MessagingLost = "MESSAGING_LOST",
@@ -93,7 +93,7 @@ words! {
 }
 
 words! {
-    /// How numbers are written in a notification.
+    /// The form of numbers in a notification.
     NumberFormat {
         /// Ten digits.
         Legacy = "LEGACY",
@@ -105,25 +105,25 @@ words! {
 words! {
     /// How often mails are sent.
     Digest {
-        /// One for each notification.
+        /// One mail for each notification.
         None = "NONE",
-        /// One for all of a day.
+        /// One mail for all notifications of a day.
         Daily = "DAILY",
     }
 }
 
-/// What must not be seen: its `Debug` is three asterisks, and it has no `Display`.
+/// A secret text. Its `Debug` is three asterisks, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text into keeping.
+    /// Makes a text secret.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for who sends or stores it.
+    /// Returns the text itself, to send or store it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -139,48 +139,48 @@ impl fmt::Debug for Secret {
 /// What a subscription is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Orders of a type: all of the account's, or one.
+    /// Orders of a type: all of the account, or only one.
     Orders(OrderType, Option<OrderId>),
     /// An event.
     Event(EventType),
 }
 
-/// Name and password that a receiver asks for.
+/// The name and password for a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The name; no colon, since the first one ends it.
+    /// The name. It has no colon, since a colon ends it.
     pub username: String,
     /// The password.
     pub password: Secret,
 }
 
-/// A URL that is told.
+/// A receiver behind a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback {
-    /// The URL, as it was sent.
+    /// The URL, as sent.
     pub url: String,
-    /// What it is sent once it asks for it.
+    /// Sent after the receiver asks for them.
     pub credentials: Option<Credentials>,
-    /// The certificate whose key the receiver must have, in base64 as it was sent.
+    /// The certificate whose key the receiver must have, in base64 as sent.
     pub public_key: Option<String>,
-    /// How numbers are written.
+    /// The form of numbers.
     pub format: NumberFormat,
-    /// Whether a delivery that failed is tried again. (Beyond the API.)
+    /// True if a failed delivery is tried again. (Beyond the API.)
     pub retry: bool,
-    /// The secret that deliveries are signed with. (Beyond the API.)
+    /// The secret that signs deliveries. (Beyond the API.)
     pub signing: Option<Secret>,
 }
 
-/// An address that is told.
+/// A receiver behind an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     /// The address.
     pub address: String,
-    /// How often.
+    /// How often mails are sent.
     pub digest: Digest,
 }
 
-/// Whoever is told.
+/// Where notifications are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receiver {
     /// A URL.
@@ -190,8 +190,7 @@ pub enum Receiver {
 }
 
 impl Receiver {
-    /// Where it is: the URL, or the address. Two subscriptions of an account to the same thing there are
-    /// one too many.
+    /// Returns the URL or the address. An account has at most one subscription about the same subject to each.
     #[must_use]
     pub fn target(&self) -> &str {
         match self {
@@ -200,13 +199,13 @@ impl Receiver {
         }
     }
 
-    /// Whether notifications are gathered for a day.
+    /// Returns whether notifications are gathered for a day.
     #[must_use]
     pub fn is_daily(&self) -> bool {
         matches!(self, Receiver::Email(Email { digest: Digest::Daily, .. }))
     }
 
-    /// Whether a delivery that failed is tried again. Mail always is, as mail is.
+    /// Returns whether a failed delivery is tried again. Mail always is.
     #[must_use]
     pub fn retries(&self) -> bool {
         match self {
@@ -216,37 +215,37 @@ impl Receiver {
     }
 }
 
-/// A subscription that has been checked and is to be kept.
+/// A checked subscription to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSubscription {
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
     /// What it is about.
     pub subject: Subject,
-    /// Whoever is told.
+    /// Where its notifications are sent.
     pub receiver: Receiver,
-    /// When it ends; mail has no end.
+    /// When it ends. Mail subscriptions have no end.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A subscription as a store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// Its place.
+    /// Its sequence number.
     pub seq: SubscriptionSeq,
     /// Its id.
     pub id: SubscriptionId,
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
     /// What it is about.
     pub subject: Subject,
-    /// Whoever is told.
+    /// Where its notifications are sent.
     pub receiver: Receiver,
-    /// When it ends; mail has no end.
+    /// When it ends. Mail subscriptions have no end.
     pub expires_at: Option<Timestamp>,
-    /// Whether its receiver has said that it is gone for good; nothing more is told then.
+    /// True if its receiver is gone for good. It is told nothing more.
     pub disabled: bool,
-    /// What came of the last delivery, in a few words.
+    /// The outcome of the last delivery, in a few words.
     pub last: Option<String>,
 }
 

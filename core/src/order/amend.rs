@@ -1,16 +1,18 @@
 //! What a client may change in an order that waits for numbers.
+//!
+//! Not here: how a waiting order takes numbers (`decide`).
 
 use crate::order::{Order, Status, ended};
 use crate::time::Timestamp;
 
-/// What a client changes in an order that waits.
+/// A change of an order that waits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Amendment {
     /// Its new name.
     pub name: Option<String>,
     /// The client's new id for it.
     pub customer_order_id: Option<String>,
-    /// Whether it waits no longer.
+    /// True if it stops waiting.
     pub close: bool,
 }
 
@@ -19,10 +21,10 @@ pub struct Amendment {
 #[error("only an order that waits for numbers can be changed")]
 pub struct NotWaiting;
 
-/// The order as an amendment leaves it, at `now`: closed, it ends with what it has.
+/// Returns the order after an amendment at `now`. A closed order ends with the numbers it has.
 ///
 /// # Errors
-/// [`NotWaiting`]: it has not run yet, or has ended and never changes again.
+/// [`NotWaiting`] if it has not run yet, or has ended.
 pub fn amend(order: &Order, amendment: &Amendment, now: Timestamp) -> Result<Order, NotWaiting> {
     if order.status != Status::Backordered {
         return Err(NotWaiting);
@@ -37,15 +39,15 @@ pub fn amend(order: &Order, amendment: &Amendment, now: Timestamp) -> Result<Ord
     })
 }
 
-/// What a client changed in an order, in the API's words: `CustomerOrderId : "" --> hello` (contract §3.3).
+/// Returns what a client changed in an order, in the API's words: `CustomerOrderId : "" --> hello` (contract §3.3).
 #[must_use]
 pub fn difference(before: &Order, after: &Order) -> Option<String> {
-    let told = |what, before: &Option<String>, after: &Option<String>| {
+    let changed = |what, before: &Option<String>, after: &Option<String>| {
         let quoted = before.as_deref().map_or("\"\"".to_owned(), str::to_owned);
         (before != after).then(|| format!("{what} : {quoted} --> {}", after.as_deref().unwrap_or_default()))
     };
-    let id = told("CustomerOrderId", &before.customer_order_id, &after.customer_order_id);
-    let name = told("Name", &before.name, &after.name);
+    let id = changed("CustomerOrderId", &before.customer_order_id, &after.customer_order_id);
+    let name = changed("Name", &before.name, &after.name);
     match (id, name) {
         (Some(id), Some(name)) => Some(format!("{id}, {name}")),
         (id, name) => id.or(name),

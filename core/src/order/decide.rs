@@ -1,7 +1,7 @@
-//! Judges an order: which of its numbers go, which do not and why.
+//! Judges an order: which of its numbers change, which do not and why.
 //!
-//! Pure: the same order against the same world gives the same decision, in a store's transaction, in a
-//! test and in a simulation. Ownership is judged here, when the order runs, not when it is accepted.
+//! Pure: the same order against the same world gives the same decision, in a store's transaction, in a test and in a
+//! simulation. Ownership is judged here, when the order runs. Accepting an order does not judge it.
 
 use std::collections::HashMap;
 
@@ -14,20 +14,20 @@ use crate::lifecycle::hold::hold;
 use crate::lifecycle::policy::Policy;
 use crate::number::Number;
 use crate::order::{
-    Activate, Disconnect, Failure, Mode, Order, Refusal, Relocate, Request, Search, Status, Wanted, ended,
+    Activate, Disconnect, Failure, Mode, MoveNumbers, Order, Refusal, Request, Search, Status, Wanted, ended,
 };
 use crate::time::Timestamp;
 
-/// What an order is judged against: everything it may touch, as it is now.
+/// What an order is judged against: everything it may change, as it is now.
 #[derive(Debug)]
 pub struct World<'a> {
     /// The order's account.
     pub account: &'a Account,
     /// Its sites and peers.
     pub premises: &'a Premises,
-    /// The entries of the numbers that the order names; those that do not exist are absent.
+    /// The entries of the numbers that the order names. Numbers that do not exist are absent.
     pub entries: &'a HashMap<Number, Entry>,
-    /// Pool numbers that fit what the order searches for, as many as it still wants or all there are.
+    /// Pool numbers that fit the order's search: as many as it still wants, or all there are.
     pub found: &'a [Entry],
     /// The areas of those entries.
     pub areas: &'a HashMap<AreaId, Area>,
@@ -35,31 +35,31 @@ pub struct World<'a> {
     pub policy: &'a Policy,
 }
 
-/// What an order does: to be written all at once, or not at all.
+/// What an order does. A store writes all of it at once, or nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// The numbers that go.
-    pub moves: Vec<Transition>,
-    /// The numbers that were named and do not.
+    /// The changes of its numbers.
+    pub transitions: Vec<Transition>,
+    /// The named numbers that failed.
     pub failed: Vec<Failure>,
-    /// Why an order that searches takes no more, where it is not that there are too few.
+    /// Why an order that searches takes no more, if another reason than too few numbers stopped it.
     pub refused: Option<Refusal>,
-    /// How the order ends, or that it waits for more.
+    /// The order's new status: how it ends, or that it waits.
     pub status: Status,
 }
 
 impl Decision {
-    /// The decision that sets an order aside which brought its worker down: no number goes.
+    /// Returns the decision for an order that crashed its worker too often: every number fails.
     #[must_use]
     pub fn set_aside(request: &Request) -> Decision {
         let why = Refusal::SetAside;
         let failed = request.numbers().iter().map(|number| Failure { number: *number, why }).collect();
         let refused = request.search().map(|_| why);
-        Decision { moves: Vec::new(), failed, refused, status: Status::Failed }
+        Decision { transitions: Vec::new(), failed, refused, status: Status::Failed }
     }
 }
 
-/// The order as a decision of `now` leaves it. Where its numbers are from is left as it is: only the store knows.
+/// Returns the order after a decision at `now`. Its origin stays as it is: only the store knows it.
 #[must_use]
 pub fn decided(order: Order, decision: &Decision, now: Timestamp) -> Order {
     let mut after = Order {
@@ -70,10 +70,10 @@ pub fn decided(order: Order, decision: &Decision, now: Timestamp) -> Order {
         ..order
     };
     if after.request.search().is_some() {
-        after.taken.extend(decision.moves.iter().map(|moved| moved.after.number));
+        after.taken.extend(decision.transitions.iter().map(|moved| moved.after.number));
     }
     if let Request::Activate(Activate { peer: None, .. }) = after.request {
-        let places = decision.moves.iter().filter_map(|moved| moved.after.standing.place());
+        let places = decision.transitions.iter().filter_map(|moved| moved.after.standing.place());
         after.peers.extend(places.map(|place| place.peer));
         after.peers.sort_unstable();
         after.peers.dedup();
@@ -88,9 +88,7 @@ pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
         Request::Disconnect(disconnect) => {
             each(&disconnect.numbers, true, |number| judge_disconnect(disconnect, number, world, now))
         }
-        Request::Relocate(relocate) => {
-            each(&relocate.numbers, true, |number| judge_relocate(relocate, number, world))
-        }
+        Request::Move(to_move) => each(&to_move.numbers, true, |number| judge_move(to_move, number, world)),
         Request::Activate(activate) => match &activate.wanted {
             Wanted::Named { numbers, .. } => each(numbers, activate.partial_allowed, |number| {
                 judge_activate(activate, world.entries.get(&number), world)
@@ -100,29 +98,30 @@ pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
     }
 }
 
-/// Judges each of the numbers; when one cannot go and the client wants all or none, none goes.
+/// Judges each of the numbers. If one fails and the client wants all or none, all fail.
 fn each(
     numbers: &[Number],
     partial_allowed: bool,
     mut judge: impl FnMut(Number) -> Result<Transition, Refusal>,
 ) -> Decision {
-    let mut moves = Vec::with_capacity(numbers.len());
+    let mut transitions = Vec::with_capacity(numbers.len());
     let mut failed = Vec::new();
     for number in numbers {
         match judge(*number) {
-            Ok(step) => moves.push(step),
+            Ok(step) => transitions.push(step),
             Err(why) => failed.push(Failure { number: *number, why }),
         }
     }
     if !partial_allowed && !failed.is_empty() {
-        let held_back = moves.drain(..).map(|m| Failure { number: m.after.number, why: Refusal::AllOrNone });
+        let held_back =
+            transitions.drain(..).map(|m| Failure { number: m.after.number, why: Refusal::AllOrNone });
         failed.extend(held_back);
     }
     let status = ended(numbers.len(), failed.len());
-    Decision { moves, failed, refused: None, status }
+    Decision { transitions, failed, refused: None, status }
 }
 
-/// Takes what was found, up to what the order still wants. Where there is too little (contract §3.2):
+/// Takes found numbers, up to as many as the order still wants. If there are too few (contract §3.2):
 ///
 /// | back order | partial allowed | takes | and is |
 /// |---|---|---|---|
@@ -132,24 +131,26 @@ fn each(
 /// | no | no | nothing | FAILED |
 fn take(order: &Order, activate: &Activate, search: &Search, world: &World<'_>) -> Decision {
     let left = search.quantity.saturating_sub(order.taken.len());
-    let (mut moves, mut refused) = (Vec::with_capacity(left), None);
+    let (mut transitions, mut refused) = (Vec::with_capacity(left), None);
     for entry in world.found.iter().take(left) {
         match judge_activate(activate, Some(entry), world) {
-            Ok(step) => moves.push(step),
+            Ok(step) => transitions.push(step),
             Err(why) => refused = Some(why),
         }
     }
-    let short = moves.len() < left;
+    let short = transitions.len() < left;
     if short && !activate.partial_allowed {
-        moves.clear();
+        transitions.clear();
     }
-    let status = match short {
-        false => Status::Complete,
-        // What refuses a number that is there, refuses the next one too: waiting does not help.
-        true if search.back_order && refused.is_none() => Status::Backordered,
-        true => ended(search.quantity, left - moves.len()),
+    let status = if !short {
+        Status::Complete
+    } else if search.back_order && refused.is_none() {
+        // A reason that refuses one number refuses the next one too, so an order with one does not wait.
+        Status::Backordered
+    } else {
+        ended(search.quantity, left - transitions.len())
     };
-    Decision { moves, failed: Vec::new(), refused: refused.filter(|_| short), status }
+    Decision { transitions, failed: Vec::new(), refused: refused.filter(|_| short), status }
 }
 
 fn judge_disconnect(
@@ -181,11 +182,11 @@ fn judge_disconnect(
     step(before, change)
 }
 
-fn judge_relocate(relocate: &Relocate, number: Number, world: &World<'_>) -> Result<Transition, Refusal> {
+fn judge_move(to_move: &MoveNumbers, number: Number, world: &World<'_>) -> Result<Transition, Refusal> {
     let account = world.account.id;
     let before = world.entries.get(&number).ok_or(Refusal::NotMovable)?;
     before.standing.in_service_on(account).ok_or(Refusal::NotMovable)?;
-    let place = world.premises.place(account, relocate.site, relocate.peer)?;
+    let place = world.premises.place(account, to_move.site, to_move.peer)?;
     step(before, Change::Moved { place })
 }
 
@@ -215,9 +216,9 @@ fn judge_activate(
     step(before, change)
 }
 
-/// Where a number goes. The order's site and peer, if they stand. A number that comes back to the site
-/// where it was, in an order that names no peer, gets the peer that it had. A number that comes back
-/// when the order's site is gone goes where it was, or to the account's default site.
+/// Returns where a number goes: the order's site and peer, if they exist. In an order without a peer, a number that
+/// reconnects at its former site gets its former peer. If the order's site is gone, a reconnected number goes where it
+/// was, or to the account's default site.
 fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> Result<Place, Refusal> {
     let peer = activate.peer.or_else(|| {
         let former = former.filter(|f| f.site == activate.site)?;
@@ -234,6 +235,6 @@ fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> R
 }
 
 fn step(before: &Entry, change: Change) -> Result<Transition, Refusal> {
-    // The judges above ask only for arrows that exist; a hole there refuses the number.
+    // The judges above ask only for arrows that exist. If one does not, the number is refused.
     Transition::of(before, change).map_err(|_| Refusal::Unavailable)
 }

@@ -1,10 +1,10 @@
 //! What a client asks for, and what became of it, number by number.
 //!
-//! Not here: how an order is judged (`decide`) or written (`wire`).
+//! Not here: how an order is judged (`decide`), or written as a document (`wire`).
 
 pub mod amend;
 pub mod decide;
-pub mod relocate;
+pub mod move_all;
 pub mod search;
 
 use crate::account::{NoPlace, Role};
@@ -19,8 +19,8 @@ use crate::words::words;
 pub const NUMBERS_MAX: usize = 5_000;
 /// Most characters of a disconnect order's name (contract: error 1011).
 pub const DISCONNECT_NAME_MAX: usize = 50;
-/// Most characters of a number order's name. The documents say 50; clients send more, and to lose numbers over a
-/// label is the worse error.
+/// Most characters of a number order's name. The documents say 50. Clients send more, and an order
+/// must not fail because of its label.
 pub const ORDER_NAME_MAX: usize = 255;
 /// Most characters of a customer's order id (contract: error 5052).
 pub const CUSTOMER_ORDER_ID_MAX: usize = 40;
@@ -30,7 +30,7 @@ pub const REASON_MAX: usize = 50;
 pub const NOTE_MAX: usize = 500;
 /// Most characters of an idempotency key.
 pub const KEY_MAX: usize = 255;
-/// How often an order may bring its worker down before it is set aside as FAILED.
+/// How often an order may crash its worker before it is set aside as FAILED.
 pub const ATTEMPTS_MAX: u8 = 5;
 
 words! {
@@ -46,23 +46,23 @@ words! {
 }
 
 words! {
-    /// Where an order stands. All but the first two are final.
+    /// The status of an order. All but the first two are final.
     Status {
         /// Accepted, not yet run.
         Received = "RECEIVED",
         /// It has run, found too few numbers, and waits for more.
         Backordered = "BACKORDERED",
-        /// All of its numbers went.
+        /// All of its numbers changed.
         Complete = "COMPLETE",
-        /// Some went.
+        /// Some changed.
         Partial = "PARTIAL",
-        /// None went.
+        /// None changed.
         Failed = "FAILED",
     }
 }
 
 impl Status {
-    /// Whether it never changes again.
+    /// Returns whether it is final: it never changes again.
     #[must_use]
     pub fn is_final(self) -> bool {
         !matches!(self, Status::Received | Status::Backordered)
@@ -72,7 +72,7 @@ impl Status {
 words! {
     /// What a disconnect order does with its numbers (contract: decision 13).
     Mode {
-        /// They age, then return to the pool, or to the owner if protected.
+        /// They age, then return to the pool, or to their owner if protected.
         Normal = "normal",
         /// They age, then leave the system.
         SoftRemove = "soft-remove",
@@ -82,7 +82,7 @@ words! {
 }
 
 impl Mode {
-    /// The least role that may ask for it.
+    /// Returns the least role that may ask for it.
     #[must_use]
     pub fn needs(self) -> Role {
         match self {
@@ -105,7 +105,7 @@ words! {
 }
 
 impl Protected {
-    /// The flag's new value, if it gets one.
+    /// Returns the flag's new value. `None` leaves the flag.
     #[must_use]
     pub fn value(self) -> Option<bool> {
         match self {
@@ -119,11 +119,11 @@ impl Protected {
 /// What a disconnect order asks.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Disconnect {
-    /// Which numbers, in the client's order, none twice.
+    /// The numbers, in the client's order, none twice.
     pub numbers: Vec<Number>,
-    /// What becomes of them.
+    /// What it does with them.
     pub mode: Mode,
-    /// What becomes of their protected flag; none when the client did not say.
+    /// What it does with their protected flag. `None` if the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<Protected>,
     /// Why, in the client's words.
@@ -131,19 +131,19 @@ pub struct Disconnect {
     pub reason: Option<String>,
 }
 
-/// What a number order asks: to put numbers into service, for the first time or again.
+/// What a number order asks: to put numbers into service, new ones or reconnected ones.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Activate {
     /// Which numbers.
     pub wanted: Wanted,
-    /// The site that they go to.
+    /// The site they go to.
     pub site: SiteId,
-    /// The peer; the site's default one when the client did not say.
+    /// The peer. `None` is the site's default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
-    /// Whether some may go when others cannot.
+    /// True if some numbers may change although others fail.
     pub partial_allowed: bool,
-    /// Whether the numbers get the protected flag.
+    /// True if the numbers get the protected flag.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected: bool,
 }
@@ -153,18 +153,18 @@ pub struct Activate {
 pub enum Wanted {
     /// These.
     Named {
-        /// In the client's order, none twice; those of its reservations last.
+        /// The numbers, in the client's order, none twice. Those of its reservations are last.
         numbers: Vec<Number>,
-        /// The reservations that some of them were named by.
+        /// The reservations through which some of them were named.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reservations: Vec<ReservationId>,
     },
-    /// Some of the pool.
+    /// Numbers of the pool.
     Found(Box<Search>),
 }
 
 impl Wanted {
-    /// These numbers, none of them by a reservation.
+    /// Returns these numbers, none of them named by a reservation.
     #[must_use]
     pub fn named(numbers: Vec<Number>) -> Self {
         Wanted::Named { numbers, reservations: Vec::new() }
@@ -174,15 +174,15 @@ impl Wanted {
 /// Which numbers of the pool an order takes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Search {
-    /// In which of the API's forms it was asked.
+    /// The API's form in which it was sent.
     pub form: SearchForm,
-    /// The fields of that form as they were sent, for the order's echo.
+    /// The fields of that form as they were sent. Replies repeat them.
     pub sent: Vec<(String, String)>,
-    /// What the numbers have to be like.
+    /// The criteria that numbers must meet.
     pub criteria: Criteria,
     /// How many, from 1 to [`NUMBERS_MAX`].
     pub quantity: usize,
-    /// Whether it waits for more when there are too few.
+    /// True if it waits for more when there are too few.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back_order: bool,
 }
@@ -213,14 +213,14 @@ words! {
     }
 }
 
-/// What a move order asks: numbers go to another site or peer, and stay in service.
+/// What a move order asks: its numbers go to another site or peer, and stay in service.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Relocate {
-    /// Which numbers, in the client's order, none twice.
+pub struct MoveNumbers {
+    /// The numbers, in the client's order, none twice.
     pub numbers: Vec<Number>,
-    /// The site that they go to.
+    /// The site they go to.
     pub site: SiteId,
-    /// The peer; the site's default one when the client did not say.
+    /// The peer. `None` is the site's default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerId>,
 }
@@ -233,32 +233,32 @@ pub enum Request {
     /// A number order.
     Activate(Activate),
     /// A move order.
-    Relocate(Relocate),
+    Move(MoveNumbers),
 }
 
 impl Request {
-    /// Which kind of order it makes.
+    /// Returns its kind of order.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
             Request::Disconnect(_) => Kind::Disconnect,
             Request::Activate(_) => Kind::Number,
-            Request::Relocate(_) => Kind::Move,
+            Request::Move(_) => Kind::Move,
         }
     }
 
-    /// The numbers that it names, in the client's order; none when it searches.
+    /// Returns the numbers that it names, in the client's order. Empty if it searches.
     #[must_use]
     pub fn numbers(&self) -> &[Number] {
         match self {
             Request::Disconnect(disconnect) => &disconnect.numbers,
-            Request::Relocate(relocate) => &relocate.numbers,
+            Request::Move(to_move) => &to_move.numbers,
             Request::Activate(Activate { wanted: Wanted::Named { numbers, .. }, .. }) => numbers,
             Request::Activate(Activate { wanted: Wanted::Found(_), .. }) => &[],
         }
     }
 
-    /// What it searches for, when it does.
+    /// Returns its search, if it searches.
     #[must_use]
     pub fn search(&self) -> Option<&Search> {
         match self {
@@ -267,36 +267,36 @@ impl Request {
         }
     }
 
-    /// How many numbers it is about.
+    /// Returns how many numbers it is about.
     #[must_use]
     pub fn quantity(&self) -> usize {
         self.search().map_or(self.numbers().len(), |search| search.quantity)
     }
 
-    /// The site that numbers go to.
+    /// Returns the site that its numbers go to.
     #[must_use]
     pub fn site(&self) -> Option<SiteId> {
         match self {
             Request::Activate(activate) => Some(activate.site),
-            Request::Relocate(relocate) => Some(relocate.site),
+            Request::Move(to_move) => Some(to_move.site),
             Request::Disconnect(_) => None,
         }
     }
 }
 
-/// A client's word for "the same request again": of one account, one order.
+/// A client's mark for "the same request again". One account has one order for each key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key as sent, 1 to 255 visible ASCII characters.
     pub key: String,
-    /// A digest of the request's kind and body, so that another request under the key is noticed.
+    /// A digest of the request's kind and body, to notice another request with the same key.
     pub digest: [u8; 32],
 }
 
-/// An order that has been checked and waits to be made durable. Its id is the store's to give.
+/// An order that has been checked and is to be made durable. The store gives it its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewOrder {
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
     /// Who sent it.
     pub user: String,
@@ -315,11 +315,11 @@ pub struct NewOrder {
 /// An order as a store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Its place among all orders.
+    /// Its sequence number.
     pub seq: OrderSeq,
     /// Its id.
     pub id: OrderId,
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
     /// Who sent it.
     pub user: String,
@@ -333,24 +333,24 @@ pub struct Order {
     pub changed_at: Timestamp,
     /// What it asks.
     pub request: Request,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
-    /// The numbers that it named and that did not go, and why; the others went once the order has ended.
+    /// The named numbers that failed, and why. Once the order has ended, all others have changed.
     pub failed: Vec<Failure>,
-    /// The numbers that an order which searches has taken so far.
+    /// The numbers taken so far by an order that searches.
     pub taken: Vec<Number>,
-    /// Why an order which searches took no more, where it was not that there were too few.
+    /// Why an order that searches took no more, if another reason than too few numbers stopped it.
     pub refused: Option<Refusal>,
-    /// Of a number order that named no peer: the peers that its numbers went to, each once, in the order of their
-    /// ids. `None` stands first where numbers are at a site without a peer.
+    /// For a number order that named no peer: the peers that its numbers went to, each once, in the order of their ids.
+    /// `None` is first if some went to a site without a peer.
     pub peers: Vec<Option<PeerId>>,
-    /// Where the numbers of a number order are from, once it has ended with some.
+    /// Where the numbers of a number order are from, once it has ended with any.
     pub origin: Option<Origin>,
 }
 
 impl Order {
-    /// The peer of a number order: the one that it named, or once it has ended, the one that its numbers went to.
-    /// Returns none if they went to several.
+    /// Returns the peer of a number order: the one it named, or once it has ended, the one that its numbers went to.
+    /// `None` if they went to several.
     #[must_use]
     pub fn peer(&self) -> Option<PeerId> {
         let Request::Activate(activate) = &self.request else { return None };
@@ -361,7 +361,8 @@ impl Order {
         activate.peer.or(went_to)
     }
 
-    /// The numbers that went, in the client's order; of one that names them, none before it has ended.
+    /// Returns the numbers that changed, in the client's order. An order that names its numbers has none before it has
+    /// ended.
     pub fn done(&self) -> impl Iterator<Item = Number> {
         let ended = self.status.is_final();
         let failed: std::collections::HashSet<Number> = self.failed.iter().map(|f| f.number).collect();
@@ -370,52 +371,52 @@ impl Order {
     }
 }
 
-/// Where the numbers of an order are from: the place of the first of them by its digits, as it was known when
-/// the order ended.
+/// Where the numbers of an order are from: the locality of the first number by digits, as known when the order ended.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Origin {
-    /// The rate center's abbreviation, where it is known.
+    /// The rate center's abbreviation, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_center: Option<String>,
-    /// The state or province, two letters, where it is known.
+    /// The state or province, two letters, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Whether others are from elsewhere.
+    /// True if other numbers are from elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub others: bool,
 }
 
 impl Origin {
-    /// The origin of numbers that lie in these places, in the order of their digits. Returns none for no place.
+    /// Returns the origin of numbers with these localities, in the order of their digits. `None` if there are none.
     #[must_use]
-    pub fn of(places: &[Locality]) -> Option<Self> {
-        let Locality { rate_center, region, .. } = places.first()?;
-        let others = places.iter().any(|other| (&other.rate_center, &other.region) != (rate_center, region));
+    pub fn of(localities: &[Locality]) -> Option<Self> {
+        let Locality { rate_center, region, .. } = localities.first()?;
+        let others =
+            localities.iter().any(|other| (&other.rate_center, &other.region) != (rate_center, region));
         Some(Self { rate_center: rate_center.clone(), region: region.clone(), others })
     }
 }
 
-/// One thing that has happened to an order, beside its end.
+/// One line of an order's history, before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// When.
+pub struct HistoryLine {
+    /// When it happened.
     pub at: Timestamp,
-    /// Who: a user's name; nobody for the server itself.
+    /// The user who did it. `None` is the server itself.
     pub author: Option<String>,
-    /// The status that it then had.
+    /// The order's status then.
     pub status: Status,
-    /// How many numbers it then had.
+    /// How many numbers the order had then.
     pub taken: usize,
-    /// What was changed in it, in words, when that was it.
+    /// What a client changed in it, in words, if a client did.
     pub difference: Option<String>,
 }
 
-/// An order in a list: all but its numbers and their outcomes.
+/// An order in a list, without its numbers and their outcomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Its id.
     pub id: OrderId,
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
     /// Who sent it.
     pub user: String,
@@ -425,34 +426,34 @@ pub struct Summary {
     pub created_at: Timestamp,
     /// When its status last changed.
     pub changed_at: Timestamp,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// How many numbers it is about.
     pub numbers: u32,
 }
 
-/// A number that did not go.
+/// A number that failed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
-    /// Which.
+    /// The number.
     pub number: Number,
-    /// Why.
+    /// The reason.
     pub why: Refusal,
 }
 
-/// Why a number did not go. Its code and words are `wire`'s.
+/// Why a number failed. Its code and text are in `wire`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Refusal {
-    /// Disconnect: it is not in service on this account. The same for another account's number, a
-    /// pool number and one that does not exist, so that nobody learns which it is.
+    /// Disconnect: it is not in service on this account. A pool number, another account's and one that does not exist
+    /// are the same, so that nobody learns which.
     NotInService,
-    /// Move: the same of a number that is to be moved.
+    /// Move: it is not in service on this account.
     NotMovable,
     /// Disconnect: an operator guards it.
     Locked,
     /// Toll-free numbers cannot be protected.
     TollFreeProtected,
-    /// Activation: it is not this account's to take.
+    /// Activation: this account may not take it.
     Unavailable,
     /// Activation: the site is gone and the account has no default one.
     NoSite,
@@ -460,9 +461,9 @@ pub enum Refusal {
     NoPeer,
     /// Activation: the site has no default peer.
     NoDefaultPeer,
-    /// Activation: another number of the order could not go, and the client wants all or none.
+    /// Activation: another number of the order failed, and the client wants all or none.
     AllOrNone,
-    /// The order brought its worker down too often.
+    /// The order crashed its worker too often.
     SetAside,
 }
 
@@ -476,7 +477,7 @@ impl From<NoPlace> for Refusal {
     }
 }
 
-/// The final status of an order of `total` numbers of which `failed` did not go.
+/// Returns the final status of an order of `total` numbers, of which `failed` failed.
 #[must_use]
 pub fn ended(total: usize, failed: usize) -> Status {
     match failed {
@@ -491,18 +492,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_from_the_place_of_the_first_of_them() {
-        let place = |rate_center: &str, region: &str, city: &str| {
+    fn numbers_are_from_the_locality_of_the_first_of_them() {
+        let locality = |rate_center: &str, region: &str, city: &str| {
             let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let (rate_center, region, city) = (text(rate_center), text(region), text(city));
             Locality { rate_center, region, city, ..Locality::default() }
         };
-        let (roanoke, raleigh) = (place("ROANOKE", "VA", ""), place("RALEIGH", "NC", "RALEIGH"));
-        let (virginia, nowhere) = (place("", "VA", ""), place("", "", ""));
-        let same = place("ROANOKE", "VA", "VINTON");
-        let of = |places: &[&Locality]| {
-            let places: Vec<Locality> = places.iter().map(|place| (*place).clone()).collect();
-            let Origin { rate_center, region, others } = Origin::of(&places)?;
+        let (roanoke, raleigh) = (locality("ROANOKE", "VA", ""), locality("RALEIGH", "NC", "RALEIGH"));
+        let (virginia, nowhere) = (locality("", "VA", ""), locality("", "", ""));
+        let same = locality("ROANOKE", "VA", "VINTON");
+        let of = |localities: &[&Locality]| {
+            let localities: Vec<Locality> = localities.iter().map(|one| (*one).clone()).collect();
+            let Origin { rate_center, region, others } = Origin::of(&localities)?;
             Some((rate_center.unwrap_or_default(), region.unwrap_or_default(), others))
         };
         let text =

@@ -1,14 +1,13 @@
-//! What a search, or an order that searches, wants of the pool.
+//! The criteria of a search, or of an order that searches.
 //!
-//! Not here: where a number lies (`locality`), or how a store finds what fits.
+//! Not here: where a number lies (`locality`), or how a store finds the numbers that fit.
 
 use crate::geo::BadCriterion;
 use crate::ids::AccountId;
 use crate::locality::Locality;
 use crate::number::{Number, TOLL_FREE};
 
-/// What numbers have to be like. Everything that is given must hold; of one that gives nothing, every
-/// number is.
+/// What numbers a search wants. A number must meet every criterion that is set. Empty criteria match every number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Criteria {
@@ -30,29 +29,29 @@ pub struct Criteria {
     /// The ZIP code, five digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zip: Option<String>,
-    /// Digits that a local number spells.
+    /// Digits that a local number must spell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vanity: Option<Vanity>,
-    /// Toll-free numbers, and which.
+    /// Toll-free numbers, and which of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toll_free: Option<TollFree>,
 }
 
 impl Criteria {
-    /// All numbers that begin with these digits.
+    /// Returns criteria for all numbers that begin with these digits.
     #[must_use]
     pub fn prefix(digits: &str) -> Self {
         Self { prefix: Some(digits.to_owned()), ..Self::default() }
     }
 
-    /// Whether nothing is wanted in particular.
+    /// Returns whether no criterion is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the numbers are named so narrowly that waiting for more of them makes no sense: by exchange,
-    /// block or what they spell (contract: error 5522).
+    /// Returns whether waiting for more such numbers makes no sense: they are wanted by exchange, by block or by what
+    /// they spell (contract: error 5522).
     #[must_use]
     pub fn is_narrow(&self) -> bool {
         self.prefix.as_ref().is_some_and(|digits| digits.len() > 3)
@@ -60,7 +59,7 @@ impl Criteria {
             || matches!(self.toll_free, Some(TollFree::Vanity(_)))
     }
 
-    /// Whether a number that lies there is what is wanted.
+    /// Returns whether a number with this locality meets the criteria.
     #[must_use]
     pub fn fits(&self, number: Number, locality: &Locality) -> bool {
         let by_digits = match number.npa_nxx() {
@@ -72,7 +71,7 @@ impl Criteria {
         by_digits && self.lies(locality)
     }
 
-    /// Whether it lies where it is wanted.
+    /// Returns whether this locality meets the criteria.
     #[must_use]
     pub fn lies(&self, locality: &Locality) -> bool {
         let same = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
@@ -83,8 +82,8 @@ impl Criteria {
             && self.zip.as_ref().is_none_or(|zip| locality.zips.contains(zip))
     }
 
-    /// The numbers of an exchange whose digits are as wanted: first and one-past-last, as
-    /// [`Number::digits`] gives them, in order and apart from each other. The whole exchange is one span.
+    /// Returns the numbers of an exchange whose digits meet the criteria, as spans: [`Number::digits`] of the first
+    /// and one past the last. Spans are in order and do not touch. The whole exchange is one span.
     #[must_use]
     pub fn spans(&self, npa_nxx: u32) -> Vec<(u64, u64)> {
         let first = 10_000_000_000 + u64::from(npa_nxx) * 10_000;
@@ -122,8 +121,8 @@ impl Criteria {
     }
 }
 
-/// The lines of an exchange (its last four digits) that have these digits, four to seven, somewhere in the
-/// seven after the area code, or just at the end: first and one-past-last of each span, in order.
+/// Returns the lines of an exchange (its last four digits) whose numbers have these four to seven digits somewhere
+/// after the area code, or only at the end. Each span is its first and one past its last line, in order.
 fn spelled(nxx: u32, digits: &str, at_end: bool) -> Vec<(u64, u64)> {
     if !(4..=7).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Vec::new();
@@ -131,10 +130,10 @@ fn spelled(nxx: u32, digits: &str, at_end: bool) -> Vec<(u64, u64)> {
     let nxx = format!("{nxx:03}");
     let last = 7 - digits.len();
     let mut spans = Vec::new();
-    for place in if at_end { last..=last } else { 0..=last } {
-        // As many as stand in the exchange must be its own; they reach its end, since there are four or more.
-        let (of_exchange, of_line) = digits.split_at(3 - place.min(3));
-        if nxx[place.min(3)..] != *of_exchange {
+    for offset in if at_end { last..=last } else { 0..=last } {
+        // Digits that fall in the exchange must be its own. Four or more digits always reach its end.
+        let (of_exchange, of_line) = digits.split_at(3 - offset.min(3));
+        if nxx[offset.min(3)..] != *of_exchange {
             continue;
         }
         let free = 10_u64.pow(u32::try_from(4 - of_line.len()).unwrap_or_default());
@@ -145,7 +144,7 @@ fn spelled(nxx: u32, digits: &str, at_end: bool) -> Vec<(u64, u64)> {
     spans
 }
 
-/// The digits on whose keys the letters stand (ITU-T E.161); four to seven of them.
+/// Returns four to seven digits for a text: each letter becomes the digit of its key (ITU-T E.161).
 ///
 /// # Errors
 /// [`BadCriterion`].
@@ -169,10 +168,10 @@ pub fn keys(text: &str) -> Result<String, BadCriterion> {
     }
 }
 
-/// A pattern of toll-free area codes: `8**`, `80*`, `87*` and their like, or one of them, `888`.
+/// Reads a pattern of toll-free area codes, such as `8**`, `80*`, or a single one, `888`.
 ///
 /// # Errors
-/// [`BadCriterion`]; `Unknown` where no toll-free area code fits.
+/// [`BadCriterion`]; `Unknown` if no toll-free area code fits.
 pub fn toll_free_pattern(text: &str) -> Result<String, BadCriterion> {
     match text {
         _ if !text.bytes().all(|b| b.is_ascii_digit() || b == b'*') => Err(BadCriterion::Characters),
@@ -184,18 +183,18 @@ pub fn toll_free_pattern(text: &str) -> Result<String, BadCriterion> {
     }
 }
 
-/// Whether digits fit a pattern of the same length in which `*` is any digit.
+/// Returns whether digits fit a pattern of the same length, in which `*` is any digit.
 #[must_use]
 pub fn fits(pattern: &str, digits: &str) -> bool {
     pattern.len() == digits.len() && pattern.bytes().zip(digits.bytes()).all(|(p, d)| p == b'*' || p == d)
 }
 
-/// Digits that a number spells, after its area code.
+/// Digits that a number spells after its area code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Vanity {
     /// Four to seven digits; letters are already the digits of their keys.
     pub digits: String,
-    /// Whether they stand at the number's end, and not just anywhere in it.
+    /// True if the number must end with them.
     pub at_end: bool,
 }
 
@@ -204,14 +203,14 @@ pub struct Vanity {
 pub enum TollFree {
     /// By area code, `*` for any digit: `8**`, `80*`, `888`.
     Pattern(String),
-    /// By the digits that it spells after the area code, four to seven.
+    /// By the digits that they spell after the area code, four to seven.
     Vanity(String),
 }
 
-/// Whose numbers are looked through.
+/// Whose numbers are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inventory {
-    /// Everybody's: the pool.
+    /// The pool.
     Pool,
     /// An account's protected numbers.
     Protected(AccountId),

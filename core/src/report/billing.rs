@@ -1,7 +1,7 @@
-//! Who pays for calls to a number, and when: it follows from the events alone.
+//! Who pays for calls to a number, and when. This follows from its events alone.
 //!
-//! A number is chargeable to its account from activation or reconnect until it leaves service, to the
-//! millisecond, half-open. A call while it ages is charged to nobody.
+//! A number is charged to its account from activation or reconnect until it leaves service, to the millisecond, the end
+//! not included. A call while it ages is charged to nobody.
 
 use crate::ids::AccountId;
 use crate::lifecycle::diagram::NoSuchStep;
@@ -10,19 +10,19 @@ use crate::lifecycle::event::Event;
 use crate::lifecycle::history::moments;
 use crate::time::Timestamp;
 
-/// A stretch of time for which an account pays: from `from`, up to but not including `until`.
+/// A time for which an account pays: from `from`, up to but not including `until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     /// Who pays.
     pub account: AccountId,
     /// The first millisecond.
     pub from: Timestamp,
-    /// The first millisecond that is free again; none while the number is in service.
+    /// The first millisecond that is free again. `None` while the number is in service.
     pub until: Option<Timestamp>,
 }
 
 impl Period {
-    /// Whether a call at `at` is charged to the period's account.
+    /// Returns whether a call at `at` is charged to the period's account.
     #[must_use]
     pub fn covers(&self, at: Timestamp) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
@@ -32,7 +32,7 @@ impl Period {
 /// Returns the billing periods of a number that was imported as `origin` at `imported_at`, oldest first.
 ///
 /// # Errors
-/// [`NoSuchStep`] when the events do not follow from one another.
+/// [`NoSuchStep`] if an event cannot follow the one before it.
 pub fn periods(origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Result<Vec<Period>, NoSuchStep> {
     let mut periods: Vec<Period> = Vec::new();
     let mut payer = None;

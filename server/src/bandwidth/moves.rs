@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let post = moves::read(&*order::document(&call)?, call.account()?)?;
     order::place_exists(&app, &call, post.relocate.site, post.relocate.peer).await?;
-    let request = Request::Relocate(post.relocate);
+    let request = Request::Move(post.relocate);
     let accepted = order::accept(&app, &call, None, post.customer_order_id, request).await?;
     let body = moves::received(accepted.id, &accepted.order, call.prefix.dialect)?;
     Ok(created(&accepted.location, body))

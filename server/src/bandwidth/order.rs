@@ -222,6 +222,6 @@ pub(crate) async fn history(app: Arc<App>, call: Call, kind: Kind) -> Result<Rep
         Problem::NoOrder => Problem::NoResource,
         other => other,
     })?;
-    let lines = app.store.order_lines(order.account, kind, order.id).await.map_err(store_problem)?;
+    let lines = app.store.order_history(order.account, kind, order.id).await.map_err(store_problem)?;
     Ok(Reply::xml(StatusCode::OK, lists::history(&order, &lines.unwrap_or_default())))
 }

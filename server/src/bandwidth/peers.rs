@@ -7,7 +7,7 @@ use onhook_core::account::details::PeerDetails;
 use onhook_core::account::{NoPlace, Peer, Role, Site};
 use onhook_core::ids::PeerId;
 use onhook_core::lifecycle::diagram::State;
-use onhook_store::contract::numbers::{Destination, NumberQuery, Relocated};
+use onhook_store::contract::numbers::{Destination, NumberQuery, NumbersMoved};
 use onhook_wire::error::{Problem, cut};
 use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};
 
@@ -132,11 +132,11 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     // As with orders: a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;
     let (to, user) = (Destination { site: site.id, peer: peer.id }, call.caller.user.to_string());
-    match app.store.relocate(site.account, to, numbers, user, now).await.map_err(store_problem)? {
-        Relocated::Done(_) => Ok(Reply::empty(StatusCode::OK)),
-        Relocated::NoPlace(NoPlace::Site) => Err(Problem::NoSite(cut(call.param("site")))),
-        Relocated::NoPlace(_) => Err(unknown(&call)),
-        Relocated::NotInService(missing) => {
+    match app.store.move_numbers(site.account, to, numbers, user, now).await.map_err(store_problem)? {
+        NumbersMoved::Done(_) => Ok(Reply::empty(StatusCode::OK)),
+        NumbersMoved::NoPlace(NoPlace::Site) => Err(Problem::NoSite(cut(call.param("site")))),
+        NumbersMoved::NoPlace(_) => Err(unknown(&call)),
+        NumbersMoved::NotInService(missing) => {
             let first = missing.first().map(|number| call.prefix.dialect.number(*number));
             Err(Problem::NoNumber(first.unwrap_or_default()))
         }

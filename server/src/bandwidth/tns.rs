@@ -211,7 +211,7 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let moments = history.moments().map_err(|_| Problem::Internal)?;
     let past: Vec<Past<'_>> = moments
         .iter()
-        .filter(|moment| moment.event.is_none_or(|event| event.change.moves()))
+        .filter(|moment| moment.event.is_none_or(|event| event.change.changes_state()))
         .filter(|moment| may_see_past(&moment.entry, account, role))
         .map(|Moment { from: at, entry, event }| {
             let (at, by) = (*at, event.map(|event| &event.by));

@@ -104,7 +104,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         Some(password) => Some(hash(&app, password).await?),
         None => None,
     };
-    write(&app, &call, &user.name, UserChange::Said { password_hash, role: said.role }).await?;
+    write(&app, &call, &user.name, UserChange::Set { password_hash, role: said.role }).await?;
     let user = find(&app, &call).await?;
     Ok(Reply::xml(StatusCode::OK, users::one(&user.name, user.role)))
 }
@@ -122,7 +122,7 @@ async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let name = call.param("user");
     let password = users::read_password(&*call.document()?)?;
     let hash = hash(&app, password).await?;
-    write(&app, &call, name, UserChange::Said { password_hash: Some(hash), role: None }).await?;
+    write(&app, &call, name, UserChange::Set { password_hash: Some(hash), role: None }).await?;
     Ok(Reply::empty(StatusCode::OK))
 }
 
@@ -168,7 +168,7 @@ async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> R
 fn what(change: &UserChange) -> String {
     match change {
         UserChange::Removed => "was removed".to_owned(),
-        UserChange::Said { password_hash, role } => {
+        UserChange::Set { password_hash, role } => {
             let password = password_hash.as_ref().map(|_| "has another password".to_owned());
             let role = role.map(|role| format!("has the role {role}"));
             password.into_iter().chain(role).collect::<Vec<_>>().join(" and ")

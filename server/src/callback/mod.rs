@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 pub use ipnet::IpNet;
-use onhook_core::notify::notification::Trouble;
+use onhook_core::notify::notification::DeliveryFailure;
 use tokio::net::TcpStream;
 
 use self::target::{Scheme, Target};
@@ -159,18 +159,18 @@ impl Callbacks {
     ///
     /// # Errors
     /// Why not, as a class: what was found there is not said.
-    pub async fn admit(&self, url: &str) -> Result<(), Trouble> {
-        let target = Target::parse(url).ok_or(Trouble::Blocked)?;
+    pub async fn admit(&self, url: &str) -> Result<(), DeliveryFailure> {
+        let target = Target::parse(url).ok_or(DeliveryFailure::Blocked)?;
         self.addresses(&target).await.map(drop)
     }
 
     /// The addresses of a target, each of which may be connected to. The resolver is asked once.
-    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Trouble> {
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, DeliveryFailure> {
         let own = self.rules.own_url.as_ref().is_some_and(|(host, port)| {
             *port == target.port && host.trim_end_matches('.').eq_ignore_ascii_case(&target.host)
         });
         if own || !(self.rules.loopback || self.rules.usual(target)) {
-            return Err(Trouble::Blocked);
+            return Err(DeliveryFailure::Blocked);
         }
         let found = match target.address {
             Some(ip) => vec![ip],
@@ -178,14 +178,14 @@ impl Callbacks {
             None if target.is_localhost() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             None => match tokio::time::timeout(RESOLVE_WAIT, self.network.resolve(&target.host)).await {
                 Ok(Ok(found)) if !found.is_empty() && found.len() <= ADDRESSES_MAX => found,
-                _ => return Err(Trouble::Unresolved),
+                _ => return Err(DeliveryFailure::Unresolved),
             },
         };
         let permitted = found.iter().all(|ip| self.rules.permit(target, *ip, |ip| self.network.is_ours(ip)));
         if permitted {
             Ok(found.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect())
         } else {
-            Err(Trouble::Blocked)
+            Err(DeliveryFailure::Blocked)
         }
     }
 }

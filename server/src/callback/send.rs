@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use onhook_core::notify::notification::Trouble;
+use onhook_core::notify::notification::DeliveryFailure;
 use onhook_core::notify::subscription::Credentials;
 use onhook_core::time::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -57,9 +57,13 @@ pub(crate) struct Answer {
 
 impl Callbacks {
     /// Sends a message: without credentials, and once more with them if the receiver asks for it.
-    pub(crate) async fn send(&self, message: &Message<'_>, now: Timestamp) -> Result<Answer, Trouble> {
+    pub(crate) async fn send(
+        &self,
+        message: &Message<'_>,
+        now: Timestamp,
+    ) -> Result<Answer, DeliveryFailure> {
         let attempt = async {
-            let target = Target::parse(message.url).ok_or(Trouble::Blocked)?;
+            let target = Target::parse(message.url).ok_or(DeliveryFailure::Blocked)?;
             let addresses = self.addresses(&target).await?;
             let first = self.exchange(&target, &addresses, message, None, now).await?;
             match (first, message.credentials) {
@@ -70,7 +74,7 @@ impl Callbacks {
                 ((answer, _), _) => Ok(answer),
             }
         };
-        tokio::time::timeout(ATTEMPT_WAIT, attempt).await.unwrap_or(Err(Trouble::Timeout))
+        tokio::time::timeout(ATTEMPT_WAIT, attempt).await.unwrap_or(Err(DeliveryFailure::Timeout))
     }
 
     /// One request, and whether the answer asks for a password.
@@ -81,7 +85,7 @@ impl Callbacks {
         message: &Message<'_>,
         credentials: Option<&Credentials>,
         now: Timestamp,
-    ) -> Result<(Answer, bool), Trouble> {
+    ) -> Result<(Answer, bool), DeliveryFailure> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(target.path.as_str())
@@ -95,21 +99,21 @@ impl Callbacks {
         if let Some(Credentials { username, password }) = credentials {
             let pair = format!("{username}:{}", password.expose());
             let value = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-            let mut value = HeaderValue::try_from(value).map_err(|_| Trouble::Internal)?;
+            let mut value = HeaderValue::try_from(value).map_err(|_| DeliveryFailure::Internal)?;
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
         let body = Full::new(Bytes::from(message.body.clone()));
-        let request = request.body(body).map_err(|_| Trouble::Internal)?;
+        let request = request.body(body).map_err(|_| DeliveryFailure::Internal)?;
         let stream = self.connect(addresses).await?;
         match (target.scheme, message.public_key) {
             (Scheme::Http, None) => speak(stream, request, now).await,
             // There is no certificate that could have the key.
-            (Scheme::Http, Some(_)) => Err(Trouble::Tls),
+            (Scheme::Http, Some(_)) => Err(DeliveryFailure::Tls),
             (Scheme::Https, key) => {
                 let key = match key {
                     None => None,
-                    Some(text) => Some(tls::public_key(text).ok_or(Trouble::Tls)?),
+                    Some(text) => Some(tls::public_key(text).ok_or(DeliveryFailure::Tls)?),
                 };
                 let stream = self.tls.speak(stream, &target.host, key).await?;
                 speak(stream, request, now).await
@@ -118,17 +122,19 @@ impl Callbacks {
     }
 
     /// A connection to the first address that takes one.
-    async fn connect(&self, addresses: &[std::net::SocketAddr]) -> Result<TcpStream, Trouble> {
-        let mut trouble = Trouble::Refused;
+    async fn connect(&self, addresses: &[std::net::SocketAddr]) -> Result<TcpStream, DeliveryFailure> {
+        let mut trouble = DeliveryFailure::Refused;
         for address in addresses.iter().take(TRIES_MAX) {
             match tokio::time::timeout(CONNECT_WAIT, self.network.connect(*address)).await {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::TimedOut => trouble = Trouble::Timeout,
-                Ok(Err(_)) => trouble = Trouble::Refused,
-                Err(_) => trouble = Trouble::Timeout,
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+                    trouble = DeliveryFailure::Timeout
+                }
+                Ok(Err(_)) => trouble = DeliveryFailure::Refused,
+                Err(_) => trouble = DeliveryFailure::Timeout,
             }
         }
         Err(trouble)
@@ -140,16 +146,16 @@ async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
     now: Timestamp,
-) -> Result<(Answer, bool), Trouble> {
+) -> Result<(Answer, bool), DeliveryFailure> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|_| Trouble::Broken)?;
+        .map_err(|_| DeliveryFailure::Broken)?;
     let mut connection = pin!(connection);
     let mut exchange = pin!(async {
-        let response = sender.send_request(request).await.map_err(|_| Trouble::Broken)?;
+        let response = sender.send_request(request).await.map_err(|_| DeliveryFailure::Broken)?;
         Ok(read(response, now).await)
     });
     let mut over = false;

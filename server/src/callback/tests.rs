@@ -58,7 +58,7 @@ fn callbacks(rules: Rules, fake: Fake) -> (Callbacks, Arc<Fake>) {
     (Callbacks::new(rules, Reach(fake.clone())), fake)
 }
 
-async fn admits(rules: &Rules, url: &str) -> Result<(), Trouble> {
+async fn admits(rules: &Rules, url: &str) -> Result<(), DeliveryFailure> {
     callbacks(rules.clone(), Fake::default()).0.admit(url).await
 }
 
@@ -268,11 +268,11 @@ async fn no_address_that_is_not_public_is_told_in_whatever_it_is_wrapped() {
         let (by_name, fake) = callbacks(rules.clone(), Fake::default());
         let name = Box::leak(ip.clone().into_boxed_str());
         fake.hosts.lock().unwrap().insert("example.com", vec![vec![name]]);
-        assert_eq!(admits(&rules, &url(ip)).await, Err(Trouble::Blocked), "{ip}");
+        assert_eq!(admits(&rules, &url(ip)).await, Err(DeliveryFailure::Blocked), "{ip}");
         for url in [url(ip), "https://example.com/".to_owned(), "http://example.com:8080/".to_owned()] {
-            assert_eq!(by_name.admit(&url).await, Err(Trouble::Blocked), "{ip}");
+            assert_eq!(by_name.admit(&url).await, Err(DeliveryFailure::Blocked), "{ip}");
             let sent = by_name.send(&message(&url), Timestamp::from_millis(0)).await;
-            assert_eq!(sent.unwrap_err(), Trouble::Blocked, "{ip}");
+            assert_eq!(sent.unwrap_err(), DeliveryFailure::Blocked, "{ip}");
         }
         assert_eq!(*fake.connected.lock().unwrap(), [], "{ip}");
     }
@@ -402,13 +402,13 @@ async fn no_spelling_of_a_url_leads_around_the_guard() {
 async fn plain_http_and_other_ports_are_for_the_operator_to_allow() {
     let strict = Rules::default();
     for url in ["http://8.8.8.8/", "http://8.8.8.8:443/", "https://8.8.8.8:80/", "https://8.8.8.8:8080/"] {
-        assert_eq!(admits(&strict, url).await, Err(Trouble::Blocked), "{url}");
+        assert_eq!(admits(&strict, url).await, Err(DeliveryFailure::Blocked), "{url}");
     }
     let http = Rules { http: true, ..Rules::default() };
     assert_eq!(admits(&http, "http://8.8.8.8:8080/").await, Ok(()));
     let port = Rules { ports: vec![9443], ..Rules::default() };
     assert_eq!(admits(&port, "https://8.8.8.8:9443/").await, Ok(()));
-    assert_eq!(admits(&port, "http://8.8.8.8:9443/").await, Err(Trouble::Blocked));
+    assert_eq!(admits(&port, "http://8.8.8.8:9443/").await, Err(DeliveryFailure::Blocked));
 }
 
 #[tokio::test]
@@ -423,22 +423,23 @@ async fn an_allowed_range_lets_its_own_addresses_through_and_no_other() {
     }
     for ip in ["10.0.255.255", "10.2.0.0", "127.0.0.1", "fd01::1", "::1", "2002:a02:1::1", "2001:0:a01:1::1"]
     {
-        assert_eq!(admits(&rules, &url(ip)).await, Err(Trouble::Blocked), "{ip}");
+        assert_eq!(admits(&rules, &url(ip)).await, Err(DeliveryFailure::Blocked), "{ip}");
     }
     assert_eq!(
         admits(&rules, "https://10.1.0.1:5432/").await,
-        Err(Trouble::Blocked),
+        Err(DeliveryFailure::Blocked),
         "the port still counts"
     );
-    assert_eq!(admits(&rules, "http://10.1.0.1/").await, Err(Trouble::Blocked), "so does the scheme");
+    assert_eq!(admits(&rules, "http://10.1.0.1/").await, Err(DeliveryFailure::Blocked), "so does the scheme");
     let all_of_ipv4 = Rules { allow: vec!["0.0.0.0/0".parse().unwrap()], ..Rules::default() };
-    for (ip, wanted) in [("127.0.0.1", Ok(())), ("::1", Err(Trouble::Blocked)), ("::", Err(Trouble::Blocked))]
+    for (ip, wanted) in
+        [("127.0.0.1", Ok(())), ("::1", Err(DeliveryFailure::Blocked)), ("::", Err(DeliveryFailure::Blocked))]
     {
         assert_eq!(admits(&all_of_ipv4, &url(ip)).await, wanted, "{ip}");
     }
     let teredo =
         Rules { allow: vec!["2001::/32".parse().unwrap(), "::/0".parse().unwrap()], ..Rules::default() };
-    assert_eq!(admits(&teredo, &url("2001:0:4136::1")).await, Err(Trouble::Blocked), "never");
+    assert_eq!(admits(&teredo, &url("2001:0:4136::1")).await, Err(DeliveryFailure::Blocked), "never");
 }
 
 #[tokio::test]
@@ -459,7 +460,7 @@ async fn the_emulator_tells_its_own_machine_and_nothing_else_beyond() {
         "http://user@127.0.0.1:3000/",
         "http://0.0.0.0:3000/",
     ] {
-        assert_eq!(admits(&rules, url).await, Err(Trouble::Blocked), "{url}");
+        assert_eq!(admits(&rules, url).await, Err(DeliveryFailure::Blocked), "{url}");
     }
 }
 
@@ -472,7 +473,7 @@ async fn this_server_and_this_machine_are_not_told() {
         ..Rules::default()
     };
     for url in ["http://127.0.0.1:9080/", "http://localhost:9080/", "http://[::ffff:127.0.0.1]:9080/"] {
-        assert_eq!(admits(&own, url).await, Err(Trouble::Blocked), "{url}");
+        assert_eq!(admits(&own, url).await, Err(DeliveryFailure::Blocked), "{url}");
     }
     assert_eq!(admits(&own, "http://127.0.0.1:9081/").await, Ok(()));
     // A server that listens everywhere is reached by every address of its machine, and all of loopback are.
@@ -499,7 +500,11 @@ async fn this_server_and_this_machine_are_not_told() {
             let ours = || Fake { ours: vec!["192.0.2.7"], ..Fake::default() };
             let url = |port| format!("http://{host}:{port}/");
             let (callbacks, _) = callbacks(own.clone(), ours());
-            assert_eq!(callbacks.admit(&url(9080)).await, Err(Trouble::Blocked), "{everywhere}: {host}");
+            assert_eq!(
+                callbacks.admit(&url(9080)).await,
+                Err(DeliveryFailure::Blocked),
+                "{everywhere}: {host}"
+            );
         }
         assert_eq!(admits(&own, "http://127.0.0.2:8080/").await, Ok(()));
         assert_eq!(admits(&own, "http://192.0.2.8:9080/").await, Ok(()));
@@ -507,17 +512,17 @@ async fn this_server_and_this_machine_are_not_told() {
     let fake = || hosts(&[("numbers.example.net", &[&["8.8.8.8"]]), ("example.com", &[&["8.8.4.4"]])]);
     for url in ["https://numbers.example.net/", "https://NUMBERS.example.net./a"] {
         let (callbacks, _) = callbacks(own.clone(), fake());
-        assert_eq!(callbacks.admit(url).await, Err(Trouble::Blocked), "{url}");
+        assert_eq!(callbacks.admit(url).await, Err(DeliveryFailure::Blocked), "{url}");
     }
     // An address of this machine is none to be told, though it is public, unless the operator says so.
     let public = || Fake { ours: vec!["8.8.4.4"], ..fake() };
     let wide = Rules { own: Some("0.0.0.0:8443".parse().unwrap()), ..Rules::default() };
     let allow = Rules { allow: vec!["8.8.4.4/32".parse().unwrap()], ..wide.clone() };
     for (rules, url, wanted) in [
-        (&wide, "https://example.com/", Err(Trouble::Blocked)),
-        (&wide, "https://[::ffff:8.8.4.4]/", Err(Trouble::Blocked)),
+        (&wide, "https://example.com/", Err(DeliveryFailure::Blocked)),
+        (&wide, "https://[::ffff:8.8.4.4]/", Err(DeliveryFailure::Blocked)),
         (&allow, "https://example.com/", Ok(())),
-        (&allow, "https://example.com:8443/", Err(Trouble::Blocked)),
+        (&allow, "https://example.com:8443/", Err(DeliveryFailure::Blocked)),
     ] {
         let (callbacks, _) = callbacks(rules.clone(), public());
         assert_eq!(callbacks.admit(url).await, wanted, "{url}");
@@ -537,10 +542,10 @@ async fn all_addresses_of_a_host_must_pass_and_the_connection_goes_to_them() {
     let (callbacks, fake) = callbacks(Rules::default(), fake);
     let now = Timestamp::from_millis(0);
     for (host, wanted) in [
-        ("mixed.example.com", Trouble::Blocked),
-        ("mixed6.example.com", Trouble::Blocked),
-        ("empty.example.com", Trouble::Unresolved),
-        ("unknown.example.com", Trouble::Unresolved),
+        ("mixed.example.com", DeliveryFailure::Blocked),
+        ("mixed6.example.com", DeliveryFailure::Blocked),
+        ("empty.example.com", DeliveryFailure::Unresolved),
+        ("unknown.example.com", DeliveryFailure::Unresolved),
     ] {
         let url = format!("https://{host}/");
         assert_eq!(callbacks.admit(&url).await, Err(wanted), "{host}");
@@ -549,34 +554,35 @@ async fn all_addresses_of_a_host_must_pass_and_the_connection_goes_to_them() {
     assert_eq!(*fake.connected.lock().unwrap(), []);
 
     let sent = callbacks.send(&message("https://good.example.com/"), now).await;
-    assert_eq!(sent.unwrap_err(), Trouble::Refused);
+    assert_eq!(sent.unwrap_err(), DeliveryFailure::Refused);
     let both: Vec<SocketAddr> =
         vec!["8.8.8.8:443".parse().unwrap(), "[2606:4700::1111]:443".parse().unwrap()];
     assert_eq!(std::mem::take(&mut *fake.connected.lock().unwrap()), both);
 
     let before = fake.resolved.load(Ordering::Relaxed);
     let sent = callbacks.send(&message("https://rebinds.example.com/"), now).await;
-    assert_eq!(sent.unwrap_err(), Trouble::Refused);
+    assert_eq!(sent.unwrap_err(), DeliveryFailure::Refused);
     assert_eq!(fake.resolved.load(Ordering::Relaxed), before + 1, "asked once an attempt");
     assert_eq!(std::mem::take(&mut *fake.connected.lock().unwrap()), ["8.8.8.8:443".parse().unwrap()]);
     let sent = callbacks.send(&message("https://rebinds.example.com/"), now).await;
-    assert_eq!(sent.unwrap_err(), Trouble::Blocked, "judged again at each attempt");
+    assert_eq!(sent.unwrap_err(), DeliveryFailure::Blocked, "judged again at each attempt");
     assert_eq!(*fake.connected.lock().unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_attempt_takes_longer_than_fifteen_seconds() {
     let (callbacks, fake) = callbacks(Rules::default(), Fake { hangs: true, ..Fake::default() });
-    for (url, wanted, seconds) in
-        [("https://example.com/", Trouble::Unresolved, 5), ("https://8.8.8.8/", Trouble::Timeout, 5)]
-    {
+    for (url, wanted, seconds) in [
+        ("https://example.com/", DeliveryFailure::Unresolved, 5),
+        ("https://8.8.8.8/", DeliveryFailure::Timeout, 5),
+    ] {
         let begun = tokio::time::Instant::now();
         let sent = callbacks.send(&message(url), Timestamp::from_millis(0)).await;
         assert_eq!(sent.unwrap_err(), wanted, "{url}");
         assert_eq!(begun.elapsed().as_secs(), seconds, "{url}");
     }
     assert_eq!(fake.connected.lock().unwrap().len(), 1);
-    assert_eq!(callbacks.admit("https://example.com/").await, Err(Trouble::Unresolved));
+    assert_eq!(callbacks.admit("https://example.com/").await, Err(DeliveryFailure::Unresolved));
 
     // Connected, and then nothing: a receiver that takes the request and never answers.
     struct Mute(tokio::net::TcpListener);
@@ -597,7 +603,7 @@ async fn no_attempt_takes_longer_than_fifteen_seconds() {
     let callbacks = Callbacks::new(rules, Reach(Arc::new(mute)));
     let begun = tokio::time::Instant::now();
     let sent = callbacks.send(&message("http://example.com/"), Timestamp::from_millis(0)).await;
-    assert_eq!((sent.unwrap_err(), begun.elapsed().as_secs()), (Trouble::Timeout, 15));
+    assert_eq!((sent.unwrap_err(), begun.elapsed().as_secs()), (DeliveryFailure::Timeout, 15));
 }
 
 #[test]

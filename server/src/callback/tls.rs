@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
-use onhook_core::notify::notification::Trouble;
+use onhook_core::notify::notification::DeliveryFailure;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -55,14 +55,14 @@ impl Roots {
         stream: TcpStream,
         host: &str,
         key: Option<SubjectPublicKeyInfoDer<'static>>,
-    ) -> Result<TlsStream<TcpStream>, Trouble> {
+    ) -> Result<TlsStream<TcpStream>, DeliveryFailure> {
         let config = match key {
             None => self.config(),
             Some(key) => pinned(key),
         };
-        let config = config.ok_or(Trouble::Tls)?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| Trouble::Tls)?;
-        TlsConnector::from(config).connect(name, stream).await.map_err(|_| Trouble::Tls)
+        let config = config.ok_or(DeliveryFailure::Tls)?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| DeliveryFailure::Tls)?;
+        TlsConnector::from(config).connect(name, stream).await.map_err(|_| DeliveryFailure::Tls)
     }
 }
 

@@ -45,9 +45,9 @@ pub(super) async fn deliver(
         }
     };
     let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
-    let (outcome, said, retry_after_ms) = tried;
+    let (outcome, answer, retry_after_ms) = tried;
     let target = subscription.receiver.target().to_owned();
-    let attempt = Attempt { target, at, took_ms, outcome, said, retry_after_ms };
+    let attempt = Attempt { target, at, took_ms, outcome, answer, retry_after_ms };
     let (retries, daily) = (subscription.receiver.retries(), subscription.receiver.is_daily());
     let what: Vec<(NotificationSeq, Next)> = notifications
         .iter()

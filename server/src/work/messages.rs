@@ -1,7 +1,7 @@
 //! Composes what a subscriber is told, and sends it.
 
 use onhook_core::ids::SubscriptionId;
-use onhook_core::notify::notification::{Notification, Outcome, Trouble};
+use onhook_core::notify::notification::{DeliveryFailure, Notification, Outcome};
 use onhook_core::notify::subscription::Callback;
 use onhook_wire::notifications;
 
@@ -13,7 +13,7 @@ use crate::callback::signing;
 /// to be left alone.
 pub(super) type Tried = (Outcome, Option<String>, Option<i64>);
 
-fn failed(trouble: Trouble) -> Tried {
+fn failed(trouble: DeliveryFailure) -> Tried {
     (Outcome::Failed(trouble), None, None)
 }
 
@@ -21,7 +21,7 @@ fn failed(trouble: Trouble) -> Tried {
 pub(super) async fn call(app: &App, id: SubscriptionId, callback: &Callback, told: &Notification) -> Tried {
     let body = notifications::document(id, callback.format, told);
     let Some(headers) = signing::headers(&told.id, app.clock.wall(), callback.signing.as_ref(), &body) else {
-        return failed(Trouble::Internal);
+        return failed(DeliveryFailure::Internal);
     };
     let message = Message {
         url: &callback.url,
@@ -45,7 +45,7 @@ pub(super) async fn mail(
     first: &Notification,
     told: &[Notification],
 ) -> Tried {
-    let Some(mailer) = &app.mailer else { return failed(Trouble::NoMail) };
+    let Some(mailer) = &app.mailer else { return failed(DeliveryFailure::NoMail) };
     let (subject, text) = (notifications::mail_subject(told), notifications::mail(id, told));
     match mailer.send(address, &first.id.to_string(), &subject, text, app.clock.now()).await {
         Ok(()) => (Outcome::Mailed, None, None),

@@ -1,8 +1,8 @@
-//! What subscribers are told, and what becomes of it.
+//! Notifications and their deliveries.
 
 use onhook_core::ids::{NotificationSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{
-    Attempt, DeliveryState as Notified, KEPT_MS, Next, Outcome, Trouble, WAITING_MAX,
+    Attempt, DeliveryFailure, DeliveryState as Notified, KEPT_MS, Next, Outcome, WAITING_MAX,
 };
 use onhook_core::notify::subscription::{
     Digest, Email, EventType, NewSubscription, OrderType, Receiver, Subject,
@@ -18,7 +18,7 @@ use crate::conformance::Opener;
 use crate::contract::deliveries::{Delivery, DeliveryPage, DuePage};
 
 cases! { ($) deliveries conformance_deliveries:
-    /// One notification for each subscription and each thing that happened, of its own account and type.
+    /// Each subscription has one notification for each event of its own account and type.
     async fn each_subscriber_is_told_once_of_what_it_asked_for(opener) {
         let (store, one, _) = seeded(opener).await;
         let all = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
@@ -56,7 +56,7 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// What is due stays due until an attempt is recorded, and then follows what was said.
+    /// A notification stays due until an attempt is recorded, and then follows the recorded outcome.
     async fn what_is_due_waits_until_it_is_recorded(opener) {
         let (store, ..) = seeded(opener).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
@@ -80,8 +80,8 @@ cases! { ($) deliveries conformance_deliveries:
         let before: Vec<_> = log(&*store, &made).await.iter().map(|d| d.id).collect();
         store.record(attempt(20, Outcome::Answered(503)), vec![(first, Next::Again(at(500)))]).await.expect("kept");
         store.record(attempt(21, Outcome::Answered(200)), vec![(second, Next::Delivered)]).await.expect("kept");
-        store.record(attempt(22, Outcome::Failed(Trouble::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
-        // A second word on what has ended changes nothing, nor does one on what never was.
+        store.record(attempt(22, Outcome::Failed(DeliveryFailure::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
+        // A second outcome of an ended notification changes nothing, nor does one of an unknown notification.
         store.record(attempt(23, Outcome::Answered(500)), vec![(second, Next::GiveUp), (NotificationSeq(9_999), Next::GiveUp)]).await.expect("kept");
         assert_eq!(due(&*store, 499).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [other.seq]);
         assert_eq!(due(&*store, 500).await[0].notifications, [first]);
@@ -104,7 +104,7 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// What a daily mail gathers is due when the day has ended, together.
+    /// Notifications for a daily mail are due together, when the day has ended.
     async fn a_day_s_mail_is_due_at_its_end(opener) {
         let (store, ..) = seeded(opener).await;
         let email = |digest| Receiver::Email(Email { address: "ops@example.com".into(), digest });
@@ -125,8 +125,8 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// A receiver that has said so is told nothing more until its subscription is written again, and no
-    /// receiver has more waiting than the bound.
+    /// A receiver that is gone for good is told nothing more until its subscription is replaced. No receiver has more
+    /// waiting notifications than the bound.
     async fn a_receiver_that_is_gone_is_told_nothing_more(opener) {
         let (store, ..) = seeded(opener).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
@@ -163,8 +163,8 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// What a receiver that is gone said is no word on the one that the subscription names by then: that one
-    /// is told, all of it.
+    /// The URL changed during the attempt: a 410 from the old receiver does not disable the new one, which is told
+    /// everything.
     async fn a_receiver_that_is_gone_speaks_for_itself_alone(opener) {
         let (store, ..) = seeded(opener).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
@@ -185,7 +185,7 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// However many have ended and left a log that is kept, those behind them have their turn.
+    /// Subscriptions end in turn, however many before them have ended and left a log.
     async fn ended_subscriptions_are_forgotten_in_turn(opener) {
         let (store, ..) = seeded(opener).await;
         let told = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;
@@ -208,7 +208,7 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// What ended long ago is forgotten with its subscription if that has ended, too; what waits is not.
+    /// Deliveries that ended long ago are forgotten, and ended subscriptions with them. Waiting ones are not.
     async fn old_deliveries_are_forgotten(opener) {
         let (store, ..) = seeded(opener).await;
         let brief = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;

@@ -18,8 +18,8 @@ use crate::contract::page::Start;
 use crate::contract::pool::PoolQuery;
 
 cases! { ($) exchanges conformance_exchanges:
-    /// An operator's exchanges come in all or none; they say where numbers are shown and found, and the
-    /// areas of numbers that come later, never of those that are there.
+    /// An operator's exchanges are imported all or none. They decide where numbers are shown and found, and the areas
+    /// of numbers imported later. Numbers already there keep their areas.
     async fn exchanges_say_where_numbers_lie_and_where_new_ones_belong(opener) {
         let (store, ..) = seeded(opener).await;
         let text = |text: &str| Some(text.to_owned());
@@ -66,7 +66,7 @@ cases! { ($) exchanges conformance_exchanges:
             assert_eq!((page.items.len(), page.total, page.next), (4, 10, Some(number(4))), "{field}");
             assert_eq!(store.count(NumberQuery { lata: text("224"), ..of_account }).await.expect("read"), 0);
         }
-        // What was there keeps its area, what comes gets that of its exchange.
+        // Numbers already there keep their area, new ones get that of their exchange.
         let late = Number::from_digits(19_196_660_100).expect("valid");
         let far = Number::from_digits(19_195_559_999).expect("valid");
         let elsewhere = NewNumber { region: text("VA"), rate_center: text("ROANOKE"), ..NewNumber::available(far) };
@@ -95,7 +95,7 @@ cases! { ($) exchanges conformance_exchanges:
         assert_eq!(page(1, 5, by("zip")).await.items.len(), 1);
         assert_eq!(store.exchanges(Criteria::prefix("919666")).await.expect("read"), [cary]);
 
-        // The same exchange again replaces what was known of it.
+        // The same exchange again replaces the known one.
         let moved = Exchange { name: "WAKE FOREST TOWN".into(), ..exchange(919_555, "NC", "WAKEFOREST", &["27587"]) };
         store.import_exchanges(lines(vec![moved.clone()]), false).await.expect("imported");
         assert_eq!((found(by("zip")).await, found(by("rate_center")).await), (0, 0));

@@ -1,4 +1,4 @@
-//! What the cases begin with, and what they ask again and again.
+//! Data that the cases begin with, and calls that they share.
 
 use std::sync::Arc;
 
@@ -43,12 +43,12 @@ pub(super) fn account(id: u32) -> AccountId {
     AccountId::new(id).expect("not 0")
 }
 
-/// The n-th number of the suite, in area code 919.
+/// Returns the n-th number of the suite, in area code 919.
 pub(super) fn number(n: u64) -> Number {
     Number::from_digits(19_195_550_100 + n).expect("a valid number")
 }
 
-/// An order that arrived `n` ms after the beginning.
+/// Returns an order that arrived `n` ms after the beginning.
 pub(super) fn order(n: i64, account_id: u32, request: Request) -> Arc<NewOrder> {
     Arc::new(NewOrder {
         account: account(account_id),
@@ -72,7 +72,7 @@ pub(super) fn activate(numbers: impl IntoIterator<Item = u64>, site: SiteId) -> 
     Request::Activate(Activate { wanted, site, peer: None, partial_allowed: true, protected: false })
 }
 
-/// Some numbers of the suite's area code.
+/// Returns some numbers of the suite's area code.
 pub(super) fn search(quantity: usize, site: SiteId, back_order: bool, partial_allowed: bool) -> Request {
     let criteria = Criteria::prefix("919");
     let search = Search { form: SearchForm::AreaCode, sent: Vec::new(), criteria, quantity, back_order };
@@ -80,7 +80,7 @@ pub(super) fn search(quantity: usize, site: SiteId, back_order: bool, partial_al
     Request::Activate(Activate { wanted, site, peer: None, partial_allowed, protected: false })
 }
 
-/// The first disconnect orders of an account.
+/// Returns a query for the first disconnect orders of an account.
 pub(super) fn all_orders(account_id: u32) -> OrderQuery {
     OrderQuery {
         account: account(account_id),
@@ -117,8 +117,8 @@ pub(super) async fn make_account(store: &dyn Store, id: u32) -> SiteId {
     site.id
 }
 
-/// Accounts 1 and 2 with a site and a peer each; numbers 0..10 in service on 1, 10..20 on 2, 20..50 in
-/// the pool.
+/// Makes accounts 1 and 2 with a site and a peer each. Numbers 0..10 are in service on 1, 10..20 on 2, 20..50 in the
+/// pool.
 pub(super) async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, SiteId) {
     let store = opener.open().await;
     let one = make_account(&*store, 1).await;
@@ -130,7 +130,7 @@ pub(super) async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, Site
     (store, one, two)
 }
 
-/// A subscription of an account that ends `n` ms after the beginning.
+/// Returns a subscription of an account that ends `n` ms after the beginning.
 pub(super) fn subscription(account_id: u32, subject: Subject, url: &str, n: i64) -> NewSubscription {
     let callback = Callback {
         url: url.into(),
@@ -166,8 +166,8 @@ pub(super) async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
 }
 
 pub(super) fn attempt(n: i64, outcome: Outcome) -> Attempt {
-    let said = Some("200 OK".into());
-    Attempt { target: "https://a".into(), at: at(n), took_ms: 5, outcome, said, retry_after_ms: None }
+    let answer = Some("200 OK".into());
+    Attempt { target: "https://a".into(), at: at(n), took_ms: 5, outcome, answer, retry_after_ms: None }
 }
 
 pub(super) async fn run_all(store: &dyn Store, now: Timestamp) {

@@ -13,7 +13,7 @@ use crate::conformance::Opener;
 use crate::contract::imports::Lines;
 
 cases! { ($) imports conformance_imports:
-    /// One bad line undoes the whole import, or is left out where that was asked.
+    /// One bad line undoes the whole import, or is left out of a partial one.
     async fn an_import_is_all_or_nothing_unless_partial(opener) {
         let (store, ..) = seeded(opener).await;
         let file = || -> Lines {
@@ -47,7 +47,7 @@ cases! { ($) imports conformance_imports:
         clean(&*store).await;
     }
 
-    /// A dry run says what an import would do, and nothing is written.
+    /// A dry run reports what an import would do, and writes nothing.
     async fn a_dry_run_writes_nothing(opener) {
         let (store, ..) = seeded(opener).await;
         let intake = Intake { dry_run: true, ..Intake::of("file") };
@@ -64,14 +64,14 @@ cases! { ($) imports conformance_imports:
             assert!(store.facts(number(left)).await.expect("read").is_none());
         }
         clean(&*store).await;
-        // The store goes on as if nothing had been asked.
+        // The store is as if nothing had been asked.
         store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
         assert_eq!(state(&*store, 1).await, State::Aging);
         clean(&*store).await;
     }
 
-    /// A number that has left is taken back by an import: an event of its own, behind its history.
+    /// An import takes a removed number back: an event of its own, after its history.
     async fn a_number_that_left_comes_back_with_its_history(opener) {
         let (store, ..) = seeded(opener).await;
         let purge = |n| {
@@ -100,7 +100,7 @@ cases! { ($) imports conformance_imports:
         let facts = store.facts(number(2)).await.expect("read").expect("there");
         assert_eq!((facts.area.to_string().as_str(), facts.in_service_at), ("ROANOKE, VA", None));
 
-        // It goes on like any other number, and one that is here is here.
+        // It is a number like any other now, and an import of it again is refused.
         store.accept(order(21, 2, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(30)).await;
         assert_eq!(state(&*store, 1).await, State::Aging);
@@ -109,7 +109,7 @@ cases! { ($) imports conformance_imports:
         clean(&*store).await;
     }
 
-    /// A number that was imported as one that has left is taken back too.
+    /// A number that was imported as removed is taken back too.
     async fn a_number_imported_as_removed_comes_back(opener) {
         let (store, ..) = seeded(opener).await;
         let gone = NewNumber { state: State::Removed, ported_in: true, ..NewNumber::available(number(60)) };
@@ -122,7 +122,7 @@ cases! { ($) imports conformance_imports:
         clean(&*store).await;
     }
 
-    /// All numbers come out, in order, in pages.
+    /// An export has all numbers, in order, in pages.
     async fn an_export_imports_again(opener) {
         let (store, ..) = seeded(opener).await;
         store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");

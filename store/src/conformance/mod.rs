@@ -1,9 +1,7 @@
-//! The suite that every store passes. A store adds one line to its tests, `conformance!(Opener)`; the
-//! cases stand here once, one file a resource. A case that is written is a case that runs: `cases!` makes the
-//! function and the test that calls it.
+//! The suite that every store passes. A store adds one line to its tests: `conformance!(Opener)`. The cases are here,
+//! one file a resource. Every case runs: `cases!` makes both the function and the test that calls it.
 //!
-//! A case opens its own store, drives it through [`Store`] alone, never asks which one it is, and ends
-//! with the checker.
+//! A case opens its own store, uses it only through [`Store`], and ends with the checker.
 
 use std::sync::Arc;
 
@@ -11,29 +9,29 @@ use async_trait::async_trait;
 
 use crate::Store;
 
-/// Opens one and the same store again and again.
+/// Opens the same store again and again.
 #[async_trait]
 pub trait Opener: Send + Sync {
-    /// The store, as it was left.
+    /// Opens the store as it was left.
     async fn open(&self) -> Arc<dyn Store>;
 
-    /// Two handles on the store as it was left, side by side, as two nodes have them.
+    /// Opens the store as it was left, with two handles side by side, as two nodes have.
     async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>);
 }
 
-/// Makes each case of a file a function, and a macro that makes a test of each. The dollar is handed in, since the
-/// inner macro needs one of its own.
+/// Makes a function of each case of a file, and a macro that makes a test of each. The caller passes the dollar, which
+/// the inner macro needs.
 macro_rules! cases {
     (($d:tt) $file:ident $tests:ident: $($(#[$doc:meta])* async fn $name:ident($opener:ident) $body:block)+) => {
         $(
             $(#[$doc])*
             ///
             /// # Panics
-            /// When the store does not conform.
+            /// If the store does not conform.
             pub async fn $name($opener: &dyn Opener) $body
         )+
 
-        /// Makes a test of each case of one file; a part of `conformance!`.
+        /// Makes a test of each case of one file, as a part of `conformance!`.
         #[doc(hidden)]
         #[macro_export]
         macro_rules! $tests {

@@ -9,12 +9,12 @@ use onhook_core::time::DAY_MS;
 
 use super::fixtures::{account, activate, all, at, clean, disconnect, number, order, run_all, seeded, state};
 use crate::conformance::Opener;
-use crate::contract::numbers::{Destination, NumberQuery, Relocated};
+use crate::contract::numbers::{Destination, NumberQuery, NumbersMoved};
 use crate::contract::page::Start;
 use crate::contract::premises::Removed;
 
 cases! { ($) numbers conformance_numbers:
-    /// One millisecond before the end of the hold nothing goes, at its end it does, and only so many at once.
+    /// One millisecond before the end of the hold nothing is released. At its end numbers are, up to the limit at once.
     async fn nothing_is_released_before_its_time(opener) {
         let (store, ..) = seeded(opener).await;
         store.accept(order(1, 1, disconnect(0..10))).await.expect("accepted");
@@ -73,8 +73,8 @@ cases! { ($) numbers conformance_numbers:
         clean(&*store).await;
     }
 
-    /// A number of another account is no place in a list, whether it exists, ages, or never was; a number that
-    /// has left the list since keeps its place.
+    /// A list cannot begin at a number of another account, whether it exists, ages, or never was. It can begin at a
+    /// number that has left the list since.
     async fn a_list_goes_on_from_its_own_numbers_only(opener) {
         let (store, one, _) = seeded(opener).await;
         store.accept(order(1, 1, disconnect([1, 3, 5]))).await.expect("accepted");
@@ -95,7 +95,7 @@ cases! { ($) numbers conformance_numbers:
         clean(&*store).await;
     }
 
-    /// All numbers go to the site and peer, with an event each, or none does; what is counted goes along.
+    /// All numbers move to the site and peer, with an event each, or none does. The counts follow.
     async fn numbers_move_together_or_not_at_all(opener) {
         let (store, one, two) = seeded(opener).await;
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
@@ -104,16 +104,16 @@ cases! { ($) numbers conformance_numbers:
         let go = async |numbers: &[u64], (site, peer): (SiteId, PeerId)| {
             let to = Destination { site, peer };
             let numbers = numbers.iter().copied().map(number).collect();
-            store.relocate(account(1), to, numbers, "orderer".into(), at(50)).await.expect("tried")
+            store.move_numbers(account(1), to, numbers, "orderer".into(), at(50)).await.expect("tried")
         };
         let in_service = async || store.in_service(account(1)).await.expect("read");
         assert_eq!(in_service().await, [(one, Some(home), 10)]);
-        assert_eq!(go(&[1, 11, 2, 30, 99], (site, peer)).await, Relocated::NotInService([11, 30, 99].map(number).to_vec()));
-        assert_eq!(go(&[1], (site, home)).await, Relocated::NoPlace(NoPlace::Peer));
-        assert_eq!(go(&[1], (two, peer)).await, Relocated::NoPlace(NoPlace::Site));
+        assert_eq!(go(&[1, 11, 2, 30, 99], (site, peer)).await, NumbersMoved::NotInService([11, 30, 99].map(number).to_vec()));
+        assert_eq!(go(&[1], (site, home)).await, NumbersMoved::NoPlace(NoPlace::Peer));
+        assert_eq!(go(&[1], (two, peer)).await, NumbersMoved::NoPlace(NoPlace::Site));
         assert_eq!(in_service().await, [(one, Some(home), 10)]);
-        assert_eq!(go(&[1, 2, 3], (site, peer)).await, Relocated::Done(3));
-        assert_eq!(go(&[3, 4], (site, peer)).await, Relocated::Done(1), "one was there");
+        assert_eq!(go(&[1, 2, 3], (site, peer)).await, NumbersMoved::Done(3));
+        assert_eq!(go(&[3, 4], (site, peer)).await, NumbersMoved::Done(1), "one was there");
         assert_eq!(in_service().await, [(one, Some(home), 6), (site, Some(peer), 4)]);
         let count = async |query| store.count(query).await.expect("read");
         let there = NumberQuery { site: Some(site), ..NumberQuery::all(account(1), &[State::InService]) };
@@ -135,14 +135,14 @@ cases! { ($) numbers conformance_numbers:
         clean(&*store).await;
     }
 
-    /// Its former site may go while it ages.
+    /// Its former site may be removed while it ages.
     async fn a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site(opener) {
         let (store, one, _) = seeded(opener).await;
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
         let site = store.create_site(account(1), "another".into()).await.expect("made").id;
         let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
-        let moved = store.relocate(account(1), Destination { site, peer }, vec![number(1)], "orderer".into(), at(1)).await;
-        assert_eq!(moved.expect("tried"), Relocated::Done(1));
+        let moved = store.move_numbers(account(1), Destination { site, peer }, vec![number(1)], "orderer".into(), at(1)).await;
+        assert_eq!(moved.expect("tried"), NumbersMoved::Done(1));
         store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
         assert_eq!(store.remove_peer(account(1), site, peer).await.expect("tried"), Removed::Gone);

@@ -21,7 +21,7 @@ use crate::contract::page::Start;
 use crate::{Store, StoreError};
 
 cases! { ($) orders conformance_orders:
-    /// An accepted order survives the store's end.
+    /// An accepted order survives the closing of the store.
     async fn what_was_accepted_is_there_after_reopening(opener) {
         let (store, ..) = seeded(opener).await;
         let new = order(1, 1, disconnect([3, 1, 2]));
@@ -43,8 +43,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// The same key is the same order; another request under it is refused; another account's key is
-    /// another key.
+    /// The same key is the same order. Another request with it is refused. Another account's key is another key.
     async fn one_key_is_one_order(opener) {
         let (store, ..) = seeded(opener).await;
         let key = |digest| Some(IdempotencyKey { key: "a".into(), digest: [digest; 32] });
@@ -66,7 +65,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// Orders of one batch that want the same numbers share them out; the pool's supply follows.
+    /// Orders of one batch that want the same numbers share them. The pool's supply follows.
     async fn an_order_that_searches_takes_what_fits_and_no_number_twice(opener) {
         let (store, one, two) = seeded(opener).await;
         let mut ids = Vec::new();
@@ -93,8 +92,8 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// New numbers go to orders that wait rather than to one that has just come, and to the oldest of them first;
-    /// one that wants all or none and cannot have all does not stand in the way.
+    /// New numbers go to waiting orders before new ones, to the oldest first. An order that wants all or none, and
+    /// cannot have all, does not block the others.
     async fn who_waits_longer_is_served_first(opener) {
         let (store, one, two) = seeded(opener).await;
         let mut waiting = vec![store.accept(order(0, 2, search(200, two, true, false))).await.expect("accepted").id];
@@ -130,7 +129,7 @@ cases! { ($) orders conformance_orders:
         assert_eq!((first.status, first.taken.len()), (Status::Backordered, 30));
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Backordered, 0));
-        // Nothing new: nothing is run again.
+        // Nothing is new, so nothing runs again.
         assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::contract::orders::StepReport::default());
         clean(&*store).await;
         store.accept(order(3, 2, disconnect([12]))).await.expect("accepted");
@@ -148,7 +147,7 @@ cases! { ($) orders conformance_orders:
         run_all(&*store, due.plus_millis(1)).await;
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Complete, 2));
-        let told = store.order_lines(account(1), Kind::Number, waits).await.expect("read").expect("there");
+        let told = store.order_history(account(1), Kind::Number, waits).await.expect("read").expect("there");
         assert_eq!(told.iter().map(|line| (line.status, line.taken)).collect::<Vec<_>>(), [(Status::Backordered, 30)]);
         clean(&*store).await;
     }
@@ -172,10 +171,10 @@ cases! { ($) orders conformance_orders:
         assert_eq!(amend(1, mine).await, Amended::NotWaiting);
         let found = store.order(account(1), Kind::Number, id).await.expect("read").expect("there");
         assert_eq!(found, *closed);
-        let told = store.order_lines(account(1), Kind::Number, id).await.expect("read").expect("there");
+        let told = store.order_history(account(1), Kind::Number, id).await.expect("read").expect("there");
         let told: Vec<_> = told.iter().map(|l| (l.author.as_deref(), l.difference.as_deref())).collect();
         assert_eq!(told, [(None, None), (Some("username"), Some("CustomerOrderId : \"\" --> mine"))]);
-        assert_eq!(store.order_lines(account(2), Kind::Number, id).await.expect("read"), None);
+        assert_eq!(store.order_history(account(2), Kind::Number, id).await.expect("read"), None);
         clean(&*store).await;
     }
 
@@ -195,7 +194,7 @@ cases! { ($) orders conformance_orders:
         let ended = kept(Kind::Number, id).await;
         let origin = north_carolina(None, false);
         assert_eq!((ended.peer(), ended.peers, ended.origin), (Some(home), vec![Some(home)], origin));
-        // A disconnect order brings none anywhere.
+        // A disconnect order moves no number anywhere.
         let id = store.accept(order(20, 1, disconnect([20]))).await.expect("accepted").id;
         run_all(&*store, at(30)).await;
         let ended = kept(Kind::Disconnect, id).await;
@@ -251,7 +250,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// Whoever posts a few numbers does not wait for what another account posted before by the hundred thousand.
+    /// A small order does not wait until all the large orders of another account have run.
     async fn a_small_order_does_not_wait_for_the_large_ones_of_another_account(opener) {
         let (store, ..) = seeded(opener).await;
         let numbers: Vec<u64> = (1_000..6_000).collect();
@@ -270,7 +269,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// A batch of orders that touch the same number does what they would do one by one.
+    /// A batch of orders for the same number does what they would do one by one.
     async fn orders_of_one_batch_are_judged_one_after_another(opener) {
         let (store, one, two) = seeded(opener).await;
         let requests = [(1, disconnect([1])), (2, activate([1], two)), (1, activate([1], one)), (1, disconnect([1])), (1, disconnect([1]))];
@@ -288,7 +287,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// Whatever the size of the page, each order is on one page, newest first.
+    /// Each order is on one page, newest first, whatever the size of the page.
     async fn order_lists_page_through_everything_once(opener) {
         let (store, one, _) = seeded(opener).await;
         let mut wanted = Vec::new();
@@ -318,7 +317,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// An order's id from another account is as unknown as one that never was.
+    /// Another account's order id is as unknown as one that never was.
     async fn another_account_s_ids_are_unknown_ids(opener) {
         let (store, ..) = seeded(opener).await;
         let new = order(1, 1, disconnect([1]));
@@ -368,7 +367,7 @@ cases! { ($) orders conformance_orders:
         clean(&*store).await;
     }
 
-    /// Notes come back oldest first, and can be written again.
+    /// Notes are listed oldest first, and can be replaced.
     async fn notes_are_kept_with_their_order(opener) {
         let (store, ..) = seeded(opener).await;
         let new = order(1, 1, disconnect([1]));

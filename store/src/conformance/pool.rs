@@ -1,4 +1,4 @@
-//! The pool hands out what is asked.
+//! Searches of the pool.
 
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
@@ -11,7 +11,7 @@ use crate::conformance::Opener;
 use crate::contract::pool::PoolQuery;
 
 cases! { ($) pool conformance_pool:
-    /// A search finds pool numbers of its area code, each once, and in an order that the seed gives.
+    /// A search finds pool numbers of its area code, each once, in an order that depends on the seed.
     async fn the_pool_hands_out_what_is_asked_and_no_more(opener) {
         let (store, ..) = seeded(opener).await;
         let search = async |prefix: &str, size, seed| {
@@ -36,8 +36,8 @@ cases! { ($) pool conformance_pool:
         clean(&*store).await;
     }
 
-    /// Each thing that can be searched by finds the numbers that `core` says fit, by any seed, and each
-    /// inventory its own; what is taken is found no more.
+    /// Each criterion finds the numbers that fit by `core`, with any seed, and each inventory finds its own. Taken
+    /// numbers are not found.
     async fn a_search_finds_all_that_fits_and_nothing_else(opener) {
         let (store, site, _) = seeded(opener).await;
         let place = |digits: u64, region: &str, rate_center: Option<&str>| NewNumber {

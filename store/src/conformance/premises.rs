@@ -12,7 +12,7 @@ use crate::contract::premises::Removed;
 use crate::contract::users::{NewUser, User};
 
 cases! { ($) premises conformance_premises:
-    /// What was made is there, once; the first site and peer are the defaults.
+    /// Accounts, sites and peers are there once. The first site and peer are the defaults.
     async fn accounts_sites_peers_and_users_are_kept(opener) {
         let (store, one, _) = seeded(opener).await;
         let again = NewAccount { id: account(1), name: "again".into(), kind: AccountKind::Carrier, class: Class::Business };
@@ -23,7 +23,7 @@ cases! { ($) premises conformance_premises:
         assert!(matches!(store.create_peer(account(2), one, "none".into()).await, Err(StoreError::Conflict(_))));
         let new = NewUser { name: "Username".into(), account: Some(account(1)), role: Role::Order, password_hash: "$argon2id$x".into() };
         store.create_user(new.clone()).await.expect("made");
-        // The case of a name's letters makes no other user.
+        // A name in other letter case is the same user.
         for name in ["Username", "username", "USERNAME"] {
             let again = NewUser { name: name.into(), ..new.clone() };
             assert!(matches!(store.create_user(again).await, Err(StoreError::Conflict(_))), "{name}");
@@ -45,7 +45,7 @@ cases! { ($) premises conformance_premises:
         clean(&*store).await;
     }
 
-    /// What was said is there after reopening; what was not said again stays, what is said empty goes.
+    /// Details are there after reopening. A change leaves what it does not name, and removes what it sets to empty.
     async fn what_is_said_of_sites_and_peers_is_kept(opener) {
         let (store, one, two) = seeded(opener).await;
         let address = [(AddressPart::City, "Raleigh".to_owned()), (AddressPart::Zip, "27609".to_owned())].into();
@@ -69,7 +69,7 @@ cases! { ($) premises conformance_premises:
         assert_eq!((changed.name.as_str(), changed_details.sms_hosts), ("West", Vec::new()));
         assert_eq!(changed_details.voice_hosts, peer_details.voice_hosts);
 
-        // Another account's are none, and a peer is at its own site only.
+        // Another account's are not found, and a peer is only at its own site.
         let nothing = SiteChange::default;
         assert!(store.change_site(account(2), site.id, nothing()).await.expect("tried").is_none());
         assert!(store.sites_in_full(account(2), Some(site.id)).await.expect("read").is_empty());
@@ -80,7 +80,7 @@ cases! { ($) premises conformance_premises:
         clean(&*store).await;
     }
 
-    /// Of a peer so much is kept and no more, however many changes say it, and so with all peers of an account.
+    /// A peer's details have a limit, in one change or in many, and so have those of all peers of an account.
     async fn what_is_said_of_peers_is_bounded(opener) {
         let (store, one, _) = seeded(opener).await;
         let hosts = |count| Some(vec![Host { name: "h".repeat(250), port: Some(5_060) }; count]);
@@ -90,7 +90,7 @@ cases! { ($) premises conformance_premises:
         let more = PeerChange { sms_hosts: hosts(40), is_default: Some(true), ..PeerChange::default() };
         assert!(matches!(store.change_peer(account(1), one, peer.id, more).await, Err(StoreError::Conflict(_))));
         assert_eq!(store.peers_in_full(account(1), one, Some(peer.id)).await.expect("read"), [(peer.clone(), details)]);
-        // As many as there is room for; one that says less always has it, and makes some.
+        // As many as there is room for. A change that shortens details always fits, and makes room.
         let mut kept = 1;
         let refused = loop {
             match store.add_peer(account(1), one, said(50)).await {
@@ -108,8 +108,8 @@ cases! { ($) premises conformance_premises:
         clean(&*store).await;
     }
 
-    /// The first peer is the default whatever it wants; a later one that wants to be takes its place; nobody
-    /// just stops being it. So with sites.
+    /// The first peer is the default, whatever it asks for. A later one becomes the default if it asks for it. No
+    /// peer just stops being the default. Sites are alike.
     async fn a_site_with_peers_has_one_default_peer(opener) {
         let (store, one, _) = seeded(opener).await;
         let defaults = async || store.peers(Some(account(1))).await.expect("read").iter().map(|p| p.is_default).collect::<Vec<_>>();
@@ -134,7 +134,7 @@ cases! { ($) premises conformance_premises:
         clean(&*store).await;
     }
 
-    /// What numbers are in service at stays, and what others hang on; the rest goes, once.
+    /// A site or peer stays if numbers are in service there or others depend on it. The rest can be removed, once.
     async fn sites_and_peers_that_are_needed_stay(opener) {
         let (store, one, two) = seeded(opener).await;
         let peer = store.peers(Some(account(1))).await.expect("read")[0].id;

@@ -10,7 +10,7 @@ use crate::conformance::Opener;
 use crate::contract::reservations::Reserved;
 
 cases! { ($) reservations conformance_reservations:
-    /// Until it is given back, taken, or over.
+    /// Until it is given back, ordered, or expired.
     async fn a_reservation_holds_a_number_for_one_account(opener) {
         let (store, one, two) = seeded(opener).await;
         let wanted = |n: u64, account_id, number_id| Reservation {
@@ -34,7 +34,7 @@ cases! { ($) reservations conformance_reservations:
         }
         assert_eq!(store.reservation_of(Some(account(2)), number(21)).await.expect("read"), None);
         clean(&*store).await;
-        // Nobody else gets it, by name or by search; its holder does.
+        // Nobody else gets it, by name or by search. Its holder does.
         store.accept(order(2, 2, activate([20], two))).await.expect("accepted");
         let searched = store.accept(order(3, 2, search(30, two, false, true))).await.expect("accepted").id;
         store.accept(order(4, 1, activate([20], one))).await.expect("accepted");

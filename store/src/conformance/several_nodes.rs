@@ -9,7 +9,7 @@ use crate::conformance::fixtures::{
 };
 
 cases! { ($) several_nodes conformance_several_nodes:
-    /// What one handle has accepted is there for the other, which runs it.
+    /// The other handle finds an order that one handle accepted, and runs it.
     async fn an_order_accepted_on_one_handle_is_run_by_the_other(opener) {
         let (one, other) = opener.open_twice().await;
         make_account(&*one, 1).await;

@@ -13,8 +13,8 @@ use crate::conformance::Opener;
 use crate::contract::subscriptions::{Subscribed, SubscriptionQuery};
 
 cases! { ($) subscriptions conformance_subscriptions:
-    /// A subscription is found by its account alone, is replaced as a whole and goes without leaving anything
-    /// that waits; a second one like it, or one too many, is refused.
+    /// Only its account finds a subscription. It is replaced as a whole, and its waiting notifications end with it. A
+    /// second one like it, or one too many, is refused.
     async fn a_subscription_is_written_again_and_removed(opener) {
         let (store, ..) = seeded(opener).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
@@ -57,7 +57,7 @@ cases! { ($) subscriptions conformance_subscriptions:
         clean(&*store).await;
     }
 
-    /// One that is bound to an order goes with it, told, even if it came too late; an expired one is told
+    /// A subscription about one order is told of its end, even if made after it, and then ends. An expired one is told
     /// nothing more and is not listed.
     async fn a_subscription_ends_with_its_order_and_with_its_time(opener) {
         let (store, ..) = seeded(opener).await;
@@ -87,7 +87,7 @@ cases! { ($) subscriptions conformance_subscriptions:
         let late = subscribe(&*store, subscription(1, bound(other), "https://a", DAY_MS), 12).await;
         assert_eq!(log(&*store, &late).await.iter().map(|d| (d.order, d.status)).collect::<Vec<_>>(), [(other, Status::Complete)]);
         assert_eq!(store.subscription(account(1), late.id, at(12)).await.expect("read"), None);
-        // What was written is delivered all the same.
+        // Notifications written before are still delivered.
         assert_eq!(due(&*store, 12).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [one.seq, late.seq]);
         clean(&*store).await;
     }

@@ -8,7 +8,7 @@ use super::fixtures::{activate, at, clean, disconnect, number, order, run_all, s
 use crate::conformance::Opener;
 
 cases! { ($) upkeep conformance_upkeep:
-    /// A clock that goes back does not put an event before the one it follows.
+    /// A clock that goes back does not make an event earlier than the one before it.
     async fn time_in_the_store_does_not_run_backwards(opener) {
         let (store, one, _) = seeded(opener).await;
         store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");
@@ -20,7 +20,7 @@ cases! { ($) upkeep conformance_upkeep:
         clean(&*store).await;
     }
 
-    /// What was remembered is there after reopening; where nothing was, the newest order or event counts.
+    /// What was remembered is there after reopening. If nothing was, the newest order or event counts.
     async fn the_last_use_is_remembered_or_that_of_the_newest_event(opener) {
         let store = opener.open().await;
         assert_eq!(store.clock().await.expect("read"), (None, 0));

@@ -10,7 +10,7 @@ use crate::conformance::Opener;
 use crate::contract::users::{NewUser, UserChange, UserChanged};
 
 cases! { ($) users conformance_users:
-    /// What may be done to a user is done, and what may not is not; an account keeps its last administrator.
+    /// Allowed changes of a user are made, others are not. An account keeps its last administrator.
     async fn users_change_and_go_as_far_as_they_may(opener) {
         let (store, ..) = seeded(opener).await;
         let user = |name: &str, account_id, role| NewUser {
@@ -26,8 +26,8 @@ cases! { ($) users conformance_users:
         assert_eq!(names().await, ["admin", "reader", "second"]);
         let person = async |name: &str| store.user(name).await.expect("read").expect("there").person();
         let admin = person("admin").await;
-        let role = |role| UserChange::Said { password_hash: None, role: Some(role) };
-        let password = |hash: &str| UserChange::Said { password_hash: Some(hash.into()), role: None };
+        let role = |role| UserChange::Set { password_hash: None, role: Some(role) };
+        let password = |hash: &str| UserChange::Set { password_hash: Some(hash.into()), role: None };
         let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change).await.expect("tried");
         for name in ["neighbour", "operator", "nobody"] {
             for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
@@ -35,13 +35,14 @@ cases! { ($) users conformance_users:
             }
         }
         assert_eq!(change(&admin, "reader", role(Role::Operator)).await, UserChanged::Refused(UserRefusal::Forbidden));
-        // A password that may be changed, with a role that may not: neither is.
-        let both = UserChange::Said { password_hash: Some("x".into()), role: Some(Role::Operator) };
+        // The password may be changed, the role may not: neither is.
+        let both = UserChange::Set { password_hash: Some("x".into()), role: Some(Role::Operator) };
         let read = async || store.user("reader").await.expect("read").expect("there");
         let before = read().await;
         assert_eq!(change(&admin, "reader", both).await, UserChanged::Refused(UserRefusal::Forbidden));
         assert_eq!(read().await, before);
-        // Each change makes another generation, also the one that leads back; so does a user of the same name.
+        // Each change makes another generation, even one that restores the old values. So does a new user of the same
+        // name.
         let mut generations = vec![before.generation];
         for change_to in [role(Role::Order), role(Role::Read), role(Role::Order), password("$argon2id$other")] {
             assert_eq!(change(&admin, "READER", change_to).await, UserChanged::Done);
@@ -71,7 +72,7 @@ cases! { ($) users conformance_users:
         clean(&*store).await;
     }
 
-    /// Whoever asks may what they may when it is done, not when they asked.
+    /// An asker's rights are those at the time of the change, not of the request.
     async fn who_is_an_administrator_no_more_changes_no_users(opener) {
         let (store, ..) = seeded(opener).await;
         let user = |name: &str, role| NewUser {
@@ -84,14 +85,14 @@ cases! { ($) users conformance_users:
         for asker in ["demoted", "gone"] {
             let made = store.make_user(asker.into(), user("new", Role::Read)).await.expect("tried");
             assert_eq!(made, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
-            let promoted = UserChange::Said { password_hash: None, role: Some(Role::Admin) };
+            let promoted = UserChange::Set { password_hash: None, role: Some(Role::Admin) };
             for change in [promoted, UserChange::Removed] {
                 let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change).await.expect("tried");
                 assert_eq!(changed, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
             }
         }
         assert_eq!(store.users().await.expect("read"), before);
-        // Who is one makes nobody more than they are, and no user of another account.
+        // An administrator gives no role above their own, and makes no user of another account.
         let elsewhere = NewUser { account: Some(account(2)), ..user("new", Role::Read) };
         for new in [NewUser { account: None, ..user("new", Role::Operator) }, elsewhere] {
             assert_eq!(store.make_user("admin".into(), new).await.expect("tried"), UserChanged::Refused(UserRefusal::Forbidden));

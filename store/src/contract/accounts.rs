@@ -1,4 +1,4 @@
-//! Accounts. What may be asked of them, and what is returned.
+//! Accounts: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::account::{Account, AccountKind, Class, Premises};
@@ -7,14 +7,14 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
-/// An account that is to be made.
+/// An account to be made.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
     /// Its id.
     pub id: AccountId,
     /// Its name.
     pub name: String,
-    /// What it is to the number plan.
+    /// Its role in the number plan.
     pub kind: AccountKind,
     /// Whose lines its numbers are.
     pub class: Class,
@@ -26,12 +26,12 @@ pub trait Accounts: Send + Sync {
     /// Makes an account.
     ///
     /// # Errors
-    /// `Conflict` when the id is taken.
+    /// `Conflict` if the id is taken.
     async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account>;
 
-    /// An account with its sites and peers.
+    /// Returns an account with its sites and peers.
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>>;
 
-    /// All accounts.
+    /// Returns all accounts.
     async fn accounts(&self) -> Result<Vec<Account>>;
 }

@@ -1,4 +1,4 @@
-//! Applications of accounts. What may be asked of them, and what is returned.
+//! Applications of accounts: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::account::application::{Application, ApplicationChange, NewApplication, NotNamed, Service};
@@ -8,12 +8,12 @@ use onhook_core::ids::{AccountId, ApplicationId, PeerId};
 use crate::Result;
 use crate::contract::premises::Removed;
 
-/// What became of a peer that was to name an application, or none.
+/// The result of naming an application, or none, for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplicationNamed {
-    /// It does.
+    /// The peer names it.
     Done,
-    /// It does not, and why; nothing was written.
+    /// The peer does not name it, and why. Nothing was written.
     Refused(NotNamed),
 }
 
@@ -23,14 +23,13 @@ pub trait Applications: Send + Sync {
     /// Makes an application.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account, it has as many as it may, or more is said than there is room
-    /// for.
+    /// `Conflict` if there is no such account, it has the most applications it may have, or the settings are too long.
     async fn add_application(&self, account: AccountId, new: NewApplication) -> Result<Application>;
 
-    /// Says something else of an application; none when the account has no such application.
+    /// Changes an application. Returns `None` if the account has no such application.
     ///
     /// # Errors
-    /// `Conflict` when it is more than there is room for.
+    /// `Conflict` if the settings are too long.
     async fn change_application(
         &self,
         account: AccountId,
@@ -38,14 +37,14 @@ pub trait Applications: Send + Sync {
         change: ApplicationChange,
     ) -> Result<Option<Application>>;
 
-    /// Takes an application away, unless a peer names it.
+    /// Removes an application, unless a peer names it.
     async fn remove_application(&self, account: AccountId, id: ApplicationId) -> Result<Removed>;
 
-    /// The applications of an account, or one of them, oldest first.
+    /// Returns the applications of an account, or one of them, oldest first.
     async fn applications(&self, account: AccountId, only: Option<ApplicationId>)
     -> Result<Vec<Application>>;
 
-    /// Has a peer name an application for a service, or none.
+    /// Makes a peer name an application for a service, or none.
     async fn name_application(
         &self,
         account: AccountId,
@@ -54,7 +53,7 @@ pub trait Applications: Send + Sync {
         application: Option<ApplicationId>,
     ) -> Result<ApplicationNamed>;
 
-    /// The application that a peer of the account names for a service.
+    /// Returns the application that a peer of the account names for a service.
     async fn application_of(
         &self,
         account: AccountId,
@@ -62,6 +61,6 @@ pub trait Applications: Send + Sync {
         service: Service,
     ) -> Result<Option<ApplicationId>>;
 
-    /// The peers of an account that name an application, each with its site, in the order of their ids.
+    /// Returns the peers of an account that name an application, with their sites, in the order of their ids.
     async fn peers_with(&self, account: AccountId, application: ApplicationId) -> Result<Vec<(Site, Peer)>>;
 }

@@ -1,4 +1,4 @@
-//! What subscribers are told, and what became of it. What may be asked of them, and what is returned.
+//! Notifications and their deliveries: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
@@ -9,27 +9,27 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
-/// What a subscription is to be told now.
+/// The due notifications of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which.
+    /// The subscription.
     pub subscription: SubscriptionSeq,
-    /// Whose.
+    /// Its account.
     pub account: AccountId,
     /// Its URL or address.
     pub target: String,
-    /// Whether all of it goes at once.
+    /// True if all of them go in one mail.
     pub daily: bool,
-    /// Its notifications that are due, oldest first, at least one.
+    /// The notifications, oldest first, at least one.
     pub notifications: Vec<NotificationSeq>,
 }
 
-/// Notifications that are to be delivered, and to whom.
+/// Notifications to be delivered, with their subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ready {
-    /// Whoever is told.
+    /// The subscription.
     pub subscription: Subscription,
-    /// What; those that no longer wait are absent.
+    /// The notifications that still wait.
     pub notifications: Vec<Notification>,
 }
 
@@ -38,23 +38,23 @@ pub struct Ready {
 pub struct Delivery {
     /// Its id.
     pub id: MessageId,
-    /// The order that it is about.
+    /// The order it is about.
     pub order: OrderId,
-    /// Of which type.
+    /// The type of that order.
     pub orders: OrderType,
-    /// The order's status when it happened.
+    /// The order's status at the event.
     pub status: Status,
-    /// Whether it is about a note.
+    /// True if it is about a note.
     pub note: bool,
-    /// When it happened.
+    /// When the event happened.
     pub at: Timestamp,
-    /// Where it stands.
+    /// Its state.
     pub standing: DeliveryState,
-    /// While it waits: when it is tried next.
+    /// When it is tried next, while it waits.
     pub due_at: Option<Timestamp>,
     /// Why it was given up.
     pub reason: Option<String>,
-    /// The attempts at it, oldest first.
+    /// Its attempts, oldest first.
     pub attempts: Vec<Logged>,
 }
 
@@ -65,58 +65,58 @@ pub struct Logged {
     pub at: Timestamp,
     /// How long it took, in milliseconds.
     pub took_ms: u32,
-    /// How it ended, in a word or two.
+    /// Its outcome, in a word or two.
     pub outcome: String,
 }
 
-/// How much one look for what is due returns at most.
+/// Limits of one page of due notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueLimits {
-    /// Subscriptions.
+    /// Most subscriptions.
     pub subscriptions: usize,
-    /// Notifications of a subscription that are delivered one by one.
+    /// Most notifications of a subscription that are delivered one by one.
     pub single: usize,
-    /// Notifications of a subscription whose day is gathered.
+    /// Most notifications of a subscription that are gathered for a day.
     pub daily: usize,
 }
 
-/// What is due, as far as one look went.
+/// A page of due notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuePage {
-    /// What is due, in the order of the subscriptions.
+    /// The due notifications, in the order of their subscriptions.
     pub due: Vec<Due>,
-    /// The subscription behind which the next look begins; none when there is no more.
+    /// The subscription after which the next page begins. `None` if this is the last one.
     pub next: Option<SubscriptionSeq>,
 }
 
-/// A page of the log of a subscription's deliveries.
+/// A page of a subscription's log of deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryPage {
     /// The deliveries on it, newest first.
     pub deliveries: Vec<Delivery>,
-    /// How many the log has.
+    /// How many deliveries the log has.
     pub total: u64,
 }
 
-/// What subscribers are told, and what became of it.
+/// Notifications and their deliveries.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// What is due at `now` for subscriptions behind a sequence number.
+    /// Returns the notifications due at `now`, for subscriptions after `after`.
     async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage>;
 
-    /// All that is said in these notifications of a subscription; none when it is gone.
+    /// Returns these notifications of a subscription, ready to be delivered. `None` if it is gone.
     async fn ready(
         &self,
         subscription: SubscriptionSeq,
         notifications: Vec<NotificationSeq>,
     ) -> Result<Option<Ready>>;
 
-    /// Keeps an attempt in the log of each notification that it carried, with what follows for each. One
-    /// that is not kept, since the process ended, is made again: its notification still waits.
+    /// Records an attempt in the log of each notification it carried, with what follows for each. If the process ends
+    /// before that, its notifications still wait and are tried again.
     async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()>;
 
-    /// A page (from 1) of the log of a subscription's deliveries; none
-    /// when the account has no such subscription. The log of one that has ended stays for a while.
+    /// Returns a page (from 1) of a subscription's log of deliveries. `None` if the account has no such subscription.
+    /// The log stays for a while after the subscription has ended.
     async fn deliveries(
         &self,
         account: AccountId,
@@ -125,7 +125,7 @@ pub trait Deliveries: Send + Sync {
         size: usize,
     ) -> Result<Option<DeliveryPage>>;
 
-    /// Forgets, at most so many each, deliveries that ended a month before `now`, and subscriptions that have
-    /// ended and have no deliveries; how many.
+    /// Forgets deliveries that ended a month before `now`, and ended subscriptions without deliveries: at most `most`
+    /// of each. Returns how many were forgotten.
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize>;
 }

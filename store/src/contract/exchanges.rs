@@ -1,4 +1,4 @@
-//! Exchanges, rate centers and areas. What may be asked of them, and what is returned.
+//! Exchanges, rate centers and areas: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::ids::AreaId;
@@ -11,26 +11,26 @@ use crate::Result;
 use crate::contract::imports::Imported;
 use crate::contract::page::Page;
 
-/// The exchanges that an import reads, one after another, with the line each begins on.
+/// The exchanges of an import in turn, each with the number of its first line.
 pub type ExchangeLines = Box<dyn Iterator<Item = (u64, std::result::Result<Exchange, BadLine>)> + Send>;
 
-/// Which rate centers.
+/// A query for rate centers.
 #[derive(Clone, Debug, Default)]
 pub struct RateCenterQuery {
-    /// With an exchange that is like this; the state and the rate center's abbreviation are its own.
+    /// Criteria for its exchanges. State and abbreviation are the rate center's own.
     pub criteria: Criteria,
-    /// Only of this name.
+    /// Only rate centers with this name.
     pub name: Option<String>,
-    /// From this id on; the first one has 1.
+    /// The first id, from 1.
     pub from: u32,
-    /// Most rate centers.
+    /// Most rate centers on the page.
     pub size: usize,
 }
 
 /// A rate center, with what is known of its exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateCenter {
-    /// Its id, which stays.
+    /// Its id. It never changes.
     pub id: u32,
     /// State or province.
     pub region: String,
@@ -42,26 +42,25 @@ pub struct RateCenter {
     pub exchanges: Vec<Exchange>,
 }
 
-/// Most exchanges that a store lists at once.
+/// Most exchanges in one list.
 pub const EXCHANGES_MAX: usize = 50_000;
 
 /// Exchanges, rate centers and areas.
 #[async_trait]
 pub trait Exchanges: Send + Sync {
-    /// Exchanges that an operator's file described and that fit, in the order of their digits, at most
-    /// [`EXCHANGES_MAX`].
+    /// Returns exchanges of an operator's file that fit, in the order of their digits, at most [`EXCHANGES_MAX`].
     async fn exchanges(&self, criteria: Criteria) -> Result<Vec<Exchange>>;
 
-    /// Rate centers that an operator's file or an import of numbers named, in the order of their ids.
+    /// Returns rate centers that an operator's file or an import of numbers named, in the order of their ids.
     async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>>;
 
-    /// Takes exchanges in, all in one transaction; what was known of the same exchange gives way. What a
-    /// number's area is stays as it is. With `dry_run` nothing is written.
+    /// Imports exchanges in one transaction. They replace known ones with the same digits. The areas of numbers stay as
+    /// they are. With `dry_run` nothing is written.
     ///
     /// # Errors
-    /// `Import` when a line is bad or an exchange stands twice; nothing was written.
+    /// `Import` if a line is bad or an exchange is there twice. Nothing was written.
     async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported>;
 
-    /// Every area with its supply and demand.
+    /// Returns every area with its supply and demand.
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;
 }

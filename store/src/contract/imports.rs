@@ -1,4 +1,4 @@
-//! Numbers that an operator brings. What may be asked of them, and what is returned.
+//! Imports of numbers: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::import::{BadLine, BadLines, Intake, NewNumber};
@@ -6,31 +6,30 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
-/// A line of an import: its place in the file, and its number or why it cannot be read.
+/// A record of an import: the number of its first line, and its number or why it cannot be read.
 pub type Line = (u64, std::result::Result<NewNumber, BadLine>);
 
-/// The numbers that an import reads, one after another, with the line each begins on.
+/// The records of an import, in turn.
 pub type Lines = Box<dyn Iterator<Item = Line> + Send>;
 
-/// What an import did, or without being written would do.
+/// The result of an import, or of a dry run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// How many numbers or exchanges are in the store now that were not before; of exchanges, those too that
-    /// gave way.
+    /// How many numbers are new in the store; or how many exchanges are new or replaced.
     pub numbers: u64,
-    /// How many numbers that had left are back.
+    /// How many removed numbers are back.
     pub restored: u64,
     /// The lines that were refused.
     pub bad: BadLines,
 }
 
-/// Numbers that an operator brings.
+/// Imports of numbers.
 #[async_trait]
 pub trait Imports: Send + Sync {
-    /// Takes numbers in, all in one transaction. One that had left is taken back, by an event of its own. Bad
-    /// lines are left out where the intake is partial.
+    /// Imports numbers in one transaction. A removed number is taken back, with an event of its own. A partial intake
+    /// leaves bad lines out.
     ///
     /// # Errors
-    /// `Import` when a line is bad and the intake is not partial; nothing was written.
+    /// `Import` if a line is bad and the intake is not partial. Nothing was written.
     async fn import(&self, lines: Lines, intake: Intake, now: Timestamp) -> Result<Imported>;
 }

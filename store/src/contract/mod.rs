@@ -1,4 +1,4 @@
-//! What every store can do: one file a resource, with what may be asked, what is returned, and the trait.
+//! What every store can do. Each file has one resource: its queries, its results, and its trait.
 
 pub mod accounts;
 pub mod applications;
@@ -29,12 +29,12 @@ use self::subscriptions::Subscriptions;
 use self::upkeep::Upkeep;
 use self::users::Users;
 
-/// Where numbers, orders and events are kept. What it must hold:
+/// Where numbers, orders and events are stored. Every store keeps these promises:
 ///
-/// - What an operation that writes has answered with `Ok` survives any crash.
+/// - A write that has returned `Ok` survives any crash.
 /// - A decision is written whole or not at all: entry, event, outcome and counts together.
-/// - Time in the store does not run backwards: an event's time is never before the one before it,
-///   whatever clock the caller had.
+/// - Time in the store does not run backwards: no event is earlier than the one before it, whatever the caller's clock
+///   says.
 pub trait Store:
     Orders
     + Numbers

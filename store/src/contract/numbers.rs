@@ -1,4 +1,4 @@
-//! Numbers: what they are, what led there, and how they move on. What may be asked of them, and what is returned.
+//! Numbers are listed, explained, released and moved: queries, results, and the trait.
 
 use std::collections::BTreeMap;
 
@@ -19,39 +19,39 @@ use crate::Result;
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 
-/// Which numbers of an account.
+/// A query for numbers of an account.
 #[derive(Clone, Debug)]
 pub struct NumberQuery {
-    /// In whose inventory.
+    /// The account whose inventory it is.
     pub account: AccountId,
-    /// In one of these states.
+    /// Only numbers in one of these states.
     pub states: Vec<State>,
-    /// Only at this site.
+    /// Only numbers at this site.
     pub site: Option<SiteId>,
-    /// Only at this peer.
+    /// Only numbers at this peer.
     pub peer: Option<PeerId>,
-    /// Only those whose protected flag is so.
+    /// Only numbers with this protected flag.
     pub protected: Option<bool>,
-    /// Only those that begin with these digits, without the country code.
+    /// Only numbers that begin with these digits, without the country code.
     pub prefix: Option<String>,
-    /// Only in this region (state or province).
+    /// Only numbers in this region (state or province).
     pub region: Option<String>,
-    /// Only in this rate center.
+    /// Only numbers in this rate center.
     pub rate_center: Option<String>,
-    /// Only in this city.
+    /// Only numbers in this city.
     pub city: Option<String>,
-    /// Only in this LATA.
+    /// Only numbers in this LATA.
     pub lata: Option<String>,
-    /// Only those whose state began from the first instant on, before the second.
+    /// Only numbers that entered their state from the first instant on, and before the second.
     pub since: Option<(Timestamp, Timestamp)>,
-    /// Where the page begins; in the order of the digits.
+    /// Where the page begins. Numbers are in the order of their digits.
     pub start: Start<Number>,
-    /// Most items.
+    /// Most items on the page.
     pub size: usize,
 }
 
 impl NumberQuery {
-    /// All numbers of an account in some states, from the first one on; a page of none.
+    /// Returns a query for all numbers of an account in some states, with a page of size 0.
     #[must_use]
     pub fn all(account: AccountId, states: &[State]) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl NumberQuery {
     }
 }
 
-/// A number with what led there, for whoever asks about it.
+/// A number with its details.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// The number now.
@@ -81,7 +81,7 @@ pub struct Facts {
     pub area: AreaName,
     /// Where it lies.
     pub locality: Locality,
-    /// When it came into its state.
+    /// When it entered its state.
     pub since: Timestamp,
     /// When it was imported.
     pub imported_at: Timestamp,
@@ -106,7 +106,7 @@ pub struct NumberHistory {
     pub orders: BTreeMap<OrderSeq, OrderMark>,
 }
 
-/// What is told of an order beside what it did.
+/// An order in a number's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderMark {
     /// Its id.
@@ -119,7 +119,7 @@ pub struct OrderMark {
     pub created_at: Timestamp,
 }
 
-/// Where numbers are to go: a site and a peer of it.
+/// Where numbers are to move: a site and a peer of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// The site.
@@ -128,55 +128,54 @@ pub struct Destination {
     pub peer: PeerId,
 }
 
-/// What became of numbers that were to go to another site and peer.
+/// The result of moving numbers to another site and peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Relocated {
-    /// They are there; so many were elsewhere.
+pub enum NumbersMoved {
+    /// All are there. This many were elsewhere before.
     Done(usize),
-    /// None went: there is no such place.
+    /// None moved: there is no such site or peer.
     NoPlace(NoPlace),
-    /// None went: these are not in service on the account.
+    /// None moved: these are not in service on the account.
     NotInService(Vec<Number>),
 }
 
-/// Numbers: what they are, what led there, and how they move on.
+/// Numbers are listed, explained, released and moved.
 #[async_trait]
 pub trait Numbers: Send + Sync {
-    /// Moves on, at most so many, the numbers whose time has come: aging ones and reservations.
+    /// Releases numbers whose aging is over at `now`, and ends reservations: at most `numbers_max`.
     async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<StepReport>;
 
-    /// One number with what led there.
+    /// Returns one number with its details.
     async fn facts(&self, number: Number) -> Result<Option<Facts>>;
 
-    /// Some numbers with what led there; those that do not exist are left out.
+    /// Returns numbers with their details. Numbers that do not exist are left out.
     async fn facts_of(&self, numbers: Vec<Number>) -> Result<Vec<Facts>>;
 
-    /// Where numbers lie, in the order in which they are given; those that do not exist are left out.
+    /// Returns where numbers lie, in the given order. Numbers that do not exist are left out.
     async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>>;
 
-    /// One number's whole history.
+    /// Returns one number's whole history.
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>>;
 
-    /// Numbers in an account's inventory.
+    /// Returns numbers in an account's inventory.
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>>;
 
-    /// How many numbers a query finds; its page is of no account.
+    /// Returns how many numbers a query finds. Its page is ignored.
     async fn count(&self, query: NumberQuery) -> Result<u64>;
 
-    /// Moves numbers that are in service on the account to a site and peer of it, all or none, at the word
-    /// of `user`.
+    /// Moves numbers in service on the account to a site and peer of it, all or none. `user` asked for it.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account.
-    async fn relocate(
+    /// `Conflict` if there is no such account.
+    async fn move_numbers(
         &self,
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
-    ) -> Result<Relocated>;
+    ) -> Result<NumbersMoved>;
 
-    /// So many numbers after one, in the order of their digits: for an export.
+    /// Returns up to `size` numbers after `after`, in the order of their digits: for an export.
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>>;
 }

@@ -1,11 +1,11 @@
-//! Orders: taken, run, listed and changed. What may be asked of them, and what is returned.
+//! Orders are accepted, run, listed and changed: queries, results, and the trait.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, SiteId};
 use onhook_core::order::amend::Amendment;
-use onhook_core::order::{Kind, Line, NewOrder, Order, Status, Summary};
+use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 
 use crate::Result;
@@ -14,58 +14,58 @@ use crate::contract::page::{Page, Start};
 /// An order that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The order's id: its own, or that of the first order under the same key.
+    /// The order's id: its own, or that of the first order with the same key.
     pub id: OrderId,
-    /// Whether an earlier request under the same key had made it.
+    /// True if an earlier request with the same key made it.
     pub again: bool,
 }
 
-/// What one step of a worker did.
+/// The result of one step of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StepReport {
-    /// The orders that ended, with how many of their numbers went and did not.
+    /// The orders that ended, with how many of their numbers failed.
     pub ended: Vec<Ended>,
     /// How many numbers changed.
     pub numbers: usize,
     /// How many notifications were written.
     pub told: usize,
-    /// Whether there was more to do than the step's bound allowed.
+    /// True if the step's limit left more to do.
     pub more: bool,
 }
 
 /// An order that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Which.
+    /// Its id.
     pub id: OrderId,
-    /// How.
+    /// Its final status.
     pub status: Status,
     /// How many numbers it is about.
     pub total: usize,
-    /// How many of them did not go.
+    /// How many of them failed.
     pub failed: usize,
 }
 
-/// Which orders of an account.
+/// A query for orders of an account.
 #[derive(Clone, Debug)]
 pub struct OrderQuery {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Of which kind.
+    /// The kind of orders.
     pub kind: Kind,
-    /// Only in this status.
+    /// Only orders in this status.
     pub status: Option<Status>,
-    /// Only those whose numbers go to this site.
+    /// Only orders whose numbers go to this site.
     pub site: Option<SiteId>,
-    /// Only by this user.
+    /// Only orders of this user.
     pub user: Option<String>,
-    /// Only with this customer order id.
+    /// Only orders with this customer order id.
     pub customer_order_id: Option<String>,
-    /// Only those that arrived from the first instant on, before the second.
+    /// Only orders that arrived from the first instant on, and before the second.
     pub created: Option<(Timestamp, Timestamp)>,
-    /// Where the page begins; newest orders come first.
+    /// Where the page begins. The newest orders are first.
     pub start: Start<OrderId>,
-    /// Most items.
+    /// Most items on the page.
     pub size: usize,
 }
 
@@ -76,61 +76,60 @@ pub struct Note {
     pub id: i64,
     /// Who wrote it.
     pub user: String,
-    /// What.
+    /// Its text.
     pub text: String,
     /// When it was last written.
     pub at: Timestamp,
 }
 
-/// A note that is to be written.
+/// A note to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNote {
     /// Who writes it.
     pub user: String,
-    /// What.
+    /// Its text.
     pub text: String,
-    /// When.
+    /// When it is written.
     pub at: Timestamp,
 }
 
-/// What became of an order that was to be changed.
+/// The result of changing an order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Amended {
-    /// It is changed: the order as it is now.
+    /// It is changed. This is the order now.
     Done(Box<Order>),
-    /// It does not wait for numbers; nothing was written.
+    /// It does not wait for numbers. Nothing was written.
     NotWaiting,
     /// The account has no such order.
     NoOrder,
 }
 
-/// Orders: taken, run, listed and changed.
+/// Orders are accepted, run, listed and changed.
 #[async_trait]
 pub trait Orders: Send + Sync {
-    /// Makes an order durable; whoever sent it needs it for the answer. The same key again, with the same
-    /// digest, gives the first order.
+    /// Makes an order durable, and returns its id. The same key again, with the same digest, returns the first order's.
     ///
     /// # Errors
-    /// `Full`, `Unwritable`: nothing was written, try later. `KeyReused`. `Broken`: unknown whether it was written;
-    /// ask again with the key.
+    /// `Full`, `Unwritable`: nothing was written, try later. `KeyReused`. `Broken`: it may or may not be written; ask
+    /// again with the key.
     async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted>;
 
-    /// Runs orders that wait, oldest first, at most so many and at most so many numbers (but at least
-    /// one order); then, if the pool has grown, some of those that wait for numbers. Each order's effects are whole or absent; whoever else runs orders on this store
-    /// never runs one of them too.
+    /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,
+    /// each with its oldest order first. Then, if the pool has grown, runs some of the orders that wait for numbers. Each order's effects are
+    /// whole or absent. No order runs twice, even if several nodes run orders on one store.
     async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<StepReport>;
 
-    /// An order of an account, by its id.
+    /// Returns an order of an account, by its id.
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>>;
 
-    /// Orders of an account, newest first.
+    /// Returns orders of an account, newest first.
     async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>>;
 
-    /// Notes of an order, oldest first; none when there is no such order.
+    /// Returns the notes of an order, oldest first. `None` if there is no such order.
     async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>>;
 
-    /// Adds a note to an order, or writes note `replaces` again, and gives its id; none when there is
-    /// no such order or note.
+    /// Adds a note to an order, or replaces the note `replaces`. Returns its id, or `None` if there is no such order or
+    /// note.
     async fn write_note(
         &self,
         account: AccountId,
@@ -150,6 +149,11 @@ pub trait Orders: Send + Sync {
         now: Timestamp,
     ) -> Result<Amended>;
 
-    /// What has happened to an order beside its end, oldest first; none when there is no such order.
-    async fn order_lines(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Line>>>;
+    /// Returns the history of an order without its end, oldest first. `None` if there is no such order.
+    async fn order_history(
+        &self,
+        account: AccountId,
+        kind: Kind,
+        id: OrderId,
+    ) -> Result<Option<Vec<HistoryLine>>>;
 }

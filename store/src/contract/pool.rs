@@ -1,4 +1,4 @@
-//! Searches of the pool: what may be asked, and what is returned.
+//! Searches of the pool: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::lifecycle::entry::Entry;
@@ -7,40 +7,39 @@ use onhook_core::order::search::{Criteria, Inventory};
 
 use crate::Result;
 
-/// Which numbers of the pool.
+/// A search of the pool.
 #[derive(Clone, Debug)]
 pub struct PoolQuery {
-    /// What they have to be like.
+    /// The criteria that numbers must meet.
     pub criteria: Criteria,
-    /// Whose they may be.
+    /// Whose numbers are searched.
     pub inventory: Inventory,
     /// Most numbers.
     pub size: usize,
-    /// What the order of the result comes from. It never follows the digits or the age of a number,
-    /// so that nobody can browse for what was just given up.
+    /// The seed for the order of the result. The order is independent of a number's digits and age, so that nobody can
+    /// browse for numbers that were just given up.
     pub seed: u64,
 }
 
-/// Pool numbers of an exchange that lie in one place.
+/// Pool numbers of an exchange with the same locality.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stock {
     /// Area code and exchange, six digits.
     pub npa_nxx: u32,
-    /// How many.
+    /// How many numbers.
     pub numbers: u64,
-    /// Where.
+    /// Where they lie.
     pub locality: Locality,
 }
 
 /// Searches of the pool.
 #[async_trait]
 pub trait Pool: Send + Sync {
-    /// Numbers of the pool, or of a protected inventory, each with where it lies: all that fit if there are
-    /// no more than wanted, else some of them, by chance. A search for what numbers spell looks at a bounded
-    /// part of a large pool only.
+    /// Returns numbers of the pool, or of a protected inventory, with where they lie. If more fit than `size`, chance
+    /// chooses. A search for what numbers spell looks only at a bounded part of a large pool.
     async fn pool(&self, query: PoolQuery) -> Result<Vec<(Entry, Locality)>>;
 
-    /// How many pool numbers there are of each exchange that fits, in the order of the exchanges; one that
-    /// lies in several places, by what imports said of its numbers, stands there for each.
+    /// Returns how many pool numbers each exchange that fits has, in the order of the exchanges. An exchange is
+    /// listed once for each locality that imports gave its numbers.
     async fn stock(&self, criteria: Criteria) -> Result<Vec<Stock>>;
 }

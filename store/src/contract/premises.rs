@@ -1,4 +1,4 @@
-//! The sites and peers of accounts. What may be asked of them, and what is returned.
+//! The sites and peers of accounts: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
@@ -8,28 +8,27 @@ use onhook_core::ids::{AccountId, PeerId, SiteId};
 
 use crate::Result;
 
-/// What became of a site, a peer or an application that was to go.
+/// The result of removing a site, a peer or an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
-    /// It is gone.
+    /// It is removed.
     Gone,
-    /// The account has none of that id.
+    /// The account has none with this id.
     Unknown,
-    /// It is there, and why.
+    /// It stays, and why.
     Stays(Stays),
 }
 
 /// The sites and peers of accounts.
 #[async_trait]
 pub trait SitesAndPeers: Send + Sync {
-    /// Makes a site; the first one of an account is its default.
+    /// Makes a site. The first one of an account is its default.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account, it has as many as it may, or more is said than there is room
-    /// for.
+    /// `Conflict` if there is no such account, it has the most sites it may have, or the details are too long.
     async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)>;
 
-    /// Makes a site of which nothing but its name is said.
+    /// Makes a site with a name and no other details.
     ///
     /// # Errors
     /// As [`SitesAndPeers::add_site`].
@@ -37,10 +36,10 @@ pub trait SitesAndPeers: Send + Sync {
         self.add_site(account, SiteChange::named(name)).await.map(|(site, _)| site)
     }
 
-    /// Says something else of a site; none when the account has no such site.
+    /// Changes a site. Returns `None` if the account has no such site.
     ///
     /// # Errors
-    /// `Conflict` when it is more than there is room for.
+    /// `Conflict` if the details are too long.
     async fn change_site(
         &self,
         account: AccountId,
@@ -48,23 +47,22 @@ pub trait SitesAndPeers: Send + Sync {
         change: SiteChange,
     ) -> Result<Option<(Site, SiteDetails)>>;
 
-    /// Takes a site away, unless it is needed.
+    /// Removes a site, unless it is needed.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account.
+    /// `Conflict` if there is no such account.
     async fn remove_site(&self, account: AccountId, id: SiteId) -> Result<Removed>;
 
-    /// Makes another site of the account its default; false when it has no such site.
+    /// Makes a site the default one of its account. Returns false if the account has no such site.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account.
+    /// `Conflict` if there is no such account.
     async fn make_default_site(&self, account: AccountId, id: SiteId) -> Result<bool>;
 
-    /// Makes a peer; the first one of a site is its default, and a later one that wants to be takes its place.
+    /// Makes a peer. The first one of a site is its default. A later one becomes the default if it asks for it.
     ///
     /// # Errors
-    /// `Conflict` when the account has no such site, or as many peers as it may, or more is said than there is
-    /// room for.
+    /// `Conflict` if the account has no such site, or has the most peers it may have, or the details are too long.
     async fn add_peer(
         &self,
         account: AccountId,
@@ -72,7 +70,7 @@ pub trait SitesAndPeers: Send + Sync {
         peer: PeerChange,
     ) -> Result<(Peer, PeerDetails)>;
 
-    /// Makes a peer of which nothing but its name is said.
+    /// Makes a peer with a name and no other details.
     ///
     /// # Errors
     /// As [`SitesAndPeers::add_peer`].
@@ -80,10 +78,10 @@ pub trait SitesAndPeers: Send + Sync {
         self.add_peer(account, site, PeerChange::named(name)).await.map(|(peer, _)| peer)
     }
 
-    /// Says something else of a peer; none when the site has no such peer.
+    /// Changes a peer. Returns `None` if the site has no such peer.
     ///
     /// # Errors
-    /// `Conflict` when it is more than there is room for.
+    /// `Conflict` if the details are too long.
     async fn change_peer(
         &self,
         account: AccountId,
@@ -92,26 +90,26 @@ pub trait SitesAndPeers: Send + Sync {
         change: PeerChange,
     ) -> Result<Option<(Peer, PeerDetails)>>;
 
-    /// Takes a peer away, unless it is needed.
+    /// Removes a peer, unless it is needed.
     ///
     /// # Errors
-    /// `Conflict` when there is no such account.
+    /// `Conflict` if there is no such account.
     async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed>;
 
-    /// All sites, or those of an account.
+    /// Returns all sites, or those of an account.
     async fn sites(&self, account: Option<AccountId>) -> Result<Vec<Site>>;
 
-    /// All peers, or those of an account.
+    /// Returns all peers, or those of an account.
     async fn peers(&self, account: Option<AccountId>) -> Result<Vec<Peer>>;
 
-    /// The sites of an account, or one of them, with what is said of each.
+    /// Returns the sites of an account, or one of them, with their details.
     async fn sites_in_full(
         &self,
         account: AccountId,
         only: Option<SiteId>,
     ) -> Result<Vec<(Site, SiteDetails)>>;
 
-    /// The peers of a site, or one of them, with what is said of each.
+    /// Returns the peers of a site, or one of them, with their details.
     async fn peers_in_full(
         &self,
         account: AccountId,
@@ -119,7 +117,7 @@ pub trait SitesAndPeers: Send + Sync {
         only: Option<PeerId>,
     ) -> Result<Vec<(Peer, PeerDetails)>>;
 
-    /// How many numbers are in service at each site and peer of an account that has some; the peer is none
-    /// where they are at none of the site's.
+    /// Returns how many numbers are in service at each site and peer, if there are any. `None` is the site itself,
+    /// without a peer.
     async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>>;
 }

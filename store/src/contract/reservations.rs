@@ -1,4 +1,4 @@
-//! Numbers that are held for an account. What may be asked of them, and what is returned.
+//! Numbers held for an account: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
@@ -8,29 +8,29 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
-/// What became of a number that was to be held.
+/// The result of reserving a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved {
     /// It is held.
     Done,
-    /// It is not, and why; nothing was written.
+    /// It is not held, and why. Nothing was written.
     Refused(NotReserved),
 }
 
-/// Numbers that are held for an account.
+/// Numbers held for an account.
 #[async_trait]
 pub trait Reservations: Send + Sync {
     /// Holds a number for an account.
     async fn reserve(&self, wanted: Reservation, user: String, now: Timestamp) -> Result<Reserved>;
 
-    /// A reservation of an account, while it stands.
+    /// Returns a reservation of an account, until it ends.
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>>;
 
-    /// The reservation that holds a number, if it is this account's; for none, whosever it is.
+    /// Returns the reservation that holds a number, if it belongs to this account. `None` stands for any account.
     async fn reservation_of(&self, account: Option<AccountId>, number: Number)
     -> Result<Option<Reservation>>;
 
-    /// Gives a number back, and says which; none when the account has no such reservation that stands.
+    /// Gives a number back and returns its reservation. `None` if the account has no such reservation, or it has ended.
     async fn cancel_reservation(
         &self,
         account: AccountId,

@@ -1,4 +1,4 @@
-//! Subscriptions. What may be asked of them, and what is returned.
+//! Subscriptions: queries, results, and the trait.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, SubscriptionId};
@@ -7,43 +7,42 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 
-/// What became of a subscription that was to be made or written again.
+/// The result of making or replacing a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subscribed {
     /// It is on disk.
     Made(Box<Subscription>),
-    /// The account has one about the same thing to the same receiver; nothing was written.
+    /// The account has one about the same subject to the same receiver. Nothing was written.
     Duplicate,
-    /// The account has as many as it may; nothing was written.
+    /// The account has the most it may have. Nothing was written.
     TooMany,
-    /// The account has no such order of that type; nothing was written.
+    /// The account has no such order of that type. Nothing was written.
     NoOrder,
-    /// There is none to be written again.
+    /// The account has no subscription with this id. Nothing was written.
     Missing,
 }
 
-/// Which subscriptions of an account; only those that have not ended.
+/// A query for subscriptions of an account that have not ended.
 #[derive(Clone, Debug)]
 pub struct SubscriptionQuery {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
-    /// Only about orders of this type.
+    /// Only subscriptions about orders of this type.
     pub orders: Option<OrderType>,
-    /// Only about this order.
+    /// Only subscriptions about this order.
     pub order: Option<OrderId>,
-    /// What time it is.
+    /// The time now.
     pub now: Timestamp,
 }
 
 /// Subscriptions.
 #[async_trait]
 pub trait Subscriptions: Send + Sync {
-    /// Makes a subscription. From then on each thing that happens to an order of its account, and that it
-    /// asks for, has one notification, written together with what happened. One about an order that has
-    /// ended is told so at once, and is over.
+    /// Makes a subscription. From then on it has one notification for each event that it asks for, written in the
+    /// event's transaction. A subscription about an order that has ended is told so at once, and ends.
     async fn subscribe(&self, new: NewSubscription, now: Timestamp) -> Result<Subscribed>;
 
-    /// Writes a subscription again, as a whole; one that was disabled is told again.
+    /// Replaces a subscription as a whole. A disabled one is told again.
     async fn resubscribe(
         &self,
         id: SubscriptionId,
@@ -51,10 +50,10 @@ pub trait Subscriptions: Send + Sync {
         now: Timestamp,
     ) -> Result<Subscribed>;
 
-    /// Removes a subscription and gives up what it has not been told yet; whether there was one.
+    /// Removes a subscription and gives up its waiting notifications. Returns whether there was one.
     async fn unsubscribe(&self, account: AccountId, id: SubscriptionId, now: Timestamp) -> Result<bool>;
 
-    /// A subscription of an account that has not ended.
+    /// Returns a subscription of an account, unless it has ended.
     async fn subscription(
         &self,
         account: AccountId,
@@ -62,10 +61,10 @@ pub trait Subscriptions: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Subscription>>;
 
-    /// Subscriptions of an account, oldest first.
+    /// Returns subscriptions of an account, oldest first.
     async fn subscriptions(&self, query: SubscriptionQuery) -> Result<Vec<Subscription>>;
 
-    /// Ends subscriptions whose time is over at `now`, at most so many, and returns them.
+    /// Ends subscriptions that have expired at `now`, at most `most`, and returns them.
     async fn expire_subscriptions(
         &self,
         now: Timestamp,

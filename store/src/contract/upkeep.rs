@@ -1,4 +1,4 @@
-//! The check, the totals, the clock, and whether the store takes writes.
+//! The check, the totals, the clock, and the store's health.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use onhook_core::time::Timestamp;
 
 use crate::{Cause, Result};
 
-/// What the checker found and how far it looked.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What must not be; at most a thousand.
+    /// Broken invariants, at most a thousand.
     pub findings: Vec<Finding>,
     /// Numbers in the store.
     pub numbers: u64,
@@ -23,24 +23,24 @@ pub struct Report {
     pub orders: u64,
 }
 
-/// How far a check is.
+/// The progress of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Numbers and orders that were looked at.
+    /// Numbers and orders that have been checked.
     pub done: u64,
-    /// All of them.
+    /// All numbers and orders.
     pub total: u64,
 }
 
-/// Who is told how far a check is, now and then.
+/// A function that is called with a check's progress now and then.
 pub type Watch = Arc<dyn Fn(Progress) + Send + Sync>;
 
-/// How much stands where, for metrics and the start page.
+/// Counts for metrics and the start page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Numbers by state.
     pub by_state: Vec<(State, u64)>,
-    /// Orders that wait to be run.
+    /// Accepted orders that have not run yet.
     pub waiting: u64,
     /// When the oldest of them arrived.
     pub oldest_waiting: Option<Timestamp>,
@@ -48,37 +48,36 @@ pub struct Totals {
     pub queue: usize,
     /// Notifications that wait to be delivered.
     pub deliveries: u64,
-    /// Numbers whose time has come, and that have not been moved on yet.
+    /// Numbers that are due and have not been released yet.
     pub due: u64,
     /// Writes that were refused or failed since the store was opened, by cause.
     pub failed: Vec<(Cause, u64)>,
 }
 
-/// The check, the totals, the clock, and whether the store takes writes.
+/// The check, the totals, the clock, and the store's health.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
-    /// Proves the invariants; `deep` folds every number's events again.
+    /// Checks the invariants. `deep` folds every number's events again.
     async fn check(&self, deep: bool) -> Result<Report> {
         self.check_watched(deep, Arc::new(|_| {})).await
     }
 
-    /// The same, and tells `watch` how far it is.
+    /// Checks the invariants, and calls `watch` with the progress.
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report>;
 
-    /// What stands where, at `now`.
+    /// Returns the totals at `now`.
     async fn totals(&self, now: Timestamp) -> Result<Totals>;
 
-    /// Keeps when the store was in use and what had passed unseen until then, and how far the emulator's clock
-    /// has been moved (milliseconds).
+    /// Stores what is remembered of the clock, and how far the emulator's clock has been moved, in milliseconds.
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()>;
 
-    /// Returns what was remembered of the clock, and how far the emulator's had been moved. Where nothing was,
-    /// the newest order or event is the last use; none in a store that has neither.
+    /// Returns what was remembered of the clock, and how far the emulator's had been moved, in milliseconds. If nothing
+    /// was, the newest order or event is the last use. `None` in a store that has neither.
     async fn clock(&self) -> Result<(Option<Seen>, i64)>;
 
-    /// Whether it takes writes: `Ok`, `Unwritable` when it does not for now, `Broken` when it never will again.
+    /// Returns whether the store takes writes: `Ok`, `Unwritable` if not for now, `Broken` if never again.
     fn healthy(&self) -> Result<()>;
 
-    /// Ends it: what waits is written, then everything is closed.
+    /// Closes the store, after everything that waits is written.
     async fn close(&self);
 }

@@ -8,7 +8,7 @@ use onhook_core::lifecycle::area::Area;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
-use onhook_core::order::relocate::relocate;
+use onhook_core::order::move_all::move_all;
 use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, Known, NumberWrites};
@@ -25,7 +25,7 @@ pub fn moves(
     (user, at): (&str, Timestamp),
 ) -> Result<NumberWrites, Vec<Number>> {
     let mut batch = Batch::new(policy, numbers, areas);
-    for transition in relocate(wanted, place, batch.entries())? {
+    for transition in move_all(wanted, place, batch.entries())? {
         batch.apply(transition, By::User(user.to_owned()), at);
     }
     Ok(batch.finish())

@@ -160,7 +160,7 @@ impl Run<'_> {
             }
             None => Decision::set_aside(&order.request),
         };
-        if decision.status == order.status && decision.moves.is_empty() {
+        if decision.status == order.status && decision.transitions.is_empty() {
             return; // it waits as it did before
         }
         let before = order.status;
@@ -168,8 +168,8 @@ impl Run<'_> {
         after.origin = origin(&after, self.batch.entries(), self.batch.areas(), &self.exchanges);
         self.tell(&after);
         self.work += after.request.quantity();
-        self.writes.report.numbers += decision.moves.len();
-        for transition in decision.moves {
+        self.writes.report.numbers += decision.transitions.len();
+        for transition in decision.transitions {
             self.batch.apply(transition, By::Order(after.seq), self.now);
         }
         if after.status.is_final() {
@@ -195,7 +195,7 @@ impl Run<'_> {
         let about = About::order(order);
         let notifications = tell(subscribers, about, None, self.now);
         if order.status.is_final() {
-            subscribers.retain(|one| one.wish.order != Some(order.seq));
+            subscribers.retain(|one| one.filter.order != Some(order.seq));
         }
         self.work += notifications.len();
         self.writes.report.told += notifications.len();
@@ -212,7 +212,7 @@ mod tests {
     use onhook_core::lifecycle::area::{AreaName, Demand};
     use onhook_core::lifecycle::diagram::State;
     use onhook_core::lifecycle::entry::Standing;
-    use onhook_core::notify::notification::Wish;
+    use onhook_core::notify::notification::SubscriptionFilter;
     use onhook_core::notify::subscription::OrderType;
     use onhook_core::order::{Activate, Disconnect, Mode, Refusal, Request, Search, SearchForm, Wanted};
 
@@ -373,12 +373,13 @@ mod tests {
 
     #[test]
     fn who_asked_is_told_and_a_subscription_to_one_order_ends_with_it() {
-        let wish = Wish { orders: OrderType::Disconnects, order: None, expires_at: None };
-        let one = Wish { order: Some(OrderSeq(1)), ..wish };
-        let subscriber = |seq, wish| Subscriber { seq: SubscriptionSeq(seq), wish, daily: false, waiting: 0 };
+        let filter = SubscriptionFilter { orders: OrderType::Disconnects, order: None, expires_at: None };
+        let one = SubscriptionFilter { order: Some(OrderSeq(1)), ..filter };
+        let subscriber =
+            |seq, filter| Subscriber { seq: SubscriptionSeq(seq), filter, daily: false, waiting: 0 };
         let orders = vec![disconnect(1, &[0]), disconnect(2, &[1])];
         let mut loaded = loaded(orders, vec![in_service(0), in_service(1)]);
-        loaded.subscribers.insert(account(), vec![subscriber(1, wish), subscriber(2, one)]);
+        loaded.subscribers.insert(account(), vec![subscriber(1, filter), subscriber(2, one)]);
         let writes = step(loaded, &Policy::default(), NOW);
         let told: Vec<_> = writes.notifications.iter().map(|n| (n.subscription.0, n.order.0)).collect();
         assert_eq!(told, [(1, 1), (2, 1), (1, 2)]);

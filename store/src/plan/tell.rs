@@ -1,7 +1,7 @@
 //! Who is told of what happened to an order: the notifications that are written together with it.
 
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
-use onhook_core::notify::notification::{Happened, Subscriber, WAITING_MAX, due_at, told};
+use onhook_core::notify::notification::{OrderEvent, Subscriber, WAITING_MAX, due_at, told};
 use onhook_core::order::{Kind, Order, Status};
 use onhook_core::time::Timestamp;
 
@@ -55,8 +55,8 @@ pub fn tell(
     now: Timestamp,
 ) -> Vec<NewNotification> {
     let About { account, kind, order, status } = about;
-    let happened = if note.is_some() { Happened::Note } else { Happened::Came(status) };
-    let wanting = subscribers.iter_mut().filter(|one| told(&one.wish, kind, order, happened, now));
+    let happened = if note.is_some() { OrderEvent::Note } else { OrderEvent::Reached(status) };
+    let wanting = subscribers.iter_mut().filter(|one| told(&one.filter, kind, order, happened, now));
     wanting
         .map(|one| {
             let crowded = one.waiting >= WAITING_MAX;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use onhook_core::ids::{AccountId, EventSeq, OrderSeq, SubscriptionSeq};
-use onhook_core::notify::notification::{Subscriber, Wish};
+use onhook_core::notify::notification::{Subscriber, SubscriptionFilter};
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
@@ -165,14 +165,14 @@ fn load_subscribers(connection: &Connection) -> Result<Vec<(AccountId, Subscribe
         if orders.kind().is_none() {
             continue;
         }
-        let wish = Wish {
+        let filter = SubscriptionFilter {
             orders,
             order: row.get::<_, Option<i64>>(3)?.map(OrderSeq),
             expires_at: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
         };
         let subscriber = Subscriber {
             seq: SubscriptionSeq(row.get(1)?),
-            wish,
+            filter,
             daily: row.get::<_, Option<bool>>(5)?.unwrap_or(false),
             waiting: row.get::<_, i64>(6)?.unsigned_abs(),
         };

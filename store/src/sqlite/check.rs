@@ -1,6 +1,6 @@
 //! The checker: loads what the store holds and lets `core::check` judge it.
 
-use onhook_core::check::{self, Asked, Finding};
+use onhook_core::check::{self, CheckedSubscription, Finding};
 use onhook_core::ids::{OrderSeq, SubscriptionSeq};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::Event;
@@ -362,7 +362,7 @@ fn told_from(connection: &Connection) -> Result<Timestamp> {
 fn told(
     connection: &Connection,
     order: &Order,
-    asked: &[(SubscriptionSeq, Asked)],
+    asked: &[(SubscriptionSeq, CheckedSubscription)],
     report: &mut Report,
 ) -> Result<()> {
     let mut notified = connection.prepare_cached(

@@ -49,7 +49,7 @@ fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, 
                 "INSERT INTO attempt (notification, n, at, took_ms, outcome) VALUES (?, ?, ?, ?, ?)",
             )?
             .execute(params![seq.0, n, attempt.at.millis(), attempt.took_ms, attempt.outcome.to_string()])?;
-        let last = attempt.said.clone().unwrap_or_else(|| attempt.outcome.to_string());
+        let last = attempt.answer.clone().unwrap_or_else(|| attempt.outcome.to_string());
         let of: Option<(u32, String)> = tables
             .connection
             .prepare_cached(

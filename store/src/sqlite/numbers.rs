@@ -28,32 +28,32 @@ use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
 use crate::contract::numbers::{
-    Destination, Facts, NumberHistory, NumberQuery, Numbers, OrderMark, Relocated,
+    Destination, Facts, NumberHistory, NumberQuery, Numbers, NumbersMoved, OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 use crate::error::corrupt;
 use crate::plan::moves::moves;
 
-fn relocate(
+fn move_numbers(
     tables: &mut Tables<'_>,
     account: AccountId,
     to: Destination,
     numbers: &[Number],
     user: String,
     now: Timestamp,
-) -> Result<Relocated> {
+) -> Result<NumbersMoved> {
     let (_, premises) = must_exist(tables, account)?;
     let place = match premises.place(account, to.site, Some(to.peer)) {
         Ok(place) => place,
-        Err(no) => return Ok(Relocated::NoPlace(no)),
+        Err(no) => return Ok(NumbersMoved::NoPlace(no)),
     };
     let known = known(tables, numbers.iter().copied())?;
     let areas = areas_of(tables, &known);
     let at = tables.cached.now(now);
     match moves(numbers, place, (known, areas), tables.policy, (&user, at)) {
-        Ok(writes) => Ok(Relocated::Done(apply_numbers(tables, writes)?)),
-        Err(missing) => Ok(Relocated::NotInService(missing)),
+        Ok(writes) => Ok(NumbersMoved::Done(apply_numbers(tables, writes)?)),
+        Err(missing) => Ok(NumbersMoved::NotInService(missing)),
     }
 }
 
@@ -149,7 +149,7 @@ fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
     loop {
         match link(connection, at)? {
             Link::Import(time) => return Ok(time),
-            Link::Event(event) if event.change.moves() => return Ok(event.at),
+            Link::Event(event) if event.change.changes_state() => return Ok(event.at),
             Link::Event(event) => at = event.prev,
         }
     }
@@ -375,15 +375,15 @@ impl Numbers for SqliteStore {
         self.readers.read(move |connection| count(connection, &query)).await
     }
 
-    async fn relocate(
+    async fn move_numbers(
         &self,
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
-    ) -> Result<Relocated> {
-        self.writer.write(move |tables| relocate(tables, account, to, &numbers, user, now)).await
+    ) -> Result<NumbersMoved> {
+        self.writer.write(move |tables| move_numbers(tables, account, to, &numbers, user, now)).await
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

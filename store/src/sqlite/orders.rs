@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq, SiteId};
 use onhook_core::order::amend::Amendment;
-use onhook_core::order::{Kind, Line, NewOrder, Order, Status, Summary};
+use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -254,11 +254,11 @@ fn orders(connection: &Connection, ids: &OrderIds, query: &OrderQuery) -> Result
 }
 
 /// What has happened to an order beside its end.
-fn lines(connection: &Connection, order: OrderSeq) -> Result<Vec<Line>> {
+fn lines(connection: &Connection, order: OrderSeq) -> Result<Vec<HistoryLine>> {
     let sql = "SELECT at, author, status, taken, difference FROM order_line WHERE order_seq = ?
                ORDER BY id LIMIT ?";
     list(connection, sql, vec![Value::Integer(order.0), limit(LIST_MAX)], |row| {
-        Ok(Line {
+        Ok(HistoryLine {
             at: Timestamp::from_millis(row.get(0)?),
             author: row.get(1)?,
             status: status_of(row.get(2)?)?,
@@ -357,7 +357,12 @@ impl Orders for SqliteStore {
         self.writer.write(move |tables| amend_order(tables, account, id, &amendment, &user, now)).await
     }
 
-    async fn order_lines(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Line>>> {
+    async fn order_history(
+        &self,
+        account: AccountId,
+        kind: Kind,
+        id: OrderId,
+    ) -> Result<Option<Vec<HistoryLine>>> {
         let ids = self.ids.clone();
         self.readers
             .read(move |connection| match order_seq(connection, &ids, account, kind, id)? {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use onhook_core::check::Asked;
+use onhook_core::check::CheckedSubscription;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Subscriber, Wish};
+use onhook_core::notify::notification::{Subscriber, SubscriptionFilter};
 use onhook_core::notify::subscription::{
     Callback, Credentials, Email, NewSubscription, OrderType, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject,
     Subscription,
@@ -155,21 +155,23 @@ fn list(connection: &Connection, query: &SubscriptionQuery) -> Result<Vec<Subscr
 }
 
 /// What the checker asks for: all that have not been disabled, with what they want to know, by account.
-pub(super) fn asked(connection: &Connection) -> Result<HashMap<AccountId, Vec<(SubscriptionSeq, Asked)>>> {
+pub(super) fn asked(
+    connection: &Connection,
+) -> Result<HashMap<AccountId, Vec<(SubscriptionSeq, CheckedSubscription)>>> {
     let mut statement = connection.prepare(
         "SELECT account, seq, id, order_type, order_seq, expires_at, after_order FROM subscription
          WHERE disabled = 0 AND order_type IS NOT NULL",
     )?;
     let mut rows = statement.query([])?;
-    let mut found: HashMap<AccountId, Vec<(SubscriptionSeq, Asked)>> = HashMap::new();
+    let mut found: HashMap<AccountId, Vec<(SubscriptionSeq, CheckedSubscription)>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let wish = Wish {
+        let filter = SubscriptionFilter {
             orders: row::word(&row.get::<_, String>(3)?)?,
             order: row.get::<_, Option<i64>>(4)?.map(OrderSeq),
             expires_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
         };
         let id = SubscriptionId(uuid::Uuid::from_bytes(row.get(2)?));
-        let asked = Asked { id, wish, after: OrderSeq(row.get(6)?) };
+        let asked = CheckedSubscription { id, filter, after: OrderSeq(row.get(6)?) };
         found.entry(row::account_id(row.get(0)?)?).or_default().push((SubscriptionSeq(row.get(1)?), asked));
     }
     Ok(found)
@@ -270,9 +272,9 @@ fn subscribe(
     let seq = SubscriptionSeq(seq);
     tables.cached.forget_subscriber(new.account, seq);
     if let Some(orders) = orders.filter(|orders| orders.kind().is_some()) {
-        let wish = Wish { orders, order, expires_at: new.expires_at };
+        let filter = SubscriptionFilter { orders, order, expires_at: new.expires_at };
         let waiting = waiting_of(tables, seq)?;
-        let subscriber = Subscriber { seq, wish, daily: new.receiver.is_daily(), waiting };
+        let subscriber = Subscriber { seq, filter, daily: new.receiver.is_daily(), waiting };
         tables.cached.subscribers.entry(new.account).or_default().push(subscriber);
     }
     let made =

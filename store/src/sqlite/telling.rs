@@ -71,10 +71,10 @@ pub(super) const END_BOUND: &str =
 /// Removes what is bound to an order that has ended from among the living.
 pub(super) fn end_bound(tables: &mut Tables<'_>, account: AccountId, order: OrderSeq) -> Result<()> {
     let Some(subscribers) = tables.cached.subscribers.get_mut(&account) else { return Ok(()) };
-    if !subscribers.iter().any(|s| s.wish.order == Some(order)) {
+    if !subscribers.iter().any(|s| s.filter.order == Some(order)) {
         return Ok(());
     }
-    subscribers.retain(|s| s.wish.order != Some(order));
+    subscribers.retain(|s| s.filter.order != Some(order));
     tables.connection.prepare_cached(END_BOUND)?.execute((order.0, account.get()))?;
     Ok(())
 }

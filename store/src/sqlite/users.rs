@@ -117,7 +117,7 @@ fn change_user(tables: &mut Tables<'_>, asker: Asker, name: &str, change: UserCh
     let may = |act| user::may(&asker, act, &person, admins);
     let judged = match &change {
         UserChange::Removed => may(Act::Remove),
-        UserChange::Said { password_hash, role } => {
+        UserChange::Set { password_hash, role } => {
             let password = password_hash.as_ref().map_or(Ok(()), |_| may(Act::Password));
             password.and(role.map_or(Ok(()), |role| may(Act::Role(role))))
         }
@@ -132,7 +132,7 @@ fn change_user(tables: &mut Tables<'_>, asker: Asker, name: &str, change: UserCh
                 .prepare_cached("DELETE FROM user WHERE folded = ?")?
                 .execute([user::folded(name)])?;
         }
-        UserChange::Said { password_hash, role } => {
+        UserChange::Set { password_hash, role } => {
             let hash = password_hash.unwrap_or(user.password_hash);
             let role = role.unwrap_or(user.role);
             tables

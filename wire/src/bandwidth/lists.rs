@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Line, Order, Status, Summary};
+use onhook_core::order::{HistoryLine, Kind, Order, Status, Summary};
 
 use super::dialect::Dialect;
 use super::query::{Links, Query};
@@ -69,10 +69,10 @@ fn entry(out: &mut Document, kind: Kind, order: &Summary) {
 /// What has happened to an order since it was made: that it waited and was changed, and how it ended
 /// (contract §1.3 and 5520, 5521 have the words).
 #[must_use]
-pub fn history(order: &Order, lines: &[Line]) -> String {
+pub fn history(order: &Order, lines: &[HistoryLine]) -> String {
     let mut out = Document::new();
     out.element("OrderHistoryWrapper", |out| {
-        for Line { at, author, status, taken, difference } in lines {
+        for HistoryLine { at, author, status, taken, difference } in lines {
             out.open("OrderHistory").leaf_display("OrderDate", at).leaf("Note", waiting(*taken));
             out.leaf("Author", author.as_deref().unwrap_or("System")).leaf("Status", status.word());
             if let Some(difference) = difference {

@@ -5,7 +5,7 @@
 
 use onhook_core::ids::OrderId;
 use onhook_core::ids::{AccountId, PeerId, SiteId};
-use onhook_core::order::{Failure, NewOrder, Order, Relocate, Request, Status, Summary};
+use onhook_core::order::{Failure, MoveNumbers, NewOrder, Order, Request, Status, Summary};
 use onhook_core::time::Timestamp;
 
 use super::dialect::Dialect;
@@ -27,7 +27,7 @@ pub struct Post {
     /// The client's own id.
     pub customer_order_id: Option<String>,
     /// What is to be done.
-    pub relocate: Relocate,
+    pub relocate: MoveNumbers,
 }
 
 /// Reads an order of an account.
@@ -54,7 +54,7 @@ pub fn read(root: &Element<'_>, account: AccountId) -> Result<Post, Problem> {
     let site: SiteId = site.ok_or(Problem::SiteRequired)?.parse().map_err(|_| Problem::Site)?;
     let peer: Option<PeerId> = peer.map(|text| text.parse().map_err(|_| Problem::Peer)).transpose()?;
     let customer_order_id = customer_order_id.map(str::to_owned);
-    Ok(Post { customer_order_id, relocate: Relocate { numbers, site, peer } })
+    Ok(Post { customer_order_id, relocate: MoveNumbers { numbers, site, peer } })
 }
 
 struct View<'a> {
@@ -114,7 +114,7 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
 }
 
 fn write(out: &mut Document, dialect: Dialect, view: &View<'_>) -> Result<(), Problem> {
-    let Request::Relocate(Relocate { numbers, site, peer }) = view.request else {
+    let Request::Move(MoveNumbers { numbers, site, peer }) = view.request else {
         return Err(Problem::Internal);
     };
     out.open(REQUEST).leaf_display("OrderCreateDate", view.created_at);

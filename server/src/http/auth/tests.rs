@@ -147,7 +147,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     }
     let checks = desk.checks();
     // Another role: the token ends, the password goes on without another check.
-    desk.change("one", UserChange::Said { password_hash: None, role: Some(Role::Read) }).await;
+    desk.change("one", UserChange::Set { password_hash: None, role: Some(Role::Read) }).await;
     here.forget("ONE");
     let ended = Err(Refused::Unknown(Why::Token));
     assert_eq!(desk.knock(&here, &token, Duration::ZERO).await, ended);
@@ -159,7 +159,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     let token = issue(2 * SECOND).await;
     assert_eq!(desk.knock(&there, &token, 2 * SECOND).await, Ok(Role::Read));
     let hash = hash_password("battery staple").unwrap();
-    desk.change("one", UserChange::Said { password_hash: Some(hash), role: None }).await;
+    desk.change("one", UserChange::Set { password_hash: Some(hash), role: None }).await;
     for headers in [&token, &basic] {
         assert!(desk.knock(&there, headers, 4 * SECOND).await.is_err());
     }
@@ -323,7 +323,7 @@ async fn a_name_that_is_guessed_from_many_addresses_goes_on_where_it_was_known()
     assert_eq!(desk.knock(&elsewhere, &pair("one", PASSWORD), SECOND).await, Ok(Role::Order));
     // Another password is one, and has its try, since who changed it may.
     let hash = hash_password("battery staple").unwrap();
-    desk.change("one", UserChange::Said { password_hash: Some(hash), role: None }).await;
+    desk.change("one", UserChange::Set { password_hash: Some(hash), role: None }).await;
     desk.auth.forget("one");
     let new = desk.knock(&desk.auth, &pair("one", "battery staple"), 601 * SECOND).await;
     assert_eq!(new, Ok(Role::Order));

@@ -1,6 +1,6 @@
 //! Moves numbers in service to another site or peer of their account at once, all or none.
 //!
-//! Not here: a move order, which each of its numbers passes or fails by itself (`decide`).
+//! Not here: a move order, in which each number succeeds or fails alone (`decide`).
 
 use std::collections::HashMap;
 
@@ -9,17 +9,17 @@ use crate::lifecycle::entry::Entry;
 use crate::lifecycle::event::{Change, Transition};
 use crate::number::Number;
 
-/// Moves numbers that are in service on the place's account there, all or none. One that is there already
-/// is left as it is.
+/// Moves numbers in service on the account of `place` to `place`, all or none. A number that is there already stays as
+/// it is.
 ///
 /// # Errors
-/// The numbers that are not in service on the account, in the order in which they were named.
-pub fn relocate(
+/// The numbers that are not in service on the account, in the given order.
+pub fn move_all(
     numbers: &[Number],
     place: Place,
     entries: &HashMap<Number, Entry>,
 ) -> Result<Vec<Transition>, Vec<Number>> {
-    let (mut moves, mut missing) = (Vec::new(), Vec::new());
+    let (mut transitions, mut missing) = (Vec::new(), Vec::new());
     for number in numbers {
         let entry = entries.get(number);
         let entry = entry.and_then(|entry| Some((entry, entry.standing.in_service_on(place.account)?)));
@@ -27,11 +27,11 @@ pub fn relocate(
         match entry {
             Some((_, at)) if at == place => {}
             Some((before, _)) => match Transition::of(before, change) {
-                Ok(moved) => moves.push(moved),
+                Ok(moved) => transitions.push(moved),
                 Err(_) => missing.push(*number),
             },
             None => missing.push(*number),
         }
     }
-    if missing.is_empty() { Ok(moves) } else { Err(missing) }
+    if missing.is_empty() { Ok(transitions) } else { Err(missing) }
 }
