@@ -97,12 +97,12 @@ pub struct Facts {
     pub peer_name: Option<(String, bool)>,
 }
 
-/// A number's history, with what is told of the orders in it.
+/// A number's history, with the orders in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NumberHistory {
-    /// The number's life as its events tell it.
+    /// The history.
     pub history: History,
-    /// The orders that made the events.
+    /// The orders that made its events.
     pub orders: BTreeMap<OrderSeq, OrderMark>,
 }
 
