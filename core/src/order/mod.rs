@@ -232,7 +232,8 @@ pub enum Request {
     Disconnect(Disconnect),
     /// A number order.
     Activate(Activate),
-    /// A move order.
+    /// A move order. Its stored form keeps the name that it had first.
+    #[serde(rename = "Relocate")]
     Move(MoveNumbers),
 }
 
@@ -490,6 +491,19 @@ pub fn ended(total: usize, failed: usize) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Stores hold orders in these forms. A name in them never changes.
+    #[test]
+    fn an_order_is_read_as_it_was_stored() {
+        for stored in [
+            r#"{"Disconnect":{"numbers":[15405514342],"mode":"normal"}}"#,
+            r#"{"Activate":{"wanted":{"Named":{"numbers":[15405514342]}},"site":1,"partial_allowed":true}}"#,
+            r#"{"Relocate":{"numbers":[15405514342],"site":1,"peer":2}}"#,
+        ] {
+            let request: Request = serde_json::from_str(stored).unwrap();
+            assert_eq!(serde_json::to_string(&request).unwrap(), stored);
+        }
+    }
 
     #[test]
     fn numbers_are_from_the_locality_of_the_first_of_them() {
