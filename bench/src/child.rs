@@ -1,7 +1,7 @@
-//! Servers as processes of their own: the program runs itself again with a hidden command.
+//! Servers as separate processes: the program runs itself again with a hidden command.
 //!
-//! A child says one line on its standard output: the address it serves, `done`, or what went
-//! wrong. It ends when its standard input does, so it does not outlive a parent that was killed.
+//! A child writes one line to its standard output: the address it serves, `done`, or what went wrong. It ends when its
+//! standard input ends, so it does not outlive a killed parent.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -15,9 +15,9 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::ChildStdout;
 use tokio::time::timeout;
 
-/// A running child; dropped, it is killed and gone.
+/// A running child. Dropping it kills it and waits for its end.
 pub(crate) struct Running {
-    /// Where it serves.
+    /// The address it serves.
     pub(crate) addr: SocketAddr,
     _process: Process,
 }
@@ -26,20 +26,20 @@ struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only where the process has ended already.
+        // Both fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Starts a child that serves, and waits until it says where.
+/// Starts a child that serves, and waits until it reports its address.
 pub(crate) async fn serve(arguments: &[&OsStr], patience: Duration) -> Result<Running> {
     let (process, line) = start(arguments, patience).await?;
     let addr = line.parse().map_err(|_| anyhow!("{line}"))?;
     Ok(Running { addr, _process: process })
 }
 
-/// Runs a child that does one thing, and waits until it says `done`.
+/// Runs a child that does one thing, and waits until it reports `done`.
 pub(crate) async fn run(arguments: &[&OsStr], patience: Duration) -> Result<()> {
     let (_process, line) = start(arguments, patience).await?;
     if line == "done" { Ok(()) } else { Err(anyhow!("{line}")) }
@@ -51,7 +51,7 @@ async fn start(arguments: &[&OsStr], patience: Duration) -> Result<(Process, Str
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .process_group(0) // an interrupt at the terminal is the parent's to handle
+        .process_group(0) // the parent handles an interrupt at the terminal
         .spawn()
         .with_context(|| format!("starting {arguments:?}"))?;
     let stdout = child.stdout.take().context("the child's output is piped")?;
@@ -64,14 +64,14 @@ async fn start(arguments: &[&OsStr], patience: Duration) -> Result<(Process, Str
     Ok((process, if line.is_empty() { format!("{arguments:?} ended silently") } else { line.to_owned() }))
 }
 
-/// In a child: tells the parent `line`.
+/// Called in a child: writes `line` to the parent.
 pub(crate) fn say(line: impl std::fmt::Display) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush().context("telling the parent")
 }
 
-/// In a child: returns when the parent has ended.
+/// Called in a child: returns when the parent has ended.
 pub(crate) async fn parent_ended() {
     // An error ends the wait just as well.
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;

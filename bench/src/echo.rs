@@ -1,5 +1,5 @@
-//! The other side of the accept: an axum server that reads the body, parses nothing, stores nothing
-//! and answers as much as onhook does. Nothing that speaks HTTP on this stack can be faster.
+//! The other side of the accept: an axum server that reads the body, parses nothing, stores nothing, and answers as
+//! much as onhook does. No HTTP server on this stack can be faster.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -33,7 +33,7 @@ const ANSWER: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 </DisconnectTelephoneNumberOrderResponse>
 "#;
 
-/// Starts the echo as a process of its own.
+/// Starts the echo as a separate process.
 pub(crate) async fn spawn() -> Result<Running> {
     child::serve(&[OsStr::new("serve-echo")], Duration::from_secs(10)).await
 }

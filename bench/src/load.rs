@@ -1,9 +1,8 @@
-//! The load generator: keep-alive connections, each sending its next request when it has the answer
-//! to the last.
+//! The load generator: keep-alive connections that each send the next request after the answer to the last.
 //!
-//! It shares the machine with the server it measures, so it does little: a request is a buffer that
-//! is written, an answer is read until `Content-Length` says that it is whole. It runs on one
-//! thread, and it is the same one for both sides of every comparison.
+//! It shares the machine with the server it measures, so it does little: it sends a request from a buffer, and reads
+//! an answer until its `Content-Length` is complete. It runs on one thread, and is the same for both sides of every
+//! comparison.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::measure::{Measured, Tally};
 
-/// A connection that was refused waits this long, so that refusals don't take the server's cores.
+/// A refused connection waits this long, so that refusals don't take the server's cores.
 const PAUSE: Duration = Duration::from_millis(10);
 /// A server that is silent for longer than this has failed the measurement.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -25,8 +24,8 @@ const ANSWER_MAX: usize = 16 << 20;
 
 /// Sends requests over `connections` connections for `time`, and waits for the last answers.
 ///
-/// `requests(connection, n, buffer)` makes `buffer` the n-th request of a connection, or says that
-/// there are no more; the buffer still holds the one before. Only answers of 2xx count as done.
+/// `requests(connection, n, buffer)` makes `buffer` the n-th request of a connection, or reports that there are no
+/// more. The buffer still holds the request before. Only answers of 2xx count as done.
 pub(crate) async fn run<R>(
     addr: SocketAddr,
     connections: usize,
@@ -42,7 +41,7 @@ where
     }
     let started = Instant::now();
     let end = started + time;
-    let mut running = JoinSet::new(); // dropped, it ends them all
+    let mut running = JoinSet::new(); // dropping it ends them all
     for (index, stream) in streams.into_iter().enumerate() {
         let requests = requests.clone();
         running.spawn(drive(stream, end, move |n, buffer| requests(index, n, buffer)));
@@ -97,7 +96,7 @@ async fn drive(
     Ok(tally)
 }
 
-/// One GET: its status and body.
+/// Sends one GET and returns its status and body.
 pub(crate) async fn get(addr: SocketAddr, path: &str) -> Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
     let mut connection = Connection::open(addr).await?;
@@ -124,7 +123,7 @@ impl Connection {
         Ok(Self { addr, stream, received: Vec::with_capacity(8 << 10) })
     }
 
-    /// Writes one request and reads its whole answer.
+    /// Sends one request and reads its whole answer.
     async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.received.clear();
@@ -157,7 +156,7 @@ struct Head {
     keep_alive: bool,
 }
 
-/// The head of an answer, once it is there.
+/// Returns the head of an answer, once it is complete.
 fn head(received: &[u8]) -> Result<Option<Head>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);

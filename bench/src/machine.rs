@@ -1,4 +1,4 @@
-//! What the figures were measured on, read from the machine at run time.
+//! The machine that the figures were measured on, read from it at run time.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 const FLUSHES: usize = 200;
 
-/// The facts, in the order in which they are shown.
+/// Returns the facts, in the order in which they are shown.
 pub(crate) fn facts(dir: &Path) -> Result<Vec<(&'static str, String)>> {
     let cores = std::thread::available_parallelism().map_or_else(|_| unknown(), |cores| cores.to_string());
     Ok(vec![
@@ -28,12 +28,12 @@ pub(crate) fn facts(dir: &Path) -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// How many processes wanted a core in the last minute: what else runs here takes part in every figure.
+/// Returns how many processes wanted a core in the last minute. Other processes affect every figure.
 pub(crate) fn load() -> Option<f64> {
     read("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
-/// Refuses a folder in memory: what is written there is never durable.
+/// Refuses a folder in memory: data there is never durable.
 pub(crate) fn ensure_disk(dir: &Path) -> Result<()> {
     let system = file_system(dir).unwrap_or_else(unknown);
     ensure!(
@@ -44,7 +44,7 @@ pub(crate) fn ensure_disk(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The type of the file system that holds `dir`: that of the longest mount point above it.
+/// Returns the type of the file system that holds `dir`: that of the longest mount point above it.
 fn file_system(dir: &Path) -> Option<String> {
     let dir = dir.canonicalize().ok()?;
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
@@ -55,12 +55,12 @@ fn file_system(dir: &Path) -> Option<String> {
             Some((fields.next()?, fields.next()?))
         })
         .filter(|(point, _)| dir.starts_with(point))
-        .max_by_key(|(point, _)| point.len()) // of two on one point the later, which hides the other
+        .max_by_key(|(point, _)| point.len()) // the later of two on one point, which hides the other
         .map(|(_, system)| system.to_owned())
 }
 
-/// How long an append takes to be on disk, in the median. Microseconds mean that the disk doesn't
-/// wait, and that no figure for durable work is worth much.
+/// Returns the median time until an append is on disk. Microseconds mean that the disk doesn't wait, and that no
+/// figure for durable work is worth much.
 fn flush(dir: &Path) -> Result<Duration> {
     let path = dir.join("flush");
     let mut file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;

@@ -1,12 +1,11 @@
-//! Measures onhook beside the other side, in one run on one machine, and writes the ratios down.
+//! Measures onhook beside the other side, in one run on one machine, and writes down the ratios.
 //!
-//! Three measurements: the durable accept of a POST beside a server that does nothing with it, an
-//! order's way to COMPLETE beside PostgreSQL doing one transaction an order, and the last page of an
-//! account's numbers beside the first. Absolute figures belong to the machine; a ratio measured in one
-//! run can be measured again elsewhere.
+//! Three measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
+//! COMPLETE beside PostgreSQL with one transaction an order; and the last page of an account's numbers beside the
+//! first. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
 //!
-//! Not here: tests of what onhook does, and the rules of a number's life. A run leaves
-//! `docs/benchmarks.md` behind and nothing else, also when it fails or is interrupted.
+//! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
+//! behind, also if it fails or is interrupted.
 #![expect(clippy::print_stderr, reason = "a benchmark says how far it is")]
 
 mod child;
@@ -37,29 +36,30 @@ use crate::post::Template;
 use crate::postgres::Postgres;
 use crate::report::{Lists, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands};
 
-/// The one that onhook ships with; the other side gets it too.
+/// The allocator that onhook ships with. The other side uses it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rounds of the accept, each with both sides; the median counts. Many short ones: how fast a machine is
-/// changes within seconds when others share it, and both sides of a round should meet the same.
+/// Rounds of the accept, each with both sides; the median counts. There are many short rounds, because a shared
+/// machine's speed changes within seconds, and both sides of a round should meet the same speed.
 const ACCEPT_ROUNDS: usize = 15;
-/// How much shorter than a measurement a round of the accept is.
+/// A round of the accept lasts this part of a measurement.
 const ACCEPT_PART: f64 = 0.2;
 /// Rounds of the orders.
 const ORDERS_ROUNDS: usize = 9;
-/// How much shorter than a measurement a round of the orders is: long enough that the wait for the last order
-/// to end is little of it.
+/// A round of the orders lasts this part of a measurement: long enough that the wait for the last order's end is a
+/// small part of it.
 const ORDERS_PART: f64 = 0.4;
-/// Sent before a measurement of many requests and not counted: connections, caches and allocators settle.
+/// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
+/// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// A machine with more load than this before the run is not idle.
 const LOAD_MAX: f64 = 0.3;
 /// Numbers on a page of a list: the API's own figure.
 const PAGE: u64 = 300;
-/// Connections that ask for pages: reading is not what needs many at once.
+/// Connections that ask for pages: reads do not need many at once.
 const PAGE_CONNECTIONS: usize = 4;
-/// The accept needs none, for it doesn't look at them; these give its store a shape.
+/// The accept does not read numbers. These give its store a realistic shape.
 const ACCEPT_NUMBERS: u64 = 10_000;
 
 /// Measure onhook beside the other side and write the ratios to docs/benchmarks.md
@@ -141,7 +141,7 @@ fn main() -> Result<()> {
             signals.push(signal(kind)?);
         }
         let [interrupt, terminate, hangup] = &mut signals[..] else { bail!("three signals were asked for") };
-        // What loses the race is dropped, and with it every process and folder that it made.
+        // The loser of the race is dropped, with every process and folder that it made.
         tokio::select! {
             done = measure(&plan) => done,
             _ = interrupt.recv() => bail!("interrupted"),
@@ -151,7 +151,7 @@ fn main() -> Result<()> {
     })
 }
 
-/// A child's work; what goes wrong is told to the parent.
+/// Does a child's work. An error is reported to the parent.
 fn serve(child: ChildCommand) -> Result<()> {
     let done = match child {
         ChildCommand::ServeEcho => echo::serve(),
@@ -174,7 +174,7 @@ async fn measure(plan: &Plan) -> Result<()> {
     if let Some(load) = machine::load().filter(|load| *load > LOAD_MAX) {
         eprintln!("other work runs on this machine (load {load}): the figures will be worth little");
     }
-    // The user that PostgreSQL runs as has a folder in this one.
+    // PostgreSQL's user has a folder in this one.
     std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
 
     let mut report = Report {
@@ -202,7 +202,7 @@ async fn measure(plan: &Plan) -> Result<()> {
     if failures.is_empty() { Ok(()) } else { bail!("not everything was measured:\n{}", failures.join("\n")) }
 }
 
-/// How the program was called, in words that can be typed again.
+/// Returns the command line of the program, so that it can be typed again.
 fn command() -> String {
     let mut words = vec!["cargo run --profile dist -p onhook-bench".to_owned()];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -248,7 +248,7 @@ async fn accept_at(plan: &Plan, addr: std::net::SocketAddr) -> Result<Measured> 
     load::run(addr, plan.connections, plan.time().mul_f64(ACCEPT_PART), same).await
 }
 
-/// Rounds of orders of both sides, whose servers run all the time and rest while the other is measured.
+/// Runs rounds of orders on both sides. Both servers run all the time, and one rests while the other is measured.
 async fn orders(plan: &Plan, binaries: &Path, dir: &Path) -> Result<Orders> {
     eprintln!("orders, {} numbers", thousands(plan.numbers));
     let (postgres_dir, onhook_dir) = (TempDir::new_in(dir)?, TempDir::new_in(dir)?);
@@ -282,7 +282,7 @@ async fn orders(plan: &Plan, binaries: &Path, dir: &Path) -> Result<Orders> {
     Ok(Orders { postgres, rounds, ran_out })
 }
 
-/// The pages of two lists of the account's numbers, first and last, of one server that nobody else asks.
+/// Measures the first and last pages of two lists of the account's numbers, on a server without other requests.
 async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
     eprintln!("lists, {} numbers", thousands(plan.numbers));
     let dir = TempDir::new_in(dir)?;

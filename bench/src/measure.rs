@@ -1,14 +1,14 @@
-//! What a measurement is: how many, in what time, and how long each took.
+//! A measurement: how many requests, in what time, and how long each took.
 
 use std::time::{Duration, Instant};
 
-/// Each power of two is cut into this many steps: latencies are exact to 1.6 %.
+/// Steps of each power of two: latencies are exact to 1.6 %.
 const STEPS: usize = 64;
 const STEPS_BITS: u32 = STEPS.ilog2();
-/// Everything longer counts as this: 2^40 ns, eighteen minutes.
+/// Longer latencies count as this one: 2^40 ns, eighteen minutes.
 const NANOSECONDS_MAX: u64 = (1 << 40) - 1;
 
-/// What one worker of a measurement counts: a connection, a session.
+/// The counts of one worker of a measurement: a connection or a session.
 pub(crate) struct Tally {
     done: u64,
     errors: u64,
@@ -43,7 +43,7 @@ impl Tally {
         }
     }
 
-    /// The latency that `percent` of what was done did not exceed.
+    /// Returns the latency that `percent` of the requests did not exceed.
     fn percentile(&self, percent: u64) -> Duration {
         let rank = (self.done * percent).div_ceil(100).max(1);
         let mut seen = 0;
@@ -64,29 +64,29 @@ fn bucket(nanoseconds: u64) -> usize {
     usize::try_from(shift).expect("below 64") * STEPS + step
 }
 
-/// The largest value that falls into the bucket.
+/// Returns the largest value of the bucket.
 fn bucket_end(bucket: usize) -> u64 {
     let shift = (bucket / STEPS).saturating_sub(1);
     let step = u64::try_from(bucket - shift * STEPS).expect("below 2 × STEPS");
     ((step + 1) << shift) - 1
 }
 
-/// The outcome of one measurement.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// When the first request left.
+    /// When the first request was sent.
     pub(crate) started: Instant,
     /// From then until the last answer.
     pub(crate) elapsed: Duration,
-    /// How many were answered well.
+    /// How many requests succeeded.
     pub(crate) done: u64,
-    /// How many were not: another status than 2xx, or a broken connection.
+    /// How many requests failed: another status than 2xx, or a broken connection.
     pub(crate) errors: u64,
-    /// Half of those answered well took no longer.
+    /// The median latency of those that succeeded.
     pub(crate) p50: Duration,
-    /// And 99 of 100 no longer than this.
+    /// The 99th percentile of their latencies.
     pub(crate) p99: Duration,
-    /// The body of the longest good answer.
+    /// The body length of the longest good answer, in bytes.
     pub(crate) answer_bytes: usize,
 }
 
@@ -113,7 +113,7 @@ impl Measured {
     }
 }
 
-/// A count as a fraction's part; exact below 2^53.
+/// Converts a count to a float, exact below 2^53.
 pub(crate) fn float(count: u64) -> f64 {
     let half = |bits: u64| f64::from(u32::try_from(bits & u64::from(u32::MAX)).expect("masked"));
     half(count >> 32) * 4_294_967_296.0 + half(count)

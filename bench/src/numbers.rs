@@ -1,12 +1,12 @@
-//! The numbers that every measurement uses, and the order in which it takes them.
+//! The numbers that every measurement uses, and their order.
 //!
-//! Both sides of a comparison hold the same numbers and disconnect them in the same random order,
-//! so that neither has the friendlier pages. Nothing here is read from the system: the n-th number
-//! and the n-th draw are the same in every run.
+//! Both sides of a comparison hold the same numbers and disconnect them in the same random order, so that neither has
+//! the better pages. Nothing here is read from the system: the n-th number and the n-th draw are the same in every
+//! run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Telephone numbers are handed to operators in blocks of a thousand, and so are these.
+/// Operators get telephone numbers in blocks of a thousand, and so does the benchmark.
 const BLOCK: u64 = 1_000;
 
 /// Area codes: three digits, the first 2–9, the second not 9, not ending in 11.
@@ -28,10 +28,10 @@ const fn codes<const COUNT: usize>(second_digit_max: u64) -> [u64; COUNT] {
     codes
 }
 
-/// The `index`-th number, as ten digits. Each index below 5,639,040,000 gives another one.
+/// Returns the `index`-th number, as ten digits. All indexes below 5,639,040,000 give different numbers.
 ///
-/// A thousand neighbours share a block; the next block lies in the next area code. So a million
-/// numbers cover every area of the country, as an operator's do.
+/// A thousand consecutive numbers share a block. The next block is in the next area code. So a million numbers cover
+/// every area of the country, as an operator's do.
 pub(crate) fn number_at(index: u64) -> u64 {
     let (block, line) = (index / BLOCK, index % BLOCK);
     let (round, area) = (block / 712, block % 712);
@@ -41,20 +41,20 @@ pub(crate) fn number_at(index: u64) -> u64 {
     code(&AREA_CODES, area) * 10_000_000 + code(&EXCHANGES, exchange) * 10_000 + thousands * BLOCK + line
 }
 
-/// The first `count` numbers, ascending: what fills a sorted table fastest.
+/// Returns the first `count` numbers, ascending, which is the fastest order to fill a sorted table.
 pub(crate) fn ascending(count: u64) -> impl Iterator<Item = u64> {
     let mut blocks: Vec<u64> = (0..count.div_ceil(BLOCK)).collect();
     blocks.sort_unstable_by_key(|block| number_at(block * BLOCK));
     blocks.into_iter().flat_map(move |block| (block * BLOCK..count.min((block + 1) * BLOCK)).map(number_at))
 }
 
-/// The area code of a number of ten digits.
+/// Returns the area code of a number of ten digits.
 pub(crate) fn area(number: u64) -> u64 {
     number / 10_000_000
 }
 
-/// A fixed random order of `0..count`: a Feistel network over the next power of four, walked until
-/// it lands inside. It needs no memory, however many numbers there are.
+/// A fixed random order of `0..count`: a Feistel network over the next power of four, repeated until the result is in
+/// range. It needs no memory, however many numbers there are.
 #[derive(Clone, Copy)]
 pub(crate) struct Shuffle {
     count: u64,
@@ -67,7 +67,7 @@ impl Shuffle {
         Self { count, half_bits: bits.div_ceil(2).max(1) }
     }
 
-    /// Where place `place` of the order lies in `0..count`; `place` is below `count`.
+    /// Returns the `place`-th element of the order; `place` is below `count`.
     fn at(self, place: u64) -> u64 {
         let mut at = place;
         loop {
@@ -96,7 +96,7 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// Deals numbers out, two at a time, each once: every order really disconnects.
+/// Deals out numbers, two at a time and each once, so that every order really disconnects.
 pub(crate) struct Draw {
     shuffle: Shuffle,
     next: AtomicU64,
@@ -104,13 +104,13 @@ pub(crate) struct Draw {
 }
 
 impl Draw {
-    /// Deals the places from `percent.start` to `percent.end` hundredths of the shuffle.
+    /// Deals the part of the shuffle from `percent.start` to `percent.end` hundredths.
     pub(crate) fn part(shuffle: Shuffle, percent: std::ops::Range<u64>) -> Self {
         let place = |percent: u64| shuffle.count / 100 * percent;
         Self { shuffle, next: AtomicU64::new(place(percent.start)), end: place(percent.end) }
     }
 
-    /// Two numbers, ascending; none when they have run out.
+    /// Returns two numbers, ascending. `None` if there are no more.
     pub(crate) fn pair(&self) -> Option<[u64; 2]> {
         let place = self.next.fetch_add(2, Ordering::Relaxed);
         if place + 1 >= self.end {
@@ -121,7 +121,7 @@ impl Draw {
         Some(pair)
     }
 
-    /// Whether `pair` has said that there are no more.
+    /// Returns whether `pair` has run out of numbers.
     pub(crate) fn ran_out(&self) -> bool {
         self.next.load(Ordering::Relaxed) > self.end
     }

@@ -1,4 +1,4 @@
-//! onhook's side: a data folder full of numbers, a server on it, and how far its orders are.
+//! onhook's side: a data folder full of numbers, a server on it, and the progress of its orders.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -33,15 +33,15 @@ use crate::{load, numbers, post};
 /// Filling a hundred million numbers may take a while.
 const FILL_MAX: Duration = Duration::from_secs(3_600);
 const START_MAX: Duration = Duration::from_secs(60);
-/// How long the backlog may stand still before the measurement is given up.
+/// The measurement is given up if the backlog stands still for this long.
 const STANDSTILL_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// The server's counter of orders that have ended, by their status.
+/// The server's counter of ended orders, by their status.
 const ENDED: &str = "onhook_orders_ended_total";
 
-/// Fills the data folder `dir` with `numbers` numbers in service and the guide's two, and starts a
-/// server on it as a process of its own.
+/// Fills the data folder `dir` with `numbers` numbers in service and the guide's two, and starts a server on it as a
+/// separate process.
 pub(crate) async fn spawn(dir: &Path, numbers: u64) -> Result<Running> {
     let count = numbers.to_string();
     let dir = dir.as_os_str();
@@ -49,8 +49,8 @@ pub(crate) async fn spawn(dir: &Path, numbers: u64) -> Result<Running> {
     child::serve(&[OsStr::new("serve-onhook"), dir], START_MAX).await
 }
 
-/// The filling child's work: `numbers::ascending(numbers)` and `post::GUIDE`, in service at the one
-/// site and peer of `post::ACCOUNT`, and the guide's user.
+/// Does the filling child's work: stores `numbers::ascending(numbers)` and `post::GUIDE`, in service at the one site
+/// and peer of `post::ACCOUNT`, and the guide's user.
 pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
     runtime()?.block_on(async {
         let store = SqliteStore::open(dir, Arc::default())?;
@@ -75,8 +75,8 @@ pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
     })
 }
 
-/// The serving child's work: the server as it is shipped, on a port of the system's choice, but for the
-/// limit of an account's rate.
+/// Does the serving child's work: runs the server as shipped, on a port that the system chooses, except for the limit
+/// of an account's rate.
 pub(crate) fn serve(dir: &Path) -> Result<()> {
     runtime()?.block_on(async {
         let store = Arc::new(SqliteStore::open_if_there(dir, Arc::default())?);
@@ -94,7 +94,7 @@ fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-/// How many orders have ended COMPLETE since the server started.
+/// Returns how many orders have ended COMPLETE since the server started.
 pub(crate) async fn complete(addr: SocketAddr) -> Result<u64> {
     let (status, text) = load::get(addr, "/metrics").await?;
     ensure!(status == 200, "/metrics answered {status}");
@@ -104,7 +104,7 @@ pub(crate) async fn complete(addr: SocketAddr) -> Result<u64> {
     Ok(ended("COMPLETE"))
 }
 
-/// Waits until `expected` orders are COMPLETE; answers when that was seen.
+/// Waits until `expected` orders are COMPLETE. Returns when that was seen.
 pub(crate) async fn all_complete(addr: SocketAddr, expected: u64) -> Result<Instant> {
     let (mut best, mut moved) = (0, Instant::now());
     loop {
@@ -124,8 +124,8 @@ pub(crate) async fn all_complete(addr: SocketAddr, expected: u64) -> Result<Inst
     }
 }
 
-/// The sum of a counter's samples that carry `label`, in Prometheus' text format; 0 when there are
-/// none, for a counter appears with its first count.
+/// Returns the sum of a counter's samples that carry `label`, in Prometheus' text format. 0 if there are none, because
+/// a counter appears with its first count.
 fn sample(text: &str, name: &str, label: &str) -> u64 {
     text.lines()
         .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} "))

@@ -1,4 +1,4 @@
-//! The request that both sides are sent: a disconnect order of two numbers, as the guide writes it.
+//! The request that both sides get: a disconnect order of two numbers, as the guide writes it.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ pub(crate) const GUIDE: [u64; 2] = [5_405_514_342, 7_034_343_704];
 /// `username:password`, the guide's own.
 const AUTHORIZATION: &str = "Basic dXNlcm5hbWU6cGFzc3dvcmQ=";
 
-/// The XML of a disconnect order.
+/// Returns the XML of a disconnect order.
 pub(crate) fn body(numbers: [u64; 2]) -> String {
     let [first, second] = numbers;
     format!(
@@ -27,7 +27,7 @@ pub(crate) fn body(numbers: [u64; 2]) -> String {
     )
 }
 
-/// The whole HTTP request, ready to be written to a connection.
+/// Returns the whole HTTP request, ready to be written to a connection.
 pub(crate) fn request(addr: SocketAddr, numbers: [u64; 2]) -> Vec<u8> {
     let body = body(numbers);
     let length = body.len();
@@ -43,7 +43,7 @@ pub(crate) fn request(addr: SocketAddr, numbers: [u64; 2]) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A request for a page of a list of the account's numbers.
+/// Returns a request for a page of a list of the account's numbers.
 pub(crate) fn page(addr: SocketAddr, list: &str, page: &str, size: u64) -> Vec<u8> {
     format!(
         "GET /api{list}?page={page}&size={size} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {AUTHORIZATION}\r\n\r\n"
@@ -51,8 +51,8 @@ pub(crate) fn page(addr: SocketAddr, list: &str, page: &str, size: u64) -> Vec<u
     .into_bytes()
 }
 
-/// A request whose numbers are exchanged in place, which costs the load generator nothing that a
-/// server on the same cores would miss.
+/// A request whose numbers are replaced in place. That costs the load generator almost nothing, so a server on the
+/// same cores loses nothing.
 pub(crate) struct Template {
     request: Vec<u8>,
     places: [usize; 2],
@@ -71,7 +71,7 @@ impl Template {
         Self { request, places }
     }
 
-    /// Makes `buffer` the request for `numbers`; it is empty or what this template made before.
+    /// Makes `buffer` the request for `numbers`. It must be empty or an earlier request of this template.
     pub(crate) fn write(&self, buffer: &mut Vec<u8>, numbers: [u64; 2]) {
         if buffer.is_empty() {
             buffer.extend_from_slice(&self.request);

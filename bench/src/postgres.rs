@@ -1,8 +1,8 @@
-//! The other side of the orders: PostgreSQL doing what a competent engineer would write plainly.
+//! The other side of the orders: PostgreSQL with the plain design of a competent engineer.
 //!
-//! An order locks its two numbers, makes them aging, writes an event for each and its own row: six
-//! statements, prepared, over a Unix socket. No index that the measured work doesn't need, nothing
-//! that a plain design would leave out, and everything durable at each commit.
+//! An order locks its two numbers, makes them aging, and writes an event for each and its own row: six prepared
+//! statements over a Unix socket. There is no index that the measured work doesn't need, and nothing that a plain
+//! design would leave out. Everything is durable at each commit.
 
 use std::fs;
 use std::io::Write as _;
@@ -25,7 +25,7 @@ use crate::measure::{Measured, Tally};
 use crate::numbers::{self, Draw, Shuffle};
 use crate::post;
 
-/// How the server runs, where that is not PostgreSQL's default.
+/// The server's settings that differ from PostgreSQL's defaults.
 const SETTINGS: [(&str, &str); 13] = [
     ("fsync", "on"),
     ("synchronous_commit", "on"),
@@ -56,8 +56,8 @@ const SCHEMA: &str = "
         kind text not null, order_id bigint not null
     );";
 
-/// What it takes to answer the questions that onhook answers from an index: an account's numbers, those
-/// that are due for release, an account's orders, a number's history.
+/// The indexes for the questions that onhook answers from an index: an account's numbers, the numbers due for release,
+/// an account's orders, a number's history.
 const INDEXES: &str = "
     alter table numbers add primary key (number);
     create index on numbers (account, number);
@@ -65,19 +65,19 @@ const INDEXES: &str = "
     create index on orders (account, id);
     create index on events (number, id);";
 
-/// How many sessions are tried for the best throughput, and for how long each.
+/// The numbers of sessions that the calibration tries for the best throughput, and how long each is tried.
 const SESSIONS: [usize; 4] = [8, 16, 32, 64];
 const CALIBRATION: Duration = Duration::from_secs(2);
 const START_MAX: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const CHUNK: usize = 256 << 10;
 
-/// A cluster that is filled, and where its measurements are.
+/// A filled cluster, and the state of its measurements.
 pub(crate) struct Postgres {
     cluster: Cluster,
     calibration: Vec<(usize, f64)>,
     sessions: usize,
-    /// What is left of the numbers for each way.
+    /// The numbers that are left for each way.
     one: Arc<Draw>,
     two: Arc<Draw>,
     /// How many orders it has run.
@@ -87,36 +87,36 @@ pub(crate) struct Postgres {
 /// One round of PostgreSQL.
 #[derive(Clone, Copy)]
 pub(crate) struct Round {
-    /// Accepting and running an order in one transaction.
+    /// An order accepted and run in one transaction.
     pub(crate) one_transaction: Measured,
-    /// Accepting it in one, running it in a second.
+    /// An order accepted in one transaction and run in a second.
     pub(crate) two_transactions: Measured,
 }
 
 impl Round {
-    /// The faster of the two ways.
+    /// Returns the faster of the two ways.
     pub(crate) fn best(&self) -> &Measured {
         let (one, two) = (&self.one_transaction, &self.two_transactions);
         if one.per_second() < two.per_second() { two } else { one }
     }
 }
 
-/// What PostgreSQL was.
+/// Facts about the PostgreSQL that was measured.
 pub(crate) struct Facts {
     /// Its version.
     pub(crate) version: String,
-    /// The settings that decide what a commit means and costs, as the server says them.
+    /// The settings that decide what a commit means and costs, as the server reports them.
     pub(crate) settings: Vec<(String, String)>,
     /// Orders a second for each number of sessions, in the calibration.
     calibration: Vec<(usize, f64)>,
-    /// The number of sessions of the measurements: the best of the calibration.
+    /// The number of sessions in the measurements: the best of the calibration.
     sessions: usize,
-    /// Whether the numbers ran out before the time did.
+    /// Whether the numbers ran out before the time.
     pub(crate) ran_out: bool,
 }
 
 impl Postgres {
-    /// Sets a cluster up in `dir`, fills it, and finds out how many sessions suit it best.
+    /// Sets up a cluster in `dir`, fills it, and finds its best number of sessions.
     pub(crate) async fn start(binaries: &Path, dir: &Path, numbers: u64) -> Result<Self> {
         let cluster = Cluster::start(binaries, dir).await?;
         cluster.fill(numbers).await?;
@@ -138,7 +138,7 @@ impl Postgres {
         Ok(Self { cluster, calibration, sessions, one: part(50..100), two: part(20..50), orders })
     }
 
-    /// Measures both ways of running an order, each for that time.
+    /// Measures both ways of running an order, each for `time`.
     pub(crate) async fn round(&mut self, time: Duration) -> Result<Round> {
         let (cluster, sessions) = (&self.cluster, self.sessions);
         let two_transactions =
@@ -149,7 +149,7 @@ impl Postgres {
         Ok(Round { one_transaction, two_transactions })
     }
 
-    /// Proves that it did what it said, and takes it down.
+    /// Checks that the orders were really run, and stops the cluster.
     pub(crate) async fn finish(self) -> Result<Facts> {
         self.cluster.verify(self.orders).await?;
         let (version, settings) = self.cluster.describe().await?;
@@ -165,7 +165,7 @@ enum Way {
     TwoTransactions,
 }
 
-/// A PostgreSQL of our own; dropped, it is stopped.
+/// A PostgreSQL cluster of the benchmark. Dropping it stops it.
 struct Cluster {
     server: Child,
     pg_ctl: Command,
@@ -174,7 +174,7 @@ struct Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Its data is thrown away, so it need not write it out. It may have ended by itself.
+        // Its data is deleted, so it need not be written out. The server may have ended by itself.
         let _ = self.pg_ctl.output();
         let _ = self.server.kill();
         let _ = self.server.wait();
@@ -193,8 +193,8 @@ impl Cluster {
         let mut initdb = user.command(&binaries.join("initdb"), dir);
         initdb.args(["--no-sync", "--username=onhook", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
         initdb.arg("--pgdata").arg(&data);
-        // Takes a second or two and is waited for even if we are interrupted: half a cluster, with a
-        // process still writing to it, would be hard to remove.
+        // This takes a second or two and is waited for even after an interrupt: half a cluster, with a process still
+        // writing to it, would be hard to remove.
         let made = initdb.process_group(0).output().context("starting initdb")?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr).trim());
 
@@ -205,7 +205,7 @@ impl Cluster {
             postgres.arg("-c").arg(format!("{name}={value}"));
         }
         postgres.arg("-c").arg(format!("unix_socket_directories={}", dir.display()));
-        postgres.process_group(0); // an interrupt at the terminal is ours to handle
+        postgres.process_group(0); // this program handles an interrupt at the terminal
         postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
         let mut pg_ctl = user.command(&binaries.join("pg_ctl"), dir);
         pg_ctl.args(["stop", "--mode=immediate", "--timeout=30", "--pgdata"]).arg(&data);
@@ -230,12 +230,12 @@ impl Cluster {
         Ok(client)
     }
 
-    /// Makes the tables and copies the first `count` numbers in, all of them in service.
+    /// Makes the tables and copies the first `count` numbers in, all in service.
     async fn fill(&self, count: u64) -> Result<()> {
         let mut client = self.connect().await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(SCHEMA).await?;
-        // Frozen, and in the transaction that makes the table: loaded without a log to write.
+        // Frozen, and in the transaction that makes the table, so that it is loaded without a log.
         let copy = transaction
             .copy_in::<_, Bytes>(
                 "copy numbers (number, state, account, site, peer, area) from stdin (freeze)",
@@ -290,7 +290,7 @@ impl Cluster {
         Ok(Measured::new(started, &tallies))
     }
 
-    /// Proves that the measured orders are there with all that belongs to them.
+    /// Checks that the measured orders are stored with all that belongs to them.
     async fn verify(&self, orders: u64) -> Result<()> {
         let counts = "select (select count(*) from orders where status = 'COMPLETE'), \
                       (select count(*) from events), \
@@ -404,7 +404,7 @@ impl Session {
     }
 }
 
-/// Whom the cluster runs as: PostgreSQL refuses root.
+/// The user that the cluster runs as: PostgreSQL refuses root.
 struct User(Option<(u32, u32)>);
 
 impl User {
@@ -439,7 +439,7 @@ impl User {
     }
 }
 
-/// The folder of PostgreSQL's programs: the one given, or the newest where Debian puts them.
+/// Returns the folder of PostgreSQL's programs: the given one, or the newest where Debian installs them.
 pub(crate) fn binaries(given: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(given) = given {
         ensure!(given.join("initdb").exists(), "there is no initdb in {}", given.display());
@@ -458,7 +458,7 @@ pub(crate) fn binaries(given: Option<PathBuf>) -> Result<PathBuf> {
 }
 
 impl Facts {
-    /// The calibration in words.
+    /// Returns the calibration in words.
     pub(crate) fn calibrated(&self) -> String {
         let tried: Vec<String> =
             self.calibration.iter().map(|(sessions, rate)| format!("{sessions}: {rate:.0}")).collect();

@@ -1,4 +1,4 @@
-//! The page that a run leaves behind. Every figure on it comes from the run.
+//! The page that a run writes. Every figure on it comes from the run.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,17 +9,17 @@ use anyhow::{Context as _, Result};
 use crate::measure::Measured;
 use crate::postgres;
 
-/// What the accept is expected to reach beside the echo.
+/// The expected ratio of the accept to the echo.
 const ACCEPT_GOAL: f64 = 0.5;
-/// What the orders are expected to reach beside PostgreSQL.
+/// The expected ratio of the orders to PostgreSQL.
 const ORDERS_GOAL: f64 = 5.0;
 
-/// What the last page of a list is expected to reach beside the first: the same, but for chance.
+/// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
 
-/// Everything that one run found out. A side that failed says why.
+/// All results of one run. A side that failed has its reason.
 pub(crate) struct Report {
-    /// How the program was called.
+    /// The command line of the program.
     pub(crate) command: String,
     pub(crate) facts: Vec<(&'static str, String)>,
     pub(crate) connections: usize,
@@ -44,9 +44,9 @@ pub(crate) struct Lists {
 pub(crate) struct Pages {
     pub(crate) list: String,
     pub(crate) first: Measured,
-    /// The last one, asked for as its link says: by its first number.
+    /// The last page, asked for as its link does: by its first number.
     pub(crate) last: Measured,
-    /// The same, asked for by its place among the pages.
+    /// The last page, asked for by its page number.
     pub(crate) last_by_number: Measured,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Round {
 pub(crate) struct Orders {
     pub(crate) postgres: postgres::Facts,
     pub(crate) rounds: Vec<OrdersRound>,
-    /// Whether a side's numbers ran out before the time did.
+    /// Whether a side's numbers ran out before the time.
     pub(crate) ran_out: bool,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct OrdersRound {
 }
 
 impl OrdersRound {
-    /// How much faster onhook was than the faster way of PostgreSQL.
+    /// Returns how much faster onhook was than the faster way of PostgreSQL.
     fn ratio(&self) -> f64 {
         self.onhook.per_second() / self.postgres.best().per_second()
     }
@@ -88,7 +88,7 @@ impl OnhookOrders {
 }
 
 impl Report {
-    /// What went wrong, if anything did.
+    /// Returns what went wrong, if anything did.
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for (index, round) in self.accept.iter().flatten().enumerate() {
@@ -340,7 +340,7 @@ fn whole(rate: f64) -> String {
     thousands(format!("{rate:.0}").parse().unwrap_or_default())
 }
 
-/// A count with its thousands apart.
+/// Returns a count with its thousands separated.
 pub(crate) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut apart = String::new();

@@ -1,4 +1,4 @@
-//! Configuration: a file, the environment and flags, in that order of rising strength.
+//! Configuration: a file, the environment and flags. Flags override the environment, which overrides the file.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -14,12 +14,12 @@ use onhook_server::callback::IpNet;
 use onhook_server::mail::MailSettings;
 use onhook_wire::search::{TIER_MAX, VENDOR_NAME_MAX, Vendor};
 
-/// Most connections that may be asked for: more than a machine has ports.
+/// Most connections that can be set: more than a machine has ports.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// Most minutes that releases may wait after a start: a day.
 const RELEASE_WAIT_MAX: u32 = 1_440;
 
-/// `onhook.toml`. An unknown key is a mistake, and is said to be one.
+/// `onhook.toml`. An unknown key is an error that names it.
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
@@ -30,44 +30,44 @@ pub(crate) struct File {
     pub(crate) data_dir: Option<PathBuf>,
     /// Base of links and `Location` headers.
     pub(crate) public_url: Option<String>,
-    /// Requests a second of one account in each group of routes; 0 is no limit.
+    /// Requests a second of one account in each group of routes. 0 is no limit.
     pub(crate) rate_limit: Option<u32>,
-    /// Pool numbers that searches show one account in an hour; 0 is no limit.
+    /// Pool numbers that searches show one account in an hour. 0 is no limit.
     pub(crate) shown_limit: Option<u32>,
     /// The vendor's id in details of searches and orders.
     pub(crate) search_vendor_id: Option<u32>,
-    /// The vendor's name there.
+    /// The vendor's name in details of searches and orders.
     pub(crate) search_vendor_name: Option<String>,
-    /// The tier of numbers there.
+    /// The tier of numbers in details of searches and orders.
     pub(crate) search_tier: Option<u8>,
-    /// Connections that are open at once.
+    /// Most open connections.
     pub(crate) connections_max: Option<usize>,
-    /// Minutes that releases wait after a start when much time has passed unseen.
+    /// Minutes that releases wait after a start if much time has passed unseen.
     pub(crate) release_wait: Option<u32>,
-    /// MiB of the disk that are kept free: with less, nothing new is taken.
+    /// MiB of the disk that are kept free. With less, nothing new is taken.
     pub(crate) disk_reserve_mib: Option<u32>,
-    /// Addresses that subscriptions may lead to though they are not public.
+    /// Addresses that subscriptions may use though they are not public.
     #[serde(default)]
     pub(crate) callback_allow: Vec<IpNet>,
-    /// Ports that subscriptions may lead to besides the usual ones.
+    /// Ports that subscriptions may use besides the usual ones.
     #[serde(default)]
     pub(crate) callback_ports: Vec<u16>,
-    /// Whether subscriptions may lead to plain HTTP.
+    /// Whether subscriptions may use plain HTTP.
     #[serde(default)]
     pub(crate) callback_http: bool,
-    /// The mail server; the URL may hold its password.
+    /// The mail server. The URL may contain its password.
     pub(crate) smtp_url: Option<String>,
     /// The sender of mails.
     pub(crate) smtp_from: Option<String>,
     /// The time zone whose days a regulated hold counts.
     pub(crate) time_zone: Option<String>,
-    /// Hold profiles, over the built-in ones of the same name.
+    /// Hold profiles. They replace built-in ones of the same name.
     #[serde(default)]
     pub(crate) profiles: Vec<Profile>,
 }
 
 impl File {
-    /// Reads a file; without one, nothing is set.
+    /// Reads a file. Without one, nothing is set.
     pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text =
@@ -75,14 +75,14 @@ impl File {
         toml::from_str(&text).with_context(|| format!("{} cannot be used", path.display()))
     }
 
-    /// The holds' policy.
+    /// Returns the policy for holds.
     pub(crate) fn policy(&self, time_zone: Option<&str>) -> anyhow::Result<Policy> {
         let zone = time_zone.or(self.time_zone.as_deref()).unwrap_or("UTC");
         Ok(Policy::new(self.profiles.clone(), zone)?)
     }
 }
 
-/// Reads an address to listen on; of a name's addresses the first of IPv4, if it has one.
+/// Reads an address to listen on. Of a name's addresses it takes the first IPv4 one, if there is one.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -115,7 +115,7 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
     port.ok_or_else(|| format!("it is a port, a whole number from 1 to {}", u16::MAX))
 }
 
-/// Reads one of the words of an enum, which a shell can complete.
+/// Reads one of the words of an enum. A shell can complete them.
 pub(crate) fn word<T>(all: &'static [T], of: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
 where
     T: Copy + FromStr<Err: std::error::Error + Send + Sync + 'static> + Send + Sync + 'static,
@@ -123,12 +123,12 @@ where
     PossibleValuesParser::new(all.iter().map(|word| of(*word))).try_map(|text| text.parse::<T>())
 }
 
-/// What variables of the environment begin with that onhook looks at.
+/// The prefix of the environment variables that onhook reads.
 const PREFIX: &str = "ONHOOK_";
-/// Most letters in which a variable differs from the one that was probably meant.
+/// Most letters by which an unknown variable may differ from the suggested one.
 const SLIPS_MAX: usize = 3;
 
-/// What is to be said of variables that look like onhook's and are none that `command` knows.
+/// Returns remarks about variables with onhook's prefix that `command` does not know.
 pub(crate) fn unknown_variables(
     command: &clap::Command,
     set: impl Iterator<Item = std::ffi::OsString>,
@@ -158,7 +158,7 @@ fn name_variables(command: &clap::Command, known: &mut BTreeSet<String>) {
     }
 }
 
-/// The base of links, without a slash at its end.
+/// Returns the base of links, without a slash at its end.
 pub(crate) fn base_url(text: &str) -> anyhow::Result<String> {
     let base = text.trim_end_matches('/');
     let plain = base.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#');
@@ -168,12 +168,12 @@ pub(crate) fn base_url(text: &str) -> anyhow::Result<String> {
     Ok(base.to_owned())
 }
 
-/// A number of MiB in bytes.
+/// Converts MiB to bytes.
 pub(crate) fn mib(mib: u32) -> u64 {
     u64::from(mib) << 20
 }
 
-/// How many connections may be open at once.
+/// Returns how many connections may be open at once.
 pub(crate) fn connections(max: usize) -> anyhow::Result<usize> {
     anyhow::ensure!(
         (1..=CONNECTIONS_MAX).contains(&max),
@@ -182,7 +182,7 @@ pub(crate) fn connections(max: usize) -> anyhow::Result<usize> {
     Ok(max)
 }
 
-/// For how many milliseconds releases wait after a start.
+/// Returns how many milliseconds releases wait after a start.
 pub(crate) fn release_wait_ms(minutes: u32) -> anyhow::Result<i64> {
     anyhow::ensure!(
         minutes <= RELEASE_WAIT_MAX,
@@ -191,8 +191,8 @@ pub(crate) fn release_wait_ms(minutes: u32) -> anyhow::Result<i64> {
     Ok(i64::from(minutes) * 60_000)
 }
 
-/// Whose numbers are, in details of searches and orders; what is not said is the vendor of the samples in the
-/// API's documents.
+/// Returns the vendor in details of searches and orders. Values that are not set are those of the samples in the API's
+/// documents.
 pub(crate) fn vendor(id: Option<u32>, name: Option<String>, tier: Option<u8>) -> anyhow::Result<Vendor> {
     let samples = Vendor::default();
     let vendor = Vendor {
@@ -214,7 +214,7 @@ pub(crate) fn vendor(id: Option<u32>, name: Option<String>, tier: Option<u8>) ->
     Ok(vendor)
 }
 
-/// The mail server and the sender: both or none.
+/// Returns the mail server and the sender: both or none.
 pub(crate) fn mail(url: Option<String>, from: Option<String>) -> anyhow::Result<Option<MailSettings>> {
     match (url, from) {
         (None, None) => Ok(None),
@@ -224,7 +224,7 @@ pub(crate) fn mail(url: Option<String>, from: Option<String>) -> anyhow::Result<
     }
 }
 
-/// A rate of 0 is no limit.
+/// Returns the limit of a rate. 0 is no limit.
 pub(crate) fn limit(rate: u32) -> Option<NonZeroU32> {
     NonZeroU32::new(rate)
 }

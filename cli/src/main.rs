@@ -1,4 +1,4 @@
-//! The `onhook` program: reads its arguments, runs one command, and says how it went.
+//! The `onhook` program: reads its arguments, runs one command, and reports how it ended.
 
 mod commands;
 mod config;
@@ -14,8 +14,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::exit::Exit;
 use crate::terminal::Terminal;
 
-/// Requests are many small allocations on several threads, and the system's allocator takes an eighth of the
-/// time of an accept (`onhook-bench --only accept`).
+/// Requests make many small allocations on several threads. The system's allocator takes an eighth of the time of an
+/// accept (`onhook-bench --only accept`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -33,8 +33,8 @@ struct Onhook {
     command: commands::Command,
 }
 
-/// The command line. Each value may be a negative number, so that what is wanted is said of it, and not that
-/// there is no flag of that name.
+/// Returns the command line. Each value may be a negative number, so that an error says which values are allowed, not
+/// that there is no such flag.
 fn command() -> clap::Command {
     fn negative(command: clap::Command) -> clap::Command {
         let allow = |arg: clap::Arg| {
@@ -47,7 +47,7 @@ fn command() -> clap::Command {
 }
 
 fn main() -> std::process::ExitCode {
-    // Whatever is made is for this user alone: it holds password hashes.
+    // All files that onhook makes are for this user alone: the store holds password hashes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let command = command();
     let matches = command.clone().get_matches();
@@ -66,7 +66,7 @@ fn main() -> std::process::ExitCode {
     match done {
         Ok(Exit::Done) => 0.into(),
         Ok(Exit::NotWell) => 1.into(),
-        // The reader of our output has seen enough.
+        // The reader of our output has stopped reading.
         Err(error) if terminal::is_broken_pipe(&error) => 0.into(),
         Err(error) => {
             terminal.remark(&format!("onhook: {error:#}"));

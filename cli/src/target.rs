@@ -1,4 +1,4 @@
-//! The data that a command works on: its folder, its store, and the time that is written there.
+//! The data that a command works on: its folder, its store, and the time that it writes there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,18 +23,18 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// The store in the folder, which must have one.
+    /// Opens the store in the folder. There must be one.
     pub(crate) fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
         SqliteStore::open_if_there(folder(self.data_dir.as_ref(), file)?, policy(file)?).map_err(opening)
     }
 
-    /// The store in the folder, made if it is new.
+    /// Opens the store in the folder. Makes it if it does not exist.
     pub(crate) fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
         SqliteStore::open(folder(self.data_dir.as_ref(), file)?, policy(file)?).map_err(opening)
     }
 
-    /// The store in the folder for a dry run. Where there is none, it is an empty one in a temporary folder, which
-    /// goes with what is returned beside it.
+    /// Opens the store in the folder for a dry run. If there is none, it makes an empty one in a temporary folder,
+    /// which is removed when the second value is dropped.
     fn open_for_dry_run(&self, file: &File) -> anyhow::Result<(SqliteStore, Option<tempfile::TempDir>)> {
         let policy = policy(file)?;
         match SqliteStore::open_if_there(folder(self.data_dir.as_ref(), file)?, policy.clone()) {
@@ -49,13 +49,13 @@ impl DataDir {
     }
 }
 
-/// The data folder that was said on the command line, in the environment or in the configuration file.
+/// Returns the data folder from the command line, the environment or the configuration file.
 pub(crate) fn folder<'a>(named: Option<&'a PathBuf>, file: &'a File) -> anyhow::Result<&'a Path> {
     let folder = named.or(file.data_dir.as_ref());
     Ok(folder.context("say where the data is: --data-dir DIR, or data_dir in a file that --config names")?)
 }
 
-/// The holds' policy of commands that have no flags for it.
+/// Returns the policy for holds, for commands that have no flags for it.
 pub(crate) fn policy(file: &File) -> anyhow::Result<Arc<Policy>> {
     Ok(Arc::new(file.policy(None)?))
 }
@@ -71,18 +71,18 @@ pub(crate) struct WrittenDir {
 }
 
 impl WrittenDir {
-    /// The store in the folder, which must have one.
+    /// Opens the store in the folder. There must be one.
     pub(crate) async fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
         self.guarded(self.data_dir.open(file)?).await
     }
 
-    /// The store in the folder, made if it is new.
+    /// Opens the store in the folder. Makes it if it does not exist.
     pub(crate) async fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
         self.guarded(self.data_dir.open_or_make(file)?).await
     }
 
-    /// The store in the folder for an import: made if it is new. A dry run writes nothing, whatever the clock
-    /// says; see [`DataDir::open_for_dry_run`].
+    /// Opens the store in the folder for an import. Makes it if it does not exist. A dry run writes nothing, whatever
+    /// the clock is; see [`DataDir::open_for_dry_run`].
     pub(crate) async fn open_for_import(
         &self,
         file: &File,
@@ -95,15 +95,15 @@ impl WrittenDir {
         }
     }
 
-    /// The store, unless the system's clock cannot be believed: a wrong time that is written now would have the
-    /// next server release numbers early. The use is remembered, as a server does.
+    /// Returns the store, unless the system's clock cannot be believed: a wrong time written now would make the next
+    /// server release numbers early. The use is stored, as a server does.
     async fn guarded(&self, store: SqliteStore) -> anyhow::Result<SqliteStore> {
         let now = Clock::new(0).reading();
         let (seen, moved_ms) = store.clock().await?;
         let mut guard =
             if self.trust_clock { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
         let state = guard.look(now);
-        // An emulator's clock is there to be moved, and its folder to be left lying for months.
+        // An emulator's clock is meant to be moved, and its folder may lie unused for months.
         if !state.is_believed() && demo_data::is_emulators(&store).await? {
             guard = ClockGuard::trusting(now);
         }
@@ -118,7 +118,7 @@ impl WrittenDir {
     }
 }
 
-/// Why a data folder cannot be opened, and what to do about it.
+/// Returns why a data folder cannot be opened, and what to do about it.
 pub(crate) fn opening(error: OpenError) -> anyhow::Error {
     let hint = match &error {
         OpenError::InUse(_) => ": stop that one first".to_owned(),
@@ -136,8 +136,8 @@ pub(crate) fn opening(error: OpenError) -> anyhow::Error {
     anyhow::anyhow!("{error}{hint}")
 }
 
-/// The user to whom the data in a folder belongs, as sudo takes it. Of what cannot be looked at or is not there,
-/// it is the owner of the folder above, which is returned too.
+/// Returns the user who owns the data in a folder, as an argument of sudo. If the data is missing or cannot be read,
+/// returns the owner of the folder above, and that folder.
 #[cfg(unix)]
 fn owner(folder: &Path) -> Option<(PathBuf, String)> {
     use std::os::unix::fs::MetadataExt;
@@ -153,13 +153,13 @@ fn owner(folder: &Path) -> Option<(PathBuf, String)> {
     Some((path.to_owned(), named.unwrap_or_else(|| format!("'#{uid}'"))))
 }
 
-/// Only Unix tells.
+/// Only Unix tells the owner.
 #[cfg(not(unix))]
 fn owner(_folder: &Path) -> Option<(PathBuf, String)> {
     None
 }
 
-/// What time it is.
+/// Returns the time now.
 pub(crate) fn now() -> Timestamp {
     Clock::new(0).now()
 }

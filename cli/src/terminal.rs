@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a bar moves while nothing is counted.
+/// How often a bar moves while its count stands still.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Where a command writes.
@@ -19,7 +19,7 @@ pub(crate) struct Terminal {
 pub(crate) enum Unit {
     /// Bytes, shown in KiB, MiB and so on.
     Bytes,
-    /// Things of this name, in the plural.
+    /// Things with this name, in the plural.
     Of(&'static str),
 }
 
@@ -28,28 +28,28 @@ impl Terminal {
         Self { out: io::stdout(), progress: io::stderr().is_terminal() }
     }
 
-    /// A line of the answer.
+    /// Prints a line of the answer.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{text}")
     }
 
-    /// The answer's stream, for what is not lines of text.
+    /// Returns the answer's stream, for output that is not lines of text.
     pub(crate) fn stream(&mut self) -> &mut impl Write {
         &mut self.out
     }
 
-    /// Whether the answer is shown on a terminal, where a bar would stand in its way.
+    /// Returns whether the answer is shown on a terminal, where a bar would be in its way.
     pub(crate) fn is_watched(&self) -> bool {
         self.out.is_terminal()
     }
 
-    /// Something worth saying that is not the answer. One that cannot be said is let go.
+    /// Prints a remark that is not part of the answer. An error in printing it is ignored.
     pub(crate) fn remark(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// A bar for something of this many units, with its rate and the time that is left; hidden where nobody
-    /// looks.
+    /// Returns a bar for this many units, with its rate and the time left. It is hidden if standard error is not a
+    /// terminal.
     pub(crate) fn bar(&self, unit: &Unit, total: Option<u64>) -> ProgressBar {
         if !self.progress {
             return ProgressBar::hidden();
@@ -63,7 +63,7 @@ impl Terminal {
     }
 }
 
-/// How a bar looks.
+/// Returns the format of a bar.
 fn template(unit: &Unit, known: bool) -> String {
     match (unit, known) {
         (Unit::Bytes, true) => {
@@ -77,13 +77,13 @@ fn template(unit: &Unit, known: bool) -> String {
     }
 }
 
-/// So many of a thing, `1 line` or `2 lines`.
+/// Returns a number with its thing, such as `1 line` or `2 lines`.
 pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, thing: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
     format!("{number} {thing}{plural}")
 }
 
-/// Whether an error is that nobody reads our output any more.
+/// Returns whether an error means that nobody reads our output any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     let csv_pipe = |e: &csv::Error| matches!(e.kind(), csv::ErrorKind::Io(e) if pipe(e));

@@ -1,4 +1,4 @@
-//! Every command, as somebody types it: what it answers, what it says is wrong, and its exit status.
+//! Every command as a user types it: its answer, its errors, and its exit status.
 
 mod program;
 
@@ -13,8 +13,8 @@ use program::{
     two_accounts,
 };
 
-/// One number or more in each state, as export writes them. Site 1 is account 9900000's with peers 1 and 2,
-/// site 2 its second one, and site 3 account 7's.
+/// One number or more in each state, as export writes them. Account 9900000 has site 1 with peers 1 and 2, and site 2.
+/// Account 7 has site 3.
 const ALL_STATES: &str = "\
 2125550001,Available,,,,,NY,,,,
 2125550002,Available,,,,\"NEW YORK, ZONE 1\",NY,,,,
@@ -62,7 +62,7 @@ fn what_is_the_owner_s_or_another_carrier_s_is_never_in_the_pool() {
     {
         assert!(said.remarks.contains(why), "{why}: {}", said.remarks);
     }
-    // A number in its owner's inventory is protected, whether or not the line said so.
+    // A number in its owner's inventory is protected, whatever the line says.
     assert!(folder.done(&["export"]).contains("2125550003,Protected,9900000,,,,NY,true,,,"));
 }
 
@@ -81,7 +81,7 @@ fn exchanges_come_in_all_or_none_and_bad_lines_are_named() {
     let done = Said { code: 0, answer: "1 exchange imported\n".into(), remarks: String::new() };
     assert_eq!(import(good), done);
     assert_eq!(import(good), done, "what is there gives way");
-    // A number that comes without a word on its place is where its exchange is, or its area code.
+    // A number without a rate center or region gets those of its exchange, or the region of its area code.
     let numbers = b"number\n9195550100\n2125550001\n8005550100\n";
     assert_eq!(folder.onhook_reading(&["import", "-"], numbers).code, 0);
     let rows = "2125550001,Available,,,,,NY,,,,\n8005550100,Available,,,,,,,,,\n9195550100,Available,,,,WKEFOREST,NC,,,,\n";
@@ -106,7 +106,7 @@ fn exchanges_come_in_all_or_none_and_bad_lines_are_named() {
 #[test]
 fn columns_may_come_in_any_order_and_fields_be_left_out() {
     let folder = two_accounts();
-    // As a spreadsheet saves it: a byte order mark, capitals, carriage returns, blanks.
+    // A file as a spreadsheet saves it: a byte order mark, capitals, carriage returns, blanks.
     let said = folder.onhook_reading(
         &["import", "-"],
         b"\xEF\xBB\xBFRegion,Number,State,Account,Protected\r\nny, 2125550001 ,,,\r\nNY,+12125550002,InService,9900000,Yes\r\n",
@@ -317,7 +317,7 @@ fn a_folder_in_use_or_without_data_is_refused_in_words() {
     assert_eq!(folder.onhook(&["check", "--deep"]).code, 0);
 }
 
-/// An import by a wrong clock is what the next server would go by.
+/// The next server would go by the time of an import under a wrong clock.
 #[test]
 fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     const DAY_MS: i64 = 86_400_000;
@@ -353,7 +353,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     assert_eq!(folder.done(&["check"]), "1 number, 1 event, 0 orders: nothing is wrong\n", "reading goes on");
     assert_eq!(import("2125550101", &["--trust-clock"]).code, 0);
     assert_eq!(folder.onhook(&site).code, 0, "the word counts from then on");
-    // What has passed unseen adds up, from command to command.
+    // Unseen time adds up over several commands.
     for code in [0, 0, 2] {
         used(3 * DAY_MS);
         assert_eq!(folder.onhook(&site).code, code);
@@ -361,7 +361,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     used(-3 * DAY_MS - 130 * 60_000);
     refused(&folder.onhook(&site), "the clock is 2 hours behind the store's last use");
 
-    // Where nothing was noted the newest event counts.
+    // If no time was noted, the newest event counts.
     database().execute_batch("DELETE FROM meta WHERE key IN ('last_seen', 'unseen_ms')").expect("forgotten");
     let past = "UPDATE event SET at = at - 30 * 86400000";
     database().execute_batch(past).expect("the events are older");
@@ -386,12 +386,12 @@ fn check_finds_what_was_tampered_with() {
         assert_eq!((said.code, said.remarks.as_str()), (1, ""), "{}", said.answer);
         assert!(said.answer.contains(what) && said.answer.ends_with(findings), "{}", said.answer);
     };
-    // An aging number is to go somewhere else; no count says so, only what happened to it.
+    // An aging number is marked as protected. No count shows this, only its events.
     tamper("UPDATE number SET flags = 1 WHERE number = 15405514342");
     assert_eq!(folder.done(&["check"]), well);
     let flag = "+15405514342: its protected flag is set, and from its events follows not set\nWhat to do: ";
     finds(&["check", "--deep"], flag, "302 numbers, 2 events, 1 order: 1 finding\n");
-    // Another one is given to the pool.
+    // Another number is moved to the pool.
     tamper("UPDATE number SET state = 0, holder = NULL, site = NULL, peer = NULL WHERE number = 17034343704");
     finds(
         &["check"],
@@ -451,7 +451,7 @@ fn explain_says_where_a_number_is_and_why() {
     refused(&folder.onhook(&["explain", "540-551-4342"]), "only ASCII digits, after an optional `+`");
 }
 
-/// A JSON document for people to read.
+/// Formats a JSON document for people.
 fn in_lines(document: &str) -> String {
     let document: serde_json::Value = serde_json::from_str(document).expect("JSON");
     serde_json::to_string_pretty(&document).expect("text")
@@ -547,7 +547,7 @@ fn serve_says_at_its_start_what_it_runs_with() {
     assert!(!log.contains("trust-clock"), "{log}");
 
     let config = file(&folder, "onhook.toml", "connections_max = 5000\ncallback_ports = [9443]\n");
-    // As many files as a careful system gives a process.
+    // As many open files as a careful system allows a process.
     let mut serve = std::process::Command::new("sh");
     serve.args(["-c", "ulimit -n 300; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_onhook"), "serve"]);
     serve.args(["--listen", "127.0.0.1:0", "--log-format", "text", "--config", &config, "--data-dir", &data]);
@@ -593,7 +593,7 @@ fn every_command_takes_a_configuration_file() {
         let again = arguments[0] == "import";
         assert_eq!(said.code, i32::from(again), "{arguments:?}: {said:?}");
     }
-    // What is in it is believed, and what is wrong with it is said, whatever the command.
+    // Every command uses the configuration, and reports what is wrong with it.
     let wrong = file(&folder, "wrong.toml", "time_zone = \"Mars/Phobos\"\n");
     refused(&folder.onhook(&["check", "--config", &wrong]), "no time zone Mars/Phobos");
     refused(&folder.onhook(&["export", "--config", "/nowhere.toml"]), "cannot read /nowhere.toml");
@@ -627,7 +627,7 @@ fn variables_that_are_no_settings_are_named() {
     assert_eq!((said.code, said.remarks.as_str()), (0, remarks));
 }
 
-/// Runs a command line on a terminal of its own, typing `typed`, and gives what the terminal showed.
+/// Runs a command line on a terminal of its own, types `typed`, and returns what the terminal showed.
 fn on_a_terminal(line: &str, typed: &str) -> Said {
     let mut script = std::process::Command::new("script");
     script.args(["--quiet", "--return", "--echo", "never", "--command", line, "/dev/null"]);
@@ -690,7 +690,7 @@ fn a_folder_of_another_user_is_said_to_be_theirs() {
     let as_other = |arguments: &[&str]| {
         let mut command = command(arguments);
         if root {
-            // Root may read everything, so somebody else runs it, from a place where they may.
+            // Root may read everything. So another user runs the program, from a folder that it may read.
             let bin = folder.path("onhook");
             fs::copy(env!("CARGO_BIN_EXE_onhook"), &bin).expect("room for the program");
             command = std::process::Command::new(bin);
@@ -722,7 +722,7 @@ fn an_emulator_gets_a_second_account_after_its_first_start() {
     let mut server = folder.emulator();
     server.listening();
     assert!(server.terminate().success());
-    // The other way round the folder is an operator's, and it is said what works.
+    // The other way round: the folder is an operator's, and the error says what works.
     let first = Folder::new();
     first.done(&account);
     refused(&first.onhook(&["serve", "--emulator"]), "start it there once before you add accounts");
@@ -797,7 +797,7 @@ fn completions_are_printed_for_every_shell() {
         assert_eq!((said.code, said.remarks.as_str()), (0, ""));
         assert!(said.answer.contains(mark) && said.answer.contains("explain"), "{shell}: {}", said.answer);
     }
-    // Values complete, not files.
+    // Values are completed, not files.
     let bash = onhook(&["completions", "bash"]).answer;
     for (option, values) in [
         ("--role)", "read order admin operator"),
@@ -815,7 +815,7 @@ fn the_version_is_printed() {
     assert_eq!(onhook(&["--version"]).answer, concat!("onhook ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
-/// Every command with its help, found in the help itself.
+/// Returns every command with its help, found in the help itself.
 fn all_help() -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     let mut waiting = vec![Vec::<String>::new()];
@@ -842,7 +842,7 @@ fn the_help_of_every_command_is_the_one_that_was_read() {
     }
 }
 
-/// The example in a command's help, as it is to be typed.
+/// Returns the example in a command's help, as a user types it.
 fn example(help: &str) -> Option<String> {
     let (_, example) = help.split_once("\nExample:\n")?;
     assert!(example.lines().all(|line| line.len() <= 80), "it breaks in a terminal: {example}");
@@ -862,7 +862,7 @@ fn the_example_in_the_help_of_every_command_runs() {
         assert!(has_commands || example(help).is_some(), "{words:?} has no example");
         !has_commands
     });
-    // In the order in which somebody begins; what is not named here comes last.
+    // In the order in which a user begins. Commands that are not named here run last.
     let order = [
         "account create",
         "site create",
@@ -885,7 +885,7 @@ fn the_example_in_the_help_of_every_command_runs() {
         let mut shell = std::process::Command::new("sh");
         shell.current_dir(folder.path("")).env_clear().env("PATH", &path).env("PASSWORD", "correct horse");
         if words == ["serve"] {
-            // It stays; its port may be in use; and the emulator wants a folder of its own.
+            // The server keeps running, its port may be in use, and the emulator needs a folder of its own.
             let line = line.replace("./data", "./emulator");
             let mut server =
                 Server::start(shell.args(["-c", &format!("exec {line} --listen 127.0.0.1:0 2>>log")]));

@@ -1,4 +1,4 @@
-//! `onhook demo` tells a number's life, against a real server.
+//! `onhook demo` shows a number's life, against a real server.
 
 mod program;
 

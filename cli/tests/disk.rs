@@ -1,5 +1,5 @@
-//! What a full disk does to a server: it refuses what is new, goes on reading, and goes on by itself when there is
-//! room. Each test has a small disk of its own, which only root can mount.
+//! A server on a full disk: it refuses new work, goes on reading, and recovers by itself when there is room. Each test
+//! has a small disk of its own, which only root can mount.
 
 mod program;
 
@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 
 use program::{ACCOUNT, Answer, Client, Folder, PATIENCE, Server, is_there};
 
-/// A disk that is mounted where a folder has its data. Dropped, it is unmounted.
+/// A disk mounted at a folder's data. Dropping it unmounts it.
 struct Disk {
     folder: Folder,
     at: PathBuf,
 }
 
 impl Disk {
-    /// Memory of this size, such as `16m`.
+    /// A disk of memory of this size, such as `16m`.
     fn of_memory(size: &str) -> Option<Self> {
         Self::mounted(|_| {
             Some(vec!["-t".into(), "tmpfs".into(), "-o".into(), format!("size={size}"), "tmpfs".into()])
         })
     }
 
-    /// A file of this size that holds a file system, made by `make` and its arguments.
+    /// A disk that is a file of this size, with a file system made by `make` and its arguments.
     fn of_a_file(size: u64, make: &[&str]) -> Option<Self> {
         Self::mounted(|folder| {
             let image = folder.path("image");
@@ -37,7 +37,7 @@ impl Disk {
         })
     }
 
-    /// None, with a line that says so, where it cannot be mounted.
+    /// Mounts the disk. Returns `None`, and prints a line, if it cannot be mounted.
     fn mounted(what: impl FnOnce(&Folder) -> Option<Vec<String>>) -> Option<Self> {
         let folder = Folder::new();
         let at = PathBuf::from(folder.data());
@@ -52,7 +52,7 @@ impl Disk {
         Some(disk)
     }
 
-    /// Takes all the room that there is.
+    /// Fills the disk completely.
     fn fill(&self) {
         let mut filler =
             File::options().create(true).append(true).open(self.at.join("filler")).expect("a file");
@@ -61,7 +61,7 @@ impl Disk {
         }
     }
 
-    /// Tells an ext4 to find an error in itself. Whether it did.
+    /// Makes an ext4 report an error in itself. Returns whether it did.
     fn fails(&self) -> bool {
         let found = Command::new("findmnt").args(["-n", "-o", "SOURCE"]).arg(&self.at).output();
         let device = found.map(|found| String::from_utf8_lossy(&found.stdout).trim().to_owned());
@@ -72,7 +72,7 @@ impl Disk {
         fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "1").is_ok()
     }
 
-    /// Gives it back.
+    /// Frees the space that `fill` took.
     fn empty(&self) {
         fs::remove_file(self.at.join("filler")).expect("it is there");
     }
@@ -81,23 +81,23 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         let unmounted = quiet(Command::new("umount").arg(&self.at));
-        // Lazily only where somebody still has it, such as a server that a failed test has left.
+        // Lazily only if a process still uses it, such as a server that a failed test left.
         let _ = unmounted || quiet(Command::new("umount").arg("-l").arg(&self.at));
     }
 }
 
-/// Says why a test proves nothing here. Not by a macro, whose lines are kept from whoever runs the tests.
+/// Prints why a test proves nothing here. A print macro's lines would be hidden when the tests run.
 fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-/// Whether a program ends well; what it says is not heard.
+/// Returns whether a program ends well. Its output is discarded.
 fn quiet(command: &mut Command) -> bool {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
-/// A server on a small disk, and a client of it.
+/// A server on a small disk, and its client.
 struct Running {
     server: Server,
     client: Client,
@@ -114,7 +114,7 @@ impl Running {
         self.client.send("GET", path, "", "").expect("an answer")
     }
 
-    /// Sends an order that carries so many numbers.
+    /// Sends an order of `numbers` numbers.
     fn post(&mut self, numbers: u64) -> Answer {
         let list: String = (0..numbers)
             .map(|n| format!("<TelephoneNumber>{}</TelephoneNumber>", 9_195_560_000 + n))
@@ -128,7 +128,7 @@ impl Running {
         self.client.send("POST", &path, "", &body).expect("an answer")
     }
 
-    /// Sends orders until one is answered like this; those that were taken until then.
+    /// Sends orders until one is answered with `status`. Returns those that were accepted.
     fn post_until(&mut self, status: u16, numbers: u64) -> Vec<String> {
         let (begun, mut taken) = (Instant::now(), Vec::new());
         loop {
@@ -148,7 +148,7 @@ impl Running {
         }
     }
 
-    /// Waits until the server calls itself ready, or not, and does `meanwhile` again and again; what it says.
+    /// Waits until `/readyz` answers with `status`, and calls `meanwhile` again and again. Returns the answer's body.
     fn ready(&mut self, status: u16, meanwhile: impl Fn()) -> String {
         let begun = Instant::now();
         loop {
@@ -189,19 +189,19 @@ fn lines_with(log: &str, what: &str) -> usize {
     log.lines().filter(|line| line.contains(what)).count()
 }
 
-/// The whole story, on one disk.
+/// The whole test, on one disk.
 fn a_full_disk_is_said_and_survived(disk: &Disk) {
     let full = format!("the disk of {} is full", disk.folder.data());
     let mut running = Running::of(&disk.folder, &[]);
     let mut orders = running.post_until(201, 2);
-    // Large ones, so that the log has grown when the disk is full, and grows on.
+    // Large orders, so that the log has grown when the disk is full, and still grows.
     for _ in 0..10 {
         orders.extend(running.post_until(201, 3_000));
     }
     running.all_end(&orders);
     let mut refused = 0;
     while refused < 100 {
-        // Again, since the server gives the room of its log back before it says that the disk is full.
+        // Filled again each time: the server gives the log's space back before it reports that the disk is full.
         disk.fill();
         orders.extend(running.post_until(503, 2));
         refused += 1;
@@ -220,7 +220,7 @@ fn a_full_disk_is_said_and_survived(disk: &Disk) {
     let errors = lines_with(&log, " ERROR ");
     assert!((1..10).contains(&errors) && log.contains(&full), "{errors} lines of ERROR:\n{log}");
 
-    // Crashed, it starts on the full disk, and says so.
+    // After a crash it starts on the full disk, and reports it.
     running.server.kill();
     let mut running = Running::of(&disk.folder, &[]);
     assert!(running.ready(503, || disk.fill()).starts_with(&full));
@@ -236,7 +236,7 @@ fn a_full_disk_is_said_and_survived(disk: &Disk) {
     assert!(running.server.terminate().success(), "{}", disk.folder.log());
     assert!(!is_there(disk.at.join("onhook.db-wal")), "the log was not written home");
 
-    // A command says it too, before it has done anything.
+    // A command reports it too, before it has done anything.
     disk.fill();
     let said = disk.folder.onhook(&["import", import.to_str().expect("it is UTF-8")]);
     assert!(said.code == 2 && said.remarks.starts_with(&format!("onhook: {full}")), "{said:?}");
@@ -244,7 +244,7 @@ fn a_full_disk_is_said_and_survived(disk: &Disk) {
     assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{}", said.answer);
 }
 
-/// On any disk, without a mount: no disk has as much room as is to be kept free here.
+/// On any disk, without a mount: no disk has as much free space as this reserve.
 #[test]
 fn less_than_the_reserve_is_a_full_disk() {
     let folder = Folder::of_the_guide();
@@ -263,17 +263,17 @@ fn less_than_the_reserve_is_a_full_disk() {
     assert!(running.server.terminate().success(), "{}", folder.log());
     let log = folder.log();
     assert!(log.contains(&full), "{log}");
-    // One line in ten seconds: a slow machine may have taken longer than that.
+    // One line in ten seconds. A slow machine may take longer than that.
     let errors = lines_with(&log, " ERROR ");
     assert!(errors < 10, "{errors} lines of ERROR:\n{log}");
 
-    // Without a reserve it is taken.
+    // Without a reserve the order is accepted.
     let mut running = Running::of(&folder, &["--disk-reserve-mib", "0"]);
     running.ready(200, || {});
     assert_eq!(running.post(2).status, 201);
 }
 
-/// Whoever may enter the folder finds nothing that they may read.
+/// Other users who may enter the folder can read none of its files.
 #[test]
 fn nobody_else_may_read_what_a_first_start_makes() {
     let folder = Folder::new();
@@ -303,7 +303,7 @@ fn a_full_disk_of_memory_is_said_and_survived() {
     }
 }
 
-/// Blocks smaller than a page of memory: a file that is mapped can lack the half of one.
+/// Blocks smaller than a page of memory: half of a mapped page may have no block.
 #[test]
 fn a_full_ext4_of_small_blocks_is_said_and_survived() {
     if let Some(disk) = Disk::of_a_file(64 << 20, &["mkfs.ext4", "-q", "-b", "1024"]) {
@@ -311,7 +311,7 @@ fn a_full_ext4_of_small_blocks_is_said_and_survived() {
     }
 }
 
-/// A file system that finds an error in itself takes no writes any more, and may still call itself writable.
+/// A file system that finds an error in itself takes no more writes, and may still call itself writable.
 #[test]
 fn a_file_system_that_was_made_read_only_is_said() {
     let Some(disk) = Disk::of_a_file(64 << 20, &["mkfs.ext4", "-q", "-e", "remount-ro"]) else { return };
@@ -334,7 +334,7 @@ fn a_file_system_that_was_made_read_only_is_said() {
     assert!(running.server.terminate().success(), "{}", disk.folder.log());
 }
 
-/// Orders that write many times what the disk holds to the log, and little to the database.
+/// Orders that write many times the disk's size to the log, and little to the database.
 #[test]
 fn the_log_leaves_room_on_a_small_disk() {
     let Some(disk) = Disk::of_memory("16m") else { return };

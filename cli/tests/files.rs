@@ -1,15 +1,15 @@
-//! Files of numbers and of exchanges as people have them: what is taken, and what is said of the rest.
+//! Files of numbers and exchanges as users have them: what is imported, and what is reported about the rest.
 
 mod program;
 
 use program::{Folder, HEADER, Said, is_there, onhook, redacted, refused, two_accounts};
 
-/// Takes a file of numbers in.
+/// Imports a file of numbers.
 fn import(folder: &Folder, text: &str, more: &[&str]) -> Said {
     folder.onhook_reading(&[&["import", "-"], more].concat(), text.as_bytes())
 }
 
-/// A file is refused, for one line alone.
+/// Checks that a file is refused because of one line.
 fn bad_line(said: &Said, line: u32, why: &str) {
     assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 1 line is bad\n"), "{said:?}");
     let wanted = format!("line {line}: ");
@@ -187,7 +187,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let clean = "0 numbers, 0 events, 0 orders: nothing is wrong\n";
     assert_eq!(folder.done(&["check", "--deep"]), clean);
     assert_eq!(import(&folder, good, &[]).answer, "1 number imported, 0 lines refused\n");
-    // Where the exchange lies was not written: the area is the area code's.
+    // The exchange was not stored, so the area is the area code's.
     assert_eq!(folder.done(&["export"]), format!("{HEADER}\n5405550110,Available,,,,,VA,,,,\n"));
 }
 

@@ -1,4 +1,4 @@
-//! What was accepted survives the process: killed at any instant, or asked to end in the middle of work.
+//! Accepted orders survive the process, if it is killed at any instant or asked to end in the middle of work.
 
 #![expect(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
 
@@ -14,18 +14,18 @@ use program::{ACCOUNT, Client, Cut, Folder};
 
 /// Clients that send at the same time.
 const TASKS: u64 = 16;
-/// Numbers that they quarrel about.
+/// Numbers that they compete for.
 const POOL: u64 = 400;
-/// The first of them.
+/// The first of these numbers.
 const FIRST: u64 = 9_195_560_000;
-/// How long a client that heard no answer leaves the server alone.
+/// How long a client waits after it got no answer.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Orders that are accepted before a server is told to end: it is under load then.
+/// Orders that are accepted before a server is told to end, so that it is under load.
 const UNDER_LOAD: u64 = 1_000;
 /// How long after the last fault every order must have ended.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Chance that can be played again: splitmix64.
+/// Random numbers that can be repeated: splitmix64.
 struct Dice(u64);
 
 impl Dice {
@@ -50,7 +50,7 @@ impl Dice {
     }
 }
 
-/// An order. What it says follows from the seed, the task and its turn alone, so that it can be sent again.
+/// An order. Its content depends only on the seed, the task and its turn, so that it can be sent again.
 struct Order {
     list: &'static str,
     key: String,
@@ -98,7 +98,7 @@ impl Order {
                     Posted::Accepted(id)
                 }
                 429 | 503 => Posted::Busy,
-                500 => Posted::Unknown, // a commit failed: who knows
+                500 => Posted::Unknown, // a commit failed: not known whether it was written
                 _ => panic!("order {} was answered with {answer:?}", self.key),
             },
             Err(Cut::NotSent) => Posted::NotSent,
@@ -109,25 +109,25 @@ impl Order {
 }
 
 enum Posted {
-    /// 201: its id.
+    /// It was accepted with this id (201).
     Accepted(String),
-    /// Refused for now.
+    /// It was refused for now.
     Busy,
-    /// No connection.
+    /// There was no connection.
     NotSent,
-    /// Sent, and nothing heard.
+    /// It was sent, and no answer arrived.
     Unknown,
-    /// Sent, and half an answer heard.
+    /// It was sent, and half an answer arrived.
     Half,
 }
 
-/// What all clients follow.
+/// What all clients share.
 struct Plan {
     seed: u64,
     site: String,
 }
 
-/// What a client has heard: the turn of each order, and the id where it was accepted.
+/// What a client learnt: the turn of each order, and the id if it was accepted.
 #[derive(Default)]
 struct Log {
     task: u64,
@@ -136,7 +136,7 @@ struct Log {
     halves: Vec<u64>,
 }
 
-/// Where the server is at the moment.
+/// The server's current address, and the state of the test.
 #[derive(Default)]
 struct World {
     address: Mutex<Option<SocketAddr>>,
@@ -151,7 +151,7 @@ impl World {
         self.moved.notify_all();
     }
 
-    /// Waits until there is a server; none when it is over.
+    /// Waits until there is a server and returns its address. `None` if the test is over.
     fn address(&self) -> Option<SocketAddr> {
         let mut address = self.address.lock().expect("whole");
         while !self.over.load(Ordering::Relaxed) {
@@ -163,7 +163,7 @@ impl World {
         None
     }
 
-    /// Posts until it is known what became of it, or cannot be known.
+    /// Posts until the result is known, or cannot be known.
     fn post(&self, client: &mut Client, order: &Order) -> Option<Posted> {
         loop {
             client.turn_to(self.address()?);
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// A client's life: order after order, and now and then an old one again, which must be the same.
+    /// Runs a client. It sends order after order, and now and then an old one again, which must get the same id.
     fn client(&self, plan: &Plan, task: u64) -> Log {
         let mut log = Log { task, ..Log::default() };
         let mut client = Client::of(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -202,7 +202,7 @@ impl World {
     }
 }
 
-/// A folder with the documented account and the numbers that are quarrelled about.
+/// Makes a folder with the documented account and the numbers that clients compete for.
 fn folder() -> (Folder, Plan) {
     let folder = Folder::of_the_guide();
     let numbers: String = (FIRST..FIRST + POOL).map(|n| format!("{n},InService,{ACCOUNT},NC\n")).collect();
@@ -221,14 +221,14 @@ fn folder() -> (Folder, Plan) {
     (folder, Plan { seed, site })
 }
 
-/// Has the server learn the password, once for all clients.
+/// Makes the server learn the password, once for all clients.
 fn sign_in(address: SocketAddr) {
     let path = format!("/api/accounts/{ACCOUNT}/disconnects?page=1&size=1");
     let answer = Client::of(address).send("GET", &path, "", "");
     assert_eq!(answer.map(|answer| answer.status), Ok(200));
 }
 
-/// `check --deep` finds nothing; how many orders it saw.
+/// Checks that `check --deep` finds nothing. Returns how many orders it saw.
 fn orders_in(folder: &Folder) -> u64 {
     let said = folder.onhook(&["check", "--deep", "--json"]);
     assert_eq!(said.code, 0, "{said:?}\n{}", folder.log());
@@ -236,7 +236,7 @@ fn orders_in(folder: &Folder) -> u64 {
     report["orders"].as_u64().expect("a count")
 }
 
-/// Every accepted order is there, is the one that was sent, and ends.
+/// Checks that every accepted order exists, is the one that was sent, and ends.
 fn all_have_ended(plan: &Plan, logs: &[Log], address: SocketAddr) {
     let begun = Instant::now();
     std::thread::scope(|scope| {
@@ -268,7 +268,7 @@ fn all_have_ended(plan: &Plan, logs: &[Log], address: SocketAddr) {
     });
 }
 
-/// No number came or went, and each is with the account, or was.
+/// Checks that no number was lost or added, and that each is or was the account's.
 fn all_numbers_are_there(folder: &Folder) {
     let exported = folder.done(&["export"]);
     let mut found = 0;
@@ -326,7 +326,7 @@ fn what_was_accepted_survives_kills_at_any_instant() {
             let begun = Instant::now();
             let mut server = folder.emulator();
             if round % 8 == 7 {
-                // While it is starting: mending what the last kill left behind must not do harm either.
+                // Killed while it starts: its repair of the last kill's damage must not do harm either.
                 std::thread::sleep(dice.millis(0, 60));
                 server.kill();
                 early += 1;
@@ -334,13 +334,13 @@ fn what_was_accepted_survives_kills_at_any_instant() {
             }
             let address = server.listening();
             slowest = slowest.max(begun.elapsed());
-            sign_in(address); // 16 at once would spend the round with their passwords
+            sign_in(address); // 16 sign-ins at once would use up the round with their passwords
             world.is_at(Some(address));
-            std::thread::sleep(dice.millis(20, 400)); // killed at any instant, which the seed plays again
+            std::thread::sleep(dice.millis(20, 400)); // killed at any instant; the seed repeats it
             server.kill();
             world.is_at(None);
             if clients.iter().any(|client| client.is_finished()) {
-                break; // one has failed, and says why when it is joined
+                break; // one has failed, and its join shows why
             }
         }
         world.over.store(true, Ordering::Relaxed);
@@ -371,7 +371,7 @@ fn what_was_accepted_survives_kills_at_any_instant() {
     let accepted = ids(&logs);
     all_have_ended(&plan, &logs, address);
     assert!(server.terminate().success(), "{}", folder.log());
-    // Each accepted order was found, and there is no other: so no key has two.
+    // Each accepted order was found, and there is no other. So no key has two.
     assert_eq!(orders_in(&folder), accepted);
     all_numbers_are_there(&folder);
     let log = folder.log();
@@ -401,7 +401,7 @@ fn after_sigterm_every_order_was_answered_or_never_taken() {
             match Order::nth(&plan, task, turn).post(&mut client) {
                 Posted::Accepted(id) => {
                     log.accepted.push((turn, id));
-                    let _ = heard.send(()); // nobody counts them any more once it is told to end
+                    let _ = heard.send(()); // nobody counts them after it is told to end
                 }
                 Posted::Busy => std::thread::sleep(PAUSE),
                 Posted::NotSent => break,

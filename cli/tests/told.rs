@@ -1,5 +1,5 @@
-//! What subscribers asked for survives the process: it is killed again and again while orders run and
-//! receivers are told, and in the end each order's end was told, under one id.
+//! Notifications survive the process. It is killed again and again while orders run and receivers are notified. In the
+//! end each order's end was delivered, under one id.
 
 mod program;
 
@@ -16,10 +16,10 @@ const ROUNDS: u64 = 8;
 /// The documented account's two numbers.
 const NUMBERS: [&str; 2] = ["5405514342", "7034343704"];
 
-/// What came: for each order and status the ids under which it was told, with how often.
+/// The received notifications: for each order and status, their ids and how often each arrived.
 type Told = Arc<Mutex<HashMap<(String, String), HashMap<String, usize>>>>;
 
-/// A receiver that takes its time, so that kills find it at work.
+/// Starts a slow receiver, so that kills interrupt its work.
 fn receiver() -> (SocketAddr, Told) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -57,7 +57,7 @@ fn serve(stream: std::net::TcpStream, told: &Told) -> Option<()> {
         let (_, rest) = body.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text.to_owned())
     };
-    // A slow receiver, so that kills come between what it hears and what it answers.
+    // It is slow, so that kills come between a notification and its answer.
     std::thread::sleep(Duration::from_millis(30));
     let what = (element("OrderId")?, element("Status")?);
     *told.lock().expect("whole").entry(what).or_default().entry(id).or_default() += 1;
@@ -114,7 +114,7 @@ fn each_order_s_end_is_told_whatever_kills_the_server() {
             subscriptions = ["disconnects", "orders"].map(|orders| subscribe(&mut client, orders, to)).into();
         }
         let begun = Instant::now();
-        // Another instant each time, in the middle of what goes on.
+        // Killed at another instant each time, in the middle of work.
         while begun.elapsed() < Duration::from_millis(60 + 35 * round) {
             let (list, body) = order(turn, &site);
             turn += 1;

@@ -1,4 +1,4 @@
-//! The embedded store: the suite of all stores, and what is its own.
+//! The embedded store: the suite of all stores, and tests of its own.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -39,7 +39,7 @@ impl Opener for Fresh {
         Arc::new(SqliteStore::open(self.0.path(), Arc::new(Policy::default())).unwrap())
     }
 
-    /// One process has the folder: two nodes are two clones of one handle.
+    /// One process has the folder, so two nodes are two clones of one handle.
     async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>) {
         let store = self.open().await;
         (store.clone(), store)
@@ -115,8 +115,8 @@ fn a_second_process_is_refused_in_words() {
     open(folder.path()).unwrap();
 }
 
-/// A power cut leaves the database and its log as they are, and behind what was committed the zeros that the
-/// log's file was made longer by.
+/// A power cut leaves the database and its log as they are. After the commits, the log's file has the zeros that were
+/// added ahead.
 #[tokio::test]
 async fn what_was_committed_is_found_in_a_log_that_is_longer() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,7 +142,7 @@ async fn what_was_committed_is_found_in_a_log_that_is_longer() {
     store.close().await;
 }
 
-/// No disk has as much room as is to be kept free here.
+/// No disk has as much free space as this test reserves.
 #[tokio::test]
 async fn on_a_full_disk_nothing_new_is_taken_and_what_was_taken_is_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ async fn on_a_full_disk_nothing_new_is_taken_and_what_was_taken_is_done() {
     assert_eq!(store.totals(now).await.unwrap().failed[0], (Cause::DiskFull, 0));
 }
 
-/// A file that is mapped cannot grow on a full disk, and writing to it can end the process.
+/// A mapped file cannot grow on a full disk, and writing to it can end the process.
 #[tokio::test]
 async fn the_log_s_index_is_no_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -197,7 +197,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
-/// A store of the first schema: an account, a site with a peer, two numbers in service at it and one at none.
+/// A store of the first schema: an account, a site with a peer, two numbers in service at the peer and one at no peer.
 const FIRST_SCHEMA: &str = "
     INSERT INTO account VALUES (1, 'one', 'end-user', 'unknown', 0);
     INSERT INTO site (account, name, is_default) VALUES (1, 'a site', 1);
@@ -237,7 +237,7 @@ fn a_folder_without_data_is_missing_where_it_must_be_there() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// What tampering the checker must see, each done to a good store.
+/// Tampering that the checker must find, each applied to a good store.
 #[tokio::test]
 async fn the_checker_sees_what_was_tampered_with() {
     for (sql, found) in [
@@ -348,7 +348,7 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
     let store = ten_in_service(folder.path()).await;
     store.close().await;
     drop(store);
-    // An area that is nowhere: judging this number panics.
+    // The area does not exist, so judging this number panics.
     let sql = "UPDATE number SET area = 77 WHERE number = 19195550101";
     rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(sql).unwrap();
     let store = open(folder.path()).unwrap();
@@ -372,7 +372,7 @@ async fn a_caller_who_went_away_is_no_reason_not_to_write() {
     let task = tokio::spawn(async move { accepting.accept(new_order(&[number(1)])).await });
     task.abort();
     let _ = task.await;
-    // Either it never got to the queue or it is whole; the next one is not hindered.
+    // Either it never got to the queue or it is whole. The next order is not affected.
     store.accept(new_order(&[number(2)])).await.unwrap();
     while store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap().more {}
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
@@ -391,8 +391,8 @@ async fn what_fails_halfway_takes_nothing_of_others_with_it() {
     });
     let halfway =
         vec![(1, Ok(NewNumber::available(number(21)))), (2, Err(BadLine::Form("no number".to_owned())))];
-    // They are queued in this order while the first holds the writer: the accept before the one that fails
-    // goes along with the first, the one behind it does not.
+    // They are queued in this order while the first import holds the writer. The accept before the failing import
+    // shares the first one's transaction, the accept after it does not.
     let (first, before, halfway, behind, _) = tokio::join!(
         import(Box::new(first)),
         store.accept(new_order(&[number(1)])),

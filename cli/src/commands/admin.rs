@@ -403,7 +403,7 @@ impl UserCommand {
     }
 }
 
-/// Changes a user with the right of whoever has the machine, and closes the store.
+/// Changes a user with the rights of a person on the machine itself, and closes the store.
 async fn change(store: &SqliteStore, name: &str, change: UserChange) -> anyhow::Result<()> {
     let changed = store.change_user(Asker::AtTheMachine, name.to_owned(), change).await?;
     store.close().await;
@@ -413,7 +413,7 @@ async fn change(store: &SqliteStore, name: &str, change: UserChange) -> anyhow::
     }
 }
 
-/// Why a site or a peer is still there, if it is.
+/// Returns an error if a site or peer was not removed, and why.
 fn gone(removed: Removed, unknown: &str) -> anyhow::Result<()> {
     match removed {
         Removed::Gone => Ok(()),
@@ -437,7 +437,7 @@ fn named(name: String, most: usize) -> anyhow::Result<String> {
     Ok(name)
 }
 
-/// A password, from the keyboard or from a pipe.
+/// Reads a password, from the keyboard or from a pipe.
 fn read_password(from_pipe: bool) -> anyhow::Result<String> {
     let password = if std::io::stdin().is_terminal() {
         typed_password()?
@@ -459,7 +459,7 @@ fn read_password(from_pipe: bool) -> anyhow::Result<String> {
     Ok(password)
 }
 
-/// A password that is typed twice and does not show.
+/// Reads a password that is typed twice and not shown.
 fn typed_password() -> anyhow::Result<String> {
     let ask = |prompt: &str| rpassword::prompt_password(prompt).context("cannot read the password");
     let password = ask("Password: ")?;
@@ -467,7 +467,7 @@ fn typed_password() -> anyhow::Result<String> {
     Ok(password)
 }
 
-/// A password from standard input, without the line break at its end.
+/// Reads a password from standard input, without the line break at its end.
 fn piped_password() -> anyhow::Result<String> {
     let mut password = String::new();
     let limit = u64::try_from(PASSWORD_MAX + 3)?;

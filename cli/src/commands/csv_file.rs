@@ -1,4 +1,4 @@
-//! Files of lines that are taken in: opened, their columns found, their bad lines named.
+//! CSV files to import: opening them, finding their columns, and naming their bad lines.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,20 +14,20 @@ use onhook_store::contract::imports::Imported;
 use crate::exit::Exit;
 use crate::terminal::{Terminal, Unit, count};
 
-/// Most bytes of a record: some hundred ZIP codes and names many times over.
+/// Most bytes of a record: many times some hundred ZIP codes and names.
 const RECORD_MAX: usize = 1 << 16;
-/// Most bytes that are read without a record's end: a quotation mark that is never closed takes in all that
+/// Most bytes that are read without the end of a record. A quotation mark that is never closed includes all that
 /// follows it.
 const UNENDED_MAX: u64 = 1 << 18;
 
-/// A file and the bar that shows how much of it has been read.
+/// A file, and the bar that shows how much of it has been read.
 pub(super) struct CsvFile {
     input: Box<dyn Read + Send>,
     pub(super) bar: indicatif::ProgressBar,
 }
 
 impl CsvFile {
-    /// The file, or standard input for `-`, behind its byte order mark.
+    /// Opens a file, or standard input for `-`, and skips its byte order mark.
     pub(super) fn open(path: &Path, terminal: &Terminal) -> anyhow::Result<Self> {
         let (input, size): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
             (Box::new(std::io::stdin()), None)
@@ -45,7 +45,7 @@ impl CsvFile {
     }
 }
 
-/// The first bytes of a file without UTF-8's byte order mark.
+/// Returns the first bytes of a file without UTF-8's byte order mark.
 fn without_mark(first: &[u8]) -> anyhow::Result<&[u8]> {
     let other = match first {
         [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] | [0, 0, 0, _] | [_, 0, 0, 0] => Some("UTF-32"),
@@ -58,7 +58,7 @@ fn without_mark(first: &[u8]) -> anyhow::Result<&[u8]> {
     Ok(first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first))
 }
 
-/// The columns that a file has, each with where it stands in a line.
+/// The columns of a file, each with its position in a line.
 pub(super) struct Columns<const N: usize>([Option<usize>; N]);
 
 impl<const N: usize> Columns<N> {
@@ -67,11 +67,11 @@ impl<const N: usize> Columns<N> {
     }
 }
 
-/// What is in each record, or what is wrong with it, with the line that it begins on.
+/// The content of each record, or what is wrong with it, with the line on which it begins.
 type Lines<T> = Box<dyn Iterator<Item = (u64, Result<T, BadLine>)> + Send>;
 
-/// The records of a file as what `line` makes of their fields, each with the line that it begins on. A field
-/// that is empty is absent. The first record names some of the columns `names`, which `enough` looks at.
+/// Returns the records of a file, each with the line on which it begins. `line` makes a record from its fields; an
+/// empty field is absent. The first record names some of the columns in `names`, and `enough` checks them.
 pub(super) fn read<T: 'static, const N: usize>(
     file: &mut CsvFile,
     names: [&'static str; N],
@@ -131,7 +131,7 @@ fn unreadable(error: &csv::Error) -> BadLine {
     }
 }
 
-/// Says what is wrong with the lines that were not taken in: how many of each kind, and the first of them.
+/// Prints what is wrong with the refused lines: how many of each kind, and the first of them.
 pub(super) fn name_bad_lines(terminal: &Terminal, bad: &BadLines) {
     for kind in bad.kinds() {
         let of_many = kind.count > 1;
@@ -151,8 +151,8 @@ pub(super) fn name_bad_lines(terminal: &Terminal, bad: &BadLines) {
     }
 }
 
-/// Says what a command did with its file, or would do, in one line behind the bad lines: `done` names what was
-/// taken in.
+/// Prints what a command did with its file, or would do, in one line after the bad lines. `done` names what was
+/// imported.
 pub(super) fn tell(
     terminal: &mut Terminal,
     result: Result<Imported, StoreError>,
@@ -177,19 +177,19 @@ pub(super) fn tell(
     Ok(if bad.count() == 0 { Exit::Done } else { Exit::NotWell })
 }
 
-/// Where the lines begin that have something in them, as far as they have been read and not yet told.
+/// Where lines that are not empty begin, of those that have been read and not yet reported.
 #[derive(Default)]
 struct Starts {
-    /// The first byte of each, and which line it is, counted from 1.
+    /// The first byte of each line, and its number, counted from 1.
     lines: VecDeque<(u64, u64)>,
-    /// Where the last record that was asked for was looked for.
+    /// The byte of the last call of `line_from`.
     asked: u64,
-    /// The last line that was told.
+    /// The last line that was reported.
     told: u64,
 }
 
 impl Starts {
-    /// The line of the first record from this byte on: empty lines before it are none of it.
+    /// Returns the line of the first record at or after this byte. Empty lines before it do not belong to it.
     fn line_from(&mut self, byte: u64) -> u64 {
         self.asked = byte;
         while self.lines.front().is_some_and(|(start, _)| *start < byte) {
@@ -204,8 +204,8 @@ fn lock(starts: &Mutex<Starts>) -> std::sync::MutexGuard<'_, Starts> {
     starts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A reader that makes one line feed of each end of a line, whether it is LF, CRLF or a lone CR, and notes where
-/// lines begin. It gives up where no record ends.
+/// A reader that turns each line end (LF, CRLF or a lone CR) into one line feed, and notes where lines begin. It fails
+/// if a record does not end.
 struct LineEnds<R> {
     input: R,
     starts: Arc<Mutex<Starts>>,

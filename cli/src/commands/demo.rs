@@ -35,7 +35,7 @@ pub(crate) struct Demo {
     listen: SocketAddr,
 }
 
-/// The request of the guide, to the letter.
+/// The guide's request, to the letter.
 const ORDER: &str = r#"<?xml version="1.0"?>
 <DisconnectTelephoneNumberOrder>
 <name>training run</name>
@@ -71,7 +71,7 @@ impl Demo {
             told = story.tell_and_stay(&server, self.once) => told,
             () = stop.asked() => Ok(()),
         };
-        server.stop().await; // then the folder goes
+        server.stop().await; // before the folder is removed
         told.map(|()| Exit::Done)
     }
 }
@@ -144,7 +144,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Sends a request, and prints it and its answer as they went over the wire.
+    /// Sends a request, and prints it and its answer as they were sent.
     async fn call(&mut self, method: Method, path: &str, body: Option<&str>) -> anyhow::Result<Answer> {
         let operator = path.starts_with("/ops");
         let user = if operator { demo_data::OPERATOR } else { demo_data::USER };
@@ -169,7 +169,7 @@ impl Story<'_> {
         Answer::read(answer, self.terminal).await
     }
 
-    /// Waits until an order has run: its bell is the worker's, so this is a matter of milliseconds.
+    /// Waits until an order has run. Accepting an order wakes the worker, so this takes milliseconds.
     async fn until_ended(&self, server: &Server, path: &str) -> anyhow::Result<()> {
         self.until(server, || async {
             let answer = self

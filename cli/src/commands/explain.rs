@@ -56,12 +56,12 @@ impl Explain {
     }
 }
 
-/// Where a number is and why, in one sentence.
+/// Returns where a number is and why, in one sentence.
 pub(super) fn sentence(facts: &Facts) -> String {
     explain::sentence(&facts.entry, facts.since, facts.hold.as_ref())
 }
 
-/// Who made an event.
+/// Returns who made an event.
 fn by(told: &NumberHistory, event: &Event) -> String {
     let order = match &event.by {
         By::Order(seq) => told.orders.get(seq).map(|order| order.id),

@@ -59,7 +59,7 @@ impl Export {
     }
 }
 
-/// A name as a spreadsheet may have it: one that is not as imports take names is no formula either.
+/// Makes a name safe for a spreadsheet: a name that an import would refuse gets a quote, so that it is no formula.
 fn harmless(name: &str) -> String {
     if name::check(name, CITY_NAME_MAX).is_ok() { name.to_owned() } else { format!("'{name}") }
 }

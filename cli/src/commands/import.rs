@@ -103,7 +103,7 @@ fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, BadLi
         if fits { Ok(text.to_owned()) } else { Err("it has two letters") }
     })?;
     if let (Some(rate_center), None) = (&rate_center, &region) {
-        // Names of rate centers repeat from state to state: without one it would not be kept.
+        // Names of rate centers repeat from state to state, so a name without a state would not be stored.
         return Err(BadLine::field(COLUMNS[5], rate_center, "it needs region"));
     }
     Ok(NewNumber {

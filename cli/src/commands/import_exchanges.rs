@@ -66,7 +66,7 @@ fn enough(columns: &Columns<{ COLUMNS.len() }>) -> anyhow::Result<()> {
 fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<Exchange, BadLine> {
     let parts = format!("{}{}", field(1).unwrap_or_default(), field(2).unwrap_or_default());
     let line = ExchangeLine {
-        // As LERG-like files write it too: 919-555.
+        // LERG-like files also write 919-555.
         npa_nxx: &field(0).map_or(parts, |text| text.replace('-', "")),
         state: field(3).unwrap_or_default(),
         rate_center: field(4).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! One room a command.
+//! One file for each command.
 
 mod admin;
 mod check;
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs it. `line` is the whole command line, `config` a configuration file.
+    /// Runs the command. `line` is the whole command line, `config` a configuration file.
     pub(crate) async fn run(
         self,
         line: clap::Command,
@@ -41,7 +41,7 @@ impl Command {
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
         if let Command::Completions(completions) = self {
-            return completions.run(line, terminal); // whatever the configuration says
+            return completions.run(line, terminal); // whatever the configuration is
         }
         let file = File::read(config)?;
         match self {

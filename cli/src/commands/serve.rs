@@ -187,7 +187,7 @@ impl Serve {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
-        let mut stop = Stop::listen()?; // whoever reads the next line may send a signal at once
+        let mut stop = Stop::listen()?; // a program that reads the next line may send a signal at once
         let (version, schema) = (env!("CARGO_PKG_VERSION"), schema::newest());
         let set = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
         tracing::info!(
@@ -206,7 +206,7 @@ impl Serve {
     }
 }
 
-/// What is set otherwise than by default, for the log: nothing that is secret.
+/// Returns the settings that are not the default, for the log. Secrets are left out.
 fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> Vec<String> {
     let usual = Settings::default();
     let Settings { public_url, rate_limit, shown_limit, connections_max, emulator, trust_clock, .. } =
@@ -238,7 +238,7 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
     .collect()
 }
 
-/// Says so when others than this user may enter the data folder.
+/// Warns if other users may enter the data folder.
 fn warn_of_others(data_dir: &Path) {
     let Ok(found) = std::fs::metadata(data_dir) else { return };
     let mode = found.permissions().mode() & 0o777;

@@ -1,4 +1,4 @@
-//! The program under test: how the tests run it, talk to it and read what it says.
+//! The program under test: how the tests run it, send it requests, and read its output.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up: no test measures by it.
+/// How long anything may take before a test gives up. No test measures by it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The documented user with the documented password.
 pub(crate) const AUTHORIZATION: &str = "Basic dXNlcm5hbWU6cGFzc3dvcmQ=";
@@ -22,7 +22,7 @@ pub(crate) const ACCOUNT: u32 = 9_900_000;
 pub(crate) const HEADER: &str =
     "number,state,account,site,peer,rate_center,region,protected,ported_in,former_account,release_at";
 
-/// The program with these arguments, untouched by the caller's environment.
+/// Returns the program with these arguments, without the caller's environment.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onhook"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ONHOOK_")) {
@@ -32,7 +32,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command said, and how it ended.
+/// A command's output and exit status.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     /// Its exit status.
@@ -43,7 +43,7 @@ pub(crate) struct Said {
     pub(crate) remarks: String,
 }
 
-/// Runs a command to its end.
+/// Runs a command until it ends.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
     let file = || tempfile::tempfile().expect("a temporary file");
     let (mut stdin, mut stdout, mut stderr) = (file(), file(), file());
@@ -65,7 +65,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
     Said { code, answer: text(&mut stdout), remarks: text(&mut stderr) }
 }
 
-/// Runs the program with these arguments to its end.
+/// Runs the program with these arguments until it ends.
 pub(crate) fn onhook(arguments: &[&str]) -> Said {
     run(&mut command(arguments), b"")
 }
@@ -81,18 +81,18 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
-/// A data folder that goes with the test, and a log beside it.
+/// A data folder that is removed after the test, and a log beside it.
 pub(crate) struct Folder {
     folder: tempfile::TempDir,
 }
 
 impl Folder {
-    /// One that is empty.
+    /// Makes an empty one.
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    /// One with the documented account and its numbers.
+    /// Makes one with the documented account and its numbers.
     pub(crate) fn of_the_guide() -> Self {
         let folder = Self::new();
         let mut server = folder.emulator();
@@ -101,12 +101,12 @@ impl Folder {
         folder
     }
 
-    /// A path in the folder.
+    /// Returns a path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The folder that onhook has.
+    /// Returns the data folder of onhook.
     pub(crate) fn data(&self) -> String {
         self.path("data").to_str().expect("it is UTF-8").to_owned()
     }
@@ -116,19 +116,19 @@ impl Folder {
         self.onhook_reading(arguments, b"")
     }
 
-    /// The same, with something on standard input.
+    /// Runs the program with these arguments on the data, with `input` as standard input.
     pub(crate) fn onhook_reading(&self, arguments: &[&str], input: &[u8]) -> Said {
         run(command(arguments).args(["--data-dir", &self.data()]), input)
     }
 
-    /// Runs what must go well, and gives its answer.
+    /// Runs a command that must succeed, and returns its answer.
     pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let said = self.onhook(arguments);
         assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{arguments:?} said {}", said.answer);
         said.answer
     }
 
-    /// Starts the server as an emulator, without a limit of rate.
+    /// Starts the server as an emulator, without a rate limit.
     pub(crate) fn emulator(&self) -> Server {
         self.serve(&["--emulator", "--rate-limit", "0"])
     }
@@ -141,13 +141,13 @@ impl Folder {
         Server::start(command.stderr(log.expect("a log")))
     }
 
-    /// What servers on this folder have logged.
+    /// Returns the log of the servers on this folder.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 }
 
-/// A folder with two accounts, their sites and peers, and no numbers.
+/// Makes a folder with two accounts, their sites and peers, and no numbers.
 pub(crate) fn two_accounts() -> Folder {
     let folder = Folder::new();
     for arguments in [
@@ -164,20 +164,20 @@ pub(crate) fn two_accounts() -> Folder {
     folder
 }
 
-/// A file beside the data.
+/// Makes a file beside the data.
 pub(crate) fn file(folder: &Folder, name: &str, text: &str) -> String {
     let path = folder.path(name);
     std::fs::write(&path, text).expect("room for a file");
     path.to_str().expect("it is UTF-8").to_owned()
 }
 
-/// A command that was refused says this, and nothing else on standard output.
+/// Checks that a command was refused with this remark, and printed nothing to standard output.
 pub(crate) fn refused(said: &Said, remark: &str) {
     assert_eq!((said.code, said.answer.as_str()), (2, ""), "{said:?}");
     assert!(said.remarks.contains(remark), "it does not say {remark:?}: {}", said.remarks);
 }
 
-/// A running server. Dropped, it is killed.
+/// A running server. Dropping it kills it.
 pub(crate) struct Server {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -198,20 +198,20 @@ impl Server {
         Self { child, lines }
     }
 
-    /// Waits for the line that says where it listens.
+    /// Waits for the line with the address it listens on.
     pub(crate) fn listening(&mut self) -> SocketAddr {
         let line = self.lines.recv_timeout(PATIENCE).expect("the server says where it listens");
         let address = line.strip_prefix("listening on http://").expect("the line has its form");
         address.parse().expect("an address")
     }
 
-    /// SIGKILL, to this process only.
+    /// Sends SIGKILL, to this process only.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("the server runs");
         self.child.wait().expect("the server ends");
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM, and returns how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let sent =
             Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
@@ -222,13 +222,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only where the process has ended already.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An answer over HTTP.
+/// An HTTP answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Its status.
@@ -244,22 +244,22 @@ pub(crate) struct Answer {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Nobody took the connection: the request was never sent.
+    /// The server did not take the connection: the request was never sent.
     NotSent,
-    /// It was sent, at least in part, and nothing came back.
+    /// The request was sent, at least in part, and no answer arrived.
     Silence,
-    /// A part of an answer came back.
+    /// A part of an answer arrived.
     Half,
 }
 
-/// An HTTP client that keeps its connection, never sends anything twice and knows how far it came.
+/// An HTTP client that keeps its connection, never sends a request twice, and knows how far it got.
 pub(crate) struct Client {
     address: SocketAddr,
     connection: Option<BufReader<TcpStream>>,
 }
 
 impl Client {
-    /// Of the server there.
+    /// Makes a client of the server at this address.
     pub(crate) fn of(address: SocketAddr) -> Self {
         Self { address, connection: None }
     }
@@ -271,7 +271,7 @@ impl Client {
         }
     }
 
-    /// Sends a request; `key` goes as `Idempotency-Key`.
+    /// Sends a request, with `key` as `Idempotency-Key`.
     pub(crate) fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> Result<Answer, Cut> {
         let mut connection = match self.connection.take().filter(is_open) {
             Some(connection) => connection,
@@ -305,7 +305,7 @@ fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// Whether the server has not closed it, as far as is known here.
+/// Returns whether the connection is open, as far as is known here.
 fn is_open(connection: &BufReader<TcpStream>) -> bool {
     let stream = connection.get_ref();
     let nothing_yet = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
@@ -313,7 +313,7 @@ fn is_open(connection: &BufReader<TcpStream>) -> bool {
     stream.set_nonblocking(false).is_ok() && open
 }
 
-/// The rest of an answer, and whether the connection can be used again.
+/// Reads the rest of an answer. Returns it, and whether the connection can be used again.
 fn read(first: &str, connection: &mut BufReader<TcpStream>) -> std::io::Result<(Answer, bool)> {
     let wrong = || std::io::Error::from(std::io::ErrorKind::InvalidData);
     let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).ok_or_else(wrong)?;
@@ -341,8 +341,8 @@ fn read(first: &str, connection: &mut BufReader<TcpStream>) -> std::io::Result<(
     Ok((Answer { status, location, retry_after, body }, stays))
 }
 
-/// The text with a word for what differs from run to run: ids, instants, addresses. Only what has the right
-/// form is replaced.
+/// Returns the text with placeholders for what differs from run to run: ids, instants, addresses. Only text of the
+/// right form is replaced.
 pub(crate) fn redacted(text: &str) -> String {
     let of_a_word = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
     let mut redacted = String::new();
@@ -388,7 +388,7 @@ fn stand_in(word: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a file of this name is there.
+/// Returns whether a file of this name exists.
 pub(crate) fn is_there(path: impl AsRef<OsStr>) -> bool {
     Path::new(&path).exists()
 }

@@ -1,4 +1,4 @@
-//! What a client changes in an order that waits for numbers.
+//! Amendments: changes that a client makes to an order that waits for numbers.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use super::origin::origin;
 use super::step::OrderWrite;
 use super::tell::{About, NewNotification, tell};
 
-/// What an amendment works with, as the store has it.
+/// What an amendment needs, loaded from the store.
 #[derive(Debug)]
 pub struct Loaded {
     /// The order.
@@ -25,7 +25,7 @@ pub struct Loaded {
     pub entries: HashMap<Number, Entry>,
     /// The areas of these numbers.
     pub areas: HashMap<AreaId, Area>,
-    /// The exchanges of these numbers, by their six digits, where they are known.
+    /// The known exchanges of these numbers, by their six digits.
     pub exchanges: HashMap<u32, Exchange>,
     /// The subscribers of the order's account.
     pub subscribers: Vec<Subscriber>,
@@ -36,16 +36,16 @@ pub struct Loaded {
 pub struct Writes {
     /// The order.
     pub order: OrderWrite,
-    /// The line in its history, in words, when it goes on waiting and something in it changed.
+    /// The line for its history, if it goes on waiting and something in it changed.
     pub difference: Option<String>,
-    /// Who is told that it has ended.
+    /// Notifications of its end.
     pub notifications: Vec<NewNotification>,
 }
 
 /// Plans an amendment of an order at `at`.
 ///
 /// # Errors
-/// [`NotWaiting`]: the order has not run yet, or has ended and never changes again.
+/// [`NotWaiting`]: the order has not run yet, or it has ended and can no longer change.
 pub fn amendment(loaded: Loaded, amendment: &Amendment, at: Timestamp) -> Result<Writes, NotWaiting> {
     let Loaded { order: before, entries, areas, exchanges, mut subscribers } = loaded;
     let mut after = amend(&before, amendment, at)?;

@@ -1,7 +1,7 @@
-//! The numbers that one transaction works on: what they are, what happens to them, what is to be written.
+//! The numbers of one transaction: what they are, what happens to them, and what to write.
 //!
-//! Numbers are loaded together, changed one after another in memory, and written together, in the order of
-//! their digits. No SQL stands here: a store loads [`Known`] numbers and applies [`NumberWrites`].
+//! Numbers are loaded together, changed one after another in memory, and written together, in the order of their
+//! digits. There is no SQL here: a store loads [`Known`] numbers and writes [`NumberWrites`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use onhook_core::time::Timestamp;
 
 use super::counts::Counts;
 
-/// A number as a store has it, with what its next event needs to know.
+/// A number as stored, with what its next event needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The number now.
@@ -36,7 +36,7 @@ pub enum Prev {
     New(usize),
 }
 
-/// An event that is to be written. The store gives it its sequence number.
+/// An event to be written. The store gives it its sequence number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEvent {
     /// The number that it is about.
@@ -53,12 +53,12 @@ pub struct NewEvent {
     pub origin: Option<Entry>,
 }
 
-/// A number's row that is to be written.
+/// A number's row to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberWrite {
-    /// The number as it is to be.
+    /// The number as it will be.
     pub entry: Entry,
-    /// The holder that its row has now. A store that indexes holders leaves that index alone where it stays.
+    /// The holder that its row has now. If it stays, a store with an index of holders leaves that index alone.
     pub holder_before: Option<AccountId>,
     /// The area that its row has now.
     pub area_before: AreaId,
@@ -66,33 +66,33 @@ pub struct NumberWrite {
     pub last_event: usize,
 }
 
-/// What is to be written of numbers, all of it or nothing.
+/// What to write about numbers, all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NumberWrites {
     /// The events, in the order in which they happen.
     pub events: Vec<NewEvent>,
     /// The numbers that changed, in the order of their digits.
     pub numbers: Vec<NumberWrite>,
-    /// By how much counts, supply and demand change.
+    /// The changes of counts, supply and demand.
     pub counts: Counts,
-    /// True if a number came into the pool: orders that wait may find some now.
+    /// True if a number came into the pool: waiting orders may find numbers now.
     pub pool_grew: bool,
 }
 
-/// Numbers under way: as they were loaded, and as what has happened since then left them.
+/// The numbers of a batch: as they were loaded, and as they are after the changes so far.
 pub struct Batch<'a> {
     policy: &'a Policy,
     entries: HashMap<Number, Entry>,
     prevs: HashMap<Number, (Prev, bool)>,
     areas: HashMap<AreaId, Area>,
-    /// The numbers that changed, with the holder and the area that their row has.
+    /// The numbers that changed, with the holder and the area that their rows have.
     changed: BTreeMap<Number, (Option<AccountId>, AreaId)>,
     taken: HashSet<Number>,
     writes: NumberWrites,
 }
 
 impl<'a> Batch<'a> {
-    /// Begins with numbers as the store has them, and with their areas.
+    /// Begins with numbers as stored, and their areas.
     #[must_use]
     pub fn new(
         policy: &'a Policy,
@@ -117,34 +117,34 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// The numbers as they are now. A number that does not exist is absent.
+    /// Returns the numbers as they are now. A number that does not exist is absent.
     #[must_use]
     pub fn entries(&self) -> &HashMap<Number, Entry> {
         &self.entries
     }
 
-    /// The areas as they are now.
+    /// Returns the areas as they are now.
     #[must_use]
     pub fn areas(&self) -> &HashMap<AreaId, Area> {
         &self.areas
     }
 
-    /// True if this batch has taken the number out of the pool. The store's rows do not know of it yet.
+    /// True if this batch has taken the number out of the pool. The store's rows do not show it yet.
     #[must_use]
     pub fn has_taken(&self, number: Number) -> bool {
         self.taken.contains(&number)
     }
 
-    /// Counts a number that is new in the store. Its row is the caller's to write.
+    /// Counts a number that is new in the store. The caller writes its row.
     pub fn add(&mut self, entry: &Entry) {
         self.writes.counts.add(entry);
         self.writes.pool_grew |= entry.state() == State::Available;
     }
 
-    /// Lets a transition of a loaded number happen.
+    /// Applies a transition to a loaded number.
     ///
     /// # Panics
-    /// When the number or its area was not loaded: the plan must ask for all that it touches.
+    /// If the number or its area was not loaded: the plan must ask for all that it changes.
     pub fn apply(&mut self, transition: Transition, by: By, at: Timestamp) {
         let Transition { change, before, after } = transition;
         let number = after.number;
@@ -167,7 +167,7 @@ impl<'a> Batch<'a> {
         self.writes.events.push(NewEvent { number, prev, at, change, by, origin });
     }
 
-    /// Returns what is to be written.
+    /// Returns what to write.
     #[must_use]
     pub fn finish(self) -> NumberWrites {
         let Self { entries, prevs, changed, mut writes, .. } = self;

@@ -1,7 +1,6 @@
 //! The counts that a store keeps beside its numbers, as changes that add up.
 //!
-//! Two transactions may change the same count at once: each hands in by how much it changes, never what it
-//! thinks the count is now.
+//! Two transactions may change the same count at once. So each says by how much it changes, never what the count is.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +11,12 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::{Entry, Standing};
 use onhook_core::time::Timestamp;
 
-/// By how much each count changes. A change of zero may stand in it; it means nothing.
+/// By how much each count changes. A change of zero may be included and means nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// Numbers of an account in a state. `None` is nobody's.
+    /// Numbers of an account in a state. `None` is numbers of no account.
     pub by_account: BTreeMap<(Option<AccountId>, State), i64>,
-    /// Numbers of a holder whose time comes at an instant.
+    /// Numbers of a holder that are due at an instant.
     pub due: BTreeMap<(Timestamp, Option<AccountId>), i64>,
     /// Numbers in service at a site, and at one of its peers. `None` is the site itself, without a peer.
     pub in_service: BTreeMap<(SiteId, Option<PeerId>), i64>,
@@ -36,7 +35,7 @@ impl Counts {
         }
     }
 
-    /// Counts a number that has changed, and what that does to its area.
+    /// Counts a number that has changed, and the change of its area.
     pub fn change(&mut self, before: &Entry, after: &Entry, of_area: Option<&AreaChange>) {
         self.count(before, -1);
         self.count(after, 1);

@@ -1,4 +1,4 @@
-//! An import of numbers: which lines go in and as what, and which do not and why.
+//! An import of numbers: which lines are taken and as what, and which are refused and why.
 
 use std::collections::HashMap;
 
@@ -20,22 +20,22 @@ use crate::contract::imports::{Imported, Line};
 #[derive(Debug)]
 pub struct Import {
     at: Timestamp,
-    /// Aging numbers whose release is before it are refused.
+    /// Aging numbers with a release before this time are refused.
     released_from: Option<Timestamp>,
-    /// The numbers that it has brought, each with its line: some twenty bytes a number.
+    /// The numbers brought so far, each with its line: some twenty bytes a number.
     seen: HashMap<Number, u64>,
-    /// What it has done so far.
+    /// The result so far.
     pub imported: Imported,
 }
 
 /// What the plan of some lines needs.
 #[derive(Debug)]
 pub struct Loaded<'a> {
-    /// Those of their numbers that are in the store.
+    /// The numbers of these lines that are in the store.
     pub there: Vec<Known>,
     /// The sites and peers of their accounts. An account that does not exist is absent.
     pub premises: &'a HashMap<AccountId, Premises>,
-    /// The area of each line that can be read, in the order of the lines: see [`area`].
+    /// The area of each readable line, in the order of the lines: see [`area`].
     pub area_ids: Vec<AreaId>,
     /// These areas.
     pub areas: HashMap<AreaId, Area>,
@@ -46,37 +46,37 @@ pub struct Loaded<'a> {
 pub struct Writes {
     /// The numbers that are new. The import is their last event, and nothing has happened since.
     pub new: Vec<Entry>,
-    /// The numbers that had left and are back, and the counts of all.
+    /// The numbers that had left and are back, and the changes of all counts.
     pub numbers: NumberWrites,
 }
 
-/// Returns the area of a line's number. `exchanges` are those of the lines' numbers, by their six digits, where they
-/// are known.
+/// Returns the area of a line's number. `exchanges` are the known exchanges of the lines' numbers, by their six
+/// digits.
 #[must_use]
 pub fn area(new: &NewNumber, exchanges: &HashMap<u32, Exchange>) -> AreaName {
     let exchange = new.number.npa_nxx().and_then(|npa_nxx| exchanges.get(&npa_nxx));
-    // A line that names its rate center needs no other word.
+    // A line that names its rate center needs no exchange.
     let exchange = exchange.filter(|_| new.rate_center.is_none());
     locality::area(new.number, new.region.as_deref(), new.rate_center.as_deref(), exchange)
 }
 
-/// What comes of a good line.
+/// The result of a good line.
 enum Judged {
     /// The number is new.
     New(Entry),
-    /// It had left and is taken back.
+    /// The number had left and is taken back.
     Restored,
 }
 
 impl Import {
-    /// Begins an import at `at`. With `past_releases`, an aging number may be due already.
+    /// Begins an import at `at`. With `past_releases`, an aging number may already be due.
     #[must_use]
     pub fn new(at: Timestamp, past_releases: bool) -> Self {
         let released_from = (!past_releases).then_some(at);
         Self { at, released_from, seen: HashMap::new(), imported: Imported::default() }
     }
 
-    /// Plans the next lines, each a number or why it cannot be read.
+    /// Plans the next lines. Each is a number, or why it cannot be read.
     pub fn plan(&mut self, lines: Vec<Line>, loaded: Loaded<'_>, policy: &Policy) -> Writes {
         let Loaded { there, premises, area_ids, areas } = loaded;
         let mut batch = Batch::new(policy, there, areas);

@@ -1,9 +1,9 @@
 //! What a transaction does, as plain values: loaded by a store, planned here, applied by the store.
 //!
-//! No SQL stands here and nothing is read or written, so that every store does the same, a test needs no database,
-//! and a plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers,
-//! [`tell`] says who is told, [`turns`] whose orders run next. Above them one file for what happens: [`step`]s of
-//! orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`].
+//! There is no SQL here, and nothing is read or written. So every store does the same, a test needs no database, and a
+//! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
+//! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
+//! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`].
 
 pub mod amendments;
 pub mod batch;

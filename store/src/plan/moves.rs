@@ -16,7 +16,7 @@ use super::batch::{Batch, Known, NumberWrites};
 /// Plans the move of `wanted` numbers, loaded as `numbers`, to `place`, by `user` at `at`.
 ///
 /// # Errors
-/// The numbers that are not in service on the account, in the order in which they were named. Then none moves.
+/// The numbers that are not in service on the account, in the order in which they were named. Then no number moves.
 pub fn moves(
     wanted: &[Number],
     place: Place,

@@ -9,8 +9,8 @@ use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Order, Origin};
 
-/// Returns where the numbers of a number order are from, which must be among `entries` with their areas. `None`
-/// before it has ended, and for orders of other kinds.
+/// Returns where the numbers of a number order are from. They must be among `entries` with their areas. `None` before
+/// the order has ended, and for orders of other kinds.
 #[must_use]
 pub fn origin(
     order: &Order,

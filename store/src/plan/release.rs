@@ -1,4 +1,4 @@
-//! What time alone does to numbers: the end of aging and of reservations.
+//! Releases: what happens to numbers by time alone, at the end of aging and of reservations.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, Known, NumberWrites};
 
-/// Plans the release of those of these numbers whose time has come by `clock`. Their events happen at `at`, which is
-/// `clock` or later: if the store is ahead of the caller, the caller's clock was set back, and early is worse.
+/// Plans the release of those of these numbers that are due by `clock`. Their events happen at `at`, which is `clock`
+/// or later: if the store is ahead of the caller, the caller's clock was set back, and an early release is worse.
 #[must_use]
 pub fn release(
     numbers: Vec<Known>,

@@ -1,4 +1,4 @@
-//! A pool number that is held for an account, and given back.
+//! Reservations: a pool number is held for an account, or given back.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::batch::{Batch, Known, NumberWrites};
 /// What the plan of one number needs.
 #[derive(Debug)]
 pub struct Loaded<'a> {
-    /// The number. `None` when there is none.
+    /// The number. `None` if it does not exist.
     pub number: Option<Known>,
     /// Its area.
     pub areas: HashMap<AreaId, Area>,
@@ -34,17 +34,17 @@ impl Loaded<'_> {
     }
 }
 
-/// Plans that a number is held for an account that holds `held` numbers.
+/// Plans a reservation of a number for an account that holds `held` numbers.
 ///
 /// # Errors
-/// [`NotReserved`]: nothing is to be written.
+/// [`NotReserved`]: nothing is written.
 pub fn reserve(loaded: Loaded<'_>, wanted: &Reservation, held: u64) -> Result<NumberWrites, NotReserved> {
     let entry = loaded.number.as_ref().map(|known| &known.entry);
     let transition = reservation::reserve(entry, wanted.account, held, wanted.until)?;
     Ok(loaded.happen(transition))
 }
 
-/// Plans that a number is given back. `None` when the reservation does not stand any more.
+/// Plans the return of a reserved number. `None` if the reservation has ended.
 #[must_use]
 pub fn cancel(loaded: Loaded<'_>, found: &Reservation) -> Option<NumberWrites> {
     let transition = reservation::cancel(found, &loaded.number.as_ref()?.entry)?;

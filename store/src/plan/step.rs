@@ -1,7 +1,7 @@
-//! A step of orders: which of those that were loaded run now, what comes of each, who is told.
+//! A step of orders: which of the loaded orders run now, their outcomes, and their notifications.
 //!
-//! Orders are judged one after another, each against what the one before it left. First those that wait for
-//! numbers, which are older; then new ones. A step that has done enough leaves the rest to the next one.
+//! Orders are judged one after another, each against what the one before it left. Orders that wait for numbers come
+//! first, since they are older; then new ones. A step that has done enough leaves the rest to the next one.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,48 +25,47 @@ use super::origin::origin;
 use super::tell::{About, NewNotification, tell};
 use crate::contract::orders::{Ended, StepReport};
 
-/// How much a step does before it leaves the rest to the next one, so that accepts get their turn: numbers looked
-/// at or changed, and notifications. A single order may take more.
+/// How much work a step does before it leaves the rest to the next one, so that accepts get their turn: numbers read
+/// or changed, and notifications. A single order may take more.
 pub const WORK_MAX: usize = 20_000;
 
-/// An order that is to be run.
+/// An order to be run.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    /// The order, as the store has it.
+    /// The order as stored.
     pub order: Order,
     /// How often judging it has panicked.
     pub attempts: u8,
 }
 
-/// What a step works with, as the store has it.
+/// What a step needs, loaded from the store.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// Some of the orders that wait for numbers, oldest first.
     pub back_orders: Vec<Waiting>,
-    /// Some of the orders that have not run yet, those of one account in the order of their arrival.
+    /// Some of the orders that have not run yet. Those of one account are in the order of their arrival.
     pub new: Vec<Waiting>,
     /// The accounts of these orders, with their sites and peers.
     pub accounts: HashMap<AccountId, (Account, Premises)>,
-    /// The numbers that these orders name, those that were drawn for their searches, and those that they have taken
-    /// in earlier steps.
+    /// The numbers that these orders name, those drawn for their searches, and those they took in earlier steps.
     pub numbers: Vec<Known>,
     /// The areas of these numbers.
     pub areas: HashMap<AreaId, Area>,
-    /// The exchanges of the numbers of number orders, by their six digits, where they are known.
+    /// The known exchanges of the numbers of number orders, by their six digits.
     pub exchanges: HashMap<u32, Exchange>,
-    /// Pool numbers that fit each search, in the order in which chance drew them: as many as all searches of the
-    /// step want together, or all there are.
+    /// Pool numbers that match each search, in the order drawn: as many as all searches of the step want together, or
+    /// all there are.
     pub found: HashMap<Criteria, Vec<Number>>,
     /// The subscribers of these accounts. An account without any may be absent.
     pub subscribers: HashMap<AccountId, Vec<Subscriber>>,
 }
 
-/// An order that is to be written.
+/// An order to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderWrite {
     /// Its status until now, which is not final. A store checks it.
     pub before: Status,
-    /// The order as it is to be.
+    /// The order as it will be.
     pub after: Order,
 }
 
@@ -75,13 +74,13 @@ pub struct OrderWrite {
 pub struct Writes {
     /// The orders that changed. One that is BACKORDERED gets a line in its history.
     pub orders: Vec<OrderWrite>,
-    /// The orders whose judging panicked: each counts one attempt more, and is tried again.
+    /// The orders whose judging panicked. Each counts one more attempt, and is tried again.
     pub panicked: Vec<OrderSeq>,
-    /// What happened to numbers.
+    /// Changes of numbers.
     pub numbers: NumberWrites,
-    /// Who is told.
+    /// Notifications.
     pub notifications: Vec<NewNotification>,
-    /// The orders that have ended: subscriptions to one of them alone are over.
+    /// The orders that have ended. Subscriptions to one of them alone end with it.
     pub ended: Vec<(AccountId, OrderSeq)>,
     /// How many of the orders that wait for numbers were judged, from the first.
     pub back_orders_judged: usize,
@@ -91,7 +90,7 @@ pub struct Writes {
     pub report: StepReport,
 }
 
-/// Plans a step at `now`. An order has not ended before it was made, whatever the clock did in between.
+/// Plans a step at `now`. An order cannot end before it was made, whatever the clock did in between.
 #[must_use]
 pub fn step(loaded: Loaded, policy: &Policy, now: Timestamp) -> Writes {
     let Loaded { back_orders, new, accounts, numbers, areas, exchanges, found, subscribers } = loaded;
@@ -132,7 +131,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Judges one order against the world as it is now, and takes what comes of it into account.
+    /// Judges one order against the state so far, and applies its outcome to it.
     fn judge(&mut self, waiting: Waiting) {
         let Waiting { order, attempts } = waiting;
         let found = self.candidates(&order);
@@ -151,7 +150,7 @@ impl Run<'_> {
                 catch_unwind(AssertUnwindSafe(|| decide(&order, &world, self.now))).ok()
             }
         };
-        // An order that brings its worker down every time is set aside, so that it holds up nobody else.
+        // An order whose judging panics every time is set aside, so that it does not hold up others.
         let decision = match decision {
             Some(decision) => decision,
             None if attempts.saturating_add(1) < ATTEMPTS_MAX => {
@@ -181,7 +180,7 @@ impl Run<'_> {
         self.writes.orders.push(OrderWrite { before, after });
     }
 
-    /// Returns the numbers that were drawn for an order's search and are still there, as many as it wants.
+    /// Returns the numbers drawn for an order's search that are still in the pool, as many as it wants.
     fn candidates(&self, order: &Order) -> Vec<Entry> {
         let Some(search) = order.request.search() else { return Vec::new() };
         let left = search.quantity.saturating_sub(order.taken.len());

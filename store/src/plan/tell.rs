@@ -1,46 +1,46 @@
-//! Who is told of what happened to an order: the notifications that are written together with it.
+//! The notifications of an order's event, which are written together with it.
 
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{OrderEvent, Subscriber, WAITING_MAX, due_at, told};
 use onhook_core::order::{Kind, Order, Status};
 use onhook_core::time::Timestamp;
 
-/// A notification that is to be written, unless the same is there. The store draws its id.
+/// A notification to be written, unless it exists already. The store draws its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNotification {
-    /// The account whose subscription it is.
+    /// The subscription's account.
     pub account: AccountId,
-    /// Who is told.
+    /// The subscription.
     pub subscription: SubscriptionSeq,
-    /// The order that it is about.
+    /// The order it is about.
     pub order: OrderSeq,
-    /// The order's status then.
+    /// The order's status at the event.
     pub status: Status,
-    /// The note that was added, by its id and text, if that is what happened.
+    /// The added note, by its id and text, if that is the event.
     pub note: Option<(i64, String)>,
-    /// When it happened.
+    /// When the event happened.
     pub at: Timestamp,
     /// When it is to be delivered.
     pub due_at: Timestamp,
-    /// True if as many wait as may: the oldest one of its subscription is then given up for it.
+    /// True if the subscription already has the most notifications that may wait. The oldest one is then given up.
     pub crowded: bool,
 }
 
-/// The order that something happened to.
+/// The order that an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
-    /// Whose it is.
+    /// Its account.
     pub account: AccountId,
     /// Its kind.
     pub kind: Kind,
-    /// Which.
+    /// Its sequence number.
     pub order: OrderSeq,
     /// Its status now.
     pub status: Status,
 }
 
 impl About {
-    /// An order as it is now.
+    /// Returns what an event says of an order, as it is now.
     #[must_use]
     pub fn order(order: &Order) -> Self {
         Self { account: order.account, kind: order.request.kind(), order: order.seq, status: order.status }

@@ -1,9 +1,9 @@
-//! Whose orders run next: accounts take turns, and each account's orders run in the order of their arrival. What
-//! runs in one step runs in the order of arrival, whosever it is.
+//! Whose orders run next. Accounts take turns, and each account's orders run in the order of their arrival. The orders
+//! of one step run in the order of their arrival, whatever their account.
 //!
-//! Fair by numbers, not by orders (deficit round robin, Shreedhar and Varghese 1995): with each turn an account
-//! earns a share of numbers, and runs orders as long as it has earned them. An order of 5,000 numbers waits until
-//! its account has saved up for it while others run theirs; an account that is alone runs at once.
+//! Turns are fair by numbers, not by orders (deficit round robin, Shreedhar and Varghese 1995). With each turn an
+//! account earns a share of numbers, and runs orders as long as it has earned their numbers. An order of 5,000 numbers
+//! waits until its account has earned as many, while other accounts run theirs. An account that is alone runs at once.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,14 +15,14 @@ const SHARE: usize = 100;
 /// An order in its account's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// Which.
+    /// Its sequence number.
     pub seq: OrderSeq,
     /// How many numbers it is about, at least 1.
     pub numbers: usize,
 }
 
 impl Queued {
-    /// An order in the queue. One that is about no number counts as one.
+    /// Makes an entry for the queue. An order about no number counts as one number.
     #[must_use]
     pub fn new(seq: OrderSeq, numbers: usize) -> Self {
         Self { seq, numbers: numbers.max(1) }
@@ -41,7 +41,7 @@ pub struct Turns {
 #[derive(Clone, Debug, Default)]
 struct Queue {
     orders: VecDeque<Queued>,
-    /// Numbers that were earned and not used.
+    /// Numbers earned and not used.
     earned: usize,
 }
 
@@ -56,7 +56,7 @@ impl Turns {
         self.orders += 1;
     }
 
-    /// How many orders wait.
+    /// Returns how many orders wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.orders
@@ -68,19 +68,19 @@ impl Turns {
         self.orders == 0
     }
 
-    /// How many orders of an account wait.
+    /// Returns how many orders of an account wait.
     #[must_use]
     pub fn of(&self, account: AccountId) -> usize {
         self.queues.get(&account).map_or(0, |queue| queue.orders.len())
     }
 
-    /// The first of all orders that wait, by arrival.
+    /// Returns the first of all waiting orders, by arrival.
     #[must_use]
     pub fn first(&self) -> Option<OrderSeq> {
         self.queues.values().filter_map(|queue| Some(queue.orders.front()?.seq)).min()
     }
 
-    /// Takes the orders of the next step: at most `orders_max`, and at most `numbers_max` numbers, but at least one
+    /// Takes the orders of the next step: at most `orders_max` orders and `numbers_max` numbers, but at least one
     /// order. Returns them in the order of their arrival, in which they run.
     pub fn take(&mut self, orders_max: usize, numbers_max: usize) -> Vec<(AccountId, Queued)> {
         let mut taken = self.choose(orders_max, numbers_max);
@@ -101,7 +101,8 @@ impl Turns {
                 && let Some(next) = queue.orders.front().copied()
             {
                 if !taken.is_empty() && numbers + next.numbers > numbers_max {
-                    // It does not fit into this step. Its account keeps what it earned and is the first of the next.
+                    // It does not fit into this step. Its account keeps what it earned, and is the first of the next
+                    // step.
                     self.round.push_front(account);
                     return taken;
                 }
@@ -115,7 +116,7 @@ impl Turns {
                 taken.push((account, next));
             }
             if queue.orders.is_empty() {
-                self.queues.remove(&account); // who has nothing to run saves nothing
+                self.queues.remove(&account); // an account without orders saves nothing
             } else {
                 self.round.push_back(account);
             }
@@ -123,7 +124,7 @@ impl Turns {
         taken
     }
 
-    /// Puts orders back that were taken and have not run, in front of those that came after them.
+    /// Puts back orders that were taken and have not run, in front of later ones.
     pub fn put_back(&mut self, orders: impl DoubleEndedIterator<Item = (AccountId, Queued)>) {
         for (account, order) in orders.rev() {
             let queue = self.queues.entry(account).or_default();

@@ -79,7 +79,7 @@ pub(super) fn peer(row: &Row<'_>) -> Result<Peer> {
     })
 }
 
-/// An account with its sites and peers.
+/// Returns an account with its sites and peers.
 pub(super) fn account_with_premises(
     connection: &Connection,
     id: AccountId,

@@ -1,4 +1,4 @@
-//! Applications of an account, and which of them its peers name.
+//! Applications of an account, and the peers that name them.
 
 use async_trait::async_trait;
 use onhook_core::account::application::{
@@ -33,7 +33,7 @@ fn id(bytes: [u8; 16]) -> ApplicationId {
     ApplicationId(uuid::Uuid::from_bytes(bytes))
 }
 
-/// Those of an account, or one of them, oldest first.
+/// Returns the applications of an account, or one of them, oldest first.
 fn list(
     connection: &Connection,
     account: AccountId,
@@ -50,7 +50,7 @@ fn list(
     Ok(found)
 }
 
-/// The application that a peer of the account names for a service.
+/// Returns the application that a peer of the account names for a service.
 fn named_by(
     connection: &Connection,
     account: AccountId,
@@ -67,7 +67,7 @@ fn named_by(
     Ok(found.map(id))
 }
 
-/// The peers of an account that name an application, each with its site.
+/// Returns the peers of an account that name an application, each with its site.
 fn peers_with(
     connection: &Connection,
     account: AccountId,
@@ -176,7 +176,7 @@ fn name_application(
     Ok(ApplicationNamed::Done)
 }
 
-/// The sequence number of an application of the account.
+/// Returns the sequence number of an application of the account.
 fn seq_of(tables: &Tables<'_>, account: AccountId, id: ApplicationId) -> Result<Option<i64>> {
     Ok(tables
         .connection

@@ -1,4 +1,4 @@
-//! Areas: their names, and the ids that stand for them.
+//! Areas: their names and their ids.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ pub(super) fn areas(connection: &Connection) -> Result<Vec<(AreaId, Area)>> {
     list(connection, "SELECT id, name, supply, demand, demand_at FROM area ORDER BY id", Vec::new(), area)
 }
 
-/// All areas as the writer keeps them at hand.
+/// All areas, as the writer remembers them.
 pub(super) struct KnownAreas {
     pub(super) by_id: HashMap<AreaId, Area>,
     ids: HashMap<AreaName, AreaId>,
@@ -60,7 +60,7 @@ impl KnownAreas {
         Ok(Self { by_id, ids })
     }
 
-    /// The area of that name, made if it is new.
+    /// Returns the area of that name. Makes it if it is new.
     pub(super) fn id_of(&mut self, connection: &Connection, name: AreaName) -> Result<AreaId> {
         if let Some(id) = self.ids.get(&name.key()).copied() {
             return self.learn_region(connection, id, &name).map(|()| id);
@@ -83,7 +83,8 @@ impl KnownAreas {
         Ok(id)
     }
 
-    /// An area of a prefix is one area, whether or not each import says where it is.
+    /// Adds the region to an area without one: an area of a prefix is one area, whether or not each import gives its
+    /// region.
     fn learn_region(&mut self, connection: &Connection, id: AreaId, name: &AreaName) -> Result<()> {
         let area = self.by_id.get_mut(&id).ok_or_else(|| corrupt("an area is missing"))?;
         if area.name.region().is_some() || name.region().is_none() {

@@ -1,4 +1,4 @@
-//! Numbers of one transaction: loaded as a plan wants them, applied as it says.
+//! Numbers of one transaction: loaded as a plan needs them, written as it says.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,7 +15,7 @@ use super::tables::Tables;
 use crate::Result;
 use crate::plan::batch::{Known, NewEvent, NumberWrites, Prev};
 
-/// The numbers that there are of these, in the order of their digits.
+/// Returns those of the numbers that exist, in the order of their digits.
 pub(super) fn known(tables: &Tables<'_>, numbers: impl IntoIterator<Item = Number>) -> Result<Vec<Known>> {
     let numbers: BTreeSet<Number> = numbers.into_iter().collect();
     let mut found = Vec::with_capacity(numbers.len());
@@ -25,8 +25,8 @@ pub(super) fn known(tables: &Tables<'_>, numbers: impl IntoIterator<Item = Numbe
     Ok(found)
 }
 
-/// The areas of numbers. One that is missing, in a store that was tampered with, is the trouble of the orders that
-/// need it, not of all.
+/// Returns the areas of numbers. An area can be missing only in a store that was tampered with. Then the orders that
+/// need it fail, not all.
 pub(super) fn areas_of(tables: &Tables<'_>, numbers: &[Known]) -> HashMap<AreaId, Area> {
     let mut areas = HashMap::new();
     for Known { entry, .. } in numbers {
@@ -68,8 +68,8 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
             origin.as_ref().map(serde_json::to_string).transpose()?,
         ])?;
     }
-    // Naming a column in an update touches each index that has it, whether or not its value changes. A
-    // disconnect leaves the holder as it is, and the index of holders is the largest there is.
+    // SQLite updates every index on a column that an update names, even if the value stays. A disconnect keeps the
+    // holder, and the index of holders is the largest.
     let mut same_holder = tables.connection.prepare_cached(
         "UPDATE number SET state = ?2, site = ?3, peer = ?4, flags = ?5, due_at = ?6, last_event = ?7
          WHERE number = ?1",

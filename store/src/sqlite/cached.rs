@@ -1,5 +1,5 @@
-//! What the writer keeps at hand between transactions, so that it need not be read again: counters, areas and
-//! subscribers. It always equals what is on disk, and is loaded anew when a job is undone.
+//! What the writer remembers between transactions, so that it need not be read again: counters, areas and subscribers.
+//! It always equals what is on disk. It is loaded again when a job is undone.
 
 use std::collections::HashMap;
 
@@ -17,34 +17,33 @@ use crate::plan::turns::{Queued, Turns};
 pub(super) struct Cached {
     last_event: EventSeq,
     last_order: OrderSeq,
-    /// Every order up to and including this one has run. An index of those that have not would change twice for
-    /// each order.
+    /// Every order up to and including this one has run. An index of waiting orders would change twice for each order.
     run_to: OrderSeq,
     /// The orders that have not run yet.
     pub(super) turns: Turns,
-    /// The latest time that anything in the store carries: time does not run backwards here.
+    /// The latest time that anything in the store carries. Time does not run backwards in a store.
     last_at: Timestamp,
     pub(super) areas: KnownAreas,
     pub(super) back_orders: BackOrders,
-    /// Live subscriptions that something can happen to; accounts without any are absent.
+    /// Live subscriptions that can still get a notification. Accounts without any are absent.
     pub(super) subscribers: HashMap<AccountId, Vec<Subscriber>>,
-    /// The subscription behind which the next look for those that are over begins.
+    /// The subscription after which the next search for ended ones begins.
     pub(super) tidied: SubscriptionSeq,
 }
 
-/// How far the orders that wait for numbers have been looked at since the pool last grew. After a start
-/// nobody knows what they have seen, so they are all looked at.
+/// How far the orders that wait for numbers have been tried since the pool last grew. After a start this is not known,
+/// so all are tried.
 pub(super) struct BackOrders {
-    /// The order after which to go on; none when all have seen all there is.
+    /// The order after which to go on. `None` if all have been tried with the pool as it is.
     pub(super) after: Option<OrderSeq>,
-    /// Whether the pool has grown since they were begun with.
+    /// Whether the pool has grown since the first of them was tried.
     again: bool,
 }
 
 impl BackOrders {
     const FIRST: OrderSeq = OrderSeq(0);
 
-    /// There are more numbers in the pool than before.
+    /// Notes that the pool has grown.
     pub(super) fn pool_grew(&mut self) {
         match self.after {
             None => self.after = Some(Self::FIRST),
@@ -52,7 +51,7 @@ impl BackOrders {
         }
     }
 
-    /// They have been looked at up to `last`, or all of them.
+    /// Notes that they have been tried up to `last`, or all of them.
     pub(super) fn looked_at(&mut self, last: Option<OrderSeq>) {
         self.after = last.or_else(|| std::mem::take(&mut self.again).then_some(Self::FIRST));
     }
@@ -94,7 +93,7 @@ impl Cached {
         self.last_order
     }
 
-    /// Notes that up to `last` no order is RECEIVED.
+    /// Notes that every order up to and including `last` has run.
     pub(super) fn set_run_to(&mut self, connection: &Connection, last: OrderSeq) -> Result<()> {
         if last > self.run_to {
             row::set_meta(connection, "run_to", last.0)?;
@@ -103,12 +102,12 @@ impl Cached {
         Ok(())
     }
 
-    /// A live subscription of an account.
+    /// Returns a live subscription of an account.
     pub(super) fn subscriber(&mut self, account: AccountId, seq: SubscriptionSeq) -> Option<&mut Subscriber> {
         self.subscribers.get_mut(&account)?.iter_mut().find(|s| s.seq == seq)
     }
 
-    /// It is told nothing more.
+    /// Forgets a subscription that gets no more notifications.
     pub(super) fn forget_subscriber(&mut self, account: AccountId, seq: SubscriptionSeq) {
         if let Some(subscribers) = self.subscribers.get_mut(&account) {
             subscribers.retain(|s| s.seq != seq);
@@ -118,14 +117,14 @@ impl Cached {
         }
     }
 
-    /// The caller's time, or the store's if that is later.
+    /// Returns the caller's time, or the store's if that is later.
     pub(super) fn now(&mut self, now: Timestamp) -> Timestamp {
         self.last_at = self.last_at.max(now);
         self.last_at
     }
 }
 
-/// The time of the newest order or event. None in a store without any.
+/// Returns the time of the newest order or event. `None` in a store without any.
 pub(super) fn last_at(connection: &Connection) -> Result<Option<Timestamp>> {
     let sql = "SELECT max(at) FROM (SELECT * FROM (SELECT at FROM event ORDER BY seq DESC LIMIT 1) UNION ALL
                SELECT * FROM (SELECT created_at FROM orders ORDER BY seq DESC LIMIT 1))";
@@ -133,12 +132,12 @@ pub(super) fn last_at(connection: &Connection) -> Result<Option<Timestamp>> {
     Ok(at.map(Timestamp::from_millis))
 }
 
-/// The last order up to which none is RECEIVED, as the store has it.
+/// Returns the last order up to which every order has run, as stored.
 pub(super) fn run_to(connection: &Connection) -> Result<OrderSeq> {
     Ok(OrderSeq(row::meta(connection, "run_to")?.unwrap_or(0)))
 }
 
-/// The orders that have not run yet, in the order of their arrival.
+/// Returns the orders that have not run yet, in the order of their arrival.
 fn load_turns(connection: &Connection) -> Result<Turns> {
     let mut turns = Turns::default();
     let mut statement = connection
@@ -151,7 +150,7 @@ fn load_turns(connection: &Connection) -> Result<Turns> {
     Ok(turns)
 }
 
-/// All live ones that something can happen to, by account.
+/// Returns all live subscriptions that can still get a notification, by account.
 fn load_subscribers(connection: &Connection) -> Result<Vec<(AccountId, Subscriber)>> {
     let mut statement = connection.prepare(
         "SELECT s.account, s.seq, s.order_type, s.order_seq, s.expires_at, s.digest = 'DAILY',

@@ -1,4 +1,4 @@
-//! The checker: loads what the store holds and lets `core::check` judge it.
+//! The checker: loads what is stored and lets `core::check` judge it.
 
 use onhook_core::check::{self, CheckedSubscription, Finding};
 use onhook_core::ids::{OrderSeq, SubscriptionSeq};
@@ -18,20 +18,20 @@ use crate::codes::{state_code, status_code};
 use crate::contract::upkeep::{Progress, Report, Watch};
 use crate::order_ids::OrderIds;
 
-/// Most findings that a report holds.
+/// Most findings in a report.
 const FINDINGS_MAX: usize = 1_000;
 
-/// Numbers and orders that are looked at between two words on how far the check is.
+/// Numbers and orders that are checked between two reports of progress.
 const STRIDE: u64 = 10_000;
 
-/// Tells how far a check is.
+/// Reports the progress of a check.
 struct Pace<'a> {
     watch: &'a Watch,
     progress: Progress,
 }
 
 impl Pace<'_> {
-    /// One more was looked at.
+    /// Counts one more number or order as checked.
     fn step(&mut self) {
         self.progress.done += 1;
         if self.progress.done.is_multiple_of(STRIDE) {
@@ -66,7 +66,7 @@ pub(super) fn check(connection: &Connection, ids: &OrderIds, deep: bool, watch: 
     Ok(report)
 }
 
-/// What the engine itself says of its file.
+/// Asks the engine to check its file.
 fn engine(connection: &Connection, deep: bool, report: &mut Report) -> Result<()> {
     let sql = if deep { "PRAGMA integrity_check" } else { "PRAGMA quick_check" };
     let mut statement = connection.prepare(sql)?;
@@ -80,8 +80,8 @@ fn engine(connection: &Connection, deep: bool, report: &mut Report) -> Result<()
     Ok(())
 }
 
-/// Counts that are kept equal a recount; numbers come in by imports alone. Each query finds what is not so: where,
-/// the figure that is kept and the one that is found; its sentence has room for both.
+/// Checks that each stored count equals a recount. Only imports bring new numbers. Each query returns the differences:
+/// where, the stored figure, and the recounted one. Its sentence has room for both.
 fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
     let states: String =
         State::ALL.iter().map(|state| format!("WHEN {} THEN '{state}' ", state_code(*state))).collect();
@@ -271,7 +271,7 @@ fn counts(connection: &Connection, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Each number's row is the fold of its events, and no event is without its number.
+/// Checks that each number's row is the fold of its events, and that each event has its number.
 fn numbers(connection: &Connection, report: &mut Report, pace: &mut Pace<'_>) -> Result<()> {
     let mut statement =
         connection.prepare(&format!("SELECT {NUMBER_COLUMNS} FROM number ORDER BY number"))?;
@@ -306,8 +306,8 @@ fn numbers(connection: &Connection, report: &mut Report, pace: &mut Pace<'_>) ->
     Ok(())
 }
 
-/// Each order's outcome fits its numbers, and its events fit its outcome. Both are read in the order of
-/// their sequence numbers, side by side.
+/// Checks that each order's outcome fits its numbers, and that its events fit its outcome. Both are read side by side,
+/// in the order of their sequence numbers.
 fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report, pace: &mut Pace<'_>) -> Result<()> {
     let mut statement = connection.prepare(&format!(
         "SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL ORDER BY order_seq, seq"
@@ -353,12 +353,12 @@ fn orders(connection: &Connection, ids: &OrderIds, report: &mut Report, pace: &m
     Ok(())
 }
 
-/// Since when each notification is there; earlier ones may have been forgotten.
+/// Returns the time from which every notification is still stored. Earlier ones may have been deleted.
 fn told_from(connection: &Connection) -> Result<Timestamp> {
     Ok(Timestamp::from_millis(row::meta(connection, "told_from")?.unwrap_or(i64::MIN)))
 }
 
-/// An order was told to whom it should be.
+/// Checks that the subscribers of an order have their notifications.
 fn told(
     connection: &Connection,
     order: &Order,

@@ -1,4 +1,4 @@
-//! The counts that are kept beside the numbers: what a plan says of them is added.
+//! The counts that are stored beside the numbers. A plan says how they change.
 
 use onhook_core::ids::{AccountId, PeerId};
 use rusqlite::{Connection, ToSql};
@@ -9,7 +9,7 @@ use crate::codes::state_code;
 use crate::error::corrupt;
 use crate::plan::counts::Counts;
 
-/// Adds what changed to the counts.
+/// Adds the changes to the counts.
 pub(super) fn apply_counts(tables: &mut Tables<'_>, counts: Counts) -> Result<()> {
     let Counts { by_account, due, in_service, stock, areas } = counts;
     let connection = tables.connection;
@@ -56,7 +56,7 @@ pub(super) fn apply_counts(tables: &mut Tables<'_>, counts: Counts) -> Result<()
     Ok(())
 }
 
-/// Adds to counts, which are kept by two columns, and removes those that are zero then.
+/// Adds to counts with a key of two columns, and deletes those that become zero.
 fn add_up<A: ToSql + Copy, B: ToSql + Copy>(
     connection: &Connection,
     add: &str,

@@ -1,4 +1,4 @@
-//! Notifications that are due, what came of each attempt at them, and how long that is kept.
+//! Notifications that are due, the attempts at them, and how long both are kept.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
@@ -21,10 +21,10 @@ use crate::contract::deliveries::{
 };
 use crate::error::corrupt;
 
-/// Most subscriptions that are looked at in one search for what is due.
+/// Most subscriptions that one search for due notifications visits.
 const VISITS_MAX: usize = 2_000;
 
-/// Those that are over, behind a sequence number, and whether something is kept of each.
+/// Ended subscriptions after a sequence number, and whether any of their notifications are still stored.
 const OVER: &str = "SELECT seq, EXISTS (SELECT 1 FROM notification n WHERE n.subscription = s.seq)
      FROM subscription s WHERE over = 1 AND seq > ? ORDER BY seq LIMIT ?";
 
@@ -40,7 +40,7 @@ fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, 
             )?
             .query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        // It may have been given up while it was under way.
+        // It may have been given up during the attempt.
         let Some((subscription, n)) = known else { continue };
         let subscription = SubscriptionSeq(subscription);
         tables
@@ -59,7 +59,7 @@ fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, 
             .optional()?;
         let (account, target) = of.unzip();
         let account = account.map(row::account_id).transpose()?;
-        // What another receiver said of itself is nothing that this one said.
+        // The URL changed during the attempt: an answer of the old receiver must not count against the new one.
         let moved = target.is_some_and(|target| target != attempt.target);
         let next = if moved && *next == Next::Disable { &Next::Again(end) } else { next };
         follow(tables, *seq, next, &attempt.outcome.to_string(), end)?;
@@ -104,8 +104,8 @@ fn follow(
     Ok(())
 }
 
-/// Forgets, at most so many, notifications that ended long ago; then looks at as many subscriptions that
-/// have ended, each in its turn, and forgets those that left nothing. How many it forgot.
+/// Deletes up to `most` notifications that ended long ago. Then visits as many ended subscriptions, in turn, and
+/// deletes those without notifications. Returns how many it deleted.
 fn forget_deliveries(tables: &mut Tables<'_>, now: Timestamp, most: usize) -> Result<usize> {
     let cutoff = now.plus_millis(-KEPT_MS).millis();
     let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -121,13 +121,14 @@ fn forget_deliveries(tables: &mut Tables<'_>, now: Timestamp, most: usize) -> Re
         tables.connection.prepare_cached("DELETE FROM notification WHERE seq = ?")?.execute([seq])?;
     }
     if !old.is_empty() {
-        // The checker asks for no notification of what happened before.
+        // The checker expects no notifications of events before this time.
         row::set_meta(tables.connection, "told_from", cutoff)?;
     }
     Ok(old.len() + forget_ended(tables, most)?)
 }
 
-/// It does not begin with the first each time: most of those that are over have a log that is kept.
+/// Goes on where the last call stopped. Most ended subscriptions still have a log, and starting over would visit them
+/// each time.
 fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
     let over: Vec<(i64, bool)> = tables
         .connection
@@ -144,7 +145,7 @@ fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
     Ok(forgotten)
 }
 
-/// What is due for subscriptions behind a sequence number, at most so much.
+/// Returns notifications due for subscriptions after a sequence number, within limits.
 fn due(
     connection: &Connection,
     now: Timestamp,
@@ -185,7 +186,7 @@ fn due(
     Ok(DuePage { due: found, next: Some(at) })
 }
 
-/// Notifications of one subscription that still wait, with all that is said of them.
+/// Returns the notifications of a subscription that still wait, complete.
 fn ready(
     connection: &Connection,
     subscription: SubscriptionSeq,
@@ -217,7 +218,7 @@ fn ready(
     Ok(Some(Ready { subscription, notifications }))
 }
 
-/// The log of a subscription's deliveries, newest first, and how many there are.
+/// Returns the log of a subscription's deliveries, newest first, and how many it has.
 fn log(
     connection: &Connection,
     account: AccountId,
@@ -313,7 +314,7 @@ pub(super) mod tests {
     use crate::sqlite::subscriptions::EXPIRE;
     use crate::sqlite::telling::{COUNT_WAITING, GIVE_UP_ALL, GIVE_UP_OLDEST};
 
-    /// The engine's plan: what it searches, and by which index.
+    /// Returns the engine's query plan: what it searches, and by which index.
     pub(in crate::sqlite) fn plan(sql: &str) -> String {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection).unwrap();

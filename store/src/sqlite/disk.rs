@@ -1,4 +1,4 @@
-//! How much room the disk of the data folder has, and what that means for the store.
+//! The free space on the disk of the data folder, and what it means for the store.
 
 use std::path::{Path, PathBuf};
 
@@ -6,29 +6,29 @@ use rustix::fs::StatVfsMountFlags;
 
 use crate::Unwritable;
 
-/// Free bytes below which nothing new is taken, unless the operator says another figure.
+/// Free bytes below which the store takes nothing new, unless the operator sets another figure.
 pub const RESERVE_BYTES: u64 = 64 << 20;
-/// The same on a disk too small for that: one part in so many of the disk.
+/// On a smaller disk the reserve is the disk's size divided by this.
 const RESERVE_PART: u64 = 10;
-/// Bytes of the log after which a commit also writes its pages home, on a disk with room for that. A larger
-/// log writes a page home less often, a smaller one is read faster at a start after a crash.
+/// Bytes of the log after which a commit also writes its pages to the database, on a disk with room for that. A larger
+/// log writes a page to the database less often. A smaller one is read faster at a start after a crash.
 const LOG_BYTES: u64 = 512 << 20;
-/// The same on the smallest disk.
+/// The limit of the log on the smallest disk.
 const LOG_BYTES_MIN: u64 = 256 << 10;
-/// The log may have one part in so many of the room that there would be without it. Writing its pages home can
-/// take as much again in the database, and there must be room for that.
+/// The log may use one part in this many of the space that is free without it. A checkpoint can need as much again in
+/// the database, and there must be room for that.
 const LOG_PART: u64 = 4;
-/// How much more room than when a write failed there has to be before the next is tried.
+/// After a failed write, the free space must grow by this much before the next try.
 const MORE_BYTES: u64 = 1 << 20;
 
-/// What a look at the disk has found.
+/// The space of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
-    /// Bytes that may still be written by a user without privileges.
+    /// Bytes that a user without privileges may still write.
     pub(super) free: u64,
     /// Bytes of the whole disk.
     pub(super) size: u64,
-    /// Whether it is mounted for reading only.
+    /// Whether it is mounted read-only.
     pub(super) read_only: bool,
 }
 
@@ -39,18 +39,17 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// The disk that `folder` is on. `reserve` is how many bytes have to be free for anything new to be taken;
-    /// the usual number when nothing is said.
+    /// Returns the disk that `folder` is on. `reserve` is how many bytes have to be free for anything new. `None` is
+    /// the default.
     pub(super) fn of(folder: &Path, reserve: Option<u64>) -> Self {
         Self { folder: folder.to_owned(), reserve }
     }
 
-    /// The folder.
     pub(super) fn folder(&self) -> PathBuf {
         self.folder.clone()
     }
 
-    /// Looks how much room there is; none where the system does not say.
+    /// Returns the space of the disk. `None` if the system does not say.
     pub(super) fn room(&self) -> Option<Room> {
         let found = rustix::fs::statvfs(&self.folder).ok()?;
         let size = found.f_blocks.saturating_mul(found.f_frsize);
@@ -59,7 +58,7 @@ impl Disk {
         (size > 0).then_some(Room { free, size, read_only })
     }
 
-    /// What `room` means, when `before` was the matter until now.
+    /// Returns why the store cannot take writes with this `room`. `before` is the reason until now.
     pub(super) fn judge(&self, room: Room, before: Option<&Unwritable>) -> Option<Unwritable> {
         let folder = self.folder();
         let reserve = self.reserve.unwrap_or_else(|| reserve(room.size));
@@ -71,13 +70,13 @@ impl Disk {
             _ if room.read_only => Some(Unwritable::ReadOnly { folder }),
             _ if room.free < needed => Some(Unwritable::Full { folder, free: room.free, needed }),
             Some(Unwritable::Full { .. }) | None => None,
-            // A look at the room does not tell whether these have passed. A file system that was made read-only
-            // after an error may call itself writable.
+            // Free space does not tell whether these have passed. A file system that was made read-only after an error
+            // may call itself writable.
             Some(other) => Some(other.clone()),
         }
     }
 
-    /// What it means that a write has found no room.
+    /// Returns the reason why a write found no room.
     pub(super) fn full(&self) -> Unwritable {
         let room = self.room();
         let free = room.map_or(0, |room| room.free);
@@ -90,12 +89,12 @@ impl Disk {
     }
 }
 
-/// How many bytes are kept free on a disk of this size, unless the operator says another figure.
+/// Returns how many bytes are kept free on a disk of this size, unless the operator sets another figure.
 fn reserve(size: u64) -> u64 {
     RESERVE_BYTES.min(size / RESERVE_PART)
 }
 
-/// Most bytes of a log that has `log` bytes, on a disk with so many free.
+/// Returns the limit of a log of `log` bytes, on a disk with `free` bytes free.
 pub(super) fn log_max(free: u64, log: u64) -> u64 {
     (free.saturating_add(log) / LOG_PART).clamp(LOG_BYTES_MIN, LOG_BYTES)
 }
@@ -119,7 +118,7 @@ mod tests {
         let disk = Disk::of(Path::new("/data"), None);
         assert_eq!(disk.judge(room(64 * MIB, 1_000 * MIB), None), None);
         assert_eq!(disk.judge(room(64 * MIB - 1, 1_000 * MIB), None), full(64 * MIB - 1, 64 * MIB));
-        // A small disk keeps a tenth.
+        // A small disk keeps a tenth free.
         assert_eq!(disk.judge(room(6 * MIB, 60 * MIB), None), None);
         assert_eq!(disk.judge(room(6 * MIB - 1, 60 * MIB), None), full(6 * MIB - 1, 6 * MIB));
     }

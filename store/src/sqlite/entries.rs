@@ -1,4 +1,4 @@
-//! A number's row and its events, as they are read back.
+//! Rows of numbers and their events, as they are read.
 
 use onhook_core::account::Place;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, PeerId};
@@ -42,7 +42,7 @@ pub(super) fn link(connection: &Connection, seq: EventSeq) -> Result<Link> {
     }
 }
 
-/// A number's events, oldest first, by its chain.
+/// Returns a number's events, oldest first, along its chain.
 pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<History> {
     let mut events: Vec<Event> = Vec::new();
     let mut at = row.last_event;
@@ -78,7 +78,7 @@ const LEAVES: u8 = 8;
 
 const UNTOUCHED: u8 = 16;
 
-/// A row of `number`: the entry and the event that made it so.
+/// A row of `number`: the entry, and the event that left it so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct NumberRow {
     pub(super) entry: Entry,
@@ -87,7 +87,7 @@ pub(super) struct NumberRow {
     pub(super) untouched: bool,
 }
 
-/// The columns that [`NumberRow::read`] wants, in this order.
+/// The columns that [`NumberRow::read`] reads, in this order.
 pub(super) const NUMBER_COLUMNS: &str = "number, state, holder, site, peer, area, flags, due_at, last_event";
 
 impl NumberRow {
@@ -134,20 +134,20 @@ impl NumberRow {
         Ok(Self { entry, last_event: EventSeq(row.get(8)?), untouched: flags & UNTOUCHED != 0 })
     }
 
-    /// The same as a plan wants it.
+    /// Returns the number as a plan needs it.
     pub(super) fn known(self) -> Known {
         let Self { entry, last_event, untouched } = self;
         Known { entry, last_event, untouched }
     }
 
-    /// The values of [`NUMBER_COLUMNS`], in the same order.
+    /// Returns the values of [`NUMBER_COLUMNS`], in the same order.
     pub(super) fn values(&self) -> impl rusqlite::Params + use<> {
         let (number, state, site, peer, flags, due_at, last_event) = self.columns();
         let holder = self.entry.standing.holder().map(AccountId::get);
         (number, state, holder, site, peer, self.entry.area.0, flags, due_at, last_event)
     }
 
-    /// The same without area and holder, which most changes leave as they are.
+    /// Returns the values without area and holder, which most changes keep.
     pub(super) fn values_but_holder(&self) -> impl rusqlite::Params + use<> {
         self.columns()
     }
@@ -174,10 +174,10 @@ impl NumberRow {
     }
 }
 
-/// The columns that [`event`] wants, in this order.
+/// The columns that [`event`] reads, in this order.
 pub(super) const EVENT_COLUMNS: &str = "seq, number, prev, at, order_seq, actor, detail, origin";
 
-/// A row of `event` that is of one number; not an import's.
+/// Reads a row of `event` that belongs to one number. An import's row does not.
 pub(super) fn read_event(row: &Row<'_>) -> Result<Event> {
     let order: Option<i64> = row.get(4)?;
     let actor: Option<String> = row.get(5)?;

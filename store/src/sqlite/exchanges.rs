@@ -1,4 +1,4 @@
-//! Exchanges and rate centers: what an operator's file says of them, and where a number lies by it.
+//! Exchanges and rate centers from an operator's file, and the locality of a number by them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,11 +22,11 @@ use crate::contract::imports::Imported;
 use crate::contract::page::Page;
 use crate::{Result, StoreError};
 
-/// What [`exchange`] reads, of `exchange e` and `rate_center r`.
+/// The columns that [`exchange`] reads, of `exchange e` and `rate_center r`.
 pub(super) const EXCHANGE_COLUMNS: &str =
     "e.npa_nxx, r.region, r.abbreviation, r.name, e.lata, e.city, e.zips";
 
-/// An exchange, from the column `at` on; none where an outer join found none.
+/// Reads an exchange, from the column `at` on. `None` if an outer join found none.
 pub(super) fn exchange(row: &Row<'_>, at: usize) -> Result<Option<Exchange>> {
     let Some(npa_nxx) = row.get(at)? else { return Ok(None) };
     let zips: String = row.get(at + 6)?;
@@ -41,7 +41,7 @@ pub(super) fn exchange(row: &Row<'_>, at: usize) -> Result<Option<Exchange>> {
     }))
 }
 
-/// The exchange with these six digits.
+/// Returns the exchange with these six digits.
 pub(super) fn exchange_of(connection: &Connection, npa_nxx: u32) -> Result<Option<Exchange>> {
     let sql = format!(
         "SELECT {EXCHANGE_COLUMNS} FROM exchange e JOIN rate_center r ON r.id = e.rate_center WHERE e.npa_nxx = ?"
@@ -54,7 +54,7 @@ pub(super) fn exchange_of(connection: &Connection, npa_nxx: u32) -> Result<Optio
     }
 }
 
-/// The exchanges of some numbers, by their six digits, where they are known.
+/// Returns the known exchanges of some numbers, by their six digits.
 pub(super) fn exchanges_of<'a>(
     connection: &Connection,
     numbers: impl IntoIterator<Item = &'a Number>,
@@ -69,7 +69,7 @@ pub(super) fn exchanges_of<'a>(
     Ok(found)
 }
 
-/// The part after WHERE that finds exchanges by what is wanted of them, of `exchange e` and `rate_center r`.
+/// Returns the part after WHERE that finds exchanges by criteria, of `exchange e` and `rate_center r`.
 fn wanted(criteria: &Criteria) -> (String, Vec<Value>) {
     let (mut sql, mut values) = (String::from("1"), Vec::new());
     for (condition, value) in [
@@ -94,7 +94,7 @@ fn wanted(criteria: &Criteria) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-/// Exchanges that fit, in the order of their digits.
+/// Returns the exchanges that match, in the order of their digits.
 fn exchanges(connection: &Connection, criteria: &Criteria) -> Result<Vec<Exchange>> {
     let (wanted, values) = wanted(criteria);
     let sql = format!(
@@ -110,7 +110,7 @@ fn exchanges(connection: &Connection, criteria: &Criteria) -> Result<Vec<Exchang
     Ok(found)
 }
 
-/// A page of rate centers, each with its exchanges; together these are at most [`EXCHANGES_MAX`].
+/// Returns a page of rate centers, each with its exchanges: together at most [`EXCHANGES_MAX`] exchanges.
 fn rate_centers(connection: &Connection, query: &RateCenterQuery) -> Result<Page<RateCenter, u32>> {
     let (mut wanted, mut values) = wanted(&query.criteria);
     if let Some(name) = &query.name {
@@ -158,7 +158,7 @@ fn exchanges_in(connection: &Connection, rate_center: u32, most: usize) -> Resul
     Ok(found)
 }
 
-/// Takes exchanges in, all or none.
+/// Imports exchanges, all or none.
 fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines) -> Result<Imported> {
     let mut seen: HashMap<u32, u64> = HashMap::new();
     let mut imported = Imported::default();
@@ -181,14 +181,14 @@ fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines) -> Result<Imp
     if imported.bad.count() > 0 {
         return Err(StoreError::Import(imported.bad));
     }
-    // Orders that wait may find where they searched in vain.
+    // Waiting orders may now find numbers where they found none before.
     tables.cached.back_orders.pool_grew();
     Ok(imported)
 }
 
 fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
     let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = exchange;
-    // A name that only repeats the abbreviation does not replace one that does not.
+    // A name that only repeats the abbreviation does not replace a real one.
     let id: u32 = tables
         .connection
         .prepare_cached(
@@ -214,7 +214,7 @@ fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
     Ok(())
 }
 
-/// Where numbers lie, with each area and exchange read once.
+/// Localities of numbers, with each area and exchange read once.
 pub(super) struct Localities<'a> {
     connection: &'a Connection,
     names: Names,
@@ -226,12 +226,12 @@ impl<'a> Localities<'a> {
         Self { connection, names: Names::default(), exchanges: HashMap::new() }
     }
 
-    /// Where a number lies.
+    /// Returns the locality of a number.
     pub(super) fn of(&mut self, entry: &Entry) -> Result<Locality> {
         self.at(entry.number, entry.area)
     }
 
-    /// Where a number of an area lies.
+    /// Returns the locality of a number of an area.
     pub(super) fn at(&mut self, number: Number, area: AreaId) -> Result<Locality> {
         let exchange = match number.npa_nxx() {
             None => None,
@@ -247,7 +247,7 @@ impl<'a> Localities<'a> {
     }
 }
 
-/// Where numbers lie; those that do not exist are left out.
+/// Returns the localities of numbers. Numbers that do not exist are left out.
 pub(super) fn localities(connection: &Connection, numbers: &[Number]) -> Result<Vec<(Number, Locality)>> {
     let mut localities = Localities::new(connection);
     let mut found = Vec::with_capacity(numbers.len());

@@ -1,4 +1,4 @@
-//! Whether the store takes writes, and how many it did not do.
+//! Whether the store takes writes, and how many writes failed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -7,7 +7,7 @@ use super::mutex::lock;
 use crate::error::corrupt;
 use crate::{Cause, Result, StoreError, Unwritable};
 
-/// What the writer knows of itself, for all who ask.
+/// The writer's health, which every thread may read.
 #[derive(Default)]
 pub(super) struct Health {
     broken: OnceLock<String>,
@@ -16,7 +16,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// `Ok` when it takes writes, or why it does not.
+    /// Returns `Ok` if the store takes writes, or why it does not.
     pub(super) fn get(&self) -> Result<()> {
         self.unbroken()?;
         match self.unwritable() {
@@ -25,32 +25,32 @@ impl Health {
         }
     }
 
-    /// `Ok` unless it never takes a write again.
+    /// Returns `Ok` unless the store will never take a write again.
     pub(super) fn unbroken(&self) -> Result<()> {
         self.broken().map_or(Ok(()), |why| Err(broken(why)))
     }
 
-    /// Why it never takes a write again.
+    /// Returns why the store will never take a write again.
     pub(super) fn broken(&self) -> Option<&str> {
         self.broken.get().map(String::as_str)
     }
 
-    /// It never takes a write again; what is said first stays.
+    /// Marks the store as broken for good. The first reason stays.
     pub(super) fn break_for_good(&self, why: &str) {
         self.broken.get_or_init(|| why.to_owned());
     }
 
-    /// Why it takes no writes for now.
+    /// Returns why the store takes no writes for now.
     pub(super) fn unwritable(&self) -> Option<Unwritable> {
         lock(&self.unwritable).clone()
     }
 
-    /// It takes no writes for now, or takes them again.
+    /// Sets why the store takes no writes for now. `None` if it takes them again.
     pub(super) fn set(&self, unwritable: Option<Unwritable>) {
         *lock(&self.unwritable) = unwritable;
     }
 
-    /// Counts writes that were not done.
+    /// Counts writes that were refused or failed.
     pub(super) fn count(&self, cause: Cause, writes: usize) {
         if let Some(count) = Cause::ALL.iter().position(|of| *of == cause).and_then(|at| self.failed.get(at))
         {
@@ -58,14 +58,14 @@ impl Health {
         }
     }
 
-    /// How many were not done, by cause.
+    /// Returns how many writes were refused or failed, by cause.
     pub(super) fn failed(&self) -> Vec<(Cause, u64)> {
         let counts = self.failed.iter().map(|count| count.load(Ordering::Relaxed));
         Cause::ALL.into_iter().zip(counts).collect()
     }
 }
 
-/// What is answered once the writer takes no write any more.
+/// Returns the error of every call after the writer broke.
 pub(super) fn broken(why: &str) -> StoreError {
     corrupt(format!("a commit failed ({why}): restart to find out what is on disk"))
 }

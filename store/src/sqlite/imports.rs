@@ -1,4 +1,4 @@
-//! Numbers that an operator brings: all in one transaction, some lines at a time.
+//! Imports of numbers from an operator: one transaction, some lines at a time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +20,7 @@ use crate::error::corrupt;
 use crate::plan::imports::{Import, Loaded, area};
 use crate::{Result, StoreError};
 
-/// Lines that are loaded, planned and applied together.
+/// Lines that are loaded, planned and written together.
 const LINES: usize = 1_000;
 
 fn import(tables: &mut Tables<'_>, lines: Lines, intake: &Intake, now: Timestamp) -> Result<Imported> {
@@ -51,7 +51,7 @@ fn import(tables: &mut Tables<'_>, lines: Lines, intake: &Intake, now: Timestamp
     Ok(imported)
 }
 
-/// What the lines of an import have in common, each read once.
+/// What the lines of an import share, each read once.
 #[derive(Default)]
 struct Background {
     premises: HashMap<AccountId, Premises>,
@@ -59,7 +59,7 @@ struct Background {
     looked_up: (HashSet<AccountId>, HashSet<u32>),
 }
 
-/// Loads what some lines need, asks the plan, writes what it says.
+/// Loads what some lines need, asks the plan, and writes what it says.
 fn take(
     tables: &mut Tables<'_>,
     import: &mut Import,

@@ -1,17 +1,16 @@
-//! The log's file, kept longer than what is in it.
+//! Keeps the log's file longer than its content.
 //!
-//! SQLite appends each commit to its write-ahead log. A file that grows makes the file system commit its own
-//! journal at each fsync, for the new length and the new blocks; writing over blocks that are there already
-//! costs about half. So zeros are written ahead of the log, and the next commit's fsync takes them along.
-//! SQLite reads the log up to the first frame that is not of this log, and zeros are none
-//! (sqlite.org/fileformat2.html, section 4.1).
+//! SQLite appends each commit to its write-ahead log. When a file grows, each fsync also makes the file system commit
+//! its own journal, for the new length and the new blocks. Overwriting existing blocks costs about half. So zeros are
+//! written ahead of the log, and the next commit's fsync syncs them too. SQLite reads the log up to the first frame
+//! that is not of this log, and zeros are not such a frame (sqlite.org/fileformat2.html, section 4.1).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Result, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-/// Most bytes by which the file is made longer at once. The more, the fewer commits wait for the file system's
-/// journal, and the longer one of them waits for the zeros.
+/// Most bytes that are added to the file at once. With more, fewer commits wait for the file system's journal, and
+/// each of those waits longer for the zeros.
 const AHEAD_BYTES: u64 = 1 << 20;
 
 /// Bytes before the first frame of a log, and before the page in a frame (sqlite.org/fileformat2.html, section 4).
@@ -20,7 +19,7 @@ const FRAME_HEADER_BYTES: u64 = 24;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// The log of a database that is open. Only the thread that commits may have it: nobody appends meanwhile.
+/// The log of an open database. Only the committing thread may hold it, so nobody appends meanwhile.
 pub(super) struct Log {
     file: File,
     bytes: u64,
@@ -28,7 +27,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// The log of the database at `path`, which is open, has been read and has pages of this size.
+    /// Opens the log of the database at `path`, which is open, has been read and has pages of this size.
     pub(super) fn open(path: &Path, page_bytes: u64) -> Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push("-wal");
@@ -37,18 +36,18 @@ impl Log {
         Ok(Self { file, bytes, page_bytes })
     }
 
-    /// How many frames a log of so many bytes has.
+    /// Returns how many frames a log of `bytes` bytes has.
     pub(super) fn frames(&self, bytes: u64) -> u64 {
         bytes / (FRAME_HEADER_BYTES + self.page_bytes)
     }
 
-    /// Bytes of the file, whatever of it is in use.
+    /// Returns the length of the file in bytes, with what is not in use.
     pub(super) fn len(&mut self) -> Result<u64> {
         self.file.seek(SeekFrom::End(0))
     }
 
-    /// Makes the file as short as what is in use, its first `frames`, allows: what is behind them is zeros, or
-    /// frames of before the log was last begun anew, and nobody reads it.
+    /// Cuts the file after its first `frames`, which are in use. The rest is zeros, or frames from before the log last
+    /// began anew, and nobody reads it.
     pub(super) fn trim(&mut self, frames: u64) -> Result<()> {
         let used = HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self.page_bytes);
         if self.len()? > used {
@@ -58,26 +57,26 @@ impl Log {
         Ok(())
     }
 
-    /// Makes the file longer by some zeros, to hear from the system itself whether it takes a write.
+    /// Adds some zeros to the file, so that the system says whether it takes a write.
     ///
     /// # Errors
-    /// Why it takes none.
+    /// The system's reason if it takes none.
     pub(super) fn probe(&mut self) -> Result<()> {
         self.file.seek(SeekFrom::End(0))?;
         self.file.write_all(&ZEROS)
     }
 
-    /// After a commit: when it made the file longer, makes it longer still, by as much again as there is or by
-    /// [`AHEAD_BYTES`]. A log that stays small stays small.
+    /// Called after a commit. If the commit made the file longer, this doubles it or adds [`AHEAD_BYTES`], whichever
+    /// is less. A log that stays small stays small.
     pub(super) fn stay_ahead(&mut self) -> Result<()> {
-        // Not by asking for the metadata: the next write would then have a time of its own, and its fsync
-        // that time to write.
+        // Seeks instead of asking for the metadata: after that the next write would get a new timestamp, and its fsync
+        // would have to write it.
         let written = self.file.seek(SeekFrom::End(0))?;
         if written <= self.bytes {
-            self.bytes = written; // the log may have been made shorter
+            self.bytes = written; // the log may have been cut
             return Ok(());
         }
-        self.bytes = written; // also when there is no room: no second try before it has grown again
+        self.bytes = written; // also without room, so that there is no second try before it has grown again
         let ahead = usize::try_from(written.min(AHEAD_BYTES)).unwrap_or(ZEROS.len());
         for begun in (0..ahead).step_by(ZEROS.len()) {
             self.file.write_all(&ZEROS[..ZEROS.len().min(ahead - begun)])?;

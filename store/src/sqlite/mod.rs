@@ -1,9 +1,9 @@
 //! The embedded store: one SQLite file in a folder on this machine.
 //!
-//! One process has the folder, one thread in it writes (`writer`), a few connections read. WAL, and
-//! `synchronous=FULL`: a commit that was answered survives a power cut. (With `NORMAL`, the last
-//! commits before a cut are gone, and the integrity check does not tell.) The log's index is in memory, not in a
-//! file that is mapped: on a full disk such a file cannot grow, and a write to it can end the process.
+//! One process has the folder. One thread in it writes (`writer`), and a few connections read. With WAL and
+//! `synchronous=FULL`, a commit that was answered survives a power cut. (With `NORMAL`, the last commits before a cut
+//! are gone, and the integrity check does not tell.) The log's index is in memory, not in a mapped file: on a full
+//! disk such a file cannot grow, and a write to it can end the process.
 
 mod accounts;
 mod applications;

@@ -1,4 +1,4 @@
-//! Numbers: what led where they are, lists and counts of them, and moves between sites and peers.
+//! Numbers: their histories, lists and counts of them, and moves between sites and peers.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ fn move_numbers(
     }
 }
 
-/// The same with the orders that made the events.
+/// Returns a number's history, with the orders that made its events.
 fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHistory> {
     let history = history(connection, row)?;
     let mut orders = BTreeMap::new();
@@ -118,7 +118,7 @@ fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
     }))
 }
 
-/// The part after WHERE that finds a query's numbers, by the narrowest index; none when no number can.
+/// Returns the part after WHERE that finds a query's numbers, by the narrowest index. `None` if no number can match.
 fn finds(query: &NumberQuery) -> Option<(String, Vec<Value>)> {
     let states: Vec<String> = query.states.iter().map(|state| state_code(*state).to_string()).collect();
     let mut wanted = format!("holder = ? AND state IN ({})", states.join(", "));
@@ -144,7 +144,7 @@ fn finds(query: &NumberQuery) -> Option<(String, Vec<Value>)> {
     Some((wanted, values))
 }
 
-/// When the state of a row began.
+/// Returns when the state of a row began.
 fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
     loop {
         match link(connection, at)? {
@@ -168,14 +168,14 @@ fn count(connection: &Connection, query: &NumberQuery) -> Result<u64> {
     }
 }
 
-/// The site of a query that asks for nothing but what is in service there, or at a peer of it: that is
-/// counted already.
+/// Returns the site of a query that asks only for the numbers in service at it, or at a peer of it. Their count is
+/// stored.
 fn only_at(query: &NumberQuery) -> Option<SiteId> {
     let everywhere = NumberQuery { site: None, peer: None, ..query.clone() };
     query.site.filter(|_| query.states == [State::InService] && !is_filtered(&everywhere))
 }
 
-/// Where the numbers of a query have to lie.
+/// Returns the criteria of a query that are about locality.
 fn locality_of(query: &NumberQuery) -> Criteria {
     let NumberQuery { region, rate_center, city, lata, .. } = query;
     let upper = |text: &Option<String>| text.as_ref().map(|text| text.to_uppercase());
@@ -198,7 +198,7 @@ fn is_filtered(query: &NumberQuery) -> bool {
         || !locality_of(query).is_empty()
 }
 
-/// How many numbers an account has in some states, by the counts that are kept.
+/// Returns how many numbers an account has in some states, by the stored counts.
 fn tallied(connection: &Connection, query: &NumberQuery) -> Result<u64> {
     let mut statement =
         connection.prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?;
@@ -211,20 +211,20 @@ fn tallied(connection: &Connection, query: &NumberQuery) -> Result<u64> {
     Ok(total)
 }
 
-/// In which order a query's numbers come: aging ones alone in that of their release, which has an index
-/// of its own, all others in that of their digits.
+/// True if a query's numbers are sorted by release. This is so for aging numbers alone, by an index of their own. All
+/// others are sorted by their digits.
 fn by_release(query: &NumberQuery) -> bool {
     query.states == [State::Aging]
 }
 
-/// Where a number stands in its list's order: its release, or 0, and its digits. A number that has left the
-/// list since a client was told of it keeps its position; none for one that was never in it.
+/// Returns a number's position in its list: its release, or 0, and its digits. A number that has left the list since a
+/// client was told of it keeps its position. `None` if it was never in the list.
 fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Result<Option<(i64, i64)>> {
     if !by_release(query) {
         return Ok(Some((0, digits_of(first))));
     }
     let Some(row) = number_row(connection, first)? else { return Ok(None) };
-    // Only when this account gave it up: another's number is as unknown as one that never was.
+    // Only if this account gave it up: another account's number must look like one that does not exist.
     let held = history(connection, &row)?.last_held_for(query.account);
     let release_at = held.map_err(|error| corrupt(error.to_string()))?;
     Ok(release_at.map(|at| (at.millis(), digits_of(first))))
@@ -275,8 +275,8 @@ fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, 
     Ok(Page { items, total, next })
 }
 
-/// The same when it counts when a number's state began, which stands in its event, or where the number
-/// lies, which `core` says: each candidate is looked at, each place once.
+/// Returns a page for a query by the time when the state began, or by locality. The time is in the number's event, and
+/// `core` tells the locality, so each candidate is read, and each locality is judged once.
 fn numbers_one_by_one(
     connection: &Connection,
     query: &NumberQuery,

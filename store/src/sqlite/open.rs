@@ -1,4 +1,4 @@
-//! The store in a folder: how it is opened, and who has it.
+//! How the store in a folder is opened, and which process has it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::{Result, StoreError, Unwritable};
 
-/// The database's name in the data folder.
+/// The name of the database in the data folder.
 pub const FILE: &str = "onhook.db";
 
 const LOCK: &str = "onhook.lock";
 
-/// Bytes of a page. A random number dirties a page of its own, so that a commit writes, sums and syncs a page
-/// for each: half of SQLite's usual size costs less there, and lists and imports do not feel it.
+/// Bytes of a page. A random number dirties a page of its own, so a commit writes, sums and syncs one page for each
+/// number. Half of SQLite's usual size costs less there, and lists and imports are not slower.
 const PAGE_BYTES: i64 = 2_048;
 
 /// The writer's page cache, in KiB.
@@ -35,10 +35,10 @@ const CACHE_KIB: i64 = 131_072;
 /// Why a data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process has the folder open.
     #[error("the data folder {} is in use by another onhook", .0.display())]
     InUse(PathBuf),
-    /// The folder is not there, and was not to be made.
+    /// The folder does not exist, and was not to be made.
     #[error("there is no onhook data in {}", .0.display())]
     Missing(PathBuf),
     /// This user may not read or write it.
@@ -68,22 +68,22 @@ pub struct SqliteStore {
     pub(super) readers: Readers,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
-    /// Held while the store is open; given up with the file.
+    /// Held while the store is open. Dropping the file releases it.
     pub(super) lock: std::sync::Mutex<Option<File>>,
 }
 
 impl SqliteStore {
-    /// Opens the store in `folder`, which is made if it is not there, and brings it to the newest
-    /// schema. `policy` is what holds are decided by.
+    /// Opens the store in `folder`, and brings it to the newest schema. Makes the folder if it does not exist.
+    /// `policy` decides holds.
     ///
     /// # Errors
-    /// [`OpenError`]: another process has the folder, or the store cannot be used; nothing was changed.
+    /// [`OpenError`]: another process has the folder, or the store cannot be used. Nothing was changed.
     pub fn open(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
         Self::open_keeping(folder, policy, None)
     }
 
-    /// As [`SqliteStore::open`], and takes nothing new while less than `reserve` bytes of the disk are free.
-    /// When nothing is said, that is [`RESERVE_BYTES`] or a tenth of the disk, whichever is less.
+    /// Opens the store as [`SqliteStore::open`] does, but takes nothing new while less than `reserve` bytes of the
+    /// disk are free. `None` stands for [`RESERVE_BYTES`] or a tenth of the disk, whichever is less.
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
@@ -96,11 +96,10 @@ impl SqliteStore {
         Self::open_existing(folder, policy, true, reserve)
     }
 
-    /// Opens the store in a folder that has one, for a person's command: it may write as long as there is any
-    /// room.
+    /// Opens an existing store for a person's command, which may write as long as there is any room.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`]; `Missing` when there is none.
+    /// As [`SqliteStore::open`], and `Missing` if there is no store.
     pub fn open_if_there(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
         match fs::metadata(folder.join(FILE)) {
             Ok(file) if file.is_file() => Self::open_existing(folder, policy, false, Some(0)),
@@ -137,16 +136,16 @@ impl SqliteStore {
         let path = folder.join(FILE);
         let new = make && !path.exists();
         if new {
-            // Before the engine does: its log takes the mode of the database.
+            // Made before the engine does it: the log gets the mode of the database.
             private().create_new(true).open(&path).map_err(unusable)?;
         } else if let Err(error) = OpenOptions::new().read(true).open(&path) {
-            // The engine would only say that it cannot open it.
+            // The engine would only say that it cannot open the file.
             return Err(unusable(error));
         }
         let mut connection = connect(&path)?;
         migrate(&mut connection)?;
         if new {
-            // The file's name must be on disk before anything in it is answered for.
+            // The file's name must be on disk before anything in the file is confirmed to a caller.
             let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
             sync(&folder)
                 .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
@@ -163,7 +162,7 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    /// Does `work` in one transaction; in a dry run the transaction is undone, and only its answer stays.
+    /// Runs `work` in one transaction. A dry run undoes the transaction and only returns the answer.
     pub(super) async fn write_unless<T, W>(&self, dry_run: bool, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -176,7 +175,7 @@ impl SqliteStore {
         let undone = self.writer.write(move |tables| -> Result<()> {
             let done = work(tables)?;
             let _ = answer.send(done);
-            Err(StoreError::Full) // undoes it
+            Err(StoreError::Full) // undoes the transaction
         });
         let undone = undone.await;
         match (answered.await, undone) {
@@ -187,7 +186,7 @@ impl SqliteStore {
     }
 }
 
-/// Why the database cannot be opened, in words where they are known.
+/// Returns why the database cannot be opened, in words if the cause is known.
 fn of_an_opening(error: StoreError, folder: &Path) -> StoreError {
     let disk = Disk::of(folder, Some(0));
     let no_room = disk.room().is_some_and(|room| room.free == 0);
@@ -209,8 +208,8 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes a file that nobody else may read: the database holds password hashes, and the
-/// keys of the orders' ids and of the tokens.
+/// Returns options for a file that no other user may read. The database holds password hashes, the key of the orders'
+/// ids, and the key of the tokens.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -234,7 +233,7 @@ fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?; // of a new file; another has what it has
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?; // for a new file; an existing one keeps its own
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(corrupt(format!("the file system allows no write-ahead log (journal mode {mode})")));
@@ -246,8 +245,8 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Has a connection whose database nobody else has wait for no lock: all that it could wait for is this process's
-/// own readers. The bytes of a page.
+/// Makes a connection wait for no lock: no other process has the database, so it could only wait for this process's
+/// own readers. Returns the bytes of a page.
 fn left_alone(connection: &Connection) -> Result<u64> {
     connection.busy_timeout(std::time::Duration::ZERO)?;
     let page_bytes: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;

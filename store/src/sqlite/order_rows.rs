@@ -1,4 +1,4 @@
-//! An order's row, what came of it, and the lines of its history.
+//! Rows of orders, their outcomes, and the lines of their history.
 
 use onhook_core::ids::{OrderId, OrderSeq, PeerId};
 use onhook_core::number::Number;
@@ -12,10 +12,10 @@ use crate::Result;
 use crate::codes::{status_code, status_of};
 use crate::error::corrupt;
 
-/// Orders with what came of them.
+/// Orders with their outcomes.
 pub(super) const ORDERS: &str = "orders LEFT JOIN outcome ON outcome.order_seq = orders.seq";
 
-/// The columns of [`ORDERS`] that [`read_order`] wants, in this order.
+/// The columns of [`ORDERS`] that [`read_order`] reads, in this order.
 pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
                                         customer_order_id, request, failed, taken, refused, peers, origin";
 
@@ -44,7 +44,7 @@ pub(super) fn read_order(row: &Row<'_>) -> Result<Order> {
     })
 }
 
-/// Writes what can change in an order whose status was `before`, which must not be final.
+/// Writes the columns that can change, of an order whose status was `before`, which must not be final.
 pub(super) fn update_order(tables: &Tables<'_>, before: Status, order: &Order) -> Result<()> {
     let changed = tables
         .connection
@@ -85,7 +85,7 @@ pub(super) fn update_order(tables: &Tables<'_>, before: Status, order: &Order) -
     Ok(())
 }
 
-/// Writes down that something has happened to an order that waits.
+/// Adds a line to the history of an order that waits.
 pub(super) fn add_line(
     tables: &Tables<'_>,
     order: &Order,

@@ -1,4 +1,4 @@
-//! Orders: accepted, run and changed inside the writer's transaction (load, ask `core`, save), and listed.
+//! Orders: accepted, run and changed in the writer's transaction (load, ask `core`, save), and listed.
 
 use std::sync::Arc;
 
@@ -32,10 +32,10 @@ use crate::{Result, StoreError};
 /// Most orders of all accounts that wait for their turn.
 const WAITING_MAX: usize = 1_000_000;
 
-/// Most orders of one account that do.
+/// Most orders of one account that wait for their turn.
 const WAITING_OF_ACCOUNT_MAX: usize = 250_000;
 
-/// Accepts an order, whose request is also given as it is kept.
+/// Accepts an order. `request` is its request as it is stored.
 fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Accepted> {
     if let Some(key) = &order.key {
         let known: Option<(Vec<u8>, [u8; 16])> = tables
@@ -60,7 +60,7 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
     }
     let seq = tables.cached.next_order();
     let id = tables.ids.id(seq);
-    // Kept as it was said, since the client has it in its answer; later events are not before it.
+    // The order keeps this time, since the client has it in its answer. Later events are not before it.
     tables.cached.now(order.created_at);
     let created_at = order.created_at.millis();
     tables
@@ -95,7 +95,7 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
     Ok(Accepted { id, again: false })
 }
 
-/// Changes an order that waits, as a client asks.
+/// Changes a waiting order, as a client asks.
 fn amend_order(
     tables: &mut Tables<'_>,
     account: AccountId,
@@ -153,7 +153,7 @@ fn write_note(
     Ok(id)
 }
 
-/// Tells subscribers of a note that was added.
+/// Notifies subscribers of a note that was added.
 fn tell_note(
     tables: &mut Tables<'_>,
     account: AccountId,
@@ -191,7 +191,7 @@ fn order(
     rows.next()?.map(read_order).transpose()
 }
 
-/// An order's sequence number, without its numbers.
+/// Returns an order's sequence number, without reading its numbers.
 pub(super) fn order_seq(
     connection: &Connection,
     ids: &OrderIds,
@@ -236,7 +236,7 @@ fn orders(connection: &Connection, ids: &OrderIds, query: &OrderQuery) -> Result
     let skip = match &query.start {
         Start::Page(page) => pages_before(*page, query.size),
         Start::At(id) => {
-            // A foreign id is an unknown id: both begin nowhere.
+            // An id of another account is an unknown id. Both give an empty page.
             let Some(first) = order_seq(connection, ids, query.account, query.kind, *id)? else {
                 return Ok(Page { items: Vec::new(), total: total.unsigned_abs(), next: None });
             };
@@ -253,7 +253,7 @@ fn orders(connection: &Connection, ids: &OrderIds, query: &OrderQuery) -> Result
     Ok(Page { items, total: total.unsigned_abs(), next })
 }
 
-/// What has happened to an order beside its end.
+/// Returns the lines of an order's history, except its end.
 fn lines(connection: &Connection, order: OrderSeq) -> Result<Vec<HistoryLine>> {
     let sql = "SELECT at, author, status, taken, difference FROM order_line WHERE order_seq = ?
                ORDER BY id LIMIT ?";
@@ -276,7 +276,7 @@ fn notes(connection: &Connection, order: OrderSeq) -> Result<Vec<Note>> {
     })
 }
 
-/// The columns that [`read_summary`] wants, in this order.
+/// The columns that [`read_summary`] reads, in this order.
 const SUMMARY_COLUMNS: &str = "id, account, status, created_at, changed_at, user, customer_order_id, numbers";
 
 fn read_summary(row: &Row<'_>) -> Result<Summary> {

@@ -1,11 +1,12 @@
 //! Searches of the pool and of protected inventories.
 //!
-//! All pool numbers of one exchange and area lie in the same place: a *lot*. How many there are of each is
-//! kept, so a search looks at lots first, lets `core` say which of them fit, draws how many numbers come from
-//! which, and reads no others. Its cost goes by the lots of the place that is searched and by what is wanted,
-//! not by the size of the pool.
+//! All pool numbers of one exchange and area have the same locality: they are a *lot*. The store counts the numbers of
+//! each lot. A search reads lots first, lets `core` say which of them match, draws how many numbers to take from each,
+//! and reads only those numbers. Its cost depends on the lots of the locality that is searched and on the quantity,
+//! not on the size of the pool.
 //!
-//! Which numbers come, and in which order, is chance alone: nobody can browse for what was just given up.
+//! Chance alone decides which numbers are returned, and in which order. So nobody can browse for numbers that were
+//! just given up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,26 +28,26 @@ use crate::Result;
 use crate::contract::pool::{Pool, PoolQuery, Stock};
 use crate::error::corrupt;
 
-/// Most lots that one search looks at: the whole area_codes has about as many exchanges in service.
+/// Most lots that one search reads: all area codes together have about as many exchanges in service.
 const LOTS_MAX: usize = 200_000;
 
-/// How much one search looks at where it does not know beforehand what a lot has for it: numbers, and for
-/// each seek in the table some more. What it has not found by then, it does not find.
+/// Most work of a search that does not know beforehand how many numbers of a lot match: numbers read, and [`SEEK`]
+/// more for each seek in the table. It does not find what lies beyond.
 const LOOKS_MAX: u64 = 1_000_000;
 
-/// What a seek in the table costs, in numbers looked at.
+/// The cost of a seek in the table, in numbers read.
 const SEEK: u64 = 20;
 
-/// Most protected numbers that one search looks at.
+/// Most protected numbers that one search reads.
 const PROTECTED_MAX: usize = 100_000;
 
-/// Where a number stands in its exchange's part of the pool: the second column of `number_pool`.
+/// The position of a number in its exchange's part of the pool: the second column of `number_pool`.
 const SCATTERED: &str = "(number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007";
 
-/// Places in it.
+/// How many positions there are.
 const SCATTER: u64 = 10_007;
 
-/// Numbers of an exchange and area in the pool, which lie in one place.
+/// Pool numbers of one exchange and area, which have the same locality.
 pub(super) struct Lot {
     npa_nxx: u32,
     area: AreaId,
@@ -54,7 +55,7 @@ pub(super) struct Lot {
     locality: Locality,
 }
 
-/// Numbers that fit a query, at most as many as it wants.
+/// Returns numbers that match a query, at most as many as it wants.
 fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locality)>> {
     let mut dice = Dice(query.seed);
     let mut found = match query.inventory {
@@ -71,14 +72,14 @@ fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locali
     Ok(found.into_iter().map(|(row, locality)| (row.entry, locality)).collect())
 }
 
-/// How many pool numbers there are of each exchange that fits, in the order of the exchanges. Criteria of
-/// digits behind the exchange do not count here.
+/// Returns the pool numbers of each matching exchange, in the order of the exchanges. Criteria for digits after the
+/// exchange are ignored.
 fn stock(connection: &Connection, criteria: &Criteria) -> Result<Vec<Stock>> {
     let lots = lots(connection, criteria)?.into_iter();
     Ok(lots.map(|Lot { npa_nxx, numbers, locality, .. }| Stock { npa_nxx, numbers, locality }).collect())
 }
 
-/// Pool numbers that fit a query whose lots are known, at most as many as it wants.
+/// Returns pool numbers that match a query, from these lots, at most as many as it wants.
 pub(super) fn draw(connection: &Connection, lots: &[Lot], query: &PoolQuery) -> Result<Vec<NumberRow>> {
     let mut dice = Dice(query.seed);
     let mut found = of_pool(connection, lots, query, &mut dice)?;
@@ -87,7 +88,7 @@ pub(super) fn draw(connection: &Connection, lots: &[Lot], query: &PoolQuery) -> 
     Ok(found.into_iter().map(|(row, _)| row).collect())
 }
 
-/// How many pool numbers there are in some lots.
+/// Returns how many pool numbers some lots have.
 pub(super) fn numbers_in(lots: &[Lot]) -> u64 {
     lots.iter().map(|lot| lot.numbers).sum()
 }
@@ -129,7 +130,7 @@ fn of_pool(
     Ok(found)
 }
 
-/// So many numbers of a lot, from a position in its scattered order on and round.
+/// Draws `wanted` numbers of a lot, from a position in its scattered order on, and then from its start.
 fn draw_from(
     connection: &Connection,
     lot: &Lot,
@@ -170,7 +171,7 @@ fn read(
     Ok(())
 }
 
-/// An account's protected numbers that fit, from a random one on and round.
+/// Returns an account's protected numbers that match, from a random one on, and then from the first.
 fn of_protected(
     connection: &Connection,
     query: &PoolQuery,
@@ -207,7 +208,7 @@ fn of_protected(
     Ok(found)
 }
 
-/// The lots that fit, found by the narrowest thing that is wanted.
+/// Returns the lots that match, found by the narrowest criterion.
 pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<Lot>> {
     let text = |text: &str| Value::Text(text.to_owned());
     let range = |prefix: &str| {
@@ -282,7 +283,7 @@ pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<L
     Ok(lots.into_values().collect())
 }
 
-/// A row's lot, if it fits.
+/// Returns a row's lot, if it matches.
 fn lot(
     connection: &Connection,
     (npa_nxx, area): (u32, AreaId),
@@ -306,7 +307,7 @@ fn integer(value: u64) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): good enough to keep the order from telling anything.
+/// SplitMix64 (Steele, Lea, Flood 2014): good enough that the order tells nothing.
 struct Dice(u64);
 
 impl Dice {
@@ -325,7 +326,7 @@ impl Dice {
         }
     }
 
-    /// How many of `wanted` things come from which heap, each thing as likely as any other (Floyd's
+    /// Draws how many of `wanted` things to take from which heap, each thing as likely as any other (Floyd's
     /// sampling). Heaps that give none are left out.
     fn draw(&mut self, heaps: &[u64], wanted: usize) -> Vec<(usize, usize)> {
         let total: u64 = heaps.iter().sum();

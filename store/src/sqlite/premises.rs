@@ -1,4 +1,4 @@
-//! Sites and peers of accounts: what is said of them, and how many numbers are in service at them.
+//! Sites and peers of accounts: their details, and how many numbers are in service at them.
 
 use async_trait::async_trait;
 use onhook_core::account::details::{
@@ -144,7 +144,8 @@ fn remove_peer(tables: &mut Tables<'_>, account: AccountId, site: SiteId, id: Pe
     Ok(Removed::Gone)
 }
 
-/// What is to be kept of a site, peer or application, if there is room for it. There always is for less than before.
+/// Returns the details of a site, peer or application as they are stored, if there is room for them. Details that do
+/// not get longer always have room.
 pub(super) fn room_to_say<T: serde::Serialize + Default + PartialEq>(
     tables: &Tables<'_>,
     what: &str,
@@ -187,7 +188,7 @@ pub(super) fn room_for(there: usize, what: &str, most: usize) -> Result<()> {
     }
 }
 
-/// The sites of an account, or one of them, with what is said of each.
+/// Returns the sites of an account, or one of them, with their details.
 fn sites_in_full(
     connection: &Connection,
     account: AccountId,
@@ -199,7 +200,7 @@ fn sites_in_full(
     list(connection, sql, values, |row| Ok((site(row)?, row::details(row.get(4)?)?)))
 }
 
-/// The peers of a site of an account, or one of them, with what is said of each.
+/// Returns the peers of a site of an account, or one of them, with their details.
 fn peers_in_full(
     connection: &Connection,
     account: AccountId,
@@ -213,8 +214,7 @@ fn peers_in_full(
     list(connection, sql, values, |row| Ok((peer(row)?, row::details(row.get(5)?)?)))
 }
 
-/// How many numbers are in service at a site of an account, or at one peer of it, by the counts that are
-/// kept.
+/// Returns how many numbers are in service at a site of an account, or at one peer of it, by the stored counts.
 pub(super) fn in_service_at(
     connection: &Connection,
     account: AccountId,
@@ -230,8 +230,8 @@ pub(super) fn in_service_at(
     Ok(numbers.unsigned_abs())
 }
 
-/// The same for each site and peer of an account that has some; the peer is none where numbers are at none
-/// of the site's.
+/// Returns the numbers in service for each site and peer of an account with a count above zero. `None` is the site
+/// itself, without a peer.
 fn in_service(connection: &Connection, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
     let sql = "SELECT p.site, p.peer, p.numbers FROM site s JOIN in_service p ON p.site = s.id
                WHERE s.account = ? ORDER BY 1, 2";

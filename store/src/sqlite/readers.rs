@@ -13,42 +13,42 @@ use super::row;
 use crate::error::corrupt;
 use crate::{Result, StoreError, Unwritable};
 
-/// How SQLite goes to the file: its process is the only one, and the log's index is memory of that process.
+/// How SQLite opens the file: no other process uses it, and the log's index is in this process's memory.
 pub(super) const VFS: &str = "unix-excl";
 
-/// How many reads run at once; more wait for their turn.
+/// How many reads run at once. More reads wait for their turn.
 const READERS: usize = 4;
 
-/// Steps of the engine between two looks at how much a read has done.
+/// Steps of the engine between two checks of a read's length.
 const LOOK_EVERY: i32 = 1_000;
 
-/// Looks after which a read is a long one: some milliseconds of work, more than a page of a few hundred rows takes.
+/// Checks after which a read is long: some milliseconds of work, more than a page of a few hundred rows takes.
 const LOOKS_MAX: i64 = 40;
 
 /// The connections.
 ///
-/// Nobody can tell from a query how much it will look at: a page of ten may be found at once, or behind a million
-/// rows. So each read is begun as a short one. One that turns out to be long is given up and begun again when it is
-/// its turn among the long ones, which are few: they leave connections and a processor to the short ones, which never
-/// wait for a long one to end. What a long read has done before it was given up is lost; that is little, and the
-/// price of one rule for all.
+/// A query does not tell how much it will read: a page of ten may be found at once, or after a million rows. So each
+/// read begins as a short one. A read that turns out to be long is stopped, and begun again when a turn for long reads
+/// is free. There are few of these turns, so that connections and a processor stay free for short reads, which never
+/// wait for a long one to end. The work of a long read before it was stopped is lost. That is little, and the price of
+/// one rule for all.
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Reader>>>,
     turns: Arc<Semaphore>,
     long_turns: Arc<Semaphore>,
 }
 
-/// A connection, and how many looks are left to the read that has it.
+/// A connection, and how many checks are left to its read.
 struct Reader {
     connection: Connection,
     looks_left: Arc<AtomicI64>,
 }
 
-/// What became of a read.
+/// The result of a read.
 enum Read<T> {
     /// It ended.
     Ended(Result<T>),
-    /// It would have taken more than it was given.
+    /// It would have taken longer than it may.
     TooLong,
 }
 
@@ -56,7 +56,7 @@ impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let idle = (0..READERS).map(|_| Reader::open(path)).collect::<Result<Vec<_>>>()?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        // Half of the processors and half of the connections, at least one.
+        // Half of the processors or half of the connections, whichever is less, but at least one.
         let long = (processors / 2).clamp(1, READERS / 2);
         Ok(Self {
             idle: Arc::new(Mutex::new(idle)),
@@ -65,7 +65,7 @@ impl Readers {
         })
     }
 
-    /// Runs `read` in one read transaction, on a thread where it may block; twice, when it is a long one.
+    /// Runs `read` in one read transaction, on a thread where it may block. Runs a long read twice.
     pub(super) async fn read<T, R>(&self, read: R) -> Result<T>
     where
         T: Send + 'static,
@@ -82,8 +82,8 @@ impl Readers {
         }
     }
 
-    /// Runs `read` for as long as its looks last. The turn among the long ones is given back when it ends, whether
-    /// or not someone still waits for it.
+    /// Runs `read` until its checks are used up. The turn for long reads is given back when it ends, whether or not a
+    /// caller still waits for it.
     async fn begin<T, R>(&self, read: Arc<R>, looks: i64, long_turn: Option<OwnedSemaphorePermit>) -> Read<T>
     where
         T: Send + 'static,
@@ -127,7 +127,7 @@ impl Reader {
         self.looks_left.store(looks, Ordering::Relaxed);
         let result = self.connection.transaction().map_err(StoreError::from).and_then(|transaction| {
             let value = read(&transaction);
-            // What ends the transaction must not be given up.
+            // The end of the transaction must not be stopped.
             let looks_left = self.looks_left.swap(i64::MAX, Ordering::Relaxed);
             match value {
                 Ok(value) => transaction.commit().map(|()| Some(value)).map_err(StoreError::from),
@@ -143,7 +143,7 @@ impl Reader {
     }
 }
 
-/// A connection that only reads writes to no disk but that of temporary files.
+/// Returns a read's error. A connection that only reads can only run out of disk for temporary files.
 fn of_a_read(error: StoreError) -> StoreError {
     match row::engine_error(&error).map(|error| error.code) {
         Some(rusqlite::ErrorCode::DiskFull) => Unwritable::Temporary.into(),
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows that are looked at one by one.
+    /// Reads rows one by one.
     fn look_at(connection: &Connection, rows: u32) -> Result<u32> {
         let sql = "WITH RECURSIVE seen(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seen WHERE n < ?)
                    SELECT max(n) FROM seen";
@@ -209,7 +209,7 @@ mod tests {
                 })
             })
             .collect();
-        // One of them is in the middle of its read, all others have been asked for.
+        // One of the long reads runs now, and all others have been asked for.
         soon(beginning.recv()).await.unwrap();
         for _ in 0..READERS * 4 {
             assert_eq!(soon(readers.read(|connection| look_at(connection, 10))).await.unwrap(), 10);
@@ -241,7 +241,7 @@ mod tests {
         };
         assert!(matches!(readers.read(read).await, Err(StoreError::Conflict(_))));
         assert_eq!(begun.load(Ordering::Relaxed), 1);
-        // A read that panics leaves its connection behind.
+        // A read that panics must leave its connection to the next one.
         for _ in 0..READERS * 2 {
             let read = |_: &Connection| -> Result<()> { panic!("on purpose") };
             assert!(matches!(readers.read(read).await, Err(StoreError::Broken(_))));

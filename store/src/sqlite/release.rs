@@ -1,4 +1,4 @@
-//! Numbers that move on since their time has come.
+//! Releases of numbers that are due.
 
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -10,7 +10,7 @@ use crate::Result;
 use crate::contract::orders::StepReport;
 use crate::plan::release;
 
-/// Moves on the numbers whose time has come, earliest first: loads them, asks the plan, writes what it says.
+/// Releases the numbers that are due, earliest first: loads them, asks the plan, and writes what it says.
 pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<StepReport> {
     let due = due_numbers(tables, now, numbers_max)?;
     let more = due.len() == numbers_max;
@@ -22,8 +22,8 @@ pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usiz
     Ok(StepReport { numbers, more, ..StepReport::default() })
 }
 
-/// Numbers that are due at `now`, earliest first: the instants and holders that have some, then the
-/// numbers of each.
+/// Returns numbers that are due at `now`, earliest first. It reads the instants and holders that have due numbers,
+/// then the numbers of each.
 fn due_numbers(tables: &Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<Vec<Number>> {
     let mut instants = tables
         .connection

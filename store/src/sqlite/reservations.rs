@@ -1,6 +1,6 @@
 //! Reservations: how one is made, found and given back.
 //!
-//! Not here: their end by time, which is in `release`, and an order that takes a reserved number.
+//! Not here: their end by time, which is in `release`, and orders that take a reserved number.
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
@@ -31,7 +31,7 @@ fn read(row: &Row<'_>) -> Result<Reservation> {
     })
 }
 
-/// A reservation of an account that stands.
+/// Returns a reservation of an account, unless it has ended.
 fn by_id(connection: &Connection, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
     let sql = format!("SELECT {COLUMNS} FROM reservation WHERE id = ?1 AND account = ?2");
     let mut statement = connection.prepare_cached(&sql)?;
@@ -39,7 +39,7 @@ fn by_id(connection: &Connection, account: AccountId, id: ReservationId) -> Resu
     rows.next()?.map(read).transpose()?.map_or(Ok(None), |found| standing(connection, found))
 }
 
-/// The reservation that holds a number, if it is this account's; for none, whosever it is.
+/// Returns the reservation that holds a number, if it belongs to this account. `None` stands for any account.
 fn of_number(
     connection: &Connection,
     account: Option<AccountId>,
@@ -52,13 +52,13 @@ fn of_number(
     rows.next()?.map(read).transpose()?.map_or(Ok(None), |found| standing(connection, found))
 }
 
-/// A reservation, unless it has ended since.
+/// Returns a reservation, unless it has ended since.
 fn standing(connection: &Connection, found: Reservation) -> Result<Option<Reservation>> {
     let row = number_row(connection, found.number)?;
     Ok(row.is_some_and(|row| stands(&found, &row.entry)).then_some(found))
 }
 
-/// What the plan of one number needs.
+/// Loads what the plan of one number needs.
 fn load<'a>(tables: &Tables<'a>, number: Number, user: &str, at: Timestamp) -> Result<plan::Loaded<'a>> {
     let numbers = known(tables, [number])?;
     let areas = areas_of(tables, &numbers);

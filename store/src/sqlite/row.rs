@@ -1,4 +1,4 @@
-//! Rows to values and back. A row that no value fits is reported, never guessed at.
+//! Rows to values and back. A row that fits no value is reported, never guessed at.
 
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
@@ -28,7 +28,7 @@ pub(super) fn limit(size: usize) -> Value {
     Value::Integer(i64::try_from(size).unwrap_or(i64::MAX))
 }
 
-/// The WHERE that narrows a list to an account, by its index; none for all.
+/// Returns the WHERE that narrows a list to an account, by its index. It is empty for `None`.
 pub(super) fn narrowed(column: &str, only: Option<AccountId>) -> (String, Vec<Value>) {
     match only {
         Some(account) => (format!("WHERE {column} = ?"), vec![of(account)]),
@@ -56,19 +56,19 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
-/// What the engine said, where it was the engine that failed.
+/// Returns the engine's error, if the engine failed.
 pub(super) fn engine_error(error: &StoreError) -> Option<&rusqlite::ffi::Error> {
     let StoreError::Broken(cause) = error else { return None };
     cause.downcast_ref::<rusqlite::Error>()?.sqlite_error()
 }
 
-/// What the store says of itself under a key.
+/// Returns the store's setting of this key.
 pub(super) fn meta<T: FromSql>(connection: &Connection, key: &str) -> Result<Option<T>> {
     let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?;
     Ok(statement.query_row([key], |row| row.get(0)).optional()?)
 }
 
-/// Writes that, or writes it anew.
+/// Sets the store's setting of this key.
 pub(super) fn set_meta(connection: &Connection, key: &str, value: impl ToSql) -> Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)")?
@@ -76,8 +76,8 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: impl ToSql) ->
     Ok(())
 }
 
-/// Returns the store's key of this name. It is made once: of two that open a new store at the same time, both read
-/// the one that was written first.
+/// Returns the store's key of this name. It is made once: if two processes open a new store at the same time, both
+/// read the key that was written first.
 pub(super) fn key<const N: usize>(connection: &Connection, name: &str) -> Result<[u8; N]> {
     connection
         .prepare_cached("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING")?
@@ -85,7 +85,7 @@ pub(super) fn key<const N: usize>(connection: &Connection, name: &str) -> Result
     meta(connection, name)?.ok_or_else(|| corrupt(format!("{name} is missing")))
 }
 
-/// Random bytes, from the system.
+/// Returns random bytes from the system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
@@ -113,13 +113,13 @@ pub(super) fn digits_of(number: Number) -> i64 {
     i64::try_from(number.digits()).unwrap_or(i64::MAX)
 }
 
-/// A column of JSON that may be empty.
+/// Reads a column of JSON that may be empty.
 pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
-/// What is said of a site or a peer, as its column has it.
+/// Returns details as their column holds them.
 pub(super) fn said<T: serde::Serialize + Default + PartialEq>(details: &T) -> Result<Option<String>> {
     match *details == T::default() {
         true => Ok(None),
@@ -127,7 +127,7 @@ pub(super) fn said<T: serde::Serialize + Default + PartialEq>(details: &T) -> Re
     }
 }
 
-/// The same from the column.
+/// Reads details from their column.
 pub(super) fn details<T: serde::de::DeserializeOwned + Default>(text: Option<String>) -> Result<T> {
     match text {
         None => Ok(T::default()),
@@ -135,22 +135,22 @@ pub(super) fn details<T: serde::de::DeserializeOwned + Default>(text: Option<Str
     }
 }
 
-/// One of the words of an enum, as a column has it.
+/// Reads a word of an enum from a column.
 pub(super) fn word<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| corrupt(format!("no such word: {text}")))
 }
 
-/// The words of an account's row.
+/// Reads the words of an account's row.
 pub(super) fn account_words(kind: &str, class: &str) -> Result<(AccountKind, Class)> {
     Ok((word(kind)?, word(class)?))
 }
 
-/// The role in a user's row.
+/// Reads the role in a user's row.
 pub(super) fn role(text: &str) -> Result<Role> {
     word(text)
 }
 
-/// A version 4 UUID.
+/// Returns a version 4 UUID.
 pub(super) fn random_uuid() -> Result<uuid::Uuid> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;

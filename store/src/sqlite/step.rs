@@ -1,4 +1,4 @@
-//! A step of orders: what the plan needs is loaded, what it says is applied.
+//! A step of orders: loads what the plan needs, and writes what it says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -23,10 +23,10 @@ use crate::error::corrupt;
 use crate::plan::batch::Known;
 use crate::plan::step::{Loaded, OrderWrite, WORK_MAX, Waiting, Writes, step};
 
-/// Most orders that wait for numbers and are looked at in one step.
+/// Most orders waiting for numbers in one step.
 const BACK_ORDERS_MAX: usize = 64;
 
-/// Runs orders that wait: loads what they need, asks the plan, writes what it says.
+/// Runs orders that wait: loads what they need, asks the plan, and writes what it says.
 pub(super) fn run_orders(
     tables: &mut Tables<'_>,
     now: Timestamp,
@@ -37,7 +37,7 @@ pub(super) fn run_orders(
     let (back_orders, more_back) = back_orders(tables)?;
     let taken = tables.cached.turns.take(orders_max, numbers_max);
     let new = received(tables, taken.iter().map(|(_, queued)| queued.seq))?;
-    // An order has not ended before it was made, whatever the clock did in between.
+    // An order cannot end before it was made, whatever the clock did in between.
     let now = tables.cached.now(new.iter().map(|waiting| waiting.order.created_at).fold(now, Timestamp::max));
     let back_seqs: Vec<OrderSeq> = back_orders.iter().map(|waiting| waiting.order.seq).collect();
     let loaded = load(tables, back_orders, new)?;
@@ -45,7 +45,7 @@ pub(super) fn run_orders(
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
     let again: HashSet<OrderSeq> = writes.panicked.iter().copied().collect();
     let mut report = apply(tables, writes)?;
-    // What was not judged is the first of the next step, and so is what panicked.
+    // Orders that were not judged, or whose judging panicked, are the first of the next step.
     let left = taken.into_iter().enumerate();
     let left = left.filter(|(index, (_, queued))| *index >= new_judged || again.contains(&queued.seq));
     tables.cached.turns.put_back(left.map(|(_, left)| left));
@@ -55,7 +55,7 @@ pub(super) fn run_orders(
     let run_to =
         tables.cached.turns.first().map_or(tables.cached.last_order(), |first| OrderSeq(first.0 - 1));
     tables.cached.set_run_to(tables.connection, run_to)?;
-    // Only now: what was not written has not been looked at.
+    // Noted only now: an order whose outcome was not written has not been tried.
     match back_seqs.get(..back_judged).and_then(<[_]>::last) {
         Some(last) => {
             let all = back_judged == back_seqs.len() && !more_back;
@@ -67,19 +67,19 @@ pub(super) fn run_orders(
     Ok(report)
 }
 
-/// The orders with these sequence numbers, which have not run, in the same order.
+/// Returns the orders with these sequence numbers, which have not run, in the same order.
 fn received(tables: &Tables<'_>, seqs: impl Iterator<Item = OrderSeq>) -> Result<Vec<Waiting>> {
     let wanted: Vec<OrderSeq> = seqs.collect();
     let mut sorted = wanted.clone();
     sorted.sort_unstable();
-    // Nothing has come of them yet: no need to look for it.
+    // They have no outcome yet, so it is not read.
     let mut statement = tables.connection.prepare_cached(&format!(
         "SELECT {ORDER_COLUMNS}, attempts
          FROM (SELECT *, NULL AS failed, NULL AS taken, NULL AS refused, NULL AS peers, NULL AS origin FROM orders)
          WHERE seq BETWEEN ? AND ? AND status = 0 ORDER BY seq"
     ))?;
     let mut found: HashMap<OrderSeq, Waiting> = HashMap::with_capacity(wanted.len());
-    // Neighbours are read together.
+    // Orders with consecutive numbers are read together.
     for run in sorted.chunk_by(|one, next| next.0 == one.0 + 1) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
         let mut rows = statement.query((first.0, last.0))?;
@@ -93,7 +93,7 @@ fn received(tables: &Tables<'_>, seqs: impl Iterator<Item = OrderSeq>) -> Result
     wanted.into_iter().map(take).collect()
 }
 
-/// The next orders that wait for numbers, oldest first, if the pool has grown since they last looked; and
+/// Returns the next orders that wait for numbers, oldest first, if the pool has grown since they were last tried, and
 /// whether there are more.
 fn back_orders(tables: &Tables<'_>) -> Result<(Vec<Waiting>, bool)> {
     let Some(after) = tables.cached.back_orders.after else { return Ok((Vec::new(), false)) };
@@ -134,7 +134,7 @@ fn load(tables: &Tables<'_>, back_orders: Vec<Waiting>, new: Vec<Waiting>) -> Re
         }
     }
     let (drawn, found) = candidates(tables, orders())?;
-    // Where the numbers of a number order are from is told when it ends, also of those it took before.
+    // A number order's end also tells where its numbers are from, including those it took in earlier steps.
     let named = orders().flat_map(|order| order.request.numbers().iter().chain(&order.taken));
     let mut numbers = known(tables, named.copied())?;
     let there: HashSet<Number> = numbers.iter().map(|known| known.entry.number).collect();
@@ -149,8 +149,8 @@ fn load(tables: &Tables<'_>, back_orders: Vec<Waiting>, new: Vec<Waiting>) -> Re
     Ok(Loaded { back_orders, new, accounts, numbers, areas, exchanges, found, subscribers })
 }
 
-/// Pool numbers for the searches of some orders, and which fit which search, in the order in which chance drew them.
-/// Each search gets as many as all of them want together, since another one may take what it found.
+/// Returns pool numbers for the searches of some orders, and which of them match which search, in the order drawn.
+/// Each search gets as many as all of them want together, since another search may take what it found.
 #[expect(clippy::type_complexity, reason = "two maps, taken apart at once")]
 fn candidates<'a>(
     tables: &Tables<'_>,
@@ -174,7 +174,7 @@ fn candidates<'a>(
         let lots = lots(tables.connection, criteria)?;
         let there = usize::try_from(numbers_in(&lots)).unwrap_or(usize::MAX);
         let same = searches.iter().filter(|(other, ..)| other == criteria);
-        // Certainly too few for an order that takes all or nothing.
+        // Skips searches that cannot fill any of their all-or-nothing orders.
         let any = same.clone().any(|(_, left, partial_allowed, _)| *partial_allowed || there >= *left);
         let mut numbers = Vec::new();
         if there > 0 && any {

@@ -28,7 +28,7 @@ use crate::plan::tell::{About, tell};
 pub(super) const EXPIRE: &str = "UPDATE subscription SET over = 1 WHERE seq IN
      (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account, id";
 
-/// Ends subscriptions whose time is over, at most so many, and returns them.
+/// Ends expired subscriptions, at most `most`, and returns them.
 fn expire_subscriptions(
     tables: &mut Tables<'_>,
     now: Timestamp,
@@ -56,7 +56,7 @@ const COLUMNS: &str =
 
 const FROM: &str = "FROM subscription s LEFT JOIN orders o ON o.seq = s.order_seq";
 
-/// Neither its order nor its time has ended. The parameter is the time.
+/// Neither the subscription nor its order has ended. The parameter is the time.
 const ALIVE: &str = "s.over = 0 AND (s.expires_at IS NULL OR s.expires_at > ?)";
 
 fn read(row: &Row<'_>) -> Result<Subscription> {
@@ -101,12 +101,12 @@ fn read(row: &Row<'_>) -> Result<Subscription> {
     })
 }
 
-/// How many live ones an account has.
+/// Counts the live subscriptions of an account.
 fn count_of() -> String {
     format!("SELECT count(*) FROM subscription s WHERE s.account = ?1 AND {}", ALIVE.replace('?', "?2"))
 }
 
-/// How many live ones, but for one, tell the same receiver the same.
+/// Counts the live subscriptions, except one, about the same subject to the same receiver.
 fn count_of_same() -> String {
     format!(
         "SELECT count(*) FROM subscription s WHERE s.account = ?1 AND s.order_type IS ?2
@@ -116,7 +116,7 @@ fn count_of_same() -> String {
     )
 }
 
-/// One of an account's, by its id, unless it has ended.
+/// Returns an account's subscription by id, unless it has ended.
 fn one(
     connection: &Connection,
     account: AccountId,
@@ -129,14 +129,14 @@ fn one(
     rows.next()?.map(read).transpose()
 }
 
-/// One by its sequence number, whether or not it has ended.
+/// Returns a subscription by its sequence number, whether or not it has ended.
 pub(super) fn subscription_at(connection: &Connection, seq: SubscriptionSeq) -> Result<Option<Subscription>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE s.seq = ?"))?;
     let mut rows = statement.query([seq.0])?;
     rows.next()?.map(read).transpose()
 }
 
-/// Those of an account that have not ended, oldest first.
+/// Returns the subscriptions of an account that have not ended, oldest first.
 fn list(connection: &Connection, query: &SubscriptionQuery) -> Result<Vec<Subscription>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} {FROM} WHERE s.account = ?1 AND (?2 IS NULL OR s.order_type = ?2)
@@ -154,7 +154,7 @@ fn list(connection: &Connection, query: &SubscriptionQuery) -> Result<Vec<Subscr
     Ok(found)
 }
 
-/// What the checker asks for: all that have not been disabled, with what they want to know, by account.
+/// Returns what the checker needs: all subscriptions that are not disabled, with their filters, by account.
 pub(super) fn asked(
     connection: &Connection,
 ) -> Result<HashMap<AccountId, Vec<(SubscriptionSeq, CheckedSubscription)>>> {
@@ -177,7 +177,7 @@ pub(super) fn asked(
     Ok(found)
 }
 
-/// Makes a subscription, or with `replaces` writes that one again.
+/// Makes a subscription, or replaces `replaces`.
 fn subscribe(
     tables: &mut Tables<'_>,
     new: NewSubscription,
@@ -234,7 +234,7 @@ fn subscribe(
         Receiver::Email(email) => (None, Some(email)),
     };
     let credentials = callback.and_then(|c| c.credentials.as_ref());
-    // Named, so that what is not (its sequence number, when it is written again) keeps its value.
+    // The columns are named, so that the others (the sequence number of a replaced one) keep their values.
     let seq: i64 = tables
         .connection
         .prepare_cached(
@@ -285,8 +285,8 @@ fn subscribe(
     Ok(Subscribed::Made(Box::new(made)))
 }
 
-/// Whoever subscribes to an order that has ended by then is told of its end all the same: it may have
-/// ended while the subscription was on its way.
+/// Notifies a new subscription of the end of its order, if the order has ended already. It may have ended while the
+/// subscription was on its way.
 fn tell_late(
     tables: &mut Tables<'_>,
     (account, kind, order): (AccountId, Kind, OrderSeq),
@@ -315,7 +315,7 @@ fn subscriptions_of(tables: &Tables<'_>, account: AccountId, now: Timestamp) -> 
     Ok(usize::try_from(found).unwrap_or(usize::MAX))
 }
 
-/// Removes a subscription; what it has not been told yet is given up. Whether there was one.
+/// Removes a subscription and gives up its waiting notifications. Returns whether there was one.
 fn unsubscribe(
     tables: &mut Tables<'_>,
     account: AccountId,
@@ -330,7 +330,7 @@ fn unsubscribe(
     Ok(true)
 }
 
-/// The account, and whether the subscription is there at all, by its id: for its log, which outlives it.
+/// Returns the sequence number of an account's subscription by id, ended or not: its log outlives it.
 pub(super) fn seq_of(
     connection: &Connection,
     account: AccountId,
@@ -390,7 +390,7 @@ mod tests {
     use crate::sqlite::deliveries::tests::plan;
     use crate::sqlite::telling::END_BOUND;
 
-    /// An account that subscribes to each of its orders has many that are over.
+    /// An account that subscribes to each of its orders has many ended subscriptions.
     #[test]
     fn the_living_are_found_without_those_that_are_over() {
         for (sql, index) in [

@@ -1,4 +1,4 @@
-//! What is written for subscribers together with what happened to an order.
+//! Notifications that are written in the same transaction as an order's event.
 
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
 use onhook_core::time::Timestamp;
@@ -21,7 +21,7 @@ pub(super) const GIVE_UP_ALL: &str =
 pub(super) const COUNT_WAITING: &str =
     "SELECT count(*) FROM notification WHERE subscription = ? AND standing = 0";
 
-/// Writes notifications for an account's subscriptions, each unless it is there.
+/// Writes notifications for an account's subscriptions, except those that exist already.
 pub(super) fn apply_notifications(tables: &mut Tables<'_>, notifications: &[NewNotification]) -> Result<()> {
     let mut insert = tables.connection.prepare_cached(
         "INSERT INTO notification (id, subscription, order_seq, status, note, text, at, standing, due_at, attempts)
@@ -68,7 +68,7 @@ pub(super) fn give_up_all(
 pub(super) const END_BOUND: &str =
     "UPDATE subscription SET over = 1 WHERE order_seq = ? AND account = ? AND over = 0";
 
-/// Removes what is bound to an order that has ended from among the living.
+/// Ends the subscriptions to one order that has ended.
 pub(super) fn end_bound(tables: &mut Tables<'_>, account: AccountId, order: OrderSeq) -> Result<()> {
     let Some(subscribers) = tables.cached.subscribers.get_mut(&account) else { return Ok(()) };
     if !subscribers.iter().any(|s| s.filter.order == Some(order)) {

@@ -1,4 +1,4 @@
-//! The totals, the clock, and whether the store takes writes.
+//! The totals, the clock, and the store's health.
 
 use async_trait::async_trait;
 use onhook_core::clock::Seen;
@@ -92,7 +92,7 @@ impl Upkeep for SqliteStore {
         self.readers.close().await;
         self.writer.close();
         if let Some(file) = lock(&self.lock).take() {
-            // Not only by closing the file: a process that is being spawned has it too until it executes.
+            // Closing the file is not enough: a process that is being spawned also has it until it executes.
             let _ = file.unlock();
         }
     }

@@ -31,13 +31,13 @@ fn users_of(connection: &Connection, account: AccountId) -> Result<Vec<User>> {
     list(connection, &sql, vec![of(account), limit(LIST_MAX)], read_user)
 }
 
-/// How many users an account has.
+/// Returns how many users an account has.
 fn count_users(connection: &Connection, account: AccountId) -> Result<u32> {
     let mut statement = connection.prepare_cached("SELECT count(*) FROM user WHERE account = ?")?;
     Ok(statement.query_row([account.get()], |row| row.get(0))?)
 }
 
-/// How many administrators an account has.
+/// Returns how many administrators an account has.
 fn admins(connection: &Connection, account: AccountId) -> Result<u32> {
     let sql = "SELECT count(*) FROM user WHERE account = ? AND role = ?";
     let mut statement = connection.prepare_cached(sql)?;
@@ -94,7 +94,7 @@ fn make_user(tables: &mut Tables<'_>, asker: String, user: NewUser) -> Result<Us
     create_user(tables, user).map(|()| UserChanged::Done)
 }
 
-/// Who asks, as they are now; none when they are no user any more.
+/// Returns the asker as they are now. `None` if they are no longer a user.
 fn known_asker(tables: &Tables<'_>, asker: Asker) -> Result<Option<Person>> {
     match asker {
         Asker::AtTheMachine => Ok(Some(Person::at_the_machine())),
@@ -146,8 +146,8 @@ fn change_user(tables: &mut Tables<'_>, asker: Asker, name: &str, change: UserCh
     Ok(UserChanged::Done)
 }
 
-/// Draws a user's generation. It is random, so that a user who is removed and made again, or a store that is set
-/// back to an older copy, does not come to an earlier one again.
+/// Draws a user's generation. It is random, so that no earlier one returns if a user is removed and made again, or if
+/// a store is set back to an older copy.
 fn generation() -> Result<i64> {
     Ok(i64::from_le_bytes(row::random()?))
 }

@@ -1,13 +1,13 @@
-//! The one writer: many callers, one connection, one commit for all that waits.
+//! The one writer: many callers, one connection, one commit for all waiting jobs.
 //!
-//! An fsync costs more than a thousand row changes, so the orders that wait, and those that come while these
-//! are written, are accepted in one commit. A job that may fail halfway is the first of its transaction, so
-//! that undoing it takes nothing of others with it; a savepoint for each would do the same, but copies every
-//! page that it touches. Nobody is answered before the commit has returned. The queue has an end; when it is
-//! full, callers hear so at once.
+//! An fsync costs more than a thousand row changes. So all waiting orders, and those that arrive while these are
+//! written, are accepted in one commit. A job that may fail halfway is the first of its transaction, so that undoing
+//! it undoes no other job. A savepoint for each job would do the same, but copies every page that it touches. No
+//! caller is answered before the commit has returned. The queue is bounded: when it is full, callers get an error at
+//! once.
 //!
-//! Before the disk is full, the log is written home and its room given back. What is new is refused while less
-//! than a reserve is free, so that what was accepted can still be carried out.
+//! When the disk is nearly full, the log is written to the database and its space is given back. New work is refused
+//! while less than a reserve is free, so that accepted work can still be done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,66 +29,66 @@ use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::{Cause, Result, StoreError, Unwritable};
 
-/// Most jobs that wait.
+/// Most jobs in the queue.
 const QUEUE_MAX: usize = 4_096;
 
 /// Most jobs in one commit.
 const BATCH_MAX: usize = 1_024;
 
-/// Most jobs between two looks at the disk.
+/// Most jobs between two checks of the disk.
 const LOOK_EVERY: usize = 64;
 
-/// Whether a job may share its transaction with those before it.
+/// Whether a job may share its transaction with earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grouping {
-    /// It may: it fails before it has written anything, or because the engine does.
+    /// The job may share. It fails before it has written anything, or because the engine fails.
     Shared,
-    /// It is the first: when it fails, what it wrote is undone, and nobody else is there yet.
+    /// The job is the first. If it fails, its writes are undone, and no other job is affected.
     Alone,
 }
 
-/// What a job is done for.
+/// What a job is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// A caller brings something new: refused while less than the reserve is free.
+    /// New work from a caller: refused while less than the reserve is free.
     Intake,
     /// The store's own work on what it has accepted: done as long as there is any room.
     Own,
 }
 
-/// Something to be done in a transaction, and somebody who waits for it.
+/// Work to do in a transaction, with a caller who waits for it.
 trait Job: Send {
-    /// Whether it may share a transaction.
+    /// Returns whether it may share a transaction.
     fn grouping(&self) -> Grouping;
-    /// What it is done for.
+    /// Returns what it is for.
     fn purpose(&self) -> Purpose;
-    /// Does it, and remembers what came of it. Whether it is to be kept.
+    /// Runs it and remembers its result. Returns whether to keep its writes.
     fn run(&mut self, tables: &mut Tables<'_>) -> bool;
-    /// Whether it failed because the engine did.
+    /// Returns whether it failed because the engine did.
     fn engine_failed(&self) -> bool;
-    /// Why it failed, for all that share its transaction.
+    /// Returns why it failed, for all jobs that share its transaction.
     fn failure(&mut self) -> StoreError;
-    /// Tells whoever waits; `committed` is what became of the transaction.
+    /// Answers the caller. `committed` is the result of the transaction.
     fn answer(self: Box<Self>, committed: &std::result::Result<(), CommitError>);
 }
 
-/// How far a transaction came.
+/// How far a transaction got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It was not begun.
+    /// It has not begun.
     Begin,
-    /// Nothing was to stay yet.
+    /// It has begun, and nothing is to be kept yet.
     Work,
-    /// The engine was told to keep it.
+    /// The engine was told to commit.
     Commit,
 }
 
 /// Why nothing of a batch was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum CommitError {
-    /// Certainly not written.
+    /// It was certainly not written.
     Unwritable(Unwritable),
-    /// Not known whether it was written.
+    /// It is not known whether it was written.
     Broken(String),
 }
 
@@ -150,12 +150,12 @@ impl<T: Send, W: FnOnce(&mut Tables<'_>) -> Result<T> + Send> Job for Pending<T,
             (Ok(()), Some(done)) => done,
             (Ok(()), None) => Err(corrupt("the job was not done")),
         };
-        // Whoever asked may be gone; what was asked is done all the same.
+        // The caller may be gone. The work is done all the same.
         let _ = self.reply.send(done);
     }
 }
 
-/// What callers hold.
+/// The handle that callers hold.
 pub(super) struct Writer {
     queue: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -163,7 +163,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer's thread on a connection that nobody else has.
+    /// Starts the writer's thread on a connection of its own.
     pub(super) fn start(
         connection: Connection,
         (log, disk): (Log, Disk),
@@ -191,7 +191,7 @@ impl Writer {
         })
     }
 
-    /// Has `work` done for a caller and waits until it is on disk. When it fails, what it has written is undone.
+    /// Runs `work` for a caller and waits until it is on disk. If it fails, its writes are undone.
     pub(super) async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -200,7 +200,7 @@ impl Writer {
         self.queue(Grouping::Alone, Purpose::Intake, work).await
     }
 
-    /// The same for the store's own work.
+    /// Runs the store's own work, as [`Writer::write`] does for a caller.
     pub(super) async fn write_own<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -209,8 +209,8 @@ impl Writer {
         self.queue(Grouping::Alone, Purpose::Own, work).await
     }
 
-    /// Has `work` done in one transaction with what was asked before it and waits until it is on disk. It must
-    /// not fail by its own fault once it has written something.
+    /// Runs `work` in one transaction with earlier jobs and waits until it is on disk. It must not fail by its own
+    /// fault once it has written something.
     pub(super) async fn write_together<T, W>(&self, purpose: Purpose, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -241,17 +241,17 @@ impl Writer {
         }
     }
 
-    /// How many jobs wait.
+    /// Returns how many jobs wait.
     pub(super) fn queued(&self) -> usize {
         lock(&self.queue).as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
-    /// Whether it takes writes.
+    /// Returns whether the store takes writes.
     pub(super) fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Takes no more jobs, writes those that wait and closes the connection.
+    /// Takes no more jobs, writes those that wait, and closes the connection.
     pub(super) fn close(&self) {
         drop(lock(&self.queue).take());
         if let Some(thread) = lock(&self.thread).take() {
@@ -274,27 +274,27 @@ struct Run {
     policy: Arc<Policy>,
     ids: Arc<OrderIds>,
     health: Arc<Health>,
-    /// How many jobs were done since the disk was looked at.
+    /// Jobs since the disk was last checked.
     looked: usize,
-    /// Most bytes of the log, as the engine was told.
+    /// The limit of the log in bytes, as set in the engine.
     log_max: u64,
 }
 
-/// Jobs in the order in which they come.
+/// Jobs in the order in which they arrive.
 struct Arrivals {
     queue: mpsc::Receiver<Box<dyn Job>>,
-    /// The next one, which was taken and could not go along with those before it.
+    /// The next job. It was taken from the queue, but could not join the transaction before it.
     held: Option<Box<dyn Job>>,
 }
 
 impl Arrivals {
-    /// The next job; none when every sender is gone and the queue is empty.
+    /// Returns the next job. `None` if every sender is gone and the queue is empty.
     fn next(&mut self) -> Option<Box<dyn Job>> {
         self.held.take().or_else(|| self.queue.blocking_recv())
     }
 
-    /// Another one that is there already and shares its transaction; after none, the transaction ends. With
-    /// `own`, only the store's own work does.
+    /// Returns a waiting job that may join the transaction. `None` ends the transaction. With `own`, only the store's
+    /// own work may join.
     fn another(&mut self, own: bool) -> Option<Box<dyn Job>> {
         let job = self.queue.try_recv().ok()?;
         if job.grouping() == Grouping::Shared && (!own || job.purpose() == Purpose::Own) {
@@ -306,7 +306,7 @@ impl Arrivals {
 }
 
 impl Run {
-    /// Commits together what comes together and may be together.
+    /// Commits waiting jobs together, where they may share.
     fn run(mut self, queue: mpsc::Receiver<Box<dyn Job>>) {
         let mut arrivals = Arrivals { queue, held: None };
         let mut batch = Vec::with_capacity(BATCH_MAX);
@@ -323,7 +323,7 @@ impl Run {
             }
             self.looked += batch.len();
             for job in batch.drain(..) {
-                job.answer(&committed); // only now: nobody hears of success before the disk has it
+                job.answer(&committed); // only now: no caller hears of success before it is on disk
             }
             if self.health.get().is_ok()
                 && let Err(error) = self.log.stay_ahead()
@@ -334,7 +334,7 @@ impl Run {
         self.end();
     }
 
-    /// Why a job is not done, after a look at the disk where one is due.
+    /// Returns why a job is refused, if it is. Checks the disk first when that is due.
     fn refuses(&mut self, grouping: Grouping, purpose: Purpose) -> Option<CommitError> {
         if let Some(why) = self.health.broken() {
             return Some(CommitError::Broken(why.to_owned()));
@@ -343,7 +343,7 @@ impl Run {
         if grouping == Grouping::Alone || self.looked >= LOOK_EVERY || before.is_some() {
             self.look();
         }
-        // Once when it begins, then with the store's own work, which is tried every second.
+        // Once when the trouble begins, then with the store's own work, which is tried every second.
         if before.is_none() || purpose == Purpose::Own {
             match self.health.unwritable() {
                 Some(Unwritable::Full { .. }) => self.make_room(),
@@ -359,7 +359,7 @@ impl Run {
         }
     }
 
-    /// Looks how much room the disk has, and lets the log have its share of it.
+    /// Checks the free space of the disk, and sets the limit of the log by it.
     fn look(&mut self) {
         self.looked = 0;
         let Some(room) = self.disk.room() else { return };
@@ -377,14 +377,15 @@ impl Run {
         }
     }
 
-    /// Has a commit write the log home once it is longer than `bytes`; when it begins anew it is cut to that.
+    /// Sets the limit of the log. A commit that leaves it longer than `bytes` writes it to the database. When the log
+    /// begins anew, it is cut to `bytes`.
     fn bound_log(&self, bytes: u64) -> rusqlite::Result<()> {
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.connection.pragma_update(None, "wal_autocheckpoint", signed(self.log.frames(bytes)))?;
         self.connection.pragma_update(None, "journal_size_limit", signed(bytes))
     }
 
-    /// Writes the log home, gives its room back, and looks again.
+    /// Writes the log to the database, gives its space back, and checks the disk again.
     fn make_room(&mut self) {
         match self.write_home() {
             Ok(()) => self.look(),
@@ -392,11 +393,11 @@ impl Run {
         }
     }
 
-    /// Writes what the log holds to the database, and makes the log as short as that allows. Readers that are
-    /// under way keep it from being emptied, not from being written home.
+    /// Writes the log to the database, and cuts the log as far as that allows. Reads under way can keep the log from
+    /// being emptied, but not from being written.
     fn write_home(&mut self) -> Result<()> {
         let frames: i64 = self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?;
-        // Before anything is written: the database may need that room.
+        // Cut before anything is written: the database may need that space.
         self.log
             .trim(u64::try_from(frames).unwrap_or(0))
             .map_err(|error| StoreError::Broken(Box::new(error)))?;
@@ -404,7 +405,7 @@ impl Run {
         Ok(())
     }
 
-    /// Before the connection is closed.
+    /// Called before the connection is closed.
     fn end(&mut self) {
         if self.health.broken().is_none()
             && let Err(error) = self.write_home()
@@ -438,7 +439,7 @@ impl Run {
             Err(error) => self.break_for_good(&text(&error)),
         }
         match &why {
-            // After a failed fsync nobody knows what the disk has: no second try on this handle.
+            // After a failed fsync nobody knows what is on disk: no second try on this handle.
             CommitError::Broken(why) => self.break_for_good(why),
             CommitError::Unwritable(why) => {
                 self.health.set(Some(why.clone()));
@@ -457,8 +458,8 @@ impl Run {
         self.health.break_for_good(why);
     }
 
-    /// What it means that a transaction failed at this stage. The engine does not pass the system's reason for a
-    /// failed write on, so that the system is asked again.
+    /// Returns what a failed transaction at this stage means. The engine does not pass on the system's reason for a
+    /// failed write, so the system is asked again.
     fn judge(&mut self, stage: Stage, error: &StoreError) -> CommitError {
         use rusqlite::ErrorCode as Code;
         use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
@@ -479,7 +480,7 @@ impl Run {
                     _ => return CommitError::Broken(text(error)),
                 }
             }
-            // Before the commit nothing is synced but the head of a log that begins anew.
+            // Before the commit, only the head of a log that begins anew is synced.
             _ if stage != Stage::Commit && engine.extended_code != SQLITE_IOERR_FSYNC => {
                 Unwritable::Engine { folder, why: text(error) }
             }
@@ -488,7 +489,7 @@ impl Run {
         CommitError::Unwritable(why)
     }
 
-    /// Runs the first job, and those that come meanwhile and may be together with it.
+    /// Runs the first job, and arriving jobs that may share its transaction.
     fn transaction(
         &mut self,
         batch: &mut Vec<Box<dyn Job>>,
@@ -510,7 +511,7 @@ impl Run {
                 ids: &self.ids,
             };
             let keep = job.run(&mut tables);
-            // The engine gives the whole transaction up when the disk is full or fails.
+            // The engine rolls the whole transaction back if the disk is full or fails.
             if self.connection.is_autocommit() || job.engine_failed() {
                 return Err(failed(job.failure()));
             }
@@ -520,7 +521,7 @@ impl Run {
                 }
                 statement(&self.connection, "ROLLBACK").map_err(failed)?;
                 self.cached = Cached::load(&self.connection).map_err(failed)?;
-                return Ok(()); // it is the only one, and knows why it failed
+                return Ok(()); // it is the only job, and knows why it failed
             }
             if batch.len() == BATCH_MAX {
                 break;
@@ -534,8 +535,8 @@ impl Run {
     }
 }
 
-/// Whether it has passed once a transaction ends well, though that may have written nothing. Of the others a look
-/// at the disk or a write tells.
+/// True if a transaction that ends well shows that the trouble has passed, even if it wrote nothing. For the other
+/// reasons, a check of the disk or a write tells.
 fn passes(why: &Unwritable) -> bool {
     match why {
         Unwritable::Locked { .. } | Unwritable::Temporary | Unwritable::Engine { .. } => true,
@@ -543,7 +544,7 @@ fn passes(why: &Unwritable) -> bool {
     }
 }
 
-/// What an error says, with its cause.
+/// Returns an error's text, with its cause.
 fn text(error: &StoreError) -> String {
     match error {
         StoreError::Broken(cause) => cause.to_string(),
