@@ -15,7 +15,7 @@ use onhook_wire::xml::Element;
 const NAMES_MAX: usize = 8;
 /// Most characters of a name that are told.
 const NAME_MAX: usize = 40;
-/// Most digits in a name. More could be a telephone number, which no log holds.
+/// Most digits that are shown in a name. More could be a telephone number, which no log holds.
 const DIGITS_MAX: usize = 6;
 
 /// The names of a document's elements that were not read, once its handler is done with it.
