@@ -26,7 +26,7 @@ const ATTEMPT_WAIT: Duration = Duration::from_secs(15);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Longest time to wait for the rest of an answer after its status.
 const BODY_WAIT: Duration = Duration::from_secs(3);
-/// Most bytes of an answer's head that are read.
+/// Most bytes that are read of an answer's head, and of its body.
 const HEAD_MAX: usize = 16 * 1024;
 const BODY_MAX: usize = 48 * 1024;
 /// Most headers of an answer.
