@@ -121,7 +121,7 @@ pub(crate) fn ending(order: &Order) -> Option<String> {
     Some(words.to_owned())
 }
 
-/// Returns the words for a number order that has brought numbers into service, with the area codes they are from.
+/// Returns the words for a number order that has brought numbers into service, and where they are from.
 fn created(order: &Order) -> String {
     let count = order.done().count();
     let numbers = if count == 1 { "number" } else { "numbers" };
