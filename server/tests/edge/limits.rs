@@ -215,7 +215,7 @@ async fn credentials_are_read_strictly() {
             assert_eq!((reply.status, reply.body.len()), (401, 0), "{wrong}");
             assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"onhook\""), "{wrong}");
         }
-        // The case of a name's letters does not matter, nor does the client's alphabet of base64.
+        // The case of a name's letters does not matter, nor does the client's way of writing base64.
         for right in [&basic("USERNAME", "password"), "Basic dXNlcm5hbWU6cGFzc3dvcmQ"] {
             app.send(bare().header("Authorization", right)).await.expect(200);
         }
