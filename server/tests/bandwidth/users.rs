@@ -139,7 +139,7 @@ async fn nobody_makes_anyone_more_than_they_are() {
         ] {
             assert_eq!(app.send(call.clone()).await.error(), (403, Some(1001), "Access Denied"), "{call:?}");
         }
-        // Operators and another account's users are no users of this account, whoever asks.
+        // Operators and another account's users are not users of this account for any caller.
         for name in ["operator", "neighbour", "nobody"] {
             for who in [Who::Admin, Who::Operator] {
                 let path = users(&format!("/{name}"));
