@@ -1,4 +1,4 @@
-//! What every handler and worker holds: the parts, joined.
+//! The server's shared parts, which every handler and worker holds.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use crate::settings::Settings;
 use crate::watch::Watch;
 use crate::{metrics, store_log};
 
-/// The server's parts, shared by all that runs in it.
+/// The server's parts, shared by all handlers and workers.
 pub struct App {
-    /// Where everything is kept.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// Who is calling.
+    /// Checks who is calling.
     pub auth: Arc<Auth>,
     /// How often each account may ask.
     pub limits: Limits,
-    /// What was set at start.
+    /// The settings given at start.
     pub settings: Settings,
     /// Base of `Location` headers and links.
     pub public_url: String,
-    /// Judges the URLs of subscriptions, and tells them.
+    /// Checks the URLs of subscriptions, and sends notifications to them.
     pub callbacks: Callbacks,
-    /// Tells mailboxes, where a mail server is configured, or keeps the mail on an emulator.
+    /// Sends mail if a mail server is configured, or keeps it on an emulator.
     pub(crate) mailer: Option<Mailer>,
     /// Rings when an order was accepted.
     pub orders_bell: Notify,
-    /// Rings when something is to be delivered.
+    /// Rings when there is something to deliver.
     pub deliveries_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
@@ -52,10 +52,10 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together. `public_url` stands where the settings name none.
+    /// Joins the parts. `public_url` is used if the settings name none.
     ///
     /// # Errors
-    /// When the system has no random numbers, or the store cannot be read.
+    /// If the system has no random numbers, or the store cannot be read.
     pub async fn new(
         store: Arc<dyn Store>,
         settings: Settings,
@@ -87,12 +87,12 @@ impl App {
         })
     }
 
-    /// Says that the server is about to end.
+    /// Announces that the server is about to end.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Returns why the server should be sent no requests; nothing when it should.
+    /// Returns why the server should be sent no requests. `None` if it is ready for them.
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         if self.stopping.load(Ordering::Acquire) {
@@ -106,8 +106,7 @@ impl App {
         (!self.clock_state().is_believed()).then_some("the clock cannot be believed".into())
     }
 
-    /// Says it when the store takes no writes any more, and when it takes them again, also where nobody asks
-    /// for any.
+    /// Logs when the store stops taking writes, and when it takes them again, even if there are no writes.
     pub(crate) fn watch_store(&self) {
         let unwell = self.store_unwell.load(Ordering::Relaxed);
         match self.store.healthy() {
@@ -123,21 +122,21 @@ impl App {
         }
     }
 
-    /// Returns what is thought of the system's clock, after a look at it.
+    /// Looks at the system's clock, and returns its state.
     pub fn clock_state(&self) -> ClockState {
         self.watch.state(&self.clock)
     }
 
-    /// Returns what time it is, for what keeps it for ever. None while the clock cannot be believed.
+    /// Returns the time now, for a record that keeps it for ever. `None` while the clock cannot be believed.
     #[must_use]
     pub fn believed_now(&self) -> Option<Timestamp> {
-        // Read before the look, so that a reading that jumped is not used.
+        // The time is read before the clock is checked, so that a reading that jumped is not used.
         let now = self.clock.now();
         self.clock_state().is_believed().then_some(now)
     }
 
-    /// Returns what time it is, for what nothing undoes: a release, the end of a subscription. None also while
-    /// releases wait.
+    /// Returns the time now, for what cannot be undone: a release, the end of a subscription. `None` while the clock
+    /// cannot be believed, and while releases wait.
     #[must_use]
     pub fn sure_now(&self) -> Option<Timestamp> {
         let now = self.clock.now();
@@ -147,7 +146,7 @@ impl App {
     /// Tells the store that it is in use, unless the clock may still turn out to be wrong.
     ///
     /// # Errors
-    /// When the store fails.
+    /// If the store fails.
     pub(crate) async fn remember_clock(&self) -> onhook_store::Result<()> {
         match self.watch.seen(&self.clock) {
             Some(seen) => self.store.remember_clock(seen, self.clock.moved_ms()).await,
@@ -155,7 +154,7 @@ impl App {
         }
     }
 
-    /// Lets go of what is no longer needed to count.
+    /// Forgets counts that are no longer needed.
     pub(crate) fn tidy(&self) {
         self.limits.tidy();
         self.auth.tidy(Instant::now());

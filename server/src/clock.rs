@@ -1,4 +1,4 @@
-//! The clock that the server goes by: the system's, which the emulator may move ahead.
+//! The server's clock: the system's, which the emulator may move ahead.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -6,16 +6,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use onhook_core::clock::Reading;
 use onhook_core::time::Timestamp;
 
-/// What time it is for signing in.
+/// The time for signing in.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// By a clock that nobody sets: for what is remembered and counted.
+    /// The time of a clock that nobody sets, for what is remembered and counted.
     pub steady: Instant,
-    /// By the system's clock: for tokens, which clients and other servers read.
+    /// The time of the system's clock, for tokens, which clients and other servers read.
     pub wall: Timestamp,
 }
 
-/// The time, and how far it has been moved.
+/// The clock, and how far it has been moved.
 #[derive(Debug)]
 pub struct Clock {
     started: Instant,
@@ -23,50 +23,50 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is this many milliseconds ahead of the system's.
+    /// Returns a clock that is this many milliseconds ahead of the system's.
     #[must_use]
     pub fn new(moved_ms: i64) -> Self {
         Self { started: Instant::now(), moved_ms: AtomicI64::new(moved_ms) }
     }
 
-    /// What time it is for onhook.
+    /// Returns the time now, as moved by the emulator.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.wall().plus_millis(self.moved_ms())
     }
 
-    /// What time the system says it is.
+    /// Returns the time of the system's clock.
     #[must_use]
     pub fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Milliseconds of a clock that nobody sets.
+    /// Returns the milliseconds of a clock that nobody sets.
     #[must_use]
     pub fn steady_ms(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// What the system's clock and the steady one say.
+    /// Returns the readings of the system's clock and the steady one.
     #[must_use]
     pub fn reading(&self) -> Reading {
         Reading { wall: self.wall(), steady_ms: self.steady_ms() }
     }
 
-    /// What time it is for signing in, which the emulator does not move.
+    /// Returns the time for signing in. The emulator does not move it.
     #[must_use]
     pub fn for_sign_in(&self) -> Now {
         Now { steady: Instant::now(), wall: self.wall() }
     }
 
-    /// How far it has been moved, in milliseconds.
+    /// Returns how far the clock has been moved, in milliseconds.
     #[must_use]
     pub fn moved_ms(&self) -> i64 {
         self.moved_ms.load(Ordering::Acquire)
     }
 
-    /// Moves it by this many milliseconds.
+    /// Moves the clock by this many milliseconds.
     pub fn advance(&self, by_ms: i64) {
         // The closure never refuses, so there is always a previous value.
         let _ = self

@@ -1,5 +1,5 @@
-//! The documented account that a developer finds: the guide's own, with its two numbers in service and a
-//! few hundred numbers of several areas in the pool.
+//! The documented account for developers: the guide's own, with its two numbers in service and a few hundred numbers of
+//! several areas in the pool.
 
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
@@ -18,7 +18,7 @@ use crate::http::auth::{hash_password, verify_password};
 pub const ACCOUNT: u32 = 9_900_000;
 /// The guide's user; its password is [`PASSWORD`].
 pub const USER: &str = "username";
-/// Who runs the emulator; the password is [`PASSWORD`].
+/// The emulator's operator; its password is [`PASSWORD`].
 pub const OPERATOR: &str = "operator";
 /// The guide's password.
 pub const PASSWORD: &str = "password";
@@ -36,8 +36,8 @@ const POOL: [(u64, Option<&str>); 6] = [
 ];
 const POOL_EACH: u64 = 50;
 
-/// Where the example numbers are said to lie, so that searches by place find some. These are real places of
-/// their area codes; that the exchange 555, which is kept for examples, lies there is made up.
+/// The places of the example numbers, so that searches by place find some. They are real places of their area codes.
+/// That exchange 555 lies there is made up: 555 is kept for examples.
 const EXCHANGES: [ExchangeLine<'static>; 5] = [
     example("212555", "NY", "NWYRCYZN01", "NEW YORK CITY ZONE 01", "132", "NEW YORK", "10001 10002"),
     example("415555", "CA", "SNFC CNTRL", "SAN FRANCISCO CENTRAL", "722", "SAN FRANCISCO", "94102 94103"),
@@ -59,10 +59,10 @@ const fn example(
     ExchangeLine { npa_nxx, state, rate_center, name, lata, city, zips }
 }
 
-/// Whether a store is an emulator's: one of its users has the documented password, which everybody knows.
+/// Returns whether a store is an emulator's: one of its users has the documented password, which everybody knows.
 ///
 /// # Errors
-/// When the store fails.
+/// If the store fails.
 pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
     for name in [OPERATOR, USER] {
         let user = store.user(name).await?;
@@ -73,10 +73,10 @@ pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
     Ok(false)
 }
 
-/// Makes the account and its numbers in a store that has neither account nor user yet; whether it did.
+/// Makes the account and its numbers in a store that has no account and no user yet. Returns whether it did.
 ///
 /// # Errors
-/// When the store fails.
+/// If the store fails.
 pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError> {
     if !store.accounts().await?.is_empty() || !store.users().await?.is_empty() {
         return Ok(false);
@@ -89,7 +89,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
         role,
         password_hash,
     };
-    // The mark that the passwords of this store are public comes before anything that they open.
+    // The user with the public password marks the store as an emulator's. It is made before anything it gives access
+    // to.
     store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
     let account = NewAccount {
         id,
@@ -114,7 +115,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
     let lines = Box::new((1..).zip(guide.chain(pool).map(Ok)));
     store.import(lines, Intake::of("the emulator's numbers"), now).await?;
     let exchanges = EXCHANGES.map(|line| Exchange::read(&line));
-    // After the numbers, whose area stays their area code: one place less for a developer to wonder about.
+    // The exchanges are imported after the numbers, so that a number's area stays its area code: one place less for a
+    // developer to wonder about.
     store.import_exchanges(Box::new((1..).zip(exchanges)), false).await?;
     Ok(true)
 }

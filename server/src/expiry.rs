@@ -1,4 +1,4 @@
-//! Ends what has an end: subscriptions whose time is over, and deliveries that are kept no longer.
+//! Ends subscriptions that have expired, and forgets old deliveries.
 
 use onhook_core::time::Timestamp;
 use onhook_store::Result;
@@ -6,19 +6,20 @@ use tracing::info;
 
 use crate::app::App;
 
-/// How much is ended or forgotten at once.
+/// Most subscriptions or deliveries that are ended or forgotten at once.
 const TIDY_MAX: usize = 1_000;
-/// How many times in a row, while there is more.
+/// Most rounds in a row, while there is more.
 const TIDY_ROUNDS_MAX: usize = 50;
 
-/// Ends and forgets what is over by now, unless the clock may be wrong: neither comes back.
+/// Ends and forgets what is over by now. It does nothing while the clock may be wrong, since neither can be undone.
 pub(crate) async fn tidy_all(app: &App) -> Result<()> {
     let Some(now) = app.sure_now() else { return Ok(()) };
     expire_subscriptions(app, now).await?;
     tidy(|| app.store.forget_deliveries(now, TIDY_MAX)).await
 }
 
-/// Forgets until there is nothing more, or for so many rounds: more may be written in a minute than one holds.
+/// Forgets until there is nothing more, for at most [`TIDY_ROUNDS_MAX`] rounds: more may be written in a minute than
+/// one round holds.
 async fn tidy<F: Future<Output = Result<usize>>>(mut forget: impl FnMut() -> F) -> Result<()> {
     for _ in 0..TIDY_ROUNDS_MAX {
         if forget().await? < TIDY_MAX {
@@ -28,7 +29,7 @@ async fn tidy<F: Future<Output = Result<usize>>>(mut forget: impl FnMut() -> F) 
     Ok(())
 }
 
-/// Ends the subscriptions whose time is over at `now`, and returns how many, within a bound.
+/// Ends subscriptions that have expired at `now`, within a bound. Returns how many.
 pub(crate) async fn expire_subscriptions(app: &App, now: Timestamp) -> Result<usize> {
     let mut all = 0;
     for _ in 0..TIDY_ROUNDS_MAX {

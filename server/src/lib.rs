@@ -1,9 +1,9 @@
 //! onhook over HTTP.
 //!
-//! [`http`] is what stands before a handler: it takes connections, finds the route, says who may do what, and knows no
-//! dialect. The handlers are in `bandwidth` (one room a resource) and `ops`, each behind a door of its own, which
-//! says how it reads, writes and refuses. What is accepted is run by the workers in `work`, which tell subscribers by
-//! [`callback`] and [`mail`]. No SQL stands here, and no rule of a number's life.
+//! [`http`] does everything before a handler: it takes connections, finds the route and checks rights. It knows no
+//! dialect. The handlers are in `bandwidth` (one file a resource) and `ops`. Each of these has a door of its own, which
+//! decides how it reads, writes and refuses. The workers in `work` run accepted orders and notify subscribers by
+//! [`callback`] and [`mail`]. There is no SQL here, and no rule of a number's life.
 
 mod app;
 mod bandwidth;

@@ -1,4 +1,4 @@
-//! How often an account may ask, and how many numbers of the pool it is shown.
+//! Limits of an account: its requests, and the numbers of the pool that it is shown.
 
 use std::num::NonZeroU32;
 
@@ -6,7 +6,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter};
 use onhook_core::ids::AccountId;
 
-/// Routes whose requests are counted together when an account's rate is limited (contract §7.2).
+/// A group of routes whose requests are counted together for an account's rate limit (contract §7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
     /// New number orders.
@@ -15,7 +15,7 @@ pub enum Group {
     Disconnect,
     /// Searches of the pool.
     Search,
-    /// What happened to orders and numbers.
+    /// Histories of orders and numbers.
     History,
     /// Numbers in service.
     InService,
@@ -25,15 +25,14 @@ pub enum Group {
     Free,
 }
 
-/// Counts what each account does.
+/// Counts the requests of each account, and the numbers it is shown.
 pub struct Limits {
     requests: Option<DefaultKeyedRateLimiter<(AccountId, Group)>>,
     shown: Option<(NonZeroU32, DefaultKeyedRateLimiter<AccountId>)>,
 }
 
 impl Limits {
-    /// At most so many requests a second in each group of routes, and so many numbers of the pool an hour; no
-    /// limit where none is given.
+    /// Returns limits of requests a second in each group of routes, and of pool numbers an hour. `None` is no limit.
     #[must_use]
     pub fn new(requests: Option<NonZeroU32>, shown: Option<NonZeroU32>) -> Self {
         Self {
@@ -60,7 +59,7 @@ impl Limits {
         Some(seconds_until(&not_until))
     }
 
-    /// Lets go of accounts that nothing is counted of any more.
+    /// Forgets accounts without a count.
     pub(crate) fn tidy(&self) {
         if let Some(requests) = &self.requests {
             requests.retain_recent();
@@ -71,7 +70,7 @@ impl Limits {
     }
 }
 
-/// Whole seconds, the last one begun.
+/// Returns whole seconds, rounded up.
 fn seconds_until(not_until: &NotUntil<<DefaultClock as Clock>::Instant>) -> u64 {
     not_until.wait_time_from(DefaultClock::default().now()).as_secs().saturating_add(1)
 }

@@ -1,4 +1,5 @@
-//! Mail to subscribers: through the operator's own mail server, or on an emulator without one kept to be looked at.
+//! Mail to subscribers: it goes through the operator's own mail server. An emulator without one keeps it to be looked
+//! at.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,16 +12,16 @@ use onhook_core::notify::notification::DeliveryFailure;
 use onhook_core::notify::subscription::Secret;
 use onhook_core::time::Timestamp;
 
-/// How long the mail server may take for each step.
+/// Longest time the mail server may take for each step.
 const STEP_WAIT: Duration = Duration::from_secs(10);
-/// How long a mail may take as a whole.
+/// Longest time a mail may take as a whole.
 const MAIL_WAIT: Duration = Duration::from_secs(30);
 /// Most mails that an emulator keeps.
 const MAILS_MAX: usize = 10_000;
-/// Most bytes of them: a list of all is one reply.
+/// Most bytes of these mails: a list of all is one reply.
 const MAIL_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
-/// Which mail server, and who mails.
+/// The mail server, and the sender.
 #[derive(Clone, Debug)]
 pub struct MailSettings {
     /// Its URL, such as `smtp://user:password@mail.example.com:587?tls=required`; it may hold a password.
@@ -32,13 +33,13 @@ pub struct MailSettings {
 /// A mail that was kept instead of being sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mail {
-    /// To whom.
+    /// The recipient.
     pub(crate) to: String,
     /// Its subject.
     pub(crate) subject: String,
     /// Its text.
     pub(crate) body: String,
-    /// When, by the emulator's clock.
+    /// When it was sent, by the emulator's clock.
     pub(crate) at: Timestamp,
 }
 
@@ -48,7 +49,7 @@ impl Mail {
     }
 }
 
-/// The mails that an emulator keeps, the oldest first. Beyond the bounds the oldest go.
+/// The mails that an emulator keeps, oldest first. When they exceed the bounds, the oldest are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Caught {
     mails: VecDeque<Mail>,
@@ -68,19 +69,20 @@ impl Caught {
 
 /// Sends mail.
 pub(crate) enum Mailer {
-    /// To a mail server.
+    /// Mail goes to a mail server.
     Server {
         /// The connection to it.
         transport: Box<AsyncSmtpTransport<Tokio1Executor>>,
         /// The sender.
         from: Mailbox,
     },
-    /// Nowhere: it is kept in memory.
+    /// Mail is kept in memory and sent nowhere.
     Catcher(Mutex<Caught>),
 }
 
 impl Mailer {
-    /// To the mail server of the settings; without one, on an emulator, to memory. None where there is neither.
+    /// Returns a mailer for the mail server of the settings. Without one, an emulator keeps mail in memory, and any
+    /// other server gets `None`.
     ///
     /// # Errors
     /// As [`Mailer::new`].
@@ -91,10 +93,10 @@ impl Mailer {
         }
     }
 
-    /// With these settings.
+    /// Returns a mailer with these settings.
     ///
     /// # Errors
-    /// When the URL or the sender cannot be read. The URL is not repeated.
+    /// If the URL or the sender cannot be read. The error does not repeat the URL.
     fn new(settings: &MailSettings) -> Result<Self, String> {
         let transport =
             AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose()).map_err(|_| {
@@ -104,7 +106,7 @@ impl Mailer {
         Ok(Self::Server { transport: Box::new(transport.timeout(Some(STEP_WAIT)).build()), from })
     }
 
-    /// Sends a text. The id is the mail's `Message-ID`, so that one that comes twice can be told.
+    /// Sends a text. The id is the mail's `Message-ID`, so that a mail that arrives twice can be recognised.
     pub(crate) async fn send(
         &self,
         to: &str,
@@ -134,7 +136,7 @@ impl Mailer {
         match tokio::time::timeout(MAIL_WAIT, transport.send(mail)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.is_permanent() => match error.status().map(u16::from) {
-                // Who we are is in doubt, not the mail: the operator can mend that.
+                // The mail server doubts who we are, not the mail. The operator can mend that.
                 Some(530..=538) => Err(DeliveryFailure::MailLater),
                 _ => Err(DeliveryFailure::MailNever),
             },
@@ -144,7 +146,7 @@ impl Mailer {
         }
     }
 
-    /// The mails that were kept, the newest first; only those to one address, where it is said.
+    /// Returns the kept mails, newest first. If `to` is given, only the mails to that address.
     pub(crate) fn caught(&self, to: Option<&str>) -> Vec<Mail> {
         let Self::Catcher(caught) = self else { return Vec::new() };
         let caught = caught.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +154,7 @@ impl Mailer {
         caught.mails.iter().rev().filter(wanted).cloned().collect()
     }
 
-    /// Forgets the mails that were kept.
+    /// Forgets the kept mails.
     pub(crate) fn forget(&self) {
         if let Self::Catcher(caught) = self {
             *caught.lock().unwrap_or_else(PoisonError::into_inner) = Caught::default();
@@ -160,7 +162,7 @@ impl Mailer {
     }
 }
 
-/// Whether mail can be sent to an address.
+/// Returns whether mail can be sent to an address.
 pub(crate) fn is_address(text: &str) -> bool {
     text.parse::<Address>().is_ok()
 }

@@ -1,6 +1,6 @@
-//! The process's metrics: each with its kind and what it says of itself.
+//! The process's metrics, each with its kind and description.
 //!
-//! Each is counted where it happens, and has its row here.
+//! Each metric is counted where it happens, and has its row here.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// Every metric, its kind, and what it says of itself.
+/// Every metric, its kind and its description.
 const METERS: [(Kind, &str, &str); 21] = [
     (
         Kind::Counter,
@@ -61,7 +61,7 @@ const METERS: [(Kind, &str, &str); 21] = [
     (Kind::Gauge, "process_start_time_seconds", "When the server started, in seconds since 1970."),
 ];
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Counter,
@@ -69,7 +69,7 @@ enum Kind {
     Histogram,
 }
 
-/// Sets the process's recorder up, once. `started_at` is the system's time.
+/// Installs the process's recorder, once. `started_at` is the system's time.
 pub(crate) fn install(started_at: Timestamp) {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new().set_buckets(&SECONDS).ok()?;
@@ -88,7 +88,7 @@ pub(crate) fn install(started_at: Timestamp) {
     });
 }
 
-/// Lets the recorder take in what has gathered; without it, what is measured only grows.
+/// Lets the recorder process gathered measurements. Without this, they only grow.
 pub(crate) fn tidy() {
     if let Some(Some(metrics)) = METRICS.get() {
         metrics.run_upkeep();
@@ -100,7 +100,7 @@ pub(crate) fn rendered() -> String {
     METRICS.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
 }
 
-/// Returns a number as a gauge takes it.
+/// Returns a number in the type of a gauge.
 #[expect(
     clippy::as_conversions,
     clippy::cast_precision_loss,

@@ -1,4 +1,4 @@
-//! Every route that onhook answers, and the door for a path that leads nowhere.
+//! Every route of onhook, and the door for an unknown path.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub fn all() -> Vec<Route> {
     api.into_iter().flatten().map(Route::from).chain(others.into_iter().flatten()).collect()
 }
 
-/// Returns the door at which a path that leads nowhere is refused. The server's own routes lie under `/ops`.
+/// Returns the door that refuses an unknown path. The server's own routes lie under `/ops`.
 pub(crate) fn lost(path: &str) -> Arc<dyn Door> {
     if path.split('/').nth(1).is_some_and(|first| first.eq_ignore_ascii_case("ops")) {
         Arc::new(ops::door::Ops)

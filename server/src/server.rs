@@ -1,4 +1,4 @@
-//! The server's beginning and end.
+//! Starts and stops the server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::{metrics, routes, work};
 
 /// A running server.
 pub struct Server {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     /// Its parts.
     pub app: Arc<App>,
@@ -26,10 +26,10 @@ pub struct Server {
     workers: JoinSet<()>,
 }
 
-/// Starts a server on a bound socket: it answers as soon as this returns.
+/// Starts a server on a bound socket. It answers as soon as this returns.
 ///
 /// # Errors
-/// When the socket cannot be used or the store cannot be read.
+/// If the socket cannot be used or the store cannot be read.
 pub async fn start(
     listener: TcpListener,
     store: Arc<dyn Store>,
@@ -52,8 +52,8 @@ pub async fn start(
 }
 
 impl Server {
-    /// Ends it in order: not ready, no new connections, requests under way end, the workers end their
-    /// step, what waits is written, the store closes.
+    /// Stops the server in order: it is no longer ready, it takes no new connections, requests under way end, the
+    /// workers end their step, waiting writes are written, the store closes.
     pub async fn stop(mut self) {
         self.app.stop();
         self.stop.cancel();

@@ -1,4 +1,4 @@
-//! What is set at start.
+//! Settings given at start.
 
 use std::num::NonZeroU32;
 
@@ -8,31 +8,31 @@ use onhook_wire::search::Vendor;
 use crate::callback::{Reach, Rules};
 use crate::mail::MailSettings;
 
-/// What is set at start.
+/// Settings given at start.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Base of `Location` headers and links, without a slash at its end; the listening address when
-    /// nothing is said. Never taken from a request.
+    /// Base of `Location` headers and links, without a slash at its end. It is never taken from a request. `None` is
+    /// the listening address.
     pub public_url: Option<String>,
-    /// Requests a second that one account has in each group of routes; no limit when nothing is said.
+    /// Most requests a second of one account in each group of routes. `None` is no limit.
     pub rate_limit: Option<NonZeroU32>,
-    /// Numbers of the pool that searches show one account in an hour; no limit when nothing is said.
+    /// Most numbers of the pool that searches show one account in an hour. `None` is no limit.
     pub shown_limit: Option<NonZeroU32>,
-    /// Whose the numbers are, as details of searches and orders say it.
+    /// The vendor of the numbers, as shown in the details of searches and orders.
     pub vendor: Vendor,
-    /// Connections that are open at once; more wait to be taken.
+    /// Most connections that are open at once. More wait to be taken.
     pub connections_max: usize,
-    /// Whether the emulator's controls are there, and the clock can be moved.
+    /// True if the emulator's controls exist and the clock can be moved.
     pub emulator: bool,
-    /// Whether the system's clock is believed at start, however far it is from the store's last use.
+    /// True if the system's clock is believed at start, however far it is from the store's last use.
     pub trust_clock: bool,
-    /// For how many milliseconds releases wait after a start when much time has passed unseen.
+    /// How long releases wait after a start when much time has passed unseen, in milliseconds.
     pub release_wait_ms: i64,
-    /// Which callbacks are allowed beyond the public internet over TLS.
+    /// The callbacks that are allowed beyond the public internet over TLS.
     pub callbacks: Rules,
-    /// The network that they go over.
+    /// The network that callbacks use.
     pub network: Reach,
-    /// The mail server. Without one nobody can subscribe by mail, but on an emulator, which keeps the mail.
+    /// The mail server. Without one nobody can subscribe by mail, except on an emulator, which keeps the mail.
     pub mail: Option<MailSettings>,
 }
 

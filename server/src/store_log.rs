@@ -1,4 +1,4 @@
-//! What the log says of a store that fails: one line in ten seconds, however many requests and workers meet it.
+//! Log lines about a failing store: one in ten seconds, however many requests and workers it fails for.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use onhook_store::StoreError;
 use tracing::error;
 
-/// The store's, of all that runs in this process.
+/// The log lines about the store, from everything in this process.
 static STORE: Rationed = Rationed::every(Duration::from_secs(10));
 
-/// Log lines of one kind, of which only so many are written.
+/// Log lines of one kind, of which a limited number is written.
 pub(crate) struct Rationed {
     every: Duration,
     last: Mutex<Last>,
@@ -21,13 +21,13 @@ struct Last {
 }
 
 impl Rationed {
-    /// At most one line in this time.
+    /// Returns a ration of at most one line in this time.
     pub(crate) const fn every(every: Duration) -> Self {
         Self { every, last: Mutex::new(Last { at: None, left_out: 0 }) }
     }
 
-    /// Asks for a line. Returns how many were left out since the last one when this one is to be written, and
-    /// nothing when it is left out too.
+    /// Asks for a line. If it may be written, returns how many were left out since the last one. `None` if it is left
+    /// out too.
     pub(crate) fn turn(&self, now: Instant) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.at.is_some_and(|at| now.saturating_duration_since(at) < self.every) {
@@ -39,7 +39,7 @@ impl Rationed {
     }
 }
 
-/// Says that the store did not do `what`, and why. Returns whether the line was written.
+/// Logs that the store did not do `what`, and why. Returns whether the line was written.
 pub(crate) fn failed(what: &str, error: &StoreError) -> bool {
     let Some(left_out) = STORE.turn(Instant::now()) else { return false };
     let why = match error {

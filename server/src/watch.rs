@@ -1,7 +1,7 @@
-//! The clock's guard: whether the system's clock is believed, and what the log says of it.
+//! The clock's guard: whether the system's clock is believed, and what the log says about it.
 //!
-//! While it is not believed, no order is taken or run and nothing is released: a wrong time would be kept for
-//! ever. The emulator's clock is there to be moved, and its machine may sleep, so that it is always believed.
+//! While the clock is not believed, no order is taken or run and nothing is released: a wrong time would be kept for
+//! ever. An emulator always believes its clock, since the clock is there to be moved, and the machine may sleep.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,14 +18,14 @@ pub(crate) struct Watch {
     guarded: Mutex<Guarded>,
 }
 
-/// The guard, and what it said last.
+/// The guard, and the last state that was logged.
 struct Guarded {
     guard: ClockGuard,
     state: ClockState,
 }
 
 impl Watch {
-    /// Begins with a first look. `seen` is what the store remembers of its last use.
+    /// Returns a watch that has taken a first look. `seen` is what the store remembers of its last use.
     pub(crate) fn new(settings: &Settings, seen: Option<Seen>, clock: &Clock) -> Self {
         let now = clock.reading();
         let mut guard = if settings.emulator || settings.trust_clock {
@@ -38,7 +38,7 @@ impl Watch {
         Self { emulator: settings.emulator, guarded: Mutex::new(Guarded { guard, state }) }
     }
 
-    /// Returns what is thought of the clock, after a look at it.
+    /// Looks at the clock, and returns its state.
     pub(crate) fn state(&self, clock: &Clock) -> ClockState {
         if self.emulator {
             return ClockState::Steady;
@@ -50,7 +50,7 @@ impl Watch {
         state
     }
 
-    /// Returns what the store is to remember of its use. None while the clock may still turn out to be wrong.
+    /// Returns what the store should remember of its use. `None` while the clock may still turn out to be wrong.
     pub(crate) fn seen(&self, clock: &Clock) -> Option<Seen> {
         if self.emulator {
             return Some(Seen { last: clock.wall(), unseen_ms: 0 });
@@ -60,7 +60,7 @@ impl Watch {
     }
 }
 
-/// Says in the log what is thought of the clock, when it was something else before.
+/// Logs the clock's state if it has changed.
 fn tell_of(before: ClockState, state: ClockState) {
     let kind = std::mem::discriminant;
     if kind(&before) == kind(&state) {

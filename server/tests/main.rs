@@ -1,7 +1,7 @@
-//! The server from outside: a real one on a socket of this machine, asked as clients ask it.
+//! The server from outside: a real one on a socket of this machine, called as clients call it.
 //!
-//! `bandwidth`, `ops` and `work` mirror the routes; `edge` is what stands in front of every route; `app` starts a
-//! server with a store of its own and proves the store's invariants when the test has ended.
+//! `bandwidth`, `ops` and `work` mirror the routes. `edge` tests the checks before every route. `app` starts a server
+//! with a store of its own and checks the store's invariants when the test has ended.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

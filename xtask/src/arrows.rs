@@ -21,8 +21,8 @@ const CLI: &str = "onhook";
 const BENCH: &str = "onhook-bench";
 const XTASK: &str = "xtask";
 
-/// Which members a member may use, be it in tests only. No row offers `xtask`, and only the benchmarks'
-/// row offers `onhook` itself.
+/// The members that a member may use, including in tests. No row offers `xtask`, and only the benchmarks' row offers
+/// `onhook` itself.
 #[rustfmt::skip]
 const ARROWS: &[Arrow] = &[
     Arrow { member: CORE,   may_use: &[],                                 reason: "the rules stand alone: whatever asks them depends on them" },
@@ -101,7 +101,7 @@ fn members(workspace: &Workspace) -> Result<Vec<Member>> {
     packages.into_iter().map(|p| read(p).with_context(|| p.manifest_path.to_string())).collect()
 }
 
-/// Every broken rule, as a sentence with the rule's reason.
+/// Returns every broken rule, as a sentence with the rule's reason.
 fn complaints(members: &[Member]) -> Vec<String> {
     let mut found = Vec::new();
     for row in ARROWS {
@@ -139,7 +139,7 @@ fn banned_packages(member: &Member) -> Vec<String> {
     found
 }
 
-/// Lints and versions that a member would have for itself.
+/// Returns the lints and versions that a member sets for itself.
 fn own_ways(member: &Member) -> Vec<String> {
     let mut found = Vec::new();
     if !inherits(member.manifest.get("lints")) {
@@ -161,7 +161,7 @@ fn own_ways(member: &Member) -> Vec<String> {
     found
 }
 
-/// Whether it says `workspace = true`.
+/// Returns whether a value says `workspace = true`.
 fn inherits(value: Option<&toml::Value>) -> bool {
     value.and_then(|value| value.get("workspace")).and_then(toml::Value::as_bool) == Some(true)
 }

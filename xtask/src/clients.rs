@@ -81,7 +81,7 @@ pub(crate) fn python(workspace: &Workspace) -> Result<()> {
     against_a_server(workspace, &folder, test)
 }
 
-/// The folder, with nothing in it.
+/// Returns the folder, emptied.
 fn empty(folder: PathBuf) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -130,7 +130,7 @@ fn is_python(version: &str) -> bool {
     }
 }
 
-/// The numbers in the last word of what a tool says of its version.
+/// Returns the numbers in the last word of a tool's version.
 fn numbers(version: &str) -> Vec<u32> {
     let last = version.split_whitespace().last().unwrap_or_default().trim_start_matches('v');
     last.split('.').map_while(|part| part.parse().ok()).collect()
@@ -160,7 +160,7 @@ fn no_addresses(lock: &str) -> Result<()> {
     Ok(())
 }
 
-/// A running server, ended with its owner if nobody ended it before.
+/// A running server. It is ended when dropped, unless it has ended before.
 struct Server {
     process: Child,
     url: String,
@@ -206,7 +206,7 @@ impl Server {
         }
     }
 
-    /// Asks the server to end, and demands that it does so in time and calls it a success.
+    /// Asks the server to end. It must end in time and with success.
     fn stop(mut self) -> Result<()> {
         let mut kill = Command::new("kill");
         workspace::run(kill.args(["-TERM", &self.process.id().to_string()]))?;
@@ -228,7 +228,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Fails where the server has ended, which is what is wanted.
+        // This fails if the server has ended, which is what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

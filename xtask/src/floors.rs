@@ -79,7 +79,7 @@ fn sources(folder: &Path) -> Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-/// Which files each file uses.
+/// The files that each file uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 fn uses(sources: &BTreeMap<String, String>) -> Result<Uses> {
@@ -105,7 +105,7 @@ fn uses(sources: &BTreeMap<String, String>) -> Result<Uses> {
     Ok(found)
 }
 
-/// The modules that a file declares.
+/// Returns the modules that a file declares.
 fn children(file: &File) -> BTreeSet<String> {
     let modules = file.items.iter().filter_map(|item| match item {
         Item::Mod(module) if module.content.is_none() => Some(module.ident.to_string()),
@@ -253,7 +253,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 }
 
-/// True for what is compiled in tests alone.
+/// Returns true for an item that is compiled only in tests.
 fn is_test(item: &Item) -> bool {
     let attributes: &[Attribute] = match item {
         Item::Mod(item) => &item.attrs,

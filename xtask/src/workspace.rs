@@ -31,7 +31,7 @@ impl Workspace {
         Ok(Self { metadata, cargo })
     }
 
-    /// The folder that holds the workspace's `Cargo.toml`.
+    /// Returns the folder that holds the workspace's `Cargo.toml`.
     pub(crate) fn root(&self) -> &Path {
         self.metadata.workspace_root.as_std_path()
     }
@@ -79,7 +79,7 @@ impl Workspace {
     }
 }
 
-/// Shows the command and runs it to its end. Whatever isn't success is an error.
+/// Shows the command and runs it to its end. Anything except success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     announce(command);
     let status = command.status().with_context(|| format!("{} could not be started", readable(command)))?;

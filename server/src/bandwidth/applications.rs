@@ -1,4 +1,4 @@
-//! The applications of an account, and which of them a peer names.
+//! The applications of an account, and the ones that its peers name.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
 
-/// The settings of a peer that name an application, by their paths.
+/// The settings of a peer that name an application, with their paths.
 const SETTINGS: [(Settings, &str); 3] = [
     (
         Settings::Messaging,
@@ -84,7 +84,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, applications::one(&found)))
 }
 
-/// Says something else of an application, as a whole or in part.
+/// Changes an application, as a whole or in part.
 async fn change(app: Arc<App>, call: Call, whole: bool) -> Result<Reply, Problem> {
     let kept = find(&app, &call).await?;
     let said = applications::change(&*call.document()?, &kept, whole)?;
@@ -104,21 +104,21 @@ async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// The peers that name an application.
+/// Returns the peers that name an application.
 async fn peers_of(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let found = find(&app, &call).await?;
     let peers = app.store.peers_with(found.account, found.id).await.map_err(store_problem)?;
     Ok(Reply::xml(StatusCode::OK, applications::peers(&peers)))
 }
 
-/// The application that a peer names.
+/// Returns the application that a peer names.
 async fn named(app: Arc<App>, call: Call, settings: Settings) -> Result<Reply, Problem> {
     let (site, peer, _) = peers::find(&app, &call).await?;
     let named = app.store.application_of(site.account, peer.id, settings.service()).await;
     Ok(Reply::xml(StatusCode::OK, settings.write(named.map_err(store_problem)?)))
 }
 
-/// Has a peer name an application, or none.
+/// Makes a peer name an application, or none.
 async fn name(app: Arc<App>, call: Call, settings: Settings, status: StatusCode) -> Result<Reply, Problem> {
     let (site, peer, _) = peers::find(&app, &call).await?;
     let application = settings.read(&*call.document()?)?;

@@ -1,4 +1,4 @@
-//! A call as Bandwidth's API sees it: under a prefix, in a dialect, with a document in XML or JSON.
+//! A call of Bandwidth's API: under a prefix, in a dialect, with a document in XML or JSON.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use crate::http::reply::JSON;
 #[derive(Debug)]
 pub(crate) struct Call {
     call: call::Call,
-    /// The prefix that it came under.
+    /// The prefix of its path.
     pub(crate) prefix: Prefix,
-    /// What stands behind the path.
+    /// Its query.
     pub(crate) query: Query,
-    /// The XML document that a body in JSON stands for.
+    /// The XML document that corresponds to a body in JSON.
     translated: Option<Result<String, Malformed>>,
-    /// Where it is noted what of the document was passed over, if anybody is to be told.
+    /// Holds the names of the document's elements that were passed over, if somebody is to be told of them.
     passed_over: Option<Arc<PassedOver>>,
 }
 
 impl Call {
-    /// Reads a call. `root` is the root of the document that its route takes.
+    /// Reads a call. `root` is the root element of the document that its route takes.
     pub(super) fn new(
         mut call: call::Call,
         root: Option<&'static str>,
@@ -43,18 +43,18 @@ impl Call {
         Self { prefix: Prefix::of(call.prefix), query, translated, passed_over, call }
     }
 
-    /// The path's account.
+    /// Returns the path's account.
     ///
     /// # Errors
-    /// `NoResource` when the route has none.
+    /// `NoResource` if the route has none.
     pub(crate) fn account(&self) -> Result<AccountId, Problem> {
         self.account.ok_or(Problem::NoResource)
     }
 
-    /// The document in its body, whether that is XML or JSON.
+    /// Returns the document in the body, which is XML or JSON.
     ///
     /// # Errors
-    /// When it is malformed.
+    /// If it is malformed.
     pub(crate) fn document(&self) -> Result<Posted<'_>, Malformed> {
         let root = match &self.translated {
             None => xml::parse(&self.body),

@@ -53,7 +53,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Accepts a disconnect order: 201 once it is durable. Whose the numbers are is judged when it runs.
+/// Accepts a disconnect order: 201 once it is durable. The owner of the numbers is checked when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let root = order::document(&call)?;
     let draft = Draft::read(&root)?;
@@ -68,7 +68,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(created(&accepted.location, body))
 }
 
-/// One order. `tndetail` is taken, and changes nothing: no source shows more detail.
+/// Returns one order. `tndetail` is accepted and changes nothing: no source shows more detail.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     call.query.flag("tndetail", false)?;
     let order = order::find(&app, &call, KIND).await?;

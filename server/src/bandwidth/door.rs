@@ -1,4 +1,4 @@
-//! Bandwidth's door: XML, in the second dialect also JSON, and problems in the form of the resource that was asked.
+//! Bandwidth's door: XML, in the second dialect also JSON, and problems in the form of the requested resource.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,24 +21,24 @@ use crate::http::reply::Reply;
 use crate::http::route::{self, Answer, Needs};
 use crate::limits::Group;
 
-/// Header of the emulator's answers: what of a document was passed over.
+/// Header of the emulator's answers: the names of a document's elements that were passed over.
 const UNREAD: HeaderName = HeaderName::from_static("onhook-unread");
 
 /// The door to a resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bandwidth {
-    /// In which form it refuses.
+    /// The form in which it refuses.
     family: Family,
-    /// The root of the document that it takes, where it takes one.
+    /// The root element of the document that it takes, if it takes one.
     root: Option<&'static str>,
 }
 
 impl Bandwidth {
-    /// Where no resource is known.
+    /// The door of a path without a known resource.
     pub(crate) const GENERIC: Self = Self { family: Family::GENERIC, root: None };
 }
 
-/// Returns the form in which a reply is wanted: the second dialect has a choice.
+/// Returns the form in which a reply is wanted. The second dialect has a choice.
 pub(super) fn form(prefix: Option<&'static str>, headers: &HeaderMap) -> Form {
     match prefix.map(|text| Prefix::of(Some(text)).dialect) {
         Some(Dialect::V2) => Form::wanted(headers),
@@ -70,7 +70,7 @@ impl Door for Bandwidth {
 
     fn made_json(&self, reply: Reply) -> Reply {
         let Some(document) = reply.xml_document() else { return reply };
-        // An answer that cannot be read back would be this program's own mistake; XML it can still be.
+        // An answer that cannot be read back would be this program's own mistake. It stays XML then.
         if let Ok(document) = json::from_xml(document) {
             reply.made_json(document)
         } else {
@@ -83,7 +83,7 @@ impl Door for Bandwidth {
 /// Answers calls that come through this door.
 type Handler = Box<dyn Fn(Arc<App>, call::Call, Bandwidth) -> Answer + Send + Sync>;
 
-/// A route of the API, which becomes one of the server's once all is said of it.
+/// A route of the API. It becomes a route of the server once it is fully described.
 pub(crate) struct Route {
     method: Method,
     path: &'static str,
@@ -94,7 +94,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// A route that shows something.
+    /// Returns a route that shows something.
     pub(crate) fn get<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
         needs: Needs,
@@ -109,7 +109,8 @@ impl Route {
             Box::pin(async move {
                 match answering.await {
                     Ok(reply) => match passed_over.as_ref().and_then(|passed| passed.names()) {
-                        // Of a document that was refused, reading may have ended early.
+                        // Only a successful call has surely read its whole document. Reading a refused one may have
+                        // ended early.
                         Some(names) if reply.status().is_success() => {
                             tell_unread(is_emulator, path, reply, names)
                         }
@@ -123,7 +124,7 @@ impl Route {
         Self { method: Method::GET, path, needs, group, door, handler }
     }
 
-    /// A route that makes something.
+    /// Returns a route that makes something.
     pub(crate) fn post<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
         needs: Needs,
@@ -133,7 +134,7 @@ impl Route {
         Self { method: Method::POST, ..Self::get(path, needs, counted, handler) }
     }
 
-    /// A route that writes something again.
+    /// Returns a route that replaces something.
     pub(crate) fn put<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
         needs: Needs,
@@ -143,7 +144,7 @@ impl Route {
         Self { method: Method::PUT, ..Self::get(path, needs, counted, handler) }
     }
 
-    /// A route that writes a part of something again.
+    /// Returns a route that changes a part of something.
     pub(crate) fn patch<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
         needs: Needs,
@@ -153,7 +154,7 @@ impl Route {
         Self { method: Method::PATCH, ..Self::get(path, needs, counted, handler) }
     }
 
-    /// A route that takes something away.
+    /// Returns a route that removes something.
     pub(crate) fn delete<F: Future<Output = Result<Reply, Problem>> + Send + 'static>(
         path: &'static str,
         needs: Needs,
@@ -163,7 +164,7 @@ impl Route {
         Self { method: Method::DELETE, ..Self::get(path, needs, counted, handler) }
     }
 
-    /// Taking a document with this root.
+    /// Returns the route, taking a document with this root element.
     #[must_use]
     pub(crate) fn takes(mut self, root: &'static str) -> Self {
         self.door.root = Some(root);
@@ -179,7 +180,7 @@ impl From<Route> for route::Route {
     }
 }
 
-/// Names what of a document was passed over: in the log, and to a developer in the answer.
+/// Names the elements that were passed over: in the log, and on an emulator also in the answer, for a developer.
 fn tell_unread(is_emulator: bool, path: &'static str, reply: Reply, names: &str) -> Reply {
     tracing::debug!(route = path, unread = names, "elements that nothing reads were passed over: {names}");
     if is_emulator { reply.with(UNREAD, names) } else { reply }

@@ -20,19 +20,19 @@ use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
 
-/// Numbers on a page when nothing is said.
+/// Numbers on a page by default.
 const SIZE: u32 = 500;
 /// Most numbers on a page.
 const SIZE_MAX: u32 = 5_000;
 
-/// A list of numbers: where it stands, and in which state its numbers are.
+/// A list of numbers: its path segment, and the state of its numbers.
 #[derive(Clone, Copy)]
 struct List {
     segment: &'static str,
     state: State,
 }
 
-/// Numbers that the account has disconnected and could still take back (contract: decision 20).
+/// Numbers that the account has disconnected and can still take back (contract: decision 20).
 const GONE: List = List { segment: "discnumbers", state: State::Aging };
 /// Numbers in service.
 const SERVICE: List = List { segment: "inserviceNumbers", state: State::InService };
@@ -58,7 +58,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// A page of the account's numbers.
+/// Returns a page of the account's numbers.
 async fn list(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem> {
     let size = call.query.size("size", SIZE, SIZE_MAX)?;
     let start = paging::start(call.query.number_page()?);
@@ -75,13 +75,13 @@ async fn list(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, inventory::list(dialect, &page.items, page.total, &links)))
 }
 
-/// How many such numbers the account has.
+/// Returns how many such numbers the account has.
 async fn totals(app: Arc<App>, call: Call, what: List) -> Result<Reply, Problem> {
     let count = app.store.count(query(&call, what)?).await.map_err(store_problem)?;
     Ok(Reply::xml(StatusCode::OK, inventory::quantity(count)))
 }
 
-/// The numbers that a request's filters find, from the first one on.
+/// Returns the query for numbers that match a request's filters, from the first one on.
 fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     let query = &call.query;
     let area_code = query.leading("areacode", 3, Problem::AreaCode)?;
@@ -91,7 +91,7 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     if rate_center.is_some() && region.is_none() {
         return Err(Problem::Pair("ratecenter", "state"));
     }
-    // Of tiers nothing is known here: none has one.
+    // Tiers are not known here: no number has one.
     let states = if query.get("tier")?.is_some() { Vec::new() } else { vec![what.state] };
     Ok(NumberQuery {
         site: paging::site(call)?,
@@ -105,7 +105,7 @@ fn query(call: &Call, what: List) -> Result<NumberQuery, Problem> {
     })
 }
 
-/// 200 without a body if the number is in service on the account, 404 if not.
+/// Returns 200 without a body if the number is in service on the account, otherwise 404.
 async fn is_in_service(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let facts = find(&app, &call).await?;

@@ -36,8 +36,8 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Accepts an order: 201 once it is durable. The site and peer must be the account's now; whose the numbers
-/// are is judged when it runs.
+/// Accepts an order: 201 once it is durable. The site and peer must be the account's now. The owner of the numbers is
+/// checked when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let post = moves::read(&*order::document(&call)?, call.account()?)?;
     order::place_exists(&app, &call, post.relocate.site, post.relocate.peer).await?;

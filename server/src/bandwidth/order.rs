@@ -1,4 +1,4 @@
-//! What the kinds of orders share: how one is accepted, listed and noted on.
+//! What the kinds of orders share: accepting, lists and notes.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::app::App;
 use crate::http::reply::Reply;
 use crate::limits::Group;
 
-/// Histories are refused in the general form.
+/// The group of histories, which are refused in the general form.
 pub(crate) const PAST_PLAIN: (Group, Family) = (Group::History, Family::GENERIC);
 
-/// Room for most addresses of orders, so that one is allocated once.
+/// Room for most addresses of orders, so that an address is allocated once.
 const LOCATION_BYTES: usize = 160;
 
-/// Elements on a page of a list when nothing is said.
+/// Elements on a page of a list by default.
 const SIZE: u32 = 300;
 
-/// The resource's name in paths.
+/// Returns the resource's name in paths.
 fn segment(kind: Kind) -> &'static str {
     match kind {
         Kind::Disconnect => "disconnects",
@@ -40,7 +40,7 @@ fn segment(kind: Kind) -> &'static str {
     }
 }
 
-/// Makes a checked request durable, rings the worker and says where the order is.
+/// Makes a checked request durable, rings the worker and returns the order with its location.
 pub(crate) async fn accept(
     app: &App,
     call: &Call,
@@ -75,7 +75,7 @@ pub(crate) async fn accept(
     Ok(Accepted { id, order, location })
 }
 
-/// Whether the account has the site that an order names, and the peer under it.
+/// Returns whether the account has the site that an order names, and the peer under it.
 pub(crate) async fn place_exists(
     app: &App,
     call: &Call,
@@ -93,14 +93,14 @@ pub(crate) async fn place_exists(
     }
 }
 
-/// An order that is on disk, and where it is.
+/// An order on disk, and its location.
 pub(crate) struct Accepted {
     pub(crate) id: OrderId,
     pub(crate) order: Arc<NewOrder>,
     pub(crate) location: String,
 }
 
-/// The document of an order or of a move. One that has too many elements has too many numbers.
+/// Returns the document of an order or a move. A document with too many elements has too many numbers.
 pub(crate) fn document(call: &Call) -> Result<Posted<'_>, Problem> {
     call.document().map_err(|malformed| match malformed {
         Malformed::TooManyElements { .. } => Problem::TooManyNumbers(NUMBERS_MAX),
@@ -108,7 +108,7 @@ pub(crate) fn document(call: &Call) -> Result<Posted<'_>, Problem> {
     })
 }
 
-/// The client's key, bare or in quotes, with a digest of what is sent under it.
+/// Returns the client's key, bare or in quotes, with a digest of what is sent under it.
 fn idempotency_key(call: &Call, kind: Kind) -> Result<Option<IdempotencyKey>, Problem> {
     let mut sent = call.headers.get_all("idempotency-key").iter();
     let Some(header) = sent.next() else { return Ok(None) };
@@ -125,7 +125,7 @@ fn idempotency_key(call: &Call, kind: Kind) -> Result<Option<IdempotencyKey>, Pr
     Ok(Some(IdempotencyKey { key: key.to_owned(), digest: *digest.finalize().as_bytes() }))
 }
 
-/// The order that the path names.
+/// Returns the order that the path names.
 pub(crate) async fn find(app: &App, call: &Call, kind: Kind) -> Result<Order, Problem> {
     let id = order_id(call)?;
     let found = app.store.order(call.account()?, kind, id).await.map_err(store_problem)?;
@@ -138,7 +138,7 @@ pub(crate) fn order_id(call: &Call) -> Result<OrderId, Problem> {
     text.parse().map_err(|_| Problem::Uuid("OrderId", cut(text)))
 }
 
-/// A page of an account's orders of one kind.
+/// Returns a page of an account's orders of one kind.
 pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -> Result<Reply, Problem> {
     let size = call.query.size("size", SIZE, size_max)?;
     let Page { items, total, next } =
@@ -155,13 +155,13 @@ pub(crate) async fn list(app: Arc<App>, call: Call, kind: Kind, size_max: u32) -
     Ok(Reply::xml(StatusCode::OK, body))
 }
 
-/// How many orders of one kind the account has.
+/// Returns how many orders of one kind the account has.
 pub(crate) async fn totals(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
     let page = page(&app, &call, kind, Start::Page(1), 0).await?;
     Ok(Reply::xml(StatusCode::OK, lists::totals(page.total)))
 }
 
-/// The orders that a request's filters find.
+/// Returns the orders that match a request's filters.
 async fn page(
     app: &App,
     call: &Call,
@@ -184,7 +184,7 @@ async fn page(
     app.store.orders(wanted).await.map_err(store_problem)
 }
 
-/// The notes of an order.
+/// Returns the notes of an order.
 pub(crate) async fn notes(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
     let (account, id) = (call.account()?, order_id(&call)?);
     let found = app.store.notes(account, kind, id).await.map_err(store_problem)?.ok_or(Problem::NoOrder)?;
@@ -192,7 +192,7 @@ pub(crate) async fn notes(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply
     Ok(Reply::xml(StatusCode::OK, notes::list(shown)))
 }
 
-/// Adds a note to an order: 201, no body, and where it is. With a note in the path, writes that again: 200.
+/// Adds a note to an order: 201, its location, no body. With a note in the path, replaces that note: 200.
 pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
     let (account, id) = (call.account()?, order_id(&call)?);
     let root = call.document()?;
@@ -216,7 +216,7 @@ pub(crate) async fn write_note(app: Arc<App>, call: Call, kind: Kind) -> Result<
     }
 }
 
-/// What has happened to an order. An unknown one is answered as the API does here: without a code.
+/// Returns the history of an order. For an unknown order the answer has no code, as in the API.
 pub(crate) async fn history(app: Arc<App>, call: Call, kind: Kind) -> Result<Reply, Problem> {
     let order = find(&app, &call, kind).await.map_err(|problem| match problem {
         Problem::NoOrder => Problem::NoResource,

@@ -1,4 +1,4 @@
-//! Number orders: activation by name or by a search, and how a former account takes a number back.
+//! Number orders: an account activates numbers by name or by a search, or takes back a number it had before.
 
 use std::sync::Arc;
 
@@ -72,8 +72,8 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Accepts an order: 201 once it is durable. The site and peer must be the account's now, its reservations
-/// must stand; whether the numbers can be had is judged when it runs.
+/// Accepts an order: 201 once it is durable. The site and peer must be the account's now, and its reservations must
+/// still hold. Whether the numbers can be had is checked when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let root = order::document(&call)?;
     let draft = Draft::read(&root)?;
@@ -88,7 +88,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(created(&accepted.location, body))
 }
 
-/// What is asked, if its form is good and what it names is there.
+/// Returns the order as the store takes it, if its form is good and everything it names exists.
 async fn judged(app: &App, call: &Call, draft: &Draft<'_>) -> Result<Post, Problem> {
     let mut post = draft.check()?;
     order::place_exists(app, call, post.activate.site, post.activate.peer).await?;
@@ -106,7 +106,7 @@ async fn judged(app: &App, call: &Call, draft: &Draft<'_>) -> Result<Post, Probl
     Ok(post)
 }
 
-/// Changes an order that waits for numbers, or ends its waiting.
+/// Changes an order that waits for numbers, or closes it.
 async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let amendment = orders::read_amendment(&*call.document()?)?;
     let (account, id, user) = (call.account()?, order::order_id(&call)?, call.caller.user.to_string());
@@ -119,7 +119,7 @@ async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// One order. With `tndetail`, its numbers with where they lie and whose they are.
+/// Returns one order. With `tndetail`, its numbers have their place and vendor.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let in_detail = call.query.flag("tndetail", false)?;
     let order = order::find(&app, &call, KIND).await?;
@@ -132,14 +132,14 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, orders::show(&order, call.prefix.dialect, details.as_ref())?))
 }
 
-/// The numbers that an order has brought.
+/// Returns the numbers that an order has brought.
 async fn numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let order = order::find(&app, &call, KIND).await?;
     let done: Vec<_> = order.done().collect();
     Ok(Reply::xml(StatusCode::OK, lists::numbers(call.prefix.dialect, &done)))
 }
 
-/// How many numbers an order has brought, and where.
+/// Returns how many numbers an order has brought, and where.
 async fn report(app: Arc<App>, call: Call, by: By) -> Result<Reply, Problem> {
     let order = order::find(&app, &call, KIND).await?;
     let done: Vec<_> = order.done().collect();

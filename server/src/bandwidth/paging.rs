@@ -1,4 +1,4 @@
-//! What lists share: pages, their links, and what narrows them.
+//! What lists share: pages, their links, and filters.
 
 use onhook_core::ids::SiteId;
 use onhook_store::contract::page::Start;
@@ -8,7 +8,7 @@ use onhook_wire::query::{Links, Page as WantedPage, Query};
 use super::call::Call;
 use crate::app::App;
 
-/// The page that a client wants, as the store takes it.
+/// Returns the page that a client wants, as the store takes it.
 pub(crate) fn start<T>(page: WantedPage<T>) -> Start<T> {
     match page {
         WantedPage::Number(page) => Start::Page(page),
@@ -16,7 +16,7 @@ pub(crate) fn start<T>(page: WantedPage<T>) -> Start<T> {
     }
 }
 
-/// The links of a list under the path's account, with the filters that the request had.
+/// Returns the links of a list under the path's account, with the request's filters.
 pub(crate) fn links(
     app: &App,
     call: &Call,
@@ -29,7 +29,8 @@ pub(crate) fn links(
     Ok(Links { list, filters: call.query.filters(), size, next })
 }
 
-/// The path's site, if it has one. Whether it is the account's is not asked: at another's, it has nothing.
+/// Returns the path's site, if it has one. It is not checked to be the account's: at another's site the account has
+/// nothing.
 pub(crate) fn site(call: &Call) -> Result<Option<SiteId>, Problem> {
     match call.param("site") {
         "" => Ok(None),
@@ -37,7 +38,7 @@ pub(crate) fn site(call: &Call) -> Result<Option<SiteId>, Problem> {
     }
 }
 
-/// An id that a list is narrowed to.
+/// Returns the id that a list is filtered by.
 pub(crate) fn parsed<T: std::str::FromStr>(query: &Query, name: &'static str) -> Result<Option<T>, Problem> {
     let read = |text: &str| text.parse().map_err(|_| Problem::Value(name, cut(text), &[]));
     query.get(name)?.map(read).transpose()

@@ -20,9 +20,9 @@ use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
 
-/// Numbers on a page of a peer's when nothing is said.
+/// Numbers on a page of a peer's by default.
 const SIZE: u32 = 5_000;
-/// Most numbers on such a page: one client asks for so many by itself.
+/// Most numbers on such a page. One client asks for this many by itself.
 const SIZE_MAX: u32 = 50_000;
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -66,7 +66,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(created(&location, peers::one(&peer, &details)))
 }
 
-/// Says something else of a peer. What the document leaves out stays.
+/// Changes a peer. What the document leaves out stays.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let said = peers::read(&*call.document()?, Some((peer.id, &peer.name)))?;
@@ -81,14 +81,14 @@ async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     sites::gone(removed, "SIP peer", || unknown(&call))
 }
 
-/// How many numbers are in service at a peer.
+/// Returns how many numbers are in service at a peer.
 async fn total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let count = app.store.count(sites::in_service_at(&site, Some(peer.id))).await.map_err(store_problem)?;
     Ok(Reply::xml(StatusCode::OK, peers::total(count)))
 }
 
-/// A page of the numbers that are in service at a peer. `includeAttributes` is taken, and changes nothing.
+/// Returns a page of the numbers in service at a peer. `includeAttributes` is accepted and changes nothing.
 async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     call.query.flag("includeAttributes", false)?;
@@ -105,7 +105,7 @@ async fn list_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, peers::numbers(dialect, &page.items, &links)))
 }
 
-/// A number, if it is in service at the peer.
+/// Returns a number, if it is in service at the peer.
 async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let elsewhere = || {
@@ -129,7 +129,7 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let root = order::document(&call)?;
     let numbers = peers::to_move(&root)?;
-    // As with orders: a wrong time would stay in the events for ever.
+    // As for orders, a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;
     let (to, user) = (Destination { site: site.id, peer: peer.id }, call.caller.user.to_string());
     match app.store.move_numbers(site.account, to, numbers, user, now).await.map_err(store_problem)? {
@@ -143,7 +143,7 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// The peer that the path names, and its site.
+/// Returns the peer that the path names, and its site.
 pub(crate) async fn find(app: &App, call: &Call) -> Result<(Site, Peer, PeerDetails), Problem> {
     let (site, _) = sites::find(app, call).await?;
     let id: PeerId = call.param("peer").parse().map_err(|_| unknown(call))?;

@@ -1,4 +1,4 @@
-//! Rate centers and cities: what an operator's file of exchanges and the imports have named.
+//! Rate centers and cities that an operator's file of exchanges or an import has named.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The rate centers of a state.
+/// Returns the rate centers of a state.
 async fn rate_centers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = places::read_places(&call.query)?;
     let criteria = Criteria { region: Some(wanted.region), ..Criteria::default() };
@@ -51,7 +51,7 @@ async fn rate_centers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, places::rate_centers(&found)))
 }
 
-/// The cities of a state.
+/// Returns the cities of a state.
 async fn cities(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = places::read_places(&call.query)?;
     let criteria = Criteria { region: Some(wanted.region), ..Criteria::default() };
@@ -71,7 +71,7 @@ async fn cities(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, places::cities(&found)))
 }
 
-/// A page of rate centers with what is known of each.
+/// Returns a page of rate centers with what is known of each.
 async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = places::read_covered(&call.query)?;
     let size = if wanted.none { 0 } else { usize::try_from(wanted.size).unwrap_or(usize::MAX) };
@@ -96,7 +96,7 @@ async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, places::covered(&told, wanted.embed, page.total, &links)))
 }
 
-/// One rate center with all that is known of it.
+/// Returns one rate center with all that is known of it.
 async fn covered_one(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let id = call.param("ratecenter").parse::<u32>().map_err(|_| Problem::NoResource)?;
     let query = RateCenterQuery { criteria: Criteria::default(), name: None, from: id, size: 1 };
@@ -107,14 +107,14 @@ async fn covered_one(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, places::covered_one(&told(found, embed, &stock), embed)))
 }
 
-/// How many numbers of the pool each of these rate centers has, by state and abbreviation.
+/// Returns how many numbers of the pool each of these rate centers has, by state and abbreviation.
 async fn counted(
     app: &App,
     criteria: &Criteria,
     rate_centers: &[RateCenter],
 ) -> Result<BTreeMap<(String, String), u64>, Problem> {
     let mut counts = BTreeMap::new();
-    // One state is one look at the pool; a page across states looks at each rate center by itself.
+    // Within one state the pool is read once. A page across states reads it once for each rate center.
     let wanted: Vec<Criteria> = match &criteria.region {
         Some(region) => vec![Criteria { region: Some(region.clone()), ..Criteria::default() }],
         None => rate_centers

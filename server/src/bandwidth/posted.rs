@@ -1,9 +1,9 @@
-//! A document that a client sent, and the names of what nobody has read of it.
+//! A document that a client sent, and the names of its elements that were not read.
 //!
-//! Elements that no reader knows are passed over: clients send more than this server needs. But a name that is
-//! misspelt then does nothing, in silence. So the emulator names to a developer what was passed over, in a
-//! header, and every server names it in its log at `debug`. A tree of elements remembers what was asked for
-//! ([`Element::unread`]), so that nobody keeps a list of known names.
+//! Unknown elements are passed over: clients send more than this server needs. But then a misspelt name does nothing,
+//! in silence. So the emulator names the elements passed over in a header, for developers, and every server names them
+//! in its log at `debug`. A tree of elements remembers what was asked for ([`Element::unread`]), so there is no list of
+//! known names to keep.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -15,21 +15,21 @@ use onhook_wire::xml::Element;
 const NAMES_MAX: usize = 8;
 /// Most characters of a name that are told.
 const NAME_MAX: usize = 40;
-/// As many digits in a name could be those of a telephone number, which no log holds.
+/// Most digits that are shown in a name. More could be a telephone number, which no log holds.
 const DIGITS_MAX: usize = 6;
 
-/// The names of what nobody has read of a document, once its handler is done with it.
+/// The names of a document's elements that were not read, once its handler is done with it.
 #[derive(Debug, Default)]
 pub(crate) struct PassedOver(OnceLock<String>);
 
 impl PassedOver {
-    /// The names, parted by commas; none when all was read, or when there was no document.
+    /// Returns the names, separated by commas. `None` if all was read, or there was no document.
     pub(crate) fn names(&self) -> Option<&str> {
         self.0.get().map(String::as_str).filter(|names| !names.is_empty())
     }
 }
 
-/// A document that a handler reads. When it is dropped, it says what nobody has asked it for.
+/// A document that a handler reads. When dropped, it reports the elements that were not read.
 #[derive(Debug)]
 pub(crate) struct Posted<'c> {
     root: Element<'c>,
@@ -42,8 +42,8 @@ impl<'c> Posted<'c> {
         Self { root, is_json, passed_over }
     }
 
-    /// The names of the elements, or in JSON of the keys, that nobody has asked for. They are ASCII, since the
-    /// names of elements are.
+    /// Returns the names of the elements, or in JSON of the keys, that were not read. They are ASCII, since the names
+    /// of elements are.
     fn unread(&self) -> String {
         let (names, more) = self.root.unread(NAMES_MAX);
         let names = names.into_iter().filter(|name| !self.is_json || *name != json::INSIDE);

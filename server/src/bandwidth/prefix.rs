@@ -1,4 +1,4 @@
-//! Every route of the API answers under several prefixes (contract: decision 1), which say its dialect.
+//! The API's prefixes. Every route answers under all of them (contract: decision 1), and the prefix sets the dialect.
 
 use onhook_wire::dialect::Dialect;
 
@@ -7,13 +7,13 @@ use crate::http::path;
 /// A prefix of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
-    /// As it stands in a path.
+    /// Its text in a path.
     pub text: &'static str,
-    /// What is spoken under it.
+    /// The dialect under it.
     pub dialect: Dialect,
 }
 
-/// All prefixes; of two that fit, the longer one comes first.
+/// All prefixes. If two fit a path, the longer one is listed first.
 pub const PREFIXES: [Prefix; 7] = [
     Prefix { text: "/api/v1.0", dialect: Dialect::V1 },
     Prefix { text: "/api/v1", dialect: Dialect::V1 },
@@ -24,7 +24,7 @@ pub const PREFIXES: [Prefix; 7] = [
     Prefix { text: "/v1", dialect: Dialect::V1 },
 ];
 
-/// Their texts, by which a path is split.
+/// The texts of the prefixes, used to split a path.
 pub(crate) const TEXTS: path::Prefixes = &{
     let mut texts = [""; PREFIXES.len()];
     let mut at = 0;
@@ -36,13 +36,13 @@ pub(crate) const TEXTS: path::Prefixes = &{
 };
 
 impl Prefix {
-    /// Returns the prefix with this text; `/api` where a path came under none.
+    /// Returns the prefix with this text, or `/api` if a path had none.
     #[must_use]
     pub fn of(text: Option<&str>) -> Self {
         PREFIXES.into_iter().find(|prefix| Some(prefix.text) == text).unwrap_or(PREFIXES[3])
     }
 
-    /// The prefix of links in lists. It ends in `/v1.0`, because a client strips everything up to that
+    /// Returns the prefix of links in lists. It ends in `/v1.0`, because a client strips everything up to that
     /// (contract: decision 9).
     #[must_use]
     pub fn for_links(self) -> &'static str {

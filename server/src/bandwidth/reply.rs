@@ -1,4 +1,4 @@
-//! What Bandwidth's API answers beside documents: problems in a resource's form, and where something new is.
+//! Bandwidth's answers other than documents: problems in a resource's form, and the location of something new.
 
 use http::{StatusCode, header};
 use onhook_store::StoreError;
@@ -7,11 +7,11 @@ use onhook_wire::error::{Family, Problem};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 
-/// Seconds after which a client may try again where the server does not believe its clock: that takes a person, or a
-/// network's time, a while.
+/// Seconds after which a client may try again if the server does not believe its clock. It takes a person, or a
+/// network's time, a while to set it.
 const CLOCK_RETRY_AFTER_S: u16 = 60;
 
-/// A refusal as a row of Bandwidth's.
+/// Turns a refusal into one of Bandwidth's problems.
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -29,12 +29,12 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// What is wrong, in the form of a resource.
+/// Returns a problem in the form of a resource.
 pub(crate) fn problem(family: Family, problem: &Problem) -> Reply {
     refused(problem, family.body(problem, |_| {}))
 }
 
-/// What is wrong, with a body that says so.
+/// Returns a problem with this body.
 pub(crate) fn refused(problem: &Problem, body: String) -> Reply {
     let status = StatusCode::from_u16(problem.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let reply = Reply::xml(status, body);
@@ -47,12 +47,12 @@ pub(crate) fn refused(problem: &Problem, body: String) -> Reply {
     }
 }
 
-/// 201, and where it is.
+/// Returns 201 with the location.
 pub(crate) fn created(location: &str, body: String) -> Reply {
     Reply::xml(StatusCode::CREATED, body).with(header::LOCATION, location)
 }
 
-/// What the store's refusal is to a client. The cause is logged, and no client is told of it.
+/// Returns the problem that a client gets for an error of the store. The cause is logged, and not sent to the client.
 pub(crate) fn store_problem(error: StoreError) -> Problem {
     match error {
         StoreError::KeyReused => Problem::KeyReused(String::new()),
@@ -60,7 +60,7 @@ pub(crate) fn store_problem(error: StoreError) -> Problem {
     }
 }
 
-/// The same where what does not go with what is there is a conflict.
+/// Returns the problem as [`store_problem`] does, but a conflict in the store is one for the client too.
 pub(crate) fn conflict(error: StoreError) -> Problem {
     match error {
         StoreError::Conflict(why) => Problem::Conflict(why),

@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Holds a number: 201, no body, and where the reservation is.
+/// Holds a number: 201, the reservation's location, no body.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let number = reservations::read(&*call.document()?)?;
@@ -53,7 +53,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     shown(&app, &call, found)
 }
 
-/// Gives the number back, and says which it was.
+/// Gives the number back, and returns the reservation.
 async fn cancel(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (account, user) = (call.account()?, call.caller.user.to_string());
     let found = app.store.cancel_reservation(account, id(&call)?, user, app.clock.now()).await;

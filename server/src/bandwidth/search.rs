@@ -1,4 +1,4 @@
-//! What is in the pool, and in an account's protected inventory.
+//! Searches of the pool, and of an account's protected inventory.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Numbers that the account may take, by chance, so that their order tells nothing about them; if they are to
-/// be put in order, then after that.
+/// Returns numbers that the account may take. They are chosen at random, so that their order tells nothing about them.
+/// If the client wants them ordered, they are sorted after that.
 async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let wanted = search::read(&call.query)?;
     let account = call.account()?;
@@ -59,7 +59,7 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, body))
 }
 
-/// Exchanges with numbers in the pool, and how many.
+/// Returns exchanges with numbers in the pool, and how many each has.
 async fn exchanges(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (criteria, quantity) = places::read_exchanges(&call.query)?;
     let area_code = criteria.prefix.clone();

@@ -42,8 +42,8 @@ async fn show_account(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, sites::account(&account)))
 }
 
-/// The account's sites; with `tnCounts` how many numbers are in service at each, with `sipPeerDetails` its
-/// peers, with `summary` nothing but id and name.
+/// Returns the account's sites. `tnCounts` adds how many numbers are in service at each, and `sipPeerDetails` its
+/// peers. `summary` leaves only id and name.
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let counted = call.query.flag("tnCounts", false)?;
@@ -85,7 +85,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(created(&location, sites::site(&site, &details)))
 }
 
-/// Says something else of a site. What the document leaves out stays.
+/// Changes a site. What the document leaves out stays.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = find(&app, &call).await?;
     let said = sites::read(&*call.document()?, Some((site.id, &site.name)))?;
@@ -100,19 +100,19 @@ async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     gone(removed, "site", || unknown(&call))
 }
 
-/// How many numbers are in service at a site.
+/// Returns how many numbers are in service at a site.
 async fn total(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = find(&app, &call).await?;
     let count = app.store.count(in_service_at(&site, None)).await.map_err(store_problem)?;
     Ok(Reply::xml(StatusCode::OK, sites::site_total(count)))
 }
 
-/// Which numbers are in service at a site, or at one of its peers.
+/// Returns the query for numbers in service at a site, or at one of its peers.
 pub(crate) fn in_service_at(site: &Site, peer: Option<PeerId>) -> NumberQuery {
     NumberQuery { site: Some(site.id), peer, ..NumberQuery::all(site.account, &[State::InService]) }
 }
 
-/// The site that the path names.
+/// Returns the site that the path names.
 pub(crate) async fn find(app: &App, call: &Call) -> Result<(Site, SiteDetails), Problem> {
     let account: AccountId = call.account()?;
     let found = app.store.sites_in_full(account, Some(id(call)?)).await.map_err(store_problem)?.pop();
@@ -127,7 +127,7 @@ fn unknown(call: &Call) -> Problem {
     Problem::NoSite(cut(call.param("site")))
 }
 
-/// What is told of a site or peer that was to go.
+/// Returns the answer for the removal of a site or peer.
 pub(crate) fn gone(
     removed: Removed,
     what: &str,

@@ -1,4 +1,4 @@
-//! Subscriptions, and the log of what their receivers were told, which is onhook's own.
+//! Subscriptions, and their log of deliveries, which is onhook's own.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::http::route::Needs;
 use crate::limits::Group;
 use crate::mail;
 
-/// Deliveries on a page of the log: when nothing is said, and at most.
+/// Deliveries on a page of the log: by default, and at most.
 const SIZE: u32 = 100;
 const SIZE_MAX: u32 = 1_000;
 /// The last page that may be asked for.
@@ -43,7 +43,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The account's subscriptions that have not ended.
+/// Returns the account's subscriptions that have not ended.
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let orders = match call.query.get("ordertype")? {
         None => None,
@@ -59,8 +59,8 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, subscriptions::list(&found, now)))
 }
 
-/// Makes a subscription: 201, and where it is. No body, unless its deliveries are signed: then their secret is
-/// shown, this once.
+/// Makes a subscription: 201 and its location. There is no body, unless its deliveries are signed. Then the body shows
+/// their secret, this once.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (new, now, secret) = checked(&app, &call, None).await?;
     let subject = new.subject;
@@ -76,7 +76,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(reply.with(header::LOCATION, &location))
 }
 
-/// Writes a subscription again, as a whole: 200. Its secret stays; one that it did not have before is shown.
+/// Replaces a subscription as a whole: 200. Its secret stays. A secret that it did not have before is shown.
 async fn replace(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let known = find(&app, &call).await?;
     let (new, now, secret) = checked(&app, &call, Some(&known)).await?;
@@ -90,7 +90,7 @@ async fn replace(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// The request as a subscription, and a secret if it got a new one.
+/// Returns the requested subscription, and its secret if it got a new one.
 async fn checked(
     app: &App,
     call: &Call,
@@ -103,7 +103,7 @@ async fn checked(
         Receiver::Callback(callback) => {
             if let Some(key) = &callback.public_key {
                 tls::public_key(key).ok_or(Problem::PublicKey)?;
-                // In the clear there is no certificate that could have it.
+                // Plain HTTP has no certificate that could have the key.
                 if !callback.url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
                     return Err(Problem::CallbackUrl);
                 }
@@ -156,13 +156,13 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, subscriptions::list(&[found], app.clock.now())))
 }
 
-/// Removes a subscription; what it has not been told is not told any more.
+/// Removes a subscription. Its waiting notifications are given up.
 async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let removed = app.store.unsubscribe(call.account()?, id(&call)?, app.clock.now()).await;
     if removed.map_err(store_problem)? { Ok(Reply::empty(StatusCode::OK)) } else { Err(missing(&call)?) }
 }
 
-/// What the receiver was told, newest first, and each attempt at it.
+/// Returns the subscription's deliveries, newest first, with their attempts.
 async fn deliveries(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let page = call.query.size("page", 1, PAGE_MAX)?;
     let size = call.query.size("size", SIZE, SIZE_MAX)?;

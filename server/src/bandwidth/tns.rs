@@ -1,4 +1,4 @@
-//! One number, and numbers with what is known of each.
+//! A single number, and lists of numbers with what is known of each.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The caller's numbers, or for an operator those of the account that is named.
+/// Returns the caller's numbers, or for an operator those of the named account.
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let size = call.query.size("size", tns::SIZE, tns::SIZE_MAX)?;
     let start = paging::start(call.query.number_page()?);
@@ -62,13 +62,14 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, tns::list(dialect, &shown, page.total, &links)))
 }
 
-/// The numbers that a request's filters find, from the first one on.
+/// Returns the query for numbers that match a request's filters, from the first one on.
 fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let query = &call.query;
     let named: Option<AccountId> = paging::parsed(query, "accountId")?;
     let site: Option<SiteId> = paging::parsed(query, "siteId")?;
     let peer: Option<PeerId> = paging::parsed(query, "sippeerId")?;
-    // Sites and peers are an account's: an operator names it beside them, for all others it is their own.
+    // Sites and peers belong to an account. An operator names the account beside them. For other callers it is their
+    // own.
     let narrowed_by = [named.is_some() && call.caller.account.is_some(), site.is_some(), peer.is_some()];
     if narrowed_by.into_iter().filter(|given| *given).count() > 1 {
         return Err(Problem::OneOfPlace);
@@ -93,7 +94,7 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     let (region, rate_center) = (query.region()?, query.rate_center()?);
     tns::by_service(query)?;
     let since = tns::modified(query)?;
-    // What is not known of any number here finds none.
+    // Filters by what is not known of any number here match none.
     let unknown = ["tier", "host"].into_iter().map(|name| query.get(name));
     let unknown = unknown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next().is_some();
     let states = if unknown { Vec::new() } else { tns::states(query)? };
@@ -114,7 +115,7 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     })
 }
 
-/// Some numbers that the caller names.
+/// Returns the numbers that the caller names.
 async fn lookup(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let root = call.document()?;
     let (mut wrong, mut wanted) = (Vec::new(), Vec::new());
@@ -134,7 +135,7 @@ async fn lookup(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, body))
 }
 
-/// Where a number is delivered: its site.
+/// Returns the site where a number is delivered.
 async fn site(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -144,7 +145,7 @@ async fn site(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// Where a number is delivered: its peer.
+/// Returns the peer where a number is delivered.
 async fn peer(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -154,7 +155,7 @@ async fn peer(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// Where a number is from.
+/// Returns the rate center of a number.
 async fn rate_center(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -164,7 +165,7 @@ async fn rate_center(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// Where a number is from: its LATA.
+/// Returns the LATA of a number.
 async fn lata(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -174,7 +175,7 @@ async fn lata(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     }
 }
 
-/// What a number reaches as local calls: the exchanges of its rate center.
+/// Returns the exchanges that a number reaches as local calls: those of its rate center.
 async fn local(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -190,8 +191,8 @@ async fn local(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, places::local(region, name, &exchanges)))
 }
 
-/// The reservation that holds a number, if it is the caller's: since the number was looked up, another account
-/// may have reserved it. An operator sees them all.
+/// Returns the reservation that holds a number, if it is the caller's. Another account may have reserved the number
+/// since it was looked up. An operator sees all reservations.
 async fn reservation(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -201,7 +202,7 @@ async fn reservation(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, reservations::of_number(call.prefix.dialect, &found, app.clock.now())))
 }
 
-/// The states that a number had while it was the caller's; an operator sees them all.
+/// Returns the states that a number had while it was the caller's. An operator sees all its states.
 async fn history(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -235,14 +236,14 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, tns::history(&past)))
 }
 
-/// One number.
+/// Returns one number.
 async fn number(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
     Ok(Reply::xml(StatusCode::OK, tns::number(call.prefix.dialect, &shown)))
 }
 
-/// One number in detail.
+/// Returns one number in detail.
 async fn details(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let facts = find(&app, &call).await?;
     let shown = shown(&facts, &call.caller).ok_or_else(|| no_number(&call))?;
@@ -259,7 +260,7 @@ pub(crate) fn no_number(call: &Call) -> Problem {
     Problem::NoNumber(cut(call.param("number")))
 }
 
-/// What a caller may see of a number.
+/// Returns what a caller may see of a number.
 fn shown<'a>(facts: &'a Facts, caller: &Caller) -> Option<Shown<'a>> {
     let entry = &facts.entry;
     let view = view(entry, caller.account, caller.role);

@@ -1,6 +1,6 @@
 //! OAuth2 client credentials (RFC 6749, 4.4): a token for a user's name and password.
 //!
-//! It is a door of its own, which takes a form and refuses in OAuth2's words, under the prefixes of the API.
+//! It has a door of its own under the prefixes of the API. The door takes a form and refuses in OAuth2's words.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route {
         method: Method::POST,
         path: "/oauth2/token",
-        // The handler asks for the credentials itself, since it refuses them in words of its own.
+        // The handler checks the credentials itself, since it refuses them in its own words.
         needs: Needs::Nothing,
         group: Group::Free,
         api: true,
@@ -59,7 +59,7 @@ pub(crate) fn routes() -> Vec<Route> {
     }]
 }
 
-/// A token for a user who signs in with name and password.
+/// Issues a token to a user who signs in with name and password.
 async fn issue(app: Arc<App>, call: Call) -> Reply {
     if let Err(error) = grant(&call) {
         return refuse(StatusCode::BAD_REQUEST, error);
@@ -77,7 +77,7 @@ async fn issue(app: Arc<App>, call: Call) -> Reply {
     }
 }
 
-/// Whether the form asks for what there is.
+/// Checks that the form asks for a supported grant.
 fn grant(call: &Call) -> Result<(), &'static str> {
     let form = std::str::from_utf8(&call.body).map_err(|_| "invalid_request")?;
     if form.len() > FORM_MAX {
@@ -96,7 +96,7 @@ fn refuse(status: StatusCode, error: &str) -> Reply {
     uncached(Reply::json(status, &json!({ "error": error })))
 }
 
-/// With the header that keeps it out of every cache.
+/// Returns the reply with the header that keeps it out of every cache.
 fn uncached(reply: Reply) -> Reply {
     reply.with(header::CACHE_CONTROL, "no-store")
 }

@@ -1,7 +1,7 @@
 //! Users: who signs in to an account, and what they may do.
 //!
-//! Bandwidth's documents show how users are listed and how a password is changed; making, changing and
-//! removing them over HTTP is beyond its API.
+//! Bandwidth's documents show how users are listed and how a password is changed. Making, changing and removing users
+//! over HTTP is beyond its API.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     of(&app, call.account()?).await
 }
 
-/// The users of the caller's account, or for an operator those of the account that is named.
+/// Returns the users of the caller's account, or for an operator those of the named account.
 async fn list_own(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let named: Option<AccountId> = parsed(&call.query, "accountId")?;
     let account = match (call.caller.account, named) {
@@ -68,7 +68,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::xml(StatusCode::OK, users::one(&user.name, user.role)))
 }
 
-/// Makes a user of the account. The user may do no more than the caller, and is no operator of the server.
+/// Makes a user of the account. The user may do no more than the caller, and is no operator.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let account = call.account()?;
@@ -116,7 +116,7 @@ async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::empty(StatusCode::OK))
 }
 
-/// Gives a user another password: the caller themselves, or one of the caller's account if they may that.
+/// Gives a user another password: the caller, or a user of the caller's account if the caller may do that.
 async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     by_password(&call)?;
     let name = call.param("user");
@@ -126,13 +126,13 @@ async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     Ok(Reply::empty(StatusCode::OK))
 }
 
-/// Refuses a token. A stolen one is good for an hour, not for ever: so it chooses no password, makes no user who
-/// stays when it ends, and gives none another role.
+/// Refuses a token. A stolen token must be good for an hour, not for ever. So it sets no password, makes no user who
+/// would outlast it, and changes no role.
 fn by_password(call: &Call) -> Result<(), Problem> {
     if is_token(&call.headers) { Err(Problem::AccessDenied) } else { Ok(()) }
 }
 
-/// The hash of a user's new password.
+/// Returns the hash of a user's new password.
 async fn hash(app: &App, password: String) -> Result<String, Problem> {
     app.auth.hash(password).await.map_err(|refused| match refused {
         Refused::Failed(refusal) => refusal.into(),
@@ -140,8 +140,8 @@ async fn hash(app: &App, password: String) -> Result<String, Problem> {
     })
 }
 
-/// Changes a user, and forgets what was known of it, so that the change holds from the next request on. That
-/// is a task of its own, since the client may hang up in between.
+/// Changes a user, and forgets what was remembered of it, so that the change holds from the next request on. It runs in
+/// a task of its own, since the client may hang up in between.
 async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> Result<(), Problem> {
     let (app, by, name) = (app.clone(), call.caller.user.clone(), name.to_owned());
     let task = tokio::spawn(async move {
@@ -164,7 +164,7 @@ async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> R
     }
 }
 
-/// What the log says of a change.
+/// Returns the log's text for a change.
 fn what(change: &UserChange) -> String {
     match change {
         UserChange::Removed => "was removed".to_owned(),
@@ -176,7 +176,7 @@ fn what(change: &UserChange) -> String {
     }
 }
 
-/// The user that the path names, if it is one of the path's account.
+/// Returns the user that the path names, if it belongs to the path's account.
 async fn find(app: &App, call: &Call) -> Result<User, Problem> {
     let account = call.account()?;
     let found = app.store.user(call.param("user")).await.map_err(store_problem)?;

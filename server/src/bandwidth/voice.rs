@@ -1,7 +1,7 @@
-//! Voice configuration packages: no account here has any, its calls are routed by sites and peers.
+//! Voice configuration packages: no account here has any. Calls are routed by sites and peers.
 //!
-//! The vendor's command line learns that from a 403. It asks under the root of the host, outside of the prefixes of
-//! the API, where refusals are those of the server's own routes.
+//! The vendor's command line learns that from a 403. It asks under the root of the host, outside the prefixes of the
+//! API, where refusals are those of the server's own routes.
 
 use http::{Method, StatusCode};
 
@@ -15,7 +15,7 @@ pub(crate) fn routes() -> Vec<Route> {
     [Method::GET, Method::POST].into_iter().map(not_here).collect()
 }
 
-/// 403 without a body, whatever the account.
+/// Returns a route that answers 403 without a body, whatever the account.
 fn not_here(method: Method) -> Route {
     door::route(method, PACKAGES, Needs::Caller, async |_app, _call| Ok(Reply::empty(StatusCode::FORBIDDEN)))
 }

@@ -1,8 +1,8 @@
-//! Which addresses are public. Ranges are compared as numbers: texts have been fooled too often.
+//! Tells which addresses are public. Ranges are compared as numbers: comparing texts has been fooled too often.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IPv4 that nobody outside should be let to from inside (IANA's registry of special-purpose addresses).
+/// IPv4 ranges that nobody outside may reach through this machine (IANA's registry of special-purpose addresses).
 const V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -21,8 +21,8 @@ const V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// Public IPv4 behind which a cloud serves its own machines, and answers by which machine asks. The others' such
-/// addresses are link-local or private, which [`V4`] and [`V6_GLOBAL`] keep out.
+/// Public IPv4 ranges where a cloud serves its own machines, with answers that depend on the asking machine. Other
+/// clouds use link-local or private addresses for that, which [`V4`] and [`V6_GLOBAL`] keep out.
 const CLOUDS: &[(Ipv4Addr, u32)] = &[
     // Azure: DHCP, DNS, the machine's agent and its certificates
     // (learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
@@ -33,10 +33,10 @@ const CLOUDS: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(166, 8, 0, 0), 14),
 ];
 
-/// What of IPv6 is given out to the public at all.
+/// The part of IPv6 that is given out to the public at all.
 const V6_GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What of that is not public: protocols (Teredo among them), documentation.
+/// The ranges of that part that are not public: protocols (Teredo among them), documentation.
 const V6: &[(Ipv6Addr, u32)] = &[
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 0), 32),
@@ -50,7 +50,7 @@ const LAST_BITS: [(Ipv6Addr, u32); 3] = [
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96),
     (Ipv6Addr::new(0x64, 0xFF9B, 0, 0, 0, 0, 0, 0), 96),
 ];
-/// IPv6 that holds one behind its first 16 bits (6to4).
+/// IPv6 that holds an IPv4 address after its first 16 bits (6to4).
 const SIX_TO_FOUR: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
 fn within_v4(ip: Ipv4Addr, (net, bits): (Ipv4Addr, u32)) -> bool {
@@ -61,7 +61,7 @@ fn within_v6(ip: Ipv6Addr, (net, bits): (Ipv6Addr, u32)) -> bool {
     (u128::from(ip) ^ u128::from(net)) >> (128 - bits) == 0
 }
 
-/// The IPv4 address in an IPv6 one, if it is made to hold one.
+/// Returns the IPv4 address in an IPv6 address that is made to hold one.
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = ip.segments();
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
@@ -71,17 +71,17 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     within_v6(ip, SIX_TO_FOUR).then(|| of(s[1], s[2]))
 }
 
-/// The address that the system connects to: a mapped one is IPv4.
+/// Returns the address that the system connects to: for a mapped address, the IPv4 one.
 pub(super) fn canonical(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }
 
-/// Whether it is Teredo's, where who answers is anyone's guess.
+/// Returns whether an address is Teredo's, where it is unknown who answers.
 pub(super) fn is_teredo(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if within_v6(ip, TEREDO))
 }
 
-/// Whether it is public, or what it holds is allowed.
+/// Returns whether an address is public, or the address it holds is allowed.
 #[must_use]
 pub fn is_public(ip: IpAddr, allowed: &impl Fn(IpAddr) -> bool) -> bool {
     match ip {

@@ -1,10 +1,10 @@
-//! Requests that onhook makes because a client has said so: to the URLs of subscriptions.
+//! Callbacks: requests to the URLs of subscriptions, which clients choose.
 //!
-//! A subscription says where this machine connects to, from inside a network that its maker may not be in. So a URL is judged when it is registered and again at each attempt: how it is written
-//! ([`target`]), which address each of its host's is ([`address`]), which port. The host is resolved once an
-//! attempt, all of its addresses must pass, and the connection goes to one of those that passed
-//! ([`send`]); no proxy, no redirect, no address that was looked up again in between. What cannot be
-//! resolved is refused. What is allowed beyond that the operator says, never a client.
+//! A subscription decides where this machine connects to, from inside a network that the client may not be in. So a URL
+//! is checked when it is registered and again at each attempt: its form ([`target`]), the addresses of its host
+//! ([`address`]), its port. The host is resolved once an attempt, and all of its addresses must pass. The connection
+//! goes to one of these addresses ([`send`]), without a proxy, a redirect or a second look-up. A host that cannot be
+//! resolved is refused. Only the operator can allow more, never a client.
 
 pub mod address;
 pub(crate) mod send;
@@ -25,23 +25,23 @@ use tokio::net::TcpStream;
 
 use self::target::{Scheme, Target};
 
-/// How long a resolver may take.
+/// Longest time a resolver may take.
 const RESOLVE_WAIT: Duration = Duration::from_secs(5);
-/// Most addresses of a host; one that has more is refused.
+/// Most addresses of a host. A host with more is refused.
 const ADDRESSES_MAX: usize = 64;
-/// Ports that may be told over TLS.
+/// Ports that are allowed with TLS.
 const PORTS: [u16; 2] = [443, 8443];
-/// Ports that may be told in the clear, too, where that is allowed.
+/// Ports that are allowed as well if plain HTTP is.
 const PORTS_HTTP: [u16; 2] = [80, 8080];
 
-/// The network as callbacks see it: handed in, so that what is refused can be shown without one.
+/// The network for callbacks. It is passed in, so that refusals can be tested without a network.
 #[async_trait]
 pub trait Network: Send + Sync + 'static {
-    /// All addresses of a host.
+    /// Returns all addresses of a host.
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
-    /// A connection to an address.
+    /// Returns a connection to an address.
     async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream>;
-    /// Whether an address is one of this machine's.
+    /// Returns whether an address is one of this machine's.
     fn is_ours(&self, address: IpAddr) -> bool;
 }
 
@@ -60,7 +60,7 @@ impl Network for System {
     }
 
     fn is_ours(&self, address: IpAddr) -> bool {
-        // Connecting a UDP socket sends nothing; to itself a machine goes from the address that it goes to.
+        // Connecting a UDP socket sends nothing. A machine connects to an address of its own from that same address.
         let any: SocketAddr = match address {
             IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -92,23 +92,22 @@ impl Default for Reach {
 /// What the operator allows beyond the public internet over TLS.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Addresses that may be told though they are not public.
+    /// Addresses that are allowed although they are not public.
     pub allow: Vec<IpNet>,
-    /// Whether plain HTTP may be spoken.
+    /// True if plain HTTP is allowed.
     pub http: bool,
     /// Ports besides the usual ones.
     pub ports: Vec<u16>,
-    /// Whether this machine's loopback may be told, on any port and in the clear: the emulator's receivers
-    /// are there.
+    /// True if this machine's loopback is allowed, on any port and with plain HTTP: the emulator's receivers are there.
     pub loopback: bool,
-    /// Where this server listens: it is never told, whatever else is allowed.
+    /// The address that this server listens on. It is always refused, whatever else is allowed.
     pub own: Option<SocketAddr>,
-    /// Host and port of this server's public URL, likewise.
+    /// Host and port of this server's public URL. They are always refused too.
     pub own_url: Option<(String, u16)>,
 }
 
 impl Rules {
-    /// Whether an address may be connected to.
+    /// Returns whether an address may be connected to.
     fn permit(&self, target: &Target, ip: IpAddr, is_ours: impl Fn(IpAddr) -> bool) -> bool {
         let real = address::canonical(ip);
         let is_own =
@@ -124,7 +123,7 @@ impl Rules {
             && (allowed(ip) || address::is_public(ip, &allowed) && (allowed(real) || !is_ours(real)))
     }
 
-    /// Whether scheme and port are among the usual ones.
+    /// Returns whether scheme and port are among the usual ones.
     fn usual(&self, target: &Target) -> bool {
         let scheme = target.scheme == Scheme::Https || self.http;
         let port = PORTS.contains(&target.port)
@@ -134,14 +133,14 @@ impl Rules {
     }
 }
 
-/// Whether a connection to `address` reaches a socket that listens on `own`. One that listens everywhere is
-/// reached by all of loopback, and by every address of this machine.
+/// Returns whether a connection to `address` reaches a socket that listens on `own`. A socket that listens everywhere
+/// is reached by all of loopback, and by every address of this machine.
 fn reaches(own: IpAddr, address: IpAddr, is_ours: impl Fn(IpAddr) -> bool) -> bool {
     let everywhere = own.is_unspecified() && (address.is_loopback() || is_ours(address));
     own == address || address.is_unspecified() || everywhere
 }
 
-/// Judges and tells.
+/// Checks URLs and sends notifications to them.
 pub struct Callbacks {
     rules: Rules,
     network: Arc<dyn Network>,
@@ -149,22 +148,22 @@ pub struct Callbacks {
 }
 
 impl Callbacks {
-    /// By these rules, on this network.
+    /// Returns callbacks by these rules, on this network.
     #[must_use]
     pub fn new(rules: Rules, network: Reach) -> Self {
         Self { rules, network: network.0, tls: tls::Roots::default() }
     }
 
-    /// Whether a URL may be told, as far as can be known now.
+    /// Checks whether a URL is allowed, as far as can be known now.
     ///
     /// # Errors
-    /// Why not, as a class: what was found there is not said.
+    /// The class of the reason. It does not tell what was found there.
     pub async fn admit(&self, url: &str) -> Result<(), DeliveryFailure> {
         let target = Target::parse(url).ok_or(DeliveryFailure::Blocked)?;
         self.addresses(&target).await.map(drop)
     }
 
-    /// The addresses of a target, each of which may be connected to. The resolver is asked once.
+    /// Returns the addresses of a target, each of which may be connected to. The resolver is asked once.
     async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, DeliveryFailure> {
         let own = self.rules.own_url.as_ref().is_some_and(|(host, port)| {
             *port == target.port && host.trim_end_matches('.').eq_ignore_ascii_case(&target.host)
@@ -174,7 +173,7 @@ impl Callbacks {
         }
         let found = match target.address {
             Some(ip) => vec![ip],
-            // Nobody else says what these are (RFC 6761, 6.3).
+            // No resolver decides what these are (RFC 6761, 6.3).
             None if target.is_localhost() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             None => match tokio::time::timeout(RESOLVE_WAIT, self.network.resolve(&target.host)).await {
                 Ok(Ok(found)) if !found.is_empty() && found.len() <= ADDRESSES_MAX => found,

@@ -1,4 +1,4 @@
-//! One attempt: resolve once, connect to an address that passed, send, read a little of the answer.
+//! One attempt: it resolves once, connects to an address that passed, sends, and reads a little of the answer.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use super::Callbacks;
 use super::target::{Scheme, Target};
 use super::tls;
 
-/// How long an attempt may take as a whole.
+/// Longest time an attempt may take as a whole.
 const ATTEMPT_WAIT: Duration = Duration::from_secs(15);
-/// How long one address may take to accept a connection, where the host has others.
+/// Longest time one address may take to accept a connection if the host has others.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long the rest of an answer is waited for, once its status is there.
+/// Longest time to wait for the rest of an answer after its status.
 const BODY_WAIT: Duration = Duration::from_secs(3);
-/// Most bytes of an answer that are read: its head, and its body.
+/// Most bytes that are read of an answer's head, and of its body.
 const HEAD_MAX: usize = 16 * 1024;
 const BODY_MAX: usize = 48 * 1024;
 /// Most headers of an answer.
@@ -36,7 +36,7 @@ const SAID_MAX: usize = 200;
 /// Most addresses of a host that are tried.
 const TRIES_MAX: usize = 4;
 
-/// What is to be sent, and to whom.
+/// A message and its receiver.
 pub(crate) struct Message<'a> {
     pub(crate) url: &'a str,
     pub(crate) content_type: &'static str,
@@ -46,7 +46,7 @@ pub(crate) struct Message<'a> {
     pub(crate) public_key: Option<&'a str>,
 }
 
-/// What came back.
+/// The answer of a receiver.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -56,7 +56,7 @@ pub(crate) struct Answer {
 }
 
 impl Callbacks {
-    /// Sends a message: without credentials, and once more with them if the receiver asks for it.
+    /// Sends a message without credentials, and once more with them if the receiver asks for them.
     pub(crate) async fn send(
         &self,
         message: &Message<'_>,
@@ -77,7 +77,7 @@ impl Callbacks {
         tokio::time::timeout(ATTEMPT_WAIT, attempt).await.unwrap_or(Err(DeliveryFailure::Timeout))
     }
 
-    /// One request, and whether the answer asks for a password.
+    /// Makes one request. Returns the answer, and whether it asks for a password.
     async fn exchange(
         &self,
         target: &Target,
@@ -108,7 +108,7 @@ impl Callbacks {
         let stream = self.connect(addresses).await?;
         match (target.scheme, message.public_key) {
             (Scheme::Http, None) => speak(stream, request, now).await,
-            // There is no certificate that could have the key.
+            // Plain HTTP has no certificate that could have the key.
             (Scheme::Http, Some(_)) => Err(DeliveryFailure::Tls),
             (Scheme::Https, key) => {
                 let key = match key {
@@ -121,7 +121,7 @@ impl Callbacks {
         }
     }
 
-    /// A connection to the first address that takes one.
+    /// Returns a connection to the first address that takes one.
     async fn connect(&self, addresses: &[std::net::SocketAddr]) -> Result<TcpStream, DeliveryFailure> {
         let mut trouble = DeliveryFailure::Refused;
         for address in addresses.iter().take(TRIES_MAX) {
@@ -162,7 +162,7 @@ async fn speak(
     loop {
         tokio::select! {
             answer = &mut exchange => return answer,
-            // What has come is read all the same.
+            // What has arrived is read all the same.
             _ = &mut connection, if !over => over = true,
         }
     }
@@ -192,9 +192,9 @@ async fn read(response: Response<Incoming>, now: Timestamp) -> (Answer, bool) {
             }
         }
     };
-    // An answer is what its status says, even when the rest of it does not come.
+    // The status decides, even if the rest of the answer does not arrive.
     let _ = tokio::time::timeout(BODY_WAIT, reading).await;
-    // What a redirect leads to was not asked for, and what it says is not kept.
+    // A redirect is not followed, and its body is not kept.
     if !head.status.is_redirection() {
         let words = String::from_utf8_lossy(&text);
         let line: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -207,7 +207,7 @@ async fn read(response: Response<Incoming>, now: Timestamp) -> (Answer, bool) {
     (Answer { status: head.status.as_u16(), said, retry_after_ms }, challenged)
 }
 
-/// How long a receiver asks to be left alone: seconds, or until a date.
+/// Returns how long a receiver asks to be left alone. It names seconds or a date.
 fn retry_after(value: &HeaderValue, now: Timestamp) -> Option<i64> {
     let text = value.to_str().ok()?.trim();
     match text.parse::<u32>() {

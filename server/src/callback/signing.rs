@@ -1,4 +1,4 @@
-//! Signs what is told to a URL (Standard Webhooks).
+//! Signs the notifications sent to a URL (Standard Webhooks).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,10 +9,10 @@ use onhook_core::notify::subscription::Secret;
 use onhook_core::time::Timestamp;
 use sha2::Sha256;
 
-/// What a signing secret begins with.
+/// The prefix of a signing secret.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// Returns the headers of a message: its id, and where there is a secret, time and signature.
+/// Returns the headers of a message: its id, and with a secret also time and signature.
 pub(crate) fn headers(
     id: &MessageId,
     now: Timestamp,
@@ -37,10 +37,10 @@ fn sign(secret: &Secret, text: &str) -> Option<String> {
     Some(format!("v1,{}", BASE64.encode(mac.finalize().into_bytes())))
 }
 
-/// Returns a new secret to sign with.
+/// Returns a new signing secret.
 ///
 /// # Errors
-/// When the system has no random numbers.
+/// If the system has no random numbers.
 pub(crate) fn new_secret() -> Result<Secret, getrandom::Error> {
     let mut key = [0; 32];
     getrandom::fill(&mut key)?;

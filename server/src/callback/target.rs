@@ -1,27 +1,27 @@
-//! A URL that is to be told, taken apart.
+//! The URL of a callback, taken apart.
 
 use std::net::IpAddr;
 
 use onhook_core::notify::subscription::URL_MAX;
 use url::{Host, Url};
 
-/// How it is spoken to.
+/// The protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Over TLS.
+    /// HTTP over TLS.
     Https,
-    /// In the clear.
+    /// Plain HTTP.
     Http,
 }
 
-/// Where a URL leads.
+/// The target of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// How it is spoken to.
+    /// The protocol.
     pub scheme: Scheme,
-    /// The host in lower case, without a dot at its end; an address without brackets.
+    /// The host in lower case, without a dot at its end. An address is without brackets.
     pub host: String,
-    /// The host, where it is an address, whichever way it was written.
+    /// The host if it is an address, in whatever notation.
     pub address: Option<IpAddr>,
     /// The port.
     pub port: u16,
@@ -30,8 +30,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads a URL strictly; none for what is no URL of a callback. Readers of URLs disagree on backslashes,
-    /// white space, names before an `@` and letters that look like others, so that those are refused.
+    /// Reads a URL strictly. Returns `None` if it is no URL for a callback. Readers of URLs disagree on backslashes,
+    /// white space, names before an `@` and letters that look like others, so all of these are refused.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
@@ -64,13 +64,13 @@ impl Target {
         named.then(|| Self { scheme, host, address, port, path: format!("{}{query}", url.path()) })
     }
 
-    /// Whether its name is the machine's own.
+    /// Returns whether the host is the machine's own name.
     #[must_use]
     pub fn is_localhost(&self) -> bool {
         self.host == "localhost" || self.host.ends_with(".localhost")
     }
 
-    /// The value of a `Host` header.
+    /// Returns the value of a `Host` header.
     #[must_use]
     pub fn authority(&self) -> String {
         let host = match self.address {
@@ -83,7 +83,7 @@ impl Target {
         }
     }
 
-    /// Host and port, by which deliveries are counted.
+    /// Returns host and port, by which deliveries are counted.
     #[must_use]
     pub fn origin(&self) -> String {
         format!("{}:{}", self.host, self.port)

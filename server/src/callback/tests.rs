@@ -1,4 +1,4 @@
-//! The guard, vector by vector: which URLs and addresses may be told, without a network.
+//! The guard, vector by vector: which URLs and addresses are allowed, without a network.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,15 +9,15 @@ use onhook_core::time::Timestamp;
 use super::send::Message;
 use super::*;
 
-/// A network that answers from a list, and counts.
+/// A network that answers from a list, and counts its calls.
 #[derive(Default)]
 struct Fake {
-    /// What a host's addresses are, one answer after another; the last one stays.
+    /// The addresses of each host, one answer after another. The last one is repeated.
     hosts: Mutex<HashMap<&'static str, Vec<Vec<&'static str>>>>,
     /// This machine's addresses.
     ours: Vec<&'static str>,
     resolved: AtomicUsize,
-    /// Whether it never answers.
+    /// True if it never answers.
     hangs: bool,
     connected: Mutex<Vec<SocketAddr>>,
 }
@@ -78,7 +78,7 @@ fn message(url: &str) -> Message<'_> {
     }
 }
 
-/// Each range that is not public: its first and last address, and some between.
+/// The first and last address of each range that is not public, and some between.
 const BLOCKED: &[&str] = &[
     "0.0.0.0",
     "0.0.0.1",
@@ -195,7 +195,7 @@ const BLOCKED: &[&str] = &[
     "e000::1",
 ];
 
-/// Public ones, beside the borders of those that are not.
+/// Public addresses, next to the borders of ranges that are not.
 const PUBLIC: &[&str] = &[
     "1.0.0.0",
     "1.1.1.1",
@@ -476,7 +476,7 @@ async fn this_server_and_this_machine_are_not_told() {
         assert_eq!(admits(&own, url).await, Err(DeliveryFailure::Blocked), "{url}");
     }
     assert_eq!(admits(&own, "http://127.0.0.1:9081/").await, Ok(()));
-    // A server that listens everywhere is reached by every address of its machine, and all of loopback are.
+    // A server that listens everywhere is reached by every address of its machine, including all of loopback.
     for everywhere in ["0.0.0.0:9080", "[::]:9080"] {
         let own = Rules {
             own: Some(everywhere.parse().unwrap()),
@@ -514,7 +514,7 @@ async fn this_server_and_this_machine_are_not_told() {
         let (callbacks, _) = callbacks(own.clone(), fake());
         assert_eq!(callbacks.admit(url).await, Err(DeliveryFailure::Blocked), "{url}");
     }
-    // An address of this machine is none to be told, though it is public, unless the operator says so.
+    // An address of this machine is refused, even if it is public, unless the operator allows it.
     let public = || Fake { ours: vec!["8.8.4.4"], ..fake() };
     let wide = Rules { own: Some("0.0.0.0:8443".parse().unwrap()), ..Rules::default() };
     let allow = Rules { allow: vec!["8.8.4.4/32".parse().unwrap()], ..wide.clone() };
@@ -536,7 +536,7 @@ async fn all_addresses_of_a_host_must_pass_and_the_connection_goes_to_them() {
         ("mixed6.example.com", &[&["2606:4700::1111", "::1"]]),
         ("good.example.com", &[&["8.8.8.8", "2606:4700::1111"]]),
         ("empty.example.com", &[&[]]),
-        // Public when it is judged, private when it would be asked again.
+        // The address is public when it is checked, and private if it were resolved again.
         ("rebinds.example.com", &[&["8.8.8.8"], &["127.0.0.1"]]),
     ]);
     let (callbacks, fake) = callbacks(Rules::default(), fake);
@@ -584,7 +584,7 @@ async fn no_attempt_takes_longer_than_fifteen_seconds() {
     assert_eq!(fake.connected.lock().unwrap().len(), 1);
     assert_eq!(callbacks.admit("https://example.com/").await, Err(DeliveryFailure::Unresolved));
 
-    // Connected, and then nothing: a receiver that takes the request and never answers.
+    // A receiver that accepts the connection and the request, and never answers.
     struct Mute(tokio::net::TcpListener);
     #[async_trait]
     impl Network for Mute {

@@ -1,4 +1,4 @@
-//! TLS towards receivers: the system's authorities, or the one key that a subscription names.
+//! TLS towards receivers, checked by the system's authorities or by the one key that a subscription names.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-/// The key in a certificate as a subscription has it: base64 of DER, or of PEM.
+/// Returns the key in a subscription's certificate: base64 of DER, or of PEM.
 #[must_use]
 pub(crate) fn public_key(text: &str) -> Option<SubjectPublicKeyInfoDer<'static>> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
@@ -49,7 +49,7 @@ impl Roots {
         self.0.get_or_init(read).clone()
     }
 
-    /// Speaks TLS. The other side proves to be `host`, or where a key is named, to have that key.
+    /// Begins TLS. The other side must prove that it is `host`, or if a key is named, that it has that key.
     pub(crate) async fn speak(
         &self,
         stream: TcpStream,
@@ -74,7 +74,7 @@ fn pinned(key: SubjectPublicKeyInfoDer<'static>) -> Option<Arc<ClientConfig>> {
     Some(Arc::new(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
 }
 
-/// Takes one key and asks no authority: naming the key is stronger than any authority's word.
+/// Accepts one key without asking an authority: naming the key is stronger than any authority's word.
 #[derive(Debug)]
 struct Pinned {
     key: SubjectPublicKeyInfoDer<'static>,

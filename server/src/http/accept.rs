@@ -1,29 +1,29 @@
-//! In which form a client wants its answer (contract: decision 16).
+//! The form in which a client wants its answer (contract: decision 16).
 //!
-//! Where a door offers JSON beside XML, JSON is for those who want it more than XML, or as much and name it first.
-//! XML is for all others, also for those who say nothing. Nobody is refused for what they accept.
+//! If a door offers JSON beside XML, a client gets JSON if it prefers JSON to XML, or wants both equally and names JSON
+//! first. All others get XML, also clients without an `Accept` header. No client is refused for what it accepts.
 
 use http::{HeaderMap, header};
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As it was made: there is no choice.
+    /// The form in which it was made: there is no choice.
     Fixed,
-    /// XML, where JSON could have been asked for.
+    /// XML, although JSON could have been asked for.
     Xml,
     /// JSON.
     Json,
 }
 
 impl Form {
-    /// Returns the form that these headers ask for, where there is a choice.
+    /// Returns the form that these headers ask for, if there is a choice.
     pub(crate) fn wanted(headers: &HeaderMap) -> Self {
         if prefers_json(headers) { Form::Json } else { Form::Xml }
     }
 }
 
-/// How much a client wants a type: its weight, whether it names the type itself, and where it says so.
+/// How much a client wants a type: its weight, whether the type itself is named, and the position in the header.
 #[derive(Clone, Copy, Debug)]
 struct Preference {
     weight: f32,
@@ -48,7 +48,7 @@ fn prefers_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// One range of an `Accept` header, such as `application/*;q=0.5`. What cannot be read is not there.
+/// Returns one range of an `Accept` header, such as `application/*;q=0.5`. `None` if it cannot be read.
 fn range(text: &str) -> Option<(String, f32)> {
     let mut parts = text.split(';').map(str::trim);
     let kind = parts.next()?.to_ascii_lowercase();
@@ -58,7 +58,7 @@ fn range(text: &str) -> Option<(String, f32)> {
     (0.0..=1.0).contains(&weight).then_some((kind, weight))
 }
 
-/// The most exact range that covers a type.
+/// Returns how much a type is wanted, by the most exact range that covers it.
 fn preference(ranges: &[(String, f32)], kind: &str) -> Option<Preference> {
     let group = format!("{}/*", kind.split('/').next().unwrap_or_default());
     [kind, &group, "*/*"].into_iter().find_map(|wanted| {

@@ -1,4 +1,4 @@
-//! A request that has passed all that stands before the handler.
+//! A request that has passed everything before the handler.
 
 use std::net::IpAddr;
 
@@ -8,29 +8,29 @@ use onhook_core::ids::AccountId;
 
 use super::auth::Caller;
 
-/// What is asked, and by whom.
+/// A request and its caller.
 #[derive(Debug)]
 pub struct Call {
-    /// Who asks; a caller without a name where a route needs nothing.
+    /// The caller. It has no name if the route needs nothing.
     pub caller: Caller,
-    /// The path's account, where it has one.
+    /// The path's account, if it has one.
     pub account: Option<AccountId>,
-    /// The prefix that it came under; none outside of the API.
+    /// The prefix of its path. `None` outside the API.
     pub prefix: Option<&'static str>,
-    /// The address that it came from.
+    /// The client's address.
     pub from: IpAddr,
-    /// The path's parts by name, decoded, in the case in which they were sent.
+    /// The path's parameters by name, decoded, in the case in which they were sent.
     pub params: Vec<(&'static str, String)>,
     /// The query's names and values, decoded.
     pub pairs: Vec<(String, String)>,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body as it was sent; empty for what is only read.
+    /// Its body as it was sent. Empty if the route takes none.
     pub body: Bytes,
 }
 
 impl Call {
-    /// A part of the path; empty where the route has none of that name.
+    /// Returns a parameter of the path. Empty if the route has none of that name.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)

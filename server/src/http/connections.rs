@@ -1,15 +1,15 @@
-//! How many connections fit into what the system lets a process have open.
+//! How many connections fit into the files that the system lets a process open.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files that are kept for what is no client's connection: the store's, deliveries under way, the log.
+/// Files that are kept free for other uses than clients' connections: the store, deliveries under way, the log.
 const BESIDE_MAX: u64 = 256;
 
-/// Has the system let this process open as many files as it ever may, and returns how many of the `wanted`
-/// connections fit into them, at least one.
+/// Raises this process's limit of open files as far as the system allows. Returns how many of the `wanted` connections
+/// fit into them, at least one.
 pub(crate) fn fitting_files(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    // Where it cannot be raised, what there is must do.
+    // If the limit cannot be raised, the current one is used.
     let raised = Rlimit { current: limit.maximum, ..limit };
     let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
     let fit = fitting(files, wanted);
@@ -25,7 +25,7 @@ pub(crate) fn fitting_files(wanted: usize) -> usize {
     fit
 }
 
-/// How many of the `wanted` connections fit into so many files; none is no limit.
+/// Returns how many of the `wanted` connections fit into so many files. `None` is no limit.
 fn fitting(files: Option<u64>, wanted: usize) -> usize {
     let Some(files) = files else { return wanted };
     let room = files - BESIDE_MAX.min(files / 2);

@@ -1,15 +1,15 @@
-//! What a route says of itself: stored with it as data, for whatever describes the API.
+//! Descriptions of routes, stored with them as data, from which the API is described.
 
 /// The description of a route.
 #[derive(Clone, Copy, Debug)]
 pub struct Doc {
-    /// What it does, in a sentence.
+    /// What the route does, in a sentence.
     pub summary: &'static str,
-    /// The parameters of its query: the name, and what it says.
+    /// The parameters of its query: name and description.
     pub query: &'static [(&'static str, &'static str)],
     /// The body that it takes.
     pub request: Option<Shape>,
-    /// The status of its reply when all is well.
+    /// The status of a successful reply.
     pub status: u16,
     /// The body of that reply.
     pub reply: Option<Shape>,
@@ -20,14 +20,14 @@ pub struct Doc {
 pub struct Shape {
     /// Its type, such as `application/json`.
     pub content_type: &'static str,
-    /// A JSON Schema (2020-12); empty for what is no JSON.
+    /// A JSON Schema (2020-12). Empty if the body is not JSON.
     pub schema: &'static str,
     /// A body that this route takes, or returns.
     pub example: &'static str,
 }
 
 impl Doc {
-    /// A route with a summary, that replies 200 without a body. The rest is said by struct update.
+    /// Returns a description of a route that replies 200 without a body. Struct update sets the rest.
     #[must_use]
     pub const fn new(summary: &'static str) -> Self {
         Self { summary, query: &[], request: None, status: 200, reply: None }

@@ -1,6 +1,6 @@
-//! A door: in which form a part of the server reads and writes, and how it refuses.
+//! A door: the form in which a part of the server reads and writes, and how it refuses.
 //!
-//! The gate asks a route's door. What is behind a door (its dialects, its documents, its codes) is not known here.
+//! The gate asks a route's door. A door's dialects, documents and codes are not known here.
 
 use http::HeaderMap;
 use onhook_core::time::Timestamp;
@@ -9,31 +9,31 @@ use super::accept::Form;
 use super::refusal::Refusal;
 use super::reply::Reply;
 
-/// Which bodies are taken.
+/// The bodies that are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Takes {
     /// Their content types.
     pub types: &'static [&'static str],
-    /// How a client is told of these.
+    /// The types as a client is told of them.
     pub wanted: &'static str,
-    /// Whether XML is taken without a type: one client names none.
+    /// True if XML is taken without a type: one client names none.
     pub untyped_xml: bool,
 }
 
-/// How a part of the server is spoken with.
+/// How a part of the server reads, writes and refuses.
 pub trait Door: Send + Sync {
-    /// Returns which bodies are taken under a prefix.
+    /// Returns the bodies that are taken under a prefix.
     fn takes(&self, prefix: Option<&'static str>) -> Takes;
 
-    /// Says a refusal in this door's words.
+    /// Returns a refusal in this door's words.
     fn refuse(&self, refusal: Refusal) -> Reply;
 
-    /// Asks the caller to sign in.
+    /// Returns a reply that asks the caller to sign in.
     fn challenge(&self) -> Reply {
         Reply::challenge()
     }
 
-    /// Says how many seconds to wait, when somebody asks too often. `now` is the system's time.
+    /// Returns the reply to a caller who asks too often, with the seconds to wait. `now` is the system's time.
     fn too_many(&self, now: Timestamp, seconds: u64) -> Reply {
         Reply::too_many(now, seconds)
     }
@@ -43,7 +43,7 @@ pub trait Door: Send + Sync {
         Form::Fixed
     }
 
-    /// Makes a reply JSON, if this door can.
+    /// Turns a reply into JSON, if this door can.
     fn made_json(&self, reply: Reply) -> Reply {
         reply
     }

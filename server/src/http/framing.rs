@@ -1,16 +1,15 @@
-//! Where a request ends and the next one begins (RFC 9112), looked at before hyper does.
+//! Finds where a request ends and the next one begins (RFC 9112), before hyper does.
 //!
-//! Two readers of one connection, such as a proxy and this server, must agree on that, or a request can be hidden
-//! in the body of another. hyper forgives what readers disagree about: a `Content-Length` beside a
-//! `Transfer-Encoding`, `chunked` said twice, lines that end without a carriage return. A handler no longer sees
-//! that it was there. So the bytes are followed on their way to hyper. Where a head is ambiguous, one byte of it is
-//! replaced by one that no request may have: hyper answers 400 and ends the connection, and is handed nothing
-//! behind it.
+//! Two readers of one connection, such as a proxy and this server, must agree on that, or a request can be hidden in
+//! the body of another. hyper forgives what readers disagree about: a `Content-Length` beside a `Transfer-Encoding`, a
+//! repeated `chunked`, lines that end without a carriage return. A handler can no longer see them. So the bytes are
+//! followed on their way to hyper. If a head is ambiguous, one byte of it is replaced by one that no request may have:
+//! hyper answers 400 and ends the connection. It gets none of the bytes after that.
 //!
-//! Also here, because it is the only place that knows what was left unread: the farewell. A connection that is
-//! closed while its client still sends is reset, and the client may never see the answer.
+//! The farewell is here too, because only this file knows what was left unread. A connection that is closed while its
+//! client still sends is reset, and the client may never see the answer.
 //!
-//! Not here: what a head says beside its framing (`listen` looks at `Host`), and the bounds of a head (hyper's).
+//! Not here: headers that do not frame a request (`listen` looks at `Host`), and the bounds of a head (hyper's).
 
 use std::io;
 use std::pin::Pin;
@@ -20,11 +19,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A byte that no head, no size of a chunk and no end of one may have.
+/// A byte that is allowed in no head, no chunk size and no end of a chunk.
 const REFUSED: u8 = 0;
-/// Bytes of a line that are kept. Every line that says where a body ends is shorter, unless it is padded.
+/// Most bytes of a line that are kept. Every line that frames a body is shorter, unless it is padded.
 const LINE_MAX: usize = 64;
-/// How long a client that still sends is listened to after the last answer.
+/// How long the server reads on after the last answer while a client still sends.
 const FAREWELL_WAIT: Duration = Duration::from_secs(1);
 /// Most bytes that are read and dropped in that time.
 const FAREWELL_MAX: usize = 16 << 20;
@@ -32,26 +31,26 @@ const FAREWELL_MAX: usize = 16 << 20;
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
-    /// A line of a head, or an empty one before it.
+    /// A line of a head, or an empty line before it.
     Head,
-    /// A body of which so many bytes are to come, at least one.
+    /// A body with so many bytes left, at least one.
     Body(u64),
     /// The line with a chunk's size.
     ChunkSize,
-    /// A chunk of which so many bytes are to come, at least one.
+    /// A chunk with so many bytes left, at least one.
     Chunk(u64),
-    /// The end of the line behind a chunk.
+    /// The end of the line after a chunk.
     ChunkEnd,
-    /// A line behind the last chunk.
+    /// A line after the last chunk.
     Trailers,
-    /// Nothing: what was there could be read in two ways.
+    /// Nothing. The bytes before it could be read in two ways.
     Refused,
 }
 
-/// What a head has said so far of its body.
+/// What a head has said about its body so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Head {
-    /// Whether its first line was read.
+    /// True if its first line was read.
     begun: bool,
     length: Option<u64>,
     chunked: bool,
@@ -65,9 +64,9 @@ struct Framing {
     head: Head,
     /// The first bytes of the line that is being read.
     line: Vec<u8>,
-    /// How many bytes it has so far.
+    /// How many bytes the line has so far.
     line_bytes: usize,
-    /// The last one.
+    /// The last byte of the line.
     last: u8,
 }
 
@@ -76,13 +75,13 @@ impl Framing {
         Self { at: At::Head, head: Head::default(), line: Vec::new(), line_bytes: 0, last: 0 }
     }
 
-    /// Whether everything so far was whole requests.
+    /// Returns whether all bytes so far were whole requests.
     fn is_between_requests(&self) -> bool {
         self.at == At::Head && !self.head.begun && self.line_bytes == 0
     }
 
-    /// Follows the next bytes. Returns the position of the one that must not be read as it is, if there is one;
-    /// from then on nothing more is followed.
+    /// Follows the next bytes. Returns the position of the byte that must not be passed on as it is, if there is one.
+    /// After that, nothing more is followed.
     fn follow(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut position = 0;
         while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
@@ -117,7 +116,7 @@ impl Framing {
         None
     }
 
-    /// Takes a part of a line.
+    /// Adds a part to the current line.
     fn keep(&mut self, part: &[u8]) {
         let room = LINE_MAX - self.line.len();
         self.line.extend_from_slice(&part[..part.len().min(room)]);
@@ -125,7 +124,7 @@ impl Framing {
         self.last = part.last().copied().unwrap_or(self.last);
     }
 
-    /// What follows the line that has just ended, in a carriage return and a line feed.
+    /// Returns what follows the line that has just ended in a carriage return and a line feed.
     fn after_line(&mut self) -> At {
         let is_empty = self.line_bytes == 1;
         match self.at {
@@ -151,7 +150,7 @@ impl Framing {
         }
     }
 
-    /// Notes what a header says of the body.
+    /// Notes what a header says about the body.
     fn header(&mut self) {
         let Some(colon) = self.line.iter().position(|byte| *byte == b':') else { return };
         let (name, value) = (&self.line[..colon], self.line[colon + 1..].trim_ascii());
@@ -169,7 +168,7 @@ impl Framing {
         }
     }
 
-    /// What follows the head that has just ended.
+    /// Returns what follows the head that has just ended.
     fn after_head(&mut self) -> At {
         match std::mem::take(&mut self.head) {
             Head { ambiguous: true, .. } | Head { chunked: true, length: Some(_), .. } => At::Refused,
@@ -180,7 +179,7 @@ impl Framing {
     }
 }
 
-/// How many of `bytes` belong to what has `left` bytes to come, and how many are to come then.
+/// Returns how many of `bytes` belong to a body or chunk with `left` bytes left, and how many are left then.
 fn pass(bytes: &[u8], left: u64) -> (usize, u64) {
     match usize::try_from(left) {
         Ok(left) if left <= bytes.len() => (left, 0),
@@ -188,7 +187,7 @@ fn pass(bytes: &[u8], left: u64) -> (usize, u64) {
     }
 }
 
-/// The size in a chunk's line; what stands behind it says nothing of the length.
+/// Returns the size in a chunk's line. The rest of the line does not affect the length.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let behind = line.get(digits)?;
@@ -196,18 +195,18 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(str::from_utf8(&line[..digits]).ok().filter(|_| fits)?, 16).ok()
 }
 
-/// A connection whose requests are followed, and whose client is heard out at its end.
+/// A connection whose requests are followed. At its end the client is heard out.
 pub(crate) struct Followed<S> {
     stream: S,
     framing: Framing,
     farewell: Option<Farewell>,
 }
 
-/// The end of a connection: nothing more is written, what still comes is dropped.
+/// The end of a connection: nothing more is written, and bytes that still arrive are dropped.
 struct Farewell {
     over: Pin<Box<Sleep>>,
     bytes_left: usize,
-    /// Whether there is reason to wait for more.
+    /// True if there is reason to wait for more bytes.
     still_sends: bool,
 }
 
@@ -255,8 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Followed<S> {
         Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
-    /// Says that nothing more will be written. A client that is in the middle of a request is then heard out, for a
-    /// while: closed at once, the connection would be reset, and its answer lost.
+    /// Ends writing. A client in the middle of a request is then heard out for a while: if closed at once, the
+    /// connection would be reset, and the answer lost.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let farewell = match &mut this.farewell {
@@ -296,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// What became of the bytes when they came in parts of this size: how many were passed on as they are.
+    /// Follows the bytes in parts of this size. Returns the framing, or how many bytes were passed on as they are.
     fn passed(bytes: &[u8], size: usize) -> Result<Framing, usize> {
         let mut framing = Framing::new();
         for (number, part) in bytes.chunks(size).enumerate() {
@@ -316,7 +315,7 @@ mod tests {
         for size in 1..whole.len() {
             let framing = passed(whole.as_bytes(), size).unwrap();
             assert!(framing.is_between_requests(), "{size}: {framing:?}");
-            // In the middle of one, there is more to come.
+            // In the middle of a request, there are more bytes to come.
             let framing = passed(&whole.as_bytes()[..whole.len() - 1], size).unwrap();
             assert!(!framing.is_between_requests(), "{size}: {framing:?}");
         }
@@ -353,7 +352,7 @@ mod tests {
             chunks("1\r\nabc\r\n"),
             chunks("0\r\nA: b\n"),
         ] {
-            // The last byte of what is said is the one that is stopped.
+            // The last byte of these bytes is the one that is stopped.
             for size in 1..=bytes.len() {
                 let more = format!("{bytes}GET / HTTP/1.1\r\n\r\n");
                 let line = bytes.find("a\nC").map_or(bytes.len() - 1, |a| a + 1);
@@ -378,7 +377,7 @@ mod tests {
             drop(kept);
             begun.elapsed()
         };
-        // Whole requests, or nobody there any more: nothing to wait for.
+        // After whole requests, or when the client is gone, there is nothing to wait for.
         assert_eq!(ended(b"", b"", true).await, Duration::ZERO);
         assert_eq!(ended(b"GET / HTTP/1.1\r\n\r\n", b"", true).await, Duration::ZERO);
         assert_eq!(ended(unread, b"a part", false).await, Duration::ZERO);
@@ -387,7 +386,7 @@ mod tests {
             let took = ended(first, then, true).await;
             assert!((FAREWELL_WAIT..FAREWELL_WAIT * 2).contains(&took), "{took:?}");
         }
-        // Nor is it read without an end.
+        // The client is not read without an end.
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let mut server = Followed::new(server);
         client.write_all(unread).await.unwrap();

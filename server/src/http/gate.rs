@@ -1,5 +1,5 @@
-//! What stands before every handler, always in the same order: who is it, may they, how often, how large, which form.
-//! Who does not pass is refused in the words of the route's door.
+//! The checks before every handler, always in the same order: who is calling, may they, how often, how large, which
+//! form. A request that does not pass is refused in the words of the route's door.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub const BODY_MAX: usize = 1 << 20;
 const BODY_WAIT: Duration = Duration::from_secs(30);
 /// How long a handler may take.
 const HANDLER_WAIT: Duration = Duration::from_secs(30);
-/// Most characters of an account that is not the caller's that are repeated to them.
+/// Most characters that are repeated of an account that is not the caller's.
 const ACCOUNT_MAX: usize = 40;
 
 /// Answers a request: the checks, then the handler, in the form that the client wants.
@@ -44,7 +44,7 @@ pub(super) async fn answer(app: &Arc<App>, route: &Route, mut request: Request) 
     in_form(&*route.door, form, reply)
 }
 
-/// A reply in the form that its client wants.
+/// Returns a reply in the form that its client wants.
 pub(super) fn in_form(door: &dyn Door, form: Form, reply: Reply) -> Reply {
     match form {
         Form::Fixed => reply,
@@ -53,7 +53,7 @@ pub(super) fn in_form(door: &dyn Door, form: Form, reply: Reply) -> Reply {
     }
 }
 
-/// The checks, in the order of the contract, then the handler.
+/// Runs the checks, in the order of the contract, then the handler.
 async fn checked(
     app: &Arc<App>,
     route: &Route,
@@ -62,7 +62,8 @@ async fn checked(
 ) -> Result<Reply, Reply> {
     let refuse = |refusal: Refusal| route.door.refuse(refusal);
     let (parts, body) = request.into_parts();
-    // A part that is no text leads nowhere; that is said after signing in, as of any other.
+    // A parameter that is not text leads nowhere. As for any other such path, the refusal follows only after signing
+    // in.
     let params = sent.as_ref().and_then(|sent| sent.parts(route.path)).unwrap_or_default();
     let from = sent.as_ref().map_or(IpAddr::from([127, 0, 0, 1]), |sent| sent.from);
     let prefix = sent.and_then(|sent| sent.prefix);
@@ -102,7 +103,7 @@ fn not_signed_in(app: &App, door: &dyn Door, refused: Refused) -> Reply {
     }
 }
 
-/// The path's account, if the caller may do this there. Whether another's account exists is not told.
+/// Returns the path's account, if the caller may do this there. It does not reveal whether another account exists.
 async fn may(
     app: &App,
     route: &Route,
@@ -147,8 +148,8 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, takes: Takes) ->
         return Err(Refusal::BodyTooLarge(BODY_MAX));
     }
     let named = headers.get(header::CONTENT_TYPE);
-    // One client names no type for its XML. A form on another site can send types of its own, with the user's
-    // own credentials, but not JSON.
+    // One client names no type for its XML. A form on another site can send other types with the user's own
+    // credentials, but not JSON.
     let fits = named.map_or(takes.untyped_xml, |named| takes.types.iter().any(|wanted| is_of(named, wanted)));
     if !fits {
         return Err(Refusal::ContentType(takes.wanted));
@@ -160,12 +161,12 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, takes: Takes) ->
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refusal::BodyTooLarge(BODY_MAX)),
         Ok(Err(_)) => return Err(Refusal::BadRequest("the body was cut off".into())),
     };
-    // One client names no type; its documents are known by their first character.
+    // One client names no type. Its documents are recognised by their first character.
     let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
     if named.is_none() && !looks_like_xml { Err(Refusal::ContentType(takes.wanted)) } else { Ok(body) }
 }
 
-/// True if a content type is this one, in a character set that is read.
+/// Returns true if a content type is this one, in a supported character set.
 pub(crate) fn is_of(value: &HeaderValue, wanted: &str) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());

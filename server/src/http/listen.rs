@@ -1,7 +1,7 @@
 //! The accept loop.
 //!
-//! `axum::serve` gives no way to bound how long a client takes for its headers, nor how many are there:
-//! so the loop is our own, on hyper, with a limit for each.
+//! `axum::serve` cannot limit how long a client takes for its headers, or how many clients there are. So the loop is
+//! our own, on hyper, with a limit for each.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ use super::framing::Followed;
 use super::path::{self, Prefixes, Sent};
 use super::reply::Reply;
 
-/// How long a client may take for a request's head, and how long an idle connection stays.
+/// How long a client may take for a request's head, and how long an idle connection stays open.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// Most bytes of a request's head.
 const HEAD_MAX: usize = 32 * 1024;
@@ -39,25 +39,25 @@ const TARGET_MAX: usize = 8 * 1024;
 const READ_WAIT: Duration = Duration::from_secs(30);
 /// How long requests under way may take to end once the server stops.
 const DRAIN_WAIT: Duration = Duration::from_secs(20);
-/// How long a connection that is idle when the server stops stays open: a request may be on its way.
+/// How long an idle connection stays open after the server stops: a request may be on its way.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// What is in front of the routes: the router, and the prefixes that the API has.
+/// What the accept loop passes requests to: the router, and the API's prefixes.
 #[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) router: axum::Router,
     pub(crate) prefixes: Prefixes,
 }
 
-/// Takes connections, at most so many at once, until it is stopped and the requests under way have ended.
+/// Takes connections, at most `connections` at once, until it is stopped and the requests under way have ended.
 pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usize, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
-    // From when on answers end their connections. Not before connections are refused: a client that is sent away
-    // comes again at once, and one that comes in the very moment is reset.
+    // Cancelled when answers begin to end their connections. That must not be before new connections are refused: a
+    // client that is sent away connects again at once, and a connection in that very moment is reset.
     let shut = CancellationToken::new();
     loop {
-        // A slot first: a client that comes when all are taken waits in the system's queue.
+        // A slot is taken first. When all are taken, a client waits in the system's queue.
         let slot = tokio::select! {
             () = stop.cancelled() => break,
             slot = slots.clone().acquire_owned() => slot,
@@ -75,7 +75,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usi
         };
         serve(stream, peer, slot, front.clone(), &graceful, shut.clone());
     }
-    // The system has told those in its queue that they are connected: they are taken before others are refused.
+    // The system has told the clients in its queue that they are connected. They are taken before others are refused.
     if let Ok(listener) = listener.into_std() {
         while let Ok(slot) = slots.clone().try_acquire_owned()
             && let Ok((stream, peer)) = listener.accept()
@@ -86,8 +86,8 @@ pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usi
         }
     }
     shut.cancel();
-    // Each answer now says that it is its connection's last. To close a connection under a request that is
-    // on its way would leave a client in doubt, so that idle ones are given a moment: until all slots are free.
+    // Each answer now says that it is its connection's last. Closing a connection while a request is on its way would
+    // leave the client in doubt. So idle connections are given a moment, until all slots are free.
     let all = slots.acquire_many(u32::try_from(connections).unwrap_or(u32::MAX));
     let _ = tokio::time::timeout(LINGER, all).await;
     if tokio::time::timeout(DRAIN_WAIT, graceful.shutdown()).await.is_err() {
@@ -95,8 +95,8 @@ pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usi
     }
 }
 
-/// A connection that broke while it was made is nobody's fault; when the system is out of something, a
-/// short pause lets it recover instead of spinning.
+/// Pauses after an error that means the system is out of something, so that it recovers instead of spinning. A
+/// connection that broke while it was made needs no pause.
 async fn pause_after(error: &io::Error) {
     use io::ErrorKind as Kind;
     if matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionAborted | Kind::ConnectionReset) {
@@ -114,7 +114,7 @@ fn serve(
     graceful: &GracefulShutdown,
     shut: CancellationToken,
 ) {
-    // Answers are small and whole: waiting to fill a packet only delays them.
+    // Answers are small and sent whole. Waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READ_WAIT));
@@ -134,10 +134,10 @@ fn serve(
         .max_buf_size(HEAD_MAX)
         .max_header_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        // Some clients keep an answer's headers by their names as these come, and look for `Location`.
+        // Some clients keep header names as they are sent, and look for `Location`.
         .title_case_headers(true)
-        // Who has sent a whole request may say that it was the last one, and is answered. One that is gone costs
-        // what its request costs: a handler has an end.
+        // A client that has sent a whole request may close its side, and is answered. A client that is gone costs no
+        // more than its request: a handler has an end.
         .half_close(true)
         .serve_connection(TokioIo::new(Followed::new(Box::pin(stream))), service);
     let connection = graceful.watch(connection);
@@ -149,7 +149,7 @@ fn serve(
     });
 }
 
-/// Whether a request names its host once, as RFC 9112 (3.2) has it; one of HTTP/1.0 need not.
+/// Returns whether a request names its host once, as RFC 9112 (3.2) requires. A request of HTTP/1.0 need not.
 fn names_its_host<B>(request: &Request<B>) -> bool {
     match request.headers().get_all(header::HOST).iter().count() {
         0 => request.version() < Version::HTTP_11,

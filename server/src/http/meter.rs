@@ -1,4 +1,4 @@
-//! What is counted of requests.
+//! Counts of requests.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use http::{Method, StatusCode};
 
 use super::route::Route;
 
-/// Statuses that are counted each for itself. Any other is counted as `other`, so that there is an end to them.
+/// Statuses that are counted separately. All others are counted as `other`, so that the number of counts is limited.
 const STATUSES: [u16; 19] =
     [200, 201, 202, 204, 304, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 500, 503, 504];
 
-/// What is counted of a route's requests. Each count is looked up when it is first needed: a route that nobody
-/// asks is not shown.
+/// The counts of a route's requests. Each count is looked up when it is first needed, so a route without requests is
+/// not shown.
 #[derive(Default)]
 pub(super) struct Meter {
     requests: [OnceLock<metrics::Counter>; STATUSES.len() + 1],
@@ -39,7 +39,7 @@ impl Meter {
             || metrics::histogram!("onhook_http_request_seconds", "route" => path, "method" => method),
         );
         seconds.record(took);
-        // The route, not the path: a path may hold a telephone number.
+        // The route is logged, not the path: a path may hold a telephone number.
         tracing::debug!(
             route = path,
             method,

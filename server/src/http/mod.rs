@@ -1,5 +1,5 @@
-//! What stands before a handler: connections, routing, signing in, the gate. It knows no dialect: each part of the
-//! server has a [`door`], which says how it reads, writes and refuses.
+//! Everything before a handler: connections, routing, signing in, the gate. It knows no dialect. Each part of the
+//! server has a [`door`], which decides how it reads, writes and refuses.
 
 pub mod accept;
 pub mod auth;

@@ -1,9 +1,9 @@
-//! Names and values as a query and a form have them: `a=b&c=d`, percent-encoded.
+//! Names and values of a query or a form: `a=b&c=d`, percent-encoded.
 
 /// Returns the pairs, decoded, in the order in which they were sent.
 pub(crate) fn decoded(text: &str) -> Vec<(String, String)> {
     let decode = |text: &str| {
-        // A plus sign is kept where it begins a telephone number, and is a space elsewhere.
+        // A plus sign is kept at the beginning of a telephone number. Elsewhere it is a space.
         let spaced = match text.strip_prefix('+') {
             Some(rest) => format!("+{}", rest.replace('+', " ")),
             None => text.replace('+', " "),

@@ -1,19 +1,19 @@
-//! An API may answer under several prefixes, without regard to the case of its segments (contract: decision 1). Both
-//! are settled here, once, before routing. Which prefixes there are is for its door to say.
+//! Prefixes and the case of paths. An API may answer under several prefixes, without regard to the case of its segments
+//! (contract: decision 1). Both are settled here, once, before routing. The API itself lists its prefixes.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::Uri;
 
-/// The prefixes of an API; of two that fit, the longer one stands first. In routes it is under [`ROOT`].
+/// The prefixes of an API. If two fit a path, the longer one is listed first. In routes, all of them are [`ROOT`].
 pub type Prefixes = &'static [&'static str];
 
-/// Inside the router all routes of the API stand under this, whatever their prefix was.
+/// The prefix of all routes of the API inside the router, whatever the request's prefix was.
 pub const ROOT: &str = "/api";
 
-/// Returns the prefix of a path, and the path as the router knows it: in lower case, without a slash at its end,
-/// under [`ROOT`]. None for what is not the API's.
+/// Returns the prefix of a path, and the path as the router knows it: in lower case, without a slash at its end, under
+/// [`ROOT`]. `None` if the path is not the API's.
 #[must_use]
 pub fn split(prefixes: Prefixes, path: &str) -> Option<(&'static str, Cow<'_, str>)> {
     let begins =
@@ -29,28 +29,26 @@ pub fn split(prefixes: Prefixes, path: &str) -> Option<(&'static str, Cow<'_, st
     Some((prefix, path))
 }
 
-/// What stands behind a prefix that [`split`] found in a path, without a slash at its end.
+/// Returns the rest of a path after a prefix that [`split`] found, without a slash at its end.
 fn behind<'p>(prefix: &str, path: &'p str) -> &'p str {
     let rest = path.get(prefix.len()..).unwrap_or_default();
     rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest)
 }
 
-/// A request's address as it was sent, and from where: the router only sees it in the form that [`split`]
-/// gives it.
+/// A request's address as it was sent, and the client's address. The router sees only the form that [`split`] returns.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The whole address. What its path says stands in its own case there: a name of a user is not the same
-    /// in another.
+    /// The whole address. Its path keeps its case, which matters in a user's name.
     pub uri: Uri,
-    /// The prefix that it came under; none for what is not the API's.
+    /// The prefix of its path. `None` if the path is not the API's.
     pub prefix: Option<&'static str>,
     /// The address at the other end of the connection.
     pub from: IpAddr,
 }
 
 impl Sent {
-    /// The parts of the path by the names that a route's path has for them, decoded. None when one of them is
-    /// no text, which leads nowhere.
+    /// Returns the parameters of the path by their names in the route's path, decoded. `None` if one of them is not
+    /// text, which leads nowhere.
     #[must_use]
     pub fn parts(&self, route: &'static str) -> Option<Vec<(&'static str, String)>> {
         let path = self.uri.path();
@@ -91,7 +89,7 @@ mod tests {
         {
             assert_eq!(split(PREFIXES, path), None, "{path}");
         }
-        // What follows a prefix is never read as another one: the router has no such route.
+        // What follows a prefix is never read as another prefix: the router has no such route.
         assert_eq!(split(PREFIXES, "/api/v3/tns").unwrap().1, "/api/v3/tns");
     }
 

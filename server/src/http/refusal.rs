@@ -1,4 +1,4 @@
-//! Why a request is refused by what stands before a handler. Each door says it in its own words.
+//! Why a request is refused before its handler. Each door puts it in its own words.
 
 use std::borrow::Cow;
 
@@ -20,24 +20,25 @@ pub enum Refusal {
     NotYourAccount(String),
     /// There is nothing at this path.
     NoResource,
-    /// The body has another type; these would do.
+    /// The body has another type. These types are taken.
     ContentType(&'static str),
-    /// The body has more than so many bytes.
+    /// The body has more bytes than this limit.
     BodyTooLarge(usize),
     /// The body did not arrive in time.
     BodyTimeout,
     /// Something else is wrong with the request.
     BadRequest(Cow<'static, str>),
-    /// It was not answered in time.
+    /// The request was not answered in time.
     Timeout,
-    /// Too much is asked at this moment; nothing was written.
+    /// Too much is asked at this moment. Nothing was written.
     Busy,
     /// The server is at fault.
     Failed,
 }
 
 impl Refusal {
-    /// What the store's refusal is to a client. The cause is logged here, and no client is told of it.
+    /// Returns the refusal that a client gets for an error of the store. The cause is logged here, and not sent to the
+    /// client.
     pub(crate) fn by_store(error: StoreError) -> Self {
         match error {
             StoreError::Full | StoreError::Closed => Refusal::Busy,
@@ -54,7 +55,7 @@ impl Refusal {
         }
     }
 
-    /// The status that says it.
+    /// Returns its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -70,7 +71,7 @@ impl Refusal {
         }
     }
 
-    /// A sentence for a door that has no other words for it.
+    /// Returns a sentence for a door that has no words of its own for it.
     #[must_use]
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
@@ -93,12 +94,12 @@ impl Refusal {
         }
     }
 
-    /// The reply with the headers that belong to this refusal, at any door.
+    /// Returns the reply with the headers of this refusal, at any door.
     #[must_use]
     pub fn told_in(&self, reply: Reply) -> Reply {
         match self {
             Refusal::Busy => reply.with(header::RETRY_AFTER, &RETRY_AFTER_S.to_string()),
-            // What is left of the body is not read; the connection ends with it.
+            // The rest of the body is not read, so the connection ends.
             Refusal::BodyTooLarge(_) | Refusal::BodyTimeout => reply.with(header::CONNECTION, "close"),
             _ => reply,
         }

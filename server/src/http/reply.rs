@@ -1,4 +1,4 @@
-//! What a handler answers with.
+//! Answers of handlers.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -10,7 +10,7 @@ pub(crate) const XML: &str = "application/xml; charset=utf-8";
 pub(crate) const JSON: &str = "application/json";
 /// Headers that most answers have room for.
 const HEADERS: usize = 4;
-/// What is said to somebody who has to sign in.
+/// The challenge to a caller who has to sign in.
 const CHALLENGE: &str = "Basic realm=\"onhook\"";
 
 /// An answer: status, headers, body.
@@ -22,31 +22,31 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer without a body.
+    /// Returns an answer without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
         Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
-    /// An XML document.
+    /// Returns an answer with an XML document.
     #[must_use]
     pub fn xml(status: StatusCode, document: String) -> Self {
         Self::typed(status, XML, document)
     }
 
-    /// A JSON document.
+    /// Returns an answer with a JSON document.
     #[must_use]
     pub fn json(status: StatusCode, value: &serde_json::Value) -> Self {
         Self::typed(status, JSON, value.to_string())
     }
 
-    /// Plain text.
+    /// Returns an answer with plain text.
     #[must_use]
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
         Self::typed(status, "text/plain; charset=utf-8", text.into())
     }
 
-    /// A body of any type.
+    /// Returns an answer with a body of any type.
     #[must_use]
     pub fn typed(status: StatusCode, content_type: &'static str, body: String) -> Self {
         let mut headers = Vec::with_capacity(HEADERS);
@@ -54,19 +54,20 @@ impl Reply {
         Self { status, headers, body: body.into() }
     }
 
-    /// 401, and how to sign in. No body.
+    /// Returns 401 without a body, with the way to sign in.
     #[must_use]
     pub fn challenge() -> Self {
         Self::empty(StatusCode::UNAUTHORIZED).challenging()
     }
 
-    /// Saying how to sign in.
+    /// Returns the answer with the way to sign in.
     #[must_use]
     pub fn challenging(self) -> Self {
         self.with(header::WWW_AUTHENTICATE, CHALLENGE)
     }
 
-    /// 429 as the API has it: no body, and when to come back, in seconds of the epoch. `now` is the system's time.
+    /// Returns 429 as the API has it: no body, and when to come back, in seconds of the epoch. `now` is the system's
+    /// time.
     #[must_use]
     pub fn too_many(now: Timestamp, seconds: u64) -> Self {
         let reset = now.millis() / 1_000 + i64::try_from(seconds).unwrap_or(i64::MAX / 2);
@@ -75,7 +76,7 @@ impl Reply {
             .with(header::RETRY_AFTER, &seconds.to_string())
     }
 
-    /// With one header more; one that cannot be a header is left out.
+    /// Returns the answer with one more header. A value that cannot be a header is left out.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -90,7 +91,7 @@ impl Reply {
         str::from_utf8(&self.body).ok().filter(|_| is_xml)
     }
 
-    /// The same answer with a JSON document in its body.
+    /// Returns the answer with a JSON document in its body.
     #[must_use]
     pub(crate) fn made_json(mut self, document: String) -> Self {
         for (name, value) in &mut self.headers {
@@ -102,7 +103,7 @@ impl Reply {
         self
     }
 
-    /// Its status.
+    /// Returns its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status

@@ -1,6 +1,6 @@
-//! Routes as data: what is asked, who may, at which door, and who answers.
+//! Routes as data: what is asked, who may ask, the door, and the handler.
 //!
-//! A route that does not say who may cannot be written down, and the authorisation test walks the list.
+//! A route cannot be written without saying who may ask, and the authorisation test walks the list.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,22 +16,22 @@ use super::reply::Reply;
 use crate::app::App;
 use crate::limits::Group;
 
-/// What a caller needs to be let through.
+/// What a caller needs to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: anyone may ask.
+    /// Nothing. Anyone may ask.
     Nothing,
-    /// To be signed in; the handler shows a caller only what is theirs.
+    /// The caller must be signed in. The handler shows a caller only what is theirs.
     Caller,
-    /// The path's account to be theirs, with this role at least. An operator has every account.
+    /// The path's account must be the caller's, with this role at least. An operator has every account.
     Account(Role),
-    /// To run the server.
+    /// The caller must be an operator.
     Operator,
 }
 
-/// What a handler will answer.
+/// A handler's future answer.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Reply> + Send>>;
-/// Answers calls. How it refuses is its door's matter.
+/// Answers calls. The route's door decides how it refuses.
 pub(crate) type Handler = Arc<dyn Fn(Arc<App>, Call) -> Answer + Send + Sync>;
 
 /// One route.
@@ -39,31 +39,31 @@ pub(crate) type Handler = Arc<dyn Fn(Arc<App>, Call) -> Answer + Send + Sync>;
 pub struct Route {
     /// The method.
     pub method: Method,
-    /// The path, without a prefix; `{account}` is the account whose it is.
+    /// The path, without a prefix. `{account}` is the account that it belongs to.
     pub path: &'static str,
-    /// Who may.
+    /// Who may ask.
     pub needs: Needs,
-    /// With which others its requests are counted.
+    /// The routes with which its requests are counted.
     pub group: Group,
-    /// Whether it is part of the API with its prefixes.
+    /// True if it is part of the API with its prefixes.
     pub api: bool,
-    /// In which form it is spoken with.
+    /// Its door.
     pub door: Arc<dyn Door>,
-    /// What the document is called that it takes, where documents have names (the root of an XML document).
+    /// The name of the document that it takes, if documents have names (the root of an XML document).
     pub document: Option<&'static str>,
-    /// What it says of itself.
+    /// Its description.
     pub doc: Option<&'static Doc>,
     pub(crate) handler: Handler,
 }
 
 impl Route {
-    /// The same route with a description.
+    /// Returns the route with a description.
     #[must_use]
     pub fn described(self, doc: &'static Doc) -> Self {
         Self { doc: Some(doc), ..self }
     }
 
-    /// What it is called in metrics and tests.
+    /// Returns its name in metrics and tests.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)

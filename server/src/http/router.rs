@@ -1,4 +1,4 @@
-//! The fold that makes a router of routes, with the gate in front of every handler.
+//! Makes a router from routes, with the gate in front of every handler.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,10 +15,10 @@ use super::refusal::Refusal;
 use super::route::Route;
 use crate::app::App;
 
-/// Returns the door at which a path that leads nowhere is refused.
+/// A function that returns the door for an unknown path.
 pub(crate) type Lost = fn(path: &str) -> Arc<dyn Door>;
 
-/// Returns the router of these routes. Two that claim the same method and path end the program at start.
+/// Returns the router of these routes. Two routes with the same method and path end the program at start.
 pub(crate) fn router(app: &Arc<App>, routes: Vec<Route>, lost: Lost) -> axum::Router {
     let mut router = axum::Router::new();
     for route in routes {

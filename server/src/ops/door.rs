@@ -18,29 +18,29 @@ use crate::limits::Group;
 /// The type of problem documents.
 const PROBLEM: &str = "application/problem+json";
 
-/// Why an operation is refused. The title is its status's.
+/// Why an operation is refused. The title is that of the status.
 #[derive(Debug)]
 pub(crate) struct OpsProblem {
     status: StatusCode,
-    /// A word for programs, where they have to tell it from other problems of this status.
+    /// A word for programs that have to tell this problem from others with this status.
     code: Option<&'static str>,
     detail: Cow<'static, str>,
-    /// Where the gate or the store refused.
+    /// The refusal, if it came from the gate or the store.
     refusal: Option<Refusal>,
 }
 
 impl OpsProblem {
-    /// The request is wrong.
+    /// Returns the problem of a wrong request.
     pub(crate) fn wrong(detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: None, detail: detail.into(), refusal: None }
     }
 
-    /// There is nothing at this path.
+    /// Returns the problem of a path where there is nothing.
     pub(crate) fn nothing_here() -> Self {
         Refusal::NoResource.into()
     }
 
-    /// The document that says it.
+    /// Returns the problem document.
     fn document(&self) -> Value {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let mut document = json!({
@@ -82,7 +82,7 @@ impl Door for Ops {
     }
 }
 
-/// Returns a route of the server itself, outside of the API.
+/// Returns a route of the server itself, outside the API.
 pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'static>(
     method: Method,
     path: &'static str,

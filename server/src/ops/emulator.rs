@@ -17,12 +17,12 @@ use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::mail::Mail;
 
-/// The furthest that the clock moves at once: a hundred years.
+/// Most that the clock moves at once: a hundred years.
 const ADVANCE_MS_MAX: i64 = 36_525 * DAY_MS;
 /// Most characters of a parameter's name that are repeated.
 const NAME_MAX: usize = 40;
 
-/// What time it is.
+/// The shape of the time.
 const TIME: Shape = Shape::json(
     r#"{"type": "object", "required": ["now", "moved_ms"], "properties": {
         "now": {"type": "string", "format": "date-time"}, "moved_ms": {"type": "integer"}}}"#,
@@ -73,7 +73,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// By how much to move it, or to which instant.
+/// How far to move the clock, or to which instant.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
@@ -82,13 +82,14 @@ struct Change {
     set: Option<String>,
 }
 
-/// What time it is, and how far it has been moved.
+/// Returns the time now, and how far the clock has been moved.
 async fn show(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     only_on_an_emulator(&app)?;
     Ok(Reply::json(StatusCode::OK, &time(&app)))
 }
 
-/// Moves the clock ahead. The law is not moved: what is released has aged as long as it must, by it.
+/// Moves the clock ahead. The aging periods do not change: by the moved clock, a released number has aged as long as it
+/// must.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     only_on_an_emulator(&app)?;
     let change: Change = match serde_json::from_slice(&call.body) {
@@ -107,7 +108,8 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     if !(0..=ADVANCE_MS_MAX).contains(&by_ms) {
         return Err(OpsProblem::wrong("the clock moves ahead only, at most 36525 days at once"));
     }
-    // What has ended by now is not counted. Before the clock moves, so that the worker finds none of the others.
+    // Subscriptions that have ended by now are not counted. They end before the clock moves, so that the worker finds
+    // none of the others.
     let now = app.clock.now();
     expire_subscriptions(&app, now).await.map_err(Refusal::by_store)?;
     let ended = expire_subscriptions(&app, now.plus_millis(by_ms)).await.map_err(Refusal::by_store)?;
@@ -120,7 +122,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     Ok(Reply::json(StatusCode::OK, &body))
 }
 
-/// The mail that was kept instead of being sent, the newest first; with `to` that to one address.
+/// Returns the mail that was kept instead of being sent, newest first. With `to`, only the mail to that address.
 async fn mail(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     only_on_an_emulator(&app)?;
     let to = wanted(&call.pairs)?;
@@ -133,7 +135,7 @@ async fn mail(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     Ok(Reply::json(StatusCode::OK, &json!({ "items": items })))
 }
 
-/// Forgets the mail that was kept.
+/// Forgets the kept mail.
 async fn forget_mail(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     only_on_an_emulator(&app)?;
     if let Some(mailer) = &app.mailer {
@@ -146,7 +148,7 @@ fn time(app: &App) -> serde_json::Value {
     json!({ "now": app.clock.now().to_string(), "moved_ms": app.clock.moved_ms() })
 }
 
-/// Returns the address to which mail is wanted, if one is named. A page is ignored: all mail is one reply.
+/// Returns the address whose mail is wanted, if one is named. A page is ignored: all mail is one reply.
 fn wanted(pairs: &[(String, String)]) -> Result<Option<&str>, OpsProblem> {
     let is_page = |name: &str| name.eq_ignore_ascii_case("page") || name.eq_ignore_ascii_case("size");
     let mut wanted = None;
@@ -162,7 +164,7 @@ fn wanted(pairs: &[(String, String)]) -> Result<Option<&str>, OpsProblem> {
     Ok(wanted.filter(|to| !to.is_empty()))
 }
 
-/// The emulator's controls are on an emulator only.
+/// Refuses the emulator's controls on any other server.
 fn only_on_an_emulator(app: &App) -> Result<(), OpsProblem> {
     if app.settings.emulator { Ok(()) } else { Err(OpsProblem::nothing_here()) }
 }

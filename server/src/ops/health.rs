@@ -1,4 +1,4 @@
-//! Is it alive, should it be sent requests, and how much of what has it done.
+//! Health and metrics: whether the server is alive, whether it should be sent requests, and what it has counted.
 
 use std::sync::Arc;
 
@@ -32,12 +32,12 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// 200 as long as the process answers; asks nothing of the store.
+/// Returns 200 as long as the process answers. It does not ask the store.
 async fn alive(_app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     Ok(Reply::text(StatusCode::OK, "ok\n"))
 }
 
-/// 200 when requests may be sent, 503 and the reason when not.
+/// Returns 200 if requests may be sent, otherwise 503 and the reason.
 async fn ready(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     match app.not_ready() {
         None => Ok(Reply::text(StatusCode::OK, "ready\n")),
@@ -45,7 +45,7 @@ async fn ready(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     }
 }
 
-/// Metrics in the form of Prometheus.
+/// Returns the metrics in the form of Prometheus.
 async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     let totals = app.store.totals(app.clock.now()).await.map_err(Refusal::by_store)?;
     for (state, numbers) in totals.by_state {

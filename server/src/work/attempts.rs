@@ -1,4 +1,4 @@
-//! One attempt to tell a subscriber, and its record.
+//! One attempt to notify a subscriber, and its record.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::messages;
 use crate::app::App;
 use crate::store_log;
 
-/// Most notifications in one mail of a day.
+/// Most notifications in one daily mail.
 pub(super) const DAILY_MAX: usize = 1_000;
-/// How long it waits for a store that fails.
+/// How long to wait after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// One attempt, and its record.
+/// Makes one attempt, and records it.
 pub(super) async fn deliver(
     app: Arc<App>,
     subscription: SubscriptionSeq,
@@ -62,8 +62,8 @@ pub(super) async fn deliver(
     record(&app, attempt, what).await;
 }
 
-/// How many notifications it takes at once. A day's may have been gathered for a mailbox that has become a URL
-/// since: the others wait for their turn.
+/// Returns how many notifications a receiver takes at once. A day's notifications may have been gathered for a mailbox
+/// that has since become a URL. Then the others wait for their turn.
 fn together(receiver: &Receiver) -> usize {
     match receiver {
         Receiver::Callback(_) => 1,
@@ -71,8 +71,8 @@ fn together(receiver: &Receiver) -> usize {
     }
 }
 
-/// Writes down what came of it; while the store is busy it tries again, since a receiver that was told must
-/// not be told again for that.
+/// Records the result of an attempt. While the store is busy it tries again: a receiver that was notified must not be
+/// notified again just for that.
 async fn record(app: &App, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) {
     loop {
         match app.store.record(attempt.clone(), what.clone()).await {
@@ -105,7 +105,7 @@ fn tell_of(id: &MessageId, subscription: &SubscriptionId, attempt: &Attempt, nex
     }
 }
 
-/// From 0 to 1,000.
+/// Returns a random number from 0 to 1,000.
 fn jitter() -> u32 {
     getrandom::u32().map_or(1_000, |drawn| drawn % 1_001)
 }

@@ -1,11 +1,11 @@
-//! Delivers notifications: a bell wakes it, and in case a ring is lost it looks every second.
+//! Delivers notifications: a bell wakes the worker, and in case a ring is lost it looks every second.
 //!
-//! What is due stays due in the store until an attempt at it has been recorded, so that one that was begun
-//! when the process died is made again, under the same id. That this process has it in hand is remembered
-//! here alone: nobody else has the folder.
+//! A notification stays due in the store until an attempt at it has been recorded. If the process dies during an
+//! attempt, the attempt is made again, under the same id. Deliveries under way are remembered only here: no other
+//! process has the folder.
 //!
-//! Many are under way at once, but only so many for one subscription, one origin (a receiver's host and port) and one
-//! account, so that a receiver that is slow or dead keeps nobody else waiting.
+//! Many deliveries are under way at once, but a limited number for one subscription, one origin (a receiver's host and
+//! port) and one account. So a slow or dead receiver keeps nobody else waiting.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -26,21 +26,21 @@ use crate::callback::target::Target;
 use crate::expiry::tidy_all;
 use crate::store_log;
 
-/// Most deliveries under way: all, of one account, to one origin, of one subscription.
+/// Most deliveries under way: in total, of one account, to one origin, of one subscription.
 const ALL_MAX: usize = 128;
 const ACCOUNT_MAX: usize = 32;
-/// Of one account, once half of all slots are taken: what is left is for the others.
+/// Most deliveries of one account once half of all slots are taken. The rest is for the others.
 const ACCOUNT_MAX_CROWDED: usize = 8;
 const ORIGIN_MAX: usize = 4;
 const SUBSCRIPTION_MAX: usize = 2;
-/// Most subscriptions that are looked at in one read, and most reads of one step.
+/// Most subscriptions in one read, and most reads in one step.
 const LOOK_MAX: usize = 64;
 const LOOKS_MAX: usize = 32;
-/// How long it sleeps when nobody rings.
+/// How long the worker sleeps when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 /// How long deliveries under way may take to end once the server stops.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often what is old is forgotten.
+/// How often old entries are forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -63,7 +63,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
             () = tokio::time::sleep(POLL) => {}      // a lost ring costs a second, not a notification
         }
     }
-    // What does not end in time is not recorded, and is made again at the next start.
+    // A delivery that does not end in time is not recorded, and is made again at the next start.
     let ending = async {
         while !under_way.is_empty() {
             under_way.one_ended().await;
@@ -72,7 +72,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let _ = tokio::time::timeout(GRACE, ending).await;
 }
 
-/// How many deliveries are under way: all, and those of one account, to one receiver's host and port, of one subscription.
+/// How many deliveries are under way: in total, of one account, to one receiver's host and port, of one subscription.
 #[derive(Clone, Copy, Debug, Default)]
 struct Crowd {
     all: usize,
@@ -82,7 +82,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Whether one more may begin.
+    /// Returns whether one more may begin.
     fn has_room(self) -> bool {
         let account_max = if self.all < ALL_MAX / 2 { ACCOUNT_MAX } else { ACCOUNT_MAX_CROWDED };
         self.all < ALL_MAX
@@ -92,7 +92,7 @@ impl Crowd {
     }
 }
 
-/// What one delivery occupies.
+/// The slot that one delivery occupies.
 struct Slot {
     subscription: SubscriptionSeq,
     account: AccountId,
@@ -100,7 +100,7 @@ struct Slot {
     notifications: Vec<NotificationSeq>,
 }
 
-/// The deliveries that have been begun.
+/// The deliveries under way.
 #[derive(Default)]
 struct UnderWay {
     jobs: JoinSet<()>,
@@ -109,7 +109,7 @@ struct UnderWay {
     by_subscription: HashMap<SubscriptionSeq, usize>,
     by_account: HashMap<AccountId, usize>,
     by_origin: HashMap<String, usize>,
-    /// The subscription behind which the next look begins, so that all have their turn.
+    /// The subscription after which the next read begins, so that all have their turn.
     after: Option<SubscriptionSeq>,
 }
 
@@ -118,7 +118,7 @@ impl UnderWay {
         self.jobs.is_empty()
     }
 
-    /// Begins what is due, as far as there is room.
+    /// Begins due deliveries, as far as there is room.
     async fn begin(&mut self, app: &Arc<App>) -> Result<()> {
         let now = app.clock.now();
         for _ in 0..LOOKS_MAX {
@@ -126,7 +126,7 @@ impl UnderWay {
                 return Ok(());
             }
             let after = self.after.unwrap_or(SubscriptionSeq(0));
-            // Twice as many as may be under way: those that are come first.
+            // Twice as many as may be under way, since the ones under way come first.
             let limits =
                 DueLimits { subscriptions: LOOK_MAX, single: 2 * SUBSCRIPTION_MAX, daily: DAILY_MAX };
             let DuePage { due, next } = app.store.due(now, after, limits).await?;
@@ -167,13 +167,13 @@ impl UnderWay {
         }
     }
 
-    /// Waits for one to end, and makes room.
+    /// Waits for a delivery to end, and frees its slot.
     async fn one_ended(&mut self) {
         let ended = match self.jobs.join_next_with_id().await {
             Some(Ok((id, ()))) => id,
             Some(Err(error)) => {
                 warn!(%error, "a delivery broke off: {error}");
-                // It keeps its slot for a while, since it would break off again.
+                // A delivery that broke off keeps its slot for a while, since it would break off again.
                 if let Some(slot) = self.slots.remove(&error.id()) {
                     let id = self.jobs.spawn(tokio::time::sleep(POLL)).id();
                     self.slots.insert(id, slot);

@@ -1,4 +1,4 @@
-//! Composes what a subscriber is told, and sends it.
+//! Composes notifications, and sends them.
 
 use onhook_core::ids::SubscriptionId;
 use onhook_core::notify::notification::{DeliveryFailure, Notification, Outcome};
@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::callback::send::Message;
 use crate::callback::signing;
 
-/// What came of an attempt: the outcome, the beginning of the answer, and for how many milliseconds the receiver asks
+/// The result of an attempt: the outcome, the beginning of the answer, and for how many milliseconds the receiver asks
 /// to be left alone.
 pub(super) type Tried = (Outcome, Option<String>, Option<i64>);
 
@@ -17,7 +17,7 @@ fn failed(trouble: DeliveryFailure) -> Tried {
     (Outcome::Failed(trouble), None, None)
 }
 
-/// Tells a URL.
+/// Sends a notification to a URL.
 pub(super) async fn call(app: &App, id: SubscriptionId, callback: &Callback, told: &Notification) -> Tried {
     let body = notifications::document(id, callback.format, told);
     let Some(headers) = signing::headers(&told.id, app.clock.wall(), callback.signing.as_ref(), &body) else {
@@ -37,7 +37,7 @@ pub(super) async fn call(app: &App, id: SubscriptionId, callback: &Callback, tol
     }
 }
 
-/// Tells a mailbox, all in one mail, which has the first one's id.
+/// Sends notifications to a mailbox, all in one mail, which has the id of the first one.
 pub(super) async fn mail(
     app: &App,
     id: SubscriptionId,

@@ -1,5 +1,4 @@
-//! What runs without being asked: accepted orders, the release of what has aged, and the deliveries of what
-//! subscribers are told.
+//! Workers, which run without a request: they run accepted orders, release aged numbers, and deliver notifications.
 
 mod attempts;
 pub(crate) mod deliveries;

@@ -1,4 +1,4 @@
-//! Runs accepted orders: the bell wakes it, and in case a ring is lost it looks every second.
+//! Runs accepted orders: a bell wakes the worker, and in case a ring is lost it looks every second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use tracing::info;
 use crate::app::App;
 use crate::store_log;
 
-/// Most orders of one step.
+/// Most orders in one step.
 const ORDERS_MAX: usize = 256;
-/// Most numbers of one step, unless a single order has more.
+/// Most numbers in one step, unless a single order has more.
 const NUMBERS_MAX: usize = 5_000;
-/// Steps begin at least this far apart: under load a step finds many orders, whose numbers share pages and
-/// a commit; an order that comes alone runs at once.
+/// Shortest time between the beginnings of two steps. Under load a step finds many orders, whose numbers share pages
+/// and a commit. A single order runs at once.
 const PACE: Duration = Duration::from_millis(25);
-/// How long it sleeps when nobody rings.
+/// How long the worker sleeps when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
@@ -41,7 +41,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Runs what waits, up to a bound; whether there is more.
+/// Runs waiting orders, up to a bound. Returns whether there are more.
 async fn step(app: &App) -> Result<bool> {
     let Some(now) = app.believed_now() else { return Ok(false) };
     let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX).await?;

@@ -1,4 +1,4 @@
-//! Releases what has aged, and lets reservations expire, unless the clock cannot be believed.
+//! Releases aged numbers and ends expired reservations, unless the clock cannot be believed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use tracing::info;
 use crate::app::App;
 use crate::store_log;
 
-/// Most numbers of one step.
+/// Most numbers in one step.
 const NUMBERS_MAX: usize = 2_000;
-/// How long it sleeps.
+/// How long the worker sleeps between steps.
 const POLL: Duration = Duration::from_secs(1);
 /// How often the store is told that it is in use, in milliseconds.
 const SIGN_OF_LIFE_MS: i64 = 60_000;
@@ -38,7 +38,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Releases up to a bound; whether there is more.
+/// Releases numbers, up to a bound. Returns whether there are more.
 async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
     let Some(now) = app.believed_now() else { return Ok(false) };
     if told_at.is_none_or(|at| now.since(at).abs() >= SIGN_OF_LIFE_MS) {
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    /// What one step makes of a number that is due, after so many milliseconds off; whether it ends a
-    /// subscription whose time is over; and whether the store is told that it is in use.
+    /// Runs one step after the server was off for `off_ms` milliseconds. Returns the state of a number that is due,
+    /// whether an expired subscription has ended, and whether the store was told that it is in use.
     async fn one_step(off_ms: i64, settings: Settings) -> (State, bool, bool) {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
@@ -131,7 +131,7 @@ mod tests {
             (-DAY_MS, &at_once, State::Aging),
             (8 * DAY_MS, &trusting, State::Available),
         ] {
-            // A clock that may turn out to be wrong leaves no trace of itself.
+            // A clock that may turn out to be wrong leaves no trace.
             let sure = state == State::Available;
             let found = one_step(off_ms, settings.clone()).await;
             assert_eq!(found, (state, sure, sure), "{off_ms} ms off, {settings:?}");

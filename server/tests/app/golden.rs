@@ -1,8 +1,7 @@
 //! Whole answers as text, for golden files.
 //!
-//! What differs from run to run is replaced by a name, and only after its shape has been found right: an
-//! order's id, a time, the server's address. An id keeps its name within a golden file, so that a file
-//! shows which ids are one and the same.
+//! Values that differ from run to run are replaced by a name, after their form has been checked: an order's id, a time,
+//! the server's address. An id keeps its name within a golden file, so that a file shows which ids are the same.
 
 use onhook_core::time::Timestamp;
 
@@ -19,13 +18,13 @@ macro_rules! golden {
 }
 
 impl Reply {
-    /// Status, headers and body, as a golden file has them.
+    /// Returns status, headers and body as text for a golden file.
     #[track_caller]
     pub(crate) fn golden(&self, app: &App) -> String {
         Names::default().redact(&self.told(app))
     }
 
-    /// The same, with the ids and times that it has.
+    /// Returns the text with its real ids and times.
     #[track_caller]
     pub(crate) fn told(&self, app: &App) -> String {
         let mut text = format!("{}\n", self.status);
@@ -36,8 +35,7 @@ impl Reply {
             text += "x-ratelimit-reset: (there)\n";
         }
         text += "\n";
-        // Documents come without white space between elements. The line breaks are for whoever reads the
-        // golden file, and stand for nothing else.
+        // Documents have no white space between elements. The line breaks are only for readers of the golden file.
         if self.header("content-type").is_some_and(|kind| kind.starts_with("application/xml")) {
             assert!(!self.text().contains('\n'), "{}", self.text());
             text += &self.text().replace("><", ">\n<");
@@ -47,7 +45,7 @@ impl Reply {
         text.replace(app.base(), "{base}")
     }
 
-    /// With the last segment of its `Location`, a decimal id, asserted and replaced.
+    /// Returns the answer with the last segment of its `Location` replaced, after asserting that it is a decimal id.
     #[track_caller]
     pub(crate) fn redacted_tail(mut self) -> Self {
         for (name, value) in &mut self.headers {
@@ -61,12 +59,12 @@ impl Reply {
     }
 }
 
-/// The ids that a text has had so far.
+/// The ids in a text so far.
 #[derive(Default)]
 pub(crate) struct Names(Vec<String>);
 
 impl Names {
-    /// Replaces ids and times, each of which must have its shape.
+    /// Replaces ids and times, after asserting their form.
     #[track_caller]
     pub(crate) fn redact(&mut self, text: &str) -> String {
         let mut out = String::new();
@@ -107,7 +105,7 @@ fn resembles_id(text: &str) -> bool {
     })
 }
 
-/// A version 4 UUID in lower case.
+/// Asserts a version 4 UUID in lower case.
 #[track_caller]
 pub(crate) fn assert_id(id: &str) {
     let fits = id.len() == 36
@@ -127,7 +125,7 @@ fn resembles_time(text: &str) -> bool {
         })
 }
 
-/// `yyyy-MM-ddTHH:mm:ss.SSSZ`.
+/// Asserts a time of the form `yyyy-MM-ddTHH:mm:ss.SSSZ`.
 #[track_caller]
 fn assert_time(text: &str) {
     let fits = text.len() == 24 && text.parse::<Timestamp>().is_ok_and(|time| time.to_string() == text);

@@ -1,4 +1,4 @@
-//! HTTP by hand: a request is sent byte for byte as a test says, an answer is kept as it came.
+//! HTTP by hand: a request is sent byte for byte as a test writes it, and an answer is kept as it arrived.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,14 +7,14 @@ use tokio::net::TcpSocket;
 
 use super::{SOON, Who};
 
-/// A request. Unless a test says otherwise the guide's user sends it, with what a decent client adds.
+/// A request. By default the guide's user sends it, with the headers that a good client adds.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Where it comes from: any address of this machine.
+    /// The address it is sent from: any address of this machine.
     pub(crate) from: Ipv4Addr,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn delete(path: impl Into<String>) -> Call {
 }
 
 impl Call {
-    /// Sent by somebody else.
+    /// Returns the request, sent by another caller.
     pub(crate) fn by(self, who: Who) -> Self {
         let call = self.without("Authorization");
         match who.authorization() {
@@ -63,31 +63,32 @@ impl Call {
         }
     }
 
-    /// With one header more.
+    /// Returns the request with one more header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Without the headers of this name.
+    /// Returns the request without the headers of this name.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(have, _)| !have.eq_ignore_ascii_case(name));
         self
     }
 
-    /// With this content type and no other.
+    /// Returns the request with this content type and no other.
     pub(crate) fn content_type(self, value: &str) -> Self {
         self.without("Content-Type").header("Content-Type", value)
     }
 
-    /// Sent from the n-th address of this machine, so that the tries of others do not count for it.
+    /// Returns the request, sent from the n-th address of this machine, so that the tries of others do not count for
+    /// it.
     pub(crate) fn at_address(mut self, n: u16) -> Self {
         let [high, low] = n.to_be_bytes();
         self.from = Ipv4Addr::new(127, 1, high, low);
         self
     }
 
-    /// The head as it is sent, with the empty line that ends it.
+    /// Returns the head as it is sent, with the empty line that ends it.
     pub(crate) fn head(&self) -> String {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -96,7 +97,7 @@ impl Call {
         head + "\r\n"
     }
 
-    /// All of it as it is sent.
+    /// Returns the whole request as it is sent.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         [self.head().into_bytes(), self.body.clone()].concat()
     }
@@ -112,14 +113,14 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The same, if it has this status.
+    /// Returns the answer if it has this status. Fails otherwise.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
-    /// The value of a header that is there once at most.
+    /// Returns the value of a header, which must not be repeated.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(have, _)| have == name);
@@ -133,29 +134,29 @@ impl Reply {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The texts of all elements of this name that have no children, in the document's order.
+    /// Returns the texts of all elements of this name that have no children, in the document's order.
     pub(crate) fn elements(&self, name: &str) -> Vec<&str> {
         let (start, end) = (format!("<{name}>"), format!("</{name}>"));
         let pieces = self.text().split(&start).skip(1);
         pieces.map(|piece| piece.split_once(&end).unwrap().0).collect()
     }
 
-    /// The text of the first element of this name.
+    /// Returns the text of the first element of this name.
     pub(crate) fn element(&self, name: &str) -> Option<&str> {
         self.elements(name).first().copied()
     }
 
-    /// The code of an error, whichever form it has.
+    /// Returns the code of an error in any form.
     pub(crate) fn code(&self) -> Option<u16> {
         self.element("Code").or(self.element("ErrorCode")).map(|code| code.parse().unwrap())
     }
 
-    /// Status, code and description of an error.
+    /// Returns status, code and description of an error.
     pub(crate) fn error(&self) -> (u16, Option<u16>, &str) {
         (self.status, self.code(), self.element("Description").unwrap_or_default())
     }
 
-    /// All that two answers to different questions can have in common: everything but the date.
+    /// Returns the answer without its date, so that it can be compared with another one.
     pub(crate) fn without_date(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "date");
         self
@@ -174,7 +175,7 @@ pub(crate) async fn talk(to: SocketAddr, from: Ipv4Addr, bytes: &[u8]) -> Vec<u8
     read_all(&mut stream).await
 }
 
-/// Reads until the other side ends the connection, be it in order or not.
+/// Reads until the other side ends the connection, in order or not.
 pub(crate) async fn read_all(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
     let mut raw = Vec::new();
     let reading = async { while stream.read_buf(&mut raw).await.is_ok_and(|bytes| bytes > 0) {} };
@@ -182,7 +183,7 @@ pub(crate) async fn read_all(stream: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8
     raw
 }
 
-/// The answers of a connection, one after another.
+/// Returns the answers on a connection, one after another.
 pub(crate) fn replies(raw: &[u8], to_head: bool) -> Vec<Reply> {
     let mut replies = Vec::new();
     let mut rest = raw;

@@ -1,11 +1,11 @@
-//! The log of all servers of this process, from debug level on, for the tests of what it must not hold.
+//! The log of all servers in this process, from debug level on, for tests of what it must not hold.
 
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Has the log kept from here on.
+/// Keeps the log from here on.
 pub(crate) fn capture() {
     static BEGUN: Once = Once::new();
     BEGUN.call_once(|| {
@@ -17,7 +17,7 @@ pub(crate) fn capture() {
     });
 }
 
-/// All of it so far.
+/// Returns the log so far.
 pub(crate) fn text() -> String {
     String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }

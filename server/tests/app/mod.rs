@@ -1,4 +1,4 @@
-//! A server for a test: made by [`with_app`], asked with [`Call`]s, stopped and checked at the end.
+//! A server for a test: it is started by [`with_app`], called with [`Call`]s, then stopped and checked.
 
 #[macro_use]
 mod golden;
@@ -33,41 +33,41 @@ use tokio::sync::Mutex;
 pub(crate) use golden::Names;
 pub(crate) use http::{Call, Reply, delete, get, head, patch, post, put, read_all, replies, talk};
 
-/// How long anything that the server does by itself may take before a test gives up.
+/// How long a test waits for anything that the server does by itself.
 pub(crate) const SOON: Duration = Duration::from_secs(15);
-/// How long a poll waits before it looks again.
+/// How long a poll waits between looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The guide's account.
 pub(crate) const ACCOUNT: u32 = demo_data::ACCOUNT;
-/// Another one.
+/// Another account.
 pub(crate) const NEIGHBOUR: u32 = 9_900_001;
 
-/// In service on the guide's account besides the guide's two numbers, by digits.
+/// Numbers in service on the guide's account besides the guide's two numbers, by digits.
 pub(crate) const IN_SERVICE: [&str; 3] = ["9195551001", "9195551002", "9195551003"];
-/// In service on the neighbour's account.
+/// A number in service on the neighbour's account.
 pub(crate) const NEIGHBOURS: &str = "9195552001";
-/// In the pool, the only number of its area code.
+/// A number in the pool, the only one of its area code.
 pub(crate) const POOL: &str = "3365550100";
-/// In no store.
+/// A number that is in no store.
 pub(crate) const NO_NUMBER: &str = "3365550199";
 
-/// Whoever calls. All passwords are the guide's.
+/// A caller. All passwords are the guide's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     /// No credentials at all.
     Nobody,
     /// The guide's user with another password.
     WrongPassword,
-    /// May look, on the guide's account.
+    /// A user who may read on the guide's account.
     Reader,
-    /// May place orders there.
+    /// A user who may place orders there.
     Orderer,
     /// The guide's user, an administrator of its account.
     Admin,
     /// An administrator of another account.
     Neighbour,
-    /// Runs the server.
+    /// An operator.
     Operator,
 }
 
@@ -93,60 +93,60 @@ impl Who {
         }
     }
 
-    /// The value of an `Authorization` header.
+    /// Returns the value of an `Authorization` header.
     fn authorization(self) -> Option<String> {
         let password = if self == Who::WrongPassword { "passw0rd" } else { demo_data::PASSWORD };
         (self != Who::Nobody).then(|| basic(self.user(), password))
     }
 }
 
-/// Name and password as an `Authorization` header has them.
+/// Returns the value of an `Authorization` header for name and password.
 pub(crate) fn basic(user: &str, password: &str) -> String {
     use base64::Engine;
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// What a server starts with: the emulator's account and numbers, a second account, a user of each role.
+/// What a server starts with: the emulator's account and numbers, a second account, a user with each role.
 #[derive(Clone)]
 pub(crate) struct Seed(Settings);
 
 impl Seed {
-    /// Two accounts and no limit on how often they may ask.
+    /// Returns a seed of two accounts without a rate limit.
     pub(crate) fn two_accounts() -> Self {
         Self(Settings { rate_limit: None, ..Settings::default() })
     }
 
-    /// As an emulator: its clock can be moved.
+    /// Makes the server an emulator, whose clock can be moved.
     pub(crate) fn emulator(self) -> Self {
         Self(Settings { emulator: true, ..self.0 })
     }
 
-    /// As one whose clock a person calls right.
+    /// Makes the server trust its clock at start.
     pub(crate) fn trust_clock(self) -> Self {
         Self(Settings { trust_clock: true, ..self.0 })
     }
 
-    /// With so many requests a second for each account and group.
+    /// Sets a limit of requests a second for each account and group.
     pub(crate) fn rate_limit(self, per_second: u32) -> Self {
         Self(Settings { rate_limit: NonZeroU32::new(per_second), ..self.0 })
     }
 
-    /// With a mail server.
+    /// Sets a mail server.
     pub(crate) fn mail(self, mail: MailSettings) -> Self {
         Self(Settings { mail: Some(mail), ..self.0 })
     }
 
-    /// With so many pool numbers an hour that searches show one account.
+    /// Sets a limit of pool numbers an hour that searches show one account.
     pub(crate) fn shown_limit(self, per_hour: u32) -> Self {
         Self(Settings { shown_limit: NonZeroU32::new(per_hour), ..self.0 })
     }
 
-    /// With numbers that are this vendor's.
+    /// Sets the vendor of the numbers.
     pub(crate) fn vendor(self, vendor: Vendor) -> Self {
         Self(Settings { vendor, ..self.0 })
     }
 
-    /// With a public base URL that is not the listening address.
+    /// Sets a public base URL that is not the listening address.
     pub(crate) fn public_url(self, url: &str) -> Self {
         Self(Settings { public_url: Some(url.to_owned()), ..self.0 })
     }
@@ -154,26 +154,26 @@ impl Seed {
 
 /// A running server.
 pub(crate) struct App {
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: SocketAddr,
-    /// Its parts: for what a client cannot see.
+    /// Its parts, for checks of what a client cannot see.
     pub(crate) parts: Arc<onhook_server::App>,
     /// The guide's site.
     pub(crate) site: u32,
-    /// Its peer.
+    /// The guide's peer.
     pub(crate) peer: u32,
     /// The neighbour's site.
     pub(crate) neighbours_site: u32,
     server: Mutex<Option<Server>>,
 }
 
-/// Starts a server on a store of its own, runs the test, stops the server, and proves from the disk that
-/// every invariant of the store holds.
+/// Starts a server on a store of its own, runs the test, stops the server, and checks on disk that every invariant of
+/// the store holds.
 pub(crate) async fn with_app(seed: Seed, test: impl AsyncFnOnce(&App)) {
     with_app_on(seed, async |_| {}, test).await;
 }
 
-/// The same, with something done to the store before the server starts.
+/// Runs a test as [`with_app`] does, but changes the store before the server starts.
 pub(crate) async fn with_app_on(
     seed: Seed,
     prepare: impl AsyncFnOnce(&dyn Store),
@@ -262,18 +262,18 @@ async fn import(store: &dyn Store, numbers: Vec<NewNumber>) {
     store.import(lines, Intake::of("a test"), now()).await.unwrap();
 }
 
-/// A number from its ten digits.
+/// Returns a number from its ten digits.
 pub(crate) fn number(digits: &str) -> Number {
     digits.parse().unwrap()
 }
 
-/// What time it is outside of every server.
+/// Returns the time outside every server.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
 }
 
-/// Looks again and again until there is something to see; fails when that takes too long.
+/// Looks again and again until there is something to see. Fails if that takes too long.
 pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -286,7 +286,7 @@ pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Optio
 }
 
 impl App {
-    /// The server's address as links have it.
+    /// Returns the server's address as it is in links.
     pub(crate) fn base(&self) -> &str {
         &self.parts.public_url
     }
@@ -299,33 +299,33 @@ impl App {
         replies.remove(0)
     }
 
-    /// The path of an address that the server gave: what a client would ask next.
+    /// Returns the path of an address from the server, which a client would ask next.
     pub(crate) fn path_of(&self, address: &str) -> String {
         address.strip_prefix(self.base()).unwrap_or_else(|| panic!("{address} is not ours")).to_owned()
     }
 
-    /// The path of a list's link, as its clients take it out.
+    /// Returns the path of a list's link, as clients extract it.
     pub(crate) fn path_of_link(&self, link: &str) -> String {
         let link = link.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         let address = link.split_once('<').unwrap().1.split_once('>').unwrap().0;
         self.path_of(address)
     }
 
-    /// Places an order, and gives the answer and the path where the order is.
+    /// Places an order, and returns the answer and the order's path.
     pub(crate) async fn place(&self, call: Call) -> (Reply, String) {
         let reply = self.send(call).await.expect(201);
         let path = self.path_of(reply.header("location").unwrap());
         (reply, path)
     }
 
-    /// Disconnects numbers of the guide's account, waits for the order's end, and gives its path.
+    /// Disconnects numbers of the guide's account, waits for the order's end, and returns its path.
     pub(crate) async fn disconnect(&self, numbers: &[&str]) -> String {
         let (_, path) = self.place(post(disconnects(""), xml::disconnect(numbers))).await;
         self.ended(get(&path)).await;
         path
     }
 
-    /// The order that the call asks for, once it has ended.
+    /// Waits until the order that the call asks for has ended, and returns it.
     pub(crate) async fn ended(&self, call: Call) -> Reply {
         wait_for("an order's end", async || {
             let reply = self.send(call.clone()).await.expect(200);
@@ -335,7 +335,7 @@ impl App {
         .await
     }
 
-    /// How many orders and events there are.
+    /// Returns how many orders and events there are.
     pub(crate) async fn counts(&self) -> (u64, u64) {
         let report = self.parts.store.check(false).await.unwrap();
         (report.orders, report.events)
@@ -347,17 +347,17 @@ impl App {
         self.send(call.content_type("application/json").by(Who::Operator)).await.expect(200);
     }
 
-    /// Takes numbers in behind the API's back.
+    /// Imports numbers without the API.
     pub(crate) async fn import(&self, numbers: Vec<NewNumber>) {
         import(&*self.parts.store, numbers).await;
     }
 
-    /// The server, for a test that stops it by itself.
+    /// Takes the server, for a test that stops it by itself.
     pub(crate) async fn take_server(&self) -> Option<Server> {
         self.server.lock().await.take()
     }
 
-    /// Stops the server in order; the second time there is nothing left to stop.
+    /// Stops the server in order. The second time there is nothing left to stop.
     pub(crate) async fn stop(&self) {
         if let Some(server) = self.take_server().await {
             tokio::time::timeout(SOON, server.stop()).await.expect("the server stops soon");
@@ -365,12 +365,12 @@ impl App {
     }
 }
 
-/// A path of the guide's account.
+/// Returns a path of the guide's account.
 pub(crate) fn account(rest: &str) -> String {
     format!("/api/accounts/{ACCOUNT}{rest}")
 }
 
-/// A path among the disconnect orders of the guide's account.
+/// Returns a path among the disconnect orders of the guide's account.
 pub(crate) fn disconnects(rest: &str) -> String {
     account(&format!("/disconnects{rest}"))
 }

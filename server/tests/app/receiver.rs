@@ -1,4 +1,4 @@
-//! A receiver of callbacks that behaves as the path says, and keeps what it was sent.
+//! A receiver of callbacks that behaves as the path says, and keeps the requests it got.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::wait_for;
 
-/// A request that came.
+/// A request that the receiver got.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) path: String,
@@ -21,13 +21,13 @@ impl Seen {
         self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 
-    /// The text of the first element of this name.
+    /// Returns the text of the first element of this name.
     pub(crate) fn element(&self, name: &str) -> Option<&str> {
         let (_, rest) = self.body.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
     }
 
-    /// As a golden file has it.
+    /// Returns the request as text for a golden file.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("POST {}\n", self.path);
         for (name, value) in
@@ -40,7 +40,7 @@ impl Seen {
     }
 }
 
-/// A running receiver; it ends with the test.
+/// A running receiver. It ends with the test.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -64,13 +64,13 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// What came to a path so far.
+    /// Returns the requests to a path so far.
     pub(crate) fn at(&self, path: &str) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter(|seen| seen.path == path).cloned().collect()
     }
 
-    /// What has come to a path once so much is there.
+    /// Waits for `count` requests to a path, and returns them.
     pub(crate) async fn wait(&self, path: &str, count: usize) -> Vec<Seen> {
         wait_for(path, async || Some(self.at(path)).filter(|seen| seen.len() >= count)).await
     }
@@ -119,7 +119,7 @@ async fn serve(mut stream: TcpStream, all: Arc<Mutex<Vec<Seen>>>) {
         "302" => {
             "HTTP/1.1 302 Found\r\nLocation: /ok/redirected\r\nContent-Length: 6\r\n\r\nsecret".to_owned()
         }
-        // Good from the third time on.
+        // The third answer and later ones are good.
         "mends" if before < 2 => "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned(),
         "mends" => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(),
         "challenge" if authorization.is_none() => {
@@ -140,7 +140,7 @@ async fn serve(mut stream: TcpStream, all: Arc<Mutex<Vec<Seen>>>) {
             let _ = stream.set_zero_linger();
             return;
         }
-        // Until the other side has had enough.
+        // It sends until the other side has had enough.
         _ => {
             while stream.read_buf(&mut Vec::with_capacity(64)).await.unwrap_or(0) > 0 {}
             return;

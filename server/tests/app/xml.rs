@@ -1,11 +1,11 @@
-//! The documents that tests send, with defaults for all but what a test is about.
+//! The documents that tests send, with defaults for everything that a test is not about.
 
 /// A disconnect order with a name.
 pub(crate) fn disconnect(numbers: &[&str]) -> String {
     disconnect_with("<name>training run</name>", numbers, "")
 }
 
-/// A disconnect order: what stands before its type, its numbers, what stands behind their list.
+/// A disconnect order: the elements before its type, its numbers, the elements after their list.
 pub(crate) fn disconnect_with(names: &str, numbers: &[&str], behind: &str) -> String {
     format!(
         "<DisconnectTelephoneNumberOrder>{names}<DisconnectTelephoneNumberOrderType>{}{behind}\
@@ -19,7 +19,7 @@ pub(crate) fn order(site: u32, numbers: &[&str]) -> String {
     order_with(&format!("<SiteId>{site}</SiteId>"), numbers)
 }
 
-/// A number order for existing numbers: what it says besides its name and its numbers.
+/// A number order for existing numbers: its elements other than its name and its numbers.
 pub(crate) fn order_with(more: &str, numbers: &[&str]) -> String {
     format!(
         "<Order><Name>back again</Name><ExistingTelephoneNumberOrderType>{}\
@@ -28,7 +28,7 @@ pub(crate) fn order_with(more: &str, numbers: &[&str]) -> String {
     )
 }
 
-/// A number order that searches: the form's first word, what stands in it, and whether it may wait.
+/// A number order that searches: the form's first word, the form's fields, and whether it may wait.
 pub(crate) fn search(site: u32, form: &str, fields: &str, back_order: bool) -> String {
     let form = format!("{form}SearchAndOrderType");
     format!(

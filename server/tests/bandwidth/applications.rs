@@ -1,23 +1,23 @@
-//! The applications of an account, and which of them a peer names.
+//! The applications of an account, and the ones that its peers name.
 
 use onhook_core::account::application::{APPLICATIONS_MAX, Details, NewApplication, Service};
 use onhook_core::ids::AccountId;
 
 use crate::app::{ACCOUNT, App, Call, Reply, Seed, Who, account, delete, get, patch, post, put, with_app};
 
-/// No application has it.
+/// An id that no application has.
 const NO_ID: &str = "d775585a-ed5b-4a49-8b96-f68c0a993ebe";
 
 const VOICE: &str = "<Application><ServiceType>Voice-V2</ServiceType><AppName>Quickstart App</AppName>\
     <CallInitiatedCallbackUrl>https://example.com/voice?a=1&amp;b=2</CallInitiatedCallbackUrl></Application>";
-/// With each setting that the documents have for messages.
+/// An application with each setting that the documents have for messages.
 const MESSAGING: &str = "<Application><ServiceType>Messaging-V2</ServiceType><AppName>Production Server</AppName>\
     <InboundCallbackUrl>https://example.com/in</InboundCallbackUrl><InboundCallbackCreds><UserId>in</UserId>\
     <Password>secret</Password></InboundCallbackCreds><OutboundCallbackUrl>https://example.com/out\
     </OutboundCallbackUrl><RequestedCallbackTypes><CallbackType>message-delivered</CallbackType>\
     <CallbackType>message-failed</CallbackType></RequestedCallbackTypes></Application>";
 
-/// Makes one, and gives its path.
+/// Makes an application, and returns its path.
 async fn make(app: &App, body: &str) -> String {
     let made = app.send(post(account("/applications"), body)).await.expect(201);
     app.path_of(made.header("location").unwrap())

@@ -1,4 +1,4 @@
-//! Requests as Bandwidth's own client libraries send them, each by its habits.
+//! Requests as Bandwidth's own client libraries send them, each with its habits.
 
 use base64::Engine as _;
 
@@ -7,12 +7,12 @@ use crate::app::{
     get, post, put, with_app,
 };
 
-/// What a client sends and gets, one exchange after another, as one golden file.
+/// A client's exchanges, one after another, as one golden file.
 struct Story<'a> {
     app: &'a App,
     /// Where the client finds its account.
     base: &'static str,
-    /// What it adds to whatever it sends.
+    /// What the client adds to every request.
     habits: Box<dyn Fn(Call) -> Call>,
     told: String,
 }
@@ -22,7 +22,7 @@ impl<'a> Story<'a> {
         Self { app, base, habits: Box::new(habits), told: String::new() }
     }
 
-    /// One exchange; its answer has to be this.
+    /// Makes one exchange, whose answer must have this status.
     async fn tell(&mut self, status: u16, call: Call) -> Reply {
         let call = (self.habits)(call);
         self.told += &format!("> {} {}\n", call.method, call.path);
@@ -38,14 +38,14 @@ impl<'a> Story<'a> {
         self.tell(200, get(format!("{}{path}", self.base))).await
     }
 
-    /// Sends a document, and gives the last part of its `Location`: the id, as every client takes it.
+    /// Sends a document, and returns the last part of its `Location`: the id, as every client takes it.
     async fn post(&mut self, path: &str, body: &str) -> String {
         let call = post(format!("{}{path}", self.base), body).content_type("application/xml");
         let reply = self.tell(201, call).await;
         reply.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
     }
 
-    /// Asks for an order until it has ended; only the last answer is part of the story.
+    /// Asks for an order until it has ended. Only the last answer is part of the story.
     async fn ended(&mut self, path: &str) -> Reply {
         self.app.ended((self.habits)(get(format!("{}{path}", self.base)))).await;
         self.get(path).await
@@ -658,7 +658,7 @@ async fn a_type_may_be_left_out_where_the_document_speaks_for_itself() {
             let reply = app.send(post(disconnects(""), body).without("content-type")).await;
             assert_eq!(reply.status, 415, "{body:?}");
         }
-        // The scheme's case is of no account, and a colon belongs to the password.
+        // The scheme's case does not matter, and a colon belongs to the password.
         let lower = basic("username", "password").replace("Basic", "basic");
         let call = get(disconnects("")).by(Who::Nobody).header("authorization", &lower);
         app.send(call).await.expect(200);

@@ -12,7 +12,7 @@ fn orders() -> String {
     account("/orders")
 }
 
-/// Places an order, waits for its end, and gives the order and its path.
+/// Places an order, waits for its end, and returns the order and its path.
 async fn ended(app: &App, body: String) -> (Reply, String) {
     let (_, path) = app.place(post(orders(), body)).await;
     (app.ended(get(&path)).await, path)
@@ -178,7 +178,7 @@ async fn an_order_goes_as_far_as_it_may() {
         let (_, path) = app.place(post(orders(), xml::order(app.site, &numbers))).await;
         golden!(app, "partial", app.ended(get(path)).await);
         assert_eq!(app.send(get(format!("/api/tns/{POOL}"))).await.element("Status"), Some("Inservice"));
-        // What is in service is nobody's to order, be it one's own.
+        // Nobody can order a number in service, not even its own account.
         let (_, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
         assert_eq!(app.ended(get(path)).await.code(), Some(5005));
     })

@@ -47,7 +47,7 @@ async fn what_is_in_service_at_a_peer_is_listed_and_counted() {
         let page = app.send(get(app.path_of_link(page.element("next").unwrap()))).await.expect(200);
         assert_eq!((page.elements("FullNumber"), page.element("next")), (vec![IN_SERVICE[2]], None));
 
-        // One that is at another peer, ages, is another account's or nobody's is not at this one.
+        // A number that is at another peer, is aging, is another account's or nobody's is not at this peer.
         for number in [POOL, IN_SERVICE[0], NEIGHBOURS, NO_NUMBER] {
             let reply = app.send(get(format!("{first}/tns/{number}"))).await.expect(404);
             let text = format!(
@@ -93,7 +93,7 @@ async fn a_peer_is_made_changed_and_removed() {
         let listed = app.send(get(peers(app, ""))).await.expect(200);
         assert_eq!(listed.elements("IsDefaultPeer"), ["false", "true"]);
 
-        // What is not said stays; a default peer stays it until another one is.
+        // Absent settings stay. A default peer stays the default until another one is.
         let body = "<SipPeer><PeerName>Test Sip Peer</PeerName><IsDefaultPeer>false</IsDefaultPeer>\
                     <VoiceHosts/><CallingName/></SipPeer>";
         golden!(app, "peer_changed", app.send(put(&path, body)).await);
@@ -193,7 +193,7 @@ async fn numbers_move_to_another_peer_and_stay_in_service() {
         assert_eq!(listed.elements("FullNumber"), [POOL, "5405514342", "7034343704"]);
         let total = app.send(get(format!("{there}/totaltns"))).await.expect(200);
         assert!(total.text().contains("<SipPeerTelephoneNumbersCount>3<"), "{}", total.text());
-        // Its state began when it did, and it is at another site.
+        // The beginning of its state is unchanged, and it is at another site.
         let after = app.send(get("/api/tns/5405514342")).await.expect(200);
         assert_eq!(
             after.text(),
@@ -222,7 +222,7 @@ async fn numbers_that_cannot_all_move_do_not_move() {
         let there = sites(&format!("/{site}/sippeers/{peer}"));
         app.disconnect(&[IN_SERVICE[0]]).await;
         let before = app.counts().await;
-        // Another account's, an aging, and one that never was: told alike.
+        // Another account's number, an aging one, and an unknown one are refused alike.
         for wrong in [NEIGHBOURS, IN_SERVICE[0], NO_NUMBER] {
             let reply = app.send(post(format!("{there}/movetns"), to_move(&["5405514342", wrong]))).await;
             let text = format!("The telephone number '{wrong}' does not exist");
@@ -245,7 +245,7 @@ async fn numbers_that_cannot_all_move_do_not_move() {
         assert_eq!(app.send(post(nowhere, body.as_str())).await.error().1, Some(13563));
         assert_eq!(app.counts().await, before);
         assert_eq!(app.send(get(format!("{there}/tns"))).await.expect(200).elements("FullNumber"), [POOL]);
-        // Moved to where it is, it is left alone.
+        // A number that is moved to where it is does not change.
         let home = peers(app, &format!("/{}/movetns", app.peer));
         app.send(post(home, body)).await.expect(200);
         assert_eq!(app.counts().await, before);

@@ -1,4 +1,4 @@
-//! What is in the pool.
+//! Searches of the pool.
 
 use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
@@ -27,7 +27,7 @@ async fn the_pool_is_searched_by_area_code() {
         let all = app.send(get(available("?areacode=212"))).await;
         assert_eq!(all.element("ResultCount"), Some("50"));
 
-        // What is taken is no longer found.
+        // A taken number is no longer found.
         let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[POOL]))).await;
         app.ended(get(order)).await;
         let none = app.send(get(available("?areaCode=336"))).await;
@@ -80,7 +80,7 @@ async fn the_pool_is_searched_by_place_and_by_what_a_number_spells() {
             assert_eq!(found.len(), count, "{query}");
             assert!(found.iter().all(|number| number.starts_with(first)), "{query}: {found:?}");
         }
-        // By chance, unless an order is asked for; then chance has still chosen.
+        // Numbers come in random order, unless a client asks for a sorted list. They are still chosen at random then.
         let (one, other) = (find("?areaCode=212").await, find("?areaCode=212").await);
         assert_ne!(one, other);
         let ordered = find("?state=VA&orderBy=fullNumber&quantity=20").await;
@@ -157,7 +157,7 @@ async fn nobody_is_shown_the_whole_pool_in_an_hour() {
     with_app(Seed::two_accounts().shown_limit(60), async |app| {
         let search = |query: &str| get(available(query));
         app.send(search("?areaCode=212")).await.expect(200);
-        // What finds nothing shows nothing.
+        // A search that finds nothing counts as showing nothing.
         for _ in 0..5 {
             app.send(search("?areaCode=201")).await.expect(200);
         }
@@ -167,7 +167,7 @@ async fn nobody_is_shown_the_whole_pool_in_an_hour() {
         assert!((1..=3_600).contains(&wait), "{wait}");
         assert!(refused.header("x-ratelimit-reset").is_some());
         app.send(search("?areaCode=703&quantity=5")).await.expect(200);
-        // Each account by itself, and an operator is not counted.
+        // Each account is counted separately, and an operator is not counted.
         let theirs = available("?areaCode=703").replace("9900000", &NEIGHBOUR.to_string());
         app.send(get(theirs).by(Who::Neighbour)).await.expect(200);
         app.send(search("?areaCode=703").by(Who::Operator)).await.expect(200);

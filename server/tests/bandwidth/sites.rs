@@ -4,14 +4,15 @@ use onhook_core::ids::AccountId;
 
 use crate::app::{ACCOUNT, App, IN_SERVICE, POOL, Seed, Who, account, delete, get, post, put, with_app, xml};
 
-/// No site's and no peer's id.
+/// An id that no site and no peer has.
 pub(crate) const NO_ID: &str = "4294967295";
 
 pub(crate) fn sites(rest: &str) -> String {
     account(&format!("/sites{rest}"))
 }
 
-/// A second site with two peers, and a number at the one that is not its default: ids of site and peers.
+/// Makes a second site with two peers, and a number at the one that is not the default. Returns the ids of site and
+/// peers.
 pub(crate) async fn second_site(app: &App) -> (String, String, String) {
     let guide = AccountId::new(ACCOUNT).unwrap();
     let store = &app.parts.store;
@@ -47,7 +48,7 @@ async fn an_account_and_its_sites_are_shown() {
 async fn what_is_in_service_at_a_site_is_listed_and_counted() {
     with_app(Seed::two_accounts(), async |app| {
         let (second, _, _) = second_site(app).await;
-        // What ages is not in service any more.
+        // An aging number is not in service any more.
         app.disconnect(&[IN_SERVICE[0]]).await;
         let at = |site: &str, rest: &str| get(sites(&format!("/{site}{rest}")));
         golden!(app, "in_service", app.send(at(&second, "/inserviceNumbers")).await);
@@ -75,7 +76,7 @@ const ADDRESS: &str = "<Address><HouseNumber>900</HouseNumber><StreetName>Main C
 #[tokio::test]
 async fn a_site_is_made_changed_and_removed() {
     with_app(Seed::two_accounts(), async |app| {
-        // As a client's sample sends it; elements that are not known are passed over.
+        // The body is a client's sample. Unknown elements are passed over.
         let body = format!(
             "<Site><Name>Test Site</Name><Description>A Site Description</Description><CustomerName>R&amp;D\
              </CustomerName><CustomerProvidedID>c-1</CustomerProvidedID>{ADDRESS}<Colour>red</Colour></Site>"
@@ -85,7 +86,7 @@ async fn a_site_is_made_changed_and_removed() {
         let path = app.path_of(made.header("location").unwrap());
         assert_eq!(app.send(get(&path)).await.expect(200).text(), made.text());
 
-        // One client sends what changes and nothing else, another all that it got.
+        // One client sends only what changes, another sends all that it got.
         let changed = app.send(put(&path, "<Site><Name>Other Site</Name></Site>")).await;
         golden!(app, "site_changed", changed);
         let id = made.element("Id").unwrap();
@@ -160,7 +161,7 @@ async fn a_site_that_is_needed_stays() {
         app.send(delete(&empty)).await.expect(200);
         app.send(delete(&first)).await.expect(200);
         assert_eq!(app.send(get(sites(""))).await.expect(200).elements("Id"), [""; 0]);
-        // The next one is the default again.
+        // The next new site is the default again.
         app.send(post(sites(""), "<Site><Name>New</Name></Site>")).await.expect(201);
         let stored = app.parts.store.sites(AccountId::new(ACCOUNT)).await.unwrap();
         assert_eq!(stored.iter().map(|site| site.is_default).collect::<Vec<_>>(), [true]);

@@ -1,4 +1,4 @@
-//! Subscriptions: how they are made, shown, written again and removed.
+//! Subscriptions: how they are made, shown, replaced and removed.
 
 use crate::app::receiver::Receiver;
 use crate::app::{App, NEIGHBOUR, Reply, Seed, Who, account, delete, get, post, put, wait_for, with_app};
@@ -135,7 +135,7 @@ async fn what_is_wrong_with_a_subscription_is_said_in_the_api_s_words() {
         }
         golden!(app, "refused_14506", app.send(post(subscriptions(""), with(url, "file:///etc/passwd"))).await);
         assert!(app.send(get(subscriptions(""))).await.text().contains("<Subscriptions/>"));
-        // Written again, it is judged again.
+        // A replaced subscription is checked again.
         let path = subscribe(app, EXAMPLE).await;
         let reply = app.send(put(&path, with(url, "http://10.0.0.1/"))).await;
         assert_eq!((reply.status, reply.code()), (400, Some(14506)));

@@ -9,9 +9,9 @@ use crate::app::{
     now, number, post, with_app, xml,
 };
 
-/// Reserved for the guide's account, where a test has it so.
+/// A number that some tests reserve for the guide's account.
 const RESERVED: &str = "2525550101";
-/// In its protected inventory.
+/// A number in its protected inventory.
 const PROTECTED: &str = "2525550102";
 
 fn tns(query: &str) -> Call {
@@ -51,7 +51,7 @@ async fn an_account_s_inventory_is_listed_by_state() {
             ("?status=INSERVICE", &in_service[..]),
             ("?status=Aging", &[IN_SERVICE[0]]),
             ("?status=Reserved", &[RESERVED]),
-            // What is available to one account only is what it has protected.
+            // Numbers available to one account only are its protected ones.
             ("?status=Available", &[PROTECTED]),
             ("?status=Reserved,Aging", &[RESERVED, IN_SERVICE[0]]),
             ("?Status=reserved%2C%20available", &[RESERVED, PROTECTED]),
@@ -105,24 +105,24 @@ async fn numbers_are_found_by_what_is_known_of_them() {
             ("?state=VA&rateCenter=RALEIGH", &[]),
             ("?protected=true", &all[..1]),
             ("?protected=False", &all[1..]),
-            // What its exchange is known for; not where an import knows better.
+            // A city is that of the exchange, unless an import knows better.
             ("?city=Raleigh", &all[3..5]),
             ("?state=NC&lata=426", &all[3..5]),
             ("?city=CARY", &[]),
             ("?lata=224", &[]),
             ("?modifiedDateFrom=01-01-01&modifiedDateTo=98-12-31", &all[..]),
             ("?modifiedDateFrom=01-01-01&modifiedDateTo=01-12-31&status=Inservice", &[]),
-            // Of these nothing is known here.
+            // Nothing is known of these here.
             ("?tier=0", &[]),
             ("?host=192.0.2.1", &[]),
-            // The account itself, and a parameter without a value, narrow nothing.
+            // The account itself and a parameter without a value filter nothing.
             ("?accountId=9900000", &all[..]),
             ("?npa=&status=&accountId=", &all[..]),
         ] {
             let reply = app.send(tns(query)).await.expect(200);
             assert_eq!(reply.elements("FullNumber"), found, "{query}");
         }
-        // An operator says whose.
+        // An operator names the account.
         let told = app.send(tns("?accountId=9900000")).await;
         let operator = app.send(tns("?accountId=9900000").by(Who::Operator)).await;
         assert_eq!(operator.expect(200).text(), told.text());
@@ -145,7 +145,7 @@ async fn an_operator_finds_numbers_by_site_and_by_peer_of_an_account() {
         ] {
             assert_eq!(operator(&query).await.expect(200).elements("FullNumber"), all, "{query}");
         }
-        // A site is looked for at the account that is named, and at no other.
+        // A site is looked for only at the named account.
         let elsewhere = format!("?accountId={NEIGHBOUR}&siteId={site}");
         assert_eq!(operator(&elsewhere).await.expect(200).element("TelephoneNumberCount"), Some("0"));
         let alone = operator(&format!("?siteId={site}")).await;
@@ -244,7 +244,7 @@ async fn numbers_are_looked_up() {
         golden!(app, "lookup_of_none", app.send(lookup(&[NO_NUMBER])).await);
         let v2 = post("/api/v2/tns", xml::lookup(&["+15405514342", NO_NUMBER]));
         golden!(app, "lookup_v2", app.send(v2).await);
-        // However a number is written, and however often, it is one number.
+        // A number is one number, however it is written and however often.
         let again = app.send(lookup(&["5405514342", "15405514342", " +15405514342 ", "5405514342"])).await;
         assert_eq!(again.expect(200).elements("FullNumber"), ["5405514342"]);
         let operators = app.send(lookup(&[NEIGHBOURS, "5405514342"]).by(Who::Operator)).await.expect(200);
@@ -294,12 +294,12 @@ async fn a_number_s_site_peer_and_rate_center_are_told() {
         golden!(app, "site", app.send(of(IN_SERVICE[2], "sites")).await);
         golden!(app, "peer", app.send(of(IN_SERVICE[2], "sippeers")).await);
         golden!(app, "rate_center", app.send(of(IN_SERVICE[2], "ratecenter")).await);
-        // A pool number has a rate center too, but is nowhere delivered.
+        // A pool number has a rate center too, but no site.
         golden!(app, "no_site", app.send(of(POOL, "sites")).await);
         assert_eq!(app.send(of(POOL, "sippeers")).await.error(), (404, None, "The resource does not exist"));
         let greensboro = app.send(of(POOL, "rateCenter")).await.expect(200);
         assert_eq!(greensboro.element("RateCenter"), Some("GREENSBORO"));
-        // Of the guide's numbers no rate center is known.
+        // The rate center of the guide's numbers is not known.
         golden!(app, "no_rate_center", app.send(of("5405514342", "ratecenter")).await);
         golden!(app, "lata", app.send(of(IN_SERVICE[0], "lata")).await);
         golden!(app, "lca", app.send(of(IN_SERVICE[0], "lca")).await);
@@ -338,7 +338,7 @@ async fn an_account_sees_all_of_its_own_numbers() {
             "own_in_service_v2",
             app.send(get(tn("%2B19195551002").replace("/api", "/api/v2"))).await
         );
-        // Whoever runs the server sees as much.
+        // An operator sees as much.
         let told = app.send(get(tn(POOL))).await;
         assert_eq!(app.send(get(tn(POOL)).by(Who::Operator)).await.text(), told.text());
         assert_eq!(app.send(get(tn(POOL)).by(Who::Reader)).await.text(), told.text());
@@ -358,7 +358,7 @@ async fn of_a_pool_number_a_stranger_sees_what_is_public() {
 #[tokio::test]
 async fn another_account_s_number_is_a_number_that_does_not_exist() {
     with_app(Seed::two_accounts(), async |app| {
-        // One that was disconnected is still theirs.
+        // A disconnected number is still the account's.
         app.disconnect(&[IN_SERVICE[0]]).await;
         for rest in ["", "/tndetails", "/sites", "/sippeers", "/ratecenter", "/lata", "/lca"] {
             let told = async |number: &str, who| -> (u16, Vec<(String, String)>, String) {
@@ -391,7 +391,7 @@ async fn a_number_s_history_is_what_it_was_in_one_s_own_hands() {
         })
         .await;
         assert_eq!(released.elements("Status"), ["Inservice", "Aging", "Available"]);
-        // It is anyone's now, and nobody learns whose it was.
+        // The number is available to anyone now, and nobody learns whose it was.
         let theirs = app.send(get("/api/tns/5405514342/history").by(Who::Neighbour)).await.expect(200);
         assert_eq!(theirs.elements("Status"), [""; 0]);
         let own = app.send(get("/api/tns/5405514342/history")).await.expect(200);

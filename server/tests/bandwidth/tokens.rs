@@ -50,7 +50,7 @@ async fn a_token_does_wherever_name_and_password_do() {
     .await;
 }
 
-/// What a token says, as a client reads it.
+/// Returns the claims of a token, as a client reads them.
 fn claims(token: &str) -> serde_json::Value {
     use base64::Engine;
     let parts: Vec<&str> = token.split('.').collect();
@@ -107,7 +107,7 @@ async fn what_is_no_credential_gets_no_token() {
         golden!(app, "invalid_client", app.send(grant().by(Who::WrongPassword)).await);
         let nobody = app.send(grant().by(Who::Nobody)).await.expect(401);
         assert_eq!(nobody.text(), r#"{"error":"invalid_client"}"#);
-        // A token gets no other token, so that an hour is an hour.
+        // A token cannot be used to get another, so that it ends after an hour.
         let own = token(&app.send(grant()).await.expect(200));
         app.send(with_token(grant(), &own)).await.expect(401);
         golden!(
@@ -162,7 +162,7 @@ async fn a_token_ends_with_its_user_s_password_role_or_place() {
         let of = async |who| token(&app.send(grant().by(who)).await.expect(200));
         let (reader, orderer, admin) = (of(Who::Reader).await, of(Who::Orderer).await, of(Who::Admin).await);
         let knock = async |token: &str| app.send(with_token(get(account("")), token)).await.status;
-        // Whoever has a token cannot make it last: not by a password, not by a user, not by a role.
+        // A token cannot be made to last: not by a password, not by a user, not by a role.
         let new = "<User><Password>correct horse</Password></User>";
         let role =
             |name: &str| format!("<User><Roles><Role><RoleName>{name}</RoleName></Role></Roles></User>");

@@ -31,7 +31,7 @@ fn password(password: &str) -> String {
     format!("<User><Password>{password}</Password></User>")
 }
 
-/// The same call by a user of a test's own.
+/// Returns the call, made by a user of a test's own.
 fn by(call: Call, name: &str, password: &str) -> Call {
     call.by(Who::Nobody).header("Authorization", &basic(name, password))
 }
@@ -49,7 +49,7 @@ async fn a_user_is_made_changed_and_removed() {
             app.send(get("/api/users").by(Who::Reader)).await.expect(200).text(),
             app.send(get(users(""))).await.expect(200).text()
         );
-        // A name may hold what a path must write otherwise, and is the same in another case.
+        // A name may hold characters that a path must encode, and its case does not matter.
         let made = app.send(post(users(""), user("B\u{FC}ro/B", "correct horse", "read"))).await.expect(201);
         golden!(app, "user_made", made);
         let path = app.path_of(made.header("location").unwrap());
@@ -88,10 +88,10 @@ async fn everybody_chooses_their_own_password() {
         golden!(app, "password_changed", changed);
         app.send(get(disconnects("")).by(Who::Reader)).await.expect(401);
         app.send(by(get(disconnects("")), "reader", "correct horse")).await.expect(200);
-        // An operator has no account and can all the same.
+        // An operator has no account, and can change its password all the same.
         app.send(put(own(Who::Operator), password("correct horse")).by(Who::Operator)).await.expect(200);
         app.send(by(get("/api/users?accountId=9900000"), "operator", "correct horse")).await.expect(200);
-        // Others' are others'.
+        // Others cannot change this user's password.
         let theirs = app.send(put(own(Who::Admin), password("correct horse")).by(Who::Orderer)).await;
         assert_eq!(theirs.error(), (403, Some(1001), "Access Denied"));
         for name in ["neighbour", "operator", "nobody"] {
@@ -104,7 +104,7 @@ async fn everybody_chooses_their_own_password() {
         // One client sends the password alone, as the root.
         let alone = "<Password>correct horse</Password>";
         app.send(put(own(Who::Neighbour), alone).by(Who::Neighbour)).await.expect(200);
-        // An administrator may on the account.
+        // An administrator may change passwords on the account.
         app.send(put(own(Who::Orderer), password("correct horse"))).await.expect(200);
         app.send(by(get(disconnects("")), "orderer", "correct horse")).await.expect(200);
         for (body, code) in [
@@ -139,7 +139,7 @@ async fn nobody_makes_anyone_more_than_they_are() {
         ] {
             assert_eq!(app.send(call.clone()).await.error(), (403, Some(1001), "Access Denied"), "{call:?}");
         }
-        // Operators and another account's users are no users of this account, whoever asks.
+        // Operators and another account's users are not users of this account for any caller.
         for name in ["operator", "neighbour", "nobody"] {
             for who in [Who::Admin, Who::Operator] {
                 let path = users(&format!("/{name}"));
@@ -179,7 +179,7 @@ async fn an_account_keeps_its_last_administrator() {
         assert_eq!(app.send(put(users("/username"), role("order"))).await.status, 409);
         app.send(put(users("/reader"), role("admin"))).await.expect(200);
         app.send(put(users("/username"), role("order"))).await.expect(200);
-        // From the next request on that is all they are.
+        // From the next request on they have only that role.
         assert_eq!(app.send(delete(users("/reader"))).await.error().1, Some(1001));
         app.send(delete(users("/reader")).by(Who::Operator)).await.expect(200);
         assert_eq!(names(app).await, ["orderer", "username"]);

@@ -1,4 +1,4 @@
-//! Who may do what: every route, under every prefix, for every kind of caller.
+//! Rights: every route, under every prefix, for every kind of caller.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,37 +12,37 @@ use crate::app::{
     disconnects, get, head, now, patch, post, put, with_app, xml,
 };
 
-/// In the pool, and reserved for the guide's account.
+/// A number in the pool that is reserved for the guide's account.
 const RESERVED: &str = "4155550100";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
 /// How many pool numbers have been reserved.
 static FREE: AtomicU32 = AtomicU32::new(0);
 
-/// Who is let through to a route.
+/// The callers that may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum May {
-    /// Whoever asks.
+    /// Every caller.
     Anyone,
-    /// Whoever is signed in; who it does not concern is told that there is no such thing.
+    /// Callers who are signed in. Other accounts are told that there is no such thing.
     SignedIn,
-    /// Whoever is signed in; who it does not concern finds nothing.
+    /// Callers who are signed in. Other accounts find nothing.
     Seekers,
-    /// Whoever may look at the account.
+    /// Callers who may look at the account.
     Readers,
-    /// Whoever may place orders for the account.
+    /// Callers who may place orders for the account.
     Orderers,
-    /// Whoever administers the account.
+    /// Administrators of the account.
     Admins,
-    /// Whoever says name and password, which the route asks for itself.
+    /// Callers with name and password, which the route checks itself.
     Clients,
-    /// Whoever runs the server.
+    /// Operators.
     Operators,
-    /// Nobody: everyone who is signed in is refused, without a word.
+    /// No caller: everyone who is signed in is refused without a body.
     Nobody,
 }
 
-/// What a route that takes a body is sent.
+/// The body that a route is sent.
 #[derive(Clone, Copy, Debug)]
 enum Body {
     None,
@@ -65,11 +65,11 @@ enum Body {
     Grant,
     Subscription,
     Application,
-    /// Of a peer: that it names no application.
+    /// A peer's setting that names no application.
     Named,
 }
 
-/// The table: a route's name, who may, the answer to those who may, and what is sent.
+/// The table: a route's name, who may use it, the status for these callers, and the body that is sent.
 #[rustfmt::skip]
 const ROUTES: &[(&str, May, u16, Body)] = &[
     ("POST /accounts/{account}/disconnects",                              May::Orderers,  201, Body::Disconnect),
@@ -183,7 +183,7 @@ const ROUTES: &[(&str, May, u16, Body)] = &[
     ("DELETE /ops/v1/emulator/mail",                                      May::Operators, 204, Body::None),
 ];
 
-/// The status that a caller gets.
+/// Returns the status that a caller gets.
 fn answer(may: May, good: u16, who: Who) -> u16 {
     let let_through = match (may, who) {
         (May::Anyone, _) => true,
@@ -201,11 +201,11 @@ fn answer(may: May, good: u16, who: Who) -> u16 {
     if let_through { good } else { 403 }
 }
 
-/// The code that a refusal has.
+/// Returns the code of a refusal.
 fn code(may: May, who: Who) -> Option<u16> {
     match (may, who) {
         (_, Who::Nobody | Who::WrongPassword) => None,
-        // The server's own routes speak of problems without codes.
+        // Problems of the server's own routes have no codes.
         (May::Operators | May::Nobody, _) => None,
         (May::SignedIn, _) => Some(15506),
         (May::Readers | May::Orderers | May::Admins, Who::Neighbour) => Some(5051),
@@ -229,8 +229,8 @@ fn the_table_and_the_routes_are_the_same_list() {
     assert!(gone.is_empty(), "no such route {gone:?}: take the rows out of ROUTES of {}", file!());
 }
 
-/// What the paths' parts stand for: an order of each kind on the guide's account with a note each, its site
-/// and its peer.
+/// The objects that fill the paths' parameters: the guide's account's site and peer, and an order of each kind with a
+/// note.
 #[derive(Clone)]
 struct Objects {
     disconnect: String,
@@ -250,8 +250,8 @@ struct Objects {
 }
 
 impl Objects {
-    /// Things that may go: a site without peers, a peer beside the default one, a user, a reservation, a
-    /// subscription, an application.
+    /// Returns objects that may be removed: a site without peers, a peer beside the default one, a user, a reservation,
+    /// a subscription, an application.
     async fn spare(app: &App, like: &Objects) -> Objects {
         let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
         let site = store.create_site(guide, "Spare site".into()).await.unwrap();
@@ -271,7 +271,7 @@ impl Objects {
         Objects { site, peer, user, reservation, subscription, application, ..like.clone() }
     }
 
-    /// For a peer's path, the site that the peers are at.
+    /// Returns the objects for a route. For a peer's path, the site is that of the peers.
     fn at(&self, route: &Route, app: &App) -> Objects {
         if route.path.contains("{peer}") {
             Objects { site: app.site.to_string(), ..self.clone() }
@@ -281,7 +281,7 @@ impl Objects {
     }
 }
 
-/// A user's name that nobody has yet.
+/// Returns a user's name that nobody has yet.
 fn unused_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("spare{}", NEXT.fetch_add(1, Ordering::Relaxed))
@@ -317,7 +317,7 @@ async fn objects(app: &App) -> Objects {
     }
 }
 
-/// A pool number that nobody has reserved: of one area code after the other.
+/// Returns a pool number that nobody has reserved, from one area code after the other.
 fn free() -> String {
     let count = FREE.fetch_add(1, Ordering::Relaxed);
     let area_code = ["212", "703", "540", "919"][usize::try_from(count / 50).unwrap()];
@@ -329,13 +329,13 @@ async fn reserve(app: &App, number: &str) -> String {
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
-/// An application of the guide's account, and its id.
+/// Makes an application of the guide's account, and returns its id.
 async fn application(app: &App) -> String {
     let made = app.send(post(account("/applications"), APPLICATION)).await.expect(201);
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
-/// A subscription of the guide's account to something that never happens, and its id.
+/// Makes a subscription of the guide's account to something that never happens, and returns its id.
 async fn subscription(app: &App) -> String {
     let new = NewSubscription {
         account: ACCOUNT.to_string().parse().unwrap(),
@@ -349,13 +349,13 @@ async fn subscription(app: &App) -> String {
     }
 }
 
-/// An address that nothing else in this process has.
+/// Returns an address that nothing else in this process has.
 fn next_address() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
     format!("{}@example.com", LAST.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A path that leads to something: the route's, with its parts filled in.
+/// Returns a route's path with its parameters filled in, so that it leads to something.
 fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
     let (order, note) = if route.path.contains("/orders/") {
         (&objects.order, &objects.order_note)
@@ -383,7 +383,7 @@ fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
         .replace("{application}", &objects.application);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
-        // A search must say what for, and an operator whose numbers it wants.
+        // A search needs a criterion, and an operator must name the account.
         "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
         "GET /accounts/{account}/availablenpanxx" | "GET /ratecenters" | "GET /cities" => path + "?state=NC",
         "GET /tns" | "GET /users" => format!("{path}?accountId={account}"),
@@ -445,7 +445,7 @@ fn call(app: &App, route: &Route, path: String, body: Body, who: Who) -> Call {
     call.by(who)
 }
 
-/// Every route with its row, and the prefixes under which it answers.
+/// Returns every route with its row, and the prefixes under which it answers.
 fn all() -> Vec<(Route, May, u16, Body, Vec<&'static str>)> {
     onhook_server::routes()
         .into_iter()
@@ -464,7 +464,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
         let objects = objects(app).await;
         let mut address = 0;
         let mut cells = 0;
-        // Those who are turned away come first, so that nothing moves while it is counted.
+        // Refused callers ask first, so that nothing changes while it is counted.
         for denied in [true, false] {
             let before = app.counts().await;
             for (route, may, good, body, prefixes) in all() {
@@ -474,7 +474,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                         if (status >= 400) != denied {
                             continue;
                         }
-                        // What is taken away must be there for whoever may.
+                        // What is removed must exist for each caller who may remove it.
                         let objects = if !denied && route.method == "DELETE" {
                             Objects::spare(app, &objects).await.at(&route, app)
                         } else {
@@ -483,7 +483,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
                         let path = format!("{prefix}{}", path(&route, &objects, &ACCOUNT.to_string(), who));
                         let mut call = call(app, &route, path, body, who);
                         if who == Who::WrongPassword {
-                            // Ten wrong tries a minute are what one address has, and sixty what a name has.
+                            // One address has ten wrong tries a minute, and one name has sixty.
                             address += 1;
                             call = call.at_address(address);
                             app.parts.auth.forget(who.user());
@@ -507,7 +507,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
         }
         assert_eq!(cells, all().iter().map(|(.., prefixes)| prefixes.len() * Who::ALL.len()).sum::<usize>());
         let notes = app.send(get(disconnects(&format!("/{}/notes", objects.disconnect)))).await;
-        // Its own, and one from each prefix and each of the three who may.
+        // The order's own note, and one from each prefix and each of the three callers who may write one.
         assert_eq!(notes.elements("Note").len(), 1 + PREFIXES.len() * 3);
     })
     .await;
@@ -592,7 +592,7 @@ async fn another_account_looks_like_one_that_does_not_exist() {
             }
         }
         assert_eq!(app.counts().await, before);
-        // An operator has every account there is, and no other.
+        // An operator has every account that exists, and no other.
         let reply = app.send(get("/api/accounts/9900777/disconnects").by(Who::Operator)).await;
         assert_eq!(reply.error(), (404, None, "The resource does not exist"));
     })
@@ -702,17 +702,17 @@ async fn another_account_s_site_peer_and_number_are_none() {
             ("/users/{id}".into(), Who::Operator.user(), "nobody"),
         ] {
             let unknown = told(path.clone(), none).await;
-            // A list has nothing, everything else is not found.
+            // A list is empty, and everything else is not found.
             let status = match path.as_str() {
                 path if path.contains("inservice") => 200,
-                // An unknown peer is told so with 400, an unknown number at a known one with 404.
+                // An unknown peer is refused with 400, an unknown number at a known peer with 404.
                 path if path.contains("/sippeers/{id}") => 400,
                 _ => 404,
             };
             assert_eq!(unknown.0, status, "{path}: {}", unknown.1);
             assert_eq!(told(path.clone(), theirs).await, unknown, "{path}");
         }
-        // Nor can they be changed, moved to or taken away.
+        // Another account's sites and peers cannot be changed, moved to or removed either.
         let (site_body, peer_body) =
             ("<Site><Name>a</Name></Site>", "<SipPeer><PeerName>a</PeerName></SipPeer>");
         let tried = async |call: Call, id: &str| -> (u16, String) {
@@ -744,7 +744,7 @@ async fn another_account_s_site_peer_and_number_are_none() {
         assert_eq!(app.counts().await, before);
         let after = app.parts.store.account(neighbour).await.unwrap().unwrap().1;
         assert_eq!(after, premises, "nothing of theirs has changed");
-        // Looked up, another account's number is a number that cannot be found.
+        // In a look-up, another account's number cannot be found.
         let lookup = async |number: &str| {
             let reply = app.send(post("/api/tns", format!("<TnList><Tn>{number}</Tn></TnList>"))).await;
             reply.expect(200).text().replace(number, "{number}")
@@ -752,7 +752,7 @@ async fn another_account_s_site_peer_and_number_are_none() {
         let unknown = lookup(NO_NUMBER).await;
         assert!(unknown.contains("<Code>15610</Code>"), "{unknown}");
         assert_eq!(lookup(NEIGHBOURS).await, unknown);
-        // And no filter leads to another account's numbers.
+        // No filter leads to another account's numbers.
         let filters = [
             format!("siteId={their_site}"),
             format!("sippeerId={their_peer}"),

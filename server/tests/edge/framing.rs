@@ -1,4 +1,4 @@
-//! Where a request begins and ends, and what becomes of one that does neither properly: bytes on a socket.
+//! The beginning and end of requests, proper and improper, as bytes on a socket.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn order() -> String {
     xml::disconnect(&["5405514342", "7034343704"])
 }
 
-/// Sends bytes, says that no more will come, and reads what is answered.
+/// Sends bytes, closes its side, and reads the answer.
 async fn cut_off(app: &App, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(app.address).await.unwrap();
     let _ = stream.write_all(bytes).await;
@@ -21,7 +21,7 @@ async fn cut_off(app: &App, bytes: &[u8]) -> Vec<u8> {
     read_all(&mut stream).await
 }
 
-/// Sends bytes, and reads what is answered until the server ends the connection.
+/// Sends bytes, and reads the answer until the server ends the connection.
 async fn raw(app: &App, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(app.address).await.unwrap();
     let _ = stream.write_all(bytes).await;
@@ -67,7 +67,7 @@ async fn a_body_without_its_last_chunk_makes_no_order() {
                 assert_eq!(reply.status, 400, "{rest:?}: {}", reply.text());
             }
         }
-        // Chunks that are none.
+        // These are no chunks.
         for rest in [
             "zz\r\nab\r\n0\r\n\r\n",
             "0x5\r\nhello\r\n0\r\n\r\n",
@@ -84,7 +84,7 @@ async fn a_body_without_its_last_chunk_makes_no_order() {
     .await;
 }
 
-/// A request for another order, as somebody would hide it in the body of a first one.
+/// Returns a request for another order, as an attacker would hide it in the body of a first one.
 fn hidden() -> String {
     let call = post(disconnects(""), xml::disconnect_with("<name>hidden</name>", &["7034343704"], ""));
     String::from_utf8(call.bytes()).unwrap()
@@ -123,7 +123,7 @@ async fn two_lengths_are_never_two_requests() {
         let names = app.send(get(disconnects("?size=5000"))).await;
         assert!(!names.text().contains("hidden"));
 
-        // What is no length at all ends the connection, and nothing behind it is looked at.
+        // A wrong length ends the connection, and nothing after it is read.
         let before = app.counts().await;
         for (name, value) in [
             ("Content-Length", "+5"),
@@ -200,7 +200,7 @@ async fn what_two_readers_could_read_in_two_ways_is_refused() {
         ];
         for (what, bytes) in cases {
             let before = app.counts().await;
-            // Alone, and behind a request that is well: nothing after it is looked at.
+            // The bytes are sent alone, and after a good request. Nothing after them is read.
             let answer = raw(app, format!("{bytes}{}", hidden()).as_bytes()).await;
             assert_eq!(statuses(&answer), [400], "{what}");
             let first = String::from_utf8(get("/healthz").without("Connection").bytes()).unwrap();
@@ -211,7 +211,7 @@ async fn what_two_readers_could_read_in_two_ways_is_refused() {
         // Clients of HTTP/1.0 name no host.
         let old = get("/healthz").without("Host").head().replace("HTTP/1.1", "HTTP/1.0");
         assert_eq!(statuses(&raw(app, old.as_bytes()).await), [200]);
-        // Behind each kind of body that is well, the next request is found, and judged.
+        // After each kind of good body, the next request is found and checked.
         let ends =
             post(disconnects(""), order()).without("Content-Length").header("Transfer-Encoding", "chunked");
         let trailers = format!("{:X};ext=\"a\"\r\n{body}\r\n000\r\nX-Trailer: x\r\n\r\n", body.len());
@@ -349,7 +349,7 @@ async fn who_dribbles_a_head_is_not_waited_for() {
                     Ok(0) | Err(_) => break,
                     Ok(_) => {}
                 },
-                // A little now and then buys no time.
+                // Sending a little now and then gains no time.
                 _ = tick.tick() => { let _ = stream.write_all(b"x").await; }
             }
             assert!(begun.elapsed() < SOON, "it is still waited for");
@@ -379,7 +379,7 @@ async fn who_is_not_let_in_need_not_send_a_body() {
     .await;
 }
 
-/// Waits until the server asks for the body: from then on the request is under way.
+/// Waits until the server asks for the body. From then on the request is under way.
 async fn continued(stream: &mut TcpStream) {
     let mut line = [0; 25];
     tokio::time::timeout(SOON, stream.read_exact(&mut line)).await.expect("asked for the body soon").unwrap();
@@ -422,7 +422,7 @@ async fn a_stop_with_nobody_there_waits_for_nothing() {
     with_app(Seed::two_accounts(), async |app| {
         app.disconnect(&["5405514342"]).await;
         let server = app.take_server().await.unwrap();
-        // From here on time passes only when all that is left to do is to wait for it.
+        // From here on time passes only when there is nothing to do except wait for it.
         tokio::time::pause();
         let begun = tokio::time::Instant::now();
         server.stop().await;

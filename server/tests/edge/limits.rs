@@ -1,4 +1,4 @@
-//! How often, how much, in which form; and what a client may send again without fear.
+//! Limits of rate, size and form, and requests that a client may safely repeat.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,7 +37,7 @@ async fn one_key_is_one_order() {
         golden!(app, "key_reused", reused);
         assert_eq!(how_many(app, Who::Admin, &disconnects("")).await, "1");
 
-        // Whoever else uses the same key means another order.
+        // The same key from another account means another order.
         let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");
         let call = post(&theirs, xml::disconnect(&[NEIGHBOURS])).by(Who::Neighbour);
         let reply = app.send(call.header("Idempotency-Key", "c0ffee-1")).await.expect(201);
@@ -109,7 +109,7 @@ async fn whoever_asks_too_often_is_told_when_to_come_back() {
         let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=2).contains(&wait), "{wait}");
         golden!(app, "too_many_requests", refused_in(refused, wait));
-        // Others, and other things, are counted by themselves.
+        // Other accounts and other groups are counted separately.
         let theirs = get(format!("/api/accounts/{NEIGHBOUR}/disconnects")).by(Who::Neighbour);
         app.send(theirs).await.expect(200);
         app.send(get(account("/inserviceNumbers"))).await.expect(200);
@@ -121,7 +121,7 @@ async fn whoever_asks_too_often_is_told_when_to_come_back() {
     .await;
 }
 
-/// 429 has no body, and says twice when to come back.
+/// Asserts that a 429 has no body, and says twice when to come back.
 fn comes_back_soon(reply: &Reply) {
     assert_eq!((reply.status, reply.body.len(), reply.header("content-length")), (429, 0, Some("0")));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -147,24 +147,25 @@ async fn a_password_is_tried_ten_times_a_minute() {
         let with = |who: &str, password: &str| {
             get(disconnects("")).by(Who::Nobody).header("Authorization", &basic(who, password))
         };
-        // What succeeds is not counted.
+        // Successful tries are not counted.
         app.send(with("orderer", "password")).await.expect(200);
         for tried in 1..=10 {
             let reply = app.send(with("orderer", &format!("guess {tried}"))).await;
             assert_eq!((reply.status, reply.body.len()), (401, 0), "try {tried}");
         }
         comes_back_soon(&app.send(with("orderer", "guess 11")).await);
-        // One that was found good before is still good, from there too; and nobody else suffers.
+        // A credential that was found good before is still good, from that address too, and no other caller is
+        // affected.
         app.send(with("orderer", "password")).await.expect(200);
         app.send(with("reader", "password")).await.expect(200);
         app.send(with("orderer", "guess 12").at_address(1)).await.expect(401);
 
-        // Someone who does not exist is refused after as many tries, so that nobody can tell.
+        // A user who does not exist is refused after as many tries, so that nobody can tell the difference.
         for tried in 1..=10 {
             assert_eq!(app.send(with("nobody", &format!("guess {tried}"))).await.status, 401, "try {tried}");
         }
         comes_back_soon(&app.send(with("nobody", "guess 11")).await);
-        // Not even the right password is looked at then.
+        // Then not even the right password is checked.
         for tried in 1..=10 {
             assert_eq!(
                 app.send(with("neighbour", &format!("guess {tried}"))).await.status,
@@ -214,7 +215,7 @@ async fn credentials_are_read_strictly() {
             assert_eq!((reply.status, reply.body.len()), (401, 0), "{wrong}");
             assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"onhook\""), "{wrong}");
         }
-        // The case of a name's letters does not matter, nor which way of writing base64 a client has.
+        // The case of a name's letters does not matter, nor does the client's way of writing base64.
         for right in [&basic("USERNAME", "password"), "Basic dXNlcm5hbWU6cGFzc3dvcmQ"] {
             app.send(bare().header("Authorization", right)).await.expect(200);
         }
@@ -240,7 +241,7 @@ async fn credentials_are_read_strictly() {
     .await;
 }
 
-/// A request with a body of a length that it does not declare.
+/// Returns a request with a body whose length it does not declare.
 fn in_chunks(call: Call, chunks: &[&[u8]], ended: bool) -> Vec<u8> {
     let call = call.without("Content-Length").header("Transfer-Encoding", "chunked");
     let mut bytes = call.head().into_bytes();
@@ -268,8 +269,8 @@ async fn a_body_has_a_mebibyte_at_most() {
         assert_eq!(replies(&raw, false)[0].status, 201);
         let before = app.counts().await.0;
 
-        // A length that is declared is judged before anything of the body is read; the client's own wish to
-        // close is left out, so that it is the server who closes.
+        // A declared length is checked before anything of the body is read. The client does not ask to close, so that
+        // it is the server that closes.
         let open = || post(disconnects(""), "").without("Connection");
         let declared = open().without("Content-Length").header("Content-Length", &(BODY_MAX + 1).to_string());
         let too_large = app.send(declared).await.expect(413);
@@ -342,7 +343,7 @@ async fn an_order_has_five_thousand_numbers_at_most() {
         let (received, path) = app.place(post(disconnects(""), xml::disconnect(&numbers[..5_000]))).await;
         assert_eq!(received.elements("TelephoneNumber").len(), 5_000);
         let text = "The count of telephone numbers in order exceeds the maximum size of 5000";
-        // One more is counted; of very many the document alone tells.
+        // One number too many is counted. For very many, the size of the document is enough.
         let very_many: Vec<&str> = numbers.iter().chain(&numbers).copied().collect();
         for numbers in [&numbers, &very_many] {
             let too_many = app.send(post(disconnects(""), xml::disconnect(numbers))).await;
@@ -362,7 +363,8 @@ async fn an_order_has_five_thousand_numbers_at_most() {
 #[tokio::test]
 async fn what_is_wrong_first_is_told_first() {
     with_app(Seed::two_accounts(), async |app| {
-        // Who, may they, which form and how large, content: each call is also wrong in all that follows.
+        // The checks are in order: sign-in, rights, form and size, content. Each call is also wrong in all later
+        // checks.
         let body = "<Order/>";
         let huge = (BODY_MAX + 1).to_string();
         let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");

@@ -4,7 +4,7 @@ use onhook_core::import::NewNumber;
 
 use crate::app::{Seed, Who, account, basic, disconnects, get, log, number, post, put, with_app, xml};
 
-/// In no other test, so that whatever the log holds of them comes from this one.
+/// Numbers that no other test uses, so that only this test can bring them into the log.
 const NUMBERS: [&str; 3] = ["2525550177", "2525550178", "2525550179"];
 const PASSWORD: &str = "canary-correct-horse";
 const WRONG: &str = "canary-battery-staple";
@@ -65,7 +65,7 @@ async fn the_log_tells_no_secret_and_no_whole_number() {
         app.stop().await;
 
         let log = log::text();
-        // It does tell what happened.
+        // The log does tell what happened.
         assert!(log.contains("route=\"/accounts/{account}/disconnects\""), "{log}");
         assert!(log.contains("1 of 2 numbers failed"), "{log}");
         assert!(log.contains("were passed over: CanaryWish, Canary.##########"), "{log}");

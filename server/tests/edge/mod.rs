@@ -1,4 +1,4 @@
-//! What stands in front of every route: who may, how often, how much, in which form; and the socket.
+//! The checks before every route (rights, rate, size, form), and the socket.
 
 mod authorisation;
 mod framing;

@@ -1,4 +1,4 @@
-//! What a server does, and says, whose clock is far from the store's last use.
+//! A server whose clock is far from the store's last use: what it does, and what it says.
 
 use onhook_core::clock::Seen;
 use onhook_core::ids::AccountId;
@@ -12,10 +12,10 @@ use crate::app::{
     xml,
 };
 
-/// Aging, and due since yesterday.
+/// An aging number that has been due since yesterday.
 const DUE: &str = "2525550101";
 
-/// The store was last in use this long ago, and a number is due.
+/// Makes a store that was last in use this long ago, and has a number that is due.
 async fn last_used(store: &dyn Store, ago_ms: i64) {
     let due = NewNumber {
         state: State::Aging,
@@ -56,7 +56,7 @@ async fn while_the_clock_is_not_believed_a_client_is_told_to_wait_a_minute() {
             }
             golden!(app, "not_ready", app.send(get("/readyz").by(Who::Nobody)).await);
             assert_eq!(app.counts().await, before);
-            // Reading goes on, and what does not go by the clock.
+            // Reading goes on, and so does everything that does not use the clock.
             app.send(get(account("/sites"))).await.expect(200);
             let site = "<Site><Name>Renamed</Name></Site>";
             app.send(put(account(&format!("/sites/{}", app.site)), site)).await.expect(200);

@@ -1,4 +1,4 @@
-//! What the server's own routes say of themselves is what they do.
+//! The server's own routes do what their descriptions say.
 
 use onhook_server::Route;
 use onhook_server::http::doc::{Doc, Shape};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::app::{Reply, Seed, Who, delete, get, post, with_app};
 
-/// The names of an object's members.
+/// Returns the names of an object's members.
 fn names(object: &Value) -> Vec<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
 }
@@ -15,7 +15,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// An example has members that its schema knows, and all that it requires.
+/// Asserts that an example has only members that its schema knows, and all that it requires.
 fn example_fits(name: &str, shape: &Shape) {
     if shape.schema.is_empty() {
         return;
@@ -30,7 +30,7 @@ fn example_fits(name: &str, shape: &Shape) {
     }
 }
 
-/// A reply is as its route describes it.
+/// Asserts that a reply is as its route describes it.
 fn reply_fits(name: &str, doc: &Doc, reply: &Reply) {
     assert_eq!(reply.status, doc.status, "{name}: {}", reply.text());
     let Some(shape) = doc.reply else {

@@ -1,4 +1,4 @@
-//! The emulator's clock, and what time does to a number.
+//! The emulator's clock, and how time changes a number.
 
 use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
@@ -81,7 +81,7 @@ async fn the_clock_moves_ahead_only() {
             );
         }
         assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);
-        // A form on another site can send these, with the user's own credentials.
+        // A form on another site can send these types with the user's own credentials.
         for kind in
             ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/xml", ""]
         {
@@ -95,7 +95,7 @@ async fn the_clock_moves_ahead_only() {
     .await;
 }
 
-/// A subscription ends after a day if it says nothing else, long before most numbers are released.
+/// By default a subscription ends after a day, long before most numbers are released.
 #[tokio::test]
 async fn subscriptions_that_end_as_the_clock_moves_are_counted() {
     with_app(Seed::two_accounts().emulator(), async |app| {
@@ -132,7 +132,7 @@ async fn status(app: &App, digits: &str, who: Who) -> String {
     reply.element("Status").unwrap_or_default().to_owned()
 }
 
-/// When an aging number is to be released.
+/// Returns when an aging number is to be released.
 async fn release_at(app: &App, digits: &str) -> Timestamp {
     app.parts.store.facts(number(digits)).await.unwrap().unwrap().entry.standing.due_at().unwrap()
 }
@@ -145,7 +145,7 @@ async fn a_number_goes_to_the_pool_at_its_time_and_not_before() {
         let facts = app.parts.store.facts(number("5405514342")).await.unwrap().unwrap();
         assert!(due.since(facts.since) >= 45 * DAY_MS, "the law's floor: {due}");
 
-        // Another number whose time comes a little earlier shows when the release has looked.
+        // Another number that is due a little earlier shows when the release worker has looked.
         let earlier = NewNumber {
             state: State::Aging,
             former_account: AccountId::new(ACCOUNT),
@@ -170,7 +170,7 @@ async fn a_number_goes_to_the_pool_at_its_time_and_not_before() {
         let released = history.events.last().unwrap();
         assert!(released.at >= due, "released at {}, due at {due}", released.at);
 
-        // Nobody learns whose it was or when it came, not even the former account.
+        // Nobody learns whose it was or when it was released, not even the former account.
         golden!(app, "released", app.send(get("/api/tns/5405514342")).await);
         let details = app.send(get("/api/tns/5405514342/tndetails")).await;
         golden!(app, "released_details", details);
@@ -181,7 +181,7 @@ async fn a_number_goes_to_the_pool_at_its_time_and_not_before() {
         assert!(found.elements("TelephoneNumber").contains(&"5405514342"));
         let none = app.send(get(account("/discnumbers"))).await;
         assert_eq!(none.element("TotalCount"), Some("0"));
-        // Now another account may have it.
+        // Now another account may order it.
         let order = post("/api/accounts/9900001/orders", xml::order(app.neighbours_site, &["5405514342"]));
         let (_, path) = app.place(order.by(Who::Neighbour)).await;
         assert_eq!(app.ended(get(path).by(Who::Neighbour)).await.element("OrderStatus"), Some("COMPLETE"));
@@ -239,7 +239,7 @@ async fn a_mode_and_a_protection_say_where_a_number_goes() {
             (aging.element("Count") == Some("0")).then_some(())
         })
         .await;
-        // To anyone; to its owner; to nobody.
+        // A number that anyone may order, one that only its owner may order, and one that nobody may order.
         for (digits, owner, stranger) in [
             ("5405514342", "Available", "Available"),
             ("7034343704", "Available", ""),
@@ -264,7 +264,7 @@ async fn the_emulator_names_what_nothing_has_read() {
         let json = r#"{"siteId":1,"customerOrderID":"c","phoneNumber":"","unchanged":[true],"disconnectOrderType":{"phoneNumbers":["7034343704"]}}"#;
         let call = post("/api/v2/accounts/9900000/disconnects", json).content_type("application/json");
         assert_eq!(app.send(call).await.expect(201).header(UNREAD), Some("subAccountId, phoneNumber, unchanged"));
-        // Where all was read, there is nothing to say; a document that is refused may not have been read to its end.
+        // If all was read, there is no header. A refused document may not have been read to its end.
         let good = xml::disconnect(&["5405514342"]);
         assert_eq!(app.send(post(disconnects(""), good)).await.expect(201).header(UNREAD), None);
         assert_eq!(app.send(post(disconnects(""), body("<UNCHANGED/>"))).await.expect(400).header(UNREAD), None);
@@ -307,7 +307,7 @@ async fn without_a_mail_server_mail_is_kept_and_shown() {
         golden!(app, "mail", app.send(get(MAIL).by(Who::Operator)).await);
         app.advance(DAY_MS).await;
         wait_for("the day's mail", async || (mails("").await.len() == 2).then_some(())).await;
-        // The newest first, and by the clock that was moved.
+        // Mails are listed newest first, and dated by the moved clock.
         let all = mails("").await;
         assert_eq!((&all[0]["to"], &all[1]["to"]), (&"daily@example.com".into(), &"each@example.com".into()));
         let at = |mail: &serde_json::Value| mail["at"].as_str().unwrap().parse::<Timestamp>().unwrap();

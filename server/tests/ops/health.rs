@@ -1,4 +1,4 @@
-//! Is it alive, should it be sent requests, and how much of what has it done.
+//! Health and metrics: whether the server is alive, whether it should be sent requests, and what it has counted.
 
 use crate::app::{Seed, Who, disconnects, get, post, with_app};
 
@@ -10,7 +10,7 @@ async fn it_says_whether_it_lives_and_whether_it_is_ready() {
         app.parts.stop();
         golden!(app, "stopping", app.send(get("/readyz").by(Who::Nobody)).await);
         app.send(get("/healthz").by(Who::Nobody)).await.expect(200);
-        // They have no prefix.
+        // The server's own routes have no prefix.
         app.send(get("/api/healthz").by(Who::Nobody)).await.expect(404);
     })
     .await;
@@ -41,7 +41,7 @@ async fn metrics_name_what_is_counted_and_no_number() {
         ] {
             assert!(text.lines().any(|line| line.starts_with(sample)), "{sample}\n{text}");
         }
-        // Each says what it is.
+        // Each metric has a description.
         for kind in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
             let help = format!("# HELP {} ", kind.split_once(' ').unwrap().0);
             assert!(text.lines().any(|line| line.starts_with(&help)), "{help}\n{text}");
@@ -49,7 +49,7 @@ async fn metrics_name_what_is_counted_and_no_number() {
         let started = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
         let started: f64 = started.unwrap().parse().unwrap();
         assert!((1.7e9..1e12).contains(&started), "{started}");
-        // Names and labels: a measured value has whatever digits it has.
+        // Only names and labels are checked: a measured value may have any digits.
         let names = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name);
         for name in names {
             for number in ["5405514342", "3365550199", "9900000"] {

@@ -1,4 +1,4 @@
-//! Notifications on their way: to receivers that are good, slow, dead and hostile, and to mailboxes.
+//! Deliveries of notifications: to good, slow, dead and hostile receivers, and to mailboxes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::app::{
     xml,
 };
 
-/// Subscribes and gives the subscription's path.
+/// Subscribes, and returns the subscription's path.
 async fn subscribe(app: &App, orders: &str, callback: &str) -> String {
     let body = format!(
         "<Subscription><OrderType>{orders}</OrderType><CallbackSubscription>{callback}</CallbackSubscription></Subscription>"
@@ -89,7 +89,7 @@ async fn each_order_s_end_is_told_once_in_the_api_s_words() {
             told += "\n\n";
         }
         insta::assert_snapshot!("told", told);
-        // Nothing comes twice: each has ended.
+        // Nothing is delivered twice: each delivery has ended.
         for subscription in [&disconnected, &ordered] {
             let log = wait_for("all to end", async || {
                 let log = app.send(get(format!("{subscription}/deliveries"))).await;
@@ -153,7 +153,7 @@ async fn a_note_is_told_and_a_subscription_to_one_order_ends_with_it() {
         app.send(post(format!("{order}/notes"), xml::note("username", "told &amp; kept"))).await.expect(201);
         let seen = receiver.wait("/ok/all", 1).await.pop().unwrap();
         insta::assert_snapshot!("note", Names::default().redact(&seen.text()));
-        // It had ended before: told all the same, and over.
+        // The order had ended before. The subscription is told all the same, and ends.
         let body = format!(
             "<Subscription><OrderType>disconnects</OrderType><OrderId>{id}</OrderId><CallbackSubscription>{}\
              </CallbackSubscription></Subscription>",
@@ -296,7 +296,7 @@ async fn what_was_asked_for_is_tried_again_under_the_same_id() {
             seen.iter().map(|seen| (seen.header("webhook-id").unwrap(), &seen.body)).collect();
         assert_eq!((seen.len(), ids.len()), (3, 1));
 
-        // It asked to be left alone for an hour.
+        // The receiver asked to be left alone for an hour.
         assert_eq!(delivery(app, &later, 1).await.2, ["http 429"]);
         assert_eq!(receiver.at("/429").len(), 1);
         app.advance(3_600_000).await;
@@ -412,7 +412,7 @@ async fn a_receiver_must_have_the_key_that_its_subscription_names() {
     .await;
 }
 
-/// A mail server that takes mails, but none for `refused@example.com`, and knows nobody's password.
+/// A mail server that takes mails except those for `refused@example.com`, and accepts no password.
 async fn mail_server() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

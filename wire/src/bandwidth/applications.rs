@@ -1,4 +1,4 @@
-//! The applications of an account, and which of them a peer names.
+//! The applications of an account, and the ones that its peers name.
 
 use onhook_core::account::application::{
     Application, ApplicationChange, CALLBACK_TYPE_MAX, CALLBACK_TYPES_MAX, Details, NAME_MAX, NewApplication,
@@ -18,7 +18,7 @@ pub const FAMILY: Family = Family::Response("ApplicationProvisioningResponse");
 /// The form of errors about the peers of an application.
 pub const PEERS_FAMILY: Family = Family::Response("AssociatedSipPeersResponse");
 
-/// The applications of an account.
+/// Returns the answer with the applications of an account.
 #[must_use]
 pub fn list(applications: &[Application]) -> String {
     let mut out = Document::new();
@@ -30,7 +30,7 @@ pub fn list(applications: &[Application]) -> String {
     out.finish()
 }
 
-/// One application.
+/// Returns the answer with one application.
 #[must_use]
 pub fn one(application: &Application) -> String {
     let mut out = Document::new();
@@ -61,7 +61,7 @@ fn write(out: &mut Document, application: &Application) {
     out.close("Application");
 }
 
-/// The peers that name an application.
+/// Returns the answer with the peers that name an application.
 #[must_use]
 pub fn peers(peers: &[(Site, Peer)]) -> String {
     let mut out = Document::new();
@@ -74,7 +74,7 @@ pub fn peers(peers: &[(Site, Peer)]) -> String {
     out.finish()
 }
 
-/// An application that is to be made.
+/// Reads an application to be made.
 ///
 /// # Errors
 /// Another root, an id, no `ServiceType` or no such one, no `AppName`, and as [`change`].
@@ -86,11 +86,11 @@ pub fn new(root: &Element<'_>) -> Result<NewApplication, Problem> {
     Ok(NewApplication { service, name, details })
 }
 
-/// What is said of an application that there is. With `whole`, what the document leaves out is taken away.
+/// Reads a change of the application `kept`. With `whole`, what the document leaves out is removed.
 ///
 /// # Errors
-/// Another root, another id or service, a whole one without `AppName`, a text that is too long or goes over
-/// several lines, too many types of callbacks.
+/// Another root, another id or service, a whole application without `AppName`, a text that is too long or has several
+/// lines, too many types of callbacks.
 pub fn change(root: &Element<'_>, kept: &Application, whole: bool) -> Result<ApplicationChange, Problem> {
     match service(root)? {
         Some(other) if other != kept.service => Err(Problem::NotAllowed("Another ServiceType")),
@@ -144,19 +144,20 @@ fn callback_types(wrapper: &Element<'_>) -> Result<Vec<String>, Problem> {
     Ok(types.into_iter().map(str::to_owned).collect())
 }
 
-/// What of a peer names an application, and how that is said.
+/// The settings of a peer that name an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settings {
-    /// Which application its messages are told to.
+    /// The application that is told of its messages.
     Messaging,
-    /// Which application its calls are told to, said of those that come in.
+    /// The application that is told of its calls, in the settings of incoming ones.
     Origination,
-    /// The same, said of those that go out: the two are always the same.
+    /// The application that is told of its calls, in the settings of outgoing ones. It is always the same as for
+    /// incoming ones.
     Termination,
 }
 
 impl Settings {
-    /// What an application that is named so has to be for.
+    /// Returns the service that a named application must have.
     #[must_use]
     pub const fn service(self) -> Service {
         match self {
@@ -165,7 +166,7 @@ impl Settings {
         }
     }
 
-    /// The root of a request, the root of an answer.
+    /// Returns the root of a request, and the root of an answer.
     const fn roots(self) -> (&'static str, &'static str) {
         match self {
             Settings::Messaging => ("ApplicationsSettings", "ApplicationsSettingsResponse"),
@@ -180,17 +181,17 @@ impl Settings {
         self.roots().0
     }
 
-    /// The form of errors.
+    /// Returns the form of errors.
     #[must_use]
     pub const fn family(self) -> Family {
         Family::Response(self.roots().1)
     }
 
-    /// The application that a request has a peer name; none where it is to name none. Of messages that is said
-    /// by the word REMOVE, of calls by saying no application.
+    /// Returns the application that a peer should name. `None` if it should name none: for messages the request has the
+    /// word REMOVE, for calls it has no application.
     ///
     /// # Errors
-    /// Another root, messages without an application, what is no id of one.
+    /// Another root, messages without an application, a text that is no id of an application.
     pub fn read(self, root: &Element<'_>) -> Result<Option<ApplicationId>, Problem> {
         let of_messages = self == Settings::Messaging;
         // One client writes the name without its first s.
@@ -213,7 +214,7 @@ impl Settings {
         said.map(|text| text.parse().map_err(|_| Problem::NoApplication(cut(text)))).transpose()
     }
 
-    /// The application that a peer names.
+    /// Returns the answer with the application that a peer names.
     #[must_use]
     pub fn write(self, application: Option<ApplicationId>) -> String {
         let (root, response) = self.roots();

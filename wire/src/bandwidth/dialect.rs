@@ -3,7 +3,7 @@
 use onhook_core::number::Number;
 use onhook_core::order::Mode;
 
-/// Which dialect a request came in, by its prefix.
+/// The dialect of a request, by its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Ten digits, an order needs a name, modes in lower case.
@@ -13,7 +13,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// A number as this dialect prints it; one outside the North American plan is E.164 in both.
+    /// Returns a number as this dialect prints it. A number outside the North American plan is E.164 in both.
     #[must_use]
     pub fn number(self, number: Number) -> String {
         match (self, number.ten_digits()) {
@@ -22,7 +22,7 @@ impl Dialect {
         }
     }
 
-    /// A disconnect mode as this dialect prints it.
+    /// Returns a disconnect mode as this dialect prints it.
     #[must_use]
     pub fn mode(self, mode: Mode) -> &'static str {
         match (self, mode) {

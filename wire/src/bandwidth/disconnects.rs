@@ -24,7 +24,7 @@ pub const FAMILY: Family = Family::Order(ROOT);
 
 const TYPE: &str = "DisconnectTelephoneNumberOrderType";
 
-/// A request as it was sent: read, not yet judged.
+/// A request as it was sent: read, not yet checked.
 #[derive(Clone, Debug, Default)]
 pub struct Draft<'a> {
     name: Option<&'a str>,
@@ -33,11 +33,11 @@ pub struct Draft<'a> {
     mode: Option<&'a str>,
     protected: Option<&'a str>,
     reason: Option<&'a str>,
-    /// A number that would be passed over.
+    /// The problem of a number that would be passed over.
     stray: Option<Problem>,
 }
 
-/// What a request asks, once it has been found good.
+/// A checked request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
     /// The order's name.
@@ -49,10 +49,10 @@ pub struct Post {
 }
 
 impl<'a> Draft<'a> {
-    /// Reads the document. Elements may come in any order; unknown ones are passed over.
+    /// Reads the document. Elements may come in any order. Unknown ones are passed over.
     ///
     /// # Errors
-    /// Another root, a value that is there twice or has an element in it.
+    /// Another root, a value that is repeated or has an element in it.
     pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
         if !root.is(REQUEST) {
             let wanted = "the root element is DisconnectTelephoneNumberOrder";
@@ -69,15 +69,14 @@ impl<'a> Draft<'a> {
             draft.reason = kind.value("DisconnectReason")?;
             draft.numbers = numbers_of(kind)?;
         }
-        // An order without a list is told that, as the live service does.
+        // An order without a list is refused for that, as the live service does.
         if draft.numbers.is_some() {
             draft.stray = numbers::all_read(root, LISTED).err();
         }
         Ok(draft)
     }
 
-    /// Judges the form of the request. Whether the numbers are the account's is not asked here, but
-    /// when the order runs.
+    /// Checks the form of the request. The owner of the numbers is checked when the order runs, not here.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -122,7 +121,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The body of a refusal: what is wrong, then the request, as far as it can be repeated.
+    /// Returns the body of a refusal: what is wrong, then the request, as far as it can be repeated.
     #[must_use]
     pub fn refused(&self, problem: &Problem, now: Timestamp) -> String {
         FAMILY.body(problem, |out| {
@@ -143,10 +142,10 @@ struct View<'a> {
     disconnect: &'a Disconnect,
 }
 
-/// The answer to a request that was accepted.
+/// Returns the answer to an accepted request.
 ///
 /// # Errors
-/// When it is no disconnect order.
+/// If it is no disconnect order.
 pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
     let Request::Disconnect(disconnect) = &order.request else { return Err(Problem::Internal) };
     let view = View {
@@ -159,10 +158,10 @@ pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<Strin
     Ok(document(dialect, &view, Status::Received, &[], &[]))
 }
 
-/// An order as it stands.
+/// Returns the answer with an order in its current state.
 ///
 /// # Errors
-/// When it is no disconnect order.
+/// If it is no disconnect order.
 pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
     let Request::Disconnect(disconnect) = &order.request else { return Err(Problem::Internal) };
     let view = View {
@@ -176,7 +175,7 @@ pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
     Ok(document(dialect, &view, order.status, &done, &order.failed))
 }
 
-/// `DisconnectedTelephoneNumberList`, `ErrorList`, `orderRequest`, `OrderStatus`, in that order
+/// Returns a document with `DisconnectedTelephoneNumberList`, `ErrorList`, `orderRequest`, `OrderStatus`, in that order
 /// (contract: decisions 3 and 4).
 fn document(
     dialect: Dialect,

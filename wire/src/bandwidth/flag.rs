@@ -1,21 +1,21 @@
-//! True and false in elements and parameters, and what is wrong with another text.
+//! True and false in elements and parameters, and the problem of any other text.
 
 use crate::error::{Problem, cut};
 pub(super) use crate::text::flag::parse;
 use crate::text::xml::Element;
 
-/// The words that an error names. The figures 1 and 0 are taken beside them.
+/// The words that an error names. The figures 1 and 0 are accepted too.
 const VALID: &[&str] = &["true", "false"];
 
-/// The truth that the value of this name stands for.
+/// Returns the boolean value of a text. `name` is named in the error.
 ///
 /// # Errors
-/// [`Problem::Value`] for any other text, an empty one too.
+/// [`Problem::Value`] for any other text, including an empty one.
 pub(crate) fn read(name: &'static str, text: &str) -> Result<bool, Problem> {
     parse(text).ok_or_else(|| Problem::Value(name, cut(text), VALID))
 }
 
-/// The truth that the only child of that name stands for; none when it is absent or empty, so this is not for
+/// Returns the boolean value of the only child of that name. `None` if it is absent or empty, so this is not for
 /// children whose default is true.
 ///
 /// # Errors

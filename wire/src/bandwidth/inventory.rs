@@ -10,7 +10,7 @@ use crate::text::xml::Document;
 /// The form of errors of the lists.
 pub const LIST_FAMILY: Family = Family::Response("TNs");
 
-/// A page of a list of numbers.
+/// Returns the answer with a page of a list of numbers.
 #[must_use]
 pub fn list(dialect: Dialect, numbers: &[Number], total: u64, links: &Links) -> String {
     let mut out = Document::new();
@@ -24,7 +24,7 @@ pub fn list(dialect: Dialect, numbers: &[Number], total: u64, links: &Links) -> 
     out.finish()
 }
 
-/// How many numbers there are.
+/// Returns the answer with the count of numbers.
 #[must_use]
 pub fn quantity(count: u64) -> String {
     let mut out = Document::new();

@@ -13,10 +13,10 @@ use crate::text::xml::Document;
 const ROOT: &str = "ResponseSelectWrapper";
 const LIST: &str = "ListOrderIdUserIdDate";
 
-/// The status that a list is narrowed to; none for all.
+/// Returns the status that a list is filtered by. `None` for all.
 ///
 /// # Errors
-/// When it is none that an order of this kind ends with, or waits in.
+/// If no order of this kind ends or waits with that status.
 pub fn status(query: &Query, kind: Kind) -> Result<Option<Status>, Problem> {
     let Some(text) = query.get("status")? else { return Ok(None) };
     match (text.to_ascii_uppercase().parse(), kind) {
@@ -40,7 +40,7 @@ pub fn orders(kind: Kind, orders: &[Summary], total: u64, links: &Links) -> Stri
     out.finish()
 }
 
-/// How many orders there are.
+/// Returns the answer with the count of orders.
 #[must_use]
 pub fn totals(total: u64) -> String {
     let mut out = Document::new();
@@ -66,8 +66,8 @@ fn entry(out: &mut Document, kind: Kind, order: &Summary) {
     out.empty("TelephoneNumberDetails").close("OrderIdUserIdDate");
 }
 
-/// What has happened to an order since it was made: that it waited and was changed, and how it ended
-/// (contract §1.3 and 5520, 5521 have the words).
+/// Returns the answer with an order's history: that it waited and was changed, and how it ended (contract §1.3 and
+/// 5520, 5521 have the words).
 #[must_use]
 pub fn history(order: &Order, lines: &[HistoryLine]) -> String {
     let mut out = Document::new();
@@ -88,7 +88,7 @@ pub fn history(order: &Order, lines: &[HistoryLine]) -> String {
     out.finish()
 }
 
-/// That an order waits for numbers, in words (5520 and 5521).
+/// Returns the words for an order that waits for numbers (5520 and 5521).
 pub(crate) fn waiting(taken: usize) -> &'static str {
     match taken {
         0 => {
@@ -98,7 +98,7 @@ pub(crate) fn waiting(taken: usize) -> &'static str {
     }
 }
 
-/// How an order ended, in the words of its history and of its notification; none while it has not.
+/// Returns how an order ended, in the words of its history and of its notification. `None` if it has not ended.
 pub(crate) fn ending(order: &Order) -> Option<String> {
     let words = match (order.request.kind(), order.status) {
         (_, Status::Received | Status::Backordered) => return None,
@@ -121,7 +121,7 @@ pub(crate) fn ending(order: &Order) -> Option<String> {
     Some(words.to_owned())
 }
 
-/// That a number order has brought numbers into service, and where they are from.
+/// Returns the words for a number order that has brought numbers into service, and where they are from.
 fn created(order: &Order) -> String {
     let count = order.done().count();
     let numbers = if count == 1 { "number" } else { "numbers" };
@@ -132,18 +132,18 @@ fn created(order: &Order) -> String {
     format!("Created a new number order for {count} {numbers} from {rate_center}, {region}{others}")
 }
 
-/// How the numbers of a report are gathered.
+/// How the numbers of a report are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// One line an area code.
+    /// One line for each area code.
     AreaCode,
-    /// One line an exchange.
+    /// One line for each exchange.
     Exchange,
     /// One line for all.
     Nothing,
 }
 
-/// The numbers that an order has brought, one by one.
+/// Returns the answer with the numbers that an order has brought, one by one.
 #[must_use]
 pub fn numbers(dialect: Dialect, numbers: &[Number]) -> String {
     let mut out = Document::new();
@@ -155,8 +155,8 @@ pub fn numbers(dialect: Dialect, numbers: &[Number]) -> String {
     out.finish()
 }
 
-/// How many numbers an order has brought, by area code or exchange. Numbers of other plans have neither,
-/// and count in the total alone.
+/// Returns the answer with the count of numbers that an order has brought, by area code or exchange. Numbers of other
+/// plans have neither, and count only in the total.
 #[must_use]
 pub fn report(numbers: &[Number], by: By) -> String {
     let mut lines: BTreeMap<Option<u32>, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Bandwidth's documents, one room a resource.
+//! Bandwidth's documents, one file a resource.
 
 pub mod applications;
 pub mod dialect;

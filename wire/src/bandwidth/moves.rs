@@ -1,7 +1,7 @@
 //! Orders that move numbers to another site or peer: `MoveTnsOrder`.
 //!
-//! The documents that onhook's contract was gathered from show only their JSON; the XML is that of two client
-//! libraries. Not here: the move of numbers without an order, which is a peer's (`peers`).
+//! The documents behind onhook's contract show only the JSON of these orders. The XML is that of two client libraries.
+//! Not here: the move of numbers to a peer without an order (`peers`).
 
 use onhook_core::ids::OrderId;
 use onhook_core::ids::{AccountId, PeerId, SiteId};
@@ -20,8 +20,7 @@ pub const REQUEST: &str = "MoveTnsOrder";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response("MoveTnsOrderResponse");
 
-/// What a request asks, once its form has been found good. Whether the account has that site and peer is the
-/// caller's to find out.
+/// A request whose form has been checked. The caller must check that the account has that site and peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
     /// The client's own id.
@@ -30,7 +29,7 @@ pub struct Post {
     pub relocate: MoveNumbers,
 }
 
-/// Reads an order of an account.
+/// Reads an account's order.
 ///
 /// # Errors
 /// Another root, another account's numbers, a number that would be passed over, or the first thing that is wrong.
@@ -43,7 +42,7 @@ pub fn read(root: &Element<'_>, account: AccountId) -> Result<Post, Problem> {
     if root.filled("SourceAccountId")?.is_some_and(|source| source.parse() != Ok(account)) {
         return Err(Problem::SourceAccount);
     }
-    // One client wraps each number by itself.
+    // One client sends each number in a wrapper of its own.
     let mut sent: Option<Vec<&str>> = None;
     for list in root.children_of("TelephoneNumbers") {
         sent.get_or_insert_default().extend(list.texts_of(LISTED)?);
@@ -69,10 +68,10 @@ struct View<'a> {
     failed: &'a [Failure],
 }
 
-/// The answer to a request that was accepted.
+/// Returns the answer to an accepted request.
 ///
 /// # Errors
-/// When it is no order of this kind.
+/// If it is no order of this kind.
 pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
     let mut out = Document::new();
     out.open("MoveTnsOrderResponse");
@@ -92,10 +91,10 @@ pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<Strin
     Ok(out.finish())
 }
 
-/// An order as it stands.
+/// Returns the answer with an order in its current state.
 ///
 /// # Errors
-/// When it is no order of this kind.
+/// If it is no order of this kind.
 pub fn show(order: &Order, dialect: Dialect) -> Result<String, Problem> {
     let mut out = Document::new();
     let view = View {
@@ -140,7 +139,7 @@ fn write(out: &mut Document, dialect: Dialect, view: &View<'_>) -> Result<(), Pr
     Ok(())
 }
 
-/// A page of a list of orders.
+/// Returns the answer with a page of a list of orders.
 #[must_use]
 pub fn list(orders: &[Summary], total: u64, links: &Links) -> String {
     let mut out = Document::new();

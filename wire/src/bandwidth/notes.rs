@@ -12,10 +12,10 @@ pub const REQUEST: &str = "Note";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response("NoteResponse");
 
-/// The text of a note that a client sends; its `UserId` must be the user who sends it.
+/// Returns the text of a note that a client sends. Its `UserId` must be the user who sends it.
 ///
 /// # Errors
-/// Another root, another user, no text or too long a one.
+/// Another root, another user, no text or one that is too long.
 pub fn read(root: &Element<'_>, user: &str) -> Result<String, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is Note".into()));
@@ -34,10 +34,10 @@ pub fn read(root: &Element<'_>, user: &str) -> Result<String, Problem> {
     }
 }
 
-/// A note to be listed: its id, who wrote it, what, and when.
+/// A note in a list: its id, its user, its text, and its time.
 pub type Shown<'a> = (i64, &'a str, &'a str, Timestamp);
 
-/// The notes of an order.
+/// Returns the answer with the notes of an order.
 #[must_use]
 pub fn list<'a>(notes: impl IntoIterator<Item = Shown<'a>>) -> String {
     let mut out = Document::new();

@@ -1,4 +1,4 @@
-//! What a receiver is sent: the document of a callback and the text of a mail (contract §5.2).
+//! Notifications: the document of a callback and the text of a mail (contract §5.2).
 
 use std::fmt::Write;
 
@@ -15,10 +15,10 @@ use crate::text::xml::Document;
 
 /// The content type of a callback.
 pub const CONTENT_TYPE: &str = "application/xml; charset=utf-8";
-/// Most numbers that a mail names for each order.
+/// Most numbers of an order that a mail names.
 const MAIL_NUMBERS_MAX: usize = 100;
 
-/// The words about an order in a status.
+/// Returns the words about an order in a status.
 #[must_use]
 pub fn message(order: &Order, status: Status) -> String {
     match status {
@@ -31,7 +31,7 @@ pub fn message(order: &Order, status: Status) -> String {
     }
 }
 
-/// The document that is sent to a URL.
+/// Returns the document that is sent to a URL.
 #[must_use]
 pub fn document(subscription: SubscriptionId, format: NumberFormat, told: &Notification) -> String {
     let order = &told.order;
@@ -58,12 +58,12 @@ pub fn document(subscription: SubscriptionId, format: NumberFormat, told: &Notif
     out.finish()
 }
 
-/// The numbers that went, once the order had ended.
+/// Returns the numbers that succeeded, if the order has ended.
 fn completed(told: &Notification) -> Vec<Number> {
     if told.status.is_final() { told.order.done().collect() } else { Vec::new() }
 }
 
-/// The subject of a mail about these.
+/// Returns the subject of a mail about these notifications.
 #[must_use]
 pub fn mail_subject(told: &[Notification]) -> String {
     match told {
@@ -75,7 +75,7 @@ pub fn mail_subject(told: &[Notification]) -> String {
     }
 }
 
-/// The text of a mail about these.
+/// Returns the text of a mail about these notifications.
 #[must_use]
 pub fn mail(subscription: SubscriptionId, told: &[Notification]) -> String {
     let mut out = String::new();

@@ -1,15 +1,15 @@
 //! No number of a request is passed over.
 //!
-//! An element that no reader knows is passed over, but a number in one would be lost in silence: a client would
-//! take an order for done that left some numbers out. So nothing but numbers may stand in a list of them, and a
-//! number may stand nowhere else.
+//! Unknown elements are passed over, but a number in one would be lost in silence: a client would believe that an order
+//! had done numbers that it left out. So a list of numbers may hold nothing but numbers, and a number may be nowhere
+//! else.
 
 use onhook_core::number::Number;
 
 use crate::error::Problem;
 use crate::text::xml::Element;
 
-/// The names that this API and its clients have for numbers and for lists of them.
+/// The names that this API and its clients use for numbers and for lists of them.
 const NAMES: [&str; 11] = [
     "TelephoneNumber",
     "TelephoneNumberList",
@@ -24,15 +24,14 @@ const NAMES: [&str; 11] = [
     "Tns",
 ];
 
-/// Makes sure that no number stands where nobody has read it: beside a list, under another name in it, or as bare
-/// text. To be asked once all that will be read of a document has been; `wanted` is the element that a number
-/// belongs into.
+/// Checks that no number is left unread: beside a list, under another name in it, or as bare text. Call it after
+/// everything else of the document has been read. `wanted` is the element that a number belongs in.
 ///
 /// # Errors
 /// [`Problem::Stray`] with the name of the element that was passed over.
 pub(crate) fn all_read(element: &Element<'_>, wanted: &'static str) -> Result<(), Problem> {
     let stray = |element: &Element<'_>| Err(Problem::Stray(element.name.to_owned(), wanted));
-    // What was read as a text has nothing else in it.
+    // An element that was read as a text has nothing else in it.
     if element.is_read() {
         return Ok(());
     }
@@ -55,7 +54,7 @@ fn is_named(element: &Element<'_>) -> bool {
     NAMES.iter().any(|name| element.is(name))
 }
 
-/// Whether an element that nobody knows has a number in it: what reads as one, or any text under a name of one.
+/// Returns whether an unknown element holds a number: a text that reads as one, or any text under the name of one.
 fn holds_number(element: &Element<'_>) -> bool {
     (is_named(element) && says_something(element))
         || has_number(element.content())

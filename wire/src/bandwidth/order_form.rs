@@ -1,4 +1,4 @@
-//! What the documents of orders share: what an order is called, its numbers, and how both are repeated.
+//! What the documents of orders share: an order's names, its numbers, and how both are repeated.
 
 use std::collections::HashSet;
 
@@ -8,16 +8,16 @@ use onhook_core::order::{CUSTOMER_ORDER_ID_MAX, NUMBERS_MAX};
 use crate::error::{Problem, beginning, cut};
 use crate::text::xml::{Document, Element};
 
-/// What stands in a list of numbers.
+/// The element of a number in a list.
 pub(crate) const LISTED: &str = "TelephoneNumber";
 
-/// The numbers under `TelephoneNumberList`, as sent; none when there is no list.
+/// Returns the numbers under `TelephoneNumberList`, as sent. `None` if there is no list.
 pub(crate) fn numbers_of<'a>(parent: &'a Element<'_>) -> Result<Option<Vec<&'a str>>, Problem> {
     let list = parent.child("TelephoneNumberList")?;
     Ok(list.map(|list| list.texts_of(LISTED)).transpose()?)
 }
 
-/// Judges what an order is called by its client: a name of at most so many characters, and an id.
+/// Checks the client's names for an order: a name with a limited length, and an id.
 pub(crate) fn check_names(
     name: Option<&str>,
     name_max: usize,
@@ -40,7 +40,7 @@ pub(crate) fn check_names(
     }
 }
 
-/// The numbers of an order: at least one, not too many, each a number, none twice, all of one plan.
+/// Returns the numbers of an order: at least one, not too many, each a number, none twice, all of one plan.
 pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Problem> {
     let texts = texts.ok_or(Problem::NoList)?;
     if texts.is_empty() {
@@ -63,7 +63,7 @@ pub(crate) fn check_numbers(texts: Option<&[&str]>) -> Result<Vec<Number>, Probl
     Ok(numbers)
 }
 
-/// Refuses a number that stands twice, naming it as it was sent the second time.
+/// Refuses a repeated number. The error names it as it was sent the second time.
 pub(crate) fn no_number_twice(texts: &[&str], numbers: &[Number]) -> Result<(), Problem> {
     let mut seen = HashSet::with_capacity(numbers.len());
     match texts.iter().zip(numbers).find(|(_, number)| !seen.insert(**number)) {
@@ -72,7 +72,7 @@ pub(crate) fn no_number_twice(texts: &[&str], numbers: &[Number]) -> Result<(), 
     }
 }
 
-/// Repeats what an order is called: of a name that is too long, the beginning.
+/// Repeats the client's names for an order. A name that is too long is cut.
 pub(crate) fn echo_names(
     out: &mut Document,
     name: Option<&str>,
@@ -87,7 +87,7 @@ pub(crate) fn echo_names(
     }
 }
 
-/// Repeats what was sent as numbers: at most as many as an order takes, each cut to a few characters.
+/// Repeats the numbers as sent: at most as many as an order takes, each cut to a few characters.
 pub(crate) fn echo_numbers(out: &mut Document, numbers: Option<&[&str]>) {
     if let Some(numbers) = numbers {
         out.open("TelephoneNumberList");

@@ -1,7 +1,6 @@
-//! The forms in which a number order can search (contract §3.1): what each asks for, and how its values are
-//! wrong.
+//! The forms in which a number order can search (contract §3.1): their fields, and the problems of wrong values.
 //!
-//! Not here: orders that name their numbers, and the order around either (`orders`).
+//! Not here: orders that name their numbers, and the rest of an order (`orders`).
 
 use onhook_core::geo;
 use onhook_core::geo::BadCriterion;
@@ -37,13 +36,13 @@ const SHAPES: [Shape; 10] = [
     ] },
 ];
 
-/// The name of a form's element.
+/// Returns the name of a form's element.
 #[must_use]
 pub fn element(form: SearchForm) -> &'static str {
     SHAPES.iter().find(|shape| shape.form == form).map_or("", |shape| shape.element)
 }
 
-/// A form as it was sent: read, not yet judged.
+/// A form as it was sent: read, not yet checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent<'a> {
     shape: &'static Shape,
@@ -51,10 +50,10 @@ pub(crate) struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
-    /// Every form that stands in an order.
+    /// Returns every form in an order.
     ///
     /// # Errors
-    /// A form or a value that is there twice.
+    /// A form or a value that is repeated.
     pub(crate) fn read(order: &'a Element<'_>) -> Result<Vec<Self>, Problem> {
         let mut sent = Vec::new();
         for shape in &SHAPES {
@@ -77,7 +76,7 @@ impl<'a> Sent<'a> {
         });
     }
 
-    /// What is searched for.
+    /// Returns the search.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -110,7 +109,7 @@ impl<'a> Sent<'a> {
         Ok(Search { form, sent, criteria, quantity, back_order })
     }
 
-    /// The text of a field, if it has one.
+    /// Returns the text of a field, if it has one.
     fn get(&self, name: &str) -> Option<&'a str> {
         self.fields.iter().find(|(key, text)| *key == name && !text.is_empty()).map(|(_, text)| *text)
     }
@@ -167,7 +166,7 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// How many numbers an order wants.
+/// Returns how many numbers an order wants.
 fn quantity(text: Option<&str>) -> Result<usize, Problem> {
     let text = text.ok_or(Problem::Required("Quantity"))?;
     if !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -176,7 +175,7 @@ fn quantity(text: Option<&str>) -> Result<usize, Problem> {
     text.parse().ok().filter(|n| (1..=NUMBERS_MAX).contains(n)).ok_or(Problem::QuantityRange)
 }
 
-/// What is wrong with leading digits, in the words of an order's errors.
+/// Returns the problem with leading digits, in the words of an order's errors.
 fn wrong_digits(name: &'static str, length: usize, text: &str, bad: BadCriterion) -> Problem {
     let in_words = match name {
         "AreaCode" => "Area Code",

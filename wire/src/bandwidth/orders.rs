@@ -1,5 +1,5 @@
-//! Number orders: how an account puts numbers into service, by name or by a search, and takes an aging one
-//! back (contract §3).
+//! Number orders: an account puts numbers into service, by name or by a search, or takes an aging one back (contract
+//! §3).
 //!
 //! Not here: the forms of a search (`order_search`).
 
@@ -35,7 +35,7 @@ pub const FAMILY: Family = Family::Order(ROOT);
 
 const EXISTING: &str = "ExistingTelephoneNumberOrderType";
 
-/// A request as it was sent: read, not yet judged.
+/// A request as it was sent: read, not yet checked.
 #[derive(Clone, Debug, Default)]
 pub struct Draft<'a> {
     name: Option<&'a str>,
@@ -49,12 +49,12 @@ pub struct Draft<'a> {
     partial_allowed: Option<&'a str>,
     back_order: Option<&'a str>,
     attributes: Vec<&'a str>,
-    /// A number that would be passed over.
+    /// The problem of a number that would be passed over.
     stray: Option<Problem>,
 }
 
-/// What a request asks, once its form has been found good. Whether the account has that site and peer is the
-/// caller's to find out, and which numbers the reservations hold.
+/// A request whose form has been checked. The caller must check that the account has that site and peer, and find out
+/// which numbers the reservations hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
     /// The order's name.
@@ -66,10 +66,10 @@ pub struct Post {
 }
 
 impl<'a> Draft<'a> {
-    /// Reads the document. Elements may come in any order; unknown ones are passed over.
+    /// Reads the document. Elements may come in any order. Unknown ones are passed over.
     ///
     /// # Errors
-    /// Another root, a value that is there twice or has an element in it.
+    /// Another root, a value that is repeated or has an element in it.
     pub fn read(root: &'a Element<'_>) -> Result<Self, Problem> {
         if !root.is(REQUEST) {
             return Err(Problem::BadRequest("the root element is Order".into()));
@@ -93,26 +93,26 @@ impl<'a> Draft<'a> {
             attributes: texts(root.child("TnAttributes")?, "TnAttribute")?,
             stray: None,
         };
-        // An order that asks for nothing that is known is told that.
+        // An order that asks for nothing known is refused for that.
         if draft.numbers.is_some() || !draft.reservations.is_empty() || !draft.searches.is_empty() {
             draft.stray = numbers::all_read(root, LISTED).err();
         }
         Ok(draft)
     }
 
-    /// Judges the form of the request.
+    /// Checks the form of the request.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<Post, Problem> {
-        // No source asks a number order for a name, whatever the dialect.
+        // No source requires a name in a number order, whatever the dialect.
         check_names(self.name, ORDER_NAME_MAX, self.customer_order_id)?;
         if let Some(stray) = &self.stray {
             return Err(stray.clone());
         }
         let partial_allowed = match self.partial_allowed {
             None => true,
-            // An empty one too: one client writes false so.
+            // An empty text is read too: one client writes false that way.
             Some(text) => flag::parse(text).ok_or(Problem::PartialAllowed)?,
         };
         let back_order = match self.back_order {
@@ -153,7 +153,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The numbers that are named, and the reservations that name more.
+    /// Returns the named numbers, and the reservations that name more.
     fn named(&self) -> Result<Wanted, Problem> {
         let only_reservations =
             !self.reservations.is_empty() && self.numbers.as_ref().is_none_or(Vec::is_empty);
@@ -166,7 +166,7 @@ impl<'a> Draft<'a> {
         Ok(Wanted::Named { numbers, reservations })
     }
 
-    /// The body of a refusal: what is wrong, then the request, as far as it can be repeated.
+    /// Returns the body of a refusal: what is wrong, then the request, as far as it can be repeated.
     #[must_use]
     pub fn refused(&self, problem: &Problem, now: Timestamp) -> String {
         FAMILY.body(problem, |out| {
@@ -189,21 +189,21 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The texts of a list's elements of that name; none when there is no list.
+/// Returns the texts of a list's elements of that name. Without a list there are none.
 fn texts<'a>(list: Option<&'a Element<'_>>, name: &'static str) -> Result<Vec<&'a str>, Misread> {
     list.map_or(Ok(Vec::new()), |list| list.texts_of(name))
 }
 
-/// Whether only toll-free numbers fit.
+/// Returns whether only toll-free numbers fit.
 fn is_toll_free(criteria: &Criteria) -> bool {
     let code = criteria.prefix.as_ref().and_then(|digits| digits.get(..3)?.parse().ok());
     criteria.toll_free.is_some() || code.is_some_and(|code| TOLL_FREE.contains(&code))
 }
 
-/// What a client changes in an order that waits.
+/// Reads a client's change of a waiting order.
 ///
 /// # Errors
-/// Another root, or a value that is wrong or there twice.
+/// Another root, or a value that is wrong or repeated.
 pub fn read_amendment(root: &Element<'_>) -> Result<Amendment, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is Order".into()));
@@ -219,7 +219,7 @@ pub fn read_amendment(root: &Element<'_>) -> Result<Amendment, Problem> {
     })
 }
 
-/// The answer to a change that was made.
+/// Returns the answer to a change that was made.
 #[must_use]
 pub fn amended() -> String {
     let mut out = Document::new();
@@ -236,10 +236,10 @@ struct View<'a> {
     peer: Option<PeerId>,
 }
 
-/// The answer to a request that was accepted.
+/// Returns the answer to an accepted request.
 ///
 /// # Errors
-/// When it is no number order.
+/// If it is no number order.
 pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<String, Problem> {
     let Request::Activate(activate) = &order.request else { return Err(Problem::Internal) };
     let view = View {
@@ -257,19 +257,19 @@ pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<Strin
     Ok(out.finish())
 }
 
-/// What the numbers that an order has brought are shown with.
+/// The details of the numbers that an order has brought.
 #[derive(Clone, Debug)]
 pub struct Details {
-    /// Whose they are.
+    /// Their vendor.
     pub vendor: Vendor,
-    /// Where they lie.
+    /// Their places.
     pub places: HashMap<Number, Locality>,
 }
 
-/// An order as it stands; its numbers with their details, where these are given.
+/// Returns the answer with an order in its current state. Its numbers have details if these are given.
 ///
 /// # Errors
-/// When it is no number order.
+/// If it is no number order.
 pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Result<String, Problem> {
     let Request::Activate(activate) = &order.request else { return Err(Problem::Internal) };
     let view = View {
@@ -330,7 +330,7 @@ pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Resul
     Ok(out.finish())
 }
 
-/// Here the client's own id stands before the name; in a disconnect order it stands behind it.
+/// Writes the client's own id before the name. In a disconnect order it comes after the name.
 fn names(out: &mut Document, name: Option<&str>, customer_order_id: Option<&str>) {
     echo_names(out, None, ORDER_NAME_MAX, customer_order_id);
     echo_names(out, name, ORDER_NAME_MAX, None);

@@ -26,7 +26,7 @@ pub const FAMILY: Family = Family::Response("SipPeerResponse");
 /// The form of errors about a peer's numbers.
 pub const NUMBERS_FAMILY: Family = Family::Response("SipPeerTelephoneNumbersResponse");
 
-/// A site's peers.
+/// Returns the answer with a site's peers.
 #[must_use]
 pub fn list(peers: &[(Peer, PeerDetails)]) -> String {
     let mut out = Document::new();
@@ -38,7 +38,7 @@ pub fn list(peers: &[(Peer, PeerDetails)]) -> String {
     out.finish()
 }
 
-/// One peer.
+/// Returns the answer with one peer.
 #[must_use]
 pub fn one(peer: &Peer, details: &PeerDetails) -> String {
     let mut out = Document::new();
@@ -74,7 +74,7 @@ fn write(out: &mut Document, peer: &Peer, details: &PeerDetails) {
     out.close("SipPeer");
 }
 
-/// A list in its wrapper, which is there also when the list is empty.
+/// Writes a list in its wrapper. The wrapper is written even if the list is empty.
 fn wrapped<T>(out: &mut Document, name: &str, items: &[T], write: impl Fn(&mut Document, &T)) {
     if items.is_empty() {
         out.empty(name);
@@ -106,12 +106,11 @@ fn write_flag(out: &mut Document, name: &str, flag: Option<bool>) {
     }
 }
 
-/// What a client says of a peer: of a new one, or of one that has this id and name. Elements that are absent
-/// say nothing.
+/// Reads the settings of a new peer, or of the peer with the id and name `kept`. Absent elements set nothing.
 ///
 /// # Errors
-/// Another root, a new peer without a name, another id, too many hosts, a host without a name, a text that is
-/// too long, what is no flag or port.
+/// Another root, a new peer without a name, another id, too many hosts, a host without a name, a text that is too long,
+/// a wrong flag or port.
 pub fn read(root: &Element<'_>, kept: Option<(PeerId, &str)>) -> Result<PeerChange, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is SipPeer".into()));
@@ -144,7 +143,7 @@ pub fn read(root: &Element<'_>, kept: Option<(PeerId, &str)>) -> Result<PeerChan
     })
 }
 
-/// A list of hosts. One client sends each of them in a wrapper of its own.
+/// Reads a list of hosts. One client sends each host in a wrapper of its own.
 fn hosts<T>(
     root: &Element<'_>,
     name: &'static str,
@@ -192,10 +191,10 @@ fn calling_name(element: &Element<'_>) -> Result<CallingName, Problem> {
     Ok(CallingName { display: flag::child(element, "Display")?, enforced: flag::child(element, "Enforced")? })
 }
 
-/// The numbers that are to move to a peer.
+/// Reads the numbers to be moved to a peer.
 ///
 /// # Errors
-/// Another root, no number, too many, one twice, what is no number, or something that is no `FullNumber`.
+/// Another root, no number, too many numbers, a repeated or wrong number, or another element than `FullNumber`.
 pub fn to_move(root: &Element<'_>) -> Result<Vec<Number>, Problem> {
     if !root.is(MOVED) {
         return Err(Problem::BadRequest("the root element is SipPeerTelephoneNumbers".into()));
@@ -215,7 +214,7 @@ pub fn to_move(root: &Element<'_>) -> Result<Vec<Number>, Problem> {
     Ok(numbers)
 }
 
-/// How many numbers a peer has. Two clients read the count in a wrapper of this name.
+/// Returns the answer with the count of a peer's numbers. Two clients read the count in a wrapper of this name.
 #[must_use]
 pub fn total(count: u64) -> String {
     let mut out = Document::new();
@@ -225,7 +224,7 @@ pub fn total(count: u64) -> String {
     out.finish()
 }
 
-/// A page of a peer's numbers.
+/// Returns the answer with a page of a peer's numbers.
 #[must_use]
 pub fn numbers(dialect: Dialect, numbers: &[Number], links: &Links) -> String {
     let mut out = Document::new();
@@ -239,7 +238,7 @@ pub fn numbers(dialect: Dialect, numbers: &[Number], links: &Links) -> String {
     out.finish()
 }
 
-/// One of a peer's numbers.
+/// Returns the answer with one of a peer's numbers.
 #[must_use]
 pub fn number(dialect: Dialect, number: Number) -> String {
     let mut out = Document::new();

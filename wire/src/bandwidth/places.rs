@@ -19,9 +19,9 @@ pub const RATE_CENTERS_FAMILY: Family = Family::Search("RateCenterResponse");
 pub const CITIES_FAMILY: Family = Family::Search("CityResponse");
 /// The form of errors of covered rate centers.
 pub const COVERED_FAMILY: Family = Family::Search("CoveredRateCenters");
-/// Most exchanges that are told at once.
+/// Most exchanges in one answer.
 pub const EXCHANGES_MAX: usize = 5_000;
-/// Rate centers on a page: when nothing is said, and at most.
+/// Rate centers on a page by default.
 pub const SIZE: u32 = 500;
 /// Most rate centers on a page.
 pub const SIZE_MAX: u32 = 1_000;
@@ -43,10 +43,10 @@ fn known_region(query: &Query) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Which exchanges of the pool are asked for, and how many numbers each has to have.
+/// Reads a search for exchanges of the pool, and how many numbers each must have.
 ///
 /// # Errors
-/// A wrong value, or nothing that is searched by.
+/// A wrong value, or no criterion.
 pub fn read_exchanges(query: &Query) -> Result<(Criteria, u32), Problem> {
     let prefix = query.leading("areaCode", 3, |text| Problem::NoAreaCode(cut(&text)))?;
     let region = known_region(query)?;
@@ -56,20 +56,20 @@ pub fn read_exchanges(query: &Query) -> Result<(Criteria, u32), Problem> {
     Ok((Criteria { prefix, region, ..Criteria::default() }, query.size("quantity", 1, 10_000)?))
 }
 
-/// An exchange of the pool, as it is told.
+/// An exchange of the pool, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Available<'a> {
     /// Area code and exchange.
     pub npa_nxx: u32,
-    /// Its city, where it is known.
+    /// Its city, if it is known.
     pub city: Option<&'a str>,
-    /// Its state or province, where it is known.
+    /// Its state or province, if it is known.
     pub region: Option<&'a str>,
     /// How many of its numbers are in the pool.
     pub numbers: u64,
 }
 
-/// Exchanges with numbers in the pool.
+/// Returns the answer with exchanges that have numbers in the pool.
 #[must_use]
 pub fn exchanges(found: &[Available<'_>]) -> String {
     let mut out = Document::new();
@@ -92,27 +92,27 @@ pub fn exchanges(found: &[Available<'_>]) -> String {
     out.finish()
 }
 
-/// Which places of a state are asked for.
+/// A query for places of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// The state or province.
     pub region: String,
-    /// Only those with numbers in the pool, and with how many.
+    /// True for only places with numbers in the pool, with their count.
     pub available: bool,
 }
 
-/// Reads which places are asked for.
+/// Reads a query for places. `supported` is accepted: all places here are served here.
 ///
 /// # Errors
-/// Without a state, or with a wrong value. `supported` is taken: all that is here is served here.
+/// No state, or a wrong value.
 pub fn read_places(query: &Query) -> Result<Places, Problem> {
     query.flag("supported", false)?;
     let region = known_region(query)?.ok_or(Problem::Criterion(Criterion::State))?;
     Ok(Places { region, available: query.flag("available", false)? })
 }
 
-/// Rate centers by abbreviation, each with its name and the number of its numbers in the pool, where that is
-/// asked for.
+/// Returns the answer with rate centers by abbreviation, each with its name and, if asked for, the count of its numbers
+/// in the pool.
 #[must_use]
 pub fn rate_centers(found: &BTreeMap<String, (String, Option<u64>)>) -> String {
     let mut out = Document::new();
@@ -130,8 +130,8 @@ pub fn rate_centers(found: &BTreeMap<String, (String, Option<u64>)>) -> String {
     out.finish()
 }
 
-/// Cities, each with its rate center's abbreviation and the number of its numbers in the pool, where that is
-/// asked for.
+/// Returns the answer with cities, each with its rate center's abbreviation and, if asked for, the count of its numbers
+/// in the pool.
 #[must_use]
 pub fn cities(found: &BTreeMap<(String, String), Option<u64>>) -> String {
     let mut out = Document::new();
@@ -149,7 +149,7 @@ pub fn cities(found: &BTreeMap<(String, String), Option<u64>>) -> String {
     out.finish()
 }
 
-/// What comes with each covered rate center.
+/// What is shown with each covered rate center.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Embed {
     /// Its ZIP codes.
@@ -162,27 +162,27 @@ pub struct Embed {
     pub count: bool,
 }
 
-/// Which covered rate centers are asked for.
+/// A query for covered rate centers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Covered {
-    /// What they have to be like.
+    /// Criteria for them.
     pub criteria: Criteria,
     /// Their name.
     pub name: Option<String>,
-    /// Whether none can fit, since nothing is known of tiers.
+    /// True if none can fit, since tiers are not known here.
     pub none: bool,
-    /// What comes with each.
+    /// What is shown with each.
     pub embed: Embed,
-    /// From which id on.
+    /// The first id.
     pub from: u32,
-    /// Most of them.
+    /// Most rate centers on the page.
     pub size: u32,
 }
 
-/// Reads which covered rate centers are asked for.
+/// Reads a query for covered rate centers.
 ///
 /// # Errors
-/// A wrong value, or something to come with them that is not known here.
+/// A wrong value, or details that are not known here.
 pub fn read_covered(query: &Query) -> Result<Covered, Problem> {
     let mut embed = Embed::default();
     let (mut local, mut npa) = (false, false);
@@ -205,7 +205,7 @@ pub fn read_covered(query: &Query) -> Result<Covered, Problem> {
         () => {}
     }
     let digits = |name, length| query.leading(name, length, |_| Problem::Criterion(Criterion::Digits));
-    // The longest says it all; a shorter one that says otherwise leaves nothing.
+    // The longest prefix is enough. If it contradicts a shorter one, nothing fits.
     let prefixes: Vec<String> =
         [digits("npaNxxX", 7)?, digits("npaNxx", 6)?, digits("npa", 3)?].into_iter().flatten().collect();
     let apart = prefixes.iter().any(|prefix| !prefixes[0].starts_with(prefix));
@@ -232,7 +232,7 @@ pub fn read_covered(query: &Query) -> Result<Covered, Problem> {
     Ok(Covered { criteria, name, none: tier || apart, embed, from, size })
 }
 
-/// A covered rate center, as it is told.
+/// A covered rate center, as it is shown.
 #[derive(Clone, Debug)]
 pub struct RateCenter<'a> {
     /// Its id.
@@ -245,11 +245,11 @@ pub struct RateCenter<'a> {
     pub region: &'a str,
     /// Its exchanges.
     pub exchanges: &'a [Exchange],
-    /// How many numbers it has in the pool, where that is asked for.
+    /// How many numbers it has in the pool, if asked for.
     pub numbers: Option<u64>,
 }
 
-/// A page of covered rate centers.
+/// Returns the answer with a page of covered rate centers.
 #[must_use]
 pub fn covered(found: &[RateCenter<'_>], embed: Embed, total: u64, links: &Links) -> String {
     let mut out = Document::new();
@@ -262,7 +262,7 @@ pub fn covered(found: &[RateCenter<'_>], embed: Embed, total: u64, links: &Links
     out.finish()
 }
 
-/// One covered rate center.
+/// Returns the answer with one covered rate center.
 #[must_use]
 pub fn covered_one(rate_center: &RateCenter<'_>, embed: Embed) -> String {
     let mut out = Document::new();
@@ -298,8 +298,8 @@ fn write_covered(out: &mut Document, rate_center: &RateCenter<'_>, embed: Embed)
     out.leaf_display("Id", id).close("CoveredRateCenter");
 }
 
-/// The exchanges that a number reaches as local calls, as far as they are known: those of its own rate
-/// center.
+/// Returns the answer with the exchanges that a number reaches as local calls, as far as they are known: those of its
+/// own rate center.
 #[must_use]
 pub fn local(region: &str, rate_center: &str, exchanges: &[Exchange]) -> String {
     let mut out = Document::new();

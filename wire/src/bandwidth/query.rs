@@ -1,4 +1,4 @@
-//! The parameters behind a path: names without regard to case, pages, sizes and dates.
+//! The parameters of a request: names without regard to case, pages, sizes and dates.
 
 use onhook_core::geo;
 use onhook_core::ids::OrderId;
@@ -8,7 +8,7 @@ use onhook_core::time::{Date, TimeZone, Timestamp};
 use super::flag;
 use crate::error::{Problem, cut};
 
-/// Where a page begins, as a client says it: its number from 1, or the id of its first element.
+/// The beginning of a page, as a client gives it: its number from 1, or the id of its first element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page<T> {
     /// The n-th page.
@@ -22,23 +22,23 @@ pub enum Page<T> {
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// The parameters, in the order in which they were sent.
+    /// Returns these parameters as a query, in the order in which they were sent.
     #[must_use]
     pub fn new(pairs: Vec<(String, String)>) -> Self {
         Self(pairs)
     }
 
-    /// All parameters but those that say which page is wanted.
+    /// Returns all parameters except those that choose a page.
     #[must_use]
     pub fn filters(&self) -> Vec<(String, String)> {
         let paging = |key: &str| key.eq_ignore_ascii_case("page") || key.eq_ignore_ascii_case("size");
         self.0.iter().filter(|(key, _)| !paging(key)).cloned().collect()
     }
 
-    /// The value of a parameter, trimmed; none when it is absent or empty.
+    /// Returns the value of a parameter, trimmed. `None` if it is absent or empty.
     ///
     /// # Errors
-    /// [`Problem::Twice`] when it is there twice.
+    /// [`Problem::Twice`] if it is repeated.
     pub fn get(&self, name: &'static str) -> Result<Option<&str>, Problem> {
         let mut values =
             self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
@@ -48,13 +48,13 @@ impl Query {
         }
     }
 
-    /// Every value of a parameter that may be there several times, parted by commas too.
+    /// Returns every value of a parameter that may be repeated. Commas separate values too.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let values = self.0.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
         values.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
     }
 
-    /// How many elements a page may have: `default` unless said, from 1 to `max`.
+    /// Returns how many elements a page may have, from 1 to `max`. It is `default` if the parameter is absent.
     ///
     /// # Errors
     /// [`Problem::Between`], [`Problem::NotANumber`].
@@ -71,10 +71,10 @@ impl Query {
         }
     }
 
-    /// Where a list of orders begins.
+    /// Returns the beginning of a page of orders.
     ///
     /// # Errors
-    /// [`Problem::Uuid`] for what is neither a page's number nor an order's id.
+    /// [`Problem::Uuid`] for a text that is neither a page's number nor an order's id.
     pub fn order_page(&self) -> Result<Page<OrderId>, Problem> {
         match self.get("page")? {
             None => Ok(Page::Number(1)),
@@ -86,14 +86,14 @@ impl Query {
         }
     }
 
-    /// Where a list of numbers begins.
+    /// Returns the beginning of a page of numbers.
     ///
     /// # Errors
-    /// [`Problem::Page`] for what is neither a page's number nor a telephone number.
+    /// [`Problem::Page`] for a text that is neither a page's number nor a telephone number.
     pub fn number_page(&self) -> Result<Page<Number>, Problem> {
         match self.get("page")? {
             None => Ok(Page::Number(1)),
-            // A `+` in a query is a space to those who decode forms.
+            // Decoders of forms read a `+` in a query as a space.
             Some(text) => match (page_number(text), text.parse()) {
                 (Some(page), _) => Ok(Page::Number(page)),
                 (None, Ok(number)) => Ok(Page::At(number)),
@@ -102,15 +102,15 @@ impl Query {
         }
     }
 
-    /// The days from `startdate` to `enddate` (yy-MM-dd, both included, in UTC) as a half-open range.
+    /// Returns the days from `startdate` to `enddate` (yy-MM-dd, both included, in UTC) as a half-open range.
     ///
     /// # Errors
-    /// When only one is given, one is no date, or they are the wrong way round.
+    /// If only one is given, one is no date, or they are the wrong way round.
     pub fn dates(&self) -> Result<Option<(Timestamp, Timestamp)>, Problem> {
         self.days("startdate", "enddate")
     }
 
-    /// The same between two other parameters.
+    /// Returns the days between two other parameters, as [`Query::dates`] does.
     ///
     /// # Errors
     /// As [`Query::dates`].
@@ -133,10 +133,10 @@ impl Query {
         Ok(Some((Timestamp::start_of(first, &zone), Timestamp::start_of(after, &zone))))
     }
 
-    /// The first digits of the numbers that a list is narrowed to, so many of them.
+    /// Returns the first digits, a fixed number of them, by which a list of numbers is filtered.
     ///
     /// # Errors
-    /// What `wrong` makes of a value that no number begins with.
+    /// The problem that `wrong` returns, for a value that no number begins with.
     pub fn leading(
         &self,
         name: &'static str,
@@ -147,7 +147,7 @@ impl Query {
         geo::leading(text, length).map(Some).map_err(|_| wrong(cut(text)))
     }
 
-    /// The state that a list is narrowed to.
+    /// Returns the state that a list is filtered by.
     ///
     /// # Errors
     /// [`Problem::Value`].
@@ -158,7 +158,7 @@ impl Query {
         }
     }
 
-    /// The rate center that a list is narrowed to.
+    /// Returns the rate center that a list is filtered by.
     ///
     /// # Errors
     /// [`Problem::RateCenter`].
@@ -169,7 +169,7 @@ impl Query {
         }
     }
 
-    /// The city that a list is narrowed to, in upper case.
+    /// Returns the city that a list is filtered by, in upper case.
     ///
     /// # Errors
     /// [`Problem::Value`].
@@ -177,7 +177,7 @@ impl Query {
         self.formed("city", geo::city_name)
     }
 
-    /// The LATA that a list is narrowed to.
+    /// Returns the LATA that a list is filtered by.
     ///
     /// # Errors
     /// [`Problem::Value`].
@@ -194,7 +194,7 @@ impl Query {
         self.get(name)?.map(read).transpose()
     }
 
-    /// A parameter that is true or false; `default` when it is absent.
+    /// Returns the value of a boolean parameter, or `default` if it is absent.
     ///
     /// # Errors
     /// [`Problem::Value`].
@@ -210,12 +210,12 @@ fn whole(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// A page's number has at most seven digits: longer ones are telephone numbers.
+/// Returns a page's number. It has at most seven digits: longer ones are telephone numbers.
 fn page_number(text: &str) -> Option<u32> {
     whole(text).filter(|page| *page >= 1 && text.len() <= 7)
 }
 
-/// `yy-MM-dd`, a day of this century.
+/// Returns the date of a text in the form `yy-MM-dd`, a day of this century.
 fn date(text: &str) -> Result<Date, Problem> {
     let wrong = || Problem::Date(cut(text));
     let parts: Vec<&str> = text.split('-').collect();
@@ -229,12 +229,12 @@ fn date(text: &str) -> Result<Date, Problem> {
     Date::new(year, month, day).map_err(|_| Problem::NoSuchDay(cut(text)))
 }
 
-/// The links of a list: where it begins, and where the next page is.
+/// The links of a list: to its beginning, and to the next page.
 #[derive(Clone, Debug)]
 pub struct Links {
     /// Address of the list without its query, such as `https://numbers.example/v1.0/accounts/1/orders`.
     pub list: String,
-    /// The parameters of the request but `page` and `size`, decoded.
+    /// The parameters of the request except `page` and `size`, decoded.
     pub filters: Vec<(String, String)>,
     /// Elements on a page.
     pub size: u32,
@@ -243,7 +243,7 @@ pub struct Links {
 }
 
 impl Links {
-    /// Writes them in the form of a `Link` header as text, as the API does.
+    /// Writes the links as text in the form of a `Link` header, as the API does.
     pub(crate) fn write(&self, out: &mut crate::text::xml::Document) {
         out.open("Links");
         out.leaf("first", &self.link("1", "first"));
@@ -262,7 +262,7 @@ impl Links {
     }
 }
 
-/// Percent-encodes all but unreserved characters (RFC 3986, 2.3).
+/// Percent-encodes all characters except unreserved ones (RFC 3986, 2.3).
 #[must_use]
 pub fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -14,10 +14,10 @@ pub const FAMILY: Family = Family::Response("ReservationResponse");
 /// The root of a request.
 pub const REQUEST: &str = "Reservation";
 
-/// The number that a client wants to be held.
+/// Returns the number that a client wants to be held.
 ///
 /// # Errors
-/// Another root, no number, or what is none.
+/// Another root, no number, or a wrong one.
 pub fn read(root: &Element<'_>) -> Result<Number, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::ReservationObject);
@@ -26,7 +26,7 @@ pub fn read(root: &Element<'_>) -> Result<Number, Problem> {
     text.parse().map_err(|_| Problem::Number(cut(text)))
 }
 
-/// A reservation, by itself.
+/// Returns the answer with a reservation.
 #[must_use]
 pub fn show(dialect: Dialect, reservation: &Reservation, now: Timestamp) -> String {
     let mut out = Document::new();
@@ -36,7 +36,7 @@ pub fn show(dialect: Dialect, reservation: &Reservation, now: Timestamp) -> Stri
     out.finish()
 }
 
-/// The reservation that holds a number: the answer of `/tns/{tn}/tnreservation`.
+/// Returns the answer of `/tns/{tn}/tnreservation`: the reservation that holds a number.
 #[must_use]
 pub fn of_number(dialect: Dialect, reservation: &Reservation, now: Timestamp) -> String {
     let mut out = Document::new();
@@ -44,10 +44,10 @@ pub fn of_number(dialect: Dialect, reservation: &Reservation, now: Timestamp) ->
     out.finish()
 }
 
-/// `ReservationExpires` is in whole seconds from now.
+/// Writes a reservation. `ReservationExpires` is in whole seconds from now.
 fn write(out: &mut Document, name: &str, dialect: Dialect, reservation: &Reservation, now: Timestamp) {
     let Reservation { id, account, number, until } = reservation;
-    // One client takes the id to give the number back by from here.
+    // One client takes the id from here to give the number back.
     out.open(name)
         .leaf_display("Id", id)
         .leaf_display("ReservationId", id)

@@ -1,4 +1,4 @@
-//! What is in the pool (contract §4.1).
+//! Searches of the pool (contract §4.1).
 
 use onhook_core::area_codes;
 use onhook_core::geo::{BadCriterion, city_name, lata, leading, region, zip};
@@ -13,10 +13,10 @@ use crate::text::xml::Document;
 
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Search("SearchResult");
-/// Most numbers that a search gives, and how many it gives when nothing is said.
+/// Most numbers that a search returns, which is also the default.
 pub const QUANTITY_MAX: u32 = 5_000;
 
-/// Orders that a search can have, and how many leading digits each goes by.
+/// The orders in which a search can be sorted, and how many leading digits each compares.
 const ORDERS: [(&str, usize); 4] = [("fullNumber", 10), ("npaNxxx", 7), ("npaNxx", 6), ("areaCode", 3)];
 
 /// Most characters of a vendor's name.
@@ -24,8 +24,8 @@ pub const VENDOR_NAME_MAX: usize = 50;
 /// The highest tier.
 pub const TIER_MAX: u8 = 5;
 
-/// Who provides the numbers: what the details of searches and orders say of each. The API's readers want all
-/// three; they mean nothing here, and an operator chooses them.
+/// The vendor of the numbers, as the details of searches and orders show it. The API's readers want all three fields.
+/// They mean nothing here, and an operator chooses them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vendor {
     /// The vendor's id.
@@ -37,7 +37,7 @@ pub struct Vendor {
 }
 
 impl Default for Vendor {
-    /// The one in the samples of the API's documents.
+    /// Returns the vendor in the samples of the API's documents.
     fn default() -> Self {
         Self { id: 49, name: "Bandwidth CLEC".into(), tier: 0 }
     }
@@ -46,33 +46,33 @@ impl Default for Vendor {
 /// Whose numbers are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protected {
-    /// The pool's.
+    /// The pool's numbers.
     None,
-    /// The account's own protected ones.
+    /// The account's own protected numbers.
     Only,
     /// Both.
     Mixed,
 }
 
-/// What is searched for.
+/// A search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// What the numbers have to be like.
+    /// Criteria for the numbers.
     pub criteria: Criteria,
-    /// Whose they are.
+    /// Whose numbers are searched.
     pub protected: Protected,
     /// Most numbers.
     pub quantity: u32,
-    /// Whether each number comes with where it lies.
+    /// True if each number is shown with its place.
     pub details: bool,
-    /// By how many leading digits what was found is put in order; chance has chosen it before.
+    /// How many leading digits the found numbers are sorted by. They were chosen at random before.
     pub ordered_by: Option<usize>,
 }
 
 /// Reads a search.
 ///
 /// # Errors
-/// A filter of a wrong form, or filters that do not go together.
+/// A filter of a wrong form, or filters that exclude each other.
 pub fn read(query: &Query) -> Result<Search, Problem> {
     let area_code = match query.get("areaCode")?.map(|text| leading(text, 3)).transpose() {
         Err(BadCriterion::Length) => return Err(Problem::SearchAreaCode),
@@ -141,13 +141,13 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
         Some("MIXED") => Protected::Mixed,
         Some(_) => return Err(Problem::Inventory),
     };
-    // The account's own may be asked for as they are; of the pool, something has to be said.
+    // A search of the account's own numbers needs no criterion. A search of the pool needs one.
     if criteria.is_empty() && protected != Protected::Only {
         return Err(Problem::Search);
     }
-    // Which places are local to each other is not known here: a search is never widened.
+    // It is not known here which places are local to each other, so a search is never widened.
     query.flag("LCA", true)?;
-    // A toll-free number lies nowhere: the API's two searches for them give plain lists, whatever is asked.
+    // A toll-free number has no place: the API's two searches for them return plain lists, whatever is asked.
     let details = query.flag("enableTNDetail", false)? && criteria.toll_free.is_none();
     Ok(Search {
         criteria,
@@ -162,7 +162,7 @@ const COMBINATION: &str = "The combination of search criteria is unsupported.";
 const ENDS_IN: &str = "Ends In is meaningless without Local Vanity";
 const VANITY: &str = "The localVanity value should contain 3 or more digits";
 
-/// What was found; an empty `SearchResult` when nothing was.
+/// Returns the answer with the found numbers. If there are none, it is an empty `SearchResult`.
 #[must_use]
 pub fn found(dialect: Dialect, vendor: &Vendor, search: &Search, numbers: &[(Number, Locality)]) -> String {
     let mut out = Document::new();
@@ -190,7 +190,7 @@ pub fn found(dialect: Dialect, vendor: &Vendor, search: &Search, numbers: &[(Num
     out.finish()
 }
 
-/// A number, where it lies as far as that is known, and whose it is.
+/// Writes a number with its place, as far as it is known, and its vendor.
 pub(crate) fn detail(
     out: &mut Document,
     dialect: Dialect,

@@ -16,7 +16,7 @@ pub const ACCOUNT_FAMILY: Family = Family::Response("AccountResponse");
 /// The form of errors about a site.
 pub const SITE_FAMILY: Family = Family::Response("SiteResponse");
 
-/// The account: what is known of it. There are no tiers of numbers here, so that all are of the first.
+/// Returns the answer with what is known of an account. There are no tiers of numbers here, so all are of the first.
 #[must_use]
 pub fn account(account: &Account) -> String {
     let class = match account.class {
@@ -32,21 +32,21 @@ pub fn account(account: &Account) -> String {
     out.finish()
 }
 
-/// A site in a list: what is told of it.
+/// A site in a list, as it is shown.
 #[derive(Clone, Debug)]
 pub struct Listed<'a> {
     /// The site.
     pub site: &'a Site,
-    /// What the account says of it; none in a summary.
+    /// The account's details of it. `None` in a summary.
     pub details: Option<&'a SiteDetails>,
-    /// How many numbers are in service there, where that was asked.
+    /// How many numbers are in service there, if asked for.
     pub numbers: Option<u64>,
-    /// Its peers, where they were asked for.
+    /// Its peers, if asked for.
     pub peers: Option<Vec<&'a Peer>>,
 }
 
-/// The account's sites. No source shows what counts and peers look like; they are written in the words that
-/// other replies have for them.
+/// Returns the answer with the account's sites. No source shows what counts and peers look like. They are written as in
+/// other replies.
 #[must_use]
 pub fn sites<'a>(sites: impl IntoIterator<Item = Listed<'a>>) -> String {
     let mut out = Document::new();
@@ -71,7 +71,7 @@ pub fn sites<'a>(sites: impl IntoIterator<Item = Listed<'a>>) -> String {
     out.finish()
 }
 
-/// One site, with all that is said of it.
+/// Returns the answer with one site and its details.
 #[must_use]
 pub fn site(site: &Site, details: &SiteDetails) -> String {
     let SiteDetails { customer_provided_id, customer_name, address, .. } = details;
@@ -102,7 +102,7 @@ pub(crate) fn write_text(out: &mut Document, name: &str, text: Option<&str>) {
     }
 }
 
-/// How many numbers a site has.
+/// Returns the answer with the count of a site's numbers.
 #[must_use]
 pub fn site_total(count: u64) -> String {
     let mut out = Document::new();
@@ -111,12 +111,10 @@ pub fn site_total(count: u64) -> String {
     out.finish()
 }
 
-/// What a client says of a site: of a new one, or of one that has this id and name. Elements that are absent
-/// say nothing.
+/// Reads the settings of a new site, or of the site with the id and name `kept`. Absent elements set nothing.
 ///
 /// # Errors
-/// Another root, a new site without a name, another id, a text that is too long or has characters that it
-/// must not have.
+/// Another root, a new site without a name, another id, a text that is too long or has forbidden characters.
 pub fn read(root: &Element<'_>, kept: Option<(SiteId, &str)>) -> Result<SiteChange, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is Site".into()));
@@ -125,7 +123,7 @@ pub fn read(root: &Element<'_>, kept: Option<(SiteId, &str)>) -> Result<SiteChan
     let name = match root.value("Name")? {
         None if kept.is_some() => None,
         None | Some("") => return Err(Problem::Required("Name")),
-        // One that an operator made may be called otherwise; it need not be given another name to be changed.
+        // A site that an operator made may have a name that is not allowed here. It can be changed without a new name.
         Some(name) if kept.is_some_and(|(_, now)| now == name) => None,
         Some(name) if !is_site_name(name) => return Err(Problem::SiteName),
         Some(name) => Some(name.to_owned()),
@@ -155,7 +153,7 @@ fn address(element: &Element<'_>) -> Result<Address, Problem> {
     Ok(address)
 }
 
-/// Refuses an id in a document, unless it is that of what is changed: clients send back all that they got.
+/// Refuses an id in a document, unless it is the id of the thing that is changed: clients send back all that they got.
 pub(crate) fn own_id(root: &Element<'_>, name: &'static str, own: Option<u32>) -> Result<(), Problem> {
     match root.filled(name)? {
         Some(text) if own.map(|id| id.to_string()).as_deref() != Some(text) => Err(Problem::IdNotAllowed),
@@ -163,7 +161,7 @@ pub(crate) fn own_id(root: &Element<'_>, name: &'static str, own: Option<u32>) -
     }
 }
 
-/// The text of an element, on one line and of at most so many characters.
+/// Returns the text of an element. It must be on one line and have at most `max` characters.
 pub(crate) fn text(root: &Element<'_>, name: &'static str, max: usize) -> Result<Option<String>, Problem> {
     match root.value(name)? {
         Some(text) if text.chars().count() > max => Err(Problem::TooLong(name, max)),

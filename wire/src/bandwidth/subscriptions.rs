@@ -22,24 +22,22 @@ pub const REQUEST: &str = "Subscription";
 /// The form of this resource's errors.
 pub const FAMILY: Family = Family::Response(ROOT);
 
-/// What a request asks, once its form has been found good. Whether its URL, its certificate and its order are
-/// any good is the caller's to find out.
+/// A request whose form has been checked. The caller must check its URL, its certificate and its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
     /// What it is about.
     pub subject: Subject,
-    /// Whoever is told; without the secret that deliveries are signed with, which is not the client's to
-    /// choose.
+    /// The receiver, without the signing secret of its deliveries, which the client does not choose.
     pub receiver: Receiver,
-    /// How long it lives, in seconds; mail has no end.
+    /// How long it lasts, in seconds. Mail has no end.
     pub expiry_s: Option<i64>,
-    /// Whether deliveries are to be signed.
+    /// True if deliveries are to be signed.
     pub sign: bool,
 }
 
 impl Post {
-    /// Reads the document and judges its form. Unknown elements are passed over, such as the `User` that old
-    /// clients put into a callback.
+    /// Reads the document and checks its form. Unknown elements are passed over, such as the `User` that old clients
+    /// put into a callback.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -58,7 +56,7 @@ impl Post {
         }
     }
 
-    /// As a subscription of an account that begins at `now`, signed with a secret or not at all.
+    /// Returns it as a subscription of an account that begins at `now`, signed with a secret or not signed.
     #[must_use]
     pub fn subscription(
         self,
@@ -91,7 +89,7 @@ fn subject(root: &Element<'_>) -> Result<Subject, Problem> {
     }
 }
 
-/// An order type, in any case.
+/// Returns an order type, read in any case.
 ///
 /// # Errors
 /// [`Problem::SubscribedType`].
@@ -160,7 +158,7 @@ fn read_public_key(given: &Element<'_>) -> Result<Option<String>, Problem> {
     match given.filled("PublicKey")? {
         None => Ok(None),
         Some(text) if text.len() > PUBLIC_KEY_MAX => Err(Problem::PublicKey),
-        // Encoders break their lines.
+        // Encoders break lines.
         Some(text) => Ok(Some(text.split_ascii_whitespace().collect())),
     }
 }
@@ -182,14 +180,14 @@ fn read_email(email: &Element<'_>) -> Result<Email, Problem> {
     Ok(Email { address: address.to_owned(), digest })
 }
 
-/// Subscriptions, with the plural wrapper even where there is one: every client looks for it.
+/// Returns the answer with subscriptions. It has the plural wrapper even for one subscription: every client looks for
+/// it.
 #[must_use]
 pub fn list(subscriptions: &[Subscription], now: Timestamp) -> String {
     write(subscriptions, now, None)
 }
 
-/// A subscription that was just made, with the secret that its deliveries are signed with. It is shown this
-/// once.
+/// Returns the answer with a new subscription and its signing secret, which is shown this once.
 #[must_use]
 pub fn made(subscription: &Subscription, now: Timestamp, signing: &Secret) -> String {
     write(std::slice::from_ref(subscription), now, Some(signing))
@@ -281,15 +279,15 @@ pub struct Logged<'a> {
     pub id: String,
     /// The order that it is about.
     pub order: OrderId,
-    /// Of which type.
+    /// The type of that order.
     pub orders: OrderType,
-    /// The order's status when it happened.
+    /// The order's status at the event.
     pub status: Status,
-    /// Whether it is about a note.
+    /// True if it is about a note.
     pub note: bool,
-    /// When it happened.
+    /// When the event happened.
     pub at: Timestamp,
-    /// Where it stands.
+    /// Its state.
     pub standing: DeliveryState,
     /// When it is tried next.
     pub due_at: Option<Timestamp>,
@@ -299,7 +297,7 @@ pub struct Logged<'a> {
     pub attempts: Vec<(Timestamp, u32, &'a str)>,
 }
 
-/// A page of the log of a subscription's deliveries, and how many there are in all.
+/// Returns the answer with a page of a subscription's log of deliveries, and how many there are in all.
 #[must_use]
 pub fn deliveries(log: &[Logged<'_>], total: u64) -> String {
     let mut out = Document::new();

@@ -1,4 +1,4 @@
-//! One number, and numbers with what is known of each (contract §2.3 to §2.6).
+//! A single number, and lists of numbers with what is known of each (contract §2.3 to §2.6).
 
 use onhook_core::ids::OrderId;
 use onhook_core::ids::{AccountId, PeerId, SiteId};
@@ -21,17 +21,17 @@ pub const REQUEST: &str = "TnList";
 pub const FAMILY: Family = Family::Response("TelephoneNumberResponse");
 /// The form of errors of the list.
 pub const LIST_FAMILY: Family = Family::Response("TelephoneNumbersResponse");
-/// Numbers on a page when nothing is said.
+/// Numbers on a page by default.
 pub const SIZE: u32 = 500;
-/// Most numbers on a page, and most that are looked up at once.
+/// Most numbers on a page, and most numbers in one look-up.
 pub const SIZE_MAX: u32 = 2_500;
 
-/// A state as the API spells it. Numbers that the operator keeps are in no inventory: to a client they
-/// read as removed.
+/// Returns a state as the API spells it. Numbers that the operator keeps are in no inventory: clients see them as
+/// removed.
 #[must_use]
 pub fn status(state: State) -> &'static str {
     match state {
-        // A protected number is available, to its owner only.
+        // A protected number is available only to its owner.
         State::Available | State::Protected => "Available",
         State::Reserved => "Reserved",
         State::InService => "Inservice",
@@ -40,11 +40,11 @@ pub fn status(state: State) -> &'static str {
     }
 }
 
-/// The states that a list is to be narrowed to; without a filter, all that show in an account's inventory
-/// (contract: decision 20).
+/// Returns the states that a list is filtered by. Without a filter they are all states in an account's inventory
+/// (contract: decision 20). A status that no number here ever has matches none.
 ///
 /// # Errors
-/// [`Problem::NumberStatus`] for a word that is no status. Those that no number here ever has find nothing.
+/// [`Problem::NumberStatus`] for a word that is no status.
 pub fn states(query: &Query) -> Result<Vec<State>, Problem> {
     let Some(text) = query.get("status")? else {
         return Ok(vec![State::InService, State::Reserved, State::Protected, State::Aging]);
@@ -64,7 +64,7 @@ pub fn states(query: &Query) -> Result<Vec<State>, Problem> {
     Ok(states)
 }
 
-/// Filters that stand beside neither a time of change nor a service.
+/// Filters that cannot be combined with a time of change or a service.
 const ALONE: [&str; 11] = [
     "state",
     "host",
@@ -79,8 +79,8 @@ const ALONE: [&str; 11] = [
     "npaNxxX",
 ];
 
-/// The days from `modifiedDateFrom` to `modifiedDateTo` (yy-MM-dd, both included), when a number came into its
-/// state.
+/// Returns the days from `modifiedDateFrom` to `modifiedDateTo` (yy-MM-dd, both included) in which a number came into
+/// its state.
 ///
 /// # Errors
 /// A wrong date, or another filter beside them.
@@ -97,8 +97,8 @@ pub fn modified(query: &Query) -> Result<Option<(Timestamp, Timestamp)>, Problem
     }
 }
 
-/// Refuses a filter by service: what a number is used for is not known here, and none must look as if it
-/// had been applied.
+/// Refuses a filter by service: the service of a number is not known here, and the filter must not seem to have been
+/// applied.
 ///
 /// # Errors
 /// [`Problem::ByService`], [`Problem::ServiceWith`] beside filters that it excludes, or [`Problem::Service`] for
@@ -120,18 +120,18 @@ pub fn by_service(query: &Query) -> Result<(), Problem> {
     }
 }
 
-/// What may be told of a number.
+/// What may be shown of a number.
 #[derive(Clone, Debug)]
 pub struct Shown<'a> {
     /// The number now.
     pub entry: &'a Entry,
-    /// Where it lies.
+    /// Its place.
     pub locality: &'a Locality,
-    /// Its account, site and peer; only for those who may know.
+    /// Its account, site and peer, if the caller may see them.
     pub holder: Option<Holder<'a>>,
 }
 
-/// Whose a number is, for the account itself.
+/// The holder of a number, as the account itself sees it.
 #[derive(Clone, Debug)]
 pub struct Holder<'a> {
     /// The account.
@@ -148,7 +148,7 @@ pub struct Holder<'a> {
     pub order: Option<(OrderId, Kind, Timestamp)>,
 }
 
-/// One number: the answer of `/tns/{tn}`.
+/// Returns the answer of `/tns/{tn}`: one number.
 #[must_use]
 pub fn number(dialect: Dialect, shown: &Shown<'_>) -> String {
     let Shown { entry, holder, .. } = shown;
@@ -173,7 +173,7 @@ pub fn number(dialect: Dialect, shown: &Shown<'_>) -> String {
     out.finish()
 }
 
-/// One number in detail: the answer of `/tns/{tn}/tndetails`. What has no value is left out.
+/// Returns the answer of `/tns/{tn}/tndetails`: one number in detail. What has no value is left out.
 #[must_use]
 pub fn details(dialect: Dialect, shown: &Shown<'_>) -> String {
     let Shown { entry, locality, holder } = shown;
@@ -203,16 +203,16 @@ pub fn details(dialect: Dialect, shown: &Shown<'_>) -> String {
     out.finish()
 }
 
-/// A page of numbers, each with what is known of it.
+/// Returns the answer with a page of numbers, each with what is known of it.
 #[must_use]
 pub fn list(dialect: Dialect, numbers: &[Shown<'_>], total: u64, links: &Links) -> String {
     document(dialect, numbers, total, |out| links.write(out), |_| {})
 }
 
-/// Numbers to be looked up, as sent.
+/// Reads the numbers of a look-up, as sent.
 ///
 /// # Errors
-/// Another root, an empty list or too long a one, or something in it that is no `Tn`.
+/// Another root, a list that is empty or too long, or another element than `Tn` in it.
 pub fn lookup<'a>(root: &'a Element<'_>) -> Result<Vec<&'a str>, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is TnList".into()));
@@ -227,7 +227,7 @@ pub fn lookup<'a>(root: &'a Element<'_>) -> Result<Vec<&'a str>, Problem> {
     }
 }
 
-/// What was found of the numbers that were looked up: with those that are none, and those that the caller
+/// Returns the answer to a look-up: the found numbers, the texts that are no numbers, and the numbers that the caller
 /// does not have. `here` is the address that was asked.
 #[must_use]
 pub fn looked_up(
@@ -290,7 +290,7 @@ fn document(
     out.finish()
 }
 
-/// What anyone may know of a number that they may see at all.
+/// Writes what every caller who may see a number may know of it.
 fn write_public(out: &mut Document, dialect: Dialect, entry: &Entry, locality: &Locality) {
     for (name, value) in [("City", &locality.city), ("Lata", &locality.lata), ("State", &locality.region)] {
         if let Some(value) = value {
@@ -312,22 +312,22 @@ fn order_type(kind: Kind) -> &'static str {
     }
 }
 
-/// One state that a number had, and what brought it there.
+/// One state that a number had, and its cause.
 #[derive(Clone, Debug)]
 pub struct Past<'a> {
-    /// In whose inventory it then was.
+    /// The account in whose inventory it was then.
     pub account: Option<AccountId>,
     /// When it came into the state.
     pub at: Timestamp,
     /// The state.
     pub state: State,
-    /// The order that brought it there: its id, kind and when it arrived.
+    /// The order that caused it: its id, its kind and when it arrived.
     pub order: Option<(OrderId, Kind, Timestamp)>,
-    /// Who did.
+    /// The user who caused it.
     pub user: Option<&'a str>,
 }
 
-/// The states that a number had, oldest first: the answer of `/tns/{tn}/history`.
+/// Returns the answer of `/tns/{tn}/history`: the states that a number had, oldest first.
 #[must_use]
 pub fn history(past: &[Past<'_>]) -> String {
     let mut out = Document::new();
@@ -355,7 +355,7 @@ pub fn history(past: &[Past<'_>]) -> String {
     out.finish()
 }
 
-/// A number's site: the answer of `/tns/{tn}/sites`.
+/// Returns the answer of `/tns/{tn}/sites`: a number's site.
 #[must_use]
 pub fn site(id: SiteId, name: &str) -> String {
     let mut out = Document::new();
@@ -363,7 +363,7 @@ pub fn site(id: SiteId, name: &str) -> String {
     out.finish()
 }
 
-/// A number's peer: the answer of `/tns/{tn}/sippeers`.
+/// Returns the answer of `/tns/{tn}/sippeers`: a number's peer.
 #[must_use]
 pub fn peer(id: PeerId, name: &str) -> String {
     let mut out = Document::new();
@@ -371,7 +371,7 @@ pub fn peer(id: PeerId, name: &str) -> String {
     out.finish()
 }
 
-/// A number's LATA: the answer of `/tns/{tn}/lata`.
+/// Returns the answer of `/tns/{tn}/lata`: a number's LATA.
 #[must_use]
 pub fn lata(lata: &str) -> String {
     let mut out = Document::new();
@@ -380,7 +380,7 @@ pub fn lata(lata: &str) -> String {
     out.finish()
 }
 
-/// A number's rate center: the answer of `/tns/{tn}/ratecenter`.
+/// Returns the answer of `/tns/{tn}/ratecenter`: a number's rate center.
 #[must_use]
 pub fn rate_center(region: &str, rate_center: &str) -> String {
     let mut out = Document::new();

@@ -1,5 +1,5 @@
-//! Users in the style of the rest. The documents show how they are listed and how a password is changed; how
-//! one is made, changed and removed is onhook's own.
+//! Users, in the style of the other documents. Bandwidth's documents show how users are listed and how a password is
+//! changed. Making, changing and removing users is onhook's own.
 
 use onhook_core::account::Role;
 use onhook_core::account::user::{self, PASSWORD_MAX, PASSWORD_MIN};
@@ -15,7 +15,7 @@ pub const LIST_FAMILY: Family = Family::Response("UsersResponse");
 /// The form of errors about one user.
 pub const FAMILY: Family = Family::Response("UserResponse");
 
-/// What a client says of a user.
+/// The settings of a user that a client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// Its name.
@@ -26,7 +26,7 @@ pub struct Said {
     pub role: Option<Role>,
 }
 
-/// The users of an account.
+/// Returns the answer with the users of an account.
 #[must_use]
 pub fn list<'a>(users: impl IntoIterator<Item = (&'a str, Role)>) -> String {
     let mut out = Document::new();
@@ -38,7 +38,7 @@ pub fn list<'a>(users: impl IntoIterator<Item = (&'a str, Role)>) -> String {
     out.finish()
 }
 
-/// One user.
+/// Returns the answer with one user.
 #[must_use]
 pub fn one(name: &str, role: Role) -> String {
     let mut out = Document::new();
@@ -54,10 +54,10 @@ fn write(out: &mut Document, name: &str, role: Role) {
     out.close("User");
 }
 
-/// What a client says of a user; elements that are absent say nothing.
+/// Reads the settings of a user. Absent elements set nothing.
 ///
 /// # Errors
-/// Another root, a name that nobody can sign in with, a password that is none, no such role or two of them.
+/// Another root, a name that nobody can sign in with, a password that is not allowed, an unknown role or two roles.
 pub fn read(root: &Element<'_>) -> Result<Said, Problem> {
     if !root.is(REQUEST) {
         return Err(Problem::BadRequest("the root element is User".into()));
@@ -82,11 +82,11 @@ pub fn read(root: &Element<'_>) -> Result<Said, Problem> {
     Ok(Said { name, password, role })
 }
 
-/// A password that is to be somebody's, which is all that a document says of them. The client that changes
-/// passwords sends it alone, as the root; in a `User` it stands as everywhere else.
+/// Reads a user's new password from a document that sets nothing else. The client that changes passwords sends it
+/// alone, as the root. It may also be in a `User`, as everywhere else.
 ///
 /// # Errors
-/// Another root, or what is no password.
+/// Another root, or a password that is not allowed.
 pub fn read_password(root: &Element<'_>) -> Result<String, Problem> {
     match root {
         _ if root.is("Password") => checked(root),
@@ -95,7 +95,7 @@ pub fn read_password(root: &Element<'_>) -> Result<String, Problem> {
     }
 }
 
-/// A password to the letter: blanks at its ends are part of it.
+/// Returns a password to the letter: blanks at its ends are part of it.
 fn checked(element: &Element<'_>) -> Result<String, Problem> {
     let password = element.verbatim()?;
     match password.len() {

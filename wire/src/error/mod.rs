@@ -1,6 +1,5 @@
-//! What can be wrong with a request or a number, and how the API says so: status, code, text to the
-//! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its
-//! appendix A).
+//! Everything that can be wrong with a request or a number, and the API's words for it: status, code, text to the
+//! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its appendix A).
 
 pub mod explained;
 
@@ -212,15 +211,15 @@ pub enum Problem {
     NoLookup,
     /// A list of numbers to look up that is too long.
     TooManyLookups(usize),
-    /// What a site must not be called.
+    /// A name that a site must not have.
     SiteName,
-    /// What must not be said of a site.
+    /// A description that a site must not have.
     SiteDescription,
     /// An id where there is none yet, or another one.
     IdNotAllowed,
-    /// What is there cannot be changed so, in words of its own.
+    /// Something that exists cannot be changed so, in words of its own.
     Conflict(String),
-    /// What is to be made is there.
+    /// Something to be made exists already.
     Exists(String),
     /// No such user, or none that the caller may know of.
     NoUser,
@@ -266,7 +265,7 @@ pub enum Problem {
     DuplicateSubscription,
     /// No order type that can be subscribed to.
     SubscribedType,
-    /// A subscription that says nobody to tell, or two, or nonsense.
+    /// A subscription with no receiver, two receivers, or nonsense.
     Subscription,
     /// No way to gather mails.
     Digest,
@@ -286,19 +285,19 @@ pub enum Problem {
     NotNegative(&'static str),
     /// Too small: not above this.
     TooSmall(&'static str, u32),
-    /// Something failed here; the log knows more.
+    /// Something failed here. The log has the cause.
     Internal,
     /// Too busy: nothing was written.
     Busy,
     /// The server does not believe its clock: nothing was written.
     Clock,
-    /// It took too long; whether it was written is not known.
+    /// It took too long. It is not known whether it was written.
     Timeout,
     /// The body is longer than is taken.
     BodyTooLarge(usize),
     /// The body came too slowly.
     BodyTimeout,
-    /// The content type is none that is taken; what is.
+    /// The content type is not accepted. These types are.
     ContentType(&'static str),
 }
 
@@ -382,7 +381,7 @@ fn plain(status: u16, text: impl Into<String>) -> Row {
 }
 
 impl Problem {
-    /// Its row of the table.
+    /// Returns its row of the table.
     #[must_use]
     #[rustfmt::skip]
     pub fn row(&self) -> Row {
@@ -553,13 +552,12 @@ impl From<Misread> for Problem {
     }
 }
 
-/// Of numbers that are looked up: those that are none.
+/// Code and text of a look-up for texts that are no numbers.
 pub const NO_NUMBERS: (u16, &str) = (15608, "Input contains invalid Telephone Numbers");
-/// Of numbers that are looked up: those that the caller does not have.
+/// Code and text of a look-up for numbers that the caller does not have.
 pub const NOT_FOUND: (u16, &str) = (15610, "Telephone Numbers cannot be found on accounts");
 
-/// Code and text for a number that did not go. The text never tells whose number it is, or whether it
-/// exists.
+/// Returns code and text for a number that failed. The text never tells whose number it is, or whether it exists.
 #[must_use]
 #[rustfmt::skip]
 pub fn refusal(why: Refusal) -> (u16, &'static str) {
@@ -577,7 +575,7 @@ pub fn refusal(why: Refusal) -> (u16, &'static str) {
     }
 }
 
-/// Which form an error's body has, by the resource that was asked (contract §7.1).
+/// The form of an error's body, by the requested resource (contract §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// `ErrorList` under this root: orders and disconnects.
@@ -592,7 +590,7 @@ impl Family {
     /// The form where no resource is known.
     pub const GENERIC: Family = Family::Response("ErrorResponse");
 
-    /// A body that says what is wrong; `more` may add to it under the root (an order echoes its request).
+    /// Returns a body that says what is wrong. `more` may add to it under the root (an order echoes its request).
     #[must_use]
     pub fn body(self, problem: &Problem, more: impl FnOnce(&mut Document)) -> String {
         let Row { code, text, .. } = problem.row();
@@ -634,7 +632,7 @@ impl Family {
 pub const TOO_FEW: (u16, &str) =
     (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled");
 
-/// Why an order that searched found too little: code and text.
+/// Returns code and text for an order whose search found too little.
 pub(crate) fn too_little(order: &Order) -> (u16, &'static str) {
     match order.refused {
         Some(why) => refusal(why),
@@ -676,13 +674,13 @@ pub(crate) fn number_list(
     out.close(name);
 }
 
-/// A text as a client sent it, cut so that an error does not repeat more than a few characters of it.
+/// Returns a client's text, cut so that an error repeats only a few characters of it.
 #[must_use]
 pub fn cut(text: &str) -> String {
     beginning(text, 40).to_owned()
 }
 
-/// At most so many characters of a text.
+/// Returns at most `characters_max` characters of a text.
 pub(crate) fn beginning(text: &str, characters_max: usize) -> &str {
     text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }

@@ -1,9 +1,9 @@
-//! True and false, as clients write them in elements, in JSON and behind a path.
+//! True and false, as clients write them in elements, in JSON and in parameters.
 //!
-//! XML Schema's boolean is written in four ways, and some clients write it in capitals. An empty text is none of
-//! them. One client writes false so: where the default is true, an empty text must not be taken for absent.
+//! XML Schema's boolean is written in four ways, and some clients write it in capitals. An empty text is not a boolean.
+//! One client writes false that way: if the default is true, an empty text must not be taken for absent.
 
-/// The truth that a text stands for: `true`, `1`, `false` or `0`, in any case.
+/// Returns the boolean value of a text: `true`, `1`, `false` or `0`, in any case.
 pub(crate) fn parse(text: &str) -> Option<bool> {
     match text {
         "1" => Some(true),

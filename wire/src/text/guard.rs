@@ -1,13 +1,13 @@
-//! The guard: which documents are refused before anyone reads them.
+//! The guard: it refuses malformed documents before they are read.
 //!
-//! quick-xml finds where a tag or a text begins and ends, and takes half a document for a whole one, two
-//! documents for one, a NUL for a letter. A disconnect order that was cut off on its way would run for the
-//! numbers that arrived. So whatever the tokenizer cuts out passes here first: one root, closed at the end;
-//! UTF-8 and characters that XML 1.0 has; no DOCTYPE, hence no entity but the five; a limit on everything
-//! that a stranger could make large. Nothing is repaired and nothing guessed.
+//! quick-xml finds where a tag or a text begins and ends. It takes half a document for a whole one, two documents for
+//! one, a NUL for a letter. A disconnect order that was cut off on its way would run for the numbers that arrived. So
+//! all output of the tokenizer is checked here first: one root, closed at the end; UTF-8 and characters that XML 1.0
+//! has; no DOCTYPE, hence no entity except the five; a limit on everything that a stranger could make large. Nothing is
+//! repaired and nothing is guessed.
 //!
-//! Not here: what the elements mean (each resource's room), the tree ([`crate::text::xml`]), and the size of the
-//! body, which whoever reads it from the network limits.
+//! Not here: the meaning of elements (each resource's file), the tree ([`crate::text::xml`]), and the size of the body,
+//! which the reader from the network limits.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +17,10 @@ use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 
 use crate::text::flag;
 
-/// How deep elements may nest; the root is level 1. The deepest order has 5 levels.
+/// How deep elements may nest. The root is level 1. The deepest order has 5 levels.
 pub const DEPTH_MAX: usize = 16;
-/// How many elements a document may have. An order is refused by its own code beyond 5,000 numbers, so a
-/// somewhat larger one has to be read to its end.
+/// How many elements a document may have. An order with more than 5,000 numbers is refused with a code of its own, so a
+/// somewhat larger document has to be read to its end.
 pub const ELEMENTS_MAX: usize = 6_000;
 /// How many attributes a tag may have, namespace declarations included.
 pub const ATTRIBUTES_MAX: usize = 64;
@@ -29,10 +29,10 @@ pub const VALUE_MAX: usize = 4 * 1024;
 /// How long a name may be, in bytes with its prefix.
 pub const NAME_MAX: usize = 128;
 
-/// White space as XML knows it; Unicode's other blanks are text.
+/// XML's white space. Unicode's other blanks are text.
 pub(crate) const WHITE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// Whether a text has no character but white space.
+/// Returns whether a text is only white space.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.trim_start_matches(WHITE).is_empty()
 }
@@ -145,8 +145,8 @@ pub enum Malformed {
     DuplicateKey(Excerpt),
 }
 
-/// The beginning of something that a client sent, fit to be shown to it: at most [`Excerpt::MAX`] bytes, and
-/// nothing in it that would steer a terminal or turn a line around.
+/// The beginning of something that a client sent, safe to be shown: at most [`Excerpt::MAX`] bytes, with nothing in it
+/// that would control a terminal or reverse a line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Excerpt(Box<str>);
 
@@ -181,9 +181,9 @@ impl fmt::Debug for Excerpt {
     }
 }
 
-/// What is left of a document when comments, processing instructions and attributes are checked and gone. One
-/// attribute means something: an element that is `nil` says that it is not there. One that ends in its first tag
-/// leaves no event.
+/// An event of a document, after comments, processing instructions and attributes have been checked and dropped. Only
+/// one attribute has a meaning: an element that is `nil` says that it is not there. If such an element ends in its
+/// first tag, it leaves no event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// An element begins; its name without the prefix.
@@ -194,17 +194,17 @@ pub(crate) enum Event<'a> {
     Close,
     /// An element that begins and ends in one tag.
     Empty(&'a str),
-    /// A piece of the innermost open element's text, line ends made LF. Its next piece may follow at once.
+    /// A piece of the innermost open element's text, with line ends made LF. Its next piece may follow directly.
     Text(Cow<'a, str>),
     /// One character of that text, from a reference.
     Character(char),
 }
 
-/// Hands out the events of one document, each already checked. `None` comes only at the end of a document
-/// that is complete; what was handed out before an error belongs to no document and must be dropped.
+/// Returns the events of one document, each already checked. It returns `None` only at the end of a complete document.
+/// Events before an error belong to no document and must be dropped.
 pub(crate) struct Guard<'a> {
     document: &'a str,
-    /// The body began with a byte order mark, which is no longer in `document`.
+    /// True if the body began with a byte order mark, which is no longer in `document`.
     marked: bool,
     tokens: Reader<&'a [u8]>,
     depth: usize,
@@ -213,7 +213,7 @@ pub(crate) struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    /// A document that this program wrote itself: as many elements as it has.
+    /// Returns a guard for a document that this program wrote itself, without a limit of elements.
     pub(crate) fn own(document: &'a str) -> Result<Self, Malformed> {
         Ok(Self { elements_max: usize::MAX, ..Self::new(document.as_bytes())? })
     }
@@ -226,8 +226,8 @@ impl<'a> Guard<'a> {
         if let Some((at, character)) = first_illegal(body) {
             return Err(Malformed::Character { code: character.into(), at });
         }
-        // The reader drops a mark by itself and counts from behind it. It gets the whole body, so that its
-        // positions fit `document` and a second mark stays what it is: text where none may be.
+        // The reader drops a mark by itself and counts from after it. It gets the whole body, so that its positions fit
+        // `document`, and a second mark is treated as text where none may be.
         let document = body.strip_prefix('\u{FEFF}').unwrap_or(body);
         let marked = document.len() < body.len();
         let tokens = Reader::from_str(body);
@@ -287,13 +287,13 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// How much of `document` the tokenizer has passed.
+    /// Returns how much of `document` the tokenizer has passed.
     fn position(&self) -> Result<usize, Malformed> {
         usize::try_from(self.tokens.buffer_position()).map_err(|_| BROKEN)
     }
 
-    /// Checks a start tag, of which `tag` is what stands between its brackets. Returns the name, and whether
-    /// the element says that it is nil.
+    /// Checks a start tag. `tag` is the text between its brackets. Returns the name, and whether the element says that
+    /// it is nil.
     fn begin(&mut self, tag: &'a str) -> Result<(&'a str, bool), Malformed> {
         if self.depth == 0 && self.elements > 0 {
             return Err(Malformed::SecondRoot);
@@ -316,7 +316,7 @@ impl<'a> Guard<'a> {
 
     /// Checks the XML declaration: a version, then perhaps an encoding, then perhaps a word on standalone.
     fn declaration(&self, inside: &str) -> Result<(), Malformed> {
-        // One more than there may be, so that a declaration of a megabyte stays cheap.
+        // One more than allowed is read, so that a declaration of a megabyte stays cheap.
         let attributes: Result<Vec<_>, _> = Attributes(inside).take(4).collect();
         let attributes = attributes.map_err(|_| Malformed::Declaration)?;
         let (version, encoding, standalone) = match attributes[..] {
@@ -343,12 +343,12 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// What it means that the tokenizer gave up.
+    /// Returns why a document is refused after the tokenizer gave up.
     fn refused(&self, error: Error) -> Malformed {
         match error {
             Error::Syntax(SyntaxError::UnclosedDoctype)
             | Error::IllFormed(IllFormedError::MissingDoctypeName) => Malformed::Doctype,
-            // It calls markup unclosed that is merely misspelt, too: only at the end is something missing.
+            // The tokenizer also calls misspelt markup unclosed. Only at the end is something really missing.
             Error::Syntax(_) if self.position() == Ok(self.document.len()) => Malformed::Truncated,
             Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
                 Malformed::Mismatch { open: Excerpt::of(&expected), found: Excerpt::of(&found) }
@@ -364,12 +364,12 @@ impl<'a> Guard<'a> {
 
 const BROKEN: Malformed = Malformed::Syntax("the markup is broken");
 
-/// What stands between `open` and `close`, which the tokenizer has seen there.
+/// Returns the text between `open` and `close`, which the tokenizer has seen there.
 fn between<'a>(whole: &'a str, open: &str, close: &str) -> Result<&'a str, Malformed> {
     whole.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).ok_or(BROKEN)
 }
 
-/// The attributes in what follows a tag's name: `white space, name, =, quoted value`, any number of times.
+/// The attributes after a tag's name: `white space, name, =, quoted value`, any number of times.
 struct Attributes<'a>(&'a str);
 
 impl<'a> Iterator for Attributes<'a> {
@@ -400,8 +400,8 @@ fn split_attribute(text: &str) -> Option<(&str, &str, &str)> {
     Some((name.trim_end_matches(WHITE), value, rest))
 }
 
-/// Checks the attributes of one tag. Returns whether one of them says that the element is nil: `xsi:nil`,
-/// whatever the prefix, since serialisers choose their own and some write none.
+/// Checks the attributes of one tag. Returns whether one of them says that the element is nil: `xsi:nil` with any
+/// prefix, since serialisers choose their own and some write none.
 fn attributes(inside: &str) -> Result<bool, Malformed> {
     let mut names = [""; ATTRIBUTES_MAX];
     let mut nil = false;
@@ -428,7 +428,7 @@ fn attributes(inside: &str) -> Result<bool, Malformed> {
     Ok(nil)
 }
 
-/// Checks a processing instruction, which nobody carries out.
+/// Checks a processing instruction, which is never carried out.
 fn instruction(inside: &str) -> Result<(), Malformed> {
     let target = inside.split(WHITE).next().unwrap_or_default();
     // `xml` in any spelling is kept for the declaration, and the tokenizer knows just one spelling.
@@ -439,8 +439,8 @@ fn instruction(inside: &str) -> Result<(), Malformed> {
     }
 }
 
-/// The name behind the prefix. Only ASCII: no name of the interface has anything else, and XML's editions
-/// differ on what else a name may hold.
+/// Returns the name after the prefix. It must be ASCII: all names of the interface are, and XML's editions differ on
+/// what else a name may hold.
 fn local_name(name: &str) -> Result<&str, Malformed> {
     if name.len() > NAME_MAX {
         return Err(Malformed::NameTooLong { max: NAME_MAX });
@@ -452,13 +452,13 @@ fn local_name(name: &str) -> Result<&str, Malformed> {
     local.filter(|local| is_name(local)).ok_or_else(|| Malformed::Name(Excerpt::of(name)))
 }
 
-/// Whether a name without a prefix is one.
+/// Returns whether a text is a name without a prefix.
 pub(crate) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
-/// The character that `&name;` stands for.
+/// Returns the character of the reference `&name;`.
 fn reference(name: &str) -> Result<char, Malformed> {
     match name {
         "amp" => Ok('&'),
@@ -473,27 +473,27 @@ fn reference(name: &str) -> Result<char, Malformed> {
     }
 }
 
-/// The character with a number as references write it: `48` or `x30`.
+/// Returns the character with a number as in references: `48` or `x30`.
 fn character(number: &str) -> Option<char> {
     let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
-    // `from_str_radix` would let a sign pass.
+    // `from_str_radix` would accept a sign.
     let code = u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))?;
     char::from_u32(code).filter(|c| is_character(*c))
 }
 
-/// Whether XML 1.0 has that character.
+/// Returns whether XML 1.0 has that character.
 pub(crate) fn is_character(c: char) -> bool {
     !matches!(c, '\0'..='\x08' | '\x0B' | '\x0C' | '\x0E'..='\x1F' | '\u{FFFE}' | '\u{FFFF}')
 }
 
-/// The first character that XML 1.0 does not have, and its place.
+/// Returns the first character that XML 1.0 does not have, and its position.
 fn first_illegal(text: &str) -> Option<(usize, char)> {
     // Nearly every document is plain ASCII, and without an early exit this looks at many bytes at once.
     let plain = text.bytes().fold(true, |plain, b| plain & matches!(b, b'\t' | b'\n' | b'\r' | b' '..=0x7F));
     if plain { None } else { text.char_indices().find(|(_, c)| !is_character(*c)) }
 }
 
-/// The text with its line ends made LF, as XML wants it before anything else looks at it.
+/// Returns the text with its line ends made LF, which XML requires before anything else.
 fn lines(text: &str) -> Cow<'_, str> {
     if text.contains('\r') {
         Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))

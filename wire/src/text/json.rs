@@ -1,12 +1,12 @@
 //! JSON in the second dialect (contract: decision 16 and §8.1).
 //!
-//! Each document is read and written once, as XML, by its resource's room. JSON is another spelling of the
-//! same documents, and this room is its dictionary: [`to_xml`] makes of a request the XML that it stands
-//! for, [`from_xml`] of an answer the JSON. A name is the element's with its first letter small, the root's
-//! is not written, a list is always an array, also one of one or none; the tables say what differs from
-//! that. Where no source shows a JSON form, the rule alone decides.
+//! Each document is read and written once, as XML, by its resource's file. JSON is another spelling of the same
+//! documents, and this file is its dictionary: [`to_xml`] turns a JSON request into XML, and [`from_xml`] turns an XML
+//! answer into JSON. The rule: a name is the element's with a small first letter, the root's name is not written, and a
+//! list is always an array, even of one or none. The tables hold the exceptions. If no source shows a JSON form, the
+//! rule alone decides.
 //!
-//! Not here: which dialect a request came in, or what its client wants to read; whoever speaks HTTP knows.
+//! Not here: the dialect of a request, or the form that its client wants to read. The HTTP side knows these.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -45,15 +45,14 @@ const NAMES: &[Name] = &[
     Name { xml: "OrderHistoryWrapper",                json: "orderHistory",        within: "",             asked: false },
 ];
 
-/// What an answer says a second time, under a name that older readers look for: the element, the one in it, and
-/// that name.
+/// Lists that an answer repeats under a name that older readers look for: the element, the list in it, and that name.
 const AGAIN: &[(&str, &str, &str)] = &[("SearchResult", "TelephoneNumberList", "telephoneNumberList")];
 
 /// In an `Order` the type is a value of `orderType`, not a name: `"orderType":{"type":"…", …}`.
 const ORDER: &str = "Order";
 const ORDER_TYPE: &str = "orderType";
 const TYPE: &str = "type";
-/// The element of each type of number order, and its word.
+/// The element of each type of number order, and its word in JSON.
 const ORDER_TYPES: &[(&str, &str)] = &[
     ("ExistingTelephoneNumberOrderType", "existingPhoneNumberOrderType"),
     ("AreaCodeSearchAndOrderType", "areaCodeSearchAndOrderType"),
@@ -68,7 +67,7 @@ const ORDER_TYPES: &[(&str, &str)] = &[
     ("CombinedSearchAndOrderType", "combinedSearchAndOrderType"),
 ];
 
-/// Elements that hold nothing but others of one name: an array.
+/// Elements that hold only elements of one name. Each is an array.
 const LISTS: &[(&str, &str)] = &[
     ("ApplicationList", "Application"),
     ("AssociatedSipPeers", "AssociatedSipPeer"),
@@ -110,11 +109,11 @@ const LISTS: &[(&str, &str)] = &[
     ("ZipCodes", "ZipCode"),
 ];
 
-/// Elements that a request repeats without a wrapper: where, and which.
+/// Elements that a request repeats without a wrapper: the parent, and the element.
 const REPEATED: &[(&str, &str)] = &[("SipPeerTelephoneNumbers", "FullNumber"), ("TnList", "Tn")];
 
-/// Elements that hold a list and something beside it: the element, what is repeated in it, and what tells
-/// that a list is meant even when it has none.
+/// Elements that hold a list and something else: the element, the repeated element, and the element that shows that a
+/// list is meant even if it is empty.
 const PAGES: &[(&str, &str, &str)] = &[
     ("CoveredRateCenters", "CoveredRateCenter", "Links"),
     ("ListOrderIdUserIdDate", "OrderIdUserIdDate", "Links"),
@@ -122,10 +121,10 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("TelephoneNumbers", "TelephoneNumber", "Count"),
 ];
 
-/// Elements that have others in them, when they have any.
+/// Elements that hold others, unless they are empty.
 const OBJECTS: &[&str] = &["ApplicationsSettings", "Links", "TelephoneNumberDetails"];
 
-/// Elements whose text is a whole number. What identifies something is text, be it all digits.
+/// Elements whose text is a whole number. An identifier is text even if it is all digits.
 const NUMBERS: &[&str] = &[
     "AvailableNumberCount",
     "Code",
@@ -160,7 +159,7 @@ const TRUTHS: &[&str] = &[
     "PartialAllowed",
 ];
 
-/// What an element repeats, if it is a list.
+/// Returns the element that a list repeats. `None` if it is no list.
 fn repeated(wrapper: &str) -> Option<&'static str> {
     LISTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(wrapper)).map(|(_, child)| *child)
 }
@@ -171,23 +170,23 @@ pub fn is_list(parent: &str, child: &str) -> bool {
     repeated(parent) == Some(child) || PAGES.iter().any(|(name, one, _)| (*name, *one) == (parent, child))
 }
 
-/// The answer that an XML document of this program gives, in JSON.
+/// Returns an XML answer of this program in JSON.
 ///
 /// # Errors
-/// When it is no document that [`Document`] wrote.
+/// If it is no document that [`Document`] wrote.
 pub fn from_xml(document: &str) -> Result<String, Malformed> {
     let root = xml::parse_own(document)?;
     let root = Shown { element: &root, parent: "", is_root: true };
     serde_json::to_string(&root).map_err(|error| Malformed::Json(error.to_string()))
 }
 
-/// The name of an element in an answer.
+/// Returns the JSON name of an element in an answer.
 fn answered<'a>(parent: &str, name: &'a str) -> Cow<'a, str> {
     let row = NAMES.iter().find(|row| row.xml == name && (row.within.is_empty() || row.within == parent));
     row.map_or_else(|| with_first(name, |c| c.to_ascii_lowercase()), |row| Cow::Borrowed(row.json))
 }
 
-/// What a client calls an element in JSON.
+/// Returns the name that a client uses for an element in JSON.
 #[must_use]
 pub fn key(name: &str) -> Cow<'_, str> {
     answered("", name)
@@ -213,13 +212,13 @@ impl<'s, 'e> Shown<'s, 'e> {
         Self { element, parent: parent.name, is_root: false }
     }
 
-    /// Whether it is an array of its children.
+    /// Returns whether it is an array of its children.
     fn is_array(&self) -> bool {
         repeated(self.element.name)
             .is_some_and(|child| self.element.children.iter().all(|element| element.name == child))
     }
 
-    /// The word of an order's type, if it is one.
+    /// Returns the word of an order's type, if it is one.
     fn order_type(&self) -> Option<&'static str> {
         let row =
             ORDER_TYPES.iter().filter(|_| self.parent == ORDER).find(|(name, _)| *name == self.element.name);
@@ -263,7 +262,7 @@ impl Serialize for Shown<'_, '_> {
 }
 
 impl Shown<'_, '_> {
-    /// Its children, each name once: what is repeated becomes an array where it first stands.
+    /// Writes its children, each name once. Repeated ones become an array at the position of the first.
     fn write_children<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         let Element { name, children, .. } = self.element;
         let mut seen: Vec<&str> = Vec::new();
@@ -275,7 +274,7 @@ impl Shown<'_, '_> {
             let shown = Shown::of(self.element, child);
             let key =
                 if shown.order_type().is_some() { ORDER_TYPE.into() } else { answered(name, child.name) };
-            // Only what is known to repeat is looked for again: the others are there once.
+            // Only elements that are known to repeat are looked for again. The others are there once.
             if is_list(name, child.name) {
                 let same = children.iter().filter(|other| other.name == child.name).collect();
                 map.serialize_entry(&key, &All(self.element, same))?;
@@ -310,10 +309,10 @@ impl Serialize for All<'_, '_> {
     }
 }
 
-/// The XML document with this root that a request in JSON stands for; it then passes the guard like any other.
+/// Returns a JSON request as the XML document with this root. The document must then pass the guard like any other.
 ///
 /// # Errors
-/// What is no JSON, no object, has a key twice, a number that is not whole, or more than a document may.
+/// If it is no JSON, no object, has a repeated key, a number that is not whole, or more than a document may have.
 pub fn to_xml(root: &str, body: &[u8]) -> Result<String, Malformed> {
     let refused = RefCell::new(None);
     let reader = Reader { depth: 0, values: &RefCell::new(0), refused: &refused };
@@ -332,7 +331,7 @@ pub fn to_xml(root: &str, body: &[u8]) -> Result<String, Malformed> {
     Ok(out.finish())
 }
 
-/// What was read: numbers and truths are already the text that they are in XML.
+/// A value that was read. Numbers and booleans are already the text that they are in XML.
 enum Value {
     Nothing,
     Text(String),
@@ -340,7 +339,7 @@ enum Value {
     Object(Vec<(String, Value)>),
 }
 
-/// The name of the element that a request's key means, whatever the case of the key's letters.
+/// Returns the name of the element that a request's key means, whatever the case of its letters.
 fn asked<'a>(parent: &str, key: &'a str) -> Cow<'a, str> {
     let here = |row: &Name| row.within.is_empty() || row.within.eq_ignore_ascii_case(parent);
     let fits = |row: &&Name| row.asked && row.json.eq_ignore_ascii_case(key) && here(row);
@@ -364,7 +363,7 @@ fn write(out: &mut Document, parent: &str, key: &str, value: &Value) -> Result<(
     write_element(out, parent, &asked(parent, key), value)
 }
 
-/// The element of an order's type, if it is one that is known.
+/// Returns the element of an order's type, if the type is known.
 fn order_type(members: &[(String, Value)]) -> Option<&'static str> {
     let (_, word) = members.iter().find(|(key, _)| key.eq_ignore_ascii_case(TYPE))?;
     let Value::Text(word) = word else { return None };
@@ -372,7 +371,8 @@ fn order_type(members: &[(String, Value)]) -> Option<&'static str> {
 }
 
 fn write_element(out: &mut Document, parent: &str, name: &str, value: &Value) -> Result<(), Malformed> {
-    // What no element could be called nobody reads. It stays in the document: a number in it is not passed over.
+    // A key that is no valid element name is never read. It stays in the document, so that a number in it is not passed
+    // over.
     let fits = guard::is_name(name) && name.len() <= guard::NAME_MAX;
     let name = if fits { name } else { INSIDE };
     match (value, repeated(name)) {
@@ -446,13 +446,13 @@ fn write_all(out: &mut Document, parent: &str, name: &str, values: &[Value]) -> 
     Ok(())
 }
 
-/// Reads one value, and counts what it has read: of a stranger's document nothing is taken on trust.
+/// Reads one value, and counts what it has read, since a stranger's document is not trusted.
 #[derive(Clone, Copy)]
 struct Reader<'r> {
-    /// How many objects and arrays it is in.
+    /// How many objects and arrays the value is in.
     depth: usize,
     values: &'r RefCell<usize>,
-    /// Why reading was given up; the reader's own error can only be a text.
+    /// Why reading was given up. The reader's own error can only be a text.
     refused: &'r RefCell<Option<Malformed>>,
 }
 
@@ -463,7 +463,7 @@ impl Reader<'_> {
         error
     }
 
-    /// One level deeper.
+    /// Returns the reader one level deeper.
     fn inside<E: serde::de::Error>(&self) -> Result<Self, E> {
         if self.depth < DEPTH_MAX {
             Ok(Self { depth: self.depth + 1, ..*self })

@@ -1,18 +1,17 @@
 //! XML as a tree, and XML on its way out.
 //!
-//! [`parse`] reads what the guard ([`crate::text::guard`]) lets through: names without prefixes, text with its
-//! references resolved, no attributes. An element that says that it is nil is not in the tree. Clients send
-//! elements in any order, pretty printed or not, and in names they choose capitals of their own; so an
-//! [`Element`] is asked for its children by name, whatever the case of its letters. An element that is there
-//! twice where one belongs is an error and never a choice, and so is an element within a text.
+//! [`parse`] reads what the guard ([`crate::text::guard`]) accepts: names without prefixes, text with its references
+//! resolved, no attributes. An element that says that it is nil is not in the tree. Clients send elements in any order,
+//! pretty printed or not, and with their own capitals in names. So an [`Element`] finds its children by name, whatever
+//! the case of the letters. A repeated element where one belongs is always an error, and so is an element within a
+//! text.
 //!
-//! A tree remembers which of its elements were asked for, so that what nobody has read can be named
-//! ([`Element::unread`]).
+//! A tree remembers which of its elements were asked for, so that unread ones can be named ([`Element::unread`]).
 //!
-//! [`Document`] writes what clients take apart again, some of them by position and none of them with
-//! namespaces: a declaration, then elements without white space between them.
+//! [`Document`] writes answers, which some clients take apart by position and none with namespaces: a declaration, then
+//! elements without white space between them.
 //!
-//! Not here: which elements there are and what they mean; each resource's room says that.
+//! Not here: the elements and their meaning, which are in each resource's file.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -31,7 +30,7 @@ pub struct Element<'a> {
     asked: Cell<Asked>,
 }
 
-/// What of an element was asked for.
+/// The part of an element that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Nothing,
@@ -68,7 +67,7 @@ pub fn parse(body: &[u8]) -> Result<Element<'_>, Malformed> {
     tree(Guard::new(body)?)
 }
 
-/// Reads back what a [`Document`] was written into, whatever its length.
+/// Reads back what a [`Document`] wrote, whatever its length.
 pub(crate) fn parse_own(document: &str) -> Result<Element<'_>, Malformed> {
     tree(Guard::own(document)?)
 }
@@ -86,7 +85,7 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
             Event::OpenNil(name) => open.push(Open::new(name, true, ended.len())),
             Event::Empty(name) => ended.push(Element::new(name, Cow::Borrowed(""), Vec::new())),
             Event::Close => match open.pop() {
-                // Which of the two is meant nobody knows, and a number may be in it.
+                // It is unknown which of the two is meant, and a number may be in it.
                 Some(Open { name, text, nil: true, first_child })
                     if first_child < ended.len() || !guard::is_blank(&text) =>
                 {
@@ -120,7 +119,7 @@ fn tree(mut guard: Guard<'_>) -> Result<Element<'_>, Malformed> {
 struct Open<'a> {
     name: &'a str,
     text: Cow<'a, str>,
-    /// Whether it says that it is not there.
+    /// True if it says that it is not there.
     nil: bool,
     /// Where its children begin among the elements that have ended.
     first_child: usize,
@@ -137,16 +136,16 @@ impl<'a> Element<'a> {
         Self { name, text, children, asked: Cell::new(Asked::Nothing) }
     }
 
-    /// Whether this is its name, whatever the case of the letters.
+    /// Returns whether this is its name, whatever the case of the letters.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name == name || self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The only child of that name.
+    /// Returns the only child of that name.
     ///
     /// # Errors
-    /// [`Misread::Twice`] when there are two, be it in two spellings.
+    /// [`Misread::Twice`] if there are two, even in two spellings.
     pub fn child(&self, name: &'static str) -> Result<Option<&Element<'a>>, Misread> {
         let mut found = self.children_of(name);
         match (found.next(), found.next()) {
@@ -155,15 +154,15 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The text of the only child of that name, trimmed; `Some("")` when the child is there and has none.
+    /// Returns the text of the only child of that name, trimmed. `Some("")` if the child has no text.
     ///
     /// # Errors
-    /// [`Misread`] when there are two, or when it has an element in it.
+    /// [`Misread`] if there are two, or if it has an element in it.
     pub fn value(&self, name: &'static str) -> Result<Option<&str>, Misread> {
         self.child(name)?.map(Element::text).transpose()
     }
 
-    /// As [`Element::value`], but none when the text is empty.
+    /// Returns the text as [`Element::value`] does, but `None` if it is empty.
     ///
     /// # Errors
     /// As [`Element::value`].
@@ -171,7 +170,7 @@ impl<'a> Element<'a> {
         Ok(self.value(name)?.filter(|text| !text.is_empty()))
     }
 
-    /// All children of that name, in the document's order.
+    /// Returns all children of that name, in the document's order.
     pub fn children_of<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Element<'a>> {
         self.children.iter().filter(move |child| {
             let found = child.is(name);
@@ -182,23 +181,23 @@ impl<'a> Element<'a> {
         })
     }
 
-    /// The texts of all children of that name, trimmed: a list's.
+    /// Returns the texts of all children of that name, trimmed, for a list.
     ///
     /// # Errors
-    /// [`Misread::NotText`] when one of them has an element in it.
+    /// [`Misread::NotText`] if one of them has an element in it.
     pub fn texts_of(&self, name: &'static str) -> Result<Vec<&str>, Misread> {
         self.children_of(name).map(Element::text).collect()
     }
 
-    /// Its text without the white space around it: XML's four characters, not every blank of Unicode.
+    /// Returns its text without the white space around it: XML's four characters, not every blank of Unicode.
     ///
     /// # Errors
-    /// [`Misread::NotText`] when it has an element in it: which of its letters are meant is not guessed.
+    /// [`Misread::NotText`] if it has an element in it: its meaning is not guessed.
     pub fn text(&self) -> Result<&str, Misread> {
         Ok(self.verbatim()?.trim_matches(guard::WHITE))
     }
 
-    /// Its text to the letter.
+    /// Returns its text to the letter.
     ///
     /// # Errors
     /// As [`Element::text`].
@@ -215,18 +214,18 @@ impl<'a> Element<'a> {
         &self.text
     }
 
-    /// Whether its text was asked for.
+    /// Returns whether its text was asked for.
     pub(crate) fn is_read(&self) -> bool {
         self.asked.get() == Asked::Text
     }
 
-    /// Whether it was asked for.
+    /// Returns whether it was asked for.
     pub(crate) fn is_found(&self) -> bool {
         self.asked.get() != Asked::Nothing
     }
 
-    /// The names of the elements below that nobody has asked for, each once and at most `max`. What stands in
-    /// such an element is not named. Returns with them whether there are more.
+    /// Returns the names of the elements below it that were not asked for, each once and at most `max`, and whether
+    /// there are more. Elements inside such an element are not named.
     #[must_use]
     pub fn unread(&self, max: usize) -> (Vec<&'a str>, bool) {
         let mut names = Vec::new();
@@ -264,7 +263,7 @@ impl<'a> Element<'a> {
 /// );
 /// ```
 ///
-/// Names come from the code and are written as they are. Text may come from anyone.
+/// Names come from the code and are written as they are. Text may come from a client.
 #[derive(Debug, Clone)]
 pub struct Document {
     out: String,
@@ -280,12 +279,12 @@ impl Document {
         Self { out }
     }
 
-    /// Begins an element: `<name>`.
+    /// Writes a start tag: `<name>`.
     pub fn open(&mut self, name: &str) -> &mut Self {
         self.tag("<", name, ">")
     }
 
-    /// Ends an element: `</name>`.
+    /// Writes an end tag: `</name>`.
     pub fn close(&mut self, name: &str) -> &mut Self {
         self.tag("</", name, ">")
     }
@@ -344,8 +343,8 @@ impl Write for Escaping<'_> {
     }
 }
 
-/// Appends `text` as the content of an element. Quotes mean nothing there, and the service that clients were
-/// written against sends them bare. A bare CR would arrive as LF.
+/// Appends `text` as the content of an element. Quotes have no meaning there, and the service that clients were written
+/// against does not escape them. An unescaped CR would arrive as LF.
 fn escape(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find(|c| matches!(c, '&' | '<' | '>' | '\r') || !guard::is_character(c)) {
@@ -364,8 +363,8 @@ fn escape(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// Indents a document that [`Document`] wrote, for people to read: two spaces a level, an element with text
-/// on one line. White space in text stays as it is.
+/// Returns a document that [`Document`] wrote, indented for people: two spaces a level, an element with text on one
+/// line. White space in text stays as it is.
 pub fn pretty(document: &str) -> String {
     let mut out = String::with_capacity(document.len() * 2);
     let mut depth: usize = 0;

@@ -1,6 +1,6 @@
-//! What an `Authorization` header holds.
+//! Reads `Authorization` headers.
 //!
-//! Not here: whether it is right.
+//! Not here: the check of what they hold.
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -11,7 +11,7 @@ use onhook_core::account::user::PASSWORD_MAX;
 
 use super::token::TOKEN_MAX;
 
-/// Longest name or password, in bytes; longer ones are refused without a look.
+/// Longest name or password, in bytes. Longer ones are refused unread.
 pub const CREDENTIAL_MAX: usize = PASSWORD_MAX;
 
 /// Base64 in its two alphabets, with or without padding.
@@ -33,7 +33,7 @@ pub(super) fn bearer(header: &http::HeaderValue) -> Option<&str> {
     fits.then(|| token.trim())
 }
 
-/// Returns name and password of a Basic header: the first colon parts them. Clients write base64 in both of its
+/// Returns name and password of a Basic header, split at the first colon. Clients write base64 in both of its
 /// alphabets, and some leave the padding out.
 pub(super) fn basic(header: &http::HeaderValue) -> Option<(String, String)> {
     let text = header.to_str().ok().filter(|text| text.len() <= 4 * CREDENTIAL_MAX)?;

@@ -1,4 +1,4 @@
-//! A caller, and why somebody is none.
+//! Callers, and why a request has none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use crate::http::refusal::Refusal;
 pub struct Caller {
     /// The name, as the store has it.
     pub user: Arc<str>,
-    /// The account; none for an operator of the server.
+    /// The account. `None` for an operator.
     pub account: Option<AccountId>,
     /// What the user may do.
     pub role: Role,
 }
 
-/// Why somebody is not signed in.
+/// Why a request is not signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// No credentials, or not the right ones: 401.
     Unknown(Why),
     /// Two `Authorization` headers: 400.
     Twice,
-    /// Too many tries: 429, and when to try again.
+    /// Too many tries: 429, and how long to wait.
     TooMany(Duration),
     /// Too many others sign in at this moment: 503.
     Busy,
-    /// It could not be found out.
+    /// The check failed.
     Failed(Refusal),
 }
 
-/// What is wrong with credentials. The client is not told.
+/// What is wrong with the credentials. The client is not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// There are none.
@@ -43,12 +43,12 @@ pub enum Why {
     Malformed,
     /// There is no such user, or another password.
     Password,
-    /// The token has ended, or is none of this store.
+    /// The token has ended, or is not from this store.
     Token,
 }
 
 impl Refused {
-    /// The word for it in metrics; none where the caller is not at fault.
+    /// Returns the word for it in metrics. `None` if the caller is not at fault.
     pub(super) fn reason(&self) -> Option<&'static str> {
         match self {
             Refused::Unknown(Why::Missing) => Some("missing"),

@@ -1,11 +1,11 @@
-//! How often a wrong password may be tried, and how many checks may be under way.
+//! Limits of wrong passwords, and of checks under way.
 //!
-//! A credential that is not known to be good is a guess. It is counted before it is checked, so that guesses that
-//! are sent at once are not more than those that are sent in turn; one that turns out right is taken back. Three
-//! things are counted: a name from one address, an address with whatever name, and a name from all addresses
-//! together. That last one leads to a wait that grows and not to a lock, since anybody can fail by any name.
+//! A credential that is not known to be good is a guess. It is counted before it is checked, so that sending guesses at
+//! once allows no more of them than sending them in turn. A guess that turns out right is taken back. Three things are
+//! counted: a name from one address, an address with any name, and a name from all addresses together. The last count
+//! leads to a growing wait instead of a lock, since anybody can fail by any name.
 //!
-//! The counts are this process's: several servers on one store count for themselves.
+//! Each process has its own counts, also if several servers share a store.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,36 +13,36 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// Failures of a name from one address in [`WINDOW`].
+/// Most failures of a name from one address in [`WINDOW`].
 const PAIR_MAX: u32 = 10;
-/// Failures from one address in [`WINDOW`], by whatever names.
+/// Most failures from one address in [`WINDOW`], by any names.
 const ADDRESS_MAX: u32 = 100;
-/// The time that these are counted over.
+/// The time over which these failures are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Failures of a name from all addresses, after which it has to wait between one and the next.
+/// Failures of a name from all addresses, after which the name has to wait between tries.
 const NAME_MAX: u32 = 60;
-/// One failure of a name is forgotten in this time.
+/// The time in which one failure of a name is forgotten.
 const NAME_FORGETS: Duration = Duration::from_secs(900);
-/// How long a name waits first; then twice as long each time.
+/// A name's first wait. Each further wait is twice as long.
 const NAME_WAIT: Duration = Duration::from_secs(60);
-/// The longest that a name waits.
+/// A name's longest wait.
 const NAME_WAIT_MAX: Duration = Duration::from_secs(900);
-/// Guesses whose check waits for a core or is under way.
+/// Most guesses whose check waits for a core or is under way.
 const CHECKS_MAX: u32 = 64;
-/// How many of them are from one address.
+/// Most such guesses from one address.
 const CHECKS_EACH_MAX: u32 = 32;
-/// Names, addresses, and pairs of both that are counted. With more, nobody new has a try.
+/// Most names, addresses, and pairs of both that are counted. When full, nobody new has a try.
 const COUNTED_MAX: usize = 100_000;
-/// Names with fewer failures than this are forgotten when there are too many.
+/// Names with fewer failures than this are forgotten when there are too many names.
 const FEW: u32 = 5;
-/// How often a log line may be written of one name, and of all names that no user has.
+/// Shortest time between log lines about one name, and about all names that no user has.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// A name, as a hash with a key that only this process has.
 pub(super) type Name = u64;
 
-/// Where a guess is from: an IPv4 address, or the first 64 bits of an IPv6 address: a client that has one
-/// of those has them all.
+/// The origin of a guess: an IPv4 address, or the first 64 bits of an IPv6 address. A client that has one IPv6 address
+/// with these bits has them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin(IpAddr);
 
@@ -58,24 +58,24 @@ impl From<IpAddr> for Origin {
 /// Why a guess is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTry {
-    /// There were too many; when to try again.
+    /// There were too many guesses, and how long to wait.
     Wait(Duration),
     /// Too many checks are under way.
     Busy,
 }
 
-/// What a guess turned out to be.
+/// The outcome of a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Wrong, by the name of a user.
+    /// It is wrong, by the name of a user.
     Wrong,
-    /// Wrong, by a name that no user has.
+    /// It is wrong, by a name that no user has.
     NoUser,
-    /// Right, or not checked after all.
+    /// It is right, or was not checked after all.
     NotWrong,
 }
 
-/// Who has no more tries for a while.
+/// What has no more tries for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// The name, from the address of the guess.
@@ -86,14 +86,14 @@ pub(super) enum Held {
     Name,
 }
 
-/// What is to be said of a wrong guess.
+/// What to log about a wrong guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Told {
-    /// Whether the log has had no line for long about this name, or about the names that no user has.
+    /// True if a line is due about this name, or about the names that no user has.
     pub(super) line: bool,
-    /// Who has no more tries after it, and for how long.
+    /// What has no more tries after this guess, and for how long.
     pub(super) held: Option<(Held, Duration)>,
-    /// Whether the log has had no line for long about that.
+    /// True if a line about `held` is due.
     pub(super) held_line: bool,
 }
 
@@ -110,7 +110,7 @@ struct Lines {
 pub(super) struct Guess {
     name: Name,
     origin: Origin,
-    /// The ends of the windows that it was counted in.
+    /// The ends of the windows in which it was counted.
     pair_until: Instant,
     address_until: Instant,
     held: Option<(Held, Duration)>,
@@ -125,22 +125,22 @@ struct Window {
 
 /// Failures of a name from everywhere.
 struct Failing {
-    /// When all of them will be forgotten, one in each [`NAME_FORGETS`].
+    /// When all failures will be forgotten, one in each [`NAME_FORGETS`].
     clear_at: Instant,
-    /// No try before this.
+    /// The earliest time of the next try.
     next_at: Instant,
     lines: Lines,
 }
 
 impl Failing {
-    /// Failures that are not yet forgotten.
+    /// Returns how many failures are not yet forgotten.
     fn count(&self, now: Instant) -> u32 {
         let left = self.clear_at.saturating_duration_since(now).as_millis();
         u32::try_from(left.div_ceil(NAME_FORGETS.as_millis())).unwrap_or(u32::MAX)
     }
 }
 
-/// What is counted.
+/// The counts.
 #[derive(Default)]
 pub(super) struct Guesses {
     pairs: HashMap<(Name, Origin), Window>,
@@ -153,7 +153,7 @@ pub(super) struct Guesses {
 }
 
 impl Guesses {
-    /// Counts a guess that is about to be checked; each one is to be given back to [`Guesses::settle`].
+    /// Counts a guess that is about to be checked. Each guess must be given back to [`Guesses::settle`].
     pub(super) fn take(&mut self, name: Name, origin: Origin, now: Instant) -> Result<Guess, NoTry> {
         let pair = (name, origin);
         let waits = [
@@ -194,7 +194,7 @@ impl Guesses {
         Ok(Guess { name, origin, pair_until: by_pair.until, address_until: by_address.until, held })
     }
 
-    /// Ends a guess. One that was not wrong is taken back.
+    /// Ends a guess. If it was not wrong, it is taken back.
     pub(super) fn settle(&mut self, guess: Guess, outcome: Outcome, now: Instant) -> Told {
         self.all_under_way = self.all_under_way.saturating_sub(1);
         if let Entry::Occupied(mut under_way) = self.under_way.entry(guess.origin) {
@@ -219,7 +219,7 @@ impl Guesses {
         let Some(lines) = lines else { return Told { held: guess.held, ..Told::default() } };
         let held_line = match guess.held {
             None => false,
-            // These are seldom by themselves.
+            // These lines are rare enough without a limit.
             Some((Held::Address, _)) => true,
             Some((Held::Name, _)) if outcome == Outcome::Wrong => true,
             Some(_) => is_due(&mut lines.held_at, now),
@@ -227,12 +227,12 @@ impl Guesses {
         Told { line: is_due(&mut lines.failed_at, now), held: guess.held, held_line }
     }
 
-    /// Forgets the failures of a name from everywhere: its password was changed by somebody who may.
+    /// Forgets the failures of a name from all addresses, after a permitted change of its password.
     pub(super) fn forgive(&mut self, name: Name) {
         self.names.remove(&name);
     }
 
-    /// Lets go of what is no longer needed to count.
+    /// Forgets counts that are no longer needed.
     pub(super) fn tidy(&mut self, now: Instant) {
         self.pairs.retain(|_, window| now < window.until);
         self.addresses.retain(|_, window| now < window.until);
@@ -257,7 +257,7 @@ impl Guesses {
     }
 }
 
-/// True if a line may be written again, which is noted.
+/// Returns true if a line may be written again, and notes it as written.
 fn is_due(last_at: &mut Option<Instant>, now: Instant) -> bool {
     let due = last_at.is_none_or(|last_at| now.saturating_duration_since(last_at) >= TOLD_EVERY);
     if due {
@@ -266,7 +266,7 @@ fn is_due(last_at: &mut Option<Instant>, now: Instant) -> bool {
     due
 }
 
-/// How long to wait until there are tries again; zero if there are some.
+/// Returns how long to wait until there are tries again. Zero if there are some.
 fn wait<K: Eq + Hash>(windows: &HashMap<K, Window>, key: &K, max: u32, now: Instant) -> Duration {
     match windows.get(key) {
         Some(window) if window.count >= max => window.until.saturating_duration_since(now),
@@ -308,7 +308,7 @@ mod tests {
         IpAddr::from(n.to_be_bytes()).into()
     }
 
-    /// A guess that is wrong; what is to be said of it, or why it was not checked.
+    /// Makes a wrong guess. Returns what to log about it, or why it was not checked.
     fn wrong(guesses: &mut Guesses, name: Name, origin: Origin, now: Instant) -> Result<Told, NoTry> {
         let guess = guesses.take(name, origin, now)?;
         Ok(guesses.settle(guess, Outcome::Wrong, now))
@@ -338,12 +338,13 @@ mod tests {
         for _ in 0..9 {
             wrong(&mut guesses, 1, nth(1), now).unwrap();
         }
-        // The tenth is under way when the next one comes; it turns out right, and the next one has its try.
+        // The tenth guess is under way when the next one is made. The tenth turns out right, and the next one has its
+        // try.
         let tenth = guesses.take(1, nth(1), now).unwrap();
         assert_eq!(guesses.take(1, nth(1), now).unwrap_err(), NoTry::Wait(WINDOW));
         let _ = guesses.settle(tenth, Outcome::NotWrong, now);
         assert!(wrong(&mut guesses, 1, nth(1), now).is_ok());
-        // What was counted in an earlier window is not taken from this one.
+        // A guess that was counted in an earlier window is not taken back from this one.
         let (early, late) = (now + 100 * SECOND, now + 165 * SECOND);
         let slow = guesses.take(2, nth(2), early).unwrap();
         for _ in 0..10 {
@@ -391,7 +392,7 @@ mod tests {
         assert_eq!(tried.len(), 60);
         assert_eq!(tried[59].held, Some((Held::Name, NAME_WAIT)));
         assert!(wrong(&mut guesses, 2, nth(1), begin).is_ok());
-        // From then on somebody tries as soon as that is allowed.
+        // From then on the name is tried as soon as that is allowed.
         let (mut now, mut waits, mut tries) = (begin, Vec::new(), vec![0]);
         while now < begin + 24 * 3_600 * SECOND {
             match wrong(&mut guesses, 1, nth(u32::try_from(tries.len()).unwrap() + 1_000), now) {
@@ -405,11 +406,11 @@ mod tests {
         }
         assert_eq!(waits[..7], [60, 120, 240, 480, 480, 900, 900]);
         assert!(waits.iter().all(|wait| *wait <= 900), "it is no lock: {waits:?}");
-        // An hour that begins with the sixty has a few more; every other hour has far fewer.
+        // An hour that begins with the sixty has a few more tries. Every other hour has far fewer.
         let within = |from: u64| tries[1..].iter().filter(|at| (from..from + 3_600).contains(*at)).count();
         assert!(within(0) <= 8, "{tries:?}");
         assert!((1..=20).all(|hour| within(hour * 3_600) <= 5), "{tries:?}");
-        // After a day of quiet it has its tries again, and all of them when somebody who may has changed the password.
+        // After a day of quiet the name has tries again. After a permitted change of its password it has all of them.
         let later = now + 24 * 3_600 * SECOND;
         assert!((0..60).all(|n| wrong(&mut guesses, 1, nth(n), later).is_ok()));
         assert!(wrong(&mut guesses, 1, nth(60), later).is_err());
@@ -446,7 +447,7 @@ mod tests {
             wrong(&mut guesses, n.into(), nth(n), now).unwrap();
         }
         assert_eq!(wrong(&mut guesses, u64::MAX, nth(u32::MAX), now), Err(NoTry::Busy));
-        // Those who are counted have their tries, and a minute later everybody has.
+        // Counted names and addresses have their tries, and a minute later all others have too.
         assert!(wrong(&mut guesses, 7, nth(7), now).is_ok());
         let later = now + WINDOW;
         assert!(wrong(&mut guesses, u64::MAX, nth(u32::MAX), later).is_ok());

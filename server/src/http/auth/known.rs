@@ -1,8 +1,7 @@
-//! What is remembered of users who have signed in, so that a request costs no argon2id check and no read of the
-//! store.
+//! Remembers users who have signed in, so that a request costs no argon2id check and no read of the store.
 //!
-//! A user's row is believed for two seconds: so long may a change that another server made take to be felt here.
-//! One that was made here is felt at once ([`Known::forget`]). A credential that was found good is bound to the
+//! A user's row is believed for two seconds, so a change on another server takes effect here within two seconds. A
+//! change on this server takes effect at once ([`Known::forget`]). A credential that was found good is bound to the
 //! password's hash in the row, so that another password ends it and another role does not.
 
 use std::collections::HashMap;
@@ -16,21 +15,21 @@ use super::caller::Caller;
 
 /// How long a user's row is believed.
 const ROW_LASTS: Duration = Duration::from_secs(2);
-/// How long a credential that is not used stays good without another check.
+/// How long an unused credential stays good without another check.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// How long one that is used stays good without another check.
+/// How long a used credential stays good without another check.
 const UNCHECKED_MAX: Duration = Duration::from_secs(3_600);
-/// How long an unused credential is still known as one that was good. Its check is due, but is no guess.
+/// How long an unused credential is known to have been good. Its check is due, but is no guess.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
-/// Most users that are remembered. With another one, the one is forgotten that was not seen for the longest time.
+/// Most remembered users. When full, a new user replaces the one that was not seen for the longest time.
 const USERS_MAX: usize = 10_000;
-/// Counters of changes, so that those of one user seldom bother another one.
+/// Counters of changes. There are many, so that changes of one user seldom affect another.
 const CHANGES: usize = 256;
 
 /// A hash of name and password, with a key that only this process has.
 pub(super) type Fingerprint = [u8; 32];
 
-/// A caller, and the generation of the user's row that says so.
+/// A caller, and the generation of the user's row it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Signed {
     pub(super) caller: Caller,
@@ -49,19 +48,19 @@ impl Signed {
 pub(super) enum Standing {
     /// It is good.
     Good(Signed),
-    /// The user's row has to be read before it can be told.
+    /// Not certain before the user's row is read again.
     Stale,
-    /// It was good, and is to be checked again.
+    /// It was good, and has to be checked again.
     Due,
     /// Nothing.
     Unknown,
 }
 
-/// What is remembered of one user.
+/// A remembered user.
 struct Remembered {
     signed: Signed,
     password_hash: String,
-    /// When the row was read; none after a change.
+    /// When the row was read. `None` after a change.
     read_at: Option<Instant>,
     good: Option<Good>,
     /// When it was last seen, in milliseconds after [`Known::begun`].
@@ -74,11 +73,11 @@ struct Good {
     checked_at: Instant,
 }
 
-/// What is remembered of users, by their folded names.
+/// The remembered users, by their folded names.
 pub(super) struct Known {
     begun: Instant,
     users: HashMap<String, Remembered>,
-    /// How often users have changed, by hashes of their names.
+    /// How often users have changed, by the hashes of their names.
     changes: [u64; CHANGES],
 }
 
@@ -114,12 +113,12 @@ impl Known {
         Some(user.signed.clone())
     }
 
-    /// Returns how often a user has changed: to be asked for before the row is read, and told with it.
+    /// Returns how often a user has changed. Ask before the row is read, and pass the count with the row.
     pub(super) fn changes(&self, name: &str) -> u64 {
         self.changes[self.counter(name)]
     }
 
-    /// Takes a user's row in, or that there is none. A row that was read before the last change is passed over.
+    /// Remembers a user's row, or that there is none. A row that was read before the last change is ignored.
     pub(super) fn learn(&mut self, name: &str, row: Option<&User>, changes: u64, now: Instant) {
         if changes != self.changes(name) {
             return;
@@ -147,7 +146,7 @@ impl Known {
         self.users.insert(name.to_owned(), user);
     }
 
-    /// Takes in that a credential is good for a user's row.
+    /// Remembers that a credential is good for a user's row.
     pub(super) fn remember(
         &mut self,
         name: &str,
@@ -163,7 +162,7 @@ impl Known {
         }
     }
 
-    /// A user has changed: its row has to be read again before anything is believed.
+    /// Notes that a user has changed. Its row has to be read again before anything is believed.
     pub(super) fn forget(&mut self, name: &str) {
         let counter = self.counter(name);
         self.changes[counter] += 1;
@@ -172,7 +171,7 @@ impl Known {
         }
     }
 
-    /// Lets go of users who were not seen for long.
+    /// Forgets users who were not seen for long.
     pub(super) fn tidy(&mut self, now: Instant) {
         let now_ms = self.ms(now);
         let kept_ms = millis(KEPT);
@@ -198,7 +197,7 @@ impl Known {
 
     fn see(&self, user: &Remembered, now: Instant) {
         let now_ms = self.ms(now);
-        // Written once a second at most, so that cores need not fight for it.
+        // It is written at most once a second, so that cores do not contend for it.
         if now_ms.saturating_sub(user.seen_ms.load(Ordering::Relaxed)) >= 1_000 {
             user.seen_ms.store(now_ms, Ordering::Relaxed);
         }
@@ -260,7 +259,7 @@ mod tests {
         assert_eq!(known.standing("other", &[7; 32], begin), Standing::Unknown);
         assert_eq!(known.standing("one", &[7; 32], begin + SECOND), good);
         assert_eq!(known.standing("one", &[7; 32], begin + 2 * SECOND), Standing::Stale);
-        // Used each half minute it is good for an hour, then a check is due.
+        // A credential that is used each half minute is good for an hour. Then a check is due.
         for n in 1..120 {
             let now = begin + n * 30 * SECOND;
             learn(&mut known, &one, now);
@@ -271,7 +270,7 @@ mod tests {
         assert_eq!(known.standing("one", &[7; 32], hour), Standing::Due);
         remember(&mut known, &one, 7, hour);
         assert_eq!(known.standing("one", &[7; 32], hour), good);
-        // Not used for a minute it is due as well, and after a day nothing is known.
+        // Unused for a minute, its check is due as well. Unused for a day, nothing is known of it.
         for (unused, wanted) in [(59, good), (60 + 59, Standing::Due), (86_400 + 59, Standing::Unknown)] {
             let now = hour + unused * SECOND;
             learn(&mut known, &one, now);
@@ -310,7 +309,7 @@ mod tests {
         assert_eq!((known.standing("one", &[7; 32], now), known.user("one", now)), (Standing::Stale, None));
         learn(&mut known, &row("one", "hash", 2), now);
         assert_eq!(known.user("one", now).unwrap().generation, 2);
-        // The changes of one user bother few others.
+        // Changes of one user affect few others.
         let before: Vec<u64> = (0..100).map(|n| known.changes(&format!("user{n}"))).collect();
         known.forget("one");
         let after: Vec<u64> = (0..100).map(|n| known.changes(&format!("user{n}"))).collect();

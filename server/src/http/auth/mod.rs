@@ -1,11 +1,11 @@
-//! Who is calling: HTTP Basic against argon2id hashes, or a token that stands for such a credential.
+//! Signing in: HTTP Basic against argon2id hashes, or a token that stands for such a credential.
 //!
-//! A client sends its password with every request, and a check of it is slow on purpose ([`password`]). So a
-//! credential that was found good is remembered ([`known`]), and one that is not is a guess, of which there are only
-//! so many ([`guesses`]). No more checks run at once than there are cores. Requests that come at once with the same
-//! credential share one check. An unknown user costs as much as a wrong password.
+//! A client sends its password with every request, and a check of it is slow on purpose ([`password`]). So a credential
+//! that was found good is remembered ([`known`]). Any other credential is a guess, and guesses are limited
+//! ([`guesses`]). At most as many checks run at once as there are cores. Simultaneous requests with the same credential
+//! share one check. An unknown user costs as much as a wrong password.
 //!
-//! What somebody may is read from their row in the store, which is believed for two seconds. Tokens ([`token`]) and
+//! A user's rights are read from its row in the store, which is believed for two seconds. Tokens ([`token`]) and
 //! remembered credentials are bound to that row, so that a change ends them on every server that shares the store.
 
 mod basic;
@@ -48,11 +48,11 @@ const HASHING_MAX: usize = 8;
 /// Locks that keep one user's row from being read many times at once.
 const LOCKS: usize = 64;
 
-/// What requests share a check by: the credential, and how often its user has changed. A request that is sent after a
-/// change is not told what a check from before it finds.
+/// The key by which requests share a check: the credential, and how often its user has changed. A request after a
+/// change does not share a check from before it.
 type CheckKey = (Fingerprint, u64);
 
-/// What came of a check.
+/// The result of a check.
 type Verdict = Result<Signed, Refused>;
 
 /// Checks credentials.
@@ -64,13 +64,13 @@ pub struct Auth {
     guesses: Mutex<Guesses>,
     turns: Arc<Semaphore>,
     hashing: Semaphore,
-    /// Checks under way. They are as many as there are guesses under way and users remembered, at most.
+    /// Checks under way. There are at most as many as guesses under way and remembered users together.
     checks: Mutex<HashMap<CheckKey, watch::Receiver<Option<Verdict>>>>,
     reading: [tokio::sync::Mutex<()>; LOCKS],
     issued: Option<DefaultKeyedRateLimiter<Arc<str>>>,
 }
 
-/// A credential that is to be checked.
+/// A credential to be checked.
 struct Attempt {
     /// The user's name, folded.
     name: String,
@@ -81,11 +81,11 @@ struct Attempt {
 }
 
 impl Auth {
-    /// Signs tokens with this key, which all servers on a store have from it. `limited` says whether a user gets
-    /// only so many tokens a minute.
+    /// Returns an `Auth` that signs tokens with this key, which all servers on a store read from it. If `limited`, a
+    /// user gets a limited number of tokens a minute.
     ///
     /// # Errors
-    /// When the system has no random numbers.
+    /// If the system has no random numbers.
     pub fn new(token_key: [u8; 32], limited: bool) -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
@@ -104,7 +104,7 @@ impl Auth {
         })
     }
 
-    /// Returns who sends these headers, from this address.
+    /// Returns the caller who sends these headers from this address.
     ///
     /// # Errors
     /// [`Refused`].
@@ -121,7 +121,8 @@ impl Auth {
         }
     }
 
-    /// Returns a new token for the user whose name and password these headers hold. A token gets no other token.
+    /// Returns a new token for the user whose name and password these headers hold. A token cannot be used to get
+    /// another.
     ///
     /// # Errors
     /// [`Refused`].
@@ -145,8 +146,8 @@ impl Auth {
         Ok(token::sign(&self.token_key, &signed, now.wall))
     }
 
-    /// A user has changed: what is remembered is compared with the store before it is believed again, and failures
-    /// by the name are forgotten.
+    /// Notes that a user has changed. What is remembered is compared with the store before it is believed again, and
+    /// failures by the name are forgotten.
     pub fn forget(&self, user: &str) {
         let name = folded(user);
         self.known_mut().forget(&name);
@@ -156,7 +157,7 @@ impl Auth {
     /// Returns the hash of a new password, made when a core is free.
     ///
     /// # Errors
-    /// `Busy` when too many wait for that, `Failed` when the system has no random numbers.
+    /// `Busy` if too many wait for a core, `Failed` if the system has no random numbers.
     pub async fn hash(&self, password: String) -> Result<String, Refused> {
         let _hashing = self.hashing.try_acquire().map_err(|_| Refused::Busy)?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Refused::Busy)?;
@@ -172,7 +173,7 @@ impl Auth {
         }
     }
 
-    /// Lets go of what is no longer needed.
+    /// Forgets what is no longer needed.
     pub(crate) fn tidy(&self, now: Instant) {
         self.known_mut().tidy(now);
         lock(&self.guesses).tidy(now);
@@ -206,7 +207,7 @@ impl Auth {
         }
         match standing {
             Standing::Good(signed) => Ok(signed),
-            // Stale once more: the user has changed this very moment.
+            // It is stale again if the user has changed this very moment.
             Standing::Due | Standing::Unknown | Standing::Stale => {
                 let is_guess = standing != Standing::Due;
                 let key = (fingerprint, self.known().changes(&name));
@@ -241,8 +242,8 @@ impl Auth {
         Ok(row.as_ref().map(Signed::of))
     }
 
-    /// What comes of checking a credential, or of a check of the same one that is under way. It is a task of its own:
-    /// a client that hangs up does not take back what is counted, nor what the others wait for.
+    /// Returns the result of checking a credential, or of a check of the same credential under way. The check is a task
+    /// of its own: if a client hangs up, the guess stays counted and the others still get their result.
     async fn checked(self: &Arc<Self>, store: &Arc<dyn Store>, attempt: Attempt, is_guess: bool) -> Verdict {
         let mut verdict = {
             let mut checks = lock(&self.checks);
@@ -298,7 +299,7 @@ impl Auth {
         let _ = tell.send(Some(verdict));
     }
 
-    /// Whether this is the user's password. Where there is no user it costs as much, and is not.
+    /// Returns whether this is the user's password. Without a user it returns false, at the same cost.
     async fn verify(&self, user: Option<&User>, password: String) -> Result<bool, Refused> {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Refused::Busy)?;
         let hash = user.map_or_else(|| self.nobody.clone(), |user| user.password_hash.clone());
@@ -318,7 +319,7 @@ impl Auth {
         *hasher.finalize().as_bytes()
     }
 
-    /// What guesses by a name are counted under.
+    /// Returns the hash under which guesses by a name are counted.
     fn guessed(&self, name: &str) -> guesses::Name {
         u64::from_le_bytes(self.fingerprint(name, "").first_chunk().copied().unwrap_or_default())
     }
@@ -332,7 +333,7 @@ impl Auth {
     }
 }
 
-/// A check under way. However it ends, it is then no longer under way, and its guess is settled.
+/// A check under way. However it ends, it is removed from the checks under way, and its guess is settled.
 struct UnderWay<'a> {
     auth: &'a Auth,
     key: CheckKey,
@@ -341,7 +342,7 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
-    /// Settles it as a failure, which is logged and counted. Names that no user has are not written down: some are
+    /// Settles the guess as a failure, which is logged and counted. Names that no user has are not logged: some are
     /// passwords in the wrong field.
     fn was_wrong(&mut self, user: Option<&User>, from: IpAddr) {
         let Some(guess) = self.guess.take() else { return };
@@ -382,7 +383,7 @@ fn counted(refused: Refused) -> Refused {
     refused
 }
 
-/// The cause is logged here, once for all who wait for it.
+/// Logs the cause, once for all requests that wait for the check.
 fn failed(error: StoreError) -> Refused {
     Refused::Failed(Refusal::by_store(error))
 }

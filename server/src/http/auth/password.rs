@@ -7,12 +7,12 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 /// Returns the argon2id hash of a password, in PHC form, with a salt of its own.
 ///
 /// # Errors
-/// When the system has no random numbers.
+/// If the system has no random numbers.
 pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
 
-/// True if a hash in PHC form is that of a password.
+/// Returns true if a hash in PHC form is that of a password.
 pub(crate) fn verify_password(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()

@@ -1,5 +1,5 @@
-//! Signing in, with a store and with time as an argument. Everything runs on the test's own thread but argon2 and
-//! the store, so that what is counted is counted for this test alone.
+//! Signing in, with a store and with time as an argument. Everything except argon2 and the store runs on the test's own
+//! thread, so that metrics are counted for this test alone.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::*;
 const PASSWORD: &str = "correct horse";
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A store with the users `one` and `other`, and a server's part that signs in.
+/// A store with the users `one` and `other`, and the part of a server that signs in.
 struct Desk {
     auth: Arc<Auth>,
     store: Arc<dyn Store>,
@@ -70,7 +70,7 @@ fn address(n: u8) -> IpAddr {
 }
 
 impl Desk {
-    /// Another server on the same store.
+    /// Returns another server's part on the same store.
     fn another(&self) -> Arc<Auth> {
         Arc::new(Auth::new(self.store.token_key(), true).unwrap())
     }
@@ -90,7 +90,7 @@ impl Desk {
         caller.map(|caller| caller.role)
     }
 
-    /// Signs in at once from an address, as a task that has begun when this returns.
+    /// Signs in from an address, as a task that has begun when this returns.
     async fn begin(&self, headers: http::HeaderMap, from: IpAddr, after: Duration) -> Task {
         let (auth, store, now) = (self.auth.clone(), self.store.clone(), self.later(after));
         let task = tokio::spawn(async move { auth.sign_in(&store, &headers, from, now).await });
@@ -98,7 +98,7 @@ impl Desk {
         task
     }
 
-    /// Keeps every check from being run.
+    /// Keeps all checks from running.
     async fn hold_checks(&self) -> OwnedSemaphorePermit {
         let all = self.auth.turns.available_permits().try_into().unwrap();
         self.auth.turns.clone().acquire_many_owned(all).await.unwrap()
@@ -121,7 +121,7 @@ impl Desk {
 
 type Task = tokio::task::JoinHandle<Result<Caller, Refused>>;
 
-/// How many of them ended so.
+/// Returns how many of the tasks ended so.
 async fn ended(tasks: Vec<Task>, so: impl Fn(&Result<Caller, Refused>) -> bool) -> usize {
     let mut count = 0;
     for task in tasks {
@@ -146,7 +146,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
         assert_eq!(desk.knock(auth, &basic, Duration::ZERO).await, Ok(Role::Order));
     }
     let checks = desk.checks();
-    // Another role: the token ends, the password goes on without another check.
+    // With another role, the token ends, and the password stays good without another check.
     desk.change("one", UserChange::Set { password_hash: None, role: Some(Role::Read) }).await;
     here.forget("ONE");
     let ended = Err(Refused::Unknown(Why::Token));
@@ -155,7 +155,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     assert_eq!(desk.knock(&there, &token, 2 * SECOND).await, ended);
     assert_eq!(desk.knock(&there, &basic, 2 * SECOND).await, Ok(Role::Read));
     assert_eq!(desk.checks(), checks);
-    // Another password.
+    // With another password, the token ends too.
     let token = issue(2 * SECOND).await;
     assert_eq!(desk.knock(&there, &token, 2 * SECOND).await, Ok(Role::Read));
     let hash = hash_password("battery staple").unwrap();
@@ -164,7 +164,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
         assert!(desk.knock(&there, headers, 4 * SECOND).await.is_err());
     }
     assert_eq!(desk.knock(&there, &pair("one", "battery staple"), 4 * SECOND).await, Ok(Role::Read));
-    // None at all; nor does somebody else of the same name have the token.
+    // A removed user has no token, and neither has a new user of the same name.
     let other = pair("other", PASSWORD);
     let token = here.issue(&desk.store, &other, address(1), desk.later(4 * SECOND)).await.unwrap();
     let token = header(&format!("Bearer {token}"));
@@ -199,7 +199,7 @@ async fn many_requests_of_one_user_whose_check_is_due_share_one() {
     let knock = async |after| desk.knock(&desk.auth, &right(), after).await;
     assert_eq!((knock(Duration::ZERO).await, knock(SECOND).await), (Ok(Role::Order), Ok(Role::Order)));
     assert_eq!(desk.checks(), 1);
-    // Their check is due when an attack has filled whatever can be filled.
+    // The users' check is due when an attack has filled everything that can be filled.
     let later = 600 * SECOND;
     let held = desk.hold_checks().await;
     let mut guesses = Vec::new();
@@ -315,13 +315,13 @@ async fn a_name_that_is_guessed_from_many_addresses_goes_on_where_it_was_known()
     }
     assert_eq!((checked, refused), (60, 40));
     assert_eq!(desk.counted("onhook_sign_ins_held_up_total{by=\"name\"}"), 1);
-    // The right password is no guess where it was good before, also when its check is due; it is one elsewhere.
+    // The right password is no guess where it was good before, even when its check is due. Elsewhere it is one.
     for after in [SECOND, 30 * SECOND, 600 * SECOND] {
         assert_eq!(desk.knock(&desk.auth, &pair("one", PASSWORD), after).await, Ok(Role::Order), "{after:?}");
     }
     let elsewhere = desk.another();
     assert_eq!(desk.knock(&elsewhere, &pair("one", PASSWORD), SECOND).await, Ok(Role::Order));
-    // Another password is one, and has its try, since who changed it may.
+    // Another password is a guess, and has its try, since a permitted change clears the failures.
     let hash = hash_password("battery staple").unwrap();
     desk.change("one", UserChange::Set { password_hash: Some(hash), role: None }).await;
     desk.auth.forget("one");
@@ -342,7 +342,7 @@ async fn a_user_gets_six_hundred_tokens_a_minute_unless_nothing_is_limited() {
             refused = issue.err().map(|why| (issued, why));
         }
     }
-    // Ten come back each second, which this takes some of.
+    // Ten come back each second, and this test takes some seconds.
     let (issued, why) = refused.unwrap();
     assert!((600..1_500).contains(&issued), "{issued}");
     assert!(matches!(why, Refused::TooMany(wait) if wait <= SECOND), "{why:?}");

@@ -1,7 +1,7 @@
 //! Tokens: a JSON Web Token (RFC 7519), signed with HMAC-SHA-256 and the store's key.
 //!
-//! Nothing is remembered of a token, so that every server on the same store can check it. It names its user and
-//! the generation of that user's row; what the user may is read from the row when the token is used. The claims
+//! Servers remember nothing of a token, so that every server on the same store can check it. It names its user and the
+//! generation of that user's row. The user's rights are read from the row when the token is used. The claims
 //! `accounts`, `roles` and `express` are there because a client reads them.
 //!
 //! Time is the system's: a client counts a token's hour by its own clock, which the emulator does not move.
@@ -22,20 +22,20 @@ pub(super) const TOKEN_MAX: usize = 2_048;
 pub const TOKEN_LASTS_S: i64 = 3_600;
 /// How far the clock of the server that issued a token may be ahead, in seconds.
 const SKEW_S: i64 = 60;
-/// `{"alg":"HS256","typ":"JWT"}`: the only header there is. Another one is refused unread, so that no token chooses
-/// how it is checked.
+/// `{"alg":"HS256","typ":"JWT"}`, the only header. Any other is refused unread, so that no token chooses how it is
+/// checked.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
     /// Its user's name.
     pub(super) sub: String,
-    /// The generation of its user's row, in decimal: it has more digits than every reader of JSON keeps.
+    /// The generation of its user's row, in decimal text: it has more digits than some readers of JSON keep.
     pub(super) generation: String,
-    /// The user's account, as text; empty for an operator.
+    /// The user's account, as text. Empty for an operator.
     accounts: Vec<String>,
-    /// What the user may, in the words that Bandwidth has for it.
+    /// The user's rights, in Bandwidth's words.
     roles: Vec<String>,
     /// Always false here.
     express: bool,
@@ -45,7 +45,7 @@ pub(super) struct Claims {
     exp: i64,
 }
 
-/// Returns a new token of a user.
+/// Returns a new token for a user.
 pub(super) fn sign(key: &[u8; 32], of: &Signed, now: Timestamp) -> String {
     let iat = now.millis().div_euclid(1_000);
     let role = match of.caller.role {
@@ -69,7 +69,7 @@ pub(super) fn sign(key: &[u8; 32], of: &Signed, now: Timestamp) -> String {
     format!("{signed}.{signature}")
 }
 
-/// Returns what a token says, if this store's key signed it and it is good at this time.
+/// Returns the claims of a token, if this store's key signed it and it is good at this time.
 pub(super) fn read(key: &[u8; 32], token: &str, now: Timestamp) -> Option<Claims> {
     let (signed, signature) = token.rsplit_once('.').filter(|_| token.len() <= TOKEN_MAX)?;
     let payload = signed.strip_prefix(HEADER)?.strip_prefix('.')?;
@@ -144,7 +144,7 @@ mod tests {
         let forged = BASE64.encode(
             BASE64.decode(parts[1]).map(String::from_utf8).unwrap().unwrap().replace("username", "operator"),
         );
-        // Signed by the right key, but under a header that names another way.
+        // This token is signed with the right key, but its header names another algorithm.
         let other = BASE64.encode(r#"{"alg":"none"}"#);
         let resigned = format!("{other}.{}", parts[1]);
         let resigned = format!("{resigned}.{}", BASE64.encode(mac(&KEY, &resigned).finalize().into_bytes()));
