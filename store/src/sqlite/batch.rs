@@ -1,6 +1,6 @@
 //! Numbers of one transaction: loaded as a plan needs them, written as it says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use onhook_core::ids::{AreaId, EventSeq};
 use onhook_core::lifecycle::area::Area;
@@ -9,7 +9,7 @@ use onhook_core::number::Number;
 use rusqlite::params;
 
 use super::counts::apply_counts;
-use super::entries::{NumberRow, number_row};
+use super::entries::{NUMBER_COLUMNS, NumberRow};
 use super::row::digits_of;
 use super::tables::Tables;
 use crate::Result;
@@ -17,10 +17,17 @@ use crate::plan::batch::{Known, NewEvent, NumberWrites, Prev};
 
 /// Returns those of the numbers that exist, in the order of their digits.
 pub(super) fn known(tables: &Tables<'_>, numbers: impl IntoIterator<Item = Number>) -> Result<Vec<Known>> {
-    let numbers: BTreeSet<Number> = numbers.into_iter().collect();
+    let mut numbers: Vec<Number> = numbers.into_iter().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?");
+    let mut statement = tables.connection.prepare_cached(&sql)?;
     let mut found = Vec::with_capacity(numbers.len());
     for number in numbers {
-        found.extend(number_row(tables.connection, number)?.map(NumberRow::known));
+        let mut rows = statement.query([digits_of(number)])?;
+        if let Some(row) = rows.next()? {
+            found.push(NumberRow::read(row)?.known());
+        }
     }
     Ok(found)
 }

@@ -23,6 +23,9 @@ use crate::error::corrupt;
 use crate::plan::batch::Known;
 use crate::plan::step::{Loaded, OrderWrite, WORK_MAX, Waiting, Writes, step};
 
+/// The column after those of [`ORDER_COLUMNS`]: how often judging the order has panicked.
+const ATTEMPTS: usize = 15;
+
 /// Most orders waiting for numbers in one step.
 const BACK_ORDERS_MAX: usize = 64;
 
@@ -85,7 +88,7 @@ fn received(tables: &Tables<'_>, seqs: impl Iterator<Item = OrderSeq>) -> Result
         let mut rows = statement.query((first.0, last.0))?;
         while let Some(row) = rows.next()? {
             let order = read_order(row)?;
-            found.insert(order.seq, Waiting { order, attempts: row.get("attempts")? });
+            found.insert(order.seq, Waiting { order, attempts: row.get(ATTEMPTS)? });
         }
     }
     let take =
@@ -108,7 +111,7 @@ fn back_orders(tables: &Tables<'_>) -> Result<(Vec<Waiting>, bool)> {
         if !orders.is_empty() && wanted > WORK_MAX {
             return Ok((orders, true));
         }
-        orders.push(Waiting { order, attempts: row.get("attempts")? });
+        orders.push(Waiting { order, attempts: row.get(ATTEMPTS)? });
     }
     let more = orders.len() == BACK_ORDERS_MAX;
     Ok((orders, more))
@@ -137,8 +140,13 @@ fn load(tables: &Tables<'_>, back_orders: Vec<Waiting>, new: Vec<Waiting>) -> Re
     // A number order's end also tells where its numbers are from, including those it took in earlier steps.
     let named = orders().flat_map(|order| order.request.numbers().iter().chain(&order.taken));
     let mut numbers = known(tables, named.copied())?;
-    let there: HashSet<Number> = numbers.iter().map(|known| known.entry.number).collect();
-    numbers.extend(drawn.into_values().filter(|known| !there.contains(&known.entry.number)));
+    let drawn: Vec<Known> = drawn
+        .into_values()
+        .filter(|known| {
+            numbers.binary_search_by_key(&known.entry.number, |there| there.entry.number).is_err()
+        })
+        .collect();
+    numbers.extend(drawn);
     let areas = areas_of(tables, &numbers);
     let of_number_orders = orders().filter(|order| order.request.kind() == Kind::Number);
     let of_number_orders = of_number_orders.flat_map(|order| {
