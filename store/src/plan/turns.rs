@@ -12,6 +12,12 @@ use onhook_core::ids::{AccountId, OrderSeq};
 /// How many numbers an account earns with a turn.
 const SHARE: usize = 100;
 
+/// Most orders that wait, of all accounts: some 64 MB in memory.
+const WAITING_MAX: usize = 4_000_000;
+
+/// Most orders of one account that wait.
+const WAITING_OF_ACCOUNT_MAX: usize = 1_000_000;
+
 /// An order in its account's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queued {
@@ -72,6 +78,12 @@ impl Turns {
     #[must_use]
     pub fn of(&self, account: AccountId) -> usize {
         self.queues.get(&account).map_or(0, |queue| queue.orders.len())
+    }
+
+    /// True if another order of the account may not wait: as many wait as may.
+    #[must_use]
+    pub fn is_full(&self, account: AccountId) -> bool {
+        self.orders >= WAITING_MAX || self.of(account) >= WAITING_OF_ACCOUNT_MAX
     }
 
     /// Returns the first of all waiting orders, by arrival.
@@ -176,6 +188,18 @@ mod tests {
         turns.push(account(2), Queued { seq: OrderSeq(51), numbers: 2 });
         assert_eq!(take(&mut turns, 256, 5_000)[0], 51, "the other account is next");
         assert_eq!(turns.len(), 49);
+    }
+
+    #[test]
+    fn what_waits_has_a_bound_that_is_an_account_s_own() {
+        let mut turns = Turns::default();
+        for seq in (1..).take(WAITING_OF_ACCOUNT_MAX) {
+            assert!(!turns.is_full(account(1)));
+            turns.push(account(1), Queued { seq: OrderSeq(seq), numbers: 1 });
+        }
+        assert!(turns.is_full(account(1)) && !turns.is_full(account(2)));
+        take(&mut turns, 1, 1);
+        assert!(!turns.is_full(account(1)), "one has run");
     }
 
     #[test]

@@ -29,12 +29,6 @@ use crate::plan::tell::{About, tell};
 use crate::plan::turns::Queued;
 use crate::{Result, StoreError};
 
-/// Most orders of all accounts that wait for their turn.
-const WAITING_MAX: usize = 1_000_000;
-
-/// Most orders of one account that wait for their turn.
-const WAITING_OF_ACCOUNT_MAX: usize = 250_000;
-
 /// Accepts an order. `request` is its request as it is stored.
 fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Accepted> {
     if let Some(key) = &order.key {
@@ -54,8 +48,7 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
             None => {}
         }
     }
-    let turns = &tables.cached.turns;
-    if turns.len() >= WAITING_MAX || turns.of(order.account) >= WAITING_OF_ACCOUNT_MAX {
+    if tables.cached.turns.is_full(order.account) {
         return Err(StoreError::Full);
     }
     let seq = tables.cached.next_order();
