@@ -14,7 +14,7 @@ use onhook_core::time::Timestamp;
 /// By how much each count changes. A change of zero may be included and means nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// Numbers of an account in a state. `None` is numbers of no account.
+    /// Numbers of an account in a state. `None` counts the numbers that no account holds.
     pub by_account: BTreeMap<(Option<AccountId>, State), i64>,
     /// Numbers of a holder that are due at an instant.
     pub due: BTreeMap<(Timestamp, Option<AccountId>), i64>,

@@ -39,7 +39,8 @@ pub(super) fn run_orders(
     let some_wait = tables.cached.back_orders.after.is_some();
     let (back_orders, more_back) = back_orders(tables)?;
     let taken = tables.cached.turns.take(orders_max, numbers_max);
-    let new = received(tables, taken.iter().map(|(_, queued)| queued.seq))?;
+    let seqs: Vec<OrderSeq> = taken.iter().map(|(_, queued)| queued.seq).collect();
+    let new = received(tables, &seqs)?;
     // An order cannot end before it was made, whatever the clock did in between.
     let now = tables.cached.now(new.iter().map(|waiting| waiting.order.created_at).fold(now, Timestamp::max));
     let back_seqs: Vec<OrderSeq> = back_orders.iter().map(|waiting| waiting.order.seq).collect();
@@ -70,30 +71,31 @@ pub(super) fn run_orders(
     Ok(report)
 }
 
-/// Returns the orders with these sequence numbers, which have not run, in the same order.
-fn received(tables: &Tables<'_>, seqs: impl Iterator<Item = OrderSeq>) -> Result<Vec<Waiting>> {
-    let wanted: Vec<OrderSeq> = seqs.collect();
-    let mut sorted = wanted.clone();
-    sorted.sort_unstable();
+/// Returns the orders with these sequence numbers, which ascend. None of these orders has run.
+fn received(tables: &Tables<'_>, seqs: &[OrderSeq]) -> Result<Vec<Waiting>> {
     // They have no outcome yet, so it is not read.
     let mut statement = tables.connection.prepare_cached(&format!(
         "SELECT {ORDER_COLUMNS}, attempts
          FROM (SELECT *, NULL AS failed, NULL AS taken, NULL AS refused, NULL AS peers, NULL AS origin FROM orders)
          WHERE seq BETWEEN ? AND ? AND status = 0 ORDER BY seq"
     ))?;
-    let mut found: HashMap<OrderSeq, Waiting> = HashMap::with_capacity(wanted.len());
+    let mut found = Vec::with_capacity(seqs.len());
     // Orders with consecutive numbers are read together.
-    for run in sorted.chunk_by(|one, next| next.0 == one.0 + 1) {
+    for run in seqs.chunk_by(|one, next| next.0 == one.0 + 1) {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
         let mut rows = statement.query((first.0, last.0))?;
         while let Some(row) = rows.next()? {
-            let order = read_order(row)?;
-            found.insert(order.seq, Waiting { order, attempts: row.get(ATTEMPTS)? });
+            found.push(Waiting { order: read_order(row)?, attempts: row.get(ATTEMPTS)? });
         }
     }
-    let take =
-        |seq: OrderSeq| found.remove(&seq).ok_or_else(|| corrupt(format!("order {} is missing", seq.0)));
-    wanted.into_iter().map(take).collect()
+    if found.len() != seqs.len() {
+        return Err(corrupt(format!(
+            "of {} orders that have not run, {} are there",
+            seqs.len(),
+            found.len()
+        )));
+    }
+    Ok(found)
 }
 
 /// Returns the next orders that wait for numbers, oldest first, if the pool has grown since they were last tried, and
