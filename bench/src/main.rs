@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
+use onhook_cluster::Binaries;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -86,7 +87,7 @@ struct Plan {
     /// Where the temporary data goes: a folder on a disk, not in memory [default: the system's]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Where PostgreSQL's server programs are [default: the newest in /usr/lib/postgresql]
+    /// Where PostgreSQL's server programs are [default: ONHOOK_POSTGRES_BIN, or the newest in /usr/lib/postgresql]
     #[arg(long, value_name = "DIR")]
     postgres_bin: Option<PathBuf>,
     /// The page to write; with --only it holds that part alone
@@ -249,11 +250,11 @@ async fn accept_at(plan: &Plan, addr: std::net::SocketAddr) -> Result<Measured> 
 }
 
 /// Runs rounds of orders on both sides. Both servers run all the time, and one rests while the other is measured.
-async fn orders(plan: &Plan, binaries: &Path, dir: &Path) -> Result<Orders> {
+async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Orders> {
     eprintln!("orders, {} numbers", thousands(plan.numbers));
     let (postgres_dir, onhook_dir) = (TempDir::new_in(dir)?, TempDir::new_in(dir)?);
     std::fs::set_permissions(postgres_dir.path(), Permissions::from_mode(0o711))?;
-    let mut postgres = Postgres::start(binaries, &postgres_dir.path().join("pg"), plan.numbers).await?;
+    let mut postgres = Postgres::start(binaries, postgres_dir.path(), plan.numbers).await?;
     let onhook = onhook::spawn(onhook_dir.path(), plan.numbers).await?;
     let template = Arc::new(Template::new(onhook.addr));
     let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));

@@ -4,20 +4,17 @@
 //! statements over a Unix socket. There is no index that the measured work doesn't need, and nothing that a plain
 //! design would leave out. Everything is durable at each commit.
 
-use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, chown};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt as _;
+use onhook_cluster::{Binaries, Cluster, NAME, Settings};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 use uuid::Uuid;
 
@@ -25,11 +22,8 @@ use crate::measure::{Measured, Tally};
 use crate::numbers::{self, Draw, Shuffle};
 use crate::post;
 
-/// The server's settings that differ from PostgreSQL's defaults.
-const SETTINGS: [(&str, &str); 13] = [
-    ("fsync", "on"),
-    ("synchronous_commit", "on"),
-    ("full_page_writes", "on"),
+/// The server's settings beside those that make each commit durable.
+const SETTINGS: [(&str, &str); 7] = [
     ("shared_buffers", "1GB"),
     ("max_wal_size", "16GB"),
     ("checkpoint_timeout", "1h"),
@@ -37,9 +31,6 @@ const SETTINGS: [(&str, &str); 13] = [
     ("max_wal_senders", "0"),
     ("max_connections", "100"),
     ("maintenance_work_mem", "512MB"),
-    ("max_parallel_maintenance_workers", "0"), // they need shared memory that containers lack
-    ("listen_addresses", ""),
-    ("timezone", "UTC"),
 ];
 
 const SCHEMA: &str = "
@@ -68,13 +59,12 @@ const INDEXES: &str = "
 /// The numbers of sessions that the calibration tries for the best throughput, and how long each is tried.
 const SESSIONS: [usize; 4] = [8, 16, 32, 64];
 const CALIBRATION: Duration = Duration::from_secs(2);
-const START_MAX: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const CHUNK: usize = 256 << 10;
 
 /// A filled cluster, and the state of its measurements.
 pub(crate) struct Postgres {
-    cluster: Cluster,
+    server: Server,
     calibration: Vec<(usize, f64)>,
     sessions: usize,
     /// The numbers that are left for each way.
@@ -117,16 +107,18 @@ pub(crate) struct Facts {
 
 impl Postgres {
     /// Sets up a cluster in `dir`, fills it, and finds its best number of sessions.
-    pub(crate) async fn start(binaries: &Path, dir: &Path, numbers: u64) -> Result<Self> {
-        let cluster = Cluster::start(binaries, dir).await?;
-        cluster.fill(numbers).await?;
+    pub(crate) async fn start(binaries: &Binaries, dir: &Path, numbers: u64) -> Result<Self> {
+        // This takes a second or two and is waited for even after an interrupt: half a cluster, with a process still
+        // writing to it, would be hard to remove.
+        let server = Server::start(binaries, dir)?;
+        server.fill(numbers).await?;
 
         let shuffle = Shuffle::new(numbers);
         let part = |percent| Arc::new(Draw::part(shuffle, percent));
         let mut calibration = Vec::new();
         let mut orders = 0;
         for (sessions, percent) in SESSIONS.into_iter().zip([0..5, 5..10, 10..15, 15..20]) {
-            let measured = cluster.measure(Way::OneTransaction, sessions, part(percent), CALIBRATION).await?;
+            let measured = server.measure(Way::OneTransaction, sessions, part(percent), CALIBRATION).await?;
             eprintln!("  PostgreSQL, {sessions} sessions: {:.0} orders/s", measured.per_second());
             calibration.push((sessions, measured.per_second()));
             orders += measured.done;
@@ -135,24 +127,24 @@ impl Postgres {
             .iter()
             .max_by(|one, other| one.1.total_cmp(&other.1))
             .context("at least one number of sessions was tried")?;
-        Ok(Self { cluster, calibration, sessions, one: part(50..100), two: part(20..50), orders })
+        Ok(Self { server, calibration, sessions, one: part(50..100), two: part(20..50), orders })
     }
 
     /// Measures both ways of running an order, each for `time`.
     pub(crate) async fn round(&mut self, time: Duration) -> Result<Round> {
-        let (cluster, sessions) = (&self.cluster, self.sessions);
+        let (server, sessions) = (&self.server, self.sessions);
         let two_transactions =
-            cluster.measure(Way::TwoTransactions, sessions, Arc::clone(&self.two), time).await?;
+            server.measure(Way::TwoTransactions, sessions, Arc::clone(&self.two), time).await?;
         let one_transaction =
-            cluster.measure(Way::OneTransaction, sessions, Arc::clone(&self.one), time).await?;
+            server.measure(Way::OneTransaction, sessions, Arc::clone(&self.one), time).await?;
         self.orders += two_transactions.done + one_transaction.done;
         Ok(Round { one_transaction, two_transactions })
     }
 
     /// Checks that the orders were really run, and stops the cluster.
     pub(crate) async fn finish(self) -> Result<Facts> {
-        self.cluster.verify(self.orders).await?;
-        let (version, settings) = self.cluster.describe().await?;
+        self.server.verify(self.orders).await?;
+        let (version, settings) = self.server.describe().await?;
         let ran_out = self.one.ran_out() || self.two.ran_out();
         Ok(Facts { version, settings, calibration: self.calibration, sessions: self.sessions, ran_out })
     }
@@ -165,67 +157,20 @@ enum Way {
     TwoTransactions,
 }
 
-/// A PostgreSQL cluster of the benchmark. Dropping it stops it.
-struct Cluster {
-    server: Child,
-    pg_ctl: Command,
-    socket: PathBuf,
-}
+/// The cluster, and what the benchmark does with it.
+struct Server(Cluster);
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // Its data is deleted, so it need not be written out. The server may have ended by itself.
-        let _ = self.pg_ctl.output();
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-impl Cluster {
-    async fn start(binaries: &Path, dir: &Path) -> Result<Self> {
-        let user = User::choose()?;
-        fs::create_dir(dir)?;
-        user.give(dir)?;
-        let data = dir.join("data");
-        // A socket's path has at most 107 bytes.
-        ensure!(dir.as_os_str().len() < 80, "{} is too long for a socket: use --dir", dir.display());
-
-        let mut initdb = user.command(&binaries.join("initdb"), dir);
-        initdb.args(["--no-sync", "--username=onhook", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
-        initdb.arg("--pgdata").arg(&data);
-        // This takes a second or two and is waited for even after an interrupt: half a cluster, with a process still
-        // writing to it, would be hard to remove.
-        let made = initdb.process_group(0).output().context("starting initdb")?;
-        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr).trim());
-
-        let log = dir.join("log");
-        let mut postgres = user.command(&binaries.join("postgres"), dir);
-        postgres.arg("-D").arg(&data);
-        for (name, value) in SETTINGS {
-            postgres.arg("-c").arg(format!("{name}={value}"));
-        }
-        postgres.arg("-c").arg(format!("unix_socket_directories={}", dir.display()));
-        postgres.process_group(0); // this program handles an interrupt at the terminal
-        postgres.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
-        let mut pg_ctl = user.command(&binaries.join("pg_ctl"), dir);
-        pg_ctl.args(["stop", "--mode=immediate", "--timeout=30", "--pgdata"]).arg(&data);
-        let server = postgres.spawn().context("starting postgres")?;
-        let mut cluster = Self { server, pg_ctl, socket: dir.to_owned() };
-
-        let began = Instant::now();
-        while let Err(error) = cluster.connect().await {
-            if cluster.server.try_wait()?.is_some() || began.elapsed() > START_MAX {
-                let said = fs::read_to_string(&log).unwrap_or_default();
-                return Err(error).with_context(|| format!("PostgreSQL doesn't start: {said}"));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        Ok(cluster)
+impl Server {
+    fn start(binaries: &Binaries, dir: &Path) -> Result<Self> {
+        let settings = Settings::durable().within(dir);
+        let settings = SETTINGS.iter().fold(settings, |settings, (name, value)| settings.with(name, value));
+        Cluster::start(binaries, settings).map(Self)
     }
 
     async fn connect(&self) -> Result<Client> {
-        let (client, connection) =
-            Config::new().host_path(&self.socket).user("onhook").dbname("postgres").connect(NoTls).await?;
+        let mut config = Config::new();
+        config.host_path(self.0.socket()).port(self.0.port()).user(NAME).dbname(NAME);
+        let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(connection); // ends with the client, whose calls report its errors
         Ok(client)
     }
@@ -404,57 +349,9 @@ impl Session {
     }
 }
 
-/// The user that the cluster runs as: PostgreSQL refuses root.
-struct User(Option<(u32, u32)>);
-
-impl User {
-    fn choose() -> Result<Self> {
-        if fs::metadata("/proc/self")?.uid() != 0 {
-            return Ok(Self(None));
-        }
-        let users = fs::read_to_string("/etc/passwd")?;
-        let ids = |name: &str| {
-            let mut fields = users
-                .lines()
-                .map(|line| line.split(':'))
-                .find_map(|mut fields| (fields.next()? == name).then_some(fields))?;
-            Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
-        };
-        let ids = ids("postgres").or_else(|| ids("nobody"));
-        Ok(Self(Some(ids.context("PostgreSQL refuses root, and there is neither postgres nor nobody")?)))
-    }
-
-    fn give(&self, path: &Path) -> Result<()> {
-        let Some((user, group)) = self.0 else { return Ok(()) };
-        chown(path, Some(user), Some(group)).with_context(|| format!("giving {} away", path.display()))
-    }
-
-    fn command(&self, program: &Path, dir: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(dir);
-        if let Some((user, group)) = self.0 {
-            command.uid(user).gid(group);
-        }
-        command
-    }
-}
-
-/// Returns the folder of PostgreSQL's programs: the given one, or the newest where Debian installs them.
-pub(crate) fn binaries(given: Option<PathBuf>) -> Result<PathBuf> {
-    if let Some(given) = given {
-        ensure!(given.join("initdb").exists(), "there is no initdb in {}", given.display());
-        return Ok(given);
-    }
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let newest = versions
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())))
-        .map(|(version, path)| (version, path.join("bin")))
-        .filter(|(_, path)| path.join("initdb").exists())
-        .max();
-    match newest {
-        Some((_, path)) => Ok(path),
-        None => bail!("PostgreSQL's server isn't in /usr/lib/postgresql: say where with --postgres-bin"),
-    }
+/// Returns PostgreSQL's programs: those in the given folder, or else those that are found.
+pub(crate) fn binaries(given: Option<PathBuf>) -> Result<Binaries> {
+    given.map_or_else(Binaries::find, Binaries::at)
 }
 
 impl Facts {
