@@ -53,7 +53,7 @@ pub(crate) async fn spawn(dir: &Path, numbers: u64) -> Result<Running> {
 /// and peer of `post::ACCOUNT`, and the guide's user.
 pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
     runtime()?.block_on(async {
-        let store = SqliteStore::open(dir, Arc::default())?;
+        let store = SqliteStore::open(dir)?;
         let now = Clock::new(0).now();
         let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
         let (kind, class) = (AccountKind::EndUser, Class::Unknown);
@@ -68,7 +68,8 @@ pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
                 Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
             Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
         });
-        let imported = store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now).await?;
+        let imported =
+            store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now, Arc::default()).await?;
         ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
         store.close().await;
         Ok(())
@@ -79,7 +80,7 @@ pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
 /// of an account's rate.
 pub(crate) fn serve(dir: &Path) -> Result<()> {
     runtime()?.block_on(async {
-        let store = Arc::new(SqliteStore::open_if_there(dir, Arc::default())?);
+        let store = Arc::new(SqliteStore::open_if_there(dir)?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let settings = Settings { rate_limit: None, ..Settings::default() };
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow!(e))?;

@@ -23,25 +23,31 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
+    /// Returns the folder. A file whose hold profiles cannot be used is refused, also for a command that has no use for
+    /// them.
+    fn folder<'a>(&'a self, file: &'a File) -> anyhow::Result<&'a Path> {
+        policy(file)?;
+        folder(self.data_dir.as_ref(), file)
+    }
+
     /// Opens the store in the folder. There must be one.
     pub(crate) fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
-        SqliteStore::open_if_there(folder(self.data_dir.as_ref(), file)?, policy(file)?).map_err(opening)
+        SqliteStore::open_if_there(self.folder(file)?).map_err(opening)
     }
 
     /// Opens the store in the folder. Makes it if it does not exist.
     pub(crate) fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
-        SqliteStore::open(folder(self.data_dir.as_ref(), file)?, policy(file)?).map_err(opening)
+        SqliteStore::open(self.folder(file)?).map_err(opening)
     }
 
     /// Opens the store in the folder for a dry run. If there is none, it makes an empty one in a temporary folder,
     /// which is removed when the second value is dropped.
     fn open_for_dry_run(&self, file: &File) -> anyhow::Result<(SqliteStore, Option<tempfile::TempDir>)> {
-        let policy = policy(file)?;
-        match SqliteStore::open_if_there(folder(self.data_dir.as_ref(), file)?, policy.clone()) {
+        match SqliteStore::open_if_there(self.folder(file)?) {
             Ok(store) => Ok((store, None)),
             Err(OpenError::Missing(_)) => {
                 let empty = tempfile::tempdir().context("cannot make a temporary folder")?;
-                let store = SqliteStore::open(empty.path(), policy).map_err(opening)?;
+                let store = SqliteStore::open(empty.path()).map_err(opening)?;
                 Ok((store, Some(empty)))
             }
             Err(error) => Err(opening(error)),

@@ -1,10 +1,13 @@
 //! The documented account for developers: the guide's own, with its two numbers in service and a few hundred numbers of
 //! several areas in the pool.
 
+use std::sync::Arc;
+
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -77,7 +80,7 @@ pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// If the store fails.
-pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Result<bool, StoreError> {
     if !store.accounts().await?.is_empty() || !store.users().await?.is_empty() {
         return Ok(false);
     }
@@ -113,7 +116,7 @@ pub async fn seed(store: &dyn Store, now: Timestamp) -> Result<bool, StoreError>
         })
     });
     let lines = Box::new((1..).zip(guide.chain(pool).map(Ok)));
-    store.import(lines, Intake::of("the emulator's numbers"), now).await?;
+    store.import(lines, Intake::of("the emulator's numbers"), now, policy).await?;
     let exchanges = EXCHANGES.map(|line| Exchange::read(&line));
     // The exchanges are imported after the numbers, so that a number's area stays its area code: one place less for a
     // developer to wonder about.

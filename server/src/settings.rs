@@ -1,8 +1,10 @@
 //! Settings given at start.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use onhook_core::clock::RELEASE_WAIT_MS;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_wire::search::Vendor;
 
 use crate::callback::{Reach, Rules};
@@ -28,6 +30,8 @@ pub struct Settings {
     pub trust_clock: bool,
     /// How long releases wait after a start when much time has passed unseen, in milliseconds.
     pub release_wait_ms: i64,
+    /// What decides how long numbers age.
+    pub policy: Arc<Policy>,
     /// The callbacks that are allowed beyond the public internet over TLS.
     pub callbacks: Rules,
     /// The network that callbacks use.
@@ -47,6 +51,7 @@ impl Default for Settings {
             emulator: false,
             trust_clock: false,
             release_wait_ms: RELEASE_WAIT_MS,
+            policy: Arc::default(),
             callbacks: Rules::default(),
             network: Reach::default(),
             mail: None,

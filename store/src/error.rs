@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The idempotency key was used for another request; nothing was written.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// The lease under which it was to be done is over; nothing was written. Take it again.
+    #[error("the lease is over")]
+    LeaseLost,
     /// What is to be made exists, or what it needs does not; nothing was written. Says which.
     #[error("{0}")]
     Conflict(String),

@@ -4,13 +4,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::policy::Policy;
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
@@ -18,6 +18,7 @@ use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::contract::accounts::{Accounts, NewAccount};
 use onhook_store::contract::imports::{Imports, Lines};
+use onhook_store::contract::leases::Leases;
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
 use onhook_store::contract::premises::SitesAndPeers;
@@ -36,7 +37,7 @@ fn fresh() -> Fresh {
 #[async_trait]
 impl Opener for Fresh {
     async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open(self.0.path(), Arc::new(Policy::default())).unwrap())
+        Arc::new(SqliteStore::open(self.0.path()).unwrap())
     }
 
     /// One process has the folder, so two nodes are two clones of one handle.
@@ -56,7 +57,7 @@ fn number(n: u64) -> Number {
 }
 
 fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(folder, Arc::new(Policy::default()))
+    SqliteStore::open(folder)
 }
 
 fn new_order(numbers: &[Number]) -> Arc<NewOrder> {
@@ -95,7 +96,7 @@ async fn ten_in_service(folder: &Path) -> SqliteStore {
     let numbers = (0..10_u64).map(move |n| {
         (n, Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number(n)) }))
     });
-    store.import(Box::new(numbers), Intake::of("test"), now).await.unwrap();
+    store.import(Box::new(numbers), Intake::of("test"), now, Arc::default()).await.unwrap();
     store
 }
 
@@ -149,7 +150,7 @@ async fn on_a_full_disk_nothing_new_is_taken_and_what_was_taken_is_done() {
     let store = ten_in_service(folder.path()).await;
     let taken = store.accept(new_order(&[number(1)])).await.unwrap().id;
     store.close().await;
-    let store = SqliteStore::open_keeping(folder.path(), Arc::default(), Some(u64::MAX)).unwrap();
+    let store = SqliteStore::open_keeping(folder.path(), Some(u64::MAX)).unwrap();
     let full = |error: StoreError| match error {
         StoreError::Unwritable(why @ Unwritable::Full { .. }) => why.to_string(),
         other => panic!("{other:?}"),
@@ -160,8 +161,9 @@ async fn on_a_full_disk_nothing_new_is_taken_and_what_was_taken_is_done() {
     let account = AccountId::new(1).unwrap();
     full(store.create_site(account, "another".into()).await.unwrap_err());
     let now = Timestamp::from_millis(1_700_000_000_000);
-    assert_eq!(store.run_orders(now, 10, 10).await.unwrap().ended.len(), 1);
-    store.release(now, 10).await.unwrap();
+    assert_eq!(store.run_orders(now, 10, 10, Arc::default()).await.unwrap().ended.len(), 1);
+    let lease = store.take_lease("release", Duration::from_secs(60)).await.unwrap().unwrap();
+    store.release(lease, now, 10, Arc::default()).await.unwrap();
     let order = store.order(account, Kind::Disconnect, taken).await.unwrap().unwrap();
     assert_eq!(order.status, Status::Complete);
     assert_eq!(store.totals(now).await.unwrap().failed[0], (Cause::DiskFull, 2));
@@ -224,7 +226,7 @@ async fn a_store_of_the_first_schema_is_brought_to_the_newest() {
     let (site, peer) = (store.sites(None).await.unwrap()[0].id, store.peers(None).await.unwrap()[0].id);
     assert_eq!(store.in_service(account).await.unwrap(), [(site, None, 1), (site, Some(peer), 2)]);
     store.accept(new_order(&[number(1), number(3)])).await.unwrap();
-    store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap();
+    store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10, Arc::default()).await.unwrap();
     assert_eq!(store.in_service(account).await.unwrap(), [(site, Some(peer), 1)]);
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
@@ -232,8 +234,7 @@ async fn a_store_of_the_first_schema_is_brought_to_the_newest() {
 #[test]
 fn a_folder_without_data_is_missing_where_it_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
-    let policy = Arc::new(Policy::default());
-    assert!(matches!(SqliteStore::open_if_there(folder.path(), policy), Err(OpenError::Missing(_))));
+    assert!(matches!(SqliteStore::open_if_there(folder.path()), Err(OpenError::Missing(_))));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -331,7 +332,7 @@ async fn the_checker_sees_what_was_tampered_with() {
         let store = ten_in_service(folder.path()).await;
         store.subscribe(new_subscription(), Timestamp::from_millis(1_700_000_000_000)).await.unwrap();
         store.accept(new_order(&[number(1), number(2)])).await.unwrap();
-        store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap();
+        store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10, Arc::default()).await.unwrap();
         assert_eq!(store.check(true).await.unwrap().findings, vec![]);
         store.close().await;
         drop(store);
@@ -357,7 +358,9 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
     let now = Timestamp::from_millis(1_700_000_000_000);
     let mut ended = Vec::new();
     for _ in 0..5 {
-        ended.extend(store.run_orders(now, 10, 10).await.unwrap().ended.into_iter().map(|e| e.status));
+        ended.extend(
+            store.run_orders(now, 10, 10, Arc::default()).await.unwrap().ended.into_iter().map(|e| e.status),
+        );
     }
     assert_eq!(ended, [Status::Complete, Status::Failed]);
     let order = store.order(AccountId::new(1).unwrap(), Kind::Disconnect, id).await.unwrap().unwrap();
@@ -374,7 +377,12 @@ async fn a_caller_who_went_away_is_no_reason_not_to_write() {
     let _ = task.await;
     // Either it never got to the queue or it is whole. The next order is not affected.
     store.accept(new_order(&[number(2)])).await.unwrap();
-    while store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10).await.unwrap().more {}
+    while store
+        .run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10, Arc::default())
+        .await
+        .unwrap()
+        .more
+    {}
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
@@ -383,7 +391,7 @@ async fn what_fails_halfway_takes_nothing_of_others_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = ten_in_service(folder.path()).await;
     let now = Timestamp::from_millis(1_700_000_000_000);
-    let import = |lines: Lines| store.import(lines, Intake::of("more"), now);
+    let import = |lines: Lines| store.import(lines, Intake::of("more"), now, Arc::default());
     let (release, released) = std::sync::mpsc::channel();
     let first = std::iter::once_with(move || {
         released.recv().unwrap();

@@ -58,13 +58,14 @@ impl Demo {
         );
         let mut stop = Stop::listen()?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let store = Arc::new(SqliteStore::open(folder.path(), policy(config)?)?);
-        demo_data::seed(&*store, now()).await?;
+        let policy = policy(config)?;
+        let store = Arc::new(SqliteStore::open(folder.path())?);
+        demo_data::seed(&*store, now(), policy.clone()).await?;
         let listener = match TcpListener::bind(self.listen).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((self.listen.ip(), 0)).await.context("cannot listen")?,
         };
-        let settings = Settings { emulator: true, ..Settings::default() };
+        let settings = Settings { emulator: true, policy, ..Settings::default() };
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
         let mut story = Story { base: format!("http://{}", server.address), client: Client::new(), terminal };
         let told = tokio::select! {

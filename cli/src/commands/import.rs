@@ -11,7 +11,7 @@ use onhook_store::contract::upkeep::Upkeep;
 use super::csv_file::{self, Columns, CsvFile};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{WrittenDir, now};
+use crate::target::{WrittenDir, now, policy};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file that import reads and export writes.
@@ -63,8 +63,10 @@ impl Import {
         let source = self.file.display().to_string();
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
+        let policy = policy(config)?;
         let (store, _empty) = self.data_dir.open_for_import(config, dry_run).await?;
-        let done = store.import(lines, Intake { source, partial, past_releases, dry_run }, now()).await;
+        let intake = Intake { source, partial, past_releases, dry_run };
+        let done = store.import(lines, intake, now(), policy).await;
         store.close().await;
         file.bar.finish_and_clear();
         csv_file::tell(terminal, done, dry_run, |imported| {

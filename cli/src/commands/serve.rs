@@ -141,6 +141,7 @@ impl Serve {
                 http: self.callback_http || file.callback_http,
                 ..Rules::default()
             },
+            policy,
             mail: config::mail(self.smtp_url.or(file.smtp_url), self.smtp_from.or(file.smtp_from))?,
             ..defaults
         };
@@ -157,11 +158,11 @@ impl Serve {
                  for one start: take it out of units and scripts, or a wrong clock is believed at the next one, too"
             );
         }
-        let store = SqliteStore::open_keeping(&data_dir, policy, reserve).map_err(opening)?;
+        let store = SqliteStore::open_keeping(&data_dir, reserve).map_err(opening)?;
         let store = Arc::new(store);
         warn_of_others(&data_dir);
         if self.emulator {
-            demo_data::seed(&*store, now()).await?;
+            demo_data::seed(&*store, now(), settings.policy.clone()).await?;
         }
         match (self.emulator, demo_data::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(

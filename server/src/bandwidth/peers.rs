@@ -132,7 +132,8 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     // As for orders, a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;
     let (to, user) = (Destination { site: site.id, peer: peer.id }, call.caller.user.to_string());
-    match app.store.move_numbers(site.account, to, numbers, user, now).await.map_err(store_problem)? {
+    let policy = app.settings.policy.clone();
+    match app.store.move_numbers(site.account, to, numbers, user, now, policy).await.map_err(store_problem)? {
         NumbersMoved::Done(_) => Ok(Reply::empty(StatusCode::OK)),
         NumbersMoved::NoPlace(NoPlace::Site) => Err(Problem::NoSite(cut(call.param("site")))),
         NumbersMoved::NoPlace(_) => Err(unknown(&call)),

@@ -47,7 +47,7 @@ impl Refusal {
                 Refusal::Busy
             }
             StoreError::Conflict(why) => Refusal::BadRequest(why.into()),
-            StoreError::KeyReused | StoreError::Import(_) => Refusal::Failed,
+            StoreError::KeyReused | StoreError::Import(_) | StoreError::LeaseLost => Refusal::Failed,
             StoreError::Broken(_) => {
                 store_log::failed("a request failed", &error);
                 Refusal::Failed

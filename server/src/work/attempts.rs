@@ -8,6 +8,7 @@ use onhook_core::notify::notification::{Attempt, Next, due_at, next};
 use onhook_core::notify::subscription::Receiver;
 use onhook_store::StoreError;
 use onhook_store::contract::deliveries::Ready;
+use onhook_store::contract::leases::LeaseToken;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -20,9 +21,10 @@ pub(super) const DAILY_MAX: usize = 1_000;
 /// How long to wait after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Makes one attempt, and records it.
+/// Makes one attempt under a lease, and records it.
 pub(super) async fn deliver(
     app: Arc<App>,
+    lease: LeaseToken,
     subscription: SubscriptionSeq,
     notifications: Vec<NotificationSeq>,
 ) {
@@ -59,7 +61,7 @@ pub(super) async fn deliver(
     for (told, (_, next)) in notifications.iter().zip(&what) {
         tell_of(&told.id, &subscription.id, &attempt, next);
     }
-    record(&app, attempt, what).await;
+    record(&app, lease, attempt, what).await;
 }
 
 /// Returns how many notifications a receiver takes at once. A day's notifications may have been gathered for a mailbox
@@ -73,10 +75,11 @@ fn together(receiver: &Receiver) -> usize {
 
 /// Records the result of an attempt. While the store is busy it tries again: a receiver that was notified must not be
 /// notified again just for that.
-async fn record(app: &App, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) {
+async fn record(app: &App, lease: LeaseToken, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) {
     loop {
-        match app.store.record(attempt.clone(), what.clone()).await {
-            Ok(()) | Err(StoreError::Closed) => return,
+        match app.store.record(lease, attempt.clone(), what.clone()).await {
+            // After a lost lease the notifications are another node's, which tells the receiver again.
+            Ok(()) | Err(StoreError::Closed | StoreError::LeaseLost) => return,
             Err(error) => {
                 store_log::failed("a delivery could not be recorded", &error);
                 tokio::time::sleep(PAUSE).await;

@@ -1,8 +1,8 @@
 //! Delivers notifications: a bell wakes the worker, and in case a ring is lost it looks every second.
 //!
-//! A notification stays due in the store until an attempt at it has been recorded. If the process dies during an
-//! attempt, the attempt is made again, under the same id. Deliveries under way are remembered only here: no other
-//! process has the folder.
+//! Each node claims what it delivers, under a lease of its own. A notification stays due in the store until an attempt
+//! at it has been recorded. If the process dies during an attempt, its lease runs out, and the attempt is made again,
+//! under the same id. A node that has lost its lease forgets what was under way, since others may have claimed it.
 //!
 //! Many deliveries are under way at once, but a limited number for one subscription, one origin (a receiver's host and
 //! port) and one account. So a slow or dead receiver keeps nobody else waiting.
@@ -13,14 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onhook_core::ids::{AccountId, NotificationSeq, SubscriptionSeq};
-use onhook_store::Result;
 use onhook_store::contract::deliveries::{Due, DueLimits, DuePage};
+use onhook_store::contract::leases::LeaseToken;
+use onhook_store::{Result, StoreError};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::attempts::{DAILY_MAX, deliver};
+use super::lease::Lease;
 use crate::app::App;
 use crate::callback::target::Target;
 use crate::expiry::tidy_all;
@@ -44,7 +46,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut under_way = UnderWay::default();
+    let mut lease = Lease::keep(app.clone(), node());
+    let (mut held, mut under_way) = (None, UnderWay::default());
     let mut tidied: Option<Instant> = None;
     while !stop.is_cancelled() {
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
@@ -53,12 +56,21 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
                 store_log::failed("old deliveries could not be forgotten", &error);
             }
         }
-        if let Err(error) = under_way.begin(&app).await {
-            store_log::failed("deliveries could not be begun", &error);
+        let token = lease.token();
+        if token != held {
+            under_way = UnderWay::default(); // what was begun under a lost lease breaks off
+            held = token;
+        }
+        if let Some(token) = token {
+            match under_way.begin(&app, token).await {
+                Ok(()) | Err(StoreError::LeaseLost) => {} // it is taken again
+                Err(error) => drop(store_log::failed("deliveries could not be begun", &error)),
+            }
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = app.deliveries_bell.notified() => {} // keeps one ring that came while we worked
+            () = lease.changed() => {}
             () = under_way.one_ended(), if !under_way.is_empty() => {}
             () = tokio::time::sleep(POLL) => {}      // a lost ring costs a second, not a notification
         }
@@ -70,6 +82,14 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         }
     };
     let _ = tokio::time::timeout(GRACE, ending).await;
+    drop(under_way);
+    lease.end().await;
+}
+
+/// Returns a name for this node's lease, which no other node has.
+fn node() -> String {
+    let drawn = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
+    format!("node-{drawn:016x}")
 }
 
 /// How many deliveries are under way: in total, of one account, to one receiver's host and port, of one subscription.
@@ -118,8 +138,8 @@ impl UnderWay {
         self.jobs.is_empty()
     }
 
-    /// Begins due deliveries, as far as there is room.
-    async fn begin(&mut self, app: &Arc<App>) -> Result<()> {
+    /// Claims and begins due deliveries, as far as there is room.
+    async fn begin(&mut self, app: &Arc<App>, lease: LeaseToken) -> Result<()> {
         let now = app.clock.now();
         for _ in 0..LOOKS_MAX {
             if self.jobs.len() >= ALL_MAX {
@@ -129,9 +149,9 @@ impl UnderWay {
             // Twice as many as may be under way, since the ones under way come first.
             let limits =
                 DueLimits { subscriptions: LOOK_MAX, single: 2 * SUBSCRIPTION_MAX, daily: DAILY_MAX };
-            let DuePage { due, next } = app.store.due(now, after, limits).await?;
+            let DuePage { due, next } = app.store.claim(lease, now, after, limits).await?;
             for one in due {
-                self.begin_one(app, &one);
+                self.begin_one(app, lease, &one);
             }
             self.after = next;
             if next.is_none() {
@@ -141,7 +161,7 @@ impl UnderWay {
         Ok(())
     }
 
-    fn begin_one(&mut self, app: &Arc<App>, due: &Due) {
+    fn begin_one(&mut self, app: &Arc<App>, lease: LeaseToken, due: &Due) {
         let origin = Target::parse(&due.target).map_or_else(|| "mail".to_owned(), |target| target.origin());
         let waiting = due.notifications.iter().copied().filter(|seq| !self.notifications.contains(seq));
         let parts: Vec<Vec<NotificationSeq>> =
@@ -157,7 +177,7 @@ impl UnderWay {
                 return;
             }
             let (subscription, account) = (due.subscription, due.account);
-            let job = deliver(app.clone(), subscription, notifications.clone());
+            let job = deliver(app.clone(), lease, subscription, notifications.clone());
             let id = self.jobs.spawn(job).id();
             self.notifications.extend(&notifications);
             *self.by_subscription.entry(subscription).or_default() += 1;

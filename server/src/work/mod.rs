@@ -2,6 +2,7 @@
 
 mod attempts;
 pub(crate) mod deliveries;
+mod lease;
 mod messages;
 pub(crate) mod orders;
 pub(crate) mod release;

@@ -44,7 +44,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 /// Runs waiting orders, up to a bound. Returns whether there are more.
 async fn step(app: &App) -> Result<bool> {
     let Some(now) = app.believed_now() else { return Ok(false) };
-    let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX).await?;
+    let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX, app.settings.policy.clone()).await?;
     if step.told > 0 {
         app.deliveries_bell.notify_one();
     }

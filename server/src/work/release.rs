@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onhook_core::time::Timestamp;
-use onhook_store::Result;
+use onhook_store::contract::leases::LeaseToken;
+use onhook_store::{Result, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::lease::Lease;
 use crate::app::App;
 use crate::store_log;
 
@@ -19,12 +21,13 @@ const POLL: Duration = Duration::from_secs(1);
 const SIGN_OF_LIFE_MS: i64 = 60_000;
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut lease = Lease::keep(app.clone(), "release".to_owned());
     let mut told_at = None;
     while !stop.is_cancelled() {
         app.watch_store();
-        match step(&app, &mut told_at).await {
+        match step(&app, lease.token(), &mut told_at).await {
             Ok(true) => continue,
-            Ok(false) => {}
+            Ok(false) | Err(StoreError::LeaseLost) => {} // it is taken again
             Err(error) => {
                 store_log::failed("release failed", &error);
             }
@@ -33,20 +36,23 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = app.clock_bell.notified() => {}
+            () = lease.changed() => {}
             () = tokio::time::sleep(POLL) => {}
         }
     }
+    lease.end().await;
 }
 
-/// Releases numbers, up to a bound. Returns whether there are more.
-async fn step(app: &App, told_at: &mut Option<Timestamp>) -> Result<bool> {
+/// Releases numbers under a lease, up to a bound. Returns whether there are more.
+async fn step(app: &App, lease: Option<LeaseToken>, told_at: &mut Option<Timestamp>) -> Result<bool> {
     let Some(now) = app.believed_now() else { return Ok(false) };
     if told_at.is_none_or(|at| now.since(at).abs() >= SIGN_OF_LIFE_MS) {
         app.remember_clock().await?;
         *told_at = Some(now);
     }
     let Some(now) = app.sure_now() else { return Ok(false) };
-    let step = app.store.release(now, NUMBERS_MAX).await?;
+    let Some(lease) = lease else { return Ok(false) };
+    let step = app.store.release(lease, now, NUMBERS_MAX, app.settings.policy.clone()).await?;
     if step.numbers > 0 {
         metrics::counter!("onhook_numbers_released_total")
             .increment(u64::try_from(step.numbers).unwrap_or(u64::MAX));
@@ -63,11 +69,11 @@ mod tests {
     use onhook_core::ids::AccountId;
     use onhook_core::import::{Intake, NewNumber};
     use onhook_core::lifecycle::diagram::State;
-    use onhook_core::lifecycle::policy::Policy;
     use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
     use onhook_core::time::DAY_MS;
     use onhook_store::contract::accounts::Accounts;
     use onhook_store::contract::imports::Imports;
+    use onhook_store::contract::leases::Leases;
     use onhook_store::contract::numbers::Numbers;
     use onhook_store::contract::premises::SitesAndPeers;
     use onhook_store::contract::subscriptions::Subscriptions;
@@ -83,7 +89,7 @@ mod tests {
     /// whether an expired subscription has ended, and whether the store was told that it is in use.
     async fn one_step(off_ms: i64, settings: Settings) -> (State, bool, bool) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
         let now = crate::clock::Clock::new(0).now();
         let id = AccountId::new(1).unwrap();
         let account =
@@ -99,7 +105,7 @@ mod tests {
             ..NewNumber::available(number)
         };
         let intake = Intake { past_releases: true, ..Intake::of("a test") };
-        store.import(Box::new([(1, Ok(due))].into_iter()), intake, now).await.unwrap();
+        store.import(Box::new([(1, Ok(due))].into_iter()), intake, now, Arc::default()).await.unwrap();
         let subscription = NewSubscription {
             account: id,
             subject: Subject::Orders(OrderType::Disconnects, None),
@@ -110,7 +116,8 @@ mod tests {
         let seen = Seen { last: now.plus_millis(-off_ms), unseen_ms: 0 };
         store.remember_clock(seen, 0).await.unwrap();
         let app = App::new(store.clone(), settings, "http://127.0.0.1".into()).await.unwrap();
-        step(&app, &mut None).await.unwrap();
+        let lease = store.take_lease("release", Duration::from_secs(60)).await.unwrap();
+        step(&app, lease, &mut None).await.unwrap();
         crate::expiry::tidy_all(&app).await.unwrap();
         let state = store.facts(number).await.unwrap().unwrap().entry.state();
         let ended = store.expire_subscriptions(now, 10).await.unwrap().is_empty();

@@ -16,7 +16,6 @@ use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use onhook_server::mail::MailSettings;
@@ -181,7 +180,7 @@ pub(crate) async fn with_app_on(
 ) {
     log::capture();
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
+    let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
     let (site, peer, neighbours_site) = fill(&*store).await;
     prepare(&*store).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -197,14 +196,14 @@ pub(crate) async fn with_app_on(
     test(&app).await;
     app.stop().await;
     drop(app);
-    let store = SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
     let report = store.check(true).await.unwrap();
     assert!(report.findings.is_empty(), "the checker found {:#?}", report.findings);
 }
 
 async fn fill(store: &dyn Store) -> (u32, u32, u32) {
     let now = now();
-    assert!(demo_data::seed(store, now).await.unwrap());
+    assert!(demo_data::seed(store, now, Arc::default()).await.unwrap());
     let (guide, neighbour) = (AccountId::new(ACCOUNT).unwrap(), AccountId::new(NEIGHBOUR).unwrap());
     let account = NewAccount {
         id: neighbour,
@@ -259,7 +258,7 @@ fn located(digits: &str, rate_center: &str) -> NewNumber {
 
 async fn import(store: &dyn Store, numbers: Vec<NewNumber>) {
     let lines = Box::new((1..).zip(numbers.into_iter().map(Ok)));
-    store.import(lines, Intake::of("a test"), now()).await.unwrap();
+    store.import(lines, Intake::of("a test"), now(), Arc::default()).await.unwrap();
 }
 
 /// Returns a number from its ten digits.

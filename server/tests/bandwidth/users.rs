@@ -1,5 +1,7 @@
 //! Users: who signs in to an account, and what they may do.
 
+use std::sync::Arc;
+
 use onhook_core::account::Role;
 use onhook_core::ids::AccountId;
 use onhook_server::auth::hash_password;
@@ -202,7 +204,10 @@ async fn a_change_holds_even_when_whoever_asked_for_it_hangs_up() {
                 let _ = released.recv();
                 None
             });
-            store.import(Box::new(lines), onhook_core::import::Intake::of("nothing"), now()).await.unwrap();
+            store
+                .import(Box::new(lines), onhook_core::import::Intake::of("nothing"), now(), Arc::default())
+                .await
+                .unwrap();
         });
         tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
         let mut line = TcpStream::connect(app.address).await.unwrap();

@@ -1,5 +1,7 @@
 //! A server whose clock is far from the store's last use: what it does, and what it says.
 
+use std::sync::Arc;
+
 use onhook_core::clock::Seen;
 use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
@@ -24,7 +26,7 @@ async fn last_used(store: &dyn Store, ago_ms: i64) {
         ..NewNumber::available(number(DUE))
     };
     let intake = Intake { past_releases: true, ..Intake::of("a test") };
-    store.import(Box::new([(1, Ok(due))].into_iter()), intake, now()).await.unwrap();
+    store.import(Box::new([(1, Ok(due))].into_iter()), intake, now(), Arc::default()).await.unwrap();
     let seen = Seen { last: now().plus_millis(-ago_ms), unseen_ms: 0 };
     store.remember_clock(seen, 0).await.unwrap();
 }

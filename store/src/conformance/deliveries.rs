@@ -10,10 +10,7 @@ use onhook_core::notify::subscription::{
 use onhook_core::order::{Kind, Status};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{
-    DISCONNECTS, NOON, account, activate, at, attempt, clean, disconnect, due, everything, limits, log, note,
-    number, order, run_all, seeded, subscribe, subscription,
-};
+use super::fixtures::{node_lease, account, activate, at, attempt, clean, disconnect, DISCONNECTS, due, everything, limits, log, NOON, note, number, order, policy, run_all, seeded, subscribe, subscription};
 use crate::conformance::Opener;
 use crate::contract::deliveries::{Delivery, DeliveryPage, DuePage};
 
@@ -31,7 +28,7 @@ cases! { ($) deliveries conformance_deliveries:
         store.accept(order(3, 1, disconnect([2, 99]))).await.expect("accepted");
         store.accept(order(4, 1, activate([1], one))).await.expect("accepted");
         let noted = store.write_note(account(1), Kind::Disconnect, first, None, note("early", 5)).await.expect("written");
-        let step = store.run_orders(at(10), 100, 1_000).await.expect("run");
+        let step = store.run_orders(at(10), 100, 1_000, policy()).await.expect("run");
         assert_eq!(step.told, 5);
         store.write_note(account(1), Kind::Disconnect, first, noted, note("early, better said", 11)).await.expect("written");
         store.write_note(account(1), Kind::Disconnect, first, None, note("late", 12)).await.expect("written");
@@ -48,7 +45,8 @@ cases! { ($) deliveries conformance_deliveries:
         assert_eq!(store.totals(at(0)).await.expect("read").deliveries, 9);
         let ids: std::collections::HashSet<_> = log(&*store, &all).await.iter().chain(&log(&*store, &again).await).map(|d| d.id).collect();
         assert_eq!(ids.len(), 8, "each has an id of its own");
-        let due = due(&*store, 20).await;
+        let lease = node_lease(&*store).await;
+        let due = due(&*store, lease, 20).await;
         let ready = store.ready(all.seq, due[0].notifications.clone()).await.expect("read").expect("there");
         assert_eq!(ready.subscription, all);
         assert_eq!(ready.notifications.iter().map(|n| n.note.as_deref()).collect::<Vec<_>>(), [Some("early"), None, None, Some("late")]);
@@ -59,32 +57,35 @@ cases! { ($) deliveries conformance_deliveries:
     /// A notification stays due until an attempt is recorded, and then follows the recorded outcome.
     async fn what_is_due_waits_until_it_is_recorded(opener) {
         let (store, ..) = seeded(opener).await;
+        let lease = node_lease(&*store).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
         let other = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", DAY_MS), 1).await;
         for n in [1, 2, 3] {
             store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
         }
         run_all(&*store, at(10)).await;
-        let found = due(&*store, 10).await;
+        let found = due(&*store, lease, 10).await;
         assert_eq!(found.iter().map(|d| (d.subscription, d.account, d.target.as_str(), d.daily, d.notifications.len())).collect::<Vec<_>>(),
             [(made.seq, account(1), "https://a", false, 3), (other.seq, account(1), "https://b", false, 3)]);
-        assert_eq!(due(&*store, 9).await, []);
-        let DuePage { due: few, next } = store.due(at(10), SubscriptionSeq(0), limits(1, 2, 2)).await.expect("read");
+        assert_eq!(due(&*store, lease, 9).await, []);
+        let DuePage { due: few, next } = store.claim(lease, at(10), SubscriptionSeq(0), limits(1, 2, 2)).await.expect("read");
         assert_eq!((few.len(), few[0].notifications.as_slice(), next), (1, &found[0].notifications[..2], Some(made.seq)));
-        let DuePage { due: rest, next } = store.due(at(10), made.seq, limits(5, 2, 2)).await.expect("read");
+        let DuePage { due: rest, next } = store.claim(lease, at(10), made.seq, limits(5, 2, 2)).await.expect("read");
         assert_eq!((rest.len(), rest[0].subscription, next), (1, other.seq, None));
+        store.end_lease("node", lease).await.expect("ended");
         store.close().await;
         let store = opener.open().await;
-        assert_eq!(due(&*store, 10).await, found, "the same after reopening");
+        let lease = node_lease(&*store).await;
+        assert_eq!(due(&*store, lease, 10).await, found, "the same after reopening");
         let [first, second, third] = found[0].notifications[..] else { panic!() };
         let before: Vec<_> = log(&*store, &made).await.iter().map(|d| d.id).collect();
-        store.record(attempt(20, Outcome::Answered(503)), vec![(first, Next::Again(at(500)))]).await.expect("kept");
-        store.record(attempt(21, Outcome::Answered(200)), vec![(second, Next::Delivered)]).await.expect("kept");
-        store.record(attempt(22, Outcome::Failed(DeliveryFailure::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
+        store.record(lease, attempt(20, Outcome::Answered(503)), vec![(first, Next::Again(at(500)))]).await.expect("kept");
+        store.record(lease, attempt(21, Outcome::Answered(200)), vec![(second, Next::Delivered)]).await.expect("kept");
+        store.record(lease, attempt(22, Outcome::Failed(DeliveryFailure::Timeout)), vec![(third, Next::GiveUp)]).await.expect("kept");
         // A second outcome of an ended notification changes nothing, nor does one of an unknown notification.
-        store.record(attempt(23, Outcome::Answered(500)), vec![(second, Next::GiveUp), (NotificationSeq(9_999), Next::GiveUp)]).await.expect("kept");
-        assert_eq!(due(&*store, 499).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [other.seq]);
-        assert_eq!(due(&*store, 500).await[0].notifications, [first]);
+        store.record(lease, attempt(23, Outcome::Answered(500)), vec![(second, Next::GiveUp), (NotificationSeq(9_999), Next::GiveUp)]).await.expect("kept");
+        assert_eq!(due(&*store, lease, 499).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [other.seq]);
+        assert_eq!(due(&*store, lease, 500).await[0].notifications, [first]);
         let shown = log(&*store, &made).await;
         assert_eq!(shown.iter().map(|d| (d.standing, d.due_at, d.reason.as_deref())).collect::<Vec<_>>(), [
             (Notified::GivenUp, None, Some("timeout")), (Notified::Delivered, None, None), (Notified::Waiting, Some(at(500)), None),
@@ -92,7 +93,7 @@ cases! { ($) deliveries conformance_deliveries:
         let attempts = |d: &Delivery| d.attempts.iter().map(|a| (a.at, a.took_ms, a.outcome.clone())).collect::<Vec<_>>();
         assert_eq!(attempts(&shown[2]), [(at(20), 5, "http 503".into())]);
         assert_eq!(attempts(&shown[1]), [(at(21), 5, "http 200".into())]);
-        store.record(attempt(510, Outcome::Answered(200)), vec![(first, Next::Delivered)]).await.expect("kept");
+        store.record(lease, attempt(510, Outcome::Answered(200)), vec![(first, Next::Delivered)]).await.expect("kept");
         let shown = log(&*store, &made).await;
         assert_eq!(attempts(&shown[2]).len(), 2);
         assert_eq!(shown.iter().map(|d| d.id).collect::<Vec<_>>(), before, "ids stay");
@@ -107,6 +108,7 @@ cases! { ($) deliveries conformance_deliveries:
     /// Notifications for a daily mail are due together, when the day has ended.
     async fn a_day_s_mail_is_due_at_its_end(opener) {
         let (store, ..) = seeded(opener).await;
+        let lease = node_lease(&*store).await;
         let email = |digest| Receiver::Email(Email { address: "ops@example.com".into(), digest });
         let new = |digest, subject| NewSubscription { account: account(1), subject, receiver: email(digest), expires_at: None };
         let daily = subscribe(&*store, new(Digest::Daily, DISCONNECTS), 1).await;
@@ -116,11 +118,11 @@ cases! { ($) deliveries conformance_deliveries:
             run_all(&*store, at(n * 1_000)).await;
         }
         let end = NOON.div_euclid(DAY_MS) * DAY_MS + DAY_MS - NOON;
-        assert_eq!(due(&*store, end - 1).await, []);
-        let found = due(&*store, end).await;
+        assert_eq!(due(&*store, lease, end - 1).await, []);
+        let found = due(&*store, lease, end).await;
         assert_eq!((found.len(), found[0].daily, found[0].notifications.len()), (1, true, 3));
         let what = found[0].notifications.iter().map(|seq| (*seq, Next::Delivered)).collect();
-        store.record(attempt(end, Outcome::Mailed), what).await.expect("kept");
+        store.record(lease, attempt(end, Outcome::Mailed), what).await.expect("kept");
         assert!(log(&*store, &daily).await.iter().all(|d| d.standing == Notified::Delivered && d.attempts.len() == 1));
         clean(&*store).await;
     }
@@ -129,14 +131,15 @@ cases! { ($) deliveries conformance_deliveries:
     /// waiting notifications than the bound.
     async fn a_receiver_that_is_gone_is_told_nothing_more(opener) {
         let (store, ..) = seeded(opener).await;
+        let lease = node_lease(&*store).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
         for n in [1, 2] {
             store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
         }
         run_all(&*store, at(10)).await;
-        let first = due(&*store, 10).await[0].notifications[0];
-        store.record(attempt(11, Outcome::Answered(410)), vec![(first, Next::Disable)]).await.expect("kept");
-        assert_eq!(due(&*store, DAY_MS).await, []);
+        let first = due(&*store, lease, 10).await[0].notifications[0];
+        store.record(lease, attempt(11, Outcome::Answered(410)), vec![(first, Next::Disable)]).await.expect("kept");
+        assert_eq!(due(&*store, lease, DAY_MS).await, []);
         let reasons: Vec<_> = log(&*store, &made).await.into_iter().map(|d| d.reason.expect("given up")).collect();
         assert_eq!(reasons, ["the receiver is gone for good", "http 410"]);
         let known = store.subscription(account(1), made.id, at(12)).await.expect("read").expect("there");
@@ -158,7 +161,7 @@ cases! { ($) deliveries conformance_deliveries:
             }
         }
         callers.join_all().await;
-        while store.run_orders(at(18), 1_000, 5_000).await.expect("run").more {}
+        while store.run_orders(at(18), 1_000, 5_000, policy()).await.expect("run").more {}
         assert_eq!(store.totals(at(0)).await.expect("read").deliveries, WAITING_MAX);
         clean(&*store).await;
     }
@@ -167,20 +170,21 @@ cases! { ($) deliveries conformance_deliveries:
     /// everything.
     async fn a_receiver_that_is_gone_speaks_for_itself_alone(opener) {
         let (store, ..) = seeded(opener).await;
+        let lease = node_lease(&*store).await;
         let made = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
         for n in [1, 2] {
             store.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
         }
         run_all(&*store, at(10)).await;
-        let waiting = due(&*store, 10).await.remove(0).notifications;
+        let waiting = due(&*store, lease, 10).await.remove(0).notifications;
         store.resubscribe(made.id, subscription(1, DISCONNECTS, "https://b", DAY_MS), at(11)).await.expect("written");
-        store.record(attempt(12, Outcome::Answered(410)), vec![(waiting[0], Next::Disable)]).await.expect("kept");
-        let found = due(&*store, 17).await.remove(0);
+        store.record(lease, attempt(12, Outcome::Answered(410)), vec![(waiting[0], Next::Disable)]).await.expect("kept");
+        let found = due(&*store, lease, 17).await.remove(0);
         assert_eq!((found.target.as_str(), found.notifications), ("https://b", vec![waiting[1], waiting[0]]));
         assert_eq!(log(&*store, &made).await[1].attempts.len(), 1);
         assert!(!store.subscription(account(1), made.id, at(17)).await.expect("read").expect("there").disabled);
         let gone = Attempt { target: "https://b".into(), ..attempt(18, Outcome::Answered(410)) };
-        store.record(gone, vec![(waiting[0], Next::Disable)]).await.expect("kept");
+        store.record(lease, gone, vec![(waiting[0], Next::Disable)]).await.expect("kept");
         assert!(store.subscription(account(1), made.id, at(19)).await.expect("read").expect("there").disabled);
         clean(&*store).await;
     }
@@ -211,12 +215,13 @@ cases! { ($) deliveries conformance_deliveries:
     /// Deliveries that ended long ago are forgotten, and ended subscriptions with them. Waiting ones are not.
     async fn old_deliveries_are_forgotten(opener) {
         let (store, ..) = seeded(opener).await;
+        let lease = node_lease(&*store).await;
         let brief = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", 20), 1).await;
         let lasting = subscribe(&*store, subscription(1, DISCONNECTS, "https://b", 2 * KEPT_MS), 1).await;
         store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
-        let found = due(&*store, 10).await;
-        store.record(attempt(11, Outcome::Answered(200)), vec![(found[0].notifications[0], Next::Delivered)]).await.expect("kept");
+        let found = due(&*store, lease, 10).await;
+        store.record(lease, attempt(11, Outcome::Answered(200)), vec![(found[0].notifications[0], Next::Delivered)]).await.expect("kept");
         assert_eq!(store.forget_deliveries(at(KEPT_MS), 100).await.expect("forgot"), 0);
         clean(&*store).await;
         assert_eq!(store.expire_subscriptions(at(19), 100).await.expect("ended"), []);
@@ -225,7 +230,7 @@ cases! { ($) deliveries conformance_deliveries:
         assert_eq!(store.forget_deliveries(at(KEPT_MS + 17), 100).await.expect("forgot"), 2);
         assert_eq!(store.deliveries(account(1), brief.id, 1, 10).await.expect("read"), None);
         assert_eq!(log(&*store, &lasting).await.len(), 1, "it still waits");
-        store.record(attempt(KEPT_MS + 18, Outcome::Answered(200)), vec![(found[1].notifications[0], Next::Delivered)]).await.expect("kept");
+        store.record(lease, attempt(KEPT_MS + 18, Outcome::Answered(200)), vec![(found[1].notifications[0], Next::Delivered)]).await.expect("kept");
         assert_eq!(store.expire_subscriptions(at(2 * KEPT_MS), 100).await.expect("ended"), [(lasting.id, account(1))]);
         assert_eq!(store.forget_deliveries(at(2 * KEPT_MS + 24), 100).await.expect("forgot"), 2, "its subscription has ended, too");
         clean(&*store).await;

@@ -9,7 +9,7 @@ use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, Inventory};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{activate, all, at, clean, disconnect, lines, number, order, run_all, seeded};
+use super::fixtures::{activate, all, at, clean, disconnect, lines, number, order, policy, release, run_all, seeded};
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::exchanges::RateCenterQuery;
@@ -70,7 +70,7 @@ cases! { ($) exchanges conformance_exchanges:
         let late = Number::from_digits(19_196_660_100).expect("valid");
         let far = Number::from_digits(19_195_559_999).expect("valid");
         let elsewhere = NewNumber { region: text("VA"), rate_center: text("ROANOKE"), ..NewNumber::available(far) };
-        store.import(self::lines(vec![NewNumber::available(late), elsewhere]), Intake::of("late"), at(1)).await.expect("imported");
+        store.import(self::lines(vec![NewNumber::available(late), elsewhere]), Intake::of("late"), at(1), policy()).await.expect("imported");
         let area = async |number| store.facts(number).await.expect("read").expect("there");
         assert_eq!(area(number(20)).await.area.to_string(), "919 (NC)");
         assert_eq!(area(number(20)).await.locality.rate_center.as_deref(), Some("RALEIGH"));
@@ -116,7 +116,7 @@ cases! { ($) exchanges conformance_exchanges:
         store.accept(order(2, 1, activate([1], one))).await.expect("accepted");
         run_all(&*store, at(10)).await;
         assert_eq!(figures(area().await)["919 (NC)"], (30, false));
-        store.release(at(100 * DAY_MS), 10).await.expect("released");
+        release(&*store, at(100 * DAY_MS), 10).await;
         assert_eq!(figures(area().await)["919 (NC)"], (31, false));
         store.accept(order(3, 1, activate([20, 2], one))).await.expect("accepted");
         run_all(&*store, at(100 * DAY_MS)).await;

@@ -1,11 +1,13 @@
 //! Data that the cases begin with, and calls that they share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::{AccountId, SiteId, SubscriptionSeq};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::notify::notification::{Attempt, Outcome};
 use onhook_core::notify::subscription::{
     Callback, Credentials, NewSubscription, NumberFormat, OrderType, Receiver, Secret, Subject, Subscription,
@@ -20,12 +22,21 @@ use crate::conformance::Opener;
 use crate::contract::accounts::NewAccount;
 use crate::contract::deliveries::{Delivery, Due, DueLimits};
 use crate::contract::imports::Lines;
+use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::NumberQuery;
-use crate::contract::orders::{NewNote, OrderQuery};
+use crate::contract::orders::{NewNote, OrderQuery, StepReport};
 use crate::contract::page::Start;
 use crate::contract::subscriptions::{Subscribed, SubscriptionQuery};
 
 pub(super) const NOON: i64 = 1_700_000_000_000;
+
+/// How long a lease of the suite lasts: longer than any case.
+pub(super) const LONG: Duration = Duration::from_secs(3_600);
+
+/// Returns the policy of all cases.
+pub(super) fn policy() -> Arc<Policy> {
+    Arc::default()
+}
 
 pub(super) fn note(text: &str, millis: i64) -> NewNote {
     NewNote { user: "username".into(), text: text.into(), at: at(millis) }
@@ -125,7 +136,8 @@ pub(super) async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, Site
     let two = make_account(&*store, 2).await;
     let numbers = (0..10).map(|n| in_service(n, 1)).chain((10..20).map(|n| in_service(n, 2)));
     let pool = (20..50).map(|n| NewNumber::available(number(n)));
-    let imported = store.import(lines(numbers.chain(pool).collect()), Intake::of("seed"), at(0)).await;
+    let imported =
+        store.import(lines(numbers.chain(pool).collect()), Intake::of("seed"), at(0), policy()).await;
     assert_eq!(imported.expect("imported").numbers, 50);
     (store, one, two)
 }
@@ -157,8 +169,22 @@ pub(super) fn everything(account_id: u32, n: i64) -> SubscriptionQuery {
     SubscriptionQuery { account: account(account_id), orders: None, order: None, now: at(n) }
 }
 
-pub(super) async fn due(store: &dyn Store, n: i64) -> Vec<Due> {
-    store.due(at(n), SubscriptionSeq(0), limits(100, 100, 1_000)).await.expect("read").due
+/// Takes a node's lease for deliveries.
+pub(super) async fn node_lease(store: &dyn Store) -> LeaseToken {
+    store.take_lease("node", LONG).await.expect("tried").expect("free")
+}
+
+/// Claims and returns what is due.
+pub(super) async fn due(store: &dyn Store, lease: LeaseToken, n: i64) -> Vec<Due> {
+    store.claim(lease, at(n), SubscriptionSeq(0), limits(100, 100, 1_000)).await.expect("claimed").due
+}
+
+/// Releases what is due, under a lease of its own.
+pub(super) async fn release(store: &dyn Store, now: Timestamp, numbers_max: usize) -> StepReport {
+    let lease = store.take_lease("release", LONG).await.expect("tried").expect("free");
+    let step = store.release(lease, now, numbers_max, policy()).await.expect("released");
+    store.end_lease("release", lease).await.expect("ended");
+    step
 }
 
 pub(super) async fn log(store: &dyn Store, of: &Subscription) -> Vec<Delivery> {
@@ -171,7 +197,7 @@ pub(super) fn attempt(n: i64, outcome: Outcome) -> Attempt {
 }
 
 pub(super) async fn run_all(store: &dyn Store, now: Timestamp) {
-    while store.run_orders(now, 100, 1_000).await.expect("run").more {}
+    while store.run_orders(now, 100, 1_000, policy()).await.expect("run").more {}
 }
 
 pub(super) async fn clean(store: &dyn Store) {

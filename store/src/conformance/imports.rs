@@ -5,9 +5,7 @@ use onhook_core::lifecycle::diagram::{State, Step};
 use onhook_core::lifecycle::event::By;
 use onhook_core::order::{Disconnect, Mode, Request};
 
-use super::fixtures::{
-    account, at, clean, disconnect, in_service, lines, number, order, run_all, seeded, state,
-};
+use super::fixtures::{account, at, clean, disconnect, in_service, lines, number, order, policy, run_all, seeded, state};
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::imports::Lines;
@@ -27,7 +25,7 @@ cases! { ($) imports conformance_imports:
                 (7, Ok(in_service(1, 1))),
             ].into_iter())
         };
-        let refused = store.import(file(), Intake::of("file"), at(5)).await;
+        let refused = store.import(file(), Intake::of("file"), at(5), policy()).await;
         let Err(StoreError::Import(bad)) = refused else { panic!("{refused:?}") };
         let told: Vec<_> = bad.kinds().iter().map(|kind| (kind.first[0].0, kind.first[0].1.to_string())).collect();
         let wanted = [
@@ -39,7 +37,7 @@ cases! { ($) imports conformance_imports:
         assert_eq!(told, wanted);
         assert!(store.facts(number(60)).await.expect("read").is_none());
         clean(&*store).await;
-        let partial = store.import(file(), Intake { partial: true, ..Intake::of("file") }, at(5)).await.expect("imported");
+        let partial = store.import(file(), Intake { partial: true, ..Intake::of("file") }, at(5), policy()).await.expect("imported");
         assert_eq!((partial.numbers, partial.bad.count()), (2, 4));
         assert_eq!((state(&*store, 60).await, state(&*store, 62).await), (State::Available, State::InService));
         store.accept(order(1, 1, disconnect([62, 1]))).await.expect("accepted");
@@ -52,13 +50,13 @@ cases! { ($) imports conformance_imports:
         let (store, ..) = seeded(opener).await;
         let intake = Intake { dry_run: true, ..Intake::of("file") };
         let new = vec![NewNumber::available(number(60)), in_service(61, 1)];
-        let done = store.import(lines(new), intake.clone(), at(5)).await.expect("it says what would be");
+        let done = store.import(lines(new), intake.clone(), at(5), policy()).await.expect("it says what would be");
         assert_eq!((done.numbers, done.bad.count()), (2, 0));
         let bad = vec![NewNumber::available(number(60)), in_service(1, 1)];
-        let refused = store.import(lines(bad.clone()), intake.clone(), at(5)).await;
+        let refused = store.import(lines(bad.clone()), intake.clone(), at(5), policy()).await;
         assert!(matches!(refused, Err(StoreError::Import(_))), "{refused:?}");
         let partial = Intake { partial: true, ..intake };
-        let done = store.import(lines(bad), partial, at(5)).await.expect("it says what would be");
+        let done = store.import(lines(bad), partial, at(5), policy()).await.expect("it says what would be");
         assert_eq!((done.numbers, done.bad.count()), (1, 1));
         for left in [60, 61] {
             assert!(store.facts(number(left)).await.expect("read").is_none());
@@ -86,7 +84,7 @@ cases! { ($) imports conformance_imports:
         let moved = NewNumber { region: Some("VA".into()), rate_center: Some("ROANOKE".into()), ..NewNumber::available(number(2)) };
         let back = vec![in_service(1, 2), moved, NewNumber { state: State::Removed, ..NewNumber::available(number(3)) }, NewNumber::available(number(60))];
         let partial = Intake { partial: true, ..Intake::of("file") };
-        let done = store.import(lines(back), partial, at(20)).await.expect("imported");
+        let done = store.import(lines(back), partial, at(20), policy()).await.expect("imported");
         assert_eq!((done.numbers, done.restored, done.bad.count()), (1, 2, 1), "{done:?}");
         clean(&*store).await;
 
@@ -104,7 +102,7 @@ cases! { ($) imports conformance_imports:
         store.accept(order(21, 2, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(30)).await;
         assert_eq!(state(&*store, 1).await, State::Aging);
-        let again = store.import(lines(vec![in_service(1, 2)]), Intake::of("file"), at(40)).await;
+        let again = store.import(lines(vec![in_service(1, 2)]), Intake::of("file"), at(40), policy()).await;
         assert!(matches!(again, Err(StoreError::Import(_))), "{again:?}");
         clean(&*store).await;
     }
@@ -113,8 +111,8 @@ cases! { ($) imports conformance_imports:
     async fn a_number_imported_as_removed_comes_back(opener) {
         let (store, ..) = seeded(opener).await;
         let gone = NewNumber { state: State::Removed, ported_in: true, ..NewNumber::available(number(60)) };
-        store.import(lines(vec![gone]), Intake::of("file"), at(1)).await.expect("imported");
-        let done = store.import(lines(vec![NewNumber::available(number(60))]), Intake::of("more"), at(2)).await;
+        store.import(lines(vec![gone]), Intake::of("file"), at(1), policy()).await.expect("imported");
+        let done = store.import(lines(vec![NewNumber::available(number(60))]), Intake::of("more"), at(2), policy()).await;
         assert_eq!(done.map(|done| (done.numbers, done.restored)).expect("imported"), (0, 1));
         let history = store.history(number(60)).await.expect("read").expect("there").history;
         assert_eq!((history.origin.state(), history.origin.ported_in), (State::Removed, true));

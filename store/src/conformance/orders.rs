@@ -12,9 +12,7 @@ use onhook_core::order::amend::Amendment;
 use onhook_core::order::{IdempotencyKey, Kind, Origin, Refusal, Status};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{
-    account, activate, all_orders, at, clean, disconnect, lines, note, number, order, run_all, search, seeded,
-};
+use super::fixtures::{account, activate, all_orders, at, clean, disconnect, lines, note, number, order, policy, release, run_all, search, seeded};
 use crate::conformance::Opener;
 use crate::contract::orders::{Accepted, Amended, OrderQuery};
 use crate::contract::page::Start;
@@ -104,7 +102,7 @@ cases! { ($) orders conformance_orders:
         }
         run_all(&*store, at(100)).await;
         let new = lines((60..110).map(|n| NewNumber::available(number(n))).collect());
-        store.import(new, Intake::of("more"), at(101)).await.expect("imported");
+        store.import(new, Intake::of("more"), at(101), policy()).await.expect("imported");
         let newest = store.accept(order(102, 1, search(60, one, false, true))).await.expect("accepted").id;
         run_all(&*store, at(103)).await;
         let mut taken = Vec::new();
@@ -130,12 +128,12 @@ cases! { ($) orders conformance_orders:
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Backordered, 0));
         // Nothing is new, so nothing runs again.
-        assert_eq!(store.run_orders(at(11), 100, 1_000).await.expect("run"), crate::contract::orders::StepReport::default());
+        assert_eq!(store.run_orders(at(11), 100, 1_000, policy()).await.expect("run"), crate::contract::orders::StepReport::default());
         clean(&*store).await;
         store.accept(order(3, 2, disconnect([12]))).await.expect("accepted");
         run_all(&*store, at(20)).await;
         let due = store.facts(number(12)).await.expect("read").expect("there").entry.standing.due_at().expect("aging");
-        assert_eq!(store.release(due, 100).await.expect("released").numbers, 1);
+        assert_eq!(release(&*store, due, 100).await.numbers, 1);
         store.close().await;
         let store = opener.open().await;
         run_all(&*store, due).await;
@@ -143,7 +141,7 @@ cases! { ($) orders conformance_orders:
         assert_eq!((first.status, first.taken.last()), (Status::Complete, Some(&number(12))));
         assert_eq!(get(&store, 2, all_or_none).await.status, Status::Backordered);
         let new = lines((60..63).map(|n| NewNumber::available(number(n))).collect());
-        store.import(new, Intake::of("more"), due).await.expect("imported");
+        store.import(new, Intake::of("more"), due, policy()).await.expect("imported");
         run_all(&*store, due.plus_millis(1)).await;
         let second = get(&store, 2, all_or_none).await;
         assert_eq!((second.status, second.taken.len()), (Status::Complete, 2));
@@ -218,7 +216,7 @@ cases! { ($) orders conformance_orders:
         assert_eq!((waits.status, waits.taken.len()), (Status::Backordered, 28));
         assert_eq!((waits.peer(), waits.origin), (None, None), "it has not ended");
         let late = Number::from_digits(19_196_660_100).expect("valid");
-        store.import(lines(vec![NewNumber::available(late)]), Intake::of("late"), at(60)).await.expect("imported");
+        store.import(lines(vec![NewNumber::available(late)]), Intake::of("late"), at(60), policy()).await.expect("imported");
         run_all(&*store, at(70)).await;
         let ended = kept(Kind::Number, id).await;
         let origin = north_carolina(Some("RALEIGH"), true);
@@ -239,7 +237,7 @@ cases! { ($) orders conformance_orders:
             ids.push(store.accept(order(n, 1, request.clone())).await.expect("accepted").id);
         }
         run_all(&*store, at(10)).await;
-        assert!(store.run_orders(at(20), 100, 1_000).await.expect("run").ended.is_empty());
+        assert!(store.run_orders(at(20), 100, 1_000, policy()).await.expect("run").ended.is_empty());
         for (id, (request, status, failed)) in ids.into_iter().zip(wanted) {
             let found = store.order(account(1), Kind::Disconnect, id).await.expect("read").expect("there");
             assert_eq!(found.status, status);
@@ -257,10 +255,10 @@ cases! { ($) orders conformance_orders:
         for n in 1..=50 {
             store.accept(order(n, 1, disconnect(numbers.iter().copied()))).await.expect("accepted");
         }
-        let first = store.run_orders(at(60), 256, 5_000).await.expect("run");
+        let first = store.run_orders(at(60), 256, 5_000, policy()).await.expect("run");
         assert_eq!((first.ended.len(), first.more), (1, true));
         let small = store.accept(order(61, 2, disconnect([11]))).await.expect("accepted").id;
-        let second = store.run_orders(at(62), 256, 5_000).await.expect("run");
+        let second = store.run_orders(at(62), 256, 5_000, policy()).await.expect("run");
         assert!(second.ended.iter().any(|end| end.id == small), "{second:?}");
         run_all(&*store, at(70)).await;
         let query = OrderQuery { status: Some(Status::Failed), ..all_orders(1) };
@@ -276,7 +274,7 @@ cases! { ($) orders conformance_orders:
         for (n, (who, request)) in (1..).zip(&requests) {
             store.accept(order(n, *who, request.clone())).await.expect("accepted");
         }
-        let step = store.run_orders(at(10), 100, 1_000).await.expect("run");
+        let step = store.run_orders(at(10), 100, 1_000, policy()).await.expect("run");
         let ends: Vec<Status> = step.ended.iter().map(|e| e.status).collect();
         assert_eq!(ends, [Status::Complete, Status::Failed, Status::Complete, Status::Complete, Status::Failed]);
         assert_eq!((step.numbers, step.more), (3, false));
@@ -345,7 +343,7 @@ cases! { ($) orders conformance_orders:
                     let request = if n % 2 == 0 { disconnect(numbers) } else { activate(numbers, one) };
                     store.accept(order(i64::from(caller * 1_000 + n), 1, request)).await.expect("accepted");
                     if n % 8 == 0 {
-                        store.run_orders(at(DAY_MS), 10, 100).await.expect("run");
+                        store.run_orders(at(DAY_MS), 10, 100, policy()).await.expect("run");
                     }
                 }
             });

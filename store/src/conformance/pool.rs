@@ -6,7 +6,7 @@ use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, Inventory, TollFree, Vanity};
 
-use super::fixtures::{account, activate, at, clean, lines, number, order, run_all, seeded};
+use super::fixtures::{account, activate, at, clean, lines, number, order, policy, run_all, seeded};
 use crate::conformance::Opener;
 use crate::contract::pool::PoolQuery;
 
@@ -27,7 +27,7 @@ cases! { ($) pool conformance_pool:
         assert_eq!(search("919", 4, 1).await.len(), 4);
         assert!(search("540", 4, 1).await.is_empty());
         let more = (1_000..9_000).map(|n| NewNumber::available(Number::from_digits(19_196_660_000 + n).expect("valid")));
-        store.import(lines(more.collect()), Intake::of("more"), at(1)).await.expect("imported");
+        store.import(lines(more.collect()), Intake::of("more"), at(1), policy()).await.expect("imported");
         let mut many = search("919", 50, 3).await;
         assert_eq!(many.len(), 50);
         many.sort_unstable();
@@ -57,7 +57,7 @@ cases! { ($) pool conformance_pool:
         }));
         let foreign = "+33140289562".parse().expect("valid");
         more.push(NewNumber::available(foreign));
-        store.import(lines(more), Intake::of("more"), at(1)).await.expect("imported");
+        store.import(lines(more), Intake::of("more"), at(1), policy()).await.expect("imported");
 
         let mut wanted = vec![Criteria::default()];
         wanted.extend(["919", "703555", "7035550", "9195551", "800", "201"].map(Criteria::prefix));

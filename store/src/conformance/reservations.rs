@@ -5,7 +5,7 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::{Kind, Status};
 use onhook_core::reservation::{NotReserved, Reservation};
 
-use super::fixtures::{account, activate, at, clean, number, order, run_all, search, seeded, state};
+use super::fixtures::{account, activate, at, clean, number, order, policy, release, run_all, search, seeded, state};
 use crate::conformance::Opener;
 use crate::contract::reservations::Reserved;
 
@@ -19,7 +19,7 @@ cases! { ($) reservations conformance_reservations:
             number: number(number_id),
             until: at(1_000),
         };
-        let reserve = async |wanted: Reservation| store.reserve(wanted, "username".into(), at(1)).await.expect("tried");
+        let reserve = async |wanted: Reservation| store.reserve(wanted, "username".into(), at(1), policy()).await.expect("tried");
         for n in 20..24 {
             assert_eq!(reserve(wanted(n, 1, n)).await, Reserved::Done);
         }
@@ -43,14 +43,14 @@ cases! { ($) reservations conformance_reservations:
         assert_eq!((found.status, found.taken.len()), (Status::Partial, 26));
         assert_eq!(store.reservation(account(1), wanted(20, 1, 20).id).await.expect("read"), None, "it was taken");
         let cancel = async |who, n| {
-            store.cancel_reservation(account(who), wanted(n, 1, n).id, "username".into(), at(20)).await.expect("tried")
+            store.cancel_reservation(account(who), wanted(n, 1, n).id, "username".into(), at(20), policy()).await.expect("tried")
         };
         assert_eq!(cancel(2, 21).await, None);
         assert_eq!(cancel(1, 21).await, Some(wanted(21, 1, 21)));
         assert_eq!(cancel(1, 21).await, None);
         assert_eq!(state(&*store, 21).await, State::Available);
-        assert_eq!(store.release(at(999), 100).await.expect("released").numbers, 0);
-        assert_eq!(store.release(at(1_000), 100).await.expect("released").numbers, 2);
+        assert_eq!(release(&*store, at(999), 100).await.numbers, 0);
+        assert_eq!(release(&*store, at(1_000), 100).await.numbers, 2);
         assert_eq!(store.reservation(account(1), wanted(22, 1, 22).id).await.expect("read"), None, "it is over");
         clean(&*store).await;
     }

@@ -5,7 +5,7 @@ use onhook_core::notify::subscription::{NewSubscription, OrderType, Receiver, SU
 use onhook_core::order::Status;
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{
+use super::fixtures::{node_lease, 
     DISCONNECTS, account, at, clean, disconnect, due, everything, log, order, run_all, seeded, subscribe,
     subscription,
 };
@@ -48,7 +48,7 @@ cases! { ($) subscriptions conformance_subscriptions:
         assert!(store.unsubscribe(account(1), made.id, at(16)).await.expect("removed"));
         assert!(!store.unsubscribe(account(1), made.id, at(16)).await.expect("tried"));
         assert_eq!(store.deliveries(account(1), made.id, 1, 10).await.expect("read"), None);
-        assert_eq!((due(&*store, DAY_MS).await, store.totals(at(0)).await.expect("read").deliveries), (vec![], 0));
+        assert_eq!((due(&*store, node_lease(&*store).await, DAY_MS).await, store.totals(at(0)).await.expect("read").deliveries), (vec![], 0));
         for n in 0..SUBSCRIPTIONS_MAX {
             subscribe(&*store, subscription(1, DISCONNECTS, &format!("https://{n}"), DAY_MS), 17).await;
         }
@@ -88,7 +88,7 @@ cases! { ($) subscriptions conformance_subscriptions:
         assert_eq!(log(&*store, &late).await.iter().map(|d| (d.order, d.status)).collect::<Vec<_>>(), [(other, Status::Complete)]);
         assert_eq!(store.subscription(account(1), late.id, at(12)).await.expect("read"), None);
         // Notifications written before are still delivered.
-        assert_eq!(due(&*store, 12).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [one.seq, late.seq]);
+        assert_eq!(due(&*store, node_lease(&*store).await, 12).await.iter().map(|d| d.subscription).collect::<Vec<_>>(), [one.seq, late.seq]);
         clean(&*store).await;
     }
 }

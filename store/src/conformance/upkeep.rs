@@ -4,7 +4,7 @@ use onhook_core::clock::Seen;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{activate, at, clean, disconnect, number, order, run_all, seeded};
+use super::fixtures::{activate, at, clean, disconnect, number, order, policy, run_all, seeded};
 use crate::conformance::Opener;
 
 cases! { ($) upkeep conformance_upkeep:
@@ -25,7 +25,7 @@ cases! { ($) upkeep conformance_upkeep:
         let store = opener.open().await;
         assert_eq!(store.clock().await.expect("read"), (None, 0));
         let lines = Box::new([(1, Ok(NewNumber::available(number(1))))].into_iter());
-        store.import(lines, Intake::of("a test"), at(55)).await.expect("imported");
+        store.import(lines, Intake::of("a test"), at(55), policy()).await.expect("imported");
         assert_eq!(store.clock().await.expect("read"), (Some(Seen { last: at(55), unseen_ms: 0 }), 0));
         let seen = Seen { last: at(77), unseen_ms: 7 };
         store.remember_clock(seen, -5).await.expect("kept");

@@ -8,6 +8,7 @@ use onhook_core::order::Status;
 use onhook_core::time::Timestamp;
 
 use crate::Result;
+use crate::contract::leases::LeaseToken;
 
 /// The due notifications of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +102,19 @@ pub struct DeliveryPage {
 /// Notifications and their deliveries.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Returns the notifications due at `now`, for subscriptions after `after`.
-    async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage>;
+    /// Claims the notifications due at `now`, for subscriptions after `after`, and returns them: those that nobody has
+    /// claimed, those whose claimant's lease is over, and those that this lease has claimed already. The caller knows
+    /// which of these are under way. Writes nothing if nothing new is to be claimed.
+    ///
+    /// # Errors
+    /// `LeaseLost` if the lease is over. Nothing was claimed.
+    async fn claim(
+        &self,
+        lease: LeaseToken,
+        now: Timestamp,
+        after: SubscriptionSeq,
+        limits: DueLimits,
+    ) -> Result<DuePage>;
 
     /// Returns these notifications of a subscription, ready to be delivered. `None` if it is gone.
     async fn ready(
@@ -111,9 +123,18 @@ pub trait Deliveries: Send + Sync {
         notifications: Vec<NotificationSeq>,
     ) -> Result<Option<Ready>>;
 
-    /// Records an attempt in the log of each notification it carried, with what follows for each. If the process ends
+    /// Records an attempt in the log of each notification it carried, with what follows for each. Those that are not
+    /// claimed by this lease are left out. Those that are to be tried again are no longer claimed. If the process ends
     /// before that, its notifications still wait and are tried again.
-    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()>;
+    ///
+    /// # Errors
+    /// `LeaseLost` if the lease is over: the notifications may be another node's. Nothing was recorded.
+    async fn record(
+        &self,
+        lease: LeaseToken,
+        attempt: Attempt,
+        what: Vec<(NotificationSeq, Next)>,
+    ) -> Result<()>;
 
     /// Returns a page (from 1) of a subscription's log of deliveries. `None` if the account has no such subscription.
     /// The log stays for a while after the subscription has ended.

@@ -1,7 +1,10 @@
 //! Imports of numbers: queries, results, and the trait.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use onhook_core::import::{BadLine, BadLines, Intake, NewNumber};
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 
 use crate::Result;
@@ -31,5 +34,11 @@ pub trait Imports: Send + Sync {
     ///
     /// # Errors
     /// `Import` if a line is bad and the intake is not partial. Nothing was written.
-    async fn import(&self, lines: Lines, intake: Intake, now: Timestamp) -> Result<Imported>;
+    async fn import(
+        &self,
+        lines: Lines,
+        intake: Intake,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Imported>;
 }

@@ -5,6 +5,7 @@ pub mod applications;
 pub mod deliveries;
 pub mod exchanges;
 pub mod imports;
+pub mod leases;
 pub mod numbers;
 pub mod orders;
 pub mod page;
@@ -20,6 +21,7 @@ use self::applications::Applications;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
 use self::imports::Imports;
+use self::leases::Leases;
 use self::numbers::Numbers;
 use self::orders::Orders;
 use self::pool::Pool;
@@ -33,8 +35,9 @@ use self::users::Users;
 ///
 /// - A write that has returned `Ok` survives any crash.
 /// - A decision is written whole or not at all: entry, event, outcome and counts together.
-/// - Time in the store does not run backwards: no event is earlier than the one before it, whatever the caller's clock
-///   says.
+/// - Time runs forward for each number and each order: no event of a number is earlier than the one before it, and no
+///   order ends before it was made, whatever the caller's clock says.
+/// - What is done under a lease is done by its holder alone: by one node at a time.
 pub trait Store:
     Orders
     + Numbers
@@ -48,6 +51,7 @@ pub trait Store:
     + Reservations
     + Subscriptions
     + Deliveries
+    + Leases
     + Upkeep
     + 'static
 {
@@ -66,6 +70,7 @@ impl<S> Store for S where
         + Reservations
         + Subscriptions
         + Deliveries
+        + Leases
         + Upkeep
         + 'static
 {

@@ -1,6 +1,7 @@
 //! Numbers are listed, explained, released and moved: queries, results, and the trait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::NoPlace;
@@ -10,12 +11,14 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::Hold;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::Kind;
 use onhook_core::time::Timestamp;
 
 use crate::Result;
+use crate::contract::leases::LeaseToken;
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
 
@@ -143,7 +146,16 @@ pub enum NumbersMoved {
 #[async_trait]
 pub trait Numbers: Send + Sync {
     /// Releases numbers whose aging is over at `now`, and ends reservations: at most `numbers_max`.
-    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<StepReport>;
+    ///
+    /// # Errors
+    /// `LeaseLost` if the lease is over. Nothing was released.
+    async fn release(
+        &self,
+        lease: LeaseToken,
+        now: Timestamp,
+        numbers_max: usize,
+        policy: Arc<Policy>,
+    ) -> Result<StepReport>;
 
     /// Returns one number with its details.
     async fn facts(&self, number: Number) -> Result<Option<Facts>>;
@@ -174,6 +186,7 @@ pub trait Numbers: Send + Sync {
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
+        policy: Arc<Policy>,
     ) -> Result<NumbersMoved>;
 
     /// Returns up to `size` numbers after `after`, in the order of their digits: for an export.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, SiteId};
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::order::amend::Amendment;
 use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
@@ -115,9 +116,16 @@ pub trait Orders: Send + Sync {
     async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted>;
 
     /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,
-    /// each with its oldest order first. Then, if the pool has grown, runs some of the orders that wait for numbers. Each order's effects are
-    /// whole or absent. No order runs twice, even if several nodes run orders on one store.
-    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<StepReport>;
+    /// each with its oldest order first. Then, if the pool has grown, runs some of the orders that wait for numbers.
+    /// `policy` decides holds. Each order's effects are whole or absent. No order runs twice, even if several nodes run
+    /// orders on one store.
+    async fn run_orders(
+        &self,
+        now: Timestamp,
+        orders_max: usize,
+        numbers_max: usize,
+        policy: Arc<Policy>,
+    ) -> Result<StepReport>;
 
     /// Returns an order of an account, by its id.
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>>;

@@ -1,7 +1,10 @@
 //! Numbers held for an account: queries, results, and the trait.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::Timestamp;
@@ -21,7 +24,13 @@ pub enum Reserved {
 #[async_trait]
 pub trait Reservations: Send + Sync {
     /// Holds a number for an account.
-    async fn reserve(&self, wanted: Reservation, user: String, now: Timestamp) -> Result<Reserved>;
+    async fn reserve(
+        &self,
+        wanted: Reservation,
+        user: String,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Reserved>;
 
     /// Returns a reservation of an account, until it ends.
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>>;
@@ -37,5 +46,6 @@ pub trait Reservations: Send + Sync {
         id: ReservationId,
         user: String,
         now: Timestamp,
+        policy: Arc<Policy>,
     ) -> Result<Option<Reservation>>;
 }

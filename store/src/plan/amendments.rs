@@ -42,12 +42,13 @@ pub struct Writes {
     pub notifications: Vec<NewNotification>,
 }
 
-/// Plans an amendment of an order at `at`.
+/// Plans an amendment of an order at `now`, or when the order last changed if that is later.
 ///
 /// # Errors
 /// [`NotWaiting`]: the order has not run yet, or it has ended and can no longer change.
-pub fn amendment(loaded: Loaded, amendment: &Amendment, at: Timestamp) -> Result<Writes, NotWaiting> {
+pub fn amendment(loaded: Loaded, amendment: &Amendment, now: Timestamp) -> Result<Writes, NotWaiting> {
     let Loaded { order: before, entries, areas, exchanges, mut subscribers } = loaded;
+    let at = now.max(before.changed_at);
     let mut after = amend(&before, amendment, at)?;
     after.origin = origin(&after, &entries, &areas, &exchanges);
     let ended = after.status.is_final();

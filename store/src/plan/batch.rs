@@ -27,6 +27,18 @@ pub struct Known {
     pub untouched: bool,
 }
 
+/// The numbers of a transaction as stored, with what their next events need.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// The numbers that exist among those that were asked for.
+    pub known: Vec<Known>,
+    /// Their areas.
+    pub areas: HashMap<AreaId, Area>,
+    /// The time of the latest among the last events of these numbers, or any later time: nothing that happens to them
+    /// now is before it.
+    pub latest: Timestamp,
+}
+
 /// The event before another one of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prev {
@@ -82,6 +94,7 @@ pub struct NumberWrites {
 /// The numbers of a batch: as they were loaded, and as they are after the changes so far.
 pub struct Batch<'a> {
     policy: &'a Policy,
+    at: Timestamp,
     entries: HashMap<Number, Entry>,
     prevs: HashMap<Number, (Prev, bool)>,
     areas: HashMap<AreaId, Area>,
@@ -92,29 +105,32 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Begins with numbers as stored, and their areas.
+    /// Begins with numbers as stored. All that happens to them happens at `now`, or at the time of the latest event so
+    /// far if that is later: time runs forward for each number, whatever the clock did.
     #[must_use]
-    pub fn new(
-        policy: &'a Policy,
-        numbers: impl IntoIterator<Item = Known>,
-        areas: HashMap<AreaId, Area>,
-    ) -> Self {
-        let numbers = numbers.into_iter();
-        let room = numbers.size_hint().0;
+    pub fn new(policy: &'a Policy, numbers: Numbers, now: Timestamp) -> Self {
+        let Numbers { known, areas, latest } = numbers;
         let mut batch = Self {
             policy,
-            entries: HashMap::with_capacity(room),
-            prevs: HashMap::with_capacity(room),
+            at: now.max(latest),
+            entries: HashMap::with_capacity(known.len()),
+            prevs: HashMap::with_capacity(known.len()),
             areas,
             changed: BTreeMap::new(),
             taken: HashSet::new(),
             writes: NumberWrites::default(),
         };
-        for Known { entry, last_event, untouched } in numbers {
+        for Known { entry, last_event, untouched } in known {
             batch.entries.insert(entry.number, entry);
             batch.prevs.insert(entry.number, (Prev::Stored(last_event), untouched));
         }
         batch
+    }
+
+    /// Returns when everything in this batch happens.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// Returns the numbers as they are now. A number that does not exist is absent.
@@ -145,8 +161,9 @@ impl<'a> Batch<'a> {
     ///
     /// # Panics
     /// If the number or its area was not loaded: the plan must ask for all that it changes.
-    pub fn apply(&mut self, transition: Transition, by: By, at: Timestamp) {
+    pub fn apply(&mut self, transition: Transition, by: By) {
         let Transition { change, before, after } = transition;
+        let at = self.at;
         let number = after.number;
         let index = self.writes.events.len();
         let known = self.prevs.insert(number, (Prev::New(index), false));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use onhook_core::account::Premises;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::import::{BadLine, NewNumber, restore};
-use onhook_core::lifecycle::area::{Area, AreaName};
+use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
@@ -13,15 +13,14 @@ use onhook_core::locality::{self, Exchange};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
-use super::batch::{Batch, Known, NumberWrites};
+use super::batch::{Batch, NumberWrites, Numbers};
 use crate::contract::imports::{Imported, Line};
 
 /// An import under way, some lines at a time.
 #[derive(Debug)]
 pub struct Import {
     at: Timestamp,
-    /// Aging numbers with a release before this time are refused.
-    released_from: Option<Timestamp>,
+    past_releases: bool,
     /// The numbers brought so far, each with its line: some twenty bytes a number.
     seen: HashMap<Number, u64>,
     /// The result so far.
@@ -32,13 +31,11 @@ pub struct Import {
 #[derive(Debug)]
 pub struct Loaded<'a> {
     /// The numbers of these lines that are in the store.
-    pub there: Vec<Known>,
+    pub there: Numbers,
     /// The sites and peers of their accounts. An account that does not exist is absent.
     pub premises: &'a HashMap<AccountId, Premises>,
-    /// The area of each readable line, in the order of the lines: see [`area`].
+    /// The area of each readable line, in the order of the lines: see [`area`]. These areas are among those of `there`.
     pub area_ids: Vec<AreaId>,
-    /// These areas.
-    pub areas: HashMap<AreaId, Area>,
 }
 
 /// What some lines write, all of it or nothing.
@@ -69,17 +66,23 @@ enum Judged {
 }
 
 impl Import {
-    /// Begins an import at `at`. With `past_releases`, an aging number may already be due.
+    /// Begins an import at `now`. With `past_releases`, an aging number may already be due.
     #[must_use]
-    pub fn new(at: Timestamp, past_releases: bool) -> Self {
-        let released_from = (!past_releases).then_some(at);
-        Self { at, released_from, seen: HashMap::new(), imported: Imported::default() }
+    pub fn new(now: Timestamp, past_releases: bool) -> Self {
+        Self { at: now, past_releases, seen: HashMap::new(), imported: Imported::default() }
+    }
+
+    /// Returns when the import happens: at the time it began with, or at the latest event of the numbers so far.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// Plans the next lines. Each is a number, or why it cannot be read.
     pub fn plan(&mut self, lines: Vec<Line>, loaded: Loaded<'_>, policy: &Policy) -> Writes {
-        let Loaded { there, premises, area_ids, areas } = loaded;
-        let mut batch = Batch::new(policy, there, areas);
+        let Loaded { there, premises, area_ids } = loaded;
+        let mut batch = Batch::new(policy, there, self.at);
+        self.at = batch.at();
         let mut new_ones = Vec::with_capacity(lines.len());
         let mut area_ids = area_ids.into_iter();
         for (line, new) in lines {
@@ -115,7 +118,9 @@ impl Import {
             return Err(BadLine::Twice { what: new.number.to_string(), first: *first });
         }
         let premises = new.holder().and_then(|account| premises.get(&account));
-        let entry = new.entry(area, premises, self.released_from)?;
+        // Unless past releases are taken, aging numbers with a release before the import are refused.
+        let released_from = (!self.past_releases).then_some(self.at);
+        let entry = new.entry(area, premises, released_from)?;
         match batch.entries().get(&new.number) {
             None => {
                 batch.add(&entry);
@@ -123,7 +128,7 @@ impl Import {
             }
             Some(before) => {
                 let back = restore(before, &entry)?;
-                batch.apply(back, By::Import, self.at);
+                batch.apply(back, By::Import);
                 Ok(Judged::Restored)
             }
         }

@@ -1,32 +1,28 @@
 //! Numbers that move to another site or peer of their account at once, all or none.
 
-use std::collections::HashMap;
-
 use onhook_core::account::Place;
-use onhook_core::ids::AreaId;
-use onhook_core::lifecycle::area::Area;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::order::move_all::move_all;
 use onhook_core::time::Timestamp;
 
-use super::batch::{Batch, Known, NumberWrites};
+use super::batch::{Batch, NumberWrites, Numbers};
 
-/// Plans the move of `wanted` numbers, loaded as `numbers`, to `place`, by `user` at `at`.
+/// Plans the move of `wanted` numbers, loaded as `numbers`, to `place`, by `user` at `now`.
 ///
 /// # Errors
 /// The numbers that are not in service on the account, in the order in which they were named. Then no number moves.
 pub fn moves(
     wanted: &[Number],
     place: Place,
-    (numbers, areas): (Vec<Known>, HashMap<AreaId, Area>),
+    numbers: Numbers,
     policy: &Policy,
-    (user, at): (&str, Timestamp),
+    (user, now): (&str, Timestamp),
 ) -> Result<NumberWrites, Vec<Number>> {
-    let mut batch = Batch::new(policy, numbers, areas);
+    let mut batch = Batch::new(policy, numbers, now);
     for transition in move_all(wanted, place, batch.entries())? {
-        batch.apply(transition, By::User(user.to_owned()), at);
+        batch.apply(transition, By::User(user.to_owned()));
     }
     Ok(batch.finish())
 }

@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onhook_core::account::{Account, Premises};
-use onhook_core::ids::{AccountId, AreaId, OrderSeq};
-use onhook_core::lifecycle::area::Area;
+use onhook_core::ids::{AccountId, OrderSeq};
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
@@ -20,7 +19,7 @@ use onhook_core::order::search::Criteria;
 use onhook_core::order::{ATTEMPTS_MAX, Order, Status};
 use onhook_core::time::Timestamp;
 
-use super::batch::{Batch, Known, NumberWrites};
+use super::batch::{Batch, NumberWrites, Numbers};
 use super::origin::origin;
 use super::tell::{About, NewNotification, tell};
 use crate::contract::orders::{Ended, StepReport};
@@ -48,9 +47,7 @@ pub struct Loaded {
     /// The accounts of these orders, with their sites and peers.
     pub accounts: HashMap<AccountId, (Account, Premises)>,
     /// The numbers that these orders name, those drawn for their searches, and those they took in earlier steps.
-    pub numbers: Vec<Known>,
-    /// The areas of these numbers.
-    pub areas: HashMap<AreaId, Area>,
+    pub numbers: Numbers,
     /// The known exchanges of the numbers of number orders, by their six digits.
     pub exchanges: HashMap<u32, Exchange>,
     /// Pool numbers that match each search, in the order drawn: as many as all searches of the step want together, or
@@ -90,13 +87,14 @@ pub struct Writes {
     pub report: StepReport,
 }
 
-/// Plans a step at `now`. An order cannot end before it was made, whatever the clock did in between.
+/// Plans a step at `now`, or later if one of its orders or numbers changed later: time runs forward for each of them,
+/// whatever the clock did in between.
 #[must_use]
 pub fn step(loaded: Loaded, policy: &Policy, now: Timestamp) -> Writes {
-    let Loaded { back_orders, new, accounts, numbers, areas, exchanges, found, subscribers } = loaded;
-    let now = new.iter().map(|waiting| waiting.order.created_at).fold(now, Timestamp::max);
-    let batch = Batch::new(policy, numbers, areas);
-    let (work, writes) = (0, Writes::default());
+    let Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers } = loaded;
+    let changed = back_orders.iter().chain(&new).map(|waiting| waiting.order.changed_at);
+    let batch = Batch::new(policy, numbers, changed.fold(now, Timestamp::max));
+    let (now, work, writes) = (batch.at(), 0, Writes::default());
     let mut run = Run { policy, accounts, exchanges, found, subscribers, batch, now, work, writes };
     for waiting in back_orders {
         if run.work >= WORK_MAX / 2 {
@@ -169,7 +167,7 @@ impl Run<'_> {
         self.work += after.request.quantity();
         self.writes.report.numbers += decision.transitions.len();
         for transition in decision.transitions {
-            self.batch.apply(transition, By::Order(after.seq), self.now);
+            self.batch.apply(transition, By::Order(after.seq));
         }
         if after.status.is_final() {
             let total = after.request.quantity();
@@ -207,8 +205,8 @@ mod tests {
     use std::collections::HashSet;
 
     use onhook_core::account::{AccountKind, Class, Peer, Place, Site};
-    use onhook_core::ids::{EventSeq, OrderId, PeerId, SiteId, SubscriptionSeq};
-    use onhook_core::lifecycle::area::{AreaName, Demand};
+    use onhook_core::ids::{AreaId, EventSeq, OrderId, PeerId, SiteId, SubscriptionSeq};
+    use onhook_core::lifecycle::area::{Area, AreaName, Demand};
     use onhook_core::lifecycle::diagram::State;
     use onhook_core::lifecycle::entry::Standing;
     use onhook_core::notify::notification::SubscriptionFilter;
@@ -216,7 +214,7 @@ mod tests {
     use onhook_core::order::{Activate, Disconnect, Mode, Refusal, Request, Search, SearchForm, Wanted};
 
     use super::*;
-    use crate::plan::batch::Prev;
+    use crate::plan::batch::{Known, Prev};
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -286,7 +284,7 @@ mod tests {
         activate(seq, Wanted::Found(Box::new(Search { form, sent, criteria, quantity, back_order: false })))
     }
 
-    fn loaded(new: Vec<Waiting>, numbers: Vec<Known>) -> Loaded {
+    fn loaded(new: Vec<Waiting>, known: Vec<Known>) -> Loaded {
         let (account, name) = (account(), String::new());
         let site = Site { id: site(), account, name: name.clone(), is_default: true };
         let id = PeerId::new(1).unwrap();
@@ -295,15 +293,15 @@ mod tests {
         let kind = AccountKind::EndUser;
         let home = Account { id: account, name, kind, class: Class::Unknown, created_at: NOW };
         let area = AreaName::Prefix { prefix: "919".into(), region: Some("NC".into()) };
-        let supply = numbers.iter().filter(|known| known.entry.state() == State::Available).count();
+        let supply = known.iter().filter(|known| known.entry.state() == State::Available).count();
         let supply = u64::try_from(supply).unwrap();
-        let drawn = numbers.iter().map(|known| known.entry.number).collect();
+        let drawn = known.iter().map(|known| known.entry.number).collect();
+        let areas = HashMap::from([(AreaId(1), Area { name: area, supply, demand: Demand::default() })]);
         Loaded {
             new,
             accounts: HashMap::from([(account, (home, premises))]),
-            areas: HashMap::from([(AreaId(1), Area { name: area, supply, demand: Demand::default() })]),
             found: HashMap::from([(Criteria::prefix("919"), drawn)]),
-            numbers,
+            numbers: Numbers { known, areas, latest: NOW },
             ..Loaded::default()
         }
     }
@@ -359,6 +357,29 @@ mod tests {
         assert!(change.demand.per_day > 0.0);
         let origin = writes.orders[0].after.origin.clone().expect("it has ended");
         assert_eq!((origin.region.as_deref(), origin.others), (Some("NC"), false));
+    }
+
+    #[test]
+    fn time_runs_forward_for_each_order_and_each_number() {
+        let (early, late) = (NOW.plus_millis(-1_000), NOW.plus_millis(1_000));
+        let mut made_late = disconnect(1, &[0]);
+        made_late.order.changed_at = late;
+        let mut waited_since = search(1, 1);
+        waited_since.order.changed_at = late;
+        let at_of = |loaded| {
+            let writes = step(loaded, &Policy::default(), early);
+            (writes.orders[0].after.changed_at, writes.numbers.events[0].at)
+        };
+        let in_service = || vec![in_service(0)];
+        assert_eq!(
+            at_of(loaded(vec![disconnect(1, &[0])], in_service())),
+            (NOW, NOW),
+            "the number's last event"
+        );
+        assert_eq!(at_of(loaded(vec![made_late], in_service())), (late, late), "the order was made later");
+        let pool = vec![known(0, Standing::Available, true)];
+        let waited = Loaded { back_orders: vec![waited_since], ..loaded(Vec::new(), pool) };
+        assert_eq!(at_of(waited), (late, late), "the order's last line");
     }
 
     #[test]

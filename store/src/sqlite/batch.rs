@@ -2,52 +2,46 @@
 
 use std::collections::HashMap;
 
-use onhook_core::ids::{AreaId, EventSeq};
-use onhook_core::lifecycle::area::Area;
+use onhook_core::ids::EventSeq;
 use onhook_core::lifecycle::event::By;
 use onhook_core::number::Number;
 use rusqlite::params;
 
 use super::counts::apply_counts;
-use super::entries::{NUMBER_COLUMNS, NumberRow};
+use super::entries::{NumberRow, number_rows};
 use super::row::digits_of;
 use super::tables::Tables;
 use crate::Result;
-use crate::plan::batch::{Known, NewEvent, NumberWrites, Prev};
+use crate::plan::batch::{Known, NewEvent, NumberWrites, Numbers, Prev};
 
 /// Returns those of the numbers that exist, in the order of their digits.
 pub(super) fn known(tables: &Tables<'_>, numbers: impl IntoIterator<Item = Number>) -> Result<Vec<Known>> {
     let mut numbers: Vec<Number> = numbers.into_iter().collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?");
-    let mut statement = tables.connection.prepare_cached(&sql)?;
-    let mut found = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let mut rows = statement.query([digits_of(number)])?;
-        if let Some(row) = rows.next()? {
-            found.push(NumberRow::read(row)?.known());
-        }
-    }
-    Ok(found)
+    let rows = number_rows(tables.connection, numbers)?;
+    Ok(rows.into_iter().map(NumberRow::known).collect())
 }
 
-/// Returns the areas of numbers. An area can be missing only in a store that was tampered with. Then the orders that
-/// need it fail, not all.
-pub(super) fn areas_of(tables: &Tables<'_>, numbers: &[Known]) -> HashMap<AreaId, Area> {
+/// Returns numbers with their areas. An area can be missing only in a store that was tampered with. Then the orders
+/// that need it fail, not all.
+pub(super) fn with_areas(tables: &Tables<'_>, known: Vec<Known>) -> Numbers {
     let mut areas = HashMap::new();
-    for Known { entry, .. } in numbers {
+    for Known { entry, .. } in &known {
         if let Some(area) = tables.cached.areas.by_id.get(&entry.area) {
             areas.entry(entry.area).or_insert_with(|| area.clone());
         }
     }
-    areas
+    Numbers { known, areas, latest: tables.cached.latest() }
 }
 
 /// Writes what happened to numbers: events, rows, counts. Returns how many changed.
 pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Result<usize> {
     let NumberWrites { events, numbers, counts, pool_grew } = writes;
     let first = tables.cached.next_events(events.len());
+    if let Some(last) = events.last() {
+        tables.cached.saw(last.at);
+    }
     let seq = |index: usize| EventSeq(first.0 + i64::try_from(index).unwrap_or(i64::MAX));
     let mut insert = tables.connection.prepare_cached(
         "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)

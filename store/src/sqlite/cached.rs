@@ -21,7 +21,7 @@ pub(super) struct Cached {
     run_to: OrderSeq,
     /// The orders that have not run yet.
     pub(super) turns: Turns,
-    /// The latest time that anything in the store carries. Time does not run backwards in a store.
+    /// The latest time that anything in the store carries. Time does not run backwards in this store.
     last_at: Timestamp,
     pub(super) areas: KnownAreas,
     pub(super) back_orders: BackOrders,
@@ -119,8 +119,19 @@ impl Cached {
 
     /// Returns the caller's time, or the store's if that is later.
     pub(super) fn now(&mut self, now: Timestamp) -> Timestamp {
-        self.last_at = self.last_at.max(now);
+        self.saw(now);
         self.last_at
+    }
+
+    /// Returns the latest time that anything in the store carries: a plan needs that of its own numbers, and this one is
+    /// at hand.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// Notes that something in the store carries this time.
+    pub(super) fn saw(&mut self, at: Timestamp) {
+        self.last_at = self.last_at.max(at);
     }
 }
 

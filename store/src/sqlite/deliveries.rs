@@ -7,6 +7,7 @@ use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::leases::{NOW, must_last};
 use super::open::SqliteStore;
 use super::order_rows::{ORDER_COLUMNS, ORDERS, read_order};
 use super::row;
@@ -19,6 +20,7 @@ use crate::codes::{kind_of, status_of};
 use crate::contract::deliveries::{
     Deliveries, Delivery, DeliveryPage, Due, DueLimits, DuePage, Logged, Ready,
 };
+use crate::contract::leases::LeaseToken;
 use crate::error::corrupt;
 
 /// Most subscriptions that one search for due notifications visits.
@@ -29,16 +31,22 @@ const OVER: &str = "SELECT seq, EXISTS (SELECT 1 FROM notification n WHERE n.sub
      FROM subscription s WHERE over = 1 AND seq > ? ORDER BY seq LIMIT ?";
 
 /// Logs an attempt, and what follows for each notification that it carried.
-fn record(tables: &mut Tables<'_>, attempt: &Attempt, what: &[(NotificationSeq, Next)]) -> Result<()> {
+fn record(
+    tables: &mut Tables<'_>,
+    lease: LeaseToken,
+    attempt: &Attempt,
+    what: &[(NotificationSeq, Next)],
+) -> Result<()> {
+    must_last(tables.connection, lease)?;
     let end = attempt.at.plus_millis(i64::from(attempt.took_ms));
     for (seq, next) in what {
         let known: Option<(i64, u32)> = tables
             .connection
             .prepare_cached(
-                "UPDATE notification SET attempts = attempts + 1 WHERE seq = ? AND standing = 0
+                "UPDATE notification SET attempts = attempts + 1 WHERE seq = ? AND standing = 0 AND claim = ?
                  RETURNING subscription, attempts",
             )?
-            .query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([seq.0, lease.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         // It may have been given up during the attempt.
         let Some((subscription, n)) = known else { continue };
@@ -98,7 +106,8 @@ fn follow(
     let ended_at = due_at.is_none().then(|| end.millis());
     tables.connection
         .prepare_cached(
-            "UPDATE notification SET standing = ?, due_at = ?, reason = ?, ended_at = max(at, ?) WHERE seq = ?",
+            "UPDATE notification SET standing = ?, due_at = ?, reason = ?, ended_at = max(at, ?), claim = NULL
+             WHERE seq = ?",
         )?
         .execute((standing, due_at, reason, ended_at, seq.0))?;
     Ok(())
@@ -145,45 +154,70 @@ fn forget_ended(tables: &mut Tables<'_>, most: i64) -> Result<usize> {
     Ok(forgotten)
 }
 
-/// Returns notifications due for subscriptions after a sequence number, within limits.
-fn due(
-    connection: &Connection,
+/// Claims what is due, and returns it.
+fn claim(
+    tables: &mut Tables<'_>,
+    lease: LeaseToken,
     now: Timestamp,
     after: SubscriptionSeq,
     limits: DueLimits,
 ) -> Result<DuePage> {
+    let (page, unclaimed) = due(tables.connection, lease, now, after, limits)?;
+    let mut update = tables.connection.prepare_cached("UPDATE notification SET claim = ? WHERE seq = ?")?;
+    for seq in unclaimed {
+        update.execute((lease.0, seq.0))?;
+    }
+    Ok(page)
+}
+
+/// Returns notifications due for subscriptions after a sequence number, within limits, except those that another lease
+/// has claimed. Also returns which of them this lease has not claimed yet.
+fn due(
+    connection: &Connection,
+    lease: LeaseToken,
+    now: Timestamp,
+    after: SubscriptionSeq,
+    limits: DueLimits,
+) -> Result<(DuePage, Vec<NotificationSeq>)> {
+    must_last(connection, lease)?;
     let mut next = connection.prepare_cached(
         "SELECT subscription FROM notification WHERE standing = 0 AND subscription > ?
          ORDER BY subscription LIMIT 1",
     )?;
-    let mut of_one = connection.prepare_cached(
-        "SELECT seq FROM notification WHERE subscription = ? AND standing = 0 AND due_at <= ?
-         ORDER BY due_at, seq LIMIT ?",
-    )?;
-    let (mut found, mut at) = (Vec::new(), after);
+    let mut of_one = connection.prepare_cached(&format!(
+        "SELECT seq, claim IS NOT ?1 FROM notification WHERE subscription = ?2 AND standing = 0 AND due_at <= ?3
+             AND (claim IS NULL OR claim = ?1
+                  OR NOT EXISTS (SELECT 1 FROM lease WHERE token = claim AND until > {NOW}))
+         ORDER BY due_at, seq LIMIT ?4"
+    ))?;
+    let (mut found, mut unclaimed, mut at) = (Vec::new(), Vec::new(), after);
     for _ in 0..VISITS_MAX {
         if found.len() == limits.subscriptions {
-            return Ok(DuePage { due: found, next: Some(at) });
+            return Ok((DuePage { due: found, next: Some(at) }, unclaimed));
         }
         let Some(seq) = next.query_row([at.0], |row| row.get(0)).optional()? else {
-            return Ok(DuePage { due: found, next: None });
+            return Ok((DuePage { due: found, next: None }, unclaimed));
         };
         at = SubscriptionSeq(seq);
         let subscription = subscription_at(connection, at)?
             .ok_or_else(|| corrupt(format!("subscription {seq} is missing, and something waits for it")))?;
         let daily = subscription.receiver.is_daily();
         let most = i64::try_from(if daily { limits.daily } else { limits.single }).unwrap_or(i64::MAX);
-        let mut rows = of_one.query((seq, now.millis(), most))?;
+        let mut rows = of_one.query((lease.0, seq, now.millis(), most))?;
         let mut notifications = Vec::new();
         while let Some(row) = rows.next()? {
-            notifications.push(NotificationSeq(row.get(0)?));
+            let seq = NotificationSeq(row.get(0)?);
+            notifications.push(seq);
+            if row.get(1)? {
+                unclaimed.push(seq);
+            }
         }
         if !notifications.is_empty() {
             let target = subscription.receiver.target().to_owned();
             found.push(Due { subscription: at, account: subscription.account, target, daily, notifications });
         }
     }
-    Ok(DuePage { due: found, next: Some(at) })
+    Ok((DuePage { due: found, next: Some(at) }, unclaimed))
 }
 
 /// Returns the notifications of a subscription that still wait, complete.
@@ -276,8 +310,21 @@ fn standing_of(code: u8) -> Result<DeliveryState> {
 
 #[async_trait]
 impl Deliveries for SqliteStore {
-    async fn due(&self, now: Timestamp, after: SubscriptionSeq, limits: DueLimits) -> Result<DuePage> {
-        self.readers.read(move |connection| due(connection, now, after, limits)).await
+    async fn claim(
+        &self,
+        lease: LeaseToken,
+        now: Timestamp,
+        after: SubscriptionSeq,
+        limits: DueLimits,
+    ) -> Result<DuePage> {
+        // Looked for by a reader first: mostly nothing new is due, and then the writer is left alone.
+        let look = move |connection: &Connection| due(connection, lease, now, after, limits);
+        let (page, unclaimed) = self.readers.read(look).await?;
+        if unclaimed.is_empty() {
+            return Ok(page);
+        }
+        let work = move |tables: &mut Tables<'_>| claim(tables, lease, now, after, limits);
+        self.writer.write_together(Purpose::Own, work).await
     }
 
     async fn ready(
@@ -288,8 +335,14 @@ impl Deliveries for SqliteStore {
         self.readers.read(move |connection| ready(connection, subscription, &notifications)).await
     }
 
-    async fn record(&self, attempt: Attempt, what: Vec<(NotificationSeq, Next)>) -> Result<()> {
-        self.writer.write_together(Purpose::Own, move |tables| record(tables, &attempt, &what)).await
+    async fn record(
+        &self,
+        lease: LeaseToken,
+        attempt: Attempt,
+        what: Vec<(NotificationSeq, Next)>,
+    ) -> Result<()> {
+        let work = move |tables: &mut Tables<'_>| record(tables, lease, &attempt, &what);
+        self.writer.write_together(Purpose::Own, work).await
     }
 
     async fn deliveries(

@@ -17,10 +17,21 @@ use crate::plan::batch::Known;
 use crate::{Result, StoreError};
 
 pub(super) fn number_row(connection: &Connection, number: Number) -> Result<Option<NumberRow>> {
+    Ok(number_rows(connection, vec![number])?.pop())
+}
+
+/// Returns the rows of those of the numbers that exist, in the order of the numbers.
+pub(super) fn number_rows(connection: &Connection, numbers: Vec<Number>) -> Result<Vec<NumberRow>> {
     let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ?");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([digits_of(number)])?;
-    rows.next()?.map(NumberRow::read).transpose()
+    let mut found = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let mut rows = statement.query([digits_of(number)])?;
+        if let Some(row) = rows.next()? {
+            found.push(NumberRow::read(row)?);
+        }
+    }
+    Ok(found)
 }
 
 /// One step back in a number's chain.

@@ -1,16 +1,18 @@
 //! Imports of numbers from an operator: one transaction, some lines at a time.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::Premises;
 use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::import::Intake;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Exchange;
 use onhook_core::time::Timestamp;
 
 use super::accounts::account_with_premises;
-use super::batch::{apply_numbers, known};
+use super::batch::{apply_numbers, known, with_areas};
 use super::entries::{NUMBER_COLUMNS, NumberRow};
 use super::exchanges::exchange_of;
 use super::open::SqliteStore;
@@ -23,19 +25,26 @@ use crate::{Result, StoreError};
 /// Lines that are loaded, planned and written together.
 const LINES: usize = 1_000;
 
-fn import(tables: &mut Tables<'_>, lines: Lines, intake: &Intake, now: Timestamp) -> Result<Imported> {
-    let at = tables.cached.now(now);
+fn import(
+    tables: &mut Tables<'_>,
+    lines: Lines,
+    intake: &Intake,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<Imported> {
     let event = tables.cached.next_events(1);
-    let mut import = Import::new(at, intake.past_releases);
+    let mut import = Import::new(now, intake.past_releases);
     let mut known = Background::default();
     let mut some = Vec::with_capacity(LINES);
     for line in lines {
         some.push(line);
         if some.len() == LINES {
-            take(tables, &mut import, std::mem::take(&mut some), &mut known, event)?;
+            take(tables, &mut import, std::mem::take(&mut some), &mut known, (event, policy))?;
         }
     }
-    take(tables, &mut import, some, &mut known, event)?;
+    take(tables, &mut import, some, &mut known, (event, policy))?;
+    let at = import.at();
+    tables.cached.saw(at);
     let imported = import.imported;
     if imported.bad.count() > 0 && !intake.partial {
         return Err(StoreError::Import(imported.bad));
@@ -65,7 +74,7 @@ fn take(
     import: &mut Import,
     lines: Vec<Line>,
     background: &mut Background,
-    event: EventSeq,
+    (event, policy): (EventSeq, &Policy),
 ) -> Result<()> {
     let Background { premises, exchanges, looked_up } = background;
     let readable = || lines.iter().filter_map(|(_, new)| new.as_ref().ok());
@@ -78,16 +87,15 @@ fn take(
             exchanges.extend(exchange_of(tables.connection, npa_nxx)?.map(|exchange| (npa_nxx, exchange)));
         }
     }
-    let there = known(tables, readable().map(|new| new.number))?;
+    let mut there = with_areas(tables, known(tables, readable().map(|new| new.number))?);
     let mut area_ids = Vec::with_capacity(lines.len());
-    let mut areas = HashMap::new();
     for new in readable() {
         let id = tables.cached.areas.id_of(tables.connection, area(new, exchanges))?;
         let area = tables.cached.areas.by_id.get(&id).ok_or_else(|| corrupt("an area is missing"))?;
-        areas.entry(id).or_insert_with(|| area.clone());
+        there.areas.entry(id).or_insert_with(|| area.clone());
         area_ids.push(id);
     }
-    let writes = import.plan(lines, Loaded { there, premises, area_ids, areas }, tables.policy);
+    let writes = import.plan(lines, Loaded { there, premises, area_ids }, policy);
     let mut insert = tables.connection.prepare_cached(&format!(
         "INSERT INTO number ({NUMBER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))?;
@@ -101,7 +109,13 @@ fn take(
 
 #[async_trait]
 impl Imports for SqliteStore {
-    async fn import(&self, lines: Lines, intake: Intake, now: Timestamp) -> Result<Imported> {
-        self.write_unless(intake.dry_run, move |tables| import(tables, lines, &intake, now)).await
+    async fn import(
+        &self,
+        lines: Lines,
+        intake: Intake,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Imported> {
+        self.write_unless(intake.dry_run, move |tables| import(tables, lines, &intake, now, &policy)).await
     }
 }

@@ -18,6 +18,7 @@ mod entries;
 mod exchanges;
 mod health;
 mod imports;
+mod leases;
 mod log;
 mod mutex;
 mod numbers;

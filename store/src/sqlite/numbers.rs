@@ -1,6 +1,7 @@
 //! Numbers: their histories, lists and counts of them, and moves between sites and peers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, SiteId};
@@ -8,6 +9,7 @@ use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
@@ -17,9 +19,10 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::accounts::must_exist;
 use super::areas::{area_name, areas};
-use super::batch::{apply_numbers, areas_of, known};
+use super::batch::{apply_numbers, known, with_areas};
 use super::entries::{Link, NUMBER_COLUMNS, NumberRow, history, link, number_row};
 use super::exchanges::{Localities, localities};
+use super::leases::must_last;
 use super::open::SqliteStore;
 use super::premises::in_service_at;
 use super::release::release;
@@ -27,6 +30,7 @@ use super::row::{self, digits_of, limit, list, of, pages_before};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
+use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
     Destination, Facts, NumberHistory, NumberQuery, Numbers, NumbersMoved, OrderMark,
 };
@@ -40,8 +44,8 @@ fn move_numbers(
     account: AccountId,
     to: Destination,
     numbers: &[Number],
-    user: String,
-    now: Timestamp,
+    (user, now): (&str, Timestamp),
+    policy: &Policy,
 ) -> Result<NumbersMoved> {
     let (_, premises) = must_exist(tables, account)?;
     let place = match premises.place(account, to.site, Some(to.peer)) {
@@ -49,9 +53,7 @@ fn move_numbers(
         Err(no) => return Ok(NumbersMoved::NoPlace(no)),
     };
     let known = known(tables, numbers.iter().copied())?;
-    let areas = areas_of(tables, &known);
-    let at = tables.cached.now(now);
-    match moves(numbers, place, (known, areas), tables.policy, (&user, at)) {
+    match moves(numbers, place, with_areas(tables, known), policy, (user, now)) {
         Ok(writes) => Ok(NumbersMoved::Done(apply_numbers(tables, writes)?)),
         Err(missing) => Ok(NumbersMoved::NotInService(missing)),
     }
@@ -337,8 +339,18 @@ fn export(connection: &Connection, after: Option<Number>, size: usize) -> Result
 
 #[async_trait]
 impl Numbers for SqliteStore {
-    async fn release(&self, now: Timestamp, numbers_max: usize) -> Result<StepReport> {
-        self.writer.write_own(move |tables| release(tables, now, numbers_max)).await
+    async fn release(
+        &self,
+        lease: LeaseToken,
+        now: Timestamp,
+        numbers_max: usize,
+        policy: Arc<Policy>,
+    ) -> Result<StepReport> {
+        let work = move |tables: &mut Tables<'_>| {
+            must_last(tables.connection, lease)?;
+            release(tables, now, numbers_max, &policy)
+        };
+        self.writer.write_own(work).await
     }
 
     async fn facts(&self, number: Number) -> Result<Option<Facts>> {
@@ -382,8 +394,11 @@ impl Numbers for SqliteStore {
         numbers: Vec<Number>,
         user: String,
         now: Timestamp,
+        policy: Arc<Policy>,
     ) -> Result<NumbersMoved> {
-        self.writer.write(move |tables| move_numbers(tables, account, to, &numbers, user, now)).await
+        let work =
+            move |tables: &mut Tables<'_>| move_numbers(tables, account, to, &numbers, (&user, now), &policy);
+        self.writer.write(work).await
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

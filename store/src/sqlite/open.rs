@@ -4,12 +4,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onhook_core::lifecycle::policy::Policy;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
 use super::cached::Cached;
 use super::disk::Disk;
+use super::leases::forget_leases;
 use super::log::Log;
 use super::readers::{Readers, VFS};
 use super::row;
@@ -74,12 +74,11 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the store in `folder`, and brings it to the newest schema. Makes the folder if it does not exist.
-    /// `policy` decides holds.
     ///
     /// # Errors
     /// [`OpenError`]: another process has the folder, or the store cannot be used. Nothing was changed.
-    pub fn open(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
-        Self::open_keeping(folder, policy, None)
+    pub fn open(folder: &Path) -> std::result::Result<Self, OpenError> {
+        Self::open_keeping(folder, None)
     }
 
     /// Opens the store as [`SqliteStore::open`] does, but takes nothing new while less than `reserve` bytes of the
@@ -87,22 +86,18 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn open_keeping(
-        folder: &Path,
-        policy: Arc<Policy>,
-        reserve: Option<u64>,
-    ) -> std::result::Result<Self, OpenError> {
+    pub fn open_keeping(folder: &Path, reserve: Option<u64>) -> std::result::Result<Self, OpenError> {
         make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
-        Self::open_existing(folder, policy, true, reserve)
+        Self::open_existing(folder, true, reserve)
     }
 
     /// Opens an existing store for a person's command, which may write as long as there is any room.
     ///
     /// # Errors
     /// As [`SqliteStore::open`], and `Missing` if there is no store.
-    pub fn open_if_there(folder: &Path, policy: Arc<Policy>) -> std::result::Result<Self, OpenError> {
+    pub fn open_if_there(folder: &Path) -> std::result::Result<Self, OpenError> {
         match fs::metadata(folder.join(FILE)) {
-            Ok(file) if file.is_file() => Self::open_existing(folder, policy, false, Some(0)),
+            Ok(file) if file.is_file() => Self::open_existing(folder, false, Some(0)),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(OpenError::Denied(folder.to_owned()))
             }
@@ -112,25 +107,19 @@ impl SqliteStore {
 
     fn open_existing(
         folder: &Path,
-        policy: Arc<Policy>,
         make: bool,
         reserve: Option<u64>,
     ) -> std::result::Result<Self, OpenError> {
         let lock = lock(folder)?;
         check_engine()?;
         let disk = Disk::of(folder, reserve);
-        Self::open_locked(lock, policy, make, disk).map_err(|error| match error {
+        Self::open_locked(lock, make, disk).map_err(|error| match error {
             OpenError::Database(error) => OpenError::Database(of_an_opening(error, folder)),
             error => error,
         })
     }
 
-    fn open_locked(
-        lock: File,
-        policy: Arc<Policy>,
-        make: bool,
-        disk: Disk,
-    ) -> std::result::Result<Self, OpenError> {
+    fn open_locked(lock: File, make: bool, disk: Disk) -> std::result::Result<Self, OpenError> {
         let folder = disk.folder();
         let unusable = |error| OpenError::of(&folder, error);
         let path = folder.join(FILE);
@@ -151,12 +140,13 @@ impl SqliteStore {
                 .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
                 .map_err(unusable)?;
         }
+        forget_leases(&connection);
         let cached = Cached::load(&connection)?;
         let readers = Readers::open(&path)?;
         let ids = Arc::new(OrderIds::new(row::key(&connection, "order_key")?, row::random()?));
         let token_key = row::key(&connection, "token_key")?;
         let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
-        let writer = Writer::start(connection, (log, disk), cached, policy, ids.clone())?;
+        let writer = Writer::start(connection, (log, disk), cached, ids.clone())?;
         Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
     }
 }

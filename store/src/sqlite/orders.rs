@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq, SiteId};
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::order::amend::Amendment;
 use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::batch::{areas_of, known};
+use super::batch::{known, with_areas};
 use super::exchanges::exchanges_of;
 use super::open::SqliteStore;
 use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, read_order, update_order};
@@ -24,6 +25,7 @@ use crate::contract::orders::{Accepted, Amended, NewNote, Note, OrderQuery, Orde
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
 use crate::plan::amendments::{Loaded, Writes, amendment};
+use crate::plan::batch::Numbers;
 use crate::plan::step::OrderWrite;
 use crate::plan::tell::{About, tell};
 use crate::plan::turns::Queued;
@@ -99,10 +101,8 @@ fn amend_order(
 ) -> Result<Amended> {
     let found = order(tables.connection, tables.ids, account, Kind::Number, id)?;
     let Some(order) = found else { return Ok(Amended::NoOrder) };
-    let now = tables.cached.now(now);
-    let numbers = known(tables, order.taken.iter().copied())?;
-    let areas = areas_of(tables, &numbers);
-    let entries = numbers.into_iter().map(|known| (known.entry.number, known.entry)).collect();
+    let Numbers { known, areas, .. } = with_areas(tables, known(tables, order.taken.iter().copied())?);
+    let entries = known.into_iter().map(|known| (known.entry.number, known.entry)).collect();
     let exchanges = exchanges_of(tables.connection, &order.taken)?;
     let subscribers = tables.cached.subscribers.get(&account).cloned().unwrap_or_default();
     let loaded = Loaded { order, entries, areas, exchanges, subscribers };
@@ -111,6 +111,7 @@ fn amend_order(
     else {
         return Ok(Amended::NotWaiting);
     };
+    tables.cached.saw(after.changed_at);
     update_order(tables, before, &after)?;
     apply_notifications(tables, &notifications)?;
     if after.status.is_final() {
@@ -292,8 +293,15 @@ impl Orders for SqliteStore {
         self.writer.write_together(Purpose::Intake, move |tables| accept(tables, &order, &request)).await
     }
 
-    async fn run_orders(&self, now: Timestamp, orders_max: usize, numbers_max: usize) -> Result<StepReport> {
-        self.writer.write_own(move |tables| run_orders(tables, now, orders_max, numbers_max)).await
+    async fn run_orders(
+        &self,
+        now: Timestamp,
+        orders_max: usize,
+        numbers_max: usize,
+        policy: Arc<Policy>,
+    ) -> Result<StepReport> {
+        let work = move |tables: &mut Tables<'_>| run_orders(tables, now, orders_max, numbers_max, &policy);
+        self.writer.write_own(work).await
     }
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {

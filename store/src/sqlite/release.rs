@@ -1,9 +1,10 @@
 //! Releases of numbers that are due.
 
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
-use super::batch::{apply_numbers, areas_of, known};
+use super::batch::{apply_numbers, known, with_areas};
 use super::row;
 use super::tables::Tables;
 use crate::Result;
@@ -11,13 +12,16 @@ use crate::contract::orders::StepReport;
 use crate::plan::release;
 
 /// Releases the numbers that are due, earliest first: loads them, asks the plan, and writes what it says.
-pub(super) fn release(tables: &mut Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<StepReport> {
+pub(super) fn release(
+    tables: &mut Tables<'_>,
+    now: Timestamp,
+    numbers_max: usize,
+    policy: &Policy,
+) -> Result<StepReport> {
     let due = due_numbers(tables, now, numbers_max)?;
     let more = due.len() == numbers_max;
-    let numbers = known(tables, due)?;
-    let areas = areas_of(tables, &numbers);
-    let at = tables.cached.now(now);
-    let writes = release::release(numbers, areas, tables.policy, now, at);
+    let numbers = with_areas(tables, known(tables, due)?);
+    let writes = release::release(numbers, policy, now);
     let numbers = apply_numbers(tables, writes)?;
     Ok(StepReport { numbers, more, ..StepReport::default() })
 }

@@ -2,15 +2,18 @@
 //!
 //! Not here: their end by time, which is in `release`, and orders that take a reserved number.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::batch::{apply_numbers, areas_of, known};
+use super::batch::{apply_numbers, known, with_areas};
 use super::entries::number_row;
 use super::open::SqliteStore;
 use super::row::{self, digits_of};
@@ -59,28 +62,32 @@ fn standing(connection: &Connection, found: Reservation) -> Result<Option<Reserv
 }
 
 /// Loads what the plan of one number needs.
-fn load<'a>(tables: &Tables<'a>, number: Number, user: &str, at: Timestamp) -> Result<plan::Loaded<'a>> {
-    let numbers = known(tables, [number])?;
-    let areas = areas_of(tables, &numbers);
-    let (number, policy) = (numbers.into_iter().next(), tables.policy);
-    Ok(plan::Loaded { number, areas, policy, user: user.to_owned(), at })
+fn load<'a>(
+    tables: &Tables<'_>,
+    number: Number,
+    user: String,
+    now: Timestamp,
+    policy: &'a Policy,
+) -> Result<plan::Loaded<'a>> {
+    let number = with_areas(tables, known(tables, [number])?);
+    Ok(plan::Loaded { number, policy, user, now })
 }
 
 fn make_reservation(
     tables: &mut Tables<'_>,
     wanted: Reservation,
-    user: &str,
+    user: String,
     now: Timestamp,
+    policy: &Policy,
 ) -> Result<Reserved> {
     let Reservation { id, account, number, until } = wanted;
-    let at = tables.cached.now(now);
     let held: Option<i64> = tables
         .connection
         .prepare_cached("SELECT numbers FROM tally WHERE account = ? AND state = ?")?
         .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
         .optional()?;
     let held = held.unwrap_or(0).unsigned_abs();
-    let writes = match plan::reserve(load(tables, number, user, at)?, &wanted, held) {
+    let writes = match plan::reserve(load(tables, number, user, now, policy)?, &wanted, held) {
         Ok(writes) => writes,
         Err(why) => return Ok(Reserved::Refused(why)),
     };
@@ -98,20 +105,27 @@ fn cancel_reservation(
     tables: &mut Tables<'_>,
     account: AccountId,
     id: ReservationId,
-    user: &str,
+    user: String,
     now: Timestamp,
+    policy: &Policy,
 ) -> Result<Option<Reservation>> {
     let Some(found) = by_id(tables.connection, account, id)? else { return Ok(None) };
-    let at = tables.cached.now(now);
-    let Some(writes) = plan::cancel(load(tables, found.number, user, at)?, &found) else { return Ok(None) };
+    let loaded = load(tables, found.number, user, now, policy)?;
+    let Some(writes) = plan::cancel(loaded, &found) else { return Ok(None) };
     apply_numbers(tables, writes)?;
     Ok(Some(found))
 }
 
 #[async_trait]
 impl Reservations for SqliteStore {
-    async fn reserve(&self, wanted: Reservation, user: String, now: Timestamp) -> Result<Reserved> {
-        self.writer.write(move |tables| make_reservation(tables, wanted, &user, now)).await
+    async fn reserve(
+        &self,
+        wanted: Reservation,
+        user: String,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Reserved> {
+        self.writer.write(move |tables| make_reservation(tables, wanted, user, now, &policy)).await
     }
 
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
@@ -132,7 +146,8 @@ impl Reservations for SqliteStore {
         id: ReservationId,
         user: String,
         now: Timestamp,
+        policy: Arc<Policy>,
     ) -> Result<Option<Reservation>> {
-        self.writer.write(move |tables| cancel_reservation(tables, account, id, &user, now)).await
+        self.writer.write(move |tables| cancel_reservation(tables, account, id, user, now, &policy)).await
     }
 }

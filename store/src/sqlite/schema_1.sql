@@ -170,6 +170,13 @@ CREATE TABLE note (
 ) STRICT;
 CREATE INDEX note_order ON note (order_seq);
 
+-- who does alone what one node does at a time, and until when in milliseconds of the engine's clock
+CREATE TABLE lease (
+    name  TEXT PRIMARY KEY,
+    token INTEGER NOT NULL UNIQUE,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- how many numbers an account (0: nobody) has in each state
 CREATE TABLE tally (
     account INTEGER NOT NULL,

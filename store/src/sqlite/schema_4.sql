@@ -37,6 +37,7 @@ CREATE INDEX subscription_over ON subscription (over) WHERE over = 1;
 
 -- status: the order's when it happened; note: a note's id, 0 when it is about the status
 -- standing: 0 WAITING, 1 DELIVERED, 2 GIVEN_UP
+-- claim: the lease under which it is being delivered; none before, and none once an attempt is recorded
 CREATE TABLE notification (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     id           BLOB NOT NULL,
@@ -51,6 +52,7 @@ CREATE TABLE notification (
     attempts     INTEGER NOT NULL,
     reason       TEXT,
     ended_at     INTEGER,
+    claim        INTEGER,
     CHECK ((due_at IS NOT NULL) = (standing = 0)),
     CHECK ((ended_at IS NULL) = (standing = 0)),
     CHECK ((reason IS NOT NULL) = (standing = 2)),

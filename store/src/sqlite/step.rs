@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use onhook_core::ids::OrderSeq;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, Inventory};
 use onhook_core::order::{Kind, Order, Request, Status};
@@ -10,7 +11,7 @@ use onhook_core::time::Timestamp;
 use tracing::error;
 
 use super::accounts::account_with_premises;
-use super::batch::{apply_numbers, areas_of, known};
+use super::batch::{apply_numbers, known, with_areas};
 use super::exchanges::exchanges_of;
 use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, read_order, update_order};
 use super::pool::{draw, lots, numbers_in};
@@ -35,17 +36,16 @@ pub(super) fn run_orders(
     now: Timestamp,
     orders_max: usize,
     numbers_max: usize,
+    policy: &Policy,
 ) -> Result<StepReport> {
     let some_wait = tables.cached.back_orders.after.is_some();
     let (back_orders, more_back) = back_orders(tables)?;
     let taken = tables.cached.turns.take(orders_max, numbers_max);
     let seqs: Vec<OrderSeq> = taken.iter().map(|(_, queued)| queued.seq).collect();
     let new = received(tables, &seqs)?;
-    // An order cannot end before it was made, whatever the clock did in between.
-    let now = tables.cached.now(new.iter().map(|waiting| waiting.order.created_at).fold(now, Timestamp::max));
     let back_seqs: Vec<OrderSeq> = back_orders.iter().map(|waiting| waiting.order.seq).collect();
     let loaded = load(tables, back_orders, new)?;
-    let writes = step(loaded, tables.policy, now);
+    let writes = step(loaded, policy, now);
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
     let again: HashSet<OrderSeq> = writes.panicked.iter().copied().collect();
     let mut report = apply(tables, writes)?;
@@ -149,14 +149,14 @@ fn load(tables: &Tables<'_>, back_orders: Vec<Waiting>, new: Vec<Waiting>) -> Re
         })
         .collect();
     numbers.extend(drawn);
-    let areas = areas_of(tables, &numbers);
+    let numbers = with_areas(tables, numbers);
     let of_number_orders = orders().filter(|order| order.request.kind() == Kind::Number);
     let of_number_orders = of_number_orders.flat_map(|order| {
         let found = order.request.search().and_then(|search| found.get(&search.criteria));
         order.request.numbers().iter().chain(&order.taken).chain(found.into_iter().flatten())
     });
     let exchanges = exchanges_of(tables.connection, of_number_orders)?;
-    Ok(Loaded { back_orders, new, accounts, numbers, areas, exchanges, found, subscribers })
+    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers })
 }
 
 /// Returns pool numbers for the searches of some orders, and which of them match which search, in the order drawn.
@@ -203,6 +203,7 @@ fn candidates<'a>(
 /// Writes what the plan says.
 fn apply(tables: &mut Tables<'_>, writes: Writes) -> Result<StepReport> {
     for OrderWrite { before, after } in &writes.orders {
+        tables.cached.saw(after.changed_at);
         update_order(tables, *before, after)?;
         if after.status == Status::Backordered {
             add_line(tables, after, None, None)?;

@@ -1,6 +1,5 @@
 //! What a job of the writer works with.
 
-use onhook_core::lifecycle::policy::Policy;
 use rusqlite::Connection;
 
 use super::cached::Cached;
@@ -10,6 +9,5 @@ use crate::order_ids::OrderIds;
 pub(super) struct Tables<'a> {
     pub(super) connection: &'a Connection,
     pub(super) cached: &'a mut Cached,
-    pub(super) policy: &'a Policy,
     pub(super) ids: &'a OrderIds,
 }

@@ -13,7 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use onhook_core::lifecycle::policy::Policy;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -168,14 +167,12 @@ impl Writer {
         connection: Connection,
         (log, disk): (Log, Disk),
         cached: Cached,
-        policy: Arc<Policy>,
         ids: Arc<OrderIds>,
     ) -> Result<Self> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let health = Arc::new(Health::default());
         let (looked, log_max) = (0, 0);
-        let mut run =
-            Run { connection, log, disk, cached, policy, ids, health: health.clone(), looked, log_max };
+        let mut run = Run { connection, log, disk, cached, ids, health: health.clone(), looked, log_max };
         run.look();
         if run.health.unwritable().is_some() {
             run.make_room();
@@ -271,7 +268,6 @@ struct Run {
     log: Log,
     disk: Disk,
     cached: Cached,
-    policy: Arc<Policy>,
     ids: Arc<OrderIds>,
     health: Arc<Health>,
     /// Jobs since the disk was last checked.
@@ -504,12 +500,8 @@ impl Run {
         let failed = |error| (Stage::Work, error);
         while let Some(job) = batch.last_mut() {
             let before = self.connection.total_changes();
-            let mut tables = Tables {
-                connection: &self.connection,
-                cached: &mut self.cached,
-                policy: &self.policy,
-                ids: &self.ids,
-            };
+            let mut tables =
+                Tables { connection: &self.connection, cached: &mut self.cached, ids: &self.ids };
             let keep = job.run(&mut tables);
             // The engine rolls the whole transaction back if the disk is full or fails.
             if self.connection.is_autocommit() || job.engine_failed() {

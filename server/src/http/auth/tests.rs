@@ -9,7 +9,6 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use onhook_core::account::user::Asker;
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
-use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 use onhook_store::contract::accounts::NewAccount;
 use onhook_store::contract::users::{NewUser, UserChange};
@@ -35,8 +34,7 @@ async fn desk() -> Desk {
     let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
     let (metrics, guard) = (recorder.handle(), metrics::set_default_local_recorder(recorder));
     let folder = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(folder.path(), Arc::new(Policy::default())).unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
     let id = AccountId::new(1).unwrap();
     let account = NewAccount { id, name: "one".into(), kind: AccountKind::EndUser, class: Class::Unknown };
     store.create_account(account, Timestamp::from_millis(0)).await.unwrap();
