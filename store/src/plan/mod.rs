@@ -3,7 +3,8 @@
 //! There is no SQL here, and nothing is read or written. So every store does the same, a test needs no database, and a
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
-//! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`].
+//! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`],
+//! [`subscriptions`].
 
 pub mod amendments;
 pub mod batch;
@@ -14,5 +15,6 @@ pub mod origin;
 pub mod release;
 pub mod reservations;
 pub mod step;
+pub mod subscriptions;
 pub mod tell;
 pub mod turns;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Attempt, DeliveryState, KEPT_MS, Next, Notification};
+use onhook_core::notify::notification::{Attempt, DeliveryState, GivenUp, KEPT_MS, Next, Notification};
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -22,6 +22,7 @@ use crate::contract::deliveries::{
 };
 use crate::contract::leases::LeaseToken;
 use crate::error::corrupt;
+use crate::plan::tell::GiveUp;
 
 /// Most subscriptions that one search for due notifications visits.
 const VISITS_MAX: usize = 2_000;
@@ -78,7 +79,7 @@ fn record(
             subscriber.waiting = subscriber.waiting.saturating_sub(1);
         }
         if *next == Next::Disable {
-            give_up_all(tables, subscription, "the receiver is gone for good", end)?;
+            give_up_all(tables, GiveUp { subscription, why: GivenUp::ReceiverGone, at: end })?;
             tables
                 .connection
                 .prepare_cached("UPDATE subscription SET disabled = 1 WHERE seq = ?")?
