@@ -1,6 +1,7 @@
-//! The numbers that stand for states, kinds of orders and statuses in what is kept.
+//! The numbers that stand for states, kinds of orders, statuses and states of notifications in what is kept.
 
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::notify::notification::DeliveryState;
 use onhook_core::order::{Kind, Status};
 
 use crate::Result;
@@ -49,4 +50,17 @@ pub(crate) fn status_code(status: Status) -> u8 {
 pub(crate) fn status_of(code: u8) -> Result<Status> {
     let found = Status::ALL.iter().find(|status| status_code(**status) == code);
     found.copied().ok_or_else(|| corrupt(format!("no order status {code}")))
+}
+
+pub(crate) fn standing_code(standing: DeliveryState) -> u8 {
+    match standing {
+        DeliveryState::Waiting => 0,
+        DeliveryState::Delivered => 1,
+        DeliveryState::GivenUp => 2,
+    }
+}
+
+pub(crate) fn standing_of(code: u8) -> Result<DeliveryState> {
+    let found = DeliveryState::ALL.iter().find(|standing| standing_code(**standing) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no standing {code}")))
 }

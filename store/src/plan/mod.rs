@@ -4,11 +4,12 @@
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
 //! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`],
-//! [`subscriptions`].
+//! [`subscriptions`] and their [`deliveries`].
 
 pub mod amendments;
 pub mod batch;
 pub mod counts;
+pub mod deliveries;
 pub mod imports;
 pub mod moves;
 pub mod origin;
