@@ -4,10 +4,11 @@
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
 //! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`],
-//! [`subscriptions`] and their [`deliveries`].
+//! [`subscriptions`] and their [`deliveries`]. [`check`] writes nothing: it finds what is wrong.
 
 pub mod amendments;
 pub mod batch;
+pub mod check;
 pub mod counts;
 pub mod deliveries;
 pub mod imports;
