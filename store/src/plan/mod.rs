@@ -4,9 +4,10 @@
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
 //! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`],
-//! [`subscriptions`] and their [`deliveries`]. [`check`] writes nothing: it finds what is wrong.
+//! [`subscriptions`] and their [`deliveries`], [`premises`] and their [`applications`]. [`check`] writes nothing: it finds what is wrong.
 
 pub mod amendments;
+pub mod applications;
 pub mod batch;
 pub mod check;
 pub mod counts;
@@ -14,6 +15,7 @@ pub mod deliveries;
 pub mod imports;
 pub mod moves;
 pub mod origin;
+pub mod premises;
 pub mod release;
 pub mod reservations;
 pub mod step;
