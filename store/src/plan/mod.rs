@@ -4,7 +4,8 @@
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
 //! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`],
-//! [`subscriptions`] and their [`deliveries`], [`premises`] and their [`applications`]. [`check`] writes nothing: it finds what is wrong.
+//! [`subscriptions`] and their [`deliveries`], [`premises`] and their [`applications`],
+//! [`users`]. [`check`] writes nothing: it finds what is wrong.
 
 pub mod amendments;
 pub mod applications;
@@ -22,3 +23,4 @@ pub mod step;
 pub mod subscriptions;
 pub mod tell;
 pub mod turns;
+pub mod users;
