@@ -1,6 +1,8 @@
-//! The numbers that stand for states, kinds of orders and statuses in what is kept.
+//! How values are written in what is kept: the numbers that stand for states, kinds of orders, statuses and states of
+//! notifications, and details as JSON.
 
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::notify::notification::DeliveryState;
 use onhook_core::order::{Kind, Status};
 
 use crate::Result;
@@ -49,4 +51,30 @@ pub(crate) fn status_code(status: Status) -> u8 {
 pub(crate) fn status_of(code: u8) -> Result<Status> {
     let found = Status::ALL.iter().find(|status| status_code(**status) == code);
     found.copied().ok_or_else(|| corrupt(format!("no order status {code}")))
+}
+
+pub(crate) fn standing_code(standing: DeliveryState) -> u8 {
+    match standing {
+        DeliveryState::Waiting => 0,
+        DeliveryState::Delivered => 1,
+        DeliveryState::GivenUp => 2,
+    }
+}
+
+pub(crate) fn standing_of(code: u8) -> Result<DeliveryState> {
+    let found = DeliveryState::ALL.iter().find(|standing| standing_code(**standing) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no standing {code}")))
+}
+
+/// Returns details as they are stored: `None` if nothing is said.
+pub(crate) fn said<T: serde::Serialize + Default + PartialEq>(details: &T) -> Result<Option<String>> {
+    if *details == T::default() { Ok(None) } else { Ok(Some(serde_json::to_string(details)?)) }
+}
+
+/// Reads details as they are stored.
+pub(crate) fn details<T: serde::de::DeserializeOwned + Default>(text: Option<String>) -> Result<T> {
+    match text {
+        None => Ok(T::default()),
+        Some(text) => Ok(serde_json::from_str(&text)?),
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use onhook_core::ids::AccountId;
 use onhook_core::import::BadLines;
 
 /// Why a store did not do what it was asked; each variant wants another reaction.
@@ -32,6 +33,23 @@ pub enum StoreError {
     /// It failed. Unless the operation only reads, whether it was written is not known.
     #[error("the store failed")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// What is to be made needs an account that does not exist.
+    pub(crate) fn no_account(account: AccountId) -> Self {
+        StoreError::Conflict(format!("no account {account}"))
+    }
+
+    /// An account is to be made that exists.
+    pub(crate) fn account_exists(account: AccountId) -> Self {
+        StoreError::Conflict(format!("account {account} exists"))
+    }
+
+    /// A user is to be made whose name is taken.
+    pub(crate) fn user_exists(name: &str) -> Self {
+        StoreError::Conflict(format!("user {name} exists"))
+    }
 }
 
 /// Why nothing can be written for now, and what to do about it.

@@ -173,7 +173,9 @@ pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), U
     if loses_admin && is_last && !operator { Err(UserRefusal::LastAdmin) } else { Ok(()) }
 }
 
-fn fits(account: Option<AccountId>, role: Role) -> bool {
+/// Returns whether a role goes with an account: an operator has none, and every other user has one.
+#[must_use]
+pub fn fits(account: Option<AccountId>, role: Role) -> bool {
     account.is_none() == (role == Role::Operator)
 }
 

@@ -38,6 +38,18 @@ words! {
     }
 }
 
+words! {
+    /// Why waiting notifications are given up without an attempt.
+    GivenUp {
+        /// [`WAITING_MAX`] others wait that are newer.
+        Crowded = "too many waited",
+        /// The client has removed the subscription.
+        Unsubscribed = "the subscription was removed",
+        /// The subscription is disabled.
+        ReceiverGone = "the receiver is gone for good",
+    }
+}
+
 /// Something that happens to an order, and that subscribers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderEvent {

@@ -145,6 +145,17 @@ pub enum Subject {
     Event(EventType),
 }
 
+impl Subject {
+    /// Returns the type and the id of the order that it names.
+    #[must_use]
+    pub fn named_order(&self) -> Option<(OrderType, OrderId)> {
+        match *self {
+            Subject::Orders(orders, order) => Some((orders, order?)),
+            Subject::Event(_) => None,
+        }
+    }
+}
+
 /// The name and password for a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {

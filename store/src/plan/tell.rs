@@ -1,7 +1,7 @@
 //! The notifications of an order's event, which are written together with it.
 
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
-use onhook_core::notify::notification::{OrderEvent, Subscriber, WAITING_MAX, due_at, told};
+use onhook_core::notify::notification::{GivenUp, OrderEvent, Subscriber, WAITING_MAX, due_at, told};
 use onhook_core::order::{Kind, Order, Status};
 use onhook_core::time::Timestamp;
 
@@ -22,8 +22,21 @@ pub struct NewNotification {
     pub at: Timestamp,
     /// When it is to be delivered.
     pub due_at: Timestamp,
-    /// True if the subscription already has the most notifications that may wait. The oldest one is then given up.
+    /// True if the subscription already has the most notifications that may wait. The oldest one is then given up, as
+    /// [`GivenUp::Crowded`] at the time of this one.
     pub crowded: bool,
+}
+
+/// All waiting notifications of a subscription are given up. Each ends at `at`, or when its event happened if that is
+/// later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GiveUp {
+    /// The subscription.
+    pub subscription: SubscriptionSeq,
+    /// Why.
+    pub why: GivenUp,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The order that an event is about.

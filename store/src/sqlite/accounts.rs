@@ -23,14 +23,14 @@ fn create_account(tables: &mut Tables<'_>, new: NewAccount, now: Timestamp) -> R
         )?
         .execute((id.get(), &name, kind.word(), class.word(), created_at.millis()))?;
     match made {
-        0 => Err(StoreError::Conflict(format!("account {id} exists"))),
+        0 => Err(StoreError::account_exists(id)),
         _ => Ok(Account { id, name, kind, class, created_at }),
     }
 }
 
 pub(super) fn must_exist(tables: &Tables<'_>, account: AccountId) -> Result<(Account, Premises)> {
     let found = account_with_premises(tables.connection, account)?;
-    found.ok_or_else(|| StoreError::Conflict(format!("no account {account}")))
+    found.ok_or_else(|| StoreError::no_account(account))
 }
 
 // Accounts.

@@ -1,21 +1,21 @@
 //! Applications of an account, and the peers that name them.
 
 use async_trait::async_trait;
-use onhook_core::account::application::{
-    self, APPLICATIONS_MAX, Application, ApplicationChange, NewApplication, NotNamed, Service,
-};
+use onhook_core::account::application::{Application, ApplicationChange, NewApplication, Service};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, ApplicationId, PeerId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::accounts::must_exist;
 use super::open::SqliteStore;
-use super::premises::{room_for, room_to_say};
+use super::premises::said_of_all;
 use super::row::{self, random_uuid};
 use super::tables::Tables;
 use crate::Result;
+use crate::codes::details;
 use crate::contract::applications::{ApplicationNamed, Applications};
 use crate::contract::premises::Removed;
+use crate::plan::applications as plan;
 
 const COLUMNS: &str = "id, account, service, name, details";
 
@@ -25,7 +25,7 @@ fn read(row: &Row<'_>) -> Result<Application> {
         account: row::account_id(row.get(1)?)?,
         service: row::word(&row.get::<_, String>(2)?)?,
         name: row.get(3)?,
-        details: row::details(row.get(4)?)?,
+        details: details(row.get(4)?)?,
     })
 }
 
@@ -101,16 +101,15 @@ fn add_application(tables: &mut Tables<'_>, account: AccountId, new: NewApplicat
         .connection
         .prepare_cached("SELECT count(*) FROM application WHERE account = ?")?
         .query_row([account.get()], |row| row.get(0))?;
-    room_for(usize::try_from(there).unwrap_or(usize::MAX), "applications", APPLICATIONS_MAX)?;
-    let said = room_to_say(tables, "application", account, None, &new.details)?;
-    let NewApplication { service, name, details } = new;
-    let made = Application { id: ApplicationId(random_uuid()?), account, service, name, details };
+    let there = usize::try_from(there).unwrap_or(usize::MAX);
+    let id = ApplicationId(random_uuid()?);
+    let (made, said) = plan::add((account, id), new, there, said_of_all(tables, "application", account)?)?;
     tables
         .connection
         .prepare_cached(
             "INSERT INTO application (id, account, service, name, details) VALUES (?, ?, ?, ?, ?)",
         )?
-        .execute((made.id.0.as_bytes(), account.get(), service.word(), &made.name, said))?;
+        .execute((id.0.as_bytes(), account.get(), made.service.word(), &made.name, said))?;
     Ok(made)
 }
 
@@ -120,28 +119,26 @@ fn change_application(
     id: ApplicationId,
     change: ApplicationChange,
 ) -> Result<Option<Application>> {
-    let Some(mut found) = list(tables.connection, account, Some(id))?.pop() else { return Ok(None) };
-    let before = found.details.clone();
-    change.onto(&mut found.name, &mut found.details);
-    let said = room_to_say(tables, "application", account, Some(&before), &found.details)?;
+    let Some(found) = list(tables.connection, account, Some(id))?.pop() else { return Ok(None) };
+    let (changed, said) = plan::change(found, change, said_of_all(tables, "application", account)?)?;
     tables
         .connection
         .prepare_cached("UPDATE application SET name = ?, details = ? WHERE id = ?")?
-        .execute((&found.name, said, id.0.as_bytes()))?;
-    Ok(Some(found))
+        .execute((&changed.name, said, id.0.as_bytes()))?;
+    Ok(Some(changed))
 }
 
 fn remove_application(tables: &mut Tables<'_>, account: AccountId, id: ApplicationId) -> Result<Removed> {
-    let Some(seq) = seq_of(tables, account, id)? else { return Ok(Removed::Unknown) };
+    let seq = seq_of(tables, account, id)?;
     let peers: i64 = tables
         .connection
         .prepare_cached("SELECT count(*) FROM peer_application WHERE application = ?")?
         .query_row([seq], |row| row.get(0))?;
-    if let Err(why) = application::may_remove(peers.unsigned_abs()) {
-        return Ok(Removed::Stays(why));
+    let removed = plan::remove(seq.is_some(), peers.unsigned_abs());
+    if removed == Removed::Gone {
+        tables.connection.prepare_cached("DELETE FROM application WHERE seq = ?")?.execute([seq])?;
     }
-    tables.connection.prepare_cached("DELETE FROM application WHERE seq = ?")?.execute([seq])?;
-    Ok(Removed::Gone)
+    Ok(removed)
 }
 
 fn name_application(
@@ -152,28 +149,30 @@ fn name_application(
     application: Option<ApplicationId>,
 ) -> Result<ApplicationNamed> {
     let (_, premises) = must_exist(tables, account)?;
-    if !premises.peers.iter().any(|p| p.id == peer) {
-        return Ok(ApplicationNamed::Refused(NotNamed::NoPeer));
-    }
-    let Some(id) = application else {
-        tables
-            .connection
-            .prepare_cached("DELETE FROM peer_application WHERE peer = ? AND service = ?")?
-            .execute((peer.get(), service.word()))?;
-        return Ok(ApplicationNamed::Done);
+    let found = match application {
+        Some(id) => list(tables.connection, account, Some(id))?.pop(),
+        None => None,
     };
-    let found = list(tables.connection, account, Some(id))?.pop();
-    if let Err(why) = application::may_name(found.as_ref(), service) {
-        return Ok(ApplicationNamed::Refused(why));
+    let named = plan::name(&premises, peer, service, application, found.as_ref());
+    match application {
+        _ if named != ApplicationNamed::Done => {}
+        None => {
+            tables
+                .connection
+                .prepare_cached("DELETE FROM peer_application WHERE peer = ? AND service = ?")?
+                .execute((peer.get(), service.word()))?;
+        }
+        Some(id) => {
+            tables
+                .connection
+                .prepare_cached(
+                    "INSERT INTO peer_application (peer, service, application) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (peer, service) DO UPDATE SET application = ?3",
+                )?
+                .execute((peer.get(), service.word(), seq_of(tables, account, id)?))?;
+        }
     }
-    tables
-        .connection
-        .prepare_cached(
-            "INSERT INTO peer_application (peer, service, application) VALUES (?1, ?2, ?3)
-             ON CONFLICT (peer, service) DO UPDATE SET application = ?3",
-        )?
-        .execute((peer.get(), service.word(), seq_of(tables, account, id)?))?;
-    Ok(ApplicationNamed::Done)
+    Ok(named)
 }
 
 /// Returns the sequence number of an application of the account.

@@ -1,8 +1,10 @@
 //! Notifications that are due, the attempts at them, and how long both are kept.
 
+use std::collections::hash_map::Entry;
+
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Attempt, DeliveryState, KEPT_MS, Next, Notification};
+use onhook_core::notify::notification::{Attempt, KEPT_MS, Next, Notification};
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -16,12 +18,13 @@ use super::tables::Tables;
 use super::telling::give_up_all;
 use super::writer::Purpose;
 use crate::Result;
-use crate::codes::{kind_of, status_of};
+use crate::codes::{kind_of, standing_code, standing_of, status_of};
 use crate::contract::deliveries::{
     Deliveries, Delivery, DeliveryPage, Due, DueLimits, DuePage, Logged, Ready,
 };
 use crate::contract::leases::LeaseToken;
 use crate::error::corrupt;
+use crate::plan::deliveries::{self as plan, Carried, Loaded, NotificationWrite, SubscriptionWrite, Writes};
 
 /// Most subscriptions that one search for due notifications visits.
 const VISITS_MAX: usize = 2_000;
@@ -38,79 +41,60 @@ fn record(
     what: &[(NotificationSeq, Next)],
 ) -> Result<()> {
     must_last(tables.connection, lease)?;
-    let end = attempt.at.plus_millis(i64::from(attempt.took_ms));
-    for (seq, next) in what {
-        let known: Option<(i64, u32)> = tables
-            .connection
-            .prepare_cached(
-                "UPDATE notification SET attempts = attempts + 1 WHERE seq = ? AND standing = 0 AND claim = ?
-                 RETURNING subscription, attempts",
-            )?
-            .query_row([seq.0, lease.0], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        // It may have been given up during the attempt.
-        let Some((subscription, n)) = known else { continue };
-        let subscription = SubscriptionSeq(subscription);
-        tables
-            .connection
-            .prepare_cached(
-                "INSERT INTO attempt (notification, n, at, took_ms, outcome) VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute(params![seq.0, n, attempt.at.millis(), attempt.took_ms, attempt.outcome.to_string()])?;
-        let last = attempt.answer.clone().unwrap_or_else(|| attempt.outcome.to_string());
-        let of: Option<(u32, String)> = tables
-            .connection
-            .prepare_cached(
-                "UPDATE subscription SET last = ? WHERE seq = ? RETURNING account, coalesce(url, email)",
-            )?
-            .query_row((last, subscription.0), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (account, target) = of.unzip();
-        let account = account.map(row::account_id).transpose()?;
-        // The URL changed during the attempt: an answer of the old receiver must not count against the new one.
-        let moved = target.is_some_and(|target| target != attempt.target);
-        let next = if moved && *next == Next::Disable { &Next::Again(end) } else { next };
-        follow(tables, *seq, next, &attempt.outcome.to_string(), end)?;
-        if !matches!(next, Next::Again(_))
-            && let Some(account) = account
-            && let Some(subscriber) = tables.cached.subscriber(account, subscription)
-        {
-            subscriber.waiting = subscriber.waiting.saturating_sub(1);
+    let Writes { notifications, subscriptions } = plan::record(load(tables, lease, what)?, attempt, what);
+    let mut log = tables.connection.prepare_cached(
+        "INSERT INTO attempt (notification, n, at, took_ms, outcome) VALUES (?, ?, ?, ?, ?)",
+    )?;
+    let mut update = tables.connection.prepare_cached(
+        "UPDATE notification SET attempts = ?, standing = ?, due_at = ?, reason = ?, ended_at = ?,
+                                 claim = NULL WHERE seq = ?",
+    )?;
+    let outcome = attempt.outcome.to_string();
+    for NotificationWrite { seq, attempts, standing, due_at, reason, ended_at } in notifications {
+        log.execute(params![seq.0, attempts, attempt.at.millis(), attempt.took_ms, outcome])?;
+        let (due_at, ended_at) = (due_at.map(Timestamp::millis), ended_at.map(Timestamp::millis));
+        update.execute((attempts, standing_code(standing), due_at, reason, ended_at, seq.0))?;
+    }
+    let mut update = tables
+        .connection
+        .prepare_cached("UPDATE subscription SET last = ?, disabled = disabled OR ? WHERE seq = ?")?;
+    for SubscriptionWrite { seq, account, last, ended, disabled } in subscriptions {
+        update.execute((last, disabled.is_some(), seq.0))?;
+        if let Some(subscriber) = tables.cached.subscriber(account, seq) {
+            subscriber.waiting = subscriber.waiting.saturating_sub(ended);
         }
-        if *next == Next::Disable {
-            give_up_all(tables, subscription, "the receiver is gone for good", end)?;
-            tables
-                .connection
-                .prepare_cached("UPDATE subscription SET disabled = 1 WHERE seq = ?")?
-                .execute([subscription.0])?;
-            if let Some(account) = account {
-                tables.cached.forget_subscriber(account, subscription);
-            }
+        if let Some(all) = disabled {
+            give_up_all(tables, all)?;
+            tables.cached.forget_subscriber(account, seq);
         }
     }
     Ok(())
 }
 
-fn follow(
-    tables: &Tables<'_>,
-    seq: NotificationSeq,
-    next: &Next,
-    outcome: &str,
-    end: Timestamp,
-) -> Result<()> {
-    let (standing, due_at, reason) = match next {
-        Next::Delivered => (1, None, None),
-        Next::Again(at) => (0, Some(at.millis()), None),
-        Next::GiveUp | Next::Disable => (2, None, Some(outcome)),
-    };
-    let ended_at = due_at.is_none().then(|| end.millis());
-    tables.connection
-        .prepare_cached(
-            "UPDATE notification SET standing = ?, due_at = ?, reason = ?, ended_at = max(at, ?), claim = NULL
-             WHERE seq = ?",
-        )?
-        .execute((standing, due_at, reason, ended_at, seq.0))?;
-    Ok(())
+/// Loads those of the notifications that still wait and are claimed by this lease, with their subscriptions.
+fn load(tables: &Tables<'_>, lease: LeaseToken, what: &[(NotificationSeq, Next)]) -> Result<Loaded> {
+    let mut loaded = Loaded::default();
+    let mut waiting = tables.connection.prepare_cached(
+        "SELECT subscription, at, attempts FROM notification WHERE seq = ? AND standing = 0 AND claim = ?",
+    )?;
+    let mut target = tables
+        .connection
+        .prepare_cached("SELECT account, coalesce(url, email) FROM subscription WHERE seq = ?")?;
+    for (seq, _) in what {
+        let found = waiting.query_row([seq.0, lease.0], |row| {
+            let (subscription, at) = (SubscriptionSeq(row.get(0)?), Timestamp::from_millis(row.get(1)?));
+            Ok(Carried { subscription, at, attempts: row.get(2)? })
+        });
+        let Some(carried) = found.optional()? else { continue };
+        loaded.notifications.insert(*seq, carried);
+        if let Entry::Vacant(unknown) = loaded.subscriptions.entry(carried.subscription) {
+            let found = target.query_row([carried.subscription.0], |row| Ok((row.get(0)?, row.get(1)?)));
+            if let Some((account, target)) = found.optional()? {
+                unknown.insert((row::account_id(account)?, target));
+            }
+        }
+    }
+    Ok(loaded)
 }
 
 /// Deletes up to `most` notifications that ended long ago. Then visits as many ended subscriptions, in turn, and
@@ -297,15 +281,6 @@ fn log(
         });
     }
     Ok(Some(DeliveryPage { deliveries, total: total.unsigned_abs() }))
-}
-
-fn standing_of(code: u8) -> Result<DeliveryState> {
-    match code {
-        0 => Ok(DeliveryState::Waiting),
-        1 => Ok(DeliveryState::Delivered),
-        2 => Ok(DeliveryState::GivenUp),
-        _ => Err(corrupt(format!("no standing {code}"))),
-    }
 }
 
 #[async_trait]

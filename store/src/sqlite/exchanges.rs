@@ -4,23 +4,23 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use onhook_core::ids::AreaId;
-use onhook_core::import::BadLine;
 use onhook_core::lifecycle::area::Area;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::areas::{Names, areas};
 use super::entries::number_row;
 use super::open::SqliteStore;
 use super::tables::Tables;
+use crate::Result;
 use crate::contract::exchanges::{EXCHANGES_MAX, ExchangeLines, Exchanges, RateCenter, RateCenterQuery};
 use crate::contract::imports::Imported;
 use crate::contract::page::Page;
-use crate::{Result, StoreError};
+use crate::plan::exchanges::{self as plan, Import, RateCenterWrite};
 
 /// The columns that [`exchange`] reads, of `exchange e` and `rate_center r`.
 pub(super) const EXCHANGE_COLUMNS: &str =
@@ -160,43 +160,20 @@ fn exchanges_in(connection: &Connection, rate_center: u32, most: usize) -> Resul
 
 /// Imports exchanges, all or none.
 fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines) -> Result<Imported> {
-    let mut seen: HashMap<u32, u64> = HashMap::new();
-    let mut imported = Imported::default();
+    let mut import = Import::default();
     for (line, exchange) in lines {
-        let taken = exchange.and_then(|exchange| match seen.get(&exchange.npa_nxx) {
-            None => Ok(exchange),
-            Some(first) => {
-                Err(BadLine::Twice { what: format!("exchange {}", exchange.npa_nxx), first: *first })
-            }
-        });
-        match taken {
-            Ok(exchange) => {
-                put_exchange(tables, &exchange)?;
-                seen.insert(exchange.npa_nxx, line);
-                imported.numbers += 1;
-            }
-            Err(bad) => imported.bad.note(line, bad),
+        if let Some(exchange) = import.take(line, exchange) {
+            put_exchange(tables, &exchange)?;
         }
     }
-    if imported.bad.count() > 0 {
-        return Err(StoreError::Import(imported.bad));
-    }
-    // Waiting orders may now find numbers where they found none before.
+    let imported = import.finish()?;
     tables.cached.back_orders.pool_grew();
     Ok(imported)
 }
 
 fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
-    let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = exchange;
-    // A name that only repeats the abbreviation does not replace a real one.
-    let id: u32 = tables
-        .connection
-        .prepare_cached(
-            "INSERT INTO rate_center (region, abbreviation, name) VALUES (?, ?, ?)
-             ON CONFLICT (region, abbreviation) DO UPDATE
-             SET name = iif(excluded.name = abbreviation, name, excluded.name) RETURNING id",
-        )?
-        .query_row((region, rate_center, name), |row| row.get(0))?;
+    let id = put_rate_center(tables.connection, exchange)?;
+    let Exchange { npa_nxx, lata, city, zips, .. } = exchange;
     tables
         .connection
         .prepare_cached(
@@ -212,6 +189,28 @@ fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
         put.execute((zip, npa_nxx))?;
     }
     Ok(())
+}
+
+/// Writes an exchange's rate center as a plan says, and returns its id.
+fn put_rate_center(connection: &Connection, exchange: &Exchange) -> Result<u32> {
+    let Exchange { region, rate_center, name, .. } = exchange;
+    let known: Option<(u32, String)> = connection
+        .prepare_cached("SELECT id, name FROM rate_center WHERE region = ? AND abbreviation = ?")?
+        .query_row((region, rate_center), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let known = known.as_ref().map(|(id, name)| (*id, name.as_str()));
+    match plan::rate_center(known, exchange) {
+        RateCenterWrite::Keep(id) => Ok(id),
+        RateCenterWrite::Rename(id) => {
+            connection.prepare_cached("UPDATE rate_center SET name = ? WHERE id = ?")?.execute((name, id))?;
+            Ok(id)
+        }
+        RateCenterWrite::New => Ok(connection
+            .prepare_cached(
+                "INSERT INTO rate_center (region, abbreviation, name) VALUES (?, ?, ?) RETURNING id",
+            )?
+            .query_row((region, rate_center, name), |row| row.get(0))?),
+    }
 }
 
 /// Localities of numbers, with each area and exchange read once.

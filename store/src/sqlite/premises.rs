@@ -1,10 +1,7 @@
 //! Sites and peers of accounts: their details, and how many numbers are in service at them.
 
 use async_trait::async_trait;
-use onhook_core::account::details::{
-    ALL_DETAILS_MAX, DETAILS_MAX, PeerChange, PeerDetails, SiteChange, SiteDetails,
-};
-use onhook_core::account::premises::{PREMISES_MAX, is_default};
+use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use rusqlite::Connection;
@@ -14,16 +11,15 @@ use super::accounts::{must_exist, peer, peers, site, sites};
 use super::open::SqliteStore;
 use super::row::{self, list, of};
 use super::tables::Tables;
+use crate::Result;
+use crate::codes::details;
 use crate::contract::premises::{Removed, SitesAndPeers};
-use crate::{Result, StoreError};
+use crate::plan::premises::{self as plan, Write};
 
 fn add_site(tables: &mut Tables<'_>, account: AccountId, change: SiteChange) -> Result<(Site, SiteDetails)> {
     let (_, premises) = must_exist(tables, account)?;
-    room_for(premises.sites.len(), "sites", PREMISES_MAX)?;
-    let (mut name, mut details) = (String::new(), SiteDetails::default());
-    change.onto(&mut name, &mut details);
-    let said = room_to_say(tables, "site", account, None, &details)?;
-    let is_default = !premises.sites.iter().any(|site| site.is_default);
+    let write = plan::add_site(&premises, change, said_of_all(tables, "site", account)?)?;
+    let Write { name, is_default, details, said, .. } = write;
     let id = tables
         .connection
         .prepare_cached(
@@ -40,34 +36,30 @@ fn change_site(
     change: SiteChange,
 ) -> Result<Option<(Site, SiteDetails)>> {
     let found = sites_in_full(tables.connection, account, Some(id))?.pop();
-    let Some((mut site, mut details)) = found else { return Ok(None) };
-    let before = details.clone();
-    change.onto(&mut site.name, &mut details);
-    let said = room_to_say(tables, "site", account, Some(&before), &details)?;
+    let Some(found) = found else { return Ok(None) };
+    let write = plan::change_site(found, change, said_of_all(tables, "site", account)?)?;
+    let Write { name, is_default, details, said, .. } = write;
     tables.connection.prepare_cached("UPDATE site SET name = ?, details = ? WHERE id = ?")?.execute((
-        &site.name,
+        &name,
         said,
         id.get(),
     ))?;
-    Ok(Some((site, details)))
+    Ok(Some((Site { id, account, name, is_default }, details)))
 }
 
 fn remove_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId) -> Result<Removed> {
     let (_, premises) = must_exist(tables, account)?;
-    if !premises.sites.iter().any(|site| site.id == id) {
-        return Ok(Removed::Unknown);
-    }
     let in_service = in_service_at(tables.connection, account, id, None)?;
-    if let Err(why) = premises.may_remove_site(id, in_service) {
-        return Ok(Removed::Stays(why));
+    let removed = plan::remove_site(&premises, id, in_service);
+    if removed == Removed::Gone {
+        tables.connection.prepare_cached("DELETE FROM site WHERE id = ?")?.execute([id.get()])?;
     }
-    tables.connection.prepare_cached("DELETE FROM site WHERE id = ?")?.execute([id.get()])?;
-    Ok(Removed::Gone)
+    Ok(removed)
 }
 
 fn make_default_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId) -> Result<bool> {
     let (_, premises) = must_exist(tables, account)?;
-    if !premises.sites.iter().any(|site| site.id == id) {
+    if !plan::has_site(&premises, id) {
         return Ok(false);
     }
     tables
@@ -85,16 +77,10 @@ fn add_peer(
     change: PeerChange,
 ) -> Result<(Peer, PeerDetails)> {
     let (_, premises) = must_exist(tables, account)?;
-    if !premises.sites.iter().any(|s| s.id == site) {
-        return Err(StoreError::Conflict(format!("account {account} has no site {site}")));
-    }
-    room_for(premises.peers.len(), "peers", PREMISES_MAX)?;
-    let alone = !premises.peers.iter().any(|peer| peer.site == site);
-    let is_default = is_default(false, change.is_default, alone);
-    let (mut name, mut details) = (String::new(), PeerDetails::default());
-    change.onto(&mut name, &mut details);
-    let said = room_to_say(tables, "peer", account, None, &details)?;
-    if is_default {
+    let all = said_of_all(tables, "peer", account)?;
+    let write = plan::add_peer(&premises, (account, site), change, all)?;
+    let Write { name, is_default, takes_default, details, said } = write;
+    if takes_default {
         no_default_peer(tables, site)?;
     }
     let id = tables
@@ -115,61 +101,34 @@ fn change_peer(
     change: PeerChange,
 ) -> Result<Option<(Peer, PeerDetails)>> {
     let found = peers_in_full(tables.connection, account, site, Some(id))?.pop();
-    let Some((mut peer, mut details)) = found else { return Ok(None) };
-    let becomes_default = is_default(peer.is_default, change.is_default, false);
-    let before = details.clone();
-    change.onto(&mut peer.name, &mut details);
-    let said = room_to_say(tables, "peer", account, Some(&before), &details)?;
-    if becomes_default && !peer.is_default {
+    let Some(found) = found else { return Ok(None) };
+    let write = plan::change_peer(found, change, said_of_all(tables, "peer", account)?)?;
+    let Write { name, is_default, takes_default, details, said } = write;
+    if takes_default {
         no_default_peer(tables, site)?;
     }
-    peer.is_default = becomes_default;
     tables
         .connection
         .prepare_cached("UPDATE peer SET name = ?, is_default = ?, details = ? WHERE id = ?")?
-        .execute((&peer.name, peer.is_default, said, id.get()))?;
-    Ok(Some((peer, details)))
+        .execute((&name, is_default, said, id.get()))?;
+    Ok(Some((Peer { id, account, site, name, is_default }, details)))
 }
 
 fn remove_peer(tables: &mut Tables<'_>, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
     let (_, premises) = must_exist(tables, account)?;
-    if !premises.peers.iter().any(|peer| peer.id == id && peer.site == site) {
-        return Ok(Removed::Unknown);
-    }
     let in_service = in_service_at(tables.connection, account, site, Some(id))?;
-    if let Err(why) = premises.may_remove_peer(site, id, in_service) {
-        return Ok(Removed::Stays(why));
+    let removed = plan::remove_peer(&premises, site, id, in_service);
+    if removed == Removed::Gone {
+        tables.connection.prepare_cached("DELETE FROM peer WHERE id = ?")?.execute([id.get()])?;
     }
-    tables.connection.prepare_cached("DELETE FROM peer WHERE id = ?")?.execute([id.get()])?;
-    Ok(Removed::Gone)
+    Ok(removed)
 }
 
-/// Returns the details of a site, peer or application as they are stored, if there is room for them. Details that do
-/// not get longer always have room.
-pub(super) fn room_to_say<T: serde::Serialize + Default + PartialEq>(
-    tables: &Tables<'_>,
-    what: &str,
-    account: AccountId,
-    before: Option<&T>,
-    details: &T,
-) -> Result<Option<String>> {
-    let said = row::said(details)?;
-    let before = before.map(row::said).transpose()?.flatten().map_or(0, |said| said.len());
-    let after = said.as_ref().map_or(0, String::len);
-    if after <= before {
-        return Ok(said);
-    }
-    let full = |of: &str, max| Err(StoreError::Conflict(format!("{of} takes {max} bytes at most")));
-    if after > DETAILS_MAX {
-        let article = if what.starts_with('a') { "an" } else { "a" };
-        return full(&format!("what is said of {article} {what}"), DETAILS_MAX);
-    }
-    let sql = format!("SELECT coalesce(sum(octet_length(details)), 0) FROM {what} WHERE account = ?");
+/// Returns how many bytes the details of an account's sites, peers or applications take.
+pub(super) fn said_of_all(tables: &Tables<'_>, table: &str, account: AccountId) -> Result<usize> {
+    let sql = format!("SELECT coalesce(sum(octet_length(details)), 0) FROM {table} WHERE account = ?");
     let all: i64 = tables.connection.prepare_cached(&sql)?.query_row([account.get()], |row| row.get(0))?;
-    match usize::try_from(all).is_ok_and(|all| all + after - before <= ALL_DETAILS_MAX) {
-        true => Ok(said),
-        false => full(&format!("what is said of the account's {what}s"), ALL_DETAILS_MAX),
-    }
+    Ok(usize::try_from(all).unwrap_or(usize::MAX))
 }
 
 fn no_default_peer(tables: &Tables<'_>, site: SiteId) -> Result<()> {
@@ -178,14 +137,6 @@ fn no_default_peer(tables: &Tables<'_>, site: SiteId) -> Result<()> {
         .prepare_cached("UPDATE peer SET is_default = 0 WHERE site = ? AND is_default")?
         .execute([site.get()])?;
     Ok(())
-}
-
-pub(super) fn room_for(there: usize, what: &str, most: usize) -> Result<()> {
-    if there < most {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict(format!("the account has {most} {what}, and that is the most")))
-    }
 }
 
 /// Returns the sites of an account, or one of them, with their details.
@@ -197,7 +148,7 @@ fn sites_in_full(
     let sql = "SELECT id, account, name, is_default, details FROM site
                WHERE account = ?1 AND id = coalesce(?2, id) ORDER BY id";
     let values = vec![of(account), only.map_or(Value::Null, |id| Value::Integer(id.get().into()))];
-    list(connection, sql, values, |row| Ok((site(row)?, row::details(row.get(4)?)?)))
+    list(connection, sql, values, |row| Ok((site(row)?, details(row.get(4)?)?)))
 }
 
 /// Returns the peers of a site of an account, or one of them, with their details.
@@ -211,7 +162,7 @@ fn peers_in_full(
                WHERE account = ?1 AND site = ?2 AND id = coalesce(?3, id) ORDER BY id";
     let only = only.map_or(Value::Null, |id| Value::Integer(id.get().into()));
     let values = vec![of(account), Value::Integer(at.get().into()), only];
-    list(connection, sql, values, |row| Ok((peer(row)?, row::details(row.get(5)?)?)))
+    list(connection, sql, values, |row| Ok((peer(row)?, details(row.get(5)?)?)))
 }
 
 /// Returns how many numbers are in service at a site of an account, or at one peer of it, by the stored counts.

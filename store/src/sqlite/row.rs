@@ -119,22 +119,6 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize)
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
-/// Returns details as their column holds them.
-pub(super) fn said<T: serde::Serialize + Default + PartialEq>(details: &T) -> Result<Option<String>> {
-    match *details == T::default() {
-        true => Ok(None),
-        false => Ok(Some(serde_json::to_string(details)?)),
-    }
-}
-
-/// Reads details from their column.
-pub(super) fn details<T: serde::de::DeserializeOwned + Default>(text: Option<String>) -> Result<T> {
-    match text {
-        None => Ok(T::default()),
-        Some(text) => Ok(serde_json::from_str(&text)?),
-    }
-}
-
 /// Reads a word of an enum from a column.
 pub(super) fn word<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| corrupt(format!("no such word: {text}")))

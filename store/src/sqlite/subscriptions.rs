@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use onhook_core::check::CheckedSubscription;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Subscriber, SubscriptionFilter};
+use onhook_core::notify::notification::{GivenUp, SubscriptionFilter};
 use onhook_core::notify::subscription::{
     Callback, Credentials, Email, NewSubscription, OrderType, Receiver, SUBSCRIPTIONS_MAX, Secret, Subject,
     Subscription,
 };
-use onhook_core::order::Kind;
+use onhook_core::order::Status;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -23,7 +23,8 @@ use crate::Result;
 use crate::codes::status_of;
 use crate::contract::subscriptions::{Subscribed, SubscriptionQuery, Subscriptions};
 use crate::error::corrupt;
-use crate::plan::tell::{About, tell};
+use crate::plan::subscriptions::{self as plan, Follows, Live, Loaded, Matter};
+use crate::plan::tell::GiveUp;
 
 pub(super) const EXPIRE: &str = "UPDATE subscription SET over = 1 WHERE seq IN
      (SELECT seq FROM subscription WHERE over = 0 AND expires_at <= ? LIMIT ?) RETURNING seq, account, id";
@@ -101,19 +102,30 @@ fn read(row: &Row<'_>) -> Result<Subscription> {
     })
 }
 
-/// Counts the live subscriptions of an account.
-fn count_of() -> String {
-    format!("SELECT count(*) FROM subscription s WHERE s.account = ?1 AND {}", ALIVE.replace('?', "?2"))
+/// The live subscriptions of an account, by what makes two the same. At most as many as an account may have.
+fn live_of() -> String {
+    format!(
+        "SELECT s.seq, s.order_type, s.order_seq, s.event_type, coalesce(s.url, s.email) FROM subscription s
+         WHERE s.account = ?1 AND {} LIMIT {SUBSCRIPTIONS_MAX}",
+        ALIVE.replace('?', "?2")
+    )
 }
 
-/// Counts the live subscriptions, except one, about the same subject to the same receiver.
-fn count_of_same() -> String {
-    format!(
-        "SELECT count(*) FROM subscription s WHERE s.account = ?1 AND s.order_type IS ?2
-         AND s.order_seq IS ?3 AND s.event_type IS ?4 AND coalesce(s.url, s.email) = ?5
-         AND s.seq IS NOT ?6 AND {}",
-        ALIVE.replace('?', "?7")
-    )
+fn live(connection: &Connection, account: AccountId, now: Timestamp) -> Result<Vec<Live>> {
+    let mut statement = connection.prepare_cached(&live_of())?;
+    let mut rows = statement.query((account.get(), now.millis()))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (orders, event): (Option<String>, Option<String>) = (row.get(1)?, row.get(3)?);
+        let order: Option<i64> = row.get(2)?;
+        let matter = match (orders, event) {
+            (Some(orders), None) => Matter::Orders(row::word(&orders)?, order.map(OrderSeq)),
+            (None, Some(event)) => Matter::Event(row::word(&event)?),
+            _ => return Err(corrupt("a subscription is about nothing")),
+        };
+        found.push(Live { seq: SubscriptionSeq(row.get(0)?), matter, target: row.get(4)? });
+    }
+    Ok(found)
 }
 
 /// Returns an account's subscription by id, unless it has ended.
@@ -185,49 +197,55 @@ fn subscribe(
     now: Timestamp,
 ) -> Result<Subscribed> {
     let now = tables.cached.now(now);
-    let known = match replaces {
-        None => None,
-        Some(id) => match one(tables.connection, new.account, id, now)? {
-            Some(known) => Some(known),
+    let account = new.account;
+    let (id, replaced) = match replaces {
+        None => (SubscriptionId(random_uuid()?), None),
+        Some(id) => match one(tables.connection, account, id, now)? {
+            Some(known) => (id, Some((known.seq, waiting_of(tables, known.seq)?))),
             None => return Ok(Subscribed::Missing),
         },
     };
-    let (orders, order, event) = match new.subject {
-        Subject::Orders(orders, None) => (Some(orders), None, None),
-        Subject::Orders(orders, Some(id)) => {
-            let order = match orders.kind() {
-                Some(kind) => order_seq(tables.connection, tables.ids, new.account, kind, id)?,
-                None => None,
-            };
-            match order {
-                Some(order) => (Some(orders), Some(order), None),
-                None => return Ok(Subscribed::NoOrder),
-            }
-        }
-        Subject::Event(event) => (None, None, Some(event)),
+    let order = named_order(tables, account, new.subject)?;
+    let loaded = Loaded { new, replaced, order, live: live(tables.connection, account, now)? };
+    let writes = match plan::subscribe(&loaded, now) {
+        Ok(writes) => writes,
+        Err(refused) => return Ok(refused),
     };
-    let target = new.receiver.target();
-    let same: i64 = tables.connection.prepare_cached(&count_of_same())?.query_row(
-        params![
-            new.account.get(),
-            orders.map(OrderType::word),
-            order.map(|order| order.0),
-            event.map(|event| event.word()),
-            target,
-            known.as_ref().map(|known| known.seq.0),
-            now.millis(),
-        ],
-        |row| row.get(0),
-    )?;
-    if same > 0 {
-        return Ok(Subscribed::Duplicate);
+    let seq = put(tables, &loaded, id, writes.matter)?;
+    tables.cached.forget_subscriber(account, seq);
+    let Follows { subscriber, notifications, over } = writes.follow(seq);
+    if let Some(subscriber) = subscriber {
+        tables.cached.subscribers.entry(account).or_default().push(subscriber);
     }
-    if known.is_none() && subscriptions_of(tables, new.account, now)? >= SUBSCRIPTIONS_MAX {
-        return Ok(Subscribed::TooMany);
+    let made =
+        subscription_at(tables.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
+    apply_notifications(tables, &notifications)?;
+    if let Some(order) = over {
+        end_bound(tables, account, order)?;
     }
-    let id = match &known {
-        Some(known) => known.id,
-        None => SubscriptionId(random_uuid()?),
+    Ok(Subscribed::Made(Box::new(made)))
+}
+
+/// Returns the order that a subscription names, and its status, if the account has one of that type.
+fn named_order(
+    tables: &Tables<'_>,
+    account: AccountId,
+    subject: Subject,
+) -> Result<Option<(OrderSeq, Status)>> {
+    let Some((orders, id)) = subject.named_order() else { return Ok(None) };
+    let Some(kind) = orders.kind() else { return Ok(None) };
+    let Some(order) = order_seq(tables.connection, tables.ids, account, kind, id)? else { return Ok(None) };
+    let mut statement = tables.connection.prepare_cached("SELECT status FROM orders WHERE seq = ?")?;
+    let status: u8 = statement.query_row([order.0], |row| row.get(0))?;
+    Ok(Some((order, status_of(status)?)))
+}
+
+/// Writes the row of a subscription, and returns its sequence number.
+fn put(tables: &Tables<'_>, loaded: &Loaded, id: SubscriptionId, matter: Matter) -> Result<SubscriptionSeq> {
+    let Loaded { new, replaced, .. } = loaded;
+    let (orders, order, event) = match matter {
+        Matter::Orders(orders, order) => (Some(orders.word()), order, None),
+        Matter::Event(event) => (None, None, Some(event.word())),
     };
     let (callback, email) = match &new.receiver {
         Receiver::Callback(callback) => (Some(callback), None),
@@ -235,84 +253,36 @@ fn subscribe(
     };
     let credentials = callback.and_then(|c| c.credentials.as_ref());
     // The columns are named, so that the others (the sequence number of a replaced one) keep their values.
-    let seq: i64 = tables
-        .connection
-        .prepare_cached(
-            "INSERT INTO subscription (seq, id, account, order_type, order_seq, event_type, url, username,
-                                       password, public_key, number_format, retry, signing, email, digest,
-                                       expires_at, after_order)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-             ON CONFLICT (seq) DO UPDATE SET order_type = ?4, order_seq = ?5, event_type = ?6, url = ?7,
-                 username = ?8, password = ?9, public_key = ?10, number_format = ?11, retry = ?12,
-                 signing = ?13, email = ?14, digest = ?15, expires_at = ?16, after_order = ?17, disabled = 0
-             RETURNING seq",
-        )?
-        .query_row(
-            params![
-                known.as_ref().map(|known| known.seq.0),
-                id.0.as_bytes(),
-                new.account.get(),
-                orders.map(OrderType::word),
-                order.map(|order| order.0),
-                event.map(|event| event.word()),
-                callback.map(|c| &c.url),
-                credentials.map(|c| &c.username),
-                credentials.map(|c| c.password.expose()),
-                callback.and_then(|c| c.public_key.as_ref()),
-                callback.map(|c| c.format.word()),
-                callback.map(|c| c.retry),
-                callback.and_then(|c| c.signing.as_ref()).map(Secret::expose),
-                email.map(|e| &e.address),
-                email.map(|e| e.digest.word()),
-                new.expires_at.map(Timestamp::millis),
-                tables.cached.last_order().0,
-            ],
-            |row| row.get(0),
-        )?;
-    let seq = SubscriptionSeq(seq);
-    tables.cached.forget_subscriber(new.account, seq);
-    if let Some(orders) = orders.filter(|orders| orders.kind().is_some()) {
-        let filter = SubscriptionFilter { orders, order, expires_at: new.expires_at };
-        let waiting = waiting_of(tables, seq)?;
-        let subscriber = Subscriber { seq, filter, daily: new.receiver.is_daily(), waiting };
-        tables.cached.subscribers.entry(new.account).or_default().push(subscriber);
-    }
-    let made =
-        subscription_at(tables.connection, seq)?.ok_or_else(|| corrupt("a subscription is missing"))?;
-    if let Some((order, kind)) = order.zip(orders.and_then(OrderType::kind)) {
-        tell_late(tables, (new.account, kind, order), seq, now)?;
-    }
-    Ok(Subscribed::Made(Box::new(made)))
-}
-
-/// Notifies a new subscription of the end of its order, if the order has ended already. It may have ended while the
-/// subscription was on its way.
-fn tell_late(
-    tables: &mut Tables<'_>,
-    (account, kind, order): (AccountId, Kind, OrderSeq),
-    seq: SubscriptionSeq,
-    now: Timestamp,
-) -> Result<()> {
-    let status: u8 = tables
-        .connection
-        .prepare_cached("SELECT status FROM orders WHERE seq = ?")?
-        .query_row([order.0], |row| row.get(0))?;
-    let about = About { account, kind, order, status: status_of(status)? };
-    if !about.status.is_final() {
-        return Ok(());
-    }
-    let mut subscribers = Vec::from_iter(tables.cached.subscriber(account, seq).cloned());
-    let notifications = tell(&mut subscribers, about, None, now);
-    apply_notifications(tables, &notifications)?;
-    end_bound(tables, account, order)
-}
-
-fn subscriptions_of(tables: &Tables<'_>, account: AccountId, now: Timestamp) -> Result<usize> {
-    let found: i64 = tables
-        .connection
-        .prepare_cached(&count_of())?
-        .query_row((account.get(), now.millis()), |row| row.get(0))?;
-    Ok(usize::try_from(found).unwrap_or(usize::MAX))
+    let mut statement = tables.connection.prepare_cached(
+        "INSERT INTO subscription (seq, id, account, order_type, order_seq, event_type, url, username,
+                                   password, public_key, number_format, retry, signing, email, digest,
+                                   expires_at, after_order)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         ON CONFLICT (seq) DO UPDATE SET order_type = ?4, order_seq = ?5, event_type = ?6, url = ?7,
+             username = ?8, password = ?9, public_key = ?10, number_format = ?11, retry = ?12,
+             signing = ?13, email = ?14, digest = ?15, expires_at = ?16, after_order = ?17, disabled = 0
+         RETURNING seq",
+    )?;
+    let values = params![
+        replaced.map(|(seq, _)| seq.0),
+        id.0.as_bytes(),
+        new.account.get(),
+        orders,
+        order.map(|order| order.0),
+        event,
+        callback.map(|c| &c.url),
+        credentials.map(|c| &c.username),
+        credentials.map(|c| c.password.expose()),
+        callback.and_then(|c| c.public_key.as_ref()),
+        callback.map(|c| c.format.word()),
+        callback.map(|c| c.retry),
+        callback.and_then(|c| c.signing.as_ref()).map(Secret::expose),
+        email.map(|e| &e.address),
+        email.map(|e| e.digest.word()),
+        new.expires_at.map(Timestamp::millis),
+        tables.cached.last_order().0,
+    ];
+    Ok(SubscriptionSeq(statement.query_row(values, |row| row.get(0))?))
 }
 
 /// Removes a subscription and gives up its waiting notifications. Returns whether there was one.
@@ -324,7 +294,8 @@ fn unsubscribe(
 ) -> Result<bool> {
     let now = tables.cached.now(now);
     let Some(known) = one(tables.connection, account, id, now)? else { return Ok(false) };
-    give_up_all(tables, known.seq, "the subscription was removed", now)?;
+    let why = GivenUp::Unsubscribed;
+    give_up_all(tables, GiveUp { subscription: known.seq, why, at: now })?;
     tables.connection.prepare_cached("DELETE FROM subscription WHERE seq = ?")?.execute([known.seq.0])?;
     tables.cached.forget_subscriber(account, known.seq);
     Ok(true)
@@ -394,8 +365,7 @@ mod tests {
     #[test]
     fn the_living_are_found_without_those_that_are_over() {
         for (sql, index) in [
-            (count_of(), " INDEX subscription_account (account=?)"),
-            (count_of_same(), " INDEX subscription_account (account=?)"),
+            (live_of(), " INDEX subscription_account (account=?)"),
             (END_BOUND.to_owned(), " INDEX subscription_order (order_seq=?)"),
         ] {
             let plan = plan(&sql);

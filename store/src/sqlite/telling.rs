@@ -1,17 +1,17 @@
 //! Notifications that are written in the same transaction as an order's event.
 
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
-use onhook_core::time::Timestamp;
+use onhook_core::notify::notification::GivenUp;
 use rusqlite::params;
 
 use super::row::random_uuid;
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::status_code;
-use crate::plan::tell::NewNotification;
+use crate::plan::tell::{GiveUp, NewNotification};
 
 pub(super) const GIVE_UP_OLDEST: &str =
-    "UPDATE notification SET standing = 2, due_at = NULL, reason = 'too many waited', ended_at = ?
+    "UPDATE notification SET standing = 2, due_at = NULL, reason = ?, ended_at = ?
      WHERE seq = (SELECT min(seq) FROM notification WHERE subscription = ? AND standing = 0)";
 
 pub(super) const GIVE_UP_ALL: &str =
@@ -42,7 +42,11 @@ pub(super) fn apply_notifications(tables: &mut Tables<'_>, notifications: &[NewN
             continue;
         }
         if *crowded {
-            tables.connection.prepare_cached(GIVE_UP_OLDEST)?.execute((at.millis(), subscription.0))?;
+            tables.connection.prepare_cached(GIVE_UP_OLDEST)?.execute((
+                GivenUp::Crowded.word(),
+                at.millis(),
+                subscription.0,
+            ))?;
         } else if let Some(subscriber) = tables.cached.subscriber(*account, *subscription) {
             subscriber.waiting += 1;
         }
@@ -56,13 +60,11 @@ pub(super) fn waiting_of(tables: &Tables<'_>, subscription: SubscriptionSeq) -> 
     Ok(waiting.unsigned_abs())
 }
 
-pub(super) fn give_up_all(
-    tables: &Tables<'_>,
-    subscription: SubscriptionSeq,
-    reason: &str,
-    now: Timestamp,
-) -> Result<usize> {
-    Ok(tables.connection.prepare_cached(GIVE_UP_ALL)?.execute((reason, now.millis(), subscription.0))?)
+pub(super) fn give_up_all(tables: &Tables<'_>, what: GiveUp) -> Result<()> {
+    let GiveUp { subscription, why, at } = what;
+    let values = (why.word(), at.millis(), subscription.0);
+    tables.connection.prepare_cached(GIVE_UP_ALL)?.execute(values)?;
+    Ok(())
 }
 
 pub(super) const END_BOUND: &str =

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use onhook_core::account::Role;
-use onhook_core::account::user::{self, Act, Asker, Person, UserRefusal, folded};
+use onhook_core::account::user::{self, Asker, Person, folded};
 use onhook_core::ids::AccountId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
@@ -13,6 +13,7 @@ use super::row::{self, limit, list, of};
 use super::tables::Tables;
 use crate::contract::page::LIST_MAX;
 use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
+use crate::plan::users::{self as plan, Write};
 use crate::{Result, StoreError};
 
 const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
@@ -74,24 +75,19 @@ fn create_user(tables: &mut Tables<'_>, user: NewUser) -> Result<()> {
             generation()?,
         ))?;
     match made {
-        0 => Err(StoreError::Conflict(format!("user {} exists", user.name))),
+        0 => Err(StoreError::user_exists(&user.name)),
         _ => Ok(()),
     }
 }
 
 fn make_user(tables: &mut Tables<'_>, asker: String, user: NewUser) -> Result<UserChanged> {
-    let Some(asker) = known_asker(tables, Asker::User(asker))? else {
-        return Ok(UserChanged::Refused(UserRefusal::Forbidden));
-    };
-    if let Err(why) = user::may_make(&asker, user.account, user.role) {
-        return Ok(UserChanged::Refused(why));
+    let asker = known_asker(tables, Asker::User(asker))?;
+    let there = user.account.map(|account| count_users(tables.connection, account)).transpose()?.unwrap_or(0);
+    let there = usize::try_from(there).unwrap_or(usize::MAX);
+    match plan::make(asker.as_ref(), &user, there) {
+        Ok(()) => create_user(tables, user).map(|()| UserChanged::Done),
+        Err(why) => Ok(UserChanged::Refused(why)),
     }
-    if let Some(account) = user.account
-        && usize::try_from(count_users(tables.connection, account)?).is_ok_and(|n| n >= LIST_MAX)
-    {
-        return Ok(UserChanged::Refused(UserRefusal::Full));
-    }
-    create_user(tables, user).map(|()| UserChanged::Done)
 }
 
 /// Returns the asker as they are now. `None` if they are no longer a user.
@@ -103,44 +99,25 @@ fn known_asker(tables: &Tables<'_>, asker: Asker) -> Result<Option<Person>> {
 }
 
 fn change_user(tables: &mut Tables<'_>, asker: Asker, name: &str, change: UserChange) -> Result<UserChanged> {
-    let Some(asker) = known_asker(tables, asker)? else {
-        return Ok(UserChanged::Refused(UserRefusal::Forbidden));
-    };
-    let Some(user) = user(tables.connection, name)? else {
-        return Ok(UserChanged::Refused(UserRefusal::NoUser));
-    };
-    let admins = match user.account {
-        Some(account) => admins(tables.connection, account)?,
-        None => 0,
-    };
-    let person = user.person();
-    let may = |act| user::may(&asker, act, &person, admins);
-    let judged = match &change {
-        UserChange::Removed => may(Act::Remove),
-        UserChange::Set { password_hash, role } => {
-            let password = password_hash.as_ref().map_or(Ok(()), |_| may(Act::Password));
-            password.and(role.map_or(Ok(()), |role| may(Act::Role(role))))
-        }
-    };
-    if let Err(why) = judged {
-        return Ok(UserChanged::Refused(why));
-    }
-    match change {
-        UserChange::Removed => {
+    let asker = known_asker(tables, asker)?;
+    let found = user(tables.connection, name)?;
+    let account = found.as_ref().and_then(|user| user.account);
+    let admins = account.map(|account| admins(tables.connection, account)).transpose()?.unwrap_or(0);
+    match plan::change(asker.as_ref(), found, admins, change) {
+        Err(why) => return Ok(UserChanged::Refused(why)),
+        Ok(Write::Remove) => {
             tables
                 .connection
                 .prepare_cached("DELETE FROM user WHERE folded = ?")?
                 .execute([user::folded(name)])?;
         }
-        UserChange::Set { password_hash, role } => {
-            let hash = password_hash.unwrap_or(user.password_hash);
-            let role = role.unwrap_or(user.role);
+        Ok(Write::Set { password_hash, role }) => {
             tables
                 .connection
                 .prepare_cached(
                     "UPDATE user SET password_hash = ?, role = ?, generation = ? WHERE folded = ?",
                 )?
-                .execute((hash, role.word(), generation()?, user::folded(name)))?;
+                .execute((password_hash, role.word(), generation()?, user::folded(name)))?;
         }
     }
     Ok(UserChanged::Done)
