@@ -72,7 +72,7 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     // own.
     let narrowed_by = [named.is_some() && call.caller.account.is_some(), site.is_some(), peer.is_some()];
     if narrowed_by.into_iter().filter(|given| *given).count() > 1 {
-        return Err(Problem::OneOfPlace);
+        return Err(Problem::OneOfAccountSitePeer);
     }
     let account = match (call.caller.account, named) {
         (Some(own), Some(named)) if own != named => return Err(Problem::NotYourAccount(named.to_string())),

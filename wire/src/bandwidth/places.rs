@@ -216,7 +216,7 @@ pub fn read_covered(query: &Query) -> Result<Covered, Problem> {
     };
     let from = match query.get("page")? {
         None => 1,
-        Some(text) => text.parse().ok().filter(|page| *page > 0).ok_or(Problem::PlacePage)?,
+        Some(text) => text.parse().ok().filter(|page| *page > 0).ok_or(Problem::RateCenterPage)?,
     };
     let criteria = Criteria {
         prefix: prefixes.into_iter().next().map(|prefix| prefix.chars().take(6).collect()),
