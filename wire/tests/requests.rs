@@ -12,7 +12,7 @@ use onhook_wire::error::{Problem, Row};
 use onhook_wire::query::Query;
 use onhook_wire::xml::{Element, parse};
 use onhook_wire::{
-    disconnects, json, moves, notes, order_search, orders, peers, places, reservations, search, sites,
+    disconnects, json, localities, moves, notes, order_search, orders, peers, reservations, search, sites,
     subscriptions, tns, users,
 };
 
@@ -161,7 +161,7 @@ fn true_and_false_are_written_in_four_ways_everywhere() {
         let found = search::read(&query(&format!("areaCode=540&enableTNDetail={text}&LCA={text}"))).unwrap();
         assert_eq!(found.details, truth, "{text}");
         assert_eq!(
-            places::read_places(&query(&format!("state=VA&available={text}"))).unwrap().available,
+            localities::read_state(&query(&format!("state=VA&available={text}"))).unwrap().available,
             truth,
             "{text}"
         );

@@ -12,7 +12,7 @@ use onhook_core::order::search::Criteria;
 use onhook_core::view::{View, may_see_past, view};
 use onhook_store::contract::numbers::{Facts, NumberHistory, NumberQuery};
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::places;
+use onhook_wire::localities;
 use onhook_wire::query::Links;
 use onhook_wire::reservations;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
@@ -188,7 +188,7 @@ async fn local(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     if exchanges.is_empty() {
         return Err(Problem::NoResource);
     }
-    Ok(Reply::xml(StatusCode::OK, places::local(region, name, &exchanges)))
+    Ok(Reply::xml(StatusCode::OK, localities::local(region, name, &exchanges)))
 }
 
 /// Returns the reservation that holds a number, if it is the caller's. Another account may have reserved the number

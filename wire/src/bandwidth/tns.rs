@@ -125,7 +125,7 @@ pub fn by_service(query: &Query) -> Result<(), Problem> {
 pub struct Shown<'a> {
     /// The number now.
     pub entry: &'a Entry,
-    /// Its place.
+    /// Where it lies.
     pub locality: &'a Locality,
     /// Its account, site and peer, if the caller may see them.
     pub holder: Option<Holder<'a>>,
