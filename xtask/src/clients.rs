@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_python_that_is_too_old_is_none() {
+    fn a_python_that_is_too_old_is_refused() {
         for (version, is) in [
             ("Python 3.9.18", true),
             ("Python 3.13.0rc1", true),
