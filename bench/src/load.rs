@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_head_is_none() {
+    fn half_a_head_is_not_a_head() {
         assert!(head(b"HTTP/1.1 201 Created\r\nLoc").unwrap().is_none());
     }
 

@@ -67,9 +67,9 @@ impl Shuffle {
         Self { count, half_bits: bits.div_ceil(2).max(1) }
     }
 
-    /// Returns the `place`-th element of the order; `place` is below `count`.
-    fn at(self, place: u64) -> u64 {
-        let mut at = place;
+    /// Returns the element at `index` of the order. `index` is below `count`.
+    fn at(self, index: u64) -> u64 {
+        let mut at = index;
         loop {
             at = self.permute(at);
             if at < self.count {
@@ -106,17 +106,17 @@ pub(crate) struct Draw {
 impl Draw {
     /// Deals the part of the shuffle from `percent.start` to `percent.end` hundredths.
     pub(crate) fn part(shuffle: Shuffle, percent: std::ops::Range<u64>) -> Self {
-        let place = |percent: u64| shuffle.count / 100 * percent;
-        Self { shuffle, next: AtomicU64::new(place(percent.start)), end: place(percent.end) }
+        let index = |percent: u64| shuffle.count / 100 * percent;
+        Self { shuffle, next: AtomicU64::new(index(percent.start)), end: index(percent.end) }
     }
 
     /// Returns two numbers, ascending. `None` if there are no more.
     pub(crate) fn pair(&self) -> Option<[u64; 2]> {
-        let place = self.next.fetch_add(2, Ordering::Relaxed);
-        if place + 1 >= self.end {
+        let index = self.next.fetch_add(2, Ordering::Relaxed);
+        if index + 1 >= self.end {
             return None;
         }
-        let mut pair = [place, place + 1].map(|place| number_at(self.shuffle.at(place)));
+        let mut pair = [index, index + 1].map(|index| number_at(self.shuffle.at(index)));
         pair.sort_unstable();
         Some(pair)
     }
@@ -157,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffle_gives_each_place_once() {
+    fn a_shuffle_gives_each_element_once() {
         for count in [1, 2, 3, 64, 65, 10_007] {
             let shuffle = Shuffle::new(count);
-            let places: BTreeSet<u64> = (0..count).map(|place| shuffle.at(place)).collect();
-            assert!(places.into_iter().eq(0..count), "{count}");
+            let elements: BTreeSet<u64> = (0..count).map(|index| shuffle.at(index)).collect();
+            assert!(elements.into_iter().eq(0..count), "{count}");
         }
     }
 
@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn the_guides_numbers_are_not_among_the_first_hundred_million() {
         for guide in crate::post::GUIDE {
-            let place = |codes: &[u64], code| codes.iter().position(|one| *one == code).expect("valid");
-            let round = u64::try_from(place(&EXCHANGES, guide / 10_000 % 1_000)).expect("small")
+            let index = |codes: &[u64], code| codes.iter().position(|one| *one == code).expect("valid");
+            let round = u64::try_from(index(&EXCHANGES, guide / 10_000 % 1_000)).expect("small")
                 + 792 * (guide / 1_000 % 10);
             assert!(round * 712 * BLOCK > 100_000_000, "{guide}");
         }

@@ -51,24 +51,24 @@ pub(crate) fn page(addr: SocketAddr, list: &str, page: &str, size: u64) -> Vec<u
     .into_bytes()
 }
 
-/// A request whose numbers are replaced in place. That costs the load generator almost nothing, so a server on the
-/// same cores loses nothing.
+/// A request whose numbers are overwritten where they stand. That costs the load generator almost nothing, so a server
+/// on the same cores loses nothing.
 pub(crate) struct Template {
     request: Vec<u8>,
-    places: [usize; 2],
+    offsets: [usize; 2],
 }
 
 impl Template {
     pub(crate) fn new(addr: SocketAddr) -> Self {
         let request = request(addr, GUIDE);
-        let places = GUIDE.map(|number| {
+        let offsets = GUIDE.map(|number| {
             let digits = number.to_string();
             request
                 .windows(digits.len())
                 .position(|window| window == digits.as_bytes())
                 .expect("the request holds the guide's numbers")
         });
-        Self { request, places }
+        Self { request, offsets }
     }
 
     /// Makes `buffer` the request for `numbers`. It must be empty or an earlier request of this template.
@@ -76,9 +76,9 @@ impl Template {
         if buffer.is_empty() {
             buffer.extend_from_slice(&self.request);
         }
-        for (place, number) in self.places.into_iter().zip(numbers) {
+        for (offset, number) in self.offsets.into_iter().zip(numbers) {
             let mut rest = number;
-            for digit in buffer[place..place + 10].iter_mut().rev() {
+            for digit in buffer[offset..offset + 10].iter_mut().rev() {
                 *digit = b'0' + u8::try_from(rest % 10).expect("one digit");
                 rest /= 10;
             }

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_compares_with_its_goal() {
+    fn a_result_is_compared_with_its_goal() {
         assert_eq!(verdict(Some(0.5), 0.5), "**0.50 ×** (goal: at least 0.5 ×, met)");
         assert_eq!(verdict(Some(4.9), 5.0), "**4.90 ×** (goal: at least 5 ×, missed)");
         assert_eq!(verdict(None, 5.0), "**–** (goal: at least 5 ×, not measured)");

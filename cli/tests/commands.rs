@@ -31,7 +31,7 @@ const ALL_STATES: &str = "\
 ";
 
 #[test]
-fn what_was_exported_imports_again_and_exports_the_same_bytes() {
+fn an_export_can_be_imported_and_exports_the_same_bytes() {
     let (first, second) = (two_accounts(), two_accounts());
     let numbers = format!("{HEADER}\n{ALL_STATES}");
     let said = first.onhook_reading(&["import", "-"], numbers.as_bytes());
@@ -49,7 +49,7 @@ fn what_was_exported_imports_again_and_exports_the_same_bytes() {
 }
 
 #[test]
-fn what_is_the_owner_s_or_another_carrier_s_is_never_in_the_pool() {
+fn numbers_of_an_owner_or_another_carrier_are_never_in_the_pool() {
     let folder = two_accounts();
     let lines = format!(
         "{HEADER}\n2125550001,Available,,,,,,true,,,\n2125550002,Available,,,,,,,true,,\n\
@@ -62,12 +62,12 @@ fn what_is_the_owner_s_or_another_carrier_s_is_never_in_the_pool() {
     {
         assert!(said.remarks.contains(why), "{why}: {}", said.remarks);
     }
-    // A number in its owner's inventory is protected, whatever the line says.
+    // A number in its owner's inventory is protected, even if the line says otherwise.
     assert!(folder.done(&["export"]).contains("2125550003,Protected,9900000,,,,NY,true,,,"));
 }
 
 #[test]
-fn exchanges_come_in_all_or_none_and_bad_lines_are_named() {
+fn exchanges_are_imported_all_or_none_and_bad_lines_are_named() {
     let folder = two_accounts();
     let import = |text: &str| folder.onhook_reading(&["import-exchanges", "-"], text.as_bytes());
     let bad = "npa_nxx,state,rate_center,lata,city,zip\n919-555,NC,RALEIGH,426,RALEIGH,27601 27602\n\
@@ -117,7 +117,7 @@ fn columns_may_come_in_any_order_and_fields_be_left_out() {
 }
 
 #[test]
-fn bad_lines_are_named_by_kind_and_only_partial_takes_the_good_ones() {
+fn bad_lines_are_named_by_kind_and_only_partial_imports_the_good_ones() {
     let folder = two_accounts();
     let path = file(
         &folder,
@@ -241,7 +241,7 @@ fn accounts_sites_peers_and_users_are_made_and_listed() {
 }
 
 #[test]
-fn what_cannot_be_made_is_refused_in_words() {
+fn what_cannot_be_created_is_refused_with_the_reason() {
     let folder = two_accounts();
     for (arguments, remark) in [
         (&["admin", "account", "create", "7", "--name", "Again"][..], "account 7"),
@@ -288,7 +288,7 @@ fn what_cannot_be_made_is_refused_in_words() {
 }
 
 #[test]
-fn a_folder_in_use_or_without_data_is_refused_in_words() {
+fn a_folder_in_use_or_without_data_is_refused_with_the_reason() {
     let folder = Folder::new();
     let on_data = [
         &["check"][..],
@@ -415,7 +415,7 @@ fn one_disconnected() -> Folder {
                  <TelephoneNumberList><TelephoneNumber>5405514342</TelephoneNumber></TelephoneNumberList>\
                  </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>";
     let answer = client.send("POST", "/api/accounts/9900000/disconnects", "", order).expect("an answer");
-    let location = answer.location.expect("a place");
+    let location = answer.location.expect("a location");
     let (_, path) = location.split_once("/api/").expect("an address");
     let begun = Instant::now();
     while client.send("GET", &format!("/api/{path}"), "", "").expect("an answer").body.contains(">RECEIVED<")
@@ -458,7 +458,7 @@ fn in_lines(document: &str) -> String {
 }
 
 #[test]
-fn serve_refuses_what_it_should_not_run_with() {
+fn serve_refuses_invalid_settings() {
     let folder = Folder::new();
     let profile = "[[profiles]]\nname = \"us\"\nprefixes = [\"1\"]\nmin_days = 44\nmax_days = 90\n";
     for (number, (config, remark)) in [
@@ -535,7 +535,7 @@ fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
 }
 
 #[test]
-fn serve_says_at_its_start_what_it_runs_with() {
+fn serve_logs_its_settings_at_start() {
     let folder = Folder::new();
     let mut server = folder.serve(&[]);
     let address = server.listening();
@@ -659,7 +659,7 @@ fn a_password_is_asked_for_twice_on_a_terminal_and_does_not_show() {
 }
 
 #[test]
-fn what_takes_long_shows_how_far_it_is_on_a_terminal_alone() {
+fn a_long_command_shows_its_progress_only_on_a_terminal() {
     let folder = two_accounts();
     let bin = env!("CARGO_BIN_EXE_onhook");
     let numbers = file(&folder, "numbers.csv", "number\n2125550001\n2125550002\n");
@@ -680,7 +680,7 @@ fn what_takes_long_shows_how_far_it_is_on_a_terminal_alone() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_of_another_user_is_said_to_be_theirs() {
+fn an_error_names_the_owner_of_another_user_s_folder() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
     let folder = two_accounts();
@@ -741,7 +741,7 @@ fn serve_says_how_to_make_the_first_user() {
 }
 
 #[test]
-fn whoever_has_read_enough_of_an_answer_is_no_failure() {
+fn a_reader_that_closes_early_is_not_a_failure() {
     let folder = two_accounts();
     let numbers: String = (0..9_000).map(|n| format!("212666{n:04}\n")).collect();
     assert_eq!(folder.onhook_reading(&["import", "-"], format!("number\n{numbers}").as_bytes()).code, 0);
@@ -755,7 +755,7 @@ fn whoever_has_read_enough_of_an_answer_is_no_failure() {
 }
 
 #[test]
-fn wrong_usage_is_said_to_be_wrong() {
+fn wrong_usage_is_refused() {
     for (arguments, remark) in [
         (&[][..], "Usage: onhook [OPTIONS] <COMMAND>"),
         (&["hangup"], "unrecognized subcommand 'hangup'"),
@@ -876,8 +876,8 @@ fn the_example_in_the_help_of_every_command_runs() {
     ];
     let at_last = ["user role", "user password", "user remove", "peer remove", "site remove"];
     left.sort_by_key(|(words, _)| {
-        let place = |list: &[&str]| list.iter().position(|o| words.join(" ").ends_with(o));
-        (place(&at_last).map_or(0, |place| place + 1), place(&order).unwrap_or(order.len()))
+        let index = |list: &[&str]| list.iter().position(|o| words.join(" ").ends_with(o));
+        (index(&at_last).map_or(0, |index| index + 1), index(&order).unwrap_or(order.len()))
     });
     for (words, help) in left {
         let example = example(&help).expect("checked above");
@@ -900,7 +900,7 @@ fn the_example_in_the_help_of_every_command_runs() {
 }
 
 #[test]
-fn sites_and_peers_that_are_needed_stay_and_others_go() {
+fn only_sites_and_peers_that_are_not_in_use_are_removed() {
     let folder = two_accounts();
     let numbers = format!("{HEADER}\n2125550004,InService,9900000,1,1,,NY,,,,\n");
     assert_eq!(folder.onhook_reading(&["import", "-"], numbers.as_bytes()).code, 0);
@@ -927,7 +927,7 @@ fn sites_and_peers_that_are_needed_stay_and_others_go() {
 }
 
 #[test]
-fn a_user_gets_another_password_another_role_and_goes() {
+fn a_user_s_password_and_role_change_and_the_user_is_removed() {
     let folder = two_accounts();
     let create = |name: &str, more: &[&str]| {
         let arguments = [&["admin", "user", "create", name, "--password-stdin"], more].concat();

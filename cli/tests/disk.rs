@@ -246,7 +246,7 @@ fn a_full_disk_is_said_and_survived(disk: &Disk) {
 
 /// On any disk, without a mount: no disk has as much free space as this reserve.
 #[test]
-fn less_than_the_reserve_is_a_full_disk() {
+fn less_free_space_than_the_reserve_counts_as_a_full_disk() {
     let folder = Folder::of_the_guide();
     let mut running = Running::of(&folder, &["--disk-reserve-mib", "4294967295"]);
     let full = format!("the disk of {} is full: ", folder.data());
@@ -297,7 +297,7 @@ fn nobody_else_may_read_what_a_first_start_makes() {
 }
 
 #[test]
-fn a_full_disk_of_memory_is_said_and_survived() {
+fn a_full_disk_of_memory_is_reported_and_survived() {
     if let Some(disk) = Disk::of_memory("40m") {
         a_full_disk_is_said_and_survived(&disk);
     }
@@ -305,7 +305,7 @@ fn a_full_disk_of_memory_is_said_and_survived() {
 
 /// Blocks smaller than a page of memory: half of a mapped page may have no block.
 #[test]
-fn a_full_ext4_of_small_blocks_is_said_and_survived() {
+fn a_full_ext4_of_small_blocks_is_reported_and_survived() {
     if let Some(disk) = Disk::of_a_file(64 << 20, &["mkfs.ext4", "-q", "-b", "1024"]) {
         a_full_disk_is_said_and_survived(&disk);
     }
@@ -313,7 +313,7 @@ fn a_full_ext4_of_small_blocks_is_said_and_survived() {
 
 /// A file system that finds an error in itself takes no more writes, and may still call itself writable.
 #[test]
-fn a_file_system_that_was_made_read_only_is_said() {
+fn a_file_system_that_became_read_only_is_reported() {
     let Some(disk) = Disk::of_a_file(64 << 20, &["mkfs.ext4", "-q", "-e", "remount-ro"]) else { return };
     let mut running = Running::of(&disk.folder, &[]);
     let orders = running.post_until(201, 2);

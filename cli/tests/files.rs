@@ -46,7 +46,7 @@ fn a_bad_line_is_named_by_where_its_record_begins() {
 }
 
 #[test]
-fn a_quotation_mark_that_is_not_closed_is_found_out() {
+fn a_quotation_mark_that_is_not_closed_is_reported() {
     let folder = two_accounts();
     let lines = "5405550190\n".repeat(30_000);
     let said = import(&folder, &format!("number\n5405550191\n\"540\n{lines}"), &[]);
@@ -56,7 +56,7 @@ fn a_quotation_mark_that_is_not_closed_is_found_out() {
 }
 
 #[test]
-fn what_a_spreadsheet_has_changed_is_said_to_be_changed() {
+fn numbers_that_a_spreadsheet_has_changed_are_reported() {
     let folder = two_accounts();
     for text in ["5.41E+09", "5405550110.0", "'+15405550111"] {
         let said = import(&folder, &format!("number\n{text}\n"), &[]);
@@ -74,7 +74,7 @@ fn a_byte_order_mark_is_fine() {
 }
 
 #[test]
-fn what_stands_twice_in_a_file_is_told_from_what_is_here() {
+fn a_number_twice_in_a_file_and_one_in_the_store_are_reported_apart() {
     let folder = two_accounts();
     let said = import(&folder, "number\n5405550110\n\n5405550111\n(540) 555-0110\n", &[]);
     bad_line(&said, 5, "+15405550110 stands twice, first on line 2\n");
@@ -87,7 +87,7 @@ fn what_stands_twice_in_a_file_is_told_from_what_is_here() {
 }
 
 #[test]
-fn a_name_is_one_line_and_no_formula_at_every_door() {
+fn a_name_of_several_lines_or_with_a_formula_is_refused_everywhere() {
     let folder = two_accounts();
     let long = "A".repeat(51);
     for (name, why) in [
@@ -115,7 +115,7 @@ fn a_name_is_one_line_and_no_formula_at_every_door() {
 }
 
 #[test]
-fn an_export_is_no_formula_whatever_the_store_has() {
+fn an_export_never_has_a_formula() {
     let folder = two_accounts();
     let said = import(&folder, "number,rate_center,region\n5405550110,ROANOKE,VA\n", &[]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -141,7 +141,7 @@ fn numbers_and_states_are_read_as_people_write_them() {
 }
 
 #[test]
-fn an_aging_number_whose_release_is_past_needs_a_word() {
+fn an_aging_number_whose_release_is_past_needs_a_flag() {
     let folder = two_accounts();
     let text = "number,state,former_account,release_at\n5405550110,Aging,7,2020-01-01T00:00:00Z\n";
     let why = "release_at 2020-01-01T00:00:00.000Z is past, so that the number would be released at once \

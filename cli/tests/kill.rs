@@ -1,6 +1,6 @@
 //! Accepted orders survive the process, if it is killed at any instant or asked to end in the middle of work.
 
-#![expect(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
+#![expect(clippy::print_stdout, reason = "figures to read with --nocapture")]
 
 mod program;
 
@@ -20,7 +20,7 @@ const POOL: u64 = 400;
 const FIRST: u64 = 9_195_560_000;
 /// How long a client waits after it got no answer.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Orders that are accepted before a server is told to end, so that it is under load.
+/// Orders that are accepted before the server is asked to end, so that it is under load.
 const UNDER_LOAD: u64 = 1_000;
 /// How long after the last fault every order must have ended.
 const BOUND: Duration = Duration::from_secs(60);
@@ -307,7 +307,7 @@ fn grouped(figure: u64) -> String {
 }
 
 #[test]
-fn what_was_accepted_survives_kills_at_any_instant() {
+fn accepted_orders_survive_kills_at_any_instant() {
     let rounds = std::env::var("ONHOOK_KILL_ROUNDS").map_or(30, |text| text.parse().expect("a number"));
     let (folder, plan) = folder();
     let world = World::default();
@@ -401,7 +401,7 @@ fn after_sigterm_every_order_was_answered_or_never_taken() {
             match Order::nth(&plan, task, turn).post(&mut client) {
                 Posted::Accepted(id) => {
                     log.accepted.push((turn, id));
-                    let _ = heard.send(()); // nobody counts them after it is told to end
+                    let _ = heard.send(()); // nobody counts them after the server was asked to end
                 }
                 Posted::Busy => std::thread::sleep(PAUSE),
                 Posted::NotSent => break,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use onhook_cluster::{Binaries, Cluster, Mode, Settings};
 use tokio_postgres::{Client, NoTls};
@@ -21,6 +22,12 @@ async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection); // ends with the client, whose calls report its errors
     Ok(client)
+}
+
+/// Writes, and fails where a standby that never confirms would let it wait for ever.
+async fn write(client: &Client, statements: &str) {
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, client.batch_execute(statements)).await.expect("it is confirmed").unwrap();
 }
 
 async fn text(client: &Client, query: &str) -> String {
@@ -99,8 +106,8 @@ async fn a_promoted_standby_has_what_the_primary_answered() {
 
     let client = connect(&primary.url()).await.unwrap();
     // This is answered only because the standby has it too.
-    client.batch_execute("create table numbers (number bigint)").await.unwrap();
-    client.batch_execute("insert into numbers values (5405514342)").await.unwrap();
+    write(&client, "create table numbers (number bigint)").await;
+    write(&client, "insert into numbers values (5405514342)").await;
     let follows = "select concat_ws(' ', application_name, state, sync_state) from pg_stat_replication";
     assert_eq!(text(&client, follows).await, "second streaming sync");
     let fresh = primary.fresh_database().unwrap();
@@ -109,7 +116,7 @@ async fn a_promoted_standby_has_what_the_primary_answered() {
     let client = connect(&standby.url()).await.unwrap();
     assert!(client.batch_execute("insert into numbers values (7034343704)").await.is_err());
     standby.promote().unwrap();
-    client.batch_execute("insert into numbers values (7034343704)").await.unwrap();
+    write(&client, "insert into numbers values (7034343704)").await;
     assert_eq!(count(&client, "select count(*) from numbers").await, 2);
     assert_eq!(text(&client, "show fsync").await, "on");
     assert_ne!(standby.fresh_database().unwrap(), fresh);
@@ -156,7 +163,7 @@ fn a_killed_process_takes_its_clusters_with_it() {
     child.kill().unwrap();
     child.wait().unwrap();
     // Nobody tells of the guard's end: it is looked for until it is there.
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let patience = std::time::Instant::now() + Duration::from_secs(60);
     while folder.exists() || Path::new("/proc").join(&server).exists() {
         assert!(std::time::Instant::now() < patience, "{} is still there", folder.display());
         std::thread::yield_now();

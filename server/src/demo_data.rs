@@ -39,7 +39,8 @@ const POOL: [(u64, Option<&str>); 6] = [
 ];
 const POOL_EACH: u64 = 50;
 
-/// The places of the example numbers, so that searches by place find some. They are real places of their area codes.
+/// Where the example numbers lie, so that searches by locality find some. The rate centers are real ones of their area
+/// codes.
 /// That exchange 555 lies there is made up: 555 is kept for examples.
 const EXCHANGES: [ExchangeLine<'static>; 5] = [
     example("212555", "NY", "NWYRCYZN01", "NEW YORK CITY ZONE 01", "132", "NEW YORK", "10001 10002"),
@@ -118,7 +119,7 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     let lines = Box::new((1..).zip(guide.chain(pool).map(Ok)));
     store.import(lines, Intake::of("the emulator's numbers"), now, policy).await?;
     let exchanges = EXCHANGES.map(|line| Exchange::read(&line));
-    // The exchanges are imported after the numbers, so that a number's area stays its area code: one place less for a
+    // The exchanges are imported after the numbers, so that a number's area stays its area code: one thing less for a
     // developer to wonder about.
     store.import_exchanges(Box::new((1..).zip(exchanges)), false).await?;
     Ok(true)

@@ -15,7 +15,7 @@ pub fn all() -> Vec<Route> {
         bandwidth::orders::routes(),
         bandwidth::moves::routes(),
         bandwidth::inventory::routes(),
-        bandwidth::places::routes(),
+        bandwidth::localities::routes(),
         bandwidth::reservations::routes(),
         bandwidth::peers::routes(),
         bandwidth::search::routes(),

@@ -45,7 +45,7 @@ impl OrderIds {
     }
 
     /// The sequence number that an id of this store stands for. An id that was made elsewhere stands for one
-    /// too: whoever asks compares the id of the order that is there.
+    /// too: the caller compares the id of the order that is there.
     pub(crate) fn seq(&self, id: OrderId) -> Option<OrderSeq> {
         let bytes = id.0.as_bytes();
         if !is_version_4(bytes) {

@@ -101,12 +101,12 @@ async fn ten_in_service(folder: &Path) -> SqliteStore {
 }
 
 #[test]
-fn the_engine_is_one_that_loses_no_commits() {
+fn the_engine_s_version_loses_no_commits() {
     assert!(rusqlite::version_number() >= schema::ENGINE_MIN, "{}", rusqlite::version());
 }
 
 #[test]
-fn a_second_process_is_refused_in_words() {
+fn a_second_process_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path()).unwrap();
     let Err(error) = open(folder.path()) else { panic!("opened twice") };
@@ -119,7 +119,7 @@ fn a_second_process_is_refused_in_words() {
 /// A power cut leaves the database and its log as they are. After the commits, the log's file has the zeros that were
 /// added ahead.
 #[tokio::test]
-async fn what_was_committed_is_found_in_a_log_that_is_longer() {
+async fn commits_are_found_in_a_log_file_that_is_longer() {
     let folder = tempfile::tempdir().unwrap();
     let store = ten_in_service(folder.path()).await;
     let mut ids = Vec::new();
@@ -145,7 +145,7 @@ async fn what_was_committed_is_found_in_a_log_that_is_longer() {
 
 /// No disk has as much free space as this test reserves.
 #[tokio::test]
-async fn on_a_full_disk_nothing_new_is_taken_and_what_was_taken_is_done() {
+async fn on_a_full_disk_new_orders_are_refused_and_accepted_ones_run() {
     let folder = tempfile::tempdir().unwrap();
     let store = ten_in_service(folder.path()).await;
     let taken = store.accept(new_order(&[number(1)])).await.unwrap().id;
@@ -187,7 +187,7 @@ async fn the_log_s_index_is_no_file() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_and_left_alone() {
+fn a_newer_schema_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
     let path = folder.path().join(FILE);
@@ -232,7 +232,7 @@ async fn a_store_of_the_first_schema_is_brought_to_the_newest() {
 }
 
 #[test]
-fn a_folder_without_data_is_missing_where_it_must_be_there() {
+fn a_folder_without_data_is_an_error_where_data_is_needed() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(SqliteStore::open_if_there(folder.path()), Err(OpenError::Missing(_))));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -365,7 +365,7 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
 }
 
 #[tokio::test]
-async fn a_caller_who_went_away_is_no_reason_not_to_write() {
+async fn an_order_is_written_although_its_caller_has_gone() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(ten_in_service(folder.path()).await);
     let accepting = store.clone();
@@ -384,7 +384,7 @@ async fn a_caller_who_went_away_is_no_reason_not_to_write() {
 }
 
 #[tokio::test]
-async fn what_fails_halfway_takes_nothing_of_others_with_it() {
+async fn a_write_that_fails_halfway_undoes_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = ten_in_service(folder.path()).await;
     let now = Timestamp::from_millis(1_700_000_000_000);

@@ -8,8 +8,8 @@ use onhook_wire::error::{NO_NUMBERS, NOT_FOUND, Row, TOO_FEW, refusal};
 const HEAD: &str = "\
 # Errors
 
-Every code that onhook answers with: its text to the letter, where it arises, and where the text alone does not
-help, what it means and what to do. `…` stands for what the request decides. This page is written by
+Every code that onhook answers with: its exact text, where it arises, and, if the text is not enough, what it means
+and what to do. `…` stands for what the request decides. This page is written by
 `cargo xtask docs` from the table that the server itself asks; change it there.
 
 Code first, text second, in one of three forms. In v2 the same as JSON for those who ask for it

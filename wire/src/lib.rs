@@ -10,7 +10,7 @@ pub mod error;
 mod text;
 
 pub use crate::bandwidth::{
-    applications, dialect, disconnects, inventory, lists, moves, notes, notifications, order_search, orders,
-    peers, places, query, reservations, search, sites, subscriptions, tns, users,
+    applications, dialect, disconnects, inventory, lists, localities, moves, notes, notifications,
+    order_search, orders, peers, query, reservations, search, sites, subscriptions, tns, users,
 };
 pub use crate::text::{guard, json, xml};

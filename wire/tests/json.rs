@@ -5,7 +5,7 @@ use onhook_wire::json::{from_xml, to_xml};
 use onhook_wire::xml::{self, Document};
 use proptest::prelude::*;
 
-/// Whatever was made of a request passes the guard, or is refused by one of its limits.
+/// A document made from a request passes the guard, or one of the guard's limits refuses it.
 fn is_sound(root: &str, body: &[u8]) {
     if let Ok(document) = to_xml(root, body) {
         match xml::parse(document.as_bytes()) {

@@ -12,7 +12,7 @@ use onhook_wire::error::{Problem, Row};
 use onhook_wire::query::Query;
 use onhook_wire::xml::{Element, parse};
 use onhook_wire::{
-    disconnects, json, moves, notes, order_search, orders, peers, places, reservations, search, sites,
+    disconnects, json, localities, moves, notes, order_search, orders, peers, reservations, search, sites,
     subscriptions, tns, users,
 };
 
@@ -161,7 +161,7 @@ fn true_and_false_are_written_in_four_ways_everywhere() {
         let found = search::read(&query(&format!("areaCode=540&enableTNDetail={text}&LCA={text}"))).unwrap();
         assert_eq!(found.details, truth, "{text}");
         assert_eq!(
-            places::read_places(&query(&format!("state=VA&available={text}"))).unwrap().available,
+            localities::read_state(&query(&format!("state=VA&available={text}"))).unwrap().available,
             truth,
             "{text}"
         );
@@ -289,9 +289,9 @@ fn a_name_counts_whatever_the_case_of_its_letters() {
     let post = moved(&format!(
         "<movetnsorder><siteId>1</siteId><sippeerid>2</sippeerid><telephonenumbers><telephonenumber>{ONE}</telephonenumber></telephonenumbers></movetnsorder>"
     ));
-    assert_eq!(post.unwrap().relocate.peer.map(|peer| peer.get()), Some(2));
+    assert_eq!(post.unwrap().move_numbers.peer.map(|peer| peer.get()), Some(2));
     let json = format!(r#"{{"SubAccountId":1,"locationID":2,"phonenumbers":["{ONE}"]}}"#);
-    assert_eq!(moved(&json).unwrap().relocate.peer.map(|peer| peer.get()), Some(2));
+    assert_eq!(moved(&json).unwrap().move_numbers.peer.map(|peer| peer.get()), Some(2));
     assert_eq!(lookup(&format!("<tnlist><TN>{ONE}</TN></tnlist>")), Ok(vec![ONE.to_owned()]));
     assert_eq!(to_peer("<siptest/>").unwrap_err().status, 400);
     assert_eq!(
@@ -465,7 +465,7 @@ fn no_number_is_passed_over() {
     stray(one(OTHER).unwrap_err(), "MoveTnsOrder");
     stray(one(&format!("<TelephoneNumbers><Tn>{OTHER}</Tn></TelephoneNumbers>")).unwrap_err(), "Tn");
     assert_eq!(
-        one(&format!("<TelephoneNumbers>{number}</TelephoneNumbers>")).unwrap().relocate.numbers.len(),
+        one(&format!("<TelephoneNumbers>{number}</TelephoneNumbers>")).unwrap().move_numbers.numbers.len(),
         2
     );
     let look = |inner: &str| lookup(&format!("<TnList><Tn>{ONE}</Tn>{inner}</TnList>"));
@@ -556,7 +556,7 @@ fn a_text_where_a_list_of_texts_is_wanted_is_a_list_of_one() {
     let activate = order(&body).unwrap().activate;
     assert_eq!((activate.protected, activate.wanted), (true, Wanted::named(numbers(&[ONE]))));
     assert_eq!(
-        moved(&format!(r#"{{"subAccountId":1,"phoneNumbers":"{ONE}"}}"#)).unwrap().relocate.numbers.len(),
+        moved(&format!(r#"{{"subAccountId":1,"phoneNumbers":"{ONE}"}}"#)).unwrap().move_numbers.numbers.len(),
         1
     );
     assert_eq!(lookup(&format!(r#"{{"phoneNumbers":"{ONE}"}}"#)), Ok(vec![ONE.to_owned()]));

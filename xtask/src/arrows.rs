@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_uses_the_chores_or_the_benchmarks_and_only_these_use_the_binary_or_clusters() {
+    fn nothing_uses_the_chores_or_the_benchmarks_and_only_the_benchmarks_use_the_binary_and_clusters() {
         let users = |name| {
             let rows = ARROWS.iter().filter(|row| row.may_use.contains(&name));
             rows.map(|row| row.member).collect::<Vec<_>>()

@@ -1,7 +1,7 @@
 //! Do real clients, unchanged but for their base URL, get along with a running server?
 //!
-//! For each: starts an emulator on a free port with an empty data folder, lets the client's test loose on it,
-//! ends it politely, and has the checker look at what is left. Not here: what a client does, which is in
+//! For each: starts an emulator on a free port with an empty data folder, runs the client's test against
+//! it, asks it to end, and runs the checker on its data. Not here: what a client does, which is in
 //! `tests/clients/`.
 
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::workspace::{self, Workspace};
 
 const NODE_AT_LEAST: u32 = 20;
 const NODE_NEEDS: &str = "the node client's test needs Node.js 20 or newer and npm";
-/// The oldest Python 3 that the library's requirements run on, by the number behind the dot.
+/// The minor version of the oldest Python 3 that the library's requirements run on.
 const PYTHON_AT_LEAST: u32 = 9;
 const PYTHON_NEEDS: &str = "the python client's test needs Python 3.9 or newer and pip";
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -40,8 +40,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 /// Runs the npm client's test.
 ///
 /// # Errors
-/// A tool is missing, the client is not content, the server doesn't start or end as it should, or the checker
-/// objects.
+/// A tool is missing, the client's test fails, the server does not start or end as it should, or the checker
+/// finds something.
 pub(crate) fn node(workspace: &Workspace) -> Result<()> {
     let client = workspace.root().join("tests/clients/node");
     node_is_there(workspace)?;
@@ -122,7 +122,7 @@ fn python_is_there(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Whether `python3 --version` names one that is new enough.
+/// Returns whether `python3 --version` names a new enough one.
 fn is_python(version: &str) -> bool {
     match numbers(version)[..] {
         [3, minor, ..] => minor >= PYTHON_AT_LEAST,
@@ -136,7 +136,7 @@ fn numbers(version: &str) -> Vec<u32> {
     last.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
-/// What a tool says of its version; where it is missing, that is an error which says what is needed.
+/// Returns a tool's version as it prints it. If the tool is missing, the error says what is needed.
 fn version_of(mut command: Command, needs: &str) -> Result<String> {
     let output = command.arg("--version").output().map_err(|error| match error.kind() {
         ErrorKind::NotFound => anyhow!("{} is not installed; {needs}", command.get_program().display()),
@@ -147,7 +147,7 @@ fn version_of(mut command: Command, needs: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// A lock file fixes versions and hashes; where they are fetched from is each machine's own business.
+/// A lock file fixes versions and hashes; each machine decides where they are fetched from.
 fn no_addresses(lock: &str) -> Result<()> {
     let with_address = lock.lines().position(|line| line.trim_start().starts_with("\"resolved\":"));
     if let Some(index) = with_address {
@@ -182,7 +182,7 @@ impl Server {
 
         let (say, hear) = sync_channel(1);
         thread::spawn(move || {
-            // Reads to the end, also when nobody hears it any more: a full pipe would block the server.
+            // Reads to the end, even if nobody uses it any more: a full pipe would block the server.
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let _ = say.send(line);
             }
@@ -228,7 +228,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // This fails if the server has ended, which is what is wanted.
+        // This fails only if the server has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_python_that_is_too_old_is_none() {
+    fn a_python_that_is_too_old_is_refused() {
         for (version, is) in [
             ("Python 3.9.18", true),
             ("Python 3.13.0rc1", true),

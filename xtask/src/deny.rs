@@ -1,4 +1,4 @@
-//! May the dependencies be shipped: their licences, their sources, and none that is banned?
+//! May the dependencies be shipped? This looks at licences, sources and banned crates.
 //!
 //! The rules are in `deny.toml`.
 
@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::workspace::{self, Workspace};
 
-/// Said wherever the tool would have been used.
+/// The message of every step that needs the tool.
 pub(crate) const NOT_INSTALLED: &str = "cargo-deny is not installed";
 
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ impl Deny {
     }
 }
 
-/// Whether `cargo deny` answers.
+/// Returns whether `cargo deny` is installed.
 pub(crate) fn is_installed(workspace: &Workspace) -> bool {
     let mut command = workspace.cargo(&["deny", "--version"]);
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -1,7 +1,7 @@
 //! Does each crate stand on its floors: no circle between its files, and no file that uses one above it?
 //!
 //! The floors are the lists in `docs/ARCHITECTURE.md` that begin with ```` ```floors CRATE ````: one file or
-//! folder a line, from the ground up, each followed by what it is for. A file may use what stands in a line
+//! folder a line, from the ground up, each followed by its purpose. A file may use what stands in a line
 //! before its own. A line that ends in `/` is a folder: its files may use one another, without a circle.
 //!
 //! A use is a path (`crate::…`, `super::…`, a child module), also inside a macro, also through a re-export. A call
@@ -298,7 +298,7 @@ fn flatten(tree: &UseTree, before: &mut Vec<String>, found: &mut Vec<(Vec<String
     }
 }
 
-/// A path from the crate's root; none for one that leads out of the crate or begins with a local name.
+/// Returns a path from the crate's root. `None` if it leads out of the crate or begins with a local name.
 fn absolute(file: &str, children: &BTreeSet<String>, path: &[String]) -> Option<Vec<String>> {
     let here = || file.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let (first, rest) = path.split_first()?;
@@ -337,7 +337,7 @@ fn resolve(
     }
 }
 
-/// What is wrong: a file in no list, a line without a file, a use of what stands above, a circle.
+/// Returns what is wrong: a file in no list, a line without a file, a use of what stands above, a circle.
 fn judge(name: &str, floors: &[String], uses: &Uses) -> Vec<String> {
     let called =
         |file: &str| if file.is_empty() { format!("{name} (root)") } else { format!("{name}/{file}") };
@@ -378,7 +378,7 @@ fn judge(name: &str, floors: &[String], uses: &Uses) -> Vec<String> {
     found
 }
 
-/// Each group of files that reach one another, told by one way around it.
+/// Returns a sentence for each group of files that reach one another, with one way around it.
 fn circles(uses: &Uses) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     for start in uses.keys() {
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_may_be_used_and_what_stands_behind_may_not() {
+    fn a_file_may_use_those_before_it_and_none_after_it() {
         let files = [("", "mod a; mod b;"), ("a", "use crate::b::B;"), ("b", "pub struct B;")];
         assert_eq!(complaints(&["b", "a"], &files), Vec::<String>::new());
         assert_eq!(complaints(&["a", "b"], &files), ["core/a uses core/b, which stands above it"]);
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_told_also_within_a_folder() {
+    fn a_circle_within_a_folder_is_reported() {
         let files = [
             ("", "mod a;"),
             ("a", "mod one; mod two;"),

@@ -1,7 +1,7 @@
 //! The developers' chores: `cargo xtask VERB`, one verb a chore, one file a verb.
 //!
-//! Whatever a machine checks before a change is taken is `cargo xtask test`, so what is green here is
-//! green there. Not here: anything the `onhook` binary needs in order to be built or to run.
+//! `cargo xtask test` is everything that a machine checks before a change is accepted, so what is green
+//! here is green there. Not here: anything the `onhook` binary needs in order to be built or to run.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who runs it")]
 

@@ -1,4 +1,4 @@
-//! Is every golden file still read by a test? One that no test reads looks like a promise and is none.
+//! Is every golden file still read by a test? One that no test reads looks like a promise, but nothing keeps it.
 //!
 //! While tests run, insta writes down each snapshot that it opens; what lies in the tree beside those is
 //! unreferenced.
@@ -22,7 +22,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Has the tests that `command` runs keep the list, from an empty one.
+    /// Makes the tests that `command` runs write the list, starting with an empty one.
     pub(crate) fn by(command: &mut Command, workspace: &Workspace) -> Result<Self> {
         let folder = workspace.scratch("tests");
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;

@@ -114,7 +114,7 @@ fn clippy(workspace: &Workspace) -> Result<Outcome> {
 /// Every test of every crate: unit, property, golden, conformance, end to end, and documentation.
 fn tests(workspace: &Workspace) -> Result<Outcome> {
     let mut command = workspace.cargo(&["test", "--workspace", "--locked"]);
-    // A snapshot that differs is a failure here, never a new file; nor may a setting wave it through.
+    // A snapshot that differs is a failure here: it is never written anew, and no setting may accept it.
     command.env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
     let opened = Opened::by(&mut command, workspace)?;
     workspace::run(&mut command)?;
@@ -122,7 +122,7 @@ fn tests(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Whether the pages that are written from the code say what it says.
+/// Checks that the pages written from the code are up to date.
 fn pages(workspace: &Workspace) -> Result<Outcome> {
     docs::Docs { check: true }.run(workspace)?;
     Ok(Outcome::Passed)

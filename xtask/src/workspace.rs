@@ -1,7 +1,7 @@
 //! Where is the workspace, and how are programs started in it?
 //!
-//! Every call of cargo goes through [`Workspace::cargo`]: one cargo, one target folder, one place to
-//! start from, whatever folder the chore was called in.
+//! Every call of cargo goes through [`Workspace::cargo`]: the same cargo, target folder and current folder,
+//! whatever folder the chore was called in.
 
 use std::env;
 use std::ffi::OsString;

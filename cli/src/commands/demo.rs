@@ -35,7 +35,7 @@ pub(crate) struct Demo {
     listen: SocketAddr,
 }
 
-/// The guide's request, to the letter.
+/// The guide's request, character for character.
 const ORDER: &str = r#"<?xml version="1.0"?>
 <DisconnectTelephoneNumberOrder>
 <name>training run</name>

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_makes_anyone_more_than_they_are() {
+    fn nobody_gives_rights_that_they_lack() {
         for asker in [Role::Read, Role::Order, Role::Admin, Role::Operator] {
             let account = if asker == Role::Operator { 0 } else { 1 };
             let asker = person("asker", account, asker);

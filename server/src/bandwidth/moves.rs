@@ -40,8 +40,8 @@ pub(crate) fn routes() -> Vec<Route> {
 /// checked when it runs.
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let post = moves::read(&*order::document(&call)?, call.account()?)?;
-    order::place_exists(&app, &call, post.relocate.site, post.relocate.peer).await?;
-    let request = Request::Move(post.relocate);
+    order::place_exists(&app, &call, post.move_numbers.site, post.move_numbers.peer).await?;
+    let request = Request::Move(post.move_numbers);
     let accepted = order::accept(&app, &call, None, post.customer_order_id, request).await?;
     let body = moves::received(accepted.id, &accepted.order, call.prefix.dialect)?;
     Ok(created(&accepted.location, body))

@@ -7,7 +7,7 @@ use onhook_core::account::Role;
 use onhook_core::order::search::Inventory;
 use onhook_store::contract::pool::PoolQuery;
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::places::{self, Available, EXCHANGES_FAMILY, EXCHANGES_MAX};
+use onhook_wire::localities::{self, Available, EXCHANGES_FAMILY, EXCHANGES_MAX};
 use onhook_wire::search::{self, FAMILY, Protected};
 
 use super::call::Call;
@@ -61,7 +61,7 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 
 /// Returns exchanges with numbers in the pool, and how many each has.
 async fn exchanges(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (criteria, quantity) = places::read_exchanges(&call.query)?;
+    let (criteria, quantity) = localities::read_exchanges(&call.query)?;
     let area_code = criteria.prefix.clone();
     let stock = app.store.stock(criteria).await.map_err(store_problem)?;
     if let (true, Some(area_code)) = (stock.is_empty(), area_code) {
@@ -78,5 +78,5 @@ async fn exchanges(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
             numbers: lot.numbers,
         })
         .collect();
-    Ok(Reply::xml(StatusCode::OK, places::exchanges(&found)))
+    Ok(Reply::xml(StatusCode::OK, localities::exchanges(&found)))
 }

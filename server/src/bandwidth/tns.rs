@@ -12,7 +12,7 @@ use onhook_core::order::search::Criteria;
 use onhook_core::view::{View, may_see_past, view};
 use onhook_store::contract::numbers::{Facts, NumberHistory, NumberQuery};
 use onhook_wire::error::{Problem, cut};
-use onhook_wire::places;
+use onhook_wire::localities;
 use onhook_wire::query::Links;
 use onhook_wire::reservations;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
@@ -72,7 +72,7 @@ fn query(call: &Call) -> Result<NumberQuery, Problem> {
     // own.
     let narrowed_by = [named.is_some() && call.caller.account.is_some(), site.is_some(), peer.is_some()];
     if narrowed_by.into_iter().filter(|given| *given).count() > 1 {
-        return Err(Problem::OneOfPlace);
+        return Err(Problem::OneOfAccountSitePeer);
     }
     let account = match (call.caller.account, named) {
         (Some(own), Some(named)) if own != named => return Err(Problem::NotYourAccount(named.to_string())),
@@ -188,7 +188,7 @@ async fn local(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     if exchanges.is_empty() {
         return Err(Problem::NoResource);
     }
-    Ok(Reply::xml(StatusCode::OK, places::local(region, name, &exchanges)))
+    Ok(Reply::xml(StatusCode::OK, localities::local(region, name, &exchanges)))
 }
 
 /// Returns the reservation that holds a number, if it is the caller's. Another account may have reserved the number

@@ -90,16 +90,16 @@ impl Names {
     fn name(&mut self, id: &str) -> String {
         assert_id(id);
         let known = self.0.iter().position(|have| have == id);
-        let place = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             self.0.push(id.to_owned());
             self.0.len() - 1
         });
-        if place == 0 { "{uuid}".to_owned() } else { format!("{{uuid {}}}", place + 1) }
+        if index == 0 { "{uuid}".to_owned() } else { format!("{{uuid {}}}", index + 1) }
     }
 }
 
 fn resembles_id(text: &str) -> bool {
-    text.bytes().enumerate().all(|(place, byte)| match place {
+    text.bytes().enumerate().all(|(index, byte)| match index {
         8 | 13 | 18 | 23 => byte == b'-',
         _ => byte.is_ascii_hexdigit(),
     })
@@ -133,7 +133,7 @@ fn assert_time(text: &str) {
 }
 
 #[test]
-fn only_what_has_its_shape_is_redacted() {
+fn only_ids_and_times_of_the_right_form_are_replaced() {
     let mut names = Names::default();
     let (one, other) = ("6d7da966-e071-4741-b31c-1d8932f4b8da", "ba05e04b-192a-47cb-b182-b1bf6cfef0d7");
     let text = format!("<id>{one}</id><at>2018-01-23T21:00:23.802Z</at>/{other}/{one}");

@@ -94,7 +94,7 @@ async fn applications_are_json_too() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_said_of_an_application_is_refused() {
+async fn an_invalid_application_is_refused() {
     with_app(Seed::two_accounts(), async |app| {
         let path = make(app, VOICE).await;
         golden!(app, "application_bare", app.send(post(account("/applications"), "<Application/>")).await);
@@ -120,7 +120,7 @@ async fn what_cannot_be_said_of_an_application_is_refused() {
             "application_peers_unknown",
             app.send(get(account(&format!("/applications/{NO_ID}/associatedsippeers")))).await
         );
-        // Another account's is none.
+        // Another account's application does not exist.
         let theirs = path.replace("9900000", "9900001");
         let reply = app.send(get(theirs).by(Who::Neighbour)).await;
         assert_eq!(refused(&reply), (404, Some(13629)));
@@ -129,7 +129,7 @@ async fn what_cannot_be_said_of_an_application_is_refused() {
 }
 
 #[tokio::test]
-async fn an_account_has_so_many_applications_and_no_more() {
+async fn an_account_has_a_limit_of_applications() {
     with_app(Seed::two_accounts(), async |app| {
         let (guide, service) = (AccountId::new(ACCOUNT).unwrap(), Service::Voice);
         for _ in 0..APPLICATIONS_MAX {
@@ -152,12 +152,12 @@ async fn a_peer_names_an_application_which_then_stays() {
         golden!(app, "application_peers", app.send(get(format!("{messaging}/associatedSipPeers"))).await);
         golden!(app, "application_stays", app.send(delete(&messaging)).await);
 
-        // One for calls is none for messages, and one that is not there is none.
+        // An application for calls is refused for messages, and an unknown one is refused.
         golden!(app, "application_other_service", app.send(put(&path, named(id(&voice)))).await);
         golden!(app, "application_named_unknown", app.send(put(&path, named(NO_ID))).await);
         assert_eq!(app.send(get(&path)).await.element("HttpMessagingV2AppId"), Some(id(&messaging)));
 
-        // For calls it is said in two ways, which say the same.
+        // For calls there are two elements for it, with the same meaning.
         let (origination, termination) =
             (settings(app, "origination/settings"), settings(app, "termination/settings"));
         golden!(app, "application_voice_none", app.send(get(&origination)).await);
@@ -185,7 +185,7 @@ async fn a_peer_names_an_application_which_then_stays() {
 }
 
 #[tokio::test]
-async fn a_peer_that_goes_names_nothing_any_more() {
+async fn a_removed_peer_names_no_application() {
     with_app(Seed::two_accounts(), async |app| {
         let path = make(app, MESSAGING).await;
         let site = account(&format!("/sites/{}/sippeers", app.site));

@@ -128,7 +128,7 @@ async fn c_sharp_notes_orders_and_lists_from_the_root() {
         story.get("/availableNumbers?areaCode=336&quantity=1&enableTNDetail=True").await;
         let order = story.post("/orders", &body).await;
         story.ended(&format!("/orders/{order}")).await;
-        // Its `GetTns` asks for the area codes, and takes no offence at finding no numbers there.
+        // Its `GetTns` asks for the area codes, and accepts an answer without numbers.
         story.get(&format!("/orders/{order}/areaCodes")).await;
         story.get(&format!("/orders/{order}/history")).await;
         let body = format!(
@@ -143,7 +143,7 @@ async fn c_sharp_notes_orders_and_lists_from_the_root() {
         let id = story.post(&format!("/disconnects/{order}/notes"), &body).await;
         let notes = story.get(&format!("/disconnects/{order}/notes")).await;
         assert_eq!(notes.elements("Id"), [id]);
-        // It reads the numbers of an empty list, too, and would stumble over one without its element.
+        // It reads the numbers of an empty list too, and would fail if the list's element were missing.
         let none = story.get("/discnumbers?startdate=22-10-30&enddate=22-10-31").await;
         assert!(none.text().contains("<TelephoneNumbers><Count>0</Count></TelephoneNumbers>"), "{}", none.text());
         story.get("/discnumbers/totals").await;
@@ -184,7 +184,7 @@ async fn ruby_cuts_links_and_escapes_numbers() {
         let order = story.post("/orders", &body).await;
         story.ended(&format!("/orders/{order}")).await;
         story.get(&format!("/orders/{order}/tns")).await;
-        // What stands between the brackets of a link, without all up to `/v1.0`, is what it asks next.
+        // It takes the text between a link's brackets, removes everything up to `/v1.0`, and asks for the rest next.
         let mut page = "/tns?page=1&size=2".to_owned();
         let mut found = Vec::new();
         for _ in 0..9 {
@@ -232,7 +232,7 @@ async fn php_asks_for_thirty_at_a_time() {
         story.get("/orders?page=1&size=30").await;
         story.tell(200, get("/api/tns?page=1&size=30&state=NC")).await;
         story.tell(200, get(format!("/api/tns/{}/sites", IN_SERVICE[0]))).await;
-        // It looks for an error right under the root; what it does not find there it tells by the status.
+        // It looks for an error right under the root. Without one there it goes by the status.
         let wrong = format!("{}/availableNumbers?areaCode=9190", story.base);
         story.tell(400, get(wrong)).await;
         insta::assert_snapshot!("php", story.end());
@@ -241,7 +241,7 @@ async fn php_asks_for_thirty_at_a_time() {
 }
 
 #[tokio::test]
-async fn python_reads_errors_by_their_place() {
+async fn python_reads_errors_by_position() {
     with_app(Seed::two_accounts(), async |app| {
         let typed = |call: Call| call.without("content-type").header("content-type", "application/xml");
         let mut story = Story::of(app, "/api/accounts/9900000", typed);
@@ -269,8 +269,8 @@ async fn python_reads_errors_by_their_place() {
                     <TelephoneNumberList><TelephoneNumber>5405514342</TelephoneNumber></TelephoneNumberList>\
                     </DisconnectTelephoneNumberOrderType><Name>n</Name></DisconnectTelephoneNumberOrder>";
         let refused = story.tell(400, post(format!("{}/disconnects", story.base), body)).await;
-        let places = "Response><ErrorList><Error><Code>5084</Code><Description>DisconnectMode 'later'";
-        assert!(refused.text().contains(places), "{}", refused.text());
+        let beginning = "Response><ErrorList><Error><Code>5084</Code><Description>DisconnectMode 'later'";
+        assert!(refused.text().contains(beginning), "{}", refused.text());
         insta::assert_snapshot!("python", story.end());
     })
     .await;
@@ -306,7 +306,7 @@ async fn java_is_challenged_each_time_and_knows_two_good_statuses() {
         story.ended(&format!("/orders/{id}")).await;
         story.tell(401, get(format!("{orders}/{id}")).by(Who::Nobody)).await;
         story.get("/inserviceNumbers?size=2&page=1").await;
-        // 204 would be an error to it: what has nothing is 200 all the same.
+        // It takes 204 for an error, so an empty answer is 200.
         story.get("/inserviceNumbers?areacode=206").await;
         story.get("/availableNumbers?areaCode=206").await;
         story.get(&format!("/orders/{id}/notes")).await;
@@ -328,13 +328,13 @@ async fn the_newer_java_library_claims_a_realm_and_finds_orders_by_its_own_id() 
             numbers(&[POOL])
         );
         let order = story.post("/orders", &body).await;
-        // Any list of errors but that of a pending order ends it: a good order has none, not even an empty one.
+        // It ends at any list of errors but a pending order's. So a good order has no list, not even an empty one.
         let complete = story.ended(&format!("/orders/{order}")).await;
         assert!(!complete.text().contains("ErrorList"), "{}", complete.text());
         let found = story.get("/orders?customerOrderId=mine-1").await;
         assert_eq!(found.elements("orderId"), [order]);
         story.get("/orders?customerOrderId=mine-2").await;
-        // The realm is a word like any other: it grants nothing.
+        // The realm grants nothing.
         let call = post(format!("{}/orders", story.base), body.as_str()).by(Who::Reader);
         assert_eq!(story.tell(403, call).await.code(), Some(1001));
         story.tell(403, get("/api/accounts/9900001/orders")).await;
@@ -387,7 +387,7 @@ async fn the_command_line_counts_pages_until_a_short_one() {
         let site = app.site;
         story.get(&format!("/sites/{site}/totaltns")).await;
         story.get(&format!("/sites/{site}/sippeers/{}/totaltns", app.peer)).await;
-        // A list without its wrapper is what its authors learned 5001 from.
+        // Its authors learned of 5001 by sending a list without its wrapper.
         let bare = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DisconnectTelephoneNumberOrder>{}\
              </DisconnectTelephoneNumberOrder>",
@@ -400,7 +400,7 @@ async fn the_command_line_counts_pages_until_a_short_one() {
     .await;
 }
 
-/// What the command line adds to its requests, and Go to those: never what it wants to read.
+/// What the command line, and Go's HTTP client below it, add to a request. They never say what they want to read.
 fn band(call: Call, version: &str) -> Call {
     call.by(Who::Nobody).header("User-Agent", version).header("Accept-Encoding", "gzip")
 }
@@ -488,7 +488,7 @@ async fn the_command_line_manages_applications_and_numbers() {
         };
         let id = story.post("/applications", &band_document(&app_document("https://example.com/sms"))).await;
         let path = format!("/applications/{id}");
-        // A change is of the whole, by what was read before.
+        // A change sends the whole document, made from what was read before.
         let before = story.get(&path).await;
         assert_eq!(before.element("ServiceType"), Some("Messaging-V2"));
         let url = "https://example.com/callbacks";
@@ -546,7 +546,7 @@ async fn node_sends_pretty_printed_documents_with_a_small_name() {
 </DisconnectTelephoneNumberOrder>"#;
         let (received, path) = app.place(post(disconnects(""), body).content_type("application/xml")).await;
         assert_eq!(received.element("Name"), Some("training run"));
-        // Whatever the status, an error code in the body is an error to it: a good answer has none.
+        // It takes an error code in the body for an error, whatever the status. A good answer has none.
         let fetched = app.ended(get(path)).await;
         assert_eq!((fetched.element("OrderStatus"), fetched.code()), (Some("COMPLETE"), None));
     })

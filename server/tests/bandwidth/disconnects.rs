@@ -5,7 +5,7 @@ use crate::app::{
     now, post, put, with_app, xml,
 };
 
-/// The guide's request, to the letter.
+/// The guide's request, character for character.
 const GUIDE_REQUEST: &str = r#"<?xml version="1.0"?>
 <DisconnectTelephoneNumberOrder>
 <name>training run</name>
@@ -204,7 +204,7 @@ async fn a_customer_order_id_stands_in_for_a_name() {
 }
 
 #[tokio::test]
-async fn what_was_sent_about_the_numbers_is_echoed() {
+async fn the_sent_settings_of_the_numbers_are_echoed() {
     with_app(Seed::two_accounts(), async |app| {
         for (path, behind, mode, protected, reason) in [
             (disconnects(""), "", "normal", None, None),
@@ -304,8 +304,7 @@ fn bad_request(why: &str) -> (u16, String) {
     (1019, format!("Bad request encountered. Please check your request and try again. ({why})"))
 }
 
-/// What is wrong with a request, and how it is answered. Where two things are wrong, the row says which of
-/// them is told.
+/// What is wrong with a request, and its answer. If two things are wrong, the row says which one is answered.
 fn wrong_requests() -> Vec<(&'static str, Who, String, u16, String)> {
     let mut rows = Vec::new();
     let mut row = |what, body: String, (code, text): (u16, &str)| {
@@ -478,11 +477,11 @@ async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
         for (what, who, body, code, text) in wrong_requests() {
             let reply = app.send(post(disconnects(""), body.as_str()).by(who)).await;
             assert_eq!(reply.error(), (400, Some(code), text.as_str()), "{what}: {body}");
-            // Clients find the error's parts by their place.
-            let place = format!(
+            // Clients find the error's parts by position.
+            let beginning = format!(
                 "<DisconnectTelephoneNumberOrderResponse><ErrorList><Error><Code>{code}</Code><Description>"
             );
-            assert!(reply.text().contains(&place), "{}", reply.text());
+            assert!(reply.text().contains(&beginning), "{}", reply.text());
             assert_eq!((reply.header("location"), reply.element("OrderStatus")), (None, None), "{what}");
             assert_eq!(reply.element("id"), None, "{what}");
         }
@@ -506,7 +505,7 @@ async fn a_refusal_repeats_the_request_as_far_as_it_goes() {
 }
 
 #[tokio::test]
-async fn what_is_just_within_its_bounds_is_accepted() {
+async fn values_just_within_their_limits_are_accepted() {
     with_app(Seed::two_accounts(), async |app| {
         for (names, behind) in [
             (format!("<name>{}</name>", "ü".repeat(50)), String::new()),
@@ -618,7 +617,7 @@ async fn an_order_s_history_says_how_it_ended() {
 }
 
 #[tokio::test]
-async fn a_list_is_asked_for_in_words_that_it_knows() {
+async fn a_list_refuses_invalid_parameters() {
     with_app(Seed::two_accounts(), async |app| {
         let size = (1006, "size must be between 1 and 5000 (bounds are included)");
         let status = (15532, "Invalid 'status'. Valid values: complete, partial, failed");
@@ -734,7 +733,7 @@ async fn an_order_that_is_not_there_is_not_found() {
         let not_found = app.send(get(disconnects(&format!("/{unknown}")))).await;
         golden!(app, "not_found", not_found);
 
-        // A number order, and another account's disconnect order, are as unknown as one that never was.
+        // A number order, and another account's disconnect order, are as unknown as one that never existed.
         let body = xml::order(app.site, &[POOL]);
         let (_, number_order) = app.place(post(format!("/api/accounts/{ACCOUNT}/orders"), body)).await;
         let theirs = post(format!("/api/accounts/{NEIGHBOUR}/disconnects"), xml::disconnect(&[NEIGHBOURS]));

@@ -10,7 +10,7 @@ use crate::app::{
 };
 
 #[tokio::test]
-async fn what_was_disconnected_is_listed_until_it_is_taken_back() {
+async fn disconnected_numbers_are_listed_until_they_are_taken_back() {
     with_app(Seed::two_accounts(), async |app| {
         golden!(app, "discnumbers_none", app.send(get(account("/discnumbers"))).await);
         app.disconnect(&["7034343704", "5405514342", NEIGHBOURS]).await;
@@ -43,7 +43,7 @@ async fn what_was_disconnected_is_listed_until_it_is_taken_back() {
 }
 
 #[tokio::test]
-async fn numbers_that_left_on_a_day_are_found_by_it() {
+async fn disconnected_numbers_are_filtered_by_the_day() {
     with_app(Seed::two_accounts(), async |app| {
         let order = app.disconnect(&["5405514342"]).await;
         let shown = app.send(get("/api/tns/5405514342")).await;
@@ -69,7 +69,7 @@ async fn numbers(app: &App, list: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn numbers_in_service_are_found_by_where_they_are() {
+async fn numbers_in_service_are_filtered_by_locality() {
     with_app(Seed::two_accounts(), async |app| {
         golden!(app, "in_service", app.send(get(account("/inserviceNumbers"))).await);
         golden!(app, "in_service_totals", app.send(get(account("/inserviceNumbers/totals"))).await);
@@ -108,7 +108,7 @@ async fn numbers_in_service_are_found_by_where_they_are() {
 }
 
 #[tokio::test]
-async fn a_page_has_500_numbers_when_nothing_is_said() {
+async fn a_page_has_500_numbers_by_default() {
     with_app(Seed::two_accounts(), async |app| {
         let many = (0..1_195).map(|n| NewNumber {
             state: State::InService,
@@ -136,7 +136,7 @@ async fn a_page_has_500_numbers_when_nothing_is_said() {
 }
 
 #[tokio::test]
-async fn a_list_of_numbers_is_asked_for_in_words_that_it_knows() {
+async fn a_list_of_numbers_refuses_invalid_parameters() {
     with_app(Seed::two_accounts(), async |app| {
         let page = |text: &str| format!("The page '{text}' is invalid. Page must be a 10 digit phone number");
         for list in ["/inserviceNumbers", "/discnumbers"] {

@@ -13,17 +13,17 @@ fn v2(rest: &str) -> String {
     format!("{ACCOUNT}{rest}")
 }
 
-/// Asked in JSON, and for JSON.
+/// Sends JSON and asks for JSON.
 fn in_json(path: &str, body: &str) -> Call {
     post(path, body).content_type("application/json").header("Accept", "application/json")
 }
 
-/// Asked for JSON.
+/// Asks for JSON.
 fn for_json(path: &str) -> Call {
     get(path).header("Accept", "application/json")
 }
 
-/// The order's last answer, in JSON.
+/// Waits until the order has ended, and returns it in JSON.
 async fn ended(app: &App, path: &str) -> Reply {
     wait_for("an order's end", async || {
         let reply = app.send(for_json(path)).await.expect(200);
@@ -39,7 +39,7 @@ async fn a_disconnect_in_json_is_a_disconnect() {
         let (received, path) = app.place(in_json(&v2("/disconnects"), body)).await;
         golden!(app, "disconnect_received", received);
         golden!(app, "disconnect_complete", ended(app, &path).await);
-        // The same order, asked for without a word on the form: XML.
+        // The same order, requested without an `Accept` header: XML.
         let fetched = app.send(get(&path)).await.expect(200);
         assert_eq!(fetched.header("content-type"), Some("application/xml; charset=utf-8"));
         assert_eq!(fetched.elements("TelephoneNumber").len(), 4);
@@ -56,7 +56,7 @@ async fn a_disconnect_in_json_is_a_disconnect() {
 }
 
 #[tokio::test]
-async fn json_asked_without_a_word_on_the_answer_is_answered_in_xml() {
+async fn json_without_an_accept_header_is_answered_in_xml() {
     with_app(Seed::two_accounts(), async |app| {
         let body = r#"{"disconnectOrderType":{"disconnectMode":"NORMAL","phoneNumbers":["+15405514342"]}}"#;
         let bare = || post(v2("/disconnects"), body).content_type("application/json");
@@ -82,7 +82,7 @@ async fn json_asked_without_a_word_on_the_answer_is_answered_in_xml() {
                 "{accept}"
             );
         }
-        // What has no body has none in JSON either; HEAD says what GET would.
+        // An answer without a body has none in JSON either. HEAD gives GET's headers.
         let nobody = app.send(for_json(&v2("/disconnects")).by(Who::Nobody)).await;
         assert_eq!((nobody.status, nobody.body.len()), (401, 0));
         let head = crate::app::head(v2("/disconnects")).header("Accept", "application/json");
@@ -129,7 +129,7 @@ async fn a_number_order_in_json_is_a_number_order() {
         golden!(app, "order_npa_nxx", app.send(for_json(&format!("{path}/npaNxx"))).await);
         golden!(app, "order_list", app.send(for_json(&v2("/orders"))).await);
 
-        // A type that nobody knows is none.
+        // An unknown type is refused.
         let body = format!(r#"{{"orderType":{{"type":"wishfulOrderType"}},"subAccountId":"{site}"}}"#);
         golden!(app, "order_refused", app.send(in_json(&v2("/orders"), &body)).await);
     })
@@ -137,7 +137,7 @@ async fn a_number_order_in_json_is_a_number_order() {
 }
 
 #[tokio::test]
-async fn every_way_to_order_has_its_word() {
+async fn every_way_to_order_has_a_type_in_json() {
     with_app(Seed::two_accounts(), async |app| {
         let site = app.site;
         for (word, element, fields) in [
@@ -162,7 +162,7 @@ async fn every_way_to_order_has_its_word() {
             let in_xml = app.ended(get(path)).await;
             assert!(in_xml.text().contains(&format!("<{element}>")), "{}", in_xml.text());
         }
-        // One that is missing what it needs is told so as in XML.
+        // A search that lacks something is refused as in XML.
         let body = format!(r#"{{"orderType":{{"type":"areaCodeSearchAndOrderType"}},"subAccountId":"{site}"}}"#);
         golden!(app, "order_by_nothing", app.send(in_json(&v2("/orders"), &body)).await);
         // A back order waits, and is amended in JSON, too.
@@ -225,7 +225,7 @@ async fn notes_and_lookups_are_read_in_json() {
 }
 
 #[tokio::test]
-async fn what_is_looked_at_is_shown_in_json() {
+async fn searches_lists_and_numbers_are_shown_in_json() {
     with_app(Seed::two_accounts(), async |app| {
         app.disconnect(&[IN_SERVICE[0]]).await;
         let (site, peer) = (app.site, app.peer);
@@ -257,7 +257,7 @@ async fn what_is_looked_at_is_shown_in_json() {
 }
 
 #[tokio::test]
-async fn a_wrong_document_in_json_is_answered_as_in_xml_and_makes_no_order() {
+async fn a_wrong_document_in_json_is_refused_as_in_xml_and_makes_no_order() {
     with_app(Seed::two_accounts(), async |app| {
         let before = app.counts().await;
         let bad = "Bad request encountered. Please check your request and try again. (";
@@ -360,7 +360,7 @@ async fn an_order_of_five_thousand_numbers_is_shown_whole() {
 }
 
 #[test]
-fn every_route_that_is_sent_a_document_says_which() {
+fn every_route_with_a_body_names_its_document() {
     let silent = |route: &Route| {
         route.api
             && matches!(route.method.as_str(), "POST" | "PUT" | "PATCH")
@@ -375,16 +375,16 @@ fn every_route_that_is_sent_a_document_says_which() {
     );
 }
 
-/// Whatever an answer repeats is an array in JSON, however many there are: every golden file of the API
-/// has to be covered by the dictionary.
+/// A repeated element of an answer is an array in JSON, even if it appears once: the dictionary must know every list
+/// in the API's golden files.
 #[test]
-fn every_list_in_an_answer_is_known_as_one() {
+fn every_list_in_an_answer_is_an_array_in_json() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bandwidth/snapshots");
     let (mut documents, mut lists) = (0, 0);
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        // The clients' stories repeat answers that have a file of their own.
+        // The clients' exchanges repeat answers that have a file of their own.
         let Some(start) = text.find("<?xml").filter(|_| !text.contains("\n> ")) else { continue };
         documents += 1;
         let root = wire::parse(&text.as_bytes()[start..]).unwrap();

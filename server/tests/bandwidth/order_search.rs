@@ -162,7 +162,7 @@ async fn a_wrong_search_is_answered_with_its_code_and_makes_no_order() {
 }
 
 #[tokio::test]
-async fn a_site_has_its_own_orders() {
+async fn the_orders_of_a_site_are_posted_and_shown_under_it() {
     with_app(Seed::two_accounts(), async |app| {
         let (_, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
         app.ended(get(&path)).await;

@@ -151,7 +151,7 @@ async fn an_aging_number_goes_back_to_its_former_account_and_to_no_other() {
         let (_, refused) = app.place(post(&theirs, body).by(Who::Neighbour)).await;
         let refused = app.ended(get(refused).by(Who::Neighbour)).await;
         golden!(app, "failed", refused);
-        // The neighbour hears the same of a number that never was.
+        // The neighbour gets the same answer for a number that never existed.
         let body = xml::order(app.neighbours_site, &[NO_NUMBER]);
         let (_, unknown) = app.place(post(&theirs, body).by(Who::Neighbour)).await;
         let unknown = app.ended(get(unknown).by(Who::Neighbour)).await;
@@ -167,7 +167,7 @@ async fn an_aging_number_goes_back_to_its_former_account_and_to_no_other() {
 }
 
 #[tokio::test]
-async fn an_order_goes_as_far_as_it_may() {
+async fn an_order_is_partial_unless_it_must_be_whole() {
     with_app(Seed::two_accounts(), async |app| {
         let numbers = [NEIGHBOURS, POOL, NO_NUMBER];
         let all_or_none = format!("<SiteId>{}</SiteId><PartialAllowed>False</PartialAllowed>", app.site);
@@ -263,8 +263,8 @@ async fn a_wrong_request_is_answered_with_its_code_and_makes_no_order() {
         ] {
             let reply = app.send(post(orders(), body.as_str())).await;
             assert_eq!(reply.error(), (400, Some(code), text), "{what}: {body}");
-            let place = format!("<OrderResponse><ErrorList><Error><Code>{code}</Code><Description>");
-            assert!(reply.text().contains(&place), "{}", reply.text());
+            let beginning = format!("<OrderResponse><ErrorList><Error><Code>{code}</Code><Description>");
+            assert!(reply.text().contains(&beginning), "{}", reply.text());
             assert_eq!((reply.header("location"), reply.element("OrderStatus")), (None, None), "{what}");
         }
         assert_eq!(app.counts().await, before);
@@ -335,7 +335,7 @@ async fn an_order_s_history_says_how_it_ended() {
 }
 
 #[tokio::test]
-async fn an_order_reports_the_numbers_that_it_brought() {
+async fn an_order_lists_the_numbers_that_it_brought() {
     with_app(Seed::two_accounts(), async |app| {
         let numbers = [POOL, "8005550107", NO_NUMBER, "2125550101", "2125550100"];
         let (_, path) = app.place(post(orders(), xml::order(app.site, &numbers))).await;

@@ -28,7 +28,7 @@ async fn a_site_s_peers_are_shown() {
 }
 
 #[tokio::test]
-async fn what_is_in_service_at_a_peer_is_listed_and_counted() {
+async fn numbers_in_service_at_a_peer_are_listed_and_counted() {
     with_app(Seed::two_accounts(), async |app| {
         let (second, default, other) = second_site(app).await;
         app.disconnect(&[IN_SERVICE[0]]).await;
@@ -113,7 +113,7 @@ async fn a_peer_is_made_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn what_a_peer_cannot_be_is_refused_and_changes_nothing() {
+async fn an_invalid_peer_is_refused_and_changes_nothing() {
     with_app(Seed::two_accounts(), async |app| {
         let before = app.send(get(peers(app, ""))).await.expect(200);
         let own = peers(app, &format!("/{}", app.peer));
@@ -140,7 +140,7 @@ async fn what_a_peer_cannot_be_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn more_than_is_kept_of_a_peer_is_refused_and_changes_nothing() {
+async fn a_peer_with_too_many_settings_is_refused_and_changes_nothing() {
     with_app(Seed::two_accounts(), async |app| {
         let hosts = |list: &str, count: usize| {
             let host = format!("<Host><HostName>{}</HostName></Host>", "h".repeat(250));
@@ -205,7 +205,7 @@ async fn numbers_move_to_another_peer_and_stay_in_service() {
         let last = history.events.last().unwrap();
         assert_eq!(last.by, By::User(Who::Orderer.user().into()));
         assert!(matches!(last.change, Change::Moved { .. }));
-        // It can still be given up there, and comes back there.
+        // It can be disconnected there, and a reconnect brings it back there.
         app.disconnect(&["5405514342"]).await;
         let more = format!("<SiteId>{site}</SiteId>");
         let (_, order) = app.place(post(account("/orders"), xml::order_with(&more, &["5405514342"]))).await;

@@ -84,7 +84,7 @@ async fn an_order_takes_a_number_by_its_reservation() {
 }
 
 #[tokio::test]
-async fn only_what_is_in_the_pool_can_be_held_and_nobody_learns_more() {
+async fn only_a_pool_number_can_be_reserved_and_a_refusal_reveals_nothing() {
     with_app(Seed::two_accounts(), async |app| {
         let mut refused = Vec::new();
         for number in [IN_SERVICE[0], NEIGHBOURS, NO_NUMBER] {

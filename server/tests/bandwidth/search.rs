@@ -37,7 +37,7 @@ async fn the_pool_is_searched_by_area_code() {
 }
 
 #[tokio::test]
-async fn what_ages_is_not_in_the_pool() {
+async fn an_aging_number_is_not_in_the_pool() {
     with_app(Seed::two_accounts(), async |app| {
         app.disconnect(&["5405514342"]).await;
         let found = app.send(get(available("?areaCode=540"))).await;
@@ -47,7 +47,7 @@ async fn what_ages_is_not_in_the_pool() {
 }
 
 #[tokio::test]
-async fn the_pool_is_searched_by_place_and_by_what_a_number_spells() {
+async fn the_pool_is_searched_by_locality_and_by_what_a_number_spells() {
     with_app(Seed::two_accounts(), async |app| {
         let find = async |query: &str| {
             let reply = app.send(get(available(query))).await.expect(200);
@@ -113,7 +113,7 @@ async fn a_search_for_toll_free_numbers_is_answered_without_details() {
 }
 
 #[tokio::test]
-async fn an_operator_says_whose_the_numbers_of_a_search_are() {
+async fn an_operator_names_the_account_of_a_search() {
     let vendor = Vendor { id: 7, name: "R&D".into(), tier: 3 };
     with_app(Seed::two_accounts().vendor(vendor), async |app| {
         let found = app.send(get(available("?areaCode=336&enableTNDetail=true"))).await.expect(200);
@@ -202,7 +202,7 @@ async fn the_pool_is_counted_by_exchange() {
 }
 
 #[tokio::test]
-async fn a_search_is_asked_for_in_words_that_it_knows() {
+async fn a_search_refuses_invalid_parameters() {
     with_app(Seed::two_accounts(), async |app| {
         let length =
             "The length of the search criteria 'Area Code' is not valid, the acceptable length is 3 characters.";

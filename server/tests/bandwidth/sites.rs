@@ -45,7 +45,7 @@ async fn an_account_and_its_sites_are_shown() {
 }
 
 #[tokio::test]
-async fn what_is_in_service_at_a_site_is_listed_and_counted() {
+async fn numbers_in_service_at_a_site_are_listed_and_counted() {
     with_app(Seed::two_accounts(), async |app| {
         let (second, _, _) = second_site(app).await;
         // An aging number is not in service any more.
@@ -105,7 +105,7 @@ async fn a_site_is_made_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn what_a_site_must_not_say_is_refused_and_changes_nothing() {
+async fn an_invalid_site_is_refused_and_changes_nothing() {
     with_app(Seed::two_accounts(), async |app| {
         let before = app.send(get(sites(""))).await.expect(200);
         let named = |more: &str| format!("<Site><Name>a</Name>{more}</Site>");
@@ -148,7 +148,7 @@ async fn what_a_site_must_not_say_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_site_that_is_needed_stays() {
+async fn a_site_in_use_is_not_removed() {
     with_app(Seed::two_accounts(), async |app| {
         let first = sites(&format!("/{}", app.site));
         golden!(app, "site_with_peers", app.send(delete(&first)).await);
@@ -170,7 +170,7 @@ async fn a_site_that_is_needed_stays() {
 }
 
 #[tokio::test]
-async fn a_list_of_sites_tells_what_it_is_asked_for() {
+async fn a_list_of_sites_has_the_details_that_are_asked_for() {
     with_app(Seed::two_accounts(), async |app| {
         second_site(app).await;
         let body = "<Site><Name>Third</Name><Description>With words</Description></Site>";

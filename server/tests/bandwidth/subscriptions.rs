@@ -92,7 +92,7 @@ async fn a_list_is_narrowed_by_type_and_order() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_subscription_is_said_in_the_api_s_words() {
+async fn an_invalid_subscription_is_refused_in_the_api_s_words() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let with = |from: &str, to: &str| {
             let body = EXAMPLE.replace(from, to);
@@ -147,7 +147,7 @@ async fn what_is_wrong_with_a_subscription_is_said_in_the_api_s_words() {
 }
 
 #[tokio::test]
-async fn outside_of_the_emulator_this_machine_is_not_told() {
+async fn outside_the_emulator_this_machine_is_refused_as_a_receiver() {
     with_app(Seed::two_accounts(), async |app| {
         let reply = app.send(post(subscriptions(""), EXAMPLE)).await;
         assert_eq!(reply.error(), (400, Some(14506), "Callback URL is invalid"));
@@ -168,7 +168,7 @@ async fn a_signing_secret_is_shown_once_and_stays() {
         let path = app.path_of(made.header("location").unwrap());
         golden!(app, "one_signed", redacted(app.send(get(&path)).await, 3_122_064_000));
         golden!(app, "replaced_signed", app.send(put(&path, signed.as_str())).await);
-        // Given up and wanted again, it is another one.
+        // A secret that is removed and made again is another one.
         app.send(put(&path, EXAMPLE)).await.expect(200);
         assert_eq!(app.send(get(&path)).await.element("Sign"), None);
         let again = app.send(put(&path, signed.as_str())).await.expect(200);
@@ -178,7 +178,7 @@ async fn a_signing_secret_is_shown_once_and_stays() {
 }
 
 #[tokio::test]
-async fn the_log_shows_what_was_told() {
+async fn the_log_of_deliveries_is_shown() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let receiver = Receiver::start().await;
         let url = "http://127.0.0.1:8087/path/BandwidthHandler";

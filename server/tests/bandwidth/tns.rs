@@ -191,12 +191,12 @@ async fn numbers_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn the_inventory_is_asked_for_in_words_that_it_knows() {
+async fn the_inventory_refuses_invalid_parameters() {
     with_app(Seed::two_accounts(), async |app| {
         let size = (1006, "size must be between 1 and 2500 (bounds are included)");
         let status = "Invalid 'status'. Valid values: Available, Inservice, Disconnected, Aging, \
                       PortInPendingFoc, PortOut, Reserved, Removed, Eliminated, StatusUnchanged";
-        let place =
+        let one_of_three =
             (15507, "'accountId', 'siteId', 'sippeerId' are mutually exclusive. Provide at most one.");
         for (query, (code, text)) in [
             ("?size=2501", size),
@@ -205,9 +205,9 @@ async fn the_inventory_is_asked_for_in_words_that_it_knows() {
             ("?status=Live", (15519, status)),
             ("?status=Inservice,Live", (15519, status)),
             ("?status=Inservice&Status=Aging", (1009, "'status' is duplicated")),
-            ("?accountId=9900000&siteId=1", place),
-            ("?accountId=9900000&sippeerId=1", place),
-            ("?siteId=1&sipPeerId=1", place),
+            ("?accountId=9900000&siteId=1", one_of_three),
+            ("?accountId=9900000&sippeerId=1", one_of_three),
+            ("?siteId=1&sipPeerId=1", one_of_three),
             ("?siteId=x", (1008, "siteId: 'x' is not a valid value")),
             ("?fullNumber=540551434", (12512, "Telephone number '540551434' is not valid")),
             ("?npa=54", (15510, "The NPA '54' is invalid")),
@@ -288,7 +288,7 @@ async fn a_lookup_has_one_number_at_least_and_2500_at_most() {
 }
 
 #[tokio::test]
-async fn a_number_s_site_peer_and_rate_center_are_told() {
+async fn a_number_s_site_peer_and_rate_center_are_shown() {
     with_app(Seed::two_accounts(), async |app| {
         let of = |number: &str, rest: &str| get(format!("{}/{rest}", tn(number)));
         golden!(app, "site", app.send(of(IN_SERVICE[2], "sites")).await);
@@ -347,7 +347,7 @@ async fn an_account_sees_all_of_its_own_numbers() {
 }
 
 #[tokio::test]
-async fn of_a_pool_number_a_stranger_sees_what_is_public() {
+async fn other_accounts_see_only_what_is_public_of_a_pool_number() {
     with_app(Seed::two_accounts(), async |app| {
         golden!(app, "pool", app.send(get(tn(POOL))).await);
         golden!(app, "pool_details", app.send(get(format!("{}/tndetails", tn(POOL)))).await);
@@ -380,7 +380,7 @@ async fn another_account_s_number_is_a_number_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_number_s_history_is_what_it_was_in_one_s_own_hands() {
+async fn a_number_s_history_shows_an_account_only_its_own_time() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         app.disconnect(&["5405514342"]).await;
         golden!(app, "history", app.send(get("/api/tns/5405514342/history")).await);

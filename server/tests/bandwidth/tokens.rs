@@ -24,7 +24,7 @@ fn token(reply: &Reply) -> String {
 }
 
 #[tokio::test]
-async fn a_token_does_wherever_name_and_password_do() {
+async fn a_token_is_accepted_wherever_name_and_password_are() {
     with_app(Seed::two_accounts(), async |app| {
         for path in
             ["/api/v1/oauth2/token", "/api/v2/oauth2/token", "/api/oauth2/token", "/v1.0/oauth2/token"]
@@ -40,7 +40,7 @@ async fn a_token_does_wherever_name_and_password_do() {
             app.send(with_token(post(disconnects(""), xml::disconnect(&["5405514342"])), &secret))
                 .await
                 .expect(201);
-            // It is the user's: no more than they may.
+            // It has the user's rights and no more.
             let body = "<Site><Name>a</Name></Site>";
             let reply = app.send(with_token(post(account("/sites"), body), &secret)).await;
             assert_eq!(reply.error(), (403, Some(1001), "Access Denied"));
@@ -102,7 +102,7 @@ async fn a_token_is_good_after_a_restart_and_for_another_server_on_the_store() {
 }
 
 #[tokio::test]
-async fn what_is_no_credential_gets_no_token() {
+async fn invalid_credentials_get_no_token() {
     with_app(Seed::two_accounts(), async |app| {
         golden!(app, "invalid_client", app.send(grant().by(Who::WrongPassword)).await);
         let nobody = app.send(grant().by(Who::Nobody)).await.expect(401);
@@ -141,7 +141,7 @@ async fn what_is_no_credential_gets_no_token() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_refused_with_the_challenge() {
+async fn an_invalid_token_is_refused_with_the_challenge() {
     with_app(Seed::two_accounts(), async |app| {
         let good = token(&app.send(grant()).await.expect(200));
         let shorter = &good[..good.len() - 1];
@@ -157,12 +157,12 @@ async fn what_is_no_token_is_refused_with_the_challenge() {
 }
 
 #[tokio::test]
-async fn a_token_ends_with_its_user_s_password_role_or_place() {
+async fn a_token_ends_when_its_user_s_password_role_or_account_changes() {
     with_app(Seed::two_accounts(), async |app| {
         let of = async |who| token(&app.send(grant().by(who)).await.expect(200));
         let (reader, orderer, admin) = (of(Who::Reader).await, of(Who::Orderer).await, of(Who::Admin).await);
         let knock = async |token: &str| app.send(with_token(get(account("")), token)).await.status;
-        // A token cannot be made to last: not by a password, not by a user, not by a role.
+        // A token cannot change what would end it, or make a user that outlives it.
         let new = "<User><Password>correct horse</Password></User>";
         let role =
             |name: &str| format!("<User><Roles><Role><RoleName>{name}</RoleName></Role></Roles></User>");

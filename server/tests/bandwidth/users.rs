@@ -125,7 +125,7 @@ async fn everybody_chooses_their_own_password() {
 }
 
 #[tokio::test]
-async fn nobody_makes_anyone_more_than_they_are() {
+async fn nobody_gives_rights_that_they_lack() {
     with_app(Seed::two_accounts(), async |app| {
         let before = app.parts.store.users().await.unwrap();
         for call in [
@@ -190,7 +190,7 @@ async fn an_account_keeps_its_last_administrator() {
 }
 
 #[tokio::test]
-async fn a_change_holds_even_when_whoever_asked_for_it_hangs_up() {
+async fn a_change_is_made_although_its_client_hangs_up() {
     with_app(Seed::two_accounts(), async |app| {
         let knock = || get(disconnects("")).by(Who::Reader);
         app.send(knock()).await.expect(200);
@@ -233,7 +233,7 @@ async fn a_change_holds_even_when_whoever_asked_for_it_hangs_up() {
 }
 
 #[tokio::test]
-async fn a_user_who_was_removed_is_out_however_often_they_were_let_in_before() {
+async fn a_removed_user_is_refused_although_the_password_was_remembered() {
     with_app(Seed::two_accounts(), async |app| {
         let hash = hash_password("correct horse").unwrap();
         for round in 0..3 {
@@ -245,7 +245,7 @@ async fn a_user_who_was_removed_is_out_however_often_they_were_let_in_before() {
                 password_hash: hash.clone(),
             };
             app.parts.store.create_user(user).await.unwrap();
-            // They ask all the time, while they are removed.
+            // They send requests all the time while they are removed.
             let mut asking = tokio::task::JoinSet::new();
             for _ in 0..4 {
                 let call = by(get(disconnects("")), &name, "correct horse");
@@ -269,7 +269,7 @@ async fn a_user_who_was_removed_is_out_however_often_they_were_let_in_before() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_refused_ends_nobody_s_tokens() {
+async fn a_refused_change_ends_no_tokens() {
     with_app(Seed::two_accounts(), async |app| {
         let form = "application/x-www-form-urlencoded";
         let grant = post("/api/v1/oauth2/token", "grant_type=client_credentials").content_type(form);
@@ -284,7 +284,7 @@ async fn a_change_that_is_refused_ends_nobody_s_tokens() {
             assert_eq!(app.send(change().by(who)).await.status, 404);
             app.send(knock()).await.expect(200);
         }
-        // One that is made does.
+        // A change that is made ends them.
         app.send(change().by(Who::Neighbour)).await.expect(200);
         app.send(knock()).await.expect(401);
     })
@@ -292,7 +292,7 @@ async fn a_change_that_is_refused_ends_nobody_s_tokens() {
 }
 
 #[tokio::test]
-async fn who_is_an_administrator_no_more_ends_no_request_as_one() {
+async fn a_request_fails_when_its_user_s_role_changes_meanwhile() {
     with_app(Seed::two_accounts(), async |app| {
         for (name, end) in
             [("second", delete(users("/second"))), ("third", put(users("/third"), role("order")))]

@@ -24,7 +24,7 @@ static FREE: AtomicU32 = AtomicU32::new(0);
 enum May {
     /// Every caller.
     Anyone,
-    /// Callers who are signed in. Other accounts are told that there is no such thing.
+    /// Callers who are signed in. Other accounts get the answer that it does not exist.
     SignedIn,
     /// Callers who are signed in. Other accounts find nothing.
     Seekers,
@@ -459,7 +459,7 @@ fn all() -> Vec<(Route, May, u16, Body, Vec<&'static str>)> {
 }
 
 #[tokio::test]
-async fn every_route_serves_whom_its_row_says_under_every_prefix() {
+async fn every_route_serves_the_callers_of_its_row_under_every_prefix() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let objects = objects(app).await;
         let mut address = 0;
@@ -514,7 +514,7 @@ async fn every_route_serves_whom_its_row_says_under_every_prefix() {
 }
 
 #[tokio::test]
-async fn a_head_request_gets_the_verdict_of_a_get() {
+async fn a_head_request_gets_the_status_of_a_get() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let objects = objects(app).await;
         for (route, may, good, body, _) in all().into_iter().filter(|(route, ..)| route.method == "GET") {
@@ -600,7 +600,7 @@ async fn another_account_looks_like_one_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn refusals_have_the_form_of_what_was_asked() {
+async fn a_refusal_has_the_form_of_the_requested_resource() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let theirs = |rest: &str| get(format!("/api/accounts/{NEIGHBOUR}{rest}"));
         golden!(app, "unauthorized", app.send(get(disconnects("")).by(Who::Nobody)).await);
@@ -616,7 +616,7 @@ async fn refusals_have_the_form_of_what_was_asked() {
 }
 
 #[tokio::test]
-async fn no_header_makes_anyone_more_than_they_are() {
+async fn no_header_raises_a_caller_s_rights() {
     with_app(Seed::two_accounts(), async |app| {
         let body = xml::disconnect(&["5405514342"]);
         let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");
@@ -644,7 +644,7 @@ async fn no_header_makes_anyone_more_than_they_are() {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_path_leads_around_the_check() {
+async fn no_spelling_of_a_path_avoids_the_checks() {
     with_app(Seed::two_accounts(), async |app| {
         let before = app.counts().await;
         for path in [
@@ -675,7 +675,7 @@ async fn no_spelling_of_a_path_leads_around_the_check() {
 }
 
 #[tokio::test]
-async fn another_account_s_site_peer_and_number_are_none() {
+async fn another_account_s_site_peer_and_number_do_not_exist() {
     with_app(Seed::two_accounts(), async |app| {
         let neighbour = NEIGHBOUR.to_string().parse().unwrap();
         let (_, premises) = app.parts.store.account(neighbour).await.unwrap().unwrap();

@@ -95,7 +95,7 @@ fn statuses(answer: &[u8]) -> Vec<u16> {
 }
 
 #[tokio::test]
-async fn two_lengths_are_never_two_requests() {
+async fn a_request_with_two_lengths_is_never_read_as_two() {
     with_app(Seed::two_accounts(), async |app| {
         app.send(get(disconnects(""))).await.expect(200);
         let body = order();
@@ -158,7 +158,7 @@ async fn two_lengths_are_never_two_requests() {
 }
 
 #[tokio::test]
-async fn what_two_readers_could_read_in_two_ways_is_refused() {
+async fn an_ambiguous_request_is_refused() {
     with_app(Seed::two_accounts(), async |app| {
         let body = order();
         let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
@@ -229,7 +229,7 @@ async fn what_two_readers_could_read_in_two_ways_is_refused() {
 }
 
 #[tokio::test]
-async fn who_has_sent_everything_and_says_so_is_answered() {
+async fn a_client_that_closes_its_side_is_answered() {
     with_app(Seed::two_accounts(), async |app| {
         for call in [get("/healthz"), get(disconnects("")), post(disconnects(""), order())] {
             let wanted = if call.method == "POST" { 201 } else { 200 };
@@ -242,7 +242,7 @@ async fn who_has_sent_everything_and_says_so_is_answered() {
 }
 
 #[tokio::test]
-async fn who_sends_a_long_body_first_and_reads_then_sees_the_refusal() {
+async fn a_client_that_reads_only_after_a_long_body_sees_the_refusal() {
     with_app(Seed::two_accounts(), async |app| {
         let long = "x".repeat(5 << 20);
         let body = post(disconnects(""), long.clone());
@@ -318,7 +318,7 @@ async fn requests_that_follow_each_other_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_head_has_its_bounds() {
+async fn a_head_has_limits_of_size() {
     with_app(Seed::two_accounts(), async |app| {
         let long = |bytes: usize| get("/healthz").header("X-Long", &"x".repeat(bytes));
         app.send(long(24 * 1024)).await.expect(200);
@@ -336,7 +336,7 @@ async fn a_head_has_its_bounds() {
 }
 
 #[tokio::test]
-async fn who_dribbles_a_head_is_not_waited_for() {
+async fn a_client_that_sends_a_head_slowly_is_disconnected() {
     with_app(Seed::two_accounts(), async |app| {
         let mut stream = TcpStream::connect(app.address).await.unwrap();
         let begun = Instant::now();
@@ -362,7 +362,7 @@ async fn who_dribbles_a_head_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_need_not_send_a_body() {
+async fn a_client_without_rights_need_not_send_a_body() {
     with_app(Seed::two_accounts(), async |app| {
         let call = |who| post(disconnects(""), order()).by(who).header("Expect", "100-continue");
         for (who, status) in [(Who::Nobody, "401"), (Who::Reader, "403")] {
@@ -418,7 +418,7 @@ async fn a_stop_waits_for_what_is_under_way_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_stop_with_nobody_there_waits_for_nothing() {
+async fn a_stop_without_connections_waits_for_nothing() {
     with_app(Seed::two_accounts(), async |app| {
         app.disconnect(&["5405514342"]).await;
         let server = app.take_server().await.unwrap();

@@ -74,7 +74,7 @@ async fn one_key_is_one_order_however_many_send_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_key_has_its_bounds() {
+async fn a_key_has_limits_of_length_and_characters() {
     with_app(Seed::two_accounts(), async |app| {
         let longest = "k".repeat(255);
         app.send(post(disconnects(""), order()).header("Idempotency-Key", &longest)).await.expect(201);
@@ -92,7 +92,7 @@ async fn a_key_has_its_bounds() {
 }
 
 #[tokio::test]
-async fn whoever_asks_too_often_is_told_when_to_come_back() {
+async fn a_client_over_its_rate_is_answered_when_to_come_back() {
     with_app(Seed::two_accounts().rate_limit(2), async |app| {
         let mut refused = None;
         for served in 0..50 {
@@ -194,7 +194,7 @@ async fn many_first_requests_at_once_are_all_served() {
 }
 
 #[tokio::test]
-async fn credentials_are_read_strictly() {
+async fn malformed_credentials_are_refused() {
     with_app(Seed::two_accounts(), async |app| {
         let good = basic("username", "password");
         let bare = || get(disconnects("")).by(Who::Nobody);
@@ -277,7 +277,7 @@ async fn a_body_has_a_mebibyte_at_most() {
         assert_eq!(too_large.header("connection"), Some("close"));
         golden!(app, "body_too_large", too_large);
 
-        // One that is not is counted.
+        // An undeclared length is counted.
         let chunks: Vec<&[u8]> = chunks.into_iter().chain([&b" "[..]]).collect();
         let raw = talk(app.address, [127, 0, 0, 1].into(), &in_chunks(open(), &chunks, false)).await;
         let too_large = &replies(&raw, false)[0];
@@ -361,7 +361,7 @@ async fn an_order_has_five_thousand_numbers_at_most() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_first_is_told_first() {
+async fn the_first_failed_check_decides_the_answer() {
     with_app(Seed::two_accounts(), async |app| {
         // The checks are in order: sign-in, rights, form and size, content. Each call is also wrong in all later
         // checks.

@@ -12,7 +12,7 @@ const NEW: &str = "canary-new-password";
 const IN_THE_WRONG_FIELD: &str = "canary-in-the-wrong-field";
 
 #[tokio::test]
-async fn the_log_tells_no_secret_and_no_whole_number() {
+async fn the_log_has_no_secret_and_no_whole_number() {
     with_app(Seed::two_accounts(), async |app| {
         let hash = onhook_server::auth::hash_password(PASSWORD).unwrap();
         let account_id = onhook_core::ids::AccountId::new(crate::app::ACCOUNT);

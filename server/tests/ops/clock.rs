@@ -92,7 +92,7 @@ async fn after_a_weekend_orders_are_taken_and_run_and_releases_wait() {
 }
 
 #[tokio::test]
-async fn a_person_s_word_makes_up_for_any_time_off() {
+async fn after_any_time_off_a_person_can_confirm_the_clock() {
     let trusting = Seed::two_accounts().trust_clock();
     with_app_on(
         trusting,

@@ -44,7 +44,7 @@ fn reply_fits(name: &str, doc: &Doc, reply: &Reply) {
 }
 
 #[tokio::test]
-async fn every_route_of_the_server_is_what_it_says() {
+async fn every_route_of_the_server_is_as_described() {
     let routes: Vec<Route> = onhook_server::routes()
         .into_iter()
         .filter(|route| !route.api && !route.path.starts_with("/v2/"))

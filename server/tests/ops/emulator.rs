@@ -27,7 +27,7 @@ fn told(reply: &Reply) -> (Timestamp, i64) {
 }
 
 #[tokio::test]
-async fn without_an_emulator_there_is_no_such_clock() {
+async fn without_an_emulator_the_clock_cannot_be_moved() {
     with_app(Seed::two_accounts(), async |app| {
         let before = app.parts.clock.moved_ms();
         golden!(app, "no_such_clock", app.send(get(CLOCK).by(Who::Operator)).await);

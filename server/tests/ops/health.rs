@@ -3,7 +3,7 @@
 use crate::app::{Seed, Who, disconnects, get, post, with_app};
 
 #[tokio::test]
-async fn it_says_whether_it_lives_and_whether_it_is_ready() {
+async fn health_says_whether_the_server_is_alive_and_ready() {
     with_app(Seed::two_accounts(), async |app| {
         golden!(app, "alive", app.send(get("/healthz").by(Who::Nobody)).await);
         golden!(app, "ready", app.send(get("/readyz").by(Who::Nobody)).await);
@@ -61,7 +61,7 @@ async fn metrics_name_what_is_counted_and_no_number() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_under_ops_is_said_in_a_problem_document() {
+async fn an_unknown_path_under_ops_is_answered_with_a_problem_document() {
     with_app(Seed::two_accounts(), async |app| {
         golden!(app, "nothing_there", app.send(get("/ops/v1/nothing")).await);
         for path in ["/ops", "/ops/", "/ops/v2/emulator/clock", "/ops/v1/emulator", "/OPS/v1/x"] {

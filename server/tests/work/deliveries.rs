@@ -45,7 +45,7 @@ async fn delivery(app: &App, subscription: &str, tries: usize) -> (String, Optio
 }
 
 #[tokio::test]
-async fn each_order_s_end_is_told_once_in_the_api_s_words() {
+async fn each_order_s_end_is_notified_once_in_the_api_s_words() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let receiver = Receiver::start().await;
         let disconnected = subscribe(app, "disconnects", &url(&receiver, "/ok/disconnects")).await;
@@ -115,7 +115,7 @@ async fn each_order_s_end_is_told_once_in_the_api_s_words() {
 }
 
 #[tokio::test]
-async fn a_back_order_is_told_when_it_begins_to_wait_and_when_it_ends() {
+async fn subscribers_hear_of_a_back_order_when_it_begins_to_wait_and_when_it_ends() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let receiver = Receiver::start().await;
         subscribe(app, "orders", &url(&receiver, "/ok/orders")).await;
@@ -144,7 +144,7 @@ async fn a_back_order_is_told_when_it_begins_to_wait_and_when_it_ends() {
 }
 
 #[tokio::test]
-async fn a_note_is_told_and_a_subscription_to_one_order_ends_with_it() {
+async fn subscribers_hear_of_a_note_and_a_subscription_to_one_order_ends_with_it() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let receiver = Receiver::start().await;
         let order = app.disconnect(&["5405514342"]).await;
@@ -153,7 +153,7 @@ async fn a_note_is_told_and_a_subscription_to_one_order_ends_with_it() {
         app.send(post(format!("{order}/notes"), xml::note("username", "told &amp; kept"))).await.expect(201);
         let seen = receiver.wait("/ok/all", 1).await.pop().unwrap();
         insta::assert_snapshot!("note", Names::default().redact(&seen.text()));
-        // The order had ended before. The subscription is told all the same, and ends.
+        // The order had ended before. Its end is still delivered, and the subscription ends.
         let body = format!(
             "<Subscription><OrderType>disconnects</OrderType><OrderId>{id}</OrderId><CallbackSubscription>{}\
              </CallbackSubscription></Subscription>",
@@ -240,10 +240,10 @@ async fn only_200_is_acceptance_and_no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_keeps_nobody_else_waiting() {
+async fn a_receiver_that_hangs_delays_no_other() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let (hanging, good) = (Receiver::start().await, Receiver::start().await);
-        // More than may be under way to one place, so that some of them wait for the others.
+        // More than may be under way to one receiver, so that some of them wait for the others.
         let mut stuck = Vec::new();
         for n in 0..8 {
             stuck.push(subscribe(app, "disconnects", &url(&hanging, &format!("/hang/{n}"))).await);
@@ -255,7 +255,7 @@ async fn a_receiver_that_hangs_keeps_nobody_else_waiting() {
         }
         let seen = good.wait("/ok", orders.len()).await;
         assert_eq!(seen.len(), orders.len());
-        // By now none of those that hang has ended, and they are told as many at once as one place may be.
+        // None of those that hang has ended yet, and as many are under way as one receiver may have.
         for subscription in &stuck {
             let log = app.send(get(format!("{subscription}/deliveries"))).await.expect(200);
             assert!(log.elements("Outcome").is_empty(), "{}", log.text());
@@ -269,14 +269,14 @@ async fn a_receiver_that_hangs_keeps_nobody_else_waiting() {
         })
         .await;
         assert_eq!(log.elements("State").len(), orders.len());
-        // The server does not wait for them when it stops, and they are still to be told.
+        // The server does not wait for them when it stops, and they are still due.
         app.stop().await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_tried_again_under_the_same_id() {
+async fn a_failed_delivery_is_repeated_under_the_same_id() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let receiver = Receiver::start().await;
         let mends = subscribe(app, "disconnects", &format!("{}{RETRY}", url(&receiver, "/mends"))).await;
@@ -332,7 +332,7 @@ async fn what_was_asked_for_is_tried_again_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_signature_can_be_checked_by_whoever_has_the_secret() {
+async fn a_signature_can_be_checked_with_the_secret() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let receiver = Receiver::start().await;
         let body = format!(
@@ -475,7 +475,7 @@ async fn a_mail_server_that_does_not_know_us_is_tried_again() {
 }
 
 #[tokio::test]
-async fn mailboxes_are_told_at_once_or_once_a_day() {
+async fn mail_is_sent_at_once_or_once_a_day() {
     let (address, mails) = mail_server().await;
     let mail =
         MailSettings { url: Secret::new(format!("smtp://{address}")), from: "onhook@example.net".into() };

@@ -204,7 +204,7 @@ impl Settings {
                 return Ok(None);
             }
             let said = root.filled("HttpMessagingV2AppId")?;
-            // JSON has no other place for the word.
+            // JSON has no other field for the word.
             Some(said.ok_or(Problem::Required("HttpMessagingV2AppId"))?).filter(|text| *text != "REMOVE")
         } else {
             let settings = root.child("HttpSettings")?;

@@ -26,7 +26,7 @@ pub struct Post {
     /// The client's own id.
     pub customer_order_id: Option<String>,
     /// What is to be done.
-    pub relocate: MoveNumbers,
+    pub move_numbers: MoveNumbers,
 }
 
 /// Reads an account's order.
@@ -53,7 +53,7 @@ pub fn read(root: &Element<'_>, account: AccountId) -> Result<Post, Problem> {
     let site: SiteId = site.ok_or(Problem::SiteRequired)?.parse().map_err(|_| Problem::Site)?;
     let peer: Option<PeerId> = peer.map(|text| text.parse().map_err(|_| Problem::Peer)).transpose()?;
     let customer_order_id = customer_order_id.map(str::to_owned);
-    Ok(Post { customer_order_id, relocate: MoveNumbers { numbers, site, peer } })
+    Ok(Post { customer_order_id, move_numbers: MoveNumbers { numbers, site, peer } })
 }
 
 struct View<'a> {

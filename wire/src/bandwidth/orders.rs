@@ -262,8 +262,8 @@ pub fn received(id: OrderId, order: &NewOrder, dialect: Dialect) -> Result<Strin
 pub struct Details {
     /// Their vendor.
     pub vendor: Vendor,
-    /// Their places.
-    pub places: HashMap<Number, Locality>,
+    /// Where the numbers lie.
+    pub localities: HashMap<Number, Locality>,
 }
 
 /// Returns the answer with an order in its current state. Its numbers have details if these are given.
@@ -311,8 +311,8 @@ pub fn show(order: &Order, dialect: Dialect, details: Option<&Details>) -> Resul
     out.element("CompletedNumbers", |out| {
         for number in &done {
             out.open("TelephoneNumber");
-            match details.and_then(|details| Some((&details.vendor, details.places.get(number)?))) {
-                Some((vendor, place)) => detail(out, dialect, vendor, *number, place),
+            match details.and_then(|details| Some((&details.vendor, details.localities.get(number)?))) {
+                Some((vendor, locality)) => detail(out, dialect, vendor, *number, locality),
                 None => {
                     out.leaf("FullNumber", &dialect.number(*number));
                 }
@@ -384,11 +384,11 @@ fn summary(asked: usize, done: &[Number]) -> String {
     codes.sort_unstable();
     codes.dedup();
     let codes: Vec<String> = codes.iter().map(u16::to_string).collect();
-    let place = if codes.is_empty() { String::new() } else { format!(" in ({})", codes.join(", ")) };
+    let areas = if codes.is_empty() { String::new() } else { format!(" in ({})", codes.join(", ")) };
     if done.len() == asked {
-        format!("{} ordered{place}", numbers(done.len()))
+        format!("{} ordered{areas}", numbers(done.len()))
     } else {
-        format!("{} out of {} ordered{place}", done.len(), numbers(asked))
+        format!("{} out of {} ordered{areas}", done.len(), numbers(asked))
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Search {
     pub protected: Protected,
     /// Most numbers.
     pub quantity: u32,
-    /// True if each number is shown with its place.
+    /// True if each number is shown with where it lies.
     pub details: bool,
     /// How many leading digits the found numbers are sorted by. They were chosen at random before.
     pub ordered_by: Option<usize>,
@@ -145,9 +145,9 @@ pub fn read(query: &Query) -> Result<Search, Problem> {
     if criteria.is_empty() && protected != Protected::Only {
         return Err(Problem::Search);
     }
-    // It is not known here which places are local to each other, so a search is never widened.
+    // onhook does not know which rate centers are local to each other, so a search is never widened.
     query.flag("LCA", true)?;
-    // A toll-free number has no place: the API's two searches for them return plain lists, whatever is asked.
+    // A toll-free number has no locality: the API's two searches for them return plain lists, whatever is asked.
     let details = query.flag("enableTNDetail", false)? && criteria.toll_free.is_none();
     Ok(Search {
         criteria,
@@ -190,7 +190,7 @@ pub fn found(dialect: Dialect, vendor: &Vendor, search: &Search, numbers: &[(Num
     out.finish()
 }
 
-/// Writes a number with its place, as far as it is known, and its vendor.
+/// Writes a number with its vendor and what is known of where it lies.
 pub(crate) fn detail(
     out: &mut Document,
     dialect: Dialect,

@@ -102,7 +102,7 @@ pub fn modified(query: &Query) -> Result<Option<(Timestamp, Timestamp)>, Problem
 ///
 /// # Errors
 /// [`Problem::ByService`], [`Problem::ServiceWith`] beside filters that it excludes, or [`Problem::Service`] for
-/// a word that is none.
+/// an unknown service.
 pub fn by_service(query: &Query) -> Result<(), Problem> {
     let Some(text) = query.get("service")? else { return Ok(()) };
     let known = ["E911", "Voice", "Hosted_E911"];
@@ -125,7 +125,7 @@ pub fn by_service(query: &Query) -> Result<(), Problem> {
 pub struct Shown<'a> {
     /// The number now.
     pub entry: &'a Entry,
-    /// Its place.
+    /// Where it lies.
     pub locality: &'a Locality,
     /// Its account, site and peer, if the caller may see them.
     pub holder: Option<Holder<'a>>,

@@ -95,7 +95,7 @@ pub fn read_password(root: &Element<'_>) -> Result<String, Problem> {
     }
 }
 
-/// Returns a password to the letter: blanks at its ends are part of it.
+/// Returns a password exactly as sent: blanks at its ends are part of it.
 fn checked(element: &Element<'_>) -> Result<String, Problem> {
     let password = element.verbatim()?;
     match password.len() {

@@ -1,4 +1,4 @@
-//! The table of what can be wrong, to walk: each row once, where it arises, and what to do about it.
+//! The table of what can be wrong as a list: each row once, where it arises, and what to do about it.
 //!
 //! A [`Problem`] or [`Refusal`] without a row here does not compile. `docs/errors.md` is written from it.
 //!
@@ -13,25 +13,25 @@ use crate::error::{Criterion, Problem};
 
 /// Stands for any text or figure in an example.
 pub const ANY: &str = "…";
-/// Stands for any figure where a problem takes a number.
+/// Stands for any number in an example.
 pub const ANY_NUMBER: u32 = 987_654_321;
-/// The same as a length.
+/// Stands for any length in an example.
 const ANY_LENGTH: usize = 987_654_321;
 
 /// A row of the table.
 #[derive(Clone, Debug)]
 pub struct Explained<T> {
-    /// An example, with [`ANY`] and [`ANY_NUMBER`] where a client's request decides.
+    /// An example, with [`ANY`] and [`ANY_NUMBER`] for what depends on the request.
     pub what: T,
     /// Where it arises.
     pub at: &'static str,
-    /// What it means and what to do, where the text alone does not say it.
+    /// What it means and what to do. Empty where the text says it all.
     pub hint: &'static str,
 }
 
-/// The same as an account.
+/// Stands for any account in an example.
 const ANY_ACCOUNT: AccountId = AccountId::new(ANY_NUMBER).expect("not 0");
-/// An order's id that stands for any.
+/// Stands for any order's id in an example.
 pub const ANY_ORDER: OrderId = OrderId(uuid::Uuid::from_u128(0x9876_5432_0000_4000_8000_0000_0000_0000));
 
 macro_rules! table {
@@ -54,53 +54,53 @@ fn any() -> String {
 
 #[rustfmt::skip]
 table! { problems, Problem:
-    BadRequest(any())      => "any document; an `Idempotency-Key`", "Malformed XML or JSON, another root element, a key of a wrong form. The words in brackets say which.";
-    Refused(any())         => "the server's own routes", "In words of its own.";
-    Twice(ANY)             => "an element or a query parameter", "It stands for one value and is there twice.";
-    DuplicateKey(any())    => "JSON", "A key is there twice in one object.";
-    KeyReused(any())       => "an `Idempotency-Key`", "It was used for another request. Take a new key for a new order.";
+    BadRequest(any())      => "any document; an `Idempotency-Key`", "Malformed XML or JSON, another root element, or a malformed key. The words in brackets say which.";
+    Refused(any())         => "the server's own routes", "The text itself says what is wrong.";
+    Twice(ANY)             => "an element or a query parameter", "It takes one value and was sent twice.";
+    DuplicateKey(any())    => "JSON", "An object has a key twice.";
+    KeyReused(any())       => "an `Idempotency-Key`", "It was used for a different request. Use a new key for a new order.";
     Required(ANY)          => "`Name or CustomerOrderId` of a disconnect in v1; `Description` of a note; `accountId` of GET `/tns`, asked by an operator", "A disconnect with a `CustomerOrderId` needs no name.";
-    NotAllowed(ANY)        => "`EmailSubscription`; `ServiceType` of an application", "The operator has named no mail server. What an application is for never changes: make another.";
-    ModifiedWith(any())    => "`modifiedDateFrom` and `modifiedDateTo` of GET `/tns`", "They go with `accountId`, `siteId`, `sippeerId` and `status` alone.";
+    NotAllowed(ANY)        => "`EmailSubscription`; `ServiceType` of an application", "The operator has set no mail server. The service of an application never changes: create another application.";
+    ModifiedWith(any())    => "`modifiedDateFrom` and `modifiedDateTo` of GET `/tns`", "Combine them only with `accountId`, `siteId`, `sippeerId` and `status`.";
     ServiceWith(any())     => "`service` of GET `/tns`", "";
     TooLong(ANY, ANY_LENGTH)              => "`Name`, `DisconnectReason`, a note's `Description`", "";
     CharacterSet(any())    => "an XML declaration", "Send UTF-8.";
     NotANumber(ANY, any()) => "`size`, `quantity`", "";
     Between(ANY, ANY_NUMBER, ANY_NUMBER)  => "`size`, `quantity`", "";
     Date(any())            => "`startdate`, `enddate`", "Dates are yy-MM-dd, such as 22-10-31.";
-    NoSuchDay(any())       => "`startdate`, `enddate`", "The form is right, but no calendar has the day.";
+    NoSuchDay(any())       => "`startdate`, `enddate`", "The form is right, but the day does not exist.";
     Pair(ANY, ANY)         => "`startdate` and `enddate`; `ratecenter` without `state`", "";
     DateRange(any(), any()) => "`startdate`, `enddate`", "";
     Uuid(ANY, any())       => "an id in a path or a document; `page` of a list of orders", "`page` is a page's number or an order's id.";
     Value(ANY, any(), &[]) => "a query parameter; an element, such as a note's `UserId`", "A note's `UserId` is the user who is signed in.";
     Value(ANY, any(), &[ANY]) => "a query parameter or an element that takes a few words", "True and false are also taken as 1 and 0, in any case.";
-    NotYourAccount(any())  => "every path with an account; `accountId` of GET `/tns`", "Said of every account that is not yours, whether it exists or not.";
-    AccessDenied           => "every call", "The user's role is too low for it.";
-    NoResource             => "every call", "No such path; or an account that does not exist, to an operator; the history of an unknown order; a number without site, peer or rate center.";
-    NoOrder                => "an order's id in a path", "No such order on this account.";
+    NotYourAccount(any())  => "every path with an account; `accountId` of GET `/tns`", "The answer for every account but your own, whether it exists or not.";
+    AccessDenied           => "every call", "The user's role does not allow it.";
+    NoResource             => "every call", "The path does not exist. Also an operator's request for an account that does not exist, the history of an unknown order, and a number without site, peer or rate center.";
+    NoOrder                => "an order's id in a path", "The account has no such order.";
     NoNote                 => "PUT of a note", "";
     NoteUser               => "a note", "`UserId` is missing.";
-    NoList                 => "orders", "The list of numbers is missing, or the element around it.";
-    Stray(any(), ANY)      => "orders, moves, POST `/tns`", "A number beside the list, under another name in it, or as bare text: it would be passed over. Nothing was done.";
+    NoList                 => "orders", "The list of numbers is missing, or the element that contains it.";
+    Stray(any(), ANY)      => "orders, moves, POST `/tns`", "A number outside the list, in an element of another name, or as bare text would be ignored. Nothing was done.";
     EmptyList              => "orders", "";
     NumberRequired         => "orders", "A `TelephoneNumber` is empty.";
-    Number(any())          => "orders", "Ten digits, `1` or `+1` and ten digits, or `+` and the digits of another country. The number stands beside the text.";
-    DuplicateNumbers(any()) => "orders", "Two spellings of one number are the same number. It stands beside the text.";
-    TooManyNumbers(5_000)  => "orders", "Also said of a document of more than 6,000 elements.";
+    Number(any())          => "orders", "Send ten digits, `1` or `+1` and ten digits, or `+` and a number of another country. The answer names the number in `TelephoneNumber`.";
+    DuplicateNumbers(any()) => "orders", "Two spellings of one number are the same number. The answer names it in `TelephoneNumber`.";
+    TooManyNumbers(5_000)  => "orders", "Also the answer to a document of more than 6,000 elements.";
     MixedNumbers           => "orders", "Send one order for country code 1, and one for the others.";
     Mode(any())            => "disconnects", "";
     ModeForbidden          => "disconnects", "`purge` is for operators.";
     Protected(any())       => "disconnects", "";
-    ProtectedPurge         => "disconnects", "What leaves the system cannot be protected: leave `Protected` out.";
+    ProtectedPurge         => "disconnects", "A number that leaves the system cannot be protected: leave `Protected` out.";
     CustomerOrderId        => "orders", "";
     SiteRequired           => "number orders", "";
     SourceAccount          => "orders that move numbers", "Numbers move within the account: leave `SourceAccountId` out, or name your own.";
-    Site                   => "number orders", "None of the account's sites.";
-    Peer                   => "number orders", "No peer under that site.";
+    Site                   => "number orders", "The account has no such site.";
+    Peer                   => "number orders", "The site has no such peer.";
     NoDefaultPeer          => "number orders", "Name a `PeerId`.";
     OrderType              => "number orders", "";
-    PartialAllowed         => "number orders", "true or false.";
-    BackOrder              => "number orders", "Only a search that more numbers can come to may wait: leave `BackOrderRequested` out.";
+    PartialAllowed         => "number orders", "Send true or false.";
+    BackOrder              => "number orders", "Only a search that more numbers can match later may wait: leave `BackOrderRequested` out.";
     Attribute(any())       => "number orders", "";
     AttributeTwice(any())  => "number orders", "";
     ProtectedTollFree      => "number orders that search", "";
@@ -127,46 +127,46 @@ table! { problems, Problem:
     WildCard               => "number orders that search", "`8**`, `80*`, `87*` or their like.";
     LocalVanity(any())     => "number orders that search", "Four to seven letters or digits.";
     EndsIn                 => "number orders that search", "";
-    NotBackordered         => "PUT of an order", "An order that has ended never changes, and one that is RECEIVED is about to run.";
-    UnknownReservation(any(), ANY_NUMBER) => "number orders", "It has ended, or never was: order the number by its digits.";
-    NotReserved(any())     => "reservations", "It is not in the pool. The same for a number that does not exist.";
-    ReservationLimit(ANY_NUMBER) => "reservations", "The account holds 5,000 numbers: order them, or give some back.";
-    NoReservation(any(), ANY_NUMBER) => "a reservation in a path", "It has ended, its number was ordered, or it never was.";
-    ReservationObject      => "reservations", "`Reservation` with a `ReservedTn`.";
+    NotBackordered         => "PUT of an order", "Only a BACKORDERED order can be closed. An ended order never changes, and a RECEIVED one is about to run.";
+    UnknownReservation(any(), ANY_NUMBER) => "number orders", "It has ended or never existed: order the number by its digits.";
+    NotReserved(any())     => "reservations", "The number is not in the pool, or does not exist.";
+    ReservationLimit(ANY_NUMBER) => "reservations", "The account has reserved 5,000 numbers: order some, or cancel reservations.";
+    NoReservation(any(), ANY_NUMBER) => "a reservation in a path", "It has ended, its number was ordered, or it never existed.";
+    ReservationObject      => "reservations", "Send a `Reservation` with a `ReservedTn`.";
     DisconnectStatus       => "the list of disconnects", "";
     OrderStatus            => "the list of number orders", "";
-    Page(any())            => "`page` of a list of numbers", "A page's number, of seven digits at most, or the first number of the page.";
+    Page(any())            => "`page` of a list of numbers", "Send a page's number, of at most seven digits, or the first telephone number of the page.";
     PathNumber(any())      => "a number in a path; `fullNumber` of GET `/tns`", "";
-    NoNumber(any())        => "a number in a path", "It does not exist, or is not for you to see.";
-    NotAtPeer(any(), any(), any(), any()) => "`…/sippeers/{p}/tns/{tn}`", "It is not in service there.";
+    NoNumber(any())        => "a number in a path", "It does not exist, or you may not see it.";
+    NotAtPeer(any(), any(), any(), any()) => "`…/sippeers/{p}/tns/{tn}`", "It is not in service at that peer.";
     NumberStatus           => "GET `/tns`", "";
-    OneOfPlace             => "GET `/tns`", "For an operator, `accountId` may stand beside one of the other two.";
-    AreaCode(any())        => "`npa` of GET `/tns`; `areacode` of in-service numbers and discnumbers", "Three digits with which a North American number can begin.";
-    Exchange(any())        => "`npaNxx`, in the same places", "Six digits.";
-    Block(any())           => "`npaNxxx`, in the same places", "Seven digits.";
-    RateCenter(any())      => "`rateCenter`, in the same places", "At most 50 characters.";
+    OneOfAccountSitePeer   => "GET `/tns`", "An operator may send `accountId` with one of the other two.";
+    AreaCode(any())        => "`npa` of GET `/tns`; `areacode` of in-service numbers and discnumbers", "Send three digits that a North American number can begin with.";
+    Exchange(any())        => "`npaNxx`, in the same requests", "Six digits.";
+    Block(any())           => "`npaNxxx`, in the same requests", "Seven digits.";
+    RateCenter(any())      => "`rateCenter`, in the same requests", "At most 50 characters.";
     Service(any())         => "GET `/tns`", "E911, Voice or Hosted_E911.";
     ByService              => "GET `/tns`", "onhook does not know what a number is used for.";
     NoLookup               => "POST `/tns`", "";
     TooManyLookups(2_500)  => "POST `/tns`", "";
     SiteName               => "sites", "";
     SiteDescription        => "sites", "";
-    IdNotAllowed           => "sites, peers, applications", "The server gives ids: leave it out, or send the one in the path.";
-    Conflict(any())        => "changes of sites, peers, applications and users", "In words of its own: what stands in the way, and what to do first.";
-    Exists(any())          => "users", "Take another name.";
-    NoUser                 => "a user in a path", "It does not exist, or is not for you to see.";
+    IdNotAllowed           => "sites, peers, applications", "The server assigns ids: leave it out, or send the one in the path.";
+    Conflict(any())        => "changes of sites, peers, applications and users", "The text itself says what forbids the change, and what to do first.";
+    Exists(any())          => "users", "Choose another name.";
+    NoUser                 => "a user in a path", "The user does not exist, or you may not see them.";
     TooShort(ANY, ANY_LENGTH) => "a password", "";
     NoSubscription(any(), ANY_ACCOUNT) => "a subscription in a path", "";
-    NoOrderOfType(ANY_ORDER, OrderType::Disconnects) => "subscriptions to one order", "No such order of that type on this account.";
-    TooManySubscriptions(ANY_LENGTH) => "subscriptions", "Remove some.";
-    DuplicateSubscription  => "subscriptions", "The account has one of the same type, order and receiver.";
+    NoOrderOfType(ANY_ORDER, OrderType::Disconnects) => "subscriptions to one order", "The account has no order of that id and type.";
+    TooManySubscriptions(ANY_LENGTH) => "subscriptions", "Remove some first.";
+    DuplicateSubscription  => "subscriptions", "The account has a subscription of the same type, order and receiver.";
     SubscribedType         => "subscriptions", "";
-    Subscription           => "subscriptions", "One of `CallbackSubscription` and `EmailSubscription`, whole.";
-    Digest                 => "subscriptions", "NONE or DAILY.";
+    Subscription           => "subscriptions", "Send either a complete `CallbackSubscription` or a complete `EmailSubscription`.";
+    Digest                 => "subscriptions", "Send NONE or DAILY.";
     NoCallbackUrl          => "subscriptions", "";
     PublicKey              => "subscriptions", "";
     Credentials            => "subscriptions", "";
-    CallbackUrl            => "subscriptions", "No URL, or one that this server will not ask: [callbacks](callbacks.md) says which.";
+    CallbackUrl            => "subscriptions", "The URL is invalid, or this server must not send to it: see [callbacks](callbacks.md).";
     EventType              => "subscriptions", "";
     OrderOrEvent           => "subscriptions", "";
     NotNegative(ANY)       => "subscriptions", "";
@@ -174,52 +174,52 @@ table! { problems, Problem:
     NoSite(any())          => "a site in a path", "";
     NoPeer(any())          => "a peer in a path", "";
     NoApplication(any())   => "an application in a path, or named by a peer", "";
-    Criterion(Criterion::AreaCode)        => "availableNumbers", "No North American number begins so.";
+    Criterion(Criterion::AreaCode)        => "availableNumbers", "No North American number begins with it.";
     Criterion(Criterion::RateCenter)      => "availableNumbers", "At most 50 characters.";
-    Criterion(Criterion::Digits)          => "availableNumbers", "`npaNxx` has six digits, `npaNxxx` seven, and a number can begin with them.";
+    Criterion(Criterion::Digits)          => "availableNumbers", "`npaNxx` has six digits, `npaNxxx` seven. A number must be able to begin with them.";
     Criterion(Criterion::TollFreeVanity)  => "availableNumbers", "Four to seven letters or digits.";
     Criterion(Criterion::TollFreePattern) => "availableNumbers", "`8**`, `80*`, `87*` or their like.";
     Criterion(Criterion::City)            => "availableNumbers", "At most 50 characters.";
     Criterion(Criterion::State)           => "availableNumbers", "Two letters.";
     Criterion(Criterion::Zip)             => "availableNumbers", "Five digits, or five and four.";
     Criterion(Criterion::Lata)            => "availableNumbers", "Three or five digits.";
-    Search                 => "availableNumbers", "Say at least one thing that is searched by.";
-    SearchForm("The combination of search criteria is unsupported.") => "availableNumbers", "Of `areaCode`, `npaNxx` and `npaNxxx` at most one; toll-free searches go with nothing else.";
+    Search                 => "availableNumbers", "Send at least one criterion.";
+    SearchForm("The combination of search criteria is unsupported.") => "availableNumbers", "Send at most one of `areaCode`, `npaNxx` and `npaNxxx`. A toll-free search takes no other criterion.";
     SearchForm("Ends In is meaningless without Local Vanity") => "`endsIn` of availableNumbers", "";
     SearchForm("The localVanity value should contain 3 or more digits") => "`localVanity` of availableNumbers", "Four to seven digits or letters.";
-    SearchAlso(ANY) => "`city`, `rateCenter` of availableNumbers", "Their names repeat from state to state.";
+    SearchAlso(ANY) => "`city`, `rateCenter` of availableNumbers", "Names repeat in other states.";
     NoAreaCode(any())      => "availableNpaNxx", "No number of that area code is in the pool.";
     Embed                  => "`embed` of coveredRateCenters", "";
     TierValue              => "`tier` of coveredRateCenters", "";
-    PlacePage              => "`page` of coveredRateCenters", "";
-    EmbedLocal             => "`embed` of coveredRateCenters", "Which rate centers are local to each other is not known here.";
+    RateCenterPage         => "`page` of coveredRateCenters", "";
+    EmbedLocal             => "`embed` of coveredRateCenters", "onhook does not know which rate centers are local to each other.";
     EmbedNpa               => "`embed` of coveredRateCenters", "";
-    EmbedNpaAlone          => "`embed` of coveredRateCenters", "Take `NpaNxxX` instead.";
+    EmbedNpaAlone          => "`embed` of coveredRateCenters", "Use `NpaNxxX` instead.";
     SearchAreaCode         => "availableNumbers", "";
     OrderByValue           => "availableNumbers", "";
-    OrderBy                => "availableNumbers", "A toll-free search has no order.";
+    OrderBy                => "availableNumbers", "The results of a toll-free search cannot be ordered.";
     Inventory              => "availableNumbers", "";
-    Internal               => "every call", "The server's log knows why.";
-    Busy                   => "every call", "Too much waits. Nothing was written: send it again after `Retry-After`.";
-    Clock                  => "orders, reservations, moves of numbers", "Until the clock is right, or an operator has said that it is. Nothing was written: send it again after `Retry-After`, a minute. See [the clock](operating.md#the-clock).";
-    Timeout                => "every call", "After 60 seconds. Whether it was written is not known: send it again with its `Idempotency-Key`.";
+    Internal               => "every call", "The server's log says why.";
+    Busy                   => "every call", "Too many requests wait. Nothing was written: send it again after `Retry-After`.";
+    Clock                  => "orders, reservations, moves of numbers", "It lasts until the clock is right, or an operator confirms it. Nothing was written: send it again after `Retry-After`, a minute. See [the clock](operating.md#the-clock).";
+    Timeout                => "every call", "Sent after 60 seconds. The request may have been written: send it again with its `Idempotency-Key`.";
     BodyTooLarge(1_048_576) => "every body", "";
     BodyTimeout            => "every body", "";
-    ContentType("application/xml, or JSON to /api/v2") => "every body", "In v2 where JSON is taken, too: `send application/xml or application/json`. Also said of a `Content-Encoding`.";
+    ContentType("application/xml, or JSON to /api/v2") => "every body", "In v2, where JSON is accepted too: `send application/xml or application/json`. Also the answer to a `Content-Encoding`.";
 }
 
 #[rustfmt::skip]
 table! { refusals, Refusal:
-    NotInService      => "disconnect", "Not in service on this account: another account's number, one of the pool and one that does not exist are told alike.";
-    NotMovable        => "move", "Not in service on this account. The same of any other number, whether it exists or not.";
-    Locked            => "disconnect", "An operator guards it. The text is onhook's own.";
-    TollFreeProtected => "disconnect, number order", "Leave the protection out.";
-    Unavailable       => "number order", "Not this account's to take. Search again.";
-    NoSite            => "number order", "The site has gone since the order was posted.";
-    NoPeer            => "number order", "The peer has gone since the order was posted.";
-    NoDefaultPeer     => "number order", "The site's default peer has gone since the order was posted.";
-    AllOrNone         => "number order", "Another number could not go, and `PartialAllowed` is false; or a search found none.";
-    SetAside          => "disconnect, number order", "Running the order failed five times; the server's log knows why.";
+    NotInService      => "disconnect", "Not in service on this account. The answer is the same for another account's number, one in the pool, and one that does not exist.";
+    NotMovable        => "move", "Not in service on this account. The answer is the same for any other number, whether it exists or not.";
+    Locked            => "disconnect", "An operator has locked it. The text is onhook's own.";
+    TollFreeProtected => "disconnect, number order", "Leave `Protected` out.";
+    Unavailable       => "number order", "This account cannot take it. Search again.";
+    NoSite            => "number order", "The site was removed after the order was posted.";
+    NoPeer            => "number order", "The peer was removed after the order was posted.";
+    NoDefaultPeer     => "number order", "The site's default peer was removed after the order was posted.";
+    AllOrNone         => "number order", "Another number failed and `PartialAllowed` is false, or a search found no number.";
+    SetAside          => "disconnect, number order", "Running the order failed five times. The server's log says why.";
 }
 
 #[cfg(test)]

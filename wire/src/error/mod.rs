@@ -1,5 +1,5 @@
-//! Everything that can be wrong with a request or a number, and the API's words for it: status, code, text to the
-//! letter. Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its appendix A).
+//! Everything that can be wrong with a request or a number, and how the API says it: status, code and exact text.
+//! Clients match on codes and texts, so this table is part of the contract (§1.7, §7 and its appendix A).
 
 pub mod explained;
 
@@ -16,303 +16,303 @@ use crate::text::xml::{Document, Misread};
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The document is no XML that is taken, or not the one that belongs here.
+    /// The document is malformed, or its root element is another resource's. The text says which.
     BadRequest(String),
-    /// Something else that is wrong, in words of its own.
+    /// Anything without a row of its own. The text is the whole message.
     Refused(String),
-    /// An element that stands for one value is there twice.
+    /// An element or parameter that takes one value is sent twice.
     Twice(&'static str),
-    /// Something required is missing.
+    /// A required value is missing.
     Required(&'static str),
-    /// A text is too long.
+    /// A text is too long: its name, and the most characters it may have.
     TooLong(&'static str, usize),
-    /// A value outside of its bounds.
+    /// A number is out of bounds: its name, the least and the greatest valid number.
     Between(&'static str, u32, u32),
-    /// No date of the form yy-MM-dd.
+    /// The text is not a date of the form yy-MM-dd.
     Date(String),
-    /// One of a pair of parameters is missing.
+    /// Two parameters must be sent together, and one is missing.
     Pair(&'static str, &'static str),
-    /// A range of dates that ends before it begins.
+    /// A range of dates ends before it begins.
     DateRange(String, String),
-    /// Not a UUID: the name of the value, and the value.
+    /// The value is not a UUID: its name, and the value.
     Uuid(&'static str, String),
-    /// A wrong value: its name, the value, and the valid ones where there are only a few.
+    /// The value is invalid: its name, the value, and the valid ones where there are only a few.
     Value(&'static str, String, &'static [&'static str]),
-    /// The idempotency key was used for another request.
+    /// The idempotency key has been used for a different request.
     KeyReused(String),
     /// The path is another account's.
     NotYourAccount(String),
-    /// The role is too low.
+    /// The user's role does not allow the call.
     AccessDenied,
-    /// No such thing, where nothing more is to be said.
+    /// The resource does not exist, where the API has no code for it.
     NoResource,
-    /// No such order.
+    /// The order does not exist.
     NoOrder,
-    /// No such note.
+    /// The note does not exist.
     NoNote,
-    /// A note without its user's name.
+    /// A note lacks its user's name.
     NoteUser,
     /// The list of numbers is missing.
     NoList,
-    /// Something in or beside a list of numbers that is not read as one: its name, and the element that a number
-    /// stands in.
+    /// An element in or beside a list of numbers would be ignored: its name, and the element that each number must be
+    /// in.
     Stray(String, &'static str),
     /// The list of numbers is empty.
     EmptyList,
-    /// No telephone number: as sent, cut to a few characters.
+    /// The text is not a telephone number. It is as sent, cut to a few characters.
     Number(String),
-    /// A number twice in one order: as sent the second time, cut to a few characters.
+    /// An order names a number twice. The text is as sent the second time, cut to a few characters.
     DuplicateNumbers(String),
-    /// More numbers than an order takes.
+    /// An order names more numbers than this.
     TooManyNumbers(usize),
-    /// North American numbers and others in one order.
+    /// An order names North American numbers and others.
     MixedNumbers,
-    /// No such disconnect mode.
+    /// The disconnect mode is unknown.
     Mode(String),
-    /// A mode for operators.
+    /// The disconnect mode is for operators only.
     ModeForbidden,
-    /// No such value for the protected flag.
+    /// The value of the protected flag is invalid.
     Protected(String),
-    /// The protected flag in an order that removes the numbers.
+    /// An order that removes numbers sets the protected flag.
     ProtectedPurge,
-    /// A customer order id that is too long or has other characters.
+    /// The customer order id is too long or has invalid characters.
     CustomerOrderId,
-    /// An order without a site.
+    /// An order names no site.
     SiteRequired,
-    /// A move of another account's numbers.
+    /// A move names another account as the source.
     SourceAccount,
-    /// No such site.
+    /// The account has no such site.
     Site,
-    /// No such peer under the site.
+    /// The site has no such peer.
     Peer,
     /// The order names no peer and the site has no default one.
     NoDefaultPeer,
-    /// No order type that is known here.
+    /// The type of order is unknown.
     OrderType,
-    /// Neither true nor false.
+    /// The value of `PartialAllowed` is neither true nor false.
     PartialAllowed,
-    /// A back order for numbers that are named.
+    /// An order asks to wait, but its numbers are named or cannot be joined by more.
     BackOrder,
-    /// No such attribute.
+    /// The attribute of a number is unknown.
     Attribute(String),
-    /// The protected flag in an order for toll-free numbers.
+    /// An order for toll-free numbers sets the protected flag.
     ProtectedTollFree,
-    /// A search by area code that lacks it, or how many.
+    /// A search by area code lacks the area code or the quantity.
     AreaCodeForm,
-    /// A search for toll-free numbers that spell something, which lacks that, or how many.
+    /// A search by toll-free vanity lacks the letters or the quantity.
     VanityForm,
-    /// A quantity that is no number.
+    /// The quantity is not a number.
     Quantity(String),
-    /// A quantity that is none or too many.
+    /// The quantity is zero or too large.
     QuantityRange,
-    /// A search by something that is not said.
+    /// A criterion of a search is empty: which.
     NoCriterion(&'static str),
-    /// A search by nothing.
+    /// An order's search has no criteria.
     NoCriteria,
-    /// Criteria that exclude each other.
+    /// Criteria of a search exclude each other.
     Combination,
-    /// A criterion that wants another one beside it.
+    /// A criterion needs another one, which is missing: the missing one.
     AlsoNeeded(&'static str),
-    /// A criterion of another length: which, and how many characters it has.
+    /// A criterion has the wrong length: which, and how many characters it must have.
     CriterionLength(&'static str, &'static str),
-    /// A criterion that has other characters.
+    /// A criterion has invalid characters: which.
     CriterionParse(&'static str),
-    /// An area code that begins with what none begins with.
+    /// An area code begins with digits that no area code begins with.
     AreaCodeStart,
-    /// An area code whose second digit is 9.
+    /// The second digit of an area code is 9.
     AreaCodeSecond,
-    /// An area code that ends in 11.
+    /// An area code ends in 11.
     AreaCodeEnd,
-    /// An exchange that begins with 0 or 1.
+    /// An exchange begins with 0 or 1.
     ExchangeStart,
-    /// No state or province.
+    /// The code of a state or province is invalid.
     StateCode(String),
-    /// No rate center.
+    /// The name of a rate center is invalid.
     RateCenterCode(String),
-    /// No city.
+    /// The name of a city is invalid.
     CityName(String),
-    /// No LATA.
+    /// The LATA is invalid.
     LataCode(String),
-    /// No ZIP code.
+    /// The ZIP code is invalid.
     ZipCode(String),
-    /// Nothing that a toll-free number spells.
+    /// A toll-free vanity has characters other than letters and digits: the criterion's name.
     NotAlphanumeric(&'static str),
-    /// No pattern of toll-free area codes.
+    /// The pattern of toll-free area codes is invalid.
     WildCard,
-    /// Nothing that a local number spells.
+    /// The local vanity is invalid.
     LocalVanity(String),
-    /// The place of what a number spells, without what it spells.
+    /// `EndsIn` is sent without `LocalVanity`.
     EndsIn,
-    /// An order that does not wait for numbers cannot be changed.
+    /// The order does not wait for numbers, so it cannot be changed.
     NotBackordered,
-    /// No number that can be reserved.
+    /// The number cannot be reserved.
     NotReserved(String),
-    /// The account holds as many numbers as it may.
+    /// The account holds as many reservations as it may.
     ReservationLimit(u32),
-    /// No such reservation.
+    /// The reservation does not exist: its id, and the account.
     NoReservation(String, u32),
-    /// No such reservation, in an order.
+    /// An order names a reservation that does not exist: its id, and the account.
     UnknownReservation(String, u32),
-    /// A reservation of nothing.
+    /// A reservation names no number.
     ReservationObject,
-    /// An attribute twice.
+    /// An attribute of a number is sent twice.
     AttributeTwice(String),
-    /// A telephone number without a digit.
+    /// A telephone number is empty.
     NumberRequired,
-    /// A key that an object of JSON has twice.
+    /// A JSON object has a key twice.
     DuplicateKey(String),
-    /// A document in an encoding that is not read.
+    /// The document's encoding is not supported.
     CharacterSet(String),
-    /// Neither a whole number nor one with a sign: the name of the value, and the value.
+    /// The value is not a whole number: its name, and the value.
     NotANumber(&'static str, String),
-    /// A part of the API that is not to be had here.
+    /// A part of the API that this server does not offer.
     NotAllowed(&'static str),
-    /// Filters beside the times of change: which.
+    /// Filters that cannot be combined with the times of change: which.
     ModifiedWith(String),
-    /// Filters beside a service: which service.
+    /// Filters that cannot be combined with a service: which service.
     ServiceWith(String),
-    /// A date of the right form that no calendar has.
+    /// The date has the right form, but the day does not exist.
     NoSuchDay(String),
-    /// No area code, in a filter.
+    /// A filter's area code is invalid.
     AreaCode(String),
-    /// No exchange, in a filter.
+    /// A filter's exchange is invalid.
     Exchange(String),
-    /// No block of a thousand numbers, in a filter.
+    /// A filter's block of a thousand numbers is invalid.
     Block(String),
-    /// No name of a rate center, in a filter.
+    /// A filter's rate center is invalid.
     RateCenter(String),
-    /// No service, in a filter.
+    /// A filter's service is unknown.
     Service(String),
-    /// A filter by service.
+    /// Numbers cannot be filtered by service here.
     ByService,
-    /// A number that is not in service at the peer: number, account, site, peer.
+    /// The number is not in service at the peer: number, account, site, peer.
     NotAtPeer(String, String, String, String),
-    /// A search by something of another form.
+    /// A criterion of a search has the wrong form: which.
     Criterion(Criterion),
-    /// No order that a search can have.
+    /// The order of a search's results is unknown.
     OrderByValue,
-    /// No kind of inventory that a search can have.
+    /// The kind of inventory of a search is unknown.
     Inventory,
-    /// No such status of a disconnect order.
+    /// A filter's status is not one of a disconnect order.
     DisconnectStatus,
-    /// No such status of a number order.
+    /// A filter's status is not one of a number order.
     OrderStatus,
-    /// A page that is no number.
+    /// The page of a list of numbers is invalid.
     Page(String),
-    /// No telephone number in the path.
+    /// The text in the path is not a telephone number.
     PathNumber(String),
-    /// No such number, or none that the caller may see.
+    /// The number does not exist, or the caller may not see it.
     NoNumber(String),
-    /// No status of a number, in a filter.
+    /// A filter's status is not one of a number.
     NumberStatus,
-    /// More than one of account, site and peer in a filter.
-    OneOfPlace,
-    /// A list of numbers to look up that is missing or empty.
+    /// The filters name more than one of account, site and peer.
+    OneOfAccountSitePeer,
+    /// The list of numbers to look up is missing or empty.
     NoLookup,
-    /// A list of numbers to look up that is too long.
+    /// The list of numbers to look up has more than this.
     TooManyLookups(usize),
-    /// A name that a site must not have.
+    /// The name of a site is too long or has invalid characters.
     SiteName,
-    /// A description that a site must not have.
+    /// The description of a site is too long or has invalid characters.
     SiteDescription,
-    /// An id where there is none yet, or another one.
+    /// A new thing is sent with an id, or a known one with another id.
     IdNotAllowed,
-    /// Something that exists cannot be changed so, in words of its own.
+    /// The present state forbids the change. The text is the whole message.
     Conflict(String),
-    /// Something to be made exists already.
+    /// What is to be created exists already: its kind and name.
     Exists(String),
-    /// No such user, or none that the caller may know of.
+    /// The user does not exist, or the caller may not see them.
     NoUser,
-    /// A text is too short.
+    /// A text is too short: its name, and the fewest characters it may have.
     TooShort(&'static str, usize),
-    /// No such site in the account.
+    /// The account has no site of the id in the path.
     NoSite(String),
-    /// No such peer under the site.
+    /// The site has no peer of the id in the path.
     NoPeer(String),
-    /// A search by nothing that can be searched for.
+    /// A search has no criteria.
     Search,
-    /// A search that is put together wrong: which of the API's sentences says how.
+    /// The criteria of a search do not go together. The text is the API's sentence for it.
     SearchForm(&'static str),
-    /// A search of one thing without the other that it needs.
+    /// A criterion of a search needs another one, which is missing: the missing one.
     SearchAlso(&'static str),
-    /// A search in an order that it has not.
+    /// The search's results cannot be ordered.
     OrderBy,
-    /// An area code of which there is nothing.
+    /// The pool has no number of the area code.
     NoAreaCode(String),
-    /// Something that is to come with a rate center, and no such thing.
+    /// A value of `embed` is unknown.
     Embed,
-    /// The rate centers around: not known here.
+    /// `embed` asks for local rate centers, which are not known here.
     EmbedLocal,
-    /// Two things of which one is to come with a rate center.
+    /// `embed` asks for both `Npa` and `NpaNxxX`.
     EmbedNpa,
-    /// The area codes of a rate center: not told here.
+    /// `embed` asks for `Npa`, which is not offered here.
     EmbedNpaAlone,
-    /// No tier, in a search.
+    /// The tier in a search is invalid.
     TierValue,
-    /// A page of places that is none.
-    PlacePage,
-    /// A search by an area code of another length.
+    /// The page of a list of rate centers is invalid.
+    RateCenterPage,
+    /// The area code in a search has the wrong length.
     SearchAreaCode,
-    /// No such application in the account.
+    /// The account has no such application.
     NoApplication(String),
-    /// No such subscription in the account.
+    /// The account has no such subscription.
     NoSubscription(String, AccountId),
-    /// The account has no such order of that type.
+    /// The account has no order of that id and type.
     NoOrderOfType(OrderId, OrderType),
-    /// As many subscriptions as an account may have.
+    /// The account has as many subscriptions as it may.
     TooManySubscriptions(usize),
-    /// A subscription about the same thing to the same receiver.
+    /// The account has a subscription of the same type, order and receiver.
     DuplicateSubscription,
-    /// No order type that can be subscribed to.
+    /// The type of order cannot be subscribed to.
     SubscribedType,
-    /// A subscription with no receiver, two receivers, or nonsense.
+    /// A subscription has no receiver, two receivers, or an invalid one.
     Subscription,
-    /// No way to gather mails.
+    /// The digest of mails is unknown.
     Digest,
-    /// A callback without a URL.
+    /// A callback lacks its URL.
     NoCallbackUrl,
-    /// A certificate that cannot be read.
+    /// The certificate cannot be read.
     PublicKey,
-    /// Half a pair of name and password.
+    /// One of user name and password is missing.
     Credentials,
-    /// A URL that is none, or that may not be told.
+    /// The callback's URL is invalid, or this server must not send to it.
     CallbackUrl,
-    /// No event that can be subscribed to.
+    /// The event cannot be subscribed to.
     EventType,
-    /// A subscription about nothing.
+    /// A subscription names neither an order type nor an event.
     OrderOrEvent,
-    /// Neither 0 nor more.
+    /// The value is negative or not a number: its name.
     NotNegative(&'static str),
-    /// Too small: not above this.
+    /// A value is too small: its name, and the number that it must exceed.
     TooSmall(&'static str, u32),
-    /// Something failed here. The log has the cause.
+    /// The server failed. Its log has the cause.
     Internal,
-    /// Too busy: nothing was written.
+    /// The server is too busy. Nothing was written.
     Busy,
-    /// The server does not believe its clock: nothing was written.
+    /// The server does not believe its clock. Nothing was written.
     Clock,
-    /// It took too long. It is not known whether it was written.
+    /// The request took too long. It may or may not have been written.
     Timeout,
-    /// The body is longer than is taken.
+    /// The body is longer than this, in bytes.
     BodyTooLarge(usize),
     /// The body came too slowly.
     BodyTimeout,
-    /// The content type is not accepted. These types are.
+    /// The content type is not supported. The text names the supported ones.
     ContentType(&'static str),
 }
 
-/// What a search is by.
+/// What a search looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Criterion {
     /// An area code.
     AreaCode,
     /// A rate center.
     RateCenter,
-    /// An area code and what follows it.
+    /// An area code, exchange or block.
     Digits,
-    /// What a toll-free number spells.
+    /// The letters that a toll-free number spells.
     TollFreeVanity,
-    /// Toll-free area codes.
+    /// A pattern of toll-free area codes.
     TollFreePattern,
     /// A city.
     City,
@@ -482,7 +482,7 @@ impl Problem {
             P::PathNumber(text)        => row(400, 12512, format!("Telephone number '{text}' is not valid")),
             P::NoNumber(text)          => row(404, 15506, format!("The telephone number '{text}' does not exist")),
             P::NumberStatus            => row(400, 15519, "Invalid 'status'. Valid values: Available, Inservice, Disconnected, Aging, PortInPendingFoc, PortOut, Reserved, Removed, Eliminated, StatusUnchanged"),
-            P::OneOfPlace              => row(400, 15507, "'accountId', 'siteId', 'sippeerId' are mutually exclusive. Provide at most one."),
+            P::OneOfAccountSitePeer    => row(400, 15507, "'accountId', 'siteId', 'sippeerId' are mutually exclusive. Provide at most one."),
             P::NoLookup                => row(400, 15611, "List of telephone numbers is required"),
             P::TooManyLookups(max)     => row(400, 15607, format!("The count of Telephone numbers in POST body exceeds the maximum size of {max}")),
             P::SiteName                => row(400, 4015, "A site name can have max length of 50 chars and can only contain chars from the set [a-zA-Z0-9.-] and empty space"),
@@ -501,7 +501,7 @@ impl Problem {
             P::NoAreaCode(text)        => row(400, 4000, format!("The area code specified {text} is not present as a valid entry in our system")),
             P::Embed                   => row(400, 4015, "Please verify that your Embed search query parameters are correct. Valid values are: AvailableNumberCount,Vendors,LimitedAvailableNumberCount,NpaNxxX,LocalRateCenters,Cities,Npa,ZipCodes"),
             P::TierValue               => row(400, 4016, "Please verify that your Tier search query parameters are correct. Valid values are: [0-5]"),
-            P::PlacePage               => row(400, 4018, "Please verify that your PAGE search input parameter is correct."),
+            P::RateCenterPage          => row(400, 4018, "Please verify that your PAGE search input parameter is correct."),
             P::EmbedLocal              => row(400, 4019, "Embed parameter LocalRateCenters is not supported for specified search criteria"),
             P::EmbedNpa                => row(400, 4025, "Embed parameter Npa cannot be used with embed parameter NpaNxxX."),
             P::EmbedNpaAlone           => row(400, 4026, "Embed parameter Npa cannot be used at this time."),
@@ -552,12 +552,12 @@ impl From<Misread> for Problem {
     }
 }
 
-/// Code and text of a look-up for texts that are no numbers.
+/// Code and text of a look-up for texts that are not telephone numbers.
 pub const NO_NUMBERS: (u16, &str) = (15608, "Input contains invalid Telephone Numbers");
-/// Code and text of a look-up for numbers that the caller does not have.
+/// Code and text of a look-up for numbers that are not the caller's.
 pub const NOT_FOUND: (u16, &str) = (15610, "Telephone Numbers cannot be found on accounts");
 
-/// Returns code and text for a number that failed. The text never tells whose number it is, or whether it exists.
+/// Returns code and text for a number that failed. The text reveals neither whose number it is nor whether it exists.
 #[must_use]
 #[rustfmt::skip]
 pub fn refusal(why: Refusal) -> (u16, &'static str) {
@@ -587,10 +587,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// The form where no resource is known.
+    /// The form for requests without a known resource.
     pub const GENERIC: Family = Family::Response("ErrorResponse");
 
-    /// Returns a body that says what is wrong. `more` may add to it under the root (an order echoes its request).
+    /// Returns the body for a problem. `more` may add elements under the root: an order echoes its request.
     #[must_use]
     pub fn body(self, problem: &Problem, more: impl FnOnce(&mut Document)) -> String {
         let Row { code, text, .. } = problem.row();
@@ -628,11 +628,11 @@ impl Family {
     }
 }
 
-/// Code and text of an order that searched and found some, but too few.
+/// Code and text of an order whose search found some numbers, but too few.
 pub const TOO_FEW: (u16, &str) =
     (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled");
 
-/// Returns code and text for an order whose search found too little.
+/// Returns code and text for an order whose search found too few numbers or none.
 pub(crate) fn too_little(order: &Order) -> (u16, &'static str) {
     match order.refused {
         Some(why) => refusal(why),
@@ -641,15 +641,15 @@ pub(crate) fn too_little(order: &Order) -> (u16, &'static str) {
     }
 }
 
-/// Writes the `ErrorList` of an order that searched and found too little: one `Error`, of no number.
+/// Writes the `ErrorList` of an order whose search found too few numbers: one `Error` without a number.
 pub(crate) fn search_error(out: &mut Document, order: &Order) {
     let (code, text) = too_little(order);
     out.open("ErrorList").open("Error").leaf_display("Code", code).leaf("Description", text);
     out.close("Error").close("ErrorList");
 }
 
-/// Writes an order's `ErrorList`, one `Error` a number: code first, description second, number third,
-/// as one client reads them by their place.
+/// Writes an order's `ErrorList`, one `Error` a number: code first, description second, number third. One client reads
+/// them by position.
 pub(crate) fn error_list(out: &mut Document, dialect: Dialect, failed: &[Failure]) {
     out.element("ErrorList", |out| {
         for Failure { number, why } in failed {
@@ -660,7 +660,7 @@ pub(crate) fn error_list(out: &mut Document, dialect: Dialect, failed: &[Failure
     });
 }
 
-/// Writes `name` with one `TelephoneNumber` a number.
+/// Writes the element `name` with a `TelephoneNumber` for each number.
 pub(crate) fn number_list(
     out: &mut Document,
     name: &str,
@@ -674,13 +674,13 @@ pub(crate) fn number_list(
     out.close(name);
 }
 
-/// Returns a client's text, cut so that an error repeats only a few characters of it.
+/// Returns the first 40 characters of a client's text, so that an error repeats only a few of it.
 #[must_use]
 pub fn cut(text: &str) -> String {
     beginning(text, 40).to_owned()
 }
 
-/// Returns at most `characters_max` characters of a text.
+/// Returns the first `characters_max` characters of a text.
 pub(crate) fn beginning(text: &str, characters_max: usize) -> &str {
     text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }

@@ -137,7 +137,7 @@ pub enum Malformed {
     /// Anything else that the grammar of XML rules out.
     #[error("{0}")]
     Syntax(&'static str),
-    /// JSON that is none, or that no document can be made of.
+    /// Malformed JSON, or JSON that cannot become a document.
     #[error("{0}")]
     Json(String),
     /// A key that an object of JSON has twice.

@@ -631,7 +631,7 @@ mod tests {
                  </ExistingTelephoneNumberOrderType><SiteId>21391</SiteId><PeerId>1</PeerId><PartialAllowed>true</PartialAllowed>\
                  <TnAttributes><TnAttribute>Protected</TnAttribute></TnAttributes>",
             ),
-            // A type that nobody knows is none, and what it holds stays to be seen.
+            // An unknown type is an element like any other, so what it holds stays visible.
             (
                 "Order",
                 r#"{"orderType":{"type":"another","phoneNumbers":["1"]},"name":"a"}"#,

@@ -197,7 +197,7 @@ impl<'a> Element<'a> {
         Ok(self.verbatim()?.trim_matches(guard::WHITE))
     }
 
-    /// Returns its text to the letter.
+    /// Returns its text exactly as it stands.
     ///
     /// # Errors
     /// As [`Element::text`].

@@ -23,7 +23,7 @@ async fn rate_centers_and_cities_are_those_of_a_state() {
 }
 
 #[tokio::test]
-async fn covered_rate_centers_are_filtered_paged_and_come_with_what_is_asked() {
+async fn covered_rate_centers_are_filtered_paged_and_shown_with_what_is_asked() {
     with_app(Seed::two_accounts(), async |app| {
         let covered = |query: &str| get(format!("/api/coveredRateCenters{query}"));
         let all = "?zip=27601&embed=ZipCodes&embed=Cities&embed=NpaNxxX&embed=AvailableNumberCount";

@@ -92,23 +92,23 @@ pub fn exchanges(found: &[Available<'_>]) -> String {
     out.finish()
 }
 
-/// A query for places of a state.
+/// A query for the rate centers or cities of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct InState {
     /// The state or province.
     pub region: String,
-    /// True for only places with numbers in the pool, with their count.
+    /// True to list only those with numbers in the pool, with their count.
     pub available: bool,
 }
 
-/// Reads a query for places. `supported` is accepted: all places here are served here.
+/// Reads a query for rate centers or cities. `supported` changes nothing: each one known here is served here.
 ///
 /// # Errors
 /// No state, or a wrong value.
-pub fn read_places(query: &Query) -> Result<Places, Problem> {
+pub fn read_state(query: &Query) -> Result<InState, Problem> {
     query.flag("supported", false)?;
     let region = known_region(query)?.ok_or(Problem::Criterion(Criterion::State))?;
-    Ok(Places { region, available: query.flag("available", false)? })
+    Ok(InState { region, available: query.flag("available", false)? })
 }
 
 /// Returns the answer with rate centers by abbreviation, each with its name and, if asked for, the count of its numbers
@@ -216,7 +216,7 @@ pub fn read_covered(query: &Query) -> Result<Covered, Problem> {
     };
     let from = match query.get("page")? {
         None => 1,
-        Some(text) => text.parse().ok().filter(|page| *page > 0).ok_or(Problem::PlacePage)?,
+        Some(text) => text.parse().ok().filter(|page| *page > 0).ok_or(Problem::RateCenterPage)?,
     };
     let criteria = Criteria {
         prefix: prefixes.into_iter().next().map(|prefix| prefix.chars().take(6).collect()),

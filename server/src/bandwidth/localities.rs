@@ -9,7 +9,7 @@ use onhook_store::contract::exchanges::{RateCenter, RateCenterQuery};
 use onhook_store::contract::page::LIST_MAX;
 use onhook_store::contract::pool::Stock;
 use onhook_wire::error::Problem;
-use onhook_wire::places::{
+use onhook_wire::localities::{
     self, CITIES_FAMILY, COVERED_FAMILY, Embed, RATE_CENTERS_FAMILY, RateCenter as Told,
 };
 use onhook_wire::query::Links;
@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Returns the rate centers of a state.
 async fn rate_centers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let wanted = places::read_places(&call.query)?;
+    let wanted = localities::read_state(&call.query)?;
     let criteria = Criteria { region: Some(wanted.region), ..Criteria::default() };
     let query = RateCenterQuery { criteria: criteria.clone(), name: None, from: 1, size: LIST_MAX };
     let page = app.store.rate_centers(query).await.map_err(store_problem)?;
@@ -48,12 +48,12 @@ async fn rate_centers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         }
         found.retain(|_, (_, count)| count.is_some());
     }
-    Ok(Reply::xml(StatusCode::OK, places::rate_centers(&found)))
+    Ok(Reply::xml(StatusCode::OK, localities::rate_centers(&found)))
 }
 
 /// Returns the cities of a state.
 async fn cities(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let wanted = places::read_places(&call.query)?;
+    let wanted = localities::read_state(&call.query)?;
     let criteria = Criteria { region: Some(wanted.region), ..Criteria::default() };
     let mut found: BTreeMap<(String, String), Option<u64>> = BTreeMap::new();
     if wanted.available {
@@ -68,12 +68,12 @@ async fn cities(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
             found.extend(exchange.city.map(|city| ((city, exchange.rate_center), None)));
         }
     }
-    Ok(Reply::xml(StatusCode::OK, places::cities(&found)))
+    Ok(Reply::xml(StatusCode::OK, localities::cities(&found)))
 }
 
 /// Returns a page of rate centers with what is known of each.
 async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let wanted = places::read_covered(&call.query)?;
+    let wanted = localities::read_covered(&call.query)?;
     let size = if wanted.none { 0 } else { usize::try_from(wanted.size).unwrap_or(usize::MAX) };
     let query =
         RateCenterQuery { criteria: wanted.criteria.clone(), name: wanted.name, from: wanted.from, size };
@@ -93,7 +93,7 @@ async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         size: wanted.size,
         next: page.next.map(|id| id.to_string()),
     };
-    Ok(Reply::xml(StatusCode::OK, places::covered(&told, wanted.embed, page.total, &links)))
+    Ok(Reply::xml(StatusCode::OK, localities::covered(&told, wanted.embed, page.total, &links)))
 }
 
 /// Returns one rate center with all that is known of it.
@@ -104,7 +104,7 @@ async fn covered_one(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let found = page.items.first().filter(|rate_center| rate_center.id == id).ok_or(Problem::NoResource)?;
     let embed = Embed { zips: true, cities: true, blocks: true, count: true };
     let stock = counted(&app, &Criteria::default(), &page.items).await?;
-    Ok(Reply::xml(StatusCode::OK, places::covered_one(&told(found, embed, &stock), embed)))
+    Ok(Reply::xml(StatusCode::OK, localities::covered_one(&told(found, embed, &stock), embed)))
 }
 
 /// Returns how many numbers of the pool each of these rate centers has, by state and abbreviation.
