@@ -404,6 +404,36 @@ proptest! {
         }
         life.check();
     }
+
+    /// Two nodes change an area at once, and neither knows whose change is written first.
+    #[test]
+    fn changes_of_an_area_add_up_in_any_order(
+        before in demand(), changes in prop::collection::vec((demand(), -5..50_i64), 1..6), half_life_days in 1.0..400.0,
+    ) {
+        let changes: Vec<AreaChange> =
+            changes.into_iter().map(|(demand, supply)| AreaChange { supply, demand, half_life_days }).collect();
+        let name = AreaName::Prefix { prefix: "919".into(), region: None };
+        let area = Area { name, supply: 100, demand: before };
+        let changed = |changes: &mut dyn Iterator<Item = &AreaChange>| {
+            let mut area = area.clone();
+            changes.for_each(|change| area.change(change));
+            area
+        };
+        let forwards = changed(&mut changes.iter());
+        let mut sum = AreaChange::default();
+        changes.iter().for_each(|change| sum.add(change));
+        for other in [changed(&mut changes.iter().rev()), changed(&mut [sum].iter())] {
+            prop_assert_eq!((other.supply, other.demand.at), (forwards.supply, forwards.demand.at));
+            let (one, other) = (forwards.demand.per_day, other.demand.per_day);
+            prop_assert!((one - other).abs() <= 1e-9 * one.abs().max(1e-9), "{} is not {}", one, other);
+        }
+    }
+}
+
+/// Any demand, at any time of two years.
+fn demand() -> impl Strategy<Value = Demand> {
+    (0.001..1_000.0, 0..730 * DAY_MS)
+        .prop_map(|(per_day, at)| Demand { per_day, at: Timestamp::from_millis(at) })
 }
 
 /// A life in full, to prove that the random ones above can reach every state.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use onhook_core::account::{AccountKind, Class};
-use onhook_core::ids::AccountId;
+use onhook_core::ids::{AccountId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
@@ -17,6 +17,7 @@ use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Sta
 use onhook_core::time::Timestamp;
 use onhook_store::conformance::Opener;
 use onhook_store::contract::accounts::{Accounts, NewAccount};
+use onhook_store::contract::deliveries::{Deliveries, DueLimits};
 use onhook_store::contract::imports::{Imports, Lines};
 use onhook_store::contract::leases::Leases;
 use onhook_store::contract::numbers::Numbers;
@@ -414,4 +415,26 @@ async fn a_write_that_fails_halfway_undoes_no_other() {
     assert!(store.facts(number(20)).await.unwrap().is_some());
     assert!(store.facts(number(21)).await.unwrap().is_none());
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+}
+
+/// No other process has the folder, so a server that crashed need not wait for its own leases.
+#[tokio::test]
+async fn leases_of_a_process_that_died_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let store = ten_in_service(folder.path()).await;
+    store.subscribe(new_subscription(), now).await.unwrap();
+    store.accept(new_order(&[number(1)])).await.unwrap();
+    store.run_orders(now, 10, 10, Arc::default()).await.unwrap();
+    let limits = DueLimits { subscriptions: 10, single: 10, daily: 10 };
+    let long = Duration::from_secs(3_600);
+    let first = store.take_lease("node", long).await.unwrap().unwrap();
+    let claimed = store.claim(first, now, SubscriptionSeq(0), limits).await.unwrap();
+    assert_eq!(claimed.due.len(), 1);
+    store.close().await; // the leases stay, as after a crash
+    drop(store);
+    let store = open(folder.path()).unwrap();
+    let second = store.take_lease("node", long).await.unwrap().unwrap();
+    assert!(second > first);
+    assert_eq!(store.claim(second, now, SubscriptionSeq(0), limits).await.unwrap(), claimed);
 }

@@ -110,7 +110,8 @@ impl Demand {
         Demand { per_day: std::f64::consts::LN_2 / half_life_days, at }
     }
 
-    /// Returns the sum of two demands of one area, at the later of their instants. Their order does not matter.
+    /// Returns the sum of two demands of one area, at the later of their instants: the value of the earlier one there,
+    /// and the other's. Their order does not matter.
     #[must_use]
     pub fn plus(self, other: Demand, half_life_days: f64) -> Demand {
         let at = self.at.max(other.at);
@@ -123,7 +124,8 @@ fn days_between(from: Timestamp, to: Timestamp) -> f64 {
     to.since(from) as f64 / DAY_MS as f64
 }
 
-/// What changes of numbers do to their area. Changes add up in any order.
+/// What changes of numbers do to their area. Changes add up in any order: two transactions may change an area at once, so
+/// each says what is added, never what the demand is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AreaChange {
     /// By how many numbers the pool grows.

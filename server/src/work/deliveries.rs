@@ -47,7 +47,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut lease = Lease::keep(app.clone(), node());
-    let (mut held, mut under_way) = (None, UnderWay::default());
+    let mut under_way = UnderWay::default();
     let mut tidied: Option<Instant> = None;
     while !stop.is_cancelled() {
         if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
@@ -56,15 +56,11 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
                 store_log::failed("old deliveries could not be forgotten", &error);
             }
         }
-        let token = lease.token();
-        if token != held {
-            under_way = UnderWay::default(); // what was begun under a lost lease breaks off
-            held = token;
-        }
-        if let Some(token) = token {
-            match under_way.begin(&app, token).await {
-                Ok(()) | Err(StoreError::LeaseLost) => {} // it is taken again
-                Err(error) => drop(store_log::failed("deliveries could not be begun", &error)),
+        under_way.hold(lease.token());
+        match under_way.begin(&app).await {
+            Ok(()) | Err(StoreError::LeaseLost) => {} // it is taken again
+            Err(error) => {
+                store_log::failed("deliveries could not be begun", &error);
             }
         }
         tokio::select! {
@@ -123,6 +119,8 @@ struct Slot {
 /// The deliveries under way.
 #[derive(Default)]
 struct UnderWay {
+    /// The lease under which they were begun. None is begun without one.
+    lease: Option<LeaseToken>,
     jobs: JoinSet<()>,
     slots: HashMap<Id, Slot>,
     notifications: HashSet<NotificationSeq>,
@@ -138,8 +136,17 @@ impl UnderWay {
         self.jobs.is_empty()
     }
 
+    /// Goes on under this lease. If it is another one than before, what was under way breaks off and is forgotten: its
+    /// results would be refused.
+    fn hold(&mut self, lease: Option<LeaseToken>) {
+        if lease != self.lease {
+            *self = Self { lease, ..Self::default() };
+        }
+    }
+
     /// Claims and begins due deliveries, as far as there is room.
-    async fn begin(&mut self, app: &Arc<App>, lease: LeaseToken) -> Result<()> {
+    async fn begin(&mut self, app: &Arc<App>) -> Result<()> {
+        let Some(lease) = self.lease else { return Ok(()) };
         let now = app.clock.now();
         for _ in 0..LOOKS_MAX {
             if self.jobs.len() >= ALL_MAX {
@@ -255,6 +262,21 @@ mod tests {
         {
             assert!(!has_room(all, account, origin, subscription), "{all} {account} {origin} {subscription}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_under_a_lost_lease_is_forgotten() {
+        let mut under_way = UnderWay::default();
+        under_way.hold(Some(LeaseToken(1)));
+        under_way.jobs.spawn(std::future::pending());
+        under_way.notifications.insert(NotificationSeq(1));
+        under_way.by_account.insert(AccountId::new(1).unwrap(), 1);
+        under_way.hold(Some(LeaseToken(1)));
+        assert!(!under_way.is_empty(), "it was renewed");
+        under_way.hold(None);
+        assert!(
+            under_way.is_empty() && under_way.notifications.is_empty() && under_way.by_account.is_empty()
+        );
     }
 
     #[tokio::test]

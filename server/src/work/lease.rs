@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use onhook_store::Result;
 use onhook_store::contract::leases::LeaseToken;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -75,25 +76,11 @@ async fn keep(
             }
             None => app.store.take_lease(&name, LASTS).await,
         };
-        let (now_held, pause) = match done {
-            Ok(Some(token)) => {
-                until = asked + LASTS;
-                (Some(token), RENEW_EVERY)
-            }
-            Ok(None) if held.is_some() => {
-                warn!(
-                    lease = name,
-                    "the lease {name} was lost: what was under way is left to its next holder"
-                );
-                (None, Duration::ZERO)
-            }
-            Ok(None) => (None, PAUSE),
-            Err(error) => {
-                store_log::failed("a lease could not be taken or renewed", &error);
-                (held.filter(|_| Instant::now() < until), PAUSE)
-            }
-        };
-        held = now_held;
+        if matches!(done, Ok(Some(_))) {
+            until = asked + LASTS;
+        }
+        let pause;
+        (held, pause) = after(&name, done, held, Instant::now() < until);
         sender.send_if_modified(|shown| std::mem::replace(shown, held) != held);
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             break;
@@ -103,5 +90,73 @@ async fn keep(
         && let Err(error) = app.store.end_lease(&name, token).await
     {
         store_log::failed("a lease could not be ended, and runs out by itself", &error);
+    }
+}
+
+/// Returns whether a lease is held after the store was asked to take or renew it, and how long to wait until it is asked
+/// again. `held` was held before, and `lasts` tells whether it still lasts if the store does not know.
+fn after(
+    name: &str,
+    done: Result<Option<LeaseToken>>,
+    held: Option<LeaseToken>,
+    lasts: bool,
+) -> (Option<LeaseToken>, Duration) {
+    match done {
+        Ok(Some(token)) => (Some(token), RENEW_EVERY),
+        Ok(None) if held.is_some() => {
+            warn!(lease = name, "the lease {name} was lost: what was under way is left to its next holder");
+            (None, Duration::ZERO)
+        }
+        Ok(None) => (None, PAUSE),
+        Err(error) => {
+            store_log::failed("a lease could not be taken or renewed", &error);
+            (held.filter(|_| lasts), PAUSE)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_store::StoreError;
+    use onhook_store::contract::leases::Leases;
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_lost_lease_is_taken_again_at_once_and_a_busy_store_loses_none() {
+        let (held, none) = (Some(LeaseToken(1)), None);
+        assert_eq!(after("a", Ok(held), none, true), (held, RENEW_EVERY));
+        assert_eq!(after("a", Ok(None), held, true), (None, Duration::ZERO), "lost");
+        assert_eq!(after("a", Ok(None), none, true), (None, PAUSE), "another node's");
+        assert_eq!(after("a", Err(StoreError::Full), held, true), (held, PAUSE), "it still lasts");
+        assert_eq!(after("a", Err(StoreError::Full), held, false), (None, PAUSE), "it has run out");
+    }
+
+    /// The clock stands still, and goes to the next deadline whenever nothing else is to be done.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_taken_as_often_as_it_is_lost_and_ended_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let app = App::new(store.clone(), Settings::default(), "http://127.0.0.1".into()).await.unwrap();
+        let other = store.take_lease("a", LASTS).await.unwrap().expect("it is free");
+        let mut lease = Lease::keep(Arc::new(app), "a".to_owned());
+        store.end_lease("a", other).await.unwrap();
+        lease.changed().await;
+        let first = lease.token().expect("it is free again");
+        assert!(first > other);
+        store.end_lease("a", first).await.unwrap(); // as if it had run out
+        let second = loop {
+            lease.changed().await;
+            if let Some(token) = lease.token() {
+                break token;
+            }
+        };
+        assert!(second > first);
+        lease.end().await;
+        assert!(store.take_lease("a", LASTS).await.unwrap().is_some(), "it was ended");
+        store.close().await;
     }
 }

@@ -10,9 +10,13 @@ use onhook_core::notify::subscription::{
 use onhook_core::order::{Kind, Status};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{node_lease, account, activate, at, attempt, clean, disconnect, DISCONNECTS, due, everything, limits, log, NOON, note, number, order, policy, run_all, seeded, subscribe, subscription};
+use super::fixtures::{
+    DISCONNECTS, LONG, NOON, account, activate, at, attempt, clean, disconnect, due, everything, limits, log,
+    node_lease, note, number, order, policy, run_all, seed, seeded, subscribe, subscription,
+};
+use crate::StoreError;
 use crate::conformance::Opener;
-use crate::contract::deliveries::{Delivery, DeliveryPage, DuePage};
+use crate::contract::deliveries::{Delivery, DeliveryPage, Due, DuePage};
 
 cases! { ($) deliveries conformance_deliveries:
     /// Each subscription has one notification for each event of its own account and type.
@@ -103,6 +107,64 @@ cases! { ($) deliveries conformance_deliveries:
         let known = store.subscription(account(1), made.id, at(511)).await.expect("read").expect("there");
         assert_eq!(known.last.as_deref(), Some("200 OK"));
         clean(&*store).await;
+    }
+
+    /// Two nodes look at once. Whoever claims a notification, the other one does not.
+    async fn each_notification_is_claimed_once(opener) {
+        let (one, other) = opener.open_twice().await;
+        seed(&*one).await;
+        for url in ["https://a", "https://b"] {
+            subscribe(&*one, subscription(1, DISCONNECTS, url, DAY_MS), 1).await;
+        }
+        for n in 1..=5 {
+            one.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*one, at(10)).await;
+        let first = one.take_lease("node-1", LONG).await.expect("tried").expect("free");
+        let second = other.take_lease("node-2", LONG).await.expect("tried").expect("free");
+        let (mine, theirs) = tokio::join!(due(&*one, first, 10), due(&*other, second, 10));
+        let mut claimed: Vec<_> = mine.iter().chain(&theirs).flat_map(|due| due.notifications.clone()).collect();
+        claimed.sort_unstable();
+        claimed.dedup();
+        assert_eq!(claimed.len(), 10);
+        let held = |found: &[Due]| found.iter().map(|due| due.notifications.len()).sum::<usize>();
+        assert_eq!(held(&mine) + held(&theirs), 10, "none is claimed twice");
+        assert_eq!((due(&*one, first, 10).await, due(&*other, second, 10).await), (mine, theirs), "claims stay");
+        clean(&*one).await;
+    }
+
+    /// What a node has claimed is another's once its lease is over, or once it has recorded that it is to be tried again.
+    /// What it says after that is not heard.
+    async fn a_claim_ends_with_its_lease(opener) {
+        let (one, other) = opener.open_twice().await;
+        seed(&*one).await;
+        let made = subscribe(&*one, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        for n in [1, 2, 3] {
+            one.accept(order(2, 1, disconnect([n]))).await.expect("accepted");
+        }
+        run_all(&*one, at(10)).await;
+        let first = one.take_lease("node-1", LONG).await.expect("tried").expect("free");
+        let second = other.take_lease("node-2", LONG).await.expect("tried").expect("free");
+        let [a, b, c] = due(&*one, first, 10).await[0].notifications[..] else { panic!("three are due") };
+        assert_eq!(due(&*other, second, 10).await, []);
+        other.record(second, attempt(11, Outcome::Answered(200)), vec![(b, Next::Delivered)]).await.expect("tried");
+        one.record(first, attempt(11, Outcome::Answered(503)), vec![(a, Next::Again(at(20)))]).await.expect("kept");
+        assert_eq!(due(&*other, second, 20).await[0].notifications, [a], "it is no longer claimed");
+        assert_eq!(due(&*one, first, 20).await[0].notifications, [b, c], "not even the first one may take it back");
+
+        one.end_lease("node-1", first).await.expect("ended");
+        let late = one.claim(first, at(20), SubscriptionSeq(0), limits(5, 5, 5)).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        let late = one.record(first, attempt(21, Outcome::Answered(200)), vec![(b, Next::Delivered)]).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        assert_eq!(due(&*other, second, 20).await[0].notifications, [b, c, a], "by when they are due");
+        other.record(second, attempt(22, Outcome::Answered(200)), vec![(c, Next::Delivered)]).await.expect("kept");
+        let shown = log(&*other, &made).await;
+        assert_eq!(shown.iter().map(|d| (d.standing, d.attempts.len())).collect::<Vec<_>>(),
+            [(Notified::Delivered, 1), (Notified::Waiting, 0), (Notified::Waiting, 1)], "newest first");
+        let third = one.take_lease("node-1", LONG).await.expect("tried").expect("free");
+        assert_eq!(due(&*one, third, 20).await, [], "a new lease has no claims of the old one");
+        clean(&*one).await;
     }
 
     /// Notifications for a daily mail are due together, when the day has ended.

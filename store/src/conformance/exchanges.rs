@@ -9,7 +9,9 @@ use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, Inventory};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{activate, all, at, clean, disconnect, lines, number, order, policy, release, run_all, seeded};
+use super::fixtures::{
+    activate, all, at, clean, disconnect, lines, number, order, policy, release, run_all, seeded,
+};
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::exchanges::RateCenterQuery;

@@ -132,14 +132,20 @@ pub(super) async fn make_account(store: &dyn Store, id: u32) -> SiteId {
 /// pool.
 pub(super) async fn seeded(opener: &dyn Opener) -> (Arc<dyn Store>, SiteId, SiteId) {
     let store = opener.open().await;
-    let one = make_account(&*store, 1).await;
-    let two = make_account(&*store, 2).await;
+    let (one, two) = seed(&*store).await;
+    (store, one, two)
+}
+
+/// Does the same on an open store.
+pub(super) async fn seed(store: &dyn Store) -> (SiteId, SiteId) {
+    let one = make_account(store, 1).await;
+    let two = make_account(store, 2).await;
     let numbers = (0..10).map(|n| in_service(n, 1)).chain((10..20).map(|n| in_service(n, 2)));
     let pool = (20..50).map(|n| NewNumber::available(number(n)));
     let imported =
         store.import(lines(numbers.chain(pool).collect()), Intake::of("seed"), at(0), policy()).await;
     assert_eq!(imported.expect("imported").numbers, 50);
-    (store, one, two)
+    (one, two)
 }
 
 /// Returns a subscription of an account that ends `n` ms after the beginning.

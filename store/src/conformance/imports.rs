@@ -5,7 +5,9 @@ use onhook_core::lifecycle::diagram::{State, Step};
 use onhook_core::lifecycle::event::By;
 use onhook_core::order::{Disconnect, Mode, Request};
 
-use super::fixtures::{account, at, clean, disconnect, in_service, lines, number, order, policy, run_all, seeded, state};
+use super::fixtures::{
+    account, at, clean, disconnect, in_service, lines, number, order, policy, run_all, seeded, state,
+};
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::imports::Lines;

@@ -72,6 +72,7 @@ suite! { ($)
     reservations conformance_reservations
     subscriptions conformance_subscriptions
     deliveries conformance_deliveries
+    leases conformance_leases
     upkeep conformance_upkeep
     several_nodes conformance_several_nodes
 }

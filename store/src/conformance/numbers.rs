@@ -7,7 +7,11 @@ use onhook_core::lifecycle::entry::Standing;
 use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{account, activate, all, at, clean, disconnect, number, order, policy, release, run_all, seeded, state};
+use super::fixtures::{
+    LONG, account, activate, all, at, clean, disconnect, number, order, policy, release, run_all, seed,
+    seeded, state,
+};
+use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::numbers::{Destination, NumberQuery, NumbersMoved};
 use crate::contract::page::Start;
@@ -33,6 +37,23 @@ cases! { ($) numbers conformance_numbers:
         assert_eq!((step.numbers, step.more), (3, false));
         assert_eq!(state(&*store, 0).await, State::Available);
         clean(&*store).await;
+    }
+
+    /// A node that has lost the lease releases nothing, however much is due.
+    async fn the_holder_of_the_lease_alone_releases(opener) {
+        let (one, other) = opener.open_twice().await;
+        seed(&*one).await;
+        one.accept(order(1, 1, disconnect(0..5))).await.expect("accepted");
+        run_all(&*one, at(10)).await;
+        let due = at(400 * DAY_MS);
+        let first = one.take_lease("release", LONG).await.expect("tried").expect("free");
+        one.end_lease("release", first).await.expect("ended");
+        let second = other.take_lease("release", LONG).await.expect("tried").expect("free");
+        let late = one.release(first, due, 100, policy()).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        assert_eq!(one.totals(due).await.expect("read").due, 5);
+        assert_eq!(other.release(second, due, 100, policy()).await.expect("released").numbers, 5);
+        clean(&*one).await;
     }
 
     /// The same for numbers, with and without filters.

@@ -12,7 +12,10 @@ use onhook_core::order::amend::Amendment;
 use onhook_core::order::{IdempotencyKey, Kind, Origin, Refusal, Status};
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{account, activate, all_orders, at, clean, disconnect, lines, note, number, order, policy, release, run_all, search, seeded};
+use super::fixtures::{
+    account, activate, all_orders, at, clean, disconnect, lines, note, number, order, policy, release,
+    run_all, search, seeded,
+};
 use crate::conformance::Opener;
 use crate::contract::orders::{Accepted, Amended, OrderQuery};
 use crate::contract::page::Start;

@@ -5,7 +5,9 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::{Kind, Status};
 use onhook_core::reservation::{NotReserved, Reservation};
 
-use super::fixtures::{account, activate, at, clean, number, order, policy, release, run_all, search, seeded, state};
+use super::fixtures::{
+    account, activate, at, clean, number, order, policy, release, run_all, search, seeded, state,
+};
 use crate::conformance::Opener;
 use crate::contract::reservations::Reserved;
 

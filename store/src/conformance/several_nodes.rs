@@ -4,7 +4,9 @@ use onhook_core::import::Intake;
 use onhook_core::order::{Kind, Status};
 
 use crate::conformance::Opener;
-use crate::conformance::fixtures::{account, at, clean, disconnect, in_service, lines, make_account, order, policy, run_all};
+use crate::conformance::fixtures::{
+    account, at, clean, disconnect, in_service, lines, make_account, order, policy, run_all,
+};
 
 cases! { ($) several_nodes conformance_several_nodes:
     /// The other handle finds an order that one handle accepted, and runs it.

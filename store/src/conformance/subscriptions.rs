@@ -5,9 +5,9 @@ use onhook_core::notify::subscription::{NewSubscription, OrderType, Receiver, SU
 use onhook_core::order::Status;
 use onhook_core::time::DAY_MS;
 
-use super::fixtures::{node_lease, 
-    DISCONNECTS, account, at, clean, disconnect, due, everything, log, order, run_all, seeded, subscribe,
-    subscription,
+use super::fixtures::{
+    DISCONNECTS, account, at, clean, disconnect, due, everything, log, node_lease, order, run_all, seeded,
+    subscribe, subscription,
 };
 use crate::conformance::Opener;
 use crate::contract::subscriptions::{Subscribed, SubscriptionQuery};

@@ -362,23 +362,27 @@ mod tests {
     #[test]
     fn time_runs_forward_for_each_order_and_each_number() {
         let (early, late) = (NOW.plus_millis(-1_000), NOW.plus_millis(1_000));
-        let mut made_late = disconnect(1, &[0]);
-        made_late.order.changed_at = late;
-        let mut waited_since = search(1, 1);
-        waited_since.order.changed_at = late;
+        let changed = |mut waiting: Waiting, at| {
+            waiting.order.changed_at = at;
+            waiting
+        };
         let at_of = |loaded| {
             let writes = step(loaded, &Policy::default(), early);
             (writes.orders[0].after.changed_at, writes.numbers.events[0].at)
         };
         let in_service = || vec![in_service(0)];
         assert_eq!(
-            at_of(loaded(vec![disconnect(1, &[0])], in_service())),
+            at_of(loaded(vec![changed(disconnect(1, &[0]), early)], in_service())),
             (NOW, NOW),
             "the number's last event"
         );
-        assert_eq!(at_of(loaded(vec![made_late], in_service())), (late, late), "the order was made later");
+        assert_eq!(
+            at_of(loaded(vec![changed(disconnect(1, &[0]), late)], in_service())),
+            (late, late),
+            "the order was made later"
+        );
         let pool = vec![known(0, Standing::Available, true)];
-        let waited = Loaded { back_orders: vec![waited_since], ..loaded(Vec::new(), pool) };
+        let waited = Loaded { back_orders: vec![changed(search(1, 1), late)], ..loaded(Vec::new(), pool) };
         assert_eq!(at_of(waited), (late, late), "the order's last line");
     }
 

@@ -370,4 +370,19 @@ pub(super) mod tests {
         assert!(!expire.contains("SCAN") && !over.contains("SCAN"), "{expire}\n{over}");
         assert!(!over.contains("TEMP B-TREE"), "{over}");
     }
+
+    #[tokio::test]
+    async fn nothing_is_written_when_nothing_is_due() {
+        use std::time::Duration;
+
+        use crate::contract::leases::Leases;
+
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let lease = store.take_lease("node", Duration::from_secs(60)).await.unwrap().unwrap();
+        store.writer.close(); // now a write would fail
+        let limits = DueLimits { subscriptions: 1, single: 1, daily: 1 };
+        let page = store.claim(lease, Timestamp::from_millis(0), SubscriptionSeq(0), limits).await.unwrap();
+        assert_eq!(page, DuePage { due: Vec::new(), next: None });
+    }
 }

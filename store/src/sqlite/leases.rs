@@ -1,13 +1,11 @@
 //! Leases, and whether one lasts.
 //!
-//! Their time is the engine's. No other process has the folder, so those that a process left behind are forgotten when
-//! the store is opened, and a server that crashed goes on at once.
+//! Their time is the engine's. Those that a process left behind are forgotten when the store is opened (`open`).
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
-use tracing::warn;
 
 use super::open::SqliteStore;
 use super::row;
@@ -21,13 +19,6 @@ pub(super) const NOW: &str = "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)
 
 /// The last token that was drawn, in `meta`. It outlives its lease, so that no token is drawn twice.
 const LAST: &str = "last_lease";
-
-/// Forgets the leases of the process that had the store before. If that cannot be written, they run out by themselves.
-pub(super) fn forget_leases(connection: &Connection) {
-    if let Err(error) = connection.execute("DELETE FROM lease", []) {
-        warn!(%error, "leases of the last run cannot be forgotten: releases and deliveries wait until they run out: {error}");
-    }
-}
 
 /// Refuses a write under a lease that is over.
 pub(super) fn must_last(connection: &Connection, token: LeaseToken) -> Result<()> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::cached::Cached;
 use super::disk::Disk;
-use super::leases::forget_leases;
 use super::log::Log;
 use super::readers::{Readers, VFS};
 use super::row;
@@ -173,6 +173,14 @@ impl SqliteStore {
             (Err(_), Err(error)) => Err(error),
             (Err(_), Ok(())) => Err(StoreError::Closed),
         }
+    }
+}
+
+/// Forgets the leases of the process that had the folder before, so that after a crash releases and deliveries go on at
+/// once. If that cannot be written, the leases run out by themselves.
+fn forget_leases(connection: &Connection) {
+    if let Err(error) = connection.execute("DELETE FROM lease", []) {
+        warn!(%error, "the leases of the last run cannot be forgotten, and are waited for, for some seconds: {error}");
     }
 }
 
