@@ -229,6 +229,16 @@ fn the_table_and_the_routes_are_the_same_list() {
     assert!(gone.is_empty(), "no such route {gone:?}: take the rows out of ROUTES of {}", file!());
 }
 
+#[test]
+fn who_may_do_what_is_this_table() {
+    let mut table = Who::ALL.map(|who| format!("{:<14}", format!("{who:?}"))).concat() + "\n";
+    for (route, may, good, ..) in all() {
+        table += &Who::ALL.map(|who| format!("{:<14}", answer(may, good, who))).concat();
+        table += &format!("{}\n", route.name());
+    }
+    insta::assert_snapshot!("rights", table);
+}
+
 /// The objects that fill the paths' parameters: the guide's account's site and peer, and an order of each kind with a
 /// note.
 #[derive(Clone)]
