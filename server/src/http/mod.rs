@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod auth;
+pub mod book;
 pub mod call;
 pub(crate) mod connections;
 pub mod doc;
