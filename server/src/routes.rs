@@ -41,7 +41,11 @@ fn bandwidth_book() -> Book {
 
 /// Returns the book of the server's own routes.
 fn operations_book() -> Book {
-    let chapters = [("Health", ops::health::routes()), ("Emulator", ops::emulator::routes())];
+    let chapters = [
+        ("Health", ops::health::routes()),
+        ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
+        ("Emulator", ops::emulator::routes()),
+    ];
     ops::door::book(chapters.map(chapter).into())
 }
 

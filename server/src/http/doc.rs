@@ -1,4 +1,5 @@
-//! Descriptions of routes, stored with them as data. The tests of who may do what are made from them.
+//! Descriptions of routes, stored with them as data. The API's documents, its pages and the tests of who may do what are
+//! made from them.
 
 use std::borrow::Cow;
 

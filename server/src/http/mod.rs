@@ -12,6 +12,8 @@ mod framing;
 pub mod gate;
 pub(crate) mod listen;
 mod meter;
+pub(crate) mod openapi;
+pub(crate) mod page;
 pub(crate) mod pairs;
 pub mod path;
 pub mod refusal;

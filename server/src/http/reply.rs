@@ -87,6 +87,12 @@ impl Reply {
         self
     }
 
+    /// Returns its type and its body, if it has one.
+    pub(crate) fn content(&self) -> Option<(&str, &str)> {
+        let named = self.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
+        named.and_then(|(_, value)| value.to_str().ok()).zip(str::from_utf8(&self.body).ok())
+    }
+
     /// Returns the body if it is an XML document.
     pub(crate) fn xml_document(&self) -> Option<&str> {
         let is_xml = self.headers.iter().any(|(name, value)| *name == header::CONTENT_TYPE && *value == XML);
