@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::http::book::{Book, Chapter};
 use crate::http::door::Door;
 use crate::http::route::Route;
 use crate::{bandwidth, ops};
@@ -9,28 +10,47 @@ use crate::{bandwidth, ops};
 /// Returns every route.
 #[must_use]
 pub fn all() -> Vec<Route> {
+    let books = [bandwidth_book(), operations_book()];
+    books.into_iter().flat_map(|book| book.chapters).flat_map(|chapter| chapter.routes).collect()
+}
+
+/// Returns the book of Bandwidth's API.
+fn bandwidth_book() -> Book {
     let api = [
-        bandwidth::applications::routes(),
-        bandwidth::disconnects::routes(),
-        bandwidth::orders::routes(),
-        bandwidth::moves::routes(),
-        bandwidth::inventory::routes(),
-        bandwidth::localities::routes(),
-        bandwidth::reservations::routes(),
-        bandwidth::peers::routes(),
-        bandwidth::search::routes(),
-        bandwidth::sites::routes(),
-        bandwidth::subscriptions::routes(),
-        bandwidth::tns::routes(),
-        bandwidth::users::routes(),
+        ("Applications", bandwidth::applications::routes()),
+        ("Disconnect orders", bandwidth::disconnects::routes()),
+        ("Number orders", bandwidth::orders::routes()),
+        ("Move orders", bandwidth::moves::routes()),
+        ("Lists of numbers", bandwidth::inventory::routes()),
+        ("Rate centers and cities", bandwidth::localities::routes()),
+        ("Reservations", bandwidth::reservations::routes()),
+        ("SIP peers", bandwidth::peers::routes()),
+        ("Searches", bandwidth::search::routes()),
+        ("Account and sites", bandwidth::sites::routes()),
+        ("Subscriptions", bandwidth::subscriptions::routes()),
+        ("Single numbers", bandwidth::tns::routes()),
+        ("Users", bandwidth::users::routes()),
     ];
-    let others = [
-        bandwidth::tokens::routes(),
-        bandwidth::voice::routes(),
-        ops::health::routes(),
-        ops::emulator::routes(),
+    let api = api
+        .into_iter()
+        .map(|(heading, routes)| Chapter { heading, routes: routes.into_iter().map(Route::from).collect() });
+    let others =
+        [("Tokens", bandwidth::tokens::routes()), ("Voice configuration", bandwidth::voice::routes())];
+    bandwidth::door::book(api.chain(others.map(chapter)).collect())
+}
+
+/// Returns the book of the server's own routes.
+fn operations_book() -> Book {
+    let chapters = [
+        ("Health", ops::health::routes()),
+        ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
+        ("Emulator", ops::emulator::routes()),
     ];
-    api.into_iter().flatten().map(Route::from).chain(others.into_iter().flatten()).collect()
+    ops::door::book(chapters.map(chapter).into())
+}
+
+fn chapter((heading, routes): (&'static str, Vec<Route>)) -> Chapter {
+    Chapter { heading, routes }
 }
 
 /// Returns the door that refuses an unknown path. The server's own routes lie under `/ops`.

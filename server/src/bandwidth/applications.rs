@@ -12,54 +12,119 @@ use onhook_wire::applications::{self, FAMILY, PEERS_FAMILY, REQUEST, Settings};
 use onhook_wire::error::{Problem, cut};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::peers;
 use super::reply::{conflict, created, store_problem};
 use crate::app::App;
+use crate::http::doc::{Doc, Shape, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
 
-/// The settings of a peer that name an application, with their paths.
-const SETTINGS: [(Settings, &str); 3] = [
+/// The settings of a peer that name an application, with their paths, what is said and what is shown.
+const SETTINGS: [(Settings, &str, Shape, Shape); 3] = [
     (
         Settings::Messaging,
         "/accounts/{account}/sites/{site}/sippeers/{peer}/products/messaging/applicationsettings",
+        example!("messaging_settings_request"),
+        example!("messaging_settings"),
     ),
-    (Settings::Origination, "/accounts/{account}/sites/{site}/sippeers/{peer}/products/origination/settings"),
-    (Settings::Termination, "/accounts/{account}/sites/{site}/sippeers/{peer}/products/termination/settings"),
+    (
+        Settings::Origination,
+        "/accounts/{account}/sites/{site}/sippeers/{peer}/products/origination/settings",
+        example!("origination_settings_request"),
+        example!("origination_settings"),
+    ),
+    (
+        Settings::Termination,
+        "/accounts/{account}/sites/{site}/sippeers/{peer}/products/termination/settings",
+        example!("termination_settings_request"),
+        example!("termination_settings"),
+    ),
 ];
+/// The refusal to name an application.
+const OF_OTHER: Told = Told::new(409, "The application is for another service.");
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
     let (form, peers) = ((Group::Free, FAMILY), (Group::Free, PEERS_FAMILY));
     let mut routes = vec![
-        Route::get("/accounts/{account}/applications", read, form, list),
-        Route::post("/accounts/{account}/applications", admin, form, create).takes(REQUEST),
-        Route::get("/accounts/{account}/applications/{application}", read, form, show),
-        Route::put("/accounts/{account}/applications/{application}", admin, form, |app, call| {
-            change(app, call, true)
-        })
-        .takes(REQUEST),
-        Route::patch("/accounts/{account}/applications/{application}", admin, form, |app, call| {
-            change(app, call, false)
-        })
-        .takes(REQUEST),
-        Route::delete("/accounts/{account}/applications/{application}", admin, form, remove),
+        Route::get(
+            "/accounts/{account}/applications",
+            read,
+            form,
+            Doc::new("Lists the account's applications.", Told::ok(example!("applications"))),
+            list,
+        ),
+        Route::post(
+            "/accounts/{account}/applications",
+            admin,
+            form,
+            Doc::new("Makes an application.", Told::made(example!("application"))),
+            create,
+        )
+        .takes(REQUEST, example!("application_request")),
+        Route::get(
+            "/accounts/{account}/applications/{application}",
+            read,
+            form,
+            Doc::new("Shows an application.", Told::ok(example!("application"))),
+            show,
+        ),
+        Route::put(
+            "/accounts/{account}/applications/{application}",
+            admin,
+            form,
+            Doc::new(
+                "Replaces an application: what the document leaves out is gone.",
+                Told::ok(example!("application")),
+            ),
+            |app, call| change(app, call, true),
+        )
+        .takes(REQUEST, example!("application_request")),
+        Route::patch(
+            "/accounts/{account}/applications/{application}",
+            admin,
+            form,
+            Doc::new(
+                "Changes an application: what the document leaves out stays.",
+                Told::ok(example!("application")),
+            ),
+            |app, call| change(app, call, false),
+        )
+        .takes(REQUEST, example!("application_request")),
+        Route::delete(
+            "/accounts/{account}/applications/{application}",
+            admin,
+            form,
+            Doc::new("Removes an application that no SIP peer names.", Told::DONE)
+                .or(Told::new(409, "SIP peers name it.")),
+            remove,
+        ),
         Route::get(
             "/accounts/{account}/applications/{application}/associatedsippeers",
             read,
             peers,
+            Doc::new(
+                "Lists the SIP peers that name an application.",
+                Told::ok(example!("application_peers")),
+            ),
             peers_of,
         ),
     ];
-    for (settings, path) in SETTINGS {
+    for (settings, path, said, shown) in SETTINGS {
         let form = (Group::Free, settings.family());
         let name = move |status| move |app, call| name(app, call, settings, status);
-        routes.push(Route::get(path, read, form, move |app, call| named(app, call, settings)));
-        routes.push(Route::put(path, admin, form, name(StatusCode::OK)).takes(settings.request()));
+        let doc = Doc::new("Shows which application a SIP peer names.", Told::ok(shown));
+        routes.push(Route::get(path, read, form, doc, move |app, call| named(app, call, settings)));
+        let doc = Doc::new("Makes a SIP peer name an application, or none.", Told::ok(shown)).or(OF_OTHER);
+        let put = Route::put(path, admin, form, doc, name(StatusCode::OK));
+        routes.push(put.takes(settings.request(), said));
         if settings != Settings::Messaging {
-            routes.push(Route::post(path, admin, form, name(StatusCode::CREATED)).takes(settings.request()));
+            let reply = Told::new(201, "It is set.").with(shown);
+            let doc = Doc::new("Makes a SIP peer name an application, or none.", reply).or(OF_OTHER);
+            let post = Route::post(path, admin, form, doc, name(StatusCode::CREATED));
+            routes.push(post.takes(settings.request(), said));
         }
     }
     routes

@@ -10,19 +10,36 @@ use onhook_wire::json;
 
 use super::call::Call;
 use super::posted::PassedOver;
-use super::prefix::Prefix;
+use super::prefix::{PREFIXES, Prefix};
 use super::reply;
 use crate::app::App;
-use crate::http::accept::Form;
+use crate::http::accept;
+use crate::http::book::{Book, Chapter};
 use crate::http::call;
+use crate::http::doc::{Doc, Form, Media, Parameter, Shape};
 use crate::http::door::{Door, Takes};
 use crate::http::refusal::Refusal;
-use crate::http::reply::Reply;
+use crate::http::reply::{JSON, Reply, XML};
 use crate::http::route::{self, Answer, Needs};
 use crate::limits::Group;
 
 /// Header of the emulator's answers: the names of a document's elements that were passed over.
 const UNREAD: HeaderName = HeaderName::from_static("onhook-unread");
+
+/// The names in the paths of the API.
+const PARAMETERS: [Parameter; 11] = [
+    Parameter::new("account", Form::Text("9900000"), "the account's id"),
+    Parameter::new("application", Form::Uuid, "the application's id"),
+    Parameter::new("note", Form::Text("1"), "the note's id"),
+    Parameter::new("number", Form::Phone, "the telephone number"),
+    Parameter::new("order", Form::Uuid, "the order's id"),
+    Parameter::new("peer", Form::Text("1"), "the SIP peer's id"),
+    Parameter::new("ratecenter", Form::Text("1"), "the rate center's id"),
+    Parameter::new("reservation", Form::Uuid, "the reservation's id"),
+    Parameter::new("site", Form::Text("1"), "the site's id"),
+    Parameter::new("subscription", Form::Uuid, "the subscription's id"),
+    Parameter::new("user", Form::Text("username"), "the user's name"),
+];
 
 /// The door to a resource.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +56,10 @@ impl Bandwidth {
 }
 
 /// Returns the form in which a reply is wanted. The second dialect has a choice.
-pub(super) fn form(prefix: Option<&'static str>, headers: &HeaderMap) -> Form {
+pub(super) fn form(prefix: Option<&'static str>, headers: &HeaderMap) -> accept::Form {
     match prefix.map(|text| Prefix::of(Some(text)).dialect) {
-        Some(Dialect::V2) => Form::wanted(headers),
-        None | Some(Dialect::V1) => Form::Fixed,
+        Some(Dialect::V2) => accept::Form::wanted(headers),
+        None | Some(Dialect::V1) => accept::Form::Fixed,
     }
 }
 
@@ -64,8 +81,23 @@ impl Door for Bandwidth {
         reply::problem(self.family, &refusal.into())
     }
 
-    fn form(&self, prefix: Option<&'static str>, headers: &HeaderMap) -> Form {
+    fn form(&self, prefix: Option<&'static str>, headers: &HeaderMap) -> accept::Form {
         form(prefix, headers)
+    }
+
+    fn parameter(&self, name: &str) -> Option<Parameter> {
+        parameter(name)
+    }
+
+    fn media(&self, shape: Shape) -> Vec<Media> {
+        let mut all = vec![Media::from(shape)];
+        if all[0].bare_type() == "application/xml" {
+            // Between the elements of an example there is white space, which no reply has.
+            let document: String = shape.example.lines().map(str::trim).collect();
+            let example = json::from_xml(&document).unwrap_or_default().into();
+            all.push(Media { content_type: JSON, schema: "", example });
+        }
+        all
     }
 
     fn made_json(&self, reply: Reply) -> Reply {
@@ -80,6 +112,26 @@ impl Door for Bandwidth {
     }
 }
 
+/// Returns what a name in a path of the API means.
+pub(super) fn parameter(name: &str) -> Option<Parameter> {
+    PARAMETERS.into_iter().find(|told| told.name == name)
+}
+
+/// Returns the book of the API.
+pub(crate) fn book(chapters: Vec<Chapter>) -> Book {
+    let servers = PREFIXES.iter().map(|prefix| match prefix.dialect {
+        Dialect::V1 => (prefix.text, "The first dialect: XML, numbers of ten digits."),
+        Dialect::V2 => (prefix.text, "The second dialect: XML or JSON, numbers in E.164."),
+    });
+    Book {
+        title: "onhook: Phone Number API",
+        about: "Bandwidth's Phone Number API as onhook speaks it. Every route answers under every prefix; JSON is \
+                to be had under /api/v2 only. Names in paths and queries are read in any case.",
+        servers: servers.collect(),
+        chapters,
+    }
+}
+
 /// Answers calls that come through this door.
 type Handler = Box<dyn Fn(Arc<App>, call::Call, Bandwidth) -> Answer + Send + Sync>;
 
@@ -90,6 +142,7 @@ pub(crate) struct Route {
     needs: Needs,
     group: Group,
     door: Bandwidth,
+    doc: Doc,
     handler: Handler,
 }
 
@@ -99,6 +152,7 @@ impl Route {
         path: &'static str,
         needs: Needs,
         (group, family): (Group, Family),
+        doc: Doc,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
         let handler: Handler = Box::new(move |app, call, door| {
@@ -121,7 +175,7 @@ impl Route {
             })
         });
         let door = Bandwidth { family, root: None };
-        Self { method: Method::GET, path, needs, group, door, handler }
+        Self { method: Method::GET, path, needs, group, door, doc, handler }
     }
 
     /// Returns a route that makes something.
@@ -129,9 +183,10 @@ impl Route {
         path: &'static str,
         needs: Needs,
         counted: (Group, Family),
+        doc: Doc,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { method: Method::POST, ..Self::get(path, needs, counted, handler) }
+        Self { method: Method::POST, ..Self::get(path, needs, counted, doc, handler) }
     }
 
     /// Returns a route that replaces something.
@@ -139,9 +194,10 @@ impl Route {
         path: &'static str,
         needs: Needs,
         counted: (Group, Family),
+        doc: Doc,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { method: Method::PUT, ..Self::get(path, needs, counted, handler) }
+        Self { method: Method::PUT, ..Self::get(path, needs, counted, doc, handler) }
     }
 
     /// Returns a route that changes a part of something.
@@ -149,9 +205,10 @@ impl Route {
         path: &'static str,
         needs: Needs,
         counted: (Group, Family),
+        doc: Doc,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { method: Method::PATCH, ..Self::get(path, needs, counted, handler) }
+        Self { method: Method::PATCH, ..Self::get(path, needs, counted, doc, handler) }
     }
 
     /// Returns a route that removes something.
@@ -159,25 +216,40 @@ impl Route {
         path: &'static str,
         needs: Needs,
         counted: (Group, Family),
+        doc: Doc,
         handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path, needs, counted, handler) }
+        Self { method: Method::DELETE, ..Self::get(path, needs, counted, doc, handler) }
     }
 
-    /// Returns the route, taking a document with this root element.
+    /// Returns the route, taking a document with this root element, such as this one.
     #[must_use]
-    pub(crate) fn takes(mut self, root: &'static str) -> Self {
-        self.door.root = Some(root);
-        self
+    pub(crate) fn takes(self, root: &'static str, request: Shape) -> Self {
+        let door = Bandwidth { root: Some(root), ..self.door };
+        Self { door, doc: self.doc.takes(request), ..self }
     }
 }
 
 impl From<Route> for route::Route {
-    fn from(Route { method, path, needs, group, door, handler }: Route) -> Self {
+    fn from(Route { method, path, needs, group, door, doc, handler }: Route) -> Self {
         let document = door.root;
         let handler: route::Handler = Arc::new(move |app, call| handler(app, call, door));
-        Self { method, path, needs, group, api: true, door: Arc::new(door), document, doc: None, handler }
+        let door = Arc::new(door);
+        Self { method, path, needs, group, api: true, door, document, emulator: false, doc, handler }
     }
+}
+
+/// The XML document in a file beside the resources.
+macro_rules! example {
+    ($name:literal) => {
+        $crate::bandwidth::door::xml(include_str!(concat!("examples/", $name, ".xml")))
+    };
+}
+pub(super) use example;
+
+/// An XML document.
+pub(crate) const fn xml(example: &'static str) -> Shape {
+    Shape::of(XML, example)
 }
 
 /// Names the elements that were passed over: in the log, and on an emulator also in the answer, for a developer.
@@ -198,9 +270,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         for prefix in PREFIXES {
-            let wanted = if prefix.text == "/api/v2" { Form::Json } else { Form::Fixed };
+            let wanted = if prefix.text == "/api/v2" { accept::Form::Json } else { accept::Form::Fixed };
             assert_eq!(form(Some(prefix.text), &headers), wanted, "{}", prefix.text);
         }
-        assert_eq!(form(None, &headers), Form::Fixed);
+        assert_eq!(form(None, &headers), accept::Form::Fixed);
     }
 }

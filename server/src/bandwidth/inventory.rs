@@ -11,11 +11,12 @@ use onhook_wire::inventory::{self, LIST_FAMILY};
 use onhook_wire::tns::FAMILY as NUMBER_FAMILY;
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::paging;
 use super::reply::store_problem;
 use super::tns::{find, no_number};
 use crate::app::App;
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
@@ -37,24 +38,93 @@ const GONE: List = List { segment: "discnumbers", state: State::Aging };
 /// Numbers in service.
 const SERVICE: List = List { segment: "inserviceNumbers", state: State::InService };
 
+/// What a list or count of numbers is filtered by.
+const FILTERS: [Parameter; 10] = [
+    Parameter::new("areaCode", Form::Digits(3, "540"), "only numbers of this area code"),
+    Parameter::new("npaNxx", Form::Digits(6, "540551"), "only numbers of this exchange"),
+    Parameter::new("npaNxxx", Form::Digits(7, "5405514"), "only numbers of this block"),
+    Parameter::new("state", Form::Text("NC"), "only numbers of this state"),
+    Parameter::new("rateCenter", Form::Text("RALEIGH"), "only numbers of this rate center, beside a state"),
+    Parameter::new("city", Form::Text("RALEIGH"), "only numbers of this city"),
+    Parameter::new("lata", Form::Text("426"), "only numbers of this LATA"),
+    Parameter::new("tier", Form::Text("0"), "only numbers of this tier: none has one"),
+    paging::DAYS[0],
+    paging::DAYS[1],
+];
+
 pub(crate) fn routes() -> Vec<Route> {
     let read = Needs::Account(Role::Read);
     let (past, now) = ((Group::History, LIST_FAMILY), (Group::InService, LIST_FAMILY));
     let one = (Group::History, NUMBER_FAMILY);
     vec![
-        Route::get("/accounts/{account}/discnumbers", read, past, |app, call| list(app, call, GONE)),
-        Route::get("/accounts/{account}/discnumbers/totals", read, past, |app, call| totals(app, call, GONE)),
-        Route::get("/accounts/{account}/inservicenumbers", read, now, |app, call| list(app, call, SERVICE)),
-        Route::get("/accounts/{account}/inservicenumbers/totals", read, now, |app, call| {
-            totals(app, call, SERVICE)
-        }),
-        Route::get("/accounts/{account}/inservicenumbers/{number}", read, one, is_in_service),
-        Route::get("/accounts/{account}/sites/{site}/inservicenumbers", read, now, |app, call| {
-            list(app, call, SERVICE)
-        }),
-        Route::get("/accounts/{account}/sites/{site}/inservicenumbers/totals", read, now, |app, call| {
-            totals(app, call, SERVICE)
-        }),
+        Route::get(
+            "/accounts/{account}/discnumbers",
+            read,
+            past,
+            Doc::new(
+                "Lists the numbers that the account has disconnected and can still take back.",
+                Told::ok(example!("numbers")),
+            )
+            .query(&FILTERS)
+            .query(&paging::pages(SIZE_MAX)),
+            |app, call| list(app, call, GONE),
+        ),
+        Route::get(
+            "/accounts/{account}/discnumbers/totals",
+            read,
+            past,
+            Doc::new(
+                "Counts the numbers that the account has disconnected and can still take back.",
+                Told::ok(example!("number_count")),
+            )
+            .query(&FILTERS),
+            |app, call| totals(app, call, GONE),
+        ),
+        Route::get(
+            "/accounts/{account}/inservicenumbers",
+            read,
+            now,
+            Doc::new("Lists the account's numbers in service.", Told::ok(example!("numbers")))
+                .query(&FILTERS)
+                .query(&paging::pages(SIZE_MAX)),
+            |app, call| list(app, call, SERVICE),
+        ),
+        Route::get(
+            "/accounts/{account}/inservicenumbers/totals",
+            read,
+            now,
+            Doc::new("Counts the account's numbers in service.", Told::ok(example!("number_count")))
+                .query(&FILTERS),
+            |app, call| totals(app, call, SERVICE),
+        ),
+        Route::get(
+            "/accounts/{account}/inservicenumbers/{number}",
+            read,
+            one,
+            Doc::new(
+                "Says whether a number is in service on the account.",
+                Told::new(200, "It is in service."),
+            )
+            .or(Told::new(404, "It is not in service on this account.")),
+            is_in_service,
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/inservicenumbers",
+            read,
+            now,
+            Doc::new("Lists the numbers in service at a site.", Told::ok(example!("numbers")))
+                .query(&FILTERS)
+                .query(&paging::pages(SIZE_MAX)),
+            |app, call| list(app, call, SERVICE),
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/inservicenumbers/totals",
+            read,
+            now,
+            Doc::new("Counts the numbers in service at a site.", Told::ok(example!("number_count")))
+                .query(&FILTERS),
+            |app, call| totals(app, call, SERVICE),
+        ),
     ]
 }
 

@@ -10,25 +10,93 @@ use onhook_store::contract::page::LIST_MAX;
 use onhook_store::contract::pool::Stock;
 use onhook_wire::error::Problem;
 use onhook_wire::localities::{
-    self, CITIES_FAMILY, COVERED_FAMILY, Embed, RATE_CENTERS_FAMILY, RateCenter as Told,
+    self, CITIES_FAMILY, COVERED_FAMILY, Embed, RATE_CENTERS_FAMILY, RateCenter as Shown,
 };
 use onhook_wire::query::Links;
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
+use super::paging;
 use super::reply::store_problem;
 use crate::app::App;
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
 
+/// The state whose places are listed, and which of them.
+const PLACES: [Parameter; 3] = [
+    Parameter::new("state", Form::Text("NC"), "the state").required(),
+    Parameter::new("available", Form::Flag, "only places with numbers in the pool, counted"),
+    Parameter::new("supported", Form::Flag, "changes nothing: only places that are known here are listed"),
+];
+/// What rate centers are searched by.
+const COVERED: [Parameter; 11] = [
+    Parameter::new("name", Form::Text("RALEIGH"), "only the rate center with this name"),
+    Parameter::new("abbreviation", Form::Text("RALEIGH"), "only the rate center with this abbreviation"),
+    Parameter::new("state", Form::Text("NC"), "only rate centers in this state"),
+    Parameter::new("city", Form::Text("RALEIGH"), "only rate centers with this city"),
+    Parameter::new("lata", Form::Text("426"), "only rate centers in this LATA"),
+    Parameter::new("zip", Form::Text("27601"), "only rate centers with this ZIP code"),
+    Parameter::new("npa", Form::Digits(3, "919"), "only rate centers with this area code"),
+    Parameter::new("npaNxx", Form::Digits(6, "919555"), "only rate centers with this exchange"),
+    Parameter::new("npaNxxX", Form::Digits(7, "9195550"), "only rate centers with this block"),
+    Parameter::new("tier", Form::Word(&["0", "1", "2", "3", "4", "5"]), "only this tier: none has one"),
+    Parameter::new("page", Form::Whole(1, u32::MAX), "the page's number"),
+];
+/// What is shown with a rate center.
+const EMBED: Parameter = Parameter::new(
+    "embed",
+    Form::Word(&[
+        "ZipCodes",
+        "Cities",
+        "NpaNxxX",
+        "AvailableNumberCount",
+        "LimitedAvailableNumberCount",
+        "Vendors",
+    ]),
+    "what is shown with each rate center; it may be repeated, and commas separate values too",
+);
+
 pub(crate) fn routes() -> Vec<Route> {
     let counted = |family| (Group::Search, family);
     vec![
-        Route::get("/ratecenters", Needs::Caller, counted(RATE_CENTERS_FAMILY), rate_centers),
-        Route::get("/cities", Needs::Caller, counted(CITIES_FAMILY), cities),
-        Route::get("/coveredratecenters", Needs::Caller, counted(COVERED_FAMILY), covered),
-        Route::get("/coveredratecenters/{ratecenter}", Needs::Caller, counted(COVERED_FAMILY), covered_one),
+        Route::get(
+            "/ratecenters",
+            Needs::Caller,
+            counted(RATE_CENTERS_FAMILY),
+            Doc::new("Lists the rate centers of a state.", Told::ok(example!("rate_centers"))).query(&PLACES),
+            rate_centers,
+        ),
+        Route::get(
+            "/cities",
+            Needs::Caller,
+            counted(CITIES_FAMILY),
+            Doc::new("Lists the cities of a state.", Told::ok(example!("cities"))).query(&PLACES),
+            cities,
+        ),
+        Route::get(
+            "/coveredratecenters",
+            Needs::Caller,
+            counted(COVERED_FAMILY),
+            Doc::new(
+                "Lists rate centers with what is known of each.",
+                Told::ok(example!("covered_rate_centers")),
+            )
+            .query(&COVERED)
+            .query(&[paging::size(localities::SIZE_MAX), EMBED]),
+            covered,
+        ),
+        Route::get(
+            "/coveredratecenters/{ratecenter}",
+            Needs::Caller,
+            counted(COVERED_FAMILY),
+            Doc::new(
+                "Shows a rate center with what is known of it.",
+                Told::ok(example!("covered_rate_center")),
+            ),
+            covered_one,
+        ),
     ]
 }
 
@@ -86,7 +154,7 @@ async fn covered(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     } else {
         BTreeMap::new()
     };
-    let told: Vec<Told<'_>> = page.items.iter().map(|r| told(r, wanted.embed, &stock)).collect();
+    let told: Vec<Shown<'_>> = page.items.iter().map(|r| told(r, wanted.embed, &stock)).collect();
     let links = Links {
         list: format!("{}{}/coveredRateCenters", app.public_url, call.prefix.for_links()),
         filters: call.query.filters(),
@@ -136,9 +204,9 @@ async fn counted(
     Ok(counts)
 }
 
-fn told<'a>(rate_center: &'a RateCenter, embed: Embed, stock: &BTreeMap<(String, String), u64>) -> Told<'a> {
+fn told<'a>(rate_center: &'a RateCenter, embed: Embed, stock: &BTreeMap<(String, String), u64>) -> Shown<'a> {
     let key = (rate_center.region.clone(), rate_center.abbreviation.clone());
-    Told {
+    Shown {
         id: rate_center.id,
         name: &rate_center.name,
         abbreviation: &rate_center.abbreviation,

@@ -9,10 +9,12 @@ use onhook_wire::error::Problem;
 use onhook_wire::moves::{self, FAMILY, REQUEST};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::order::{self, PAST_PLAIN};
+use super::paging;
 use super::reply::created;
 use crate::app::App;
+use crate::http::doc::{Doc, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
@@ -25,14 +27,41 @@ pub(crate) fn routes() -> Vec<Route> {
     let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));
     let past = (Group::History, FAMILY);
     vec![
-        Route::post("/accounts/{account}/movetns", order, (Group::Order, FAMILY), create).takes(REQUEST),
-        Route::get("/accounts/{account}/movetns", read, past, |app, call| {
-            order::list(app, call, KIND, SIZE_MAX)
-        }),
-        Route::get("/accounts/{account}/movetns/{order}", read, past, show),
-        Route::get("/accounts/{account}/movetns/{order}/history", read, PAST_PLAIN, |app, call| {
-            order::history(app, call, KIND)
-        }),
+        Route::post(
+            "/accounts/{account}/movetns",
+            order,
+            (Group::Order, FAMILY),
+            Doc::new(
+                "Takes an order that moves numbers to another site or SIP peer of the account.",
+                Told::made(example!("move_received")),
+            )
+            .or(order::KEY_REUSED),
+            create,
+        )
+        .takes(REQUEST, example!("move_request")),
+        Route::get(
+            "/accounts/{account}/movetns",
+            read,
+            past,
+            Doc::new("Lists the account's move orders, the newest first.", Told::ok(example!("moves")))
+                .query(&order::filters(KIND))
+                .query(&paging::pages(SIZE_MAX)),
+            |app, call| order::list(app, call, KIND, SIZE_MAX),
+        ),
+        Route::get(
+            "/accounts/{account}/movetns/{order}",
+            read,
+            past,
+            Doc::new("Shows a move order.", Told::ok(example!("move"))),
+            show,
+        ),
+        Route::get(
+            "/accounts/{account}/movetns/{order}/history",
+            read,
+            PAST_PLAIN,
+            Doc::new("Shows what became of a move order, and when.", Told::ok(example!("order_history"))),
+            |app, call| order::history(app, call, KIND),
+        ),
     ]
 }
 

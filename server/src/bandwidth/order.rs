@@ -19,6 +19,7 @@ use super::paging;
 use super::posted::Posted;
 use super::reply::store_problem;
 use crate::app::App;
+use crate::http::doc::{Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::limits::Group;
 
@@ -30,6 +31,28 @@ const LOCATION_BYTES: usize = 160;
 
 /// Elements on a page of a list by default.
 const SIZE: u32 = 300;
+
+/// Whether an order is shown in detail.
+pub(crate) const DETAIL: Parameter =
+    Parameter::new("tndetail", Form::Flag, "shows the place and vendor of each number of a number order");
+/// The refusal of an idempotency key.
+pub(crate) const KEY_REUSED: Told = Told::new(422, "The Idempotency-Key was sent with another order before.");
+
+/// Returns the filters of a list or count of orders.
+pub(crate) fn filters(kind: Kind) -> [Parameter; 5] {
+    let status = match kind {
+        Kind::Number => Form::Word(&["COMPLETE", "PARTIAL", "FAILED", "BACKORDERED"]),
+        Kind::Disconnect | Kind::Move => Form::Word(&["COMPLETE", "PARTIAL", "FAILED"]),
+    };
+    let [from, to] = paging::DAYS;
+    [
+        Parameter::new("status", status, "only orders with this status"),
+        Parameter::new("userId", Form::Text("username"), "only orders of this user"),
+        Parameter::new("customerOrderId", Form::Text("mine"), "only orders that their client calls so"),
+        from,
+        to,
+    ]
+}
 
 /// Returns the resource's name in paths.
 fn segment(kind: Kind) -> &'static str {

@@ -12,10 +12,12 @@ use onhook_wire::notes;
 use onhook_wire::orders::{self, Details, Draft, FAMILY, Post};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::order::{self, PAST_PLAIN};
+use super::paging;
 use super::reply::{created, refused, store_problem};
 use crate::app::App;
+use crate::http::doc::{Doc, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
@@ -29,46 +31,147 @@ pub(crate) fn routes() -> Vec<Route> {
     let past = (Group::History, FAMILY);
     let (past_notes, new_notes) = ((Group::History, notes::FAMILY), (Group::Order, notes::FAMILY));
     vec![
-        Route::post("/accounts/{account}/orders", order, (Group::Order, FAMILY), create)
-            .takes(orders::REQUEST),
-        Route::get("/accounts/{account}/orders", read, past, |app, call| {
-            order::list(app, call, KIND, SIZE_MAX)
-        }),
-        Route::get("/accounts/{account}/orders/totals", read, past, |app, call| {
-            order::totals(app, call, KIND)
-        }),
-        Route::get("/accounts/{account}/orders/{order}", read, past, show),
-        Route::put("/accounts/{account}/orders/{order}", order, (Group::Order, FAMILY), amend)
-            .takes(orders::REQUEST),
-        Route::get("/accounts/{account}/orders/{order}/history", read, PAST_PLAIN, |app, call| {
-            order::history(app, call, KIND)
-        }),
-        Route::get("/accounts/{account}/orders/{order}/tns", read, past, numbers),
-        Route::get("/accounts/{account}/orders/{order}/areacodes", read, past, |app, call| {
-            report(app, call, By::AreaCode)
-        }),
-        Route::get("/accounts/{account}/orders/{order}/npanxx", read, past, |app, call| {
-            report(app, call, By::Exchange)
-        }),
-        Route::get("/accounts/{account}/orders/{order}/totals", read, past, |app, call| {
-            report(app, call, By::Nothing)
-        }),
-        Route::get("/accounts/{account}/orders/{order}/notes", read, past_notes, |app, call| {
-            order::notes(app, call, KIND)
-        }),
-        Route::post("/accounts/{account}/orders/{order}/notes", order, new_notes, |app, call| {
-            order::write_note(app, call, KIND)
-        })
-        .takes(notes::REQUEST),
-        Route::put("/accounts/{account}/orders/{order}/notes/{note}", order, new_notes, |app, call| {
-            order::write_note(app, call, KIND)
-        })
-        .takes(notes::REQUEST),
-        Route::get("/accounts/{account}/sites/{site}/orders", read, past, |app, call| {
-            order::list(app, call, KIND, SIZE_MAX)
-        }),
-        Route::get("/accounts/{account}/sites/{site}/orders/{order}", read, past, show),
-        Route::get("/accounts/{account}/sites/{site}/orders/{order}/tns", read, past, numbers),
+        Route::post(
+            "/accounts/{account}/orders",
+            order,
+            (Group::Order, FAMILY),
+            Doc::new(
+                "Takes an order for numbers, by name or by a search.",
+                Told::made(example!("order_received")),
+            )
+            .or(order::KEY_REUSED),
+            create,
+        )
+        .takes(orders::REQUEST, example!("order_request")),
+        Route::get(
+            "/accounts/{account}/orders",
+            read,
+            past,
+            Doc::new("Lists the account's number orders, the newest first.", Told::ok(example!("orders")))
+                .query(&order::filters(KIND))
+                .query(&paging::pages(SIZE_MAX)),
+            |app, call| order::list(app, call, KIND, SIZE_MAX),
+        ),
+        Route::get(
+            "/accounts/{account}/orders/totals",
+            read,
+            past,
+            Doc::new("Counts the account's number orders.", Told::ok(example!("order_count")))
+                .query(&order::filters(KIND)),
+            |app, call| order::totals(app, call, KIND),
+        ),
+        Route::get(
+            "/accounts/{account}/orders/{order}",
+            read,
+            past,
+            Doc::new(
+                "Shows a number order, with the numbers that it has brought.",
+                Told::ok(example!("order")),
+            )
+            .query(&[order::DETAIL]),
+            show,
+        ),
+        Route::put(
+            "/accounts/{account}/orders/{order}",
+            order,
+            (Group::Order, FAMILY),
+            Doc::new(
+                "Changes a number order that waits for numbers, or closes it.",
+                Told::ok(example!("order_amended")),
+            ),
+            amend,
+        )
+        .takes(orders::REQUEST, example!("order_amendment")),
+        Route::get(
+            "/accounts/{account}/orders/{order}/history",
+            read,
+            PAST_PLAIN,
+            Doc::new("Shows what became of a number order, and when.", Told::ok(example!("order_history"))),
+            |app, call| order::history(app, call, KIND),
+        ),
+        Route::get(
+            "/accounts/{account}/orders/{order}/tns",
+            read,
+            past,
+            Doc::new("Lists the numbers that an order has brought.", Told::ok(example!("order_numbers"))),
+            numbers,
+        ),
+        Route::get(
+            "/accounts/{account}/orders/{order}/areacodes",
+            read,
+            past,
+            Doc::new(
+                "Counts the numbers that an order has brought, by area code.",
+                Told::ok(example!("order_area_codes")),
+            ),
+            |app, call| report(app, call, By::AreaCode),
+        ),
+        Route::get(
+            "/accounts/{account}/orders/{order}/npanxx",
+            read,
+            past,
+            Doc::new(
+                "Counts the numbers that an order has brought, by exchange.",
+                Told::ok(example!("order_exchanges")),
+            ),
+            |app, call| report(app, call, By::Exchange),
+        ),
+        Route::get(
+            "/accounts/{account}/orders/{order}/totals",
+            read,
+            past,
+            Doc::new("Counts the numbers that an order has brought.", Told::ok(example!("order_total"))),
+            |app, call| report(app, call, By::Nothing),
+        ),
+        Route::get(
+            "/accounts/{account}/orders/{order}/notes",
+            read,
+            past_notes,
+            Doc::new("Lists the notes of a number order.", Told::ok(example!("notes"))),
+            |app, call| order::notes(app, call, KIND),
+        ),
+        Route::post(
+            "/accounts/{account}/orders/{order}/notes",
+            order,
+            new_notes,
+            Doc::new("Adds a note to a number order.", Told::MADE),
+            |app, call| order::write_note(app, call, KIND),
+        )
+        .takes(notes::REQUEST, example!("note_request")),
+        Route::put(
+            "/accounts/{account}/orders/{order}/notes/{note}",
+            order,
+            new_notes,
+            Doc::new("Replaces a note of a number order.", Told::DONE),
+            |app, call| order::write_note(app, call, KIND),
+        )
+        .takes(notes::REQUEST, example!("note_request")),
+        Route::get(
+            "/accounts/{account}/sites/{site}/orders",
+            read,
+            past,
+            Doc::new("Lists the number orders for a site, the newest first.", Told::ok(example!("orders")))
+                .query(&order::filters(KIND))
+                .query(&paging::pages(SIZE_MAX)),
+            |app, call| order::list(app, call, KIND, SIZE_MAX),
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/orders/{order}",
+            read,
+            past,
+            Doc::new("Shows a number order for a site.", Told::ok(example!("order"))).query(&[order::DETAIL]),
+            show,
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/orders/{order}/tns",
+            read,
+            past,
+            Doc::new(
+                "Lists the numbers that an order for a site has brought.",
+                Told::ok(example!("order_numbers")),
+            ),
+            numbers,
+        ),
     ]
 }
 

@@ -7,6 +7,26 @@ use onhook_wire::query::{Links, Page as WantedPage, Query};
 
 use super::call::Call;
 use crate::app::App;
+use crate::http::doc::{Form, Parameter};
+
+/// The account that an operator asks about, in lists of what belongs to the caller's account.
+pub(crate) const ACCOUNT: Parameter =
+    Parameter::new("accountId", Form::Text("9900000"), "the account; an operator must name it");
+/// The days that a list is about. One is not to be had without the other.
+pub(crate) const DAYS: [Parameter; 2] = [
+    Parameter::new("startDate", Form::Day, "the first day that the list is about"),
+    Parameter::new("endDate", Form::Day, "the last day that the list is about"),
+];
+
+/// Returns the parameters that choose a page of at most so many elements.
+pub(crate) const fn pages(size_max: u32) -> [Parameter; 2] {
+    [Parameter::new("page", Form::Page, "where the page begins"), size(size_max)]
+}
+
+/// Returns the parameter that sets how many elements a page has.
+pub(crate) const fn size(max: u32) -> Parameter {
+    Parameter::new("size", Form::Whole(1, max), "how many elements the page has at most")
+}
 
 /// Returns the page that a client wants, as the store takes it.
 pub(crate) fn start<T>(page: WantedPage<T>) -> Start<T> {

@@ -12,10 +12,11 @@ use onhook_wire::error::{Problem, cut};
 use onhook_wire::peers::{self, FAMILY, NUMBERS_FAMILY};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::reply::{conflict, created, store_problem};
 use super::{order, paging, sites, tns};
 use crate::app::App;
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
@@ -25,23 +26,89 @@ const SIZE: u32 = 5_000;
 /// Most numbers on such a page. One client asks for this many by itself.
 const SIZE_MAX: u32 = 50_000;
 
+/// The page of a peer's numbers.
+const NUMBERS: [Parameter; 3] = [
+    paging::pages(SIZE_MAX)[0],
+    paging::pages(SIZE_MAX)[1],
+    Parameter::new("includeAttributes", Form::Flag, "changes nothing: numbers have no attributes here"),
+];
+
 pub(crate) fn routes() -> Vec<Route> {
     let (read, order, admin) =
         (Needs::Account(Role::Read), Needs::Account(Role::Order), Needs::Account(Role::Admin));
     let peer = (Group::Free, FAMILY);
     let (numbers, moved) = ((Group::InService, NUMBERS_FAMILY), (Group::Order, NUMBERS_FAMILY));
     vec![
-        Route::get("/accounts/{account}/sites/{site}/sippeers", read, peer, list),
-        Route::post("/accounts/{account}/sites/{site}/sippeers", admin, peer, create).takes(peers::REQUEST),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}", read, peer, show),
-        Route::put("/accounts/{account}/sites/{site}/sippeers/{peer}", admin, peer, change)
-            .takes(peers::REQUEST),
-        Route::delete("/accounts/{account}/sites/{site}/sippeers/{peer}", admin, peer, remove),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/totaltns", read, numbers, total),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/tns", read, numbers, list_numbers),
-        Route::get("/accounts/{account}/sites/{site}/sippeers/{peer}/tns/{number}", read, numbers, number),
-        Route::post("/accounts/{account}/sites/{site}/sippeers/{peer}/movetns", order, moved, move_numbers)
-            .takes(peers::MOVED),
+        Route::get(
+            "/accounts/{account}/sites/{site}/sippeers",
+            read,
+            peer,
+            Doc::new("Lists the SIP peers of a site.", Told::ok(example!("peers"))),
+            list,
+        ),
+        Route::post(
+            "/accounts/{account}/sites/{site}/sippeers",
+            admin,
+            peer,
+            Doc::new("Makes a SIP peer under a site.", Told::made(example!("peer"))),
+            create,
+        )
+        .takes(peers::REQUEST, example!("peer_request")),
+        Route::get(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}",
+            read,
+            peer,
+            Doc::new("Shows a SIP peer.", Told::ok(example!("peer"))),
+            show,
+        ),
+        Route::put(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}",
+            admin,
+            peer,
+            Doc::new("Changes a SIP peer: what the document leaves out stays.", Told::ok(example!("peer"))),
+            change,
+        )
+        .takes(peers::REQUEST, example!("peer_request")),
+        Route::delete(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}",
+            admin,
+            peer,
+            Doc::new("Removes a SIP peer at which nothing is in service.", Told::DONE).or(sites::STAYS),
+            remove,
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}/totaltns",
+            read,
+            numbers,
+            Doc::new("Counts the numbers in service at a SIP peer.", Told::ok(example!("peer_total"))),
+            total,
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}/tns",
+            read,
+            numbers,
+            Doc::new("Lists the numbers in service at a SIP peer.", Told::ok(example!("peer_numbers")))
+                .query(&NUMBERS),
+            list_numbers,
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}/tns/{number}",
+            read,
+            numbers,
+            Doc::new(
+                "Shows a number, if it is in service at the SIP peer.",
+                Told::ok(example!("peer_number")),
+            ),
+            number,
+        ),
+        Route::post(
+            "/accounts/{account}/sites/{site}/sippeers/{peer}/movetns",
+            order,
+            moved,
+            Doc::new("Moves numbers to a SIP peer at once, all or none.", Told::DONE),
+            move_numbers,
+        )
+        .takes(peers::MOVED, example!("peer_move")),
     ]
 }
 

@@ -11,9 +11,10 @@ use onhook_wire::error::{Problem, cut};
 use onhook_wire::reservations::{self, FAMILY, REQUEST};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::reply::store_problem;
 use crate::app::App;
+use crate::http::doc::{Doc, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
@@ -22,9 +23,28 @@ pub(crate) fn routes() -> Vec<Route> {
     let (read, order) = (Needs::Account(Role::Read), Needs::Account(Role::Order));
     let (make, look) = ((Group::Order, FAMILY), (Group::Free, FAMILY));
     vec![
-        Route::post("/accounts/{account}/tnreservation", order, make, create).takes(REQUEST),
-        Route::get("/accounts/{account}/tnreservation/{reservation}", read, look, show),
-        Route::delete("/accounts/{account}/tnreservation/{reservation}", order, make, cancel),
+        Route::post(
+            "/accounts/{account}/tnreservation",
+            order,
+            make,
+            Doc::new("Holds a number of the pool for the account for four hours.", Told::MADE),
+            create,
+        )
+        .takes(REQUEST, example!("reservation_request")),
+        Route::get(
+            "/accounts/{account}/tnreservation/{reservation}",
+            read,
+            look,
+            Doc::new("Shows a reservation.", Told::ok(example!("reservation"))),
+            show,
+        ),
+        Route::delete(
+            "/accounts/{account}/tnreservation/{reservation}",
+            order,
+            make,
+            Doc::new("Gives a reserved number back.", Told::ok(example!("reservation"))),
+            cancel,
+        ),
     ]
 }
 

@@ -11,19 +11,73 @@ use onhook_wire::localities::{self, Available, EXCHANGES_FAMILY, EXCHANGES_MAX};
 use onhook_wire::search::{self, FAMILY, Protected};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::reply::store_problem;
 use crate::app::App;
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
+
+/// What numbers are searched by, and how they are shown.
+const CRITERIA: [Parameter; 17] = [
+    Parameter::new("areaCode", Form::Digits(3, "919"), "only numbers of this area code"),
+    Parameter::new("npaNxx", Form::Digits(6, "919555"), "only numbers of this exchange"),
+    Parameter::new("npaNxxx", Form::Digits(7, "9195550"), "only numbers of this block"),
+    Parameter::new("state", Form::Text("NC"), "only numbers of this state"),
+    Parameter::new("rateCenter", Form::Text("RALEIGH"), "only numbers of this rate center, beside a state"),
+    Parameter::new("city", Form::Text("RALEIGH"), "only numbers of this city, beside a state"),
+    Parameter::new("lata", Form::Text("426"), "only numbers of this LATA"),
+    Parameter::new("zip", Form::Text("27601"), "only numbers of this ZIP code"),
+    Parameter::new("localVanity", Form::Text("TREE"), "only numbers that spell this"),
+    Parameter::new("endsIn", Form::Flag, "whether localVanity must be at the end"),
+    Parameter::new("tollFreeVanity", Form::Text("FLOWERS"), "only toll-free numbers that spell this"),
+    Parameter::new(
+        "tollFreeWildCardPattern",
+        Form::Text("88*"),
+        "only toll-free numbers of these area codes",
+    ),
+    Parameter::new(
+        "protected",
+        Form::Word(&["NONE", "ONLY", "MIXED"]),
+        "whether the account's protected numbers are searched",
+    ),
+    Parameter::new(
+        "orderBy",
+        Form::Word(&["fullNumber", "npaNxxx", "npaNxx", "areaCode"]),
+        "what the numbers are sorted by",
+    ),
+    Parameter::new("enableTNDetail", Form::Flag, "shows the place and vendor of each number"),
+    Parameter::new("LCA", Form::Flag, "changes nothing: a search is never widened"),
+    Parameter::new("quantity", Form::Whole(1, search::QUANTITY_MAX), "most numbers that are shown"),
+];
+/// What exchanges are searched by: an area code, a state, or both.
+const EXCHANGES: [Parameter; 3] = [
+    Parameter::new("areaCode", Form::Digits(3, "919"), "only exchanges of this area code"),
+    Parameter::new("state", Form::Text("NC"), "only exchanges in this state"),
+    Parameter::new("quantity", Form::Whole(1, 10_000), "only exchanges with so many numbers in the pool"),
+];
 
 pub(crate) fn routes() -> Vec<Route> {
     let read = Needs::Account(Role::Read);
     let exchanges_counted = (Group::Search, EXCHANGES_FAMILY);
     vec![
-        Route::get("/accounts/{account}/availablenumbers", read, (Group::Search, FAMILY), available),
-        Route::get("/accounts/{account}/availablenpanxx", read, exchanges_counted, exchanges),
+        Route::get(
+            "/accounts/{account}/availablenumbers",
+            read,
+            (Group::Search, FAMILY),
+            Doc::new("Searches the pool, or the account's protected numbers.", Told::ok(example!("found")))
+                .query(&CRITERIA),
+            available,
+        ),
+        Route::get(
+            "/accounts/{account}/availablenpanxx",
+            read,
+            exchanges_counted,
+            Doc::new("Lists exchanges with numbers in the pool.", Told::ok(example!("exchanges")))
+                .query(&EXCHANGES),
+            exchanges,
+        ),
     ]
 }
 

@@ -15,24 +15,80 @@ use onhook_wire::error::{Problem, cut};
 use onhook_wire::sites::{self, ACCOUNT_FAMILY, Listed, SITE_FAMILY};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::reply::{conflict, created, store_problem};
 use crate::app::App;
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
+
+/// What is shown of the sites in a list.
+const DETAILS: [Parameter; 3] = [
+    Parameter::new("tnCounts", Form::Flag, "counts the numbers in service at each site"),
+    Parameter::new("sipPeerDetails", Form::Flag, "shows the SIP peers of each site"),
+    Parameter::new("summary", Form::Flag, "shows only id and name"),
+];
+/// The refusal to remove a site or peer.
+pub(crate) const STAYS: Told =
+    Told::new(409, "Something is under it or in service at it, or it is the default.");
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
     let (account, site) = ((Group::Free, ACCOUNT_FAMILY), (Group::Free, SITE_FAMILY));
     vec![
-        Route::get("/accounts/{account}", read, account, show_account),
-        Route::get("/accounts/{account}/sites", read, site, list),
-        Route::post("/accounts/{account}/sites", admin, site, create).takes(sites::REQUEST),
-        Route::get("/accounts/{account}/sites/{site}", read, site, show),
-        Route::put("/accounts/{account}/sites/{site}", admin, site, change).takes(sites::REQUEST),
-        Route::delete("/accounts/{account}/sites/{site}", admin, site, remove),
-        Route::get("/accounts/{account}/sites/{site}/totaltns", read, site, total),
+        Route::get(
+            "/accounts/{account}",
+            read,
+            account,
+            Doc::new("Shows the account.", Told::ok(example!("account"))),
+            show_account,
+        ),
+        Route::get(
+            "/accounts/{account}/sites",
+            read,
+            site,
+            Doc::new("Lists the account's sites.", Told::ok(example!("sites"))).query(&DETAILS),
+            list,
+        ),
+        Route::post(
+            "/accounts/{account}/sites",
+            admin,
+            site,
+            Doc::new("Makes a site.", Told::made(example!("site"))),
+            create,
+        )
+        .takes(sites::REQUEST, example!("site_request")),
+        Route::get(
+            "/accounts/{account}/sites/{site}",
+            read,
+            site,
+            Doc::new("Shows a site.", Told::ok(example!("site"))),
+            show,
+        ),
+        Route::put(
+            "/accounts/{account}/sites/{site}",
+            admin,
+            site,
+            Doc::new("Changes a site: what the document leaves out stays.", Told::ok(example!("site"))),
+            change,
+        )
+        .takes(sites::REQUEST, example!("site_request")),
+        Route::delete(
+            "/accounts/{account}/sites/{site}",
+            admin,
+            site,
+            Doc::new("Removes a site without SIP peers at which nothing is in service.", Told::DONE)
+                .or(STAYS),
+            remove,
+        ),
+        Route::get(
+            "/accounts/{account}/sites/{site}/totaltns",
+            read,
+            site,
+            Doc::new("Counts the numbers in service at a site.", Told::ok(example!("site_total"))),
+            total,
+        ),
     ]
 }
 

@@ -15,10 +15,12 @@ use onhook_wire::error::{Problem, cut};
 use onhook_wire::subscriptions::{self, FAMILY, Logged, Post, REQUEST};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
+use super::paging;
 use super::reply::store_problem;
 use crate::app::App;
 use crate::callback::{signing, tls};
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
@@ -30,16 +32,71 @@ const SIZE_MAX: u32 = 1_000;
 /// The last page that may be asked for.
 const PAGE_MAX: u32 = 1_000_000;
 
+/// What subscriptions are filtered by.
+const FILTERS: [Parameter; 2] = [
+    Parameter::new("orderType", Form::Text("disconnects"), "only subscriptions to orders of this type"),
+    Parameter::new("orderId", Form::Uuid, "only subscriptions to this order"),
+];
+/// The page of the log.
+const PAGES: [Parameter; 2] =
+    [Parameter::new("page", Form::Whole(1, PAGE_MAX), "the page's number"), paging::size(SIZE_MAX)];
+
 pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
     let form = (Group::Subscription, FAMILY);
     vec![
-        Route::get("/accounts/{account}/subscriptions", read, form, list),
-        Route::post("/accounts/{account}/subscriptions", write, form, create).takes(REQUEST),
-        Route::get("/accounts/{account}/subscriptions/{subscription}", read, form, show),
-        Route::put("/accounts/{account}/subscriptions/{subscription}", write, form, replace).takes(REQUEST),
-        Route::delete("/accounts/{account}/subscriptions/{subscription}", write, form, remove),
-        Route::get("/accounts/{account}/subscriptions/{subscription}/deliveries", read, form, deliveries),
+        Route::get(
+            "/accounts/{account}/subscriptions",
+            read,
+            form,
+            Doc::new(
+                "Lists the account's subscriptions that have not ended.",
+                Told::ok(example!("subscriptions")),
+            )
+            .query(&FILTERS),
+            list,
+        ),
+        Route::post(
+            "/accounts/{account}/subscriptions",
+            write,
+            form,
+            Doc::new("Makes a subscription to what becomes of orders, or to an event.", Told::MADE),
+            create,
+        )
+        .takes(REQUEST, example!("subscription_request")),
+        Route::get(
+            "/accounts/{account}/subscriptions/{subscription}",
+            read,
+            form,
+            Doc::new("Shows a subscription.", Told::ok(example!("subscriptions"))),
+            show,
+        ),
+        Route::put(
+            "/accounts/{account}/subscriptions/{subscription}",
+            write,
+            form,
+            Doc::new("Replaces a subscription. Its secret stays.", Told::DONE),
+            replace,
+        )
+        .takes(REQUEST, example!("subscription_request")),
+        Route::delete(
+            "/accounts/{account}/subscriptions/{subscription}",
+            write,
+            form,
+            Doc::new("Removes a subscription. What waits to be delivered to it is given up.", Told::DONE),
+            remove,
+        ),
+        Route::get(
+            "/accounts/{account}/subscriptions/{subscription}/deliveries",
+            read,
+            form,
+            Doc::new(
+                "Lists the deliveries of a subscription with their attempts, the newest first.",
+                Told::ok(example!("deliveries")),
+            )
+            .query(&PAGES),
+            deliveries,
+        ),
     ]
 }
 

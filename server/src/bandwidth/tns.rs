@@ -18,29 +18,140 @@ use onhook_wire::reservations;
 use onhook_wire::tns::{self, FAMILY, Holder, LIST_FAMILY, Past, Shown};
 
 use super::call::Call;
-use super::door::Route;
+use super::door::{Route, example};
 use super::paging;
 use super::reply::store_problem;
 use crate::app::App;
 use crate::http::auth::Caller;
+use crate::http::doc::{Doc, Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
 
+/// What the caller's numbers are filtered by.
+const FILTERS: [Parameter; 19] = [
+    paging::ACCOUNT,
+    Parameter::new("siteId", Form::Text("1"), "only numbers at this site"),
+    Parameter::new("sippeerId", Form::Text("1"), "only numbers at this SIP peer"),
+    Parameter::new("status", Form::Text("Inservice,Aging"), "only numbers with one of these statuses"),
+    Parameter::new("fullNumber", Form::Phone, "only this number"),
+    Parameter::new("npa", Form::Digits(3, "540"), "only numbers of this area code"),
+    Parameter::new("npaNxx", Form::Digits(6, "540551"), "only numbers of this exchange"),
+    Parameter::new("npaNxxX", Form::Digits(7, "5405514"), "only numbers of this block"),
+    Parameter::new("state", Form::Text("NC"), "only numbers of this state"),
+    Parameter::new("rateCenter", Form::Text("RALEIGH"), "only numbers of this rate center"),
+    Parameter::new("city", Form::Text("RALEIGH"), "only numbers of this city"),
+    Parameter::new("lata", Form::Text("426"), "only numbers of this LATA"),
+    Parameter::new("protected", Form::Flag, "only numbers that are protected, or only others"),
+    Parameter::new("tier", Form::Text("0"), "only numbers of this tier: none has one"),
+    Parameter::new("host", Form::Text("192.0.2.1"), "only numbers with this host: none has one"),
+    Parameter::new("modifiedDateFrom", Form::Day, "the first day on which a number came into its state"),
+    Parameter::new("modifiedDateTo", Form::Day, "the last day on which a number came into its state"),
+    paging::pages(tns::SIZE_MAX)[0],
+    paging::pages(tns::SIZE_MAX)[1],
+];
+
 pub(crate) fn routes() -> Vec<Route> {
     let (one, many) = ((Group::History, FAMILY), (Group::History, LIST_FAMILY));
     vec![
-        Route::get("/tns", Needs::Caller, many, list),
-        Route::post("/tns", Needs::Caller, many, lookup).takes(tns::REQUEST),
-        Route::get("/tns/{number}", Needs::Caller, one, number),
-        Route::get("/tns/{number}/tndetails", Needs::Caller, one, details),
-        Route::get("/tns/{number}/sites", Needs::Caller, one, site),
-        Route::get("/tns/{number}/sippeers", Needs::Caller, one, peer),
-        Route::get("/tns/{number}/ratecenter", Needs::Caller, one, rate_center),
-        Route::get("/tns/{number}/lata", Needs::Caller, one, lata),
-        Route::get("/tns/{number}/lca", Needs::Caller, one, local),
-        Route::get("/tns/{number}/tnreservation", Needs::Caller, one, reservation),
-        Route::get("/tns/{number}/history", Needs::Caller, one, history),
+        Route::get(
+            "/tns",
+            Needs::Caller,
+            many,
+            Doc::new(
+                "Lists the caller's numbers, or for an operator those of the account that is named.",
+                Told::ok(example!("tns")),
+            )
+            .query(&FILTERS)
+            .strangers(403),
+            list,
+        ),
+        Route::post(
+            "/tns",
+            Needs::Caller,
+            many,
+            Doc::new("Looks up the numbers that are named.", Told::ok(example!("tns"))),
+            lookup,
+        )
+        .takes(tns::REQUEST, example!("lookup_request")),
+        Route::get(
+            "/tns/{number}",
+            Needs::Caller,
+            one,
+            Doc::new("Shows a number.", Told::ok(example!("tn"))).strangers(404),
+            number,
+        ),
+        Route::get(
+            "/tns/{number}/tndetails",
+            Needs::Caller,
+            one,
+            Doc::new("Shows a number in detail.", Told::ok(example!("tn_details"))).strangers(404),
+            details,
+        ),
+        Route::get(
+            "/tns/{number}/sites",
+            Needs::Caller,
+            one,
+            Doc::new("Shows the site at which a number is in service.", Told::ok(example!("tn_site")))
+                .strangers(404),
+            site,
+        ),
+        Route::get(
+            "/tns/{number}/sippeers",
+            Needs::Caller,
+            one,
+            Doc::new("Shows the SIP peer at which a number is in service.", Told::ok(example!("tn_peer")))
+                .strangers(404),
+            peer,
+        ),
+        Route::get(
+            "/tns/{number}/ratecenter",
+            Needs::Caller,
+            one,
+            Doc::new("Shows the rate center of a number.", Told::ok(example!("tn_rate_center")))
+                .strangers(404),
+            rate_center,
+        ),
+        Route::get(
+            "/tns/{number}/lata",
+            Needs::Caller,
+            one,
+            Doc::new("Shows the LATA of a number.", Told::ok(example!("tn_lata"))).strangers(404),
+            lata,
+        ),
+        Route::get(
+            "/tns/{number}/lca",
+            Needs::Caller,
+            one,
+            Doc::new(
+                "Shows the exchanges that a number reaches as local calls.",
+                Told::ok(example!("tn_local")),
+            )
+            .strangers(404),
+            local,
+        ),
+        Route::get(
+            "/tns/{number}/tnreservation",
+            Needs::Caller,
+            one,
+            Doc::new(
+                "Shows the reservation that holds a number, if it is the caller's.",
+                Told::ok(example!("tn_reservation")),
+            )
+            .strangers(404),
+            reservation,
+        ),
+        Route::get(
+            "/tns/{number}/history",
+            Needs::Caller,
+            one,
+            Doc::new(
+                "Shows the states that a number had while it was the caller's.",
+                Told::ok(example!("tn_history")),
+            )
+            .strangers(404),
+            history,
+        ),
     ]
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::json;
 
-use super::door::form;
+use super::door::{form, parameter};
 use crate::app::App;
 use crate::http::accept::Form;
 use crate::http::auth::{Refused, TOKEN_LASTS_S};
 use crate::http::call::Call;
+use crate::http::doc::{Doc, Parameter, Shape, Told};
 use crate::http::door::{Door, Takes};
 use crate::http::pairs;
 use crate::http::refusal::Refusal;
@@ -39,12 +40,33 @@ impl Door for OAuth {
         refusal.told_in(Reply::json(status, &body))
     }
 
+    fn parameter(&self, name: &str) -> Option<Parameter> {
+        parameter(name)
+    }
+
     fn form(&self, prefix: Option<&'static str>, headers: &HeaderMap) -> Form {
         form(prefix, headers)
     }
 }
 
+const GRANT: Shape = Shape::of(FORM, "grant_type=client_credentials");
+const TOKEN: Shape = Shape::json(
+    r#"{"type": "object", "required": ["access_token", "expires_in", "token_type"], "properties": {
+        "access_token": {"type": "string"}, "expires_in": {"type": "integer"}, "token_type": {"const": "Bearer"}}}"#,
+    r#"{"access_token": "eyJhbGciOiJIUzI1NiJ9.e30.x", "expires_in": 3600, "token_type": "Bearer"}"#,
+);
+const REFUSED: Shape = Shape::json(
+    r#"{"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}"#,
+    r#"{"error": "invalid_client"}"#,
+);
+
 pub(crate) fn routes() -> Vec<Route> {
+    let doc =
+        Doc::new("Issues a token that stands for a user's name and password for an hour.", Told::ok(TOKEN))
+            .takes(GRANT)
+            .or(Told::new(400, "The form asks for something else than client_credentials.").with(REFUSED))
+            .or(Told::new(401, "Name and password are not those of a user.").with(REFUSED))
+            .or(Told::new(429, "Too many wrong passwords were tried. Retry-After says how long to wait."));
     vec![Route {
         method: Method::POST,
         path: "/oauth2/token",
@@ -54,7 +76,8 @@ pub(crate) fn routes() -> Vec<Route> {
         api: true,
         door: Arc::new(OAuth),
         document: None,
-        doc: None,
+        emulator: false,
+        doc,
         handler: Arc::new(|app, call| Box::pin(issue(app, call))),
     }]
 }

@@ -18,26 +18,87 @@ use onhook_wire::users::{self, FAMILY, LIST_FAMILY};
 use tracing::info;
 
 use super::call::Call;
-use super::door::Route;
-use super::paging::parsed;
+use super::door::{Route, example};
+use super::paging::{self, parsed};
 use super::reply::{created, store_problem};
 use crate::app::App;
 use crate::http::auth::{Refused, is_token};
+use crate::http::doc::{Doc, Told};
 use crate::http::reply::Reply;
 use crate::http::route::Needs;
 use crate::limits::Group;
+
+/// The refusal of a token where a password is needed.
+const PASSWORD_NEEDED: Told =
+    Told::new(403, "The caller may not do this, or has signed in with a token instead of a password.");
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, admin) = (Needs::Account(Role::Read), Needs::Account(Role::Admin));
     let (one, many) = ((Group::Free, FAMILY), (Group::Free, LIST_FAMILY));
     vec![
-        Route::get("/accounts/{account}/users", read, many, list),
-        Route::post("/accounts/{account}/users", admin, one, create).takes(users::REQUEST),
-        Route::get("/accounts/{account}/users/{user}", read, one, show),
-        Route::put("/accounts/{account}/users/{user}", admin, one, change).takes(users::REQUEST),
-        Route::delete("/accounts/{account}/users/{user}", admin, one, remove),
-        Route::get("/users", Needs::Caller, many, list_own),
-        Route::put("/users/{user}/password", Needs::Caller, one, change_password).takes(users::REQUEST),
+        Route::get(
+            "/accounts/{account}/users",
+            read,
+            many,
+            Doc::new("Lists the account's users.", Told::ok(example!("users"))),
+            list,
+        ),
+        Route::post(
+            "/accounts/{account}/users",
+            admin,
+            one,
+            Doc::new(
+                "Makes a user of the account, who may do no more than the caller.",
+                Told::made(example!("user")),
+            )
+            .or(PASSWORD_NEEDED),
+            create,
+        )
+        .takes(users::REQUEST, example!("user_request")),
+        Route::get(
+            "/accounts/{account}/users/{user}",
+            read,
+            one,
+            Doc::new("Shows a user.", Told::ok(example!("user"))),
+            show,
+        ),
+        Route::put(
+            "/accounts/{account}/users/{user}",
+            admin,
+            one,
+            Doc::new("Gives a user another password, another role, or both.", Told::ok(example!("user")))
+                .or(PASSWORD_NEEDED),
+            change,
+        )
+        .takes(users::REQUEST, example!("user_change")),
+        Route::delete(
+            "/accounts/{account}/users/{user}",
+            admin,
+            one,
+            Doc::new("Removes a user, but not the last administrator.", Told::DONE).or(PASSWORD_NEEDED),
+            remove,
+        ),
+        Route::get(
+            "/users",
+            Needs::Caller,
+            many,
+            Doc::new(
+                "Lists the users of the caller's account, or for an operator of the account that is named.",
+                Told::ok(example!("users")),
+            )
+            .query(&[paging::ACCOUNT])
+            .strangers(403),
+            list_own,
+        ),
+        Route::put(
+            "/users/{user}/password",
+            Needs::Caller,
+            one,
+            Doc::new("Gives the caller, or a user of the caller's account, another password.", Told::DONE)
+                .or(PASSWORD_NEEDED),
+            change_password,
+        )
+        .takes(users::REQUEST, example!("user_password")),
     ]
 }
 

@@ -5,6 +5,7 @@
 
 use http::{Method, StatusCode};
 
+use crate::http::doc::{Doc, Shape, Told};
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::ops::door;
@@ -17,5 +18,10 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Returns a route that answers 403 without a body, whatever the account.
 fn not_here(method: Method) -> Route {
-    door::route(method, PACKAGES, Needs::Caller, async |_app, _call| Ok(Reply::empty(StatusCode::FORBIDDEN)))
+    let none = Told::new(403, "The account has no voice configuration packages.");
+    let doc = Doc::new("Says that no account has voice configuration packages.", none);
+    let doc = if method == Method::POST { doc.takes(Shape::json("", "{}")) } else { doc };
+    door::route(method, PACKAGES, Needs::Caller, doc, async |_app, _call| {
+        Ok(Reply::empty(StatusCode::FORBIDDEN))
+    })
 }

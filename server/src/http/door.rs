@@ -6,6 +6,7 @@ use http::HeaderMap;
 use onhook_core::time::Timestamp;
 
 use super::accept::Form;
+use super::doc::{Media, Parameter, Shape};
 use super::refusal::Refusal;
 use super::reply::Reply;
 
@@ -41,6 +42,14 @@ pub trait Door: Send + Sync {
     /// Returns the form in which a request under this prefix wants its reply.
     fn form(&self, _prefix: Option<&'static str>, _headers: &HeaderMap) -> Form {
         Form::Fixed
+    }
+
+    /// Returns what a name in the paths of this door's routes means. `None` if it is in no path.
+    fn parameter(&self, name: &str) -> Option<Parameter>;
+
+    /// Returns a described body in each type in which this door takes or returns it.
+    fn media(&self, shape: Shape) -> Vec<Media> {
+        vec![shape.into()]
     }
 
     /// Turns a reply into JSON, if this door can.

@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod auth;
+pub mod book;
 pub mod call;
 pub(crate) mod connections;
 pub mod doc;
@@ -11,6 +12,8 @@ mod framing;
 pub mod gate;
 pub(crate) mod listen;
 mod meter;
+pub(crate) mod openapi;
+pub(crate) mod page;
 pub(crate) mod pairs;
 pub mod path;
 pub mod refusal;

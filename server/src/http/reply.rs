@@ -8,6 +8,8 @@ use onhook_core::time::Timestamp;
 pub(crate) const XML: &str = "application/xml; charset=utf-8";
 /// The type of JSON documents.
 pub(crate) const JSON: &str = "application/json";
+/// The type of plain text.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 /// Headers that most answers have room for.
 const HEADERS: usize = 4;
 /// The challenge to a caller who has to sign in.
@@ -43,12 +45,12 @@ impl Reply {
     /// Returns an answer with plain text.
     #[must_use]
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        Self::typed(status, "text/plain; charset=utf-8", text.into())
+        Self::typed(status, TEXT, text.into())
     }
 
     /// Returns an answer with a body of any type.
     #[must_use]
-    pub fn typed(status: StatusCode, content_type: &'static str, body: String) -> Self {
+    pub fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = Vec::with_capacity(HEADERS);
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
         Self { status, headers, body: body.into() }
@@ -83,6 +85,12 @@ impl Reply {
             self.headers.push((name, value));
         }
         self
+    }
+
+    /// Returns its type and its body, if it has one.
+    pub(crate) fn content(&self) -> Option<(&str, &str)> {
+        let named = self.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
+        named.and_then(|(_, value)| value.to_str().ok()).zip(str::from_utf8(&self.body).ok())
     }
 
     /// Returns the body if it is an XML document.

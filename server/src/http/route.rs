@@ -1,6 +1,7 @@
 //! Routes as data: what is asked, who may ask, the door, and the handler.
 //!
-//! A route cannot be written without saying who may ask, and the authorisation test walks the list.
+//! A route cannot be written without its description and without saying who may ask. The API's documents are made of
+//! both, and the authorisation test walks the list.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use onhook_core::account::Role;
 use super::call::Call;
 use super::doc::Doc;
 use super::door::Door;
+use super::refusal::Refusal;
 use super::reply::Reply;
 use crate::app::App;
 use crate::limits::Group;
@@ -27,6 +29,21 @@ pub enum Needs {
     Account(Role),
     /// The caller must be an operator.
     Operator,
+}
+
+impl Needs {
+    /// Returns who may ask, in a sentence.
+    #[must_use]
+    pub fn sentence(self) -> String {
+        match self {
+            Needs::Nothing => "Anyone may ask, without signing in.".to_owned(),
+            Needs::Caller => "Every user may ask, and sees what is their own.".to_owned(),
+            Needs::Account(role) => {
+                format!("Users of the account with the role {role} or a higher one may ask, and operators.")
+            }
+            Needs::Operator => "Operators may ask.".to_owned(),
+        }
+    }
 }
 
 /// A handler's future answer.
@@ -51,16 +68,18 @@ pub struct Route {
     pub door: Arc<dyn Door>,
     /// The name of the document that it takes, if documents have names (the root of an XML document).
     pub document: Option<&'static str>,
+    /// True if only an emulator has it.
+    pub emulator: bool,
     /// Its description.
-    pub doc: Option<&'static Doc>,
+    pub doc: Doc,
     pub(crate) handler: Handler,
 }
 
 impl Route {
-    /// Returns the route with a description.
+    /// Returns the route as one that only an emulator has. Any other server says that there is nothing.
     #[must_use]
-    pub fn described(self, doc: &'static Doc) -> Self {
-        Self { doc: Some(doc), ..self }
+    pub fn of_emulator(self) -> Self {
+        Self { emulator: true, ..self }
     }
 
     /// Returns its name in metrics and tests.
@@ -71,6 +90,22 @@ impl Route {
 
     /// Answers a call that has passed the gate.
     pub(super) fn handle(&self, app: Arc<App>, call: Call) -> Answer {
+        if self.emulator && !app.settings.emulator {
+            return Box::pin(std::future::ready(self.door.refuse(Refusal::NoResource)));
+        }
         (self.handler)(app, call)
+    }
+
+    /// Returns the names of its path's parameters, in their order.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    /// Returns its name in documents: letters, digits and underscores, different from every other route's.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let method = self.method.as_str().to_ascii_lowercase();
+        let parts = self.path.split(['/', '{', '}', '.']).filter(|part| !part.is_empty());
+        parts.fold(method, |id, part| id + "_" + part)
     }
 }

@@ -8,7 +8,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::http::book::{Book, Chapter};
 use crate::http::call::Call;
+use crate::http::doc::{Doc, Form, Parameter};
 use crate::http::door::{Door, Takes};
 use crate::http::refusal::Refusal;
 use crate::http::reply::{JSON, Reply};
@@ -33,11 +35,6 @@ impl OpsProblem {
     /// Returns the problem of a wrong request.
     pub(crate) fn wrong(detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: None, detail: detail.into(), refusal: None }
-    }
-
-    /// Returns the problem of a path where there is nothing.
-    pub(crate) fn nothing_here() -> Self {
-        Refusal::NoResource.into()
     }
 
     /// Returns the problem document.
@@ -68,6 +65,9 @@ impl From<Refusal> for OpsProblem {
     }
 }
 
+/// The names in the paths of the server's own routes.
+const PARAMETERS: [Parameter; 1] = [Parameter::new("account", Form::Text("9900000"), "the account's id")];
+
 /// The door.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ops;
@@ -80,6 +80,20 @@ impl Door for Ops {
     fn refuse(&self, refusal: Refusal) -> Reply {
         OpsProblem::from(refusal).reply()
     }
+
+    fn parameter(&self, name: &str) -> Option<Parameter> {
+        PARAMETERS.into_iter().find(|told| told.name == name)
+    }
+}
+
+/// Returns the book of the server's own routes.
+pub(crate) fn book(chapters: Vec<Chapter>) -> Book {
+    Book {
+        title: "onhook: operations",
+        about: "The server's own routes, in JSON. Refusals are problem documents (RFC 9457).",
+        servers: vec![("/", "The host, without a prefix.")],
+        chapters,
+    }
 }
 
 /// Returns a route of the server itself, outside the API.
@@ -87,6 +101,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
     method: Method,
     path: &'static str,
     needs: Needs,
+    doc: Doc,
     handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
 ) -> Route {
     Route {
@@ -97,7 +112,8 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         api: false,
         door: Arc::new(Ops),
         document: None,
-        doc: None,
+        emulator: false,
+        doc,
         handler: Arc::new(move |app, call| {
             let answering = handler(app, call);
             Box::pin(async move { answering.await.unwrap_or_else(|problem| problem.reply()) })

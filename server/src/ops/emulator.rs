@@ -11,7 +11,7 @@ use super::door::{self, OpsProblem};
 use crate::app::App;
 use crate::expiry::expire_subscriptions;
 use crate::http::call::Call;
-use crate::http::doc::{Doc, Shape};
+use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
@@ -28,49 +28,56 @@ const TIME: Shape = Shape::json(
         "now": {"type": "string", "format": "date-time"}, "moved_ms": {"type": "integer"}}}"#,
     r#"{"now": "2027-01-01T00:00:00.000Z", "moved_ms": 86400000}"#,
 );
-const SHOW: Doc = Doc {
-    reply: Some(TIME),
-    ..Doc::new(
-        "Shows what time it is on the emulator, and how far its clock has been moved, in milliseconds.",
-    )
-};
-const CHANGE: Doc = Doc {
-    request: Some(Shape::json(
-        r#"{"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": {
-            "advance_days": {"type": "integer", "minimum": 0, "maximum": 36525},
-            "advance_ms": {"type": "integer", "minimum": 0},
-            "set": {"type": "string", "format": "date-time"}}}"#,
-        r#"{"advance_ms": 1000}"#,
-    )),
-    reply: Some(Shape::json(
-        r#"{"type": "object", "required": ["now", "moved_ms", "subscriptions_ended"], "properties": {
-            "now": {"type": "string", "format": "date-time"}, "moved_ms": {"type": "integer"},
-            "subscriptions_ended": {"type": "integer", "minimum": 0}}}"#,
-        r#"{"now": "2027-01-01T00:00:00.000Z", "moved_ms": 86400000, "subscriptions_ended": 0}"#,
-    )),
-    ..Doc::new("Moves the emulator's clock ahead, by days, by milliseconds or to an instant.")
-};
-const MAIL: Doc = Doc {
-    query: &[("to", "only mail to this address")],
-    reply: Some(Shape::json(
-        r#"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {
-            "type": "object", "required": ["to", "subject", "body", "at"], "properties": {
-                "to": {"type": "string"}, "subject": {"type": "string"}, "body": {"type": "string"},
-                "at": {"type": "string", "format": "date-time"}}}}}}"#,
-        r#"{"items": []}"#,
-    )),
-    ..Doc::new("Shows the mail that the emulator kept instead of sending it, the newest first.")
-};
-const FORGET_MAIL: Doc = Doc { status: 204, ..Doc::new("Forgets the mail that the emulator kept.") };
+/// The shape of a change of the time.
+const CHANGE: Shape = Shape::json(
+    r#"{"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": {
+        "advance_days": {"type": "integer", "minimum": 0, "maximum": 36525},
+        "advance_ms": {"type": "integer", "minimum": 0},
+        "set": {"type": "string", "format": "date-time"}}}"#,
+    r#"{"advance_ms": 1000}"#,
+);
+/// The shape of the time after a change.
+const CHANGED: Shape = Shape::json(
+    r#"{"type": "object", "required": ["now", "moved_ms", "subscriptions_ended"], "properties": {
+        "now": {"type": "string", "format": "date-time"}, "moved_ms": {"type": "integer"},
+        "subscriptions_ended": {"type": "integer", "minimum": 0}}}"#,
+    r#"{"now": "2027-01-01T00:00:00.000Z", "moved_ms": 86400000, "subscriptions_ended": 0}"#,
+);
+/// The shape of the kept mail.
+const MAIL: Shape = Shape::json(
+    r#"{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {
+        "type": "object", "required": ["to", "subject", "body", "at"], "properties": {
+            "to": {"type": "string"}, "subject": {"type": "string"}, "body": {"type": "string"},
+            "at": {"type": "string", "format": "date-time"}}}}}}"#,
+    r#"{"items": []}"#,
+);
+/// The filter of the kept mail.
+const TO: Parameter = Parameter::new("to", Form::Text("nobody@example.com"), "only mail to this address");
 
 pub(crate) fn routes() -> Vec<Route> {
-    vec![
-        door::route(Method::GET, "/ops/v1/emulator/clock", Needs::Operator, show).described(&SHOW),
-        door::route(Method::POST, "/ops/v1/emulator/clock", Needs::Operator, change).described(&CHANGE),
-        door::route(Method::GET, "/ops/v1/emulator/mail", Needs::Operator, mail).described(&MAIL),
-        door::route(Method::DELETE, "/ops/v1/emulator/mail", Needs::Operator, forget_mail)
-            .described(&FORGET_MAIL),
-    ]
+    let show_doc = Doc::new(
+        "Shows what time it is on the emulator, and how far its clock has been moved, in milliseconds.",
+        Told::ok(TIME),
+    );
+    let change_doc = Doc::new(
+        "Moves the emulator's clock ahead, by days, by milliseconds or to an instant.",
+        Told::ok(CHANGED),
+    )
+    .takes(CHANGE);
+    let mail_doc = Doc::new(
+        "Shows the mail that the emulator kept instead of sending it, the newest first.",
+        Told::ok(MAIL),
+    )
+    .query(&[TO]);
+    let forget_doc = Doc::new("Forgets the mail that the emulator kept.", Told::GONE);
+    let (clock, mailbox, operator) = ("/ops/v1/emulator/clock", "/ops/v1/emulator/mail", Needs::Operator);
+    let routes = [
+        door::route(Method::GET, clock, operator, show_doc, show),
+        door::route(Method::POST, clock, operator, change_doc, change),
+        door::route(Method::GET, mailbox, operator, mail_doc, mail),
+        door::route(Method::DELETE, mailbox, operator, forget_doc, forget_mail),
+    ];
+    routes.into_iter().map(Route::of_emulator).collect()
 }
 
 /// How far to move the clock, or to which instant.
@@ -84,14 +91,12 @@ struct Change {
 
 /// Returns the time now, and how far the clock has been moved.
 async fn show(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
-    only_on_an_emulator(&app)?;
     Ok(Reply::json(StatusCode::OK, &time(&app)))
 }
 
 /// Moves the clock ahead. The aging periods do not change: by the moved clock, a released number has aged as long as it
 /// must.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    only_on_an_emulator(&app)?;
     let change: Change = match serde_json::from_slice(&call.body) {
         Ok(change) => change,
         Err(error) => return Err(OpsProblem::wrong(error.to_string())),
@@ -124,7 +129,6 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Returns the mail that was kept instead of being sent, newest first. With `to`, only the mail to that address.
 async fn mail(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    only_on_an_emulator(&app)?;
     let to = wanted(&call.pairs)?;
     let found = app.mailer.as_ref().map(|mailer| mailer.caught(to)).unwrap_or_default();
     let shown = |Mail { to, subject, body, at }| {
@@ -137,7 +141,6 @@ async fn mail(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Forgets the kept mail.
 async fn forget_mail(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
-    only_on_an_emulator(&app)?;
     if let Some(mailer) = &app.mailer {
         mailer.forget();
     }
@@ -162,9 +165,4 @@ fn wanted(pairs: &[(String, String)]) -> Result<Option<&str>, OpsProblem> {
         }
     }
     Ok(wanted.filter(|to| !to.is_empty()))
-}
-
-/// Refuses the emulator's controls on any other server.
-fn only_on_an_emulator(app: &App) -> Result<(), OpsProblem> {
-    if app.settings.emulator { Ok(()) } else { Err(OpsProblem::nothing_here()) }
 }

@@ -7,28 +7,26 @@ use http::{Method, StatusCode};
 use super::door::{self, OpsProblem};
 use crate::app::App;
 use crate::http::call::Call;
-use crate::http::doc::{Doc, Shape};
+use crate::http::doc::{Doc, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::metrics::{float, rendered};
 
-const ALIVE: Doc =
-    Doc { reply: Some(Shape::text("ok\n")), ..Doc::new("Answers as long as the process does.") };
-const READY: Doc = Doc {
-    reply: Some(Shape::text("ready\n")),
-    ..Doc::new("Says whether requests may be sent; 503 and the reason if not.")
-};
-const MEASURED: Doc = Doc {
-    reply: Some(Shape::text("onhook_orders_waiting 0\n")),
-    ..Doc::new("Shows the metrics in the form of Prometheus.")
-};
-
 pub(crate) fn routes() -> Vec<Route> {
+    let anyone = Needs::Nothing;
+    let alive_doc = Doc::new("Answers as long as the process does.", Told::ok(Shape::text("ok\n")));
+    let ready_doc = Doc::new("Says whether requests may be sent.", Told::ok(Shape::text("ready\n")))
+        .or(Told::new(503, "Requests should go elsewhere. The body says why.")
+            .with(Shape::text("stopping\n")));
+    let measured_doc = Doc::new(
+        "Shows the metrics in the form of Prometheus.",
+        Told::ok(Shape::text("onhook_orders_waiting 0\n")),
+    );
     vec![
-        door::route(Method::GET, "/healthz", Needs::Nothing, alive).described(&ALIVE),
-        door::route(Method::GET, "/readyz", Needs::Nothing, ready).described(&READY),
-        door::route(Method::GET, "/metrics", Needs::Nothing, measured).described(&MEASURED),
+        door::route(Method::GET, "/healthz", anyone, alive_doc, alive),
+        door::route(Method::GET, "/readyz", anyone, ready_doc, ready),
+        door::route(Method::GET, "/metrics", anyone, measured_doc, measured),
     ]
 }
 

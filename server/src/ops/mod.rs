@@ -1,5 +1,6 @@
 //! The server's own routes.
 
+pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
 pub(crate) mod health;

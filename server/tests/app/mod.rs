@@ -1,5 +1,6 @@
 //! A server for a test: it is started by [`with_app`], called with [`Call`]s, then stopped and checked.
 
+pub(crate) mod calls;
 #[macro_use]
 mod golden;
 mod http;

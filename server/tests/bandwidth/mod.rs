@@ -2,6 +2,7 @@
 
 mod applications;
 mod clients;
+mod described;
 mod disconnects;
 mod inventory;
 mod json;

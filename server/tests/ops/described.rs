@@ -4,7 +4,8 @@ use onhook_server::Route;
 use onhook_server::http::doc::{Doc, Shape};
 use serde_json::Value;
 
-use crate::app::{Reply, Seed, Who, delete, get, post, with_app};
+use crate::app::calls::{call, objects, path};
+use crate::app::{ACCOUNT, Reply, Seed, Who, with_app};
 
 /// Returns the names of an object's members.
 fn names(object: &Value) -> Vec<&str> {
@@ -32,8 +33,9 @@ fn example_fits(name: &str, shape: &Shape) {
 
 /// Asserts that a reply is as its route describes it.
 fn reply_fits(name: &str, doc: &Doc, reply: &Reply) {
-    assert_eq!(reply.status, doc.status, "{name}: {}", reply.text());
-    let Some(shape) = doc.reply else {
+    let good = doc.good();
+    assert_eq!(reply.status, good.status, "{name}: {}", reply.text());
+    let Some(shape) = good.body else {
         assert!(reply.body.is_empty(), "{name}: {}", reply.text());
         return;
     };
@@ -51,24 +53,17 @@ async fn every_route_of_the_server_is_as_described() {
         .collect();
     assert!(routes.len() >= 7, "{} routes", routes.len());
     with_app(Seed::two_accounts().emulator(), async |app| {
+        let objects = objects(app).await;
         for route in &routes {
             let name = route.name();
-            let doc = route.doc.unwrap_or_else(|| panic!("{name} is not described: say what it does"));
-            assert!(
-                doc.summary.ends_with('.') && doc.summary.lines().count() == 1,
-                "{name}: {}",
-                doc.summary
-            );
-            doc.request.iter().chain(&doc.reply).for_each(|shape| example_fits(&name, shape));
-            let query = doc.query.iter().map(|(parameter, _)| format!("{parameter}=nobody@example.com"));
-            let path = format!("{}?{}", route.path, query.collect::<Vec<_>>().join("&"));
-            let call = match (route.method.as_str(), doc.request) {
-                ("GET", None) => get(path),
-                ("DELETE", None) => delete(path),
-                ("POST", Some(shape)) => post(path, shape.example).content_type(shape.content_type),
-                other => panic!("{name}: teach this test to send {other:?}"),
-            };
-            reply_fits(&name, doc, &app.send(call.by(Who::Operator)).await);
+            let doc = &route.doc;
+            let replies = doc.replies.iter().filter_map(|told| told.body.as_ref());
+            doc.request.iter().chain(replies).for_each(|shape| example_fits(&name, shape));
+            let query = doc.query.iter().map(|told| format!("{}={}", told.name, told.form.example()));
+            let path = path(route, &objects, &ACCOUNT.to_string(), Who::Operator);
+            let path = format!("{path}?{}", query.collect::<Vec<_>>().join("&"));
+            let call = call(route, &objects, path, Who::Operator);
+            reply_fits(&name, doc, &app.send(call).await);
         }
     })
     .await;

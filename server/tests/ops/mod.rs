@@ -2,5 +2,6 @@
 
 mod clock;
 mod described;
+mod docs;
 mod emulator;
 mod health;

@@ -1,0 +1,166 @@
+//! An API's book as a page of HTML: without scripts, without anything from elsewhere, readable in light and dark.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{StatusCode, header};
+use sha2::{Digest, Sha256};
+
+use super::book::Book;
+use super::doc::{Parameter, Shape, Told};
+use super::openapi::{refusals, who};
+use super::reply::Reply;
+use super::route::Route;
+
+const STYLE: &str = include_str!("page.css");
+
+/// What the browser may do with a page: apply this one style sheet, and nothing else.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let digest = STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+/// Returns a page as a reply, with the headers that keep a browser to it.
+pub(crate) fn reply(page: Bytes) -> Reply {
+    Reply::typed(StatusCode::OK, "text/html; charset=utf-8", page)
+        .with(header::CONTENT_SECURITY_POLICY, &POLICY)
+        .with(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .with(header::REFERRER_POLICY, "no-referrer")
+}
+
+/// Returns the page of a book. `links` lead to other documents: address and name.
+pub(crate) fn page(book: &Book, links: &[(&str, &str)]) -> String {
+    let mut page = Page(String::with_capacity(1 << 18));
+    page.head(book, links);
+    for chapter in &book.chapters {
+        page.tagged("h2", chapter.heading);
+        for route in &chapter.routes {
+            page.route(route);
+        }
+    }
+    page.raw("</main></body></html>\n");
+    page.0
+}
+
+/// A page under way.
+struct Page(String);
+
+impl Page {
+    fn raw(&mut self, html: &str) {
+        self.0 += html;
+    }
+
+    fn text(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '<' => self.0 += "&lt;",
+                '>' => self.0 += "&gt;",
+                '&' => self.0 += "&amp;",
+                '"' => self.0 += "&quot;",
+                c => self.0.push(c),
+            }
+        }
+    }
+
+    fn tagged(&mut self, tag: &str, text: &str) {
+        let _ = write!(self.0, "<{tag}>");
+        self.text(text);
+        let _ = writeln!(self.0, "</{tag}>");
+    }
+
+    fn head(&mut self, book: &Book, links: &[(&str, &str)]) {
+        self.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+        self.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+        self.tagged("title", book.title);
+        let _ = writeln!(self.0, "<style>{STYLE}</style></head><body><main>");
+        self.tagged("h1", book.title);
+        self.tagged("p", book.about);
+        self.raw("<p>");
+        for (address, name) in links {
+            let _ = write!(self.0, "<a href=\"{address}\">{name}</a> ");
+        }
+        self.raw("</p>\n<table><tr><th>addresses begin with<th></tr>\n");
+        for (url, meaning) in &book.servers {
+            self.row(&[url, meaning]);
+        }
+        self.raw("</table>\n<h2>All routes</h2>\n<table>\n");
+        for route in book.chapters.iter().flat_map(|chapter| &chapter.routes) {
+            let _ = write!(self.0, "<tr><td><a href=\"#{}\"><code>", route.id());
+            self.text(&route.name());
+            self.raw("</code></a><td>");
+            self.text(route.doc.summary);
+            self.raw("</tr>\n");
+        }
+        self.raw("</table>\n");
+    }
+
+    /// Writes a row of a table. The first cell is code.
+    fn row(&mut self, cells: &[&str]) {
+        self.raw("<tr>");
+        for (n, cell) in cells.iter().enumerate() {
+            self.raw(if n == 0 { "<td><code>" } else { "<td>" });
+            self.text(cell);
+            self.raw(if n == 0 { "</code>" } else { "" });
+        }
+        self.raw("</tr>\n");
+    }
+
+    fn route(&mut self, route: &Route) {
+        let doc = &route.doc;
+        let _ = write!(self.0, "<section id=\"{}\"><h3><b>{}</b> <code>", route.id(), route.method);
+        self.text(route.path);
+        self.raw("</code></h3>\n");
+        self.tagged("p", doc.summary);
+        self.tagged("p", &who(route));
+        let path: Vec<Parameter> = route.parameters().filter_map(|name| route.door.parameter(name)).collect();
+        self.parameters("in the path", &path);
+        self.parameters("in the query", &doc.query);
+        if let Some(shape) = doc.request {
+            self.tagged("h4", "takes");
+            self.examples(route, shape);
+        }
+        self.tagged("h4", "replies");
+        for Told { status, meaning, body } in &doc.replies {
+            let _ = write!(self.0, "<p><b>{status}</b> ");
+            self.text(meaning);
+            self.raw("</p>\n");
+            if let Some(shape) = body {
+                self.examples(route, *shape);
+            }
+        }
+        let own = |status: StatusCode| doc.replies.iter().any(|told| told.status == status.as_u16());
+        let refused = refusals(route).into_iter().map(|(status, _)| status).filter(|status| !own(*status));
+        let refused: Vec<String> = refused
+            .map(|status| format!("{} {}", status.as_str(), status.canonical_reason().unwrap_or_default()))
+            .collect();
+        self.tagged("p", &format!("May be refused with {}.", refused.join(", ")));
+        self.raw("</section>\n");
+    }
+
+    fn parameters(&mut self, heading: &str, parameters: &[Parameter]) {
+        if parameters.is_empty() {
+            return;
+        }
+        let _ = writeln!(self.0, "<table><tr><th>{heading}<th>form<th>meaning</tr>");
+        for told in parameters {
+            let required = if told.required { "; required" } else { "" };
+            self.row(&[told.name, &format!("{}{required}", told.form.words()), told.meaning]);
+        }
+        self.raw("</table>\n");
+    }
+
+    fn examples(&mut self, route: &Route, shape: Shape) {
+        for media in route.door.media(shape) {
+            self.raw("<details><summary><code>");
+            self.text(media.bare_type());
+            self.raw("</code></summary><pre>");
+            self.text(&media.example);
+            self.raw("</pre></details>\n");
+        }
+    }
+}

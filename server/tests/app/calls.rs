@@ -1,0 +1,231 @@
+//! A call of every route, made from its description, and the objects that its path leads to.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
+use onhook_server::{PREFIXES, Route};
+use onhook_store::contract::subscriptions::Subscribed;
+
+use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, patch, post, put, xml};
+
+/// A number in the pool that is reserved for the guide's account.
+const RESERVED: &str = "4155550100";
+/// The id that examples show.
+const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
+const APPLICATION: &str =
+    "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
+/// How many pool numbers have been reserved.
+static FREE: AtomicU32 = AtomicU32::new(0);
+
+/// The objects that fill the paths' parameters: the guide's account's site and peer, and an order of each kind with a
+/// note.
+#[derive(Clone)]
+pub(crate) struct Objects {
+    pub(crate) disconnect: String,
+    order: String,
+    /// An order that moved a number.
+    moved: String,
+    /// A number order that waits for numbers.
+    waiting: String,
+    note: String,
+    order_note: String,
+    reservation: String,
+    site: String,
+    peer: String,
+    user: String,
+    subscription: String,
+    application: String,
+}
+
+impl Objects {
+    /// Returns objects that may be removed: a site without peers, a peer beside the default one, a user, a reservation,
+    /// a subscription, an application.
+    pub(crate) async fn spare(app: &App, like: &Objects) -> Objects {
+        let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
+        let site = store.create_site(guide, "Spare site".into()).await.unwrap();
+        let peer = store.create_peer(guide, app.site.to_string().parse().unwrap(), "Spare peer".into()).await;
+        let user = unused_name();
+        let reader = store.user(Who::Reader.user()).await.unwrap().unwrap();
+        let (name, account, role, password_hash) =
+            (user.clone(), reader.account, reader.role, reader.password_hash);
+        store
+            .create_user(onhook_store::contract::users::NewUser { name, account, role, password_hash })
+            .await
+            .unwrap();
+        let reservation = reserve(app, &free()).await;
+        let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
+        let subscription = subscription(app).await;
+        let application = application(app).await;
+        Objects { site, peer, user, reservation, subscription, application, ..like.clone() }
+    }
+
+    /// Returns the objects for a route. For a peer's path, the site is that of the peers.
+    pub(crate) fn at(&self, route: &Route, app: &App) -> Objects {
+        if route.path.contains("{peer}") {
+            Objects { site: app.site.to_string(), ..self.clone() }
+        } else {
+            self.clone()
+        }
+    }
+}
+
+/// Returns a user's name that nobody has yet.
+fn unused_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("spare{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) async fn objects(app: &App) -> Objects {
+    let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    let disconnect = app.disconnect(&["5405514342"]).await;
+    let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
+    app.ended(get(&order)).await;
+    let waiting = xml::search(app.site, "AreaCode", "<AreaCode>336</AreaCode><Quantity>2</Quantity>", true);
+    let (_, waiting) = app.place(post(account("/orders"), waiting)).await;
+    app.ended(get(&waiting)).await;
+    let moved = app.place(post(account("/moveTns"), xml::move_order(app.site, &[IN_SERVICE[0]]))).await.1;
+    app.ended(get(&moved)).await;
+    let note = async |order: &str| {
+        let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
+        id(added.expect(201).header("location").unwrap())
+    };
+    Objects {
+        subscription: subscription(app).await,
+        application: application(app).await,
+        disconnect: id(&disconnect),
+        order: id(&order),
+        moved: id(&moved),
+        waiting: id(&waiting),
+        reservation: reserve(app, RESERVED).await,
+        note: note(&disconnect).await,
+        order_note: note(&order).await,
+        site: app.site.to_string(),
+        peer: app.peer.to_string(),
+        user: Who::Reader.user().to_owned(),
+    }
+}
+
+/// Returns a pool number that nobody has reserved, from one area code after the other.
+fn free() -> String {
+    let count = FREE.fetch_add(1, Ordering::Relaxed);
+    let area_code = ["212", "703", "540", "919"][usize::try_from(count / 50).unwrap()];
+    format!("{area_code}55501{:02}", count % 50)
+}
+
+async fn reserve(app: &App, number: &str) -> String {
+    let made = app.send(post(account("/tnreservation"), xml::reservation(number))).await.expect(201);
+    made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Makes an application of the guide's account, and returns its id.
+async fn application(app: &App) -> String {
+    let made = app.send(post(account("/applications"), APPLICATION)).await.expect(201);
+    made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Makes a subscription of the guide's account to something that never happens, and returns its id.
+async fn subscription(app: &App) -> String {
+    let new = NewSubscription {
+        account: ACCOUNT.to_string().parse().unwrap(),
+        subject: Subject::Event(EventType::MessagingLost),
+        receiver: Receiver::Email(Email { address: next_address(), digest: Digest::None }),
+        expires_at: None,
+    };
+    match app.parts.store.subscribe(new, now()).await.unwrap() {
+        Subscribed::Made(made) => made.id.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Returns an address that nothing else in this process has.
+fn next_address() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    format!("{}@example.com", LAST.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns a route's path with its parameters filled in, so that it leads to something.
+pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) -> String {
+    let (order, note) = if route.path.contains("/orders/") {
+        (&objects.order, &objects.order_note)
+    } else {
+        (&objects.disconnect, &objects.note)
+    };
+    let order =
+        if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
+    let order = if route.path.contains("/movetns/") { &objects.moved } else { order };
+    let number = if route.path == "/tns/{number}/tnreservation" { RESERVED } else { IN_SERVICE[0] };
+    let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
+    let path = route
+        .path
+        .replace("{reservation}", &objects.reservation)
+        .replace("{site}", &objects.site)
+        .replace("{peer}", &objects.peer)
+        .replace("{account}", account)
+        .replace("{order}", order)
+        .replace("{note}", note)
+        .replace("{ratecenter}", "1")
+        .replace("{number}", number)
+        .replace("/users/{user}/password", &format!("/users/{own}/password"))
+        .replace("{user}", &objects.user)
+        .replace("{subscription}", &objects.subscription)
+        .replace("{application}", &objects.application);
+    assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
+    match route.name().as_str() {
+        // A search needs a criterion, and an operator must name the account.
+        "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
+        "GET /accounts/{account}/availablenpanxx" | "GET /ratecenters" | "GET /cities" => path + "?state=NC",
+        "GET /tns" | "GET /users" => format!("{path}?accountId={account}"),
+        _ => path,
+    }
+}
+
+/// Returns a call of a route with the body in its description. What can be there only once is another one each time,
+/// and a note is its author's.
+pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> Call {
+    let mut body = route.doc.request.map_or(String::new(), |shape| shape.example.to_owned());
+    let name = route.name();
+    type Made<'a> = &'a dyn Fn() -> String;
+    let replaced: [(&str, &str, Made<'_>); 8] = [
+        ("/notes", Who::Admin.user(), &|| who.user().to_owned()),
+        ("POST /accounts/{account}/tnreservation", RESERVED, &free),
+        ("POST /accounts/{account}/users", Who::Reader.user(), &unused_name),
+        ("/subscriptions", "/told", &|| format!("/{}", next_address())),
+        // A subscription that is told nothing delivers nothing while others are counted.
+        ("/subscriptions", "disconnects", &|| "portins".to_owned()),
+        // The only application is not for messages.
+        ("messaging/applicationsettings", AN_ID, &|| "REMOVE".to_owned()),
+        ("nation/settings", AN_ID, &|| objects.application.clone()),
+        // The guide's first number comes and goes in these tests.
+        ("movetns", "5405514342", &|| IN_SERVICE[0].to_owned()),
+    ];
+    for (of, said, instead) in replaced {
+        if name.contains(of) && !body.is_empty() {
+            assert!(body.contains(said), "{name} does not say {said} in its description: {body}");
+            body = body.replace(said, &instead());
+        }
+    }
+    let call = match route.method.as_str() {
+        "GET" => get(path),
+        "POST" => post(path, body),
+        "PUT" => put(path, body),
+        "PATCH" => patch(path, body),
+        "DELETE" => delete(path),
+        other => panic!("teach this test to send a {other}"),
+    };
+    let call = match route.doc.request {
+        Some(shape) => call.content_type(shape.content_type),
+        None => call,
+    };
+    call.by(who)
+}
+
+/// Returns every route with the prefixes under which it answers.
+pub(crate) fn all() -> Vec<(Route, Vec<&'static str>)> {
+    onhook_server::routes()
+        .into_iter()
+        .map(|route| {
+            let prefixes = if route.api { PREFIXES.map(|prefix| prefix.text).to_vec() } else { vec![""] };
+            (route, prefixes)
+        })
+        .collect()
+}
