@@ -101,6 +101,12 @@ pub enum Unwritable {
         /// What the engine says.
         why: String,
     },
+    /// The database server cannot be reached, restarts, or takes no writes for now.
+    #[error("the database takes no writes for now: {why}")]
+    Database {
+        /// What was seen.
+        why: String,
+    },
 }
 
 /// Bytes as a person reads them, in MiB.
@@ -145,7 +151,7 @@ impl Unwritable {
         match self {
             Unwritable::Full { .. } | Unwritable::Quota { .. } | Unwritable::Temporary => Cause::DiskFull,
             Unwritable::ReadOnly { .. } | Unwritable::Locked { .. } => Cause::NotWritable,
-            Unwritable::Engine { .. } => Cause::Io,
+            Unwritable::Engine { .. } | Unwritable::Database { .. } => Cause::Io,
         }
     }
 }

@@ -1,15 +1,17 @@
 //! What onhook remembers.
 //!
 //! [`Store`] is the contract: what a caller may rely on, one trait a resource in [`contract`]. [`sqlite`] keeps it in
-//! a folder on this machine. [`conformance`] is the suite that every store passes. A store loads, asks `core`, and
+//! a folder on this machine, [`postgres`] in a database that several nodes share. [`conformance`] is the suite that every store passes. A store loads, asks `core`, and
 //! saves; no rule of a number's life stands here.
 
 mod codes;
+mod columns;
 pub mod conformance;
 pub mod contract;
 mod error;
 mod order_ids;
 pub mod plan;
+pub mod postgres;
 pub mod sqlite;
 
 pub use crate::contract::Store;

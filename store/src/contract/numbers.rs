@@ -15,6 +15,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::Kind;
+use onhook_core::order::search::Criteria;
 use onhook_core::time::Timestamp;
 
 use crate::Result;
@@ -72,6 +73,43 @@ impl NumberQuery {
             start: Start::Page(1),
             size: 0,
         }
+    }
+
+    /// True if its numbers are sorted by release. This is so for aging numbers alone, by an index of their own. All
+    /// others are sorted by their digits.
+    pub(crate) fn by_release(&self) -> bool {
+        self.states == [State::Aging]
+    }
+
+    /// Returns the site, if the query asks only for the numbers in service at it, or at a peer of it. Their count is
+    /// stored.
+    pub(crate) fn only_at(&self) -> Option<SiteId> {
+        let everywhere = Self { site: None, peer: None, ..self.clone() };
+        self.site.filter(|_| self.states == [State::InService] && !everywhere.is_filtered())
+    }
+
+    /// Returns the criteria that are about locality.
+    pub(crate) fn locality(&self) -> Criteria {
+        let Self { region, rate_center, city, lata, .. } = self;
+        let upper = |text: &Option<String>| text.as_ref().map(|text| text.to_uppercase());
+        Criteria {
+            region: upper(region),
+            rate_center: upper(rate_center),
+            city: upper(city),
+            lata: lata.clone(),
+            ..Criteria::default()
+        }
+    }
+
+    /// True if the account's numbers in these states need not all match. Their count is stored otherwise.
+    pub(crate) fn is_filtered(&self) -> bool {
+        let Self { site, peer, protected, prefix, since, .. } = self;
+        site.is_some()
+            || peer.is_some()
+            || protected.is_some()
+            || prefix.is_some()
+            || since.is_some()
+            || !self.locality().is_empty()
     }
 }
 

@@ -54,6 +54,45 @@ pub struct Totals {
     pub failed: Vec<(Cause, u64)>,
 }
 
+/// Something about a database that may cost what was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Weakness {
+    /// A commit is answered before it is on the disk, or before it is on the disk of a standby.
+    #[error(
+        "the database answers commits before they are safe: a crash of its machine, or a failover, may lose what \
+         clients were told is done. Set synchronous_commit to on"
+    )]
+    SynchronousCommitOff,
+    /// There are standbys, and no commit waits for any of them.
+    #[error(
+        "the database has standbys, and its commits wait for none of them: a failover may lose what clients were told \
+         is done. Name the standbys in synchronous_standby_names"
+    )]
+    AsynchronousStandby,
+    /// Nothing is forced to the disk.
+    #[error(
+        "the database forces nothing to the disk: a crash of its machine may lose or destroy everything. Set fsync to on"
+    )]
+    FsyncOff,
+    /// A page that was half written is not restored.
+    #[error(
+        "the database cannot restore a page that a crash left half written: a crash of its machine may destroy what is \
+         stored. Set full_page_writes to on"
+    )]
+    FullPageWritesOff,
+    /// The clocks of the database and of this machine differ by more than a second.
+    #[error(
+        "the database's clock is {} ms {} this machine's: orders have wrong times, and numbers are released at a wrong \
+         time. Synchronize both machines' clocks with NTP",
+        ms.unsigned_abs(),
+        if *ms < 0 { "behind" } else { "ahead of" }
+    )]
+    ClockOff {
+        /// How many milliseconds the database's clock is ahead.
+        ms: i64,
+    },
+}
+
 /// The check, the totals, the clock, and the store's health.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
@@ -77,6 +116,12 @@ pub trait Upkeep: Send + Sync {
 
     /// Returns whether the store takes writes: `Ok`, `Unwritable` if not for now, `Broken` if never again.
     fn healthy(&self) -> Result<()>;
+
+    /// Returns what may cost a promise: found when the store was opened, and each minute since. Nothing in a store
+    /// without a server.
+    async fn durability(&self) -> Result<Vec<Weakness>> {
+        Ok(Vec::new())
+    }
 
     /// Closes the store, after everything that waits is written.
     async fn close(&self);

@@ -44,6 +44,16 @@ impl Counts {
         }
     }
 
+    /// Adds other changes.
+    pub fn append(&mut self, other: Self) {
+        let Self { by_account, due, in_service, stock, areas } = other;
+        by_account.into_iter().for_each(|(key, by)| *self.by_account.entry(key).or_default() += by);
+        due.into_iter().for_each(|(key, by)| *self.due.entry(key).or_default() += by);
+        in_service.into_iter().for_each(|(key, by)| *self.in_service.entry(key).or_default() += by);
+        stock.into_iter().for_each(|(key, by)| *self.stock.entry(key).or_default() += by);
+        areas.into_iter().for_each(|(id, change)| self.areas.entry(id).or_default().add(&change));
+    }
+
     fn count(&mut self, entry: &Entry, by: i64) {
         let holder = entry.standing.holder();
         *self.by_account.entry((holder, entry.state())).or_default() += by;

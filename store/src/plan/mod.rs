@@ -2,10 +2,10 @@
 //!
 //! There is no SQL here, and nothing is read or written. So every store does the same, a test needs no database, and a
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
-//! plans notifications, and [`turns`] decides whose orders run next. Above them, one file for each kind of work:
-//! [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`], [`moves`], [`imports`] of numbers and of
-//! [`exchanges`], [`subscriptions`] and their [`deliveries`], [`premises`] and their [`applications`], and [`users`].
-//! [`check`] writes nothing: it finds what is wrong.
+//! plans notifications, [`turns`] decides whose orders run next, and [`draw`] what a search of the pool takes. Above
+//! them, one file for each kind of work: [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`],
+//! [`moves`], [`imports`] of numbers and of [`exchanges`], [`subscriptions`] and their [`deliveries`], [`premises`] and
+//! their [`applications`], and [`users`]. [`check`] writes nothing: it finds what is wrong.
 
 pub mod amendments;
 pub mod applications;
@@ -13,6 +13,7 @@ pub mod batch;
 pub mod check;
 pub mod counts;
 pub mod deliveries;
+pub mod draw;
 pub mod exchanges;
 pub mod imports;
 pub mod moves;

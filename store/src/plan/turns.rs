@@ -13,10 +13,10 @@ use onhook_core::ids::{AccountId, OrderSeq};
 const SHARE: usize = 100;
 
 /// Most orders that wait, of all accounts: some 64 MB in memory.
-const WAITING_MAX: usize = 4_000_000;
+pub(crate) const WAITING_MAX: usize = 4_000_000;
 
 /// Most orders of one account that wait.
-const WAITING_OF_ACCOUNT_MAX: usize = 1_000_000;
+pub(crate) const WAITING_OF_ACCOUNT_MAX: usize = 1_000_000;
 
 /// An order in its account's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,28 @@ struct Queue {
 }
 
 impl Turns {
+    /// Returns turns as a store holds them: the accounts in the order of their turns, each with the numbers that it has
+    /// earned and its first orders. Accounts without orders are left out.
+    #[must_use]
+    pub fn of(queues: impl IntoIterator<Item = (AccountId, usize, Vec<Queued>)>) -> Self {
+        let mut turns = Self::default();
+        for (account, earned, orders) in queues {
+            for order in orders {
+                turns.push(account, order);
+            }
+            if let Some(queue) = turns.queues.get_mut(&account) {
+                queue.earned = earned;
+            }
+        }
+        turns
+    }
+
+    /// Returns the accounts with orders in the order of their turns, each with the numbers that it has earned.
+    pub fn round(&self) -> impl Iterator<Item = (AccountId, usize)> {
+        let earned = |account| self.queues.get(account).map_or(0, |queue| queue.earned);
+        self.round.iter().map(move |account| (*account, earned(account)))
+    }
+
     /// Adds an order that has arrived after all others of its account.
     pub fn push(&mut self, account: AccountId, order: Queued) {
         let queue = self.queues.entry(account).or_default();
@@ -76,14 +98,14 @@ impl Turns {
 
     /// Returns how many orders of an account wait.
     #[must_use]
-    pub fn of(&self, account: AccountId) -> usize {
+    pub fn waiting_of(&self, account: AccountId) -> usize {
         self.queues.get(&account).map_or(0, |queue| queue.orders.len())
     }
 
     /// True if another order of the account may not wait: as many wait as may.
     #[must_use]
     pub fn is_full(&self, account: AccountId) -> bool {
-        self.orders >= WAITING_MAX || self.of(account) >= WAITING_OF_ACCOUNT_MAX
+        self.orders >= WAITING_MAX || self.waiting_of(account) >= WAITING_OF_ACCOUNT_MAX
     }
 
     /// Returns the first of all waiting orders, by arrival.
@@ -225,12 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_store_holds_of_turns_goes_on_where_it_was() {
+        let orders =
+            |first: i64, numbers| (first..first + 60).map(|n| Queued { seq: OrderSeq(n), numbers }).collect();
+        let mut turns = Turns::of([
+            (account(1), 0, orders(0, 10)),
+            (account(2), 500, orders(100, 10)),
+            (account(3), 0, Vec::new()),
+        ]);
+        let taken = turns.take(100, 700);
+        let of = |id| taken.iter().filter(|(of, _)| *of == account(id)).count();
+        assert_eq!((of(1), of(2)), (10, 60), "the second had earned more");
+        assert_eq!(turns.round().collect::<Vec<_>>(), [(account(1), 100)], "it has earned its next turn");
+    }
+
+    #[test]
     fn what_did_not_run_is_put_back_where_it_was() {
         let mut turns = turns(&[(1, 1, 2), (2, 2, 2), (1, 3, 2)]);
         let taken = turns.take(256, 5_000);
         assert_eq!(taken.len(), 3);
         turns.put_back(taken.into_iter());
-        assert_eq!((turns.len(), turns.of(account(1)), turns.first()), (3, 2, Some(OrderSeq(1))));
+        assert_eq!((turns.len(), turns.waiting_of(account(1)), turns.first()), (3, 2, Some(OrderSeq(1))));
         let again = take(&mut turns, 256, 5_000);
         let at = |seq| again.iter().position(|one| *one == seq);
         assert!(at(1) < at(3), "{again:?}");

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row};
 
 use super::row::{account_id, digits_of, number_of, peer_id, site_id};
 use crate::codes::{state_code, state_of};
+use crate::columns::history_of;
 use crate::error::corrupt;
 use crate::plan::batch::Known;
 use crate::{Result, StoreError};
@@ -69,14 +70,7 @@ pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<Histor
             }
         }
     };
-    events.reverse();
-    let origin = match events.first() {
-        None => row.entry,
-        Some(first) => {
-            first.origin.ok_or_else(|| corrupt(format!("event {} lacks the origin", first.seq.0)))?
-        }
-    };
-    Ok(History { entry: row.entry, origin, imported_at, events })
+    history_of(row.entry, imported_at, events)
 }
 
 const PROTECTED: u8 = 1;

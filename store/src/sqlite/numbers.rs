@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, SiteId};
+use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId};
 use onhook_core::lifecycle::area::AreaName;
-use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
-use onhook_core::order::search::Criteria;
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -158,46 +156,16 @@ fn since(connection: &Connection, mut at: EventSeq) -> Result<Timestamp> {
 }
 
 fn count(connection: &Connection, query: &NumberQuery) -> Result<u64> {
-    if let Some(site) = only_at(query) {
+    if let Some(site) = query.only_at() {
         return in_service_at(connection, query.account, site, query.peer);
     }
-    match is_filtered(query) {
+    match query.is_filtered() {
         false => tallied(connection, query),
         true => {
             let all = NumberQuery { start: Start::Page(1), size: 0, ..query.clone() };
             Ok(numbers(connection, &all)?.total)
         }
     }
-}
-
-/// Returns the site of a query that asks only for the numbers in service at it, or at a peer of it. Their count is
-/// stored.
-fn only_at(query: &NumberQuery) -> Option<SiteId> {
-    let everywhere = NumberQuery { site: None, peer: None, ..query.clone() };
-    query.site.filter(|_| query.states == [State::InService] && !is_filtered(&everywhere))
-}
-
-/// Returns the criteria of a query that are about locality.
-fn locality_of(query: &NumberQuery) -> Criteria {
-    let NumberQuery { region, rate_center, city, lata, .. } = query;
-    let upper = |text: &Option<String>| text.as_ref().map(|text| text.to_uppercase());
-    Criteria {
-        region: upper(region),
-        rate_center: upper(rate_center),
-        city: upper(city),
-        lata: lata.clone(),
-        ..Criteria::default()
-    }
-}
-
-fn is_filtered(query: &NumberQuery) -> bool {
-    let NumberQuery { site, peer, protected, prefix, since, .. } = query;
-    site.is_some()
-        || peer.is_some()
-        || protected.is_some()
-        || prefix.is_some()
-        || since.is_some()
-        || !locality_of(query).is_empty()
 }
 
 /// Returns how many numbers an account has in some states, by the stored counts.
@@ -213,16 +181,10 @@ fn tallied(connection: &Connection, query: &NumberQuery) -> Result<u64> {
     Ok(total)
 }
 
-/// True if a query's numbers are sorted by release. This is so for aging numbers alone, by an index of their own. All
-/// others are sorted by their digits.
-fn by_release(query: &NumberQuery) -> bool {
-    query.states == [State::Aging]
-}
-
 /// Returns a number's position in its list: its release, or 0, and its digits. A number that has left the list since a
 /// client was told of it keeps its position. `None` if it was never in the list.
 fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Result<Option<(i64, i64)>> {
-    if !by_release(query) {
+    if !query.by_release() {
         return Ok(Some((0, digits_of(first))));
     }
     let Some(row) = number_row(connection, first)? else { return Ok(None) };
@@ -235,7 +197,7 @@ fn place_in(connection: &Connection, query: &NumberQuery, first: Number) -> Resu
 fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, Number>> {
     let nothing = |total| Page { items: Vec::new(), total, next: None };
     let Some((mut wanted, mut values)) = finds(query) else { return Ok(nothing(0)) };
-    if by_release(query) {
+    if query.by_release() {
         wanted += " AND due_at IS NOT NULL";
     }
     let from = match query.start {
@@ -249,10 +211,10 @@ fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, 
         Start::Page(page) => pages_before(page, query.size),
         Start::At(_) => 0,
     };
-    if query.since.is_some() || !locality_of(query).is_empty() {
+    if query.since.is_some() || !query.locality().is_empty() {
         return numbers_one_by_one(connection, query, &wanted, values, (from, skip.unsigned_abs()));
     }
-    let total = match (only_at(query), is_filtered(query)) {
+    let total = match (query.only_at(), query.is_filtered()) {
         (Some(site), _) => in_service_at(connection, query.account, site, query.peer)?,
         (None, false) => tallied(connection, query)?,
         (None, true) => connection
@@ -260,9 +222,9 @@ fn numbers(connection: &Connection, query: &NumberQuery) -> Result<Page<Number, 
             .query_row(params_from_iter(&values), |row| row.get::<_, i64>(0))?
             .unsigned_abs(),
     };
-    let order = if by_release(query) { "due_at, number" } else { "number" };
+    let order = if query.by_release() { "due_at, number" } else { "number" };
     if let Some((due_at, digits)) = from {
-        if by_release(query) {
+        if query.by_release() {
             wanted += " AND (due_at, number) >= (?, ?)";
             values.push(Value::Integer(due_at));
         } else {
@@ -286,12 +248,12 @@ fn numbers_one_by_one(
     values: Vec<Value>,
     (from, skip): (Option<(i64, i64)>, u64),
 ) -> Result<Page<Number, Number>> {
-    let due_at = if by_release(query) { "due_at" } else { "0" };
+    let due_at = if query.by_release() { "due_at" } else { "0" };
     let sql = format!("SELECT number, last_event, {due_at}, area FROM number WHERE {wanted} ORDER BY 3, 1");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let (mut items, mut total, mut next) = (Vec::new(), 0, None);
-    let wanted = locality_of(query);
+    let wanted = query.locality();
     let mut localities = Localities::new(connection);
     let mut lies: std::collections::HashMap<(Option<u32>, AreaId), bool> = std::collections::HashMap::new();
     while let Some(row) = rows.next()? {

@@ -14,7 +14,7 @@ use super::accounts::account_with_premises;
 use super::batch::{apply_numbers, known, with_areas};
 use super::exchanges::exchanges_of;
 use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, read_order, update_order};
-use super::pool::{draw, lots, numbers_in};
+use super::pool::{draw, lots};
 use super::tables::Tables;
 use super::telling::{apply_notifications, end_bound};
 use crate::Result;
@@ -22,6 +22,7 @@ use crate::contract::orders::StepReport;
 use crate::contract::pool::PoolQuery;
 use crate::error::corrupt;
 use crate::plan::batch::Known;
+use crate::plan::draw::numbers_in;
 use crate::plan::step::{Loaded, OrderWrite, WORK_MAX, Waiting, Writes, step};
 
 /// The column after those of [`ORDER_COLUMNS`]: how often judging the order has panicked.

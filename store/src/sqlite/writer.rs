@@ -531,7 +531,10 @@ impl Run {
 /// reasons, a check of the disk or a write tells.
 fn passes(why: &Unwritable) -> bool {
     match why {
-        Unwritable::Locked { .. } | Unwritable::Temporary | Unwritable::Engine { .. } => true,
+        Unwritable::Locked { .. }
+        | Unwritable::Temporary
+        | Unwritable::Engine { .. }
+        | Unwritable::Database { .. } => true,
         Unwritable::Full { .. } | Unwritable::Quota { .. } | Unwritable::ReadOnly { .. } => false,
     }
 }

@@ -1,0 +1,129 @@
+//! Numbers and events as columns of whole numbers and texts, the same in every store. Values that fit no number and no
+//! event are reported, never guessed at.
+
+use onhook_core::account::Place;
+use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, SiteId};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::history::History;
+use onhook_core::number::Number;
+use onhook_core::time::Timestamp;
+
+use crate::codes::{state_code, state_of};
+use crate::error::corrupt;
+use crate::{Result, StoreError};
+
+const PROTECTED: u8 = 1;
+
+const PORTED_IN: u8 = 2;
+
+const LOCKED: u8 = 4;
+
+const LEAVES: u8 = 8;
+
+const UNTOUCHED: u8 = 16;
+
+/// A number's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NumberColumns {
+    pub(crate) number: Number,
+    pub(crate) state: u8,
+    pub(crate) holder: Option<AccountId>,
+    pub(crate) site: Option<SiteId>,
+    pub(crate) peer: Option<PeerId>,
+    pub(crate) area: AreaId,
+    pub(crate) flags: u8,
+    pub(crate) due_at: Option<Timestamp>,
+}
+
+impl NumberColumns {
+    /// Returns the columns of a number. `untouched` is true while nothing has happened to it since its import.
+    pub(crate) fn of(entry: &Entry, untouched: bool) -> Self {
+        let leaves = matches!(entry.standing, Standing::Aging { leaves: true, .. });
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        let place = entry.standing.place();
+        Self {
+            number: entry.number,
+            state: state_code(entry.state()),
+            holder: entry.standing.holder(),
+            site: place.map(|place| place.site),
+            peer: place.and_then(|place| place.peer),
+            area: entry.area,
+            flags: flag(entry.protected, PROTECTED)
+                | flag(entry.ported_in, PORTED_IN)
+                | flag(entry.locked, LOCKED)
+                | flag(leaves, LEAVES)
+                | flag(untouched, UNTOUCHED),
+            due_at: entry.standing.due_at(),
+        }
+    }
+
+    /// Returns the number, and whether it is untouched since its import.
+    pub(crate) fn entry(&self) -> Result<(Entry, bool)> {
+        let Self { number, holder, site, peer, flags, due_at, .. } = *self;
+        let wrong = || corrupt(format!("the row of {} lacks what its state needs", number.masked()));
+        let place = || {
+            let (account, site) = (holder.ok_or_else(wrong)?, site.ok_or_else(wrong)?);
+            Ok::<_, StoreError>(Place { account, site, peer })
+        };
+        let standing = match state_of(self.state)? {
+            State::Available => Standing::Available,
+            State::Administrative => Standing::Administrative,
+            State::Removed => Standing::Removed,
+            State::Protected => Standing::Protected { account: holder.ok_or_else(wrong)? },
+            State::InService => Standing::InService { place: place()? },
+            State::Reserved => {
+                Standing::Reserved { account: holder.ok_or_else(wrong)?, until: due_at.ok_or_else(wrong)? }
+            }
+            State::Aging => Standing::Aging {
+                former: place()?,
+                release_at: due_at.ok_or_else(wrong)?,
+                leaves: flags & LEAVES != 0,
+            },
+        };
+        let entry = Entry {
+            number,
+            standing,
+            area: self.area,
+            protected: flags & PROTECTED != 0,
+            ported_in: flags & PORTED_IN != 0,
+            locked: flags & LOCKED != 0,
+        };
+        Ok((entry, flags & UNTOUCHED != 0))
+    }
+}
+
+/// Returns who made an event happen, as its columns for an order and an actor.
+pub(crate) fn by_columns(by: &By) -> (Option<i64>, Option<&str>) {
+    match by {
+        By::Order(order) => (Some(order.0), None),
+        By::User(user) => (None, Some(user)),
+        By::Time | By::Import => (None, None),
+    }
+}
+
+/// Returns who made a change happen, from the columns for an order and an actor.
+pub(crate) fn by_of(order: Option<i64>, actor: Option<String>, change: &Change) -> By {
+    match (order, actor) {
+        (Some(order), _) => By::Order(OrderSeq(order)),
+        (None, Some(user)) => By::User(user),
+        (None, None) if matches!(change, Change::Restored { .. }) => By::Import,
+        (None, None) => By::Time,
+    }
+}
+
+/// Returns the history of a number, from its events, newest first, and the import before them.
+///
+/// # Errors
+/// `Broken` if its first event does not have the number as it was imported.
+pub(crate) fn history_of(entry: Entry, imported_at: Timestamp, mut events: Vec<Event>) -> Result<History> {
+    events.reverse();
+    let origin = match events.first() {
+        None => entry,
+        Some(first) => {
+            first.origin.ok_or_else(|| corrupt(format!("event {} lacks the origin", first.seq.0)))?
+        }
+    };
+    Ok(History { entry, origin, imported_at, events })
+}

@@ -1,0 +1,160 @@
+//! Accounts, each with its sites and peers.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use onhook_core::account::{Account, Peer, Premises, Site};
+use onhook_core::ids::AccountId;
+use onhook_core::time::Timestamp;
+use tokio_postgres::{Client, Row};
+
+use super::open::PostgresStore;
+use super::row::{account_of, get, peer_of, site_of, time, word};
+use super::statement::{execute, rows};
+use super::transaction::{reading, transaction};
+use crate::contract::accounts::{Accounts, NewAccount};
+use crate::{Result, StoreError};
+
+async fn create_account(client: &Client, new: &NewAccount, created_at: Timestamp) -> Result<Account> {
+    let NewAccount { id, name, kind, class } = new.clone();
+    let sql = "INSERT INTO account (id, name, kind, class, created_at) VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT DO NOTHING";
+    let number = i64::from(id.get());
+    let made =
+        execute(client, sql, &[&number, &name, &kind.word(), &class.word(), &created_at.millis()]).await?;
+    if made == 0 {
+        return Err(StoreError::account_exists(id));
+    }
+    execute(client, "INSERT INTO queue (account) VALUES ($1) ON CONFLICT DO NOTHING", &[&number]).await?;
+    Ok(Account { id, name, kind, class, created_at })
+}
+
+/// Locks an account until the transaction ends: none of its orders runs meanwhile, and its sites, peers, users,
+/// applications and subscriptions stay as they are. Returns false if there is no such account.
+pub(super) async fn lock_account(client: &Client, account: AccountId) -> Result<bool> {
+    let sql = "SELECT 1 FROM queue WHERE account = $1 FOR UPDATE";
+    Ok(execute(client, sql, &[&i64::from(account.get())]).await? > 0)
+}
+
+/// Locks those of some accounts that exist, as [`lock_account`], in the order of their ids.
+pub(super) async fn lock_accounts(client: &Client, accounts: &[AccountId]) -> Result<()> {
+    let sql = "SELECT 1 FROM queue WHERE account = ANY($1) ORDER BY account FOR UPDATE";
+    execute(client, sql, &[&numbers(Some(accounts))]).await?;
+    Ok(())
+}
+
+/// Locks an account, as [`lock_account`], and returns it with its sites and peers.
+///
+/// # Errors
+/// `Conflict` if there is no such account.
+pub(super) async fn must_exist(client: &Client, account: AccountId) -> Result<(Account, Premises)> {
+    let unknown = || StoreError::no_account(account);
+    if !lock_account(client, account).await? {
+        return Err(unknown());
+    }
+    account_with_premises(client, account).await?.ok_or_else(unknown)
+}
+
+// Accounts.
+
+fn read_account(row: &Row) -> Result<Account> {
+    Ok(Account {
+        id: account_of(row, 0)?,
+        name: get(row, 1)?,
+        kind: word(row, 2)?,
+        class: word(row, 3)?,
+        created_at: time(row, 4)?,
+    })
+}
+
+/// Reads the columns id, account, name, is_default.
+pub(super) fn read_site(row: &Row) -> Result<Site> {
+    Ok(Site {
+        id: site_of(row, 0)?,
+        account: account_of(row, 1)?,
+        name: get(row, 2)?,
+        is_default: get(row, 3)?,
+    })
+}
+
+/// Reads the columns id, account, site, name, is_default.
+pub(super) fn read_peer(row: &Row) -> Result<Peer> {
+    Ok(Peer {
+        id: peer_of(row, 0)?,
+        account: account_of(row, 1)?,
+        site: site_of(row, 2)?,
+        name: get(row, 3)?,
+        is_default: get(row, 4)?,
+    })
+}
+
+/// Returns all sites, or those of some accounts, in the order of their ids.
+pub(super) async fn sites(client: &Client, only: Option<&[AccountId]>) -> Result<Vec<Site>> {
+    let sql = "SELECT id, account, name, is_default FROM site WHERE account = ANY($1) OR $2 ORDER BY id";
+    rows(client, sql, &[&numbers(only), &only.is_none()]).await?.iter().map(read_site).collect()
+}
+
+/// Returns all peers, or those of some accounts, in the order of their ids.
+pub(super) async fn peers(client: &Client, only: Option<&[AccountId]>) -> Result<Vec<Peer>> {
+    let sql =
+        "SELECT id, account, site, name, is_default FROM peer WHERE account = ANY($1) OR $2 ORDER BY id";
+    rows(client, sql, &[&numbers(only), &only.is_none()]).await?.iter().map(read_peer).collect()
+}
+
+fn numbers(only: Option<&[AccountId]>) -> Vec<i64> {
+    only.unwrap_or_default().iter().map(|id| id.get().into()).collect()
+}
+
+/// Returns an account with its sites and peers.
+pub(super) async fn account_with_premises(
+    client: &Client,
+    id: AccountId,
+) -> Result<Option<(Account, Premises)>> {
+    Ok(accounts_with_premises(client, &[id]).await?.remove(&id))
+}
+
+/// Returns those of some accounts that exist, with their sites and peers.
+pub(super) async fn accounts_with_premises(
+    client: &Client,
+    ids: &[AccountId],
+) -> Result<HashMap<AccountId, (Account, Premises)>> {
+    let sql = "SELECT id, name, kind, class, created_at FROM account WHERE id = ANY($1)";
+    let wanted = numbers(Some(ids));
+    let values: [&dyn super::statement::Value; 1] = [&wanted];
+    let (accounts, sites, peers) =
+        tokio::try_join!(rows(client, sql, &values), sites(client, Some(ids)), peers(client, Some(ids)))?;
+    let mut found = HashMap::with_capacity(accounts.len());
+    for row in &accounts {
+        let account = read_account(row)?;
+        found.insert(account.id, (account, Premises { sites: Vec::new(), peers: Vec::new() }));
+    }
+    for site in sites {
+        if let Some((_, premises)) = found.get_mut(&site.account) {
+            premises.sites.push(site);
+        }
+    }
+    for peer in peers {
+        if let Some((_, premises)) = found.get_mut(&peer.account) {
+            premises.peers.push(peer);
+        }
+    }
+    Ok(found)
+}
+
+#[async_trait]
+impl Accounts for PostgresStore {
+    async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account> {
+        transaction!(self, tx => create_account(&tx, &account, now).await)
+    }
+
+    async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
+        reading!(self, client => account_with_premises(&client, id).await)
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>> {
+        let sql = "SELECT id, name, kind, class, created_at FROM account ORDER BY id";
+        reading!(self, client => {
+            rows(&client, sql, &[]).await.and_then(|found| found.iter().map(read_account).collect())
+        })
+    }
+}

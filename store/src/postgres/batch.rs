@@ -1,0 +1,164 @@
+//! Numbers of one transaction: loaded as a plan needs them, written as it says.
+
+use std::collections::{HashMap, HashSet};
+
+use onhook_core::ids::{AccountId, AreaId, EventSeq, PeerId, SiteId};
+use onhook_core::lifecycle::area::Area;
+use onhook_core::time::Timestamp;
+use tokio_postgres::Client;
+
+use super::areas::read_area;
+use super::counts::apply_counts;
+use super::entries::NumberRow;
+use super::row::{digits_of, get};
+use super::statement::{execute, rows};
+use crate::Result;
+use crate::columns::{NumberColumns, by_columns};
+use crate::error::corrupt;
+use crate::plan::batch::{NewEvent, NumberWrites, Numbers, Prev};
+
+/// Returns rows as a plan needs them: with their areas, and the time of the latest of their last events.
+pub(super) async fn numbers_of(client: &Client, rows: Vec<NumberRow>) -> Result<Numbers> {
+    let areas = areas_of(client, &rows).await?;
+    let latest = rows.iter().map(|row| row.at).max().unwrap_or_default();
+    let known = rows.into_iter().map(NumberRow::known).collect();
+    Ok(Numbers { known, areas, latest })
+}
+
+/// Returns the areas of numbers.
+pub(super) async fn areas_of(client: &Client, numbers: &[NumberRow]) -> Result<HashMap<AreaId, Area>> {
+    let ids: HashSet<AreaId> = numbers.iter().map(|row| row.entry.area).collect();
+    let ids: Vec<i64> = ids.into_iter().map(|id| id.0.into()).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = "SELECT id, name, supply, demand, demand_at FROM area WHERE id = ANY($1)";
+    rows(client, sql, &[&ids]).await?.iter().map(read_area).collect()
+}
+
+/// Returns `count` new sequence numbers of events, ascending.
+pub(super) async fn next_events(client: &Client, count: usize) -> Result<Vec<EventSeq>> {
+    let sql = "SELECT nextval('event_seq') FROM generate_series(1, $1)";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let found = rows(client, sql, &[&count]).await?;
+    let mut seqs = found.iter().map(|row| get(row, 0).map(EventSeq)).collect::<Result<Vec<_>>>()?;
+    seqs.sort_unstable();
+    Ok(seqs)
+}
+
+/// Writes what happened to numbers: events, rows, counts. Returns how many changed.
+pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Result<usize> {
+    let NumberWrites { events, numbers, counts, pool_grew } = writes;
+    if !events.is_empty() {
+        let seqs = next_events(client, events.len()).await?;
+        write_events(client, &events, &seqs).await?;
+        let mut columns = Columns::default();
+        for write in &numbers {
+            let (seq, event) = seqs
+                .get(write.last_event)
+                .zip(events.get(write.last_event))
+                .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
+            columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
+        }
+        let written = columns.update(client).await?;
+        if written != u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
+            return Err(corrupt("a number that changes is not there"));
+        }
+    }
+    apply_counts(client, counts).await?;
+    if pool_grew {
+        execute(client, "UPDATE counter SET value = value + 1 WHERE name = 'pool_grown'", &[]).await?;
+    }
+    Ok(numbers.len())
+}
+
+async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -> Result<()> {
+    let seq =
+        |index: usize| seqs.get(index).map(|seq| seq.0).ok_or_else(|| corrupt("too few numbers of events"));
+    let (mut numbers, mut prevs, mut ats) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut orders, mut actors, mut details, mut origins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for NewEvent { number, prev, at, change, by, origin } in events {
+        numbers.push(digits_of(*number));
+        prevs.push(match prev {
+            Prev::Stored(prev) => prev.0,
+            Prev::New(index) => seq(*index)?,
+        });
+        ats.push(at.millis());
+        let (order, actor) = by_columns(by);
+        orders.push(order);
+        actors.push(actor);
+        details.push(serde_json::to_string(change)?);
+        origins.push(origin.as_ref().map(serde_json::to_string).transpose()?);
+    }
+    let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+    let sql = "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
+               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                                    $6::text[], $7::text[], $8::text[])";
+    execute(client, sql, &[&seqs, &numbers, &prevs, &ats, &orders, &actors, &details, &origins]).await?;
+    Ok(())
+}
+
+/// Rows of `number` as columns, to be written together.
+#[derive(Default)]
+pub(super) struct Columns {
+    numbers: Vec<i64>,
+    states: Vec<i64>,
+    holders: Vec<Option<i64>>,
+    sites: Vec<Option<i64>>,
+    peers: Vec<Option<i64>>,
+    areas: Vec<i64>,
+    flags: Vec<i64>,
+    due_ats: Vec<Option<i64>>,
+    last_events: Vec<i64>,
+    ats: Vec<i64>,
+}
+
+impl Columns {
+    /// Adds a row.
+    pub(super) fn push(&mut self, row: &NumberColumns, last_event: EventSeq, at: Timestamp) {
+        self.numbers.push(digits_of(row.number));
+        self.states.push(row.state.into());
+        self.holders.push(row.holder.map(AccountId::get).map(i64::from));
+        self.sites.push(row.site.map(SiteId::get).map(i64::from));
+        self.peers.push(row.peer.map(PeerId::get).map(i64::from));
+        self.areas.push(row.area.0.into());
+        self.flags.push(row.flags.into());
+        self.due_ats.push(row.due_at.map(Timestamp::millis));
+        self.last_events.push(last_event.0);
+        self.ats.push(at.millis());
+    }
+
+    /// Writes rows that are there. Returns how many were.
+    async fn update(&self, client: &Client) -> Result<u64> {
+        let sql = format!(
+            "UPDATE number SET state = u.state, holder = u.holder, site = u.site, peer = u.peer, area = u.area,
+                               flags = u.flags, due_at = u.due_at, last_event = u.last_event, at = u.at
+             FROM {UNNEST} WHERE number.number = u.number"
+        );
+        self.write(client, &sql).await
+    }
+
+    /// Writes new rows.
+    pub(super) async fn insert(&self, client: &Client) -> Result<u64> {
+        let sql = format!(
+            "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event, at)
+             SELECT * FROM {UNNEST}"
+        );
+        self.write(client, &sql).await
+    }
+
+    async fn write(&self, client: &Client, sql: &str) -> Result<u64> {
+        let Self { numbers, states, holders, sites, peers, areas, flags, due_ats, last_events, ats } = self;
+        execute(
+            client,
+            sql,
+            &[numbers, states, holders, sites, peers, areas, flags, due_ats, last_events, ats],
+        )
+        .await
+    }
+}
+
+const UNNEST: &str =
+    "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
+                      AS u (number, state, holder, site, peer, area, flags, due_at, last_event, at)";

@@ -1,0 +1,315 @@
+//! Orders on their way into the database: those that wait together go in one statement, which commits by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_postgres::Pool;
+use onhook_core::ids::{OrderId, OrderSeq, SiteId};
+use onhook_core::order::{NewOrder, Status};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_postgres::Client;
+
+use super::connect::no_connection;
+use super::health::Health;
+use super::random::random_uuid;
+use super::row::{get, order_id};
+use super::statement::rows;
+use super::tries::{Tries, is_lost, settle, text};
+use super::waiting::Waiting;
+use crate::codes::{kind_code, status_code};
+use crate::contract::orders::Accepted;
+use crate::error::corrupt;
+use crate::order_ids::OrderIds;
+use crate::{Result, StoreError};
+
+/// Most orders in one statement.
+const TOGETHER_MAX: usize = 512;
+
+/// Most orders that wait for their statement.
+const QUEUE_MAX: usize = 8_192;
+
+/// Statements under way at once.
+const AT_ONCE: usize = 2;
+
+/// An order that waits, and whom to answer.
+struct Arrival {
+    order: Arc<NewOrder>,
+    /// Its request, as it is stored.
+    request: String,
+    reply: oneshot::Sender<Result<Accepted>>,
+    _counted: Counted,
+}
+
+/// Counts an order from its arrival until it is answered.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(queued: &watch::Sender<usize>) -> Self {
+        queued.send_modify(|count| *count += 1);
+        Self(queued.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Where orders wait to be written.
+pub(super) struct Intake {
+    queue: mpsc::Sender<Arrival>,
+    queued: watch::Sender<usize>,
+    /// Set when nothing more is taken.
+    closed: AtomicBool,
+    waiting: Arc<Waiting>,
+}
+
+impl Intake {
+    /// Starts writing what arrives. It ends when the store is dropped.
+    pub(super) fn start(pool: Pool, ids: Arc<OrderIds>, health: Arc<Health>) -> Self {
+        let (queue, arrivals) = mpsc::channel(QUEUE_MAX);
+        let waiting = Arc::new(Waiting::default());
+        tokio::spawn(write_all(arrivals, Writing { pool, ids, health }));
+        Self { queue, queued: watch::Sender::new(0), closed: AtomicBool::new(false), waiting }
+    }
+
+    /// Returns how many orders wait.
+    pub(super) fn queued(&self) -> usize {
+        *self.queued.borrow()
+    }
+
+    /// Takes nothing more, and returns when everything that waits is answered.
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let _ = self.queued.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Makes an order durable.
+    pub(super) async fn accept(
+        &self,
+        order: Arc<NewOrder>,
+        request: String,
+        pool: &Pool,
+    ) -> Result<Accepted> {
+        self.waiting.look(pool).await?;
+        if self.waiting.is_full(order.account) {
+            return Err(StoreError::Full);
+        }
+        let (reply, answer) = oneshot::channel();
+        let counted = Counted::new(&self.queued);
+        // Looked at when it is counted: one that arrives while the store is closed is refused or waited for.
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(StoreError::Closed);
+        }
+        let sent = self.queue.try_send(Arrival { order, request, reply, _counted: counted });
+        match sent {
+            Ok(()) => answer.await.unwrap_or(Err(StoreError::Closed)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Full),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreError::Closed),
+        }
+    }
+}
+
+/// What it takes to write orders.
+#[derive(Clone)]
+struct Writing {
+    pool: Pool,
+    ids: Arc<OrderIds>,
+    health: Arc<Health>,
+}
+
+async fn write_all(mut arrivals: mpsc::Receiver<Arrival>, writing: Writing) {
+    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let mut some = Vec::with_capacity(TOGETHER_MAX);
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        if arrivals.recv_many(&mut some, TOGETHER_MAX).await == 0 {
+            return;
+        }
+        let (together, writing) = (std::mem::take(&mut some), writing.clone());
+        tokio::spawn(async move {
+            writing.write(together).await;
+            drop(slot);
+        });
+    }
+}
+
+impl Writing {
+    /// Writes orders together, and answers each.
+    async fn write(&self, arrivals: Vec<Arrival>) {
+        let mut tries = Tries::default();
+        let done = loop {
+            let done = self.attempt(&arrivals).await;
+            if let Some(done) = tries.after(done).await {
+                break done;
+            }
+        };
+        self.health.note(&done);
+        match done {
+            Ok(accepted) => {
+                for (arrival, accepted) in arrivals.into_iter().zip(accepted) {
+                    let _ = arrival.reply.send(accepted);
+                }
+            }
+            Err(error) => {
+                for arrival in arrivals {
+                    let _ = arrival.reply.send(Err(again(&error)));
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, arrivals: &[Arrival]) -> Result<Vec<Result<Accepted>>> {
+        let client = self.pool.get().await.map_err(no_connection)?;
+        let seqs = next_orders(&client, arrivals.len()).await?;
+        let mark = random_uuid()?;
+        let written = match insert(&client, &self.ids, arrivals, &seqs, mark).await {
+            Ok(written) => written,
+            Err(error) => {
+                drop(deadpool_postgres::Object::take(client));
+                // The database's own refusal means that nothing was written. Else it has to be asked.
+                if !is_lost(&error) || !settle(&self.pool, mark).await? {
+                    return Err(error);
+                }
+                let client = self.pool.get().await.map_err(no_connection)?;
+                return answers(&client, &self.ids, arrivals, &seqs, None).await;
+            }
+        };
+        answers(&client, &self.ids, arrivals, &seqs, Some(written)).await
+    }
+}
+
+/// Returns `count` new sequence numbers of orders, ascending.
+async fn next_orders(client: &Client, count: usize) -> Result<Vec<OrderSeq>> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let found = rows(client, "SELECT nextval('order_seq') FROM generate_series(1, $1)", &[&count]).await?;
+    let mut seqs = found.iter().map(|row| get(row, 0).map(OrderSeq)).collect::<Result<Vec<_>>>()?;
+    seqs.sort_unstable();
+    Ok(seqs)
+}
+
+/// Writes orders, and the keys of those that have one. An order whose key is known already is left out. Returns the
+/// sequence numbers of those that were written.
+async fn insert(
+    client: &Client,
+    ids: &OrderIds,
+    arrivals: &[Arrival],
+    seqs: &[OrderSeq],
+    mark: uuid::Uuid,
+) -> Result<Vec<OrderSeq>> {
+    let (mut uuids, mut accounts, mut kinds, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut users, mut names, mut customer_ids, mut sites) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut numbers, mut requests, mut keys, mut digests) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (Arrival { order, request, .. }, seq) in arrivals.iter().zip(seqs) {
+        uuids.push(ids.id(*seq).0);
+        accounts.push(i64::from(order.account.get()));
+        kinds.push(i64::from(kind_code(order.request.kind())));
+        times.push(order.created_at.millis());
+        users.push(order.user.as_str());
+        names.push(order.name.as_deref());
+        customer_ids.push(order.customer_order_id.as_deref());
+        sites.push(order.request.site().map(SiteId::get).map(i64::from));
+        numbers.push(i64::try_from(order.request.quantity()).unwrap_or(i64::MAX));
+        requests.push(request.as_str());
+        keys.push(order.key.as_ref().map(|key| key.key.as_str()));
+        digests.push(order.key.as_ref().map(|key| key.digest.to_vec()));
+    }
+    let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+    let received = i64::from(status_code(Status::Received));
+    let sql = "WITH given AS (
+                   SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
+                                        $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
+                                        $11::text[], $12::text[], $13::bytea[])
+                       AS u (seq, id, account, kind, created_at, user_name, name, customer_order_id, site, numbers,
+                             request, key, digest)
+               ), keyed AS (
+                   INSERT INTO idempotency (account, key, digest, order_seq)
+                   SELECT account, key, digest, seq FROM given WHERE key IS NOT NULL ORDER BY seq
+                   ON CONFLICT (account, key) DO NOTHING RETURNING order_seq
+               ), marked AS (
+                   INSERT INTO committed (id, at) VALUES ($14, (extract(epoch FROM now()) * 1000)::bigint)
+               )
+               INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user_name, name,
+                                   customer_order_id, site, numbers, request)
+               SELECT seq, id, account, kind, $15, 0, created_at, created_at, user_name, name, customer_order_id,
+                      site, numbers, request
+               FROM given WHERE key IS NULL OR seq IN (SELECT order_seq FROM keyed)
+               RETURNING seq";
+    let written = rows(
+        client,
+        sql,
+        &[
+            &seqs,
+            &uuids,
+            &accounts,
+            &kinds,
+            &times,
+            &users,
+            &names,
+            &customer_ids,
+            &sites,
+            &numbers,
+            &requests,
+            &keys,
+            &digests,
+            &mark,
+            &received,
+        ],
+    )
+    .await?;
+    written.iter().map(|row| get(row, 0).map(OrderSeq)).collect()
+}
+
+/// Returns the answer to each order. `written` are the orders that were written; `None` if that has to be read.
+async fn answers(
+    client: &Client,
+    ids: &OrderIds,
+    arrivals: &[Arrival],
+    seqs: &[OrderSeq],
+    written: Option<Vec<OrderSeq>>,
+) -> Result<Vec<Result<Accepted>>> {
+    let written = match written {
+        Some(written) => written,
+        None => {
+            let wanted: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+            let found = rows(client, "SELECT seq FROM orders WHERE seq = ANY($1)", &[&wanted]).await?;
+            found.iter().map(|row| get(row, 0).map(OrderSeq)).collect::<Result<_>>()?
+        }
+    };
+    let written: std::collections::HashSet<OrderSeq> = written.into_iter().collect();
+    let mut answers = Vec::with_capacity(arrivals.len());
+    for (Arrival { order, .. }, seq) in arrivals.iter().zip(seqs) {
+        answers.push(match &order.key {
+            _ if written.contains(seq) => Ok(Accepted { id: ids.id(*seq), again: false }),
+            Some(key) => known(client, order, &key.key, &key.digest[..]).await?,
+            None => Err(corrupt("an order was not written")),
+        });
+    }
+    Ok(answers)
+}
+
+/// Returns the answer to an order whose key is known.
+async fn known(client: &Client, order: &NewOrder, key: &str, digest: &[u8]) -> Result<Result<Accepted>> {
+    let sql = "SELECT k.digest, o.id FROM idempotency k JOIN orders o ON o.seq = k.order_seq
+               WHERE k.account = $1 AND k.key = $2";
+    let found = rows(client, sql, &[&i64::from(order.account.get()), &key]).await?;
+    let found = found.first().ok_or_else(|| corrupt("a key without its order"))?;
+    let first: OrderId = order_id(found, 1)?;
+    Ok(if get::<Vec<u8>>(found, 0)? == digest {
+        Ok(Accepted { id: first, again: true })
+    } else {
+        Err(StoreError::KeyReused)
+    })
+}
+
+/// Returns an error once more, for another caller.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unwritable(why) => why.clone().into(),
+        StoreError::Full => StoreError::Full,
+        StoreError::Closed => StoreError::Closed,
+        error => corrupt(text(error)),
+    }
+}

@@ -1,0 +1,75 @@
+//! The lines of an import, and the transaction that takes them.
+//!
+//! Reading lines blocks: they are in a file. A thread of its own reads them, a few ahead of the database.
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::open::PostgresStore;
+use super::statement::execute;
+use super::transaction::Transaction;
+use super::tries::Tries;
+use crate::Result;
+use crate::error::corrupt;
+
+/// The lines of an import, some at a time.
+pub(super) struct Chunks<T> {
+    chunks: mpsc::Receiver<Vec<T>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Chunks<T> {
+    /// Begins to read lines, `size` at a time.
+    pub(super) fn read(lines: Box<dyn Iterator<Item = T> + Send>, size: usize) -> Self {
+        let (to, chunks) = mpsc::channel(1);
+        let reader = spawn_blocking(move || {
+            let mut lines = lines.fuse();
+            loop {
+                let some: Vec<T> = lines.by_ref().take(size).collect();
+                if some.is_empty() || to.blocking_send(some).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { chunks, reader: Some(reader) }
+    }
+
+    /// Returns the next lines. `None` after the last.
+    ///
+    /// # Errors
+    /// `Broken` if reading them panicked: there may be more.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<T>>> {
+        if let Some(some) = self.chunks.recv().await {
+            return Ok(Some(some));
+        }
+        if let Some(reader) = self.reader.take() {
+            reader.await.map_err(|_| corrupt("the lines of an import cannot be read to their end"))?;
+        }
+        Ok(None)
+    }
+}
+
+impl PostgresStore {
+    /// Begins the transaction of an import. One import runs at a time, so two never bring the same number.
+    pub(super) async fn begin_import(&self) -> Result<Transaction> {
+        let mut tries = Tries::default();
+        loop {
+            let begun = match self.begin_long().await {
+                Ok(tx) => {
+                    let sql = "SELECT 1 FROM counter WHERE name = 'imports' FOR UPDATE";
+                    execute(&tx, sql, &[]).await.map(|_| tx)
+                }
+                Err(error) => Err(error),
+            };
+            if let Some(begun) = tries.after(begun).await {
+                return self.noted(begun);
+            }
+        }
+    }
+
+    /// Ends the transaction of an import. A dry run is undone. It is not tried again, since its lines have been read.
+    pub(super) async fn end_import<T>(&self, tx: Transaction, done: Result<T>, dry_run: bool) -> Result<T> {
+        let ended = if dry_run { tx.undo(done).await } else { tx.end(self, done).await };
+        self.noted(ended)
+    }
+}

@@ -1,0 +1,48 @@
+//! The store in a database of the PostgreSQL protocol, which any number of nodes share.
+//!
+//! Loads what a plan needs, and applies what it says: nothing here decides. A statement writes all rows of one kind
+//! through arrays. What several nodes could do at once is kept apart by locks of rows, which are always taken in the same
+//! order, and by changes that add up.
+
+mod accounts;
+mod applications;
+mod areas;
+mod batch;
+mod check;
+mod connect;
+mod counters;
+mod counts;
+mod deliveries;
+mod durability;
+mod entries;
+mod exchanges;
+mod health;
+mod imports;
+mod intake;
+mod leases;
+mod lines;
+mod lookout;
+mod numbers;
+mod open;
+mod order_rows;
+mod orders;
+mod pool;
+mod premises;
+mod random;
+mod release;
+mod reservations;
+mod row;
+mod schema;
+mod statement;
+mod step;
+mod subscriptions;
+mod telling;
+mod transaction;
+mod tries;
+mod upkeep;
+mod users;
+mod waiting;
+
+pub use self::connect::ConnectError;
+pub use self::open::PostgresStore;
+pub use self::schema::newest_schema;

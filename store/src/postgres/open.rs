@@ -1,0 +1,77 @@
+//! How the store in a database is opened, and what a node keeps of it.
+
+use std::sync::{Arc, Mutex};
+
+use deadpool_postgres::{Object, Pool};
+use tokio_postgres::Client;
+
+use super::connect::{self, ConnectError, no_connection};
+use super::health::Health;
+use super::intake::Intake;
+use super::lookout::Lookout;
+use super::random::random;
+use super::schema::migrate;
+use super::statement::{execute, row};
+use super::tries::text;
+use crate::error::corrupt;
+use crate::order_ids::OrderIds;
+use crate::postgres::row::get;
+use crate::{Result, StoreError};
+
+/// A store in a database of the PostgreSQL protocol. Any number of nodes can use the same one.
+pub struct PostgresStore {
+    pub(super) pool: Pool,
+    pub(super) ids: Arc<OrderIds>,
+    pub(super) token_key: [u8; 32],
+    pub(super) health: Arc<Health>,
+    pub(super) intake: Intake,
+    pub(super) lookout: Lookout,
+    /// Set when the store is closed.
+    pub(super) closed: Mutex<bool>,
+}
+
+impl PostgresStore {
+    /// Opens the store in the database at an address, and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the database cannot be reached or used. Nothing was changed.
+    pub async fn open(url: &str) -> std::result::Result<Self, ConnectError> {
+        let pool = connect::pool(url)?;
+        let unusable = |error: StoreError| ConnectError::Database(text(&error));
+        let client = pool.get().await.map_err(|error| unusable(no_connection(error)))?;
+        migrate(&client).await.map_err(unusable)?;
+        let order_key = key(&client, "order_key").await.map_err(unusable)?;
+        let token_key = key(&client, "token_key").await.map_err(unusable)?;
+        drop(client);
+        let ids = Arc::new(OrderIds::new(order_key, random().map_err(unusable)?));
+        let health = Arc::new(Health::default());
+        let intake = Intake::start(pool.clone(), ids.clone(), health.clone());
+        let lookout = Lookout::start(pool.clone(), health.clone()).await;
+        Ok(Self { pool, ids, token_key, health, intake, lookout, closed: Mutex::new(false) })
+    }
+
+    /// Returns a connection.
+    pub(super) async fn connection(&self) -> Result<Object> {
+        if *self.closed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            return Err(StoreError::Closed);
+        }
+        self.pool.get().await.map_err(no_connection)
+    }
+
+    /// Notes whether a write was done, for the store's health, and returns it.
+    pub(super) fn noted<T>(&self, done: Result<T>) -> Result<T> {
+        self.health.note(&done);
+        done
+    }
+}
+
+/// Returns the store's key of this name. It is made once: if two nodes open a new store at the same time, both read the
+/// key that was written first.
+async fn key<const N: usize>(client: &Client, name: &str) -> Result<[u8; N]> {
+    let made = random::<N>()?.to_vec();
+    execute(client, "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[&name, &made])
+        .await?;
+    let found = row(client, "SELECT value FROM meta WHERE key = $1", &[&name]).await?;
+    let found: Option<Vec<u8>> = found.map(|row| get(&row, 0)).transpose()?;
+    found.and_then(|key| key.try_into().ok()).ok_or_else(|| corrupt(format!("{name} is missing")))
+}

@@ -1,0 +1,134 @@
+//! Tries: which errors are worth another one, and what became of a transaction whose answer is lost.
+
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+use tracing::debug;
+use uuid::Uuid;
+
+use super::connect::no_connection;
+use super::statement::execute;
+use crate::error::corrupt;
+use crate::{Result, StoreError, Unwritable};
+
+/// How often a transaction is tried.
+const TRIES_MAX: u32 = 8;
+
+/// The longest wait between two tries.
+const WAIT_MAX: Duration = Duration::from_millis(800);
+
+/// How long a node looks for the outcome of a COMMIT.
+const SETTLE_MAX: Duration = Duration::from_secs(20);
+
+/// How often something has been tried.
+#[derive(Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    /// Returns the result if it is the last word. Waits, and returns `None`, if it is worth another try.
+    pub(super) async fn after<T>(&mut self, done: Result<T>) -> Option<Result<T>> {
+        let Err(error) = done else { return Some(done) };
+        if !may_pass(&error) {
+            return Some(Err(error));
+        }
+        self.0 += 1;
+        if self.0 >= TRIES_MAX {
+            return Some(Err(unreachable(error)));
+        }
+        debug!(tries = self.0, error = text(&error), "a transaction is tried again");
+        tokio::time::sleep(wait(self.0)).await;
+        None
+    }
+}
+
+/// Returns how long to wait before the next try: twice as long each time, of which chance takes up to half.
+fn wait(tries: u32) -> Duration {
+    let longest = Duration::from_millis(10).saturating_mul(1 << tries.min(10)).min(WAIT_MAX);
+    let mut chance = [0; 1];
+    let _ = getrandom::fill(&mut chance);
+    longest.mul_f64(1.0 - f64::from(chance[0]) / 512.0)
+}
+
+/// Returns whether the transaction with this row in `committed` has committed. If it has not, it never will.
+///
+/// # Errors
+/// If that cannot be found out in time.
+pub(super) async fn settle(pool: &Pool, id: Uuid) -> Result<bool> {
+    let settled = tokio::time::timeout(SETTLE_MAX, has_committed(pool, id)).await;
+    settled.unwrap_or_else(|_| Err(corrupt("the outcome of a transaction cannot be found out")))
+}
+
+async fn has_committed(pool: &Pool, id: Uuid) -> Result<bool> {
+    let mut tries = 0;
+    loop {
+        let written = match pool.get().await.map_err(no_connection) {
+            Ok(client) => {
+                let sql = "INSERT INTO committed (id, at)
+                           VALUES ($1, (extract(epoch FROM now()) * 1000)::bigint) ON CONFLICT (id) DO NOTHING";
+                execute(&client, sql, &[&id]).await
+            }
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(written) => return Ok(written == 0),
+            Err(error) if may_pass(&error) => tries += 1,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(wait(tries)).await;
+    }
+}
+
+/// True if the database ended the connection. A COMMIT under way may have been done.
+fn ends_connection(code: &SqlState) -> bool {
+    code.code().starts_with("57P") || code.code().starts_with("08")
+}
+
+/// True if the answer was lost with the connection: what was asked for may have been done. Any other error is the
+/// database's word that it was not.
+pub(super) fn is_lost(error: &StoreError) -> bool {
+    let StoreError::Broken(cause) = error else { return false };
+    let Some(error) = cause.downcast_ref::<Error>() else { return false };
+    error.code().is_none_or(ends_connection)
+}
+
+/// True if an error may be gone at the next try: a deadlock, a transaction that has to be run again, a database that
+/// restarts or fails over. Nothing was written.
+fn may_pass(error: &StoreError) -> bool {
+    let StoreError::Broken(cause) = error else { return false };
+    if cause.is::<deadpool_postgres::PoolError>() {
+        return true;
+    }
+    let Some(error) = cause.downcast_ref::<Error>() else { return false };
+    match error.code() {
+        Some(code) => {
+            [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+                || [&SqlState::LOCK_NOT_AVAILABLE, &SqlState::READ_ONLY_SQL_TRANSACTION].contains(&code)
+                || ends_connection(code)
+                || code.code().starts_with("53")
+                || code.code() == "25P03"
+        }
+        None => {
+            let broke = |cause: &(dyn std::error::Error + 'static)| cause.is::<std::io::Error>();
+            error.is_closed() || std::error::Error::source(error).is_some_and(broke)
+        }
+    }
+}
+
+/// Returns the error of a database that takes no writes for now.
+fn unreachable(error: StoreError) -> StoreError {
+    Unwritable::Database { why: text(&error) }.into()
+}
+
+/// Returns an error's text, with its cause.
+pub(super) fn text(error: &StoreError) -> String {
+    let StoreError::Broken(cause) = error else { return error.to_string() };
+    let mut text = cause.to_string();
+    let mut source = cause.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

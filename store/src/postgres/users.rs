@@ -1,0 +1,187 @@
+//! Users: how they are found, made, changed and removed.
+//!
+//! An account is locked while its users change. For operators, who have none, the row of account 0 stands.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use onhook_core::account::Role;
+use onhook_core::account::user::{Asker, Person, folded};
+use onhook_core::ids::AccountId;
+use tokio_postgres::{Client, Row};
+
+use super::accounts::must_exist;
+use super::open::PostgresStore;
+use super::random::random;
+use super::row::{account_or, get, limit, small, word};
+use super::statement::{Value, execute, row, rows};
+use super::transaction::{reading, transaction};
+use crate::contract::page::LIST_MAX;
+use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
+use crate::plan::users::{self as plan, Write};
+use crate::{Result, StoreError};
+
+const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
+
+fn of(account: AccountId) -> i64 {
+    account.get().into()
+}
+
+async fn user(client: &Client, name: &str) -> Result<Option<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM users WHERE folded = $1");
+    row(client, &sql, &[&&*folded(name)]).await?.as_ref().map(read_user).transpose()
+}
+
+async fn users(client: &Client) -> Result<Vec<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM users ORDER BY folded");
+    rows(client, &sql, &[]).await?.iter().map(read_user).collect()
+}
+
+async fn users_of(client: &Client, account: AccountId) -> Result<Vec<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM users WHERE account = $1 ORDER BY folded LIMIT $2");
+    rows(client, &sql, &[&of(account), &limit(LIST_MAX)]).await?.iter().map(read_user).collect()
+}
+
+/// Returns how many users an account has, or how many of a role.
+async fn count_users<N: TryFrom<i64>>(client: &Client, account: AccountId, role: Option<Role>) -> Result<N> {
+    let sql = "SELECT count(*) FROM users WHERE account = $1 AND role = coalesce($2, role)";
+    let found = row(client, sql, &[&of(account), &role.map(Role::word)]).await?;
+    found.map(|row| small(&row, 0)).transpose()?.ok_or_else(|| crate::error::corrupt("a count is missing"))
+}
+
+fn read_user(row: &Row) -> Result<User> {
+    Ok(User {
+        name: get(row, 0)?,
+        account: account_or(row, 1)?,
+        role: word(row, 2)?,
+        password_hash: get(row, 3)?,
+        generation: get(row, 4)?,
+    })
+}
+
+/// Locks accounts, and operators if `None` is among them, in the order of their ids.
+async fn lock(client: &Client, accounts: &BTreeSet<Option<AccountId>>) -> Result<()> {
+    let accounts: Vec<i64> = accounts.iter().map(|account| account.map_or(0, of)).collect();
+    let sql = "SELECT 1 FROM queue WHERE account = ANY($1) ORDER BY account FOR UPDATE";
+    execute(client, sql, &[&accounts]).await?;
+    Ok(())
+}
+
+/// Locks the accounts of these users and `also`. Users that were made for another account meanwhile are looked up again.
+async fn lock_accounts_of(client: &Client, names: &[&str], also: Option<Option<AccountId>>) -> Result<()> {
+    let mut accounts = BTreeSet::from_iter(also);
+    loop {
+        for name in names {
+            accounts.extend(user(client, name).await?.map(|user| user.account));
+        }
+        lock(client, &accounts).await?;
+        let mut same = true;
+        for name in names {
+            same &= user(client, name).await?.is_none_or(|user| accounts.contains(&user.account));
+        }
+        if same {
+            return Ok(());
+        }
+    }
+}
+
+async fn create_user(client: &Client, user: &NewUser) -> Result<()> {
+    if let Some(account) = user.account {
+        must_exist(client, account).await?;
+    }
+    let sql = "INSERT INTO users (folded, name, account, role, password_hash, generation)
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let values: [&dyn Value; 6] = [
+        &&*folded(&user.name),
+        &user.name,
+        &user.account.map(of),
+        &user.role.word(),
+        &user.password_hash,
+        &generation()?,
+    ];
+    if execute(client, sql, &values).await? == 0 {
+        return Err(StoreError::user_exists(&user.name));
+    }
+    Ok(())
+}
+
+async fn make_user(client: &Client, asker: &str, new: &NewUser) -> Result<UserChanged> {
+    lock_accounts_of(client, &[asker], Some(new.account)).await?;
+    let asker = user(client, asker).await?.map(|user| user.person());
+    let there = match new.account {
+        Some(account) => count_users(client, account, None).await?,
+        None => 0,
+    };
+    match plan::make(asker.as_ref(), new, there) {
+        Ok(()) => create_user(client, new).await.map(|()| UserChanged::Done),
+        Err(why) => Ok(UserChanged::Refused(why)),
+    }
+}
+
+async fn change_user(client: &Client, asker: &Asker, name: &str, change: UserChange) -> Result<UserChanged> {
+    // The asker is `None` if they are no longer a user.
+    let asker = match asker {
+        Asker::AtTheMachine => {
+            lock_accounts_of(client, &[name], None).await?;
+            Some(Person::at_the_machine())
+        }
+        Asker::User(asker) => {
+            lock_accounts_of(client, &[asker, name], None).await?;
+            user(client, asker).await?.map(|user| user.person())
+        }
+    };
+    let found = user(client, name).await?;
+    let admins = match found.as_ref().and_then(|user| user.account) {
+        Some(account) => count_users(client, account, Some(Role::Admin)).await?,
+        None => 0,
+    };
+    match plan::change(asker.as_ref(), found, admins, change) {
+        Err(why) => return Ok(UserChanged::Refused(why)),
+        Ok(Write::Remove) => {
+            execute(client, "DELETE FROM users WHERE folded = $1", &[&&*folded(name)]).await?;
+        }
+        Ok(Write::Set { password_hash, role }) => {
+            let sql = "UPDATE users SET password_hash = $1, role = $2, generation = $3 WHERE folded = $4";
+            let values: [&dyn Value; 4] = [&password_hash, &role.word(), &generation()?, &&*folded(name)];
+            execute(client, sql, &values).await?;
+        }
+    }
+    Ok(UserChanged::Done)
+}
+
+/// Draws a user's generation. It is random, so that no earlier one returns if a user is removed and made again, or if
+/// a store is set back to an older copy.
+fn generation() -> Result<i64> {
+    Ok(i64::from_le_bytes(random()?))
+}
+
+#[async_trait]
+impl Users for PostgresStore {
+    async fn create_user(&self, user: NewUser) -> Result<()> {
+        transaction!(self, tx => create_user(&tx, &user).await)
+    }
+
+    async fn make_user(&self, asker: String, user: NewUser) -> Result<UserChanged> {
+        transaction!(self, tx => make_user(&tx, &asker, &user).await)
+    }
+
+    async fn change_user(&self, asker: Asker, name: String, change: UserChange) -> Result<UserChanged> {
+        transaction!(self, tx => change_user(&tx, &asker, &name, change.clone()).await)
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>> {
+        reading!(self, client => user(&client, name).await)
+    }
+
+    fn token_key(&self) -> [u8; 32] {
+        self.token_key
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        reading!(self, client => users(&client).await)
+    }
+
+    async fn users_of(&self, account: AccountId) -> Result<Vec<User>> {
+        reading!(self, client => users_of(&client, account).await)
+    }
+}

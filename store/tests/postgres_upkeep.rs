@@ -1,0 +1,78 @@
+//! What a store sees of its database's state. Without PostgreSQL these tests pass, and say that they were skipped.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
+
+use std::time::Duration;
+
+use onhook_cluster::{Binaries, Cluster, Mode, Settings};
+use onhook_core::clock::Seen;
+use onhook_core::time::Timestamp;
+use onhook_store::StoreError;
+use onhook_store::contract::leases::Leases;
+use onhook_store::contract::upkeep::{Upkeep, Weakness};
+use onhook_store::postgres::PostgresStore;
+
+/// Returns PostgreSQL's programs, or says why there are none.
+fn binaries() -> Option<Binaries> {
+    Binaries::find().inspect_err(|why| println!("skipped: {why:#}")).ok()
+}
+
+async fn weaknesses(cluster: &Cluster) -> Vec<Weakness> {
+    PostgresStore::open(&cluster.url()).await.unwrap().durability().await.unwrap()
+}
+
+#[tokio::test]
+async fn settings_that_may_lose_commits_are_found_when_the_store_is_opened() {
+    let Some(binaries) = binaries() else { return };
+    let cluster = Cluster::start(&binaries, Settings::quick()).unwrap();
+    assert_eq!(weaknesses(&cluster).await, [Weakness::FsyncOff, Weakness::FullPageWritesOff]);
+    let cluster = Cluster::start(&binaries, Settings::durable()).unwrap();
+    assert_eq!(weaknesses(&cluster).await, []);
+    let _standby = cluster.standby("one").unwrap();
+    assert_eq!(weaknesses(&cluster).await, [Weakness::AsynchronousStandby]);
+    let settings = Settings::durable().with("synchronous_commit", "local");
+    let cluster = Cluster::start(&binaries, settings.with("synchronous_standby_names", "one")).unwrap();
+    let _standby = cluster.standby("one").unwrap();
+    assert_eq!(weaknesses(&cluster).await, [Weakness::SynchronousCommitOff]);
+}
+
+#[tokio::test]
+async fn a_store_is_healthy_again_when_its_database_is_without_a_write_of_its_caller() {
+    let Some(binaries) = binaries() else { return };
+    let mut cluster = Cluster::start(&binaries, Settings::quick()).unwrap();
+    let store = PostgresStore::open(&cluster.url()).await.unwrap();
+    let seen = Seen { last: Timestamp::from_millis(1), unseen_ms: 0 };
+    store.remember_clock(seen, 0).await.unwrap();
+    store.healthy().unwrap();
+    cluster.stop(Mode::Immediate).unwrap();
+    let failed = store.remember_clock(seen, 0).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unwritable(_)), "{failed:?}");
+    store.healthy().unwrap_err();
+    cluster.start_again().unwrap();
+    // The store itself looks once a second; an hour is only the bound of a test that hangs.
+    let healthy = async {
+        while store.healthy().is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3_600), healthy).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_another_node_s_and_its_token_is_larger() {
+    let Some(binaries) = binaries() else { return };
+    let cluster = Cluster::start(&binaries, Settings::quick()).unwrap();
+    let one = PostgresStore::open(&cluster.url()).await.unwrap();
+    let other = PostgresStore::open(&cluster.url()).await.unwrap();
+    let long = Duration::from_secs(3_600);
+    let first = one.take_lease("release", Duration::ZERO).await.unwrap().unwrap();
+    let second = other.take_lease("release", long).await.unwrap().unwrap();
+    assert!(second > first);
+    assert_eq!(one.take_lease("release", long).await.unwrap(), None);
+    assert!(!one.renew_lease("release", first, long).await.unwrap());
+    one.end_lease("release", first).await.unwrap();
+    assert!(other.renew_lease("release", second, long).await.unwrap());
+    other.end_lease("release", second).await.unwrap();
+    assert!(one.take_lease("release", long).await.unwrap().unwrap() > second);
+    other.close().await;
+    assert!(matches!(other.take_lease("x", long).await, Err(StoreError::Closed)));
+}
