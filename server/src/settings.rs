@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onhook_core::clock::RELEASE_WAIT_MS;
 use onhook_core::lifecycle::policy::Policy;
@@ -30,6 +31,9 @@ pub struct Settings {
     pub trust_clock: bool,
     /// How long releases wait after a start when much time has passed unseen, in milliseconds.
     pub release_wait_ms: i64,
+    /// How long a lease lasts: so long does the work of a node that died wait for another one. It is renewed at a third
+    /// of that.
+    pub lease: Duration,
     /// What decides how long numbers age.
     pub policy: Arc<Policy>,
     /// The callbacks that are allowed beyond the public internet over TLS.
@@ -51,6 +55,7 @@ impl Default for Settings {
             emulator: false,
             trust_clock: false,
             release_wait_ms: RELEASE_WAIT_MS,
+            lease: Duration::from_secs(10),
             policy: Arc::default(),
             callbacks: Rules::default(),
             network: Reach::default(),

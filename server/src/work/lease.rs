@@ -14,12 +14,8 @@ use tracing::warn;
 use crate::app::App;
 use crate::store_log;
 
-/// How long a lease lasts: so long does the work of a node that died wait for another one.
-const LASTS: Duration = Duration::from_secs(10);
-/// How often it is renewed.
-const RENEW_EVERY: Duration = Duration::from_millis(3_333);
-/// How long to wait while another node has it, or after the store failed.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait while another node has the lease, or after the store failed.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A lease that a task of its own keeps.
 pub(super) struct Lease {
@@ -66,21 +62,22 @@ async fn keep(
     sender: watch::Sender<Option<LeaseToken>>,
     stop: CancellationToken,
 ) {
+    let lasts = app.settings.lease;
     let mut held: Option<LeaseToken> = None;
     let mut until = Instant::now();
     loop {
         let asked = Instant::now();
         let done = match held {
             Some(token) => {
-                app.store.renew_lease(&name, token, LASTS).await.map(|lasts| lasts.then_some(token))
+                app.store.renew_lease(&name, token, lasts).await.map(|renewed| renewed.then_some(token))
             }
-            None => app.store.take_lease(&name, LASTS).await,
+            None => app.store.take_lease(&name, lasts).await,
         };
         if matches!(done, Ok(Some(_))) {
-            until = asked + LASTS;
+            until = asked + lasts;
         }
         let pause;
-        (held, pause) = after(&name, done, held, Instant::now() < until);
+        (held, pause) = after(&name, done, held, Instant::now() < until, lasts);
         sender.send_if_modified(|shown| std::mem::replace(shown, held) != held);
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             break;
@@ -94,23 +91,26 @@ async fn keep(
 }
 
 /// Returns whether a lease is held after the store was asked to take or renew it, and how long to wait until it is asked
-/// again. `held` was held before, and `lasts` tells whether it still lasts if the store does not know.
+/// again. `held` was held before, and `lasts` tells whether it still lasts if the store does not know. A lease lasts for
+/// `duration`, and is renewed at a third of it.
 fn after(
     name: &str,
     done: Result<Option<LeaseToken>>,
     held: Option<LeaseToken>,
     lasts: bool,
+    duration: Duration,
 ) -> (Option<LeaseToken>, Duration) {
+    let third = duration / 3;
     match done {
-        Ok(Some(token)) => (Some(token), RENEW_EVERY),
+        Ok(Some(token)) => (Some(token), third),
         Ok(None) if held.is_some() => {
             warn!(lease = name, "the lease {name} was lost: what was under way is left to its next holder");
             (None, Duration::ZERO)
         }
-        Ok(None) => (None, PAUSE),
+        Ok(None) => (None, third.min(PAUSE_MAX)),
         Err(error) => {
             store_log::failed("a lease could not be taken or renewed", &error);
-            (held.filter(|_| lasts), PAUSE)
+            (held.filter(|_| lasts), third.min(PAUSE_MAX))
         }
     }
 }
@@ -125,14 +125,17 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
+    const LASTS: Duration = Duration::from_secs(9);
+
     #[test]
     fn a_lost_lease_is_taken_again_at_once_and_a_busy_store_loses_none() {
         let (held, none) = (Some(LeaseToken(1)), None);
-        assert_eq!(after("a", Ok(held), none, true), (held, RENEW_EVERY));
-        assert_eq!(after("a", Ok(None), held, true), (None, Duration::ZERO), "lost");
-        assert_eq!(after("a", Ok(None), none, true), (None, PAUSE), "another node's");
-        assert_eq!(after("a", Err(StoreError::Full), held, true), (held, PAUSE), "it still lasts");
-        assert_eq!(after("a", Err(StoreError::Full), held, false), (None, PAUSE), "it has run out");
+        let after = |done, held, lasts| after("a", done, held, lasts, LASTS);
+        assert_eq!(after(Ok(held), none, true), (held, LASTS / 3));
+        assert_eq!(after(Ok(None), held, true), (None, Duration::ZERO), "lost");
+        assert_eq!(after(Ok(None), none, true), (None, PAUSE_MAX), "another node's");
+        assert_eq!(after(Err(StoreError::Full), held, true), (held, PAUSE_MAX), "it still lasts");
+        assert_eq!(after(Err(StoreError::Full), held, false), (None, PAUSE_MAX), "it has run out");
     }
 
     /// The clock stands still, and goes to the next deadline whenever nothing else is to be done.
