@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -19,6 +20,9 @@ const CONNECTIONS_MAX: usize = 1_000_000;
 /// Most minutes that releases may wait after a start: a day.
 const RELEASE_WAIT_MAX: u32 = 1_440;
 
+/// How many seconds a lease may last.
+const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 2..=60;
+
 /// `onhook.toml`. An unknown key is an error that names it.
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +32,8 @@ pub(crate) struct File {
     pub(crate) listen: Option<SocketAddr>,
     /// The folder with the data.
     pub(crate) data_dir: Option<PathBuf>,
+    /// The database with the data, instead of a folder. The URL may contain its password.
+    pub(crate) database_url: Option<String>,
     /// Base of links and `Location` headers.
     pub(crate) public_url: Option<String>,
     /// Requests a second of one account in each group of routes. 0 is no limit.
@@ -44,6 +50,8 @@ pub(crate) struct File {
     pub(crate) connections_max: Option<usize>,
     /// Minutes that releases wait after a start if much time has passed unseen.
     pub(crate) release_wait: Option<u32>,
+    /// Seconds that a lease lasts: what one worker does for all nodes.
+    pub(crate) lease_seconds: Option<u32>,
     /// MiB of the disk that are kept free. With less, nothing new is taken.
     pub(crate) disk_reserve_mib: Option<u32>,
     /// Addresses that subscriptions may use though they are not public.
@@ -189,6 +197,17 @@ pub(crate) fn release_wait_ms(minutes: u32) -> anyhow::Result<i64> {
         "release_wait is {minutes}: it is a number of minutes from 0 to {RELEASE_WAIT_MAX}"
     );
     Ok(i64::from(minutes) * 60_000)
+}
+
+/// Returns how long a lease lasts.
+pub(crate) fn lease(seconds: u32) -> anyhow::Result<Duration> {
+    anyhow::ensure!(
+        LEASE_SECONDS.contains(&seconds),
+        "lease_seconds is {seconds}: it is a number from {} to {}",
+        LEASE_SECONDS.start(),
+        LEASE_SECONDS.end()
+    );
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 /// Returns the vendor in details of searches and orders. Values that are not set are those of the samples in the API's

@@ -1,4 +1,4 @@
-//! The data that a command works on: its folder, its store, and the time that it writes there.
+//! The data that a command works on: its folder or its database, its store, and the time that it writes there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,59 +6,146 @@ use std::sync::Arc;
 use anyhow::Context;
 use onhook_core::clock::ClockGuard;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::notify::subscription::Secret;
 use onhook_core::time::Timestamp;
 use onhook_server::clock::Clock;
 use onhook_server::demo_data;
-use onhook_store::contract::upkeep::Upkeep;
+use onhook_store::Store;
+use onhook_store::postgres::PostgresStore;
 use onhook_store::sqlite::{OpenError, SqliteStore};
 
 use crate::config::File;
 
-/// The data folder that a command works on.
+/// Where a command finds onhook's data.
 #[derive(clap::Args)]
-pub(crate) struct DataDir {
+pub(crate) struct Target {
     /// The folder with onhook's data; no server may be running on it
     #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
+    /// The database with onhook's data, instead of a folder, such as postgres://onhook@db.example.com/onhook
+    #[arg(long, value_name = "URL", env = "ONHOOK_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
 }
 
-impl DataDir {
-    /// Returns the folder. A file whose hold profiles cannot be used is refused, also for a command that has no use for
-    /// them.
-    fn folder<'a>(&'a self, file: &'a File) -> anyhow::Result<&'a Path> {
-        policy(file)?;
-        folder(self.data_dir.as_ref(), file)
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {
+    /// In a folder, which one process has at a time.
+    Folder(PathBuf),
+    /// In a database, which any number of processes share. The address can hold a password.
+    Database(Secret),
+}
+
+impl Home {
+    /// Returns where the data is, from the command line, the environment or the configuration file.
+    pub(crate) fn of(
+        data_dir: Option<&PathBuf>,
+        database_url: Option<&String>,
+        file: &File,
+    ) -> anyhow::Result<Self> {
+        let named = |folder: Option<&PathBuf>, url: Option<&String>| match (folder, url) {
+            (Some(folder), None) => Ok(Some(Self::Folder(folder.clone()))),
+            (None, Some(url)) => Ok(Some(Self::Database(Secret::new(url.clone())))),
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => anyhow::bail!(
+                "the data is either in a folder or in a database: say --data-dir or --database-url, not both \
+                 (their variables are ONHOOK_DATA_DIR and ONHOOK_DATABASE_URL)"
+            ),
+        };
+        let found = match named(data_dir, database_url)? {
+            Some(home) => Some(home),
+            None => named(file.data_dir.as_ref(), file.database_url.as_ref())?,
+        };
+        found.context(
+            "say where the data is: --data-dir DIR or --database-url URL, or data_dir or database_url in a file that \
+             --config names",
+        )
     }
 
-    /// Opens the store in the folder. There must be one.
-    pub(crate) fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
-        SqliteStore::open_if_there(self.folder(file)?).map_err(opening)
+    /// Opens the store in the database. Nothing else has to be there.
+    async fn open_database(url: &Secret) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(Arc::new(PostgresStore::open(url.expose()).await?))
     }
 
-    /// Opens the store in the folder. Makes it if it does not exist.
-    pub(crate) fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
-        SqliteStore::open(self.folder(file)?).map_err(opening)
+    /// Opens the store for a command. In a folder there must be one.
+    async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        match self {
+            Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_if_there(folder).map_err(opening)?)),
+            Self::Database(url) => Self::open_database(url).await,
+        }
     }
 
-    /// Opens the store in the folder for a dry run. If there is none, it makes an empty one in a temporary folder,
-    /// which is removed when the second value is dropped.
-    fn open_for_dry_run(&self, file: &File) -> anyhow::Result<(SqliteStore, Option<tempfile::TempDir>)> {
-        match SqliteStore::open_if_there(self.folder(file)?) {
-            Ok(store) => Ok((store, None)),
+    /// Opens the store for a command. Makes a folder that does not exist.
+    async fn open_or_make(&self) -> anyhow::Result<Arc<dyn Store>> {
+        match self {
+            Self::Folder(folder) => Ok(Arc::new(SqliteStore::open(folder).map_err(opening)?)),
+            Self::Database(url) => Self::open_database(url).await,
+        }
+    }
+
+    /// Opens the store for a server. In a folder, less than `reserve` bytes of free disk stop intake.
+    pub(crate) async fn open_for_server(&self, reserve: Option<u64>) -> anyhow::Result<Arc<dyn Store>> {
+        match self {
+            Self::Folder(folder) => {
+                Ok(Arc::new(SqliteStore::open_keeping(folder, reserve).map_err(opening)?))
+            }
+            Self::Database(url) => Self::open_database(url).await,
+        }
+    }
+
+    /// Opens the store for a dry run. If there is none in the folder, makes an empty one in a temporary folder, which is
+    /// removed when the second value is dropped.
+    async fn open_for_dry_run(&self) -> anyhow::Result<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
+        let Self::Folder(folder) = self else { return Ok((self.open().await?, None)) };
+        match SqliteStore::open_if_there(folder) {
+            Ok(store) => Ok((Arc::new(store), None)),
             Err(OpenError::Missing(_)) => {
                 let empty = tempfile::tempdir().context("cannot make a temporary folder")?;
                 let store = SqliteStore::open(empty.path()).map_err(opening)?;
-                Ok((store, Some(empty)))
+                Ok((Arc::new(store), Some(empty)))
             }
             Err(error) => Err(opening(error)),
         }
     }
+
+    /// Returns the arguments that name it, for another command. A password in an address is left out.
+    pub(crate) fn arguments(&self) -> String {
+        match self {
+            Self::Folder(folder) => format!("--data-dir {}", folder.display()),
+            Self::Database(_) => format!("--database-url {self}"),
+        }
+    }
 }
 
-/// Returns the data folder from the command line, the environment or the configuration file.
-pub(crate) fn folder<'a>(named: Option<&'a PathBuf>, file: &'a File) -> anyhow::Result<&'a Path> {
-    let folder = named.or(file.data_dir.as_ref());
-    Ok(folder.context("say where the data is: --data-dir DIR, or data_dir in a file that --config names")?)
+impl std::fmt::Display for Home {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Database(url) => f.write_str(&without_password(url.expose())),
+        }
+    }
+}
+
+/// Returns an address without its password. An address of another form than a URL may hold one anywhere.
+fn without_password(url: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(url) else { return "the database".to_owned() };
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.to_string()
+}
+
+impl Target {
+    /// Returns where the data is. A file whose hold profiles cannot be used is refused, also for a command that has no
+    /// use for them.
+    fn home(&self, file: &File) -> anyhow::Result<Home> {
+        policy(file)?;
+        Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), file)
+    }
+
+    /// Opens the store. In a folder there must be one.
+    pub(crate) async fn open(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
+        self.home(file)?.open().await
+    }
 }
 
 /// Returns the policy for holds, for commands that have no flags for it.
@@ -66,36 +153,36 @@ pub(crate) fn policy(file: &File) -> anyhow::Result<Arc<Policy>> {
     Ok(Arc::new(file.policy(None)?))
 }
 
-/// The data folder that a command writes to.
+/// The data that a command writes to.
 #[derive(clap::Args)]
-pub(crate) struct WrittenDir {
+pub(crate) struct WrittenTarget {
     #[command(flatten)]
-    data_dir: DataDir,
+    target: Target,
     /// Believe the system's clock though it is far from the data's last use
     #[arg(long)]
     trust_clock: bool,
 }
 
-impl WrittenDir {
-    /// Opens the store in the folder. There must be one.
-    pub(crate) async fn open(&self, file: &File) -> anyhow::Result<SqliteStore> {
-        self.guarded(self.data_dir.open(file)?).await
+impl WrittenTarget {
+    /// Opens the store. In a folder there must be one.
+    pub(crate) async fn open(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
+        self.guarded(self.target.open(file).await?).await
     }
 
-    /// Opens the store in the folder. Makes it if it does not exist.
-    pub(crate) async fn open_or_make(&self, file: &File) -> anyhow::Result<SqliteStore> {
-        self.guarded(self.data_dir.open_or_make(file)?).await
+    /// Opens the store. Makes a folder that does not exist.
+    pub(crate) async fn open_or_make(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
+        self.guarded(self.target.home(file)?.open_or_make().await?).await
     }
 
-    /// Opens the store in the folder for an import. Makes it if it does not exist. A dry run writes nothing, whatever
-    /// the clock is; see [`DataDir::open_for_dry_run`].
+    /// Opens the store for an import. Makes a folder that does not exist. A dry run writes nothing, whatever the clock
+    /// is; see [`Home::open_for_dry_run`].
     pub(crate) async fn open_for_import(
         &self,
         file: &File,
         dry_run: bool,
-    ) -> anyhow::Result<(SqliteStore, Option<tempfile::TempDir>)> {
+    ) -> anyhow::Result<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
         if dry_run {
-            self.data_dir.open_for_dry_run(file)
+            self.target.home(file)?.open_for_dry_run().await
         } else {
             Ok((self.open_or_make(file).await?, None))
         }
@@ -103,14 +190,14 @@ impl WrittenDir {
 
     /// Returns the store, unless the system's clock cannot be believed: a wrong time written now would make the next
     /// server release numbers early. The use is stored, as a server does.
-    async fn guarded(&self, store: SqliteStore) -> anyhow::Result<SqliteStore> {
+    async fn guarded(&self, store: Arc<dyn Store>) -> anyhow::Result<Arc<dyn Store>> {
         let now = Clock::new(0).reading();
         let (seen, moved_ms) = store.clock().await?;
         let mut guard =
             if self.trust_clock { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
         let state = guard.look(now);
         // An emulator's clock is meant to be moved, and its folder may lie unused for months.
-        if !state.is_believed() && demo_data::is_emulators(&store).await? {
+        if !state.is_believed() && demo_data::is_emulators(&*store).await? {
             guard = ClockGuard::trusting(now);
         }
         let Some(seen) = guard.remember(now) else {

@@ -431,7 +431,7 @@ fn one_disconnected() -> Folder {
 fn the_emulator_and_an_operator_s_data_are_kept_apart() {
     let folder = Folder::new();
     folder.done(&["admin", "account", "create", "7", "--name", "An operator's"]);
-    refused(&folder.onhook(&["serve", "--emulator"]), "Give the emulator a folder of its own");
+    refused(&folder.onhook(&["serve", "--emulator"]), "Give the emulator a folder or a database of its own");
     let documented = Folder::of_the_guide();
     refused(&documented.onhook(&["serve"]), "everybody knows its passwords");
 }

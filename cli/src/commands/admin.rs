@@ -10,15 +10,14 @@ use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::name::{self, ACCOUNT_NAME_MAX};
 use onhook_server::auth::hash_password;
-use onhook_store::contract::accounts::{Accounts, NewAccount};
-use onhook_store::contract::premises::{Removed, SitesAndPeers};
-use onhook_store::contract::upkeep::Upkeep;
-use onhook_store::contract::users::{NewUser, UserChange, UserChanged, Users};
-use onhook_store::sqlite::SqliteStore;
+use onhook_store::Store;
+use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::premises::Removed;
+use onhook_store::contract::users::{NewUser, UserChange, UserChanged};
 
 use crate::config::{File, word};
 use crate::exit::Exit;
-use crate::target::{DataDir, WrittenDir, now};
+use crate::target::{Target, WrittenTarget, now};
 use crate::terminal::Terminal;
 
 /// Make, list, change and remove accounts, sites, peers and users
@@ -57,13 +56,13 @@ pub(crate) enum AccountCommand {
         #[arg(long, default_value_t = Class::Unknown, value_parser = word(Class::ALL, Class::word))]
         class: Class,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// List all accounts: id, kind, class and name, parted by tabs
     #[command(after_help = "Example:\n  onhook admin account list --data-dir /var/lib/onhook")]
     List {
         #[command(flatten)]
-        data_dir: DataDir,
+        target: Target,
     },
 }
 
@@ -81,7 +80,7 @@ pub(crate) enum SiteCommand {
         #[arg(long, value_hint = clap::ValueHint::Other)]
         name: String,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// List all sites, or those of an account: id, account, default or -, and name, parted by tabs
     #[command(after_help = r#"Example:
@@ -91,7 +90,7 @@ pub(crate) enum SiteCommand {
         #[arg(long)]
         account: Option<AccountId>,
         #[command(flatten)]
-        data_dir: DataDir,
+        target: Target,
     },
     /// Make a site the default of its account, instead of the one that is
     #[command(after_help = r#"Example:
@@ -103,7 +102,7 @@ pub(crate) enum SiteCommand {
         #[arg(long)]
         account: AccountId,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// Remove a site that has no peers and no numbers in service, and is not the default of others
     #[command(after_help = r#"Example:
@@ -115,7 +114,7 @@ pub(crate) enum SiteCommand {
         #[arg(long)]
         account: AccountId,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
 }
 
@@ -136,7 +135,7 @@ pub(crate) enum PeerCommand {
         #[arg(long, value_hint = clap::ValueHint::Other)]
         name: String,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// List all peers, or those of an account: id, account, site, default or -, and name, parted by tabs
     #[command(after_help = r#"Example:
@@ -146,7 +145,7 @@ pub(crate) enum PeerCommand {
         #[arg(long)]
         account: Option<AccountId>,
         #[command(flatten)]
-        data_dir: DataDir,
+        target: Target,
     },
     /// Make a peer the default of its site, instead of the one that is
     #[command(after_help = r#"Example:
@@ -171,7 +170,7 @@ pub(crate) struct OnePeer {
     #[arg(long)]
     site: SiteId,
     #[command(flatten)]
-    data_dir: WrittenDir,
+    target: WrittenTarget,
 }
 
 #[derive(clap::Subcommand)]
@@ -195,13 +194,13 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// List all users: name, account or -, and role, parted by tabs
     #[command(after_help = "Example:\n  onhook admin user list --data-dir /var/lib/onhook")]
     List {
         #[command(flatten)]
-        data_dir: DataDir,
+        target: Target,
     },
     /// Give a user another password, which is asked for, twice, and does not show
     #[command(after_help = r#"Example:
@@ -215,7 +214,7 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// Give a user another role
     #[command(after_help = r#"Example:
@@ -228,7 +227,7 @@ pub(crate) enum UserCommand {
         #[arg(value_parser = word(Role::ALL, Role::word))]
         role: Role,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
     /// Remove a user
     #[command(after_help = "Example:\n  onhook admin user remove username --data-dir /var/lib/onhook")]
@@ -237,7 +236,7 @@ pub(crate) enum UserCommand {
         #[arg(value_hint = clap::ValueHint::Other)]
         name: String,
         #[command(flatten)]
-        data_dir: WrittenDir,
+        target: WrittenTarget,
     },
 }
 
@@ -255,15 +254,15 @@ impl Admin {
 impl AccountCommand {
     async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Self::Create { id, name, kind, class, data_dir } => {
-                let store = data_dir.open_or_make(config).await?;
+            Self::Create { id, name, kind, class, target } => {
+                let store = target.open_or_make(config).await?;
                 let name = named(name, ACCOUNT_NAME_MAX)?;
                 let account = store.create_account(NewAccount { id, name, kind, class }, now()).await?;
                 store.close().await;
                 terminal.line(&format!("account {}", account.id))?;
             }
-            Self::List { data_dir } => {
-                let store = data_dir.open(config)?;
+            Self::List { target } => {
+                let store = target.open(config).await?;
                 for a in store.accounts().await? {
                     terminal.line(&format!("{}\t{}\t{}\t{}", a.id, a.kind, a.class, a.name))?;
                 }
@@ -276,14 +275,14 @@ impl AccountCommand {
 impl SiteCommand {
     async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Self::Create { account, name, data_dir } => {
-                let store = data_dir.open(config).await?;
+            Self::Create { account, name, target } => {
+                let store = target.open(config).await?;
                 let site = store.create_site(account, named(name, SITE_NAME_MAX)?).await?;
                 store.close().await;
                 terminal.line(&format!("site {}", site.id))?;
             }
-            Self::List { account, data_dir } => {
-                let store = data_dir.open(config)?;
+            Self::List { account, target } => {
+                let store = target.open(config).await?;
                 for s in store.sites(account).await? {
                     terminal.line(&format!(
                         "{}\t{}\t{}\t{}",
@@ -294,15 +293,15 @@ impl SiteCommand {
                     ))?;
                 }
             }
-            Self::Default { id, account, data_dir } => {
-                let store = data_dir.open(config).await?;
+            Self::Default { id, account, target } => {
+                let store = target.open(config).await?;
                 let there = store.make_default_site(account, id).await?;
                 store.close().await;
                 anyhow::ensure!(there, "account {account} has no site {id}");
                 terminal.line(&format!("site {id} is the default of account {account}"))?;
             }
-            Self::Remove { id, account, data_dir } => {
-                let store = data_dir.open(config).await?;
+            Self::Remove { id, account, target } => {
+                let store = target.open(config).await?;
                 let removed = store.remove_site(account, id).await?;
                 store.close().await;
                 gone(removed, &format!("account {account} has no site {id}"))?;
@@ -316,30 +315,30 @@ impl SiteCommand {
 impl PeerCommand {
     async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Self::Create { account, site, name, data_dir } => {
-                let store = data_dir.open(config).await?;
+            Self::Create { account, site, name, target } => {
+                let store = target.open(config).await?;
                 let peer = store.create_peer(account, site, named(name, PEER_NAME_MAX)?).await?;
                 store.close().await;
                 terminal.line(&format!("peer {}", peer.id))?;
             }
-            Self::List { account, data_dir } => {
-                let store = data_dir.open(config)?;
+            Self::List { account, target } => {
+                let store = target.open(config).await?;
                 for p in store.peers(account).await? {
                     let is_default = default(p.is_default);
                     terminal
                         .line(&format!("{}\t{}\t{}\t{is_default}\t{}", p.id, p.account, p.site, p.name))?;
                 }
             }
-            Self::Default(OnePeer { id, account, site, data_dir }) => {
-                let store = data_dir.open(config).await?;
+            Self::Default(OnePeer { id, account, site, target }) => {
+                let store = target.open(config).await?;
                 let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
                 let changed = store.change_peer(account, site, id, wants).await?;
                 store.close().await;
                 anyhow::ensure!(changed.is_some(), "site {site} of account {account} has no peer {id}");
                 terminal.line(&format!("peer {id} is the default of site {site}"))?;
             }
-            Self::Remove(OnePeer { id, account, site, data_dir }) => {
-                let store = data_dir.open(config).await?;
+            Self::Remove(OnePeer { id, account, site, target }) => {
+                let store = target.open(config).await?;
                 let removed = store.remove_peer(account, site, id).await?;
                 store.close().await;
                 gone(removed, &format!("site {site} of account {account} has no peer {id}"))?;
@@ -353,7 +352,7 @@ impl PeerCommand {
 impl UserCommand {
     async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Self::Create { name, account, role, password_stdin, data_dir } => {
+            Self::Create { name, account, role, password_stdin, target } => {
                 anyhow::ensure!(user::is_name(&name), user::NAME_RULE);
                 match (account, role) {
                     (Some(_), Role::Operator) => {
@@ -366,36 +365,36 @@ impl UserCommand {
                 }
                 let password = read_password(password_stdin)?;
                 let store = match account {
-                    Some(_) => data_dir.open(config).await?,
-                    None => data_dir.open_or_make(config).await?,
+                    Some(_) => target.open(config).await?,
+                    None => target.open_or_make(config).await?,
                 };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 store.create_user(NewUser { name: name.clone(), account, role, password_hash }).await?;
                 store.close().await;
                 terminal.line(&format!("user {name}"))?;
             }
-            Self::List { data_dir } => {
-                let store = data_dir.open(config)?;
+            Self::List { target } => {
+                let store = target.open(config).await?;
                 for u in store.users().await? {
                     let account = u.account.map_or_else(|| "-".to_owned(), |id| id.to_string());
                     terminal.line(&format!("{}\t{account}\t{}", u.name, u.role))?;
                 }
             }
-            Self::Password { name, password_stdin, data_dir } => {
-                let store = data_dir.open(config).await?;
+            Self::Password { name, password_stdin, target } => {
+                let store = target.open(config).await?;
                 let password = read_password(password_stdin)?;
                 let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
-                change(&store, &name, UserChange::Set { password_hash: Some(hash), role: None }).await?;
+                change(&*store, &name, UserChange::Set { password_hash: Some(hash), role: None }).await?;
                 terminal.line(&format!("user {name} has another password"))?;
             }
-            Self::Role { name, role, data_dir } => {
-                let store = data_dir.open(config).await?;
-                change(&store, &name, UserChange::Set { password_hash: None, role: Some(role) }).await?;
+            Self::Role { name, role, target } => {
+                let store = target.open(config).await?;
+                change(&*store, &name, UserChange::Set { password_hash: None, role: Some(role) }).await?;
                 terminal.line(&format!("user {name} has the role {role}"))?;
             }
-            Self::Remove { name, data_dir } => {
-                let store = data_dir.open(config).await?;
-                change(&store, &name, UserChange::Removed).await?;
+            Self::Remove { name, target } => {
+                let store = target.open(config).await?;
+                change(&*store, &name, UserChange::Removed).await?;
                 terminal.line(&format!("user {name} is removed"))?;
             }
         }
@@ -404,7 +403,7 @@ impl UserCommand {
 }
 
 /// Changes a user with the rights of a person on the machine itself, and closes the store.
-async fn change(store: &SqliteStore, name: &str, change: UserChange) -> anyhow::Result<()> {
+async fn change(store: &dyn Store, name: &str, change: UserChange) -> anyhow::Result<()> {
     let changed = store.change_user(Asker::AtTheMachine, name.to_owned(), change).await?;
     store.close().await;
     match changed {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use onhook_store::contract::upkeep::Progress;
-use onhook_store::contract::upkeep::Upkeep;
 use serde_json::json;
 
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::DataDir;
+use crate::target::Target;
 use crate::terminal::{Terminal, Unit, count};
 
 /// What to do about findings.
@@ -25,7 +24,7 @@ const TO_DO: &str = "What to do: do not start the server on this folder. Keep a 
 #[command(after_help = "Example:\n  onhook check --deep --data-dir /var/lib/onhook")]
 pub(crate) struct Check {
     #[command(flatten)]
-    data_dir: DataDir,
+    target: Target,
     /// Look at every number, event and order
     #[arg(long)]
     deep: bool,
@@ -36,7 +35,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.data_dir.open(config)?;
+        let store = self.target.open(config).await?;
         let bar = terminal.bar(&Unit::Of("numbers and orders"), Some(0));
         let shown = bar.clone();
         let watch = move |at: Progress| {

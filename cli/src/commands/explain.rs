@@ -4,13 +4,12 @@ use onhook_core::lifecycle::entry::Standing;
 use onhook_core::lifecycle::event::{By, Event};
 use onhook_core::lifecycle::explain;
 use onhook_core::number::Number;
-use onhook_store::contract::numbers::{Facts, NumberHistory, Numbers};
-use onhook_store::contract::upkeep::Upkeep;
+use onhook_store::contract::numbers::{Facts, NumberHistory};
 use serde_json::json;
 
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::DataDir;
+use crate::target::Target;
 use crate::terminal::Terminal;
 
 /// Say where a number is, why, since when and until when
@@ -22,7 +21,7 @@ pub(crate) struct Explain {
     /// The number: ten digits, or + and E.164
     number: Number,
     #[command(flatten)]
-    data_dir: DataDir,
+    target: Target,
     /// Answer with one JSON document
     #[arg(long)]
     json: bool,
@@ -30,7 +29,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.data_dir.open(config)?;
+        let store = self.target.open(config).await?;
         let facts = store.facts(self.number).await?;
         let told = store.history(self.number).await?;
         store.close().await;

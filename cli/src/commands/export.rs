@@ -6,13 +6,11 @@ use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::name;
-use onhook_store::contract::numbers::Numbers;
-use onhook_store::contract::upkeep::Upkeep;
 
 use super::import::COLUMNS;
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{DataDir, now};
+use crate::target::{Target, now};
 use crate::terminal::{Terminal, Unit};
 
 /// Numbers that are read at once.
@@ -26,12 +24,12 @@ const PAGE: usize = 10_000;
 #[command(after_help = "Example:\n  onhook export --data-dir /var/lib/onhook > numbers.csv")]
 pub(crate) struct Export {
     #[command(flatten)]
-    data_dir: DataDir,
+    target: Target,
 }
 
 impl Export {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.data_dir.open(config)?;
+        let store = self.target.open(config).await?;
         let bar = if terminal.is_watched() {
             indicatif::ProgressBar::hidden()
         } else {

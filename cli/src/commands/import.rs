@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use onhook_core::import::{self, BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::locality;
-use onhook_store::contract::imports::Imports;
-use onhook_store::contract::upkeep::Upkeep;
 
 use super::csv_file::{self, Columns, CsvFile};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{WrittenDir, now, policy};
+use crate::target::{WrittenTarget, now, policy};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file that import reads and export writes.
@@ -45,7 +43,7 @@ pub(crate) struct Import {
     #[arg(value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
-    data_dir: WrittenDir,
+    target: WrittenTarget,
     /// Take the good lines in even when there are bad ones
     #[arg(long)]
     partial: bool,
@@ -64,7 +62,7 @@ impl Import {
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
         let policy = policy(config)?;
-        let (store, _empty) = self.data_dir.open_for_import(config, dry_run).await?;
+        let (store, _empty) = self.target.open_for_import(config, dry_run).await?;
         let intake = Intake { source, partial, past_releases, dry_run };
         let done = store.import(lines, intake, now(), policy).await;
         store.close().await;

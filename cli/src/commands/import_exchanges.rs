@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use onhook_core::import::BadLine;
 use onhook_core::locality::{Exchange, ExchangeLine};
-use onhook_store::contract::exchanges::Exchanges;
-use onhook_store::contract::upkeep::Upkeep;
 
 use super::csv_file::{self, Columns, CsvFile};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::WrittenDir;
+use crate::target::WrittenTarget;
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file.
@@ -32,7 +30,7 @@ pub(crate) struct ImportExchanges {
     #[arg(value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     #[command(flatten)]
-    data_dir: WrittenDir,
+    target: WrittenTarget,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -42,7 +40,7 @@ impl ImportExchanges {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
-        let (store, _empty) = self.data_dir.open_for_import(config, self.dry_run).await?;
+        let (store, _empty) = self.target.open_for_import(config, self.dry_run).await?;
         let done = store.import_exchanges(lines, self.dry_run).await;
         store.close().await;
         file.bar.finish_and_clear();

@@ -10,14 +10,13 @@ use anyhow::Context;
 use onhook_core::lifecycle::policy::Profile;
 use onhook_server::callback::{IpNet, Rules};
 use onhook_server::{Settings, demo_data};
-use onhook_store::contract::users::Users;
-use onhook_store::sqlite::{SqliteStore, schema};
+use onhook_store::{postgres, sqlite};
 use tokio::net::TcpListener;
 
 use crate::config::{self, File};
 use crate::exit::Exit;
 use crate::stop::Stop;
-use crate::target::{folder, now, opening};
+use crate::target::{Home, now};
 use crate::terminal::Terminal;
 
 /// Run the server
@@ -33,6 +32,10 @@ pub(crate) struct Serve {
     /// The folder with onhook's data; made if it is not there
     #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
+    /// The database with onhook's data, instead of a folder, such as postgres://onhook@db.example.com/onhook; several
+    /// servers can share it
+    #[arg(long, value_name = "URL", env = "ONHOOK_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
     /// Base of links and Location headers, as clients reach this server [default: http://ADDRESS]
     #[arg(long, value_name = "URL", env = "ONHOOK_PUBLIC_URL")]
     public_url: Option<String>,
@@ -83,6 +86,9 @@ pub(crate) struct Serve {
     /// Minutes that releases wait after a start when the store was last in use more than a day ago [default: 10]
     #[arg(long, value_name = "MINUTES", env = "ONHOOK_RELEASE_WAIT")]
     release_wait: Option<u32>,
+    /// Seconds that the work of a server that died waits for another one on the same database [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "ONHOOK_LEASE_SECONDS")]
+    lease_seconds: Option<u32>,
     /// Listen on addresses that others reach although this server speaks no TLS: a proxy in front of it does
     #[arg(long)]
     behind_proxy: bool,
@@ -106,7 +112,7 @@ enum LogFormat {
 impl Serve {
     pub(crate) async fn run(self, file: File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
-        let data_dir = folder(self.data_dir.as_ref(), &file)?.to_owned();
+        let home = Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), &file)?;
         let listen = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9_080)));
         anyhow::ensure!(
             listen.ip().is_loopback() || self.behind_proxy,
@@ -135,6 +141,7 @@ impl Serve {
                 Some(minutes) => config::release_wait_ms(minutes)?,
                 None => defaults.release_wait_ms,
             },
+            lease: self.lease_seconds.or(file.lease_seconds).map_or(Ok(defaults.lease), config::lease)?,
             callbacks: Rules {
                 allow: [self.callback_allow, file.callback_allow].concat(),
                 ports: [self.callback_port, file.callback_ports].concat(),
@@ -158,43 +165,50 @@ impl Serve {
                  for one start: take it out of units and scripts, or a wrong clock is believed at the next one, too"
             );
         }
-        let store = SqliteStore::open_keeping(&data_dir, reserve).map_err(opening)?;
-        let store = Arc::new(store);
-        warn_of_others(&data_dir);
+        let store = home.open_for_server(reserve).await?;
+        if let Home::Folder(folder) = &home {
+            warn_of_others(folder);
+        }
         if self.emulator {
             demo_data::seed(&*store, now(), settings.policy.clone()).await?;
         }
         match (self.emulator, demo_data::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(
                 "{} holds an operator's data: with --emulator its clock could be moved, and numbers released \
-                 early. Give the emulator a folder of its own, and start it there once before you add accounts",
-                data_dir.display()
+                 early. Give the emulator a folder or a database of its own, and start it there once before you add \
+                 accounts",
+                home
             ),
             (false, true) => anyhow::bail!(
                 "{} was made with --emulator, and everybody knows its passwords: say --emulator, or start \
-                 with a new folder",
-                data_dir.display()
+                 with a new folder or database",
+                home
             ),
             _ => {}
         }
         if store.users().await?.is_empty() {
+            let stop = if matches!(home, Home::Folder(_)) { "Stop this server and make" } else { "Make" };
             terminal.remark(&format!(
-                "nobody can sign in yet. Stop this server and make an account and a user:\n  \
-                 onhook admin account create 1 --name \"My account\" --data-dir {0}\n  \
-                 onhook admin user create NAME --account 1 --role admin --data-dir {0}",
-                data_dir.display()
+                "nobody can sign in yet. {stop} an account and a user:\n  \
+                 onhook admin account create 1 --name \"My account\" {0}\n  \
+                 onhook admin user create NAME --account 1 --role admin {0}",
+                home.arguments()
             ));
         }
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
         let mut stop = Stop::listen()?; // a program that reads the next line may send a signal at once
-        let (version, schema) = (env!("CARGO_PKG_VERSION"), schema::newest());
+        let version = env!("CARGO_PKG_VERSION");
+        let schema = match home {
+            Home::Folder(_) => sqlite::schema::newest(),
+            Home::Database(_) => postgres::newest_schema(),
+        };
         let set = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
         tracing::info!(
-            version, schema, set, data_dir = %data_dir.display(), address = %server.address,
+            version, schema, set, data = %home, address = %server.address,
             "onhook {version} answers on {} with the data in {} (schema {schema}); set beside the defaults: {set}",
-            server.address, data_dir.display()
+            server.address, home
         );
         terminal.line(&format!("listening on http://{}", server.address))?;
         stop.asked().await;
@@ -230,6 +244,7 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
         (!names.is_empty()).then(|| format!("profiles={names:?}")),
         (settings.release_wait_ms != usual.release_wait_ms)
             .then(|| format!("release_wait={}", settings.release_wait_ms / 60_000)),
+        (settings.lease != usual.lease).then(|| format!("lease_seconds={}", settings.lease.as_secs())),
         (settings.vendor != usual.vendor).then(|| format!("search_vendor={:?}", settings.vendor)),
         flag("emulator", *emulator),
         flag("trust_clock", *trust_clock),
