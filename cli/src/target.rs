@@ -224,7 +224,7 @@ pub(crate) fn opening(error: OpenError) -> anyhow::Error {
             }
             None => String::new(),
         },
-        OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
+        OpenError::Unfinished(_) | OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
     };
     anyhow::anyhow!("{error}{hint}")
 }
