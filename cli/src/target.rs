@@ -62,13 +62,31 @@ impl Home {
         )
     }
 
+    /// Returns what a text names: a database if it is the URL of one, else a folder.
+    pub(crate) fn named(text: &str) -> Self {
+        if ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
+            Self::Database(Secret::new(text))
+        } else {
+            Self::Folder(PathBuf::from(text))
+        }
+    }
+
+    /// Opens the store that everything is moved to, also if it does not have everything yet. Makes a folder that does
+    /// not exist.
+    pub(crate) async fn open_for_transfer(&self) -> anyhow::Result<Arc<dyn Store>> {
+        match self {
+            Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_for_transfer(folder).map_err(opening)?)),
+            Self::Database(url) => Ok(Arc::new(PostgresStore::open_for_transfer(url.expose()).await?)),
+        }
+    }
+
     /// Opens the store in the database. Nothing else has to be there.
     async fn open_database(url: &Secret) -> anyhow::Result<Arc<dyn Store>> {
         Ok(Arc::new(PostgresStore::open(url.expose()).await?))
     }
 
     /// Opens the store for a command. In a folder there must be one.
-    async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+    pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_if_there(folder).map_err(opening)?)),
             Self::Database(url) => Self::open_database(url).await,
@@ -224,7 +242,7 @@ pub(crate) fn opening(error: OpenError) -> anyhow::Error {
             }
             None => String::new(),
         },
-        OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
+        OpenError::Unfinished(_) | OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
     };
     anyhow::anyhow!("{error}{hint}")
 }

@@ -13,6 +13,7 @@ mod order_ids;
 pub mod plan;
 pub mod postgres;
 pub mod sqlite;
+pub mod transfer;
 
 pub use crate::contract::Store;
 pub use crate::error::{Cause, Result, StoreError, Unwritable};

@@ -76,3 +76,21 @@ async fn a_lease_that_ran_out_is_another_node_s_and_its_token_is_larger() {
     other.close().await;
     assert!(matches!(other.take_lease("x", long).await, Err(StoreError::Closed)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_together_make_the_tables_of_a_new_database_once() {
+    let Some(binaries) = binaries() else { return };
+    let cluster = Cluster::start(&binaries, Settings::quick()).unwrap();
+    for _ in 0..5 {
+        let url = cluster.fresh_database().unwrap();
+        let opened: Vec<_> = (0..8)
+            .map(|_| {
+                let url = url.clone();
+                tokio::spawn(async move { PostgresStore::open(&url).await })
+            })
+            .collect();
+        for opened in opened {
+            opened.await.unwrap().unwrap();
+        }
+    }
+}

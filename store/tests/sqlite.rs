@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod openers;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::{AccountId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
@@ -15,7 +16,6 @@ use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderTyp
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
 use onhook_core::time::Timestamp;
-use onhook_store::conformance::Opener;
 use onhook_store::contract::accounts::{Accounts, NewAccount};
 use onhook_store::contract::deliveries::{Deliveries, DueLimits};
 use onhook_store::contract::imports::{Imports, Lines};
@@ -26,31 +26,11 @@ use onhook_store::contract::premises::SitesAndPeers;
 use onhook_store::contract::subscriptions::Subscriptions;
 use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
-use onhook_store::{Cause, Store, StoreError, Unwritable};
-use tempfile::TempDir;
-
-struct Fresh(TempDir);
-
-fn fresh() -> Fresh {
-    Fresh(tempfile::tempdir().unwrap())
-}
-
-#[async_trait]
-impl Opener for Fresh {
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open(self.0.path()).unwrap())
-    }
-
-    /// One process has the folder, so two nodes are two clones of one handle.
-    async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>) {
-        let store = self.open().await;
-        (store.clone(), store)
-    }
-}
+use onhook_store::{Cause, StoreError, Unwritable};
 
 mod conforms {
     use super::*;
-    onhook_store::conformance!(fresh());
+    onhook_store::conformance!(openers::folder());
 }
 
 fn number(n: u64) -> Number {

@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod import;
 mod import_exchanges;
+mod migrate;
 mod serve;
 
 use std::path::Path;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     ImportExchanges(import_exchanges::ImportExchanges),
     Export(export::Export),
     Check(check::Check),
+    Migrate(migrate::Migrate),
     Explain(explain::Explain),
     Completions(completions::Completions),
 }
@@ -52,6 +54,7 @@ impl Command {
             Command::ImportExchanges(import) => import.run(&file, terminal).await,
             Command::Export(export) => export.run(&file, terminal).await,
             Command::Check(check) => check.run(&file, terminal).await,
+            Command::Migrate(migrate) => migrate.run(terminal).await,
             Command::Explain(explain) => explain.run(&file, terminal).await,
             Command::Completions(_) => Ok(Exit::Done),
         }

@@ -15,6 +15,9 @@ pub trait Opener: Send + Sync {
     /// Opens the store as it was left.
     async fn open(&self) -> Arc<dyn Store>;
 
+    /// Opens the store as it was left, also while it does not have everything that is moved there.
+    async fn open_for_transfer(&self) -> Arc<dyn Store>;
+
     /// Opens the store as it was left, with two handles side by side, as two nodes have.
     async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>);
 }
@@ -59,6 +62,7 @@ macro_rules! suite {
 }
 
 mod fixtures;
+pub mod transfer;
 
 suite! { ($)
     orders conformance_orders

@@ -13,6 +13,7 @@ pub mod pool;
 pub mod premises;
 pub mod reservations;
 pub mod subscriptions;
+pub mod transfer;
 pub mod upkeep;
 pub mod users;
 
@@ -28,6 +29,7 @@ use self::pool::Pool;
 use self::premises::SitesAndPeers;
 use self::reservations::Reservations;
 use self::subscriptions::Subscriptions;
+use self::transfer::Transfer;
 use self::upkeep::Upkeep;
 use self::users::Users;
 
@@ -53,6 +55,7 @@ pub trait Store:
     + Deliveries
     + Leases
     + Upkeep
+    + Transfer
     + 'static
 {
 }
@@ -72,6 +75,7 @@ impl<S> Store for S where
         + Deliveries
         + Leases
         + Upkeep
+        + Transfer
         + 'static
 {
 }

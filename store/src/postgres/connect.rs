@@ -22,6 +22,12 @@ pub enum ConnectError {
     /// The pool cannot be made.
     #[error("no connections to the database can be kept: {0}")]
     Pool(String),
+    /// It does not have everything yet that is moved there.
+    #[error(
+        "the database holds an unfinished migration: run onhook migrate again with the same --from, or start with an \
+         empty database"
+    )]
+    Unfinished,
     /// The database cannot be reached or used.
     #[error("the database cannot be used: {0}")]
     Database(String),

@@ -38,6 +38,7 @@ mod step;
 mod subscriptions;
 mod telling;
 mod transaction;
+mod transfer;
 mod tries;
 mod upkeep;
 mod users;

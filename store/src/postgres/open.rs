@@ -13,6 +13,7 @@ use super::random::random;
 use super::schema::migrate;
 use super::statement::{execute, row};
 use super::tries::text;
+use crate::contract::transfer::MARK;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::postgres::row::get;
@@ -36,10 +37,26 @@ impl PostgresStore {
     /// # Errors
     /// [`ConnectError`]: the database cannot be reached or used. Nothing was changed.
     pub async fn open(url: &str) -> std::result::Result<Self, ConnectError> {
+        Self::open_with(url, false).await
+    }
+
+    /// Opens the store that data is moved to, also if it does not have everything yet.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], but not `Unfinished`.
+    pub async fn open_for_transfer(url: &str) -> std::result::Result<Self, ConnectError> {
+        Self::open_with(url, true).await
+    }
+
+    async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
         let pool = connect::pool(url)?;
         let unusable = |error: StoreError| ConnectError::Database(text(&error));
         let client = pool.get().await.map_err(|error| unusable(no_connection(error)))?;
         migrate(&client).await.map_err(unusable)?;
+        let marked = row(&client, "SELECT 1 FROM meta WHERE key = $1", &[&MARK]).await.map_err(unusable)?;
+        if marked.is_some() && !unfinished {
+            return Err(ConnectError::Unfinished);
+        }
         let order_key = key(&client, "order_key").await.map_err(unusable)?;
         let token_key = key(&client, "token_key").await.map_err(unusable)?;
         drop(client);

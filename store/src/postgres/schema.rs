@@ -24,9 +24,12 @@ pub fn newest_schema() -> i64 {
 /// # Errors
 /// If the database is newer than this program. The error names both versions, and the database stays as it was.
 pub(super) async fn migrate(client: &Client) -> Result<()> {
+    // One transaction. The lock is for nodes that start together on an empty database: IF NOT EXISTS does not keep two
+    // of them from making the same table.
     client
         .batch_execute(
-            "CREATE TABLE IF NOT EXISTS schema_version (one boolean PRIMARY KEY CHECK (one), version bigint NOT NULL);
+            "SELECT pg_advisory_xact_lock(7034343704);
+             CREATE TABLE IF NOT EXISTS schema_version (one boolean PRIMARY KEY CHECK (one), version bigint NOT NULL);
              INSERT INTO schema_version VALUES (true, 0) ON CONFLICT DO NOTHING",
         )
         .await?;

@@ -1,13 +1,14 @@
--- Every integer is a bigint, every instant is in milliseconds since 1970 in UTC.
+-- Every integer is a bigint, every instant is in milliseconds since 1970 in UTC. Texts that are keys are ordered by
+-- their bytes, as in every store.
 
 CREATE TABLE meta (
-    key   text PRIMARY KEY,
+    key   text COLLATE "C" PRIMARY KEY,
     value bytea NOT NULL
 );
 
 -- numbers that the nodes share
 CREATE TABLE counter (
-    name  text PRIMARY KEY,
+    name  text COLLATE "C" PRIMARY KEY,
     value bigint NOT NULL
 );
 INSERT INTO counter (name, value) VALUES
@@ -61,7 +62,7 @@ CREATE INDEX peer_account ON peer (account);
 -- folded: the name without regard to case, which is what it is looked up by
 -- generation: drawn when the user is made and at each change
 CREATE TABLE users (
-    folded        text PRIMARY KEY,
+    folded        text COLLATE "C" PRIMARY KEY,
     name          text NOT NULL,
     account       bigint,
     role          text NOT NULL,
@@ -169,7 +170,7 @@ CREATE INDEX order_line_order ON order_line (order_seq, id);
 
 CREATE TABLE idempotency (
     account   bigint NOT NULL,
-    key       text NOT NULL,
+    key       text COLLATE "C" NOT NULL,
     digest    bytea NOT NULL,
     order_seq bigint NOT NULL,
     PRIMARY KEY (account, key)
@@ -239,7 +240,7 @@ CREATE INDEX exchange_rate_center ON exchange (rate_center);
 CREATE INDEX exchange_city ON exchange (city) WHERE city IS NOT NULL;
 CREATE INDEX exchange_lata ON exchange (lata) WHERE lata IS NOT NULL;
 CREATE TABLE exchange_zip (
-    zip     text NOT NULL,
+    zip     text COLLATE "C" NOT NULL,
     npa_nxx bigint NOT NULL,
     PRIMARY KEY (zip, npa_nxx)
 );
@@ -258,7 +259,7 @@ CREATE INDEX application_account ON application (account);
 -- the application that a peer names for a service
 CREATE TABLE peer_application (
     peer        bigint NOT NULL,
-    service     text NOT NULL,
+    service     text COLLATE "C" NOT NULL,
     application bigint NOT NULL,
     PRIMARY KEY (peer, service)
 );

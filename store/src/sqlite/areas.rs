@@ -51,13 +51,16 @@ pub(super) fn areas(connection: &Connection) -> Result<Vec<(AreaId, Area)>> {
 pub(super) struct KnownAreas {
     pub(super) by_id: HashMap<AreaId, Area>,
     ids: HashMap<AreaName, AreaId>,
+    /// The largest id. In data that was moved from a database some below it are missing.
+    last: AreaId,
 }
 
 impl KnownAreas {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let by_id: HashMap<AreaId, Area> = areas(connection)?.into_iter().collect();
         let ids = by_id.iter().map(|(id, area)| (area.name.key(), *id)).collect();
-        Ok(Self { by_id, ids })
+        let last = by_id.keys().copied().max().unwrap_or(AreaId(0));
+        Ok(Self { by_id, ids, last })
     }
 
     /// Returns the area of that name. Makes it if it is new.
@@ -65,8 +68,7 @@ impl KnownAreas {
         if let Some(id) = self.ids.get(&name.key()).copied() {
             return self.learn_region(connection, id, &name).map(|()| id);
         }
-        let id = u32::try_from(self.by_id.len() + 1).map_err(|_| corrupt("too many areas"))?;
-        let id = AreaId(id);
+        let id = AreaId(self.last.0.checked_add(1).ok_or_else(|| corrupt("too many areas"))?);
         connection
             .prepare_cached("INSERT INTO area (id, name, supply, demand, demand_at) VALUES (?, ?, 0, 0, 0)")?
             .execute((id.0, serde_json::to_string(&name)?))?;
@@ -80,6 +82,7 @@ impl KnownAreas {
         }
         self.by_id.insert(id, Area { name: name.clone(), supply: 0, demand: Demand::default() });
         self.ids.insert(name.key(), id);
+        self.last = id;
         Ok(id)
     }
 

@@ -36,6 +36,7 @@ mod step;
 mod subscriptions;
 mod tables;
 mod telling;
+mod transfer;
 mod upkeep;
 mod users;
 mod writer;

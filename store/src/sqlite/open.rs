@@ -16,6 +16,7 @@ use super::row;
 use super::schema::{check_engine, migrate};
 use super::tables::Tables;
 use super::writer::Writer;
+use crate::contract::transfer::MARK;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::{Result, StoreError, Unwritable};
@@ -41,6 +42,12 @@ pub enum OpenError {
     /// The folder does not exist, and was not to be made.
     #[error("there is no onhook data in {}", .0.display())]
     Missing(PathBuf),
+    /// It does not have everything yet that is moved there.
+    #[error(
+        "the data folder {} holds an unfinished migration: run onhook migrate again with the same --from, or start with \
+         an empty folder", .0.display()
+    )]
+    Unfinished(PathBuf),
     /// This user may not read or write it.
     #[error("the data folder {} may not be used by this user", .0.display())]
     Denied(PathBuf),
@@ -60,6 +67,17 @@ impl OpenError {
             Self::Folder(folder.to_owned(), error)
         }
     }
+}
+
+/// What a folder is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The store that is there.
+    Use,
+    /// The store that is there, or a new one.
+    Make,
+    /// As `Make`, and it need not have everything yet.
+    Transfer,
 }
 
 /// A store in a folder.
@@ -88,7 +106,17 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub fn open_keeping(folder: &Path, reserve: Option<u64>) -> std::result::Result<Self, OpenError> {
         make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
-        Self::open_existing(folder, true, reserve)
+        Self::open_existing(folder, Purpose::Make, reserve)
+    }
+
+    /// Opens the store that data is moved to, also if it does not have everything yet. Makes the folder if it does not
+    /// exist.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], but not `Unfinished`.
+    pub fn open_for_transfer(folder: &Path) -> std::result::Result<Self, OpenError> {
+        make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
+        Self::open_existing(folder, Purpose::Transfer, Some(0))
     }
 
     /// Opens an existing store for a person's command, which may write as long as there is any room.
@@ -97,7 +125,7 @@ impl SqliteStore {
     /// As [`SqliteStore::open`], and `Missing` if there is no store.
     pub fn open_if_there(folder: &Path) -> std::result::Result<Self, OpenError> {
         match fs::metadata(folder.join(FILE)) {
-            Ok(file) if file.is_file() => Self::open_existing(folder, false, Some(0)),
+            Ok(file) if file.is_file() => Self::open_existing(folder, Purpose::Use, Some(0)),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(OpenError::Denied(folder.to_owned()))
             }
@@ -107,23 +135,23 @@ impl SqliteStore {
 
     fn open_existing(
         folder: &Path,
-        make: bool,
+        purpose: Purpose,
         reserve: Option<u64>,
     ) -> std::result::Result<Self, OpenError> {
         let lock = lock(folder)?;
         check_engine()?;
         let disk = Disk::of(folder, reserve);
-        Self::open_locked(lock, make, disk).map_err(|error| match error {
+        Self::open_locked(lock, purpose, disk).map_err(|error| match error {
             OpenError::Database(error) => OpenError::Database(of_an_opening(error, folder)),
             error => error,
         })
     }
 
-    fn open_locked(lock: File, make: bool, disk: Disk) -> std::result::Result<Self, OpenError> {
+    fn open_locked(lock: File, purpose: Purpose, disk: Disk) -> std::result::Result<Self, OpenError> {
         let folder = disk.folder();
         let unusable = |error| OpenError::of(&folder, error);
         let path = folder.join(FILE);
-        let new = make && !path.exists();
+        let new = purpose != Purpose::Use && !path.exists();
         if new {
             // Made before the engine does it: the log gets the mode of the database.
             private().create_new(true).open(&path).map_err(unusable)?;
@@ -139,6 +167,9 @@ impl SqliteStore {
             sync(&folder)
                 .and_then(|()| folder.canonicalize()?.parent().map_or(Ok(()), sync))
                 .map_err(unusable)?;
+        }
+        if purpose != Purpose::Transfer && row::meta::<String>(&connection, MARK)?.is_some() {
+            return Err(OpenError::Unfinished(folder));
         }
         forget_leases(&connection);
         let cached = Cached::load(&connection)?;

@@ -1,0 +1,427 @@
+//! Moving everything from one store to another: what there is to move as plain rows, and the trait.
+//!
+//! A row is a list of values under the names in [`TABLES`]. Each store knows where it has them. What a store has beside
+//! that it can make again, such as an index of what is due.
+
+use async_trait::async_trait;
+
+use crate::Result;
+
+/// The name under which a target notes that it does not have everything yet. No command but the move itself uses such
+/// a store.
+pub(crate) const MARK: &str = "migration";
+
+/// A value of a row.
+#[derive(Clone, Debug, PartialEq, PartialOrd, serde::Serialize, serde::Deserialize)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// A whole number; 0 or 1 for false and true.
+    Whole(i64),
+    /// A number with a fraction.
+    Real(f64),
+    /// A text.
+    Text(String),
+    /// Bytes, also those of a UUID.
+    Bytes(Vec<u8>),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("nothing"),
+            Self::Whole(value) => write!(f, "{value}"),
+            Self::Real(value) => write!(f, "{value}"),
+            Self::Text(value) => f.write_str(value),
+            Self::Bytes(value) => write!(f, "{} bytes", value.len()),
+        }
+    }
+}
+
+/// The values of a row, in the order of its table's columns.
+pub type Row = Vec<Value>;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// [`Value::Whole`].
+    Whole,
+    /// [`Value::Whole`] that is 0 or 1.
+    Flag,
+    /// [`Value::Real`].
+    Real,
+    /// [`Value::Text`].
+    Text,
+    /// [`Value::Bytes`].
+    Bytes,
+    /// [`Value::Bytes`] of a UUID.
+    Id,
+}
+
+/// Rows of one kind.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// What one of its rows is called.
+    pub thing: &'static str,
+    /// How many of its columns, from the first, tell its rows apart. They hold whole numbers or texts.
+    pub key: usize,
+    /// Most rows that are read or written together. Long rows have fewer.
+    pub page: usize,
+    /// Its columns.
+    pub columns: &'static [(&'static str, Type)],
+}
+
+use Type::{Bytes, Flag, Id, Real, Text, Whole};
+
+/// Rows on a page of short rows.
+const SHORT: usize = 5_000;
+
+/// Rows on a page of rows that may have the 5,000 numbers of an order.
+const LONG: usize = 250;
+
+/// The keys of order ids and tokens.
+pub(crate) const KEYS: Table =
+    Table { name: "secret", thing: "key", key: 1, page: SHORT, columns: &[("key", Text), ("value", Bytes)] };
+
+/// The names of [`KEYS`].
+pub(crate) const KEY_NAMES: [&str; 2] = ["order_key", "token_key"];
+
+/// What is remembered of the clock and of the subscribers that were told.
+pub(crate) const SETTINGS: Table = Table {
+    name: "setting",
+    thing: "setting",
+    key: 1,
+    page: SHORT,
+    columns: &[("name", Text), ("value", Whole)],
+};
+
+/// The names of [`SETTINGS`].
+pub(crate) const SETTING_NAMES: [&str; 4] = ["last_seen", "unseen_ms", "clock_moved_ms", "told_from"];
+
+const fn table(
+    name: &'static str,
+    thing: &'static str,
+    (key, page): (usize, usize),
+    columns: &'static [(&'static str, Type)],
+) -> Table {
+    Table { name, thing, key, page, columns }
+}
+
+/// Everything that moves. A row refers only to rows of tables before its own, beside a number's events to their orders.
+pub const TABLES: &[Table] = &[
+    KEYS,
+    SETTINGS,
+    table(
+        "account",
+        "account",
+        (1, SHORT),
+        &[("id", Whole), ("name", Text), ("kind", Text), ("class", Text), ("created_at", Whole)],
+    ),
+    table(
+        "site",
+        "site",
+        (1, SHORT),
+        &[("id", Whole), ("account", Whole), ("name", Text), ("is_default", Flag), ("details", Text)],
+    ),
+    table(
+        "peer",
+        "peer",
+        (1, SHORT),
+        &[
+            ("id", Whole),
+            ("account", Whole),
+            ("site", Whole),
+            ("name", Text),
+            ("is_default", Flag),
+            ("details", Text),
+        ],
+    ),
+    table(
+        "users",
+        "user",
+        (1, SHORT),
+        &[
+            ("folded", Text),
+            ("name", Text),
+            ("account", Whole),
+            ("role", Text),
+            ("password_hash", Text),
+            ("generation", Whole),
+        ],
+    ),
+    table(
+        "area",
+        "area",
+        (1, SHORT),
+        &[("id", Whole), ("name", Text), ("supply", Whole), ("demand", Real), ("demand_at", Whole)],
+    ),
+    table(
+        "rate_center",
+        "rate center",
+        (1, SHORT),
+        &[("id", Whole), ("region", Text), ("abbreviation", Text), ("name", Text)],
+    ),
+    table(
+        "exchange",
+        "exchange",
+        (1, SHORT),
+        &[("npa_nxx", Whole), ("rate_center", Whole), ("lata", Text), ("city", Text), ("zips", Text)],
+    ),
+    table("exchange_zip", "zip code of an exchange", (2, SHORT), &[("zip", Text), ("npa_nxx", Whole)]),
+    table(
+        "application",
+        "application",
+        (1, SHORT),
+        &[
+            ("seq", Whole),
+            ("id", Id),
+            ("account", Whole),
+            ("service", Text),
+            ("name", Text),
+            ("details", Text),
+        ],
+    ),
+    table(
+        "peer_application",
+        "application of a peer",
+        (2, SHORT),
+        &[("peer", Whole), ("service", Text), ("application", Whole)],
+    ),
+    table(
+        "event",
+        "event",
+        (1, SHORT),
+        &[
+            ("seq", Whole),
+            ("number", Whole),
+            ("prev", Whole),
+            ("at", Whole),
+            ("order_seq", Whole),
+            ("actor", Text),
+            ("detail", Text),
+            ("origin", Text),
+        ],
+    ),
+    table(
+        "number",
+        "number",
+        (1, SHORT),
+        &[
+            ("number", Whole),
+            ("state", Whole),
+            ("holder", Whole),
+            ("site", Whole),
+            ("peer", Whole),
+            ("area", Whole),
+            ("flags", Whole),
+            ("due_at", Whole),
+            ("last_event", Whole),
+        ],
+    ),
+    table(
+        "reservation",
+        "reservation",
+        (1, SHORT),
+        &[("number", Whole), ("id", Id), ("account", Whole), ("until", Whole)],
+    ),
+    table(
+        "tally",
+        "count of an account's numbers",
+        (2, SHORT),
+        &[("account", Whole), ("state", Whole), ("numbers", Whole)],
+    ),
+    table(
+        "in_service",
+        "count of a peer's numbers",
+        (2, SHORT),
+        &[("site", Whole), ("peer", Whole), ("numbers", Whole)],
+    ),
+    table(
+        "stock",
+        "count of an exchange's numbers",
+        (2, SHORT),
+        &[("npa_nxx", Whole), ("area", Whole), ("numbers", Whole)],
+    ),
+    table(
+        "orders",
+        "order",
+        (1, LONG),
+        &[
+            ("seq", Whole),
+            ("id", Id),
+            ("account", Whole),
+            ("kind", Whole),
+            ("status", Whole),
+            ("attempts", Whole),
+            ("created_at", Whole),
+            ("changed_at", Whole),
+            ("user_name", Text),
+            ("name", Text),
+            ("customer_order_id", Text),
+            ("site", Whole),
+            ("numbers", Whole),
+            ("request", Text),
+            ("failed", Text),
+            ("taken", Text),
+            ("refused", Text),
+            ("peers", Text),
+            ("origin", Text),
+        ],
+    ),
+    table(
+        "order_line",
+        "line of an order",
+        (1, LONG),
+        &[
+            ("id", Whole),
+            ("order_seq", Whole),
+            ("at", Whole),
+            ("author", Text),
+            ("status", Whole),
+            ("taken", Whole),
+            ("difference", Text),
+        ],
+    ),
+    table(
+        "note",
+        "note",
+        (1, LONG),
+        &[("id", Whole), ("order_seq", Whole), ("user_name", Text), ("text", Text), ("at", Whole)],
+    ),
+    table(
+        "idempotency",
+        "idempotency key",
+        (2, SHORT),
+        &[("account", Whole), ("key", Text), ("digest", Bytes), ("order_seq", Whole)],
+    ),
+    table(
+        "subscription",
+        "subscription",
+        (1, LONG),
+        &[
+            ("seq", Whole),
+            ("id", Id),
+            ("account", Whole),
+            ("order_type", Text),
+            ("order_seq", Whole),
+            ("event_type", Text),
+            ("url", Text),
+            ("username", Text),
+            ("password", Text),
+            ("public_key", Text),
+            ("number_format", Text),
+            ("retry", Flag),
+            ("signing", Text),
+            ("email", Text),
+            ("digest", Text),
+            ("expires_at", Whole),
+            ("after_order", Whole),
+            ("over", Flag),
+            ("disabled", Flag),
+            ("last", Text),
+        ],
+    ),
+    table(
+        "notification",
+        "notification",
+        (1, LONG),
+        &[
+            ("seq", Whole),
+            ("id", Id),
+            ("subscription", Whole),
+            ("order_seq", Whole),
+            ("status", Whole),
+            ("note", Whole),
+            ("text", Text),
+            ("at", Whole),
+            ("standing", Whole),
+            ("due_at", Whole),
+            ("attempts", Whole),
+            ("reason", Text),
+            ("ended_at", Whole),
+            ("claim", Whole),
+        ],
+    ),
+    table(
+        "attempt",
+        "attempt",
+        (2, SHORT),
+        &[("notification", Whole), ("n", Whole), ("at", Whole), ("took_ms", Whole), ("outcome", Text)],
+    ),
+];
+
+/// What each store draws numbers from, by the table that gets them. Leases draw from one without a table that moves.
+pub const SEQUENCES: [&str; 11] = [
+    "orders",
+    "event",
+    "lease",
+    "site",
+    "peer",
+    "area",
+    "order_line",
+    "note",
+    "application",
+    "subscription",
+    "notification",
+];
+
+/// The mark of a store that does not have everything yet: what it was, and what it is to be.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    /// The mark that the store must have.
+    pub before: String,
+    /// The mark that it gets in the same transaction.
+    pub after: String,
+}
+
+/// Moving everything from one store to another. What is read stays as it is: the caller sees to it that nothing else
+/// writes meanwhile, and compares at the end.
+#[async_trait]
+pub trait Transfer: Send + Sync {
+    /// Returns what the store has and [`TABLES`] do not, neither can be made again from them: columns, settings and
+    /// sequences. Empty unless this program has forgotten something.
+    async fn left_out(&self) -> Result<Vec<String>>;
+
+    /// Returns the names of the leases that servers hold now.
+    async fn held_leases(&self) -> Result<Vec<String>>;
+
+    /// Returns how many rows a table has.
+    async fn rows(&self, table: &'static Table) -> Result<u64>;
+
+    /// Returns the rows of a table behind a key, in the order of their keys, at most a page. Texts are ordered by their
+    /// bytes.
+    async fn page(&self, table: &'static Table, after: Option<Vec<Value>>) -> Result<Vec<Row>>;
+
+    /// Returns the last number that was drawn from each of [`SEQUENCES`], 0 if none was.
+    async fn drawn(&self) -> Result<Vec<i64>>;
+
+    /// Returns the mark, if the store does not have everything yet.
+    async fn mark(&self) -> Result<Option<String>>;
+
+    /// Marks a store that has nothing but keys and settings, and forgets its settings.
+    ///
+    /// # Errors
+    /// `Conflict` if it has a mark.
+    async fn begin_transfer(&self, mark: String) -> Result<()>;
+
+    /// Writes new rows of a table, and the next mark, in one transaction.
+    ///
+    /// # Errors
+    /// `Conflict` if the store has another mark.
+    async fn write_page(&self, table: &'static Table, rows: Vec<Row>, marks: Marks) -> Result<()>;
+
+    /// Makes what is not moved, and lets each of [`SEQUENCES`] go on behind `drawn`. Nothing is visible to the open store:
+    /// it has to be opened again.
+    ///
+    /// # Errors
+    /// `Conflict` if the store has another mark.
+    async fn complete_transfer(&self, drawn: Vec<i64>, marks: Marks) -> Result<()>;
+
+    /// Takes the mark away: the store has everything.
+    ///
+    /// # Errors
+    /// `Conflict` if the store has another mark.
+    async fn end_transfer(&self, mark: String) -> Result<()>;
+}
