@@ -76,3 +76,20 @@ async fn a_lease_that_ran_out_is_another_node_s_and_its_token_is_larger() {
     other.close().await;
     assert!(matches!(other.take_lease("x", long).await, Err(StoreError::Closed)));
 }
+
+#[tokio::test]
+async fn a_database_s_clock_that_is_wrong_is_found_when_the_store_is_opened() {
+    let Some(binaries) = binaries() else { return };
+    let cluster = Cluster::start(&binaries, Settings::durable()).unwrap();
+    let (client, connection) = tokio_postgres::connect(&cluster.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // Stands before the system's function of this name in the search path.
+    let sql = "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+               $$ SELECT pg_catalog.clock_timestamp() - interval '1 hour' $$;
+               ALTER DATABASE onhook SET search_path = public, pg_catalog";
+    client.batch_execute(sql).await.unwrap();
+    let found = weaknesses(&cluster).await;
+    assert!(matches!(&found[..], [Weakness::ClockOff { ms: -3_605_000..=-3_595_000 }]), "{found:?}");
+    assert_eq!(found.iter().map(|weakness| weakness.kind()).collect::<Vec<_>>(), ["clock"]);
+    assert!(Weakness::clock_ahead_ms(&found) < -3_000_000);
+}
