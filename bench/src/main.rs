@@ -18,6 +18,7 @@ mod onhook;
 mod post;
 mod postgres;
 mod report;
+mod scale;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -119,9 +120,24 @@ enum ChildCommand {
     #[command(hide = true)]
     ServeEcho,
     #[command(hide = true)]
-    FillOnhook { dir: PathBuf, numbers: u64 },
+    FillOnhook {
+        dir: PathBuf,
+        numbers: u64,
+    },
     #[command(hide = true)]
-    ServeOnhook { dir: PathBuf },
+    ServeOnhook {
+        dir: PathBuf,
+    },
+    #[command(hide = true)]
+    FillDatabase {
+        url: String,
+        numbers: u64,
+    },
+    #[command(hide = true)]
+    ServeDatabase {
+        url: String,
+    },
+    Scale(scale::Scale),
 }
 
 fn connections(text: &str) -> Result<usize, String> {
@@ -133,9 +149,11 @@ fn connections(text: &str) -> Result<usize, String> {
 
 fn main() -> Result<()> {
     let Arguments { child, plan } = Arguments::parse();
-    if let Some(child) = child {
-        return serve(child);
-    }
+    let larger = match child {
+        None => None,
+        Some(ChildCommand::Scale(larger)) => Some(larger),
+        Some(child) => return serve(child),
+    };
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut signals = Vec::new();
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
@@ -143,8 +161,14 @@ fn main() -> Result<()> {
         }
         let [interrupt, terminate, hangup] = &mut signals[..] else { bail!("three signals were asked for") };
         // The loser of the race is dropped, with every process and folder that it made.
+        let measured = async {
+            match &larger {
+                Some(larger) => scale::run(larger, &command()).await,
+                None => measure(&plan).await,
+            }
+        };
         tokio::select! {
-            done = measure(&plan) => done,
+            done = measured => done,
             _ = interrupt.recv() => bail!("interrupted"),
             _ = terminate.recv() => bail!("told to end"),
             _ = hangup.recv() => bail!("the terminal is gone"),
@@ -160,6 +184,11 @@ fn serve(child: ChildCommand) -> Result<()> {
             onhook::fill(&dir, numbers).and_then(|()| child::say("done"))
         }
         ChildCommand::ServeOnhook { dir } => onhook::serve(&dir),
+        ChildCommand::FillDatabase { url, numbers } => {
+            onhook::fill_database(&url, numbers).and_then(|()| child::say("done"))
+        }
+        ChildCommand::ServeDatabase { url } => onhook::serve_database(&url),
+        ChildCommand::Scale(_) => Ok(()), // no child's work
     };
     done.or_else(|error| child::say(format_args!("{error:#}")))
 }

@@ -15,13 +15,10 @@ use onhook_core::number::Number;
 use onhook_server::Settings;
 use onhook_server::auth::hash_password;
 use onhook_server::clock::Clock;
-use onhook_store::contract::accounts::Accounts;
+use onhook_store::Store;
 use onhook_store::contract::accounts::NewAccount;
-use onhook_store::contract::imports::Imports;
-use onhook_store::contract::premises::SitesAndPeers;
-use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::contract::users::NewUser;
-use onhook_store::contract::users::Users;
+use onhook_store::postgres::PostgresStore;
 use onhook_store::sqlite::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -52,43 +49,55 @@ pub(crate) async fn spawn(dir: &Path, numbers: u64) -> Result<Running> {
 /// Does the filling child's work: stores `numbers::ascending(numbers)` and `post::GUIDE`, in service at the one site
 /// and peer of `post::ACCOUNT`, and the guide's user.
 pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
-    runtime()?.block_on(async {
-        let store = SqliteStore::open(dir)?;
-        let now = Clock::new(0).now();
-        let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
-        let (kind, class) = (AccountKind::EndUser, Class::Unknown);
-        store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
-        let site = store.create_site(id, "its site".into()).await?;
-        store.create_peer(id, site.id, "its peer".into()).await?;
-        let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
-        let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
-        store.create_user(user).await?;
-        let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
-            let number =
-                Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
-            Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
-        });
-        let imported =
-            store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now, Arc::default()).await?;
-        ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
-        store.close().await;
-        Ok(())
-    })
+    runtime()?.block_on(async { fill_store(&SqliteStore::open(dir)?, numbers).await })
+}
+
+/// Does the same in the database at `url`.
+pub(crate) fn fill_database(url: &str, numbers: u64) -> Result<()> {
+    runtime()?.block_on(async { fill_store(&PostgresStore::open(url).await?, numbers).await })
+}
+
+async fn fill_store(store: &dyn Store, numbers: u64) -> Result<()> {
+    let now = Clock::new(0).now();
+    let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
+    let (kind, class) = (AccountKind::EndUser, Class::Unknown);
+    store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
+    let site = store.create_site(id, "its site".into()).await?;
+    store.create_peer(id, site.id, "its peer".into()).await?;
+    let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
+    let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
+    store.create_user(user).await?;
+    let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
+        let number =
+            Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
+        Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
+    });
+    let imported =
+        store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now, Arc::default()).await?;
+    ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
+    store.close().await;
+    Ok(())
 }
 
 /// Does the serving child's work: runs the server as shipped, on a port that the system chooses, except for the limit
 /// of an account's rate.
 pub(crate) fn serve(dir: &Path) -> Result<()> {
-    runtime()?.block_on(async {
-        let store = Arc::new(SqliteStore::open_if_there(dir)?);
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let settings = Settings { rate_limit: None, ..Settings::default() };
-        let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow!(e))?;
-        child::say(server.address)?;
-        child::parent_ended().await;
-        server.stop().await;
-        Ok(())
-    })
+    runtime()?.block_on(async { serve_store(Arc::new(SqliteStore::open_if_there(dir)?)).await })
+}
+
+/// Does the same on the database at `url`.
+pub(crate) fn serve_database(url: &str) -> Result<()> {
+    runtime()?.block_on(async { serve_store(Arc::new(PostgresStore::open(url).await?)).await })
+}
+
+async fn serve_store(store: Arc<dyn Store>) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let settings = Settings { rate_limit: None, ..Settings::default() };
+    let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow!(e))?;
+    child::say(server.address)?;
+    child::parent_ended().await;
+    server.stop().await;
+    Ok(())
 }
 
 fn runtime() -> Result<Runtime> {

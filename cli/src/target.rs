@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use onhook_core::clock::ClockGuard;
+use onhook_core::clock::{ClockGuard, ClockState};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::notify::subscription::Secret;
 use onhook_core::time::Timestamp;
 use onhook_server::clock::Clock;
 use onhook_server::demo_data;
 use onhook_store::Store;
+use onhook_store::contract::upkeep::Weakness;
 use onhook_store::postgres::PostgresStore;
 use onhook_store::sqlite::{OpenError, SqliteStore};
 
@@ -213,10 +214,13 @@ impl WrittenTarget {
         let (seen, moved_ms) = store.clock().await?;
         let mut guard =
             if self.trust_clock { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
-        let state = guard.look(now);
+        let state = guard.look(now).beside(Weakness::clock_ahead_ms(&store.durability().await?));
         // An emulator's clock is meant to be moved, and its folder may lie unused for months.
         if !state.is_believed() && demo_data::is_emulators(&*store).await? {
             guard = ClockGuard::trusting(now);
+        } else if matches!(state, ClockState::Apart { .. }) {
+            store.close().await;
+            anyhow::bail!("{state}: nothing was written. Synchronize both machines' clocks with NTP");
         }
         let Some(seen) = guard.remember(now) else {
             store.close().await;

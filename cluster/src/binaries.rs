@@ -71,8 +71,24 @@ impl Binaries {
         command
     }
 
+    /// Returns a command for a program that is not PostgreSQL's, run in `dir` as the cluster's user, with PostgreSQL's
+    /// programs first in its `PATH`.
+    #[must_use]
+    pub fn with_path(&self, program: &str, dir: &Path) -> Command {
+        let mut command = self.other_command(program, dir);
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.folder.clone()).chain(std::env::split_paths(&others));
+        // A folder with a colon in its name cannot be in a path. Then PostgreSQL's programs are found by it alone.
+        let path = std::env::join_paths(folders).unwrap_or_else(|_| self.folder.clone().into_os_string());
+        command.env("PATH", path).env("HOME", dir);
+        command
+    }
+
     /// Makes the cluster's user the owner of `path`.
-    pub(crate) fn give(&self, path: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// `path` is not there, or this process may not give it away.
+    pub fn give(&self, path: &Path) -> Result<()> {
         let Some((user, group)) = self.user else { return Ok(()) };
         chown(path, Some(user), Some(group)).with_context(|| format!("giving {} away", path.display()))
     }

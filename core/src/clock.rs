@@ -19,6 +19,9 @@ pub const FOLLOW_MS_MAX: i64 = 3_000;
 pub const UNSEEN_MS_MAX: i64 = 7 * DAY_MS;
 /// If more milliseconds than this have passed unseen, release waits after a start: a day.
 pub const UNSEEN_MS_AT_ONCE: i64 = DAY_MS;
+/// Most milliseconds by which the clocks of this machine and of its database may differ. The time of nodes that share a
+/// database is compared by it alone: two of them differ by at most twice as much.
+pub const APART_MS_MAX: i64 = 5_000;
 /// Default for the milliseconds that release waits then: ten minutes. In that time the network corrects a clock that
 /// started wrong.
 pub const RELEASE_WAIT_MS: i64 = 600_000;
@@ -72,6 +75,11 @@ pub enum ClockState {
         /// Milliseconds that have passed unseen, in sum.
         unseen_ms: i64,
     },
+    /// It is this far from the clock of the database. Neither orders nor releases may use it.
+    Apart {
+        /// In milliseconds, positive when it is ahead.
+        by_ms: i64,
+    },
 }
 
 impl ClockState {
@@ -81,12 +89,25 @@ impl ClockState {
         matches!(self, ClockState::Steady | ClockState::Settling { .. })
     }
 
+    /// Returns the judgement when a database's clock is known too, which is this many milliseconds ahead of this one; 0
+    /// if there is no database. It makes no clock better.
+    #[must_use]
+    pub fn beside(self, database_ahead_ms: i64) -> Self {
+        if self.is_believed() && database_ahead_ms.saturating_abs() > APART_MS_MAX {
+            return ClockState::Apart { by_ms: database_ahead_ms.saturating_neg() };
+        }
+        self
+    }
+
     /// Returns how many milliseconds releases still wait, although it is believed.
     #[must_use]
     pub fn release_waits_ms(self) -> i64 {
         match self {
             ClockState::Settling { left_ms } => left_ms,
-            ClockState::Steady | ClockState::Jumped { .. } | ClockState::Far { .. } => 0,
+            ClockState::Steady
+            | ClockState::Jumped { .. }
+            | ClockState::Far { .. }
+            | ClockState::Apart { .. } => 0,
         }
     }
 }
@@ -109,6 +130,7 @@ impl fmt::Display for ClockState {
                 in_words(unseen_ms)
             ),
             ClockState::Far { by_ms, .. } => write!(f, "the clock is {} the store's last use", away(by_ms)),
+            ClockState::Apart { by_ms } => write!(f, "the clock is {} the database's", away(by_ms)),
         }
     }
 }
@@ -324,6 +346,24 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_differs_from_the_databases_by_more_than_five_seconds_is_not_believed() {
+        let (steady, settling) = (ClockState::Steady, ClockState::Settling { left_ms: 7 });
+        let jumped = ClockState::Jumped { by_ms: DAY_MS };
+        for (state, ahead_ms, says) in [
+            (steady, 5_000, steady),
+            (steady, -5_000, steady),
+            (steady, 5_001, ClockState::Apart { by_ms: -5_001 }),
+            (settling, -5_001, ClockState::Apart { by_ms: 5_001 }),
+            (settling, 0, settling),
+            (jumped, 0, jumped),
+            (jumped, 60_000, jumped),
+        ] {
+            assert_eq!(state.beside(ahead_ms), says, "{state:?} {ahead_ms}");
+        }
+        assert!(!steady.beside(6_000).is_believed());
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_words() {
         for (clock, words) in [
             (
@@ -342,6 +382,7 @@ mod tests {
                 ClockState::Jumped { by_ms: 90 * 60_000 },
                 "the clock is 90 minutes ahead of where it should be",
             ),
+            (ClockState::Apart { by_ms: -6_000 }, "the clock is 6 seconds behind the database's"),
             (
                 ClockState::Settling { left_ms: 600_000 },
                 "the clock has to be seen for 10 minutes before it is sure",

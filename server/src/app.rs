@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use onhook_core::clock::ClockState;
 use onhook_core::time::Timestamp;
+use onhook_store::contract::upkeep::Weakness;
 use onhook_store::{Store, StoreError};
 use tokio::sync::Notify;
 use tracing::info;
@@ -63,7 +64,8 @@ impl App {
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let (seen, moved_ms) = store.clock().await?;
         let clock = Clock::new(if settings.emulator { moved_ms } else { 0 });
-        let watch = Watch::new(&settings, seen, &clock);
+        let database_ahead_ms = Weakness::clock_ahead_ms(&store.durability().await?);
+        let watch = Watch::new(&settings, seen, database_ahead_ms, &clock);
         let public_url = settings.public_url.clone().unwrap_or(public_url);
         let own_url = Target::parse(&public_url).map(|own| (own.host, own.port));
         let loopback = settings.emulator || settings.callbacks.loopback;
@@ -103,7 +105,15 @@ impl App {
             Err(StoreError::Unwritable(why)) => return Some(why.to_string().into()),
             Err(_) => return Some("the store takes no writes".into()),
         }
-        (!self.clock_state().is_believed()).then_some("the clock cannot be believed".into())
+        match self.clock_state() {
+            state @ ClockState::Apart { .. } => Some(state.to_string().into()),
+            state => (!state.is_believed()).then_some("the clock cannot be believed".into()),
+        }
+    }
+
+    /// Notes what the store found of its database: how far its clock is from this machine's.
+    pub(crate) fn compare_clocks(&self, found: &[Weakness]) {
+        self.watch.compared(Weakness::clock_ahead_ms(found));
     }
 
     /// Logs when the store stops taking writes, and when it takes them again, even if there are no writes.

@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 21] = [
+const METERS: [(Kind, &str, &str); 22] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -48,6 +48,11 @@ const METERS: [(Kind, &str, &str); 21] = [
         "How long the oldest of them has waited, in seconds.",
     ),
     (Kind::Gauge, "onhook_writer_queue", "Jobs that wait for the writer."),
+    (
+        Kind::Gauge,
+        "onhook_store_weakness",
+        "1 while the store's database may lose what was promised, by kind of weakness.",
+    ),
     (Kind::Gauge, "onhook_clock_jumped", "1 while the clock is not believed, else 0."),
     (Kind::Gauge, "onhook_clock_trusted", "1 if the server was started with --trust-clock."),
     (Kind::Gauge, "onhook_releases_due", "Numbers whose time has come and that still wait."),

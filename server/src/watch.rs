@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use onhook_core::clock::{ClockGuard, ClockState, Seen};
+use onhook_core::clock::{APART_MS_MAX, ClockGuard, ClockState, Seen};
 use onhook_core::time::in_words;
 use tracing::{error, info, warn};
 
@@ -18,24 +18,48 @@ pub(crate) struct Watch {
     guarded: Mutex<Guarded>,
 }
 
-/// The guard, and the last state that was logged.
+/// The guard, the database's clock, and the last state that was logged.
 struct Guarded {
     guard: ClockGuard,
+    /// How many milliseconds the database's clock is ahead, as it was last compared.
+    database_ahead_ms: i64,
     state: ClockState,
 }
 
+impl Guarded {
+    fn look(&mut self, clock: &Clock) -> ClockState {
+        let state = self.guard.look(clock.reading()).beside(self.database_ahead_ms);
+        tell_of(self.state, state);
+        self.state = state;
+        state
+    }
+}
+
 impl Watch {
-    /// Returns a watch that has taken a first look. `seen` is what the store remembers of its last use.
-    pub(crate) fn new(settings: &Settings, seen: Option<Seen>, clock: &Clock) -> Self {
+    /// Returns a watch that has taken a first look. `seen` is what the store remembers of its last use, and the clock of
+    /// its database is `database_ahead_ms` milliseconds ahead of this machine's.
+    pub(crate) fn new(
+        settings: &Settings,
+        seen: Option<Seen>,
+        database_ahead_ms: i64,
+        clock: &Clock,
+    ) -> Self {
         let now = clock.reading();
-        let mut guard = if settings.emulator || settings.trust_clock {
+        let guard = if settings.emulator || settings.trust_clock {
             ClockGuard::trusting(now)
         } else {
             ClockGuard::new(seen, now, settings.release_wait_ms)
         };
-        let state = guard.look(now);
-        tell_of(ClockState::Steady, state);
-        Self { emulator: settings.emulator, guarded: Mutex::new(Guarded { guard, state }) }
+        let mut guarded = Guarded { guard, database_ahead_ms, state: ClockState::Steady };
+        if !settings.emulator {
+            guarded.look(clock);
+        }
+        Self { emulator: settings.emulator, guarded: Mutex::new(guarded) }
+    }
+
+    /// Notes how many milliseconds the database's clock is ahead of this machine's.
+    pub(crate) fn compared(&self, database_ahead_ms: i64) {
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner).database_ahead_ms = database_ahead_ms;
     }
 
     /// Looks at the clock, and returns its state.
@@ -43,11 +67,7 @@ impl Watch {
         if self.emulator {
             return ClockState::Steady;
         }
-        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = guarded.guard.look(clock.reading());
-        tell_of(guarded.state, state);
-        guarded.state = state;
-        state
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner).look(clock)
     }
 
     /// Returns what the store should remember of its use. `None` while the clock may still turn out to be wrong.
@@ -56,6 +76,9 @@ impl Watch {
             return Some(Seen { last: clock.wall(), unseen_ms: 0 });
         }
         let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        if !guarded.look(clock).is_believed() {
+            return None;
+        }
         guarded.guard.remember(clock.reading())
     }
 }
@@ -85,6 +108,12 @@ fn tell_of(before: ClockState, state: ClockState) {
             clock.unseen_ms = unseen_ms,
             "{state}: no order is taken or run and nothing is released. Set the machine's clock right; if it is \
              right, start the server once with --trust-clock"
+        ),
+        ClockState::Apart { by_ms } => error!(
+            clock.by_ms = by_ms,
+            "{state}: no order is taken or run and nothing is released until they agree within {}. Synchronize both \
+             machines' clocks with NTP",
+            in_words(APART_MS_MAX)
         ),
     }
 }

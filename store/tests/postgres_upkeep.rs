@@ -94,3 +94,20 @@ async fn nodes_that_start_together_make_the_tables_of_a_new_database_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_database_s_clock_that_is_wrong_is_found_when_the_store_is_opened() {
+    let Some(binaries) = binaries() else { return };
+    let cluster = Cluster::start(&binaries, Settings::durable()).unwrap();
+    let (client, connection) = tokio_postgres::connect(&cluster.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // Stands before the system's function of this name in the search path.
+    let sql = "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+               $$ SELECT pg_catalog.clock_timestamp() - interval '1 hour' $$;
+               ALTER DATABASE onhook SET search_path = public, pg_catalog";
+    client.batch_execute(sql).await.unwrap();
+    let found = weaknesses(&cluster).await;
+    assert!(matches!(&found[..], [Weakness::ClockOff { ms: -3_605_000..=-3_595_000 }]), "{found:?}");
+    assert_eq!(found.iter().map(|weakness| weakness.kind()).collect::<Vec<_>>(), ["clock"]);
+    assert!(Weakness::clock_ahead_ms(&found) < -3_000_000);
+}

@@ -1,4 +1,5 @@
-//! Workers, which run without a request: they run accepted orders, release aged numbers, and deliver notifications.
+//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, and tell
+//! of what a database may lose.
 
 mod attempts;
 pub(crate) mod deliveries;
@@ -6,3 +7,4 @@ mod lease;
 mod messages;
 pub(crate) mod orders;
 pub(crate) mod release;
+pub(crate) mod weaknesses;

@@ -88,9 +88,39 @@ pub enum Weakness {
         if *ms < 0 { "behind" } else { "ahead of" }
     )]
     ClockOff {
-        /// How many milliseconds the database's clock is ahead.
+        /// How many milliseconds the database's clock is ahead, at least: how long its answer took is taken off.
         ms: i64,
     },
+}
+
+impl Weakness {
+    /// Every kind of weakness, in a word.
+    pub const KINDS: [&str; 5] =
+        ["synchronous_commit", "asynchronous_standby", "fsync", "full_page_writes", "clock"];
+
+    /// Returns its kind, one of [`Weakness::KINDS`].
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        let [synchronous_commit, asynchronous_standby, fsync, full_page_writes, clock] = Self::KINDS;
+        match self {
+            Self::SynchronousCommitOff => synchronous_commit,
+            Self::AsynchronousStandby => asynchronous_standby,
+            Self::FsyncOff => fsync,
+            Self::FullPageWritesOff => full_page_writes,
+            Self::ClockOff { .. } => clock,
+        }
+    }
+
+    /// Returns how many milliseconds the database's clock is ahead of this machine's by these weaknesses, 0 if by at
+    /// most a second.
+    #[must_use]
+    pub fn clock_ahead_ms(all: &[Self]) -> i64 {
+        let ahead = all.iter().find_map(|weakness| match weakness {
+            Self::ClockOff { ms } => Some(*ms),
+            _ => None,
+        });
+        ahead.unwrap_or(0)
+    }
 }
 
 /// The check, the totals, the clock, and the store's health.

@@ -88,7 +88,7 @@ async fn counts(client: &Client, check: &mut Check<'_>) -> Result<()> {
         (
             Counted::Stock,
             "SELECT npa_nxx, area, numbers FROM stock",
-            "SELECT number / 10000 - 1000000, area, count(*) FROM number
+            "SELECT ((number - number % 10000) / 10000)::bigint - 1000000, area, count(*) FROM number
              WHERE state = 0 AND number >= 12000000000 AND number < 20000000000 GROUP BY 1, 2",
         ),
         (

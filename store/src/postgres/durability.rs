@@ -48,11 +48,14 @@ impl Settings {
 }
 
 /// Returns the weakness of a database's clock. It was read at some moment between two readings of this machine's,
-/// `took_ms` apart, the first of which was `before`.
+/// `took_ms` apart, the first of which was `before`. Of the differences that this leaves open, the smallest counts, so
+/// that a slow answer is not taken for a wrong clock.
 fn of_clock(before: Timestamp, took_ms: i64, database: Timestamp) -> Option<Weakness> {
     let half = took_ms / 2;
-    let ms = database.since(before.plus_millis(half));
-    (ms.saturating_abs().saturating_sub(half) > CLOCK_OFF_MS_MAX).then_some(Weakness::ClockOff { ms })
+    let middle_ms = database.since(before.plus_millis(half));
+    let least_ms = middle_ms.saturating_abs().saturating_sub(half).max(0);
+    let ms = least_ms.saturating_mul(middle_ms.signum());
+    (least_ms > CLOCK_OFF_MS_MAX).then_some(Weakness::ClockOff { ms })
 }
 
 /// Returns what about the database may cost a promise now.
@@ -151,9 +154,14 @@ mod tests {
         let off = |took_ms, database| of_clock(before, took_ms, Timestamp::from_millis(database));
         assert_eq!((off(0, 11_000), off(0, 9_000)), (None, None));
         assert_eq!(off(0, 11_001), Some(Weakness::ClockOff { ms: 1_001 }));
-        assert_eq!(off(200, 8_999), Some(Weakness::ClockOff { ms: -1_101 }));
+        assert_eq!(off(200, 8_999), Some(Weakness::ClockOff { ms: -1_001 }));
         assert_eq!(off(200, 9_000), None, "it may have been read at the very start");
         assert_eq!(off(4_000, 15_000), None, "it may have been read at the very end");
+        assert_eq!(
+            off(8_000, 20_000),
+            Some(Weakness::ClockOff { ms: 2_000 }),
+            "at least, had it been at the end"
+        );
         let behind = Weakness::ClockOff { ms: -1_101 }.to_string();
         assert!(behind.starts_with("the database's clock is 1101 ms behind this machine's"), "{behind}");
     }

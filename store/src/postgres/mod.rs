@@ -5,6 +5,7 @@
 //! order, and by changes that add up.
 
 mod accounts;
+mod address;
 mod applications;
 mod areas;
 mod batch;
@@ -44,6 +45,6 @@ mod upkeep;
 mod users;
 mod waiting;
 
-pub use self::connect::ConnectError;
+pub use self::address::ConnectError;
 pub use self::open::PostgresStore;
 pub use self::schema::newest_schema;

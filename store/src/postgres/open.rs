@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use deadpool_postgres::{Object, Pool};
 use tokio_postgres::Client;
 
-use super::connect::{self, ConnectError, no_connection};
+use super::address::ConnectError;
+use super::connect::{self, no_connection};
 use super::health::Health;
 use super::intake::Intake;
 use super::lookout::Lookout;

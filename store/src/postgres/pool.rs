@@ -103,7 +103,7 @@ async fn read_shares(client: &Client, lots: &[Lot], shares: &[Share]) -> Result<
         let (mut ids, mut exchanges, mut areas, mut froms) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (share, lot) in &missing {
             ids.push(limit(share.lot));
-            exchanges.push(1_000_000 + i64::from(lot.npa_nxx));
+            exchanges.push((1_000_000 + i64::from(lot.npa_nxx)) * 10_000);
             areas.push(i64::from(lot.area.0));
             froms.push(integer(share.from));
         }
@@ -112,7 +112,7 @@ async fn read_shares(client: &Client, lots: &[Lot], shares: &[Share]) -> Result<
             "SELECT {NUMBER_COLUMNS}, d.lot
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d (lot, exchange, in_area, low)
              CROSS JOIN LATERAL (SELECT {NUMBER_COLUMNS}, {SCATTERED} AS spot FROM number
-                                 WHERE state = 0 AND number / 10000 = d.exchange AND area = d.in_area
+                                 WHERE state = 0 AND number - number % 10000 = d.exchange AND area = d.in_area
                                    AND {SCATTERED} {compare} d.low
                                  ORDER BY {SCATTERED} LIMIT $5) n
              ORDER BY d.lot, n.spot"

@@ -108,8 +108,9 @@ CREATE TABLE number (
 CREATE INDEX number_holder ON number (holder, number) WHERE holder IS NOT NULL;
 CREATE INDEX number_due ON number (due_at, number) WHERE due_at IS NOT NULL;
 -- the pool by exchange (with the country code), and within it scattered: cubes modulo the prime 10007 put
--- neighbours far apart, so that reading on tells nothing of blocks or of what is new
-CREATE INDEX number_pool ON number ((number / 10000), ((number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007))
+-- neighbours far apart, so that reading on tells nothing of blocks or of what is new; without a division, of which
+-- some databases make a fraction
+CREATE INDEX number_pool ON number ((number - number % 10000), ((number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007))
     WHERE state = 0;
 CREATE INDEX number_protected ON number (holder, number) WHERE state = 4;
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::connect::no_connection;
 use super::row::{account_of, get};
 use super::statement::rows;
+use super::tries::Tries;
 use crate::Result;
 use crate::plan::turns::{WAITING_MAX, WAITING_OF_ACCOUNT_MAX};
 
@@ -43,13 +44,12 @@ impl Waiting {
             }
             counted.next = Some(now + LOOK_EVERY);
         }
-        let client = pool.get().await.map_err(no_connection)?;
-        let sql = "SELECT account, count(*) FROM orders WHERE status = 0 GROUP BY account";
-        let mut by_account = HashMap::new();
-        for row in &rows(&client, sql, &[]).await? {
-            let orders = usize::try_from(get::<i64>(row, 1)?).unwrap_or(usize::MAX);
-            by_account.insert(account_of(row, 0)?, orders);
-        }
+        let mut tries = Tries::default();
+        let by_account = loop {
+            if let Some(done) = tries.after(count(pool).await).await {
+                break done?;
+            }
+        };
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counted.all = by_account.values().sum();
         counted.by_account = by_account;
@@ -63,4 +63,16 @@ impl Waiting {
         let of_account = counted.by_account.get(&account).copied().unwrap_or(0);
         counted.all >= WAITING_MAX || of_account >= WAITING_OF_ACCOUNT_MAX
     }
+}
+
+/// Counts the waiting orders of each account.
+async fn count(pool: &Pool) -> Result<HashMap<AccountId, usize>> {
+    let client = pool.get().await.map_err(no_connection)?;
+    let sql = "SELECT account, count(*) FROM orders WHERE status = 0 GROUP BY account";
+    let mut by_account = HashMap::new();
+    for row in &rows(&client, sql, &[]).await? {
+        let orders = usize::try_from(get::<i64>(row, 1)?).unwrap_or(usize::MAX);
+        by_account.insert(account_of(row, 0)?, orders);
+    }
+    Ok(by_account)
 }

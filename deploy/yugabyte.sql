@@ -1,0 +1,54 @@
+-- onhook on YugabyteDB: what to run after onhook has made its tables, while they are empty:
+--   ysqlsh --dbname=onhook --file=yugabyte.sql
+--
+-- Held against YugabyteDB's documentation (docs.yugabyte.com/stable, read in November 2026: data sharding, tablet splitting,
+-- CREATE INDEX, CREATE SEQUENCE, isolation levels, explicit locking, transactional DDL) and NEVER RUN. docs/scaling.md
+-- says more.
+--
+-- Before the first start of onhook, on all servers:
+--   --yb_enable_read_committed_isolation=true   or READ COMMITTED, which onhook asks for, means REPEATABLE READ
+--   --ysql_sequence_cache_minval=0              or each session takes 100 values of a sequence in advance
+-- The second is a must, not a matter of speed. A later event of a number, and a later holder of a lease, has the larger
+-- value; with values taken in advance a later one can be smaller.
+--
+-- DDL is not undone with its transaction there (transactional DDL is in early access). So let the first start of a new
+-- version be one node alone, and if it breaks off on a new database, drop the database and make it again.
+--
+-- The first column of a key is hashed unless it says ASC. That spreads rows, and is right for keys that are looked up one
+-- by one. Where onhook reads a range, it has to be ASC, or each such read asks every tablet. A range on what only grows
+-- has one busy tablet at its end: these are small indexes, from which rows are soon removed, except number_due.
+
+-- Numbers are read in ranges, and spread by themselves: area codes differ. One tablet for each hundred area codes at the
+-- beginning; YugabyteDB splits further.
+ALTER TABLE number DROP CONSTRAINT number_pkey;
+ALTER TABLE number ADD PRIMARY KEY (number ASC);
+DROP INDEX number_due;
+CREATE INDEX number_due ON number (due_at ASC, number ASC) WHERE due_at IS NOT NULL;
+DROP INDEX number_holder;
+CREATE INDEX number_holder ON number (holder ASC, number ASC) WHERE holder IS NOT NULL
+    SPLIT AT VALUES ((1000), (1000000), (9000000));
+DROP INDEX number_protected;
+CREATE INDEX number_protected ON number (holder HASH, number ASC) WHERE state = 4;
+-- number_pool, event and orders stay hashed: each is looked up by a whole value.
+
+-- What is read from its oldest on.
+DROP INDEX orders_back;
+CREATE INDEX orders_back ON orders (seq ASC) WHERE status = 4;
+DROP INDEX orders_waiting;
+CREATE INDEX orders_waiting ON orders (account ASC, seq ASC) WHERE status = 0;
+DROP INDEX notification_waiting;
+CREATE INDEX notification_waiting ON notification (subscription ASC, due_at ASC, seq ASC) WHERE standing = 0;
+DROP INDEX notification_oldest;
+CREATE INDEX notification_oldest ON notification (subscription ASC, seq ASC) WHERE standing = 0;
+DROP INDEX notification_ended;
+CREATE INDEX notification_ended ON notification (ended_at ASC) WHERE standing <> 0;
+DROP INDEX subscription_expires;
+CREATE INDEX subscription_expires ON subscription (expires_at ASC) WHERE NOT over AND expires_at IS NOT NULL;
+DROP INDEX subscription_over;
+CREATE INDEX subscription_over ON subscription (seq ASC) WHERE over;
+DROP INDEX committed_at;
+CREATE INDEX committed_at ON committed (at ASC);
+
+-- A search reads the exchanges of an area code.
+ALTER TABLE stock DROP CONSTRAINT stock_pkey;
+ALTER TABLE stock ADD PRIMARY KEY (npa_nxx ASC, area ASC);

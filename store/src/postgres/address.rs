@@ -1,0 +1,176 @@
+//! A database's address: where it is, and how its certificate is checked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address cannot be read.
+    #[error(
+        "the database's address cannot be read. It has the form postgres://user:password@host:5432/database"
+    )]
+    Address(#[source] tokio_postgres::Error),
+    /// The address asks for a check that there is not.
+    #[error(
+        "the database's address says sslmode={0}, which is not known here: say verify-full, which checks the \
+         certificate and the name in it, or disable on a network that nobody else can use"
+    )]
+    SslMode(String),
+    /// The certificates of the authorities cannot be read.
+    #[error(
+        "the certificates in {file} (sslrootcert) cannot be used: {why}. It is a PEM file with the certificate of \
+         the authority that signed the database's"
+    )]
+    Certificates {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The pool cannot be made.
+    #[error("no connections to the database can be kept: {0}")]
+    Pool(String),
+    /// It does not have everything yet that is moved there.
+    #[error(
+        "the database holds an unfinished migration: run onhook migrate again with the same --from, or start with an \
+         empty database"
+    )]
+    Unfinished,
+    /// The database cannot be reached or used.
+    #[error("the database cannot be used: {0}")]
+    Database(String),
+}
+
+/// The authorities whose certificates are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Authorities {
+    /// The system's.
+    OfTheSystem,
+    /// Those in a PEM file.
+    In(PathBuf),
+}
+
+/// A database's address.
+pub(super) struct Address {
+    /// Where it is. TLS is either not used, used if the server offers it, or required.
+    pub(super) config: Config,
+    /// Who vouches for it.
+    pub(super) authorities: Authorities,
+}
+
+impl Address {
+    /// Reads an address. Of a URL's parameters, `sslrootcert` and `sslmode=verify-full` are read here; the rest are the
+    /// client's. A certificate is always checked in full, so `require` and `verify-full` mean the same. With
+    /// `sslrootcert` and without `sslmode`, TLS is required.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn read(url: &str) -> Result<Self, ConnectError> {
+        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let (mut rest, mut authorities, mut mode) = (Vec::new(), Authorities::OfTheSystem, None);
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match name {
+                "sslrootcert" => {
+                    let file = percent_decode_str(value).decode_utf8_lossy();
+                    mode = mode.or(Some("require"));
+                    authorities = match &*file {
+                        "system" => Authorities::OfTheSystem,
+                        file => Authorities::In(file.into()),
+                    };
+                }
+                "sslmode" => mode = Some(value),
+                _ => rest.push(parameter),
+            }
+        }
+        let place = if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
+        let mut config: Config = place.parse().map_err(ConnectError::Address)?;
+        match mode {
+            None => {}
+            Some("disable") => drop(config.ssl_mode(SslMode::Disable)),
+            Some("prefer") => drop(config.ssl_mode(SslMode::Prefer)),
+            Some("require" | "verify-full") => drop(config.ssl_mode(SslMode::Require)),
+            Some(other) => return Err(ConnectError::SslMode(other.to_owned())),
+        }
+        Ok(Self { config, authorities })
+    }
+}
+
+impl Authorities {
+    /// Returns how a server's certificate is checked: against these authorities, by the name in the address.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has no certificate.
+    pub(super) fn tls(&self) -> Result<ClientConfig, ConnectError> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Self::OfTheSystem => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+            Self::In(file) => {
+                add(&mut roots, file).map_err(|why| ConnectError::Certificates { file: file.clone(), why })?
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        Ok(ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the default versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth())
+    }
+}
+
+/// Adds the certificates in a file. Returns what is wrong with it.
+fn add(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())? {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(parameters: &str) -> (SslMode, Authorities) {
+        let url = format!("postgres://onhook:p%40ss@a.example.com,b.example.com:5433/onhook{parameters}");
+        let address = Address::read(&url).unwrap();
+        assert_eq!(address.config.get_password(), Some(&b"p@ss"[..]));
+        assert_eq!(address.config.get_hosts().len(), 2);
+        (address.config.get_ssl_mode(), address.authorities)
+    }
+
+    #[test]
+    fn an_address_says_how_the_certificate_is_checked() {
+        use Authorities::{In, OfTheSystem};
+        let file = || In("/etc/onhook/ca.pem".into());
+        assert_eq!(read(""), (SslMode::Prefer, OfTheSystem));
+        assert_eq!(read("?sslmode=disable"), (SslMode::Disable, OfTheSystem));
+        assert_eq!(read("?sslmode=require&connect_timeout=3"), (SslMode::Require, OfTheSystem));
+        assert_eq!(read("?sslmode=verify-full&sslrootcert=system"), (SslMode::Require, OfTheSystem));
+        assert_eq!(read("?sslrootcert=%2Fetc/onhook/ca.pem&sslmode=verify-full"), (SslMode::Require, file()));
+        assert_eq!(read("?sslrootcert=/etc/onhook/ca.pem"), (SslMode::Require, file()));
+    }
+
+    #[test]
+    fn what_an_address_says_wrong_is_named() {
+        let why = |url| Address::read(url).err().unwrap().to_string();
+        assert!(why("postgres://a/b?sslmode=verify-ca").contains("sslmode=verify-ca"));
+        assert!(why("postgres://a/b?nothing=1").contains("has the form postgres://"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let why = |file: &Path| Authorities::In(file.to_owned()).tls().unwrap_err().to_string();
+        assert!(why(&file).contains("ca.pem"), "{}", why(&file));
+        std::fs::write(&file, "nothing").unwrap();
+        assert!(why(&file).contains("there is no certificate in it"), "{}", why(&file));
+    }
+}
