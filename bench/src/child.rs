@@ -19,7 +19,14 @@ use tokio::time::timeout;
 pub(crate) struct Running {
     /// The address it serves.
     pub(crate) addr: SocketAddr,
-    _process: Process,
+    process: Process,
+}
+
+impl Running {
+    /// Returns its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.0.id()
+    }
 }
 
 struct Process(Child);
@@ -36,7 +43,7 @@ impl Drop for Process {
 pub(crate) async fn serve(arguments: &[&OsStr], patience: Duration) -> Result<Running> {
     let (process, line) = start(arguments, patience).await?;
     let addr = line.parse().map_err(|_| anyhow!("{line}"))?;
-    Ok(Running { addr, _process: process })
+    Ok(Running { addr, process })
 }
 
 /// Runs a child that does one thing, and waits until it reports `done`.
