@@ -13,7 +13,6 @@ use onhook_core::ids::{AccountId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::order::{Kind, Refusal, Status};
 use onhook_store::conformance::Opener;
-use onhook_store::contract::accounts::Accounts;
 use onhook_store::contract::deliveries::{Deliveries, DueLimits};
 use onhook_store::contract::imports::{Imports, Lines};
 use onhook_store::contract::leases::Leases;
