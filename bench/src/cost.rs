@@ -22,6 +22,7 @@ pub(crate) struct Counters {
     database: Duration,
     nodes: Duration,
     generator: Duration,
+    idle: Duration,
 }
 
 /// What was used between two moments.
@@ -39,6 +40,8 @@ pub(crate) struct Cost {
     pub(crate) nodes: Duration,
     /// Processors' time of this process: it makes the load, and is the client of a database without a server.
     pub(crate) generator: Duration,
+    /// Time of processors that had nothing to do, or waited for a disk.
+    pub(crate) idle: Duration,
     /// The time between the two moments.
     pub(crate) elapsed: Duration,
 }
@@ -60,6 +63,7 @@ impl Counters {
             database: times.of(&[database]),
             nodes: times.of(nodes),
             generator: times.own(std::process::id()),
+            idle: idle(&fs::read_to_string("/proc/stat")?).context("/proc/stat has another form")?,
         })
     }
 
@@ -74,6 +78,7 @@ impl Counters {
             database: self.database.saturating_sub(before.database),
             nodes: self.nodes.saturating_sub(before.nodes),
             generator: self.generator.saturating_sub(before.generator),
+            idle: self.idle.saturating_sub(before.idle),
             elapsed: self.at - before.at,
         })
     }
@@ -120,6 +125,13 @@ impl Times {
     }
 }
 
+/// Reads how long all processors were idle or waited for a disk, from `/proc/stat`.
+fn idle(text: &str) -> Option<Duration> {
+    let fields: Vec<&str> = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace().collect();
+    let ticks = |at: usize| -> Option<u64> { fields.get(at)?.parse().ok() };
+    Some(Duration::from_millis(10 * (ticks(3)? + ticks(4)?)))
+}
+
 /// Reads the parent and the times in a line of `/proc/PID/stat`. The second field is a name in parentheses, which may
 /// hold anything.
 fn parse(line: &str) -> Option<(u32, Time)> {
@@ -141,6 +153,11 @@ mod tests {
         let (parent, time) = parse(line).unwrap();
         assert_eq!(parent, 7);
         assert_eq!((time.own, time.children), (Duration::from_secs(2), Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn idle_is_the_fourth_and_fifth_figure() {
+        assert_eq!(idle("cpu  1 2 3 400 100 6 7 8 9 10\ncpu0 1 2"), Some(Duration::from_secs(5)));
     }
 
     #[test]

@@ -336,6 +336,24 @@ impl Report {
     }
 }
 
+/// Returns what a measurement waited for, as far as the processors' time tells.
+fn bottleneck(cost: &Cost) -> String {
+    let cores = |time: Duration| time.as_secs_f64() / cost.elapsed.as_secs_f64();
+    let (busy, idle) = (cores(cost.database + cost.nodes + cost.generator), cores(cost.idle));
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let all = float(u64::try_from(count).unwrap_or(u64::MAX));
+    let what = if busy >= BUSY * all {
+        "The cores are the bottleneck: a second node has none that the first had not"
+    } else if busy + idle < BUSY * all {
+        "Other work took the rest of the cores: measure again on an idle machine"
+    } else {
+        "The cores are not the bottleneck: the nodes wait for the database's disk and locks"
+    };
+    format!(
+        "With two nodes {busy:.2} of {count} cores were busy with that, and {idle:.2} had nothing to do. {what}."
+    )
+}
+
 /// Writes what an order costs each side.
 fn cost_rows(page: &mut String, costs: &Costs) -> Result<()> {
     writeln!(
@@ -399,16 +417,7 @@ impl Report {
                 float(cost.log_bytes) / 1e6 / cost.elapsed.as_secs_f64()
             )?;
         }
-        let (cost, _) = &median.two;
-        let busy = (cost.database + cost.nodes + cost.generator).as_secs_f64() / cost.elapsed.as_secs_f64();
-        let cores = std::thread::available_parallelism()
-            .map_or(1.0, |cores| float(u64::try_from(cores.get()).unwrap_or(1)));
-        let what = if busy >= BUSY * cores {
-            "the cores are the bottleneck: a second node has nothing to run on that the first had not"
-        } else {
-            "the cores are not the bottleneck: the nodes wait for the database's disk and locks"
-        };
-        writeln!(page, "\nWith two nodes {busy:.2} of {cores:.0} cores were busy, so {what}.")?;
+        writeln!(page, "\n{}", bottleneck(&median.two.0))?;
         let all: Vec<String> = rounds.iter().map(|round| times(Some(round.ratio()))).collect();
         writeln!(
             page,
@@ -522,6 +531,24 @@ mod tests {
         for (count, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
             assert_eq!(thousands(count), expected);
         }
+    }
+
+    #[test]
+    fn the_bottleneck_is_where_the_processors_were() {
+        let seconds = |nodes, idle| Cost {
+            transactions: 0,
+            statements: None,
+            log_bytes: 0,
+            database: Duration::ZERO,
+            nodes: Duration::from_secs(nodes),
+            generator: Duration::ZERO,
+            idle: Duration::from_secs(idle),
+            elapsed: Duration::from_secs(1),
+        };
+        let cores = u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+        assert!(bottleneck(&seconds(cores, 0)).contains("The cores are the bottleneck"));
+        assert!(bottleneck(&seconds(0, 0)).contains("Other work took"));
+        assert!(bottleneck(&seconds(0, cores)).contains("The cores are not the bottleneck"));
     }
 
     #[test]
