@@ -23,7 +23,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Returns the id of its process.
+    /// Returns its process.
     pub(crate) fn process(&self) -> u32 {
         self.process.0.id()
     }

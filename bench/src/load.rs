@@ -35,9 +35,22 @@ pub(crate) async fn run<R>(
 where
     R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
 {
+    run_on(&[addr], connections, time, requests).await
+}
+
+/// As [`run`], with the connections dealt out to several servers.
+pub(crate) async fn run_on<R>(
+    addrs: &[SocketAddr],
+    connections: usize,
+    time: Duration,
+    requests: R,
+) -> Result<Measured>
+where
+    R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
+{
     let mut streams = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        streams.push(Connection::open(addr).await?);
+    for addr in addrs.iter().cycle().take(connections) {
+        streams.push(Connection::open(*addr).await?);
     }
     let started = Instant::now();
     let end = started + time;
@@ -49,7 +62,7 @@ where
     let mut tallies = Vec::with_capacity(connections);
     while let Some(tally) = timeout(time + SILENCE_MAX, running.join_next())
         .await
-        .with_context(|| format!("{addr} has not answered for {SILENCE_MAX:?}"))?
+        .with_context(|| format!("{addrs:?} has not answered for {SILENCE_MAX:?}"))?
     {
         tallies.push(tally??);
     }

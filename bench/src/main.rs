@@ -1,14 +1,15 @@
 //! Measures onhook beside the other side, in one run on one machine, and writes down the ratios.
 //!
-//! Three measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
-//! COMPLETE beside PostgreSQL with one transaction an order; and the last page of an account's numbers beside the
-//! first. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
+//! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
+//! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
+//! nodes on one database beside one node; and the last page of an account's numbers beside the first. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
 //! behind, also if it fails or is interrupted.
 #![expect(clippy::print_stderr, reason = "a benchmark says how far it is")]
 
 mod child;
+mod cost;
 mod echo;
 mod load;
 mod machine;
@@ -20,6 +21,7 @@ mod postgres;
 mod report;
 mod scale;
 
+use std::ffi::OsString;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -32,11 +34,15 @@ use onhook_cluster::Binaries;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::child::Running;
+use crate::cost::Cost;
 use crate::measure::Measured;
 use crate::numbers::{Draw, Shuffle};
 use crate::post::Template;
-use crate::postgres::Postgres;
-use crate::report::{Lists, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands};
+use crate::postgres::{Postgres, Server};
+use crate::report::{
+    Costs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands,
+};
 
 /// The allocator that onhook ships with. The other side uses it too.
 #[global_allocator]
@@ -52,6 +58,8 @@ const ORDERS_ROUNDS: usize = 9;
 /// A round of the orders lasts this part of a measurement: long enough that the wait for the last order's end is a
 /// small part of it.
 const ORDERS_PART: f64 = 0.4;
+/// Rounds of one node and two nodes.
+const NODES_ROUNDS: usize = 5;
 /// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
 /// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -111,6 +119,10 @@ enum Part {
     Accept,
     /// Orders from POST to COMPLETE, beside PostgreSQL
     Orders,
+    /// Orders from POST to COMPLETE with the data in a PostgreSQL database, beside PostgreSQL
+    PostgresStore,
+    /// Orders of two nodes on one database, beside those of one node
+    Nodes,
     /// The last page of an account's numbers, beside the first
     Lists,
 }
@@ -120,23 +132,10 @@ enum ChildCommand {
     #[command(hide = true)]
     ServeEcho,
     #[command(hide = true)]
-    FillOnhook {
-        dir: PathBuf,
-        numbers: u64,
-    },
+    FillOnhook { home: OsString, numbers: u64 },
     #[command(hide = true)]
-    ServeOnhook {
-        dir: PathBuf,
-    },
-    #[command(hide = true)]
-    FillDatabase {
-        url: String,
-        numbers: u64,
-    },
-    #[command(hide = true)]
-    ServeDatabase {
-        url: String,
-    },
+    ServeOnhook { home: OsString },
+    /// Measures what a number and an order cost in PostgreSQL, and models what larger systems need
     Scale(scale::Scale),
 }
 
@@ -180,14 +179,10 @@ fn main() -> Result<()> {
 fn serve(child: ChildCommand) -> Result<()> {
     let done = match child {
         ChildCommand::ServeEcho => echo::serve(),
-        ChildCommand::FillOnhook { dir, numbers } => {
-            onhook::fill(&dir, numbers).and_then(|()| child::say("done"))
+        ChildCommand::FillOnhook { home, numbers } => {
+            onhook::fill(&home, numbers).and_then(|()| child::say("done"))
         }
-        ChildCommand::ServeOnhook { dir } => onhook::serve(&dir),
-        ChildCommand::FillDatabase { url, numbers } => {
-            onhook::fill_database(&url, numbers).and_then(|()| child::say("done"))
-        }
-        ChildCommand::ServeDatabase { url } => onhook::serve_database(&url),
+        ChildCommand::ServeOnhook { home } => onhook::serve(&home),
         ChildCommand::Scale(_) => Ok(()), // no child's work
     };
     done.or_else(|error| child::say(format_args!("{error:#}")))
@@ -195,8 +190,11 @@ fn serve(child: ChildCommand) -> Result<()> {
 
 async fn measure(plan: &Plan) -> Result<()> {
     let runs = |part| plan.only.is_none_or(|only| only == part);
-    let postgres =
-        if runs(Part::Orders) { Some(postgres::binaries(plan.postgres_bin.clone())?) } else { None };
+    let on_postgres = [Part::Orders, Part::PostgresStore, Part::Nodes];
+    let postgres = match on_postgres.into_iter().any(runs) {
+        true => Some(postgres::binaries(plan.postgres_bin.clone())?),
+        false => None,
+    };
     let parent = plan.dir.clone().unwrap_or_else(std::env::temp_dir);
     let dir = TempDir::with_prefix_in("onhook-bench-", &parent)
         .with_context(|| format!("making a folder in {}", parent.display()))?;
@@ -215,13 +213,23 @@ async fn measure(plan: &Plan) -> Result<()> {
         numbers: plan.numbers,
         accept: None,
         orders: None,
+        postgres_store: None,
+        nodes: None,
         lists: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
     }
     if let Some(binaries) = postgres {
-        report.orders = Some(orders(plan, &binaries, dir.path()).await);
+        if runs(Part::Orders) {
+            report.orders = Some(orders(plan, &binaries, dir.path(), Home::Folder).await);
+        }
+        if runs(Part::PostgresStore) {
+            report.postgres_store = Some(orders(plan, &binaries, dir.path(), Home::Database).await);
+        }
+        if runs(Part::Nodes) {
+            report.nodes = Some(nodes(plan, &binaries, dir.path()).await);
+        }
     }
     if runs(Part::Lists) {
         report.lists = Some(lists(plan, dir.path()).await);
@@ -278,27 +286,35 @@ async fn accept_at(plan: &Plan, addr: std::net::SocketAddr) -> Result<Measured> 
     load::run(addr, plan.connections, plan.time().mul_f64(ACCEPT_PART), same).await
 }
 
+/// Where onhook has its data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    /// In a folder.
+    Folder,
+    /// In a database of the cluster that it is measured beside.
+    Database,
+}
+
 /// Runs rounds of orders on both sides. Both servers run all the time, and one rests while the other is measured.
-async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Orders> {
+async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path, home: Home) -> Result<Orders> {
     eprintln!("orders, {} numbers", thousands(plan.numbers));
-    let (postgres_dir, onhook_dir) = (TempDir::new_in(dir)?, TempDir::new_in(dir)?);
-    std::fs::set_permissions(postgres_dir.path(), Permissions::from_mode(0o711))?;
+    let (postgres_dir, onhook_dir) = (cluster_folder(dir)?, TempDir::new_in(dir)?);
     let mut postgres = Postgres::start(binaries, postgres_dir.path(), plan.numbers).await?;
-    let onhook = onhook::spawn(onhook_dir.path(), plan.numbers).await?;
-    let template = Arc::new(Template::new(onhook.addr));
-    let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
-    let dealt = Arc::clone(&draw);
-    let order = move |_connection, _n, buffer: &mut Vec<u8>| {
-        dealt.pair().map(|pair| template.write(buffer, pair)).is_some()
+    let home: OsString = match home {
+        Home::Folder => onhook_dir.path().into(),
+        Home::Database => postgres.server().new_database()?.into(),
     };
-    let time = plan.time().mul_f64(ORDERS_PART);
+    let url = home.to_str().filter(|home| home.starts_with("postgres://"));
+    let load = OrdersLoad::fill(plan, &home).await?;
+    if let Some(url) = url {
+        postgres.server().settle(url).await?;
+    }
+    let onhook = onhook::spawn_node(&home).await?;
     let (mut rounds, mut posted) = (Vec::with_capacity(ORDERS_ROUNDS), 0);
     for number in 1..=ORDERS_ROUNDS {
-        let postgres = postgres.round(time).await?;
-        let posts = load::run(onhook.addr, plan.connections, time, order.clone()).await?;
-        posted += posts.done;
-        let ended = onhook::all_complete(onhook.addr, posted).await?;
-        let onhook = OnhookOrders { posts, elapsed: ended - posts.started };
+        let postgres = postgres.round(load.time).await?;
+        let onhook = load.run(std::slice::from_ref(&onhook), posted).await?;
+        posted += onhook.posts.done;
         let round = OrdersRound { postgres, onhook };
         eprintln!(
             "  round {number}: PostgreSQL {:.0}/s, onhook {:.0}/s",
@@ -307,9 +323,109 @@ async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Orders> 
         );
         rounds.push(round);
     }
+    drop(onhook);
+    let costs = match url {
+        Some(url) => Some(costs(&mut postgres, url, &load).await?),
+        None => None,
+    };
     let postgres = postgres.finish().await?;
-    let ran_out = draw.ran_out() || postgres.ran_out;
-    Ok(Orders { postgres, rounds, ran_out })
+    let ran_out = load.draw.ran_out() || postgres.ran_out;
+    Ok(Orders { postgres, rounds, costs, ran_out })
+}
+
+/// Measures once more what an order costs on both sides, with the statements counted.
+async fn costs(postgres: &mut Postgres, url: &str, load: &OrdersLoad) -> Result<Costs> {
+    postgres.server().count_statements(url).await?;
+    let nodes = [onhook::spawn_node(url).await?];
+    let (onhook, orders) = load.run_counted(postgres.server(), url, &nodes, 0).await?;
+    drop(nodes);
+    let (theirs, their_orders) = postgres.cost(load.time).await?;
+    Ok(Costs { onhook, onhook_orders: orders.posts.done, postgres: theirs, postgres_orders: their_orders })
+}
+
+/// Runs rounds of orders with one node and with two nodes on one database, in turn.
+async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
+    eprintln!("nodes, {} numbers", thousands(plan.numbers));
+    let dir = cluster_folder(dir)?;
+    let server = Server::start(binaries, dir.path())?;
+    let url = server.new_database()?;
+    let load = OrdersLoad::fill(plan, url.as_ref()).await?;
+    server.settle(&url).await?;
+    let mut rounds = Vec::with_capacity(NODES_ROUNDS);
+    for number in 1..=NODES_ROUNDS {
+        let one = load.nodes(&server, &url, 1).await?;
+        let two = load.nodes(&server, &url, 2).await?;
+        let round = NodesRound { one, two };
+        eprintln!("  round {number}: one node {:.0}/s, two nodes {:.0}/s", round.rate(1), round.rate(2));
+        rounds.push(round);
+    }
+    let (version, settings) = server.describe().await?;
+    Ok(Nodes { version, settings, rounds, ran_out: load.draw.ran_out() })
+}
+
+/// Makes a folder for a cluster, whose user has to get there.
+fn cluster_folder(dir: &Path) -> Result<TempDir> {
+    let folder = TempDir::new_in(dir)?;
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711))?;
+    Ok(folder)
+}
+
+/// The orders of one filled store, each of two numbers that no other has.
+struct OrdersLoad {
+    connections: usize,
+    time: Duration,
+    draw: Arc<Draw>,
+}
+
+impl OrdersLoad {
+    async fn fill(plan: &Plan, home: &std::ffi::OsStr) -> Result<Self> {
+        onhook::spawn_fill(home, plan.numbers).await?;
+        let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
+        Ok(Self { connections: plan.connections, time: plan.time().mul_f64(ORDERS_PART), draw })
+    }
+
+    /// Sends orders for a round's time to nodes that have completed `posted` orders since their start, and waits until
+    /// all are COMPLETE.
+    async fn run(&self, nodes: &[Running], posted: u64) -> Result<OnhookOrders> {
+        self.run_for(self.time, nodes, posted).await
+    }
+
+    async fn run_for(&self, time: Duration, nodes: &[Running], posted: u64) -> Result<OnhookOrders> {
+        let addrs: Vec<_> = nodes.iter().map(|node| node.addr).collect();
+        let templates: Arc<[Template]> = addrs.iter().map(|addr| Template::new(*addr)).collect();
+        let draw = Arc::clone(&self.draw);
+        let order = move |connection: usize, _n, buffer: &mut Vec<u8>| {
+            let template = &templates[connection % templates.len()];
+            draw.pair().map(|pair| template.write(buffer, pair)).is_some()
+        };
+        let posts = load::run_on(&addrs, self.connections, time, order).await?;
+        let ended = onhook::all_complete(&addrs, posted + posts.done).await?;
+        Ok(OnhookOrders { posts, elapsed: ended - posts.started })
+    }
+
+    /// As [`OrdersLoad::run`], and returns what that cost.
+    async fn run_counted(
+        &self,
+        server: &Server,
+        url: &str,
+        nodes: &[Running],
+        posted: u64,
+    ) -> Result<(Cost, OnhookOrders)> {
+        let processes: Vec<u32> = nodes.iter().map(Running::process).collect();
+        let before = server.counters(url, &processes).await?;
+        let orders = self.run(nodes, posted).await?;
+        Ok((server.counters(url, &processes).await?.since(&before)?, orders))
+    }
+
+    /// Starts nodes, lets them settle, runs a round on them, and stops them.
+    async fn nodes(&self, server: &Server, url: &str, count: usize) -> Result<(Cost, OnhookOrders)> {
+        let mut nodes = Vec::with_capacity(count);
+        for _ in 0..count {
+            nodes.push(onhook::spawn_node(url).await?);
+        }
+        let first = self.run_for(WARM_UP, &nodes, 0).await?;
+        self.run_counted(server, url, &nodes, first.posts.done).await
+    }
 }
 
 /// Measures the first and last pages of two lists of the account's numbers, on a server without other requests.

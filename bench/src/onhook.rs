@@ -1,4 +1,4 @@
-//! onhook's side: a data folder full of numbers, a server on it, and the progress of its orders.
+//! onhook's side: a data folder or a database full of numbers, servers on it, and the progress of their orders.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -37,75 +37,89 @@ const POLL: Duration = Duration::from_millis(20);
 /// The server's counter of ended orders, by their status.
 const ENDED: &str = "onhook_orders_ended_total";
 
-/// Fills the data folder `dir` with `numbers` numbers in service and the guide's two, and starts a server on it as a
-/// separate process.
-pub(crate) async fn spawn(dir: &Path, numbers: u64) -> Result<Running> {
+/// Fills a data folder, or the database at a URL, with `numbers` numbers in service and the guide's two, and starts a
+/// server on it as a separate process.
+pub(crate) async fn spawn(home: impl AsRef<OsStr>, numbers: u64) -> Result<Running> {
+    spawn_fill(&home, numbers).await?;
+    spawn_node(home).await
+}
+
+/// Fills a data folder or a database, in a separate process.
+pub(crate) async fn spawn_fill(home: impl AsRef<OsStr>, numbers: u64) -> Result<()> {
     let count = numbers.to_string();
-    let dir = dir.as_os_str();
-    child::run(&[OsStr::new("fill-onhook"), dir, OsStr::new(&count)], FILL_MAX).await?;
-    child::serve(&[OsStr::new("serve-onhook"), dir], START_MAX).await
+    child::run(&[OsStr::new("fill-onhook"), home.as_ref(), OsStr::new(&count)], FILL_MAX).await
+}
+
+/// Starts a server on a filled data folder or database, as a separate process.
+pub(crate) async fn spawn_node(home: impl AsRef<OsStr>) -> Result<Running> {
+    child::serve(&[OsStr::new("serve-onhook"), home.as_ref()], START_MAX).await
+}
+
+/// Opens the store in the database at a URL, or else in a folder.
+async fn open(home: &OsStr) -> Result<Arc<dyn Store>> {
+    match home.to_str().filter(|home| home.starts_with("postgres://")) {
+        Some(url) => Ok(Arc::new(PostgresStore::open(url).await?)),
+        None => Ok(Arc::new(SqliteStore::open(Path::new(home))?)),
+    }
 }
 
 /// Does the filling child's work: stores `numbers::ascending(numbers)` and `post::GUIDE`, in service at the one site
 /// and peer of `post::ACCOUNT`, and the guide's user.
-pub(crate) fn fill(dir: &Path, numbers: u64) -> Result<()> {
-    runtime()?.block_on(async { fill_store(&SqliteStore::open(dir)?, numbers).await })
-}
-
-/// Does the same in the database at `url`.
-pub(crate) fn fill_database(url: &str, numbers: u64) -> Result<()> {
-    runtime()?.block_on(async { fill_store(&PostgresStore::open(url).await?, numbers).await })
-}
-
-async fn fill_store(store: &dyn Store, numbers: u64) -> Result<()> {
-    let now = Clock::new(0).now();
-    let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
-    let (kind, class) = (AccountKind::EndUser, Class::Unknown);
-    store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
-    let site = store.create_site(id, "its site".into()).await?;
-    store.create_peer(id, site.id, "its peer".into()).await?;
-    let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
-    let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
-    store.create_user(user).await?;
-    let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
-        let number =
-            Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
-        Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
-    });
-    let imported =
-        store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now, Arc::default()).await?;
-    ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
-    store.close().await;
-    Ok(())
+pub(crate) fn fill(home: &OsStr, numbers: u64) -> Result<()> {
+    runtime()?.block_on(async {
+        let store = open(home).await?;
+        let now = Clock::new(0).now();
+        let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
+        let (kind, class) = (AccountKind::EndUser, Class::Unknown);
+        store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
+        let site = store.create_site(id, "its site".into()).await?;
+        store.create_peer(id, site.id, "its peer".into()).await?;
+        let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
+        let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
+        store.create_user(user).await?;
+        let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
+            let number =
+                Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
+            Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
+        });
+        let imported =
+            store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now, Arc::default()).await?;
+        ensure!(imported.numbers == numbers + 2, "{} numbers were imported", imported.numbers);
+        store.close().await;
+        Ok(())
+    })
 }
 
 /// Does the serving child's work: runs the server as shipped, on a port that the system chooses, except for the limit
 /// of an account's rate.
-pub(crate) fn serve(dir: &Path) -> Result<()> {
-    runtime()?.block_on(async { serve_store(Arc::new(SqliteStore::open_if_there(dir)?)).await })
-}
-
-/// Does the same on the database at `url`.
-pub(crate) fn serve_database(url: &str) -> Result<()> {
-    runtime()?.block_on(async { serve_store(Arc::new(PostgresStore::open(url).await?)).await })
-}
-
-async fn serve_store(store: Arc<dyn Store>) -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let settings = Settings { rate_limit: None, ..Settings::default() };
-    let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow!(e))?;
-    child::say(server.address)?;
-    child::parent_ended().await;
-    server.stop().await;
-    Ok(())
+pub(crate) fn serve(home: &OsStr) -> Result<()> {
+    runtime()?.block_on(async {
+        let store = open(home).await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let settings = Settings { rate_limit: None, ..Settings::default() };
+        let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow!(e))?;
+        child::say(server.address)?;
+        child::parent_ended().await;
+        server.stop().await;
+        Ok(())
+    })
 }
 
 fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
+/// Returns how many orders have ended COMPLETE since the servers started.
+async fn all_of(addrs: &[SocketAddr]) -> Result<u64> {
+    let mut sum = 0;
+    for addr in addrs {
+        sum += complete(*addr).await.context("asking how many orders are COMPLETE")?;
+    }
+    Ok(sum)
+}
+
 /// Returns how many orders have ended COMPLETE since the server started.
-pub(crate) async fn complete(addr: SocketAddr) -> Result<u64> {
+async fn complete(addr: SocketAddr) -> Result<u64> {
     let (status, text) = load::get(addr, "/metrics").await?;
     ensure!(status == 200, "/metrics answered {status}");
     let ended = |status| sample(&text, ENDED, &format!("status=\"{status}\""));
@@ -114,11 +128,12 @@ pub(crate) async fn complete(addr: SocketAddr) -> Result<u64> {
     Ok(ended("COMPLETE"))
 }
 
-/// Waits until `expected` orders are COMPLETE. Returns when that was seen.
-pub(crate) async fn all_complete(addr: SocketAddr, expected: u64) -> Result<Instant> {
+/// Waits until the servers have run `expected` orders since they started, together, and each is COMPLETE. Returns when
+/// that was seen.
+pub(crate) async fn all_complete(addrs: &[SocketAddr], expected: u64) -> Result<Instant> {
     let (mut best, mut moved) = (0, Instant::now());
     loop {
-        let complete = complete(addr).await.context("asking how many orders are COMPLETE")?;
+        let complete = all_of(addrs).await?;
         let now = Instant::now();
         if complete >= expected {
             return Ok(now);

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 use uuid::Uuid;
 
+use crate::cost::{Cost, Counters};
 use crate::measure::{Measured, Tally};
 use crate::numbers::{self, Draw, Shuffle};
 use crate::post;
@@ -108,8 +109,6 @@ pub(crate) struct Facts {
 impl Postgres {
     /// Sets up a cluster in `dir`, fills it, and finds its best number of sessions.
     pub(crate) async fn start(binaries: &Binaries, dir: &Path, numbers: u64) -> Result<Self> {
-        // This takes a second or two and is waited for even after an interrupt: half a cluster, with a process still
-        // writing to it, would be hard to remove.
         let server = Server::start(binaries, dir)?;
         server.fill(numbers).await?;
 
@@ -141,6 +140,23 @@ impl Postgres {
         Ok(Round { one_transaction, two_transactions })
     }
 
+    /// Returns the cluster, in which onhook can have a database too.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Runs orders in one transaction each for `time`, with their statements counted, and returns what they cost and
+    /// how many they were.
+    pub(crate) async fn cost(&mut self, time: Duration) -> Result<(Cost, u64)> {
+        self.server.count_statements(&self.server.0.url()).await?;
+        let before = self.server.counters(&self.server.0.url(), &[]).await?;
+        let draw = Arc::clone(&self.one);
+        let measured = self.server.measure(Way::OneTransaction, self.sessions, draw, time).await?;
+        self.orders += measured.done;
+        let cost = self.server.counters(&self.server.0.url(), &[]).await?.since(&before)?;
+        Ok((cost, measured.done))
+    }
+
     /// Checks that the orders were really run, and stops the cluster.
     pub(crate) async fn finish(self) -> Result<Facts> {
         self.server.verify(self.orders).await?;
@@ -157,22 +173,61 @@ enum Way {
     TwoTransactions,
 }
 
+async fn connect_to(config: &Config) -> Result<Client> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection); // ends with the client, whose calls report its errors
+    Ok(client)
+}
+
 /// The cluster, and what the benchmark does with it.
-struct Server(Cluster);
+pub(crate) struct Server(Cluster);
 
 impl Server {
-    fn start(binaries: &Binaries, dir: &Path) -> Result<Self> {
+    /// Sets up a cluster in `dir`. This takes a second or two and is waited for even after an interrupt: half a
+    /// cluster, with a process still writing to it, would be hard to remove.
+    pub(crate) fn start(binaries: &Binaries, dir: &Path) -> Result<Self> {
         let settings = Settings::durable().within(dir);
         let settings = SETTINGS.iter().fold(settings, |settings, (name, value)| settings.with(name, value));
-        Cluster::start(binaries, settings).map(Self)
+        // What counts statements is not everywhere, and is off but where they are counted.
+        let counting = settings.clone().with("shared_preload_libraries", "pg_stat_statements");
+        let counting = counting.with("compute_query_id", "off");
+        Cluster::start(binaries, counting).or_else(|_| Cluster::start(binaries, settings)).map(Self)
+    }
+
+    /// Makes a database for onhook, and returns its URL.
+    pub(crate) fn new_database(&self) -> Result<String> {
+        self.0.fresh_database()
+    }
+
+    /// Does for a filled database what a server does for itself in the first minutes.
+    pub(crate) async fn settle(&self, url: &str) -> Result<()> {
+        let client = connect_to(&url.parse()?).await?;
+        client.batch_execute("vacuum analyze").await?;
+        client.batch_execute("checkpoint").await?;
+        Ok(())
+    }
+
+    /// Counts the statements of sessions that begin from now on in a database, if the server can.
+    pub(crate) async fn count_statements(&self, url: &str) -> Result<()> {
+        let config: Config = url.parse()?;
+        let client = connect_to(&config).await?;
+        if client.batch_execute("create extension if not exists pg_stat_statements").await.is_ok() {
+            let name = config.get_dbname().context("the database has a name")?;
+            client.batch_execute(&format!("alter database {name} set compute_query_id = 'on'")).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the counters of a database, and of the processes of the cluster and of servers.
+    pub(crate) async fn counters(&self, url: &str, nodes: &[u32]) -> Result<Counters> {
+        let client = connect_to(&url.parse()?).await?;
+        Counters::read(&client, self.0.process().context("the cluster runs")?, nodes).await
     }
 
     async fn connect(&self) -> Result<Client> {
         let mut config = Config::new();
         config.host_path(self.0.socket()).port(self.0.port()).user(NAME).dbname(NAME);
-        let (client, connection) = config.connect(NoTls).await?;
-        tokio::spawn(connection); // ends with the client, whose calls report its errors
-        Ok(client)
+        connect_to(&config).await
     }
 
     /// Makes the tables and copies the first `count` numbers in, all in service.
@@ -247,7 +302,8 @@ impl Server {
         Ok(())
     }
 
-    async fn describe(&self) -> Result<(String, Vec<(String, String)>)> {
+    /// Returns the server's version, and the settings that decide what a commit means and costs.
+    pub(crate) async fn describe(&self) -> Result<(String, Vec<(String, String)>)> {
         let client = self.connect().await?;
         let version = client.query_one("show server_version", &[]).await?.get(0);
         let mut settings = Vec::new();

@@ -6,13 +6,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::measure::Measured;
+use crate::cost::Cost;
+use crate::measure::{Measured, float};
 use crate::postgres;
 
 /// The expected ratio of the accept to the echo.
 const ACCEPT_GOAL: f64 = 0.5;
 /// The expected ratio of the orders to PostgreSQL.
 const ORDERS_GOAL: f64 = 5.0;
+
+/// The expected ratio of the orders to PostgreSQL, if the data is in PostgreSQL.
+const POSTGRES_STORE_GOAL: f64 = 3.0;
+/// The expected ratio of two nodes to one.
+const NODES_GOAL: f64 = 1.5;
+/// The part of the machine's cores that is busy when they are what a measurement waits for.
+const BUSY: f64 = 0.85;
 
 /// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
@@ -29,6 +37,10 @@ pub(crate) struct Report {
     pub(crate) accept: Option<Vec<Round>>,
     /// PostgreSQL and onhook, round by round.
     pub(crate) orders: Option<Result<Orders>>,
+    /// The same with onhook's data in PostgreSQL.
+    pub(crate) postgres_store: Option<Result<Orders>>,
+    /// One node and two.
+    pub(crate) nodes: Option<Result<Nodes>>,
     /// First and last pages.
     pub(crate) lists: Option<Result<Lists>>,
 }
@@ -58,6 +70,8 @@ pub(crate) struct Round {
 pub(crate) struct Orders {
     pub(crate) postgres: postgres::Facts,
     pub(crate) rounds: Vec<OrdersRound>,
+    /// What an order costs, if onhook's data is in PostgreSQL too.
+    pub(crate) costs: Option<Costs>,
     /// Whether a side's numbers ran out before the time.
     pub(crate) ran_out: bool,
 }
@@ -71,6 +85,40 @@ impl OrdersRound {
     /// Returns how much faster onhook was than the faster way of PostgreSQL.
     fn ratio(&self) -> f64 {
         self.onhook.per_second() / self.postgres.best().per_second()
+    }
+}
+
+/// What orders cost each side, and how many they were.
+pub(crate) struct Costs {
+    pub(crate) onhook: Cost,
+    pub(crate) onhook_orders: u64,
+    pub(crate) postgres: Cost,
+    pub(crate) postgres_orders: u64,
+}
+
+/// One node and two nodes on one database.
+pub(crate) struct Nodes {
+    pub(crate) version: String,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) rounds: Vec<NodesRound>,
+    /// Whether the numbers ran out before the time.
+    pub(crate) ran_out: bool,
+}
+
+pub(crate) struct NodesRound {
+    pub(crate) one: (Cost, OnhookOrders),
+    pub(crate) two: (Cost, OnhookOrders),
+}
+
+impl NodesRound {
+    /// Returns how many orders a second one node or both ran.
+    pub(crate) fn rate(&self, nodes: usize) -> f64 {
+        let (_, orders) = if nodes == 1 { &self.one } else { &self.two };
+        orders.per_second()
+    }
+
+    fn ratio(&self) -> f64 {
+        self.rate(2) / self.rate(1)
     }
 }
 
@@ -107,6 +155,12 @@ impl Report {
         if let Some(Err(error)) = &self.orders {
             failures.push(format!("orders: {error:#}"));
         }
+        if let Some(Err(error)) = &self.postgres_store {
+            failures.push(format!("orders in PostgreSQL: {error:#}"));
+        }
+        if let Some(Err(error)) = &self.nodes {
+            failures.push(format!("nodes: {error:#}"));
+        }
         if let Some(Err(error)) = &self.lists {
             failures.push(format!("lists: {error:#}"));
         }
@@ -135,8 +189,10 @@ impl Report {
         for (name, value) in &self.facts {
             writeln!(page, "| {name} | {value} |")?;
         }
-        if let Some(Ok(orders)) = &self.orders {
-            writeln!(page, "| PostgreSQL | {} |", orders.postgres.version)?;
+        let of_orders = [&self.orders, &self.postgres_store].into_iter().flatten().flatten();
+        let of_nodes = self.nodes.iter().flatten().map(|nodes| &nodes.version);
+        if let Some(version) = of_orders.map(|orders| &orders.postgres.version).chain(of_nodes).next() {
+            writeln!(page, "| PostgreSQL | {version} |")?;
         }
         writeln!(
             page,
@@ -150,7 +206,15 @@ impl Report {
             self.accept(&mut page, rounds)?;
         }
         if let Some(Ok(orders)) = &self.orders {
-            self.orders(&mut page, orders)?;
+            writeln!(page, "\n## An order from POST to COMPLETE\n")?;
+            self.orders(&mut page, orders, ORDERS_GOAL)?;
+        }
+        if let Some(Ok(orders)) = &self.postgres_store {
+            writeln!(page, "\n## An order from POST to COMPLETE, with the data in PostgreSQL\n")?;
+            self.orders(&mut page, orders, POSTGRES_STORE_GOAL)?;
+        }
+        if let Some(Ok(nodes)) = &self.nodes {
+            self.nodes(&mut page, nodes)?;
         }
         if let Some(Ok(lists)) = &self.lists {
             self.lists(&mut page, lists)?;
@@ -191,18 +255,24 @@ impl Report {
         Ok(())
     }
 
-    fn orders(&self, page: &mut String, orders: &Orders) -> Result<()> {
-        let Orders { postgres, rounds, ran_out } = orders;
+    fn orders(&self, page: &mut String, orders: &Orders, goal: f64) -> Result<()> {
+        let Orders { postgres, rounds, costs, ran_out } = orders;
         let mut by_ratio: Vec<&OrdersRound> = rounds.iter().collect();
         by_ratio.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
         let median = by_ratio.get(by_ratio.len() / 2).context("at least one round")?;
         let ratio = Some(median.ratio());
-        writeln!(page, "\n## An order from POST to COMPLETE\n\n{}", verdict(ratio, ORDERS_GOAL))?;
+        writeln!(page, "{}", verdict(ratio, goal))?;
+        let where_to = if costs.is_some() {
+            " Its data is in a database of the same PostgreSQL, with the same settings, which it asks over TCP; the \
+             other side uses a Unix socket."
+        } else {
+            ""
+        };
         writeln!(
             page,
             "\nDisconnect orders of two random numbers each, of {} numbers in service; no number comes \
              twice, so every order really disconnects. onhook takes them over HTTP, with \
-             authentication and XML, and the clock stops when the last of them is COMPLETE. \
+             authentication and XML, and the clock stops when the last of them is COMPLETE.{where_to} \
              The other side is PostgreSQL over its own protocol, with prepared statements, without HTTP \
              or XML: lock both numbers, insert the order and two events, update the numbers. Once in one \
              transaction an order, once as onhook does it, accepted in one and run in a second. The ratio \
@@ -254,9 +324,11 @@ impl Report {
             onhook.posts.elapsed.as_secs_f64(),
             all.join(", ")
         )?;
-        let settings: Vec<String> =
-            postgres.settings.iter().map(|(name, value)| format!("`{name} = {value}`")).collect();
-        writeln!(page, "\nPostgreSQL ran with {} and {}.", postgres.calibrated(), settings.join(", "))?;
+        if let Some(costs) = costs {
+            cost_rows(page, costs)?;
+        }
+        let settings = set(&postgres.settings);
+        writeln!(page, "\nPostgreSQL ran with {} and {settings}.", postgres.calibrated())?;
         if *ran_out {
             writeln!(page, "\nThe numbers ran out before the time did; the rates count the time used.")?;
         }
@@ -264,7 +336,104 @@ impl Report {
     }
 }
 
+/// Returns what a measurement waited for, as far as the processors' time tells.
+fn bottleneck(cost: &Cost) -> String {
+    let cores = |time: Duration| time.as_secs_f64() / cost.elapsed.as_secs_f64();
+    let (busy, idle) = (cores(cost.database + cost.nodes + cost.generator), cores(cost.idle));
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let all = float(u64::try_from(count).unwrap_or(u64::MAX));
+    let what = if busy >= BUSY * all {
+        "The cores are the bottleneck: a second node has none that the first had not"
+    } else if busy + idle < BUSY * all {
+        "Other work took the rest of the cores: measure again on an idle machine"
+    } else {
+        "The cores are not the bottleneck: the nodes wait for the database's disk and locks"
+    };
+    format!(
+        "With two nodes {busy:.2} of {count} cores were busy with that, and {idle:.2} had nothing to do. {what}."
+    )
+}
+
+/// Writes what an order costs each side.
+fn cost_rows(page: &mut String, costs: &Costs) -> Result<()> {
+    writeln!(
+        page,
+        "\nWhat an order costs, in one more round of each in which PostgreSQL counted the statements:\n\n\
+         | | statements | transactions that write | log | PostgreSQL's processors | onhook's processors |\n\
+         |---|---:|---:|---:|---:|---:|"
+    )?;
+    for (name, cost, orders) in [
+        ("onhook", &costs.onhook, costs.onhook_orders),
+        ("PostgreSQL, one transaction an order", &costs.postgres, costs.postgres_orders),
+    ] {
+        let each = |count: u64| format!("{:.2}", float(count) / float(orders));
+        let time = |time: Duration| format!("{:.0} µs", time.as_secs_f64() * 1e6 / float(orders));
+        writeln!(
+            page,
+            "| {name} | {} | {} | {} B | {} | {} |",
+            cost.statements.map_or_else(|| "–".to_owned(), each),
+            each(cost.transactions),
+            whole(float(cost.log_bytes) / float(orders)),
+            time(cost.database),
+            if cost.nodes.is_zero() { "–".to_owned() } else { time(cost.nodes) },
+        )?;
+    }
+    Ok(())
+}
+
+fn set(settings: &[(String, String)]) -> String {
+    let settings: Vec<String> = settings.iter().map(|(name, value)| format!("`{name} = {value}`")).collect();
+    settings.join(", ")
+}
+
 impl Report {
+    fn nodes(&self, page: &mut String, nodes: &Nodes) -> Result<()> {
+        let Nodes { settings, rounds, ran_out, .. } = nodes;
+        let mut by_ratio: Vec<&NodesRound> = rounds.iter().collect();
+        by_ratio.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
+        let median = by_ratio.get(by_ratio.len() / 2).context("at least one round")?;
+        let verdict = verdict(Some(median.ratio()), NODES_GOAL);
+        writeln!(page, "\n## Two nodes on one database\n\n{verdict}")?;
+        writeln!(
+            page,
+            "\nOrders as above, to one node, and to two nodes that share a PostgreSQL database of {} numbers; all \
+             orders are one account's. A column of processors says how many cores were busy with that.\n\n\
+             | | ratio | orders/s | p50 | p99 | PostgreSQL's cores | the nodes' cores | the generator's cores | log |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|",
+            thousands(self.numbers)
+        )?;
+        for (name, (cost, orders)) in [("one node", &median.one), ("two nodes", &median.two)] {
+            let cores = |time: Duration| format!("{:.2}", time.as_secs_f64() / cost.elapsed.as_secs_f64());
+            writeln!(
+                page,
+                "| {name} | **{}** | {} | {} | {} | {} | {} | {} | {:.1} MB/s |",
+                times(Some(orders.per_second() / median.rate(1))),
+                whole(orders.per_second()),
+                millis(orders.posts.p50),
+                millis(orders.posts.p99),
+                cores(cost.database),
+                cores(cost.nodes),
+                cores(cost.generator),
+                float(cost.log_bytes) / 1e6 / cost.elapsed.as_secs_f64()
+            )?;
+        }
+        writeln!(page, "\n{}", bottleneck(&median.two.0))?;
+        let all: Vec<String> = rounds.iter().map(|round| times(Some(round.ratio()))).collect();
+        writeln!(
+            page,
+            "\nThe table shows the median of {} rounds of {:.1} s for each row, in turn ({}). Each round starts its \
+             nodes afresh, and counts after a second. PostgreSQL ran with {}.",
+            rounds.len(),
+            median.one.1.posts.elapsed.as_secs_f64(),
+            all.join(", "),
+            set(settings)
+        )?;
+        if *ran_out {
+            writeln!(page, "\nThe numbers ran out before the time did; the rates count the time used.")?;
+        }
+        Ok(())
+    }
+
     fn lists(&self, page: &mut String, lists: &Lists) -> Result<()> {
         let ratio = |page: &Measured, first: &Measured| Some(page.per_second() / first.per_second());
         let worst =
@@ -362,6 +531,24 @@ mod tests {
         for (count, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
             assert_eq!(thousands(count), expected);
         }
+    }
+
+    #[test]
+    fn the_bottleneck_is_where_the_processors_were() {
+        let seconds = |nodes, idle| Cost {
+            transactions: 0,
+            statements: None,
+            log_bytes: 0,
+            database: Duration::ZERO,
+            nodes: Duration::from_secs(nodes),
+            generator: Duration::ZERO,
+            idle: Duration::from_secs(idle),
+            elapsed: Duration::from_secs(1),
+        };
+        let cores = u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+        assert!(bottleneck(&seconds(cores, 0)).contains("The cores are the bottleneck"));
+        assert!(bottleneck(&seconds(0, 0)).contains("Other work took"));
+        assert!(bottleneck(&seconds(0, cores)).contains("The cores are not the bottleneck"));
     }
 
     #[test]

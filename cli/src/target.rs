@@ -95,7 +95,7 @@ impl Home {
     }
 
     /// Opens the store for a command. Makes a folder that does not exist.
-    async fn open_or_make(&self) -> anyhow::Result<Arc<dyn Store>> {
+    pub(crate) async fn open_or_make(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open(folder).map_err(opening)?)),
             Self::Database(url) => Self::open_database(url).await,

@@ -178,7 +178,7 @@ fn a_thousand_bad_lines_of_a_kind_are_counted_and_the_first_named() {
 
 #[test]
 fn a_file_whose_first_line_is_wrong_is_refused_before_anything_is_made() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     for (text, remark) in [
         (&b""[..], "onhook: the file is empty; its first line names the columns\n"),
         (b"number,colour\n", "there is no column \"colour\"; there are number, state, account, "),
@@ -289,7 +289,7 @@ fn what_cannot_be_created_is_refused_with_the_reason() {
 
 #[test]
 fn a_folder_in_use_or_without_data_is_refused_with_the_reason() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     let on_data = [
         &["check"][..],
         &["export"],
@@ -321,7 +321,7 @@ fn a_folder_in_use_or_without_data_is_refused_with_the_reason() {
 #[test]
 fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     const DAY_MS: i64 = 86_400_000;
-    let folder = two_accounts();
+    let folder = Folder::on_disk().with_two_accounts();
     let database = || {
         let path = Path::new(&folder.data()).join("onhook.db");
         rusqlite::Connection::open(path).expect("a database")
@@ -370,7 +370,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
 
 #[test]
 fn check_finds_what_was_tampered_with() {
-    let folder = one_disconnected();
+    let folder = one_disconnected(Folder::on_disk());
     let well = "302 numbers, 2 events, 1 order: nothing is wrong\n";
     assert_eq!(folder.done(&["check"]), well);
     assert_eq!(folder.done(&["check", "--deep"]), well);
@@ -406,9 +406,9 @@ fn check_finds_what_was_tampered_with() {
     refused(&folder.onhook(&["check"]), "onhook: cannot open the database: ");
 }
 
-/// A folder with the documented account, whose number 5405514342 is aging.
-fn one_disconnected() -> Folder {
-    let folder = Folder::of_the_guide();
+/// Puts the documented account there, whose number 5405514342 is aging.
+fn one_disconnected(folder: Folder) -> Folder {
+    let folder = folder.with_the_guide();
     let mut server = folder.emulator();
     let mut client = Client::of(server.listening());
     let order = "<DisconnectTelephoneNumberOrder><name>n</name><DisconnectTelephoneNumberOrderType>\
@@ -438,7 +438,7 @@ fn the_emulator_and_an_operator_s_data_are_kept_apart() {
 
 #[test]
 fn explain_says_where_a_number_is_and_why() {
-    let folder = one_disconnected();
+    let folder = one_disconnected(Folder::new());
     insta::assert_snapshot!("explain_aging", redacted(&folder.done(&["explain", "5405514342"])));
     let json = folder.done(&["explain", "+15405514342", "--json"]);
     insta::assert_snapshot!("explain_json", in_lines(&redacted(&json)));
@@ -459,7 +459,7 @@ fn in_lines(document: &str) -> String {
 
 #[test]
 fn serve_refuses_invalid_settings() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     let profile = "[[profiles]]\nname = \"us\"\nprefixes = [\"1\"]\nmin_days = 44\nmax_days = 90\n";
     for (number, (config, remark)) in [
         ("lisen = \"127.0.0.1:9080\"\n", "unknown field `lisen`, expected one of `listen`, `data_dir`"),
@@ -515,7 +515,7 @@ fn serve_refuses_invalid_settings() {
 
 #[test]
 fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     let config = "listen = \"127.0.0.1:1\"\ndata_dir = \"/nowhere\"\nrate_limit = 5\nsearch_vendor_id = 7\n\
                   search_vendor_name = \"the file's\"\nsearch_tier = 1\n";
     let config = file(&folder, "onhook.toml", config);
@@ -536,7 +536,7 @@ fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
 
 #[test]
 fn serve_logs_its_settings_at_start() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     let mut server = folder.serve(&[]);
     let address = server.listening();
     assert!(server.terminate().success());
@@ -571,7 +571,9 @@ fn serve_logs_its_settings_at_start() {
 #[test]
 fn every_command_takes_a_configuration_file() {
     let folder = two_accounts();
-    let config = file(&folder, "onhook.toml", &format!("data_dir = {:?}\n", folder.data()));
+    let [flag, data] = folder.named();
+    let setting = flag.trim_start_matches('-').replace('-', "_");
+    let config = file(&folder, "onhook.toml", &format!("{setting} = {data:?}\n"));
     let numbers = file(&folder, "numbers.csv", "number\n2125550001\n");
     let exchanges = file(&folder, "exchanges.csv", "npa_nxx,state,rate_center\n212555,NY,NWYRCYZN01\n");
     for arguments in [
@@ -602,14 +604,13 @@ fn every_command_takes_a_configuration_file() {
 #[test]
 fn a_name_is_an_address_to_listen_on() {
     let folder = Folder::new();
-    let mut serve =
-        command(&["serve", "--emulator", "--listen", "localhost:0", "--data-dir", &folder.data()]);
-    let mut server = Server::start(serve.env("ONHOOK_LOG", "off"));
+    let mut serve = command(&["serve", "--emulator", "--listen", "localhost:0"]);
+    let mut server = Server::start(serve.args(folder.named()).env("ONHOOK_LOG", "off"));
     assert!(server.listening().ip().is_loopback());
     assert!(server.terminate().success());
     let config = file(&folder, "onhook.toml", "listen = \"localhost:0\"\n");
-    let mut serve = command(&["serve", "--emulator", "--config", &config, "--data-dir", &folder.data()]);
-    let mut server = Server::start(serve.env("ONHOOK_LOG", "off"));
+    let mut serve = command(&["serve", "--emulator", "--config", &config]);
+    let mut server = Server::start(serve.args(folder.named()).env("ONHOOK_LOG", "off"));
     assert!(server.listening().ip().is_loopback());
     assert!(server.terminate().success());
 }
@@ -617,8 +618,9 @@ fn a_name_is_an_address_to_listen_on() {
 #[test]
 fn variables_that_are_no_settings_are_named() {
     let folder = two_accounts();
-    let mut list = command(&["admin", "account", "list", "--data-dir", &folder.data()]);
-    list.env("ONHOOK_LISEN", "127.0.0.1:9080")
+    let mut list = command(&["admin", "account", "list"]);
+    list.args(folder.named())
+        .env("ONHOOK_LISEN", "127.0.0.1:9080")
         .env("ONHOOK_FAVOURITE_COLOUR", "blue")
         .env("ONHOOK_LOG", "info");
     let said = run(&mut list, b"");
@@ -642,8 +644,8 @@ fn a_password_is_asked_for_twice_on_a_terminal_and_does_not_show() {
     let folder = two_accounts();
     let bin = env!("CARGO_BIN_EXE_onhook");
     let create = |name: &str, typed: &str, more: &str| {
-        let create =
-            format!("{bin} admin user create {name} --role order --account 7 --data-dir {}", folder.data());
+        let on = folder.named().join(" ");
+        let create = format!("{bin} admin user create {name} --role order --account 7 {on}");
         on_a_terminal(&format!("{create}{more}"), typed)
     };
     for (name, more) in [("typed", ""), ("said", " --password-stdin")] {
@@ -670,7 +672,7 @@ fn a_long_command_shows_its_progress_only_on_a_terminal() {
         ("check --deep".to_owned(), " of 2 numbers and orders, "),
         (format!("export > {}", folder.path("out.csv").display()), " of 2 numbers, "),
     ] {
-        let said = on_a_terminal(&format!("{bin} {line} --data-dir {}", folder.data()), "");
+        let said = on_a_terminal(&format!("{bin} {line} {}", folder.named().join(" ")), "");
         assert_eq!(said.code, 0, "{line}: {said:?}");
         assert!(said.answer.contains(shown) && said.answer.contains("/s, "), "{line}: {said:?}");
         assert!(said.answer.contains(" left"), "{line}: {said:?}");
@@ -683,7 +685,7 @@ fn a_long_command_shows_its_progress_only_on_a_terminal() {
 fn an_error_names_the_owner_of_another_user_s_folder() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
-    let folder = two_accounts();
+    let folder = Folder::on_disk().with_two_accounts();
     let (above, data) = (folder.path(""), folder.path("data"));
     let owner = fs::metadata(&data).expect("it is there").uid();
     let root = owner == 0;
@@ -730,7 +732,7 @@ fn an_emulator_gets_a_second_account_after_its_first_start() {
 
 #[test]
 fn serve_says_how_to_make_the_first_user() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     let mut server = folder.serve(&[]);
     server.listening();
     assert!(server.terminate().success());
@@ -745,8 +747,9 @@ fn a_reader_that_closes_early_is_not_a_failure() {
     let folder = two_accounts();
     let numbers: String = (0..9_000).map(|n| format!("212666{n:04}\n")).collect();
     assert_eq!(folder.onhook_reading(&["import", "-"], format!("number\n{numbers}").as_bytes()).code, 0);
-    let mut export = command(&["export", "--data-dir", &folder.data()]);
-    let mut child = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut export = command(&["export"]);
+    let mut child =
+        export.args(folder.named()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut begin = [0; 6];
     child.stdout.take().expect("piped").read_exact(&mut begin).expect("an answer");
     assert_eq!(&begin, b"number");
@@ -851,7 +854,7 @@ fn example(help: &str) -> Option<String> {
 
 #[test]
 fn the_example_in_the_help_of_every_command_runs() {
-    let folder = Folder::new();
+    let folder = Folder::on_disk();
     file(&folder, "numbers.csv", "number\n5405514342\n");
     file(&folder, "exchanges.csv", "npa_nxx,state,rate_center\n540551,VA,ROANOKE\n");
     let bin = Path::new(env!("CARGO_BIN_EXE_onhook")).parent().expect("a folder").to_owned();

@@ -2,7 +2,7 @@
 
 mod program;
 
-use program::{Folder, HEADER, Said, is_there, onhook, redacted, refused, two_accounts};
+use program::{Folder, HEADER, Said, is_there, redacted, refused, two_accounts};
 
 /// Imports a file of numbers.
 fn import(folder: &Folder, text: &str, more: &[&str]) -> Said {
@@ -116,7 +116,7 @@ fn a_name_of_several_lines_or_with_a_formula_is_refused_everywhere() {
 
 #[test]
 fn an_export_never_has_a_formula() {
-    let folder = two_accounts();
+    let folder = Folder::on_disk().with_two_accounts();
     let said = import(&folder, "number,rate_center,region\n5405550110,ROANOKE,VA\n", &[]);
     assert_eq!(said.code, 0, "{said:?}");
     let database = std::path::Path::new(&folder.data()).join("onhook.db");
@@ -163,7 +163,7 @@ fn bad_lines_are_grouped_before_the_last_line() {
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
-    let new = Folder::new();
+    let new = Folder::on_disk();
     let good = "number\n5405550110\n";
     let would = "dry run, nothing is written: 1 number imported, 0 lines refused\n";
     assert_eq!(
@@ -202,5 +202,5 @@ fn a_number_that_has_left_is_taken_back_with_its_history() {
     insta::assert_snapshot!("explain_restored", redacted(&folder.done(&["explain", "5405550110"])));
     assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 3 events, 0 orders: nothing is wrong\n");
     bad_line(&import(&folder, "number\n5405550110\n", &[]), 2, "+15405550110 is here already");
-    assert_eq!(onhook(&["explain", "5405550110", "--data-dir", &folder.data(), "--json"]).code, 0);
+    assert_eq!(folder.onhook(&["explain", "5405550110", "--json"]).code, 0);
 }

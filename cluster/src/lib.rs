@@ -14,12 +14,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use crate::binaries::{Binaries, VARIABLE};
@@ -28,6 +28,13 @@ pub use crate::settings::Settings;
 
 /// The database that every cluster has, and the user that owns it. Nobody is asked for a password.
 pub const NAME: &str = "onhook";
+
+/// The environment variable that names the store of tests that could run on each: `sqlite`, which it is by default, or
+/// `postgres`.
+pub const STORE: &str = "ONHOOK_TEST_STORE";
+
+/// Connections to the cluster that tests share: a machine with many cores runs many at a time, each with a server.
+const SHARED_CONNECTIONS_MAX: &str = "1000";
 
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(30);
@@ -103,6 +110,12 @@ impl Cluster {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the server's first process, of which the others are children. `None` while it is stopped.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
     }
 
     /// Makes a new, empty database and returns its URL, so that many tests share one cluster. It goes with the cluster.
@@ -259,6 +272,37 @@ impl Drop for Cluster {
     }
 }
 
+/// Returns the cluster that all tests of this process share, started at the first call. It goes with the process.
+///
+/// # Errors
+/// As for [`Binaries::find`], which a test may print with `skipped: …`.
+///
+/// # Panics
+/// If PostgreSQL is installed and does not start.
+pub fn shared() -> Result<&'static Cluster> {
+    static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| {
+        let binaries = Binaries::find().map_err(|why| format!("{why:#}"))?;
+        let settings = Settings::quick().with("max_connections", SHARED_CONNECTIONS_MAX);
+        Ok(Cluster::start(&binaries, settings).expect("PostgreSQL is installed, so it starts"))
+    });
+    shared.as_ref().map_err(|why| anyhow!("{why}"))
+}
+
+/// Returns the URL of a new database in the shared cluster, if tests run on PostgreSQL. `None` if they run on SQLite.
+///
+/// # Errors
+/// `ONHOOK_TEST_STORE` names another store, or a database cannot be made: a test that was to run on PostgreSQL fails
+/// where that is missing.
+pub fn chosen_database() -> Result<Option<String>> {
+    let chosen = std::env::var_os(STORE).unwrap_or_default();
+    match chosen.to_str() {
+        Some("" | "sqlite") => Ok(None),
+        Some("postgres") => shared()?.fresh_database().map(Some),
+        _ => bail!("{STORE} is {}: it can be sqlite or postgres", chosen.display()),
+    }
+}
+
 /// Stops a server. Returns whether it has ended within 30 seconds.
 fn end(server: &mut Child, mode: Mode) -> Result<bool> {
     if server.try_wait()?.is_none() {
@@ -288,7 +332,7 @@ fn folder(binaries: &Binaries, parent: &Path) -> Result<Home> {
 fn copy_of_new(binaries: &Binaries, data: &Path) -> Result<()> {
     static FIRST: Mutex<Option<(PathBuf, Home)>> = Mutex::new(None);
 
-    let mut first = FIRST.lock().map_err(|_| anyhow::anyhow!("making the first cluster has failed"))?;
+    let mut first = FIRST.lock().map_err(|_| anyhow!("making the first cluster has failed"))?;
     let home = match first.take().filter(|(folder, _)| folder == binaries.folder()) {
         Some((_, home)) => home,
         None => {

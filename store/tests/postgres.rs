@@ -1,12 +1,162 @@
-//! The store in a PostgreSQL database: the suite of all stores, on a real cluster.
+//! The store in a PostgreSQL database: the suite of all stores, and tests of its own, on a real cluster.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
 
+mod good;
 mod openers;
+
+use std::sync::{Arc, mpsc};
+
+use onhook_core::import::{Intake, NewNumber};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::number::Number;
+use onhook_core::order::{Kind, Refusal, Status};
+use onhook_store::contract::imports::{Imports, Line, Lines};
+use onhook_store::contract::numbers::Numbers;
+use onhook_store::contract::orders::Orders;
+use onhook_store::contract::premises::{Removed, SitesAndPeers};
+use onhook_store::contract::upkeep::Upkeep;
+use onhook_store::postgres::{ConnectError, PostgresStore, newest_schema};
+use onhook_store::StoreError;
+use tokio_postgres::NoTls;
+
+use good::{DAMAGE, account, assert_found, fill, new_order, now, number, put_ten_in_service};
+
 
 mod conforms {
     onhook_store::conformance!({
         let Some(fresh) = crate::openers::database() else { return };
         fresh
     });
+}
+
+/// Changes a database behind its stores' backs.
+async fn change(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+async fn ten_in_service(fresh: &Fresh) -> PostgresStore {
+    let store = PostgresStore::open(&fresh.0).await.unwrap();
+    put_ten_in_service(&store).await;
+    store
+}
+
+/// Damage that only this store's tables can have, or only in its SQL.
+const OWN_DAMAGE: [(&str, &str); 2] = [
+    (
+        "INSERT INTO users (folded, name, account, role, password_hash, generation)
+         VALUES ('a', 'a', 1, 'operator', '', 0)",
+        "its role does not go with its account",
+    ),
+    (
+        "INSERT INTO idempotency (account, key, digest, order_seq) VALUES (1, 'a', '', 77)",
+        "an idempotency key",
+    ),
+];
+
+#[tokio::test]
+async fn the_checker_sees_what_was_tampered_with() {
+    for (sql, found) in DAMAGE.into_iter().chain(OWN_DAMAGE) {
+        let Some(fresh) = openers::database() else { return };
+        let store = PostgresStore::open(&fresh.0).await.unwrap();
+        fill(&store).await;
+        change(&fresh.0, sql).await;
+        assert_found(&store, sql, found).await;
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_unchanged() {
+    let Some(fresh) = openers::database() else { return };
+    ten_in_service(&fresh).await.close().await;
+    change(&fresh.0, "UPDATE schema_version SET version = 99").await;
+    let Err(ConnectError::Database(why)) = PostgresStore::open(&fresh.0).await else {
+        panic!("opened a newer schema")
+    };
+    assert!(why.contains("schema 99") && why.contains("knows schemas up to"), "{why}");
+    change(&fresh.0, &format!("UPDATE schema_version SET version = {}", newest_schema())).await;
+    let store = PostgresStore::open(&fresh.0).await.unwrap();
+    assert_eq!(store.check(true).await.unwrap().numbers, 10);
+}
+
+#[tokio::test]
+async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    // The area does not exist, so judging this number panics.
+    change(&fresh.0, "UPDATE number SET area = 77 WHERE number = 19195550101").await;
+    let id = store.accept(new_order(&[number(1)])).await.unwrap().id;
+    store.accept(new_order(&[number(2)])).await.unwrap();
+    let mut ended = Vec::new();
+    for _ in 0..5 {
+        let step = store.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
+        ended.extend(step.ended.into_iter().map(|order| order.status));
+    }
+    assert_eq!(ended, [Status::Complete, Status::Failed]);
+    let order = store.order(account(), Kind::Disconnect, id).await.unwrap().unwrap();
+    assert_eq!(order.failed[0].why, Refusal::SetAside);
+}
+
+/// What reads an import's file may have an error of its own. Half of the file is no import.
+#[tokio::test]
+async fn an_import_whose_reader_panics_brings_nothing() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    let lines = (0..LINES).map(|n| match n {
+        9_000 => panic!("on purpose"),
+        n => available(n),
+    });
+    let import = |lines: Lines| store.import(lines, Intake::of("more"), now(), Arc::default());
+    let failed = import(Box::new(lines)).await.unwrap_err();
+    let cause = std::error::Error::source(&failed).unwrap().to_string();
+    assert!(cause.contains("the lines of an import cannot be read to their end"), "{cause}");
+    assert!(store.facts(nth(0)).await.unwrap().is_none());
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+    assert_eq!(import(Box::new((0..10).map(available))).await.unwrap().numbers, 10);
+}
+
+/// An import reads an account's sites when it first needs them, and may take minutes.
+#[tokio::test]
+async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    let site = store.create_site(account(), "another".into()).await.unwrap().id;
+    let (at_last, is_at_last) = tokio::sync::oneshot::channel();
+    let (removed, is_removed) = mpsc::channel();
+    let mut at_last = Some(at_last);
+    let lines = (0..LINES).map(move |n| {
+        // Lines are read a few thousand ahead. When the last is read, the first have been looked at.
+        if n == LINES - 1 {
+            at_last.take().unwrap().send(()).unwrap();
+            is_removed.recv().unwrap();
+        }
+        let (state, account, site) = (State::InService, Some(account()), Some(site));
+        (n, Ok(NewNumber { state, account, site, ..NewNumber::available(nth(n)) }))
+    });
+    let (imported, ()) =
+        tokio::join!(store.import(Box::new(lines), Intake::of("more"), now(), Arc::default()), async {
+            is_at_last.await.unwrap();
+            assert_eq!(store.remove_site(account(), site).await.unwrap(), Removed::Gone);
+            removed.send(()).unwrap();
+        });
+    let refused = imported.unwrap_err();
+    let said = "nothing was imported: a site or peer of account 1 was deleted meanwhile. Import again";
+    assert!(matches!(&refused, StoreError::Conflict(why) if why == said), "{refused:?}");
+    assert!(store.facts(nth(0)).await.unwrap().is_none());
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+}
+
+/// As many lines as are looked at in four turns.
+const LINES: u64 = 20_000;
+
+fn nth(n: u64) -> Number {
+    Number::from_digits(12_125_550_000 + n).unwrap()
+}
+
+fn available(n: u64) -> Line {
+    (n, Ok(NewNumber::available(nth(n))))
 }

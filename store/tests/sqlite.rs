@@ -2,21 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod good;
 mod openers;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::{AccountId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
-use onhook_core::lifecycle::diagram::State;
-use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
-use onhook_core::number::Number;
-use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
-use onhook_core::time::Timestamp;
-use onhook_store::contract::accounts::{Accounts, NewAccount};
+use onhook_core::order::{Kind, Refusal, Status};
 use onhook_store::contract::deliveries::{Deliveries, DueLimits};
 use onhook_store::contract::imports::{Imports, Lines};
 use onhook_store::contract::leases::Leases;
@@ -28,56 +23,20 @@ use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
 use onhook_store::{Cause, StoreError, Unwritable};
 
+use good::{DAMAGE, assert_found, fill, new_order, new_subscription, now, number, put_ten_in_service};
+
 mod conforms {
     use super::*;
     onhook_store::conformance!(openers::folder());
-}
-
-fn number(n: u64) -> Number {
-    Number::from_digits(19_195_550_100 + n).unwrap()
 }
 
 fn open(folder: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(folder)
 }
 
-fn new_order(numbers: &[Number]) -> Arc<NewOrder> {
-    Arc::new(NewOrder {
-        account: AccountId::new(1).unwrap(),
-        user: "username".into(),
-        name: None,
-        customer_order_id: None,
-        created_at: Timestamp::from_millis(1_700_000_000_000),
-        request: Request::Disconnect(Disconnect {
-            numbers: numbers.to_vec(),
-            mode: Mode::Normal,
-            protected: None,
-            reason: None,
-        }),
-        key: None,
-    })
-}
-
-fn new_subscription() -> NewSubscription {
-    NewSubscription {
-        account: AccountId::new(1).unwrap(),
-        subject: Subject::Orders(OrderType::Disconnects, None),
-        receiver: Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::None }),
-        expires_at: None,
-    }
-}
-
 async fn ten_in_service(folder: &Path) -> SqliteStore {
     let store = open(folder).unwrap();
-    let now = Timestamp::from_millis(1_700_000_000_000);
-    let id = AccountId::new(1).unwrap();
-    let account = NewAccount { id, name: "one".into(), kind: AccountKind::EndUser, class: Class::Unknown };
-    store.create_account(account, now).await.unwrap();
-    store.create_site(id, "a site".into()).await.unwrap();
-    let numbers = (0..10_u64).map(move |n| {
-        (n, Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number(n)) }))
-    });
-    store.import(Box::new(numbers), Intake::of("test"), now, Arc::default()).await.unwrap();
+    put_ten_in_service(&store).await;
     store
 }
 
@@ -141,7 +100,7 @@ async fn on_a_full_disk_new_orders_are_refused_and_accepted_ones_run() {
     full(store.accept(new_order(&[number(2)])).await.unwrap_err());
     let account = AccountId::new(1).unwrap();
     full(store.create_site(account, "another".into()).await.unwrap_err());
-    let now = Timestamp::from_millis(1_700_000_000_000);
+    let now = good::now();
     assert_eq!(store.run_orders(now, 10, 10, Arc::default()).await.unwrap().ended.len(), 1);
     let lease = store.take_lease("release", Duration::from_secs(60)).await.unwrap().unwrap();
     store.release(lease, now, 10, Arc::default()).await.unwrap();
@@ -207,7 +166,7 @@ async fn a_store_of_the_first_schema_is_brought_to_the_newest() {
     let (site, peer) = (store.sites(None).await.unwrap()[0].id, store.peers(None).await.unwrap()[0].id);
     assert_eq!(store.in_service(account).await.unwrap(), [(site, None, 1), (site, Some(peer), 2)]);
     store.accept(new_order(&[number(1), number(3)])).await.unwrap();
-    store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10, Arc::default()).await.unwrap();
+    store.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
     assert_eq!(store.in_service(account).await.unwrap(), [(site, Some(peer), 1)]);
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
@@ -219,105 +178,30 @@ fn a_folder_without_data_is_an_error_where_data_is_needed() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// Tampering that the checker must find, each applied to a good store.
+/// Damage that only this store's tables can have, or only in its SQL.
+const OWN_DAMAGE: [(&str, &str); 4] = [
+    ("UPDATE orders SET status = 0", "before the orders that will be run"),
+    ("INSERT INTO outcome (order_seq) VALUES (99)", "has an outcome, but is missing"),
+    ("UPDATE due SET numbers = 7", ": the kept count is 7, and there are 2"),
+    (
+        "INSERT INTO user (folded, name, account, role, password_hash, generation)
+         VALUES ('a', 'a', 1, 'operator', '', 0)",
+        "its role does not go with its account",
+    ),
+];
+
 #[tokio::test]
 async fn the_checker_sees_what_was_tampered_with() {
-    for (sql, found) in [
-        (
-            "UPDATE number SET state = 2, due_at = NULL WHERE number = 19195550101",
-            "+19195550101: its state is InService, and from its events follows Aging",
-        ),
-        (
-            "UPDATE number SET due_at = due_at - 1 WHERE number = 19195550101",
-            "+19195550101: its end of the hold or reservation is ",
-        ),
-        ("DELETE FROM event WHERE number = 19195550101", "is missing"),
-        (
-            "DELETE FROM number WHERE number = 19195550109",
-            "numbers of account 1 in state InService: the kept count is 8, and there are 7",
-        ),
-        (
-            "UPDATE tally SET numbers = numbers + 1 WHERE state = 3",
-            "numbers of account 1 in state Aging: the kept count is 3, and there are 2",
-        ),
-        (
-            "UPDATE tally SET numbers = 400, account = 0 WHERE state = 3",
-            "numbers without an account in state Aging: the kept count is 400, and there are 0",
-        ),
-        ("UPDATE area SET supply = 5", "its kept supply is 5, and the pool has 0 of its numbers"),
-        ("UPDATE event SET at = at - 100000000 WHERE number = 19195550101", "comes before"),
-        (
-            "INSERT INTO event (seq, number, prev, at, detail) VALUES (99, 19195550105, 1, 1, '\"Unreserved\"')",
-            "following the numbers finds",
-        ),
-        ("UPDATE orders SET status = 2", "failed"),
-        ("UPDATE orders SET status = 0", "before the orders that will be run"),
-        ("INSERT INTO outcome (order_seq) VALUES (99)", "has an outcome, but is missing"),
-        ("UPDATE orders SET account = 77", "it belongs to account 77, which is missing"),
-        (
-            "UPDATE orders SET request = replace(request, '19195550102', '19195550108')",
-            "of its numbers went, and has 2 events",
-        ),
-        (
-            "UPDATE number SET site = 4242 WHERE number = 19195550105",
-            "it is at site 4242, or at a peer of it, that its account 1 does not have",
-        ),
-        (
-            "UPDATE number SET flags = 1, state = 0, holder = NULL, site = NULL WHERE number = 19195550105",
-            "in the pool",
-        ),
-        (
-            "UPDATE event SET detail = replace(detail, '\"days\":90', '\"days\":0') WHERE number IS NOT NULL",
-            "its reason",
-        ),
-        ("UPDATE due SET numbers = 7", ": the kept count is 7, and there are 2"),
-        ("UPDATE in_service SET numbers = 7", "the kept count of numbers in service there is 7"),
-        ("DELETE FROM in_service", "the kept count of numbers in service there is 0, and there are 8"),
-        ("UPDATE site SET is_default = 0", "it needs 1 default site, and has 0"),
-        (
-            "INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a', 0)",
-            "it needs 1 default peer, and has 0",
-        ),
-        (
-            "PRAGMA foreign_keys = OFF; INSERT INTO peer (account, site, name, is_default) VALUES (1, 7, 'a', 1)",
-            "it belongs to account 1, and its site to 0",
-        ),
-        (
-            "INSERT INTO user (folded, name, account, role, password_hash, generation)
-             VALUES ('a', 'a', 1, 'operator', '', 0)",
-            "its role does not go with its account",
-        ),
-        (
-            "INSERT INTO stock (npa_nxx, area, numbers) VALUES (919555, 1, 7)",
-            "the kept count of its pool numbers is 7, and there are 0",
-        ),
-        (
-            "INSERT INTO rate_center (region, abbreviation, name) VALUES ('NC', 'A', 'A');
-             INSERT INTO exchange (npa_nxx, rate_center, zips) VALUES (919555, 1, '27601 27602')",
-            "it has 2 ZIP codes, and searches find it by 0",
-        ),
-        ("DELETE FROM orders", "but is missing"),
-        ("DELETE FROM notification", "was not told of order"),
-        ("UPDATE notification SET order_seq = 77", "which it tells of, is missing"),
-        ("UPDATE notification SET status = 3", "a status that its order has not"),
-        (
-            "UPDATE notification SET standing = 1, due_at = NULL, ended_at = at",
-            "attempts at a delivery were made",
-        ),
-        ("DELETE FROM subscription", "no subscription that it could be for"),
-    ] {
+    for (change, found) in DAMAGE.into_iter().chain(OWN_DAMAGE) {
         let folder = tempfile::tempdir().unwrap();
-        let store = ten_in_service(folder.path()).await;
-        store.subscribe(new_subscription(), Timestamp::from_millis(1_700_000_000_000)).await.unwrap();
-        store.accept(new_order(&[number(1), number(2)])).await.unwrap();
-        store.run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10, Arc::default()).await.unwrap();
-        assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+        let store = open(folder.path()).unwrap();
+        fill(&store).await;
         store.close().await;
         drop(store);
-        rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(sql).unwrap();
-        let store = open(folder.path()).unwrap();
-        let findings = store.check(true).await.unwrap().findings;
-        assert!(findings.iter().any(|f| f.to_string().contains(found)), "{sql}: {findings:?}");
+        let database = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+        database.execute_batch(&format!("PRAGMA foreign_keys = OFF; {change}")).unwrap();
+        drop(database);
+        assert_found(&open(folder.path()).unwrap(), change, found).await;
     }
 }
 
@@ -333,7 +217,7 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
     let store = open(folder.path()).unwrap();
     let id = store.accept(new_order(&[number(1)])).await.unwrap().id;
     store.accept(new_order(&[number(2)])).await.unwrap();
-    let now = Timestamp::from_millis(1_700_000_000_000);
+    let now = good::now();
     let mut ended = Vec::new();
     for _ in 0..5 {
         ended.extend(
@@ -355,12 +239,7 @@ async fn an_order_is_written_although_its_caller_has_gone() {
     let _ = task.await;
     // Either it never got to the queue or it is whole. The next order is not affected.
     store.accept(new_order(&[number(2)])).await.unwrap();
-    while store
-        .run_orders(Timestamp::from_millis(1_700_000_000_000), 10, 10, Arc::default())
-        .await
-        .unwrap()
-        .more
-    {}
+    while store.run_orders(now(), 10, 10, Arc::default()).await.unwrap().more {}
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
@@ -368,7 +247,7 @@ async fn an_order_is_written_although_its_caller_has_gone() {
 async fn a_write_that_fails_halfway_undoes_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let store = ten_in_service(folder.path()).await;
-    let now = Timestamp::from_millis(1_700_000_000_000);
+    let now = good::now();
     let import = |lines: Lines| store.import(lines, Intake::of("more"), now, Arc::default());
     let (release, released) = std::sync::mpsc::channel();
     let first = std::iter::once_with(move || {
@@ -401,7 +280,7 @@ async fn a_write_that_fails_halfway_undoes_no_other() {
 #[tokio::test]
 async fn leases_of_a_process_that_died_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let now = Timestamp::from_millis(1_700_000_000_000);
+    let now = good::now();
     let store = ten_in_service(folder.path()).await;
     store.subscribe(new_subscription(), now).await.unwrap();
     store.accept(new_order(&[number(1)])).await.unwrap();

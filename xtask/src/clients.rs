@@ -1,7 +1,7 @@
 //! Do real clients, unchanged but for their base URL, get along with a running server?
 //!
-//! For each: starts an emulator on a free port with an empty data folder, runs the client's test against
-//! it, asks it to end, and runs the checker on its data. Not here: what a client does, which is in
+//! For each: starts an emulator on a free port with an empty data folder or database, runs the client's test
+//! against it, asks it to end, and runs the checker on its data. Not here: what a client does, which is in
 //! `tests/clients/`.
 
 use std::fs::{self, File};
@@ -28,21 +28,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const READY: &str = "listening on ";
 const LOG_LINES_SHOWN: usize = 40;
 
-/// Runs the tests of all clients.
+/// The database of a server that a test runs against. `None` is a server with a data folder.
+pub(crate) type Database = Option<String>;
+
+/// Runs the tests of all clients, against servers on the store that `ONHOOK_TEST_STORE` names.
 ///
 /// # Errors
-/// As [`node`] and [`python`].
+/// As [`node`] and [`python`]; or the store cannot be had.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    node(workspace)?;
-    python(workspace)
+    node(workspace, &[onhook_cluster::chosen_database()?])?;
+    python(workspace, &[onhook_cluster::chosen_database()?])
 }
 
-/// Runs the npm client's test.
+/// Runs the npm client's test, once for each database.
 ///
 /// # Errors
 /// A tool is missing, the client's test fails, the server does not start or end as it should, or the checker
 /// finds something.
-pub(crate) fn node(workspace: &Workspace) -> Result<()> {
+pub(crate) fn node(workspace: &Workspace, databases: &[Database]) -> Result<()> {
     let client = workspace.root().join("tests/clients/node");
     node_is_there(workspace)?;
     let lock = client.join("package-lock.json");
@@ -53,15 +56,15 @@ pub(crate) fn node(workspace: &Workspace) -> Result<()> {
     // One story after the other: they share the account.
     test.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).current_dir(&client);
     let folder = empty(workspace.scratch("clients/node"))?;
-    against_a_server(workspace, &folder, test)
+    against_servers(workspace, &folder, test, databases)
 }
 
-/// Runs the PyPI client's test. The library and what it needs go into a folder of their own, and not into the
+/// Runs the PyPI client's test, once for each database. The library and what it needs go into a folder of their own, and not into the
 /// machine's Python: that works where the module `venv` is missing, too.
 ///
 /// # Errors
 /// As [`node`].
-pub(crate) fn python(workspace: &Workspace) -> Result<()> {
+pub(crate) fn python(workspace: &Workspace, databases: &[Database]) -> Result<()> {
     let client = workspace.root().join("tests/clients/python");
     python_is_there(workspace)?;
     let folder = empty(workspace.scratch("clients/python"))?;
@@ -78,7 +81,7 @@ pub(crate) fn python(workspace: &Workspace) -> Result<()> {
         .current_dir(&client)
         .env("PYTHONPATH", &packages)
         .env("PYTHONNOUSERSITE", "1");
-    against_a_server(workspace, &folder, test)
+    against_servers(workspace, &folder, test, databases)
 }
 
 /// Returns the folder, emptied.
@@ -90,19 +93,36 @@ fn empty(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Runs a client's test against an emulator that keeps its data in the folder, then the checker.
-fn against_a_server(workspace: &Workspace, folder: &Path, mut test: Command) -> Result<()> {
+/// Runs a client's test against an emulator for each database, and each time the checker. The folder has the data of a
+/// server without a database.
+fn against_servers(
+    workspace: &Workspace,
+    folder: &Path,
+    mut test: Command,
+    databases: &[Database],
+) -> Result<()> {
     let onhook = workspace.build_onhook()?;
     let (data, log) = (folder.join("data"), folder.join("server.log"));
-    let mut exchange = || {
-        let mut serve = workspace.command(&onhook);
-        serve.args(["serve", "--emulator", "--listen", "127.0.0.1:0", "--log-format", "text", "--data-dir"]);
-        let server = Server::start(serve.arg(&data), &log)?;
-        workspace::run(test.env("ONHOOK_URL", &server.url))?;
-        server.stop()
-    };
-    exchange().inspect_err(|_| show_end_of(&log))?;
-    workspace::run(workspace.command(&onhook).args(["check", "--deep", "--data-dir"]).arg(&data))
+    for database in databases {
+        let on_data = |arguments: &[&str]| {
+            let mut command = workspace.command(&onhook);
+            command.args(arguments);
+            match database {
+                Some(url) => command.args(["--database-url", url]),
+                None => command.arg("--data-dir").arg(&data),
+            };
+            command
+        };
+        let mut exchange = || {
+            let serve = &["serve", "--emulator", "--listen", "127.0.0.1:0", "--log-format", "text"];
+            let server = Server::start(&mut on_data(serve), &log)?;
+            workspace::run(test.env("ONHOOK_URL", &server.url))?;
+            server.stop()
+        };
+        exchange().inspect_err(|_| show_end_of(&log))?;
+        workspace::run(&mut on_data(&["check", "--deep"]))?;
+    }
+    Ok(())
 }
 
 fn node_is_there(workspace: &Workspace) -> Result<()> {

@@ -1,11 +1,13 @@
 //! Is the workspace fit to be shared? The steps of continuous integration, in its order.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use onhook_cluster::{Binaries, Cluster};
 
+use crate::clients::Database;
 use crate::snapshots::Opened;
 use crate::workspace::{self, Workspace};
 use crate::{arrows, clients, deny, docs, floors};
@@ -17,10 +19,11 @@ const STEPS: &[Step<Workspace>] = &[
     Step { name: "floors", run: |workspace| floors::run(workspace).map(|()| Outcome::Passed) },
     Step { name: "clippy", run: clippy },
     Step { name: "tests", run: tests },
+    Step { name: "on PostgreSQL", run: tests_on_postgres },
     Step { name: "docs", run: pages },
     Step { name: "onhook binary", run: |workspace| workspace.build_onhook().map(|_| Outcome::Passed) },
-    Step { name: "node client", run: |workspace| clients::node(workspace).map(|()| Outcome::Passed) },
-    Step { name: "python client", run: |workspace| clients::python(workspace).map(|()| Outcome::Passed) },
+    Step { name: "node client", run: node_client },
+    Step { name: "python client", run: python_client },
     Step { name: "deny", run: dependencies },
 ];
 
@@ -34,7 +37,7 @@ struct Step<On> {
 enum Outcome {
     Passed,
     /// Nothing was checked, for this reason.
-    Skipped(&'static str),
+    Skipped(String),
 }
 
 struct Report {
@@ -113,13 +116,44 @@ fn clippy(workspace: &Workspace) -> Result<Outcome> {
 
 /// Every test of every crate: unit, property, golden, conformance, end to end, and documentation.
 fn tests(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = workspace.cargo(&["test", "--workspace", "--locked"]);
-    // A snapshot that differs is a failure here: it is never written anew, and no setting may accept it.
-    command.env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
+    let mut command = cargo_test(workspace, &["--workspace"]);
     let opened = Opened::by(&mut command, workspace)?;
     workspace::run(&mut command)?;
     opened.refuse_others(workspace)?;
     Ok(Outcome::Passed)
+}
+
+/// The server's tests once more, with their data in a database: each answer has to be the same.
+fn tests_on_postgres(workspace: &Workspace) -> Result<Outcome> {
+    if let Err(why) = Binaries::find() {
+        return Ok(Outcome::Skipped(format!("{why:#}")));
+    }
+    let mut command = cargo_test(workspace, &["--package", "onhook-server", "--test", "main"]);
+    workspace::run(command.env(onhook_cluster::STORE, "postgres"))?;
+    Ok(Outcome::Passed)
+}
+
+fn cargo_test(workspace: &Workspace, which: &[&str]) -> Command {
+    let mut command = workspace.cargo(&[&["test", "--locked"], which].concat());
+    // A snapshot that differs is a failure here: it is never written anew, and no setting may accept it.
+    command.env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
+    command
+}
+
+fn node_client(workspace: &Workspace) -> Result<Outcome> {
+    clients::node(workspace, &each_store()?).map(|()| Outcome::Passed)
+}
+
+fn python_client(workspace: &Workspace) -> Result<Outcome> {
+    clients::python(workspace, &each_store()?).map(|()| Outcome::Passed)
+}
+
+/// Returns what a client's test runs against: a server with a data folder, and, where PostgreSQL is installed, one with
+/// a database.
+fn each_store() -> Result<Vec<Database>> {
+    let shared = onhook_cluster::shared().inspect_err(|why| println!("skipped on PostgreSQL: {why:#}"));
+    let database = shared.ok().map(Cluster::fresh_database).transpose()?;
+    Ok([None].into_iter().chain(database.map(Some)).collect())
 }
 
 /// Checks that the pages written from the code are up to date.
@@ -130,7 +164,7 @@ fn pages(workspace: &Workspace) -> Result<Outcome> {
 
 fn dependencies(workspace: &Workspace) -> Result<Outcome> {
     if !deny::is_installed(workspace) {
-        return Ok(Outcome::Skipped(deny::NOT_INSTALLED));
+        return Ok(Outcome::Skipped(deny::NOT_INSTALLED.to_owned()));
     }
     deny::Deny { advisories: false }.run(workspace)?;
     Ok(Outcome::Passed)
@@ -142,7 +176,7 @@ mod tests {
     use anyhow::bail;
 
     const GOOD: Step<()> = Step { name: "good", run: |()| Ok(Outcome::Passed) };
-    const ABSENT: Step<()> = Step { name: "absent", run: |()| Ok(Outcome::Skipped("no tool")) };
+    const ABSENT: Step<()> = Step { name: "absent", run: |()| Ok(Outcome::Skipped("no tool".to_owned())) };
     const BAD: Step<()> = Step { name: "bad", run: |()| bail!("on purpose") };
 
     fn told(steps: &[Step<()>]) -> String {

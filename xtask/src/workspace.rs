@@ -41,12 +41,13 @@ impl Workspace {
         self.metadata.target_directory.as_std_path().join("xtask").join(chore)
     }
 
-    /// A program, to be run at the root. The developer's own `ONHOOK_…` settings are kept from it.
+    /// A program, to be run at the root. The developer's own `ONHOOK_…` settings are kept from it, but not where
+    /// PostgreSQL is.
     pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
         let mut command = Command::new(program.into());
         command.current_dir(self.root());
         for (name, _) in env::vars_os() {
-            if name.to_string_lossy().starts_with("ONHOOK_") {
+            if name.to_string_lossy().starts_with("ONHOOK_") && name != onhook_cluster::VARIABLE {
                 command.env_remove(name);
             }
         }

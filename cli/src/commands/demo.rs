@@ -1,15 +1,14 @@
 //! `onhook demo`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::notify::subscription::Secret;
 use onhook_core::number::Number;
 use onhook_core::time::DAY_MS;
 use onhook_server::{Server, Settings, demo_data};
-use onhook_store::sqlite::SqliteStore;
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 
@@ -17,13 +16,14 @@ use super::explain;
 use crate::config::{self, File};
 use crate::exit::Exit;
 use crate::stop::Stop;
-use crate::target::{now, policy};
+use crate::target::{Home, now, policy};
 use crate::terminal::Terminal;
 
 /// Show a number's life: the guide's two exchanges, a reconnect, and a release 45 days later or more
 ///
 /// Starts a real server in a temporary folder, with the documented account, and talks to it over HTTP. Then
-/// it stays up, so that a client can be pointed at it; the folder is removed at the end.
+/// it stays up, so that a client can be pointed at it; the folder is removed at the end. With --database-url
+/// the data is in that database, which must be empty, and stays there.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  onhook demo --once")]
 pub(crate) struct Demo {
@@ -33,6 +33,9 @@ pub(crate) struct Demo {
     /// Where to listen; another port is taken if it is in use
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9080", value_parser = config::address)]
     listen: SocketAddr,
+    /// An empty database for the data, instead of a temporary folder, such as postgres://onhook@localhost/demo
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
 }
 
 /// The guide's request, character for character.
@@ -58,9 +61,16 @@ impl Demo {
         );
         let mut stop = Stop::listen()?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let home = match self.database_url {
+            Some(url) => Home::Database(Secret::new(url)),
+            None => Home::Folder(folder.path().to_owned()),
+        };
         let policy = policy(config)?;
-        let store = Arc::new(SqliteStore::open(folder.path())?);
-        demo_data::seed(&*store, now(), policy.clone()).await?;
+        let store = home.open_or_make().await?;
+        anyhow::ensure!(
+            demo_data::seed(&*store, now(), policy.clone()).await?,
+            "{home} has accounts or users already: give the demonstration an empty database"
+        );
         let listener = match TcpListener::bind(self.listen).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((self.listen.ip(), 0)).await.context("cannot listen")?,

@@ -81,24 +81,53 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
-/// A data folder that is removed after the test, and a log beside it.
+/// A folder that is removed after the test: with the data, unless that is in a database, and with a log.
 pub(crate) struct Folder {
     folder: tempfile::TempDir,
+    database: Option<String>,
 }
 
 impl Folder {
-    /// Makes an empty one.
+    /// Makes an empty one. The data will be in it, or, if `ONHOOK_TEST_STORE` says so, in a new database.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self { database: onhook_cluster::chosen_database().expect("a database"), ..Self::on_disk() }
+    }
+
+    /// Makes an empty one for a test of files: the data will be in it.
+    pub(crate) fn on_disk() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), database: None }
     }
 
     /// Makes one with the documented account and its numbers.
     pub(crate) fn of_the_guide() -> Self {
-        let folder = Self::new();
-        let mut server = folder.emulator();
+        Self::new().with_the_guide()
+    }
+
+    /// Puts the documented account and its numbers there.
+    pub(crate) fn with_the_guide(self) -> Self {
+        let mut server = self.emulator();
         server.listening();
-        assert!(server.terminate().success(), "{}", folder.log());
-        folder
+        assert!(server.terminate().success(), "{}", self.log());
+        self
+    }
+
+    /// Makes two accounts, their sites and peers, and no numbers.
+    pub(crate) fn with_two_accounts(self) -> Self {
+        for arguments in [
+            &["admin", "account", "create", "9900000", "--name", "The guide's"][..],
+            &[
+                "admin", "account", "create", "7", "--name", "Seven", "--kind", "reseller", "--class",
+                "business",
+            ],
+            &["admin", "site", "create", "--account", "9900000", "--name", "Main site"],
+            &["admin", "site", "create", "--account", "9900000", "--name", "Second site"],
+            &["admin", "site", "create", "--account", "7", "--name", "Seven's"],
+            &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Main peer"],
+            &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Second peer"],
+        ] {
+            self.done(arguments);
+        }
+        self
     }
 
     /// Returns a path in the folder.
@@ -106,9 +135,18 @@ impl Folder {
         self.folder.path().join(name)
     }
 
-    /// Returns the data folder of onhook.
+    /// Returns the data folder of onhook, for a test of files.
     pub(crate) fn data(&self) -> String {
+        assert_eq!(self.database, None, "the data is in no folder");
         self.path("data").to_str().expect("it is UTF-8").to_owned()
+    }
+
+    /// Returns the flag that names the data, and its value.
+    pub(crate) fn named(&self) -> [String; 2] {
+        match &self.database {
+            Some(url) => ["--database-url".to_owned(), url.clone()],
+            None => ["--data-dir".to_owned(), self.data()],
+        }
     }
 
     /// Runs the program with these arguments on the data.
@@ -118,7 +156,7 @@ impl Folder {
 
     /// Runs the program with these arguments on the data, with `input` as standard input.
     pub(crate) fn onhook_reading(&self, arguments: &[&str], input: &[u8]) -> Said {
-        run(command(arguments).args(["--data-dir", &self.data()]), input)
+        run(command(arguments).args(self.named()), input)
     }
 
     /// Runs a command that must succeed, and returns its answer.
@@ -136,7 +174,7 @@ impl Folder {
     /// Starts the server on any free port.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
         let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "text"]);
-        command.args(["--data-dir", &self.data()]).args(arguments);
+        command.args(self.named()).args(arguments);
         let log = OpenOptions::new().create(true).append(true).open(self.path("log"));
         Server::start(command.stderr(log.expect("a log")))
     }
@@ -149,19 +187,7 @@ impl Folder {
 
 /// Makes a folder with two accounts, their sites and peers, and no numbers.
 pub(crate) fn two_accounts() -> Folder {
-    let folder = Folder::new();
-    for arguments in [
-        &["admin", "account", "create", "9900000", "--name", "The guide's"][..],
-        &["admin", "account", "create", "7", "--name", "Seven", "--kind", "reseller", "--class", "business"],
-        &["admin", "site", "create", "--account", "9900000", "--name", "Main site"],
-        &["admin", "site", "create", "--account", "9900000", "--name", "Second site"],
-        &["admin", "site", "create", "--account", "7", "--name", "Seven's"],
-        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Main peer"],
-        &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Second peer"],
-    ] {
-        folder.done(arguments);
-    }
-    folder
+    Folder::new().with_two_accounts()
 }
 
 /// Makes a file beside the data.

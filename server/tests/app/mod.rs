@@ -3,6 +3,7 @@
 pub(crate) mod calls;
 #[macro_use]
 mod golden;
+mod home;
 mod http;
 pub(crate) mod log;
 pub(crate) mod receiver;
@@ -23,14 +24,13 @@ use onhook_server::mail::MailSettings;
 use onhook_server::{Server, Settings, demo_data};
 use onhook_store::Store;
 use onhook_store::contract::accounts::NewAccount;
-use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::contract::users::NewUser;
-use onhook_store::sqlite::SqliteStore;
 use onhook_wire::search::Vendor;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 pub(crate) use golden::Names;
+use home::Home;
 pub(crate) use http::{Call, Reply, delete, get, head, patch, post, put, read_all, replies, talk};
 
 /// How long a test waits for anything that the server does by itself.
@@ -164,10 +164,12 @@ pub(crate) struct App {
     pub(crate) peer: u32,
     /// The neighbour's site.
     pub(crate) neighbours_site: u32,
+    /// Whether all writes wait for one writer in this process: in a folder, and not in a database.
+    pub(crate) one_writer: bool,
     server: Mutex<Option<Server>>,
 }
 
-/// Starts a server on a store of its own, runs the test, stops the server, and checks on disk that every invariant of
+/// Starts a server on a store of its own, runs the test, stops the server, and checks that every invariant of
 /// the store holds.
 pub(crate) async fn with_app(seed: Seed, test: impl AsyncFnOnce(&App)) {
     with_app_on(seed, async |_| {}, test).await;
@@ -180,8 +182,8 @@ pub(crate) async fn with_app_on(
     test: impl AsyncFnOnce(&App),
 ) {
     log::capture();
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+    let home = Home::new();
+    let store = home.open().await;
     let (site, peer, neighbours_site) = fill(&*store).await;
     prepare(&*store).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -192,13 +194,13 @@ pub(crate) async fn with_app_on(
         site,
         peer,
         neighbours_site,
+        one_writer: home.has_one_writer(),
         server: Mutex::new(Some(server)),
     };
     test(&app).await;
     app.stop().await;
     drop(app);
-    let store = SqliteStore::open(folder.path()).unwrap();
-    let report = store.check(true).await.unwrap();
+    let report = home.open().await.check(true).await.unwrap();
     assert!(report.findings.is_empty(), "the checker found {:#?}", report.findings);
 }
 

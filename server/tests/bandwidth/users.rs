@@ -194,6 +194,9 @@ async fn a_change_is_made_although_its_client_hangs_up() {
     with_app(Seed::two_accounts(), async |app| {
         let knock = || get(disconnects("")).by(Who::Reader);
         app.send(knock()).await.expect(200);
+        if !app.one_writer {
+            return; // nothing that a test can do without SQL makes a removal wait
+        }
         // The writer is at work on something that lasts, so that the removal waits in its queue.
         let (begun, has_begun) = std::sync::mpsc::channel();
         let (release, released) = std::sync::mpsc::channel::<()>();

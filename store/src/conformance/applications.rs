@@ -53,4 +53,18 @@ cases! { ($) applications conformance_applications:
         assert_eq!(store.applications(account(1), None).await.expect("read"), []);
         clean(&*store).await;
     }
+
+    async fn an_application_that_a_removed_peer_named_can_be_removed(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let new = NewApplication { service: Service::Messaging, name: "App".into(), details: Details::default() };
+        let app = store.add_application(account(1), new).await.expect("made");
+        let peer = store.create_peer(account(1), one, "another".into()).await.expect("made");
+        let named = store.name_application(account(1), peer.id, Service::Messaging, Some(app.id)).await;
+        assert_eq!(named.expect("tried"), ApplicationNamed::Done);
+        let remove = async || store.remove_application(account(1), app.id).await.expect("tried");
+        assert_eq!(remove().await, Removed::Stays(Stays::Peers));
+        assert_eq!(store.remove_peer(account(1), one, peer.id).await.expect("tried"), Removed::Gone);
+        assert_eq!(remove().await, Removed::Gone);
+        clean(&*store).await;
+    }
 }

@@ -51,7 +51,6 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
     let NumberWrites { events, numbers, counts, pool_grew } = writes;
     if !events.is_empty() {
         let seqs = next_events(client, events.len()).await?;
-        write_events(client, &events, &seqs).await?;
         let mut columns = Columns::default();
         for write in &numbers {
             let (seq, event) = seqs
@@ -60,7 +59,8 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
                 .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
             columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
         }
-        let written = columns.update(client).await?;
+        let ((), written) =
+            tokio::try_join!(biased; write_events(client, &events, &seqs), columns.update(client))?;
         if written != u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
             return Err(corrupt("a number that changes is not there"));
         }

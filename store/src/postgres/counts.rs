@@ -5,7 +5,7 @@
 use onhook_core::ids::{AccountId, PeerId};
 use tokio_postgres::Client;
 
-use super::statement::execute;
+use super::statement::{Value, execute};
 use crate::Result;
 use crate::codes::state_code;
 use crate::plan::counts::Counts;
@@ -16,13 +16,16 @@ pub(super) async fn apply_counts(client: &Client, counts: Counts) -> Result<()> 
     let of = |holder: Option<AccountId>| i64::from(holder.map_or(0, AccountId::get));
     let tally =
         by_account.into_iter().map(|((holder, state), by)| ((of(holder), state_code(state).into()), by));
-    add_up(client, "tally", "account", "state", tally).await?;
     let in_service = in_service
         .into_iter()
         .map(|((site, peer), by)| ((site.get().into(), peer.map_or(0, PeerId::get).into()), by));
-    add_up(client, "in_service", "site", "peer", in_service).await?;
     let stock = stock.into_iter().map(|((npa_nxx, area), by)| ((npa_nxx.into(), area.0.into()), by));
-    add_up(client, "stock", "npa_nxx", "area", stock).await?;
+    tokio::try_join!(
+        biased; // sent in this order, and the first error counts
+        add_up(client, "tally", "account", "state", tally),
+        add_up(client, "in_service", "site", "peer", in_service),
+        add_up(client, "stock", "npa_nxx", "area", stock),
+    )?;
     let (mut ids, mut supplies, mut demands, mut ats, mut half_lives) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, change) in areas {
@@ -44,8 +47,8 @@ pub(super) async fn apply_counts(client: &Client, counts: Counts) -> Result<()> 
              FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::bigint[], $5::float8[])
                   AS u (id, supply, demand, at, half_life)
              WHERE area.id = u.id";
-        lock_areas(client, &ids).await?;
-        execute(client, sql, &[&ids, &supplies, &demands, &ats, &half_lives]).await?;
+        let values: [&dyn Value; 5] = [&ids, &supplies, &demands, &ats, &half_lives];
+        tokio::try_join!(biased; lock_areas(client, &ids), execute(client, sql, &values))?;
     }
     Ok(())
 }

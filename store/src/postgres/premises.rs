@@ -114,7 +114,10 @@ async fn remove_peer(client: &Client, account: AccountId, site: SiteId, id: Peer
     let in_service = in_service_at(client, account, site, Some(id)).await?;
     let removed = plan::remove_peer(&premises, site, id, in_service);
     if removed == Removed::Gone {
-        execute(client, "DELETE FROM peer WHERE id = $1", &[&i64::from(id.get())]).await?;
+        // What it names goes with it, or no application that it named could ever be removed.
+        let sql =
+            "WITH named AS (DELETE FROM peer_application WHERE peer = $1) DELETE FROM peer WHERE id = $1";
+        execute(client, sql, &[&i64::from(id.get())]).await?;
     }
     Ok(removed)
 }

@@ -251,12 +251,15 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Lo
     let orders = || back_orders.iter().chain(&new).map(|waiting| &waiting.order);
     let ids: HashSet<AccountId> = orders().map(|order| order.account).collect();
     let ids: Vec<AccountId> = ids.into_iter().collect();
-    let (accounts, subscribers) =
-        tokio::try_join!(accounts_with_premises(client, &ids), subscribers_of(client, &ids))?;
     // A number order's end also tells where its numbers are from, including those it took in earlier steps.
     let named: Vec<Number> =
         orders().flat_map(|order| order.request.numbers().iter().chain(&order.taken)).copied().collect();
-    let mut rows = lock_numbers(client, &named).await?;
+    let (accounts, subscribers, mut rows) = tokio::try_join!(
+        biased; // of statements that are sent together the first error counts, which makes the later ones fail
+        accounts_with_premises(client, &ids),
+        subscribers_of(client, &ids),
+        lock_numbers(client, &named),
+    )?;
     let all: Vec<&Order> = orders().collect();
     let (drawn, found) = candidates(client, &all).await?;
     for row in drawn.into_values() {
@@ -270,8 +273,8 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Lo
         order.request.numbers().iter().chain(&order.taken).chain(found.into_iter().flatten())
     });
     let of_number_orders: Vec<Number> = of_number_orders.copied().collect();
-    let exchanges = exchanges_of(client, &of_number_orders).await?;
-    let numbers = numbers_of(client, rows).await?;
+    let (exchanges, numbers) =
+        tokio::try_join!(biased; exchanges_of(client, &of_number_orders), numbers_of(client, rows))?;
     Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers })
 }
 

@@ -1,11 +1,11 @@
 //! New stores for the suite and for moves between them.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, clippy::print_stdout, reason = "each test binary uses a part of it")]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_cluster::{Binaries, Cluster, Settings};
+use onhook_cluster::shared;
 use onhook_store::Store;
 use onhook_store::conformance::Opener;
 use onhook_store::postgres::PostgresStore;
@@ -56,15 +56,8 @@ impl Opener for Database {
 }
 
 /// Returns a new database in the cluster that all tests of this process share. `None` where PostgreSQL's programs are
-/// missing; the first test says so.
+/// missing.
 pub(crate) fn database() -> Option<Database> {
-    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-    let cluster = CLUSTER.get_or_init(|| match Binaries::find() {
-        Ok(binaries) => Some(Cluster::start(&binaries, Settings::quick()).unwrap()),
-        Err(why) => {
-            println!("skipped: {why:#}");
-            None
-        }
-    });
-    Some(Database(cluster.as_ref()?.fresh_database().unwrap()))
+    let cluster = shared().inspect_err(|why| println!("skipped: {why:#}")).ok()?;
+    Some(Database(cluster.fresh_database().unwrap()))
 }
