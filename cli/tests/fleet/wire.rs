@@ -10,6 +10,8 @@ use super::dice::Dice;
 /// What the proxy has cut, and whether it cuts now.
 pub(crate) struct Cuts {
     on: AtomicBool,
+    /// Set if the first question after orders were written is cut, and nothing else.
+    only_after: AtomicBool,
     /// Before a COMMIT, or a statement that commits by itself, had reached the database.
     before: AtomicU64,
     /// After the database had done it, before the node had its answer.
@@ -30,6 +32,12 @@ impl Cuts {
         self.on.store(on, Ordering::Relaxed);
     }
 
+    /// Begins to cut at the first question after orders were written, and nowhere else.
+    pub(crate) fn cut_after(&self) {
+        self.only_after.store(true, Ordering::Relaxed);
+        self.cut(true);
+    }
+
     fn cuts(&self, once_in: u64) -> bool {
         self.on.load(Ordering::Relaxed) && self.dice.lock().expect("whole").once_in(once_in)
     }
@@ -45,6 +53,7 @@ pub(crate) fn wire(to: u16, seed: u64) -> (SocketAddr, Arc<Cuts>) {
     let address = listener.local_addr().expect("bound");
     let cuts = Arc::new(Cuts {
         on: AtomicBool::new(false),
+        only_after: AtomicBool::new(false),
         before: AtomicU64::new(0),
         between: AtomicU64::new(0),
         after: AtomicU64::new(0),
@@ -76,7 +85,8 @@ fn asks(mut node: TcpStream, mut database: TcpStream, cuts: &Cuts, broken: &Atom
             cuts.after.fetch_add(1, Ordering::Relaxed);
             break;
         }
-        if ends && cuts.cuts(8) || settles && cuts.cuts(3) {
+        let everywhere = !cuts.only_after.load(Ordering::Relaxed);
+        if everywhere && (ends && cuts.cuts(8) || settles && cuts.cuts(3)) {
             if cuts.coin() {
                 cuts.before.fetch_add(1, Ordering::Relaxed);
                 break;
