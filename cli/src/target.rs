@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use onhook_core::clock::{ClockGuard, ClockState};
@@ -82,15 +83,15 @@ impl Home {
     }
 
     /// Opens the store in the database. Nothing else has to be there.
-    async fn open_database(url: &Secret) -> anyhow::Result<Arc<dyn Store>> {
-        Ok(Arc::new(PostgresStore::open(url.expose()).await?))
+    async fn open_database(url: &Secret) -> anyhow::Result<PostgresStore> {
+        Ok(PostgresStore::open(url.expose()).await?)
     }
 
     /// Opens the store for a command. In a folder there must be one.
     pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_if_there(folder).map_err(opening)?)),
-            Self::Database(url) => Self::open_database(url).await,
+            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?)),
         }
     }
 
@@ -98,17 +99,23 @@ impl Home {
     pub(crate) async fn open_or_make(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open(folder).map_err(opening)?)),
-            Self::Database(url) => Self::open_database(url).await,
+            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?)),
         }
     }
 
-    /// Opens the store for a server. In a folder, less than `reserve` bytes of free disk stop intake.
-    pub(crate) async fn open_for_server(&self, reserve: Option<u64>) -> anyhow::Result<Arc<dyn Store>> {
+    /// Opens the store for a server. In a folder, less than `reserve` bytes of free disk stop intake. In a database,
+    /// what a node has locked that stops in the middle is free again when its lease, which lasts for `lease`, has run
+    /// out.
+    pub(crate) async fn open_for_server(
+        &self,
+        reserve: Option<u64>,
+        lease: Duration,
+    ) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => {
                 Ok(Arc::new(SqliteStore::open_keeping(folder, reserve).map_err(opening)?))
             }
-            Self::Database(url) => Self::open_database(url).await,
+            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?.with_idle_max(lease))),
         }
     }
 

@@ -11,6 +11,7 @@ mod deny;
 mod docs;
 mod floors;
 mod kill;
+mod nodes;
 mod snapshots;
 mod test;
 mod workspace;
@@ -34,6 +35,8 @@ enum Chore {
     Clients,
     /// Kill a busy server again and again, and check what it left each time
     Kill(kill::Kill),
+    /// Do nodes that share a database harm for minutes, and write what was lost into docs/reliability.md
+    Nodes(nodes::Nodes),
     /// Write the pages that are made from the code
     Docs(docs::Docs),
     /// Check licences, banned crates and where dependencies come from
@@ -60,6 +63,7 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
         }
         Chore::Clients => clients::run(&workspace)?,
         Chore::Kill(kill) => kill.run(&workspace)?,
+        Chore::Nodes(nodes) => nodes.run(&workspace)?,
         Chore::Docs(docs) => docs.run(&workspace)?,
         Chore::Deny(deny) => deny.run(&workspace)?,
     }

@@ -165,7 +165,7 @@ impl Serve {
                  for one start: take it out of units and scripts, or a wrong clock is believed at the next one, too"
             );
         }
-        let store = home.open_for_server(reserve).await?;
+        let store = home.open_for_server(reserve, settings.lease).await?;
         if let Home::Folder(folder) = &home {
             warn_of_others(folder);
         }

@@ -239,10 +239,15 @@ impl Server {
 
     /// Sends SIGTERM, and returns how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
-        let sent =
-            Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()]).status();
-        assert!(sent.expect("there is a shell").success());
+        self.signal("TERM");
         wait(&mut self.child).expect("the server ends")
+    }
+
+    /// Sends the signal of this name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", &id, name]).status();
+        assert!(sent.expect("there is a shell").success(), "SIG{name} could not be sent");
     }
 }
 
@@ -281,33 +286,52 @@ pub(crate) enum Cut {
 /// An HTTP client that keeps its connection, never sends a request twice, and knows how far it got.
 pub(crate) struct Client {
     address: SocketAddr,
+    authorization: String,
     connection: Option<BufReader<TcpStream>>,
 }
 
 impl Client {
     /// Makes a client of the server at this address.
     pub(crate) fn of(address: SocketAddr) -> Self {
-        Self { address, connection: None }
+        Self::signed(address, AUTHORIZATION)
+    }
+
+    /// Makes a client that sends this as `Authorization`.
+    pub(crate) fn signed(address: SocketAddr, authorization: &str) -> Self {
+        Self { address, authorization: authorization.to_owned(), connection: None }
     }
 
     /// Sends to another server from now on.
     pub(crate) fn turn_to(&mut self, address: SocketAddr) {
         if self.address != address {
-            *self = Self::of(address);
+            (self.address, self.connection) = (address, None);
         }
     }
 
     /// Sends a request, with `key` as `Idempotency-Key`.
     pub(crate) fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> Result<Answer, Cut> {
+        self.send_typed(method, path, key, "application/xml", body)
+    }
+
+    /// Sends a request with a body of this type.
+    pub(crate) fn send_typed(
+        &mut self,
+        method: &str,
+        path: &str,
+        key: &str,
+        of_type: &str,
+        body: &str,
+    ) -> Result<Answer, Cut> {
         let mut connection = match self.connection.take().filter(is_open) {
             Some(connection) => connection,
             None => connect(self.address).map_err(|_| Cut::NotSent)?,
         };
         let key = if key.is_empty() { String::new() } else { format!("Idempotency-Key: {key}\r\n") };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {AUTHORIZATION}\r\n\
-             Content-Type: application/xml\r\n{key}Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\n\
+             Content-Type: {of_type}\r\n{key}Content-Length: {}\r\n\r\n{body}",
             self.address,
+            self.authorization,
             body.len()
         );
         connection.get_mut().write_all(request.as_bytes()).map_err(|_| Cut::Silence)?;

@@ -129,6 +129,9 @@ struct UnderWay {
     by_origin: HashMap<String, usize>,
     /// The subscription after which the next read begins, so that all have their turn.
     after: Option<SubscriptionSeq>,
+    /// The subscription whose delivery began last. Of those in a read, the next one is first, so that those of one
+    /// receiver, which takes a few at once, have their turn, too.
+    last: Option<SubscriptionSeq>,
 }
 
 impl UnderWay {
@@ -157,7 +160,7 @@ impl UnderWay {
             let limits =
                 DueLimits { subscriptions: LOOK_MAX, single: 2 * SUBSCRIPTION_MAX, daily: DAILY_MAX };
             let DuePage { due, next } = app.store.claim(lease, now, after, limits).await?;
-            for one in due {
+            for one in in_turn(due, self.last) {
                 self.begin_one(app, lease, &one);
             }
             self.after = next;
@@ -186,6 +189,7 @@ impl UnderWay {
             let (subscription, account) = (due.subscription, due.account);
             let job = deliver(app.clone(), lease, subscription, notifications.clone());
             let id = self.jobs.spawn(job).id();
+            self.last = Some(subscription);
             self.notifications.extend(&notifications);
             *self.by_subscription.entry(subscription).or_default() += 1;
             *self.by_account.entry(account).or_default() += 1;
@@ -219,6 +223,13 @@ impl UnderWay {
     }
 }
 
+/// Returns what is due, ascending by subscription, beginning with the subscription after `last`.
+fn in_turn(mut due: Vec<Due>, last: Option<SubscriptionSeq>) -> Vec<Due> {
+    let next = due.iter().position(|one| Some(one.subscription) > last).unwrap_or(0);
+    due.rotate_left(next);
+    due
+}
+
 fn count<K: Eq + Hash>(counts: &HashMap<K, usize>, key: &K) -> usize {
     counts.get(key).copied().unwrap_or(0)
 }
@@ -250,6 +261,23 @@ mod tests {
         }
         assert!(begin(4));
         assert_eq!(accounts, [32, 32, 8, 8, 1]);
+    }
+
+    #[test]
+    fn a_subscription_waits_for_its_turn_and_not_until_those_before_it_have_nothing_due() {
+        let due = |seq| Due {
+            subscription: SubscriptionSeq(seq),
+            account: AccountId::new(7).unwrap(),
+            target: "https://example.com/".into(),
+            daily: false,
+            notifications: vec![NotificationSeq(seq)],
+        };
+        let order = |last: Option<i64>| -> Vec<i64> {
+            let due = in_turn([2, 4, 6].map(due).into(), last.map(SubscriptionSeq));
+            due.iter().map(|one| one.subscription.0).collect()
+        };
+        assert_eq!((order(None), order(Some(2))), (vec![2, 4, 6], vec![4, 6, 2]));
+        assert_eq!((order(Some(5)), order(Some(6))), (vec![6, 2, 4], vec![2, 4, 6]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::health::Health;
 use super::random::random_uuid;
 use super::row::{get, order_id};
 use super::statement::rows;
-use super::tries::{Tries, is_lost, settle, text};
+use super::tries::{Tries, is_lost, settle, text, unknown};
 use super::waiting::Waiting;
 use crate::codes::{kind_code, status_code};
 use crate::contract::orders::Accepted;
@@ -138,13 +138,14 @@ async fn write_all(mut arrivals: mpsc::Receiver<Arrival>, writing: Writing) {
 impl Writing {
     /// Writes orders together, and answers each.
     async fn write(&self, arrivals: Vec<Arrival>) {
-        let mut tries = Tries::default();
+        let (mut tries, mut written) = (Tries::default(), None);
         let done = loop {
-            let done = self.attempt(&arrivals).await;
+            let done = self.attempt(&arrivals, &mut written).await;
             if let Some(done) = tries.after(done).await {
                 break done;
             }
         };
+        let done = done.map_err(|error| if written.is_some() { unknown(&error) } else { error });
         self.health.note(&done);
         match done {
             Ok(accepted) => {
@@ -160,24 +161,44 @@ impl Writing {
         }
     }
 
-    async fn attempt(&self, arrivals: &[Arrival]) -> Result<Vec<Result<Accepted>>> {
-        let client = self.pool.get().await.map_err(no_connection)?;
-        let seqs = next_orders(&client, arrivals.len()).await?;
-        let mark = random_uuid()?;
-        let written = match insert(&client, &self.ids, arrivals, &seqs, mark).await {
-            Ok(written) => written,
-            Err(error) => {
-                drop(deadpool_postgres::Object::take(client));
-                // The database's own refusal means that nothing was written. Else it has to be asked.
-                if !is_lost(&error) || !settle(&self.pool, mark).await? {
-                    return Err(error);
+    /// Writes the orders, unless an earlier attempt has: then its answer is all that is missing.
+    async fn attempt(
+        &self,
+        arrivals: &[Arrival],
+        written: &mut Option<Written>,
+    ) -> Result<Vec<Result<Accepted>>> {
+        let mut client = self.pool.get().await.map_err(no_connection)?;
+        let Written { seqs, new } = match written {
+            Some(written) => written,
+            None => {
+                let seqs = next_orders(&client, arrivals.len()).await?;
+                let mark = random_uuid()?;
+                let new = insert(&client, &self.ids, arrivals, &seqs, mark).await;
+                match new {
+                    Ok(new) => written.insert(Written { seqs, new: Some(new) }),
+                    Err(error) => {
+                        drop(deadpool_postgres::Object::take(client));
+                        // The database's own refusal means that nothing was written. Else it has to be asked.
+                        if !is_lost(&error) || !settle(&self.pool, mark).await? {
+                            return Err(error);
+                        }
+                        let written = written.insert(Written { seqs, new: None });
+                        client = self.pool.get().await.map_err(no_connection)?;
+                        written
+                    }
                 }
-                let client = self.pool.get().await.map_err(no_connection)?;
-                return answers(&client, &self.ids, arrivals, &seqs, None).await;
             }
         };
-        answers(&client, &self.ids, arrivals, &seqs, Some(written)).await
+        answers(&client, &self.ids, arrivals, seqs, new.as_deref()).await
     }
+}
+
+/// What a statement has written: it must not be written again.
+struct Written {
+    /// The sequence numbers of the orders, one for each arrival.
+    seqs: Vec<OrderSeq>,
+    /// Those that are new. `None` if that has to be read.
+    new: Option<Vec<OrderSeq>>,
 }
 
 /// Returns `count` new sequence numbers of orders, ascending.
@@ -268,10 +289,10 @@ async fn answers(
     ids: &OrderIds,
     arrivals: &[Arrival],
     seqs: &[OrderSeq],
-    written: Option<Vec<OrderSeq>>,
+    written: Option<&[OrderSeq]>,
 ) -> Result<Vec<Result<Accepted>>> {
     let written = match written {
-        Some(written) => written,
+        Some(written) => written.to_vec(),
         None => {
             let wanted: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
             let found = rows(client, "SELECT seq FROM orders WHERE seq = ANY($1)", &[&wanted]).await?;

@@ -12,9 +12,10 @@ use super::transaction::reading;
 use crate::contract::leases::{LeaseToken, Leases};
 use crate::{Result, StoreError};
 
-/// Refuses what is done under a lease that is over. In a transaction, no other node takes the lease before its end.
+/// Refuses what is done under a lease that is over. In a transaction, no other node takes the lease before its end. The
+/// lock holds the token, not the time: the lease can be renewed while a transaction under it waits for others.
 pub(super) async fn must_last(client: &Client, token: LeaseToken) -> Result<()> {
-    found(client, token, "FOR SHARE").await
+    found(client, token, "FOR KEY SHARE").await
 }
 
 /// Refuses what is looked for under a lease that is over. It may be over a moment later.

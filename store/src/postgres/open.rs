@@ -1,6 +1,7 @@
 //! How the store in a database is opened, and what a node keeps of it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 use tokio_postgres::Client;
@@ -28,9 +29,14 @@ pub struct PostgresStore {
     pub(super) health: Arc<Health>,
     pub(super) intake: Intake,
     pub(super) lookout: Lookout,
+    /// How long a transaction may be idle before the database ends it.
+    pub(super) idle_max: Duration,
     /// Set when the store is closed.
     pub(super) closed: Mutex<bool>,
 }
+
+/// How long a transaction may be idle, unless something else is said.
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
     /// Opens the store in the database at an address, and brings it to the newest schema.
@@ -65,7 +71,23 @@ impl PostgresStore {
         let health = Arc::new(Health::default());
         let intake = Intake::start(pool.clone(), ids.clone(), health.clone());
         let lookout = Lookout::start(pool.clone(), health.clone()).await;
-        Ok(Self { pool, ids, token_key, health, intake, lookout, closed: Mutex::new(false) })
+        Ok(Self {
+            pool,
+            ids,
+            token_key,
+            health,
+            intake,
+            lookout,
+            idle_max: IDLE_MAX,
+            closed: Mutex::new(false),
+        })
+    }
+
+    /// Lets a transaction be idle for so long before the database ends it, instead of 10 s. What a node has locked that
+    /// stops in the middle is free again after this time.
+    #[must_use]
+    pub fn with_idle_max(self, idle_max: Duration) -> Self {
+        Self { idle_max, ..self }
     }
 
     /// Returns a connection.

@@ -348,8 +348,10 @@ CREATE TABLE lease (
 );
 
 -- one row a transaction that wrote, by which a node whose connection broke finds out whether it committed
+-- prevented: another transaction has written it, so that the one it stands for can no longer commit
 CREATE TABLE committed (
-    id uuid PRIMARY KEY,
-    at bigint NOT NULL
+    id        uuid PRIMARY KEY,
+    at        bigint NOT NULL,
+    prevented boolean NOT NULL DEFAULT false
 );
 CREATE INDEX committed_at ON committed (at);

@@ -1,10 +1,11 @@
 //! Transactions: tried again where the database asks for it, and settled where its answer is lost.
 //!
 //! A transaction that wrote has a row of its own in `committed`. If the connection breaks before the answer to COMMIT
-//! arrives, the node writes the same row on another connection. The database makes it wait for the first
-//! transaction's end. If the row is there, the transaction has committed. If it is not, the transaction never will.
+//! arrives, the node writes the same row on another connection, as one that prevents. The database makes it wait for the
+//! first transaction's end. If the row is the transaction's, it has committed. If not, it never will.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Client;
@@ -14,14 +15,18 @@ use super::random::random_uuid;
 use super::tries::{is_lost, settle};
 use crate::Result;
 
-/// How a transaction begins. The database ends one whose node has stopped in the middle, so its rows are free again
-/// within a lease's time.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                     SET LOCAL idle_in_transaction_session_timeout = 10000; SET LOCAL lock_timeout = 10000";
+/// How long the transaction of an import may be idle: it reads a file in between.
+const IDLE_LONG: Duration = Duration::from_mins(1);
 
-/// As [`BEGIN`], for an import, which reads a file in between.
-const BEGIN_LONG: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                          SET LOCAL idle_in_transaction_session_timeout = 60000; SET LOCAL lock_timeout = 10000";
+/// Returns how a transaction begins that may be idle for so long between two statements. If its node stops in the
+/// middle, the database ends it then, and its rows are free again.
+fn begin(idle: Duration) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {}; \
+         SET LOCAL lock_timeout = 10000",
+        idle.as_millis()
+    )
+}
 
 /// How a transaction begins that reads all of it as it was at one moment.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -87,12 +92,12 @@ pub(super) use {reading, transaction};
 impl PostgresStore {
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<Transaction> {
-        self.begin_with(BEGIN).await
+        self.begin_with(&begin(self.idle_max)).await
     }
 
     /// Begins a transaction that may be idle for a minute.
     pub(super) async fn begin_long(&self) -> Result<Transaction> {
-        self.begin_with(BEGIN_LONG).await
+        self.begin_with(&begin(IDLE_LONG)).await
     }
 
     /// Begins a transaction that only reads, and sees everything as it was at one moment. It ends with

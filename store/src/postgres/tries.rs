@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
-use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
 use tracing::debug;
 use uuid::Uuid;
 
 use super::connect::no_connection;
-use super::statement::execute;
+use super::random::random_uuid;
+use super::row::get;
+use super::statement::{execute, row};
 use crate::error::corrupt;
 use crate::{Result, StoreError, Unwritable};
 
@@ -54,30 +56,53 @@ fn wait(tries: u32) -> Duration {
 /// Returns whether the transaction with this row in `committed` has committed. If it has not, it never will.
 ///
 /// # Errors
-/// If that cannot be found out in time.
+/// If that cannot be found out in time: always [`StoreError::Broken`], since the transaction may have been written.
 pub(super) async fn settle(pool: &Pool, id: Uuid) -> Result<bool> {
     let settled = tokio::time::timeout(SETTLE_MAX, has_committed(pool, id)).await;
-    settled.unwrap_or_else(|_| Err(corrupt("the outcome of a transaction cannot be found out")))
+    match settled {
+        Ok(Err(error)) => Err(unknown(&error)),
+        Ok(settled) => settled,
+        Err(_) => Err(corrupt("the outcome of a transaction cannot be found out")),
+    }
+}
+
+/// Returns the error of something that may have been written, whatever has failed since.
+pub(super) fn unknown(error: &StoreError) -> StoreError {
+    corrupt(format!("what became of a transaction is not known: {}", text(error)))
 }
 
 async fn has_committed(pool: &Pool, id: Uuid) -> Result<bool> {
     let mut tries = 0;
     loop {
         let written = match pool.get().await.map_err(no_connection) {
-            Ok(client) => {
-                let sql = "INSERT INTO committed (id, at)
-                           VALUES ($1, (extract(epoch FROM now()) * 1000)::bigint) ON CONFLICT (id) DO NOTHING";
-                execute(&client, sql, &[&id]).await
-            }
+            Ok(client) => look(&client, id).await,
             Err(error) => Err(error),
         };
         match written {
-            Ok(written) => return Ok(written == 0),
-            Err(error) if may_pass(&error) => tries += 1,
+            Ok(committed) => return Ok(committed),
+            Err(error) if may_pass(&error) || matches!(error, StoreError::Full) => tries += 1,
             Err(error) => return Err(error),
         }
         tokio::time::sleep(wait(tries)).await;
     }
+}
+
+/// Looks whether the transaction has committed, and prevents it if not. A primary that was restarted shows a
+/// transaction that its standbys may not have, and might lose it in a failover. So a row is written in any case: once
+/// that is where a commit has to be, the transaction is there, too.
+///
+/// The row says by whom it was written: the answer to this statement may be lost, too, and then it is looked again.
+async fn look(client: &Client, id: Uuid) -> Result<bool> {
+    let sql = "INSERT INTO committed (id, at, prevented)
+               VALUES ($1, (extract(epoch FROM now()) * 1000)::bigint, true) ON CONFLICT (id) DO NOTHING";
+    execute(client, sql, &[&id]).await?;
+    let found = row(client, "SELECT prevented FROM committed WHERE id = $1", &[&id]).await?;
+    let found = found.ok_or_else(|| corrupt("the row of a transaction is missing"))?;
+    if get(&found, 0)? {
+        return Ok(false);
+    }
+    execute(client, sql, &[&random_uuid()?]).await?;
+    Ok(true)
 }
 
 /// True if the database ended the connection. A COMMIT under way may have been done.
