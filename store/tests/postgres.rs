@@ -39,7 +39,7 @@ async fn change(url: &str, sql: &str) {
     connection.await.unwrap().unwrap();
 }
 
-async fn ten_in_service(fresh: &Fresh) -> PostgresStore {
+async fn ten_in_service(fresh: &openers::Database) -> PostgresStore {
     let store = PostgresStore::open(&fresh.0).await.unwrap();
     put_ten_in_service(&store).await;
     store
