@@ -20,6 +20,7 @@ use onhook_core::lifecycle::event::apply;
 use onhook_core::lifecycle::event::{By, Change, Event};
 use onhook_core::lifecycle::hold::{Hold, hold};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::lifecycle::release::due;
 use onhook_core::number::Number;
 use onhook_core::order::amend::{Amendment, amend};
@@ -153,16 +154,16 @@ impl Life {
     }
 
     fn save(&mut self, step: Transition, by: By) {
-        let area = self.areas.get_mut(&step.before.area).unwrap();
-        if let Some(change) = AreaChange::of(&step.before, &step.after, self.now, 14.0) {
-            area.change(&change);
+        for (area, change) in AreaChange::of(&step.before, &step.after, self.now, 14.0) {
+            self.areas.get_mut(&area).unwrap().change(&change);
         }
         let number = step.after.number;
         assert_eq!(apply(&step.before, &step.change), Ok(step.after));
         assert_eq!(self.entries.insert(number, step.after), Some(step.before));
         let seq = EventSeq(i64::try_from(self.events.len()).unwrap() + 1);
         let prev = self.events.iter().rev().find(|e| e.number == number).map_or(EventSeq(0), |e| e.seq);
-        self.events.push(Event { seq, number, prev, at: self.now, change: step.change, by, origin: None });
+        let (at, under) = (self.now, Provenance::default());
+        self.events.push(Event { seq, number, prev, at, change: step.change, by, under, origin: None });
     }
 
     fn order(&mut self, account_id: u32, request: Request) {
