@@ -11,6 +11,7 @@ use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::{AccountId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Kind, Mode, NewOrder, Refusal, Request, Status};
@@ -65,6 +66,7 @@ fn new_order(numbers: &[Number]) -> Arc<NewOrder> {
     Arc::new(NewOrder {
         account: AccountId::new(1).unwrap(),
         user: "username".into(),
+        under: Provenance::default(),
         name: None,
         customer_order_id: None,
         created_at: Timestamp::from_millis(1_700_000_000_000),

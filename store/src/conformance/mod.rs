@@ -63,6 +63,7 @@ mod fixtures;
 suite! { ($)
     orders conformance_orders
     numbers conformance_numbers
+    acts conformance_acts
     pool conformance_pool
     imports conformance_imports
     exchanges conformance_exchanges

@@ -1,6 +1,7 @@
 //! What every store can do. Each file has one resource: its queries, its results, and its trait.
 
 pub mod accounts;
+pub mod acts;
 pub mod applications;
 pub mod deliveries;
 pub mod exchanges;
@@ -17,6 +18,7 @@ pub mod upkeep;
 pub mod users;
 
 use self::accounts::Accounts;
+use self::acts::Acts;
 use self::applications::Applications;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
@@ -41,6 +43,7 @@ use self::users::Users;
 pub trait Store:
     Orders
     + Numbers
+    + Acts
     + Pool
     + Exchanges
     + Imports
@@ -60,6 +63,7 @@ pub trait Store:
 impl<S> Store for S where
     S: Orders
         + Numbers
+        + Acts
         + Pool
         + Exchanges
         + Imports

@@ -5,6 +5,7 @@
 //! order, and by changes that add up.
 
 mod accounts;
+mod acts;
 mod applications;
 mod areas;
 mod batch;
