@@ -359,12 +359,12 @@ impl Life {
     /// Returns an act of a kind, as it could be asked now.
     fn act(&self, kind: usize, days: u16) -> Act {
         let later = self.now.plus_millis(i64::from(days) * DAY_MS);
-        let some_name = (days % 2 == 0).then(|| "a name".to_owned());
+        let some_name = (days.is_multiple_of(2)).then(|| "a name".to_owned());
         let site = SiteId::new(1 + u32::from(days % 3)).unwrap();
         let undone = self.orders.iter().rev().find(|order| matches!(order.request, Request::Disconnect(_)));
         match kind {
             0 => Act::Disconnect {
-                mode: if days % 3 == 0 { Leaving::SoftRemove } else { Leaving::Normal },
+                mode: if days.is_multiple_of(3) { Leaving::SoftRemove } else { Leaving::Normal },
                 protected: Protected::ALL[usize::from(days % 3)],
                 name: some_name,
                 customer_order_id: None,
@@ -375,15 +375,17 @@ impl Life {
             4 => Act::Move { site, peer: None },
             5 => Act::Lock,
             6 => Act::Unlock,
-            7 => Act::Extend { until: Later::Days(days), past_ceiling: days % 2 == 0 },
-            8 => Act::Extend { until: Later::ReleaseAt(later), past_ceiling: days % 2 == 0 },
-            9 => Act::Keep { until: (days % 2 == 0).then_some(later) },
+            7 => Act::Extend { until: Later::Days(days), past_ceiling: days.is_multiple_of(2) },
+            8 => Act::Extend { until: Later::ReleaseAt(later), past_ceiling: days.is_multiple_of(2) },
+            9 => Act::Keep { until: (days.is_multiple_of(2)).then_some(later) },
             10 => Act::Unkeep,
             11 => Act::SetAside,
             12 => Act::PutBack,
             13 => Act::PortOut { at: None },
-            14 => Act::Correct(Correction { ported_in: Some(days % 2 == 0), ..Correction::default() }),
-            _ => Act::ReleaseEarly { release_at: (days % 2 == 0).then_some(later) },
+            14 => {
+                Act::Correct(Correction { ported_in: Some(days.is_multiple_of(2)), ..Correction::default() })
+            }
+            _ => Act::ReleaseEarly { release_at: (days.is_multiple_of(2)).then_some(later) },
         }
     }
 

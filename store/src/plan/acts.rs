@@ -64,9 +64,9 @@ pub enum Writes {
 #[derive(Debug)]
 pub enum NotApplied {
     /// Its decision has another hash now.
-    Changed(Plan),
+    Changed(Box<Plan>),
     /// No number goes.
-    Nothing(Plan),
+    Nothing(Box<Plan>),
 }
 
 /// Returns what an act would do at `now`, or at the time of the latest event so far if that is later.
@@ -93,11 +93,11 @@ pub fn apply(
     let world = world(asked, &loaded, &entries, policy, now);
     let plan = planned(asked, &loaded, &world);
     if hash.is_some_and(|hash| hash != plan.hash) {
-        return Err(NotApplied::Changed(plan));
+        return Err(NotApplied::Changed(Box::new(plan)));
     }
     let going: Vec<Number> = plan.going().map(|(number, _)| number).collect();
     if going.is_empty() {
-        return Err(NotApplied::Nothing(plan));
+        return Err(NotApplied::Nothing(Box::new(plan)));
     }
     let now = world.now;
     let request = asked.act.request(&going, &world).zip(ids);
@@ -319,5 +319,199 @@ fn own_name(asked: &Asked) -> String {
         (Act::Undo { order }, _) => format!("undo of {order}"),
         (_, Some(plan)) => format!("plan {}", plan.to_string().chars().take(SHORT_ID).collect::<String>()),
         (act, None) => act.word().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::account::{AccountKind, Peer, Place, Site};
+    use onhook_core::ids::{EventSeq, PeerId, PlanId, SubscriptionSeq};
+    use onhook_core::lifecycle::area::{Area, Demand};
+    use onhook_core::lifecycle::entry::Standing;
+    use onhook_core::lifecycle::event::By;
+    use onhook_core::lifecycle::provenance::{Author, Provenance};
+    use onhook_core::notify::notification::SubscriptionFilter;
+    use onhook_core::notify::subscription::OrderType;
+    use onhook_core::order::Protected;
+    use onhook_core::order::act::Leaving;
+
+    use super::*;
+    use crate::plan::batch::Known;
+
+    /// Half an hour before midnight, so that a plan's end is on the next day.
+    const LATE: &str = "2026-11-24T23:40:00Z";
+    const NOON: &str = "2026-11-24T12:00:00Z";
+
+    fn number(n: u64) -> Number {
+        Number::from_digits(15_405_550_100 + n).unwrap()
+    }
+
+    fn account() -> AccountId {
+        AccountId::new(1).unwrap()
+    }
+
+    fn site(n: u32) -> SiteId {
+        SiteId::new(n).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn place(n: u32) -> Place {
+        Place { account: account(), site: site(n), peer: PeerId::new(n) }
+    }
+
+    fn aging(n: u32) -> Standing {
+        let release_at = at("2027-02-01T00:00:00Z");
+        Standing::Aging { former: place(n), release_at, leaves: false, kept: None }
+    }
+
+    fn disconnect() -> Act {
+        let (mode, protected) = (Leaving::Normal, Protected::Unchanged);
+        Act::Disconnect { mode, protected, name: None, customer_order_id: None }
+    }
+
+    fn asked(act: Act, now: &str) -> Asked {
+        let plan = Some(PlanId(uuid::Uuid::from_u128(0x1f6c_3a52_u128 << 96)));
+        let under = Provenance { plan, reason: Some("a reason".into()), ..Provenance::default() };
+        Asked {
+            act,
+            account: Some(account()),
+            numbers: (0..4).map(number).collect(),
+            remaining: 7,
+            author: Author { user: "operator".into(), under },
+            made_at: at(now),
+            expires_at: at(now).plus_millis(1_800_000),
+        }
+    }
+
+    /// Account 1 with sites 1 and 2, and these of the numbers 0, 1, 2.
+    fn loaded(standings: &[Standing]) -> Loaded {
+        let name = String::new();
+        let site = |n| Site { id: site(n), account: account(), name: name.clone(), is_default: n == 1 };
+        let peer = |n| {
+            let id = PeerId::new(n).unwrap();
+            Peer { id, account: account(), site: super::tests::site(n), name: name.clone(), is_default: true }
+        };
+        let (kind, class, created_at) = (AccountKind::EndUser, Class::Unknown, Timestamp::default());
+        let known = |(n, standing): (u64, &Standing)| {
+            let (number, standing, area) = (number(n), *standing, AreaId(1));
+            let (protected, ported_in, locked) = (false, false, false);
+            let entry = Entry { number, standing, area, protected, ported_in, locked };
+            Known { entry, last_event: EventSeq(7), untouched: true }
+        };
+        let area = AreaName::Prefix { prefix: "540".into(), region: None };
+        let area = Area { name: area, supply: 9, demand: Demand::default() };
+        Loaded {
+            numbers: Numbers {
+                known: (0..).zip(standings).map(known).collect(),
+                areas: HashMap::from([(AreaId(1), area)]),
+                latest: Timestamp::default(),
+            },
+            account: Some(Account { id: account(), name: name.clone(), kind, class, created_at }),
+            premises: Some(Premises { sites: vec![site(1), site(2)], peers: vec![peer(1), peer(2)] }),
+            ..Loaded::default()
+        }
+    }
+
+    fn in_service(n: u32) -> Standing {
+        Standing::InService { place: place(n) }
+    }
+
+    fn words(plan: &Plan) -> Vec<&'static str> {
+        plan.warnings.iter().map(Warning::word).collect()
+    }
+
+    #[test]
+    fn a_plan_counts_what_goes_and_why_the_rest_does_not() {
+        let loaded = loaded(&[in_service(1), aging(1), in_service(2)]);
+        let plan = plan(&asked(disconnect(), NOON), &loaded, &Policy::default(), at(NOON));
+        assert_eq!(plan.counts, Tally { named: 4, go: 2, refused: 2, remaining: 7 });
+        assert_eq!(plan.refused, BTreeMap::from([(Refused::NotInService, 2)]));
+        let release_at = at("2027-02-23T00:00:00Z");
+        let group = HoldGroup { profile: "us".into(), class: Class::Unknown, days: 90, release_at };
+        assert_eq!(plan.holds, BTreeMap::from([(group, 2)]));
+        let numbers: Vec<Number> = plan.items.iter().map(|item| item.number).collect();
+        assert_eq!(numbers, (0..4).map(number).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_plan_warns_of_what_someone_should_know() {
+        let told = |loaded: Loaded| {
+            let filter = SubscriptionFilter { orders: OrderType::Disconnects, order: None, expires_at: None };
+            let subscriber = Subscriber { seq: SubscriptionSeq(1), filter, daily: false, waiting: 0 };
+            Loaded { subscribers: vec![subscriber], ..loaded }
+        };
+        let of = |act: Act, loaded: &Loaded, now: &str| {
+            words(&plan(&asked(act, now), loaded, &Policy::default(), at(now)))
+        };
+        let both = || told(loaded(&[in_service(1), in_service(2)]));
+        let with =
+            |one, two| Loaded { in_service: HashMap::from([(site(1), one), (site(2), two)]), ..both() };
+        assert_eq!(of(disconnect(), &with(5, 5), NOON), Vec::<&str>::new());
+        assert_eq!(of(disconnect(), &with(1, 5), NOON), ["whole_site"]);
+        assert_eq!(of(disconnect(), &with(1, 1), NOON), ["whole_account", "whole_site", "whole_site"]);
+        assert_eq!(of(disconnect(), &with(5, 5), LATE), ["midnight_near"]);
+        assert_eq!(of(Act::Purge { name: None }, &with(5, 5), LATE), Vec::<&str>::new());
+        let untold = Loaded { subscribers: Vec::new(), ..with(5, 5) };
+        assert_eq!(of(disconnect(), &untold, NOON), ["never_told"]);
+        assert_eq!(of(Act::Lock, &untold, NOON), Vec::<&str>::new(), "nobody is ever told of a lock");
+        let mut gone = loaded(&[aging(2)]);
+        gone.premises.as_mut().unwrap().sites.truncate(1);
+        assert_eq!(of(Act::Reconnect { name: None }, &gone, NOON), ["goes_elsewhere", "never_told"]);
+        assert_eq!(of(disconnect(), &told(loaded(&[aging(1)])), LATE), Vec::<&str>::new(), "no number goes");
+    }
+
+    #[test]
+    fn what_was_shown_is_done_exactly_or_not_at_all() {
+        let (policy, asked) = (Policy::default(), asked(Act::Lock, NOON));
+        let world = || loaded(&[in_service(1), aging(1), in_service(2)]);
+        let shown = plan(&asked, &world(), &policy, at(NOON));
+        let mut moved_on = world();
+        moved_on.numbers.known[0].entry.locked = true;
+        match apply(&asked, moved_on, Some(&shown.hash), None, &policy, at(NOON)) {
+            Err(NotApplied::Changed(now)) => {
+                let changed = shown.changed(&now);
+                assert_eq!(changed.iter().map(|(was, _)| was.number).collect::<Vec<_>>(), [number(0)]);
+            }
+            other => panic!("{other:?}"),
+        }
+        let (done, writes) = apply(&asked, world(), Some(&shown.hash), None, &policy, at(NOON)).unwrap();
+        assert_eq!(done, shown);
+        let Writes::Events(writes) = writes else { panic!("it becomes no order") };
+        let locked: Vec<Number> = writes.numbers.iter().map(|write| write.entry.number).collect();
+        assert_eq!(locked, [number(0), number(2)]);
+        for event in &writes.events {
+            assert_eq!(event.by, By::User("operator".into()));
+            assert_eq!(event.under, asked.author.under);
+        }
+        let nothing = apply(&asked, loaded(&[aging(1)]), None, None, &policy, at(NOON));
+        assert!(matches!(nothing, Err(NotApplied::Nothing(_))), "{nothing:?}");
+    }
+
+    #[test]
+    fn an_act_on_service_becomes_one_order_of_the_numbers_that_go() {
+        let ids = (OrderSeq(9), OrderId(uuid::Uuid::from_u128(9)));
+        let policy = Policy::default();
+        let run = |act: Act, loaded: Loaded| {
+            let (plan, writes) =
+                apply(&asked(act, NOON), loaded, None, Some(ids), &policy, at(NOON)).unwrap();
+            let Writes::Order(run) = writes else { panic!("it becomes an order") };
+            (plan, run.0, run.1)
+        };
+        let (shown, new, step) = run(disconnect(), loaded(&[in_service(1), aging(1), in_service(2)]));
+        assert_eq!((new.name.as_deref(), new.user.as_str()), (Some("plan 1f6c3a52"), "operator"));
+        assert_eq!(new.request.numbers(), [number(0), number(2)]);
+        assert_eq!(step.orders[0].after.status, Status::Complete);
+        let after: Vec<_> = step.numbers.numbers.iter().map(|write| write.entry).collect();
+        let planned: Vec<_> = shown.going().map(|(_, goes)| goes.transition.after).collect();
+        assert_eq!(after, planned, "the order does what was shown");
+        assert!(step.numbers.events.iter().all(|event| event.by == By::Order(OrderSeq(9))));
+        let named = Act::Reconnect { name: Some("back".into()) };
+        let (_, new, step) = run(named, loaded(&[aging(2), in_service(1), aging(1)]));
+        assert_eq!((new.name.as_deref(), new.request.site()), (Some("back"), Some(site(2))));
+        let places: Vec<_> = step.numbers.numbers.iter().map(|write| write.entry.standing).collect();
+        assert_eq!(places, [in_service(2), in_service(1)], "each at its own site");
     }
 }

@@ -43,8 +43,8 @@ async fn act(
             Ok(Acted::Done(plan))
         }
         Ok((_, Writes::Order(_))) => Err(corrupt("an act without an order has one")),
-        Err(NotApplied::Changed(plan)) => Ok(Acted::Changed(plan)),
-        Err(NotApplied::Nothing(plan)) => Ok(Acted::Nothing(plan)),
+        Err(NotApplied::Changed(plan)) => Ok(Acted::Changed(*plan)),
+        Err(NotApplied::Nothing(plan)) => Ok(Acted::Nothing(*plan)),
     }
 }
 
