@@ -22,8 +22,6 @@ use crate::{load, machine, onhook};
 
 /// The clock's ticks in a second, which Linux has fixed for what it shows of processes.
 const TICKS: f64 = 100.0;
-const FILL_MAX: Duration = Duration::from_secs(3_600);
-const START_MAX: Duration = Duration::from_secs(60);
 /// Orders that are sent before those that are counted.
 const WARM_UP: Duration = Duration::from_secs(2);
 

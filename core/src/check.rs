@@ -7,7 +7,8 @@ use std::fmt;
 
 use crate::account::Place;
 use crate::ids::{OrderSeq, SubscriptionId};
-use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::diagram::Home;
+use crate::lifecycle::entry::{Entry, Kept, Standing};
 use crate::lifecycle::event::{Change, Event, apply};
 use crate::notify::notification::{OrderEvent, SubscriptionFilter, told};
 use crate::order::{Kind, Order, Status, ended};
@@ -44,6 +45,8 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
     let mut find = |what: String| findings.push(Finding::new(entry.number, what));
     let mut now = *origin;
     let mut last = (None, imported_at);
+    // Before it nobody new may have the number.
+    let mut floor: Option<Timestamp> = None;
     if origin.number != entry.number {
         find(format!("was imported as {}", origin.number));
     }
@@ -60,6 +63,12 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             (Change::Released { .. }, Standing::Aging { release_at, .. }) if *at < release_at => {
                 find(format!("event {} released it at {at}, before {release_at}", seq.0));
             }
+            (Change::Released { home: Home::Pool }, _) if floor.is_some_and(|floor| *at < floor) => {
+                find(format!("event {} released it to the pool at {at}, before its floor", seq.0));
+            }
+            (Change::Released { .. }, Standing::Aging { kept: Some(kept), .. }) if *at < kept.ends_at() => {
+                find(format!("event {} released it though an operator kept it", seq.0));
+            }
             (Change::Disconnected { hold, .. }, _)
                 if !(hold.min_days..=hold.max_days).contains(&hold.days)
                     || hold.ends(*at).is_none_or(|end| hold.release_at < end) =>
@@ -71,8 +80,10 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             {
                 find(format!("event {} moved its release from {release_at} forward to {to}", seq.0));
             }
-            (Change::Disconnected { .. } | Change::Purged { .. }, _) if now.locked => {
-                find(format!("event {} disconnected it though it was locked", seq.0));
+            (Change::Disconnected { .. } | Change::Purged { .. } | Change::PortedOut { .. }, _)
+                if now.locked =>
+            {
+                find(format!("event {} took it out of service though it was locked", seq.0));
             }
             (Change::Reconnected { place, .. }, Standing::Aging { former, .. })
                 if place.account != former.account =>
@@ -87,6 +98,11 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
             (Change::Released { home }, _) if *home != now.home() => {
                 find(format!("event {} released it to {home}, it belongs to {}", seq.0, now.home()));
             }
+            _ => {}
+        }
+        match change {
+            Change::Disconnected { hold, .. } => floor = hold.floor(*at),
+            change if change.changes_state() => floor = None,
             _ => {}
         }
         match apply(&now, change) {
@@ -116,7 +132,7 @@ pub fn number(entry: &Entry, origin: &Entry, imported_at: Timestamp, events: &[E
 /// Returns the fields in which two entries of a number differ, each with both values in words.
 fn differences(stored: &Entry, follows: &Entry) -> Vec<(&'static str, String, String)> {
     type Words = fn(&Entry) -> String;
-    let fields: [(&'static str, Words); 9] = [
+    let fields: [(&'static str, Words); 10] = [
         ("number", |entry| entry.number.to_string()),
         ("state", |entry| entry.state().to_string()),
         ("account", |entry| entry.standing.holder().map_or_else(|| "none".to_owned(), |id| id.to_string())),
@@ -126,7 +142,12 @@ fn differences(stored: &Entry, follows: &Entry) -> Vec<(&'static str, String, St
             None => "none".to_owned(),
         }),
         ("end of the hold or reservation", |entry| {
-            entry.standing.due_at().map_or_else(|| "none".to_owned(), |at| at.to_string())
+            entry.standing.ends_at().map_or_else(|| "none".to_owned(), |at| at.to_string())
+        }),
+        ("keep", |entry| match entry.standing.kept() {
+            Some(Kept { until: Some(until) }) => format!("until {until}"),
+            Some(Kept { until: None }) => "until further notice".to_owned(),
+            None => "none".to_owned(),
         }),
         ("mark as leaving the system", |entry| {
             yes(matches!(entry.standing, Standing::Aging { leaves: true, .. }))

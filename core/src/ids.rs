@@ -104,6 +104,10 @@ uuid_id! {
     SubscriptionId
 }
 uuid_id! {
+    /// The id of a plan of an act on many numbers: a version 4 UUID.
+    PlanId
+}
+uuid_id! {
     /// An application's id: a version 4 UUID.
     ApplicationId
 }

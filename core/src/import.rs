@@ -255,7 +255,12 @@ impl NewNumber {
             State::Aging => {
                 surplus(state, &[("account", self.account.is_some())])?;
                 let release_at = self.release_at.ok_or(BadLine::Missing { state, column: "release_at" })?;
-                Standing::Aging { former: self.place("former_account", premises)?, release_at, leaves: false }
+                Standing::Aging {
+                    former: self.place("former_account", premises)?,
+                    release_at,
+                    leaves: false,
+                    kept: None,
+                }
             }
         })
     }

@@ -18,6 +18,9 @@ pub const DAY_MS: i64 = 86_400_000;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// Later than every other instant.
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
     /// Returns the instant this many milliseconds after the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {

@@ -49,7 +49,7 @@ mod tests {
         let account = |id| AccountId::new(id).unwrap();
         let place = Place { account: account(1), site: SiteId::new(1).unwrap(), peer: None };
         let until = Timestamp::from_millis(0);
-        let aging = Standing::Aging { former: place, release_at: until, leaves: false };
+        let aging = Standing::Aging { former: place, release_at: until, leaves: false, kept: None };
         use View::{Nothing, Public, Whole};
         for (standing, own, other) in [
             (Standing::Available, Public, Public),

@@ -13,15 +13,18 @@ use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::ids::{OrderId, OrderSeq};
 use onhook_core::import::{self, NewNumber};
 use onhook_core::lifecycle::area::{Area, AreaChange, AreaName, Demand};
-use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Standing};
 use onhook_core::lifecycle::event::Transition;
 use onhook_core::lifecycle::event::apply;
 use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::{Hold, hold};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::lifecycle::release::due;
 use onhook_core::number::Number;
+use onhook_core::order::act::{self, Act, Correction, Later, Leaving};
 use onhook_core::order::amend::{Amendment, amend};
 use onhook_core::order::decide::{World, decide, decided};
 use onhook_core::order::move_all::move_all;
@@ -49,8 +52,7 @@ enum Happening {
     Cancel { number: u8 },
     Move { account: u32, numbers: u8, site: u32 },
     MoveOrder { account: u32, numbers: u8, site: u32 },
-    Lock { number: u8, on: bool },
-    Extend { number: u8, days: i64 },
+    Act { act: usize, numbers: u8, days: u16, account: Option<u32> },
     Import { account: u32, number: u8, state: usize },
     Wait { hours: i64 },
     Release,
@@ -83,14 +85,17 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(account, numbers, site)| H::Move { account, numbers, site }),
         1 => (account, 1_u8..(1 << NUMBERS), 1_u32..=3)
             .prop_map(|(account, numbers, site)| H::MoveOrder { account, numbers, site }),
-        1 => (number.clone(), any::<bool>()).prop_map(|(number, on)| H::Lock { number, on }),
-        1 => (number, 0_i64..200).prop_map(|(number, days)| H::Extend { number, days }),
+        5 => (0..ACTS, 1_u8..(1 << NUMBERS), 0_u16..200, prop::option::of(1_u32..=2))
+            .prop_map(|(act, numbers, days, account)| H::Act { act, numbers, days, account }),
         3 => (1_u32..=2, 0_u8..4, 0..State::ALL.len())
             .prop_map(|(account, number, state)| H::Import { account, number, state }),
         3 => (0_i64..1_200).prop_map(|hours| H::Wait { hours }),
         3 => Just(H::Release),
     ]
 }
+
+/// How many kinds of acts [`Life::act`] knows.
+const ACTS: usize = 16;
 
 struct Life {
     now: Timestamp,
@@ -153,16 +158,16 @@ impl Life {
     }
 
     fn save(&mut self, step: Transition, by: By) {
-        let area = self.areas.get_mut(&step.before.area).unwrap();
-        if let Some(change) = AreaChange::of(&step.before, &step.after, self.now, 14.0) {
-            area.change(&change);
+        for (area, change) in AreaChange::of(&step.before, &step.after, self.now, 14.0) {
+            self.areas.get_mut(&area).unwrap().change(&change);
         }
         let number = step.after.number;
         assert_eq!(apply(&step.before, &step.change), Ok(step.after));
         assert_eq!(self.entries.insert(number, step.after), Some(step.before));
         let seq = EventSeq(i64::try_from(self.events.len()).unwrap() + 1);
         let prev = self.events.iter().rev().find(|e| e.number == number).map_or(EventSeq(0), |e| e.seq);
-        self.events.push(Event { seq, number, prev, at: self.now, change: step.change, by, origin: None });
+        let (at, under) = (self.now, Provenance::default());
+        self.events.push(Event { seq, number, prev, at, change: step.change, by, under, origin: None });
     }
 
     fn order(&mut self, account_id: u32, request: Request) {
@@ -183,6 +188,7 @@ impl Life {
             refused: None,
             peers: Vec::new(),
             origin: None,
+            under: Provenance::default(),
         };
         let order = self.run(order);
         self.orders.push(order);
@@ -228,6 +234,7 @@ impl Life {
                     peer: None,
                     partial_allowed: *partial_allowed,
                     protected: *protected,
+                    back: None,
                 };
                 self.order(*account, Request::Activate(activate));
             }
@@ -245,6 +252,7 @@ impl Life {
                     peer: None,
                     partial_allowed: *partial_allowed,
                     protected: false,
+                    back: None,
                 };
                 self.order(*account, Request::Activate(activate));
             }
@@ -308,15 +316,9 @@ impl Life {
                 let (numbers, site) = (chosen(*numbers), SiteId::new(*site).unwrap());
                 self.order(*account, Request::Move(MoveNumbers { numbers, site, peer: None }));
             }
-            Happening::Lock { number, on } => {
-                let reason = String::new();
-                let change = if *on { Change::Locked { reason } } else { Change::Unlocked { reason } };
-                self.act(*number, change);
-            }
-            Happening::Extend { number: index, days } => {
-                let due_at = self.entries[&number(u64::from(*index))].standing.due_at();
-                let release_at = due_at.unwrap_or(self.now).plus_millis(days * DAY_MS);
-                self.act(*index, Change::Extended { release_at, reason: String::new() });
+            Happening::Act { act, numbers, days, account } => {
+                let act = self.act(*act, *days);
+                self.do_act(&act, *account, &chosen(*numbers));
             }
             Happening::Wait { hours } => self.now = self.now.plus_millis(hours * 3_600_000),
             Happening::Release => {
@@ -354,10 +356,82 @@ impl Life {
         }
     }
 
-    fn act(&mut self, index: u8, change: Change) {
-        let before = self.entries[&number(u64::from(index))];
-        if let Ok(after) = apply(&before, &change) {
-            self.save(Transition { change, before, after }, By::User("operator".into()));
+    /// Returns an act of a kind, as it could be asked now.
+    fn act(&self, kind: usize, days: u16) -> Act {
+        let later = self.now.plus_millis(i64::from(days) * DAY_MS);
+        let some_name = (days.is_multiple_of(2)).then(|| "a name".to_owned());
+        let site = SiteId::new(1 + u32::from(days % 3)).unwrap();
+        let undone = self.orders.iter().rev().find(|order| matches!(order.request, Request::Disconnect(_)));
+        match kind {
+            0 => Act::Disconnect {
+                mode: if days.is_multiple_of(3) { Leaving::SoftRemove } else { Leaving::Normal },
+                protected: Protected::ALL[usize::from(days % 3)],
+                name: some_name,
+                customer_order_id: None,
+            },
+            1 => Act::Purge { name: some_name },
+            2 => Act::Reconnect { name: some_name },
+            3 => Act::Undo { order: undone.map_or(OrderId(uuid::Uuid::nil()), |order| order.id) },
+            4 => Act::Move { site, peer: None },
+            5 => Act::Lock,
+            6 => Act::Unlock,
+            7 => Act::Extend { until: Later::Days(days), past_ceiling: days.is_multiple_of(2) },
+            8 => Act::Extend { until: Later::ReleaseAt(later), past_ceiling: days.is_multiple_of(2) },
+            9 => Act::Keep { until: (days.is_multiple_of(2)).then_some(later) },
+            10 => Act::Unkeep,
+            11 => Act::SetAside,
+            12 => Act::PutBack,
+            13 => Act::PortOut { at: None },
+            14 => {
+                Act::Correct(Correction { ported_in: Some(days.is_multiple_of(2)), ..Correction::default() })
+            }
+            _ => Act::ReleaseEarly { release_at: (days.is_multiple_of(2)).then_some(later) },
+        }
+    }
+
+    /// Does an act to those of the numbers that it takes: by an order, or by itself.
+    fn do_act(&mut self, act: &Act, account_id: Option<u32>, numbers: &[Number]) {
+        let account_id = account_id.or(act.is_order().then_some(1));
+        let (owner, premises) = (account_id.map(account), account_id.map(premises));
+        let start = Timestamp::from_millis(1_700_000_000_000);
+        let history = |number: &Number| {
+            let events = self.events.iter().filter(|event| event.number == *number).cloned().collect();
+            let (entry, origin) = (self.entries[number], self.origins[number]);
+            (*number, History { entry, origin, imported_at: start, events })
+        };
+        let histories = numbers.iter().map(history).collect();
+        let id = if let Act::Undo { order } = act { Some(*order) } else { None };
+        let undone = self.orders.iter().find(|order| Some(order.id) == id).map(|order| order.seq);
+        let (places, policy) = (HashMap::new(), Policy::default());
+        let world = act::World {
+            account: owner.as_ref(),
+            premises: premises.as_ref(),
+            entries: &self.entries,
+            histories: &histories,
+            areas: &self.areas,
+            places: &places,
+            policy: &policy,
+            undone,
+            reason: "a reason",
+            made_at: self.now,
+            now: self.now,
+        };
+        let judged = act.judge(numbers, &world);
+        assert_eq!(judged, act.judge(numbers, &world), "the same decision again");
+        let going: Vec<Number> =
+            judged.iter().filter(|one| one.outcome.is_ok()).map(|one| one.number).collect();
+        let goes: Vec<Transition> =
+            judged.into_iter().filter_map(|one| one.outcome.ok()).map(|goes| goes.transition).collect();
+        match act.request(&going, &world) {
+            // An order of the numbers that go takes exactly these, to exactly there.
+            Some(request) => {
+                self.order(account_id.unwrap(), request);
+                assert_eq!(self.orders.last().unwrap().status, Status::Complete);
+                for step in goes {
+                    assert_eq!(self.entries[&step.after.number], step.after, "{act:?}");
+                }
+            }
+            None => goes.into_iter().for_each(|step| self.save(step, By::User("operator".into()))),
         }
     }
 
@@ -516,7 +590,7 @@ fn a_waiting_order_ends_with_what_it_has_when_it_is_closed() {
 #[test]
 fn a_locked_number_is_not_disconnected() {
     let mut life = Life::new();
-    life.happen(&Happening::Lock { number: 1, on: true });
+    life.do_act(&Act::Lock, None, &[number(1)]);
     life.happen(&Happening::Disconnect { account: 1, numbers: 0b110, mode: Mode::Purge, protected: None });
     assert_eq!(life.orders[0].status, Status::Partial);
     assert_eq!(life.orders[0].failed[0].why, Refusal::Locked);
@@ -589,6 +663,91 @@ fn the_checker_finds_what_is_wrong() {
     }
     let other = Entry { locked: true, ..entry };
     assert_eq!(find(&other, &good), "its lock is set, and from its events follows not set");
+}
+
+/// Number 1 was disconnected; then this happened to it.
+fn with_acts(acts: &[Act]) -> Life {
+    let mut life = Life::new();
+    life.happen(&Happening::Disconnect { account: 1, numbers: 0b10, mode: Mode::Normal, protected: None });
+    for act in acts {
+        life.happen(&Happening::Wait { hours: 24 });
+        life.do_act(act, None, &[number(1)]);
+    }
+    life
+}
+
+/// Returns what the checker finds first in number 1 after the events that it has, and these.
+fn found_after(life: &Life, more: &[(Timestamp, Change)]) -> String {
+    let number = number(1);
+    let mut events: Vec<Event> = life.events.iter().filter(|e| e.number == number).cloned().collect();
+    let mut entry = life.entries[&number];
+    for (at, change) in more {
+        entry = apply(&entry, change).unwrap();
+        let (seq, under) = (EventSeq(i64::try_from(events.len()).unwrap() + 100), Provenance::default());
+        let change = change.clone();
+        events.push(Event {
+            seq,
+            number,
+            prev: EventSeq(0),
+            at: *at,
+            change,
+            by: By::Time,
+            under,
+            origin: None,
+        });
+    }
+    let start = Timestamp::from_millis(1_700_000_000_000);
+    let found = check::number(&entry, &life.origins[&number], start, &events);
+    found.first().map(|finding| finding.what.clone()).unwrap_or_default()
+}
+
+#[test]
+fn the_checker_finds_a_number_that_was_released_under_its_floor_or_while_it_was_kept() {
+    let to_pool = |at: Timestamp| [(at, Change::Released { home: Home::Pool })];
+    let floor = Timestamp::from_millis(1_700_000_000_000).plus_millis(46 * DAY_MS);
+    // An operator shortens no hold so far by an act. A store that was tampered with may say so.
+    let life = with_acts(&[]);
+    let shortened = |to: Timestamp| (life.now, Change::Shortened { release_at: to });
+    let early = floor.plus_millis(-2 * DAY_MS);
+    let found = found_after(&life, &[&[shortened(early)], &to_pool(early)[..]].concat());
+    assert!(found.contains("before its floor"), "{found}");
+    assert_eq!(found_after(&life, &[&[shortened(floor)], &to_pool(floor)[..]].concat()), "");
+    // To its owner it may go before.
+    let at = life.now.plus_millis(365 * DAY_MS);
+    let kept = with_acts(&[Act::Keep { until: None }]);
+    let found = found_after(&kept, &to_pool(at));
+    assert!(found.contains("though an operator kept it"), "{found}");
+    let until = kept.now.plus_millis(200 * DAY_MS);
+    let some_time = with_acts(&[Act::Keep { until: Some(until) }]);
+    let found = found_after(&some_time, &to_pool(until.plus_millis(-1)));
+    assert!(found.contains("though an operator kept it"), "{found}");
+    assert_eq!(found_after(&some_time, &to_pool(until)), "");
+    assert_eq!(found_after(&with_acts(&[Act::Keep { until: None }, Act::Unkeep]), &to_pool(at)), "");
+}
+
+#[test]
+fn the_checker_finds_a_locked_number_that_left_service() {
+    let mut life = Life::new();
+    life.do_act(&Act::Lock, None, &[number(1)]);
+    for change in [Change::Purged { protected: None }, Change::PortedOut { at: life.now }] {
+        let found = found_after(&life, &[(life.now, change)]);
+        assert!(found.contains("though it was locked"), "{found}");
+    }
+}
+
+/// A reconnect ends a keep, and the number ages anew like any other.
+#[test]
+fn a_reconnect_ends_a_keep() {
+    let mut life = with_acts(&[Act::Keep { until: None }]);
+    life.happen(&Happening::Wait { hours: 400 * 24 });
+    life.happen(&Happening::Release);
+    assert_eq!(life.entries[&number(1)].state(), State::Aging, "it is kept");
+    life.do_act(&Act::Reconnect { name: None }, Some(1), &[number(1)]);
+    life.happen(&Happening::Disconnect { account: 1, numbers: 0b10, mode: Mode::Normal, protected: None });
+    life.happen(&Happening::Wait { hours: 100 * 24 });
+    life.happen(&Happening::Release);
+    assert_eq!(life.entries[&number(1)].state(), State::Available);
+    life.check();
 }
 
 /// Disconnected four seconds before the end of a day in New York, for 45 days: until the clocks change there, in

@@ -2,6 +2,7 @@
 //! notifications, and details as JSON.
 
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::provenance::Credential;
 use onhook_core::notify::notification::DeliveryState;
 use onhook_core::order::{Kind, Status};
 
@@ -64,6 +65,21 @@ pub(crate) fn standing_code(standing: DeliveryState) -> u8 {
 pub(crate) fn standing_of(code: u8) -> Result<DeliveryState> {
     let found = DeliveryState::ALL.iter().find(|standing| standing_code(**standing) == code);
     found.copied().ok_or_else(|| corrupt(format!("no standing {code}")))
+}
+
+pub(crate) fn credential_code(credential: Credential) -> u8 {
+    match credential {
+        Credential::Basic => 0,
+        Credential::Token => 1,
+        Credential::Socket => 2,
+        Credential::Session => 3,
+        Credential::Offline => 4,
+    }
+}
+
+pub(crate) fn credential_of(code: u8) -> Result<Credential> {
+    let found = Credential::ALL.iter().find(|credential| credential_code(**credential) == code);
+    found.copied().ok_or_else(|| corrupt(format!("no kind of credential {code}")))
 }
 
 /// Returns details as they are stored: `None` if nothing is said.

@@ -2,15 +2,16 @@
 //! event are reported, never guessed at.
 
 use onhook_core::account::Place;
-use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, SiteId};
+use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, PlanId, SiteId};
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::entry::{Entry, Kept, Standing};
 use onhook_core::lifecycle::event::{By, Change, Event};
 use onhook_core::lifecycle::history::History;
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
-use crate::codes::{state_code, state_of};
+use crate::codes::{credential_code, credential_of, state_code, state_of};
 use crate::error::corrupt;
 use crate::{Result, StoreError};
 
@@ -24,6 +25,8 @@ const LEAVES: u8 = 8;
 
 const UNTOUCHED: u8 = 16;
 
+const KEPT: u8 = 32;
+
 /// A number's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NumberColumns {
@@ -34,7 +37,12 @@ pub(crate) struct NumberColumns {
     pub(crate) peer: Option<PeerId>,
     pub(crate) area: AreaId,
     pub(crate) flags: u8,
+    /// When time alone changes it: the end of a reservation, of the hold, or of a later keep.
     pub(crate) due_at: Option<Timestamp>,
+    /// Of a kept number: the end of its hold.
+    pub(crate) release_at: Option<Timestamp>,
+    /// Of a kept number: when the keep ends by itself, if it does.
+    pub(crate) kept_until: Option<Timestamp>,
 }
 
 impl NumberColumns {
@@ -43,6 +51,7 @@ impl NumberColumns {
         let leaves = matches!(entry.standing, Standing::Aging { leaves: true, .. });
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
         let place = entry.standing.place();
+        let kept = entry.standing.kept();
         Self {
             number: entry.number,
             state: state_code(entry.state()),
@@ -54,14 +63,18 @@ impl NumberColumns {
                 | flag(entry.ported_in, PORTED_IN)
                 | flag(entry.locked, LOCKED)
                 | flag(leaves, LEAVES)
-                | flag(untouched, UNTOUCHED),
+                | flag(untouched, UNTOUCHED)
+                | flag(kept.is_some(), KEPT),
             due_at: entry.standing.due_at(),
+            release_at: kept.and_then(|_| entry.standing.ends_at()),
+            kept_until: kept.and_then(|kept| kept.until),
         }
     }
 
     /// Returns the number, and whether it is untouched since its import.
     pub(crate) fn entry(&self) -> Result<(Entry, bool)> {
-        let Self { number, holder, site, peer, flags, due_at, .. } = *self;
+        let Self { number, holder, site, peer, flags, due_at, release_at, kept_until, .. } = *self;
+        let kept = (flags & KEPT != 0).then_some(Kept { until: kept_until });
         let wrong = || corrupt(format!("the row of {} lacks what its state needs", number.masked()));
         let place = || {
             let (account, site) = (holder.ok_or_else(wrong)?, site.ok_or_else(wrong)?);
@@ -78,8 +91,9 @@ impl NumberColumns {
             }
             State::Aging => Standing::Aging {
                 former: place()?,
-                release_at: due_at.ok_or_else(wrong)?,
+                release_at: if kept.is_some() { release_at } else { due_at }.ok_or_else(wrong)?,
                 leaves: flags & LEAVES != 0,
+                kept,
             },
         };
         let entry = Entry {
@@ -110,6 +124,36 @@ pub(crate) fn by_of(order: Option<i64>, actor: Option<String>, change: &Change) 
         (None, Some(user)) => By::User(user),
         (None, None) if matches!(change, Change::Restored { .. }) => By::Import,
         (None, None) => By::Time,
+    }
+}
+
+/// Under what something was done, as columns.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UnderColumns<'a> {
+    pub(crate) credential: Option<u8>,
+    pub(crate) address: Option<&'a str>,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) plan: Option<uuid::Uuid>,
+}
+
+impl<'a> UnderColumns<'a> {
+    pub(crate) fn of(under: &'a Provenance) -> Self {
+        Self {
+            credential: under.credential.map(credential_code),
+            address: under.address.as_deref(),
+            reason: under.reason.as_deref(),
+            plan: under.plan.map(|plan| plan.0),
+        }
+    }
+
+    pub(crate) fn provenance(self) -> Result<Provenance> {
+        let Self { credential, address, reason, plan } = self;
+        Ok(Provenance {
+            credential: credential.map(credential_of).transpose()?,
+            address: address.map(Into::into),
+            reason: reason.map(Into::into),
+            plan: plan.map(PlanId),
+        })
     }
 }
 

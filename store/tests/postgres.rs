@@ -11,17 +11,16 @@ use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Refusal, Status};
+use onhook_store::StoreError;
 use onhook_store::contract::imports::{Imports, Line, Lines};
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
 use onhook_store::contract::premises::{Removed, SitesAndPeers};
 use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::postgres::{ConnectError, PostgresStore, newest_schema};
-use onhook_store::StoreError;
 use tokio_postgres::NoTls;
 
 use good::{DAMAGE, account, assert_found, fill, new_order, now, number, put_ten_in_service};
-
 
 mod conforms {
     onhook_store::conformance!({

@@ -147,9 +147,9 @@ const FIRST_SCHEMA: &str = "
     INSERT INTO area VALUES (1, '{\"Prefix\":{\"prefix\":\"919\"}}', 0, 0, 0);
     INSERT INTO event (seq, at, detail) VALUES (1, 0, '{\"Imported\":{\"numbers\":3,\"source\":\"\"}}');
     INSERT INTO meta VALUES ('imports', '[1]');
-    INSERT INTO number VALUES (19195550101, 2, 1, 1, 1, 1, 0, NULL, 1);
-    INSERT INTO number VALUES (19195550102, 2, 1, 1, 1, 1, 0, NULL, 1);
-    INSERT INTO number VALUES (19195550103, 2, 1, 1, NULL, 1, 0, NULL, 1);
+    INSERT INTO number VALUES (19195550101, 2, 1, 1, 1, 1, 0, NULL, 1, NULL, NULL);
+    INSERT INTO number VALUES (19195550102, 2, 1, 1, 1, 1, 0, NULL, 1, NULL, NULL);
+    INSERT INTO number VALUES (19195550103, 2, 1, 1, NULL, 1, 0, NULL, 1, NULL, NULL);
     INSERT INTO tally VALUES (1, 2, 3);
     PRAGMA user_version = 1;";
 

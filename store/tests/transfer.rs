@@ -1,7 +1,7 @@
 //! Moving everything between a folder and a database. Without PostgreSQL the tests that need it pass, and say that they
 //! were skipped.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
 
 mod openers;
 

@@ -79,6 +79,6 @@ fn record(entry: &Entry, area: &AreaName) -> [String; COLUMNS.len()] {
         flag(entry.protected),
         flag(entry.ported_in),
         text(holder.filter(|_| aging)),
-        entry.standing.due_at().map(|at| at.to_string()).unwrap_or_default(),
+        entry.standing.ends_at().map(|at| at.to_string()).unwrap_or_default(),
     ]
 }

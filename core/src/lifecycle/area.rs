@@ -2,6 +2,7 @@
 //!
 //! Not here: how long that is (`hold`), or where exactly a number lies (`locality`).
 
+use crate::ids::AreaId;
 use crate::lifecycle::diagram::State;
 use crate::lifecycle::entry::Entry;
 use crate::number::Number;
@@ -137,11 +138,26 @@ pub struct AreaChange {
 }
 
 impl AreaChange {
-    /// Returns what one number's change does. The pool grows or shrinks. An activation from the pool, or from a
-    /// reservation out of it, is demand. `None` if the change does neither.
-    #[must_use]
-    pub fn of(before: &Entry, after: &Entry, at: Timestamp, half_life_days: f64) -> Option<Self> {
+    /// Returns what one number's change does, and to which area. The pool grows or shrinks. An activation from the
+    /// pool, or from a reservation out of it, is demand. Nothing for a change that does neither. A pool number whose area
+    /// is corrected changes two areas.
+    pub fn of(
+        before: &Entry,
+        after: &Entry,
+        at: Timestamp,
+        half_life_days: f64,
+    ) -> impl Iterator<Item = (AreaId, Self)> + use<> {
         let (from, to) = (before.state(), after.state());
+        let moved = before.area != after.area;
+        let in_pool = |entry: &Entry| moved && entry.state() == State::Available;
+        let demand = Demand::default();
+        let left = in_pool(before).then_some((before.area, Self { supply: -1, demand, half_life_days }));
+        let came = in_pool(after).then_some((after.area, Self { supply: 1, demand, half_life_days }));
+        let stayed = Self::there(from, to, at, half_life_days).filter(|_| !moved);
+        [left, came, stayed.map(|change| (after.area, change))].into_iter().flatten()
+    }
+
+    fn there(from: State, to: State, at: Timestamp, half_life_days: f64) -> Option<Self> {
         let supply = i64::from(to == State::Available) - i64::from(from == State::Available);
         let activated = matches!(from, State::Available | State::Reserved) && to == State::InService;
         let demand = if activated { Demand::of_activation(at, half_life_days) } else { Demand::default() };

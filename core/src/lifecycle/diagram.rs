@@ -64,6 +64,20 @@ pub enum Step {
     Move,
     /// A removed number is imported again, in this state.
     Restore(State),
+    /// An operator lets a number age less long.
+    Shorten,
+    /// An operator keeps an aging number from release.
+    Keep,
+    /// An operator no longer does.
+    Unkeep,
+    /// An operator takes a number out of the pool.
+    SetAside,
+    /// An operator puts it back into the pool.
+    PutBack,
+    /// A number goes to another carrier, with its subscriber.
+    PortOut,
+    /// An operator corrects what an import said of where a number lies or belongs.
+    Correct,
 }
 
 impl Step {
@@ -89,7 +103,26 @@ impl Step {
         Step::Restore(State::Protected),
         Step::Restore(State::Administrative),
         Step::Restore(State::Removed),
+        Step::Shorten,
+        Step::Keep,
+        Step::Unkeep,
+        Step::SetAside,
+        Step::PutBack,
+        Step::PortOut,
+        Step::Correct,
     ];
+
+    /// Returns whether a number goes on in the state in which it was.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        match self {
+            Step::Extend | Step::Shorten | Step::Keep | Step::Unkeep => true,
+            Step::Lock | Step::Unlock | Step::Move | Step::Correct => true,
+            Step::Reserve | Step::Unreserve | Step::Activate | Step::Disconnect | Step::Reconnect => false,
+            Step::Release(_) | Step::Purge | Step::SetAside | Step::PutBack | Step::PortOut => false,
+            Step::Restore(_) => false,
+        }
+    }
 }
 
 impl std::fmt::Display for Step {
@@ -109,6 +142,13 @@ impl std::fmt::Display for Step {
             Step::Lock => "a lock",
             Step::Unlock => "the end of a lock",
             Step::Move => "a move",
+            Step::Shorten => "a shorter hold",
+            Step::Keep => "a keep",
+            Step::Unkeep => "the end of a keep",
+            Step::SetAside => "a setting aside",
+            Step::PutBack => "a return to the pool",
+            Step::PortOut => "a port to another carrier",
+            Step::Correct => "a correction",
             Step::Restore(state) => return write!(f, "an import as {state}"),
         })
     }
@@ -141,9 +181,15 @@ pub fn transition(from: State, step: Step) -> Result<State, NoSuchStep> {
         (S::InService,                              T::Move)              => Ok(S::InService),
         (S::Aging,                                  T::Reconnect)         => Ok(S::InService),
         (S::Aging,                                  T::Extend)            => Ok(S::Aging),
+        (S::Aging,                                  T::Shorten)           => Ok(S::Aging),
+        (S::Aging,                                  T::Keep | T::Unkeep)  => Ok(S::Aging),
         (S::Aging,                                  T::Release(H::Pool))  => Ok(S::Available),
         (S::Aging,                                  T::Release(H::Owner)) => Ok(S::Protected),
         (S::Aging,                                  T::Release(H::Away))  => Ok(S::Removed),
+        (S::Available,                              T::SetAside)          => Ok(S::Administrative),
+        (S::Administrative,                         T::PutBack)           => Ok(S::Available),
+        (S::InService | S::Aging,                   T::PortOut)           => Ok(S::Removed),
+        (state,                                     T::Correct)           => Ok(state),
         (S::Removed,                                T::Restore(to)) if to != S::Removed => Ok(to),
         (from, step) => Err(NoSuchStep { from, step }),
     }
@@ -160,6 +206,7 @@ mod tests {
             grid += &format!("{step:?}\n");
             for from in State::ALL {
                 if let Ok(to) = transition(*from, *step) {
+                    assert_eq!(step.stays(), to == *from, "{step:?}");
                     grid += &format!("    {from} -> {to}\n");
                 }
             }

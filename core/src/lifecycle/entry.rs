@@ -6,6 +6,22 @@ use crate::lifecycle::diagram::{Home, State};
 use crate::number::Number;
 use crate::time::Timestamp;
 
+/// An operator's word that an aging number is not released, whatever its release day says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Kept {
+    /// When that ends by itself. `None`: when an operator says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Kept {
+    /// Returns when it ends by itself: [`Timestamp::MAX`] if never.
+    #[must_use]
+    pub fn ends_at(self) -> Timestamp {
+        self.until.unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// A state with what belongs to it. What belongs to another state has no field here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Standing {
@@ -32,6 +48,9 @@ pub enum Standing {
         /// True if it leaves the system at the end, instead of going to the pool (soft-remove).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         leaves: bool,
+        /// Set if an operator keeps it from release.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<Kept>,
     },
     /// In its owner's inventory.
     Protected {
@@ -88,12 +107,31 @@ impl Standing {
         }
     }
 
-    /// Returns the end of aging or of a reservation.
+    /// Returns the end of the hold or of a reservation.
     #[must_use]
-    pub fn due_at(&self) -> Option<Timestamp> {
+    pub fn ends_at(&self) -> Option<Timestamp> {
         match self {
             Standing::Aging { release_at, .. } => Some(*release_at),
             Standing::Reserved { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Returns from when on time alone changes it: the end of the hold or of a reservation, or of the keep if that is
+    /// later. [`Timestamp::MAX`] for a number that is kept until an operator says otherwise.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        match self {
+            Standing::Aging { release_at, kept: Some(kept), .. } => Some(kept.ends_at().max(*release_at)),
+            _ => self.ends_at(),
+        }
+    }
+
+    /// Returns whether an operator keeps it from release.
+    #[must_use]
+    pub fn kept(&self) -> Option<Kept> {
+        match self {
+            Standing::Aging { kept, .. } => *kept,
             _ => None,
         }
     }

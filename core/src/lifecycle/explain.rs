@@ -2,7 +2,7 @@
 
 use crate::ids::OrderId;
 use crate::lifecycle::diagram::Home;
-use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::entry::{Entry, Kept, Standing};
 use crate::lifecycle::event::{By, Change};
 use crate::lifecycle::hold::Hold;
 use crate::time::Timestamp;
@@ -29,10 +29,15 @@ pub fn sentence(entry: &Entry, since: Timestamp, hold: Option<&Hold>) -> String 
                 Home::Owner => "then it goes to its owner's own inventory",
                 Home::Away => "then it leaves this system",
             };
-            let why = match hold {
+            let mut why = match hold {
                 Some(hold) => format!("It is held {}.", hold.sentence()),
                 None => "It came aging with an import.".to_owned(),
             };
+            match entry.standing.kept() {
+                Some(Kept { until: Some(until) }) => why += &format!(" An operator keeps it until {until}."),
+                Some(Kept { until: None }) => why += " An operator keeps it until further notice.",
+                None => {}
+            }
             format!(
                 "{number} is aging since {since}: account {} may reconnect it until {release_at}, {then}. {why}",
                 former.account
@@ -68,6 +73,21 @@ pub fn what(change: &Change) -> String {
         Change::Extended { release_at, reason } => format!("hold extended until {release_at}: {reason}"),
         Change::Locked { reason } => format!("locked: {reason}"),
         Change::Unlocked { reason } => format!("unlocked: {reason}"),
+        Change::Shortened { release_at } => format!("hold shortened to {release_at}"),
+        Change::Kept { until: Some(until) } => format!("kept from release until {until}"),
+        Change::Kept { until: None } => "kept from release until further notice".into(),
+        Change::Unkept => "no longer kept from release".into(),
+        Change::SetAside => "taken out of the pool by the operator".into(),
+        Change::PutBack => "put back into the pool by the operator".into(),
+        Change::PortedOut { at } => format!("ported to another carrier at {at}"),
+        Change::Corrected { area, ported_in } => {
+            let area = area.map(|_| "its area".to_owned());
+            let owner = ported_in.map(|ported_in| {
+                if ported_in { "it was ported in" } else { "it was not ported in" }.to_owned()
+            });
+            let what: Vec<String> = area.into_iter().chain(owner).collect();
+            format!("corrected: {}", what.join(", "))
+        }
         Change::Moved { place } => match place.peer {
             Some(peer) => format!("moved to site {}, peer {peer}", place.site),
             None => format!("moved to site {}", place.site),

@@ -3,7 +3,7 @@
 //! `explain`, the details of a number, bills and the checker all ask it. Not here: how a store finds the events.
 
 use crate::account::Place;
-use crate::ids::{AccountId, OrderSeq};
+use crate::ids::{AccountId, EventSeq, OrderSeq};
 use crate::lifecycle::diagram::{NoSuchStep, State};
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{By, Change, Event, apply};
@@ -100,10 +100,51 @@ impl History {
     /// Returns how long the number is held and why, if it is aging after a disconnect here.
     #[must_use]
     pub fn hold(&self) -> Option<&Hold> {
-        match &self.last_change_of_state()?.change {
-            Change::Disconnected { hold, .. } => Some(hold),
+        Some(self.disconnected()?.1)
+    }
+
+    /// Returns when the number was disconnected, and its hold, if it is aging after a disconnect here.
+    #[must_use]
+    pub fn disconnected(&self) -> Option<(Timestamp, &Hold)> {
+        let event = self.last_change_of_state()?;
+        match &event.change {
+            Change::Disconnected { hold, .. } => Some((event.at, hold)),
             _ => None,
         }
+    }
+
+    /// Returns the instant before which no act may give the number to anyone new. `None` if it is not aging, or if its
+    /// disconnect is not known.
+    #[must_use]
+    pub fn floor_at(&self) -> Option<Timestamp> {
+        let (at, hold) = self.disconnected()?;
+        hold.floor(at)
+    }
+
+    /// Returns whether the number ages longer at `now`, or will by its release day, than its profile allows. False if
+    /// its disconnect is not known.
+    #[must_use]
+    pub fn is_past_ceiling(&self, now: Timestamp) -> bool {
+        let ceiling = self.disconnected().and_then(|(at, hold)| hold.ceiling(at));
+        let release_at = self.entry.standing.ends_at().unwrap_or(now);
+        ceiling.is_some_and(|ceiling| release_at.max(now) > ceiling)
+    }
+
+    /// Returns the event by which an operator keeps the number from release, if one does.
+    #[must_use]
+    pub fn kept_by(&self) -> Option<&Event> {
+        self.entry.standing.kept()?;
+        self.events.iter().rev().find(|event| matches!(event.change, Change::Kept { .. }))
+    }
+
+    /// Returns the number as it was before one of its events. `None` if it has no such event.
+    ///
+    /// # Errors
+    /// As [`History::moments`].
+    pub fn before(&self, event: EventSeq) -> Result<Option<Entry>, NoSuchStep> {
+        let moments = self.moments()?;
+        let is_it = |pair: &&[Moment<'_>]| pair[1].event.is_some_and(|made| made.seq == event);
+        Ok(moments.windows(2).find(is_it).map(|pair| pair[0].entry))
     }
 
     /// Returns the last order that changed the number.
@@ -139,7 +180,8 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AreaId, EventSeq, SiteId};
+    use crate::ids::{AreaId, SiteId};
+    use crate::lifecycle::provenance::Provenance;
     use crate::number::Number;
 
     fn at(millis: i64) -> Timestamp {
@@ -183,7 +225,8 @@ mod tests {
         for (seq, (millis, change, by)) in (2..).zip(changes) {
             entry = apply(&entry, &change).unwrap();
             let (seq, prev) = (EventSeq(seq), EventSeq(seq - 1));
-            events.push(Event { seq, number, prev, at: at(millis), change, by, origin: None });
+            let under = Provenance::default();
+            events.push(Event { seq, number, prev, at: at(millis), change, by, under, origin: None });
         }
         (History { entry, origin, imported_at: at(0), events }, account)
     }
@@ -197,6 +240,26 @@ mod tests {
         assert_eq!(life.last_order(), Some(OrderSeq(2)));
         assert_eq!(life.last_held_for(account), Ok(Some(at(2_000))));
         assert_eq!(life.last_held_for(AccountId::new(2).unwrap()), Ok(None));
+    }
+
+    /// Disconnected on 1970-01-01 with a floor of 45 days: of a calendar, and of 24 hours each.
+    #[test]
+    fn the_floor_and_the_ceiling_follow_from_the_disconnect() {
+        const DAY: i64 = crate::time::DAY_MS;
+        let (mut life, _) = life();
+        let last = life.events.len() - 1;
+        let mut with = |min_days, zone: Option<&str>| {
+            let Change::Disconnected { hold, .. } = &mut life.events[last].change else { unreachable!() };
+            (hold.min_days, hold.zone) = (min_days, zone.map(str::to_owned));
+            (life.floor_at(), life.is_past_ceiling(at(40)), life.is_past_ceiling(at(91 * DAY + 1)))
+        };
+        assert_eq!(with(45, Some("UTC")), (Some(at(46 * DAY)), false, true));
+        assert_eq!(with(60, Some("UTC")), (Some(at(46 * DAY)), false, true));
+        assert_eq!(with(10, None), (Some(at(10 * DAY + 40)), false, true));
+        assert_eq!(life.before(EventSeq(5)).unwrap().map(|entry| entry.state()), Some(State::InService));
+        assert_eq!(life.before(EventSeq(99)), Ok(None));
+        life.events.pop();
+        assert_eq!((life.floor_at(), life.is_past_ceiling(at(0))), (None, false));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::account::Class;
 use crate::lifecycle::area::Area;
-use crate::lifecycle::policy::Policy;
+use crate::lifecycle::policy::{FLOOR_DAYS, Policy};
 use crate::number::Number;
 use crate::time::{DAY_MS, TimeZone, Timestamp};
 
@@ -42,6 +42,22 @@ impl Hold {
     pub fn ends(&self, at: Timestamp) -> Option<Timestamp> {
         let zone = self.zone.as_deref().map(TimeZone::get).transpose().ok()?;
         Some(end(zone.as_ref(), self.days, at))
+    }
+
+    /// Returns the instant before which no act may give the number to anyone new, for a number that was disconnected
+    /// at `at`: the law's floor where days of a calendar count, else the profile's fewest days. `None` if its time zone
+    /// is unknown.
+    #[must_use]
+    pub fn floor(&self, at: Timestamp) -> Option<Timestamp> {
+        let days = if self.zone.is_some() { FLOOR_DAYS } else { self.min_days };
+        Hold { days, ..self.clone() }.ends(at)
+    }
+
+    /// Returns the instant after which the number would age longer than the profile allows. `None` if its time zone is
+    /// unknown.
+    #[must_use]
+    pub fn ceiling(&self, at: Timestamp) -> Option<Timestamp> {
+        Hold { days: self.max_days, ..self.clone() }.ends(at)
     }
 
     /// Returns how many days the pool would last at this demand. `None` without demand.

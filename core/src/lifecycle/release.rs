@@ -6,13 +6,14 @@ use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{Change, Transition};
 use crate::time::Timestamp;
 
-/// Returns what time does to a number at `now`: a release, or the end of a reservation. `None` if it is not due.
+/// Returns what time does to a number at `now`: a release, or the end of a reservation. `None` if it is not due, or if
+/// an operator keeps it.
 #[must_use]
 pub fn due(entry: &Entry, now: Timestamp) -> Option<Transition> {
+    entry.standing.due_at().filter(|due_at| *due_at <= now)?;
     let change = match entry.standing {
-        Standing::Aging { release_at, .. } if release_at <= now => Change::Released { home: entry.home() },
-        Standing::Reserved { until, .. } if until <= now => Change::Unreserved,
-        _ => return None,
+        Standing::Aging { .. } => Change::Released { home: entry.home() },
+        _ => Change::Unreserved,
     };
     Transition::of(entry, change).ok()
 }
@@ -35,6 +36,7 @@ mod tests {
                 former,
                 release_at: Timestamp::from_millis(release_at),
                 leaves: false,
+                kept: None,
             },
             area: AreaId(1),
             protected: false,
@@ -51,10 +53,23 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_number_is_passed_over_until_the_keep_ends() {
+        let kept = |until: Option<i64>| {
+            let until = until.map(Timestamp::from_millis);
+            Transition::of(&aging(1_000), Change::Kept { until }).unwrap().after
+        };
+        let due_at = |entry: &Entry, at| due(entry, Timestamp::from_millis(at)).is_some();
+        assert!(!due_at(&kept(None), i64::MAX - 1));
+        assert!(!due_at(&kept(Some(1_500)), 1_499) && due_at(&kept(Some(1_500)), 1_500));
+        assert!(!due_at(&kept(Some(500)), 999) && due_at(&kept(Some(500)), 1_000));
+        assert!(due_at(&Transition::of(&kept(None), Change::Unkept).unwrap().after, 1_000));
+    }
+
+    #[test]
     fn each_number_goes_where_it_belongs() {
         let leaves = |mut e: Entry| {
             let Standing::Aging { former, release_at, .. } = e.standing else { unreachable!() };
-            e.standing = Standing::Aging { former, release_at, leaves: true };
+            e.standing = Standing::Aging { former, release_at, leaves: true, kept: None };
             e
         };
         for (entry, home, state) in [

@@ -85,16 +85,31 @@ pub fn decided(order: Order, decision: &Decision, now: Timestamp) -> Order {
 #[must_use]
 pub fn decide(order: &Order, world: &World<'_>, now: Timestamp) -> Decision {
     match &order.request {
-        Request::Disconnect(disconnect) => {
-            each(&disconnect.numbers, true, |number| judge_disconnect(disconnect, number, world, now))
-        }
-        Request::Move(to_move) => each(&to_move.numbers, true, |number| judge_move(to_move, number, world)),
         Request::Activate(activate) => match &activate.wanted {
-            Wanted::Named { numbers, .. } => each(numbers, activate.partial_allowed, |number| {
-                judge_activate(activate, world.entries.get(&number), world)
-            }),
+            Wanted::Named { numbers, .. } => {
+                each(numbers, activate.partial_allowed, |number| judge(&order.request, number, world, now))
+            }
             Wanted::Found(search) => take(order, activate, search, world),
         },
+        request => each(request.numbers(), true, |number| judge(request, number, world, now)),
+    }
+}
+
+/// Judges one number that a request names, at `now`. What becomes of the other numbers does not matter to it.
+///
+/// # Errors
+/// Why it does not change. A request that searches changes no named number.
+pub fn judge(
+    request: &Request,
+    number: Number,
+    world: &World<'_>,
+    now: Timestamp,
+) -> Result<Transition, Refusal> {
+    match request {
+        Request::Disconnect(disconnect) => judge_disconnect(disconnect, number, world, now),
+        Request::Move(to_move) => judge_move(to_move, number, world),
+        Request::Activate(Activate { wanted: Wanted::Found(_), .. }) => Err(Refusal::Unavailable),
+        Request::Activate(activate) => judge_activate(activate, world.entries.get(&number), world),
     }
 }
 
@@ -204,11 +219,15 @@ fn judge_activate(
         Standing::Aging { former, .. } if former.account == account => Some(former),
         _ => return Err(Refusal::Unavailable),
     };
+    if activate.back.is_some() && former.is_none() {
+        return Err(Refusal::Unavailable);
+    }
     if activate.protected && before.number.is_toll_free() {
         return Err(Refusal::TollFreeProtected);
     }
     let place = place_for(activate, former, world)?;
-    let protected = activate.protected.then_some(true);
+    let again = activate.back.as_ref().and_then(|back| back.protected(before.number));
+    let protected = again.or(activate.protected.then_some(true));
     let change = match former {
         Some(_) => Change::Reconnected { place, protected },
         None => Change::Activated { place, protected },
@@ -220,6 +239,9 @@ fn judge_activate(
 /// reconnects at its former site gets its former peer. If the order's site is gone, a reconnected number goes where it
 /// was, or to the account's default site.
 fn place_for(activate: &Activate, former: Option<Place>, world: &World<'_>) -> Result<Place, Refusal> {
+    if let (Some(_), Some(former)) = (&activate.back, former) {
+        return world.premises.place_again(former).ok_or(Refusal::NoSite);
+    }
     let peer = activate.peer.or_else(|| {
         let former = former.filter(|f| f.site == activate.site)?;
         world.premises.peers.iter().find(|p| Some(p.id) == former.peer && p.site == former.site).map(|p| p.id)

@@ -2,6 +2,7 @@
 //!
 //! Not here: how an order is judged (`decide`), or written as a document (`wire`).
 
+pub mod act;
 pub mod amend;
 pub mod decide;
 pub mod move_all;
@@ -9,6 +10,7 @@ pub mod search;
 
 use crate::account::{NoPlace, Role};
 use crate::ids::{AccountId, OrderId, OrderSeq, PeerId, ReservationId, SiteId};
+use crate::lifecycle::provenance::Provenance;
 use crate::locality::Locality;
 use crate::number::Number;
 use crate::order::search::Criteria;
@@ -146,6 +148,37 @@ pub struct Activate {
     /// True if the numbers get the protected flag.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protected: bool,
+    /// Set if the numbers go back where they were, each to its own site and peer. Then only aging numbers go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Box<Back>>,
+}
+
+/// How aging numbers go back where they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Back {
+    /// The disconnect order that is undone by it, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_of: Option<OrderId>,
+    /// The numbers whose protected flag was set before, and is not now: by digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<Number>,
+    /// The numbers whose protected flag was not set before, and is now: by digits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unprotect: Vec<Number>,
+}
+
+impl Back {
+    /// Returns what becomes of a number's protected flag. `None` leaves it.
+    fn protected(&self, number: Number) -> Option<bool> {
+        let among = |numbers: &[Number]| numbers.binary_search(&number).is_ok();
+        if among(&self.protect) {
+            Some(true)
+        } else if among(&self.unprotect) {
+            Some(false)
+        } else {
+            None
+        }
+    }
 }
 
 /// Which numbers a number order asks for.
@@ -301,6 +334,8 @@ pub struct NewOrder {
     pub account: AccountId,
     /// Who sent it.
     pub user: String,
+    /// Under what. On the wire the reason is the client's reason for disconnecting.
+    pub under: Provenance,
     /// Its name, if it has one.
     pub name: Option<String>,
     /// The client's own id for it.
@@ -347,6 +382,8 @@ pub struct Order {
     pub peers: Vec<Option<PeerId>>,
     /// Where the numbers of a number order are from, once it has ended with any.
     pub origin: Option<Origin>,
+    /// Under what it was sent. Its events leave that to it.
+    pub under: Provenance,
 }
 
 impl Order {
@@ -498,6 +535,7 @@ mod tests {
         for stored in [
             r#"{"Disconnect":{"numbers":[15405514342],"mode":"normal"}}"#,
             r#"{"Activate":{"wanted":{"Named":{"numbers":[15405514342]}},"site":1,"partial_allowed":true}}"#,
+            r#"{"Activate":{"wanted":{"Named":{"numbers":[15405514342]}},"site":1,"partial_allowed":true,"back":{"undo_of":"6d7da966-e071-4741-b31c-1d8932f4b8da","protect":[15405514342]}}}"#,
             r#"{"Relocate":{"numbers":[15405514342],"site":1,"peer":2}}"#,
         ] {
             let request: Request = serde_json::from_str(stored).unwrap();

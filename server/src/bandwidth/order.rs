@@ -73,10 +73,15 @@ pub(crate) async fn accept(
 ) -> Result<Accepted, Problem> {
     let account = call.account()?;
     let kind = request.kind();
+    let reason = match &request {
+        Request::Disconnect(disconnect) => disconnect.reason.as_deref(),
+        Request::Activate(_) | Request::Move(_) => None,
+    };
     let created_at = app.believed_now().ok_or(Problem::Clock)?;
     let mut order = Arc::new(NewOrder {
         account,
         user: call.caller.user.to_string(),
+        under: call.under(reason),
         name,
         customer_order_id,
         created_at,

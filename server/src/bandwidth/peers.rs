@@ -198,9 +198,14 @@ async fn move_numbers(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let numbers = peers::to_move(&root)?;
     // As for orders, a wrong time would stay in the events for ever.
     let now = app.believed_now().ok_or(Problem::Clock)?;
-    let (to, user) = (Destination { site: site.id, peer: peer.id }, call.caller.user.to_string());
+    let (to, author) = (Destination { site: site.id, peer: peer.id }, call.author());
     let policy = app.settings.policy.clone();
-    match app.store.move_numbers(site.account, to, numbers, user, now, policy).await.map_err(store_problem)? {
+    match app
+        .store
+        .move_numbers(site.account, to, numbers, author, now, policy)
+        .await
+        .map_err(store_problem)?
+    {
         NumbersMoved::Done(_) => Ok(Reply::empty(StatusCode::OK)),
         NumbersMoved::NoPlace(NoPlace::Site) => Err(Problem::NoSite(cut(call.param("site")))),
         NumbersMoved::NoPlace(_) => Err(unknown(&call)),

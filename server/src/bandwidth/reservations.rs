@@ -55,7 +55,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let now = app.believed_now().ok_or(Problem::Clock)?; // its end is an instant, and a wrong one would stay
     let id = ReservationId(uuid::Uuid::new_v4());
     let wanted = Reservation { id, account, number, until: now.plus_millis(HELD_MS) };
-    let reserved = app.store.reserve(wanted, call.caller.user.to_string(), now, app.settings.policy.clone());
+    let reserved = app.store.reserve(wanted, call.author(), now, app.settings.policy.clone());
     match reserved.await.map_err(store_problem)? {
         Reserved::Done => {
             let (base, prefix) = (&app.public_url, call.prefix.text);
@@ -76,10 +76,10 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 
 /// Gives the number back, and returns the reservation.
 async fn cancel(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let (account, user) = (call.account()?, call.caller.user.to_string());
+    let (account, author) = (call.account()?, call.author());
     let found = app
         .store
-        .cancel_reservation(account, id(&call)?, user, app.clock.now(), app.settings.policy.clone())
+        .cancel_reservation(account, id(&call)?, author, app.clock.now(), app.settings.policy.clone())
         .await;
     app.orders_bell.notify_one(); // some order may wait for it
     shown(&app, &call, found.map_err(store_problem)?)

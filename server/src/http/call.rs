@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::HeaderMap;
 use onhook_core::ids::AccountId;
+use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
 
-use super::auth::Caller;
+use super::auth::{Caller, is_token};
 
 /// A request and its caller.
 #[derive(Debug)]
@@ -30,6 +31,24 @@ pub struct Call {
 }
 
 impl Call {
+    /// Returns under what the caller acts, and why if it says so.
+    #[must_use]
+    pub fn under(&self, reason: Option<&str>) -> Provenance {
+        let credential = if is_token(&self.headers) { Credential::Token } else { Credential::Basic };
+        Provenance {
+            credential: Some(credential),
+            address: Some(self.from.to_string().into()),
+            reason: reason.map(Into::into),
+            plan: None,
+        }
+    }
+
+    /// Returns the caller, with under what it acts.
+    #[must_use]
+    pub fn author(&self) -> Author {
+        Author { user: self.caller.user.to_string(), under: self.under(None) }
+    }
+
     /// Returns a parameter of the path. Empty if the route has none of that name.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {

@@ -8,6 +8,7 @@ use onhook_core::ids::{AccountId, SiteId, SubscriptionSeq};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::notify::notification::{Attempt, Outcome};
 use onhook_core::notify::subscription::{
     Callback, Credentials, NewSubscription, NumberFormat, OrderType, Receiver, Secret, Subject, Subscription,
@@ -64,6 +65,7 @@ pub(super) fn order(n: i64, account_id: u32, request: Request) -> Arc<NewOrder> 
     Arc::new(NewOrder {
         account: account(account_id),
         user: "username".into(),
+        under: Provenance::default(),
         name: Some("training run".into()),
         customer_order_id: None,
         created_at: at(n),
@@ -80,7 +82,14 @@ pub(super) fn disconnect(numbers: impl IntoIterator<Item = u64>) -> Request {
 pub(super) fn activate(numbers: impl IntoIterator<Item = u64>, site: SiteId) -> Request {
     let numbers = numbers.into_iter().map(number).collect();
     let wanted = Wanted::named(numbers);
-    Request::Activate(Activate { wanted, site, peer: None, partial_allowed: true, protected: false })
+    Request::Activate(Activate {
+        wanted,
+        site,
+        peer: None,
+        partial_allowed: true,
+        protected: false,
+        back: None,
+    })
 }
 
 /// Returns some numbers of the suite's area code.
@@ -88,7 +97,7 @@ pub(super) fn search(quantity: usize, site: SiteId, back_order: bool, partial_al
     let criteria = Criteria::prefix("919");
     let search = Search { form: SearchForm::AreaCode, sent: Vec::new(), criteria, quantity, back_order };
     let wanted = Wanted::Found(Box::new(search));
-    Request::Activate(Activate { wanted, site, peer: None, partial_allowed, protected: false })
+    Request::Activate(Activate { wanted, site, peer: None, partial_allowed, protected: false, back: None })
 }
 
 /// Returns a query for the first disconnect orders of an account.

@@ -67,6 +67,7 @@ pub mod transfer;
 suite! { ($)
     orders conformance_orders
     numbers conformance_numbers
+    acts conformance_acts
     pool conformance_pool
     imports conformance_imports
     exchanges conformance_exchanges

@@ -1,6 +1,7 @@
 //! What every store can do. Each file has one resource: its queries, its results, and its trait.
 
 pub mod accounts;
+pub mod acts;
 pub mod applications;
 pub mod deliveries;
 pub mod exchanges;
@@ -18,6 +19,7 @@ pub mod upkeep;
 pub mod users;
 
 use self::accounts::Accounts;
+use self::acts::Acts;
 use self::applications::Applications;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
@@ -43,6 +45,7 @@ use self::users::Users;
 pub trait Store:
     Orders
     + Numbers
+    + Acts
     + Pool
     + Exchanges
     + Imports
@@ -63,6 +66,7 @@ pub trait Store:
 impl<S> Store for S where
     S: Orders
         + Numbers
+        + Acts
         + Pool
         + Exchanges
         + Imports

@@ -12,6 +12,7 @@ use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::Hold;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::{Author, Provenance};
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::Kind;
@@ -156,6 +157,8 @@ pub struct OrderMark {
     pub kind: Kind,
     /// Who sent it.
     pub user: String,
+    /// Under what.
+    pub under: Provenance,
     /// When it arrived.
     pub created_at: Timestamp,
 }
@@ -213,7 +216,7 @@ pub trait Numbers: Send + Sync {
     /// Returns how many numbers a query finds. Its page is ignored.
     async fn count(&self, query: NumberQuery) -> Result<u64>;
 
-    /// Moves numbers in service on the account to a site and peer of it, all or none. `user` asked for it.
+    /// Moves numbers in service on the account to a site and peer of it, all or none. `author` asked for it.
     ///
     /// # Errors
     /// `Conflict` if there is no such account.
@@ -222,7 +225,7 @@ pub trait Numbers: Send + Sync {
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<NumbersMoved>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::reservation::{NotReserved, Reservation};
 use onhook_core::time::Timestamp;
@@ -27,7 +28,7 @@ pub trait Reservations: Send + Sync {
     async fn reserve(
         &self,
         wanted: Reservation,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Reserved>;
@@ -44,7 +45,7 @@ pub trait Reservations: Send + Sync {
         &self,
         account: AccountId,
         id: ReservationId,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Option<Reservation>>;

@@ -202,6 +202,10 @@ pub const TABLES: &[Table] = &[
             ("actor", Text),
             ("detail", Text),
             ("origin", Text),
+            ("credential", Whole),
+            ("address", Text),
+            ("reason", Text),
+            ("plan", Id),
         ],
     ),
     table(
@@ -218,6 +222,8 @@ pub const TABLES: &[Table] = &[
             ("flags", Whole),
             ("due_at", Whole),
             ("last_event", Whole),
+            ("release_at", Whole),
+            ("kept_until", Whole),
         ],
     ),
     table(
@@ -268,6 +274,10 @@ pub const TABLES: &[Table] = &[
             ("refused", Text),
             ("peers", Text),
             ("origin", Text),
+            ("credential", Whole),
+            ("address", Text),
+            ("reason", Text),
+            ("plan", Id),
         ],
     ),
     table(

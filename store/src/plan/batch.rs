@@ -11,6 +11,7 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::{By, Change, Transition};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::{Author, Provenance};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
@@ -61,6 +62,8 @@ pub struct NewEvent {
     pub change: Change,
     /// Who or what made it happen.
     pub by: By,
+    /// Under what. An order's event says nothing here.
+    pub under: Provenance,
     /// The entry as it was imported, on the first event after the import.
     pub origin: Option<Entry>,
 }
@@ -162,6 +165,18 @@ impl<'a> Batch<'a> {
     /// # Panics
     /// If the number or its area was not loaded: the plan must ask for all that it changes.
     pub fn apply(&mut self, transition: Transition, by: By) {
+        self.happen(transition, by, Provenance::default());
+    }
+
+    /// Applies what a person or program does to a loaded number.
+    ///
+    /// # Panics
+    /// As [`Batch::apply`].
+    pub fn act(&mut self, transition: Transition, Author { user, under }: Author) {
+        self.happen(transition, By::User(user), under);
+    }
+
+    fn happen(&mut self, transition: Transition, by: By, under: Provenance) {
         let Transition { change, before, after } = transition;
         let at = self.at;
         let number = after.number;
@@ -169,11 +184,11 @@ impl<'a> Batch<'a> {
         let known = self.prevs.insert(number, (Prev::New(index), false));
         let (prev, untouched) = known.expect("a number that changes was loaded");
         let half_life_days = self.policy.profile(number).half_life_days;
-        let of_area = AreaChange::of(&before, &after, at, half_life_days);
-        if let Some(change) = &of_area {
-            self.areas.get_mut(&after.area).expect("the area of each number was loaded").change(change);
+        self.writes.counts.change(&before, &after);
+        for (area, change) in AreaChange::of(&before, &after, at, half_life_days) {
+            self.areas.get_mut(&area).expect("the area of each number was loaded").change(&change);
+            self.writes.counts.areas.entry(area).or_default().add(&change);
         }
-        self.writes.counts.change(&before, &after, of_area.as_ref());
         self.writes.pool_grew |= before.state() != State::Available && after.state() == State::Available;
         if before.state() == State::Available {
             self.taken.insert(number);
@@ -181,7 +196,7 @@ impl<'a> Batch<'a> {
         self.changed.entry(number).or_insert((before.standing.holder(), before.area));
         self.entries.insert(number, after);
         let origin = untouched.then_some(before);
-        self.writes.events.push(NewEvent { number, prev, at, change, by, origin });
+        self.writes.events.push(NewEvent { number, prev, at, change, by, under, origin });
     }
 
     /// Returns what to write.

@@ -378,6 +378,7 @@ mod tests {
 
     use onhook_core::ids::EventSeq;
     use onhook_core::lifecycle::event::{By, Change};
+    use onhook_core::lifecycle::provenance::Provenance;
     use onhook_core::number::Number;
     use onhook_core::order::{Disconnect, Mode, Request};
 
@@ -442,12 +443,16 @@ mod tests {
             refused: None,
             peers: Vec::new(),
             origin: None,
+            under: Provenance::default(),
         };
         let event = |of| {
             let (seq, prev, by) = (EventSeq(of), EventSeq(0), By::Order(OrderSeq(of)));
             let at = Timestamp::default();
             let change = Change::Unreserved;
-            Ok((OrderSeq(of), Event { seq, number, prev, at, change, by, origin: None }))
+            Ok((
+                OrderSeq(of),
+                Event { seq, number, prev, at, change, by, under: Provenance::default(), origin: None },
+            ))
         };
         let rules = OrderRules {
             ids: &ids,

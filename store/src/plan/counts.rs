@@ -35,13 +35,10 @@ impl Counts {
         }
     }
 
-    /// Counts a number that has changed, and the change of its area.
-    pub fn change(&mut self, before: &Entry, after: &Entry, of_area: Option<&AreaChange>) {
+    /// Counts a number that has changed. The changes of areas are not among these counts.
+    pub fn change(&mut self, before: &Entry, after: &Entry) {
         self.count(before, -1);
         self.count(after, 1);
-        if let Some(change) = of_area {
-            self.areas.entry(after.area).or_default().add(change);
-        }
     }
 
     /// Adds other changes.

@@ -3,10 +3,12 @@
 //! There is no SQL here, and nothing is read or written. So every store does the same, a test needs no database, and a
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, [`turns`] decides whose orders run next, and [`draw`] what a search of the pool takes. Above
-//! them, one file for each kind of work: [`step`]s of orders, [`amendments`] of them, [`release`], [`reservations`],
+//! them, one file for each kind of work: [`step`]s of orders, [`acts`] of people, [`amendments`] of
+//! orders, [`release`], [`reservations`],
 //! [`moves`], [`imports`] of numbers and of [`exchanges`], [`subscriptions`] and their [`deliveries`], [`premises`] and
 //! their [`applications`], and [`users`]. [`check`] writes nothing: it finds what is wrong.
 
+pub mod acts;
 pub mod amendments;
 pub mod applications;
 pub mod batch;

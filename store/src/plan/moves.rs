@@ -1,15 +1,15 @@
 //! Numbers that move to another site or peer of their account at once, all or none.
 
 use onhook_core::account::Place;
-use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::order::move_all::move_all;
 use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, NumberWrites, Numbers};
 
-/// Plans the move of `wanted` numbers, loaded as `numbers`, to `place`, by `user` at `now`.
+/// Plans the move of `wanted` numbers, loaded as `numbers`, to `place`, by `author` at `now`.
 ///
 /// # Errors
 /// The numbers that are not in service on the account, in the order in which they were named. Then no number moves.
@@ -18,11 +18,11 @@ pub fn moves(
     place: Place,
     numbers: Numbers,
     policy: &Policy,
-    (user, now): (&str, Timestamp),
+    (author, now): (&Author, Timestamp),
 ) -> Result<NumberWrites, Vec<Number>> {
     let mut batch = Batch::new(policy, numbers, now);
     for transition in move_all(wanted, place, batch.entries())? {
-        batch.apply(transition, By::User(user.to_owned()));
+        batch.act(transition, author.clone());
     }
     Ok(batch.finish())
 }

@@ -1,8 +1,9 @@
 //! Reservations: a pool number is held for an account, or given back.
 
 use onhook_core::lifecycle::entry::Entry;
-use onhook_core::lifecycle::event::{By, Transition};
+use onhook_core::lifecycle::event::Transition;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::reservation::{self, NotReserved, Reservation};
 use onhook_core::time::Timestamp;
 
@@ -16,7 +17,7 @@ pub struct Loaded<'a> {
     /// Hold profiles.
     pub policy: &'a Policy,
     /// Who asks.
-    pub user: String,
+    pub author: Author,
     /// When it is asked.
     pub now: Timestamp,
 }
@@ -28,7 +29,7 @@ impl Loaded<'_> {
 
     fn happen(self, transition: Transition) -> NumberWrites {
         let mut batch = Batch::new(self.policy, self.number, self.now);
-        batch.apply(transition, By::User(self.user));
+        batch.act(transition, self.author);
         batch.finish()
     }
 }

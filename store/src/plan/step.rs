@@ -209,6 +209,7 @@ mod tests {
     use onhook_core::lifecycle::area::{Area, AreaName, Demand};
     use onhook_core::lifecycle::diagram::State;
     use onhook_core::lifecycle::entry::Standing;
+    use onhook_core::lifecycle::provenance::Provenance;
     use onhook_core::notify::notification::SubscriptionFilter;
     use onhook_core::notify::subscription::OrderType;
     use onhook_core::order::{Activate, Disconnect, Mode, Refusal, Request, Search, SearchForm, Wanted};
@@ -259,6 +260,7 @@ mod tests {
             refused: None,
             peers: Vec::new(),
             origin: None,
+            under: Provenance::default(),
         };
         Waiting { order, attempts: 0 }
     }
@@ -275,7 +277,14 @@ mod tests {
         let (partial_allowed, protected) = (true, false);
         order(
             seq,
-            Request::Activate(Activate { wanted, site: site(), peer: None, partial_allowed, protected }),
+            Request::Activate(Activate {
+                wanted,
+                site: site(),
+                peer: None,
+                partial_allowed,
+                protected,
+                back: None,
+            }),
         )
     }
 

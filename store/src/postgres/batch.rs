@@ -11,9 +11,9 @@ use super::areas::read_area;
 use super::counts::apply_counts;
 use super::entries::NumberRow;
 use super::row::{digits_of, get};
-use super::statement::{execute, rows};
+use super::statement::{Value, execute, rows};
 use crate::Result;
-use crate::columns::{NumberColumns, by_columns};
+use crate::columns::{NumberColumns, UnderColumns, by_columns};
 use crate::error::corrupt;
 use crate::plan::batch::{NewEvent, NumberWrites, Numbers, Prev};
 
@@ -77,7 +77,9 @@ async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -
         |index: usize| seqs.get(index).map(|seq| seq.0).ok_or_else(|| corrupt("too few numbers of events"));
     let (mut numbers, mut prevs, mut ats) = (Vec::new(), Vec::new(), Vec::new());
     let (mut orders, mut actors, mut details, mut origins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for NewEvent { number, prev, at, change, by, origin } in events {
+    let (mut credentials, mut addresses, mut reasons, mut plans) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for NewEvent { number, prev, at, change, by, under, origin } in events {
         numbers.push(digits_of(*number));
         prevs.push(match prev {
             Prev::Stored(prev) => prev.0,
@@ -89,12 +91,21 @@ async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -
         actors.push(actor);
         details.push(serde_json::to_string(change)?);
         origins.push(origin.as_ref().map(serde_json::to_string).transpose()?);
+        let UnderColumns { credential, address, reason, plan } = UnderColumns::of(under);
+        credentials.push(credential.map(i64::from));
+        addresses.push(address);
+        reasons.push(reason);
+        plans.push(plan);
     }
     let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
-    let sql = "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
+    let sql = "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason,
+                                  plan)
                SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                                    $6::text[], $7::text[], $8::text[])";
-    execute(client, sql, &[&seqs, &numbers, &prevs, &ats, &orders, &actors, &details, &origins]).await?;
+                                    $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
+                                    $12::uuid[])";
+    let numbered: [&dyn Value; 5] = [&seqs, &numbers, &prevs, &ats, &orders];
+    let said: [&dyn Value; 7] = [&actors, &details, &origins, &credentials, &addresses, &reasons, &plans];
+    execute(client, sql, &[&numbered[..], &said[..]].concat()).await?;
     Ok(())
 }
 
@@ -111,6 +122,8 @@ pub(super) struct Columns {
     due_ats: Vec<Option<i64>>,
     last_events: Vec<i64>,
     ats: Vec<i64>,
+    release_ats: Vec<Option<i64>>,
+    kept_untils: Vec<Option<i64>>,
 }
 
 impl Columns {
@@ -126,13 +139,16 @@ impl Columns {
         self.due_ats.push(row.due_at.map(Timestamp::millis));
         self.last_events.push(last_event.0);
         self.ats.push(at.millis());
+        self.release_ats.push(row.release_at.map(Timestamp::millis));
+        self.kept_untils.push(row.kept_until.map(Timestamp::millis));
     }
 
     /// Writes rows that are there. Returns how many were.
     async fn update(&self, client: &Client) -> Result<u64> {
         let sql = format!(
             "UPDATE number SET state = u.state, holder = u.holder, site = u.site, peer = u.peer, area = u.area,
-                               flags = u.flags, due_at = u.due_at, last_event = u.last_event, at = u.at
+                               flags = u.flags, due_at = u.due_at, last_event = u.last_event, at = u.at,
+                               release_at = u.release_at, kept_until = u.kept_until
              FROM {UNNEST} WHERE number.number = u.number"
         );
         self.write(client, &sql).await
@@ -141,18 +157,45 @@ impl Columns {
     /// Writes new rows.
     pub(super) async fn insert(&self, client: &Client) -> Result<u64> {
         let sql = format!(
-            "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event, at)
+            "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event, at,
+                                 release_at, kept_until)
              SELECT * FROM {UNNEST}"
         );
         self.write(client, &sql).await
     }
 
     async fn write(&self, client: &Client, sql: &str) -> Result<u64> {
-        let Self { numbers, states, holders, sites, peers, areas, flags, due_ats, last_events, ats } = self;
+        let Self {
+            numbers,
+            states,
+            holders,
+            sites,
+            peers,
+            areas,
+            flags,
+            due_ats,
+            last_events,
+            ats,
+            release_ats,
+            kept_untils,
+        } = self;
         execute(
             client,
             sql,
-            &[numbers, states, holders, sites, peers, areas, flags, due_ats, last_events, ats],
+            &[
+                numbers,
+                states,
+                holders,
+                sites,
+                peers,
+                areas,
+                flags,
+                due_ats,
+                last_events,
+                ats,
+                release_ats,
+                kept_untils,
+            ],
         )
         .await
     }
@@ -160,5 +203,5 @@ impl Columns {
 
 const UNNEST: &str =
     "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])
-                      AS u (number, state, holder, site, peer, area, flags, due_at, last_event, at)";
+                             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+                      AS u (number, state, holder, site, peer, area, flags, due_at, last_event, at, release_at, kept_until)";

@@ -11,7 +11,7 @@ use onhook_core::time::Timestamp;
 use tokio_postgres::{Client, Row};
 
 use super::row::{
-    account_or, all_digits, digits_of, get, json, number_of, peer_or, site_or, small, time, time_or,
+    account_or, all_digits, digits_of, get, json, number_of, peer_or, site_or, small, time, time_or, under,
 };
 use super::statement::rows;
 use crate::Result;
@@ -32,7 +32,7 @@ pub(super) struct NumberRow {
 
 /// The columns that [`NumberRow::read`] reads, in this order.
 pub(super) const NUMBER_COLUMNS: &str =
-    "number, state, holder, site, peer, area, flags, due_at, last_event, at";
+    "number, state, holder, site, peer, area, flags, due_at, last_event, at, release_at, kept_until";
 
 impl NumberRow {
     pub(super) fn read(row: &Row) -> Result<Self> {
@@ -45,6 +45,8 @@ impl NumberRow {
             area: AreaId(small(row, 5)?),
             flags: small(row, 6)?,
             due_at: time_or(row, 7)?,
+            release_at: time_or(row, 10)?,
+            kept_until: time_or(row, 11)?,
         };
         let (entry, untouched) = columns.entry()?;
         Ok(Self { entry, last_event: EventSeq(get(row, 8)?), untouched, at: time(row, 9)? })
@@ -76,7 +78,8 @@ pub(super) async fn lock_numbers(client: &Client, numbers: &[Number]) -> Result<
 }
 
 /// The columns that [`read_event`] reads, in this order.
-pub(super) const EVENT_COLUMNS: &str = "seq, number, prev, at, order_seq, actor, detail, origin";
+pub(super) const EVENT_COLUMNS: &str =
+    "seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason, plan";
 
 /// Reads a row of `event` that belongs to one number. An import's row does not.
 pub(super) fn read_event(row: &Row) -> Result<Event> {
@@ -90,6 +93,7 @@ pub(super) fn read_event(row: &Row) -> Result<Event> {
         at: time(row, 3)?,
         by: by_of(get(row, 4)?, get(row, 5)?, &change),
         change,
+        under: under(row, 8)?,
         origin: json(row, 7)?,
     })
 }
@@ -104,17 +108,19 @@ pub(super) async fn histories(
     // A chain ends with an import. One that points forward ends there too, and is found to be broken.
     let sql = format!(
         "WITH RECURSIVE chain (about, {EVENT_COLUMNS}) AS (
-             SELECT u.about, e.seq, e.number, e.prev, e.at, e.order_seq, e.actor, e.detail, e.origin
+             SELECT u.about, e.seq, e.number, e.prev, e.at, e.order_seq, e.actor, e.detail, e.origin,
+                    e.credential, e.address, e.reason, e.plan
              FROM unnest($1::bigint[], $2::bigint[]) AS u (about, last) JOIN event e ON e.seq = u.last
              UNION ALL
-             SELECT c.about, e.seq, e.number, e.prev, e.at, e.order_seq, e.actor, e.detail, e.origin
+             SELECT c.about, e.seq, e.number, e.prev, e.at, e.order_seq, e.actor, e.detail, e.origin,
+                    e.credential, e.address, e.reason, e.plan
              FROM chain c JOIN event e ON e.seq = c.prev WHERE c.number IS NOT NULL AND c.prev < c.seq
          )
          SELECT {EVENT_COLUMNS}, about FROM chain ORDER BY about, seq DESC"
     );
     let mut chains: HashMap<i64, Vec<Row>> = HashMap::with_capacity(numbers.len());
     for row in rows(client, &sql, &[&digits, &last]).await? {
-        chains.entry(get(&row, 8)?).or_default().push(row);
+        chains.entry(get(&row, 12)?).or_default().push(row);
     }
     let history = |row: &NumberRow| {
         let number = row.entry.number;

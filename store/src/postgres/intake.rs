@@ -17,6 +17,7 @@ use super::statement::rows;
 use super::tries::{Tries, is_lost, settle, text, unknown};
 use super::waiting::Waiting;
 use crate::codes::{kind_code, status_code};
+use crate::columns::UnderColumns;
 use crate::contract::orders::Accepted;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -223,6 +224,8 @@ async fn insert(
     let (mut users, mut names, mut customer_ids, mut sites) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut numbers, mut requests, mut keys, mut digests) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut credentials, mut addresses, mut reasons, mut plans) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (Arrival { order, request, .. }, seq) in arrivals.iter().zip(seqs) {
         uuids.push(ids.id(*seq).0);
         accounts.push(i64::from(order.account.get()));
@@ -236,15 +239,21 @@ async fn insert(
         requests.push(request.as_str());
         keys.push(order.key.as_ref().map(|key| key.key.as_str()));
         digests.push(order.key.as_ref().map(|key| key.digest.to_vec()));
+        let UnderColumns { credential, address, reason, plan } = UnderColumns::of(&order.under);
+        credentials.push(credential.map(i64::from));
+        addresses.push(address);
+        reasons.push(reason);
+        plans.push(plan);
     }
     let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
     let received = i64::from(status_code(Status::Received));
     let sql = "WITH given AS (
                    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
                                         $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
-                                        $11::text[], $12::text[], $13::bytea[])
+                                        $11::text[], $12::text[], $13::bytea[], $16::bigint[], $17::text[], $18::text[],
+                                        $19::uuid[])
                        AS u (seq, id, account, kind, created_at, user_name, name, customer_order_id, site, numbers,
-                             request, key, digest)
+                             request, key, digest, credential, address, reason, plan)
                ), keyed AS (
                    INSERT INTO idempotency (account, key, digest, order_seq)
                    SELECT account, key, digest, seq FROM given WHERE key IS NOT NULL ORDER BY seq
@@ -253,9 +262,9 @@ async fn insert(
                    INSERT INTO committed (id, at) VALUES ($14, (extract(epoch FROM now()) * 1000)::bigint)
                )
                INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user_name, name,
-                                   customer_order_id, site, numbers, request)
+                                   customer_order_id, site, numbers, request, credential, address, reason, plan)
                SELECT seq, id, account, kind, $15, 0, created_at, created_at, user_name, name, customer_order_id,
-                      site, numbers, request
+                      site, numbers, request, credential, address, reason, plan
                FROM given WHERE key IS NULL OR seq IN (SELECT order_seq FROM keyed)
                RETURNING seq";
     let written = rows(
@@ -277,6 +286,10 @@ async fn insert(
             &digests,
             &mark,
             &received,
+            &credentials,
+            &addresses,
+            &reasons,
+            &plans,
         ],
     )
     .await?;

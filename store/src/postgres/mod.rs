@@ -5,6 +5,7 @@
 //! order, and by changes that add up.
 
 mod accounts;
+mod acts;
 mod address;
 mod applications;
 mod areas;

@@ -10,6 +10,7 @@ use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -23,7 +24,7 @@ use super::exchanges::{Localities, localities, spot};
 use super::leases::{must_last, should_last};
 use super::open::PostgresStore;
 use super::release::{release, some_due};
-use super::row::{digits_of, get, limit, number_of, order_id, pages_before, small, time};
+use super::row::{digits_of, get, limit, number_of, order_id, pages_before, small, time, under};
 use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
@@ -45,7 +46,7 @@ async fn move_numbers(
     account: AccountId,
     to: Destination,
     numbers: &[Number],
-    (user, now): (&str, Timestamp),
+    (author, now): (&Author, Timestamp),
     policy: &Policy,
 ) -> Result<NumbersMoved> {
     let (_, premises) = must_exist(client, account).await?;
@@ -55,7 +56,7 @@ async fn move_numbers(
     };
     let known = lock_numbers(client, numbers).await?;
     let known = numbers_of(client, known).await?;
-    match moves(numbers, place, known, policy, (user, now)) {
+    match moves(numbers, place, known, policy, (author, now)) {
         Ok(writes) => Ok(NumbersMoved::Done(apply_numbers(client, writes).await?)),
         Err(missing) => Ok(NumbersMoved::NotInService(missing)),
     }
@@ -67,11 +68,13 @@ async fn marks(client: &Client, orders: &[OrderSeq]) -> Result<BTreeMap<OrderSeq
     if seqs.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let sql = "SELECT seq, id, kind, user_name, created_at FROM orders WHERE seq = ANY($1)";
+    let sql = "SELECT seq, id, kind, user_name, created_at, credential, address, reason, plan
+               FROM orders WHERE seq = ANY($1)";
     let mut found = BTreeMap::new();
     for row in &rows(client, sql, &[&seqs]).await? {
         let (kind, user) = (kind_of(small(row, 2)?)?, get(row, 3)?);
-        let mark = OrderMark { id: order_id(row, 1)?, kind, user, created_at: time(row, 4)? };
+        let mark =
+            OrderMark { id: order_id(row, 1)?, kind, user, created_at: time(row, 4)?, under: under(row, 5)? };
         found.insert(OrderSeq(get(row, 0)?), mark);
     }
     Ok(found)
@@ -449,11 +452,11 @@ impl Numbers for PostgresStore {
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<NumbersMoved> {
-        transaction!(self, tx => move_numbers(&tx, account, to, &numbers, (&user, now), &policy).await)
+        transaction!(self, tx => move_numbers(&tx, account, to, &numbers, (&author, now), &policy).await)
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

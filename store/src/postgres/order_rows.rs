@@ -4,7 +4,7 @@ use onhook_core::ids::OrderSeq;
 use onhook_core::order::{Order, Status};
 use tokio_postgres::{Client, Row};
 
-use super::row::{account_of, get, json, order_id, small, time};
+use super::row::{account_of, get, json, order_id, small, time, under};
 use super::statement::execute;
 use crate::Result;
 use crate::codes::{status_code, status_of};
@@ -13,7 +13,8 @@ use crate::plan::step::OrderWrite;
 
 /// The columns that [`read_order`] reads, in this order.
 pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user_name, name, \
-                                        customer_order_id, request, failed, taken, refused, peers, origin";
+                                        customer_order_id, request, failed, taken, refused, peers, origin, \
+                                        credential, address, reason, plan";
 
 pub(super) fn read_order(row: &Row) -> Result<Order> {
     Ok(Order {
@@ -32,6 +33,7 @@ pub(super) fn read_order(row: &Row) -> Result<Order> {
         refused: json(row, 12)?,
         peers: json(row, 13)?.unwrap_or_default(),
         origin: json(row, 14)?,
+        under: under(row, 15)?,
     })
 }
 

@@ -28,7 +28,7 @@ use crate::plan::draw::{
 const SCATTERED: &str = "((number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007)";
 
 /// The column after those of [`NUMBER_COLUMNS`]: which of the lots a number is in.
-const LOT: usize = 10;
+const LOT: usize = 12;
 
 /// Looks of the spans that one statement reads.
 const LOOKS: u64 = 20_000;

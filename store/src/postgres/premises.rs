@@ -178,7 +178,10 @@ async fn in_service_at(
 
 /// Returns the numbers in service for each site and peer of an account with a count above zero. `None` is the site
 /// itself, without a peer.
-async fn in_service(client: &Client, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
+pub(super) async fn in_service(
+    client: &Client,
+    account: AccountId,
+) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
     let sql = "SELECT p.site, p.peer, p.numbers FROM site s JOIN in_service p ON p.site = s.id
                WHERE s.account = $1 AND p.numbers <> 0 ORDER BY 1, 2";
     let found = rows(client, sql, &[&of(account)]).await?;

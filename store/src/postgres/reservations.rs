@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
@@ -65,24 +66,24 @@ async fn standing(client: &Client, found: Option<Row>) -> Result<Option<Reservat
 async fn load<'a>(
     client: &Client,
     number: Number,
-    user: &str,
+    author: Author,
     now: Timestamp,
     policy: &'a Policy,
 ) -> Result<plan::Loaded<'a>> {
     let number = numbers_of(client, lock_numbers(client, &[number]).await?).await?;
-    Ok(plan::Loaded { number, policy, user: user.to_owned(), now })
+    Ok(plan::Loaded { number, policy, author, now })
 }
 
 async fn make_reservation(
     client: &Client,
     wanted: &Reservation,
-    user: &str,
+    author: Author,
     now: Timestamp,
     policy: &Policy,
 ) -> Result<Reserved> {
     let Reservation { id, account, number, until } = *wanted;
     lock_account(client, account).await?;
-    let loaded = load(client, number, user, now, policy).await?;
+    let loaded = load(client, number, author, now, policy).await?;
     let sql = "SELECT numbers FROM tally WHERE account = $1 AND state = $2";
     let account = i64::from(account.get());
     let held = row(client, sql, &[&account, &i64::from(state_code(State::Reserved))]).await?;
@@ -104,13 +105,13 @@ async fn cancel_reservation(
     client: &Client,
     account: AccountId,
     id: ReservationId,
-    user: &str,
+    author: Author,
     now: Timestamp,
     policy: &Policy,
 ) -> Result<Option<Reservation>> {
     lock_account(client, account).await?;
     let Some(found) = by_id(client, account, id).await? else { return Ok(None) };
-    let loaded = load(client, found.number, user, now, policy).await?;
+    let loaded = load(client, found.number, author, now, policy).await?;
     let Some(writes) = plan::cancel(loaded, &found) else { return Ok(None) };
     apply_numbers(client, writes).await?;
     Ok(Some(found))
@@ -121,11 +122,11 @@ impl Reservations for PostgresStore {
     async fn reserve(
         &self,
         wanted: Reservation,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Reserved> {
-        transaction!(self, tx => make_reservation(&tx, &wanted, &user, now, &policy).await)
+        transaction!(self, tx => make_reservation(&tx, &wanted, author.clone(), now, &policy).await)
     }
 
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
@@ -144,10 +145,10 @@ impl Reservations for PostgresStore {
         &self,
         account: AccountId,
         id: ReservationId,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Option<Reservation>> {
-        transaction!(self, tx => cancel_reservation(&tx, account, id, &user, now, &policy).await)
+        transaction!(self, tx => cancel_reservation(&tx, account, id, author.clone(), now, &policy).await)
     }
 }

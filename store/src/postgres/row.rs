@@ -1,12 +1,14 @@
 //! Rows to values and back. A row that fits no value is reported, never guessed at.
 
 use onhook_core::ids::{AccountId, OrderId, PeerId, SiteId};
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
+use crate::columns::UnderColumns;
 use crate::error::corrupt;
 use crate::{Result, StoreError};
 
@@ -102,4 +104,11 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row, column: usize) -> 
 pub(super) fn word<T: std::str::FromStr>(row: &Row, column: usize) -> Result<T> {
     let text: &str = get(row, column)?;
     text.parse().map_err(|_| corrupt(format!("no such word: {text}")))
+}
+
+/// Reads under what something was done: four columns, from `first` on.
+pub(super) fn under(row: &Row, first: usize) -> Result<Provenance> {
+    let credential = small_or(row, first)?;
+    let (address, reason) = (get(row, first + 1)?, get(row, first + 2)?);
+    UnderColumns { credential, address, reason, plan: get(row, first + 3)? }.provenance()
 }

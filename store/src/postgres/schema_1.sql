@@ -87,8 +87,11 @@ CREATE INDEX area_rate_center ON area (rate_center, region);
 
 -- state: 0 Available, 1 Reserved, 2 InService, 3 Aging, 4 Protected, 5 Administrative, 6 Removed
 -- holder: the account in whose inventory it shows; of an aging number the former account
--- flags: 1 protected, 2 ported in, 4 locked, 8 leaves the system after aging, 16 untouched since its import
--- due_at: the end of aging or of the reservation
+-- flags: 1 protected, 2 ported in, 4 locked, 8 leaves the system after aging, 16 untouched since its import,
+-- 32 kept by an operator
+-- due_at: the end of aging or of the reservation; of a kept number the end of the keep, if that is later (at the end of
+-- all time if nobody has said when)
+-- release_at, kept_until: of a kept number alone: the end of its hold, and of the keep
 -- last_event: the event that made the row what it is; an import's while nothing else has happened; at: its time
 CREATE TABLE number (
     number     bigint PRIMARY KEY,
@@ -101,6 +104,8 @@ CREATE TABLE number (
     due_at     bigint,
     last_event bigint NOT NULL,
     at         bigint NOT NULL,
+    release_at bigint,
+    kept_until bigint,
     CHECK ((holder IS NOT NULL) = (state BETWEEN 1 AND 4)),
     CHECK ((site IS NOT NULL) = (state IN (2, 3))),
     CHECK ((due_at IS NOT NULL) = (state IN (1, 3)))
@@ -116,21 +121,27 @@ CREATE INDEX number_protected ON number (holder, number) WHERE state = 4;
 
 -- number, prev: null on an import, which is one event for all its numbers
 -- detail: the change as JSON; origin: on a number's first event, the entry as it was imported
+-- credential (0 basic, 1 token, 2 socket, 3 session, 4 offline), address, reason, plan: under what a person did it; an
+-- order's event leaves that to the order
 CREATE TABLE event (
-    seq       bigint PRIMARY KEY,
-    number    bigint,
-    prev      bigint,
-    at        bigint NOT NULL,
-    order_seq bigint,
-    actor     text,
-    detail    text NOT NULL,
-    origin    text
+    seq        bigint PRIMARY KEY,
+    number     bigint,
+    prev       bigint,
+    at         bigint NOT NULL,
+    order_seq  bigint,
+    actor      text,
+    detail     text NOT NULL,
+    origin     text,
+    credential bigint,
+    address    text,
+    reason     text,
+    plan       uuid
 );
 
 -- id: its sequence number, encrypted
 -- kind: 0 disconnect, 1 number, 2 move; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
 -- site: where the numbers of a number order go; numbers: how many it is about
--- request, failed, taken, refused, peers, origin: JSON
+-- request, failed, taken, refused, peers, origin: JSON; credential, address, reason, plan: as those of an event
 CREATE TABLE orders (
     seq               bigint PRIMARY KEY,
     id                uuid NOT NULL,
@@ -150,7 +161,11 @@ CREATE TABLE orders (
     taken             text,
     refused           text,
     peers             text,
-    origin            text
+    origin            text,
+    credential        bigint,
+    address           text,
+    reason            text,
+    plan              uuid
 ) WITH (fillfactor = 80);
 CREATE INDEX orders_account ON orders (account, kind, seq);
 CREATE INDEX orders_site ON orders (site, seq) WHERE site IS NOT NULL;

@@ -35,7 +35,7 @@ use crate::plan::step::{Loaded, WORK_MAX, Waiting, Writes, step};
 use crate::plan::turns::{Queued, Turns};
 
 /// The column after those of [`ORDER_COLUMNS`]: how often judging the order has panicked.
-const ATTEMPTS: usize = 15;
+const ATTEMPTS: usize = 19;
 
 /// Most orders waiting for numbers in one step.
 const BACK_ORDERS_MAX: usize = 64;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use onhook_core::ids::EventSeq;
-use onhook_core::lifecycle::event::By;
 use onhook_core::number::Number;
 use rusqlite::params;
 
@@ -12,6 +11,7 @@ use super::entries::{NumberRow, number_rows};
 use super::row::digits_of;
 use super::tables::Tables;
 use crate::Result;
+use crate::columns::{UnderColumns, by_columns};
 use crate::plan::batch::{Known, NewEvent, NumberWrites, Numbers, Prev};
 
 /// Returns those of the numbers that exist, in the order of their digits.
@@ -44,20 +44,17 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
     }
     let seq = |index: usize| EventSeq(first.0 + i64::try_from(index).unwrap_or(i64::MAX));
     let mut insert = tables.connection.prepare_cached(
-        "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason, plan)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for (index, event) in events.iter().enumerate() {
-        let NewEvent { number, prev, at, change, by, origin } = event;
+        let NewEvent { number, prev, at, change, by, under, origin } = event;
         let prev = match prev {
             Prev::Stored(prev) => *prev,
             Prev::New(index) => seq(*index),
         };
-        let (order, actor) = match by {
-            By::Order(order) => (Some(order.0), None),
-            By::User(user) => (None, Some(user)),
-            By::Time | By::Import => (None, None),
-        };
+        let (order, actor) = by_columns(by);
+        let UnderColumns { credential, address, reason, plan } = UnderColumns::of(under);
         insert.execute(params![
             seq(index).0,
             digits_of(*number),
@@ -67,17 +64,22 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
             actor,
             serde_json::to_string(change)?,
             origin.as_ref().map(serde_json::to_string).transpose()?,
+            credential,
+            address,
+            reason,
+            plan.as_ref().map(uuid::Uuid::as_bytes),
         ])?;
     }
     // SQLite updates every index on a column that an update names, even if the value stays. A disconnect keeps the
     // holder, and the index of holders is the largest.
     let mut same_holder = tables.connection.prepare_cached(
-        "UPDATE number SET state = ?2, site = ?3, peer = ?4, flags = ?5, due_at = ?6, last_event = ?7
+        "UPDATE number SET state = ?2, site = ?3, peer = ?4, flags = ?5, due_at = ?6, last_event = ?7,
+                           release_at = ?8, kept_until = ?9
          WHERE number = ?1",
     )?;
     let mut other_holder = tables.connection.prepare_cached(
         "UPDATE number SET state = ?2, holder = ?3, site = ?4, peer = ?5, area = ?6, flags = ?7, due_at = ?8,
-                           last_event = ?9
+                           last_event = ?9, release_at = ?10, kept_until = ?11
          WHERE number = ?1",
     )?;
     let changed = numbers.len();

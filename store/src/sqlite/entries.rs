@@ -1,18 +1,15 @@
 //! Rows of numbers and their events, as they are read.
 
-use onhook_core::account::Place;
-use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderSeq, PeerId};
-use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::{Entry, Standing};
-use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::ids::{AccountId, AreaId, EventSeq, PeerId, SiteId};
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::{Change, Event};
 use onhook_core::lifecycle::history::History;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, Row};
 
-use super::row::{account_id, digits_of, number_of, peer_id, site_id};
-use crate::codes::{state_code, state_of};
-use crate::columns::history_of;
+use super::row::{account_id, digits_of, number_of, peer_id, site_id, under};
+use crate::columns::{NumberColumns, by_of, history_of};
 use crate::error::corrupt;
 use crate::plan::batch::Known;
 use crate::{Result, StoreError};
@@ -73,16 +70,6 @@ pub(super) fn history(connection: &Connection, row: &NumberRow) -> Result<Histor
     history_of(row.entry, imported_at, events)
 }
 
-const PROTECTED: u8 = 1;
-
-const PORTED_IN: u8 = 2;
-
-const LOCKED: u8 = 4;
-
-const LEAVES: u8 = 8;
-
-const UNTOUCHED: u8 = 16;
-
 /// A row of `number`: the entry, and the event that left it so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct NumberRow {
@@ -93,50 +80,30 @@ pub(super) struct NumberRow {
 }
 
 /// The columns that [`NumberRow::read`] reads, in this order.
-pub(super) const NUMBER_COLUMNS: &str = "number, state, holder, site, peer, area, flags, due_at, last_event";
+pub(super) const NUMBER_COLUMNS: &str =
+    "number, state, holder, site, peer, area, flags, due_at, last_event, release_at, kept_until";
 
 impl NumberRow {
     pub(super) fn read(row: &Row<'_>) -> Result<Self> {
-        let number = number_of(row.get(0)?)?;
-        let wrong = || corrupt(format!("the row of {} lacks what its state needs", number.masked()));
-        let state = state_of(row.get(1)?)?;
         let holder: Option<u32> = row.get(2)?;
-        let holder = holder.map(account_id).transpose()?;
         let site: Option<u32> = row.get(3)?;
-        let site = site.map(site_id).transpose()?;
         let peer: Option<u32> = row.get(4)?;
-        let peer = peer.map(peer_id).transpose()?;
-        let flags: u8 = row.get(6)?;
-        let due_at: Option<i64> = row.get(7)?;
-        let due_at = due_at.map(Timestamp::from_millis);
-        let place = || {
-            let (account, site) = (holder.ok_or_else(wrong)?, site.ok_or_else(wrong)?);
-            Ok::<_, StoreError>(Place { account, site, peer })
-        };
-        let standing = match state {
-            State::Available => Standing::Available,
-            State::Administrative => Standing::Administrative,
-            State::Removed => Standing::Removed,
-            State::Protected => Standing::Protected { account: holder.ok_or_else(wrong)? },
-            State::InService => Standing::InService { place: place()? },
-            State::Reserved => {
-                Standing::Reserved { account: holder.ok_or_else(wrong)?, until: due_at.ok_or_else(wrong)? }
-            }
-            State::Aging => Standing::Aging {
-                former: place()?,
-                release_at: due_at.ok_or_else(wrong)?,
-                leaves: flags & LEAVES != 0,
-            },
-        };
-        let entry = Entry {
-            number,
-            standing,
+        let time =
+            |at: usize| Ok::<_, StoreError>(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_millis));
+        let columns = NumberColumns {
+            number: number_of(row.get(0)?)?,
+            state: row.get(1)?,
+            holder: holder.map(account_id).transpose()?,
+            site: site.map(site_id).transpose()?,
+            peer: peer.map(peer_id).transpose()?,
             area: AreaId(row.get(5)?),
-            protected: flags & PROTECTED != 0,
-            ported_in: flags & PORTED_IN != 0,
-            locked: flags & LOCKED != 0,
+            flags: row.get(6)?,
+            due_at: time(7)?,
+            release_at: time(9)?,
+            kept_until: time(10)?,
         };
-        Ok(Self { entry, last_event: EventSeq(row.get(8)?), untouched: flags & UNTOUCHED != 0 })
+        let (entry, untouched) = columns.entry()?;
+        Ok(Self { entry, last_event: EventSeq(row.get(8)?), untouched })
     }
 
     /// Returns the number as a plan needs it.
@@ -147,9 +114,9 @@ impl NumberRow {
 
     /// Returns the values of [`NUMBER_COLUMNS`], in the same order.
     pub(super) fn values(&self) -> impl rusqlite::Params + use<> {
-        let (number, state, site, peer, flags, due_at, last_event) = self.columns();
-        let holder = self.entry.standing.holder().map(AccountId::get);
-        (number, state, holder, site, peer, self.entry.area.0, flags, due_at, last_event)
+        let (number, state, site, peer, flags, due_at, last_event, release_at, kept_until) = self.columns();
+        let (holder, area) = (self.entry.standing.holder().map(AccountId::get), self.entry.area.0);
+        (number, state, holder, site, peer, area, flags, due_at, last_event, release_at, kept_until)
     }
 
     /// Returns the values without area and holder, which most changes keep.
@@ -157,30 +124,28 @@ impl NumberRow {
         self.columns()
     }
 
-    fn columns(&self) -> (i64, u8, Option<u32>, Option<u32>, u8, Option<i64>, i64) {
-        let entry = &self.entry;
-        let leaves = matches!(entry.standing, Standing::Aging { leaves: true, .. });
-        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        let flags = flag(entry.protected, PROTECTED)
-            | flag(entry.ported_in, PORTED_IN)
-            | flag(entry.locked, LOCKED)
-            | flag(leaves, LEAVES)
-            | flag(self.untouched, UNTOUCHED);
-        let place = entry.standing.place();
+    fn columns(&self) -> RowValues {
+        let columns = NumberColumns::of(&self.entry, self.untouched);
         (
-            digits_of(entry.number),
-            state_code(entry.state()),
-            place.map(|p| p.site.get()),
-            place.and_then(|p| p.peer).map(PeerId::get),
-            flags,
-            entry.standing.due_at().map(Timestamp::millis),
+            digits_of(columns.number),
+            columns.state,
+            columns.site.map(SiteId::get),
+            columns.peer.map(PeerId::get),
+            columns.flags,
+            columns.due_at.map(Timestamp::millis),
             self.last_event.0,
+            columns.release_at.map(Timestamp::millis),
+            columns.kept_until.map(Timestamp::millis),
         )
     }
 }
 
+/// The values of a row without area and holder.
+type RowValues = (i64, u8, Option<u32>, Option<u32>, u8, Option<i64>, i64, Option<i64>, Option<i64>);
+
 /// The columns that [`event`] reads, in this order.
-pub(super) const EVENT_COLUMNS: &str = "seq, number, prev, at, order_seq, actor, detail, origin";
+pub(super) const EVENT_COLUMNS: &str =
+    "seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason, plan";
 
 /// Reads a row of `event` that belongs to one number. An import's row does not.
 pub(super) fn read_event(row: &Row<'_>) -> Result<Event> {
@@ -194,12 +159,8 @@ pub(super) fn read_event(row: &Row<'_>) -> Result<Event> {
         number: number_of(row.get(1)?)?,
         prev: EventSeq(row.get(2)?),
         at: Timestamp::from_millis(row.get(3)?),
-        by: match (order, actor) {
-            (Some(order), _) => By::Order(OrderSeq(order)),
-            (None, Some(user)) => By::User(user),
-            (None, None) if matches!(change, Change::Restored { .. }) => By::Import,
-            (None, None) => By::Time,
-        },
+        by: by_of(order, actor, &change),
+        under: under(row, 8)?,
         change,
         origin: origin.map(|text| serde_json::from_str(&text)).transpose()?,
     })

@@ -97,7 +97,7 @@ fn take(
     }
     let writes = import.plan(lines, Loaded { there, premises, area_ids }, policy);
     let mut insert = tables.connection.prepare_cached(&format!(
-        "INSERT INTO number ({NUMBER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO number ({NUMBER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))?;
     for entry in writes.new {
         insert.execute(NumberRow { entry, last_event: event, untouched: true }.values())?;

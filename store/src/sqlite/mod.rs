@@ -6,6 +6,7 @@
 //! disk such a file cannot grow, and a write to it can end the process.
 
 mod accounts;
+mod acts;
 mod applications;
 mod areas;
 mod batch;

@@ -9,6 +9,7 @@ use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -24,7 +25,7 @@ use super::leases::must_last;
 use super::open::SqliteStore;
 use super::premises::in_service_at;
 use super::release::release;
-use super::row::{self, digits_of, limit, list, of, pages_before};
+use super::row::{self, digits_of, limit, list, of, pages_before, under};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
@@ -42,7 +43,7 @@ fn move_numbers(
     account: AccountId,
     to: Destination,
     numbers: &[Number],
-    (user, now): (&str, Timestamp),
+    (author, now): (&Author, Timestamp),
     policy: &Policy,
 ) -> Result<NumbersMoved> {
     let (_, premises) = must_exist(tables, account)?;
@@ -51,7 +52,7 @@ fn move_numbers(
         Err(no) => return Ok(NumbersMoved::NoPlace(no)),
     };
     let known = known(tables, numbers.iter().copied())?;
-    match moves(numbers, place, with_areas(tables, known), policy, (user, now)) {
+    match moves(numbers, place, with_areas(tables, known), policy, (author, now)) {
         Ok(writes) => Ok(NumbersMoved::Done(apply_numbers(tables, writes)?)),
         Err(missing) => Ok(NumbersMoved::NotInService(missing)),
     }
@@ -61,7 +62,8 @@ fn move_numbers(
 fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHistory> {
     let history = history(connection, row)?;
     let mut orders = BTreeMap::new();
-    let sql = "SELECT id, kind, user, created_at FROM orders WHERE seq = ?";
+    let sql =
+        "SELECT id, kind, user, created_at, credential, address, reason, plan FROM orders WHERE seq = ?";
     for event in &history.events {
         let By::Order(seq) = event.by else { continue };
         let mark = list(connection, sql, vec![Value::Integer(seq.0)], |row| {
@@ -70,6 +72,7 @@ fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHist
                 kind: kind_of(row.get(1)?)?,
                 user: row.get(2)?,
                 created_at: Timestamp::from_millis(row.get(3)?),
+                under: under(row, 4)?,
             })
         });
         let mark = mark?.pop().ok_or_else(|| corrupt(format!("order {} is missing", seq.0)))?;
@@ -354,12 +357,13 @@ impl Numbers for SqliteStore {
         account: AccountId,
         to: Destination,
         numbers: Vec<Number>,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<NumbersMoved> {
-        let work =
-            move |tables: &mut Tables<'_>| move_numbers(tables, account, to, &numbers, (&user, now), &policy);
+        let work = move |tables: &mut Tables<'_>| {
+            move_numbers(tables, account, to, &numbers, (&author, now), &policy)
+        };
         self.writer.write(work).await
     }
 

@@ -6,7 +6,7 @@ use onhook_core::order::{Failure, Order, Status};
 use onhook_core::time::Timestamp;
 use rusqlite::{Row, params};
 
-use super::row::{account_id, json};
+use super::row::{account_id, json, under};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{status_code, status_of};
@@ -17,7 +17,8 @@ pub(super) const ORDERS: &str = "orders LEFT JOIN outcome ON outcome.order_seq =
 
 /// The columns of [`ORDERS`] that [`read_order`] reads, in this order.
 pub(super) const ORDER_COLUMNS: &str = "seq, id, account, status, created_at, changed_at, user, name, \
-                                        customer_order_id, request, failed, taken, refused, peers, origin";
+                                        customer_order_id, request, failed, taken, refused, peers, origin, \
+                                        credential, address, reason, plan";
 
 pub(super) fn read_order(row: &Row<'_>) -> Result<Order> {
     let id: [u8; 16] = row.get(1)?;
@@ -41,6 +42,7 @@ pub(super) fn read_order(row: &Row<'_>) -> Result<Order> {
         refused: json(row, 12)?,
         peers: peers.unwrap_or_default(),
         origin: json(row, 14)?,
+        under: under(row, 15)?,
     })
 }
 

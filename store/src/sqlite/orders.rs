@@ -21,6 +21,7 @@ use super::tables::Tables;
 use super::telling::{apply_notifications, end_bound};
 use super::writer::Purpose;
 use crate::codes::{kind_code, status_code, status_of};
+use crate::columns::UnderColumns;
 use crate::contract::orders::{Accepted, Amended, NewNote, Note, OrderQuery, Orders, StepReport};
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
@@ -58,12 +59,13 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
     // The order keeps this time, since the client has it in its answer. Later events are not before it.
     tables.cached.now(order.created_at);
     let created_at = order.created_at.millis();
+    let UnderColumns { credential, address, reason, plan } = UnderColumns::of(&order.under);
     tables
         .connection
         .prepare_cached(
             "INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user,
-                                 name, customer_order_id, site, numbers, request)
-             VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                 name, customer_order_id, site, numbers, request, credential, address, reason, plan)
+             VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             seq.0,
@@ -79,6 +81,10 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
             order.request.site().map(SiteId::get),
             u32::try_from(order.request.quantity()).unwrap_or(u32::MAX),
             request,
+            credential,
+            address,
+            reason,
+            plan.as_ref().map(uuid::Uuid::as_bytes),
         ])?;
     if let Some(key) = &order.key {
         tables

@@ -183,7 +183,10 @@ pub(super) fn in_service_at(
 
 /// Returns the numbers in service for each site and peer of an account with a count above zero. `None` is the site
 /// itself, without a peer.
-fn in_service(connection: &Connection, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
+pub(super) fn in_service(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {
     let sql = "SELECT p.site, p.peer, p.numbers FROM site s JOIN in_service p ON p.site = s.id
                WHERE s.account = ? ORDER BY 1, 2";
     list(connection, sql, vec![of(account)], |row| {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
@@ -65,18 +66,18 @@ fn standing(connection: &Connection, found: Reservation) -> Result<Option<Reserv
 fn load<'a>(
     tables: &Tables<'_>,
     number: Number,
-    user: String,
+    author: Author,
     now: Timestamp,
     policy: &'a Policy,
 ) -> Result<plan::Loaded<'a>> {
     let number = with_areas(tables, known(tables, [number])?);
-    Ok(plan::Loaded { number, policy, user, now })
+    Ok(plan::Loaded { number, policy, author, now })
 }
 
 fn make_reservation(
     tables: &mut Tables<'_>,
     wanted: Reservation,
-    user: String,
+    author: Author,
     now: Timestamp,
     policy: &Policy,
 ) -> Result<Reserved> {
@@ -87,7 +88,7 @@ fn make_reservation(
         .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
         .optional()?;
     let held = held.unwrap_or(0).unsigned_abs();
-    let writes = match plan::reserve(load(tables, number, user, now, policy)?, &wanted, held) {
+    let writes = match plan::reserve(load(tables, number, author, now, policy)?, &wanted, held) {
         Ok(writes) => writes,
         Err(why) => return Ok(Reserved::Refused(why)),
     };
@@ -105,12 +106,12 @@ fn cancel_reservation(
     tables: &mut Tables<'_>,
     account: AccountId,
     id: ReservationId,
-    user: String,
+    author: Author,
     now: Timestamp,
     policy: &Policy,
 ) -> Result<Option<Reservation>> {
     let Some(found) = by_id(tables.connection, account, id)? else { return Ok(None) };
-    let loaded = load(tables, found.number, user, now, policy)?;
+    let loaded = load(tables, found.number, author, now, policy)?;
     let Some(writes) = plan::cancel(loaded, &found) else { return Ok(None) };
     apply_numbers(tables, writes)?;
     Ok(Some(found))
@@ -121,11 +122,11 @@ impl Reservations for SqliteStore {
     async fn reserve(
         &self,
         wanted: Reservation,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Reserved> {
-        self.writer.write(move |tables| make_reservation(tables, wanted, user, now, &policy)).await
+        self.writer.write(move |tables| make_reservation(tables, wanted, author, now, &policy)).await
     }
 
     async fn reservation(&self, account: AccountId, id: ReservationId) -> Result<Option<Reservation>> {
@@ -144,10 +145,10 @@ impl Reservations for SqliteStore {
         &self,
         account: AccountId,
         id: ReservationId,
-        user: String,
+        author: Author,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Option<Reservation>> {
-        self.writer.write(move |tables| cancel_reservation(tables, account, id, user, now, &policy)).await
+        self.writer.write(move |tables| cancel_reservation(tables, account, id, author, now, &policy)).await
     }
 }

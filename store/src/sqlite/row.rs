@@ -2,10 +2,12 @@
 
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
 use rusqlite::types::{FromSql, ToSql, Value};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
+use crate::columns::UnderColumns;
 use crate::error::corrupt;
 use crate::{Result, StoreError};
 
@@ -139,4 +141,13 @@ pub(super) fn random_uuid() -> Result<uuid::Uuid> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+}
+
+/// Reads under what something was done: four columns, from `first` on.
+pub(super) fn under(row: &Row<'_>, first: usize) -> Result<Provenance> {
+    let credential: Option<u8> = row.get(first)?;
+    let text = |at: usize| row.get_ref(at)?.as_str_or_null().map_err(|e| corrupt(e.to_string()));
+    let plan: Option<[u8; 16]> = row.get(first + 3)?;
+    let (address, reason) = (text(first + 1)?, text(first + 2)?);
+    UnderColumns { credential, address, reason, plan: plan.map(uuid::Uuid::from_bytes) }.provenance()
 }

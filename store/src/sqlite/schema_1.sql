@@ -52,8 +52,10 @@ CREATE TABLE area (
 
 -- state: 0 Available, 1 Reserved, 2 InService, 3 Aging, 4 Protected, 5 Administrative, 6 Removed
 -- holder: the account in whose inventory it shows; of an aging number the former account
--- flags: 1 protected, 2 ported in, 4 locked, 8 leaves the system after aging
--- due_at: the end of aging or of the reservation
+-- flags: 1 protected, 2 ported in, 4 locked, 8 leaves the system after aging, 32 kept by an operator
+-- due_at: the end of aging or of the reservation; of a kept number the end of the keep, if that is later (at the end of
+-- all time if nobody has said when)
+-- release_at, kept_until: of a kept number alone: the end of its hold, and of the keep
 -- last_event: the event that made the row what it is; an import's while nothing else has happened
 CREATE TABLE number (
     number     INTEGER PRIMARY KEY,
@@ -65,6 +67,8 @@ CREATE TABLE number (
     flags      INTEGER NOT NULL,
     due_at     INTEGER,
     last_event INTEGER NOT NULL,
+    release_at INTEGER,
+    kept_until INTEGER,
     CHECK ((holder IS NOT NULL) = (state BETWEEN 1 AND 4)),
     CHECK ((site IS NOT NULL) = (state IN (2, 3))),
     CHECK ((due_at IS NOT NULL) = (state IN (1, 3)))
@@ -78,15 +82,21 @@ CREATE INDEX number_pool ON number (number / 10000000, (number % 10000000) * (nu
 
 -- number, prev: null on an import, which is one event for all its numbers
 -- detail: the change as JSON; origin: on a number's first event, the entry as it was imported
+-- credential (0 basic, 1 token, 2 socket, 3 session, 4 offline), address, reason, plan: under what a person did it; an
+-- order's event leaves that to the order
 CREATE TABLE event (
-    seq       INTEGER PRIMARY KEY,
-    number    INTEGER,
-    prev      INTEGER,
-    at        INTEGER NOT NULL,
-    order_seq INTEGER,
-    actor     TEXT,
-    detail    TEXT NOT NULL,
-    origin    TEXT
+    seq        INTEGER PRIMARY KEY,
+    number     INTEGER,
+    prev       INTEGER,
+    at         INTEGER NOT NULL,
+    order_seq  INTEGER,
+    actor      TEXT,
+    detail     TEXT NOT NULL,
+    origin     TEXT,
+    credential INTEGER,
+    address    TEXT,
+    reason     TEXT,
+    plan       BLOB
 ) STRICT;
 
 -- how many numbers of a holder are due at an instant: what release goes by
@@ -100,7 +110,7 @@ CREATE TABLE due (
 -- id: see order_ids.rs; seq is found from it without an index
 -- kind: 0 disconnect, 1 number, 2 move; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED
 -- site: where the numbers of a number order go; numbers: how many it is about
--- request: JSON
+-- request: JSON; credential, address, reason, plan: as those of an event
 CREATE TABLE orders (
     seq               INTEGER PRIMARY KEY,
     id                BLOB NOT NULL,
@@ -115,7 +125,11 @@ CREATE TABLE orders (
     customer_order_id TEXT,
     site              INTEGER,
     numbers           INTEGER NOT NULL,
-    request           TEXT NOT NULL
+    request           TEXT NOT NULL,
+    credential        INTEGER,
+    address           TEXT,
+    reason            TEXT,
+    plan              BLOB
 ) STRICT;
 CREATE INDEX orders_account ON orders (account, kind, seq);
 CREATE INDEX orders_site ON orders (site, seq) WHERE site IS NOT NULL;

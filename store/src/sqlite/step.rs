@@ -26,7 +26,7 @@ use crate::plan::draw::numbers_in;
 use crate::plan::step::{Loaded, OrderWrite, WORK_MAX, Waiting, Writes, step};
 
 /// The column after those of [`ORDER_COLUMNS`]: how often judging the order has panicked.
-const ATTEMPTS: usize = 15;
+const ATTEMPTS: usize = 19;
 
 /// Most orders waiting for numbers in one step.
 const BACK_ORDERS_MAX: usize = 64;

@@ -6,6 +6,7 @@ use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::number::Number;
 use onhook_core::order::{Disconnect, Mode, NewOrder, Request};
@@ -113,6 +114,7 @@ pub(crate) fn new_order(numbers: &[Number]) -> Arc<NewOrder> {
     Arc::new(NewOrder {
         account: account(),
         user: "username".into(),
+        under: Provenance::default(),
         name: None,
         customer_order_id: None,
         created_at: now(),

@@ -149,7 +149,7 @@ impl<'a> Draft<'a> {
         Ok(Post {
             name: self.name.filter(|name| !name.is_empty()).map(str::to_owned),
             customer_order_id: self.customer_order_id.map(str::to_owned),
-            activate: Activate { wanted, site, peer, partial_allowed, protected },
+            activate: Activate { wanted, site, peer, partial_allowed, protected, back: None },
         })
     }
 
@@ -396,6 +396,7 @@ fn summary(asked: usize, done: &[Number]) -> String {
 mod tests {
     use onhook_core::ids::AccountId;
     use onhook_core::ids::OrderSeq;
+    use onhook_core::lifecycle::provenance::Provenance;
 
     use super::*;
 
@@ -420,6 +421,7 @@ mod tests {
                     peer: None,
                     partial_allowed: true,
                     protected: false,
+                    back: None,
                 }),
                 status: Status::Received,
                 failed: Vec::new(),
@@ -427,6 +429,7 @@ mod tests {
                 refused: None,
                 peers: Vec::new(),
                 origin: None,
+                under: Provenance::default(),
             }
         };
         for (numbers, summary) in [(&numbers[..1], "1 number requested"), (&numbers, "2 numbers requested")] {

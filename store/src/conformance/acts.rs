@@ -1,0 +1,200 @@
+//! Acts of people on numbers: what is kept of them, and that a plan is done exactly or not at all.
+
+use onhook_core::ids::PlanId;
+use onhook_core::import::{Intake, NewNumber};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Kept;
+use onhook_core::lifecycle::event::{By, Change};
+use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::order::Request;
+use onhook_core::order::act::{Act, Correction, Later, Refused, Restored};
+use onhook_core::time::{DAY_MS, Timestamp};
+
+use super::fixtures::{
+    account, activate, at, clean, disconnect, in_service, lines, number, order, policy, release, run_all, seeded,
+    state,
+};
+use crate::conformance::Opener;
+use crate::contract::acts::{Acted, Asked};
+use crate::contract::numbers::Destination;
+use crate::{Store, StoreError};
+
+/// Returns under what the operator of these cases acts.
+fn under(reason: &str) -> Provenance {
+    Provenance {
+        credential: Some(Credential::Socket),
+        address: Some("uid 1000".into()),
+        reason: Some(reason.into()),
+        plan: Some(PlanId(uuid::Uuid::from_u128(7))),
+    }
+}
+
+fn asked(act: Act, numbers: impl IntoIterator<Item = u64>, made_at: Timestamp) -> Asked {
+    let author = Author { user: "operator".into(), under: under("a reason") };
+    Asked {
+        act,
+        account: None,
+        numbers: numbers.into_iter().map(number).collect(),
+        remaining: 0,
+        author,
+        made_at,
+        expires_at: made_at.plus_millis(1_800_000),
+    }
+}
+
+async fn act(store: &dyn Store, act: Act, numbers: &[u64], now: Timestamp) -> Acted {
+    let asked = asked(act, numbers.iter().copied(), now);
+    store.act(asked, None, now, policy()).await.expect("tried")
+}
+
+/// Does an act that all of the numbers take.
+async fn done(store: &dyn Store, wanted: Act, numbers: &[u64], now: Timestamp) {
+    match act(store, wanted, numbers, now).await {
+        Acted::Done(plan) => assert_eq!(plan.counts.go, numbers.len(), "{plan:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+cases! { ($) acts conformance_acts:
+    /// An event says under what a person did it; an order keeps that for its events.
+    async fn it_is_kept_who_did_it_from_where_and_why(opener) {
+        let (store, site, _) = seeded(opener).await;
+        done(&*store, Act::Lock, &[0], at(10)).await;
+        let mut sent = (*order(20, 1, disconnect([1]))).clone();
+        sent.under = under("cost");
+        let id = store.accept(sent.into()).await.expect("accepted").id;
+        run_all(&*store, at(30)).await;
+        let peer = store.peers(Some(account(1))).await.expect("read")[0].id;
+        let another = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into()).await.expect("made").id;
+        assert_ne!((site, peer), (another, there));
+        let author = Author { user: "orderer".into(), under: under("moved") };
+        let to = Destination { site: another, peer: there };
+        store.move_numbers(account(1), to, vec![number(2)], author, at(40), policy()).await.expect("tried");
+        store.close().await;
+        let store = opener.open().await;
+        let history = async |n| store.history(number(n)).await.expect("read").expect("there");
+        let locked = history(0).await.history.events.pop().expect("an event");
+        assert_eq!((locked.by, locked.under), (By::User("operator".into()), under("a reason")));
+        assert_eq!(locked.change, Change::Locked { reason: "a reason".into() });
+        let told = history(1).await;
+        let disconnected = told.history.events.last().expect("an event");
+        assert_eq!(disconnected.under, Provenance::default(), "its order says it");
+        assert_eq!(told.orders.values().map(|mark| mark.under.clone()).collect::<Vec<_>>(), [under("cost")]);
+        let kept = store.order(account(1), onhook_core::order::Kind::Disconnect, id).await.expect("read").expect("there");
+        assert_eq!(kept.under, under("cost"));
+        assert_eq!(history(2).await.history.events.pop().expect("an event").under, under("moved"));
+        clean(&*store).await;
+    }
+
+    /// A kept number is passed over, however long its hold has been over, until its keep ends. A reconnect ends it too.
+    async fn a_kept_number_is_not_released(opener) {
+        let (store, site, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect(0..5))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let (year, day) = (at(365 * DAY_MS), at(DAY_MS));
+        done(&*store, Act::Keep { until: None }, &[0, 1, 4], day).await;
+        done(&*store, Act::Keep { until: Some(year) }, &[2], day).await;
+        store.close().await;
+        let store = opener.open().await;
+        let kept = async |n| store.facts(number(n)).await.expect("read").expect("there").entry.standing.kept();
+        assert_eq!(kept(0).await, Some(Kept { until: None }));
+        assert_eq!(kept(2).await, Some(Kept { until: Some(year) }));
+        assert_eq!(kept(3).await, None);
+        store.accept(order(DAY_MS + 1, 1, activate([4], site))).await.expect("accepted");
+        run_all(&*store, at(DAY_MS + 2)).await;
+        clean(&*store).await;
+        assert_eq!(store.totals(year.plus_millis(-1)).await.expect("read").due, 1);
+        assert_eq!(release(&*store, year.plus_millis(-1), 100).await.numbers, 1);
+        assert_eq!((state(&*store, 2).await, state(&*store, 3).await), (State::Aging, State::Available));
+        assert_eq!(release(&*store, year, 100).await.numbers, 1);
+        assert_eq!((state(&*store, 2).await, state(&*store, 4).await), (State::Available, State::InService));
+        done(&*store, Act::Unkeep, &[0], year).await;
+        assert_eq!(release(&*store, at(500 * DAY_MS), 100).await.numbers, 1);
+        assert_eq!((state(&*store, 0).await, state(&*store, 1).await), (State::Available, State::Aging));
+        clean(&*store).await;
+    }
+
+    /// What was shown is done exactly, or not at all.
+    async fn a_plan_is_done_as_it_was_shown_or_not_at_all(opener) {
+        let (store, ..) = seeded(opener).await;
+        let wanted = asked(Act::Lock, [0, 1, 30], at(10));
+        let none = store.act(wanted.clone(), Some("sha256:0".into()), at(10), policy()).await.expect("tried");
+        let Acted::Changed(shown) = none else { panic!("{none:?}") };
+        assert_eq!((shown.counts.go, shown.counts.refused), (2, 1));
+        assert_eq!(shown.refused[&Refused::NotInService], 1);
+        done(&*store, Act::Lock, &[1], at(20)).await;
+        let late = store.act(wanted.clone(), Some(shown.hash.clone()), at(30), policy()).await.expect("tried");
+        let Acted::Changed(now) = late else { panic!("{late:?}") };
+        let changed: Vec<_> = shown.changed(&now).iter().map(|(was, _)| was.number).collect();
+        assert_eq!(changed, [number(1)]);
+        assert!(!store.facts(number(0)).await.expect("read").expect("there").entry.locked, "nothing was done");
+        let done = store.act(wanted.clone(), Some(now.hash.clone()), at(40), policy()).await.expect("tried");
+        assert!(matches!(done, Acted::Done(_)), "{done:?}");
+        let again = store.act(wanted, None, at(50), policy()).await.expect("tried");
+        assert!(matches!(again, Acted::Nothing(_)), "{again:?}");
+        let order = store.act(asked(Act::Purge { name: None }, [0], at(60)), None, at(60), policy()).await;
+        assert!(matches!(order, Err(StoreError::Conflict(_))), "{order:?}");
+        clean(&*store).await;
+    }
+
+    /// The counts follow each arrow that an operator has.
+    async fn every_act_leaves_the_counts_right(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect(0..4))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let extend = Act::Extend { until: Later::Days(3), past_ceiling: true };
+        done(&*store, extend, &[0, 1], at(20)).await;
+        done(&*store, Act::ReleaseEarly { release_at: None }, &[0, 2], at(30)).await;
+        done(&*store, Act::SetAside, &[20, 21], at(40)).await;
+        done(&*store, Act::PutBack, &[20], at(50)).await;
+        done(&*store, Act::PortOut { at: None }, &[3, 5], at(60)).await;
+        clean(&*store).await;
+        // A number of the pool, one in service and one aging lie elsewhere.
+        let correct = |rate_center: &str| {
+            Act::Correct(Correction { rate_center: Some(rate_center.into()), region: Some("NC".into()), ported_in: None })
+        };
+        done(&*store, correct("RALEIGH"), &[0, 6, 20, 21], at(70)).await;
+        done(&*store, correct("DURHAM"), &[20, 22], at(80)).await;
+        clean(&*store).await;
+        let again = act(&*store, correct("durham"), &[20, 22], at(90)).await;
+        assert!(matches!(again, Acted::Nothing(_)), "{again:?}");
+        let back = Restored {
+            state: State::InService,
+            account: Some(account(2)),
+            former_account: None,
+            site: None,
+            peer: None,
+            release_at: None,
+            region: None,
+            rate_center: None,
+            protected: false,
+            ported_in: false,
+        };
+        done(&*store, Act::Restore(back), &[3], at(100)).await;
+        let history = store.history(number(3)).await.expect("read").expect("there").history;
+        assert_eq!(history.entry.standing.holder(), Some(account(2)));
+        assert_eq!(history.events.len(), 3, "it keeps its history");
+        assert_eq!(history.events[2].by, By::User("operator".into()));
+        let floor = store.facts(number(0)).await.expect("read").expect("there").entry.standing.ends_at();
+        let released = floor.expect("aging");
+        assert_eq!(release(&*store, released.plus_millis(-1), 100).await.numbers, 0);
+        assert_eq!(release(&*store, released, 100).await.numbers, 2);
+        clean(&*store).await;
+    }
+
+    /// A lock stops a disconnect and a purge of an order, and moves are allowed.
+    async fn a_locked_number_stays_in_service(opener) {
+        let (store, ..) = seeded(opener).await;
+        done(&*store, Act::Lock, &[0], at(10)).await;
+        let Request::Disconnect(mut purge) = disconnect([0, 1]) else { unreachable!() };
+        purge.mode = onhook_core::order::Mode::Purge;
+        store.accept(order(20, 1, Request::Disconnect(purge))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        assert_eq!((state(&*store, 0).await, state(&*store, 1).await), (State::InService, State::Removed));
+        done(&*store, Act::Unlock, &[0], at(40)).await;
+        let more = lines(vec![NewNumber { number: number(99), ..in_service(99, 1) }]);
+        store.import(more, Intake::of("more"), at(50), policy()).await.expect("imported");
+        clean(&*store).await;
+    }
+}

@@ -1,0 +1,168 @@
+//! Acts of people on numbers: what is asked, what came of it, and the trait.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use onhook_core::account::Class;
+use onhook_core::ids::{AccountId, SiteId};
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
+use onhook_core::number::Number;
+use onhook_core::order::act::{Act, Goes, Judged, Refused};
+use onhook_core::time::Timestamp;
+
+use crate::Result;
+
+/// An act on some numbers.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The act.
+    pub act: Act,
+    /// Whose numbers they are to be. `None`: anyone's. An act that becomes an order needs it.
+    pub account: Option<AccountId>,
+    /// The numbers: at most `onhook_core::order::NUMBERS_MAX`, by digits, none twice.
+    pub numbers: Vec<Number>,
+    /// How many more numbers there are that were asked for.
+    pub remaining: u64,
+    /// Who asks, and under what.
+    pub author: Author,
+    /// When the plan of it was made.
+    pub made_at: Timestamp,
+    /// When that plan ends.
+    pub expires_at: Timestamp,
+}
+
+/// Numbers that age equally long for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldGroup {
+    /// The profile's name.
+    pub profile: String,
+    /// The account's class.
+    pub class: Class,
+    /// How many days they age.
+    pub days: u16,
+    /// When they are released.
+    pub release_at: Timestamp,
+}
+
+/// What someone should know before an act is done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Warning {
+    /// These are all numbers of the account in service.
+    WholeAccount,
+    /// These are all numbers in service at this site.
+    WholeSite(SiteId),
+    /// So many numbers go to another site than they were at, which is gone.
+    GoesElsewhere(usize),
+    /// So many numbers age longer than their profile allows.
+    PastCeiling(usize),
+    /// Their release day changes before the plan ends.
+    MidnightNear,
+    /// No subscriber hears of it.
+    NeverTold,
+}
+
+impl Warning {
+    /// Returns its word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Warning::WholeAccount => "whole_account",
+            Warning::WholeSite(_) => "whole_site",
+            Warning::GoesElsewhere(_) => "goes_elsewhere",
+            Warning::PastCeiling(_) => "past_ceiling",
+            Warning::MidnightNear => "midnight_near",
+            Warning::NeverTold => "never_told",
+        }
+    }
+
+    /// Returns it in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Warning::WholeAccount => "these are all numbers in service of the account".into(),
+            Warning::WholeSite(site) => format!("these are all numbers in service at site {site}"),
+            Warning::GoesElsewhere(numbers) => {
+                format!("the site of {numbers} numbers is gone: they go to the account's default site")
+            }
+            Warning::PastCeiling(numbers) => {
+                format!("{numbers} numbers age longer than their profile allows")
+            }
+            Warning::MidnightNear => "the release day changes before this plan ends".into(),
+            Warning::NeverTold => "no subscriber is told of it".into(),
+        }
+    }
+}
+
+/// How many numbers a plan is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All that it names.
+    pub named: usize,
+    /// Those that go.
+    pub go: usize,
+    /// Those that do not.
+    pub refused: usize,
+    /// Those that were asked for and are not in it.
+    pub remaining: u64,
+}
+
+/// What would happen to each number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The decisions, by digits.
+    pub items: Vec<Judged>,
+    /// How many of them there are.
+    pub counts: Tally,
+    /// How many numbers are refused for which reason.
+    pub refused: BTreeMap<Refused, usize>,
+    /// How many numbers age how long.
+    pub holds: BTreeMap<HoldGroup, usize>,
+    /// What someone should know.
+    pub warnings: Vec<Warning>,
+    /// The hash of the decisions.
+    pub hash: String,
+}
+
+impl Plan {
+    /// Returns what happens to the numbers that go.
+    pub(crate) fn going(&self) -> impl Iterator<Item = (Number, &Goes)> {
+        self.items.iter().filter_map(|item| Some((item.number, item.outcome.as_ref().ok()?)))
+    }
+
+    /// Returns the numbers about which another plan decides otherwise, with its decision, if it is about them.
+    #[must_use]
+    pub fn changed<'a>(&'a self, now: &'a Plan) -> Vec<(&'a Judged, Option<&'a Judged>)> {
+        let others: HashMap<Number, &Judged> = now.items.iter().map(|item| (item.number, item)).collect();
+        let pairs = self.items.iter().map(|item| (item, others.get(&item.number).copied()));
+        pairs.filter(|(item, other)| other.is_none_or(|other| !item.decides_as(other))).collect()
+    }
+}
+
+/// What came of an act.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Acted {
+    /// It was done: to exactly the numbers that go by this plan.
+    Done(Plan),
+    /// Nothing was done: no number goes.
+    Nothing(Plan),
+    /// Nothing was done: this is what would happen now, and another hash was given.
+    Changed(Plan),
+}
+
+/// Acts of people on numbers.
+#[async_trait]
+pub trait Acts: Send + Sync {
+    /// Does an act that becomes no order, in one transaction. With a `hash`, only if its decision has that hash now.
+    ///
+    /// # Errors
+    /// `Conflict` if there is no such account, or if the act becomes an order.
+    async fn act(
+        &self,
+        asked: Asked,
+        hash: Option<String>,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Acted>;
+}

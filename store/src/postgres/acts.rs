@@ -1,0 +1,110 @@
+//! Acts of people on numbers: loaded, planned and written in one transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use onhook_core::ids::AreaId;
+use onhook_core::lifecycle::area::AreaName;
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::number::Number;
+use onhook_core::order::act::Act;
+use onhook_core::time::Timestamp;
+use tokio_postgres::Client;
+
+use super::accounts::{account_with_premises, lock_account, must_exist};
+use super::areas::areas_named;
+use super::batch::{apply_numbers, numbers_of};
+use super::entries::{histories, lock_numbers};
+use super::exchanges::exchanges_of;
+use super::open::PostgresStore;
+use super::premises::in_service;
+use super::transaction::transaction;
+use crate::contract::acts::{Acted, Acts, Asked};
+use crate::error::corrupt;
+use crate::plan::acts::{Loaded, NotApplied, Writes, apply, area, holder, names_place};
+use crate::plan::batch::Numbers;
+use crate::{Result, StoreError};
+
+async fn act(
+    client: &Client,
+    asked: &Asked,
+    hash: Option<&str>,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<Acted> {
+    if asked.act.is_order() {
+        return Err(StoreError::Conflict("this act becomes an order".into()));
+    }
+    let loaded = load(client, asked).await?;
+    match apply(asked, loaded, hash, None, policy, now) {
+        Ok((plan, Writes::Events(writes))) => {
+            apply_numbers(client, writes).await?;
+            Ok(Acted::Done(plan))
+        }
+        Ok((_, Writes::Order(_))) => Err(corrupt("an act without an order has one")),
+        Err(NotApplied::Changed(plan)) => Ok(Acted::Changed(*plan)),
+        Err(NotApplied::Nothing(plan)) => Ok(Acted::Nothing(*plan)),
+    }
+}
+
+/// Locks and loads what the plan needs: accounts, then numbers by their digits.
+async fn load(client: &Client, asked: &Asked) -> Result<Loaded> {
+    let mut loaded = Loaded::default();
+    if let Some(account) = asked.account {
+        let (account, premises) = must_exist(client, account).await?;
+        for (site, _, numbers) in in_service(client, account.id).await? {
+            *loaded.in_service.entry(site).or_default() += numbers;
+        }
+        (loaded.account, loaded.premises) = (Some(account), Some(premises));
+    }
+    if let Some(holder) = holder(&asked.act) {
+        lock_account(client, holder).await?;
+        loaded.premises = account_with_premises(client, holder).await?.map(|(_, premises)| premises);
+    }
+    let rows = lock_numbers(client, &asked.numbers).await?;
+    if asked.act.needs_histories() {
+        for (number, history) in histories(client, &rows).await? {
+            loaded.histories.insert(number, history?);
+        }
+    }
+    loaded.numbers = numbers_of(client, rows).await?;
+    if names_place(&asked.act) {
+        loaded.places = places(client, &asked.act, &mut loaded.numbers).await?;
+    }
+    Ok(loaded)
+}
+
+/// Returns the area of each number where the act says that it lies, and loads these areas.
+async fn places(client: &Client, act: &Act, numbers: &mut Numbers) -> Result<HashMap<Number, AreaId>> {
+    let there: Vec<Number> = numbers.known.iter().map(|known| known.entry.number).collect();
+    let exchanges = exchanges_of(client, &there).await?;
+    let mut named: Vec<(Number, AreaName)> = Vec::with_capacity(there.len());
+    for known in &numbers.known {
+        let now = numbers.areas.get(&known.entry.area).map(|area| &area.name);
+        let name = area(act, &known.entry, now, &exchanges);
+        named.extend(name.map(|name| (known.entry.number, name)));
+    }
+    let names: Vec<AreaName> = named.iter().map(|(_, name)| name.clone()).collect();
+    let known = areas_named(client, &names).await?;
+    let mut places = HashMap::with_capacity(named.len());
+    for (number, name) in named {
+        let (id, area) = known.get(&name.key()).ok_or_else(|| corrupt("an area is missing"))?;
+        numbers.areas.entry(*id).or_insert_with(|| area.clone());
+        places.insert(number, *id);
+    }
+    Ok(places)
+}
+
+#[async_trait]
+impl Acts for PostgresStore {
+    async fn act(
+        &self,
+        asked: Asked,
+        hash: Option<String>,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Acted> {
+        transaction!(self, tx => act(&tx, &asked, hash.as_deref(), now, &policy).await)
+    }
+}
