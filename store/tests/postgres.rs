@@ -1,6 +1,6 @@
 //! The store in a PostgreSQL database: the suite of all stores, and tests of its own, on a real cluster.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
 
 mod good;
 mod openers;

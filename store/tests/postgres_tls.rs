@@ -1,5 +1,5 @@
 //! TLS between a store and its database. Without PostgreSQL these tests pass, and say that they were skipped.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests say why they are skipped")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
