@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use super::cached::run_to;
 use super::entries::{EVENT_COLUMNS, NUMBER_COLUMNS, NumberRow, history, read_event};
 use super::order_rows::{ORDER_COLUMNS, ORDERS, read_order};
-use super::row;
+use super::row::{self, engine_error};
 use super::subscriptions::asked;
 use crate::Result;
 use crate::codes::status_code;
@@ -201,7 +201,13 @@ fn numbers(connection: &Connection, check: &mut Check<'_>) -> Result<()> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let digits: i64 = row.get(0)?;
-        check.number(digits, NumberRow::read(row).and_then(|row| history(connection, &row)));
+        let life = NumberRow::read(row).and_then(|row| history(connection, &row));
+        if let Err(error) = &life
+            && engine_error(error).is_some()
+        {
+            return life.map(drop); // the read was stopped, or failed: that is no finding
+        }
+        check.number(digits, life);
         if check.is_full() {
             return Ok(());
         }
