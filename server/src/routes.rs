@@ -43,6 +43,9 @@ fn bandwidth_book() -> Book {
 fn operations_book() -> Book {
     let chapters = [
         ("Health", ops::health::routes()),
+        ("Numbers", ops::numbers::routes()),
+        ("Orders", ops::orders::routes()),
+        ("Problems", ops::problems::routes()),
         ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
         ("Emulator", ops::emulator::routes()),
     ];

@@ -7,6 +7,7 @@
 
 mod bandwidth;
 pub mod error;
+pub mod ops;
 mod text;
 
 pub use crate::bandwidth::{

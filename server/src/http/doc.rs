@@ -56,6 +56,8 @@ pub enum Form {
     Word(&'static [&'static str]),
     /// A page's number from 1, or the id of its first element.
     Page,
+    /// What a page of the same list gave as `next`.
+    Cursor,
 }
 
 /// A reply of a route.
@@ -224,7 +226,7 @@ impl Form {
     #[must_use]
     pub fn schema(self) -> Value {
         match self {
-            Form::Text(_) | Form::Page => json!({ "type": "string" }),
+            Form::Text(_) | Form::Page | Form::Cursor => json!({ "type": "string" }),
             Form::Phone => json!({ "type": "string", "pattern": r"^\+?[0-9]{7,15}$" }),
             Form::Digits(count, _) => json!({ "type": "string", "pattern": format!("^[0-9]{{{count}}}$") }),
             Form::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
@@ -247,6 +249,7 @@ impl Form {
             Form::Day => "26-06-01".into(),
             Form::Word(words) => words.first().copied().unwrap_or_default().into(),
             Form::Page => "1".into(),
+            Form::Cursor => "".into(),
         }
     }
 
@@ -264,6 +267,7 @@ impl Form {
             Form::Day => "a day in UTC, yy-MM-dd".into(),
             Form::Word(words) => words.join(", ").into(),
             Form::Page => "a page's number from 1, or the id of its first element".into(),
+            Form::Cursor => "what a page of the same list gave as `next`".into(),
         }
     }
 }

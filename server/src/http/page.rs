@@ -47,6 +47,21 @@ pub(crate) fn page(book: &Book, links: &[(&str, &str)]) -> String {
     page.0
 }
 
+/// Returns a short page: a heading, and paragraphs that are parted by empty lines.
+pub(crate) fn short(title: &str, text: &str) -> String {
+    let mut page = Page(String::new());
+    page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+    page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+    page.tagged("title", title);
+    let _ = writeln!(page.0, "<style>{STYLE}</style></head><body><main>");
+    page.tagged("h1", title);
+    for paragraph in text.split("\n\n") {
+        page.tagged("p", paragraph);
+    }
+    page.raw("</main></body></html>\n");
+    page.0
+}
+
 /// A page under way.
 struct Page(String);
 

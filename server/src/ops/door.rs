@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use http::Method;
+use onhook_store::StoreError;
+use serde_json::{Map, Value, json};
 
+use super::problem::Code;
 use crate::app::App;
 use crate::http::book::{Book, Chapter};
 use crate::http::call::Call;
@@ -19,38 +21,50 @@ use crate::limits::Group;
 
 /// The type of problem documents.
 const PROBLEM: &str = "application/problem+json";
+/// Most characters of a parameter's name that are repeated.
+const NAME_MAX: usize = 40;
 
-/// Why an operation is refused. The title is that of the status.
+/// Why an operation is refused.
 #[derive(Debug)]
 pub(crate) struct OpsProblem {
-    status: StatusCode,
-    /// A word for programs that have to tell this problem from others with this status.
-    code: Option<&'static str>,
+    code: Code,
     detail: Cow<'static, str>,
+    /// More keys of the document.
+    more: Map<String, Value>,
     /// The refusal, if it came from the gate or the store.
     refusal: Option<Refusal>,
 }
 
 impl OpsProblem {
-    /// Returns the problem of a wrong request.
+    /// Returns a problem, with what is particular to this one.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), more: Map::new(), refusal: None }
+    }
+
+    /// Returns the problem of a value that is not allowed.
     pub(crate) fn wrong(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: None, detail: detail.into(), refusal: None }
+        Self::new(Code::BadValue, detail)
+    }
+
+    /// Returns the problem with one more key in its document.
+    pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
+        self.more.insert(key.to_owned(), value);
+        self
     }
 
     /// Returns the problem document.
     fn document(&self) -> Value {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let mut document = json!({
-            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
-        });
-        if let Some(code) = self.code {
-            document["code"] = json!(code);
-        }
-        document
+        let mut document = self.more.clone();
+        document.insert("type".to_owned(), json!(format!("/ops/problems/{}", self.code.word())));
+        document.insert("title".to_owned(), json!(self.code.title()));
+        document.insert("status".to_owned(), json!(self.code.status().as_u16()));
+        document.insert("code".to_owned(), json!(self.code.word()));
+        document.insert("detail".to_owned(), json!(self.detail));
+        Value::Object(document)
     }
 
     fn reply(&self) -> Reply {
-        let reply = Reply::typed(self.status, PROBLEM, self.document().to_string());
+        let reply = Reply::typed(self.code.status(), PROBLEM, self.document().to_string());
         match &self.refusal {
             Some(refusal) => refusal.told_in(reply),
             None => reply,
@@ -60,13 +74,40 @@ impl OpsProblem {
 
 impl From<Refusal> for OpsProblem {
     fn from(refusal: Refusal) -> Self {
-        let (status, detail) = (refusal.status(), refusal.sentence());
-        Self { status, code: None, detail, refusal: Some(refusal) }
+        let code = match &refusal {
+            Refusal::Denied | Refusal::NotYourAccount(_) => Code::Forbidden,
+            Refusal::NoResource => Code::NotFound,
+            Refusal::ContentType(_) => Code::WrongContentType,
+            Refusal::BodyTooLarge(_) => Code::BodyTooLarge,
+            Refusal::BodyTimeout => Code::BodyTooSlow,
+            Refusal::BadRequest(_) => Code::BadValue,
+            Refusal::Timeout => Code::Timeout,
+            Refusal::Busy => Code::Busy,
+            Refusal::Failed => Code::Internal,
+        };
+        // Whether another account exists is not told.
+        let detail = match &refusal {
+            Refusal::NotYourAccount(_) => Refusal::Denied.sentence(),
+            Refusal::BadRequest(why) => why.clone(),
+            refusal => refusal.sentence(),
+        };
+        Self { refusal: Some(refusal), ..Self::new(code, detail) }
+    }
+}
+
+impl From<StoreError> for OpsProblem {
+    fn from(error: StoreError) -> Self {
+        Refusal::by_store(error).into()
     }
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 1] = [Parameter::new("account", Form::Text("9900000"), "the account's id")];
+const PARAMETERS: [Parameter; 4] = [
+    Parameter::new("account", Form::Text("9900000"), "the account's id"),
+    Parameter::new("number", Form::Phone, "the telephone number"),
+    Parameter::new("order", Form::Uuid, "the order's id"),
+    Parameter::new("code", Form::Text("bad_value"), "the problem's code"),
+];
 
 /// The door.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +145,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
     doc: Doc,
     handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
 ) -> Route {
+    let allowed: Vec<&'static str> = doc.query.iter().map(|parameter| parameter.name).collect();
     Route {
         method,
         path,
@@ -115,10 +157,29 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         emulator: false,
         doc,
         handler: Arc::new(move |app, call| {
+            if let Err(problem) = known(&call.pairs, &allowed) {
+                return Box::pin(std::future::ready(problem.reply()));
+            }
             let answering = handler(app, call);
             Box::pin(async move { answering.await.unwrap_or_else(|problem| problem.reply()) })
         }),
     }
+}
+
+/// Refuses a parameter that the route does not know, or one that is there twice: a typing error must never widen an act.
+fn known(pairs: &[(String, String)], allowed: &[&'static str]) -> Result<(), OpsProblem> {
+    for (index, (name, _)) in pairs.iter().enumerate() {
+        let shown: String = name.chars().take(NAME_MAX).collect();
+        if !allowed.contains(&name.as_str()) {
+            let there = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+            let detail = format!("no parameter is called {shown}; there is: {there}");
+            return Err(OpsProblem::new(Code::UnknownParameter, detail));
+        }
+        if pairs.iter().take(index).any(|(other, _)| other == name) {
+            return Err(OpsProblem::new(Code::UnknownParameter, format!("{shown} is there twice")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -126,14 +187,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_has_a_code_where_there_is_one() {
-        let wrong = OpsProblem::wrong("once is enough");
-        assert_eq!(wrong.document().get("code"), None);
-        let coded = OpsProblem { code: Some("moved_already"), ..wrong };
+    fn a_problem_says_its_code_and_what_is_particular() {
+        let problem = OpsProblem::wrong("once is enough").with("errors", json!([]));
         let document = json!({
-            "type": "about:blank", "title": "Bad Request", "status": 400, "detail": "once is enough",
-            "code": "moved_already",
+            "type": "/ops/problems/bad_value", "title": "A value is not allowed", "status": 400,
+            "code": "bad_value", "detail": "once is enough", "errors": [],
         });
-        assert_eq!(coded.document(), document);
+        assert_eq!(problem.document(), document);
+    }
+
+    #[test]
+    fn another_account_is_refused_in_the_same_words_whether_it_exists_or_not() {
+        let refused = |account: &str| OpsProblem::from(Refusal::NotYourAccount(account.into())).document();
+        assert_eq!(refused("1"), refused("2"));
+    }
+
+    #[test]
+    fn a_parameter_is_known_and_there_once() {
+        let pairs = |names: &[&str]| -> Vec<_> {
+            names.iter().map(|name| ((*name).to_owned(), String::new())).collect()
+        };
+        assert!(known(&pairs(&["a", "b"]), &["a", "b", "c"]).is_ok());
+        for wrong in [["a", "d"], ["a", "a"]] {
+            let problem = known(&pairs(&wrong), &["a", "b"]).unwrap_err();
+            assert_eq!(problem.code, Code::UnknownParameter);
+        }
     }
 }

@@ -7,6 +7,7 @@ use onhook_core::time::{DAY_MS, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::body;
 use super::door::{self, OpsProblem};
 use crate::app::App;
 use crate::expiry::expire_subscriptions;
@@ -19,8 +20,6 @@ use crate::mail::Mail;
 
 /// Most that the clock moves at once: a hundred years.
 const ADVANCE_MS_MAX: i64 = 36_525 * DAY_MS;
-/// Most characters of a parameter's name that are repeated.
-const NAME_MAX: usize = 40;
 
 /// The shape of the time.
 const TIME: Shape = Shape::json(
@@ -97,10 +96,7 @@ async fn show(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
 /// Moves the clock ahead. The aging periods do not change: by the moved clock, a released number has aged as long as it
 /// must.
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let change: Change = match serde_json::from_slice(&call.body) {
-        Ok(change) => change,
-        Err(error) => return Err(OpsProblem::wrong(error.to_string())),
-    };
+    let change: Change = body::read(&call)?;
     let by_ms = match change {
         Change { advance_days: Some(days), advance_ms: None, set: None } => days.saturating_mul(DAY_MS),
         Change { advance_days: None, advance_ms: Some(by_ms), set: None } => by_ms,
@@ -129,7 +125,8 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Returns the mail that was kept instead of being sent, newest first. With `to`, only the mail to that address.
 async fn mail(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let to = wanted(&call.pairs)?;
+    let to = call.pairs.iter().find(|(name, _)| name == "to").map(|(_, to)| to.trim());
+    let to = to.filter(|to| !to.is_empty());
     let found = app.mailer.as_ref().map(|mailer| mailer.caught(to)).unwrap_or_default();
     let shown = |Mail { to, subject, body, at }| {
         let at = at.to_string();
@@ -149,20 +146,4 @@ async fn forget_mail(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
 
 fn time(app: &App) -> serde_json::Value {
     json!({ "now": app.clock.now().to_string(), "moved_ms": app.clock.moved_ms() })
-}
-
-/// Returns the address whose mail is wanted, if one is named. A page is ignored: all mail is one reply.
-fn wanted(pairs: &[(String, String)]) -> Result<Option<&str>, OpsProblem> {
-    let is_page = |name: &str| name.eq_ignore_ascii_case("page") || name.eq_ignore_ascii_case("size");
-    let mut wanted = None;
-    for (name, value) in pairs.iter().filter(|(name, _)| !is_page(name)) {
-        if name != "to" {
-            let name: String = name.chars().take(NAME_MAX).collect();
-            return Err(OpsProblem::wrong(format!("no parameter is called {name}; there is: to")));
-        }
-        if wanted.replace(value.trim()).is_some() {
-            return Err(OpsProblem::wrong("'to' is duplicated"));
-        }
-    }
-    Ok(wanted.filter(|to| !to.is_empty()))
 }

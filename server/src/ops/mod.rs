@@ -1,6 +1,12 @@
-//! The server's own routes.
+//! The server's own routes: the operations API, health, and the emulator's controls.
 
+mod body;
 pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
 pub(crate) mod health;
+mod listing;
+pub(crate) mod numbers;
+pub(crate) mod orders;
+mod problem;
+pub(crate) mod problems;

@@ -164,6 +164,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{order}", order)
         .replace("{note}", note)
         .replace("{ratecenter}", "1")
+        .replace("{code}", "bad_value")
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)

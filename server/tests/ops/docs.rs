@@ -28,11 +28,12 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     found.unwrap_or_else(|| panic!("{reference} leads nowhere"))
 }
 
-/// Asserts that every reference leads somewhere, and that nothing is null.
+/// Asserts that every reference leads somewhere, and that nothing is null but in examples.
 fn no_loose_end(document: &Value, value: &Value) {
     assert!(!value.is_null(), "null in a document");
     resolved(document, value);
-    value.as_object().into_iter().flatten().for_each(|(_, inside)| no_loose_end(document, inside));
+    let told = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "example");
+    told.for_each(|(_, inside)| no_loose_end(document, inside));
     value.as_array().into_iter().flatten().for_each(|inside| no_loose_end(document, inside));
 }
 

@@ -74,10 +74,10 @@ async fn the_clock_moves_ahead_only() {
             let reply = app.send(change(wrong)).await.expect(400);
             assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{wrong}");
             let value: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-            assert_eq!(
-                (value["status"].as_u64(), value["title"].as_str()),
-                (Some(400), Some("Bad Request")),
-                "{wrong}"
+            let code = value["code"].as_str().unwrap_or_default();
+            assert!(
+                value["status"] == 400 && ["bad_json", "bad_value", "unknown_field"].contains(&code),
+                "{wrong}: {value}"
             );
         }
         assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, moved);

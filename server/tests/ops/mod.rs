@@ -5,3 +5,6 @@ mod described;
 mod docs;
 mod emulator;
 mod health;
+mod numbers;
+mod orders;
+mod problems;

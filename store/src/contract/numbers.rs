@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::NoPlace;
-use onhook_core::ids::{AccountId, OrderId, OrderSeq, PeerId, SiteId};
+use onhook_core::ids::{AccountId, AreaId, OrderId, OrderSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
@@ -114,11 +114,74 @@ impl NumberQuery {
     }
 }
 
+/// Which numbers of the store are meant: those for which all conditions hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumberFilter {
+    /// Only numbers of this account: in service, reserved, protected, or aging after it gave them up.
+    pub account: Option<AccountId>,
+    /// Only numbers in one of these states. Empty for all states.
+    pub states: Vec<State>,
+    /// Only numbers at this site, or that were there before they aged.
+    pub site: Option<SiteId>,
+    /// Only numbers at this peer, or that were there before they aged.
+    pub peer: Option<PeerId>,
+    /// Only numbers of this area.
+    pub area: Option<AreaId>,
+    /// Only numbers that begin with these digits, with the country code.
+    pub prefix: Option<String>,
+    /// Only aging numbers whose release is before this instant.
+    pub until: Option<Timestamp>,
+    /// Only numbers that are locked, or that are not.
+    pub locked: Option<bool>,
+    /// Only numbers that are protected, or that are not.
+    pub protected: Option<bool>,
+}
+
+impl NumberFilter {
+    /// Returns whether a number is meant.
+    #[must_use]
+    pub fn fits(&self, entry: &Entry) -> bool {
+        let place = entry.standing.place();
+        self.account.is_none_or(|account| entry.standing.holder() == Some(account))
+            && (self.states.is_empty() || self.states.contains(&entry.state()))
+            && self.site.is_none_or(|site| place.is_some_and(|place| place.site == site))
+            && self.peer.is_none_or(|peer| place.is_some_and(|place| place.peer == Some(peer)))
+            && self.area.is_none_or(|area| entry.area == area)
+            && self.prefix.as_ref().is_none_or(|prefix| entry.number.digits().to_string().starts_with(prefix))
+            && self.until.is_none_or(|until| {
+                entry.state() == State::Aging && entry.standing.ends_at().is_some_and(|ends| ends < until)
+            })
+            && self.locked.is_none_or(|locked| entry.locked == locked)
+            && self.protected.is_none_or(|protected| entry.protected == protected)
+    }
+
+    /// Returns the first and one past the last digits that a number with this prefix can have, if the prefix is of the
+    /// North American plan.
+    #[must_use]
+    pub fn range(&self) -> Option<(u64, u64)> {
+        Number::nanp_range(self.prefix.as_deref()?.strip_prefix('1')?)
+    }
+}
+
+/// The numbers that a filter means, as far as they were looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The numbers, in the order of their digits.
+    pub numbers: Vec<Number>,
+    /// The number after which to go on. `None` if there are no more.
+    pub next: Option<Number>,
+}
+
+/// Most rows that one search for numbers reads. It returns where it stopped.
+pub const LOOKS_MAX: usize = 50_000;
+
 /// A number with its details.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// The number now.
     pub entry: Entry,
+    /// What has happened to it.
+    pub history: History,
     /// Its area.
     pub area: AreaName,
     /// Where it lies.
@@ -212,6 +275,10 @@ pub trait Numbers: Send + Sync {
 
     /// Returns numbers in an account's inventory.
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>>;
+
+    /// Returns numbers that a filter means, after `after` and in the order of their digits, at most `size`. It reads at
+    /// most [`LOOKS_MAX`] rows, so it may return fewer, and tells where to go on.
+    async fn find(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Found>;
 
     /// Returns how many numbers a query finds. Its page is ignored.
     async fn count(&self, query: NumberQuery) -> Result<u64>;

@@ -70,6 +70,39 @@ pub struct OrderQuery {
     pub size: usize,
 }
 
+/// Which orders of the store are meant: those for which all conditions hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Only orders of this account.
+    pub account: Option<AccountId>,
+    /// Only orders of this kind.
+    pub kind: Option<Kind>,
+    /// Only orders in this status.
+    pub status: Option<Status>,
+    /// Only orders of this user.
+    pub user: Option<String>,
+    /// Only orders that arrived at this instant or later.
+    pub created_from: Option<Timestamp>,
+    /// Only orders that arrived before this instant.
+    pub created_until: Option<Timestamp>,
+}
+
+impl OrderFilter {
+    /// Returns whether an order is meant.
+    #[must_use]
+    pub fn fits(&self, order: &Order) -> bool {
+        self.account.is_none_or(|account| order.account == account)
+            && self.kind.is_none_or(|kind| order.request.kind() == kind)
+            && self.status.is_none_or(|status| order.status == status)
+            && self.user.as_ref().is_none_or(|user| order.user == *user)
+            && self.created_from.is_none_or(|from| order.created_at >= from)
+            && self.created_until.is_none_or(|until| order.created_at < until)
+    }
+}
+
+/// Most orders that one search reads. It returns where it stopped.
+pub const ORDER_LOOKS_MAX: usize = 5_000;
+
 /// A note on an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -132,6 +165,18 @@ pub trait Orders: Send + Sync {
 
     /// Returns orders of an account, newest first.
     async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>>;
+
+    /// Returns an order by its id alone.
+    async fn order_by_id(&self, id: OrderId) -> Result<Option<Order>>;
+
+    /// Returns orders that a filter means, newest first, at most `size`, beginning after the order `after`. It reads a
+    /// bounded number of rows, so it may return fewer, and tells the order after which to go on.
+    async fn find_orders(
+        &self,
+        filter: OrderFilter,
+        after: Option<OrderId>,
+        size: usize,
+    ) -> Result<(Vec<Order>, Option<OrderId>)>;
 
     /// Returns the notes of an order, oldest first. `None` if there is no such order.
     async fn notes(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Vec<Note>>>;

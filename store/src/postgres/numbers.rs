@@ -31,7 +31,8 @@ use crate::Result;
 use crate::codes::{kind_of, state_code};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
-    Destination, Facts, NumberHistory, NumberQuery, Numbers, NumbersMoved, OrderMark,
+    Destination, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers, NumbersMoved,
+    OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
@@ -141,6 +142,7 @@ async fn facts_of(client: &Client, numbers: &[Number]) -> Result<Vec<Facts>> {
                 imported_at: life.imported_at,
                 in_service_at: life.in_service_since().map_err(|error| corrupt(error.to_string()))?,
                 hold: life.hold().cloned(),
+                history: life.clone(),
                 order: order.map(|mark| (mark.id, mark.kind, mark.created_at)),
                 site_name: place.and_then(|place| Some(sites.get(&place.site.get())?.0.clone())),
                 peer_name: place.and_then(|place| peers.get(&place.peer?.get()).cloned()),
@@ -391,6 +393,44 @@ async fn export(client: &Client, after: Option<Number>, size: usize) -> Result<V
     named.collect()
 }
 
+/// Rows that one search of several reads together.
+const LOOKS: usize = 2_000;
+
+/// Returns numbers that a filter means: reads rows by the narrowest index, some at a time, and judges each.
+async fn find(client: &Client, filter: &NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
+    let (first, end) = filter.range().unwrap_or((0, i64::MAX.unsigned_abs()));
+    let mut from = i64::try_from(first).unwrap_or(i64::MAX).saturating_sub(1).max(after.map_or(0, digits_of));
+    let end = i64::try_from(end).unwrap_or(i64::MAX);
+    let holder = filter.account.map(|account| i64::from(account.get()));
+    let narrowed = if holder.is_some() { "holder = $4" } else { "$4::bigint IS NULL" };
+    let sql = format!(
+        "SELECT {NUMBER_COLUMNS} FROM number WHERE number > $1 AND number < $2 AND {narrowed}
+         ORDER BY number LIMIT $3"
+    );
+    let (mut found, mut looks) = (Found::default(), 0);
+    while looks < LOOKS_MAX {
+        let read = rows(client, &sql, &[&from, &end, &limit(LOOKS), &holder]).await?;
+        for row in &read {
+            let entry = NumberRow::read(row)?.entry;
+            from = digits_of(entry.number);
+            if filter.fits(&entry) {
+                if found.numbers.len() == size {
+                    found.next = found.numbers.last().copied();
+                    return Ok(found);
+                }
+                found.numbers.push(entry.number);
+            }
+            looks += 1;
+            found.next = Some(entry.number);
+        }
+        if read.len() < LOOKS {
+            found.next = None;
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// Returns whether a number is due, under a lease.
 async fn must_release(client: &Client, lease: LeaseToken, now: Timestamp) -> Result<bool> {
     should_last(client, lease).await?;
@@ -457,6 +497,10 @@ impl Numbers for PostgresStore {
         policy: Arc<Policy>,
     ) -> Result<NumbersMoved> {
         transaction!(self, tx => move_numbers(&tx, account, to, &numbers, (&author, now), &policy).await)
+    }
+
+    async fn find(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
+        reading!(self, client => find(&client, &filter, after, size).await)
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

@@ -23,7 +23,9 @@ use super::telling::{apply_notifications, end_bound, subscribers_of};
 use super::transaction::{reading, transaction};
 use crate::Result;
 use crate::codes::{kind_code, status_code, status_of};
-use crate::contract::orders::{Accepted, Amended, NewNote, Note, OrderQuery, Orders, StepReport};
+use crate::contract::orders::{
+    Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, StepReport,
+};
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
 use crate::plan::amendments::{Loaded, Writes, amendment};
@@ -114,6 +116,62 @@ async fn order(
     );
     let values: [&dyn Value; 4] = [&seq.0, &id.0, &i64::from(account.get()), &i64::from(kind_code(kind))];
     row(client, &sql, &values).await?.as_ref().map(read_order).transpose()
+}
+
+/// Returns an order by its id alone.
+async fn order_by_id(client: &Client, ids: &OrderIds, id: OrderId) -> Result<Option<Order>> {
+    let Some(seq) = ids.seq(id) else { return Ok(None) };
+    let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE seq = $1 AND id = $2");
+    row(client, &sql, &[&seq.0, &id.0]).await?.as_ref().map(read_order).transpose()
+}
+
+/// Rows that one search of several reads together.
+const LOOKS: usize = 500;
+
+/// Returns orders that a filter means, newest first: reads rows in their order, some at a time, and judges each.
+async fn find_orders(
+    client: &Client,
+    ids: &OrderIds,
+    filter: &OrderFilter,
+    after: Option<OrderId>,
+    size: usize,
+) -> Result<(Vec<Order>, Option<OrderId>)> {
+    let before = after.map_or(Some(OrderSeq(i64::MAX)), |id| ids.seq(id));
+    let Some(OrderSeq(mut before)) = before else { return Ok((Vec::new(), None)) };
+    let narrow = filter.account.zip(filter.kind);
+    let account = narrow.map(|(account, _)| i64::from(account.get()));
+    let kind = narrow.map(|(_, kind)| i64::from(kind_code(kind)));
+    let narrowed = if narrow.is_some() {
+        "account = $3 AND kind = $4"
+    } else {
+        "$3::bigint IS NULL AND $4::bigint IS NULL"
+    };
+    let sql = format!(
+        "SELECT {ORDER_COLUMNS} FROM orders WHERE seq < $1 AND {narrowed} ORDER BY seq DESC LIMIT $2"
+    );
+    let (mut found, mut looks): (Vec<Order>, usize) = (Vec::new(), 0);
+    loop {
+        let read = rows(client, &sql, &[&before, &limit(LOOKS), &account, &kind]).await?;
+        for row in &read {
+            let order = read_order(row)?;
+            before = order.seq.0;
+            looks += 1;
+            let id = order.id;
+            if filter.fits(&order) {
+                if found.len() == size {
+                    let last = found.last().map(|order| order.id);
+                    return Ok((found, last));
+                }
+                found.push(order);
+            }
+            if looks == ORDER_LOOKS_MAX {
+                return Ok((found, Some(id)));
+            }
+        }
+        if read.len() < LOOKS {
+            return Ok((found, None));
+        }
+    }
 }
 
 /// Returns an order's sequence number, without reading its numbers.
@@ -248,6 +306,19 @@ impl Orders for PostgresStore {
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {
         reading!(self, client => order(&client, &self.ids, account, kind, id).await)
+    }
+
+    async fn order_by_id(&self, id: OrderId) -> Result<Option<Order>> {
+        reading!(self, client => order_by_id(&client, &self.ids, id).await)
+    }
+
+    async fn find_orders(
+        &self,
+        filter: OrderFilter,
+        after: Option<OrderId>,
+        size: usize,
+    ) -> Result<(Vec<Order>, Option<OrderId>)> {
+        reading!(self, client => find_orders(&client, &self.ids, &filter, after, size).await)
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>> {

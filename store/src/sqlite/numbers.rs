@@ -31,7 +31,8 @@ use crate::Result;
 use crate::codes::{kind_of, state_code};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
-    Destination, Facts, NumberHistory, NumberQuery, Numbers, NumbersMoved, OrderMark,
+    Destination, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers, NumbersMoved,
+    OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
@@ -115,6 +116,7 @@ fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
         imported_at: life.imported_at,
         in_service_at,
         hold: life.hold().cloned(),
+        history: life,
         order,
         site_name: site_name.map(|(name, _)| name),
         peer_name,
@@ -302,8 +304,48 @@ fn export(connection: &Connection, after: Option<Number>, size: usize) -> Result
     })
 }
 
+/// Returns numbers that a filter means: reads rows by the narrowest index, and judges each.
+fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
+    let (first, end) = filter.range().unwrap_or((0, i64::MAX.unsigned_abs()));
+    let first = i64::try_from(first).unwrap_or(i64::MAX).saturating_sub(1).max(after.map_or(0, digits_of));
+    let mut values = vec![Value::Integer(first), Value::Integer(i64::try_from(end).unwrap_or(i64::MAX))];
+    let holder = match filter.account {
+        Some(account) => {
+            values.push(of(account));
+            "AND holder = ?"
+        }
+        None => "",
+    };
+    values.push(limit(LOOKS_MAX));
+    let sql = format!(
+        "SELECT {NUMBER_COLUMNS} FROM number WHERE number > ? AND number < ? {holder} ORDER BY number LIMIT ?"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut found, mut looks) = (Found::default(), 0);
+    while let Some(row) = rows.next()? {
+        let entry = NumberRow::read(row)?.entry;
+        looks += 1;
+        if filter.fits(&entry) {
+            if found.numbers.len() == size {
+                found.next = found.numbers.last().copied();
+                break;
+            }
+            found.numbers.push(entry.number);
+        }
+        if looks == LOOKS_MAX {
+            found.next = Some(entry.number);
+        }
+    }
+    Ok(found)
+}
+
 #[async_trait]
 impl Numbers for SqliteStore {
+    async fn find(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
+        self.readers.read(move |connection| find(connection, &filter, after, size)).await
+    }
+
     async fn release(
         &self,
         lease: LeaseToken,

@@ -22,7 +22,9 @@ use super::telling::{apply_notifications, end_bound};
 use super::writer::Purpose;
 use crate::codes::{kind_code, status_code, status_of};
 use crate::columns::UnderColumns;
-use crate::contract::orders::{Accepted, Amended, NewNote, Note, OrderQuery, Orders, StepReport};
+use crate::contract::orders::{
+    Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, StepReport,
+};
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
 use crate::plan::amendments::{Loaded, Writes, amendment};
@@ -191,6 +193,54 @@ fn order(
     rows.next()?.map(read_order).transpose()
 }
 
+/// Returns an order by its id alone.
+fn order_by_id(connection: &Connection, ids: &OrderIds, id: OrderId) -> Result<Option<Order>> {
+    let Some(seq) = ids.seq(id) else { return Ok(None) };
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq = ? AND id = ?"))?;
+    let mut rows = statement.query((seq.0, id.0.as_bytes()))?;
+    rows.next()?.map(read_order).transpose()
+}
+
+/// Returns orders that a filter means, newest first: reads rows in their order, and judges each.
+fn find_orders(
+    connection: &Connection,
+    ids: &OrderIds,
+    filter: &OrderFilter,
+    after: Option<OrderId>,
+    size: usize,
+) -> Result<(Vec<Order>, Option<OrderId>)> {
+    let before = after.map_or(Some(OrderSeq(i64::MAX)), |id| ids.seq(id));
+    let Some(before) = before else { return Ok((Vec::new(), None)) };
+    let mut values = vec![Value::Integer(before.0)];
+    let mut wanted = "seq < ?".to_owned();
+    if let (Some(account), Some(kind)) = (filter.account, filter.kind) {
+        wanted += " AND account = ? AND kind = ?";
+        values.extend([of(account), Value::Integer(kind_code(kind).into())]);
+    }
+    values.push(limit(ORDER_LOOKS_MAX));
+    let sql = format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE {wanted} ORDER BY seq DESC LIMIT ?");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut found, mut looks): (Vec<Order>, _) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let order = read_order(row)?;
+        looks += 1;
+        let id = order.id;
+        if filter.fits(&order) {
+            if found.len() == size {
+                let last = found.last().map(|order| order.id);
+                return Ok((found, last));
+            }
+            found.push(order);
+        }
+        if looks == ORDER_LOOKS_MAX {
+            return Ok((found, Some(id)));
+        }
+    }
+    Ok((found, None))
+}
+
 /// Returns an order's sequence number, without reading its numbers.
 pub(super) fn order_seq(
     connection: &Connection,
@@ -313,6 +363,21 @@ impl Orders for SqliteStore {
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {
         let ids = self.ids.clone();
         self.readers.read(move |connection| order(connection, &ids, account, kind, id)).await
+    }
+
+    async fn order_by_id(&self, id: OrderId) -> Result<Option<Order>> {
+        let ids = self.ids.clone();
+        self.readers.read(move |connection| order_by_id(connection, &ids, id)).await
+    }
+
+    async fn find_orders(
+        &self,
+        filter: OrderFilter,
+        after: Option<OrderId>,
+        size: usize,
+    ) -> Result<(Vec<Order>, Option<OrderId>)> {
+        let ids = self.ids.clone();
+        self.readers.read(move |connection| find_orders(connection, &ids, &filter, after, size)).await
     }
 
     async fn orders(&self, query: OrderQuery) -> Result<Page<Summary, OrderId>> {

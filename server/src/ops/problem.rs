@@ -1,0 +1,107 @@
+//! The problems of the operations API: each has a code, and with it a status, a title and a page. None of these ever
+//! changes; the detail may.
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])+ $name:ident = $status:ident $code:literal $title:literal;)+) => {
+        /// The code of a problem.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[doc = $meaning])+ $name,)+
+        }
+
+        impl Code {
+            /// All of them.
+            pub(crate) const ALL: &'static [Code] = &[$(Code::$name,)+];
+
+            /// Returns the word for programs.
+            pub(crate) fn word(self) -> &'static str {
+                match self {
+                    $(Code::$name => $code,)+
+                }
+            }
+
+            /// Returns the title for people.
+            pub(crate) fn title(self) -> &'static str {
+                match self {
+                    $(Code::$name => $title,)+
+                }
+            }
+
+            /// Returns the status.
+            pub(crate) fn status(self) -> StatusCode {
+                match self {
+                    $(Code::$name => StatusCode::$status,)+
+                }
+            }
+
+            /// Returns what it means and what to do, in a few sentences.
+            pub(crate) fn meaning(self) -> &'static str {
+                match self {
+                    $(Code::$name => concat!($($meaning,)+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON. The detail says where it stops being JSON.
+    BadJson = BAD_REQUEST "bad_json" "The body is not JSON";
+    /// What stands in the place of a telephone number is none. It is written as +15405550100 or with ten digits.
+    BadNumber = BAD_REQUEST "bad_number" "The telephone number is none";
+    /// A value is not one that is allowed there. The detail says which.
+    BadValue = BAD_REQUEST "bad_value" "A value is not allowed";
+    /// The body has a key that nothing is known of. A typing error must never widen an act, so it is refused.
+    UnknownField = BAD_REQUEST "unknown_field" "The body has an unknown key";
+    /// The query has a parameter that nothing is known of, or one twice.
+    UnknownParameter = BAD_REQUEST "unknown_parameter" "The query has an unknown parameter";
+    /// The cursor belongs to another list, other filters or another caller, or was changed. Begin the list again.
+    BadCursor = BAD_REQUEST "bad_cursor" "The cursor is not of this list";
+    /// What changes something needs a reason, 1 to 500 characters, for those who look for it later.
+    ReasonRequired = BAD_REQUEST "reason_required" "A reason is required";
+    /// The caller may not do this, or not on this account.
+    Forbidden = FORBIDDEN "forbidden" "This is not allowed";
+    /// Nothing is at this path, or nothing that the caller may see.
+    NotFound = NOT_FOUND "not_found" "There is nothing here";
+    /// The number is not in this store, or the caller may not see it.
+    NumberNotFound = NOT_FOUND "number_not_found" "The number is not in this store";
+    /// The body arrived too slowly.
+    BodyTooSlow = REQUEST_TIMEOUT "body_too_slow" "The body arrived too slowly";
+    /// The body is longer than a body may be.
+    BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
+    /// The body is of another type than this route takes.
+    WrongContentType = UNSUPPORTED_MEDIA_TYPE "wrong_content_type" "The body has the wrong type";
+    /// What was asked would be refused by the rules of a number's life. The detail says why. Nothing was done.
+    Refused = CONFLICT "refused" "The number refuses this";
+    /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
+    Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
+    /// Too much is asked at this moment. Nothing was done: ask again in a second.
+    Busy = SERVICE_UNAVAILABLE "busy" "The server is busy";
+    /// The machine's clock cannot be believed, so nothing that is kept for ever is written.
+    ClockNotBelieved = SERVICE_UNAVAILABLE "clock_not_believed" "The clock cannot be believed";
+    /// The answer took too long. Whether it was done is not known: ask again with the same Idempotency-Key.
+    Timeout = GATEWAY_TIMEOUT "timeout" "The answer took too long";
+}
+
+impl Code {
+    /// Returns the code of a word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_another_one_and_is_found_by_its_word() {
+        for code in Code::ALL {
+            assert_eq!(Code::of(code.word()), Some(*code));
+            assert!(code.meaning().ends_with('.') && !code.title().ends_with('.'), "{code:?}");
+        }
+        assert_eq!(Code::of("nothing"), None);
+    }
+}

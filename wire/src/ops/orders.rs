@@ -1,0 +1,76 @@
+//! Orders of every kind, with what became of each number.
+
+use std::collections::HashMap;
+
+use onhook_core::number::Number;
+use onhook_core::order::{Failure, Order, Request, Status};
+use serde_json::{Value, json};
+
+use crate::error::refusal;
+
+/// Returns an order without its numbers.
+#[must_use]
+pub fn order(order: &Order) -> Value {
+    let (mode, protected, reason) = match &order.request {
+        Request::Disconnect(disconnect) => (
+            Some(disconnect.mode.word()),
+            disconnect.protected.map(|protected| protected.word()),
+            disconnect.reason.as_deref(),
+        ),
+        Request::Activate(_) | Request::Move(_) => (None, None, None),
+    };
+    let numbers = order.request.quantity();
+    json!({
+        "id": order.id.to_string(),
+        "kind": order.request.kind().word(),
+        "account": order.account.to_string(),
+        "status": order.status.word(),
+        "waiting": match order.status {
+            Status::Received => Some("run"),
+            Status::Backordered => Some("numbers"),
+            _ => None,
+        },
+        "runs_at": null,
+        "name": order.name,
+        "customer_order_id": order.customer_order_id,
+        "mode": mode,
+        "protected": protected,
+        "created_at": order.created_at.to_string(),
+        "changed_at": order.changed_at.to_string(),
+        "by": { "user": order.user },
+        "reason": reason,
+        "counts": { "numbers": numbers, "went": order.done().count(), "failed": failed(order, numbers) },
+    })
+}
+
+/// Returns how many numbers of an order failed: those that were named and those that a search did not find.
+fn failed(order: &Order, numbers: usize) -> usize {
+    if order.status.is_final() { numbers.saturating_sub(order.done().count()) } else { order.failed.len() }
+}
+
+/// Returns what became of each number of an order, in the order of their digits, each with its number.
+#[must_use]
+pub fn outcomes(order: &Order) -> Vec<(Number, Value)> {
+    let failures: HashMap<Number, &Failure> = order.failed.iter().map(|one| (one.number, one)).collect();
+    let went: std::collections::HashSet<Number> = order.done().collect();
+    let mut numbers: Vec<Number> = order.request.numbers().iter().chain(&order.taken).copied().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+        .into_iter()
+        .map(|number| {
+            let mut shown = json!({ "number": number.to_string() });
+            match failures.get(&number) {
+                Some(failure) => {
+                    let (code, detail) = refusal(failure.why);
+                    shown["outcome"] = json!("failed");
+                    shown["code"] = json!(code.to_string());
+                    shown["detail"] = json!(detail);
+                }
+                None if went.contains(&number) => shown["outcome"] = json!("went"),
+                None => shown["outcome"] = json!("waits"),
+            }
+            (number, shown)
+        })
+        .collect()
+}
