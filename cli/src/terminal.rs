@@ -58,6 +58,7 @@ impl Terminal {
         bar.set_style(
             ProgressStyle::with_template(&template(unit, total.is_some())).expect("the templates are tested"),
         );
+        bar.tick(); // drawn once, however soon the command ends
         bar.enable_steady_tick(TICK);
         bar
     }
