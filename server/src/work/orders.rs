@@ -26,8 +26,12 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let begun = Instant::now();
         match step(&app).await {
-            Ok(true) => continue,
-            Ok(false) => {}
+            Ok(Next::More) => continue,
+            Ok(Next::Busy) => {
+                stop.run_until_cancelled(tokio::time::sleep(PACE)).await;
+                continue;
+            }
+            Ok(Next::Nothing) => {}
             Err(error) => {
                 store_log::failed("orders could not be run", &error);
             }
@@ -41,9 +45,19 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// Runs waiting orders, up to a bound. Returns whether there are more.
-async fn step(app: &App) -> Result<bool> {
-    let Some(now) = app.believed_now() else { return Ok(false) };
+/// What a step leaves to do.
+enum Next {
+    /// More orders wait.
+    More,
+    /// Orders wait of accounts that another node is at. It may not see those that arrived meanwhile.
+    Busy,
+    /// Nothing.
+    Nothing,
+}
+
+/// Runs waiting orders, up to a bound.
+async fn step(app: &App) -> Result<Next> {
+    let Some(now) = app.believed_now() else { return Ok(Next::Nothing) };
     let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX, app.settings.policy.clone()).await?;
     if step.told > 0 {
         app.deliveries_bell.notify_one();
@@ -66,5 +80,11 @@ async fn step(app: &App) -> Result<bool> {
             );
         }
     }
-    Ok(step.more)
+    Ok(if step.more {
+        Next::More
+    } else if step.busy {
+        Next::Busy
+    } else {
+        Next::Nothing
+    })
 }

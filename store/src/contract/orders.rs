@@ -32,6 +32,8 @@ pub struct StepReport {
     pub told: usize,
     /// True if the step's limit left more to do.
     pub more: bool,
+    /// True if orders wait of accounts whose orders another node ran at that moment.
+    pub busy: bool,
 }
 
 /// An order that ended.

@@ -63,7 +63,7 @@ pub(super) async fn run_orders(
     policy: &Policy,
 ) -> Result<StepReport> {
     let back = BackOrders::claim(client).await?;
-    let (turns, mut queues, full) = claim_turns(client, orders_max).await?;
+    let Claimed { turns, mut queues, full, busy } = claim_turns(client, orders_max).await?;
     let mut turns = turns;
     let taken = turns.take(orders_max, numbers_max);
     let seqs: Vec<OrderSeq> = taken.iter().map(|(_, queued)| queued.seq).collect();
@@ -80,6 +80,7 @@ pub(super) async fn run_orders(
     turns.put_back(left.map(|(_, left)| left));
     // A step of nothing but panics is not followed at once by another one.
     report.more |= back.more || full || turns.len() > again.len();
+    report.busy = busy;
     for (account, earned) in turns.round() {
         queues.retain(|queue| queue.0 != account); // those that stay have no more orders
         queues.push((account, earned));
@@ -89,9 +90,20 @@ pub(super) async fn run_orders(
     Ok(report)
 }
 
-/// Claims accounts with orders that have not run, those whose turn is first, and returns their turns, the accounts,
-/// and whether there may be more.
-async fn claim_turns(client: &Client, orders_max: usize) -> Result<(Turns, Vec<(AccountId, usize)>, bool)> {
+/// The accounts whose orders a step may run.
+#[derive(Default)]
+struct Claimed {
+    turns: Turns,
+    /// The accounts, each with the numbers that it has earned.
+    queues: Vec<(AccountId, usize)>,
+    /// True if there may be more.
+    full: bool,
+    /// True if another node runs the orders of some.
+    busy: bool,
+}
+
+/// Claims accounts with orders that have not run, those whose turn is first.
+async fn claim_turns(client: &Client, orders_max: usize) -> Result<Claimed> {
     // A skip scan: the waiting orders of one account, however many, cost one seek.
     let sql = "WITH RECURSIVE waiting (account) AS (
                    (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
@@ -104,7 +116,7 @@ async fn claim_turns(client: &Client, orders_max: usize) -> Result<(Turns, Vec<(
     let waiting: Vec<i64> =
         rows(client, sql, &[]).await?.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
     if waiting.is_empty() {
-        return Ok((Turns::default(), Vec::new(), false));
+        return Ok(Claimed::default());
     }
     let sql = "SELECT account, earned FROM queue WHERE account = ANY($1) ORDER BY turn, account LIMIT $2
                FOR UPDATE SKIP LOCKED";
@@ -127,7 +139,8 @@ async fn claim_turns(client: &Client, orders_max: usize) -> Result<(Turns, Vec<(
             .iter()
             .map(|(account, earned)| (*account, *earned, orders.remove(account).unwrap_or_default())),
     );
-    Ok((turns, queues, full))
+    let busy = queues.len() < waiting.len().min(ACCOUNTS_MAX);
+    Ok(Claimed { turns, queues, full, busy })
 }
 
 /// Writes when the claimed accounts had their turn, and what they have earned.
