@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
 use onhook_server::{PREFIXES, Route};
 use onhook_store::contract::subscriptions::Subscribed;
 
-use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, patch, post, put, xml};
+use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, number, patch, post, put, xml};
 
+/// A number that ages.
+const AGING: &str = "9195551101";
 /// A number in the pool that is reserved for the guide's account.
 const RESERVED: &str = "4155550100";
 /// The id that examples show.
@@ -77,6 +81,8 @@ fn unused_name() -> String {
 
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    app.import(vec![in_service(AGING)]).await;
+    app.disconnect(&[AGING]).await;
     let disconnect = app.disconnect(&["5405514342"]).await;
     let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
     app.ended(get(&order)).await;
@@ -103,6 +109,12 @@ pub(crate) async fn objects(app: &App) -> Objects {
         peer: app.peer.to_string(),
         user: Who::Reader.user().to_owned(),
     }
+}
+
+/// Returns a number in service on the guide's account.
+fn in_service(digits: &str) -> NewNumber {
+    let account = Some(ACCOUNT.to_string().parse().unwrap());
+    NewNumber { state: State::InService, account, ..NewNumber::available(number(digits)) }
 }
 
 /// Returns a pool number that nobody has reserved, from one area code after the other.
@@ -153,7 +165,19 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
     let order = if route.path.contains("/movetns/") { &objects.moved } else { order };
-    let number = if route.path == "/tns/{number}/tnreservation" { RESERVED } else { IN_SERVICE[0] };
+    // A number is locked once, so each caller locks another one.
+    let lockable = match who {
+        Who::Orderer => IN_SERVICE[0],
+        Who::Operator => IN_SERVICE[2],
+        _ => IN_SERVICE[1],
+    };
+    let number = match route.path {
+        "/tns/{number}/tnreservation" => RESERVED,
+        "/ops/v1/numbers/{number}/lock" | "/ops/v1/numbers/{number}/unlock" => lockable,
+        "/ops/v1/numbers/{number}/extend" | "/ops/v1/numbers/{number}/keep" => AGING,
+        "/ops/v1/numbers/{number}/unkeep" => AGING,
+        _ => IN_SERVICE[0],
+    };
     let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
     let path = route
         .path

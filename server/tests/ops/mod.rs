@@ -1,5 +1,6 @@
 //! The server's own routes.
 
+mod acts;
 mod clock;
 mod described;
 mod docs;
