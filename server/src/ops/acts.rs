@@ -128,18 +128,13 @@ async fn act(app: Arc<App>, call: Call, act: Act, reason: Option<String>) -> Res
     let author = body::author(&call, reason.as_deref())?;
     let facts = app.store.facts(number).await?.ok_or_else(not_here)?;
     shown(&app, &call.caller, &facts).ok_or_else(not_here)?;
-    let now = app.believed_now().ok_or_else(clock)?;
+    let now = app.believed_now().ok_or_else(body::clock)?;
     let (account, numbers) = (call.caller.account, vec![number]);
     let asked = Asked { act, account, numbers, remaining: 0, author, made_at: now, expires_at: now };
     match app.store.act(asked, None, now, app.settings.policy.clone()).await? {
         Acted::Done(_) => show(app, call).await,
         Acted::Nothing(plan) | Acted::Changed(plan) => Err(refused(&plan)),
     }
-}
-
-/// Returns the problem of a clock that cannot be believed.
-pub(super) fn clock() -> OpsProblem {
-    OpsProblem::new(Code::ClockNotBelieved, "the clock cannot be believed, so nothing was written")
 }
 
 /// Returns why the only number of an act does not go.

@@ -51,3 +51,8 @@ pub(super) fn wrong(at: &str, detail: String) -> OpsProblem {
     let errors = json!([{ "at": at, "detail": &detail }]);
     OpsProblem::wrong(detail).with("errors", errors)
 }
+
+/// Returns the problem of a clock that cannot be believed.
+pub(super) fn clock() -> OpsProblem {
+    OpsProblem::new(Code::ClockNotBelieved, "the clock cannot be believed, so nothing was written")
+}

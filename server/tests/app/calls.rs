@@ -12,6 +12,8 @@ use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, numb
 
 /// A number that ages.
 const AGING: &str = "9195551101";
+/// Numbers that come back by an undo, each of another order.
+const UNDONE: [&str; 3] = ["9195551102", "9195551103", "9195551104"];
 /// A number in the pool that is reserved for the guide's account.
 const RESERVED: &str = "4155550100";
 /// The id that examples show.
@@ -27,6 +29,8 @@ static FREE: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Objects {
     pub(crate) disconnect: String,
     order: String,
+    /// Disconnect orders that have not been undone: an order is undone once.
+    undoable: Vec<String>,
     /// An order that moved a number.
     moved: String,
     /// A number order that waits for numbers.
@@ -81,8 +85,12 @@ fn unused_name() -> String {
 
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    app.import(vec![in_service(AGING)]).await;
+    app.import([&[AGING], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
     app.disconnect(&[AGING]).await;
+    let mut undoable = Vec::new();
+    for number in UNDONE {
+        undoable.push(id(&app.disconnect(&[number]).await));
+    }
     let disconnect = app.disconnect(&["5405514342"]).await;
     let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
     app.ended(get(&order)).await;
@@ -100,6 +108,7 @@ pub(crate) async fn objects(app: &App) -> Objects {
         application: application(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
+        undoable,
         moved: id(&moved),
         waiting: id(&waiting),
         reservation: reserve(app, RESERVED).await,
@@ -164,6 +173,12 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
     };
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
+    let order = match (route.path, who) {
+        ("/ops/v1/orders/{order}/undo", Who::Orderer) => &objects.undoable[0],
+        ("/ops/v1/orders/{order}/undo", Who::Operator) => &objects.undoable[2],
+        ("/ops/v1/orders/{order}/undo", _) => &objects.undoable[1],
+        _ => order,
+    };
     let order = if route.path.contains("/movetns/") { &objects.moved } else { order };
     // A number is locked once, so each caller locks another one.
     let lockable = match who {

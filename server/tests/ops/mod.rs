@@ -9,3 +9,4 @@ mod health;
 mod numbers;
 mod orders;
 mod problems;
+mod undo;

@@ -1,6 +1,26 @@
-//! Acts of people on numbers: why a number does not go.
+//! Acts of people on numbers: what came of them, and why a number does not go.
 
+use std::collections::BTreeMap;
+
+use onhook_core::order::Order;
 use onhook_core::order::act::Refused;
+use serde_json::{Value, json};
+
+/// Returns how many numbers are refused for which reason.
+#[must_use]
+pub fn refusals(refused: &BTreeMap<Refused, usize>) -> Value {
+    refused.iter().map(|(why, numbers)| json!({ "why": why.word(), "numbers": numbers })).collect()
+}
+
+/// Returns what came of undoing an order: by which order, how many numbers went, and how many did not for which reason.
+#[must_use]
+pub fn undone(order: &Order, refused: &BTreeMap<Refused, usize>) -> Value {
+    json!({
+        "order": { "id": order.id.to_string(), "status": order.status.word() },
+        "went": order.done().count(),
+        "refused": refusals(refused),
+    })
+}
 
 /// Returns why an act does not change a number, in a sentence.
 #[must_use]
