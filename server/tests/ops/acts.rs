@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::{
     ACCOUNT, App, Call, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, disconnects, get, post,
-    with_app, xml,
+    replies, talk, with_app, xml,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -187,6 +187,34 @@ async fn an_account_locks_its_own_numbers_only() {
         let shown = read(&app.send(act(NEIGHBOURS, "lock", &why)).await.expect(200));
         assert_ne!(shown["account"], ACCOUNT.to_string());
         assert_eq!(shown["locked"], true, "an operator has every account's numbers");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_is_either_locked_or_aging_whoever_is_first() {
+    with_app(Seed::two_accounts(), async |app| {
+        let why = json!({ "reason": "r" });
+        for digits in IN_SERVICE {
+            let calls = (0..4).flat_map(|_| {
+                let lock = act(digits, "lock", &why).by(Who::Orderer);
+                [lock, post(disconnects(""), xml::disconnect(&[digits]))]
+            });
+            let mut sent = tokio::task::JoinSet::new();
+            for call in calls {
+                let address = app.address;
+                sent.spawn(async move { replies(&talk(address, call.from, &call.bytes()).await, false) });
+            }
+            let replies: Vec<Reply> = sent.join_all().await.into_iter().flatten().collect();
+            let locks = replies.iter().filter(|reply| reply.status == 200).count();
+            let orders = replies.iter().filter(|reply| reply.status == 201);
+            for order in orders {
+                app.ended(get(app.path_of(order.header("location").unwrap()))).await;
+            }
+            let shown = number(app, digits).await;
+            assert_eq!(shown["locked"] == true, locks == 1, "{shown}");
+            assert_eq!(shown["state"], if locks == 1 { "InService" } else { "Aging" });
+        }
     })
     .await;
 }

@@ -6,13 +6,14 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Kept;
 use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::notify::subscription::{OrderType, Subject};
 use onhook_core::order::act::{Act, Correction, Later, Refused, Restored};
 use onhook_core::order::{Kind, Protected, Request, Status};
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use super::fixtures::{
-    account, activate, at, clean, disconnect, in_service, lines, number, order, policy, release, run_all, seeded,
-    state,
+    account, activate, at, clean, disconnect, in_service, lines, log, number, order, policy, release, run_all,
+    seeded, state, subscribe, subscription,
 };
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked, Undone};
@@ -221,7 +222,10 @@ cases! { ($) acts conformance_acts:
         assert!(entry(&*store, 0).await.protected);
         // An order that arrived before waits: it is not taken for one that has run.
         let waiting = store.accept(order(40, 1, disconnect([5]))).await.expect("accepted").id;
+        let orders = Subject::Orders(OrderType::Orders, None);
+        let told = subscribe(&*store, subscription(1, orders, "https://a", DAY_MS), 45).await;
         let Undone::Done { plan, order: back } = undo(&*store, id, false, at(50)).await else { panic!() };
+        assert_eq!(log(&*store, &told).await.len(), 1, "its end is told as that of any order");
         assert_eq!((plan.counts.go, plan.counts.refused, back.status), (2, 0, Status::Complete));
         assert_eq!([entry(&*store, 0).await, entry(&*store, 1).await], before);
         store.close().await;
@@ -255,7 +259,10 @@ cases! { ($) acts conformance_acts:
         let Undone::Incomplete(plan) = whole else { panic!("{whole:?}") };
         assert_eq!((plan.counts.go, &plan.refused), (1, &[(Refused::Reconnected, 1)].into()));
         assert_eq!(state(&*store, 0).await, State::Aging);
-        let part = undo(&*store, id, true, at(50)).await;
+        // Of two who undo it at once, one does.
+        let (one, two) = tokio::join!(undo(&*store, id, true, at(50)), undo(&*store, id, true, at(50)));
+        let (part, none) = if matches!(one, Undone::Done { .. }) { (one, two) } else { (two, one) };
+        assert!(matches!(none, Undone::Nothing(_)), "{none:?}");
         let Undone::Done { plan, order: back } = part else { panic!("{part:?}") };
         assert_eq!((plan.counts.go, back.status), (1, Status::Complete));
         assert_eq!((state(&*store, 0).await, back.done().collect()), (State::InService, vec![number(0)]));

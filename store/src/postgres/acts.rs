@@ -129,7 +129,7 @@ async fn load(client: &Client, ids: &OrderIds, asked: &Asked) -> Result<Loaded> 
         loaded.undone = ids.seq(order);
         loaded.exchanges = exchanges_of(client, &asked.numbers).await?;
     }
-    if let Some(account) = asked.account {
+    if let Some(account) = asked.account.filter(|_| asked.act.is_order()) {
         loaded.subscribers = subscribers_of(client, &[account]).await?.remove(&account).unwrap_or_default();
     }
     Ok(loaded)

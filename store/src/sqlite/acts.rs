@@ -109,8 +109,9 @@ fn load(tables: &mut Tables<'_>, asked: &Asked) -> Result<Loaded> {
         loaded.undone = tables.ids.seq(order);
         loaded.exchanges = exchanges_of(tables.connection, &asked.numbers)?;
     }
-    let subscribers = asked.account.and_then(|account| tables.cached.subscribers.get(&account));
-    loaded.subscribers = subscribers.cloned().unwrap_or_default();
+    if let Some(account) = asked.account.filter(|_| asked.act.is_order()) {
+        loaded.subscribers = tables.cached.subscribers.get(&account).cloned().unwrap_or_default();
+    }
     Ok(loaded)
 }
 
