@@ -45,6 +45,7 @@ fn operations_book() -> Book {
         ("Health", ops::health::routes()),
         ("Numbers", ops::numbers::routes()),
         ("Orders", ops::orders::routes()),
+        ("Acts on numbers", ops::acts::routes()),
         ("Problems", ops::problems::routes()),
         ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
         ("Emulator", ops::emulator::routes()),

@@ -21,7 +21,9 @@ use crate::lifecycle::history::History;
 use crate::lifecycle::policy::Policy;
 use crate::number::Number;
 use crate::order::decide::{self, judge};
-use crate::order::{Activate, Back, Disconnect, Mode, MoveNumbers, Protected, Refusal, Request, Wanted};
+use crate::order::{
+    Activate, Back, Disconnect, Mode, MoveNumbers, Order, Protected, Refusal, Request, Status, Wanted,
+};
 use crate::time::{DAY_MS, TimeZone, Timestamp};
 use crate::words::words;
 
@@ -649,6 +651,19 @@ fn goes(transition: Transition) -> Goes {
     let ages = after.state() == State::Aging;
     let release_at = after.standing.ends_at().filter(|_| ages);
     Goes { transition, days, release_at, by_calendar, home: ages.then(|| after.home()) }
+}
+
+/// Returns the numbers that an order took out of service, by digits: those that its undoing is about. `None` if it cannot
+/// be undone: it is no disconnect that has ended with numbers, or a purge.
+#[must_use]
+pub fn undoable(order: &Order) -> Option<Vec<Number>> {
+    let Request::Disconnect(disconnect) = &order.request else { return None };
+    if disconnect.mode == Mode::Purge || !matches!(order.status, Status::Complete | Status::Partial) {
+        return None;
+    }
+    let mut numbers: Vec<Number> = order.done().collect();
+    numbers.sort_unstable();
+    Some(numbers)
 }
 
 /// Returns why a number cannot come back by the undoing of an order, if it cannot.

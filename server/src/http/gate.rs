@@ -112,8 +112,9 @@ async fn may(
 ) -> Result<Option<AccountId>, Refusal> {
     match route.needs {
         Needs::Nothing | Needs::Caller => Ok(None),
+        Needs::Role(role) if caller.role >= role => Ok(None),
         Needs::Operator if caller.role == Role::Operator => Ok(None),
-        Needs::Operator => Err(Refusal::Denied),
+        Needs::Role(_) | Needs::Operator => Err(Refusal::Denied),
         Needs::Account(role) => {
             let text = account.unwrap_or_default();
             let foreign = || Refusal::NotYourAccount(text.chars().take(ACCOUNT_MAX).collect());

@@ -25,6 +25,8 @@ pub enum Needs {
     Nothing,
     /// The caller must be signed in. The handler shows a caller only what is theirs.
     Caller,
+    /// The caller must have this role at least. The handler lets a caller change only what is theirs.
+    Role(Role),
     /// The path's account must be the caller's, with this role at least. An operator has every account.
     Account(Role),
     /// The caller must be an operator.
@@ -38,6 +40,11 @@ impl Needs {
         match self {
             Needs::Nothing => "Anyone may ask, without signing in.".to_owned(),
             Needs::Caller => "Every user may ask, and sees what is their own.".to_owned(),
+            Needs::Role(role) => {
+                format!(
+                    "Users with the role {role} or a higher one may ask for what is their own, and operators."
+                )
+            }
             Needs::Account(role) => {
                 format!("Users of the account with the role {role} or a higher one may ask, and operators.")
             }

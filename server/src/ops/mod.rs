@@ -1,5 +1,6 @@
 //! The server's own routes: the operations API, health, and the emulator's controls.
 
+pub(crate) mod acts;
 mod body;
 pub(crate) mod docs;
 pub(crate) mod door;

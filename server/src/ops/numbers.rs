@@ -33,7 +33,7 @@ const LIST: Shape = Shape::json(
     r#"{"items": [], "next": null}"#,
 );
 /// The form of a number.
-const NUMBER: Shape = Shape::json(
+pub(super) const NUMBER: Shape = Shape::json(
     r#"{"type": "object", "required": ["number", "state"], "properties": {
         "number": {"type": "string"}, "state": {"type": "string"}, "since": {"type": "string"},
         "account": {"type": ["string", "null"]}, "former_account": {"type": ["string", "null"]},
@@ -97,12 +97,12 @@ pub(super) fn number_of(call: &Call) -> Result<Number, OpsProblem> {
         .ok_or_else(|| OpsProblem::new(Code::BadNumber, "a number is written as +15405550100 or 5405550100"))
 }
 
-fn not_here() -> OpsProblem {
+pub(super) fn not_here() -> OpsProblem {
     OpsProblem::new(Code::NumberNotFound, "the number is not in this store")
 }
 
 /// Returns a number's details as its caller may see them.
-fn shown(app: &App, caller: &Caller, facts: &Facts) -> Option<Value> {
+pub(super) fn shown(app: &App, caller: &Caller, facts: &Facts) -> Option<Value> {
     let order = facts.order.as_ref().map(|(id, ..)| *id);
     match view(&facts.entry, caller.account, caller.role) {
         View::Whole => Some(numbers::number(&facts.history, &facts.area, order, app.clock.now())),
@@ -111,7 +111,7 @@ fn shown(app: &App, caller: &Caller, facts: &Facts) -> Option<Value> {
     }
 }
 
-async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+pub(super) async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let facts = app.store.facts(number_of(&call)?).await?.ok_or_else(not_here)?;
     let shown = shown(&app, &call.caller, &facts).ok_or_else(not_here)?;
     Ok(Reply::json(StatusCode::OK, &shown))
@@ -173,9 +173,9 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let NumberHistory { history, orders } = life(&app, &call).await?;
     let orders: BTreeMap<OrderSeq, events::Ordered> = orders
         .into_iter()
-        .map(|(seq, mark)| (seq, events::Ordered { id: mark.id, user: mark.user }))
+        .map(|(seq, mark)| (seq, events::Ordered { id: mark.id, user: mark.user, under: mark.under }))
         .collect();
-    let Caller { account, role, .. } = &call.caller;
+    let Caller { account, role, user } = &call.caller;
     let moments = history.moments().map_err(|_| Refusal::Failed)?;
     let mut items = Vec::new();
     for pair in moments.windows(2) {
@@ -188,7 +188,7 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
                 _ => None,
             };
             let mut shown = events::event(event, before, after, order);
-            if *role != Role::Operator && order.is_none() {
+            if *role != Role::Operator && shown["by"]["user"] != **user {
                 shown["by"]["address"] = Value::Null; // no address of an operator
             }
             items.push((event.seq.0.to_string(), shown));

@@ -1,16 +1,22 @@
-//! Orders of all kinds: listed, and one with what became of each number.
+//! Orders of all kinds: listed, shown with what became of each number, and undone.
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
+use onhook_core::account::Role;
 use onhook_core::ids::OrderId;
+use onhook_core::order::Order;
+use onhook_store::contract::acts::{Plan, Tally, Undone};
 use onhook_store::contract::orders::OrderFilter;
-use onhook_wire::ops::orders;
-use serde_json::Value;
+use onhook_wire::ops::{acts, orders};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
+use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, parsed};
 use super::numbers::paged;
+use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
@@ -31,15 +37,32 @@ const ORDER: Shape = Shape::json(
         "customer_order_id": {"type": ["string", "null"]}, "mode": {"type": ["string", "null"]},
         "protected": {"type": ["string", "null"]}, "created_at": {"type": "string"},
         "changed_at": {"type": "string"}, "by": {"type": "object"}, "reason": {"type": ["string", "null"]},
-        "counts": {"type": "object"}, "outcomes": {"type": "array", "items": {"type": "object"}},
+        "undo_of": {"type": ["string", "null"]}, "counts": {"type": "object"}, "outcomes": {"type": "array", "items": {"type": "object"}},
         "next": {"type": ["string", "null"]}}}"#,
     r#"{"id": "744f1d16-d3a5-43b3-ab97-4c3b19fc0b7a", "kind": "disconnect", "account": "9900000",
         "status": "COMPLETE", "waiting": null, "runs_at": null, "name": "training run", "customer_order_id": null,
         "mode": "normal", "protected": null, "created_at": "2026-11-24T03:49:04.152Z",
         "changed_at": "2026-11-24T03:49:04.153Z", "by": {"user": "username"}, "reason": null,
-        "counts": {"numbers": 1, "went": 1, "failed": 0},
+        "undo_of": null, "counts": {"numbers": 1, "went": 1, "failed": 0},
         "outcomes": [{"number": "+15405514342", "outcome": "went"}], "next": null}"#,
 );
+
+/// The form of a body that asks to undo an order.
+const UNDO: Shape = Shape::json(
+    r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
+        "reason": {"type": "string", "minLength": 1, "maxLength": 500}, "partial": {"type": "boolean"}}}"#,
+    r#"{"reason": "the wrong site was disconnected", "partial": false}"#,
+);
+/// The form of what came of undoing.
+const UNDONE: Shape = Shape::json(
+    r#"{"type": "object", "required": ["order", "went", "refused"], "properties": {
+        "order": {"type": "object"}, "went": {"type": "integer"},
+        "refused": {"type": "array", "items": {"type": "object"}}}}"#,
+    r#"{"order": {"id": "6d7da966-e071-4741-b31c-1d8932f4b8da", "status": "COMPLETE"}, "went": 2, "refused": []}"#,
+);
+/// A refusal to undo an order.
+const NOT_UNDONE: Told =
+    Told::new(409, "It cannot be undone, or not whole, or there is nothing left to undo. Nothing was done.");
 
 const FILTERS: [Parameter; 6] = [
     Parameter::new("account", Form::Text("9900000"), "only orders of this account"),
@@ -63,10 +86,27 @@ pub(crate) fn routes() -> Vec<Route> {
     let show_doc = Doc::new("Shows an order, with what became of each of its numbers.", Told::ok(ORDER))
         .query(&PAGES)
         .strangers(404);
+    let undo_doc = Doc::new(
+        "Undoes a disconnect order: each number goes back where it was, by an order that has ended with the reply.",
+        Told::made(UNDONE),
+    )
+    .takes(UNDO)
+    .or(NOT_UNDONE)
+    .strangers(404);
+    let orderer = Needs::Role(Role::Order);
     vec![
         door::route(Method::GET, "/ops/v1/orders", Needs::Caller, list_doc, list),
         door::route(Method::GET, "/ops/v1/orders/{order}", Needs::Caller, show_doc, show),
+        door::route(Method::POST, "/ops/v1/orders/{order}/undo", orderer, undo_doc, undo),
     ]
+}
+
+/// Returns the order in the path, if its caller may see it.
+async fn order_of(app: &App, call: &Call) -> Result<Order, OpsProblem> {
+    let nothing = || OpsProblem::from(Refusal::NoResource);
+    let id: OrderId = call.param("order").parse().map_err(|_| nothing())?;
+    let order = app.store.order_by_id(id).await?.ok_or_else(nothing)?;
+    if call.caller.account.is_some_and(|own| own != order.account) { Err(nothing()) } else { Ok(order) }
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
@@ -92,13 +132,8 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let nothing = || OpsProblem::from(Refusal::NoResource);
-    let id: OrderId = call.param("order").parse().map_err(|_| nothing())?;
-    let page = Page::read(&app, &call, &format!("outcomes of {id}"))?;
-    let order = app.store.order_by_id(id).await?.ok_or_else(nothing)?;
-    if call.caller.account.is_some_and(|own| own != order.account) {
-        return Err(nothing());
-    }
+    let order = order_of(&app, &call).await?;
+    let page = Page::read(&app, &call, &format!("outcomes of {}", order.id))?;
     let outcomes = orders::outcomes(&order).into_iter();
     let outcomes = outcomes.map(|(number, shown)| (number.to_string(), shown)).collect();
     let mut shown = orders::order(&order);
@@ -107,4 +142,47 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         shown["next"] = page.get("next").cloned().unwrap_or_default();
     }
     Ok(Reply::json(StatusCode::OK, &shown))
+}
+
+/// What is asked of an order that is to be undone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Undo {
+    reason: Option<String>,
+    #[serde(default)]
+    partial: bool,
+}
+
+async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let Undo { reason, partial } = body::read(&call)?;
+    let author = body::author(&call, reason.as_deref())?;
+    let id = order_of(&app, &call).await?.id;
+    let now = app.believed_now().ok_or_else(body::clock)?;
+    match app.store.undo(id, partial, author, now, app.settings.policy.clone()).await? {
+        Undone::Done { plan, order } => {
+            app.deliveries_bell.notify_one();
+            metrics::counter!("onhook_orders_ended_total", "status" => order.status.word()).increment(1);
+            let reply = Reply::json(StatusCode::CREATED, &acts::undone(&order, &plan.refused));
+            Ok(reply.with(header::LOCATION, &format!("/ops/v1/orders/{}", order.id)))
+        }
+        Undone::Incomplete(plan) => {
+            let Tally { named, refused, .. } = plan.counts;
+            let detail = format!("{refused} of {named} numbers cannot come back");
+            Err(not_undone(Code::UndoIncomplete, detail, &plan))
+        }
+        Undone::Nothing(plan) => {
+            Err(not_undone(Code::NothingToDo, "no number of the order can come back".into(), &plan))
+        }
+        Undone::NotUndoable => {
+            let detail = "it is no disconnect order that has ended with numbers, or it purged them";
+            Err(OpsProblem::new(Code::NotUndoable, detail))
+        }
+    }
+}
+
+/// Returns why an order is not undone, with how many numbers go and do not go.
+fn not_undone(code: Code, detail: String, plan: &Plan) -> OpsProblem {
+    let Tally { named, go, refused, remaining } = plan.counts;
+    let counts = json!({ "named": named, "go": go, "refused": refused, "remaining": remaining });
+    OpsProblem::new(code, detail).with("counts", counts).with("refused", acts::refusals(&plan.refused))
 }

@@ -75,6 +75,13 @@ codes! {
     WrongContentType = UNSUPPORTED_MEDIA_TYPE "wrong_content_type" "The body has the wrong type";
     /// What was asked would be refused by the rules of a number's life. The detail says why. Nothing was done.
     Refused = CONFLICT "refused" "The number refuses this";
+    /// Some numbers of the order cannot come back, and all of them were asked for. `refused` says why. Nothing was done:
+    /// ask with `"partial": true` for those that can.
+    UndoIncomplete = CONFLICT "undo_incomplete" "The order cannot be undone whole";
+    /// No number goes: each is so already, or cannot go. `refused` says why. Nothing was done.
+    NothingToDo = CONFLICT "nothing_to_do" "There is nothing to do";
+    /// Only a disconnect order that has ended COMPLETE or PARTIAL can be undone, and none that purged. Nothing was done.
+    NotUndoable = CONFLICT "not_undoable" "The order cannot be undone";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.

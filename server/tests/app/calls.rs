@@ -2,12 +2,18 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
 use onhook_server::{PREFIXES, Route};
 use onhook_store::contract::subscriptions::Subscribed;
 
-use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, patch, post, put, xml};
+use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, number, patch, post, put, xml};
 
+/// A number that ages.
+const AGING: &str = "9195551101";
+/// Numbers that come back by an undo, each of another order.
+const UNDONE: [&str; 3] = ["9195551102", "9195551103", "9195551104"];
 /// A number in the pool that is reserved for the guide's account.
 const RESERVED: &str = "4155550100";
 /// The id that examples show.
@@ -23,6 +29,8 @@ static FREE: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Objects {
     pub(crate) disconnect: String,
     order: String,
+    /// Disconnect orders that have not been undone: an order is undone once.
+    undoable: Vec<String>,
     /// An order that moved a number.
     moved: String,
     /// A number order that waits for numbers.
@@ -77,6 +85,12 @@ fn unused_name() -> String {
 
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    app.import([&[AGING], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
+    app.disconnect(&[AGING]).await;
+    let mut undoable = Vec::new();
+    for number in UNDONE {
+        undoable.push(id(&app.disconnect(&[number]).await));
+    }
     let disconnect = app.disconnect(&["5405514342"]).await;
     let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &["5405514342"]))).await;
     app.ended(get(&order)).await;
@@ -94,6 +108,7 @@ pub(crate) async fn objects(app: &App) -> Objects {
         application: application(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
+        undoable,
         moved: id(&moved),
         waiting: id(&waiting),
         reservation: reserve(app, RESERVED).await,
@@ -103,6 +118,12 @@ pub(crate) async fn objects(app: &App) -> Objects {
         peer: app.peer.to_string(),
         user: Who::Reader.user().to_owned(),
     }
+}
+
+/// Returns a number in service on the guide's account.
+fn in_service(digits: &str) -> NewNumber {
+    let account = Some(ACCOUNT.to_string().parse().unwrap());
+    NewNumber { state: State::InService, account, ..NewNumber::available(number(digits)) }
 }
 
 /// Returns a pool number that nobody has reserved, from one area code after the other.
@@ -152,8 +173,26 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
     };
     let order =
         if route.name() == "PUT /accounts/{account}/orders/{order}" { &objects.waiting } else { order };
+    let order = match (route.path, who) {
+        ("/ops/v1/orders/{order}/undo", Who::Orderer) => &objects.undoable[0],
+        ("/ops/v1/orders/{order}/undo", Who::Operator) => &objects.undoable[2],
+        ("/ops/v1/orders/{order}/undo", _) => &objects.undoable[1],
+        _ => order,
+    };
     let order = if route.path.contains("/movetns/") { &objects.moved } else { order };
-    let number = if route.path == "/tns/{number}/tnreservation" { RESERVED } else { IN_SERVICE[0] };
+    // A number is locked once, so each caller locks another one.
+    let lockable = match who {
+        Who::Orderer => IN_SERVICE[0],
+        Who::Operator => IN_SERVICE[2],
+        _ => IN_SERVICE[1],
+    };
+    let number = match route.path {
+        "/tns/{number}/tnreservation" => RESERVED,
+        "/ops/v1/numbers/{number}/lock" | "/ops/v1/numbers/{number}/unlock" => lockable,
+        "/ops/v1/numbers/{number}/extend" | "/ops/v1/numbers/{number}/keep" => AGING,
+        "/ops/v1/numbers/{number}/unkeep" => AGING,
+        _ => IN_SERVICE[0],
+    };
     let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
     let path = route
         .path

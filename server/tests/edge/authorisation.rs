@@ -80,13 +80,14 @@ fn verdict(route: &Route, who: Who) -> Verdict {
         (Needs::Account(_), Who::Neighbour) => refused(403, 5051),
         (Needs::Account(needed), _) if role < needed => refused(403, 1001),
         (Needs::Account(_), _) => good,
+        (Needs::Role(needed), _) if role < needed => refused(403, 1001),
         // A stranger is not told whether the number is there, but may be told that the account is not theirs.
-        (Needs::Caller, Who::Neighbour) => match route.doc.strangers {
+        (Needs::Caller | Needs::Role(_), Who::Neighbour) => match route.doc.strangers {
             None => good,
             Some(404) => refused(404, 15506),
             Some(status) => refused(status, 5051),
         },
-        (Needs::Caller, _) => good,
+        (Needs::Caller | Needs::Role(_), _) => good,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server's own routes.
 
+mod acts;
 mod clock;
 mod described;
 mod docs;
@@ -8,3 +9,4 @@ mod health;
 mod numbers;
 mod orders;
 mod problems;
+mod undo;

@@ -1,21 +1,22 @@
 //! Acts of people on numbers: what is kept of them, and that a plan is done exactly or not at all.
 
-use onhook_core::ids::PlanId;
+use onhook_core::ids::{OrderId, PlanId};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Kept;
 use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
-use onhook_core::order::Request;
+use onhook_core::notify::subscription::{OrderType, Subject};
 use onhook_core::order::act::{Act, Correction, Later, Refused, Restored};
+use onhook_core::order::{Kind, Protected, Request, Status};
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use super::fixtures::{
-    account, activate, at, clean, disconnect, in_service, lines, number, order, policy, release, run_all, seeded,
-    state,
+    account, activate, at, clean, disconnect, in_service, lines, log, number, order, policy, release, run_all,
+    seeded, state, subscribe, subscription,
 };
 use crate::conformance::Opener;
-use crate::contract::acts::{Acted, Asked};
+use crate::contract::acts::{Acted, Asked, Undone};
 use crate::contract::numbers::Destination;
 use crate::{Store, StoreError};
 
@@ -53,6 +54,11 @@ async fn done(store: &dyn Store, wanted: Act, numbers: &[u64], now: Timestamp) {
         Acted::Done(plan) => assert_eq!(plan.counts.go, numbers.len(), "{plan:?}"),
         other => panic!("{other:?}"),
     }
+}
+
+async fn undo(store: &dyn Store, order: OrderId, partial: bool, now: Timestamp) -> Undone {
+    let author = Author { user: "operator".into(), under: under("a mistake") };
+    store.undo(order, partial, author, now, policy()).await.expect("tried")
 }
 
 cases! { ($) acts conformance_acts:
@@ -195,6 +201,80 @@ cases! { ($) acts conformance_acts:
         done(&*store, Act::Unlock, &[0], at(40)).await;
         let more = lines(vec![NewNumber { number: number(99), ..in_service(99, 1) }]);
         store.import(more, Intake::of("more"), at(50), policy()).await.expect("imported");
+        clean(&*store).await;
+    }
+
+    /// The numbers of an order go back where each was, as it was, in the transaction that makes the order.
+    async fn an_order_is_undone_number_by_number(opener) {
+        let (store, site, _) = seeded(opener).await;
+        let another = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into()).await.expect("made").id;
+        let to = Destination { site: another, peer: there };
+        store.move_numbers(account(1), to, vec![number(1)], "orderer".into(), at(10), policy()).await.expect("tried");
+        let entry = async |store: &dyn Store, n| store.facts(number(n)).await.expect("read").expect("there").entry;
+        let before = [entry(&*store, 0).await, entry(&*store, 1).await];
+        assert_ne!(before[0].standing.place(), before[1].standing.place());
+        let Request::Disconnect(mut wanted) = disconnect([1, 0]) else { unreachable!() };
+        wanted.protected = Some(Protected::True);
+        let id = store.accept(order(20, 1, Request::Disconnect(wanted))).await.expect("accepted").id;
+        assert_eq!(undo(&*store, id, true, at(25)).await, Undone::NotUndoable, "it has not run");
+        run_all(&*store, at(30)).await;
+        assert!(entry(&*store, 0).await.protected);
+        // An order that arrived before waits: it is not taken for one that has run.
+        let waiting = store.accept(order(40, 1, disconnect([5]))).await.expect("accepted").id;
+        let orders = Subject::Orders(OrderType::Orders, None);
+        let told = subscribe(&*store, subscription(1, orders, "https://a", DAY_MS), 45).await;
+        let Undone::Done { plan, order: back } = undo(&*store, id, false, at(50)).await else { panic!() };
+        assert_eq!(log(&*store, &told).await.len(), 1, "its end is told as that of any order");
+        assert_eq!((plan.counts.go, plan.counts.refused, back.status), (2, 0, Status::Complete));
+        assert_eq!([entry(&*store, 0).await, entry(&*store, 1).await], before);
+        store.close().await;
+        let store = opener.open().await;
+        let kept = store.order_by_id(back.id).await.expect("read").expect("there");
+        assert_eq!(kept, *back);
+        assert_eq!((kept.request.kind(), kept.request.site()), (Kind::Number, Some(site)));
+        assert_eq!((kept.name, kept.user, kept.under), (Some(format!("undo of {id}")), "operator".into(), under("a mistake")));
+        let history = store.history(number(0)).await.expect("read").expect("there");
+        let last = history.history.events.last().expect("an event");
+        assert!(matches!(last.change, Change::Reconnected { .. }), "{last:?}");
+        assert_eq!((&last.by, last.under.clone()), (&By::Order(back.seq), Provenance::default()));
+        run_all(&*store, at(60)).await;
+        let ran = store.order_by_id(waiting).await.expect("read").expect("there");
+        assert_eq!((ran.status, state(&*store, 5).await), (Status::Complete, State::Aging));
+        let again = undo(&*store, id, true, at(70)).await;
+        let Undone::Nothing(plan) = again else { panic!("{again:?}") };
+        assert_eq!(plan.refused, [(Refused::Reconnected, 2)].into());
+        assert_eq!(undo(&*store, back.id, true, at(80)).await, Undone::NotUndoable, "it disconnected nothing");
+        clean(&*store).await;
+    }
+
+    /// Of an order that cannot be undone whole, nothing is undone, unless a part is asked for.
+    async fn an_order_is_undone_whole_or_in_part(opener) {
+        let (store, site, _) = seeded(opener).await;
+        let id = store.accept(order(1, 1, disconnect([0, 1, 50]))).await.expect("accepted").id;
+        run_all(&*store, at(10)).await;
+        store.accept(order(20, 1, activate([1], site))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        let whole = undo(&*store, id, false, at(40)).await;
+        let Undone::Incomplete(plan) = whole else { panic!("{whole:?}") };
+        assert_eq!((plan.counts.go, &plan.refused), (1, &[(Refused::Reconnected, 1)].into()));
+        assert_eq!(state(&*store, 0).await, State::Aging);
+        // Of two who undo it at once, one does.
+        let (one, two) = tokio::join!(undo(&*store, id, true, at(50)), undo(&*store, id, true, at(50)));
+        let (part, none) = if matches!(one, Undone::Done { .. }) { (one, two) } else { (two, one) };
+        assert!(matches!(none, Undone::Nothing(_)), "{none:?}");
+        let Undone::Done { plan, order: back } = part else { panic!("{part:?}") };
+        assert_eq!((plan.counts.go, back.status), (1, Status::Complete));
+        assert_eq!((state(&*store, 0).await, back.done().collect()), (State::InService, vec![number(0)]));
+        let Request::Disconnect(mut purge) = disconnect([2]) else { unreachable!() };
+        purge.mode = onhook_core::order::Mode::Purge;
+        let purge = store.accept(order(60, 1, Request::Disconnect(purge))).await.expect("accepted").id;
+        let failed = store.accept(order(61, 1, disconnect([50]))).await.expect("accepted").id;
+        run_all(&*store, at(70)).await;
+        let unknown = OrderId(uuid::Uuid::from_u128(7));
+        for id in [purge, failed, unknown] {
+            assert_eq!(undo(&*store, id, true, at(80)).await, Undone::NotUndoable, "{id}");
+        }
         clean(&*store).await;
     }
 }

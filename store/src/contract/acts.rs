@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::Class;
-use onhook_core::ids::{AccountId, SiteId};
+use onhook_core::ids::{AccountId, OrderId, SiteId};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
+use onhook_core::order::Order;
 use onhook_core::order::act::{Act, Goes, Judged, Refused};
 use onhook_core::time::Timestamp;
 
@@ -151,6 +152,24 @@ pub enum Acted {
     Changed(Plan),
 }
 
+/// What came of undoing an order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Undone {
+    /// The numbers that go by this plan are back where they were, by this order, which has ended.
+    Done {
+        /// What happened to each number.
+        plan: Plan,
+        /// The order.
+        order: Box<Order>,
+    },
+    /// Nothing was done: some numbers cannot come back, and all of them were asked for.
+    Incomplete(Plan),
+    /// Nothing was done: no number can come back.
+    Nothing(Plan),
+    /// Nothing was done: there is no such order, or none that can be undone.
+    NotUndoable,
+}
+
 /// Acts of people on numbers.
 #[async_trait]
 pub trait Acts: Send + Sync {
@@ -165,4 +184,18 @@ pub trait Acts: Send + Sync {
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Acted>;
+
+    /// Undoes a disconnect order, in one transaction: each number that it took goes back where it was, by an order that
+    /// is made and has ended when this returns. Either all of these numbers can come back, or, if `partial`, some.
+    ///
+    /// # Errors
+    /// `Conflict` if the order's account is gone.
+    async fn undo(
+        &self,
+        order: OrderId,
+        partial: bool,
+        author: Author,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Undone>;
 }

@@ -13,16 +13,17 @@ use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::Change;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::locality::{self, Exchange};
 use onhook_core::notify::notification::{OrderEvent, Subscriber, told};
 use onhook_core::number::Number;
-use onhook_core::order::act::{Act, Correction, Goes, Refused, Restored, World};
+use onhook_core::order::act::{Act, Correction, Goes, Refused, Restored, World, undoable};
 use onhook_core::order::{NewOrder, Order, Request, Status};
 use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, NumberWrites, Numbers};
 use super::step::{self, Waiting, step};
-use crate::contract::acts::{Asked, HoldGroup, Plan, Tally, Warning};
+use crate::contract::acts::{Asked, HoldGroup, Plan, Tally, Undone, Warning};
 
 /// Characters of a plan's id in the name of its order.
 const SHORT_ID: usize = 8;
@@ -112,6 +113,41 @@ pub fn apply(
         }
     };
     Ok((plan, writes))
+}
+
+/// Returns the undoing of an order, as an act on the numbers that it took. `None` if it cannot be undone.
+#[must_use]
+pub fn undoing(order: &Order, author: Author, now: Timestamp) -> Option<Asked> {
+    Some(Asked {
+        act: Act::Undo { order: order.id },
+        account: Some(order.account),
+        numbers: undoable(order)?,
+        remaining: 0,
+        author,
+        made_at: now,
+        expires_at: now,
+    })
+}
+
+/// Plans what is written to undo an order: as [`apply`], but of all its numbers unless it is `partial`.
+///
+/// # Errors
+/// What came of it, if nothing is written.
+#[expect(clippy::result_large_err, reason = "it is returned as it is, once for each undoing")]
+pub fn undo(
+    asked: &Asked,
+    loaded: Loaded,
+    partial: bool,
+    ids: (OrderSeq, OrderId),
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(Plan, Box<(NewOrder, step::Writes)>), Undone> {
+    match apply(asked, loaded, None, Some(ids), policy, now) {
+        Ok((plan, _)) if !partial && plan.counts.refused > 0 => Err(Undone::Incomplete(plan)),
+        Ok((plan, Writes::Order(writes))) => Ok((plan, writes)),
+        Ok((_, Writes::Events(_))) => Err(Undone::NotUndoable),
+        Err(NotApplied::Changed(plan) | NotApplied::Nothing(plan)) => Err(Undone::Nothing(*plan)),
+    }
 }
 
 /// Returns the account whose sites and peers the act needs, if it is not the plan's.
@@ -329,7 +365,7 @@ mod tests {
     use onhook_core::lifecycle::area::{Area, Demand};
     use onhook_core::lifecycle::entry::Standing;
     use onhook_core::lifecycle::event::By;
-    use onhook_core::lifecycle::provenance::{Author, Provenance};
+    use onhook_core::lifecycle::provenance::Provenance;
     use onhook_core::notify::notification::SubscriptionFilter;
     use onhook_core::notify::subscription::OrderType;
     use onhook_core::order::Protected;

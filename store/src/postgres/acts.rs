@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::ids::AreaId;
+use onhook_core::ids::{AreaId, OrderId, OrderSeq};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::order::act::Act;
+use onhook_core::order::{NewOrder, Order};
 use onhook_core::time::Timestamp;
 use tokio_postgres::Client;
 
@@ -17,17 +19,27 @@ use super::areas::areas_named;
 use super::batch::{apply_numbers, numbers_of};
 use super::entries::{histories, lock_numbers};
 use super::exchanges::exchanges_of;
+use super::intake::{insert, next_orders};
 use super::open::PostgresStore;
+use super::orders::order_by_id;
 use super::premises::in_service;
+use super::random::random_uuid;
+use super::step::apply as apply_step;
+use super::telling::subscribers_of;
 use super::transaction::transaction;
-use crate::contract::acts::{Acted, Acts, Asked};
+use crate::contract::acts::{Acted, Acts, Asked, Undone};
 use crate::error::corrupt;
-use crate::plan::acts::{Loaded, NotApplied, Writes, apply, area, holder, names_place};
+use crate::order_ids::OrderIds;
+use crate::plan::acts::{
+    self as plan, Loaded, NotApplied, Writes, apply, area, holder, names_place, undoing,
+};
 use crate::plan::batch::Numbers;
+use crate::plan::step;
 use crate::{Result, StoreError};
 
 async fn act(
     client: &Client,
+    ids: &OrderIds,
     asked: &Asked,
     hash: Option<&str>,
     now: Timestamp,
@@ -36,7 +48,7 @@ async fn act(
     if asked.act.is_order() {
         return Err(StoreError::Conflict("this act becomes an order".into()));
     }
-    let loaded = load(client, asked).await?;
+    let loaded = load(client, ids, asked).await?;
     match apply(asked, loaded, hash, None, policy, now) {
         Ok((plan, Writes::Events(writes))) => {
             apply_numbers(client, writes).await?;
@@ -48,8 +60,49 @@ async fn act(
     }
 }
 
+/// Undoes an order.
+async fn undo(
+    client: &Client,
+    ids: &OrderIds,
+    (id, partial): (OrderId, bool),
+    author: Author,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<Undone> {
+    let order = order_by_id(client, ids, id).await?;
+    let Some(asked) = order.and_then(|order| undoing(&order, author, now)) else {
+        return Ok(Undone::NotUndoable);
+    };
+    let loaded = load(client, ids, &asked).await?;
+    let seqs = next_orders(client, 1).await?;
+    let seq = *seqs.first().ok_or_else(|| corrupt("an order has no sequence number"))?;
+    match plan::undo(&asked, loaded, partial, (seq, ids.id(seq)), policy, now) {
+        Ok((plan, writes)) => {
+            let order = Box::new(run(client, ids, seq, *writes).await?);
+            Ok(Undone::Done { plan, order })
+        }
+        Err(not) => Ok(not),
+    }
+}
+
+/// Writes an order that has run at once, and returns it.
+async fn run(
+    client: &Client,
+    ids: &OrderIds,
+    seq: OrderSeq,
+    (new, writes): (NewOrder, step::Writes),
+) -> Result<Order> {
+    let ended = writes.orders.first().map(|write| write.after.clone());
+    let order = ended.ok_or_else(|| corrupt("an order of an act was not judged"))?;
+    let request = serde_json::to_string(&new.request)?;
+    // The transaction has a mark of its own. Nobody asks for this one.
+    insert(client, ids, &[(&new, &request)], &[seq], random_uuid()?).await?;
+    apply_step(client, writes).await?;
+    Ok(order)
+}
+
 /// Locks and loads what the plan needs: accounts, then numbers by their digits.
-async fn load(client: &Client, asked: &Asked) -> Result<Loaded> {
+async fn load(client: &Client, ids: &OrderIds, asked: &Asked) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     if let Some(account) = asked.account {
         let (account, premises) = must_exist(client, account).await?;
@@ -71,6 +124,13 @@ async fn load(client: &Client, asked: &Asked) -> Result<Loaded> {
     loaded.numbers = numbers_of(client, rows).await?;
     if names_place(&asked.act) {
         loaded.places = places(client, &asked.act, &mut loaded.numbers).await?;
+    }
+    if let Act::Undo { order } = asked.act {
+        loaded.undone = ids.seq(order);
+        loaded.exchanges = exchanges_of(client, &asked.numbers).await?;
+    }
+    if let Some(account) = asked.account.filter(|_| asked.act.is_order()) {
+        loaded.subscribers = subscribers_of(client, &[account]).await?.remove(&account).unwrap_or_default();
     }
     Ok(loaded)
 }
@@ -105,6 +165,18 @@ impl Acts for PostgresStore {
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Acted> {
-        transaction!(self, tx => act(&tx, &asked, hash.as_deref(), now, &policy).await)
+        transaction!(self, tx => act(&tx, &self.ids, &asked, hash.as_deref(), now, &policy).await)
+    }
+    async fn undo(
+        &self,
+        order: OrderId,
+        partial: bool,
+        author: Author,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Undone> {
+        transaction!(self, tx => {
+            undo(&tx, &self.ids, (order, partial), author.clone(), now, &policy).await
+        })
     }
 }

@@ -174,7 +174,9 @@ impl Writing {
             None => {
                 let seqs = next_orders(&client, arrivals.len()).await?;
                 let mark = random_uuid()?;
-                let new = insert(&client, &self.ids, arrivals, &seqs, mark).await;
+                let orders: Vec<(&NewOrder, &str)> =
+                    arrivals.iter().map(|arrival| (&*arrival.order, arrival.request.as_str())).collect();
+                let new = insert(&client, &self.ids, &orders, &seqs, mark).await;
                 match new {
                     Ok(new) => written.insert(Written { seqs, new: Some(new) }),
                     Err(error) => {
@@ -203,7 +205,7 @@ struct Written {
 }
 
 /// Returns `count` new sequence numbers of orders, ascending.
-async fn next_orders(client: &Client, count: usize) -> Result<Vec<OrderSeq>> {
+pub(super) async fn next_orders(client: &Client, count: usize) -> Result<Vec<OrderSeq>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let found = rows(client, "SELECT nextval('order_seq') FROM generate_series(1, $1)", &[&count]).await?;
     let mut seqs = found.iter().map(|row| get(row, 0).map(OrderSeq)).collect::<Result<Vec<_>>>()?;
@@ -211,12 +213,12 @@ async fn next_orders(client: &Client, count: usize) -> Result<Vec<OrderSeq>> {
     Ok(seqs)
 }
 
-/// Writes orders, and the keys of those that have one. An order whose key is known already is left out. Returns the
-/// sequence numbers of those that were written.
-async fn insert(
+/// Writes orders, each with its request as it is stored, and the keys of those that have one. An order whose key is known
+/// already is left out. Returns the sequence numbers of those that were written.
+pub(super) async fn insert(
     client: &Client,
     ids: &OrderIds,
-    arrivals: &[Arrival],
+    orders: &[(&NewOrder, &str)],
     seqs: &[OrderSeq],
     mark: uuid::Uuid,
 ) -> Result<Vec<OrderSeq>> {
@@ -226,7 +228,7 @@ async fn insert(
     let (mut numbers, mut requests, mut keys, mut digests) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut credentials, mut addresses, mut reasons, mut plans) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (Arrival { order, request, .. }, seq) in arrivals.iter().zip(seqs) {
+    for ((order, request), seq) in orders.iter().zip(seqs) {
         uuids.push(ids.id(*seq).0);
         accounts.push(i64::from(order.account.get()));
         kinds.push(i64::from(kind_code(order.request.kind())));
@@ -236,7 +238,7 @@ async fn insert(
         customer_ids.push(order.customer_order_id.as_deref());
         sites.push(order.request.site().map(SiteId::get).map(i64::from));
         numbers.push(i64::try_from(order.request.quantity()).unwrap_or(i64::MAX));
-        requests.push(request.as_str());
+        requests.push(*request);
         keys.push(order.key.as_ref().map(|key| key.key.as_str()));
         digests.push(order.key.as_ref().map(|key| key.digest.to_vec()));
         let UnderColumns { credential, address, reason, plan } = UnderColumns::of(&order.under);

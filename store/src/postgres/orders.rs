@@ -119,7 +119,7 @@ async fn order(
 }
 
 /// Returns an order by its id alone.
-async fn order_by_id(client: &Client, ids: &OrderIds, id: OrderId) -> Result<Option<Order>> {
+pub(super) async fn order_by_id(client: &Client, ids: &OrderIds, id: OrderId) -> Result<Option<Order>> {
     let Some(seq) = ids.seq(id) else { return Ok(None) };
     let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE seq = $1 AND id = $2");
     row(client, &sql, &[&seq.0, &id.0]).await?.as_ref().map(read_order).transpose()

@@ -347,7 +347,7 @@ async fn lock_free(client: &Client, numbers: &[Number]) -> Result<HashMap<Number
 }
 
 /// Writes what the plan says.
-async fn apply(client: &Client, writes: Writes) -> Result<StepReport> {
+pub(super) async fn apply(client: &Client, writes: Writes) -> Result<StepReport> {
     update_orders(client, &writes.orders).await?;
     add_waiting_lines(client, &writes.orders).await?;
     if !writes.panicked.is_empty() {

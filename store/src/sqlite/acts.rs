@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::ids::AreaId;
+use onhook_core::ids::{AreaId, OrderId, OrderSeq};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::order::act::Act;
+use onhook_core::order::{NewOrder, Order};
 use onhook_core::time::Timestamp;
 
 use super::accounts::{account_with_premises, must_exist};
@@ -15,12 +17,18 @@ use super::batch::{apply_numbers, known, with_areas};
 use super::entries::{history, number_rows};
 use super::exchanges::exchanges_of;
 use super::open::SqliteStore;
+use super::order_rows::insert_order;
+use super::orders::order_by_id;
 use super::premises::in_service;
+use super::step::apply as apply_step;
 use super::tables::Tables;
-use crate::contract::acts::{Acted, Acts, Asked};
+use crate::contract::acts::{Acted, Acts, Asked, Undone};
 use crate::error::corrupt;
-use crate::plan::acts::{Loaded, NotApplied, Writes, apply, area, holder, names_place};
+use crate::plan::acts::{
+    self as plan, Loaded, NotApplied, Writes, apply, area, holder, names_place, undoing,
+};
 use crate::plan::batch::Numbers;
+use crate::plan::step;
 use crate::{Result, StoreError};
 
 fn act(
@@ -45,6 +53,37 @@ fn act(
     }
 }
 
+/// Undoes an order.
+fn undo(
+    tables: &mut Tables<'_>,
+    id: OrderId,
+    partial: bool,
+    author: Author,
+    now: Timestamp,
+    policy: &Policy,
+) -> Result<Undone> {
+    let order = order_by_id(tables.connection, tables.ids, id)?;
+    let Some(asked) = order.and_then(|order| undoing(&order, author, now)) else {
+        return Ok(Undone::NotUndoable);
+    };
+    let loaded = load(tables, &asked)?;
+    let seq = OrderSeq(tables.cached.last_order().0 + 1);
+    match plan::undo(&asked, loaded, partial, (seq, tables.ids.id(seq)), policy, now) {
+        Ok((plan, writes)) => Ok(Undone::Done { plan, order: Box::new(run(tables, *writes)?) }),
+        Err(not) => Ok(not),
+    }
+}
+
+/// Writes an order that has run at once, and returns it.
+fn run(tables: &mut Tables<'_>, (new, writes): (NewOrder, step::Writes)) -> Result<Order> {
+    let ended = writes.orders.first().map(|write| write.after.clone());
+    let order = ended.ok_or_else(|| corrupt("an order of an act was not judged"))?;
+    let seq = tables.cached.next_order();
+    insert_order(tables, seq, &new, &serde_json::to_string(&new.request)?)?;
+    apply_step(tables, writes)?;
+    Ok(order)
+}
+
 fn load(tables: &mut Tables<'_>, asked: &Asked) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     if let Some(account) = asked.account {
@@ -65,6 +104,13 @@ fn load(tables: &mut Tables<'_>, asked: &Asked) -> Result<Loaded> {
     }
     if names_place(&asked.act) {
         loaded.places = places(tables, &asked.act, &mut loaded.numbers)?;
+    }
+    if let Act::Undo { order } = asked.act {
+        loaded.undone = tables.ids.seq(order);
+        loaded.exchanges = exchanges_of(tables.connection, &asked.numbers)?;
+    }
+    if let Some(account) = asked.account.filter(|_| asked.act.is_order()) {
+        loaded.subscribers = tables.cached.subscribers.get(&account).cloned().unwrap_or_default();
     }
     Ok(loaded)
 }
@@ -95,5 +141,16 @@ impl Acts for SqliteStore {
         policy: Arc<Policy>,
     ) -> Result<Acted> {
         self.writer.write(move |tables| act(tables, &asked, hash.as_deref(), now, &policy)).await
+    }
+
+    async fn undo(
+        &self,
+        order: OrderId,
+        partial: bool,
+        author: Author,
+        now: Timestamp,
+        policy: Arc<Policy>,
+    ) -> Result<Undone> {
+        self.writer.write(move |tables| undo(tables, order, partial, author, now, &policy)).await
     }
 }

@@ -1,15 +1,16 @@
 //! Rows of orders, their outcomes, and the lines of their history.
 
-use onhook_core::ids::{OrderId, OrderSeq, PeerId};
+use onhook_core::ids::{OrderId, OrderSeq, PeerId, SiteId};
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Order, Status};
+use onhook_core::order::{Failure, NewOrder, Order, Status};
 use onhook_core::time::Timestamp;
 use rusqlite::{Row, params};
 
 use super::row::{account_id, json, under};
 use super::tables::Tables;
 use crate::Result;
-use crate::codes::{status_code, status_of};
+use crate::codes::{kind_code, status_code, status_of};
+use crate::columns::UnderColumns;
 use crate::error::corrupt;
 
 /// Orders with their outcomes.
@@ -44,6 +45,45 @@ pub(super) fn read_order(row: &Row<'_>) -> Result<Order> {
         origin: json(row, 14)?,
         under: under(row, 15)?,
     })
+}
+
+/// Writes a new order. `request` is its request as it is stored.
+pub(super) fn insert_order(
+    tables: &Tables<'_>,
+    seq: OrderSeq,
+    order: &NewOrder,
+    request: &str,
+) -> Result<()> {
+    let id = tables.ids.id(seq);
+    let created_at = order.created_at.millis();
+    let UnderColumns { credential, address, reason, plan } = UnderColumns::of(&order.under);
+    tables
+        .connection
+        .prepare_cached(
+            "INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user,
+                                 name, customer_order_id, site, numbers, request, credential, address, reason, plan)
+             VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            seq.0,
+            id.0.as_bytes(),
+            order.account.get(),
+            kind_code(order.request.kind()),
+            status_code(Status::Received),
+            created_at,
+            created_at,
+            order.user,
+            order.name,
+            order.customer_order_id,
+            order.request.site().map(SiteId::get),
+            u32::try_from(order.request.quantity()).unwrap_or(u32::MAX),
+            request,
+            credential,
+            address,
+            reason,
+            plan.as_ref().map(uuid::Uuid::as_bytes),
+        ])?;
+    Ok(())
 }
 
 /// Writes the columns that can change, of an order whose status was `before`, which must not be final.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::ids::{AccountId, OrderId, OrderSeq, SiteId};
+use onhook_core::ids::{AccountId, OrderId, OrderSeq};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::order::amend::Amendment;
-use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
+use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Summary};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -14,14 +14,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::batch::{known, with_areas};
 use super::exchanges::exchanges_of;
 use super::open::SqliteStore;
-use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, read_order, update_order};
+use super::order_rows::{ORDER_COLUMNS, ORDERS, add_line, insert_order, read_order, update_order};
 use super::row::{account_id, limit, list, of, pages_before};
 use super::step::run_orders;
 use super::tables::Tables;
 use super::telling::{apply_notifications, end_bound};
 use super::writer::Purpose;
 use crate::codes::{kind_code, status_code, status_of};
-use crate::columns::UnderColumns;
 use crate::contract::orders::{
     Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, StepReport,
 };
@@ -60,34 +59,7 @@ fn accept(tables: &mut Tables<'_>, order: &NewOrder, request: &str) -> Result<Ac
     let id = tables.ids.id(seq);
     // The order keeps this time, since the client has it in its answer. Later events are not before it.
     tables.cached.now(order.created_at);
-    let created_at = order.created_at.millis();
-    let UnderColumns { credential, address, reason, plan } = UnderColumns::of(&order.under);
-    tables
-        .connection
-        .prepare_cached(
-            "INSERT INTO orders (seq, id, account, kind, status, attempts, created_at, changed_at, user,
-                                 name, customer_order_id, site, numbers, request, credential, address, reason, plan)
-             VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            seq.0,
-            id.0.as_bytes(),
-            order.account.get(),
-            kind_code(order.request.kind()),
-            status_code(Status::Received),
-            created_at,
-            created_at,
-            order.user,
-            order.name,
-            order.customer_order_id,
-            order.request.site().map(SiteId::get),
-            u32::try_from(order.request.quantity()).unwrap_or(u32::MAX),
-            request,
-            credential,
-            address,
-            reason,
-            plan.as_ref().map(uuid::Uuid::as_bytes),
-        ])?;
+    insert_order(tables, seq, order, request)?;
     if let Some(key) = &order.key {
         tables
             .connection
@@ -194,7 +166,7 @@ fn order(
 }
 
 /// Returns an order by its id alone.
-fn order_by_id(connection: &Connection, ids: &OrderIds, id: OrderId) -> Result<Option<Order>> {
+pub(super) fn order_by_id(connection: &Connection, ids: &OrderIds, id: OrderId) -> Result<Option<Order>> {
     let Some(seq) = ids.seq(id) else { return Ok(None) };
     let mut statement = connection
         .prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq = ? AND id = ?"))?;

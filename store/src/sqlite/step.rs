@@ -202,7 +202,7 @@ fn candidates<'a>(
 }
 
 /// Writes what the plan says.
-fn apply(tables: &mut Tables<'_>, writes: Writes) -> Result<StepReport> {
+pub(super) fn apply(tables: &mut Tables<'_>, writes: Writes) -> Result<StepReport> {
     for OrderWrite { before, after } in &writes.orders {
         tables.cached.saw(after.changed_at);
         update_order(tables, *before, after)?;

@@ -3,6 +3,7 @@
 use onhook_core::ids::OrderId;
 use onhook_core::lifecycle::event::{By, Event};
 use onhook_core::lifecycle::history::Moment;
+use onhook_core::lifecycle::provenance::Provenance;
 use serde_json::{Value, json};
 
 /// The order of an event, as an event tells it.
@@ -12,11 +13,13 @@ pub struct Ordered {
     pub id: OrderId,
     /// Who sent it.
     pub user: String,
+    /// Under what.
+    pub under: Provenance,
 }
 
 /// Returns an event with the number's state before and after it.
 ///
-/// `order` is the order that made it, if one did.
+/// `order` is the order that made it, if one did. Then the order says under what it was made.
 #[must_use]
 pub fn event(event: &Event, before: &Moment<'_>, after: &Moment<'_>, order: Option<&Ordered>) -> Value {
     let (kind, user) = match &event.by {
@@ -25,6 +28,7 @@ pub fn event(event: &Event, before: &Moment<'_>, after: &Moment<'_>, order: Opti
         By::Import => ("user", None),
         By::Time => ("time", None),
     };
+    let under = order.map_or(&event.under, |order| &order.under);
     let holder = after.entry.standing.holder().or(before.entry.standing.holder());
     json!({
         "seq": event.seq.0.to_string(),
@@ -37,12 +41,12 @@ pub fn event(event: &Event, before: &Moment<'_>, after: &Moment<'_>, order: Opti
         "by": {
             "kind": kind,
             "user": user,
-            "credential": event.under.credential.map(|credential| credential.word()),
-            "address": event.under.address,
+            "credential": under.credential.map(|credential| credential.word()),
+            "address": under.address,
         },
         "order": order.map(|order| order.id.to_string()),
-        "plan": event.under.plan.map(|plan| plan.to_string()),
-        "reason": event.under.reason,
+        "plan": under.plan.map(|plan| plan.to_string()),
+        "reason": under.reason,
         "prev": event.prev.0.to_string(),
         "detail": detail(event),
     })

@@ -1,6 +1,7 @@
 //! The documents of the operations API, in JSON: one file a resource. Ids are strings, times have milliseconds, telephone
 //! numbers are E.164.
 
+pub mod acts;
 pub mod events;
 pub mod numbers;
 pub mod orders;

@@ -19,6 +19,10 @@ pub fn order(order: &Order) -> Value {
         ),
         Request::Activate(_) | Request::Move(_) => (None, None, None),
     };
+    let undo_of = match &order.request {
+        Request::Activate(activate) => activate.back.as_ref().and_then(|back| back.undo_of),
+        Request::Disconnect(_) | Request::Move(_) => None,
+    };
     let numbers = order.request.quantity();
     json!({
         "id": order.id.to_string(),
@@ -38,7 +42,8 @@ pub fn order(order: &Order) -> Value {
         "created_at": order.created_at.to_string(),
         "changed_at": order.changed_at.to_string(),
         "by": { "user": order.user },
-        "reason": reason,
+        "reason": reason.or(order.under.reason.as_deref()),
+        "undo_of": undo_of.map(|id| id.to_string()),
         "counts": { "numbers": numbers, "went": order.done().count(), "failed": failed(order, numbers) },
     })
 }
