@@ -31,7 +31,7 @@ async fn metrics_name_what_is_counted_and_no_number() {
             "onhook_writer_queue ",
             "onhook_oldest_order_waiting_seconds ",
             "onhook_clock_jumped 0",
-            "onhook_store_weakness{kind=\"fsync\"} 0",
+            "onhook_store_weakness{kind=\"synchronous_commit\"} 0",
             "onhook_password_checks_total ",
             "onhook_orders_ended_total{status=\"PARTIAL\"} ",
             "onhook_http_requests_total{route=\"/accounts/{account}/disconnects\",method=\"POST\",status=\"201\"} ",
