@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -43,6 +43,20 @@ pub(crate) struct Said {
     pub(crate) remarks: String,
 }
 
+/// Starts a program. A copy of it that was just written may be busy for a moment: a process that another test's thread
+/// is starting has the file open until it executes.
+fn spawn(command: &mut Command) -> Child {
+    let begun = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            started => return started.expect("the program starts"),
+        }
+    }
+}
+
 /// Runs a command until it ends.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
     let file = || tempfile::tempfile().expect("a temporary file");
@@ -50,7 +64,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
     stdin.write_all(input).and_then(|()| stdin.rewind()).expect("room for the input");
     let same = |file: &File| file.try_clone().expect("a second handle");
     command.stdin(stdin).stdout(same(&stdout)).stderr(same(&stderr));
-    let mut child = command.spawn().expect("the program starts");
+    let mut child = spawn(command);
     let Some(status) = wait(&mut child) else {
         let _ = child.kill();
         let _ = child.wait();
