@@ -192,7 +192,7 @@ async fn an_account_locks_its_own_numbers_only() {
 }
 
 #[tokio::test]
-async fn a_number_is_either_locked_or_aging_whoever_is_first() {
+async fn a_number_is_locked_or_aging_and_never_both() {
     with_app(Seed::two_accounts(), async |app| {
         let why = json!({ "reason": "r" });
         for digits in IN_SERVICE {

@@ -109,7 +109,7 @@ cases! { ($) deliveries conformance_deliveries:
         clean(&*store).await;
     }
 
-    /// Two nodes look at once. Whoever claims a notification, the other one does not.
+    /// Two nodes look at once. Each notification is claimed by one of them.
     async fn each_notification_is_claimed_once(opener) {
         let (one, other) = opener.open_twice().await;
         seed(&*one).await;

@@ -1,7 +1,7 @@
 //! A step of orders: claims accounts whose orders wait, loads what the plan needs, and writes what it says.
 //!
 //! A node that runs an account's orders holds the lock of the account's row in `queue`. Other nodes skip that account
-//! and run others. So an account's orders run one after another, whoever runs them.
+//! and run others. So an account's orders run one after another, on any node.
 //!
 //! Locks are taken in this order, so that no two nodes wait for each other: the mark of the orders that wait for
 //! numbers, accounts, numbers by their digits, drawn numbers (those that others have are skipped), counts by their keys.
