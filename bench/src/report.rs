@@ -464,6 +464,7 @@ impl Report {
 }
 
 fn verdict(ratio: Option<f64>, goal: f64) -> String {
+    let ratio = ratio.filter(|ratio| ratio.is_finite()); // a round in which the numbers had run out has none
     let met = match ratio {
         None => "not measured",
         Some(ratio) if ratio >= goal => "met",
@@ -554,6 +555,7 @@ mod tests {
     #[test]
     fn a_result_is_compared_with_its_goal() {
         assert_eq!(verdict(Some(0.5), 0.5), "**0.50 ×** (goal: at least 0.5 ×, met)");
+        assert!(!verdict(Some(f64::NAN), 5.0).contains("missed"), "nothing was measured");
         assert_eq!(verdict(Some(4.9), 5.0), "**4.90 ×** (goal: at least 5 ×, missed)");
         assert_eq!(verdict(None, 5.0), "**–** (goal: at least 5 ×, not measured)");
     }
