@@ -235,7 +235,19 @@ impl From<Route> for route::Route {
         let document = door.root;
         let handler: route::Handler = Arc::new(move |app, call| handler(app, call, door));
         let door = Arc::new(door);
-        Self { method, path, needs, group, api: true, door, document, emulator: false, doc, handler }
+        Self {
+            method,
+            path,
+            needs,
+            group,
+            api: true,
+            door,
+            document,
+            emulator: false,
+            streaming: false,
+            doc,
+            handler,
+        }
     }
 }
 

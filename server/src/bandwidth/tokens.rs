@@ -77,6 +77,7 @@ pub(crate) fn routes() -> Vec<Route> {
         door: Arc::new(OAuth),
         document: None,
         emulator: false,
+        streaming: false,
         doc,
         handler: Arc::new(|app, call| Box::pin(issue(app, call))),
     }]

@@ -8,6 +8,7 @@ use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
 
 use super::auth::{Caller, is_token};
+use super::incoming::Incoming;
 
 /// A request and its caller.
 #[derive(Debug)]
@@ -26,8 +27,10 @@ pub struct Call {
     pub pairs: Vec<(String, String)>,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body as it was sent. Empty if the route takes none.
+    /// Its body as it was sent. Empty if the route takes none, or reads it while it arrives.
     pub body: Bytes,
+    /// Its body while it arrives, if the route reads it so ([`Route::streaming`](super::route::Route::streaming)).
+    pub incoming: Incoming,
 }
 
 impl Call {

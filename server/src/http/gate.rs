@@ -16,6 +16,7 @@ use super::accept::Form;
 use super::auth::{Caller, Refused};
 use super::call::Call;
 use super::door::{Door, Takes};
+use super::incoming::Incoming;
 use super::pairs;
 use super::path::Sent;
 use super::refusal::Refusal;
@@ -36,7 +37,12 @@ const ACCOUNT_MAX: usize = 40;
 pub(super) async fn answer(app: &Arc<App>, route: &Route, mut request: Request) -> Reply {
     let sent = request.extensions_mut().remove::<Sent>();
     let form = route.door.form(sent.as_ref().and_then(|sent| sent.prefix), request.headers());
-    let reply = tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, checked(app, route, sent, request)).await;
+    let answering = checked(app, route, sent, request);
+    let reply = if route.streaming {
+        Ok(answering.await) // its handler bounds what it waits for
+    } else {
+        tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, answering).await
+    };
     let reply = match reply {
         Ok(Ok(reply) | Err(reply)) => reply,
         Err(_) => route.door.refuse(Refusal::Timeout),
@@ -82,14 +88,27 @@ async fn checked(
     {
         return Err(route.door.too_many(app.clock.wall(), seconds));
     }
-    let body = match route.method {
-        Method::POST | Method::PUT | Method::PATCH => {
-            read_body(&parts.headers, body, route.door.takes(prefix)).await.map_err(refuse)?
+    let (body, incoming) = match route.method {
+        Method::POST | Method::PUT | Method::PATCH if route.streaming => {
+            let told = route.doc.request.map(|shape| [shape.content_type]);
+            let types = told.as_ref().map_or(&[][..], |types| types);
+            let fits = |named| types.iter().any(|wanted| is_of(named, wanted));
+            if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+                return Err(refuse(Refusal::ContentType("no content coding")));
+            }
+            if !parts.headers.get(header::CONTENT_TYPE).is_some_and(fits) {
+                return Err(refuse(Refusal::ContentType(types.first().copied().unwrap_or_default())));
+            }
+            (Bytes::new(), Incoming::new(body))
         }
-        _ => Bytes::new(),
+        Method::POST | Method::PUT | Method::PATCH => {
+            let whole = read_body(&parts.headers, body, route.door.takes(prefix)).await;
+            (whole.map_err(refuse)?, Incoming::default())
+        }
+        _ => (Bytes::new(), Incoming::default()),
     };
     let pairs = parts.uri.query().map(pairs::decoded).unwrap_or_default();
-    let call = Call { caller, account, prefix, from, params, pairs, headers: parts.headers, body };
+    let call = Call { caller, account, prefix, from, params, pairs, headers: parts.headers, body, incoming };
     Ok(route.handle(app.clone(), call).await)
 }
 

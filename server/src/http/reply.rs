@@ -1,6 +1,10 @@
 //! Answers of handlers.
 
+use std::io;
+
+use axum::body::Body;
 use bytes::Bytes;
+use futures_util::Stream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use onhook_core::time::Timestamp;
 
@@ -20,14 +24,23 @@ const CHALLENGE: &str = "Basic realm=\"onhook\"";
 pub struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
-    body: Bytes,
+    body: Content,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+enum Content {
+    /// It is there.
+    Whole(Bytes),
+    /// It is made while it is sent.
+    Streamed(Body),
 }
 
 impl Reply {
     /// Returns an answer without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
+        Self { status, headers: Vec::new(), body: Content::Whole(Bytes::new()) }
     }
 
     /// Returns an answer with an XML document.
@@ -53,7 +66,26 @@ impl Reply {
     pub fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = Vec::with_capacity(HEADERS);
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
-        Self { status, headers, body: body.into() }
+        Self { status, headers, body: Content::Whole(body.into()) }
+    }
+
+    /// Returns an answer whose body is made while it is sent, in parts. If the stream fails, the connection is cut: the
+    /// client so learns that the body is not whole.
+    #[must_use]
+    pub fn streamed(
+        content_type: &'static str,
+        parts: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        Self { status: StatusCode::OK, headers, body: Content::Streamed(Body::from_stream(parts)) }
+    }
+
+    /// Returns the body as text, if it is there and is text.
+    fn whole(&self) -> Option<&str> {
+        match &self.body {
+            Content::Whole(body) => str::from_utf8(body).ok(),
+            Content::Streamed(_) => None,
+        }
     }
 
     /// Returns 401 without a body, with the way to sign in.
@@ -90,13 +122,13 @@ impl Reply {
     /// Returns its type and its body, if it has one.
     pub(crate) fn content(&self) -> Option<(&str, &str)> {
         let named = self.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
-        named.and_then(|(_, value)| value.to_str().ok()).zip(str::from_utf8(&self.body).ok())
+        named.and_then(|(_, value)| value.to_str().ok()).zip(self.whole())
     }
 
     /// Returns the body if it is an XML document.
     pub(crate) fn xml_document(&self) -> Option<&str> {
         let is_xml = self.headers.iter().any(|(name, value)| *name == header::CONTENT_TYPE && *value == XML);
-        str::from_utf8(&self.body).ok().filter(|_| is_xml)
+        self.whole().filter(|_| is_xml)
     }
 
     /// Returns the answer with a JSON document in its body.
@@ -107,7 +139,7 @@ impl Reply {
                 *value = HeaderValue::from_static(JSON);
             }
         }
-        self.body = document.into();
+        self.body = Content::Whole(document.into());
         self
     }
 
@@ -118,9 +150,12 @@ impl Reply {
     }
 }
 
-impl From<Reply> for http::Response<axum::body::Body> {
+impl From<Reply> for http::Response<Body> {
     fn from(reply: Reply) -> Self {
-        let mut response = http::Response::new(axum::body::Body::from(reply.body));
+        let mut response = http::Response::new(match reply.body {
+            Content::Whole(body) => Body::from(body),
+            Content::Streamed(body) => body,
+        });
         *response.status_mut() = reply.status;
         response.headers_mut().extend(reply.headers);
         response

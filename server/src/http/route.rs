@@ -77,6 +77,9 @@ pub struct Route {
     pub document: Option<&'static str>,
     /// True if only an emulator has it.
     pub emulator: bool,
+    /// True if its handler reads the body while it arrives ([`Call::incoming`]), of the type that its description tells.
+    /// Then neither the body nor the time that it takes is bounded before the handler.
+    pub streaming: bool,
     /// Its description.
     pub doc: Doc,
     pub(crate) handler: Handler,
@@ -87,6 +90,12 @@ impl Route {
     #[must_use]
     pub fn of_emulator(self) -> Self {
         Self { emulator: true, ..self }
+    }
+
+    /// Returns the route as one whose handler reads the body while it arrives.
+    #[must_use]
+    pub fn streaming(self) -> Self {
+        Self { streaming: true, ..self }
     }
 
     /// Returns its name in metrics and tests.

@@ -157,6 +157,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         door: Arc::new(Ops),
         document: None,
         emulator: false,
+        streaming: false,
         doc,
         handler: Arc::new(move |app, call| {
             // Probes of health and readers of documents may add what they like.
