@@ -4,7 +4,7 @@
 //! not included. A call while it ages is charged to nobody.
 
 use crate::ids::AccountId;
-use crate::lifecycle::diagram::NoSuchStep;
+use crate::lifecycle::diagram::{NoSuchStep, State};
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::Event;
 use crate::lifecycle::history::moments;
@@ -48,6 +48,28 @@ pub fn periods(origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Resu
         payer = next;
     }
     Ok(periods)
+}
+
+/// Returns the times for which a number aged, oldest first: from the first millisecond up to but not including the second,
+/// which is `None` while it ages.
+///
+/// # Errors
+/// As [`periods`].
+pub fn aged(
+    origin: &Entry,
+    imported_at: Timestamp,
+    events: &[Event],
+) -> Result<Vec<(Timestamp, Option<Timestamp>)>, NoSuchStep> {
+    let mut aged: Vec<(Timestamp, Option<Timestamp>)> = Vec::new();
+    for moment in moments(origin, imported_at, events)? {
+        let is_aging = moment.entry.state() == State::Aging;
+        match aged.last_mut().filter(|(_, until)| until.is_none()) {
+            Some((_, until)) if !is_aging => *until = Some(moment.from),
+            None if is_aging => aged.push((moment.from, None)),
+            _ => {}
+        }
+    }
+    Ok(aged)
 }
 
 fn payer_of(entry: &Entry) -> Option<AccountId> {

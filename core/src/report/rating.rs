@@ -1,0 +1,126 @@
+//! Which account pays for a call that was made, and for how many of its seconds.
+
+use crate::ids::AccountId;
+use crate::report::billing::Period;
+use crate::time::Timestamp;
+use crate::words::words;
+
+words! {
+    /// Why a call is charged, or why it is not.
+    Why {
+        /// The number was in service when the call was answered.
+        Charged = "charged",
+        /// The number was aging: its account gave it up, and nobody else has it.
+        Aging = "aging",
+        /// The number is here and was in nobody's service.
+        NotInService = "not_in_service",
+        /// The number is not here, or was imported after the call.
+        UnknownNumber = "unknown_number",
+        /// The record has no instant of an answer.
+        NotAnswered = "not_answered",
+        /// The record cannot be read.
+        BadLine = "bad_line",
+    }
+}
+
+/// What a call costs, to whom and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rated {
+    /// Who pays. `None`: nobody.
+    pub account: Option<AccountId>,
+    /// For how many whole seconds. `None` if the record has no duration.
+    pub seconds: Option<u64>,
+    /// Why.
+    pub why: Why,
+}
+
+impl Rated {
+    /// Returns a call for which nobody pays: 0 seconds.
+    #[must_use]
+    pub fn free(why: Why) -> Self {
+        Self { account: None, seconds: Some(0), why }
+    }
+}
+
+/// What is charged for a number and when: all that rating needs of its life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charges {
+    /// When it was imported.
+    pub imported_at: Timestamp,
+    /// For which times who pays, oldest first.
+    pub periods: Vec<Period>,
+    /// The times for which it aged, oldest first: from the first millisecond up to but not including the second.
+    pub aged: Vec<(Timestamp, Option<Timestamp>)>,
+}
+
+/// Rates a call to a number that was answered at `answered` and lasted `seconds`. `charges` is `None` for a number that
+/// is not here.
+///
+/// The instant of the answer decides who pays. A call that lasts beyond the end of that account's period is charged up
+/// to the end, in whole seconds, rounded down: what is left of a second is not charged to someone who has left.
+#[must_use]
+pub fn rate(charges: Option<&Charges>, answered: Timestamp, seconds: Option<u64>) -> Rated {
+    let Some(charges) = charges.filter(|charges| charges.imported_at <= answered) else {
+        return Rated::free(Why::UnknownNumber);
+    };
+    if let Some(period) = charges.periods.iter().rev().find(|period| period.covers(answered)) {
+        let most = period.until.map(|until| u64::try_from(until.since(answered) / 1_000).unwrap_or_default());
+        let charged = seconds.map(|seconds| most.map_or(seconds, |most| seconds.min(most)));
+        return Rated { account: Some(period.account), seconds: charged, why: Why::Charged };
+    }
+    let covers = |(from, until): &(Timestamp, Option<Timestamp>)| {
+        *from <= answered && until.is_none_or(|until| answered < until)
+    };
+    let why = if charges.aged.iter().any(covers) { Why::Aging } else { Why::NotInService };
+    Rated::free(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// Imported at 1 s; in service until 10 s and from 20 s to 30.5 s; aged from 10 s to 20 s and from 30.5 s to 40 s.
+    fn charges() -> Charges {
+        let account = AccountId::new(1).unwrap();
+        let period = |from, until| Period { account, from: at(from), until: Some(at(until)) };
+        Charges {
+            imported_at: at(1_000),
+            periods: vec![period(1_000, 10_000), period(20_000, 30_500)],
+            aged: vec![(at(10_000), Some(at(20_000))), (at(30_500), Some(at(40_000)))],
+        }
+    }
+
+    #[test]
+    fn the_answer_decides_who_pays_and_the_end_of_the_period_for_how_long() {
+        let account = AccountId::new(1);
+        for (answered, seconds, wanted, why) in [
+            (1_000, 3, 3, Why::Charged),
+            (9_001, 5, 0, Why::Charged),
+            (9_000, 5, 1, Why::Charged),
+            (20_000, 60, 10, Why::Charged),
+            (29_999, 1, 0, Why::Charged),
+            (10_000, 60, 0, Why::Aging),
+            (19_999, 60, 0, Why::Aging),
+            (40_000, 60, 0, Why::NotInService),
+            (999, 60, 0, Why::UnknownNumber),
+        ] {
+            let rated = rate(Some(&charges()), at(answered), Some(seconds));
+            let payer = account.filter(|_| why == Why::Charged);
+            assert_eq!(rated, Rated { account: payer, seconds: Some(wanted), why }, "{answered}");
+        }
+        assert_eq!(rate(Some(&charges()), at(1_000), None).seconds, None);
+        assert_eq!(rate(None, at(1_000), Some(1)), Rated::free(Why::UnknownNumber));
+    }
+
+    #[test]
+    fn an_open_period_charges_the_whole_call() {
+        let account = AccountId::new(1).unwrap();
+        let open = Period { account, from: at(0), until: None };
+        let charges = Charges { imported_at: at(0), periods: vec![open], aged: Vec::new() };
+        assert_eq!(rate(Some(&charges), at(5), Some(u64::MAX)).seconds, Some(u64::MAX));
+    }
+}
