@@ -19,6 +19,7 @@ use crate::http::auth::Auth;
 use crate::limits::Limits;
 use crate::mail::Mailer;
 use crate::settings::Settings;
+use crate::under_way::UnderWay;
 use crate::watch::Watch;
 use crate::{metrics, store_log};
 
@@ -46,6 +47,8 @@ pub struct App {
     pub deliveries_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
+    /// Requests with a key that are under way.
+    pub(crate) under_way: UnderWay,
     stopping: AtomicBool,
     watch: Watch,
     /// Whether the log has said that the store takes no writes.
@@ -83,6 +86,7 @@ impl App {
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
             clock_bell: Notify::new(),
+            under_way: UnderWay::default(),
             stopping: AtomicBool::new(false),
             watch,
             store_unwell: AtomicBool::new(false),

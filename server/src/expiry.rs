@@ -1,12 +1,13 @@
-//! Ends subscriptions that have expired, and forgets old deliveries.
+//! Ends subscriptions that have expired, and forgets old deliveries and old replies.
 
 use onhook_core::time::Timestamp;
 use onhook_store::Result;
+use onhook_store::contract::once::{REPLIES_MAX, RepliesMax};
 use tracing::info;
 
 use crate::app::App;
 
-/// Most subscriptions or deliveries that are ended or forgotten at once.
+/// Most subscriptions, deliveries or replies that are ended or forgotten at once.
 const TIDY_MAX: usize = 1_000;
 /// Most rounds in a row, while there is more.
 const TIDY_ROUNDS_MAX: usize = 50;
@@ -15,7 +16,9 @@ const TIDY_ROUNDS_MAX: usize = 50;
 pub(crate) async fn tidy_all(app: &App) -> Result<()> {
     let Some(now) = app.sure_now() else { return Ok(()) };
     expire_subscriptions(app, now).await?;
-    tidy(|| app.store.forget_deliveries(now, TIDY_MAX)).await
+    tidy(|| app.store.forget_deliveries(now, TIDY_MAX)).await?;
+    let max = RepliesMax { kept: REPLIES_MAX, forgotten: TIDY_MAX };
+    tidy(|| app.store.forget_replies(now, max)).await
 }
 
 /// Forgets until there is nothing more, for at most [`TIDY_ROUNDS_MAX`] rounds: more may be written in a minute than

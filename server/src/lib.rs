@@ -20,6 +20,7 @@ mod routes;
 mod server;
 mod settings;
 mod store_log;
+mod under_way;
 mod watch;
 mod work;
 

@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The idempotency key was used for another request; nothing was written.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// The user has a reply under the key of this request; nothing was written. Read it.
+    #[error("the key of the request is taken")]
+    KeyTaken,
     /// The lease under which it was to be done is over; nothing was written. Take it again.
     #[error("the lease is over")]
     LeaseLost,

@@ -1,14 +1,23 @@
 //! A request that has passed everything before the handler.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::order::KEY_MAX;
+use onhook_core::time::Timestamp;
+use onhook_store::contract::once::Once;
 
 use super::auth::{Caller, is_token};
 use super::incoming::Incoming;
+use super::refusal::Refusal;
+use super::reply::Reply;
+
+/// The header with a request's key.
+const KEY: &str = "idempotency-key";
 
 /// A request and its caller.
 #[derive(Debug)]
@@ -31,6 +40,45 @@ pub struct Call {
     pub body: Bytes,
     /// Its body while it arrives, if the route reads it so ([`Route::streaming`](super::route::Route::streaming)).
     pub incoming: Incoming,
+    /// The key under which it is done once, if it has one, and its route is outside the API and reads the body whole.
+    pub key: Option<RequestKey>,
+}
+
+/// The key of a request that is done once, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The key.
+    pub key: Arc<str>,
+    /// A digest of the method, the path, the query and the body.
+    pub digest: [u8; 32],
+}
+
+impl RequestKey {
+    /// Reads the key of a request.
+    ///
+    /// # Errors
+    /// If there are two, or if it is not 1 to 255 visible characters.
+    pub(super) fn read(
+        headers: &HeaderMap,
+        method: &http::Method,
+        uri: &Uri,
+        body: &[u8],
+    ) -> Result<Option<Self>, Refusal> {
+        let mut sent = headers.get_all(KEY).iter();
+        let Some(header) = sent.next() else { return Ok(None) };
+        let visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let text = header.to_str().ok().filter(visible).filter(|key| (1..=KEY_MAX).contains(&key.len()));
+        let Some(key) = text.filter(|_| sent.next().is_none()) else {
+            let why = format!("an Idempotency-Key is there once, with 1 to {KEY_MAX} visible characters");
+            return Err(Refusal::BadRequest(why.into()));
+        };
+        let mut digest = blake3::Hasher::new();
+        for part in [method.as_str(), uri.path(), uri.query().unwrap_or_default()] {
+            digest.update(part.as_bytes()).update(b"\n");
+        }
+        digest.update(body);
+        Ok(Some(Self { key: key.into(), digest: *digest.finalize().as_bytes() }))
+    }
 }
 
 impl Call {
@@ -50,6 +98,19 @@ impl Call {
     #[must_use]
     pub fn author(&self) -> Author {
         Author { user: self.caller.user.to_string(), under: self.under(None) }
+    }
+
+    /// Returns the request as one that is done once, if it has a key. `reply` makes the reply to a result of the store,
+    /// and `None` if that is a refusal. The store calls it in its transaction, and keeps the reply there.
+    #[must_use]
+    pub fn once<T>(
+        &self,
+        at: Timestamp,
+        reply: impl Fn(&T) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Option<Once<T>> {
+        let RequestKey { key, digest } = self.key.clone()?;
+        let render = Arc::new(move |done: &T| reply(done)?.to_keep());
+        Some(Once { user: self.caller.user.to_string(), key: key.to_string(), digest, at, render })
     }
 
     /// Returns a parameter of the path. Empty if the route has none of that name.

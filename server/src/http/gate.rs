@@ -14,7 +14,7 @@ use onhook_core::ids::AccountId;
 
 use super::accept::Form;
 use super::auth::{Caller, Refused};
-use super::call::Call;
+use super::call::{Call, RequestKey};
 use super::door::{Door, Takes};
 use super::incoming::Incoming;
 use super::pairs;
@@ -107,8 +107,14 @@ async fn checked(
         }
         _ => (Bytes::new(), Incoming::default()),
     };
+    let key = if route.api || route.streaming || route.method != Method::POST {
+        None
+    } else {
+        RequestKey::read(&parts.headers, &parts.method, &parts.uri, &body).map_err(refuse)?
+    };
     let pairs = parts.uri.query().map(pairs::decoded).unwrap_or_default();
-    let call = Call { caller, account, prefix, from, params, pairs, headers: parts.headers, body, incoming };
+    let headers = parts.headers;
+    let call = Call { caller, account, prefix, from, params, pairs, headers, body, incoming, key };
     Ok(route.handle(app.clone(), call).await)
 }
 

@@ -47,7 +47,9 @@ impl Refusal {
                 Refusal::Busy
             }
             StoreError::Conflict(why) => Refusal::BadRequest(why.into()),
-            StoreError::KeyReused | StoreError::Import(_) | StoreError::LeaseLost => Refusal::Failed,
+            StoreError::KeyReused | StoreError::KeyTaken | StoreError::Import(_) | StoreError::LeaseLost => {
+                Refusal::Failed
+            }
             StoreError::Broken(_) => {
                 store_log::failed("a request failed", &error);
                 Refusal::Failed

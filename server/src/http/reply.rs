@@ -55,6 +55,22 @@ impl Reply {
         Self::typed(status, JSON, value.to_string())
     }
 
+    /// Returns an answer with a JSON document that was kept as a text. An empty one is no body.
+    #[must_use]
+    pub(crate) fn kept(status: StatusCode, document: String) -> Self {
+        if document.is_empty() { Self::empty(status) } else { Self::typed(status, JSON, document) }
+    }
+
+    /// Returns what a store keeps of the answer, if it says that something was done.
+    pub(crate) fn to_keep(&self) -> Option<onhook_store::contract::once::Reply> {
+        let location = self.headers.iter().find(|(name, _)| *name == header::LOCATION);
+        let location = location.and_then(|(_, value)| value.to_str().ok()).map(str::to_owned);
+        let Content::Whole(body) = &self.body else { return None };
+        let body = str::from_utf8(body).ok()?.to_owned();
+        let reply = onhook_store::contract::once::Reply { status: self.status.as_u16(), location, body };
+        self.status.is_success().then_some(reply)
+    }
+
     /// Returns an answer with plain text.
     #[must_use]
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{Method, StatusCode};
 use onhook_core::account::Role;
 use onhook_core::order::act::{Act, Judged, Later};
 use onhook_store::contract::acts::{Acted, Asked, Plan};
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::body;
 use super::door::{self, OpsProblem};
-use super::numbers::{NUMBER, not_here, number_of, show, shown};
+use super::numbers::{NUMBER, not_here, number_of, shown};
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
@@ -131,9 +131,18 @@ async fn act(app: Arc<App>, call: Call, act: Act, reason: Option<String>) -> Res
     let now = app.believed_now().ok_or_else(body::clock)?;
     let (account, numbers) = (call.caller.account, vec![number]);
     let asked = Asked { act, account, numbers, remaining: 0, author, made_at: now, expires_at: now };
-    match app.store.act(asked, None, now, app.settings.policy.clone()).await? {
-        Acted::Done(_) => show(app, call).await,
+    let made = {
+        let (app, caller) = (app.clone(), call.caller.clone());
+        move |done: &Acted| {
+            let Acted::Done { number, .. } = done else { return None };
+            let shown = shown(&app, &caller, number.as_deref()?)?;
+            Some(Reply::json(StatusCode::OK, &shown))
+        }
+    };
+    let once = call.once(now, made.clone());
+    match app.store.act(asked, None, once, now, app.settings.policy.clone()).await? {
         Acted::Nothing(plan) | Acted::Changed(plan) => Err(refused(&plan)),
+        done @ Acted::Done { .. } => made(&done).ok_or_else(not_here),
     }
 }
 

@@ -8,10 +8,11 @@ use http::Method;
 use onhook_store::StoreError;
 use serde_json::{Map, Value, json};
 
+use super::once;
 use super::problem::Code;
 use crate::app::App;
 use crate::http::book::{Book, Chapter};
-use crate::http::call::Call;
+use crate::http::call::{Call, RequestKey};
 use crate::http::doc::{Doc, Form, Parameter};
 use crate::http::door::{Door, Takes};
 use crate::http::refusal::Refusal;
@@ -52,6 +53,11 @@ impl OpsProblem {
     pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
         self.more.insert(key.to_owned(), value);
         self
+    }
+
+    /// Returns the problem of a key that cannot be used for a request.
+    fn of_key(code: Code) -> Self {
+        Self::new(code, code.meaning())
     }
 
     /// Returns the problem document.
@@ -99,6 +105,9 @@ impl From<Refusal> for OpsProblem {
 
 impl From<StoreError> for OpsProblem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::KeyTaken) {
+            return Self::of_key(Code::KeyInUse);
+        }
         Refusal::by_store(error).into()
     }
 }
@@ -166,9 +175,38 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
             {
                 return Box::pin(std::future::ready(problem.reply()));
             }
-            let answering = handler(app, call);
-            Box::pin(async move { answering.await.unwrap_or_else(|problem| problem.reply()) })
+            let asked = call.key.clone().map(|key| (call.caller.user.clone(), key));
+            let answering = handler(app.clone(), call);
+            Box::pin(async move {
+                let answer = match asked {
+                    Some((user, key)) => done_once(&app, user, &key, answering).await,
+                    None => answering.await,
+                };
+                answer.unwrap_or_else(|problem| problem.reply())
+            })
         }),
+    }
+}
+
+/// Answers a request with a key: as it was answered before, if it was done.
+async fn done_once(
+    app: &App,
+    user: Arc<str>,
+    key: &RequestKey,
+    answering: impl Future<Output = Result<Reply, OpsProblem>>,
+) -> Result<Reply, OpsProblem> {
+    if let Some(before) = once::before(app, &user, key).await? {
+        return before.map_err(OpsProblem::of_key);
+    }
+    let begun = app.under_way.begin(user.clone(), key.key.clone());
+    let Some(_begun) = begun else { return Err(OpsProblem::of_key(Code::KeyInUse)) };
+    match answering.await {
+        // Another node, or this one before the client gave up, has done it meanwhile.
+        Err(problem) if problem.code == Code::KeyInUse => match once::before(app, &user, key).await? {
+            Some(before) => before.map_err(OpsProblem::of_key),
+            None => Err(problem),
+        },
+        answer => answer,
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod emulator;
 pub(crate) mod health;
 mod listing;
 pub(crate) mod numbers;
+mod once;
 pub(crate) mod orders;
 mod problem;
 pub(crate) mod problems;

@@ -111,7 +111,7 @@ pub(super) fn shown(app: &App, caller: &Caller, facts: &Facts) -> Option<Value> 
     }
 }
 
-pub(super) async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let facts = app.store.facts(number_of(&call)?).await?.ok_or_else(not_here)?;
     let shown = shown(&app, &call.caller, &facts).ok_or_else(not_here)?;
     Ok(Reply::json(StatusCode::OK, &shown))

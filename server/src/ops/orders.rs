@@ -158,12 +158,15 @@ async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let author = body::author(&call, reason.as_deref())?;
     let id = order_of(&app, &call).await?.id;
     let now = app.believed_now().ok_or_else(body::clock)?;
-    match app.store.undo(id, partial, author, now, app.settings.policy.clone()).await? {
+    let once = call.once(now, |done: &Undone| match done {
+        Undone::Done { plan, order } => Some(undone(plan, order)),
+        _ => None,
+    });
+    match app.store.undo(id, partial, author, once, now, app.settings.policy.clone()).await? {
         Undone::Done { plan, order } => {
             app.deliveries_bell.notify_one();
             metrics::counter!("onhook_orders_ended_total", "status" => order.status.word()).increment(1);
-            let reply = Reply::json(StatusCode::CREATED, &acts::undone(&order, &plan.refused));
-            Ok(reply.with(header::LOCATION, &format!("/ops/v1/orders/{}", order.id)))
+            Ok(undone(&plan, &order))
         }
         Undone::Incomplete(plan) => {
             let Tally { named, refused, .. } = plan.counts;
@@ -178,6 +181,12 @@ async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
             Err(OpsProblem::new(Code::NotUndoable, detail))
         }
     }
+}
+
+/// Returns the reply to an undo that was done, by this order.
+fn undone(plan: &Plan, order: &Order) -> Reply {
+    let reply = Reply::json(StatusCode::CREATED, &acts::undone(order, &plan.refused));
+    reply.with(header::LOCATION, &format!("/ops/v1/orders/{}", order.id))
 }
 
 /// Returns why an order is not undone, with how many numbers go and do not go.

@@ -82,6 +82,10 @@ codes! {
     NothingToDo = CONFLICT "nothing_to_do" "There is nothing to do";
     /// Only a disconnect order that has ended COMPLETE or PARTIAL can be undone, and none that purged. Nothing was done.
     NotUndoable = CONFLICT "not_undoable" "The order cannot be undone";
+    /// The same request, or another one under the same Idempotency-Key, is under way. Ask again in a second.
+    KeyInUse = CONFLICT "key_in_use" "The key is in use";
+    /// Another request was sent under this Idempotency-Key. Nothing was done: use a new key for a new request.
+    KeyReused = UNPROCESSABLE_ENTITY "key_reused" "The key was used for another request";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.

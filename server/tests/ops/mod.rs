@@ -7,6 +7,7 @@ mod docs;
 mod emulator;
 mod health;
 mod numbers;
+mod once;
 mod orders;
 mod problems;
 mod undo;

@@ -12,8 +12,8 @@ use onhook_core::order::{Kind, Protected, Request, Status};
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use super::fixtures::{
-    account, activate, at, clean, disconnect, in_service, lines, log, number, order, policy, release, run_all,
-    seeded, state, subscribe, subscription,
+    account, activate, at, clean, disconnect, in_service, lines, log, number, order, policy, release,
+    run_all, seeded, state, subscribe, subscription,
 };
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked, Undone};
@@ -45,20 +45,20 @@ fn asked(act: Act, numbers: impl IntoIterator<Item = u64>, made_at: Timestamp) -
 
 async fn act(store: &dyn Store, act: Act, numbers: &[u64], now: Timestamp) -> Acted {
     let asked = asked(act, numbers.iter().copied(), now);
-    store.act(asked, None, now, policy()).await.expect("tried")
+    store.act(asked, None, None, now, policy()).await.expect("tried")
 }
 
 /// Does an act that all of the numbers take.
 async fn done(store: &dyn Store, wanted: Act, numbers: &[u64], now: Timestamp) {
     match act(store, wanted, numbers, now).await {
-        Acted::Done(plan) => assert_eq!(plan.counts.go, numbers.len(), "{plan:?}"),
+        Acted::Done { plan, .. } => assert_eq!(plan.counts.go, numbers.len(), "{plan:?}"),
         other => panic!("{other:?}"),
     }
 }
 
 async fn undo(store: &dyn Store, order: OrderId, partial: bool, now: Timestamp) -> Undone {
     let author = Author { user: "operator".into(), under: under("a mistake") };
-    store.undo(order, partial, author, now, policy()).await.expect("tried")
+    store.undo(order, partial, author, None, now, policy()).await.expect("tried")
 }
 
 cases! { ($) acts conformance_acts:
@@ -125,21 +125,21 @@ cases! { ($) acts conformance_acts:
     async fn a_plan_is_done_as_it_was_shown_or_not_at_all(opener) {
         let (store, ..) = seeded(opener).await;
         let wanted = asked(Act::Lock, [0, 1, 30], at(10));
-        let none = store.act(wanted.clone(), Some("sha256:0".into()), at(10), policy()).await.expect("tried");
+        let none = store.act(wanted.clone(), Some("sha256:0".into()), None, at(10), policy()).await.expect("tried");
         let Acted::Changed(shown) = none else { panic!("{none:?}") };
         assert_eq!((shown.counts.go, shown.counts.refused), (2, 1));
         assert_eq!(shown.refused[&Refused::NotInService], 1);
         done(&*store, Act::Lock, &[1], at(20)).await;
-        let late = store.act(wanted.clone(), Some(shown.hash.clone()), at(30), policy()).await.expect("tried");
+        let late = store.act(wanted.clone(), Some(shown.hash.clone()), None, at(30), policy()).await.expect("tried");
         let Acted::Changed(now) = late else { panic!("{late:?}") };
         let changed: Vec<_> = shown.changed(&now).iter().map(|(was, _)| was.number).collect();
         assert_eq!(changed, [number(1)]);
         assert!(!store.facts(number(0)).await.expect("read").expect("there").entry.locked, "nothing was done");
-        let done = store.act(wanted.clone(), Some(now.hash.clone()), at(40), policy()).await.expect("tried");
-        assert!(matches!(done, Acted::Done(_)), "{done:?}");
-        let again = store.act(wanted, None, at(50), policy()).await.expect("tried");
+        let done = store.act(wanted.clone(), Some(now.hash.clone()), None, at(40), policy()).await.expect("tried");
+        assert!(matches!(done, Acted::Done { .. }), "{done:?}");
+        let again = store.act(wanted, None, None, at(50), policy()).await.expect("tried");
         assert!(matches!(again, Acted::Nothing(_)), "{again:?}");
-        let order = store.act(asked(Act::Purge { name: None }, [0], at(60)), None, at(60), policy()).await;
+        let order = store.act(asked(Act::Purge { name: None }, [0], at(60)), None, None, at(60), policy()).await;
         assert!(matches!(order, Err(StoreError::Conflict(_))), "{order:?}");
         clean(&*store).await;
     }

@@ -11,6 +11,7 @@ use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::{Next, Outcome};
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, Receiver, Subscription};
 use onhook_core::number::Number;
+use onhook_core::order::act::Act;
 use onhook_core::order::{IdempotencyKey, Kind, NewOrder, Status};
 use onhook_core::reservation::Reservation;
 use onhook_core::time::DAY_MS;
@@ -22,6 +23,8 @@ use super::fixtures::{
 };
 use crate::Store;
 use crate::conformance::Opener;
+use crate::contract::acts::{Acted, Asked};
+use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
 use crate::contract::reservations::Reserved;
 use crate::contract::transfer::TABLES;
@@ -118,6 +121,7 @@ async fn fill(store: &dyn Store) -> Filled {
         .await
         .expect("kept");
     store.end_lease("node", lease).await.expect("ended");
+    keep_a_reply(store).await;
     let waits = store.accept(order(22, 1, disconnect([4]))).await.expect("accepted").id;
     store.remember_clock(Seen { last: at(23), unseen_ms: 5 }, 0).await.expect("written");
     for table in TABLES {
@@ -134,6 +138,22 @@ async fn fill(store: &dyn Store) -> Filled {
         reservation,
         token_key: store.token_key(),
     }
+}
+
+/// Does something under a key.
+async fn keep_a_reply(store: &dyn Store) {
+    let asked = Asked {
+        act: Act::Lock,
+        account: None,
+        numbers: vec![number(15)],
+        remaining: 0,
+        author: "username".into(),
+        made_at: at(22),
+        expires_at: at(22),
+    };
+    let render = Arc::new(|_: &Acted| Some(Reply { status: 200, location: None, body: "{}".into() }));
+    let once = Once { user: "username".into(), key: "k".into(), digest: [7; 32], at: at(22), render };
+    store.act(asked, None, Some(once), at(22), policy()).await.expect("done");
 }
 
 /// Moves everything, as a command does it: each time until it stops or `stops` says so, and goes on there.

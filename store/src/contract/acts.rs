@@ -13,6 +13,8 @@ use onhook_core::order::Order;
 use onhook_core::order::act::{Act, Goes, Judged, Refused};
 use onhook_core::time::Timestamp;
 
+use super::numbers::Facts;
+use super::once::Once;
 use crate::Result;
 
 /// An act on some numbers.
@@ -144,8 +146,13 @@ impl Plan {
 /// What came of an act.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Acted {
-    /// It was done: to exactly the numbers that go by this plan.
-    Done(Plan),
+    /// It was done.
+    Done {
+        /// To exactly the numbers that go by this plan.
+        plan: Plan,
+        /// If it was about one number: the number as it is then.
+        number: Option<Box<Facts>>,
+    },
     /// Nothing was done: no number goes.
     Nothing(Plan),
     /// Nothing was done: this is what would happen now, and another hash was given.
@@ -176,11 +183,12 @@ pub trait Acts: Send + Sync {
     /// Does an act that becomes no order, in one transaction. With a `hash`, only if its decision has that hash now.
     ///
     /// # Errors
-    /// `Conflict` if there is no such account, or if the act becomes an order.
+    /// `Conflict` if there is no such account, or if the act becomes an order. `KeyTaken` if it was done before.
     async fn act(
         &self,
         asked: Asked,
         hash: Option<String>,
+        once: Option<Once<Acted>>,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Acted>;
@@ -189,12 +197,13 @@ pub trait Acts: Send + Sync {
     /// is made and has ended when this returns. Either all of these numbers can come back, or, if `partial`, some.
     ///
     /// # Errors
-    /// `Conflict` if the order's account is gone.
+    /// `Conflict` if the order's account is gone. `KeyTaken` if it was done before.
     async fn undo(
         &self,
         order: OrderId,
         partial: bool,
         author: Author,
+        once: Option<Once<Undone>>,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Undone>;

@@ -8,6 +8,7 @@ pub mod exchanges;
 pub mod imports;
 pub mod leases;
 pub mod numbers;
+pub mod once;
 pub mod orders;
 pub mod page;
 pub mod pool;
@@ -26,6 +27,7 @@ use self::exchanges::Exchanges;
 use self::imports::Imports;
 use self::leases::Leases;
 use self::numbers::Numbers;
+use self::once::Replies;
 use self::orders::Orders;
 use self::pool::Pool;
 use self::premises::SitesAndPeers;
@@ -58,6 +60,7 @@ pub trait Store:
     + Deliveries
     + Leases
     + Upkeep
+    + Replies
     + Transfer
     + 'static
 {
@@ -79,6 +82,7 @@ impl<S> Store for S where
         + Deliveries
         + Leases
         + Upkeep
+        + Replies
         + Transfer
         + 'static
 {

@@ -307,6 +307,20 @@ pub const TABLES: &[Table] = &[
         &[("account", Whole), ("key", Text), ("digest", Bytes), ("order_seq", Whole)],
     ),
     table(
+        "kept_reply",
+        "reply to a request with a key",
+        (2, LONG),
+        &[
+            ("user_name", Text),
+            ("key", Text),
+            ("digest", Bytes),
+            ("at", Whole),
+            ("status", Whole),
+            ("location", Text),
+            ("body", Text),
+        ],
+    ),
+    table(
         "subscription",
         "subscription",
         (1, LONG),

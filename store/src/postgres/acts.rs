@@ -20,6 +20,8 @@ use super::batch::{apply_numbers, numbers_of};
 use super::entries::{histories, lock_numbers};
 use super::exchanges::exchanges_of;
 use super::intake::{insert, next_orders};
+use super::numbers::facts_of;
+use super::once::once;
 use super::open::PostgresStore;
 use super::orders::order_by_id;
 use super::premises::in_service;
@@ -28,6 +30,7 @@ use super::step::apply as apply_step;
 use super::telling::subscribers_of;
 use super::transaction::transaction;
 use crate::contract::acts::{Acted, Acts, Asked, Undone};
+use crate::contract::once::Once;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::plan::acts::{
@@ -52,7 +55,11 @@ async fn act(
     match apply(asked, loaded, hash, None, policy, now) {
         Ok((plan, Writes::Events(writes))) => {
             apply_numbers(client, writes).await?;
-            Ok(Acted::Done(plan))
+            let number = match asked.numbers[..] {
+                [_] => facts_of(client, &asked.numbers).await?.pop().map(Box::new),
+                _ => None,
+            };
+            Ok(Acted::Done { plan, number })
         }
         Ok((_, Writes::Order(_))) => Err(corrupt("an act without an order has one")),
         Err(NotApplied::Changed(plan)) => Ok(Acted::Changed(*plan)),
@@ -162,21 +169,28 @@ impl Acts for PostgresStore {
         &self,
         asked: Asked,
         hash: Option<String>,
+        key: Option<Once<Acted>>,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Acted> {
-        transaction!(self, tx => act(&tx, &self.ids, &asked, hash.as_deref(), now, &policy).await)
+        transaction!(self, tx => {
+            let act = act(&tx, &self.ids, &asked, hash.as_deref(), now, &policy);
+            once(&tx, key.as_ref(), act).await
+        })
     }
+
     async fn undo(
         &self,
         order: OrderId,
         partial: bool,
         author: Author,
+        key: Option<Once<Undone>>,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Undone> {
         transaction!(self, tx => {
-            undo(&tx, &self.ids, (order, partial), author.clone(), now, &policy).await
+            let undo = undo(&tx, &self.ids, (order, partial), author.clone(), now, &policy);
+            once(&tx, key.as_ref(), undo).await
         })
     }
 }

@@ -25,6 +25,7 @@ mod leases;
 mod lines;
 mod lookout;
 mod numbers;
+mod once;
 mod open;
 mod order_rows;
 mod orders;

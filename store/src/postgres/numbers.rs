@@ -114,7 +114,7 @@ async fn names_in(client: &Client, table: &str, ids: Vec<i64>) -> Result<HashMap
 }
 
 /// Returns numbers with their details, in the order in which they were named. Numbers that do not exist are left out.
-async fn facts_of(client: &Client, numbers: &[Number]) -> Result<Vec<Facts>> {
+pub(super) async fn facts_of(client: &Client, numbers: &[Number]) -> Result<Vec<Facts>> {
     let found = number_rows(client, numbers).await?;
     let mut lives = HashMap::with_capacity(found.len());
     for (number, life) in histories(client, &found).await? {

@@ -29,7 +29,8 @@ const MADE_AGAIN: [(&str, &str); 10] = [
 ];
 
 /// Shared numbers that a new database begins with.
-const COUNTERS_MADE_AGAIN: [&str; 4] = ["pool_grown", "back_orders_tried", "back_orders_after", "imports"];
+const COUNTERS_MADE_AGAIN: [&str; 5] =
+    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full"];
 
 /// Returns the table that has the rows of `table`.
 fn home(table: &Table) -> &'static str {

@@ -16,6 +16,8 @@ use super::accounts::{account_with_premises, must_exist};
 use super::batch::{apply_numbers, known, with_areas};
 use super::entries::{history, number_rows};
 use super::exchanges::exchanges_of;
+use super::numbers::facts;
+use super::once::once;
 use super::open::SqliteStore;
 use super::order_rows::insert_order;
 use super::orders::order_by_id;
@@ -23,6 +25,7 @@ use super::premises::in_service;
 use super::step::apply as apply_step;
 use super::tables::Tables;
 use crate::contract::acts::{Acted, Acts, Asked, Undone};
+use crate::contract::once::Once;
 use crate::error::corrupt;
 use crate::plan::acts::{
     self as plan, Loaded, NotApplied, Writes, apply, area, holder, names_place, undoing,
@@ -45,7 +48,11 @@ fn act(
     match apply(asked, loaded, hash, None, policy, now) {
         Ok((plan, Writes::Events(writes))) => {
             apply_numbers(tables, writes)?;
-            Ok(Acted::Done(plan))
+            let number = match asked.numbers[..] {
+                [number] => facts(tables.connection, number)?.map(Box::new),
+                _ => None,
+            };
+            Ok(Acted::Done { plan, number })
         }
         Ok((_, Writes::Order(_))) => Err(corrupt("an act without an order has one")),
         Err(NotApplied::Changed(plan)) => Ok(Acted::Changed(*plan)),
@@ -137,10 +144,12 @@ impl Acts for SqliteStore {
         &self,
         asked: Asked,
         hash: Option<String>,
+        key: Option<Once<Acted>>,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Acted> {
-        self.writer.write(move |tables| act(tables, &asked, hash.as_deref(), now, &policy)).await
+        let act = move |tables: &mut Tables<'_>| act(tables, &asked, hash.as_deref(), now, &policy);
+        self.writer.write(move |tables| once(tables, key.as_ref(), act)).await
     }
 
     async fn undo(
@@ -148,9 +157,11 @@ impl Acts for SqliteStore {
         order: OrderId,
         partial: bool,
         author: Author,
+        key: Option<Once<Undone>>,
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Undone> {
-        self.writer.write(move |tables| undo(tables, order, partial, author, now, &policy)).await
+        let undo = move |tables: &mut Tables<'_>| undo(tables, order, partial, author, now, &policy);
+        self.writer.write(move |tables| once(tables, key.as_ref(), undo)).await
     }
 }

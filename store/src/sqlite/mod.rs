@@ -23,6 +23,7 @@ mod leases;
 mod log;
 mod mutex;
 mod numbers;
+mod once;
 mod open;
 mod order_rows;
 mod orders;

@@ -82,7 +82,7 @@ fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHist
     Ok(NumberHistory { history, orders })
 }
 
-fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
+pub(super) fn facts(connection: &Connection, wanted: Number) -> Result<Option<Facts>> {
     let Some(row) = number_row(connection, wanted)? else { return Ok(None) };
     let life = history(connection, &row)?;
     let entry = life.entry;

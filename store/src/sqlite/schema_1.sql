@@ -175,6 +175,19 @@ CREATE TABLE idempotency (
     PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 
+-- the reply to a request with a key at the operations API
+CREATE TABLE kept_reply (
+    user_name TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    digest    BLOB NOT NULL,
+    at        INTEGER NOT NULL,
+    status    INTEGER NOT NULL,
+    location  TEXT,
+    body      TEXT NOT NULL,
+    PRIMARY KEY (user_name, key)
+) STRICT;
+CREATE INDEX kept_reply_at ON kept_reply (at, user_name, key);
+
 CREATE TABLE note (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     order_seq INTEGER NOT NULL,

@@ -17,7 +17,7 @@ use crate::{Result, StoreError};
 const MADE_AGAIN: [(&str, &str); 4] = [("due", "*"), ("lease", "*"), ("meta", "*"), ("outcome", "order_seq")];
 
 /// Settings that are made again.
-const SETTINGS_MADE_AGAIN: [&str; 3] = ["run_to", "last_lease", MARK];
+const SETTINGS_MADE_AGAIN: [&str; 4] = ["run_to", "last_lease", "replies_full", MARK];
 
 /// The columns of an order that are in `outcome`.
 const OUTCOME: [&str; 5] = ["failed", "taken", "refused", "peers", "origin"];
