@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::HeaderMap;
 use onhook_core::ids::AccountId;
-use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::lifecycle::provenance::{Author, Credential, Doer, Provenance};
+use onhook_core::time::Timestamp;
 
 use super::auth::{Caller, is_token};
 
@@ -47,6 +48,12 @@ impl Call {
     #[must_use]
     pub fn author(&self) -> Author {
         Author { user: self.caller.user.to_string(), under: self.under(None) }
+    }
+
+    /// Returns the caller as one who acts at `now`.
+    #[must_use]
+    pub fn doer(&self, now: Timestamp) -> Doer {
+        Doer { author: self.author(), now }
     }
 
     /// Returns a parameter of the path. Empty if the route has none of that name.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod acts;
 pub mod applications;
+pub mod audit;
 pub mod deliveries;
 pub mod exchanges;
 pub mod imports;
@@ -21,6 +22,7 @@ pub mod users;
 use self::accounts::Accounts;
 use self::acts::Acts;
 use self::applications::Applications;
+use self::audit::Audit;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
 use self::imports::Imports;
@@ -56,6 +58,7 @@ pub trait Store:
     + Reservations
     + Subscriptions
     + Deliveries
+    + Audit
     + Leases
     + Upkeep
     + Transfer
@@ -77,6 +80,7 @@ impl<S> Store for S where
         + Reservations
         + Subscriptions
         + Deliveries
+        + Audit
         + Leases
         + Upkeep
         + Transfer
