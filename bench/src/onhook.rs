@@ -71,12 +71,17 @@ pub(crate) fn fill(home: &OsStr, numbers: u64) -> Result<()> {
         let now = Clock::new(0).now();
         let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
         let (kind, class) = (AccountKind::EndUser, Class::Unknown);
-        store.create_account(NewAccount { id, name: "the benchmark".into(), kind, class }, now).await?;
-        let site = store.create_site(id, "its site".into()).await?;
-        store.create_peer(id, site.id, "its peer".into()).await?;
+        store
+            .create_account(
+                NewAccount { id, name: "the benchmark".into(), kind, class },
+                onhook_core::lifecycle::provenance::Doer::offline(now),
+            )
+            .await?;
+        let site = store.create_site(id, "its site".into(), now).await?;
+        store.create_peer(id, site.id, "its peer".into(), now).await?;
         let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
         let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
-        store.create_user(user).await?;
+        store.create_user(user, now).await?;
         let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
             let number =
                 Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;

@@ -9,6 +9,7 @@ use crate::ids::{AccountId, AreaId, PeerId, SiteId};
 use crate::lifecycle::diagram::State;
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{Change, Transition};
+use crate::lifecycle::provenance::Author;
 use crate::number::{Number, NumberError};
 use crate::time::Timestamp;
 use crate::words::UnknownWord;
@@ -86,7 +87,7 @@ pub fn state(text: &str) -> Result<State, UnknownWord> {
 }
 
 /// How a file is imported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
     /// The name of the file, for the audit trail.
     pub source: String,
@@ -96,12 +97,15 @@ pub struct Intake {
     pub past_releases: bool,
     /// True if nothing is written, and only the result is reported.
     pub dry_run: bool,
+    /// Who imports it, and under what.
+    pub author: Author,
 }
 
 impl Intake {
-    /// Returns an intake that writes all lines or none.
+    /// Returns an intake on the machine itself that writes all lines or none.
     pub fn of(source: impl Into<String>) -> Self {
-        Self { source: source.into(), ..Self::default() }
+        let (partial, past_releases, dry_run) = (false, false, false);
+        Self { source: source.into(), partial, past_releases, dry_run, author: Author::offline() }
     }
 }
 

@@ -8,6 +8,7 @@
 //! - the ground: [`ids`], [`words`], [`time`], [`clock`], [`number`], [`name`], [`area_codes`], [`geo`]
 //! - [`account`]: who has numbers and who may act
 //! - [`lifecycle`]: a number's states, its events and how long it ages; [`view`]: who may see it
+//! - [`audit`]: what was done to orders and plans, and in the house
 //! - [`import`]: what a file says of a number; [`locality`]: where a number lies
 //! - [`order`]: what a client asks and what becomes of it; [`reservation`]: numbers held for an account
 //! - [`notify`]: who is told what; [`report`]: what follows from the events
@@ -15,6 +16,7 @@
 
 pub mod account;
 pub mod area_codes;
+pub mod audit;
 pub mod check;
 pub mod clock;
 pub mod geo;

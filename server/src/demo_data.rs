@@ -8,6 +8,7 @@ use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{Exchange, ExchangeLine};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
@@ -95,17 +96,17 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     };
     // The user with the public password marks the store as an emulator's. It is made before anything it gives access
     // to.
-    store.create_user(user(OPERATOR, None, Role::Operator, hash()?)).await?;
+    store.create_user(user(OPERATOR, None, Role::Operator, hash()?), now).await?;
     let account = NewAccount {
         id,
         name: "The guide's account".into(),
         kind: AccountKind::EndUser,
         class: Class::Unknown,
     };
-    store.create_account(account, now).await?;
-    let site = store.create_site(id, "Main site".into()).await?;
-    store.create_peer(id, site.id, "Main peer".into()).await?;
-    store.create_user(user(USER, Some(id), Role::Admin, hash()?)).await?;
+    store.create_account(account, Doer::offline(now)).await?;
+    let site = store.create_site(id, "Main site".into(), now).await?;
+    store.create_peer(id, site.id, "Main peer".into(), now).await?;
+    store.create_user(user(USER, Some(id), Role::Admin, hash()?), now).await?;
     let guide = NUMBERS.into_iter().filter_map(move |(digits, region)| {
         let number = NewNumber::available(digits.parse().ok()?);
         Some(NewNumber { state: State::InService, account: Some(id), region: Some(region.into()), ..number })
@@ -121,6 +122,6 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     let exchanges = EXCHANGES.map(|line| Exchange::read(&line));
     // The exchanges are imported after the numbers, so that a number's area stays its area code: one thing less for a
     // developer to wonder about.
-    store.import_exchanges(Box::new((1..).zip(exchanges)), false).await?;
+    store.import_exchanges(Box::new((1..).zip(exchanges)), false, Doer::offline(now)).await?;
     Ok(true)
 }

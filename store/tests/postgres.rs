@@ -123,7 +123,7 @@ async fn an_import_whose_reader_panics_brings_nothing() {
 async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
     let Some(fresh) = openers::database() else { return };
     let store = ten_in_service(&fresh).await;
-    let site = store.create_site(account(), "another".into()).await.unwrap().id;
+    let site = store.create_site(account(), "another".into(), now()).await.unwrap().id;
     let (at_last, is_at_last) = tokio::sync::oneshot::channel();
     let (removed, is_removed) = mpsc::channel();
     let mut at_last = Some(at_last);
@@ -139,7 +139,13 @@ async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
     let (imported, ()) =
         tokio::join!(store.import(Box::new(lines), Intake::of("more"), now(), Arc::default()), async {
             is_at_last.await.unwrap();
-            assert_eq!(store.remove_site(account(), site).await.unwrap(), Removed::Gone);
+            assert_eq!(
+                store
+                    .remove_site(account(), site, onhook_core::lifecycle::provenance::Doer::offline(now()))
+                    .await
+                    .unwrap(),
+                Removed::Gone
+            );
             removed.send(()).unwrap();
         });
     let refused = imported.unwrap_err();

@@ -99,7 +99,7 @@ async fn on_a_full_disk_new_orders_are_refused_and_accepted_ones_run() {
     assert!(said.starts_with(&format!("the disk of {} is full: ", folder.path().display())), "{said}");
     full(store.accept(new_order(&[number(2)])).await.unwrap_err());
     let account = AccountId::new(1).unwrap();
-    full(store.create_site(account, "another".into()).await.unwrap_err());
+    full(store.create_site(account, "another".into(), now()).await.unwrap_err());
     let now = good::now();
     assert_eq!(store.run_orders(now, 10, 10, Arc::default()).await.unwrap().ended.len(), 1);
     let lease = store.take_lease("release", Duration::from_secs(60)).await.unwrap().unwrap();
@@ -145,7 +145,7 @@ const FIRST_SCHEMA: &str = "
     INSERT INTO site (account, name, is_default) VALUES (1, 'a site', 1);
     INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a peer', 1);
     INSERT INTO area VALUES (1, '{\"Prefix\":{\"prefix\":\"919\"}}', 0, 0, 0);
-    INSERT INTO event (seq, at, detail) VALUES (1, 0, '{\"Imported\":{\"numbers\":3,\"source\":\"\"}}');
+    INSERT INTO event (seq, at, kind, detail) VALUES (1, 0, 'imported', '{\"numbers\":3}');
     INSERT INTO meta VALUES ('imports', '[1]');
     INSERT INTO number VALUES (19195550101, 2, 1, 1, 1, 1, 0, NULL, 1, NULL, NULL);
     INSERT INTO number VALUES (19195550102, 2, 1, 1, 1, 1, 0, NULL, 1, NULL, NULL);

@@ -8,6 +8,7 @@ use onhook_core::account::premises::Stays;
 use onhook_core::account::user::{self, Asker, PASSWORD_MAX, PASSWORD_MIN};
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::name::{self, ACCOUNT_NAME_MAX};
 use onhook_server::auth::hash_password;
 use onhook_store::Store;
@@ -257,7 +258,8 @@ impl AccountCommand {
             Self::Create { id, name, kind, class, target } => {
                 let store = target.open_or_make(config).await?;
                 let name = named(name, ACCOUNT_NAME_MAX)?;
-                let account = store.create_account(NewAccount { id, name, kind, class }, now()).await?;
+                let account =
+                    store.create_account(NewAccount { id, name, kind, class }, Doer::offline(now())).await?;
                 store.close().await;
                 terminal.line(&format!("account {}", account.id))?;
             }
@@ -277,7 +279,7 @@ impl SiteCommand {
         match self {
             Self::Create { account, name, target } => {
                 let store = target.open(config).await?;
-                let site = store.create_site(account, named(name, SITE_NAME_MAX)?).await?;
+                let site = store.create_site(account, named(name, SITE_NAME_MAX)?, now()).await?;
                 store.close().await;
                 terminal.line(&format!("site {}", site.id))?;
             }
@@ -295,14 +297,14 @@ impl SiteCommand {
             }
             Self::Default { id, account, target } => {
                 let store = target.open(config).await?;
-                let there = store.make_default_site(account, id).await?;
+                let there = store.make_default_site(account, id, Doer::offline(now())).await?;
                 store.close().await;
                 anyhow::ensure!(there, "account {account} has no site {id}");
                 terminal.line(&format!("site {id} is the default of account {account}"))?;
             }
             Self::Remove { id, account, target } => {
                 let store = target.open(config).await?;
-                let removed = store.remove_site(account, id).await?;
+                let removed = store.remove_site(account, id, Doer::offline(now())).await?;
                 store.close().await;
                 gone(removed, &format!("account {account} has no site {id}"))?;
                 terminal.line(&format!("site {id} is removed"))?;
@@ -317,7 +319,7 @@ impl PeerCommand {
         match self {
             Self::Create { account, site, name, target } => {
                 let store = target.open(config).await?;
-                let peer = store.create_peer(account, site, named(name, PEER_NAME_MAX)?).await?;
+                let peer = store.create_peer(account, site, named(name, PEER_NAME_MAX)?, now()).await?;
                 store.close().await;
                 terminal.line(&format!("peer {}", peer.id))?;
             }
@@ -332,14 +334,14 @@ impl PeerCommand {
             Self::Default(OnePeer { id, account, site, target }) => {
                 let store = target.open(config).await?;
                 let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
-                let changed = store.change_peer(account, site, id, wants).await?;
+                let changed = store.change_peer(account, site, id, wants, Doer::offline(now())).await?;
                 store.close().await;
                 anyhow::ensure!(changed.is_some(), "site {site} of account {account} has no peer {id}");
                 terminal.line(&format!("peer {id} is the default of site {site}"))?;
             }
             Self::Remove(OnePeer { id, account, site, target }) => {
                 let store = target.open(config).await?;
-                let removed = store.remove_peer(account, site, id).await?;
+                let removed = store.remove_peer(account, site, id, Doer::offline(now())).await?;
                 store.close().await;
                 gone(removed, &format!("site {site} of account {account} has no peer {id}"))?;
                 terminal.line(&format!("peer {id} is removed"))?;
@@ -369,7 +371,9 @@ impl UserCommand {
                     None => target.open_or_make(config).await?,
                 };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
-                store.create_user(NewUser { name: name.clone(), account, role, password_hash }).await?;
+                store
+                    .create_user(NewUser { name: name.clone(), account, role, password_hash }, now())
+                    .await?;
                 store.close().await;
                 terminal.line(&format!("user {name}"))?;
             }
@@ -404,7 +408,8 @@ impl UserCommand {
 
 /// Changes a user with the rights of a person on the machine itself, and closes the store.
 async fn change(store: &dyn Store, name: &str, change: UserChange) -> anyhow::Result<()> {
-    let changed = store.change_user(Asker::AtTheMachine, name.to_owned(), change).await?;
+    let changed =
+        store.change_user(Asker::AtTheMachine, name.to_owned(), change, Doer::offline(now())).await?;
     store.close().await;
     match changed {
         UserChanged::Done => Ok(()),

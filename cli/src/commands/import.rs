@@ -63,7 +63,7 @@ impl Import {
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
         let policy = policy(config)?;
         let (store, _empty) = self.target.open_for_import(config, dry_run).await?;
-        let intake = Intake { source, partial, past_releases, dry_run };
+        let intake = Intake { partial, past_releases, dry_run, ..Intake::of(source) };
         let done = store.import(lines, intake, now(), policy).await;
         store.close().await;
         file.bar.finish_and_clear();

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use onhook_core::import::BadLine;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{Exchange, ExchangeLine};
 
 use super::csv_file::{self, Columns, CsvFile};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::WrittenTarget;
+use crate::target::{WrittenTarget, now};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file.
@@ -41,7 +42,7 @@ impl ImportExchanges {
         let mut file = CsvFile::open(&self.file, terminal)?;
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
         let (store, _empty) = self.target.open_for_import(config, self.dry_run).await?;
-        let done = store.import_exchanges(lines, self.dry_run).await;
+        let done = store.import_exchanges(lines, self.dry_run, Doer::offline(now())).await;
         store.close().await;
         file.bar.finish_and_clear();
         csv_file::tell(terminal, done, self.dry_run, |imported| {

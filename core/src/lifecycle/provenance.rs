@@ -3,6 +3,7 @@
 //! Not here: who or what did it (`event::By`).
 
 use crate::ids::PlanId;
+use crate::time::Timestamp;
 use crate::words::words;
 
 /// Most characters of a reason for an act.
@@ -44,6 +45,35 @@ pub struct Author {
     pub user: String,
     /// Under what it acts.
     pub under: Provenance,
+}
+
+/// The name of who works on the machine itself. No user may have it.
+pub const MACHINE: &str = "machine";
+
+impl Author {
+    /// Returns who works on the machine itself, on data that no server has.
+    #[must_use]
+    pub fn offline() -> Self {
+        let under = Provenance { credential: Some(Credential::Offline), ..Provenance::default() };
+        Self { user: MACHINE.to_owned(), under }
+    }
+}
+
+/// Who does something, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doer {
+    /// Who, and under what.
+    pub author: Author,
+    /// The time by their clock.
+    pub now: Timestamp,
+}
+
+impl Doer {
+    /// Returns who works on the machine itself at `now`, on data that no server has.
+    #[must_use]
+    pub fn offline(now: Timestamp) -> Self {
+        Self { author: Author::offline(), now }
+    }
 }
 
 impl From<&str> for Author {

@@ -126,7 +126,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = sites::find(&app, &call).await?;
     let said = peers::read(&*call.document()?, None)?;
-    let made = app.store.add_peer(site.account, site.id, said).await;
+    let made = app.store.add_peer(site.account, site.id, said, call.doer(app.clock.now())).await;
     let (peer, details) = made.map_err(conflict)?;
     let (base, prefix, account) = (&app.public_url, call.prefix.text, site.account);
     let location = format!("{base}{prefix}/accounts/{account}/sites/{}/sippeers/{}", site.id, peer.id);
@@ -137,14 +137,19 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
     let said = peers::read(&*call.document()?, Some((peer.id, &peer.name)))?;
-    let changed = app.store.change_peer(site.account, site.id, peer.id, said).await;
+    let changed =
+        app.store.change_peer(site.account, site.id, peer.id, said, call.doer(app.clock.now())).await;
     let (peer, details) = changed.map_err(conflict)?.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, peers::one(&peer, &details)))
 }
 
 async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, peer, _) = find(&app, &call).await?;
-    let removed = app.store.remove_peer(site.account, site.id, peer.id).await.map_err(store_problem)?;
+    let removed = app
+        .store
+        .remove_peer(site.account, site.id, peer.id, call.doer(app.clock.now()))
+        .await
+        .map_err(store_problem)?;
     sites::gone(removed, "SIP peer", || unknown(&call))
 }
 

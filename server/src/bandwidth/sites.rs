@@ -135,7 +135,8 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let said = sites::read(&*call.document()?, None)?;
-    let (site, details) = app.store.add_site(account, said).await.map_err(conflict)?;
+    let (site, details) =
+        app.store.add_site(account, said, call.doer(app.clock.now())).await.map_err(conflict)?;
     let (base, prefix) = (&app.public_url, call.prefix.text);
     let location = format!("{base}{prefix}/accounts/{account}/sites/{}", site.id);
     Ok(created(&location, sites::site(&site, &details)))
@@ -145,14 +146,22 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let (site, _) = find(&app, &call).await?;
     let said = sites::read(&*call.document()?, Some((site.id, &site.name)))?;
-    let changed = app.store.change_site(site.account, site.id, said).await.map_err(conflict)?;
+    let changed = app
+        .store
+        .change_site(site.account, site.id, said, call.doer(app.clock.now()))
+        .await
+        .map_err(conflict)?;
     let (site, details) = changed.ok_or_else(|| unknown(&call))?;
     Ok(Reply::xml(StatusCode::OK, sites::site(&site, &details)))
 }
 
 async fn remove(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
-    let removed = app.store.remove_site(account, id(&call)?).await.map_err(store_problem)?;
+    let removed = app
+        .store
+        .remove_site(account, id(&call)?, call.doer(app.clock.now()))
+        .await
+        .map_err(store_problem)?;
     gone(removed, "site", || unknown(&call))
 }
 

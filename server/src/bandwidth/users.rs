@@ -139,7 +139,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let role = said.role.ok_or(Problem::Required("Roles"))?;
     let password_hash = hash(&app, password).await?;
     let user = NewUser { name: name.clone(), account: Some(account), role, password_hash };
-    let made = app.store.make_user(call.caller.user.to_string(), user).await;
+    let made = app.store.make_user(user, call.doer(app.clock.now())).await;
     let made = made.map_err(|error| match error {
         StoreError::Conflict(_) => Problem::Exists(cut(&name)),
         error => store_problem(error),
@@ -204,10 +204,11 @@ async fn hash(app: &App, password: String) -> Result<String, Problem> {
 /// Changes a user, and forgets what was remembered of it, so that the change holds from the next request on. It runs in
 /// a task of its own, since the client may hang up in between.
 async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> Result<(), Problem> {
-    let (app, by, name) = (app.clone(), call.caller.user.clone(), name.to_owned());
+    let (doer, by) = (call.doer(app.clock.now()), call.caller.user.clone());
+    let (app, name) = (app.clone(), name.to_owned());
     let task = tokio::spawn(async move {
         let what = what(&change);
-        let changed = app.store.change_user(Asker::User(by.to_string()), name.clone(), change).await;
+        let changed = app.store.change_user(Asker::User(by.to_string()), name.clone(), change, doer).await;
         match changed {
             Ok(UserChanged::Done) => {
                 app.auth.forget(&name);

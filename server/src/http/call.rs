@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
 use onhook_core::ids::AccountId;
-use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::lifecycle::provenance::{Author, Credential, Doer, Provenance};
 use onhook_core::order::KEY_MAX;
 use onhook_core::time::Timestamp;
 use onhook_store::contract::once::Once;
@@ -111,6 +111,12 @@ impl Call {
         let RequestKey { key, digest } = self.key.clone()?;
         let render = Arc::new(move |done: &T| reply(done)?.to_keep());
         Some(Once { user: self.caller.user.to_string(), key: key.to_string(), digest, at, render })
+    }
+
+    /// Returns the caller as one who acts at `now`.
+    #[must_use]
+    pub fn doer(&self, now: Timestamp) -> Doer {
+        Doer { author: self.author(), now }
     }
 
     /// Returns a parameter of the path. Empty if the route has none of that name.

@@ -94,9 +94,9 @@ mod tests {
         let id = AccountId::new(1).unwrap();
         let account =
             NewAccount { id, name: "First".into(), kind: AccountKind::EndUser, class: Class::Unknown };
-        store.create_account(account, now).await.unwrap();
-        let site = store.create_site(id, "Main site".into()).await.unwrap();
-        store.create_peer(id, site.id, "Main peer".into()).await.unwrap();
+        store.create_account(account, onhook_core::lifecycle::provenance::Doer::offline(now)).await.unwrap();
+        let site = store.create_site(id, "Main site".into(), now).await.unwrap();
+        store.create_peer(id, site.id, "Main peer".into(), now).await.unwrap();
         let number = "2525550101".parse().unwrap();
         let due = NewNumber {
             state: State::Aging,

@@ -50,14 +50,15 @@ impl Objects {
     /// a subscription, an application.
     pub(crate) async fn spare(app: &App, like: &Objects) -> Objects {
         let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
-        let site = store.create_site(guide, "Spare site".into()).await.unwrap();
-        let peer = store.create_peer(guide, app.site.to_string().parse().unwrap(), "Spare peer".into()).await;
+        let site = store.create_site(guide, "Spare site".into(), now()).await.unwrap();
+        let peer =
+            store.create_peer(guide, app.site.to_string().parse().unwrap(), "Spare peer".into(), now()).await;
         let user = unused_name();
         let reader = store.user(Who::Reader.user()).await.unwrap().unwrap();
         let (name, account, role, password_hash) =
             (user.clone(), reader.account, reader.role, reader.password_hash);
         store
-            .create_user(onhook_store::contract::users::NewUser { name, account, role, password_hash })
+            .create_user(onhook_store::contract::users::NewUser { name, account, role, password_hash }, now())
             .await
             .unwrap();
         let reservation = reserve(app, &free()).await;

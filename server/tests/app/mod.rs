@@ -214,9 +214,9 @@ async fn fill(store: &dyn Store) -> (u32, u32, u32) {
         kind: AccountKind::EndUser,
         class: Class::Unknown,
     };
-    store.create_account(account, now).await.unwrap();
-    let neighbours_site = store.create_site(neighbour, "Neighbour's site".into()).await.unwrap();
-    store.create_peer(neighbour, neighbours_site.id, "Neighbour's peer".into()).await.unwrap();
+    store.create_account(account, onhook_core::lifecycle::provenance::Doer::offline(now)).await.unwrap();
+    let neighbours_site = store.create_site(neighbour, "Neighbour's site".into(), now).await.unwrap();
+    store.create_peer(neighbour, neighbours_site.id, "Neighbour's peer".into(), now).await.unwrap();
     // All passwords are the same, so one hash does for all: hashing is slow on purpose.
     let password_hash = store.user(demo_data::USER).await.unwrap().unwrap().password_hash;
     for (who, account, role) in [
@@ -230,7 +230,7 @@ async fn fill(store: &dyn Store) -> (u32, u32, u32) {
             role,
             password_hash: password_hash.clone(),
         };
-        store.create_user(user).await.unwrap();
+        store.create_user(user, now).await.unwrap();
     }
     let place = |number: &str, rate_center: &str, account| NewNumber {
         state: State::InService,

@@ -14,8 +14,8 @@ fn moves() -> String {
 async fn numbers_move_to_another_site_and_stay_in_service() {
     with_app(Seed::two_accounts(), async |app| {
         let (guide, store) = (ACCOUNT.to_string().parse::<AccountId>().unwrap(), &app.parts.store);
-        let site = store.create_site(guide, "Second site".into()).await.unwrap().id;
-        store.create_peer(guide, site, "Second peer".into()).await.unwrap();
+        let site = store.create_site(guide, "Second site".into(), crate::app::now()).await.unwrap().id;
+        store.create_peer(guide, site, "Second peer".into(), crate::app::now()).await.unwrap();
         let site: u32 = site.get();
         let since = async || {
             let number = app.send(get(format!("/api/tns/{}", IN_SERVICE[0]))).await;

@@ -42,7 +42,13 @@ async fn a_pool_number_goes_into_service() {
 async fn an_ended_order_names_the_peer_that_its_numbers_went_to() {
     with_app(Seed::two_accounts(), async |app| {
         let (guide, site) = (ACCOUNT.to_string().parse().unwrap(), app.site.to_string().parse().unwrap());
-        let second = app.parts.store.create_peer(guide, site, "Second peer".into()).await.unwrap().id;
+        let second = app
+            .parts
+            .store
+            .create_peer(guide, site, "Second peer".into(), crate::app::now())
+            .await
+            .unwrap()
+            .id;
         let peer = app.peer.to_string();
         let (received, path) = app.place(post(orders(), xml::order(app.site, &[POOL]))).await;
         assert_eq!(received.element("PeerId"), None);
@@ -115,7 +121,15 @@ async fn an_order_says_where_its_numbers_are_from() {
             ..ExchangeLine::default()
         };
         let lines = Box::new([(1, Ok(Exchange::read(&line).unwrap()))].into_iter());
-        app.parts.store.import_exchanges(lines, false).await.unwrap();
+        app.parts
+            .store
+            .import_exchanges(
+                lines,
+                false,
+                onhook_core::lifecycle::provenance::Doer::offline(crate::app::now()),
+            )
+            .await
+            .unwrap();
         let history = app.send(get(format!("{path}/history"))).await.expect(200);
         let told = "Created a new number order for 1 number from SNFC CNTRL, CA";
         assert_eq!(history.element("Note"), Some(told));

@@ -21,7 +21,7 @@ async fn a_site_s_peers_are_shown() {
         assert_eq!((elsewhere.status, elsewhere.code()), (400, Some(13563)));
         // A site may have none.
         let guide = AccountId::new(ACCOUNT).unwrap();
-        let empty = app.parts.store.create_site(guide, "Empty site".into()).await.unwrap();
+        let empty = app.parts.store.create_site(guide, "Empty site".into(), crate::app::now()).await.unwrap();
         golden!(app, "peers_none", app.send(get(sites(&format!("/{}/sippeers", empty.id)))).await);
     })
     .await;

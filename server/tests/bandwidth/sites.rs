@@ -16,9 +16,9 @@ pub(crate) fn sites(rest: &str) -> String {
 pub(crate) async fn second_site(app: &App) -> (String, String, String) {
     let guide = AccountId::new(ACCOUNT).unwrap();
     let store = &app.parts.store;
-    let site = store.create_site(guide, "Sales & support".into()).await.unwrap();
-    let first = store.create_peer(guide, site.id, "First peer".into()).await.unwrap();
-    let other = store.create_peer(guide, site.id, "Other peer".into()).await.unwrap();
+    let site = store.create_site(guide, "Sales & support".into(), crate::app::now()).await.unwrap();
+    let first = store.create_peer(guide, site.id, "First peer".into(), crate::app::now()).await.unwrap();
+    let other = store.create_peer(guide, site.id, "Other peer".into(), crate::app::now()).await.unwrap();
     let more = format!("<SiteId>{}</SiteId><PeerId>{}</PeerId>", site.id, other.id);
     let (_, order) = app.place(post(account("/orders"), xml::order_with(&more, &[POOL]))).await;
     assert_eq!(app.ended(get(order)).await.element("OrderStatus"), Some("COMPLETE"));

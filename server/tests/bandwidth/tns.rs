@@ -71,8 +71,14 @@ async fn an_account_s_inventory_is_listed_by_state() {
 async fn numbers_are_found_by_what_is_known_of_them() {
     with_app(Seed::two_accounts(), async |app| {
         let guide = AccountId::new(ACCOUNT).unwrap();
-        let second = app.parts.store.create_site(guide, "Second site".into()).await.unwrap();
-        let peer = app.parts.store.create_peer(guide, second.id, "Second peer".into()).await.unwrap();
+        let second =
+            app.parts.store.create_site(guide, "Second site".into(), crate::app::now()).await.unwrap();
+        let peer = app
+            .parts
+            .store
+            .create_peer(guide, second.id, "Second peer".into(), crate::app::now())
+            .await
+            .unwrap();
         let more = format!(
             "<SiteId>{}</SiteId><TnAttributes><TnAttribute>Protected</TnAttribute></TnAttributes>",
             second.id

@@ -247,7 +247,7 @@ async fn a_removed_user_is_refused_although_the_password_was_remembered() {
                 role: Role::Read,
                 password_hash: hash.clone(),
             };
-            app.parts.store.create_user(user).await.unwrap();
+            app.parts.store.create_user(user, crate::app::now()).await.unwrap();
             // They send requests all the time while they are removed.
             let mut asking = tokio::task::JoinSet::new();
             for _ in 0..4 {

@@ -225,7 +225,7 @@ async fn malformed_credentials_are_refused() {
             role: onhook_core::account::Role::Read,
             password_hash: onhook_server::auth::hash_password("a>>>b???c~~~").unwrap(),
         };
-        app.parts.store.create_user(user).await.unwrap();
+        app.parts.store.create_user(user, crate::app::now()).await.unwrap();
         for right in ["dTEwOmE-Pj5iPz8_Y35-fg==", "dTEwOmE-Pj5iPz8_Y35-fg", "dTEwOmE+Pj5iPz8/Y35+fg"] {
             let right = format!("Basic {right}");
             app.send(bare().header("Authorization", &right)).await.expect(200);

@@ -22,7 +22,7 @@ async fn the_log_has_no_secret_and_no_whole_number() {
             role: onhook_core::account::Role::Order,
             password_hash: hash.clone(),
         };
-        app.parts.store.create_user(user).await.unwrap();
+        app.parts.store.create_user(user, crate::app::now()).await.unwrap();
         let numbers = NUMBERS.map(|digits| NewNumber::available(number(digits)));
         app.import(numbers.into()).await;
         let good = basic("canary", PASSWORD);

@@ -36,8 +36,8 @@ async fn an_undone_order_leaves_each_number_where_it_was() {
     with_app(Seed::two_accounts(), async |app| {
         let [first, second, _] = IN_SERVICE;
         let guide = ACCOUNT.to_string().parse().unwrap();
-        let site = app.parts.store.create_site(guide, "Another".into()).await.unwrap().id;
-        app.parts.store.create_peer(guide, site, "Its peer".into()).await.unwrap();
+        let site = app.parts.store.create_site(guide, "Another".into(), crate::app::now()).await.unwrap().id;
+        app.parts.store.create_peer(guide, site, "Its peer".into(), crate::app::now()).await.unwrap();
         let site: u32 = site.to_string().parse().unwrap();
         let (_, moved) = app.place(post(account("/moveTns"), xml::move_order(site, &[second]))).await;
         app.ended(get(&moved)).await;

@@ -71,8 +71,8 @@ cases! { ($) acts conformance_acts:
         let id = store.accept(sent.into()).await.expect("accepted").id;
         run_all(&*store, at(30)).await;
         let peer = store.peers(Some(account(1))).await.expect("read")[0].id;
-        let another = store.create_site(account(1), "another".into()).await.expect("made").id;
-        let there = store.create_peer(account(1), another, "a peer".into()).await.expect("made").id;
+        let another = store.create_site(account(1), "another".into(), at(0)).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into(), at(0)).await.expect("made").id;
         assert_ne!((site, peer), (another, there));
         let author = Author { user: "orderer".into(), under: under("moved") };
         let to = Destination { site: another, peer: there };
@@ -207,8 +207,8 @@ cases! { ($) acts conformance_acts:
     /// The numbers of an order go back where each was, as it was, in the transaction that makes the order.
     async fn an_order_is_undone_number_by_number(opener) {
         let (store, site, _) = seeded(opener).await;
-        let another = store.create_site(account(1), "another".into()).await.expect("made").id;
-        let there = store.create_peer(account(1), another, "a peer".into()).await.expect("made").id;
+        let another = store.create_site(account(1), "another".into(), at(0)).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into(), at(0)).await.expect("made").id;
         let to = Destination { site: another, peer: there };
         store.move_numbers(account(1), to, vec![number(1)], "orderer".into(), at(10), policy()).await.expect("tried");
         let entry = async |store: &dyn Store, n| store.facts(number(n)).await.expect("read").expect("there").entry;

@@ -5,7 +5,7 @@ use onhook_core::account::application::{
 };
 use onhook_core::account::premises::Stays;
 
-use super::fixtures::{account, clean, seeded};
+use super::fixtures::{account, at, clean, doer, seeded};
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::applications::ApplicationNamed;
@@ -58,12 +58,12 @@ cases! { ($) applications conformance_applications:
         let (store, one, _) = seeded(opener).await;
         let new = NewApplication { service: Service::Messaging, name: "App".into(), details: Details::default() };
         let app = store.add_application(account(1), new).await.expect("made");
-        let peer = store.create_peer(account(1), one, "another".into()).await.expect("made");
+        let peer = store.create_peer(account(1), one, "another".into(), at(0)).await.expect("made");
         let named = store.name_application(account(1), peer.id, Service::Messaging, Some(app.id)).await;
         assert_eq!(named.expect("tried"), ApplicationNamed::Done);
         let remove = async || store.remove_application(account(1), app.id).await.expect("tried");
         assert_eq!(remove().await, Removed::Stays(Stays::Peers));
-        assert_eq!(store.remove_peer(account(1), one, peer.id).await.expect("tried"), Removed::Gone);
+        assert_eq!(store.remove_peer(account(1), one, peer.id, doer(0)).await.expect("tried"), Removed::Gone);
         assert_eq!(remove().await, Removed::Gone);
         clean(&*store).await;
     }

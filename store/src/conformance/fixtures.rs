@@ -8,7 +8,7 @@ use onhook_core::ids::{AccountId, SiteId, SubscriptionSeq};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
-use onhook_core::lifecycle::provenance::Provenance;
+use onhook_core::lifecycle::provenance::{Doer, Provenance};
 use onhook_core::notify::notification::{Attempt, Outcome};
 use onhook_core::notify::subscription::{
     Callback, Credentials, NewSubscription, NumberFormat, OrderType, Receiver, Secret, Subject, Subscription,
@@ -49,6 +49,16 @@ pub(super) fn limits(subscriptions: usize, single: usize, daily: usize) -> DueLi
 
 pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(NOON + millis)
+}
+
+/// Returns who works on the machine itself, `n` ms after the beginning.
+pub(super) fn doer(n: i64) -> Doer {
+    Doer::offline(at(n))
+}
+
+/// Returns a user who asks for something.
+pub(super) fn asked_by(user: &str) -> Doer {
+    Doer { author: user.into(), now: at(0) }
 }
 
 pub(super) fn account(id: u32) -> AccountId {
@@ -131,9 +141,9 @@ pub(super) async fn make_account(store: &dyn Store, id: u32) -> SiteId {
         kind: AccountKind::EndUser,
         class: Class::Unknown,
     };
-    store.create_account(new, at(0)).await.expect("made");
-    let site = store.create_site(account(id), "a site".into()).await.expect("made");
-    store.create_peer(account(id), site.id, "a peer".into()).await.expect("made");
+    store.create_account(new, doer(0)).await.expect("made");
+    let site = store.create_site(account(id), "a site".into(), at(0)).await.expect("made");
+    store.create_peer(account(id), site.id, "a peer".into(), at(0)).await.expect("made");
     site.id
 }
 

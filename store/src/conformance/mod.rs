@@ -78,6 +78,7 @@ suite! { ($)
     reservations conformance_reservations
     subscriptions conformance_subscriptions
     deliveries conformance_deliveries
+    audit conformance_audit
     leases conformance_leases
     upkeep conformance_upkeep
     several_nodes conformance_several_nodes

@@ -8,7 +8,7 @@ use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::time::DAY_MS;
 
 use super::fixtures::{
-    LONG, account, activate, all, at, clean, disconnect, number, order, policy, release, run_all, seed,
+    LONG, account, activate, all, at, clean, disconnect, doer, number, order, policy, release, run_all, seed,
     seeded, state,
 };
 use crate::StoreError;
@@ -120,8 +120,8 @@ cases! { ($) numbers conformance_numbers:
     async fn numbers_move_together_or_not_at_all(opener) {
         let (store, one, two) = seeded(opener).await;
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
-        let site = store.create_site(account(1), "another".into()).await.expect("made").id;
-        let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
+        let site = store.create_site(account(1), "another".into(), at(0)).await.expect("made").id;
+        let peer = store.create_peer(account(1), site, "a peer".into(), at(0)).await.expect("made").id;
         let go = async |numbers: &[u64], (site, peer): (SiteId, PeerId)| {
             let to = Destination { site, peer };
             let numbers = numbers.iter().copied().map(number).collect();
@@ -160,14 +160,14 @@ cases! { ($) numbers conformance_numbers:
     async fn a_number_whose_site_went_while_it_aged_comes_back_to_the_default_site(opener) {
         let (store, one, _) = seeded(opener).await;
         let home = store.peers(Some(account(1))).await.expect("read")[0].id;
-        let site = store.create_site(account(1), "another".into()).await.expect("made").id;
-        let peer = store.create_peer(account(1), site, "a peer".into()).await.expect("made").id;
+        let site = store.create_site(account(1), "another".into(), at(0)).await.expect("made").id;
+        let peer = store.create_peer(account(1), site, "a peer".into(), at(0)).await.expect("made").id;
         let moved = store.move_numbers(account(1), Destination { site, peer }, vec![number(1)], "orderer".into(), at(1), policy()).await;
         assert_eq!(moved.expect("tried"), NumbersMoved::Done(1));
         store.accept(order(2, 1, disconnect([1]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
-        assert_eq!(store.remove_peer(account(1), site, peer).await.expect("tried"), Removed::Gone);
-        assert_eq!(store.remove_site(account(1), site).await.expect("tried"), Removed::Gone);
+        assert_eq!(store.remove_peer(account(1), site, peer, doer(0)).await.expect("tried"), Removed::Gone);
+        assert_eq!(store.remove_site(account(1), site, doer(0)).await.expect("tried"), Removed::Gone);
         clean(&*store).await;
         store.accept(order(20, 1, activate([1], site))).await.expect("accepted");
         run_all(&*store, at(30)).await;

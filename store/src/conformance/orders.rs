@@ -13,7 +13,7 @@ use onhook_core::order::{IdempotencyKey, Kind, Origin, Refusal, Status};
 use onhook_core::time::DAY_MS;
 
 use super::fixtures::{
-    account, activate, all_orders, at, clean, disconnect, lines, note, number, order, policy, release,
+    account, activate, all_orders, at, clean, disconnect, doer, lines, note, number, order, policy, release,
     run_all, search, seeded,
 };
 use crate::conformance::Opener;
@@ -212,7 +212,7 @@ cases! { ($) orders conformance_orders:
         };
         let exchanges = [exchange(919_555, "RALEIGH"), exchange(919_666, "CARY")];
         let exchanges = Box::new((1..).zip(exchanges.into_iter().map(Ok)));
-        store.import_exchanges(exchanges, false).await.expect("imported");
+        store.import_exchanges(exchanges, false, doer(0)).await.expect("imported");
         let id = store.accept(order(40, 1, search(29, one, true, true))).await.expect("accepted").id;
         run_all(&*store, at(50)).await;
         let waits = kept(Kind::Number, id).await;

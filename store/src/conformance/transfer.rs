@@ -18,8 +18,8 @@ use onhook_core::time::DAY_MS;
 use tokio::sync::Notify;
 
 use super::fixtures::{
-    DISCONNECTS, account, activate, at, attempt, clean, disconnect, due, in_service, lines, log, node_lease,
-    note, number, order, policy, release, run_all, search, seed, state, subscribe, subscription,
+    DISCONNECTS, account, activate, at, attempt, clean, disconnect, doer, due, in_service, lines, log,
+    node_lease, note, number, order, policy, release, run_all, search, seed, state, subscribe, subscription,
 };
 use crate::Store;
 use crate::conformance::Opener;
@@ -66,7 +66,7 @@ async fn fill(store: &dyn Store) -> Filled {
         zips: vec!["27601".into(), "27602".into()],
     };
     let exchanges = Box::new((1..).zip([Ok(exchange)]));
-    store.import_exchanges(exchanges, false).await.expect("imported");
+    store.import_exchanges(exchanges, false, doer(0)).await.expect("imported");
     let named = NewNumber {
         region: Some("VA".into()),
         rate_center: Some("ROANOKE".into()),
@@ -86,11 +86,11 @@ async fn fill(store: &dyn Store) -> Filled {
     {
         let password_hash = "$argon2id$".into();
         let user = NewUser { name: name.into(), account: account_id, role, password_hash };
-        store.create_user(user).await.expect("made");
+        store.create_user(user, at(0)).await.expect("made");
     }
     // The last site is removed: its id must not be given again.
-    let removed = store.create_site(account(1), "for a while".into()).await.expect("made").id;
-    assert_eq!(store.remove_site(account(1), removed).await.expect("tried"), Removed::Gone);
+    let removed = store.create_site(account(1), "for a while".into(), at(0)).await.expect("made").id;
+    assert_eq!(store.remove_site(account(1), removed, doer(0)).await.expect("tried"), Removed::Gone);
 
     let made = subscribe(store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
     let receiver = Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::Daily });
@@ -251,9 +251,9 @@ async fn usable(store: &dyn Store, filled: &Filled, hop: u64) {
     assert_eq!(known, 1, "{areas:?}");
     store.accept(order(base + 40, 1, activate([70 + hop], filled.site))).await.expect("accepted");
     run_all(store, at(base + 50)).await;
-    let site = store.create_site(account(1), format!("site {hop}")).await.expect("made");
+    let site = store.create_site(account(1), format!("site {hop}"), at(0)).await.expect("made");
     assert!(site.id > filled.removed, "an id was given again");
-    store.create_peer(account(1), site.id, "a peer".into()).await.expect("made");
+    store.create_peer(account(1), site.id, "a peer".into(), at(0)).await.expect("made");
     clean(store).await;
 }
 
@@ -324,7 +324,7 @@ pub async fn a_move_that_cannot_be_right_is_refused(from: &dyn Opener, to: &dyn 
         Err(TransferError::Differ { thing: "note", key }) => assert_eq!(key, "1"),
         other => panic!("{other:?}"),
     }
-    source.create_site(account(1), "new".into()).await.expect("made");
+    source.create_site(account(1), "new".into(), at(0)).await.expect("made");
     match compare(&*source, &*target, &nobody()).await {
         Err(TransferError::Differ { thing: "site", key }) => assert_eq!(key, "4"),
         other => panic!("{other:?}"),

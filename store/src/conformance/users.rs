@@ -4,7 +4,7 @@ use onhook_core::account::Role;
 use onhook_core::account::user::{Asker, Person, UserRefusal};
 use onhook_core::ids::AccountId;
 
-use super::fixtures::{account, clean, seeded};
+use super::fixtures::{account, asked_by, at, clean, doer, seeded};
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::users::{NewUser, UserChange, UserChanged};
@@ -20,7 +20,7 @@ cases! { ($) users conformance_users:
             ("admin", 1, Role::Admin), ("second", 1, Role::Admin), ("reader", 1, Role::Read),
             ("neighbour", 2, Role::Admin), ("operator", 0, Role::Operator),
         ] {
-            store.create_user(user(name, account_id, role)).await.expect("made");
+            store.create_user(user(name, account_id, role), at(0)).await.expect("made");
         }
         let names = async || store.users_of(account(1)).await.expect("read").into_iter().map(|u| u.name).collect::<Vec<_>>();
         assert_eq!(names().await, ["admin", "reader", "second"]);
@@ -28,7 +28,7 @@ cases! { ($) users conformance_users:
         let admin = person("admin").await;
         let role = |role| UserChange::Set { password_hash: None, role: Some(role) };
         let password = |hash: &str| UserChange::Set { password_hash: Some(hash.into()), role: None };
-        let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change).await.expect("tried");
+        let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change, doer(0)).await.expect("tried");
         for name in ["neighbour", "operator", "nobody"] {
             for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
                 assert_eq!(change(&admin, name, change_to).await, UserChanged::Refused(UserRefusal::NoUser), "{name}");
@@ -51,7 +51,7 @@ cases! { ($) users conformance_users:
         let reader = read().await;
         assert_eq!((reader.role, reader.password_hash.as_str()), (Role::Order, "$argon2id$other"));
         for _ in 0..2 {
-            store.create_user(user("Other", 1, Role::Read)).await.expect("made");
+            store.create_user(user("Other", 1, Role::Read), at(0)).await.expect("made");
             generations.push(store.user("other").await.expect("read").expect("there").generation);
             assert_eq!(change(&admin, "oTHER", UserChange::Removed).await, UserChanged::Done);
         }
@@ -65,7 +65,7 @@ cases! { ($) users conformance_users:
         assert!(matches!((one, other), (UserChanged::Done, UserChanged::Refused(UserRefusal::Forbidden)) | (UserChanged::Refused(UserRefusal::Forbidden), UserChanged::Done)), "{one:?} {other:?}");
         let left = store.users_of(account(1)).await.expect("read").into_iter().find(|u| u.role == Role::Admin).expect("one");
         assert_eq!(change(&left.person(), &left.name, role(Role::Read)).await, UserChanged::Refused(UserRefusal::LastAdmin));
-        assert_eq!(store.change_user(Asker::AtTheMachine, left.name, UserChange::Removed).await.expect("tried"), UserChanged::Done);
+        assert_eq!(store.change_user(Asker::AtTheMachine, left.name, UserChange::Removed, doer(0)).await.expect("tried"), UserChanged::Done);
         store.close().await;
         let store = opener.open().await;
         assert_eq!(store.users_of(account(1)).await.expect("read"), [reader]);
@@ -79,15 +79,15 @@ cases! { ($) users conformance_users:
             name: name.into(), account: Some(account(1)), role, password_hash: format!("$argon2id${name}"),
         };
         for (name, role) in [("admin", Role::Admin), ("demoted", Role::Order), ("reader", Role::Read)] {
-            store.create_user(user(name, role)).await.expect("made");
+            store.create_user(user(name, role), at(0)).await.expect("made");
         }
         let before = store.users().await.expect("read");
         for asker in ["demoted", "gone"] {
-            let made = store.make_user(asker.into(), user("new", Role::Read)).await.expect("tried");
+            let made = store.make_user(user("new", Role::Read), asked_by(asker)).await.expect("tried");
             assert_eq!(made, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
             let promoted = UserChange::Set { password_hash: None, role: Some(Role::Admin) };
             for change in [promoted, UserChange::Removed] {
-                let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change).await.expect("tried");
+                let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change, doer(0)).await.expect("tried");
                 assert_eq!(changed, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
             }
         }
@@ -95,10 +95,10 @@ cases! { ($) users conformance_users:
         // An administrator gives no role above their own, and makes no user of another account.
         let elsewhere = NewUser { account: Some(account(2)), ..user("new", Role::Read) };
         for new in [NewUser { account: None, ..user("new", Role::Operator) }, elsewhere] {
-            assert_eq!(store.make_user("admin".into(), new).await.expect("tried"), UserChanged::Refused(UserRefusal::Forbidden));
+            assert_eq!(store.make_user(new, asked_by("admin")).await.expect("tried"), UserChanged::Refused(UserRefusal::Forbidden));
         }
-        assert_eq!(store.make_user("admin".into(), user("new", Role::Admin)).await.expect("tried"), UserChanged::Done);
-        assert!(matches!(store.make_user("admin".into(), user("new", Role::Read)).await, Err(StoreError::Conflict(_))));
+        assert_eq!(store.make_user(user("new", Role::Admin), asked_by("admin")).await.expect("tried"), UserChanged::Done);
+        assert!(matches!(store.make_user(user("new", Role::Read), asked_by("admin")).await, Err(StoreError::Conflict(_))));
         store.close().await;
         let store = opener.open().await;
         let new = store.user("new").await.expect("read").expect("there");

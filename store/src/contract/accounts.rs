@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use onhook_core::account::{Account, AccountKind, Class, Premises};
 use onhook_core::ids::AccountId;
-use onhook_core::time::Timestamp;
+use onhook_core::lifecycle::provenance::Doer;
 
 use crate::Result;
 
@@ -27,7 +27,7 @@ pub trait Accounts: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` if the id is taken.
-    async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account>;
+    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account>;
 
     /// Returns an account with its sites and peers.
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>>;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use onhook_core::ids::AreaId;
 use onhook_core::import::BadLine;
 use onhook_core::lifecycle::area::Area;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
 use onhook_core::order::search::Criteria;
 
@@ -59,7 +60,7 @@ pub trait Exchanges: Send + Sync {
     ///
     /// # Errors
     /// `Import` if a line is bad or an exchange is there twice. Nothing was written.
-    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported>;
+    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported>;
 
     /// Returns every area with its supply and demand.
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod acts;
 pub mod applications;
+pub mod audit;
 pub mod deliveries;
 pub mod exchanges;
 pub mod imports;
@@ -22,6 +23,7 @@ pub mod users;
 use self::accounts::Accounts;
 use self::acts::Acts;
 use self::applications::Applications;
+use self::audit::Audit;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
 use self::imports::Imports;
@@ -58,6 +60,7 @@ pub trait Store:
     + Reservations
     + Subscriptions
     + Deliveries
+    + Audit
     + Leases
     + Upkeep
     + Replies
@@ -80,6 +83,7 @@ impl<S> Store for S where
         + Reservations
         + Subscriptions
         + Deliveries
+        + Audit
         + Leases
         + Upkeep
         + Replies

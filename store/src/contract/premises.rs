@@ -5,6 +5,8 @@ use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDet
 use onhook_core::account::premises::Stays;
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::time::Timestamp;
 
 use crate::Result;
 
@@ -26,14 +28,15 @@ pub trait SitesAndPeers: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` if there is no such account, it has the most sites it may have, or the details are too long.
-    async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)>;
+    async fn add_site(&self, account: AccountId, site: SiteChange, doer: Doer)
+    -> Result<(Site, SiteDetails)>;
 
-    /// Makes a site with a name and no other details.
+    /// Makes a site with a name and no other details, for a person on the machine itself at `now`.
     ///
     /// # Errors
     /// As [`SitesAndPeers::add_site`].
-    async fn create_site(&self, account: AccountId, name: String) -> Result<Site> {
-        self.add_site(account, SiteChange::named(name)).await.map(|(site, _)| site)
+    async fn create_site(&self, account: AccountId, name: String, now: Timestamp) -> Result<Site> {
+        self.add_site(account, SiteChange::named(name), Doer::offline(now)).await.map(|(site, _)| site)
     }
 
     /// Changes a site. Returns `None` if the account has no such site.
@@ -45,19 +48,20 @@ pub trait SitesAndPeers: Send + Sync {
         account: AccountId,
         id: SiteId,
         change: SiteChange,
+        doer: Doer,
     ) -> Result<Option<(Site, SiteDetails)>>;
 
     /// Removes a site, unless it is needed.
     ///
     /// # Errors
     /// `Conflict` if there is no such account.
-    async fn remove_site(&self, account: AccountId, id: SiteId) -> Result<Removed>;
+    async fn remove_site(&self, account: AccountId, id: SiteId, doer: Doer) -> Result<Removed>;
 
     /// Makes a site the default one of its account. Returns false if the account has no such site.
     ///
     /// # Errors
     /// `Conflict` if there is no such account.
-    async fn make_default_site(&self, account: AccountId, id: SiteId) -> Result<bool>;
+    async fn make_default_site(&self, account: AccountId, id: SiteId, doer: Doer) -> Result<bool>;
 
     /// Makes a peer. The first one of a site is its default. A later one becomes the default if it asks for it.
     ///
@@ -68,14 +72,21 @@ pub trait SitesAndPeers: Send + Sync {
         account: AccountId,
         site: SiteId,
         peer: PeerChange,
+        doer: Doer,
     ) -> Result<(Peer, PeerDetails)>;
 
-    /// Makes a peer with a name and no other details.
+    /// Makes a peer with a name and no other details, for a person on the machine itself at `now`.
     ///
     /// # Errors
     /// As [`SitesAndPeers::add_peer`].
-    async fn create_peer(&self, account: AccountId, site: SiteId, name: String) -> Result<Peer> {
-        self.add_peer(account, site, PeerChange::named(name)).await.map(|(peer, _)| peer)
+    async fn create_peer(
+        &self,
+        account: AccountId,
+        site: SiteId,
+        name: String,
+        now: Timestamp,
+    ) -> Result<Peer> {
+        self.add_peer(account, site, PeerChange::named(name), Doer::offline(now)).await.map(|(peer, _)| peer)
     }
 
     /// Changes a peer. Returns `None` if the site has no such peer.
@@ -88,13 +99,14 @@ pub trait SitesAndPeers: Send + Sync {
         site: SiteId,
         id: PeerId,
         change: PeerChange,
+        doer: Doer,
     ) -> Result<Option<(Peer, PeerDetails)>>;
 
     /// Removes a peer, unless it is needed.
     ///
     /// # Errors
     /// `Conflict` if there is no such account.
-    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed>;
+    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId, doer: Doer) -> Result<Removed>;
 
     /// Returns all sites, or those of an account.
     async fn sites(&self, account: Option<AccountId>) -> Result<Vec<Site>>;

@@ -206,6 +206,10 @@ pub const TABLES: &[Table] = &[
             ("address", Text),
             ("reason", Text),
             ("plan", Id),
+            ("kind", Text),
+            ("account", Whole),
+            ("state_before", Whole),
+            ("state_after", Whole),
         ],
     ),
     table(

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use onhook_core::account::Role;
 use onhook_core::account::user::{Asker, Person, UserRefusal};
 use onhook_core::ids::AccountId;
+use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::time::Timestamp;
 
 use crate::Result;
 
@@ -69,21 +71,27 @@ pub enum UserChanged {
 /// Users, and the key of their tokens.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Makes a user for a person on the machine itself.
+    /// Makes a user for a person on the machine itself, at `now`.
     ///
     /// # Errors
     /// `Conflict` if there is no such account, or another user has the name, compared without regard to case.
-    async fn create_user(&self, user: NewUser) -> Result<()>;
+    async fn create_user(&self, user: NewUser, now: Timestamp) -> Result<()>;
 
-    /// Makes a user for the user `asker`. Their rights are checked in the same transaction. An account has at most
+    /// Makes a user for the user who is `doer`. Their rights are checked in the same transaction. An account has at most
     /// [`LIST_MAX`] users.
     ///
     /// # Errors
     /// As [`Users::create_user`].
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<UserChanged>;
+    async fn make_user(&self, user: NewUser, doer: Doer) -> Result<UserChanged>;
 
-    /// Changes or removes a user for `asker`. The rights of both are checked in the same transaction.
-    async fn change_user(&self, asker: Asker, name: String, change: UserChange) -> Result<UserChanged>;
+    /// Changes or removes a user for `asker`, who is `doer` in the audit trail. The rights of both are checked in the same transaction.
+    async fn change_user(
+        &self,
+        asker: Asker,
+        name: String,
+        change: UserChange,
+        doer: Doer,
+    ) -> Result<UserChanged>;
 
     /// Returns a user by name, without regard to case.
     async fn user(&self, name: &str) -> Result<Option<User>>;

@@ -66,6 +66,10 @@ pub struct NewEvent {
     pub under: Provenance,
     /// The entry as it was imported, on the first event after the import.
     pub origin: Option<Entry>,
+    /// The account it is about: the one that has the number then, or else the one that had it before.
+    pub account: Option<AccountId>,
+    /// The number's state before and after.
+    pub states: (State, State),
 }
 
 /// A number's row to be written.
@@ -196,7 +200,10 @@ impl<'a> Batch<'a> {
         self.changed.entry(number).or_insert((before.standing.holder(), before.area));
         self.entries.insert(number, after);
         let origin = untouched.then_some(before);
-        self.writes.events.push(NewEvent { number, prev, at, change, by, under, origin });
+        let account = after.standing.holder().or(before.standing.holder());
+        let states = (before.state(), after.state());
+        let event = NewEvent { number, prev, at, change, by, under, origin, account, states };
+        self.writes.events.push(event);
     }
 
     /// Returns what to write.

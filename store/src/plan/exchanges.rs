@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 
+use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::import::BadLine;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::contract::imports::Imported;
 use crate::{Result, StoreError};
@@ -13,6 +17,8 @@ use crate::{Result, StoreError};
 pub struct Import {
     /// The exchanges taken so far, each with its line.
     seen: HashMap<u32, u64>,
+    /// Over the exchanges taken, each as it is written out for this, and a line feed.
+    digest: Sha256,
     imported: Imported,
 }
 
@@ -40,6 +46,9 @@ impl Import {
         match taken {
             Ok(exchange) => {
                 self.seen.insert(exchange.npa_nxx, line);
+                let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = &exchange;
+                let told = json!([npa_nxx, region, rate_center, name, lata, city, zips]);
+                self.digest.update(format!("{told}\n"));
                 self.imported.numbers += 1;
                 Some(exchange)
             }
@@ -48,6 +57,14 @@ impl Import {
                 None
             }
         }
+    }
+
+    /// Returns the import as a deed.
+    #[must_use]
+    pub fn deed(&self, doer: &Doer) -> Deed {
+        Deed::by(doer, DeedKind::Imported)
+            .with("exchanges", self.imported.numbers)
+            .with("lines", super::deeds::sha256(&self.digest.clone().finalize()))
     }
 
     /// Ends the import. Orders that wait may then find numbers where they found none before, as if the pool had grown.

@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use onhook_core::account::Premises;
+use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::ids::{AccountId, AreaId};
-use onhook_core::import::{BadLine, NewNumber, restore};
+use onhook_core::import::{BadLine, Intake, NewNumber, restore};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{self, Exchange};
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::batch::{Batch, NumberWrites, Numbers};
 use crate::contract::imports::{Imported, Line};
@@ -23,6 +26,8 @@ pub struct Import {
     past_releases: bool,
     /// The numbers brought so far, each with its line: some twenty bytes a number.
     seen: HashMap<Number, u64>,
+    /// Over the entries that were taken, each as JSON and a line feed, in the order of their lines.
+    digest: Sha256,
     /// The result so far.
     pub imported: Imported,
 }
@@ -60,7 +65,7 @@ pub fn area(new: &NewNumber, exchanges: &HashMap<u32, Exchange>) -> AreaName {
 /// The result of a good line.
 enum Judged {
     /// The number is new.
-    New(Entry),
+    New,
     /// The number had left and is taken back.
     Restored,
 }
@@ -69,13 +74,31 @@ impl Import {
     /// Begins an import at `now`. With `past_releases`, an aging number may already be due.
     #[must_use]
     pub fn new(now: Timestamp, past_releases: bool) -> Self {
-        Self { at: now, past_releases, seen: HashMap::new(), imported: Imported::default() }
+        Self {
+            at: now,
+            past_releases,
+            seen: HashMap::new(),
+            digest: Sha256::new(),
+            imported: Imported::default(),
+        }
     }
 
     /// Returns when the import happens: at the time it began with, or at the latest event of the numbers so far.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at
+    }
+
+    /// Returns the import as a deed, by `intake`.
+    #[must_use]
+    pub fn deed(&self, intake: &Intake) -> Deed {
+        let Imported { numbers, restored, .. } = self.imported;
+        let doer = Doer { author: intake.author.clone(), now: self.at };
+        Deed::by(&doer, DeedKind::Imported)
+            .with("source", &*intake.source)
+            .with("numbers", numbers)
+            .with("restored", restored)
+            .with("lines", super::deeds::sha256(&self.digest.clone().finalize()))
     }
 
     /// Plans the next lines. Each is a number, or why it cannot be read.
@@ -88,14 +111,18 @@ impl Import {
         for (line, new) in lines {
             let judged = new.and_then(|new| {
                 let area = area_ids.next().expect("an area was loaded for each line that can be read");
-                Ok((new.number, self.judge(&new, area, premises, &mut batch)?))
+                self.judge(&new, area, premises, &mut batch)
             });
             match judged {
                 Err(bad) => self.imported.bad.note(line, bad),
-                Ok((number, judged)) => {
-                    self.seen.insert(number, line);
+                Ok((entry, judged)) => {
+                    self.seen.insert(entry.number, line);
+                    if let Ok(text) = serde_json::to_string(&entry) {
+                        self.digest.update(text);
+                        self.digest.update("\n");
+                    }
                     match judged {
-                        Judged::New(entry) => {
+                        Judged::New => {
                             self.imported.numbers += 1;
                             new_ones.push(entry);
                         }
@@ -113,7 +140,7 @@ impl Import {
         area: AreaId,
         premises: &HashMap<AccountId, Premises>,
         batch: &mut Batch<'_>,
-    ) -> Result<Judged, BadLine> {
+    ) -> Result<(Entry, Judged), BadLine> {
         if let Some(first) = self.seen.get(&new.number) {
             return Err(BadLine::Twice { what: new.number.to_string(), first: *first });
         }
@@ -124,12 +151,12 @@ impl Import {
         match batch.entries().get(&new.number) {
             None => {
                 batch.add(&entry);
-                Ok(Judged::New(entry))
+                Ok((entry, Judged::New))
             }
             Some(before) => {
                 let back = restore(before, &entry)?;
                 batch.apply(back, By::Import);
-                Ok(Judged::Restored)
+                Ok((entry, Judged::Restored))
             }
         }
     }

@@ -6,7 +6,7 @@
 //! them, one file for each kind of work: [`step`]s of orders, [`acts`] of people, [`amendments`] of
 //! orders, [`release`], [`reservations`],
 //! [`moves`], [`imports`] of numbers and of [`exchanges`], [`subscriptions`] and their [`deliveries`], [`premises`] and
-//! their [`applications`], and [`users`]. [`check`] writes nothing: it finds what is wrong.
+//! their [`applications`], and [`users`]. [`deeds`] are what is written of some of that. [`check`] writes nothing: it finds what is wrong.
 
 pub mod acts;
 pub mod amendments;
@@ -14,6 +14,7 @@ pub mod applications;
 pub mod batch;
 pub mod check;
 pub mod counts;
+pub mod deeds;
 pub mod deliveries;
 pub mod draw;
 pub mod exchanges;

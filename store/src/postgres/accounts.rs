@@ -5,17 +5,20 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use onhook_core::account::{Account, Peer, Premises, Site};
 use onhook_core::ids::AccountId;
-use onhook_core::time::Timestamp;
+use onhook_core::lifecycle::provenance::Doer;
 use tokio_postgres::{Client, Row};
 
+use super::deeds::write_deeds;
 use super::open::PostgresStore;
 use super::row::{account_of, get, peer_of, site_of, time, word};
 use super::statement::{execute, rows};
 use super::transaction::{reading, transaction};
 use crate::contract::accounts::{Accounts, NewAccount};
+use crate::plan::deeds;
 use crate::{Result, StoreError};
 
-async fn create_account(client: &Client, new: &NewAccount, created_at: Timestamp) -> Result<Account> {
+async fn create_account(client: &Client, new: &NewAccount, doer: &Doer) -> Result<Account> {
+    let created_at = doer.now;
     let NewAccount { id, name, kind, class } = new.clone();
     let sql = "INSERT INTO account (id, name, kind, class, created_at) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT DO NOTHING";
@@ -26,7 +29,9 @@ async fn create_account(client: &Client, new: &NewAccount, created_at: Timestamp
         return Err(StoreError::account_exists(id));
     }
     execute(client, "INSERT INTO queue (account) VALUES ($1) ON CONFLICT DO NOTHING", &[&number]).await?;
-    Ok(Account { id, name, kind, class, created_at })
+    let account = Account { id, name, kind, class, created_at };
+    write_deeds(client, &[deeds::account_created(&account, doer)]).await?;
+    Ok(account)
 }
 
 /// Locks an account until the transaction ends: none of its orders runs meanwhile, and its sites, peers, users,
@@ -143,8 +148,8 @@ pub(super) async fn accounts_with_premises(
 
 #[async_trait]
 impl Accounts for PostgresStore {
-    async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account> {
-        transaction!(self, tx => create_account(&tx, &account, now).await)
+    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account> {
+        transaction!(self, tx => create_account(&tx, &account, &doer).await)
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {

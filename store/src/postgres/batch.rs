@@ -13,6 +13,7 @@ use super::entries::NumberRow;
 use super::row::{digits_of, get};
 use super::statement::{Value, execute, rows};
 use crate::Result;
+use crate::codes::state_code;
 use crate::columns::{NumberColumns, UnderColumns, by_columns};
 use crate::error::corrupt;
 use crate::plan::batch::{NewEvent, NumberWrites, Numbers, Prev};
@@ -79,7 +80,8 @@ async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -
     let (mut orders, mut actors, mut details, mut origins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut credentials, mut addresses, mut reasons, mut plans) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for NewEvent { number, prev, at, change, by, under, origin } in events {
+    let (mut accounts, mut befores, mut afters) = (Vec::new(), Vec::new(), Vec::new());
+    for NewEvent { number, prev, at, change, by, under, origin, account, states } in events {
         numbers.push(digits_of(*number));
         prevs.push(match prev {
             Prev::Stored(prev) => prev.0,
@@ -96,16 +98,20 @@ async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -
         addresses.push(address);
         reasons.push(reason);
         plans.push(plan);
+        accounts.push(account.map(AccountId::get).map(i64::from));
+        befores.push(i64::from(state_code(states.0)));
+        afters.push(i64::from(state_code(states.1)));
     }
     let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
     let sql = "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason,
-                                  plan)
+                                  plan, account, state_before, state_after)
                SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
                                     $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
-                                    $12::uuid[])";
+                                    $12::uuid[], $13::bigint[], $14::bigint[], $15::bigint[])";
     let numbered: [&dyn Value; 5] = [&seqs, &numbers, &prevs, &ats, &orders];
     let said: [&dyn Value; 7] = [&actors, &details, &origins, &credentials, &addresses, &reasons, &plans];
-    execute(client, sql, &[&numbered[..], &said[..]].concat()).await?;
+    let about: [&dyn Value; 3] = [&accounts, &befores, &afters];
+    execute(client, sql, &[&numbered[..], &said[..], &about[..]].concat()).await?;
     Ok(())
 }
 

@@ -104,8 +104,8 @@ async fn counts(client: &Client, check: &mut Check<'_>) -> Result<()> {
         ),
         (
             Counted::Imported,
-            "SELECT 0::bigint, 0::bigint, coalesce(sum((detail::jsonb #>> '{Imported,numbers}')::bigint), 0)::bigint
-             FROM event WHERE number IS NULL",
+            "SELECT 0::bigint, 0::bigint, coalesce(sum((detail::jsonb ->> 'numbers')::bigint), 0)::bigint
+             FROM event WHERE kind = 'imported'",
             "SELECT 0::bigint, 0::bigint, count(*) FROM number",
         ),
         (
@@ -236,8 +236,9 @@ async fn orders(client: &Client, ids: &OrderIds, check: &mut Check<'_>) -> Resul
     let rules = OrderRules { ids, asked, told_from, run_to: OrderSeq(i64::MIN) };
     let sql = format!("SELECT {ORDER_COLUMNS} FROM orders ORDER BY seq");
     let mut orders = Cursor::open(client, "orders_checked", &sql).await?;
-    let sql =
-        format!("SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL ORDER BY order_seq, seq");
+    let sql = format!(
+        "SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL AND number IS NOT NULL ORDER BY order_seq, seq"
+    );
     let mut events = Cursor::open(client, "events_checked", &sql).await?;
     let mut event = events.next_event().await?;
     loop {

@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use onhook_core::ids::AreaId;
 use onhook_core::lifecycle::area::{Area, AreaName};
 use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
 use tokio_postgres::{Client, Row};
 
 use super::areas::{add_rate_centers, area_names, areas};
+use super::deeds::write_deeds;
 use super::entries::number_rows;
 use super::lines::Chunks;
 use super::open::PostgresStore;
@@ -169,14 +171,16 @@ async fn exchanges_in(client: &Client, rate_centers: &Vec<i64>) -> Result<HashMa
 }
 
 /// Imports exchanges, all or none.
-async fn import_exchanges(client: &Client, lines: ExchangeLines) -> Result<Imported> {
+async fn import_exchanges(client: &Client, lines: ExchangeLines, doer: &Doer) -> Result<Imported> {
     let mut import = Import::default();
     let mut chunks = Chunks::read(lines, LINES);
     while let Some(lines) = chunks.next().await? {
         let taken = lines.into_iter().filter_map(|(line, exchange)| import.take(line, exchange));
         put_exchanges(client, &taken.collect::<Vec<_>>()).await?;
     }
+    let deed = import.deed(doer);
     let imported = import.finish()?;
+    write_deeds(client, &[deed]).await?;
     execute(client, "UPDATE counter SET value = value + 1 WHERE name = 'pool_grown'", &[]).await?;
     Ok(imported)
 }
@@ -317,9 +321,9 @@ impl Exchanges for PostgresStore {
         reading!(self, client => rate_centers(&client, &query).await)
     }
 
-    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported> {
+    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported> {
         let tx = self.begin_import().await?;
-        let done = import_exchanges(&tx, lines).await;
+        let done = import_exchanges(&tx, lines, &doer).await;
         self.end_import(tx, done, dry_run).await
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::Premises;
-use onhook_core::ids::{AccountId, AreaId, EventSeq};
+use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::area::{Area, AreaName};
 use onhook_core::lifecycle::diagram::State;
@@ -21,6 +21,7 @@ use tokio_postgres::Client;
 use super::accounts::{accounts_with_premises, lock_accounts};
 use super::areas::areas_named;
 use super::batch::{Columns, apply_numbers, next_events, numbers_of};
+use super::deeds::write_deed;
 use super::entries::{NumberRow, lock_numbers, number_rows};
 use super::exchanges::exchanges_of;
 use super::lines::Chunks;
@@ -63,12 +64,12 @@ async fn import(
         counted.counts.due.clear(); // this store keeps no such counts, and they may be as many as the lines
         counted.pool_grew |= pool_grew;
     }
-    let at = import.at();
+    let (at, deed) = (import.at(), import.deed(intake));
     let imported = import.imported;
     if imported.bad.count() > 0 && !intake.partial {
         return Err(StoreError::Import(imported.bad));
     }
-    write_event(client, event, at, &imported, intake).await?;
+    write_deed(client, event, &deed).await?;
     if at > now {
         // A number that had left did so after `now`, by another clock. What was brought before it was seen is no earlier.
         let sql = "UPDATE number SET at = $1 WHERE last_event = $2 AND at < $1";
@@ -77,21 +78,6 @@ async fn import(
     background.still_stands(client).await?;
     apply_numbers(client, counted).await?;
     Ok(imported)
-}
-
-async fn write_event(
-    client: &Client,
-    event: EventSeq,
-    at: Timestamp,
-    imported: &Imported,
-    intake: &Intake,
-) -> Result<()> {
-    let detail = serde_json::json!({ "Imported": {
-        "numbers": imported.numbers, "restored": imported.restored, "source": intake.source,
-    } });
-    let sql = "INSERT INTO event (seq, at, detail) VALUES ($1, $2, $3)";
-    execute(client, sql, &[&event.0, &at.millis(), &detail.to_string()]).await?;
-    Ok(())
 }
 
 fn readable(lines: &[Line]) -> impl Iterator<Item = &NewNumber> {

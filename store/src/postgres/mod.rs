@@ -14,6 +14,7 @@ mod check;
 mod connect;
 mod counters;
 mod counts;
+mod deeds;
 mod deliveries;
 mod durability;
 mod entries;

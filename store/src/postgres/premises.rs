@@ -4,9 +4,11 @@ use async_trait::async_trait;
 use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::provenance::Doer;
 use tokio_postgres::Client;
 
 use super::accounts::{lock_account, must_exist, peers, read_peer, read_site, sites};
+use super::deeds::write_deeds;
 use super::open::PostgresStore;
 use super::row::{get, peer_of, site_of, small};
 use super::statement::{Value, execute, row, rows};
@@ -15,20 +17,28 @@ use crate::Result;
 use crate::codes::details;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::error::corrupt;
+use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
 
 fn of(account: AccountId) -> i64 {
     account.get().into()
 }
 
-async fn add_site(client: &Client, account: AccountId, change: SiteChange) -> Result<(Site, SiteDetails)> {
+async fn add_site(
+    client: &Client,
+    account: AccountId,
+    change: SiteChange,
+    doer: &Doer,
+) -> Result<(Site, SiteDetails)> {
     let (_, premises) = must_exist(client, account).await?;
     let write = plan::add_site(&premises, change, said_of_all(client, "site", account).await?)?;
     let Write { name, is_default, details, said, .. } = write;
     let sql = "INSERT INTO site (account, name, is_default, details) VALUES ($1, $2, $3, $4) RETURNING id";
     let made = row(client, sql, &[&of(account), &name, &is_default, &said]).await?;
     let id = site_of(&made.ok_or_else(|| corrupt("a site is missing"))?, 0)?;
-    Ok((Site { id, account, name, is_default }, details))
+    let made = (Site { id, account, name, is_default }, details);
+    write_deeds(client, &[deeds::site(None, Some(&made), doer)]).await?;
+    Ok(made)
 }
 
 async fn change_site(
@@ -36,35 +46,43 @@ async fn change_site(
     account: AccountId,
     id: SiteId,
     change: SiteChange,
+    doer: &Doer,
 ) -> Result<Option<(Site, SiteDetails)>> {
     lock_account(client, account).await?;
     let found = sites_in_full(client, account, Some(id)).await?.pop();
     let Some(found) = found else { return Ok(None) };
-    let write = plan::change_site(found, change, said_of_all(client, "site", account).await?)?;
+    let write = plan::change_site(found.clone(), change, said_of_all(client, "site", account).await?)?;
     let Write { name, is_default, details, said, .. } = write;
     let sql = "UPDATE site SET name = $1, details = $2 WHERE id = $3";
     execute(client, sql, &[&name, &said, &i64::from(id.get())]).await?;
-    Ok(Some((Site { id, account, name, is_default }, details)))
+    let changed = (Site { id, account, name, is_default }, details);
+    write_deeds(client, &[deeds::site(Some(&found), Some(&changed), doer)]).await?;
+    Ok(Some(changed))
 }
 
-async fn remove_site(client: &Client, account: AccountId, id: SiteId) -> Result<Removed> {
+async fn remove_site(client: &Client, account: AccountId, id: SiteId, doer: &Doer) -> Result<Removed> {
     let (_, premises) = must_exist(client, account).await?;
     let in_service = in_service_at(client, account, id, None).await?;
     let removed = plan::remove_site(&premises, id, in_service);
     if removed == Removed::Gone {
+        let before = sites_in_full(client, account, Some(id)).await?.pop();
+        write_deeds(client, &[deeds::site(before.as_ref(), None, doer)]).await?;
         execute(client, "DELETE FROM site WHERE id = $1", &[&i64::from(id.get())]).await?;
     }
     Ok(removed)
 }
 
-async fn make_default_site(client: &Client, account: AccountId, id: SiteId) -> Result<bool> {
+async fn make_default_site(client: &Client, account: AccountId, id: SiteId, doer: &Doer) -> Result<bool> {
     let (_, premises) = must_exist(client, account).await?;
     if !plan::has_site(&premises, id) {
         return Ok(false);
     }
+    let before = sites_in_full(client, account, Some(id)).await?.pop();
     let sql = "UPDATE site SET is_default = false WHERE account = $1 AND is_default";
     execute(client, sql, &[&of(account)]).await?;
     execute(client, "UPDATE site SET is_default = true WHERE id = $1", &[&i64::from(id.get())]).await?;
+    let after = before.clone().map(|(site, details)| (Site { is_default: true, ..site }, details));
+    write_deeds(client, &[deeds::site(before.as_ref(), after.as_ref(), doer)]).await?;
     Ok(true)
 }
 
@@ -73,6 +91,7 @@ async fn add_peer(
     account: AccountId,
     site: SiteId,
     change: PeerChange,
+    doer: &Doer,
 ) -> Result<(Peer, PeerDetails)> {
     let (_, premises) = must_exist(client, account).await?;
     let all = said_of_all(client, "peer", account).await?;
@@ -86,7 +105,9 @@ async fn add_peer(
     let values: [&dyn Value; 5] = [&of(account), &i64::from(site.get()), &name, &is_default, &said];
     let made = row(client, sql, &values).await?;
     let id = peer_of(&made.ok_or_else(|| corrupt("a peer is missing"))?, 0)?;
-    Ok((Peer { id, account, site, name, is_default }, details))
+    let made = (Peer { id, account, site, name, is_default }, details);
+    write_deeds(client, &[deeds::peer(None, Some(&made), doer)]).await?;
+    Ok(made)
 }
 
 async fn change_peer(
@@ -95,25 +116,36 @@ async fn change_peer(
     site: SiteId,
     id: PeerId,
     change: PeerChange,
+    doer: &Doer,
 ) -> Result<Option<(Peer, PeerDetails)>> {
     lock_account(client, account).await?;
     let found = peers_in_full(client, account, site, Some(id)).await?.pop();
     let Some(found) = found else { return Ok(None) };
-    let write = plan::change_peer(found, change, said_of_all(client, "peer", account).await?)?;
+    let write = plan::change_peer(found.clone(), change, said_of_all(client, "peer", account).await?)?;
     let Write { name, is_default, takes_default, details, said } = write;
     if takes_default {
         no_default_peer(client, site).await?;
     }
     let sql = "UPDATE peer SET name = $1, is_default = $2, details = $3 WHERE id = $4";
     execute(client, sql, &[&name, &is_default, &said, &i64::from(id.get())]).await?;
-    Ok(Some((Peer { id, account, site, name, is_default }, details)))
+    let changed = (Peer { id, account, site, name, is_default }, details);
+    write_deeds(client, &[deeds::peer(Some(&found), Some(&changed), doer)]).await?;
+    Ok(Some(changed))
 }
 
-async fn remove_peer(client: &Client, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
+async fn remove_peer(
+    client: &Client,
+    account: AccountId,
+    site: SiteId,
+    id: PeerId,
+    doer: &Doer,
+) -> Result<Removed> {
     let (_, premises) = must_exist(client, account).await?;
     let in_service = in_service_at(client, account, site, Some(id)).await?;
     let removed = plan::remove_peer(&premises, site, id, in_service);
     if removed == Removed::Gone {
+        let before = peers_in_full(client, account, site, Some(id)).await?.pop();
+        write_deeds(client, &[deeds::peer(before.as_ref(), None, doer)]).await?;
         // What it names goes with it, or no application that it named could ever be removed.
         let sql =
             "WITH named AS (DELETE FROM peer_application WHERE peer = $1) DELETE FROM peer WHERE id = $1";
@@ -194,8 +226,13 @@ pub(super) async fn in_service(
 
 #[async_trait]
 impl SitesAndPeers for PostgresStore {
-    async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)> {
-        transaction!(self, tx => add_site(&tx, account, site.clone()).await)
+    async fn add_site(
+        &self,
+        account: AccountId,
+        site: SiteChange,
+        doer: Doer,
+    ) -> Result<(Site, SiteDetails)> {
+        transaction!(self, tx => add_site(&tx, account, site.clone(), &doer).await)
     }
 
     async fn change_site(
@@ -203,16 +240,17 @@ impl SitesAndPeers for PostgresStore {
         account: AccountId,
         id: SiteId,
         change: SiteChange,
+        doer: Doer,
     ) -> Result<Option<(Site, SiteDetails)>> {
-        transaction!(self, tx => change_site(&tx, account, id, change.clone()).await)
+        transaction!(self, tx => change_site(&tx, account, id, change.clone(), &doer).await)
     }
 
-    async fn remove_site(&self, account: AccountId, id: SiteId) -> Result<Removed> {
-        transaction!(self, tx => remove_site(&tx, account, id).await)
+    async fn remove_site(&self, account: AccountId, id: SiteId, doer: Doer) -> Result<Removed> {
+        transaction!(self, tx => remove_site(&tx, account, id, &doer).await)
     }
 
-    async fn make_default_site(&self, account: AccountId, id: SiteId) -> Result<bool> {
-        transaction!(self, tx => make_default_site(&tx, account, id).await)
+    async fn make_default_site(&self, account: AccountId, id: SiteId, doer: Doer) -> Result<bool> {
+        transaction!(self, tx => make_default_site(&tx, account, id, &doer).await)
     }
 
     async fn add_peer(
@@ -220,8 +258,9 @@ impl SitesAndPeers for PostgresStore {
         account: AccountId,
         site: SiteId,
         peer: PeerChange,
+        doer: Doer,
     ) -> Result<(Peer, PeerDetails)> {
-        transaction!(self, tx => add_peer(&tx, account, site, peer.clone()).await)
+        transaction!(self, tx => add_peer(&tx, account, site, peer.clone(), &doer).await)
     }
 
     async fn change_peer(
@@ -230,12 +269,13 @@ impl SitesAndPeers for PostgresStore {
         site: SiteId,
         id: PeerId,
         change: PeerChange,
+        doer: Doer,
     ) -> Result<Option<(Peer, PeerDetails)>> {
-        transaction!(self, tx => change_peer(&tx, account, site, id, change.clone()).await)
+        transaction!(self, tx => change_peer(&tx, account, site, id, change.clone(), &doer).await)
     }
 
-    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
-        transaction!(self, tx => remove_peer(&tx, account, site, id).await)
+    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId, doer: Doer) -> Result<Removed> {
+        transaction!(self, tx => remove_peer(&tx, account, site, id, &doer).await)
     }
 
     async fn sites(&self, account: Option<AccountId>) -> Result<Vec<Site>> {

@@ -120,7 +120,9 @@ CREATE INDEX number_pool ON number ((number - number % 10000), ((number % 10000)
     WHERE state = 0;
 CREATE INDEX number_protected ON number (holder, number) WHERE state = 4;
 
--- number, prev: null on an import, which is one event for all its numbers
+-- number, prev: null on what is no change of a single number; an import is one event for all its numbers
+-- kind: of such an event. A number's event says it in its detail
+-- account: whom it is about; state_before, state_after: the number's
 -- detail: the change as JSON; origin: on a number's first event, the entry as it was imported
 -- credential (0 basic, 1 token, 2 socket, 3 session, 4 offline), address, reason, plan: under what a person did it; an
 -- order's event leaves that to the order
@@ -136,7 +138,11 @@ CREATE TABLE event (
     credential bigint,
     address    text,
     reason     text,
-    plan       uuid
+    plan       uuid,
+    kind       text,
+    account    bigint,
+    state_before bigint,
+    state_after  bigint
 );
 
 -- id: its sequence number, encrypted

@@ -8,9 +8,12 @@ use async_trait::async_trait;
 use onhook_core::account::Role;
 use onhook_core::account::user::{Asker, Person, folded};
 use onhook_core::ids::AccountId;
+use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::time::Timestamp;
 use tokio_postgres::{Client, Row};
 
 use super::accounts::must_exist;
+use super::deeds::write_deeds;
 use super::open::PostgresStore;
 use super::random::random;
 use super::row::{account_or, get, limit, small, word};
@@ -18,6 +21,7 @@ use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
 use crate::contract::page::LIST_MAX;
 use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
+use crate::plan::deeds;
 use crate::plan::users::{self as plan, Write};
 use crate::{Result, StoreError};
 
@@ -85,7 +89,7 @@ async fn lock_accounts_of(client: &Client, names: &[&str], also: Option<Option<A
     }
 }
 
-async fn create_user(client: &Client, user: &NewUser) -> Result<()> {
+async fn create_user(client: &Client, user: &NewUser, doer: &Doer) -> Result<()> {
     if let Some(account) = user.account {
         must_exist(client, account).await?;
     }
@@ -102,10 +106,11 @@ async fn create_user(client: &Client, user: &NewUser) -> Result<()> {
     if execute(client, sql, &values).await? == 0 {
         return Err(StoreError::user_exists(&user.name));
     }
-    Ok(())
+    write_deeds(client, &[deeds::user_created(user, doer)]).await
 }
 
-async fn make_user(client: &Client, asker: &str, new: &NewUser) -> Result<UserChanged> {
+async fn make_user(client: &Client, new: &NewUser, doer: &Doer) -> Result<UserChanged> {
+    let asker = doer.author.user.as_str();
     lock_accounts_of(client, &[asker], Some(new.account)).await?;
     let asker = user(client, asker).await?.map(|user| user.person());
     let there = match new.account {
@@ -113,12 +118,18 @@ async fn make_user(client: &Client, asker: &str, new: &NewUser) -> Result<UserCh
         None => 0,
     };
     match plan::make(asker.as_ref(), new, there) {
-        Ok(()) => create_user(client, new).await.map(|()| UserChanged::Done),
+        Ok(()) => create_user(client, new, doer).await.map(|()| UserChanged::Done),
         Err(why) => Ok(UserChanged::Refused(why)),
     }
 }
 
-async fn change_user(client: &Client, asker: &Asker, name: &str, change: UserChange) -> Result<UserChanged> {
+async fn change_user(
+    client: &Client,
+    asker: &Asker,
+    name: &str,
+    change: UserChange,
+    doer: &Doer,
+) -> Result<UserChanged> {
     // The asker is `None` if they are no longer a user.
     let asker = match asker {
         Asker::AtTheMachine => {
@@ -135,7 +146,11 @@ async fn change_user(client: &Client, asker: &Asker, name: &str, change: UserCha
         Some(account) => count_users(client, account, Some(Role::Admin)).await?,
         None => 0,
     };
-    match plan::change(asker.as_ref(), found, admins, change) {
+    let planned = plan::change(asker.as_ref(), found.clone(), admins, change);
+    if let (Some(before), Ok(write)) = (&found, &planned) {
+        write_deeds(client, &[deeds::user_changed(before, write, doer)]).await?;
+    }
+    match planned {
         Err(why) => return Ok(UserChanged::Refused(why)),
         Ok(Write::Remove) => {
             execute(client, "DELETE FROM users WHERE folded = $1", &[&&*folded(name)]).await?;
@@ -157,16 +172,22 @@ fn generation() -> Result<i64> {
 
 #[async_trait]
 impl Users for PostgresStore {
-    async fn create_user(&self, user: NewUser) -> Result<()> {
-        transaction!(self, tx => create_user(&tx, &user).await)
+    async fn create_user(&self, user: NewUser, now: Timestamp) -> Result<()> {
+        transaction!(self, tx => create_user(&tx, &user, &Doer::offline(now)).await)
     }
 
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<UserChanged> {
-        transaction!(self, tx => make_user(&tx, &asker, &user).await)
+    async fn make_user(&self, user: NewUser, doer: Doer) -> Result<UserChanged> {
+        transaction!(self, tx => make_user(&tx, &user, &doer).await)
     }
 
-    async fn change_user(&self, asker: Asker, name: String, change: UserChange) -> Result<UserChanged> {
-        transaction!(self, tx => change_user(&tx, &asker, &name, change.clone()).await)
+    async fn change_user(
+        &self,
+        asker: Asker,
+        name: String,
+        change: UserChange,
+        doer: Doer,
+    ) -> Result<UserChanged> {
+        transaction!(self, tx => change_user(&tx, &asker, &name, change.clone(), &doer).await)
     }
 
     async fn user(&self, name: &str) -> Result<Option<User>> {

@@ -3,18 +3,21 @@
 use async_trait::async_trait;
 use onhook_core::account::{Account, Peer, Premises, Site};
 use onhook_core::ids::AccountId;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, Row};
 
+use super::deeds::write_deeds;
 use super::open::SqliteStore;
 use super::row::{self, list, narrowed};
 use super::tables::Tables;
 use crate::contract::accounts::{Accounts, NewAccount};
+use crate::plan::deeds;
 use crate::{Result, StoreError};
 
-fn create_account(tables: &mut Tables<'_>, new: NewAccount, now: Timestamp) -> Result<Account> {
+fn create_account(tables: &mut Tables<'_>, new: NewAccount, doer: &Doer) -> Result<Account> {
     let NewAccount { id, name, kind, class } = new;
-    let created_at = tables.cached.now(now);
+    let created_at = tables.cached.now(doer.now);
     let made = tables
         .connection
         .prepare_cached(
@@ -22,10 +25,12 @@ fn create_account(tables: &mut Tables<'_>, new: NewAccount, now: Timestamp) -> R
              ON CONFLICT DO NOTHING",
         )?
         .execute((id.get(), &name, kind.word(), class.word(), created_at.millis()))?;
-    match made {
-        0 => Err(StoreError::account_exists(id)),
-        _ => Ok(Account { id, name, kind, class, created_at }),
+    if made == 0 {
+        return Err(StoreError::account_exists(id));
     }
+    let account = Account { id, name, kind, class, created_at };
+    write_deeds(tables, &[deeds::account_created(&account, doer)])?;
+    Ok(account)
 }
 
 pub(super) fn must_exist(tables: &Tables<'_>, account: AccountId) -> Result<(Account, Premises)> {
@@ -90,8 +95,8 @@ pub(super) fn account_with_premises(
 
 #[async_trait]
 impl Accounts for SqliteStore {
-    async fn create_account(&self, account: NewAccount, now: Timestamp) -> Result<Account> {
-        self.writer.write(move |tables| create_account(tables, account, now)).await
+    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account> {
+        self.writer.write(move |tables| create_account(tables, account, &doer)).await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {

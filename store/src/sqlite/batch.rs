@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use onhook_core::ids::EventSeq;
+use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use rusqlite::params;
 
@@ -11,6 +11,7 @@ use super::entries::{NumberRow, number_rows};
 use super::row::digits_of;
 use super::tables::Tables;
 use crate::Result;
+use crate::codes::state_code;
 use crate::columns::{UnderColumns, by_columns};
 use crate::plan::batch::{Known, NewEvent, NumberWrites, Numbers, Prev};
 
@@ -44,11 +45,12 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
     }
     let seq = |index: usize| EventSeq(first.0 + i64::try_from(index).unwrap_or(i64::MAX));
     let mut insert = tables.connection.prepare_cached(
-        "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason, plan)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason, plan,
+                            account, state_before, state_after)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for (index, event) in events.iter().enumerate() {
-        let NewEvent { number, prev, at, change, by, under, origin } = event;
+        let NewEvent { number, prev, at, change, by, under, origin, account, states } = event;
         let prev = match prev {
             Prev::Stored(prev) => *prev,
             Prev::New(index) => seq(*index),
@@ -68,6 +70,9 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
             address,
             reason,
             plan.as_ref().map(uuid::Uuid::as_bytes),
+            account.map(AccountId::get),
+            state_code(states.0),
+            state_code(states.1),
         ])?;
     }
     // SQLite updates every index on a column that an update names, even if the value stays. A disconnect keeps the

@@ -104,8 +104,8 @@ fn counts(connection: &Connection, check: &mut Check<'_>) -> Result<()> {
         ),
         (
             Counted::Imported,
-            "SELECT 0, coalesce(sum(json_extract(detail, '$.Imported.numbers')), 0),
-                    (SELECT count(*) FROM number) FROM event WHERE number IS NULL",
+            "SELECT 0, coalesce(sum(json_extract(detail, '$.numbers')), 0),
+                    (SELECT count(*) FROM number) FROM event WHERE kind = 'imported'",
         ),
         (Counted::DefaultSites, "SELECT account, 1, sum(is_default) FROM site GROUP BY 1 ORDER BY 1"),
         (Counted::DefaultPeers, "SELECT site, 1, sum(is_default) FROM peer GROUP BY 1 ORDER BY 1"),
@@ -222,7 +222,7 @@ fn orders(connection: &Connection, ids: &OrderIds, check: &mut Check<'_>) -> Res
     let rules = OrderRules { ids, asked, told_from, run_to };
     let mut orders = connection.prepare(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} ORDER BY seq"))?;
     let mut events = connection.prepare(&format!(
-        "SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL ORDER BY order_seq, seq"
+        "SELECT {EVENT_COLUMNS} FROM event WHERE order_seq IS NOT NULL AND number IS NOT NULL ORDER BY order_seq, seq"
     ))?;
     let mut notified = connection.prepare(
         "SELECT EXISTS (SELECT 1 FROM notification

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use onhook_core::ids::AreaId;
 use onhook_core::lifecycle::area::Area;
 use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
@@ -13,6 +14,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::areas::{Names, areas};
+use super::deeds::write_deeds;
 use super::entries::number_row;
 use super::open::SqliteStore;
 use super::tables::Tables;
@@ -159,14 +161,16 @@ fn exchanges_in(connection: &Connection, rate_center: u32, most: usize) -> Resul
 }
 
 /// Imports exchanges, all or none.
-fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines) -> Result<Imported> {
+fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines, doer: &Doer) -> Result<Imported> {
     let mut import = Import::default();
     for (line, exchange) in lines {
         if let Some(exchange) = import.take(line, exchange) {
             put_exchange(tables, &exchange)?;
         }
     }
+    let deed = import.deed(doer);
     let imported = import.finish()?;
+    write_deeds(tables, &[deed])?;
     tables.cached.back_orders.pool_grew();
     Ok(imported)
 }
@@ -268,8 +272,8 @@ impl Exchanges for SqliteStore {
         self.readers.read(move |connection| rate_centers(connection, &query)).await
     }
 
-    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool) -> Result<Imported> {
-        self.write_unless(dry_run, move |tables| import_exchanges(tables, lines)).await
+    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported> {
+        self.write_unless(dry_run, move |tables| import_exchanges(tables, lines, &doer)).await
     }
 
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {

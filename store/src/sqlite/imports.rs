@@ -13,6 +13,7 @@ use onhook_core::time::Timestamp;
 
 use super::accounts::account_with_premises;
 use super::batch::{apply_numbers, known, with_areas};
+use super::deeds::write_deed;
 use super::entries::{NUMBER_COLUMNS, NumberRow};
 use super::exchanges::exchange_of;
 use super::open::SqliteStore;
@@ -43,20 +44,12 @@ fn import(
         }
     }
     take(tables, &mut import, some, &mut known, (event, policy))?;
-    let at = import.at();
-    tables.cached.saw(at);
+    let deed = import.deed(intake);
     let imported = import.imported;
     if imported.bad.count() > 0 && !intake.partial {
         return Err(StoreError::Import(imported.bad));
     }
-    let detail = serde_json::json!({ "Imported": {
-        "numbers": imported.numbers, "restored": imported.restored, "source": intake.source,
-    } });
-    tables.connection.prepare_cached("INSERT INTO event (seq, at, detail) VALUES (?, ?, ?)")?.execute((
-        event.0,
-        at.millis(),
-        detail.to_string(),
-    ))?;
+    write_deed(tables, event, &deed)?;
     Ok(imported)
 }
 

@@ -13,6 +13,7 @@ mod batch;
 mod cached;
 mod check;
 mod counts;
+mod deeds;
 mod deliveries;
 mod disk;
 mod entries;

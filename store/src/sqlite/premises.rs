@@ -4,19 +4,27 @@ use async_trait::async_trait;
 use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::lifecycle::provenance::Doer;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::accounts::{must_exist, peer, peers, site, sites};
+use super::deeds::write_deeds;
 use super::open::SqliteStore;
 use super::row::{self, list, of};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::details;
 use crate::contract::premises::{Removed, SitesAndPeers};
+use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
 
-fn add_site(tables: &mut Tables<'_>, account: AccountId, change: SiteChange) -> Result<(Site, SiteDetails)> {
+fn add_site(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    change: SiteChange,
+    doer: &Doer,
+) -> Result<(Site, SiteDetails)> {
     let (_, premises) = must_exist(tables, account)?;
     let write = plan::add_site(&premises, change, said_of_all(tables, "site", account)?)?;
     let Write { name, is_default, details, said, .. } = write;
@@ -26,7 +34,9 @@ fn add_site(tables: &mut Tables<'_>, account: AccountId, change: SiteChange) -> 
             "INSERT INTO site (account, name, is_default, details) VALUES (?, ?, ?, ?) RETURNING id",
         )?
         .query_row((account.get(), &name, is_default, said), |row| row.get(0))?;
-    Ok((Site { id: row::site_id(id)?, account, name, is_default }, details))
+    let made = (Site { id: row::site_id(id)?, account, name, is_default }, details);
+    write_deeds(tables, &[deeds::site(None, Some(&made), doer)])?;
+    Ok(made)
 }
 
 fn change_site(
@@ -34,39 +44,47 @@ fn change_site(
     account: AccountId,
     id: SiteId,
     change: SiteChange,
+    doer: &Doer,
 ) -> Result<Option<(Site, SiteDetails)>> {
     let found = sites_in_full(tables.connection, account, Some(id))?.pop();
     let Some(found) = found else { return Ok(None) };
-    let write = plan::change_site(found, change, said_of_all(tables, "site", account)?)?;
+    let write = plan::change_site(found.clone(), change, said_of_all(tables, "site", account)?)?;
     let Write { name, is_default, details, said, .. } = write;
     tables.connection.prepare_cached("UPDATE site SET name = ?, details = ? WHERE id = ?")?.execute((
         &name,
         said,
         id.get(),
     ))?;
-    Ok(Some((Site { id, account, name, is_default }, details)))
+    let changed = (Site { id, account, name, is_default }, details);
+    write_deeds(tables, &[deeds::site(Some(&found), Some(&changed), doer)])?;
+    Ok(Some(changed))
 }
 
-fn remove_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId) -> Result<Removed> {
+fn remove_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId, doer: &Doer) -> Result<Removed> {
     let (_, premises) = must_exist(tables, account)?;
     let in_service = in_service_at(tables.connection, account, id, None)?;
     let removed = plan::remove_site(&premises, id, in_service);
     if removed == Removed::Gone {
+        let before = sites_in_full(tables.connection, account, Some(id))?.pop();
+        write_deeds(tables, &[deeds::site(before.as_ref(), None, doer)])?;
         tables.connection.prepare_cached("DELETE FROM site WHERE id = ?")?.execute([id.get()])?;
     }
     Ok(removed)
 }
 
-fn make_default_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId) -> Result<bool> {
+fn make_default_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId, doer: &Doer) -> Result<bool> {
     let (_, premises) = must_exist(tables, account)?;
     if !plan::has_site(&premises, id) {
         return Ok(false);
     }
+    let before = sites_in_full(tables.connection, account, Some(id))?.pop();
     tables
         .connection
         .prepare_cached("UPDATE site SET is_default = 0 WHERE account = ? AND is_default")?
         .execute([account.get()])?;
     tables.connection.prepare_cached("UPDATE site SET is_default = 1 WHERE id = ?")?.execute([id.get()])?;
+    let after = before.clone().map(|(site, details)| (Site { is_default: true, ..site }, details));
+    write_deeds(tables, &[deeds::site(before.as_ref(), after.as_ref(), doer)])?;
     Ok(true)
 }
 
@@ -75,6 +93,7 @@ fn add_peer(
     account: AccountId,
     site: SiteId,
     change: PeerChange,
+    doer: &Doer,
 ) -> Result<(Peer, PeerDetails)> {
     let (_, premises) = must_exist(tables, account)?;
     let all = said_of_all(tables, "peer", account)?;
@@ -90,7 +109,9 @@ fn add_peer(
              RETURNING id",
         )?
         .query_row((account.get(), site.get(), &name, is_default, said), |row| row.get(0))?;
-    Ok((Peer { id: row::peer_id(id)?, account, site, name, is_default }, details))
+    let made = (Peer { id: row::peer_id(id)?, account, site, name, is_default }, details);
+    write_deeds(tables, &[deeds::peer(None, Some(&made), doer)])?;
+    Ok(made)
 }
 
 fn change_peer(
@@ -99,10 +120,11 @@ fn change_peer(
     site: SiteId,
     id: PeerId,
     change: PeerChange,
+    doer: &Doer,
 ) -> Result<Option<(Peer, PeerDetails)>> {
     let found = peers_in_full(tables.connection, account, site, Some(id))?.pop();
     let Some(found) = found else { return Ok(None) };
-    let write = plan::change_peer(found, change, said_of_all(tables, "peer", account)?)?;
+    let write = plan::change_peer(found.clone(), change, said_of_all(tables, "peer", account)?)?;
     let Write { name, is_default, takes_default, details, said } = write;
     if takes_default {
         no_default_peer(tables, site)?;
@@ -111,14 +133,24 @@ fn change_peer(
         .connection
         .prepare_cached("UPDATE peer SET name = ?, is_default = ?, details = ? WHERE id = ?")?
         .execute((&name, is_default, said, id.get()))?;
-    Ok(Some((Peer { id, account, site, name, is_default }, details)))
+    let changed = (Peer { id, account, site, name, is_default }, details);
+    write_deeds(tables, &[deeds::peer(Some(&found), Some(&changed), doer)])?;
+    Ok(Some(changed))
 }
 
-fn remove_peer(tables: &mut Tables<'_>, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
+fn remove_peer(
+    tables: &mut Tables<'_>,
+    account: AccountId,
+    site: SiteId,
+    id: PeerId,
+    doer: &Doer,
+) -> Result<Removed> {
     let (_, premises) = must_exist(tables, account)?;
     let in_service = in_service_at(tables.connection, account, site, Some(id))?;
     let removed = plan::remove_peer(&premises, site, id, in_service);
     if removed == Removed::Gone {
+        let before = peers_in_full(tables.connection, account, site, Some(id))?.pop();
+        write_deeds(tables, &[deeds::peer(before.as_ref(), None, doer)])?;
         tables.connection.prepare_cached("DELETE FROM peer WHERE id = ?")?.execute([id.get()])?;
     }
     Ok(removed)
@@ -197,8 +229,13 @@ pub(super) fn in_service(
 
 #[async_trait]
 impl SitesAndPeers for SqliteStore {
-    async fn add_site(&self, account: AccountId, site: SiteChange) -> Result<(Site, SiteDetails)> {
-        self.writer.write(move |tables| add_site(tables, account, site)).await
+    async fn add_site(
+        &self,
+        account: AccountId,
+        site: SiteChange,
+        doer: Doer,
+    ) -> Result<(Site, SiteDetails)> {
+        self.writer.write(move |tables| add_site(tables, account, site, &doer)).await
     }
 
     async fn change_site(
@@ -206,16 +243,17 @@ impl SitesAndPeers for SqliteStore {
         account: AccountId,
         id: SiteId,
         change: SiteChange,
+        doer: Doer,
     ) -> Result<Option<(Site, SiteDetails)>> {
-        self.writer.write(move |tables| change_site(tables, account, id, change)).await
+        self.writer.write(move |tables| change_site(tables, account, id, change, &doer)).await
     }
 
-    async fn remove_site(&self, account: AccountId, id: SiteId) -> Result<Removed> {
-        self.writer.write(move |tables| remove_site(tables, account, id)).await
+    async fn remove_site(&self, account: AccountId, id: SiteId, doer: Doer) -> Result<Removed> {
+        self.writer.write(move |tables| remove_site(tables, account, id, &doer)).await
     }
 
-    async fn make_default_site(&self, account: AccountId, id: SiteId) -> Result<bool> {
-        self.writer.write(move |tables| make_default_site(tables, account, id)).await
+    async fn make_default_site(&self, account: AccountId, id: SiteId, doer: Doer) -> Result<bool> {
+        self.writer.write(move |tables| make_default_site(tables, account, id, &doer)).await
     }
 
     async fn add_peer(
@@ -223,8 +261,9 @@ impl SitesAndPeers for SqliteStore {
         account: AccountId,
         site: SiteId,
         peer: PeerChange,
+        doer: Doer,
     ) -> Result<(Peer, PeerDetails)> {
-        self.writer.write(move |tables| add_peer(tables, account, site, peer)).await
+        self.writer.write(move |tables| add_peer(tables, account, site, peer, &doer)).await
     }
 
     async fn change_peer(
@@ -233,12 +272,13 @@ impl SitesAndPeers for SqliteStore {
         site: SiteId,
         id: PeerId,
         change: PeerChange,
+        doer: Doer,
     ) -> Result<Option<(Peer, PeerDetails)>> {
-        self.writer.write(move |tables| change_peer(tables, account, site, id, change)).await
+        self.writer.write(move |tables| change_peer(tables, account, site, id, change, &doer)).await
     }
 
-    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId) -> Result<Removed> {
-        self.writer.write(move |tables| remove_peer(tables, account, site, id)).await
+    async fn remove_peer(&self, account: AccountId, site: SiteId, id: PeerId, doer: Doer) -> Result<Removed> {
+        self.writer.write(move |tables| remove_peer(tables, account, site, id, &doer)).await
     }
 
     async fn sites(&self, account: Option<AccountId>) -> Result<Vec<Site>> {

@@ -80,7 +80,9 @@ CREATE INDEX number_due ON number (holder, due_at, number) WHERE due_at IS NOT N
 CREATE INDEX number_pool ON number (number / 10000000, (number % 10000000) * (number % 10000000) % 10000019 * (number % 10000000) % 10000019)
     WHERE state = 0;
 
--- number, prev: null on an import, which is one event for all its numbers
+-- number, prev: null on what is no change of a single number; an import is one event for all its numbers
+-- kind: of such an event. A number's event says it in its detail
+-- account: whom it is about; state_before, state_after: the number's
 -- detail: the change as JSON; origin: on a number's first event, the entry as it was imported
 -- credential (0 basic, 1 token, 2 socket, 3 session, 4 offline), address, reason, plan: under what a person did it; an
 -- order's event leaves that to the order
@@ -96,7 +98,11 @@ CREATE TABLE event (
     credential INTEGER,
     address    TEXT,
     reason     TEXT,
-    plan       BLOB
+    plan       BLOB,
+    kind       TEXT,
+    account    INTEGER,
+    state_before INTEGER,
+    state_after  INTEGER
 ) STRICT;
 
 -- how many numbers of a holder are due at an instant: what release goes by

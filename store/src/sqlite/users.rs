@@ -4,15 +4,19 @@ use async_trait::async_trait;
 use onhook_core::account::Role;
 use onhook_core::account::user::{self, Asker, Person, folded};
 use onhook_core::ids::AccountId;
+use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 
 use super::accounts::must_exist;
+use super::deeds::write_deeds;
 use super::open::SqliteStore;
 use super::row::{self, limit, list, of};
 use super::tables::Tables;
 use crate::contract::page::LIST_MAX;
 use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
+use crate::plan::deeds;
 use crate::plan::users::{self as plan, Write};
 use crate::{Result, StoreError};
 
@@ -56,7 +60,7 @@ fn read_user(row: &Row<'_>) -> Result<User> {
     })
 }
 
-fn create_user(tables: &mut Tables<'_>, user: NewUser) -> Result<()> {
+fn create_user(tables: &mut Tables<'_>, user: NewUser, doer: &Doer) -> Result<()> {
     if let Some(account) = user.account {
         must_exist(tables, account)?;
     }
@@ -74,18 +78,18 @@ fn create_user(tables: &mut Tables<'_>, user: NewUser) -> Result<()> {
             &user.password_hash,
             generation()?,
         ))?;
-    match made {
-        0 => Err(StoreError::user_exists(&user.name)),
-        _ => Ok(()),
+    if made == 0 {
+        return Err(StoreError::user_exists(&user.name));
     }
+    write_deeds(tables, &[deeds::user_created(&user, doer)])
 }
 
-fn make_user(tables: &mut Tables<'_>, asker: String, user: NewUser) -> Result<UserChanged> {
-    let asker = known_asker(tables, Asker::User(asker))?;
+fn make_user(tables: &mut Tables<'_>, user: NewUser, doer: &Doer) -> Result<UserChanged> {
+    let asker = known_asker(tables, Asker::User(doer.author.user.clone()))?;
     let there = user.account.map(|account| count_users(tables.connection, account)).transpose()?.unwrap_or(0);
     let there = usize::try_from(there).unwrap_or(usize::MAX);
     match plan::make(asker.as_ref(), &user, there) {
-        Ok(()) => create_user(tables, user).map(|()| UserChanged::Done),
+        Ok(()) => create_user(tables, user, doer).map(|()| UserChanged::Done),
         Err(why) => Ok(UserChanged::Refused(why)),
     }
 }
@@ -98,12 +102,22 @@ fn known_asker(tables: &Tables<'_>, asker: Asker) -> Result<Option<Person>> {
     }
 }
 
-fn change_user(tables: &mut Tables<'_>, asker: Asker, name: &str, change: UserChange) -> Result<UserChanged> {
+fn change_user(
+    tables: &mut Tables<'_>,
+    asker: Asker,
+    name: &str,
+    change: UserChange,
+    doer: &Doer,
+) -> Result<UserChanged> {
     let asker = known_asker(tables, asker)?;
     let found = user(tables.connection, name)?;
     let account = found.as_ref().and_then(|user| user.account);
     let admins = account.map(|account| admins(tables.connection, account)).transpose()?.unwrap_or(0);
-    match plan::change(asker.as_ref(), found, admins, change) {
+    let planned = plan::change(asker.as_ref(), found.clone(), admins, change);
+    if let (Some(before), Ok(write)) = (&found, &planned) {
+        write_deeds(tables, &[deeds::user_changed(before, write, doer)])?;
+    }
+    match planned {
         Err(why) => return Ok(UserChanged::Refused(why)),
         Ok(Write::Remove) => {
             tables
@@ -131,16 +145,22 @@ fn generation() -> Result<i64> {
 
 #[async_trait]
 impl Users for SqliteStore {
-    async fn create_user(&self, user: NewUser) -> Result<()> {
-        self.writer.write(move |tables| create_user(tables, user)).await
+    async fn create_user(&self, user: NewUser, now: Timestamp) -> Result<()> {
+        self.writer.write(move |tables| create_user(tables, user, &Doer::offline(now))).await
     }
 
-    async fn make_user(&self, asker: String, user: NewUser) -> Result<UserChanged> {
-        self.writer.write(move |tables| make_user(tables, asker, user)).await
+    async fn make_user(&self, user: NewUser, doer: Doer) -> Result<UserChanged> {
+        self.writer.write(move |tables| make_user(tables, user, &doer)).await
     }
 
-    async fn change_user(&self, asker: Asker, name: String, change: UserChange) -> Result<UserChanged> {
-        self.writer.write(move |tables| change_user(tables, asker, &name, change)).await
+    async fn change_user(
+        &self,
+        asker: Asker,
+        name: String,
+        change: UserChange,
+        doer: Doer,
+    ) -> Result<UserChanged> {
+        self.writer.write(move |tables| change_user(tables, asker, &name, change, &doer)).await
     }
 
     async fn user(&self, name: &str) -> Result<Option<User>> {

@@ -141,8 +141,8 @@ pub(crate) fn new_subscription() -> NewSubscription {
 pub(crate) async fn put_ten_in_service(store: &dyn Store) {
     let id = account();
     let new = NewAccount { id, name: "one".into(), kind: AccountKind::EndUser, class: Class::Unknown };
-    store.create_account(new, now()).await.unwrap();
-    store.create_site(id, "a site".into()).await.unwrap();
+    store.create_account(new, onhook_core::lifecycle::provenance::Doer::offline(now())).await.unwrap();
+    store.create_site(id, "a site".into(), now()).await.unwrap();
     let numbers = (0..10_u64).map(move |n| {
         (n, Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number(n)) }))
     });

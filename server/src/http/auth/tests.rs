@@ -37,12 +37,15 @@ async fn desk() -> Desk {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).unwrap());
     let id = AccountId::new(1).unwrap();
     let account = NewAccount { id, name: "one".into(), kind: AccountKind::EndUser, class: Class::Unknown };
-    store.create_account(account, Timestamp::from_millis(0)).await.unwrap();
+    store
+        .create_account(account, onhook_core::lifecycle::provenance::Doer::offline(Timestamp::from_millis(0)))
+        .await
+        .unwrap();
     let password_hash = hash_password(PASSWORD).unwrap();
     for name in ["one", "other"] {
         let hash = password_hash.clone();
         let user = NewUser { name: name.into(), account: Some(id), role: Role::Order, password_hash: hash };
-        store.create_user(user).await.unwrap();
+        store.create_user(user, Timestamp::from_millis(0)).await.unwrap();
     }
     Desk {
         auth: Arc::new(Auth::new(store.token_key(), true).unwrap()),
@@ -113,7 +116,15 @@ impl Desk {
     }
 
     async fn change(&self, name: &str, change: UserChange) {
-        self.store.change_user(Asker::AtTheMachine, name.into(), change).await.unwrap();
+        self.store
+            .change_user(
+                Asker::AtTheMachine,
+                name.into(),
+                change,
+                onhook_core::lifecycle::provenance::Doer::offline(Timestamp::from_millis(0)),
+            )
+            .await
+            .unwrap();
     }
 }
 
@@ -171,7 +182,10 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     desk.change("other", UserChange::Removed).await;
     assert_eq!(desk.knock(&there, &token, 6 * SECOND).await, ended);
     let User { name, account, role, password_hash, .. } = user;
-    desk.store.create_user(NewUser { name, account, role, password_hash }).await.unwrap();
+    desk.store
+        .create_user(NewUser { name, account, role, password_hash }, Timestamp::from_millis(0))
+        .await
+        .unwrap();
     assert_eq!(desk.knock(&there, &token, 8 * SECOND).await, ended);
 }
 

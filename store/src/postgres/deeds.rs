@@ -1,0 +1,80 @@
+//! Deeds: what was done beside the changes of single numbers, written with the act and read back.
+
+use async_trait::async_trait;
+use onhook_core::audit::deed::{Deed, Recorded};
+use onhook_core::ids::{AccountId, EventSeq, OrderSeq};
+use tokio_postgres::{Client, Row};
+
+use super::batch::next_events;
+use super::open::PostgresStore;
+use super::row::{account_or, get, limit, time, under, word};
+use super::statement::{Value, execute, rows};
+use super::transaction::{reading, transaction};
+use crate::Result;
+use crate::columns::UnderColumns;
+use crate::contract::audit::Audit;
+
+/// Writes deeds in the transaction of the act that they tell of.
+pub(super) async fn write_deeds(client: &Client, deeds: &[Deed]) -> Result<()> {
+    if deeds.is_empty() {
+        return Ok(());
+    }
+    for (seq, deed) in next_events(client, deeds.len()).await?.into_iter().zip(deeds) {
+        write_deed(client, seq, deed).await?;
+    }
+    Ok(())
+}
+
+/// Writes a deed under a sequence number that was drawn for it.
+pub(super) async fn write_deed(client: &Client, seq: EventSeq, deed: &Deed) -> Result<()> {
+    let Deed { kind, at, account, order, user, under, detail } = deed;
+    let UnderColumns { credential, address, reason, plan } = UnderColumns::of(under);
+    let sql =
+        "INSERT INTO event (seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let values: [&dyn Value; 11] = [
+        &seq.0,
+        &at.millis(),
+        &order.map(|order| order.0),
+        user,
+        &detail.to_string(),
+        &credential.map(i64::from),
+        &address,
+        &reason,
+        &plan,
+        &kind.word(),
+        &account.map(AccountId::get).map(i64::from),
+    ];
+    execute(client, sql, &values).await?;
+    Ok(())
+}
+
+async fn deeds(client: &Client, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+    let sql = "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
+               FROM event WHERE seq > $1 AND number IS NULL ORDER BY seq LIMIT $2";
+    rows(client, sql, &[&after.0, &limit(size)]).await?.iter().map(read_deed).collect()
+}
+
+fn read_deed(row: &Row) -> Result<Recorded> {
+    let deed = Deed {
+        kind: word(row, 9)?,
+        at: time(row, 1)?,
+        account: account_or(row, 10)?,
+        order: get::<Option<i64>>(row, 2)?.map(OrderSeq),
+        user: get(row, 3)?,
+        under: under(row, 5)?,
+        detail: serde_json::from_str(get(row, 4)?)?,
+    };
+    Ok(Recorded { seq: EventSeq(get(row, 0)?), deed })
+}
+
+#[async_trait]
+impl Audit for PostgresStore {
+    async fn write_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
+        transaction!(self, tx => write_deeds(&tx, &deeds).await)
+    }
+
+    async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+        reading!(self, client => deeds(&client, after, size).await)
+    }
+}
