@@ -1,7 +1,10 @@
 //! Which account pays for a call that was made, and for how many of its seconds.
 
 use crate::ids::AccountId;
-use crate::report::billing::Period;
+use crate::lifecycle::diagram::NoSuchStep;
+use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::history::History;
+use crate::report::billing::{Period, aged, periods};
 use crate::time::Timestamp;
 use crate::words::words;
 
@@ -51,6 +54,32 @@ pub struct Charges {
     pub periods: Vec<Period>,
     /// The times for which it aged, oldest first: from the first millisecond up to but not including the second.
     pub aged: Vec<(Timestamp, Option<Timestamp>)>,
+}
+
+impl Charges {
+    /// Returns what is charged for a number with this history.
+    ///
+    /// # Errors
+    /// [`NoSuchStep`] if an event cannot follow the one before it.
+    pub fn of(history: &History) -> Result<Self, NoSuchStep> {
+        let History { origin, imported_at, events, .. } = history;
+        let periods = periods(origin, *imported_at, events)?;
+        Ok(Self { imported_at: *imported_at, periods, aged: aged(origin, *imported_at, events)? })
+    }
+
+    /// Returns what is charged for a number to which nothing has happened since its import.
+    #[must_use]
+    pub fn untouched(entry: &Entry, imported_at: Timestamp) -> Self {
+        let mut charges = Self { imported_at, ..Self::default() };
+        match entry.standing {
+            Standing::InService { place } => {
+                charges.periods.push(Period { account: place.account, from: imported_at, until: None });
+            }
+            Standing::Aging { .. } => charges.aged.push((imported_at, None)),
+            _ => {}
+        }
+        charges
+    }
 }
 
 /// Rates a call to a number that was answered at `answered` and lasted `seconds`. `charges` is `None` for a number that

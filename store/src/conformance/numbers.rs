@@ -5,6 +5,7 @@ use onhook_core::ids::{PeerId, SiteId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Standing;
 use onhook_core::lifecycle::event::{By, Change};
+use onhook_core::report::rating::Charges;
 use onhook_core::time::DAY_MS;
 
 use super::fixtures::{
@@ -54,6 +55,22 @@ cases! { ($) numbers conformance_numbers:
         assert_eq!(one.totals(due).await.expect("read").due, 5);
         assert_eq!(other.release(second, due, 100, policy()).await.expect("released").numbers, 5);
         clean(&*one).await;
+    }
+
+    /// What is charged follows from the same histories that are shown, for numbers with and without events.
+    async fn charges_follow_from_the_history(opener) {
+        let (store, site, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([2, 5, 7]))).await.expect("accepted");
+        run_all(&*store, at(DAY_MS)).await;
+        store.accept(order(2, 1, activate([5], site))).await.expect("accepted");
+        run_all(&*store, at(2 * DAY_MS)).await;
+        let asked: Vec<_> = (0..8).chain([9_999]).map(number).collect();
+        let charges = store.charges(asked).await.expect("read");
+        assert_eq!(charges.len(), 8, "a number that is not here is left out");
+        for (number, charges) in charges {
+            let history = store.history(number).await.expect("read").expect("there").history;
+            assert_eq!(charges, Charges::of(&history).expect("a life"), "{number}");
+        }
     }
 
     /// The same for numbers, with and without filters.

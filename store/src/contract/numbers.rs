@@ -1,6 +1,6 @@
 //! Numbers are listed, explained, released and moved: queries, results, and the trait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::order::Kind;
 use onhook_core::order::search::Criteria;
+use onhook_core::report::rating::Charges;
 use onhook_core::time::Timestamp;
 
 use crate::Result;
@@ -272,6 +273,9 @@ pub trait Numbers: Send + Sync {
 
     /// Returns one number's whole history.
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>>;
+
+    /// Returns what is charged for each of the numbers, and when. Numbers that do not exist are left out.
+    async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>>;
 
     /// Returns numbers in an account's inventory.
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>>;

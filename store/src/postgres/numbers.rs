@@ -13,6 +13,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
+use onhook_core::report::rating::Charges;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Client;
 
@@ -101,6 +102,21 @@ async fn number_history(client: &Client, number: Number) -> Result<Option<Number
         Some(missing) => Err(corrupt(format!("order {} is missing", missing.0))),
         None => Ok(Some(NumberHistory { history, orders })),
     }
+}
+
+/// Returns what is charged for those of the numbers that exist.
+async fn charges(client: &Client, numbers: &[Number]) -> Result<HashMap<Number, Charges>> {
+    let (untouched, lived): (Vec<NumberRow>, Vec<NumberRow>) =
+        number_rows(client, numbers).await?.into_iter().partition(|row| row.untouched);
+    let mut found: HashMap<Number, Charges> =
+        untouched.iter().map(|row| (row.entry.number, Charges::untouched(&row.entry, row.at))).collect();
+    if !lived.is_empty() {
+        for (number, history) in histories(client, &lived).await? {
+            let charges = Charges::of(&history?).map_err(|no| corrupt(no.to_string()))?;
+            found.insert(number, charges);
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the names of sites or peers, and whether each is the default one.
@@ -473,6 +489,10 @@ impl Numbers for PostgresStore {
 
     async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>> {
         reading!(self, client => localities(&client, &numbers).await)
+    }
+
+    async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>> {
+        reading!(self, client => charges(&client, &numbers).await)
     }
 
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>> {

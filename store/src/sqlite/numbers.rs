@@ -1,6 +1,6 @@
 //! Numbers: their histories, lists and counts of them, and moves between sites and peers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::locality::Locality;
 use onhook_core::number::Number;
+use onhook_core::report::rating::Charges;
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -19,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::accounts::must_exist;
 use super::areas::{area_name, areas};
 use super::batch::{apply_numbers, known, with_areas};
-use super::entries::{Link, NUMBER_COLUMNS, NumberRow, history, link, number_row};
+use super::entries::{Link, NUMBER_COLUMNS, NumberRow, history, link, number_row, number_rows};
 use super::exchanges::{Localities, localities};
 use super::leases::must_last;
 use super::open::SqliteStore;
@@ -340,6 +341,27 @@ fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, s
     Ok(found)
 }
 
+/// Returns what is charged for those of the numbers that exist.
+fn charges(connection: &Connection, numbers: &[Number]) -> Result<HashMap<Number, Charges>> {
+    let mut found = HashMap::with_capacity(numbers.len());
+    let mut imports: HashMap<EventSeq, Timestamp> = HashMap::new(); // one brings many numbers
+    for row in number_rows(connection, numbers.to_vec())? {
+        let known = imports.get(&row.last_event).copied();
+        let charges =
+            match known.map_or_else(|| link(connection, row.last_event), |at| Ok(Link::Import(at)))? {
+                Link::Import(at) => {
+                    imports.insert(row.last_event, at);
+                    Charges::untouched(&row.entry, at)
+                }
+                Link::Event(_) => {
+                    Charges::of(&history(connection, &row)?).map_err(|no| corrupt(no.to_string()))?
+                }
+            };
+        found.insert(row.entry.number, charges);
+    }
+    Ok(found)
+}
+
 #[async_trait]
 impl Numbers for SqliteStore {
     async fn find(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
@@ -384,6 +406,10 @@ impl Numbers for SqliteStore {
                 None => Ok(None),
             })
             .await
+    }
+
+    async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>> {
+        self.readers.read(move |connection| charges(connection, &numbers)).await
     }
 
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>> {
