@@ -9,7 +9,7 @@ use onhook_core::clock::ClockState;
 use onhook_core::time::Timestamp;
 use onhook_store::contract::upkeep::Weakness;
 use onhook_store::{Store, StoreError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tracing::info;
 
 use crate::callback::target::Target;
@@ -49,6 +49,8 @@ pub struct App {
     pub clock_bell: Notify,
     /// Requests with a key that are under way.
     pub(crate) under_way: UnderWay,
+    /// Taken while a file of call records is rated: one at a time.
+    pub(crate) rating: Arc<Semaphore>,
     stopping: AtomicBool,
     watch: Watch,
     /// Whether the log has said that the store takes no writes.
@@ -87,6 +89,7 @@ impl App {
             deliveries_bell: Notify::new(),
             clock_bell: Notify::new(),
             under_way: UnderWay::default(),
+            rating: Arc::new(Semaphore::new(1)),
             stopping: AtomicBool::new(false),
             watch,
             store_unwell: AtomicBool::new(false),

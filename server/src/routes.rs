@@ -46,6 +46,7 @@ fn operations_book() -> Book {
         ("Numbers", ops::numbers::routes()),
         ("Orders", ops::orders::routes()),
         ("Acts on numbers", ops::acts::routes()),
+        ("Calls", [ops::calls::routes(), ops::rate::routes()].concat()),
         ("Problems", ops::problems::routes()),
         ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
         ("Emulator", ops::emulator::routes()),

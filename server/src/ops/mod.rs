@@ -2,6 +2,7 @@
 
 pub(crate) mod acts;
 mod body;
+pub(crate) mod calls;
 pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
@@ -12,3 +13,4 @@ mod once;
 pub(crate) mod orders;
 mod problem;
 pub(crate) mod problems;
+pub(crate) mod rate;

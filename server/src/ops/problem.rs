@@ -86,6 +86,10 @@ codes! {
     KeyInUse = CONFLICT "key_in_use" "The key is in use";
     /// Another request was sent under this Idempotency-Key. Nothing was done: use a new key for a new request.
     KeyReused = UNPROCESSABLE_ENTITY "key_reused" "The key was used for another request";
+    /// This kind of work is done one at a time, and one is under way. Ask again when it has ended.
+    TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
+    /// What was asked for is known for instants up to now only.
+    AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.

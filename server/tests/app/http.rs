@@ -195,13 +195,35 @@ pub(crate) fn replies(raw: &[u8], to_head: bool) -> Vec<Reply> {
             .map(|line| line.split_once(": ").unwrap_or((line.trim_end_matches(':'), "")))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let length = headers.iter().find(|(name, _)| name == "content-length");
-        let length = length.map_or(0, |(_, value)| value.parse().unwrap());
+        let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         rest = &rest[end + 4..];
-        let body = if to_head { rest } else { rest.get(..length).expect("the whole body") };
-        rest = &rest[body.len()..];
-        replies.push(Reply { status, headers, body: body.to_vec() });
+        let body = if header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            let (body, after) = chunks(rest);
+            rest = after;
+            body
+        } else {
+            let length = header("content-length").map_or(0, |value| value.parse().unwrap());
+            let body = if to_head { rest } else { rest.get(..length).expect("the whole body") };
+            rest = &rest[body.len()..];
+            body.to_vec()
+        };
+        replies.push(Reply { status, headers, body });
     }
     assert!(rest.is_empty(), "{:?} after the last answer", String::from_utf8_lossy(rest));
     replies
+}
+
+/// Returns a body that was sent in chunks, and what follows it. Fails if it was cut off.
+fn chunks(mut rest: &[u8]) -> (Vec<u8>, &[u8]) {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|window| window == b"\r\n").expect("the whole body");
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        let chunk = rest.get(line + 2..line + 2 + length).expect("the whole body");
+        rest = &rest[line + 2 + length + 2..];
+        if length == 0 {
+            return (body, rest);
+        }
+        body.extend(chunk);
+    }
 }

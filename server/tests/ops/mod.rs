@@ -1,6 +1,7 @@
 //! The server's own routes.
 
 mod acts;
+mod calls;
 mod clock;
 mod described;
 mod docs;

@@ -2,6 +2,8 @@
 //! numbers are E.164.
 
 pub mod acts;
+pub mod calls;
 pub mod events;
 pub mod numbers;
 pub mod orders;
+pub mod records;

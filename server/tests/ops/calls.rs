@@ -1,0 +1,135 @@
+//! Where calls go and who pays for them: one at a time, and a file of records.
+
+use onhook_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::app::{
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, post,
+    with_app, xml,
+};
+
+fn json_of(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+fn call_to(digits: &str, at: Option<Timestamp>) -> Call {
+    get(match at {
+        Some(at) => format!("/ops/v1/calls/{digits}?at={at}"),
+        None => format!("/ops/v1/calls/{digits}"),
+    })
+}
+
+/// Returns when a number was disconnected and when it was reconnected.
+async fn away_and_back(app: &App, digits: &str) -> (Timestamp, Timestamp) {
+    app.advance(60_000).await; // it has been in service for a while
+    app.disconnect(&[digits]).await;
+    app.advance(60_500).await;
+    let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[digits]))).await;
+    app.ended(get(&order)).await;
+    let history = json_of(&app.send(get(format!("/ops/v1/numbers/{digits}/history"))).await.expect(200));
+    let at = |index: usize| history["items"][index]["at"].as_str().unwrap().parse().unwrap();
+    (at(0), at(1))
+}
+
+/// The instant of the disconnect is free, and that of the reconnect is charged again.
+#[tokio::test]
+async fn a_call_is_charged_to_the_millisecond() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let number = IN_SERVICE[0];
+        let (gone, back) = away_and_back(app, number).await;
+        let payer = json!({ "account": ACCOUNT.to_string() });
+        for (at, state, chargeable) in [
+            (gone.plus_millis(-1), "InService", &payer),
+            (gone, "Aging", &Value::Null),
+            (back.plus_millis(-1), "Aging", &Value::Null),
+            (back, "InService", &payer),
+        ] {
+            for who in [Who::Operator, Who::Reader] {
+                let told = json_of(&app.send(call_to(number, Some(at)).by(who)).await.expect(200));
+                assert_eq!(
+                    (told["state"].as_str(), &told["chargeable"]),
+                    (Some(state), chargeable),
+                    "{told}"
+                );
+            }
+        }
+        let vacant = json_of(&app.send(call_to(number, Some(gone))).await);
+        assert_eq!(
+            (&vacant["treatment"], &vacant["sip_code"], &vacant["q850_cause"], &vacant["deliver"]),
+            (&json!("vacant"), &json!(404), &json!(1), &Value::Null)
+        );
+        let now = json_of(&app.send(call_to(number, None)).await);
+        let place = json!({
+            "account": ACCOUNT.to_string(), "site": app.site.to_string(), "peer": app.peer.to_string()
+        });
+        assert_eq!((&now["deliver"], &now["sip_code"]), (&place, &Value::Null));
+        let ahead = app.send(call_to(number, Some(back.plus_millis(86_400_000)))).await.expect(422);
+        assert_eq!(json_of(&ahead)["code"], "at_in_future");
+    })
+    .await;
+}
+
+/// A number that is another's looks to an account like one that is not here.
+#[tokio::test]
+async fn another_account_s_number_is_unknown() {
+    with_app(Seed::two_accounts(), async |app| {
+        let told = async |digits: &str, who| {
+            let mut told = json_of(&app.send(call_to(digits, None).by(who)).await.expect(200));
+            (told["number"].take(), told["at"].take());
+            told
+        };
+        let unknown = told(NO_NUMBER, Who::Admin).await;
+        assert_eq!((&unknown["state"], &unknown["treatment"]), (&Value::Null, &json!("vacant")));
+        for digits in [NEIGHBOURS, POOL] {
+            assert_eq!(told(digits, Who::Admin).await, unknown, "{digits}");
+        }
+        assert_eq!(told(NEIGHBOURS, Who::Operator).await["state"], "InService");
+        assert_eq!(told(POOL, Who::Operator).await["state"], "Available");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_of_records_comes_back_with_what_each_call_costs() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let number = IN_SERVICE[0];
+        let (gone, back) = away_and_back(app, number).await;
+        let lines = [
+            (format!("+1{number},{},60", gone.plus_millis(-2_500)), format!("{ACCOUNT},2,charged")),
+            (format!("{number},{gone},60"), ",0,aging".to_owned()),
+            (format!("sip:{number}@192.0.2.1,{back},60"), format!("{ACCOUNT},60,charged")),
+            (format!("{POOL},{back},60"), ",0,not_in_service".to_owned()),
+            (format!("{NO_NUMBER},{back},60"), ",0,unknown_number".to_owned()),
+            (format!("{number},2020-01-01T00:00:00Z,60"), ",0,unknown_number".to_owned()),
+            (format!("{number},,0"), ",0,not_answered".to_owned()),
+            (format!("{number},yesterday,0"), ",0,bad_line".to_owned()),
+        ];
+        let sent: String = lines.iter().map(|(line, _)| format!("{line}\n")).collect();
+        let wanted: String = lines.iter().map(|(line, rated)| format!("{line},{rated}\n")).collect();
+        let rate = |query: &str, body: String| {
+            post(format!("/ops/v1/rate?{query}"), body).content_type("text/csv").by(Who::Operator)
+        };
+        let header = "called,answered,spoken\n";
+        let out = app
+            .send(rate("number=called&time=answered&seconds=3", format!("{header}{sent}")))
+            .await
+            .expect(200);
+        let added = "called,answered,spoken,onhook_account,onhook_charged_seconds,onhook_why\n";
+        assert_eq!(out.text(), format!("{added}{wanted}"));
+        let out = app.send(rate("number=1&time=2&seconds=3&no_header=true", sent.clone())).await.expect(200);
+        assert_eq!(out.text(), wanted);
+        for (query, status, code) in [
+            ("number=1", 400, "bad_value"),
+            ("preset=nobody", 400, "bad_value"),
+            ("number=callee&time=2", 400, "bad_value"),
+            ("number=1&time=2&time_zone=Nowhere", 400, "bad_value"),
+            ("numbers=1&time=2", 400, "unknown_parameter"),
+        ] {
+            let refused = app.send(rate(query, format!("{header}{sent}"))).await.expect(status);
+            assert_eq!(json_of(&refused)["code"], code, "{query}");
+        }
+        // The place is free again, whatever became of the others.
+        app.send(rate("number=1&time=2", header.to_owned())).await.expect(200);
+    })
+    .await;
+}

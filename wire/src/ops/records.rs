@@ -1,0 +1,580 @@
+//! Call records as switches write them: CSV, of which a few columns are read. Each line goes out as it came, with three
+//! columns more.
+//!
+//! The lines of a file are cut into pieces of whole records, so that pieces can be read side by side.
+
+use std::collections::HashMap;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use onhook_core::number::Number;
+use onhook_core::report::rating::{Charges, Rated, Why, rate};
+use onhook_core::time::Timestamp;
+
+/// Most bytes of a record. A longer one goes out as a line that cannot be read.
+pub const RECORD_MAX: usize = 64 << 10;
+/// Bytes of a piece, about.
+const PIECE: usize = 512 << 10;
+/// The columns that are added.
+const ADDED: [&str; 3] = ["onhook_account", "onhook_charged_seconds", "onhook_why"];
+
+/// A column of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// The column at this place, from 0.
+    At(usize),
+    /// The column with this name in the header.
+    Named(String),
+}
+
+impl Column {
+    /// Returns the column that a text names: a number is its place, from 1, and anything else its name.
+    #[must_use]
+    pub fn named(text: &str) -> Self {
+        match text.parse::<usize>().ok().and_then(|place| place.checked_sub(1)) {
+            Some(place) => Self::At(place),
+            None => Self::Named(text.to_owned()),
+        }
+    }
+}
+
+/// How instants are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeForm {
+    /// As RFC 3339 has them.
+    Rfc3339,
+    /// In seconds since 1970, with or without a fraction.
+    Unix,
+    /// In milliseconds since 1970.
+    UnixMs,
+    /// By a pattern, as strftime has it, in the layout's time zone unless the pattern names one.
+    Pattern(String),
+}
+
+impl TimeForm {
+    /// Returns the form that a text names: `rfc3339`, `unix`, `unix_ms`, or a pattern.
+    #[must_use]
+    pub fn named(text: &str) -> Self {
+        match text {
+            "rfc3339" => Self::Rfc3339,
+            "unix" => Self::Unix,
+            "unix_ms" => Self::UnixMs,
+            pattern => Self::Pattern(pattern.to_owned()),
+        }
+    }
+
+    /// Returns an instant. `None` for a text of another form.
+    fn read(&self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
+        let millis = match self {
+            Self::Rfc3339 => text.parse::<jiff::Timestamp>().ok()?.as_millisecond(),
+            Self::Unix => {
+                let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+                let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+                whole.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)?
+            }
+            Self::UnixMs => text.parse().ok()?,
+            Self::Pattern(pattern) => {
+                let parts = jiff::fmt::strtime::parse(pattern, text).ok()?;
+                match parts.to_timestamp() {
+                    Ok(at) => at.as_millisecond(),
+                    Err(_) => {
+                        let local: DateTime = parts.to_datetime().ok()?;
+                        zone.to_ambiguous_timestamp(local).compatible().ok()?.as_millisecond()
+                    }
+                }
+            }
+        };
+        // Beyond the years that can be written, no call was made.
+        jiff::Timestamp::from_millisecond(millis).ok().map(|_| Timestamp::from_millis(millis))
+    }
+}
+
+/// Which columns of a file are read, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The number that was called.
+    pub number: Column,
+    /// The instant of the answer.
+    pub time: Column,
+    /// For how many seconds they spoke.
+    pub seconds: Option<Column>,
+    /// True if the first line names the columns.
+    pub header: bool,
+    /// What stands between two columns.
+    pub delimiter: u8,
+    /// How instants are written.
+    pub form: TimeForm,
+    /// The time zone of instants that name none.
+    pub zone: TimeZone,
+}
+
+impl Layout {
+    /// Returns the layout of a switch's file. `None` for a name that is not known.
+    ///
+    /// - `asterisk`: `Master.csv` as its `cdr_csv` module writes it (columns of its sample `cdr.conf`).
+    /// - `freeswitch`: `mod_cdr_csv` with the template `example` of its sample configuration.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        let (number, time, seconds) = match name {
+            "asterisk" => (3, 11, 14),
+            "freeswitch" => (3, 6, 9),
+            _ => return None,
+        };
+        Some(Self {
+            number: Column::At(number - 1),
+            time: Column::At(time - 1),
+            seconds: Some(Column::At(seconds - 1)),
+            header: false,
+            delimiter: b',',
+            form: TimeForm::named("%Y-%m-%d %H:%M:%S"),
+            zone: TimeZone::UTC,
+        })
+    }
+
+    /// Returns a reader of the file's records. `first` is its first line, which names the columns if the layout says so.
+    ///
+    /// # Errors
+    /// The name of a column that is not there.
+    pub fn reader(&self, first: &[u8]) -> Result<Reader, String> {
+        let names: Vec<String> = if self.header {
+            let mut record = csv::ByteRecord::new();
+            let _ = self.csv(first).read_byte_record(&mut record);
+            record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
+        } else {
+            Vec::new()
+        };
+        let place = |column: &Column| match column {
+            Column::At(place) => Ok(*place),
+            Column::Named(name) => names.iter().position(|named| named == name).ok_or_else(|| name.clone()),
+        };
+        let seconds = self.seconds.as_ref().map(place).transpose()?;
+        Ok(Reader { number: place(&self.number)?, time: place(&self.time)?, seconds, layout: self.clone() })
+    }
+
+    /// Returns a header as it goes out.
+    #[must_use]
+    pub fn header(&self, line: &[u8]) -> Vec<u8> {
+        let mut out = without_end(line).to_vec();
+        for name in ADDED {
+            out.push(self.delimiter);
+            out.extend(name.bytes());
+        }
+        out.push(b'\n');
+        out
+    }
+
+    fn csv<'a>(&self, records: &'a [u8]) -> csv::Reader<&'a [u8]> {
+        csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .from_reader(records)
+    }
+}
+
+/// A call of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// It was answered.
+    Call(Number, Timestamp, Option<u64>),
+    /// It was not answered.
+    NotAnswered,
+    /// The record cannot be read.
+    Bad,
+}
+
+/// Reads the records of a file.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    number: usize,
+    time: usize,
+    seconds: Option<usize>,
+    layout: Layout,
+}
+
+/// The records of a piece.
+#[derive(Debug)]
+pub struct Records {
+    piece: Vec<u8>,
+    /// Where each record ends, its line's end included, and what it says.
+    records: Vec<(usize, Read)>,
+}
+
+impl Reader {
+    /// Reads the records of a piece.
+    #[must_use]
+    pub fn read(&self, piece: Vec<u8>) -> Records {
+        let mut reader = self.layout.csv(&piece);
+        let (mut records, mut record) = (Vec::new(), csv::ByteRecord::new());
+        // The reader is flexible and reads bytes: no record is an error.
+        while let Ok(true) = reader.read_byte_record(&mut record) {
+            let end = usize::try_from(reader.position().byte()).unwrap_or(piece.len()).min(piece.len());
+            // A reader stops between the two characters of a line's end.
+            let split = piece[..end].ends_with(b"\r") && piece[end..].starts_with(b"\n");
+            records.push((end + usize::from(split), self.judge(&record)));
+        }
+        Records { piece, records }
+    }
+
+    fn judge(&self, record: &csv::ByteRecord) -> Read {
+        let text =
+            |place: usize| record.get(place).and_then(|field| str::from_utf8(field).ok()).map(str::trim);
+        let (Some(number), Some(time)) = (text(self.number), text(self.time)) else { return Read::Bad };
+        let seconds = match self.seconds.map(text) {
+            None => None,
+            Some(None) => return Read::Bad,
+            Some(Some(seconds)) => Some(seconds),
+        };
+        if time.is_empty() {
+            return Read::NotAnswered;
+        }
+        let whole = |seconds: &str| seconds.split('.').next().unwrap_or_default().parse::<u64>().ok();
+        let seconds = match seconds.map(whole) {
+            None => None,
+            Some(None) => return Read::Bad,
+            Some(seconds) => seconds,
+        };
+        let answered = self.layout.form.read(time, &self.layout.zone);
+        match number_of(number).zip(answered) {
+            Some((number, answered)) => Read::Call(number, answered, seconds),
+            None => Read::Bad,
+        }
+    }
+
+    /// Returns a line, or the end of one, that is too long to be read, as it goes out.
+    #[must_use]
+    pub fn too_long(&self, end: &[u8]) -> Vec<u8> {
+        let mut out = without_end(end).to_vec();
+        self.add(&mut out, Rated::free(Why::BadLine));
+        out
+    }
+
+    /// Writes a piece with what each of its calls costs. `charges` has the [`Records::numbers`] that are here.
+    #[must_use]
+    pub fn rated(&self, records: &Records, charges: &HashMap<Number, Charges>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(records.piece.len() + records.records.len() * 32);
+        let mut from = 0;
+        for (end, read) in &records.records {
+            let line = records.piece.get(from..*end).unwrap_or_default();
+            from = *end;
+            out.extend(without_end(line));
+            let rated = match read {
+                Read::Call(number, answered, seconds) => rate(charges.get(number), *answered, *seconds),
+                Read::NotAnswered => Rated::free(Why::NotAnswered),
+                Read::Bad => Rated::free(Why::BadLine),
+            };
+            self.add(&mut out, rated);
+        }
+        out.extend(records.piece.get(from..).unwrap_or_default()); // empty lines at the end
+        out
+    }
+
+    fn add(&self, out: &mut Vec<u8>, rated: Rated) {
+        use std::io::Write;
+        let between = char::from(self.layout.delimiter);
+        let account = rated.account.map(|account| account.to_string()).unwrap_or_default();
+        let seconds = rated.seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
+        let why = rated.why.word();
+        let _ = writeln!(out, "{between}{account}{between}{seconds}{between}{why}"); // a Vec takes everything
+    }
+}
+
+impl Records {
+    /// Returns the numbers that were called, in the order of their digits, each once.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<Number> {
+        let called = self.records.iter().filter_map(|(_, read)| match read {
+            Read::Call(number, ..) => Some(*number),
+            _ => None,
+        });
+        let mut numbers: Vec<Number> = called.collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+/// Returns a line without its end. Empty lines before it stay.
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Returns the number that a switch wrote: E.164 with or without its plus sign, ten digits, with a prefix such as `*67`,
+/// with dashes, dots, brackets and blanks, or as the user of a SIP or tel address.
+#[must_use]
+pub fn number_of(text: &str) -> Option<Number> {
+    let text = text.trim();
+    let address = ["sip:", "sips:", "tel:"].iter().find_map(|scheme| {
+        let (head, rest) = text.split_at_checked(scheme.len())?;
+        head.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
+    let text = address.unwrap_or(text);
+    let text = text.split(['@', ';']).next().unwrap_or_default().trim();
+    let text = match text.strip_prefix('*') {
+        Some(code) => code.get(2..)?,
+        None => text,
+    };
+    let international = text.starts_with('+');
+    let (mut digits, mut length) = (0_u64, 0_u32);
+    for byte in text.strip_prefix('+').unwrap_or(text).bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                digits = digits.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+                length += 1;
+            }
+            b'-' | b'.' | b' ' | b'(' | b')' => {}
+            _ => return None,
+        }
+    }
+    let digits = if length == 10 && !international { digits + 10_000_000_000 } else { digits };
+    let plan = international || length == 10 || (length == 11 && digits / 10_000_000_000 == 1);
+    Number::from_digits(digits).ok().filter(|_| plan)
+}
+
+/// A part of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Whole records.
+    Records(Vec<u8>),
+    /// A part of a record that is too long to be read.
+    TooLong(Vec<u8>),
+    /// Its end.
+    TooLongEnd(Vec<u8>),
+}
+
+/// Cuts a file that arrives in parts into pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Cutter {
+    pending: Vec<u8>,
+    /// Up to where `pending` was looked at, and whether that is inside quotes.
+    looked: usize,
+    quoted: bool,
+    /// Up to where `pending` has whole records.
+    whole: usize,
+    /// True within a record that is too long.
+    long: bool,
+}
+
+impl Cutter {
+    /// Takes the next part of the file.
+    pub fn add(&mut self, part: &[u8]) {
+        self.pending.extend_from_slice(part);
+    }
+
+    /// Returns the file's first line with its end, once it is there. `ended` says that nothing more follows.
+    #[must_use]
+    pub fn first_line(&mut self, ended: bool) -> Option<Vec<u8>> {
+        let end = self.pending.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        let end = end.or_else(|| (ended || self.pending.len() > RECORD_MAX).then_some(self.pending.len()))?;
+        Some(self.pending.drain(..end).collect())
+    }
+
+    /// Returns the next piece, if there is one. `ended` says that nothing more follows.
+    #[must_use]
+    pub fn next(&mut self, ended: bool) -> Option<Piece> {
+        if self.long {
+            return self.rest_of_long(ended);
+        }
+        for (at, byte) in self.pending.iter().enumerate().skip(self.looked) {
+            match byte {
+                b'"' => self.quoted = !self.quoted,
+                b'\n' if !self.quoted => self.whole = at + 1,
+                _ => {}
+            }
+            if self.whole >= PIECE {
+                self.looked = at + 1;
+                return Some(self.records());
+            }
+            // A quote that is never closed would hold everything that follows.
+            if at + 1 - self.whole > RECORD_MAX {
+                self.looked = 0;
+                self.quoted = false;
+                if self.whole > 0 {
+                    return Some(self.records());
+                }
+                self.long = true;
+                return self.rest_of_long(ended);
+            }
+        }
+        self.looked = self.pending.len();
+        if ended {
+            self.whole = self.pending.len();
+        }
+        (ended && self.whole > 0).then(|| self.records())
+    }
+
+    fn records(&mut self) -> Piece {
+        let records = self.pending.drain(..self.whole).collect();
+        self.looked = self.looked.saturating_sub(self.whole);
+        self.whole = 0;
+        Piece::Records(records)
+    }
+
+    /// Returns more of a record that is too long: up to the end of its line.
+    fn rest_of_long(&mut self, ended: bool) -> Option<Piece> {
+        let end = self.pending.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        if let Some(end) = end.or(ended.then_some(self.pending.len())) {
+            self.long = false;
+            return Some(Piece::TooLongEnd(self.pending.drain(..end).collect()));
+        }
+        let part = std::mem::take(&mut self.pending);
+        (!part.is_empty()).then_some(Piece::TooLong(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::ids::AccountId;
+    use onhook_core::report::billing::Period;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_switches_write_them() {
+        let number = number_of("+15405550100");
+        assert!(number.is_some());
+        for text in [
+            "5405550100",
+            "15405550100",
+            "*675405550100",
+            "*6715405550100",
+            " 540-555-0100 ",
+            "(540) 555-0100",
+            "1.540.555.0100",
+            "sip:+15405550100@203.0.113.1:5060;transport=udp",
+            "SIP:5405550100@example.com",
+            "tel:+1-540-555-0100",
+        ] {
+            assert_eq!(number_of(text), number, "{text}");
+        }
+        for text in
+            ["", "101", "s", "*67", "*6", "540555010", "25405550100", "+1540555010", "54055501oo", "+"]
+        {
+            assert_eq!(number_of(text), None, "{text}");
+        }
+        assert_eq!(
+            number_of("+442079460100").map(|number| number.to_string()).as_deref(),
+            Some("+442079460100")
+        );
+    }
+
+    #[test]
+    fn instants_are_read_in_each_form() {
+        let (utc, zone) = (TimeZone::UTC, TimeZone::get("America/New_York").unwrap());
+        let wanted = Some(Timestamp::from_millis(1_700_000_000_000));
+        for (form, text, zone) in [
+            ("rfc3339", "2023-11-14T22:13:20Z", &utc),
+            ("unix", "1700000000", &utc),
+            ("unix", "1700000000.0004", &utc),
+            ("unix_ms", "1700000000000", &utc),
+            ("%Y-%m-%d %H:%M:%S", "2023-11-14 22:13:20", &utc),
+            ("%Y-%m-%d %H:%M:%S", "2023-11-14 17:13:20", &zone),
+            ("%Y-%m-%d %H:%M:%S %z", "2023-11-14 23:13:20 +0100", &zone),
+        ] {
+            assert_eq!(TimeForm::named(form).read(text, zone), wanted, "{form} {text}");
+        }
+        for (form, text) in [("unix", "1e9"), ("unix_ms", "9223372036854775807"), ("rfc3339", "yesterday")] {
+            assert_eq!(TimeForm::named(form).read(text, &utc), None, "{form} {text}");
+        }
+    }
+
+    fn layout() -> Layout {
+        let column = Column::named;
+        Layout {
+            number: column("called"),
+            time: column("answer"),
+            seconds: Some(column("3")),
+            header: true,
+            delimiter: b',',
+            form: TimeForm::UnixMs,
+            zone: TimeZone::UTC,
+        }
+    }
+
+    fn charges() -> HashMap<Number, Charges> {
+        let period = |from, until| Period {
+            account: AccountId::new(9_900_000).unwrap(),
+            from: Timestamp::from_millis(from),
+            until: Some(Timestamp::from_millis(until)),
+        };
+        let charges = Charges {
+            imported_at: Timestamp::from_millis(0),
+            periods: vec![period(0, 10_000)],
+            aged: vec![(Timestamp::from_millis(10_000), None)],
+        };
+        [(number_of("5405550100").unwrap(), charges)].into()
+    }
+
+    #[test]
+    fn each_line_goes_out_as_it_came_with_what_it_costs() {
+        let reader = layout().reader(b"called,answer,spoken\r\n").unwrap();
+        let piece = b"5405550100,9000,60\r\n\n\"540-555-0100\",10000,60,\"a \"\"note\"\"\nof two lines\"\n\
+            5405550101,1,1\n5405550100,,0\nnobody,1,1\n5405550100,1\n5405550100,1,x\n\n\n";
+        let records = reader.read(piece.to_vec());
+        assert_eq!(records.numbers().len(), 2);
+        let out = String::from_utf8(reader.rated(&records, &charges())).unwrap();
+        insta::assert_snapshot!(out, @r#"
+        5405550100,9000,60,9900000,1,charged
+
+        "540-555-0100",10000,60,"a ""note""
+        of two lines",,0,aging
+        5405550101,1,1,,0,unknown_number
+        5405550100,,0,,0,not_answered
+        nobody,1,1,,0,bad_line
+        5405550100,1,,0,bad_line
+        5405550100,1,x,,0,bad_line
+        "#);
+        assert!(out.ends_with("bad_line\n\n\n"), "empty lines go through: {out:?}");
+        let header = String::from_utf8(layout().header(b"called,answer,spoken\r\n")).unwrap();
+        assert_eq!(header, "called,answer,spoken,onhook_account,onhook_charged_seconds,onhook_why\n");
+        assert_eq!(layout().reader(b"number,answer,spoken\n").unwrap_err(), "called");
+    }
+
+    fn cut(file: &[u8], part: usize) -> Vec<Piece> {
+        let (mut cutter, mut pieces) = (Cutter::default(), Vec::new());
+        for part in file.chunks(part.max(1)) {
+            cutter.add(part);
+            while let Some(piece) = cutter.next(false) {
+                pieces.push(piece);
+            }
+        }
+        while let Some(piece) = cutter.next(true) {
+            pieces.push(piece);
+        }
+        pieces
+    }
+
+    fn bytes(piece: &Piece) -> &[u8] {
+        match piece {
+            Piece::Records(bytes) | Piece::TooLong(bytes) | Piece::TooLongEnd(bytes) => bytes,
+        }
+    }
+
+    /// A quote that is never closed makes one line unreadable, not all that follow.
+    #[test]
+    fn a_line_that_is_too_long_goes_by_and_the_next_is_read() {
+        let filler = "5405550100,1,1\n".repeat(RECORD_MAX / 10);
+        let file = format!("5405550100,2,2\n\"never closed,1,1\n{filler}");
+        let pieces = cut(file.as_bytes(), 10_000);
+        assert_eq!(pieces[0], Piece::Records(b"5405550100,2,2\n".to_vec()));
+        assert_eq!(pieces[1], Piece::TooLongEnd(b"\"never closed,1,1\n".to_vec()));
+        assert!(matches!(pieces[2], Piece::Records(_)));
+        let long = format!("{}\n5405550100,1,1\n", "x".repeat(3 * RECORD_MAX));
+        let pieces = cut(long.as_bytes(), 4_096);
+        assert!(pieces.iter().all(|piece| bytes(piece).len() <= RECORD_MAX + 4_096));
+        assert_eq!(pieces.last(), Some(&Piece::Records(b"5405550100,1,1\n".to_vec())));
+        assert_eq!(pieces.iter().filter(|piece| matches!(piece, Piece::TooLongEnd(_))).count(), 1);
+    }
+
+    proptest! {
+        /// Whatever the parts in which a file arrives: nothing is lost, and no record is cut.
+        #[test]
+        fn pieces_are_the_file(lines in prop::collection::vec("[a\",\r]{0,9}\n", 0..50), part in 1_usize..40) {
+            let file = lines.concat().into_bytes();
+            let pieces = cut(&file, part);
+            prop_assert_eq!(pieces.iter().flat_map(bytes).copied().collect::<Vec<u8>>(), file);
+        }
+    }
+}
