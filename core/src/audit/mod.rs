@@ -1,3 +1,11 @@
-//! The audit trail beside the events of single numbers: what was done to orders and plans, and in the house.
+//! The audit trail: events of numbers and of the house, their positions, and the chain that shows whether one was
+//! changed since.
+//!
+//! From the ground up: [`digest`]s, [`deed`]s (what was done beside the changes of single numbers), [`line`]s (events of both kinds as
+//! they are shown), [`chain`] (the seals over them), [`verify`] (what is wrong with sealed events).
 
+pub mod chain;
 pub mod deed;
+pub mod digest;
+pub mod line;
+pub mod verify;

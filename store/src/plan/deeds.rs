@@ -1,7 +1,5 @@
 //! What is written of what was done to accounts, users, sites and peers: the deeds of the acts in this crate.
 
-use std::fmt::Write as _;
-
 use onhook_core::account::details::{PeerDetails, SiteDetails};
 use onhook_core::account::{Account, Peer, Site};
 use onhook_core::audit::deed::{Deed, DeedKind};
@@ -10,14 +8,6 @@ use serde_json::{Value, json};
 
 use super::users::Write;
 use crate::contract::users::{NewUser, User};
-
-/// Returns a digest in the form in which it is shown.
-pub(super) fn sha256(digest: &[u8]) -> String {
-    digest.iter().fold("sha256:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// Returns the making of an account.
 #[must_use]

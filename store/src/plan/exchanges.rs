@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use onhook_core::audit::deed::{Deed, DeedKind};
+use onhook_core::audit::digest::Digest;
 use onhook_core::import::BadLine;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
@@ -64,7 +65,7 @@ impl Import {
     pub fn deed(&self, doer: &Doer) -> Deed {
         Deed::by(doer, DeedKind::Imported)
             .with("exchanges", self.imported.numbers)
-            .with("lines", super::deeds::sha256(&self.digest.clone().finalize()))
+            .with("lines", Digest(self.digest.clone().finalize().into()).to_string())
     }
 
     /// Ends the import. Orders that wait may then find numbers where they found none before, as if the pool had grown.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use onhook_core::account::Premises;
 use onhook_core::audit::deed::{Deed, DeedKind};
+use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::import::{BadLine, Intake, NewNumber, restore};
 use onhook_core::lifecycle::area::AreaName;
@@ -98,7 +99,7 @@ impl Import {
             .with("source", &*intake.source)
             .with("numbers", numbers)
             .with("restored", restored)
-            .with("lines", super::deeds::sha256(&self.digest.clone().finalize()))
+            .with("lines", Digest(self.digest.clone().finalize().into()).to_string())
     }
 
     /// Plans the next lines. Each is a number, or why it cannot be read.
