@@ -1,7 +1,5 @@
 //! A request that has passed everything before the handler.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::HeaderMap;
 use onhook_core::ids::AccountId;
@@ -9,6 +7,7 @@ use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
 
 use super::auth::{Caller, is_token};
 use super::incoming::Incoming;
+use super::origin::Origin;
 
 /// A request and its caller.
 #[derive(Debug)]
@@ -19,8 +18,8 @@ pub struct Call {
     pub account: Option<AccountId>,
     /// The prefix of its path. `None` outside the API.
     pub prefix: Option<&'static str>,
-    /// The client's address.
-    pub from: IpAddr,
+    /// Where it is from.
+    pub from: Origin,
     /// The path's parameters by name, decoded, in the case in which they were sent.
     pub params: Vec<(&'static str, String)>,
     /// The query's names and values, decoded.
@@ -37,10 +36,10 @@ impl Call {
     /// Returns under what the caller acts, and why if it says so.
     #[must_use]
     pub fn under(&self, reason: Option<&str>) -> Provenance {
-        let credential = if is_token(&self.headers) { Credential::Token } else { Credential::Basic };
+        let signed_in = || if is_token(&self.headers) { Credential::Token } else { Credential::Basic };
         Provenance {
-            credential: Some(credential),
-            address: Some(self.from.to_string().into()),
+            credential: Some(self.from.machine().unwrap_or_else(signed_in)),
+            address: self.from.address(),
             reason: reason.map(Into::into),
             plan: None,
         }

@@ -9,4 +9,5 @@ mod health;
 mod numbers;
 mod orders;
 mod problems;
+mod socket;
 mod undo;
