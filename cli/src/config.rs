@@ -34,6 +34,8 @@ pub(crate) struct File {
     pub(crate) data_dir: Option<PathBuf>,
     /// The database with the data, instead of a folder. The URL may contain its password.
     pub(crate) database_url: Option<String>,
+    /// The socket for commands on this machine, instead of the one in the data folder.
+    pub(crate) socket: Option<PathBuf>,
     /// Base of links and `Location` headers.
     pub(crate) public_url: Option<String>,
     /// Requests a second of one account in each group of routes. 0 is no limit.

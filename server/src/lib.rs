@@ -29,5 +29,5 @@ pub use crate::bandwidth::prefix::PREFIXES;
 pub use crate::http::auth;
 pub use crate::http::route::Route;
 pub use crate::routes::all as routes;
-pub use crate::server::{Server, start};
+pub use crate::server::{Offline, Server, start};
 pub use crate::settings::Settings;

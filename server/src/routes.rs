@@ -66,3 +66,8 @@ pub(crate) fn lost(path: &str) -> Arc<dyn Door> {
         Arc::new(bandwidth::door::Bandwidth::GENERIC)
     }
 }
+
+/// Returns the operations' door, for an unknown path where nothing else is served.
+pub(crate) fn no_operation(_path: &str) -> Arc<dyn Door> {
+    Arc::new(ops::door::Ops)
+}

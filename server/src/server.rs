@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::body::Body;
+use http::{Method, Request, Response};
 use onhook_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -11,9 +13,16 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::bandwidth::prefix;
 use crate::http::listen::{self, Front};
+use crate::http::origin::Origin;
+use crate::http::socket::{Place, Socket};
 use crate::http::{connections, router};
 use crate::settings::Settings;
 use crate::{metrics, routes, work};
+
+/// Most connections to the machine's socket that are open at once. More wait to be taken.
+const SOCKET_CONNECTIONS: usize = 64;
+/// How the paths begin that the machine's socket serves.
+const MACHINE_PATHS: &str = "/ops/";
 
 /// A running server.
 pub struct Server {
@@ -22,8 +31,9 @@ pub struct Server {
     /// Its parts.
     pub app: Arc<App>,
     stop: CancellationToken,
-    accepting: tokio::task::JoinHandle<()>,
+    accepting: JoinSet<()>,
     workers: JoinSet<()>,
+    socket: Option<Place>,
 }
 
 /// Starts a server on a bound socket. It answers as soon as this returns.
@@ -48,18 +58,70 @@ pub async fn start(
     workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));
     let router = router::router(&app, routes::all(), routes::lost);
     let front = Front { router, prefixes: prefix::TEXTS };
-    let accepting = tokio::spawn(listen::accept(listener, front, connections, stop.clone()));
-    Ok(Server { address, app, stop, accepting, workers })
+    let mut accepting = JoinSet::new();
+    accepting.spawn(listen::accept(listener, front, connections, stop.clone()));
+    Ok(Server { address, app, stop, accepting, workers, socket: None })
+}
+
+/// Returns what answers someone on the machine itself: the operations API alone.
+fn machine_front(app: &Arc<App>) -> Front {
+    let mut served = routes::all();
+    served.retain(|route| route.path.starts_with(MACHINE_PATHS));
+    Front { router: router::router(app, served, routes::no_operation), prefixes: &[] }
 }
 
 impl Server {
+    /// Answers at this socket, too. Who opens it is the operator, without signing in.
+    pub fn serve_socket(&mut self, socket: Socket) {
+        let Socket { listener, place } = socket;
+        let front = machine_front(&self.app);
+        self.accepting.spawn(listen::accept(listener, front, SOCKET_CONNECTIONS, self.stop.clone()));
+        self.socket = Some(place);
+    }
+
     /// Stops the server in order: it is no longer ready, it takes no new connections, requests under way end, the
     /// workers end their step, waiting writes are written, the store closes.
     pub async fn stop(mut self) {
         self.app.stop();
         self.stop.cancel();
-        let _ = self.accepting.await;
+        drop(self.socket.take()); // nobody connects any more
+        while self.accepting.join_next().await.is_some() {}
         while self.workers.join_next().await.is_some() {}
+        self.app.store.close().await;
+    }
+}
+
+/// The operations API without a server: it answers in this process, on data that no server has.
+pub struct Offline {
+    front: Front,
+    app: Arc<App>,
+}
+
+impl Offline {
+    /// Returns one that answers from this store. Nothing is done by itself: no order runs, and nobody is told anything.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn new(
+        store: Arc<dyn Store>,
+        settings: Settings,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let app = Arc::new(App::new(store, settings, String::new()).await?);
+        Ok(Self { front: machine_front(&app), app })
+    }
+
+    /// Answers a request. The store notes the time of one that may write, as it does while a server runs: a wrong clock
+    /// now would otherwise go unseen at the next start.
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !reads && let Err(error) = self.app.remember_clock().await {
+            tracing::warn!(%error, "the time of this use cannot be noted: {error}");
+        }
+        self.front.clone().answer(Origin::Process, request).await
+    }
+
+    /// Closes the store.
+    pub async fn close(self) {
         self.app.store.close().await;
     }
 }

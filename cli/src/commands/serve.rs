@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use onhook_core::lifecycle::policy::Profile;
 use onhook_server::callback::{IpNet, Rules};
-use onhook_server::{Settings, demo_data};
+use onhook_server::http::socket::{self, Guard, Socket, SocketError};
+use onhook_server::{Server, Settings, demo_data};
 use onhook_store::{postgres, sqlite};
 use tokio::net::TcpListener;
 
@@ -36,6 +37,9 @@ pub(crate) struct Serve {
     /// servers can share it
     #[arg(long, value_name = "URL", env = "ONHOOK_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
+    /// The socket for commands on this machine [default: onhook.sock in the data folder; none on a database]
+    #[arg(long, value_name = "PATH", env = "ONHOOK_SOCKET", value_hint = clap::ValueHint::FilePath)]
+    socket: Option<PathBuf>,
     /// Base of links and Location headers, as clients reach this server [default: http://ADDRESS]
     #[arg(long, value_name = "URL", env = "ONHOOK_PUBLIC_URL")]
     public_url: Option<String>,
@@ -157,6 +161,8 @@ impl Serve {
         told.extend(self.behind_proxy.then(|| "behind_proxy".to_owned()));
         let reserve = self.disk_reserve_mib.or(file.disk_reserve_mib);
         told.extend(reserve.map(|mib| format!("disk_reserve_mib={mib}")));
+        let socket = self.socket.or(file.socket);
+        told.extend(socket.as_ref().map(|path| format!("socket={}", path.display())));
         let reserve = reserve.map(config::mib);
         start_log(self.log_format, &self.log)?;
         if self.trust_clock && !self.emulator {
@@ -197,7 +203,9 @@ impl Serve {
         }
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        let server = onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
+        let mut server =
+            onhook_server::start(listener, store, settings).await.map_err(|e| anyhow::anyhow!(e))?;
+        serve_socket(&mut server, socket.as_deref(), &home)?;
         let mut stop = Stop::listen()?; // a program that reads the next line may send a signal at once
         let version = env!("CARGO_PKG_VERSION");
         let schema = match home {
@@ -252,6 +260,26 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Lets the server answer at the socket of this name, or at the one in its data folder. Without that one it serves on.
+fn serve_socket(server: &mut Server, named: Option<&Path>, home: &Home) -> anyhow::Result<()> {
+    let (path, guard) = match (named, home) {
+        (Some(path), _) => (path.to_owned(), Guard::File),
+        (None, Home::Folder(folder)) => (folder.join(socket::NAME), Guard::Folder),
+        (None, Home::Database(_)) => return Ok(()),
+    };
+    match Socket::bind(&path, guard) {
+        Ok(socket) => server.serve_socket(socket),
+        Err(error) if named.is_none() || matches!(error, SocketError::TooLong(_)) => {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(
+                "commands on this machine do not reach this server: {error:#}. Say --socket PATH, here and to the commands"
+            );
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 /// Warns if other users may enter the data folder.

@@ -15,6 +15,9 @@ pub const PASSWORD_MIN: usize = 8;
 /// Most bytes of a password.
 pub const PASSWORD_MAX: usize = 1_024;
 
+/// The name of the person who works on the machine itself. No user has it.
+pub const MACHINE: &str = "machine";
+
 /// Somebody who signs in, or who works on the machine itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
@@ -75,18 +78,18 @@ pub enum UserRefusal {
 }
 
 /// The rule of [`is_name`] in words.
-pub const NAME_RULE: &str =
-    "a user's name has 1 to 255 bytes, no colon, no control or format characters, and is not . or ..";
+pub const NAME_RULE: &str = "a user's name has 1 to 255 bytes, no colon, no control or format characters, and is not ., .. or machine";
 
 /// Returns whether a user may have this name: 1 to [`NAME_MAX`] bytes; no colon, which ends a name in an
-/// `Authorization` header; no control or format characters, which make one name look like another; and not `.` or
-/// `..`, which a path cannot end with.
+/// `Authorization` header; no control or format characters, which make one name look like another; not `.` or `..`,
+/// which a path cannot end with; and not [`MACHINE`], in whatever case.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let hidden = |c: char| c.is_control() || FORMAT.iter().any(|(first, last)| (*first..=*last).contains(&c));
     (1..=NAME_MAX).contains(&name.len())
         && !matches!(name, "." | "..")
         && !name.contains(|c: char| c == ':' || hidden(c))
+        && folded(name) != MACHINE
 }
 
 /// Invisible characters that change the text around them: Unicode's category Cf (version 17), and the
@@ -255,6 +258,9 @@ mod tests {
             assert!(!is_name(&format!("user{hidden}name")), "{hidden:?}");
         }
         for (name, good) in [(".", false), ("..", false), ("...", true), (".a", true), ("B\u{FC}ro", true)] {
+            assert_eq!(is_name(name), good, "{name}");
+        }
+        for (name, good) in [(MACHINE, false), ("Machine", false), ("machines", true)] {
             assert_eq!(is_name(name), good, "{name}");
         }
         assert!(FORMAT.iter().all(|(first, last)| first <= last));

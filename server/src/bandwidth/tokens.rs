@@ -88,7 +88,7 @@ async fn issue(app: Arc<App>, call: Call) -> Reply {
     if let Err(error) = grant(&call) {
         return refuse(StatusCode::BAD_REQUEST, error);
     }
-    match app.auth.issue(&app.store, &call.headers, call.from, app.clock.for_sign_in()).await {
+    match app.auth.issue(&app.store, &call.headers, call.from.ip(), app.clock.for_sign_in()).await {
         Ok(token) => {
             let body = json!({ "access_token": token, "expires_in": TOKEN_LASTS_S, "token_type": "Bearer" });
             uncached(Reply::json(StatusCode::OK, &body))

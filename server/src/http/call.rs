@@ -1,6 +1,5 @@
 //! A request that has passed everything before the handler.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use onhook_store::contract::once::Once;
 
 use super::auth::{Caller, is_token};
 use super::incoming::Incoming;
+use super::origin::Origin;
 use super::refusal::Refusal;
 use super::reply::Reply;
 
@@ -28,8 +28,8 @@ pub struct Call {
     pub account: Option<AccountId>,
     /// The prefix of its path. `None` outside the API.
     pub prefix: Option<&'static str>,
-    /// The client's address.
-    pub from: IpAddr,
+    /// Where it is from.
+    pub from: Origin,
     /// The path's parameters by name, decoded, in the case in which they were sent.
     pub params: Vec<(&'static str, String)>,
     /// The query's names and values, decoded.
@@ -85,10 +85,10 @@ impl Call {
     /// Returns under what the caller acts, and why if it says so.
     #[must_use]
     pub fn under(&self, reason: Option<&str>) -> Provenance {
-        let credential = if is_token(&self.headers) { Credential::Token } else { Credential::Basic };
+        let signed_in = || if is_token(&self.headers) { Credential::Token } else { Credential::Basic };
         Provenance {
-            credential: Some(credential),
-            address: Some(self.from.to_string().into()),
+            credential: Some(self.from.machine().unwrap_or_else(signed_in)),
+            address: self.from.address(),
             reason: reason.map(Into::into),
             plan: None,
         }

@@ -1,7 +1,7 @@
 //! The checks before every handler, always in the same order: who is calling, may they, how often, how large, which
 //! form. A request that does not pass is refused in the words of the route's door.
 
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::auth::{Caller, Refused};
 use super::call::{Call, RequestKey};
 use super::door::{Door, Takes};
 use super::incoming::Incoming;
+use super::origin::Origin;
 use super::pairs;
 use super::path::Sent;
 use super::refusal::Refusal;
@@ -71,13 +72,14 @@ async fn checked(
     // A parameter that is not text leads nowhere. As for any other such path, the refusal follows only after signing
     // in.
     let params = sent.as_ref().and_then(|sent| sent.parts(route.path)).unwrap_or_default();
-    let from = sent.as_ref().map_or(IpAddr::from([127, 0, 0, 1]), |sent| sent.from);
+    let from = sent.as_ref().map_or(Origin::Network(Ipv4Addr::LOCALHOST.into()), |sent| sent.from);
     let prefix = sent.and_then(|sent| sent.prefix);
-    let caller = match route.needs {
-        Needs::Nothing => Caller { user: "".into(), account: None, role: Role::Read },
-        _ => app
+    let caller = match (route.needs, from) {
+        (Needs::Nothing, _) => Caller { user: "".into(), account: None, role: Role::Read },
+        (_, Origin::Socket(_) | Origin::Process) => Caller::at_the_machine(),
+        (_, Origin::Network(address)) => app
             .auth
-            .sign_in(&app.store, &parts.headers, from, app.clock.for_sign_in())
+            .sign_in(&app.store, &parts.headers, address, app.clock.for_sign_in())
             .await
             .map_err(|refused| not_signed_in(app, &*route.door, refused))?,
     };

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +17,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::framing::Followed;
+use super::origin::Origin;
 use super::path::{self, Prefixes, Sent};
 use super::reply::Reply;
 
@@ -49,8 +51,73 @@ pub(crate) struct Front {
     pub(crate) prefixes: Prefixes,
 }
 
+impl Front {
+    /// Answers a request from there.
+    pub(crate) async fn answer(self, from: Origin, request: Request<Body>) -> Response<Body> {
+        match answer(self, from, request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// What connections are taken from.
+pub(crate) trait Source: Sized + Send {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Send + 'static;
+
+    /// Waits for the next connection.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Origin)>> + Send;
+
+    /// Returns the connections in the system's queue: their clients have been told that they are connected.
+    fn queued(self) -> impl Iterator<Item = (Self::Stream, Origin)> + Send;
+}
+
+impl Source for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, Origin)> {
+        let (stream, peer) = self.accept().await?;
+        // Answers are small and sent whole. Waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, Origin::Network(peer.ip())))
+    }
+
+    fn queued(self) -> impl Iterator<Item = (TcpStream, Origin)> + Send {
+        let listener = self.into_std().ok();
+        std::iter::from_fn(move || {
+            let (stream, peer) = listener.as_ref()?.accept().ok()?;
+            stream.set_nonblocking(true).ok()?;
+            let stream = TcpStream::from_std(stream).ok()?;
+            let _ = stream.set_nodelay(true);
+            Some((stream, Origin::Network(peer.ip())))
+        })
+    }
+}
+
+impl Source for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<(UnixStream, Origin)> {
+        let (stream, _) = self.accept().await?;
+        let from = Origin::Socket(stream.peer_cred()?.uid());
+        Ok((stream, from))
+    }
+
+    fn queued(self) -> impl Iterator<Item = (UnixStream, Origin)> + Send {
+        let listener = self.into_std().ok();
+        std::iter::from_fn(move || {
+            let (stream, _) = listener.as_ref()?.accept().ok()?;
+            stream.set_nonblocking(true).ok()?;
+            let stream = UnixStream::from_std(stream).ok()?;
+            let from = Origin::Socket(stream.peer_cred().ok()?.uid());
+            Some((stream, from))
+        })
+    }
+}
+
 /// Takes connections, at most `connections` at once, until it is stopped and the requests under way have ended.
-pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usize, stop: CancellationToken) {
+pub(crate) async fn accept<S: Source>(source: S, front: Front, connections: usize, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
     // Cancelled when answers begin to end their connections. That must not be before new connections are refused: a
@@ -63,9 +130,9 @@ pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usi
             slot = slots.clone().acquire_owned() => slot,
         };
         let Ok(slot) = slot else { break };
-        let (stream, peer) = tokio::select! {
+        let (stream, from) = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
+            accepted = source.next() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     pause_after(&error).await;
@@ -73,16 +140,15 @@ pub(crate) async fn accept(listener: TcpListener, front: Front, connections: usi
                 }
             },
         };
-        serve(stream, peer, slot, front.clone(), &graceful, shut.clone());
+        serve(stream, from, slot, front.clone(), &graceful, shut.clone());
     }
-    // The system has told the clients in its queue that they are connected. They are taken before others are refused.
-    if let Ok(listener) = listener.into_std() {
+    // The clients in the system's queue are taken before others are refused.
+    {
+        let mut queued = source.queued();
         while let Ok(slot) = slots.clone().try_acquire_owned()
-            && let Ok((stream, peer)) = listener.accept()
-            && stream.set_nonblocking(true).is_ok()
-            && let Ok(stream) = TcpStream::from_std(stream)
+            && let Some((stream, from)) = queued.next()
         {
-            serve(stream, peer, slot, front.clone(), &graceful, shut.clone());
+            serve(stream, from, slot, front.clone(), &graceful, shut.clone());
         }
     }
     shut.cancel();
@@ -106,22 +172,20 @@ async fn pause_after(error: &io::Error) {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
+fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
+    stream: S,
+    from: Origin,
     slot: OwnedSemaphorePermit,
     front: Front,
     graceful: &GracefulShutdown,
     shut: CancellationToken,
 ) {
-    // Answers are small and sent whole. Waiting to fill a packet only delays them.
-    let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READ_WAIT));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (front, shut) = (front.clone(), shut.clone());
         async move {
-            let mut answer = answer(front, peer, request).await?;
+            let mut answer = answer(front, from, request.map(Body::new)).await?;
             if shut.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -159,8 +223,8 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
 
 async fn answer(
     front: Front,
-    peer: SocketAddr,
-    request: Request<Incoming>,
+    from: Origin,
+    mut request: Request<Body>,
 ) -> Result<Response<Body>, Infallible> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_MAX {
@@ -169,7 +233,6 @@ async fn answer(
     if !names_its_host(&request) {
         return Ok(Reply::empty(StatusCode::BAD_REQUEST).with(header::CONNECTION, "close").into());
     }
-    let mut request = request.map(Body::new);
     let uri = request.uri().clone();
     let found = path::split(front.prefixes, uri.path());
     if let Some((_, Cow::Owned(inside))) = &found {
@@ -180,6 +243,6 @@ async fn answer(
         }
     }
     let prefix = found.map(|(prefix, _)| prefix);
-    request.extensions_mut().insert(Sent { uri, prefix, from: peer.ip() });
+    request.extensions_mut().insert(Sent { uri, prefix, from });
     front.router.oneshot(request).await
 }

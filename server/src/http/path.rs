@@ -2,9 +2,10 @@
 //! (contract: decision 1). Both are settled here, once, before routing. The API itself lists its prefixes.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use http::Uri;
+
+use super::origin::Origin;
 
 /// The prefixes of an API. If two fit a path, the longer one is listed first. In routes, all of them are [`ROOT`].
 pub type Prefixes = &'static [&'static str];
@@ -35,15 +36,15 @@ fn behind<'p>(prefix: &str, path: &'p str) -> &'p str {
     rest.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(rest)
 }
 
-/// A request's address as it was sent, and the client's address. The router sees only the form that [`split`] returns.
+/// A request's address as it was sent, and where it is from. The router sees only the form that [`split`] returns.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The whole address. Its path keeps its case, which matters in a user's name.
     pub uri: Uri,
     /// The prefix of its path. `None` if the path is not the API's.
     pub prefix: Option<&'static str>,
-    /// The address at the other end of the connection.
-    pub from: IpAddr,
+    /// Where it is from.
+    pub from: Origin,
 }
 
 impl Sent {
@@ -99,7 +100,7 @@ mod tests {
         let (prefix, inside) = split(PREFIXES, path).unwrap();
         assert_eq!(inside, "/api/accounts/9/users/b%c3%bcro%2fb");
         let parts = |path: &'static str, prefix| {
-            Sent { uri: Uri::from_static(path), prefix, from: [127, 0, 0, 1].into() }
+            Sent { uri: Uri::from_static(path), prefix, from: Origin::Process }
                 .parts("/accounts/{account}/users/{user}")
         };
         let (account, user) = (("account", "9".to_owned()), ("user", "Büro/B".to_owned()));

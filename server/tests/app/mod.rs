@@ -20,6 +20,7 @@ use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
+use onhook_server::http::socket::Socket;
 use onhook_server::mail::MailSettings;
 use onhook_server::{Server, Settings, demo_data};
 use onhook_store::Store;
@@ -352,6 +353,11 @@ impl App {
     /// Imports numbers without the API.
     pub(crate) async fn import(&self, numbers: Vec<NewNumber>) {
         import(&*self.parts.store, numbers).await;
+    }
+
+    /// Lets the server answer at a socket, too.
+    pub(crate) async fn serve_socket(&self, socket: Socket) {
+        self.server.lock().await.as_mut().expect("it runs").serve_socket(socket);
     }
 
     /// Takes the server, for a test that stops it by itself.

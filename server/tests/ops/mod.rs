@@ -11,4 +11,5 @@ mod numbers;
 mod once;
 mod orders;
 mod problems;
+mod socket;
 mod undo;

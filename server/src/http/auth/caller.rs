@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onhook_core::account::Role;
+use onhook_core::account::user::MACHINE;
 use onhook_core::ids::AccountId;
 
 use crate::http::refusal::Refusal;
 
-/// A user who has signed in.
+/// A user who has signed in, or someone on the machine itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The name, as the store has it.
@@ -17,6 +18,14 @@ pub struct Caller {
     pub account: Option<AccountId>,
     /// What the user may do.
     pub role: Role,
+}
+
+impl Caller {
+    /// Returns the caller who is on the machine itself. They may do what an operator may, and more.
+    #[must_use]
+    pub fn at_the_machine() -> Self {
+        Self { user: MACHINE.into(), account: None, role: Role::Operator }
+    }
 }
 
 /// Why a request is not signed in.
