@@ -1,4 +1,4 @@
-//! Ends subscriptions that have expired, and forgets old deliveries and old replies.
+//! Ends subscriptions that have expired, and forgets old deliveries, replies and plans.
 
 use onhook_core::time::Timestamp;
 use onhook_store::Result;
@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::app::App;
 
-/// Most subscriptions, deliveries or replies that are ended or forgotten at once.
+/// Most subscriptions, deliveries, replies or plans that are ended or forgotten at once.
 const TIDY_MAX: usize = 1_000;
 /// Most rounds in a row, while there is more.
 const TIDY_ROUNDS_MAX: usize = 50;
@@ -18,7 +18,8 @@ pub(crate) async fn tidy_all(app: &App) -> Result<()> {
     expire_subscriptions(app, now).await?;
     tidy(|| app.store.forget_deliveries(now, TIDY_MAX)).await?;
     let max = RepliesMax { kept: REPLIES_MAX, forgotten: TIDY_MAX };
-    tidy(|| app.store.forget_replies(now, max)).await
+    tidy(|| app.store.forget_replies(now, max)).await?;
+    tidy(|| app.store.forget_plans(now, TIDY_MAX)).await
 }
 
 /// Forgets until there is nothing more, for at most [`TIDY_ROUNDS_MAX`] rounds: more may be written in a minute than

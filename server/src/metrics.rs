@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 22] = [
+const METERS: [(Kind, &str, &str); 23] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -56,6 +56,7 @@ const METERS: [(Kind, &str, &str); 22] = [
     (Kind::Gauge, "onhook_clock_jumped", "1 while the clock is not believed, else 0."),
     (Kind::Gauge, "onhook_clock_trusted", "1 if the server was started with --trust-clock."),
     (Kind::Gauge, "onhook_releases_due", "Numbers whose time has come and that still wait."),
+    (Kind::Gauge, "onhook_plans_waiting_for_approval", "Plans that wait for a second person."),
     (
         Kind::Gauge,
         "onhook_release_wait_seconds",

@@ -9,6 +9,8 @@ use onhook_core::lifecycle::event::{By, Change, Event};
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
+use onhook_core::order::decided::Decisions;
+use onhook_core::order::plan::{KeptPlan, PlanState};
 use onhook_core::time::Timestamp;
 
 use crate::codes::{credential_code, credential_of, state_code, state_of};
@@ -154,6 +156,61 @@ impl<'a> UnderColumns<'a> {
             reason: reason.map(Into::into),
             plan: plan.map(PlanId),
         })
+    }
+}
+
+/// A plan's columns.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanColumns<'a> {
+    pub(crate) act: &'static str,
+    pub(crate) account: Option<i64>,
+    pub(crate) series: Option<&'a str>,
+    pub(crate) maker: &'a str,
+    pub(crate) state: i64,
+    pub(crate) two_persons: bool,
+    pub(crate) approved: bool,
+    pub(crate) made_at: i64,
+    pub(crate) expires_at: i64,
+    /// All of it but its decisions.
+    pub(crate) body: String,
+    pub(crate) decisions: String,
+}
+
+impl<'a> PlanColumns<'a> {
+    pub(crate) fn of(plan: &'a KeptPlan) -> Result<Self> {
+        Ok(Self {
+            act: plan.act.word(),
+            account: plan.account.map(|account| account.get().into()),
+            series: plan.series.as_deref(),
+            maker: &plan.made.user,
+            state: plan
+                .ended
+                .as_ref()
+                .map_or(0, |(state, _)| if *state == PlanState::Applied { 1 } else { 2 }),
+            two_persons: plan.two_persons,
+            approved: plan.is_approved(),
+            made_at: plan.made.at.millis(),
+            expires_at: plan.expires_at.millis(),
+            body: serde_json::to_string(plan)?,
+            decisions: serde_json::to_string(&plan.decisions)?,
+        })
+    }
+}
+
+/// Returns a plan from its columns. Without the decisions, it has none.
+pub(crate) fn plan_of(body: &str, decisions: Option<&str>) -> Result<KeptPlan> {
+    let plan: KeptPlan = serde_json::from_str(body)?;
+    let decisions: Option<Decisions> = decisions.map(serde_json::from_str).transpose()?;
+    Ok(KeptPlan { decisions: decisions.unwrap_or_default(), ..plan })
+}
+
+/// Returns the WHERE of plans in a state, with `now` as the instant of a statement.
+pub(crate) fn in_state(state: PlanState, now: &str) -> String {
+    match state {
+        PlanState::Open => format!("state = 0 AND expires_at > {now}"),
+        PlanState::Expired => format!("state = 0 AND expires_at <= {now}"),
+        PlanState::Applied => "state = 1".to_owned(),
+        PlanState::Withdrawn => "state = 2".to_owned(),
     }
 }
 

@@ -617,7 +617,8 @@ impl Judged {
 }
 
 impl Goes {
-    fn line(&self) -> String {
+    /// Returns all that the hash of a decision counts of a number that goes.
+    pub(super) fn line(&self) -> String {
         let Transition { change, before, after } = &self.transition;
         let place = after.standing.place();
         // A hold that counts no days of a calendar ends at the time of the day at which it began.

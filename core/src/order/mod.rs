@@ -5,7 +5,9 @@
 pub mod act;
 pub mod amend;
 pub mod decide;
+pub mod decided;
 pub mod move_all;
+pub mod plan;
 pub mod search;
 
 use crate::account::{NoPlace, Role};

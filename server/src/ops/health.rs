@@ -62,6 +62,7 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     metrics::gauge!("onhook_clock_jumped").set(if clock.is_believed() { 0.0 } else { 1.0 });
     metrics::gauge!("onhook_clock_trusted").set(if app.settings.trust_clock { 1.0 } else { 0.0 });
     metrics::gauge!("onhook_releases_due").set(float(totals.due));
+    metrics::gauge!("onhook_plans_waiting_for_approval").set(float(totals.plans_waiting));
     metrics::gauge!("onhook_release_wait_seconds").set(float(waits_ms) / 1_000.0);
     Ok(Reply::text(StatusCode::OK, rendered()))
 }

@@ -52,7 +52,7 @@ pub(super) const NUMBER: Shape = Shape::json(
 );
 
 /// What the list is narrowed by.
-const FILTERS: [Parameter; 9] = [
+const FILTERS: [Parameter; 10] = [
     Parameter::new("state", Form::Text("InService,Aging"), "only numbers in one of these states"),
     Parameter::new("account", Form::Text("9900000"), "only numbers of this account, aging ones too"),
     Parameter::new("site", Form::Text("1"), "only numbers at this site, or that aged from there"),
@@ -65,6 +65,7 @@ const FILTERS: [Parameter; 9] = [
         "only numbers released before this instant",
     ),
     Parameter::new("locked", Form::Flag, "only numbers that are locked, or only others"),
+    Parameter::new("kept", Form::Flag, "only numbers that an operator keeps from release, or only others"),
     Parameter::new("protected", Form::Flag, "only numbers that are protected, or only others"),
 ];
 
@@ -144,6 +145,7 @@ fn filter(call: &Call) -> Result<NumberFilter, OpsProblem> {
         prefix,
         until: parsed(call, "until", "an instant such as 2027-01-01T00:00:00.000Z")?,
         locked: parsed(call, "locked", "true or false")?,
+        kept: parsed(call, "kept", "true or false")?,
         protected: parsed(call, "protected", "true or false")?,
     })
 }

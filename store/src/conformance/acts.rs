@@ -224,7 +224,7 @@ cases! { ($) acts conformance_acts:
         let waiting = store.accept(order(40, 1, disconnect([5]))).await.expect("accepted").id;
         let orders = Subject::Orders(OrderType::Orders, None);
         let told = subscribe(&*store, subscription(1, orders, "https://a", DAY_MS), 45).await;
-        let Undone::Done { plan, order: back } = undo(&*store, id, false, at(50)).await else { panic!() };
+        let Undone::Done { plan, order: back, kept: of } = undo(&*store, id, false, at(50)).await else { panic!() };
         assert_eq!(log(&*store, &told).await.len(), 1, "its end is told as that of any order");
         assert_eq!((plan.counts.go, plan.counts.refused, back.status), (2, 0, Status::Complete));
         assert_eq!([entry(&*store, 0).await, entry(&*store, 1).await], before);
@@ -233,7 +233,7 @@ cases! { ($) acts conformance_acts:
         let kept = store.order_by_id(back.id).await.expect("read").expect("there");
         assert_eq!(kept, *back);
         assert_eq!((kept.request.kind(), kept.request.site()), (Kind::Number, Some(site)));
-        assert_eq!((kept.name, kept.user, kept.under), (Some(format!("undo of {id}")), "operator".into(), under("a mistake")));
+        assert_eq!((kept.name, kept.user, kept.under), (Some(format!("undo of {id}")), "operator".into(), Provenance { plan: Some(of), ..under("a mistake") }));
         let history = store.history(number(0)).await.expect("read").expect("there");
         let last = history.history.events.last().expect("an event");
         assert!(matches!(last.change, Change::Reconnected { .. }), "{last:?}");
@@ -263,7 +263,7 @@ cases! { ($) acts conformance_acts:
         let (one, two) = tokio::join!(undo(&*store, id, true, at(50)), undo(&*store, id, true, at(50)));
         let (part, none) = if matches!(one, Undone::Done { .. }) { (one, two) } else { (two, one) };
         assert!(matches!(none, Undone::Nothing(_)), "{none:?}");
-        let Undone::Done { plan, order: back } = part else { panic!("{part:?}") };
+        let Undone::Done { plan, order: back, .. } = part else { panic!("{part:?}") };
         assert_eq!((plan.counts.go, back.status), (1, Status::Complete));
         assert_eq!((state(&*store, 0).await, back.done().collect()), (State::InService, vec![number(0)]));
         let Request::Disconnect(mut purge) = disconnect([2]) else { unreachable!() };

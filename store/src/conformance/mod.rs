@@ -68,6 +68,7 @@ suite! { ($)
     orders conformance_orders
     numbers conformance_numbers
     acts conformance_acts
+    plans conformance_plans
     once conformance_once
     pool conformance_pool
     imports conformance_imports

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::account::Class;
-use onhook_core::ids::{AccountId, OrderId, SiteId};
+use onhook_core::ids::{AccountId, OrderId, PlanId, SiteId};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::order::Order;
 use onhook_core::order::act::{Act, Goes, Judged, Refused};
+use onhook_core::order::plan::KeptPlan;
+pub use onhook_core::order::plan::Tally;
 use onhook_core::time::Timestamp;
 
 use super::numbers::Facts;
@@ -98,19 +100,6 @@ impl Warning {
     }
 }
 
-/// How many numbers a plan is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// All that it names.
-    pub named: usize,
-    /// Those that go.
-    pub go: usize,
-    /// Those that do not.
-    pub refused: usize,
-    /// Those that were asked for and are not in it.
-    pub remaining: u64,
-}
-
 /// What would happen to each number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -157,6 +146,10 @@ pub enum Acted {
     Nothing(Plan),
     /// Nothing was done: this is what would happen now, and another hash was given.
     Changed(Plan),
+    /// Nothing was done so far: this plan of it waits for a second person.
+    Waits(Box<KeptPlan>),
+    /// Nothing was done: it needs a second person, and there are too many open plans.
+    TooMany,
 }
 
 /// What came of undoing an order.
@@ -168,13 +161,18 @@ pub enum Undone {
         plan: Plan,
         /// The order.
         order: Box<Order>,
+        /// The plan as it is kept.
+        kept: PlanId,
     },
-    /// Nothing was done: some numbers cannot come back, and all of them were asked for.
-    Incomplete(Plan),
+    /// Nothing was done: some numbers cannot come back, and all of them were asked for. This plan may be applied to the
+    /// others.
+    Incomplete(Box<KeptPlan>),
     /// Nothing was done: no number can come back.
     Nothing(Plan),
     /// Nothing was done: there is no such order, or none that can be undone.
     NotUndoable,
+    /// Nothing was done: some numbers cannot come back, and there are too many open plans for one more.
+    TooMany,
 }
 
 /// Acts of people on numbers.

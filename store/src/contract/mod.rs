@@ -12,6 +12,7 @@ pub mod numbers;
 pub mod once;
 pub mod orders;
 pub mod page;
+pub mod plans;
 pub mod pool;
 pub mod premises;
 pub mod reservations;
@@ -31,6 +32,7 @@ use self::leases::Leases;
 use self::numbers::Numbers;
 use self::once::Replies;
 use self::orders::Orders;
+use self::plans::Plans;
 use self::pool::Pool;
 use self::premises::SitesAndPeers;
 use self::reservations::Reservations;
@@ -50,6 +52,7 @@ pub trait Store:
     Orders
     + Numbers
     + Acts
+    + Plans
     + Pool
     + Exchanges
     + Imports
@@ -73,6 +76,7 @@ impl<S> Store for S where
     S: Orders
         + Numbers
         + Acts
+        + Plans
         + Pool
         + Exchanges
         + Imports

@@ -134,6 +134,8 @@ pub struct NumberFilter {
     pub until: Option<Timestamp>,
     /// Only numbers that are locked, or that are not.
     pub locked: Option<bool>,
+    /// Only numbers that an operator keeps from release, or others.
+    pub kept: Option<bool>,
     /// Only numbers that are protected, or that are not.
     pub protected: Option<bool>,
 }
@@ -153,6 +155,7 @@ impl NumberFilter {
                 entry.state() == State::Aging && entry.standing.ends_at().is_some_and(|ends| ends < until)
             })
             && self.locked.is_none_or(|locked| entry.locked == locked)
+            && self.kept.is_none_or(|kept| entry.standing.kept().is_some() == kept)
             && self.protected.is_none_or(|protected| entry.protected == protected)
     }
 

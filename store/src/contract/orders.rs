@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use onhook_core::ids::{AccountId, OrderId, SiteId};
+use onhook_core::ids::{AccountId, OrderId, PlanId, SiteId};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::order::amend::Amendment;
 use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
@@ -83,6 +83,8 @@ pub struct OrderFilter {
     pub status: Option<Status>,
     /// Only orders of this user.
     pub user: Option<String>,
+    /// Only the order of this plan.
+    pub plan: Option<PlanId>,
     /// Only orders that arrived at this instant or later.
     pub created_from: Option<Timestamp>,
     /// Only orders that arrived before this instant.
@@ -96,6 +98,7 @@ impl OrderFilter {
         self.account.is_none_or(|account| order.account == account)
             && self.kind.is_none_or(|kind| order.request.kind() == kind)
             && self.status.is_none_or(|status| order.status == status)
+            && self.plan.is_none_or(|plan| order.under.plan == Some(plan))
             && self.user.as_ref().is_none_or(|user| order.user == *user)
             && self.created_from.is_none_or(|from| order.created_at >= from)
             && self.created_until.is_none_or(|until| order.created_at < until)

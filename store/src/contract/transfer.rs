@@ -310,6 +310,27 @@ pub const TABLES: &[Table] = &[
         (2, SHORT),
         &[("account", Whole), ("key", Text), ("digest", Bytes), ("order_seq", Whole)],
     ),
+    table("undoing", "undoing of an order", (2, SHORT), &[("order_seq", Whole), ("by_order", Whole)]),
+    table(
+        "plan",
+        "plan",
+        (1, LONG),
+        &[
+            ("seq", Whole),
+            ("id", Id),
+            ("act", Text),
+            ("account", Whole),
+            ("series", Text),
+            ("maker", Text),
+            ("state", Whole),
+            ("two_persons", Flag),
+            ("approved", Flag),
+            ("made_at", Whole),
+            ("expires_at", Whole),
+            ("body", Text),
+        ],
+    ),
+    table("plan_decisions", "plan's decisions", (1, LONG), &[("plan", Whole), ("decisions", Text)]),
     table(
         "kept_reply",
         "reply to a request with a key",
@@ -381,7 +402,7 @@ pub const TABLES: &[Table] = &[
 ];
 
 /// What each store draws numbers from, by the table that gets them. Leases draw from one without a table that moves.
-pub const SEQUENCES: [&str; 11] = [
+pub const SEQUENCES: [&str; 12] = [
     "orders",
     "event",
     "lease",
@@ -393,6 +414,7 @@ pub const SEQUENCES: [&str; 11] = [
     "application",
     "subscription",
     "notification",
+    "plan",
 ];
 
 /// The mark of a store that does not have everything yet: what it was, and what it is to be.

@@ -50,6 +50,8 @@ pub struct Totals {
     pub deliveries: u64,
     /// Numbers that are due and have not been released yet.
     pub due: u64,
+    /// Plans that wait for a second person.
+    pub plans_waiting: u64,
     /// Writes that were refused or failed since the store was opened, by cause.
     pub failed: Vec<(Cause, u64)>,
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use onhook_core::account::{Account, Class, Premises};
-use onhook_core::ids::{AccountId, AreaId, OrderId, OrderSeq, SiteId};
+use onhook_core::ids::{AccountId, AreaId, OrderId, OrderSeq, PlanId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
@@ -23,7 +23,7 @@ use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, NumberWrites, Numbers};
 use super::step::{self, Waiting, step};
-use crate::contract::acts::{Asked, HoldGroup, Plan, Tally, Undone, Warning};
+use crate::contract::acts::{Asked, HoldGroup, Plan, Tally, Warning};
 
 /// Characters of a plan's id in the name of its order.
 const SHORT_ID: usize = 8;
@@ -115,9 +115,10 @@ pub fn apply(
     Ok((plan, writes))
 }
 
-/// Returns the undoing of an order, as an act on the numbers that it took. `None` if it cannot be undone.
+/// Returns the undoing of an order under a plan, as an act on the numbers that it took. `None` if it cannot be undone.
 #[must_use]
-pub fn undoing(order: &Order, author: Author, now: Timestamp) -> Option<Asked> {
+pub fn undoing(order: &Order, mut author: Author, plan: PlanId, now: Timestamp) -> Option<Asked> {
+    author.under.plan = Some(plan);
     Some(Asked {
         act: Act::Undo { order: order.id },
         account: Some(order.account),
@@ -129,10 +130,21 @@ pub fn undoing(order: &Order, author: Author, now: Timestamp) -> Option<Asked> {
     })
 }
 
+/// Why nothing is written to undo an order.
+#[derive(Debug)]
+pub enum NotUndone {
+    /// Some numbers cannot come back, and all of them were asked for.
+    Incomplete(Plan),
+    /// No number can come back.
+    Nothing(Plan),
+    /// It cannot be undone.
+    NotUndoable,
+}
+
 /// Plans what is written to undo an order: as [`apply`], but of all its numbers unless it is `partial`.
 ///
 /// # Errors
-/// What came of it, if nothing is written.
+/// [`NotUndone`].
 #[expect(clippy::result_large_err, reason = "it is returned as it is, once for each undoing")]
 pub fn undo(
     asked: &Asked,
@@ -141,12 +153,12 @@ pub fn undo(
     ids: (OrderSeq, OrderId),
     policy: &Policy,
     now: Timestamp,
-) -> Result<(Plan, Box<(NewOrder, step::Writes)>), Undone> {
+) -> Result<(Plan, Box<(NewOrder, step::Writes)>), NotUndone> {
     match apply(asked, loaded, None, Some(ids), policy, now) {
-        Ok((plan, _)) if !partial && plan.counts.refused > 0 => Err(Undone::Incomplete(plan)),
+        Ok((plan, _)) if !partial && plan.counts.refused > 0 => Err(NotUndone::Incomplete(plan)),
         Ok((plan, Writes::Order(writes))) => Ok((plan, writes)),
-        Ok((_, Writes::Events(_))) => Err(Undone::NotUndoable),
-        Err(NotApplied::Changed(plan) | NotApplied::Nothing(plan)) => Err(Undone::Nothing(*plan)),
+        Ok((_, Writes::Events(_))) => Err(NotUndone::NotUndoable),
+        Err(NotApplied::Changed(plan) | NotApplied::Nothing(plan)) => Err(NotUndone::Nothing(*plan)),
     }
 }
 

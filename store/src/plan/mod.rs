@@ -3,7 +3,7 @@
 //! There is no SQL here, and nothing is read or written. So every store does the same, a test needs no database, and a
 //! plan that is not applied is a dry run. From the ground up: [`counts`] add up, [`batch`] changes numbers, [`tell`]
 //! plans notifications, [`turns`] decides whose orders run next, and [`draw`] what a search of the pool takes. Above
-//! them, one file for each kind of work: [`step`]s of orders, [`acts`] of people, [`amendments`] of
+//! them, one file for each kind of work: [`step`]s of orders, [`acts`] of people and their [`plans`], [`amendments`] of
 //! orders, [`release`], [`reservations`],
 //! [`moves`], [`imports`] of numbers and of [`exchanges`], [`subscriptions`] and their [`deliveries`], [`premises`] and
 //! their [`applications`], and [`users`]. [`deeds`] are what is written of some of that. [`check`] writes nothing: it finds what is wrong.
@@ -21,6 +21,7 @@ pub mod exchanges;
 pub mod imports;
 pub mod moves;
 pub mod origin;
+pub mod plans;
 pub mod premises;
 pub mod release;
 pub mod reservations;

@@ -10,6 +10,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::order::act::Act;
+use onhook_core::order::plan::TwoPerson;
 use onhook_core::order::{NewOrder, Order};
 use onhook_core::time::Timestamp;
 use tokio_postgres::Client;
@@ -24,6 +25,7 @@ use super::numbers::facts_of;
 use super::once::once;
 use super::open::PostgresStore;
 use super::orders::order_by_id;
+use super::plan_rows::{around, insert_plan, lock_counted, new_id, note_undoing};
 use super::premises::in_service;
 use super::random::random_uuid;
 use super::step::apply as apply_step;
@@ -31,12 +33,14 @@ use super::telling::subscribers_of;
 use super::transaction::transaction;
 use crate::contract::acts::{Acted, Acts, Asked, Undone};
 use crate::contract::once::Once;
+use crate::contract::plans::NewPlan;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::plan::acts::{
-    self as plan, Loaded, NotApplied, Writes, apply, area, holder, names_place, undoing,
+    self as plan, Loaded, NotApplied, NotUndone, Writes, apply, area, holder, names_place, undoing,
 };
 use crate::plan::batch::Numbers;
+use crate::plan::plans::{done, keep, undone, waits};
 use crate::plan::step;
 use crate::{Result, StoreError};
 
@@ -52,6 +56,13 @@ async fn act(
         return Err(StoreError::Conflict("this act becomes an order".into()));
     }
     let loaded = load(client, ids, asked).await?;
+    if TwoPerson::may_be_needed(&asked.act) {
+        let around = around(client, &asked.act, &asked.author.user, now).await?;
+        if let Some(plan) = waits(new_id()?, asked, &loaded, around, policy, now) {
+            let made = insert_plan(client, &plan, now).await?;
+            return Ok(if made { Acted::Waits(Box::new(plan)) } else { Acted::TooMany });
+        }
+    }
     match apply(asked, loaded, hash, None, policy, now) {
         Ok((plan, Writes::Events(writes))) => {
             apply_numbers(client, writes).await?;
@@ -77,23 +88,35 @@ async fn undo(
     policy: &Policy,
 ) -> Result<Undone> {
     let order = order_by_id(client, ids, id).await?;
-    let Some(asked) = order.and_then(|order| undoing(&order, author, now)) else {
+    let plan = new_id()?;
+    let Some(asked) = order.and_then(|order| undoing(&order, author, plan, now)) else {
         return Ok(Undone::NotUndoable);
     };
     let loaded = load(client, ids, &asked).await?;
+    let around = around(client, &asked.act, &asked.author.user, now).await?;
+    let new = NewPlan { asked, target: undone(id), series: None };
     let seqs = next_orders(client, 1).await?;
     let seq = *seqs.first().ok_or_else(|| corrupt("an order has no sequence number"))?;
-    match plan::undo(&asked, loaded, partial, (seq, ids.id(seq)), policy, now) {
-        Ok((plan, writes)) => {
+    match plan::undo(&new.asked, loaded, partial, (seq, ids.id(seq)), policy, now) {
+        Ok((shown, writes)) => {
             let order = Box::new(run(client, ids, seq, *writes).await?);
-            Ok(Undone::Done { plan, order })
+            let kept = keep(plan, &new, &shown, around);
+            let kept = done(kept, &new.asked.author, Some((order.id, order.status)), now);
+            insert_plan(client, &kept, now).await?;
+            Ok(Undone::Done { plan: shown, order, kept: plan })
         }
-        Err(not) => Ok(not),
+        Err(NotUndone::Incomplete(shown)) => {
+            let kept = keep(plan, &new, &shown, around);
+            let made = insert_plan(client, &kept, now).await?;
+            Ok(if made { Undone::Incomplete(Box::new(kept)) } else { Undone::TooMany })
+        }
+        Err(NotUndone::Nothing(shown)) => Ok(Undone::Nothing(shown)),
+        Err(NotUndone::NotUndoable) => Ok(Undone::NotUndoable),
     }
 }
 
 /// Writes an order that has run at once, and returns it.
-async fn run(
+pub(super) async fn run(
     client: &Client,
     ids: &OrderIds,
     seq: OrderSeq,
@@ -104,12 +127,14 @@ async fn run(
     let request = serde_json::to_string(&new.request)?;
     // The transaction has a mark of its own. Nobody asks for this one.
     insert(client, ids, &[(&new, &request)], &[seq], random_uuid()?).await?;
+    note_undoing(client, ids, seq, &new).await?;
     apply_step(client, writes).await?;
     Ok(order)
 }
 
 /// Locks and loads what the plan needs: accounts, then numbers by their digits.
-async fn load(client: &Client, ids: &OrderIds, asked: &Asked) -> Result<Loaded> {
+pub(super) async fn load(client: &Client, ids: &OrderIds, asked: &Asked) -> Result<Loaded> {
+    lock_counted(client, &asked.act).await?;
     let mut loaded = Loaded::default();
     if let Some(account) = asked.account {
         let (account, premises) = must_exist(client, account).await?;

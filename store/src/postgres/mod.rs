@@ -30,6 +30,8 @@ mod once;
 mod open;
 mod order_rows;
 mod orders;
+mod plan_rows;
+mod plans;
 mod pool;
 mod premises;
 mod random;

@@ -221,7 +221,7 @@ fn sequence(name: &str) -> String {
         "orders" => "order_seq".to_owned(),
         "event" => "event_seq".to_owned(),
         "lease" => "lease_token".to_owned(),
-        "application" | "subscription" | "notification" => format!("{name}_seq_seq"),
+        "application" | "subscription" | "notification" | "plan" => format!("{name}_seq_seq"),
         _ => format!("{name}_id_seq"),
     }
 }

@@ -37,6 +37,9 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
     let waiting = row(client, "SELECT count(*), min(created_at) FROM orders WHERE status = 0", &[]).await?;
     let deliveries = count(client, "SELECT count(*) FROM notification WHERE standing = 0", &[]).await?;
     let due = count(client, "SELECT count(*) FROM number WHERE due_at <= $1", &[&now.millis()]).await?;
+    let sql =
+        "SELECT count(*) FROM plan WHERE state = 0 AND two_persons AND NOT approved AND expires_at > $1";
+    let plans_waiting = count(client, sql, &[&now.millis()]).await?;
     Ok(Totals {
         by_state,
         waiting: waiting.as_ref().map_or(Ok(0), |row| get::<i64>(row, 0))?.unsigned_abs(),
@@ -44,6 +47,7 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
         queue: 0,
         deliveries,
         due,
+        plans_waiting,
         failed: Vec::new(),
     })
 }

@@ -9,6 +9,7 @@ use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::order::act::Act;
+use onhook_core::order::plan::TwoPerson;
 use onhook_core::order::{NewOrder, Order};
 use onhook_core::time::Timestamp;
 
@@ -21,16 +22,19 @@ use super::once::once;
 use super::open::SqliteStore;
 use super::order_rows::insert_order;
 use super::orders::order_by_id;
+use super::plan_rows::{around, insert_plan, new_id, note_undoing};
 use super::premises::in_service;
 use super::step::apply as apply_step;
 use super::tables::Tables;
 use crate::contract::acts::{Acted, Acts, Asked, Undone};
 use crate::contract::once::Once;
+use crate::contract::plans::NewPlan;
 use crate::error::corrupt;
 use crate::plan::acts::{
-    self as plan, Loaded, NotApplied, Writes, apply, area, holder, names_place, undoing,
+    self as plan, Loaded, NotApplied, NotUndone, Writes, apply, area, holder, names_place, undoing,
 };
 use crate::plan::batch::Numbers;
+use crate::plan::plans::{done, keep, undone, waits};
 use crate::plan::step;
 use crate::{Result, StoreError};
 
@@ -45,6 +49,13 @@ fn act(
         return Err(StoreError::Conflict("this act becomes an order".into()));
     }
     let loaded = load(tables, asked)?;
+    if TwoPerson::may_be_needed(&asked.act) {
+        let around = around(tables.connection, &asked.act, &asked.author.user, now)?;
+        if let Some(plan) = waits(new_id()?, asked, &loaded, around, policy, now) {
+            let made = insert_plan(tables, &plan, now)?;
+            return Ok(if made { Acted::Waits(Box::new(plan)) } else { Acted::TooMany });
+        }
+    }
     match apply(asked, loaded, hash, None, policy, now) {
         Ok((plan, Writes::Events(writes))) => {
             apply_numbers(tables, writes)?;
@@ -70,28 +81,44 @@ fn undo(
     policy: &Policy,
 ) -> Result<Undone> {
     let order = order_by_id(tables.connection, tables.ids, id)?;
-    let Some(asked) = order.and_then(|order| undoing(&order, author, now)) else {
+    let plan = new_id()?;
+    let Some(asked) = order.and_then(|order| undoing(&order, author, plan, now)) else {
         return Ok(Undone::NotUndoable);
     };
     let loaded = load(tables, &asked)?;
+    let around = around(tables.connection, &asked.act, &asked.author.user, now)?;
+    let new = NewPlan { asked, target: undone(id), series: None };
     let seq = OrderSeq(tables.cached.last_order().0 + 1);
-    match plan::undo(&asked, loaded, partial, (seq, tables.ids.id(seq)), policy, now) {
-        Ok((plan, writes)) => Ok(Undone::Done { plan, order: Box::new(run(tables, *writes)?) }),
-        Err(not) => Ok(not),
+    match plan::undo(&new.asked, loaded, partial, (seq, tables.ids.id(seq)), policy, now) {
+        Ok((shown, writes)) => {
+            let order = Box::new(run(tables, *writes)?);
+            let kept = keep(plan, &new, &shown, around);
+            let kept = done(kept, &new.asked.author, Some((order.id, order.status)), now);
+            insert_plan(tables, &kept, now)?;
+            Ok(Undone::Done { plan: shown, order, kept: plan })
+        }
+        Err(NotUndone::Incomplete(shown)) => {
+            let kept = keep(plan, &new, &shown, around);
+            let made = insert_plan(tables, &kept, now)?;
+            Ok(if made { Undone::Incomplete(Box::new(kept)) } else { Undone::TooMany })
+        }
+        Err(NotUndone::Nothing(shown)) => Ok(Undone::Nothing(shown)),
+        Err(NotUndone::NotUndoable) => Ok(Undone::NotUndoable),
     }
 }
 
 /// Writes an order that has run at once, and returns it.
-fn run(tables: &mut Tables<'_>, (new, writes): (NewOrder, step::Writes)) -> Result<Order> {
+pub(super) fn run(tables: &mut Tables<'_>, (new, writes): (NewOrder, step::Writes)) -> Result<Order> {
     let ended = writes.orders.first().map(|write| write.after.clone());
     let order = ended.ok_or_else(|| corrupt("an order of an act was not judged"))?;
     let seq = tables.cached.next_order();
     insert_order(tables, seq, &new, &serde_json::to_string(&new.request)?)?;
+    note_undoing(tables, seq, &new)?;
     apply_step(tables, writes)?;
     Ok(order)
 }
 
-fn load(tables: &mut Tables<'_>, asked: &Asked) -> Result<Loaded> {
+pub(super) fn load(tables: &mut Tables<'_>, asked: &Asked) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     if let Some(account) = asked.account {
         let (account, premises) = must_exist(tables, account)?;

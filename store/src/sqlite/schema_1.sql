@@ -105,6 +105,9 @@ CREATE TABLE event (
     state_after  INTEGER
 ) STRICT;
 
+-- who unlocked numbers lately
+CREATE INDEX event_unlocked ON event (actor, at) WHERE substr(detail, 1, 11) = '{"Unlocked"';
+
 -- how many numbers of a holder are due at an instant: what release goes by
 CREATE TABLE due (
     due_at  INTEGER NOT NULL,
@@ -179,6 +182,41 @@ CREATE TABLE idempotency (
     digest    BLOB NOT NULL,
     order_seq INTEGER NOT NULL,
     PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+
+-- a plan of an act on numbers; act: its word
+-- state: 0 open, 1 applied, 2 withdrawn; approved: whether a second person has agreed to it as it is
+-- body: all of it as JSON, but what is decided of each number
+CREATE TABLE plan (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          BLOB NOT NULL UNIQUE,
+    act         TEXT NOT NULL,
+    account     INTEGER,
+    series      TEXT,
+    maker       TEXT NOT NULL,
+    state       INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
+    two_persons INTEGER NOT NULL,
+    approved    INTEGER NOT NULL,
+    made_at     INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    body        TEXT NOT NULL
+) STRICT;
+CREATE INDEX plan_account ON plan (account, seq);
+CREATE INDEX plan_series ON plan (series, seq) WHERE series IS NOT NULL;
+CREATE INDEX plan_open ON plan (expires_at, maker) WHERE state = 0;
+CREATE INDEX plan_made ON plan (made_at);
+
+-- what is decided of each number of a plan, as JSON
+CREATE TABLE plan_decisions (
+    plan      INTEGER PRIMARY KEY,
+    decisions TEXT NOT NULL
+) STRICT;
+
+-- which disconnect order was undone by which number order
+CREATE TABLE undoing (
+    order_seq INTEGER NOT NULL,
+    by_order  INTEGER NOT NULL,
+    PRIMARY KEY (order_seq, by_order)
 ) STRICT, WITHOUT ROWID;
 
 -- the reply to a request with a key at the operations API

@@ -39,6 +39,11 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
     let due: i64 = connection
         .prepare_cached("SELECT coalesce(sum(numbers), 0) FROM due WHERE due_at <= ?")?
         .query_row([now.millis()], |row| row.get(0))?;
+    let plans: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM plan WHERE state = 0 AND two_persons = 1 AND approved = 0 AND expires_at > ?",
+        )?
+        .query_row([now.millis()], |row| row.get(0))?;
     let missing = State::ALL.iter().filter(|s| !by_state.iter().any(|(has, _)| has == *s));
     let mut by_state: Vec<_> = by_state.iter().copied().chain(missing.map(|s| (*s, 0))).collect();
     by_state.sort_by_key(|(state, _)| *state);
@@ -49,6 +54,7 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
         queue: 0,
         deliveries: deliveries.unsigned_abs(),
         due: due.unsigned_abs(),
+        plans_waiting: plans.unsigned_abs(),
         failed: Vec::new(),
     })
 }

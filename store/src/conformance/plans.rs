@@ -1,0 +1,485 @@
+//! Plans: made, applied, approved and withdrawn. Exactly what one says is done, or nothing.
+
+use onhook_core::account::Place;
+use onhook_core::ids::{PlanId, SiteId};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::event::{By, Change};
+use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::order::act::{Act, Correction, Later, Leaving, Refused, Restored};
+use onhook_core::order::decided::Decided;
+use onhook_core::order::plan::{KEPT_MS, KeptPlan, NotApproved, PlanState};
+use onhook_core::order::{Mode, Protected, Request, Status};
+use onhook_core::time::{DAY_MS, Timestamp};
+use serde_json::json;
+
+use super::fixtures::{
+    DISCONNECTS, account, activate, at, clean, disconnect, log, number, order, policy, release, run_all,
+    seeded, state, subscribe, subscription,
+};
+use crate::Store;
+use crate::conformance::Opener;
+use crate::contract::acts::{Acted, Asked, Undone};
+use crate::contract::plans::{
+    Approving, NewPlan, PlanApplied, PlanApproved, PlanFilter, PlanMade, PlanWithdrawn,
+};
+
+/// How long a plan of the suite lives, in milliseconds.
+const LIVES_MS: i64 = 30 * 60 * 1_000;
+
+fn author(user: &str, reason: &str) -> Author {
+    let under = Provenance {
+        credential: Some(Credential::Basic),
+        address: Some("127.0.0.1".into()),
+        reason: Some(reason.into()),
+        plan: None,
+    };
+    Author { user: user.into(), under }
+}
+
+fn leaving() -> Act {
+    let (mode, protected) = (Leaving::Normal, Protected::Unchanged);
+    Act::Disconnect { mode, protected, name: None, customer_order_id: None }
+}
+
+fn new(act: Act, numbers: impl IntoIterator<Item = u64>, account_id: Option<u32>, now: Timestamp) -> NewPlan {
+    let asked = Asked {
+        act,
+        account: account_id.map(account),
+        numbers: numbers.into_iter().map(number).collect(),
+        remaining: 0,
+        author: author("maker", "a reason"),
+        made_at: now,
+        expires_at: now.plus_millis(LIVES_MS),
+    };
+    NewPlan { asked, target: json!({ "numbers": [] }), series: None }
+}
+
+async fn made(store: &dyn Store, new: NewPlan) -> KeptPlan {
+    let now = new.asked.made_at;
+    match store.make_plan(new, None, now, policy()).await.expect("made") {
+        PlanMade::Made(plan) => *plan,
+        PlanMade::TooMany => panic!("too many"),
+    }
+}
+
+async fn apply(store: &dyn Store, plan: &KeptPlan, now: Timestamp) -> PlanApplied {
+    let author = author("applier", "of no matter");
+    store.apply_plan(plan.id, plan.hash.clone(), author, None, now, policy()).await.expect("tried")
+}
+
+/// Applies a plan of which every number goes.
+async fn done(store: &dyn Store, plan: &KeptPlan, now: Timestamp) -> KeptPlan {
+    match apply(store, plan, now).await {
+        PlanApplied::Done { plan, again: false } => *plan,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn approving(user: &str, plan: &KeptPlan, apply: bool) -> Approving {
+    Approving { hash: plan.hash.clone(), author: author(user, "it is right"), apply }
+}
+
+async fn approve(
+    store: &dyn Store,
+    user: &str,
+    plan: &KeptPlan,
+    apply: bool,
+    now: Timestamp,
+) -> PlanApproved {
+    let approving = approving(user, plan, apply);
+    store.approve_plan(plan.id, approving, None, now, policy()).await.expect("tried")
+}
+
+async fn withdraw(store: &dyn Store, plan: &KeptPlan, now: Timestamp) -> PlanWithdrawn {
+    store.withdraw_plan(plan.id, author("maker", "no more"), None, now).await.expect("tried")
+}
+
+async fn kept(store: &dyn Store, id: PlanId) -> KeptPlan {
+    store.plan(id).await.expect("read").expect("there")
+}
+
+async fn entry(store: &dyn Store, n: u64) -> Entry {
+    store.facts(number(n)).await.expect("read").expect("there").entry
+}
+
+cases! { ($) plans conformance_plans:
+    /// A plan changes no number. It is kept as it was made, and the same world gives the same hash.
+    async fn a_plan_shows_what_would_happen_and_does_nothing(opener) {
+        let (store, ..) = seeded(opener).await;
+        let before = store.check(true).await.expect("checked");
+        let plan = made(&*store, new(leaving(), [0, 1, 30], Some(1), at(10))).await;
+        assert_eq!((plan.counts.named, plan.counts.go, plan.counts.refused), (3, 2, 1));
+        assert_eq!(plan.refused, [(Refused::NotInService, 1)].into());
+        assert_eq!((plan.holds[0].numbers, plan.holds[0].days), (2, 90));
+        assert_eq!(plan.state(at(11)), PlanState::Open);
+        store.close().await;
+        let store = opener.open().await;
+        assert_eq!(kept(&*store, plan.id).await, plan);
+        let again = made(&*store, new(leaving(), [0, 1, 30], Some(1), at(20))).await;
+        assert_ne!(again.id, plan.id);
+        assert_eq!(again.hash, plan.hash);
+        assert_eq!(store.check(true).await.expect("checked"), before, "no number, no event, no order");
+        assert_eq!(state(&*store, 0).await, State::InService);
+        assert_eq!(store.plan(PlanId(uuid::Uuid::from_u128(1))).await.expect("read"), None);
+    }
+
+    /// A plan becomes one order, which has ended, of the numbers that go. Its subscribers are told. Again does nothing.
+    async fn a_plan_is_done_exactly_and_once(opener) {
+        let (store, ..) = seeded(opener).await;
+        let told = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        let plan = made(&*store, new(leaving(), [0, 1, 30], Some(1), at(10))).await;
+        let applied = done(&*store, &plan, at(20)).await;
+        let first = applied.done.clone().expect("done");
+        let (id, status) = first.order.expect("an order");
+        assert_eq!((first.went, status, applied.state(at(21))), (2, Status::Complete, PlanState::Applied));
+        assert_eq!([state(&*store, 0).await, state(&*store, 1).await], [State::Aging; 2]);
+        let ran = store.order_by_id(id).await.expect("read").expect("there");
+        assert_eq!((ran.status, ran.done().collect::<Vec<_>>()), (Status::Complete, vec![number(0), number(1)]));
+        assert_eq!((ran.user.as_str(), ran.under.plan), ("applier", Some(plan.id)));
+        assert_eq!(ran.under.reason.as_deref(), Some("a reason"), "the plan's");
+        assert_eq!(ran.name, Some(format!("plan {}", &plan.id.to_string()[..8])));
+        assert_eq!(log(&*store, &told).await.len(), 1);
+        let before = store.check(true).await.expect("checked");
+        store.close().await;
+        let store = opener.open().await;
+        for now in [30, 10 * DAY_MS] {
+            let again = apply(&*store, &plan, at(now)).await;
+            assert_eq!(again, PlanApplied::Done { plan: Box::new(applied.clone()), again: true });
+        }
+        assert_eq!(store.check(true).await.expect("checked"), before);
+        let other = KeptPlan { hash: "sha256:0".into(), ..plan };
+        assert_eq!(apply(&*store, &other, at(40)).await, PlanApplied::WrongHash);
+        let none = KeptPlan { id: PlanId(uuid::Uuid::from_u128(1)), ..other };
+        assert_eq!(apply(&*store, &none, at(40)).await, PlanApplied::Missing);
+        clean(&*store).await;
+    }
+
+    /// If the world has moved on, nothing is done. The plan then has the new decision, which may be applied.
+    async fn a_plan_that_would_do_something_else_does_nothing(opener) {
+        let (store, ..) = seeded(opener).await;
+        let plan = made(&*store, new(leaving(), [0, 1], Some(1), at(10))).await;
+        store.accept(order(11, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(12)).await;
+        let PlanApplied::Changed { plan: now, otherwise } = apply(&*store, &plan, at(20)).await else { panic!() };
+        assert_eq!(otherwise.iter().map(|one| one.number).collect::<Vec<_>>(), [number(1)]);
+        assert!(otherwise[0].planned.goes());
+        assert_eq!(otherwise[0].now, Some(Decided::Refused(Refused::NotInService)));
+        assert_eq!(state(&*store, 0).await, State::InService);
+        assert_ne!(now.hash, plan.hash);
+        assert_eq!(kept(&*store, plan.id).await, *now);
+        let again = apply(&*store, &plan, at(21)).await;
+        assert!(matches!(&again, PlanApplied::Changed { otherwise, .. } if otherwise.is_empty()), "{again:?}");
+        let applied = done(&*store, &now, at(22)).await;
+        assert_eq!(applied.done.expect("done").went, 1);
+        assert!(matches!(apply(&*store, &plan, at(23)).await, PlanApplied::Over(_)), "by another hash");
+        let none = made(&*store, new(leaving(), [0, 1], Some(1), at(30))).await;
+        assert!(matches!(apply(&*store, &none, at(31)).await, PlanApplied::Nothing(_)));
+        clean(&*store).await;
+    }
+
+    /// A plan ends by its time, or because a person takes it back. After 90 days it is forgotten.
+    async fn a_plan_has_an_end(opener) {
+        let (store, ..) = seeded(opener).await;
+        let plan = made(&*store, new(Act::Lock, [0], None, at(10))).await;
+        let late = apply(&*store, &plan, at(10 + LIVES_MS)).await;
+        assert!(matches!(late, PlanApplied::Over(_)), "{late:?}");
+        assert!(matches!(withdraw(&*store, &plan, at(10 + LIVES_MS)).await, PlanWithdrawn::Over(_)));
+        let back = made(&*store, new(Act::Lock, [0], Some(1), at(20))).await;
+        for now in [21, 22] {
+            assert!(matches!(withdraw(&*store, &back, at(now)).await, PlanWithdrawn::Done(_)));
+        }
+        assert!(matches!(apply(&*store, &back, at(23)).await, PlanApplied::Over(_)));
+        assert!(!entry(&*store, 0).await.locked);
+        let later = NewPlan { series: Some("s".into()), ..new(leaving(), [0], Some(1), at(LIVES_MS + 30)) };
+        let last = made(&*store, later).await;
+        let found = async |filter: PlanFilter| {
+            let found = store.plans(filter, None, 10, at(LIVES_MS + 40)).await.expect("read");
+            found.into_iter().map(|(_, plan)| plan.id).collect::<Vec<_>>()
+        };
+        let all = PlanFilter::default();
+        assert_eq!(found(all.clone()).await, [last.id, back.id, plan.id]);
+        let of = |state| PlanFilter { state: Some(state), ..PlanFilter::default() };
+        assert_eq!(found(of(PlanState::Open)).await, [last.id]);
+        assert_eq!(found(of(PlanState::Expired)).await, [plan.id]);
+        assert_eq!(found(of(PlanState::Withdrawn)).await, [back.id]);
+        assert_eq!(found(PlanFilter { account: Some(account(1)), ..all.clone() }).await, [last.id, back.id]);
+        assert_eq!(found(PlanFilter { act: Some("lock".into()), ..all.clone() }).await, [back.id, plan.id]);
+        assert_eq!(found(PlanFilter { series: Some("s".into()), ..all.clone() }).await, [last.id]);
+        let first = store.plans(all.clone(), None, 2, at(0)).await.expect("read");
+        let rest = store.plans(all, Some(first[1].0), 2, at(0)).await.expect("read");
+        assert_eq!(rest.iter().map(|(_, plan)| plan.id).collect::<Vec<_>>(), [plan.id]);
+        assert_eq!(store.forget_plans(at(20 + KEPT_MS), 1).await.expect("written"), 1);
+        assert_eq!(store.forget_plans(at(20 + KEPT_MS), 10).await.expect("written"), 1);
+        assert_eq!(store.plan(plan.id).await.expect("read"), None);
+        assert_eq!(kept(&*store, last.id).await, last);
+    }
+
+    /// A purge needs a second person, who agrees to what the plan says then.
+    async fn a_purge_needs_a_second_person(opener) {
+        let (store, ..) = seeded(opener).await;
+        let purge = || new(Act::Purge { name: None }, [0, 1], Some(1), at(10));
+        let plan = made(&*store, purge()).await;
+        assert!(plan.two_persons);
+        assert_eq!(store.totals(at(11)).await.expect("read").plans_waiting, 1);
+        assert!(matches!(apply(&*store, &plan, at(11)).await, PlanApplied::ApprovalNeeded(_)));
+        let own = approve(&*store, "maker", &plan, true, at(12)).await;
+        assert!(matches!(own, PlanApproved::Refused(NotApproved::SamePerson, _)), "{own:?}");
+        let PlanApproved::Done(approved) = approve(&*store, "other", &plan, false, at(13)).await else { panic!() };
+        assert_eq!(approved.approvals[0].by.reason.as_deref(), Some("it is right"));
+        let again = approve(&*store, "other", &plan, false, at(14)).await;
+        assert_eq!(again, PlanApproved::Done(approved), "again is no more than once");
+        assert_eq!(store.totals(at(14)).await.expect("read").plans_waiting, 0);
+        // The approval is for what was seen.
+        store.accept(order(15, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(16)).await;
+        let PlanApplied::Changed { plan: now, .. } = apply(&*store, &plan, at(17)).await else { panic!() };
+        assert!(matches!(apply(&*store, &now, at(18)).await, PlanApplied::ApprovalNeeded(_)));
+        let old = approve(&*store, "other", &plan, false, at(19)).await;
+        assert!(matches!(old, PlanApproved::Refused(NotApproved::Changed, _)), "{old:?}");
+        assert_eq!(state(&*store, 0).await, State::InService);
+        // It lives for a day, since it waits for a person.
+        let late = at(DAY_MS + 9);
+        let PlanApproved::Applied(PlanApplied::Done { plan: applied, again: false }) =
+            approve(&*store, "other", &now, true, late).await
+        else {
+            panic!("not applied")
+        };
+        assert_eq!(state(&*store, 0).await, State::Removed);
+        let (id, _) = applied.done.as_ref().expect("done").order.expect("an order");
+        let ran = store.order_by_id(id).await.expect("read").expect("there");
+        let Request::Disconnect(asked) = &ran.request else { panic!("{ran:?}") };
+        assert_eq!((asked.mode, ran.user.as_str()), (Mode::Purge, "other"));
+        let again = approve(&*store, "other", &now, true, late).await;
+        assert!(matches!(again, PlanApproved::Applied(PlanApplied::Done { again: true, .. })), "{again:?}");
+        let lock = made(&*store, new(Act::Lock, [2], None, late)).await;
+        let none = approve(&*store, "other", &lock, false, late).await;
+        assert!(matches!(none, PlanApproved::Refused(NotApproved::NotNeeded, _)), "{none:?}");
+        clean(&*store).await;
+    }
+
+    /// More than ten unlocks of one user in a day need a second person, however they are parted.
+    async fn unlocks_are_counted_over_a_day(opener) {
+        let (store, ..) = seeded(opener).await;
+        let lock = made(&*store, new(Act::Lock, 0..20, None, at(10))).await;
+        done(&*store, &lock, at(11)).await;
+        let many = made(&*store, new(Act::Unlock, 0..11, None, at(12))).await;
+        assert!(many.two_persons && matches!(apply(&*store, &many, at(12)).await, PlanApplied::ApprovalNeeded(_)));
+        let eight = made(&*store, new(Act::Unlock, 0..8, None, at(12))).await;
+        assert!(!eight.two_persons);
+        done(&*store, &eight, at(13)).await;
+        let unlock = async |n: u64, user: &str, now: Timestamp| {
+            let asked = Asked { author: author(user, "r"), ..new(Act::Unlock, [n], None, now).asked };
+            store.act(asked, None, None, now, policy()).await.expect("tried")
+        };
+        for n in [8, 9] {
+            assert!(matches!(unlock(n, "applier", at(14)).await, Acted::Done { .. }));
+        }
+        let Acted::Waits(plan) = unlock(10, "applier", at(15)).await else { panic!("done alone") };
+        assert!(entry(&*store, 10).await.locked && plan.two_persons);
+        assert!(matches!(unlock(0, "applier", at(15)).await, Acted::Nothing(_)), "there is nothing to agree to");
+        assert!(matches!(unlock(11, "another", at(15)).await, Acted::Done { .. }));
+        let approved = approve(&*store, "another", &plan, true, at(16)).await;
+        assert!(matches!(approved, PlanApproved::Applied(PlanApplied::Done { .. })), "{approved:?}");
+        assert!(!entry(&*store, 10).await.locked);
+        // A day later they no longer count.
+        assert!(matches!(unlock(12, "applier", at(14 + DAY_MS)).await, Acted::Done { .. }));
+        clean(&*store).await;
+    }
+
+    /// Every act is done by a plan, and each number's event says which plan it was.
+    async fn each_act_is_done_by_a_plan(opener) {
+        let (store, site, _) = seeded(opener).await;
+        let another = store.create_site(account(1), "another".into()).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into()).await.expect("made").id;
+        let all = [0, 1];
+        let step = async |act: Act, of: Option<u32>, now: i64| {
+            let (plan, numbers) = (made(&*store, new(act, all, of, at(now))).await, 2);
+            assert_eq!((plan.counts.go, plan.two_persons), (numbers, false), "{plan:?}");
+            let plan = done(&*store, &plan, at(now + 1)).await;
+            let history = store.history(number(0)).await.expect("read").expect("there");
+            let event = history.history.events.last().expect("an event").clone();
+            let under = match (&event.by, &plan.done.as_ref().expect("done").order) {
+                (By::Order(seq), Some((id, _))) => {
+                    assert_eq!(history.orders[seq].id, *id);
+                    history.orders[seq].under.clone()
+                }
+                (By::User(_), None) => event.under.clone(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((under.plan, under.reason.as_deref()), (Some(plan.id), Some("a reason")));
+            (event.change, entry(&*store, 0).await)
+        };
+        let (_, locked) = step(Act::Lock, Some(1), 10).await;
+        let (_, unlocked) = step(Act::Unlock, None, 20).await;
+        assert!(locked.locked && !unlocked.locked);
+        let (_, moved) = step(Act::Move { site: another, peer: None }, Some(1), 30).await;
+        let place = |site: SiteId, peer| Place { account: account(1), site, peer };
+        assert_eq!(moved.standing.place(), Some(place(another, Some(there))));
+        let (_, gone) = step(leaving(), Some(1), 40).await;
+        let extended = step(Act::Extend { until: Later::Days(1), past_ceiling: true }, None, 50).await.1;
+        assert!(extended.standing.ends_at() > gone.standing.ends_at());
+        assert!(step(Act::Keep { until: None }, None, 60).await.1.standing.kept().is_some());
+        assert!(step(Act::Unkeep, None, 70).await.1.standing.kept().is_none());
+        let back = step(Act::Reconnect { name: Some("back".into()) }, Some(1), 80).await.1;
+        assert_eq!(back.standing.place(), Some(place(another, Some(there))));
+        let (change, left) = step(Act::PortOut { at: None }, None, 90).await;
+        assert!(matches!(change, Change::PortedOut { .. }));
+        assert_eq!(left.state(), State::Removed);
+        let restored = Restored {
+            state: State::Available,
+            account: None,
+            former_account: None,
+            site: None,
+            peer: None,
+            release_at: None,
+            region: None,
+            rate_center: None,
+            protected: false,
+            ported_in: false,
+        };
+        assert_eq!(step(Act::Restore(restored), None, 100).await.1.state(), State::Available);
+        assert_eq!(step(Act::SetAside, None, 110).await.1.state(), State::Administrative);
+        assert_eq!(step(Act::PutBack, None, 120).await.1.state(), State::Available);
+        let correction = Correction { region: Some("NC".into()), rate_center: Some("CARY".into()), ported_in: None };
+        let before = entry(&*store, 0).await.area;
+        assert_ne!(step(Act::Correct(correction), None, 130).await.1.area, before);
+        assert_ne!(site, another);
+        clean(&*store).await;
+    }
+
+    /// A number that is released early is released by time at its new end, and not before its floor.
+    async fn an_early_release_has_a_floor(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([0]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let floor = store.facts(number(0)).await.expect("read").expect("there").history.floor_at().expect("known");
+        let early = |release_at| new(Act::ReleaseEarly { release_at }, [0], None, at(20));
+        let below = made(&*store, early(Some(floor.plus_millis(-1)))).await;
+        assert_eq!(below.refused, [(Refused::UnderFloor, 1)].into());
+        let asked = early(None).asked;
+        let Acted::Waits(plan) = store.act(asked, None, None, at(20), policy()).await.expect("tried") else {
+            panic!("done alone")
+        };
+        let approved = approve(&*store, "other", &plan, true, at(30)).await;
+        assert!(matches!(approved, PlanApproved::Applied(PlanApplied::Done { .. })), "{approved:?}");
+        assert_eq!(entry(&*store, 0).await.standing.ends_at(), Some(floor));
+        release(&*store, floor.plus_millis(-1), 10).await;
+        assert_eq!(state(&*store, 0).await, State::Aging);
+        release(&*store, floor, 10).await;
+        assert_eq!(state(&*store, 0).await, State::Available);
+        clean(&*store).await;
+    }
+
+    /// What cannot be undone whole waits as a plan, by which the rest may be undone.
+    async fn an_undo_in_part_waits_as_a_plan(opener) {
+        let (store, site, _) = seeded(opener).await;
+        let id = store.accept(order(1, 1, disconnect([0, 1]))).await.expect("accepted").id;
+        run_all(&*store, at(10)).await;
+        store.accept(order(20, 1, activate([1], site))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        let whole = store.undo(id, false, author("maker", "r"), None, at(40), policy()).await.expect("tried");
+        let Undone::Incomplete(plan) = whole else { panic!("{whole:?}") };
+        assert_eq!((plan.counts.go, &plan.target), (1, &json!({ "order": id.to_string() })));
+        assert_eq!(store.undone_by(id).await.expect("read"), []);
+        let applied = done(&*store, &plan, at(50)).await;
+        let (by, _) = applied.done.expect("done").order.expect("an order");
+        assert_eq!(state(&*store, 0).await, State::InService);
+        assert_eq!(store.undone_by(id).await.expect("read"), [by]);
+        assert_eq!(store.undone_by(by).await.expect("read"), []);
+        clean(&*store).await;
+    }
+
+    /// Of two who apply a plan at once on two handles, one does it. Both are told that it is done.
+    async fn a_plan_that_two_apply_at_once_is_done_once(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.close().await;
+        let (one, two) = opener.open_twice().await;
+        for n in 0..5 {
+            let plan = made(&*one, new(leaving(), [2 * n, 2 * n + 1], Some(1), at(10))).await;
+            let (first, second) = tokio::join!(apply(&*one, &plan, at(20)), apply(&*two, &plan, at(20)));
+            let again = |applied: PlanApplied| match applied {
+                PlanApplied::Done { again, plan } => (again, plan.done),
+                other => panic!("{other:?}"),
+            };
+            let (first, second) = (again(first), again(second));
+            assert_ne!(first.0, second.0);
+            assert_eq!(first.1, second.1, "the same order");
+        }
+        clean(&*one).await;
+        clean(&*two).await;
+    }
+
+    /// A plan beside disconnects of the same numbers is done exactly or not at all.
+    async fn a_plan_beside_disconnects_is_exact(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.close().await;
+        let (one, two) = opener.open_twice().await;
+        for n in 0..5 {
+            let numbers = [2 * n, 2 * n + 1];
+            let plan = made(&*one, new(Act::Lock, numbers, Some(1), at(10))).await;
+            let sent = order(11, 1, disconnect([numbers[1]]));
+            let disconnect = async {
+                let id = two.accept(sent).await.expect("accepted").id;
+                run_all(&*two, at(20)).await;
+                id
+            };
+            let (applied, id) = tokio::join!(apply(&*one, &plan, at(20)), disconnect);
+            run_all(&*one, at(30)).await;
+            let ended = one.order_by_id(id).await.expect("read").expect("there").status;
+            let locked = [entry(&*one, numbers[0]).await.locked, entry(&*one, numbers[1]).await.locked];
+            match applied {
+                PlanApplied::Done { .. } => assert_eq!((ended, locked), (Status::Failed, [true, true])),
+                PlanApplied::Changed { .. } => assert_eq!((ended, locked), (Status::Complete, [false, false])),
+                other => panic!("{other:?}"),
+            }
+        }
+        clean(&*two).await;
+    }
+
+    /// A plan that one takes back while another one agrees to it and applies it is either withdrawn or done.
+    async fn a_plan_is_withdrawn_or_done_and_never_both(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.close().await;
+        let (one, two) = opener.open_twice().await;
+        for n in 0..5 {
+            let plan = made(&*one, new(Act::Purge { name: None }, [n], Some(1), at(10))).await;
+            let (approved, withdrawn) =
+                tokio::join!(approve(&*one, "other", &plan, true, at(20)), withdraw(&*two, &plan, at(20)));
+            let ended = kept(&*one, plan.id).await.state(at(30));
+            match (approved, withdrawn) {
+                (PlanApproved::Applied(PlanApplied::Done { .. }), PlanWithdrawn::Over(_)) => {
+                    assert_eq!((ended, state(&*two, n).await), (PlanState::Applied, State::Removed));
+                }
+                (PlanApproved::Refused(NotApproved::Over, _), PlanWithdrawn::Done(_)) => {
+                    assert_eq!((ended, state(&*two, n).await), (PlanState::Withdrawn, State::InService));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        clean(&*one).await;
+    }
+
+    /// Two unlocks at once do not pass the limit because neither sees the other one.
+    async fn unlocks_at_once_are_counted_together(opener) {
+        let (store, ..) = seeded(opener).await;
+        let lock = made(&*store, new(Act::Lock, 0..20, None, at(10))).await;
+        done(&*store, &lock, at(11)).await;
+        store.close().await;
+        let (one, two) = opener.open_twice().await;
+        let eight = made(&*one, new(Act::Unlock, 0..8, None, at(12))).await;
+        done(&*one, &eight, at(13)).await;
+        let unlock = async |store: &dyn Store, numbers: [u64; 2]| {
+            let mut done = 0;
+            for n in numbers {
+                let asked = Asked { author: author("applier", "r"), ..new(Act::Unlock, [n], None, at(14)).asked };
+                let acted = store.act(asked, None, None, at(14), policy()).await.expect("tried");
+                done += usize::from(matches!(acted, Acted::Done { .. }));
+            }
+            done
+        };
+        let (first, second) = tokio::join!(unlock(&*one, [8, 9]), unlock(&*two, [10, 11]));
+        assert_eq!(first + second, 2);
+        clean(&*one).await;
+    }
+}

@@ -1,0 +1,240 @@
+//! Plans that are kept: made of a decision, decided again when they are applied, approved, and ended.
+
+use onhook_core::ids::{OrderId, OrderSeq, PlanId};
+use onhook_core::lifecycle::policy::Policy;
+use onhook_core::lifecycle::provenance::Author;
+use onhook_core::order::Status;
+use onhook_core::order::decided::Decisions;
+use onhook_core::order::plan::{
+    Done, KeptPlan, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
+};
+use onhook_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::acts::{Loaded, NotApplied, Writes, apply as act, plan};
+use crate::contract::acts::{Asked, Plan};
+use crate::contract::plans::{Approving, NewPlan, PlanApplied, PlanApproved, PlanWithdrawn};
+
+/// How long a plan lives, in milliseconds, unless two persons are needed.
+pub const LIVES_MS: i64 = 30 * 60 * 1_000;
+
+/// Returns for what two persons are needed.
+#[must_use]
+pub fn two_person() -> TwoPerson {
+    TwoPerson::default()
+}
+
+/// What a plan needs beside what its act loads.
+#[derive(Clone, Copy, Debug)]
+pub struct Around {
+    /// How many numbers its user has unlocked lately.
+    pub unlocked: u64,
+    /// For what two persons are needed.
+    pub two_person: TwoPerson,
+}
+
+/// Writes what would happen into a plan.
+fn decide(kept: &mut KeptPlan, shown: &Plan) {
+    kept.hash.clone_from(&shown.hash);
+    kept.counts = shown.counts;
+    kept.refused.clone_from(&shown.refused);
+    let hold = |(group, numbers): (&crate::contract::acts::HoldGroup, &usize)| PlannedHold {
+        profile: group.profile.clone(),
+        class: group.class,
+        days: group.days,
+        release_at: group.release_at,
+        numbers: *numbers,
+    };
+    kept.holds = shown.holds.iter().map(hold).collect();
+    let warned = |code: &str, detail: String| Warned { code: code.to_owned(), detail };
+    kept.warnings = shown.warnings.iter().map(|one| warned(one.word(), one.sentence())).collect();
+    kept.decisions = Decisions::of(&shown.items);
+}
+
+/// Returns the plan of an act of which this would happen.
+#[must_use]
+pub fn keep(id: PlanId, new: &NewPlan, shown: &Plan, around: Around) -> KeptPlan {
+    let NewPlan { asked, target, series } = new;
+    let made = Signed::by(&asked.author, asked.made_at);
+    let two_persons = around.two_person.needed(&asked.act, shown.counts.go, around.unlocked);
+    let lives = if two_persons { TWO_PERSONS_LIVES_MS } else { LIVES_MS };
+    let mut kept = KeptPlan {
+        id,
+        act: asked.act.clone(),
+        account: asked.account,
+        target: target.clone(),
+        series: series.clone(),
+        expires_at: made.at.plus_millis(lives),
+        made,
+        ended: None,
+        hash: String::new(),
+        earlier: Vec::new(),
+        counts: shown.counts,
+        refused: shown.refused.clone(),
+        holds: Vec::new(),
+        warnings: Vec::new(),
+        two_persons,
+        approvals: Vec::new(),
+        done: None,
+        decisions: Decisions::default(),
+    };
+    decide(&mut kept, shown);
+    kept
+}
+
+/// Returns the plan of an act, by what is loaded now.
+#[must_use]
+pub fn make(
+    id: PlanId,
+    new: &NewPlan,
+    loaded: &Loaded,
+    around: Around,
+    policy: &Policy,
+    now: Timestamp,
+) -> KeptPlan {
+    keep(id, new, &plan(&new.asked, loaded, policy, now), around)
+}
+
+/// Returns the plan of an act that was to be done at once, if it has to wait for a second person. `None` if it has not,
+/// or if no number goes.
+#[must_use]
+pub fn waits(
+    id: PlanId,
+    asked: &Asked,
+    loaded: &Loaded,
+    around: Around,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<KeptPlan> {
+    let numbers: Vec<String> = asked.numbers.iter().map(ToString::to_string).collect();
+    let new = NewPlan { asked: asked.clone(), target: json!({ "numbers": numbers }), series: None };
+    let kept = make(id, &new, loaded, around, policy, now);
+    (kept.two_persons && kept.counts.go > 0).then_some(kept)
+}
+
+/// Returns the target of the plan that undoes an order.
+#[must_use]
+pub fn undone(order: OrderId) -> Value {
+    json!({ "order": order.to_string() })
+}
+
+/// Returns a plan with what was done by it.
+#[must_use]
+pub fn done(
+    mut kept: KeptPlan,
+    author: &Author,
+    order: Option<(OrderId, Status)>,
+    now: Timestamp,
+) -> KeptPlan {
+    kept.ended = Some((PlanState::Applied, Signed::by(author, now)));
+    kept.done = Some(Done { went: kept.counts.go, order });
+    kept
+}
+
+/// Returns what a person asks who applies a plan: the same act, under the plan and for its reason.
+#[must_use]
+pub fn asked(kept: &KeptPlan, author: Author) -> Asked {
+    let mut author = author;
+    author.under.plan = Some(kept.id);
+    author.under.reason = kept.made.reason.as_deref().map(Into::into);
+    Asked {
+        act: kept.act.clone(),
+        account: kept.account,
+        numbers: kept.decisions.numbers(),
+        remaining: kept.counts.remaining,
+        author,
+        made_at: kept.made.at,
+        expires_at: kept.expires_at,
+    }
+}
+
+/// Returns what comes of applying a plan before anything else is looked at, if that is clear.
+#[must_use]
+pub fn settled(kept: &KeptPlan, hash: &str, now: Timestamp) -> Option<PlanApplied> {
+    if !kept.knows(hash) {
+        return Some(PlanApplied::WrongHash);
+    }
+    match kept.state(now) {
+        PlanState::Open => None,
+        PlanState::Applied if kept.hash == hash => {
+            Some(PlanApplied::Done { plan: Box::new(kept.clone()), again: true })
+        }
+        PlanState::Applied | PlanState::Expired | PlanState::Withdrawn => {
+            Some(PlanApplied::Over(Box::new(kept.clone())))
+        }
+    }
+}
+
+/// Decides again, and returns what came of it with what is written, if it was done. The plan in it is written in any
+/// case.
+#[must_use]
+pub fn apply(
+    mut kept: KeptPlan,
+    asked: &Asked,
+    loaded: Loaded,
+    (hash, ids): (&str, Option<(OrderSeq, OrderId)>),
+    around: Around,
+    policy: &Policy,
+    now: Timestamp,
+) -> (PlanApplied, Option<Writes>) {
+    let shown = plan(asked, &loaded, policy, now);
+    let otherwise = kept.decisions.otherwise(&Decisions::of(&shown.items));
+    if shown.hash != kept.hash {
+        let before = std::mem::take(&mut kept.hash);
+        if !kept.earlier.contains(&before) {
+            kept.earlier.push(before);
+        }
+        kept.approvals.clear();
+    }
+    decide(&mut kept, &shown);
+    kept.two_persons = around.two_person.needed(&asked.act, shown.counts.go, around.unlocked);
+    if kept.two_persons {
+        kept.expires_at = kept.made.at.plus_millis(TWO_PERSONS_LIVES_MS);
+    }
+    let plan = Box::new(kept);
+    if shown.hash != hash {
+        return (PlanApplied::Changed { plan, otherwise }, None);
+    }
+    if shown.counts.go == 0 {
+        return (PlanApplied::Nothing(plan), None);
+    }
+    if plan.two_persons && !plan.is_approved() {
+        return (PlanApplied::ApprovalNeeded(plan), None);
+    }
+    match act(asked, loaded, Some(hash), ids, policy, now) {
+        Ok((_, writes)) => {
+            let order = match &writes {
+                Writes::Order(run) => run.1.orders.first().map(|write| (write.after.id, write.after.status)),
+                Writes::Events(_) => None,
+            };
+            let plan = Box::new(done(*plan, &asked.author, order, now));
+            (PlanApplied::Done { plan, again: false }, Some(writes))
+        }
+        // The same decision was made a moment ago, of the same values.
+        Err(NotApplied::Changed(_) | NotApplied::Nothing(_)) => (PlanApplied::Nothing(plan), None),
+    }
+}
+
+/// Lets a person agree to a plan.
+///
+/// # Errors
+/// What came of it, if nothing is written.
+#[expect(clippy::result_large_err, reason = "it is returned as it is, once for each approval")]
+pub fn approve(
+    mut kept: KeptPlan,
+    Approving { hash, author, .. }: &Approving,
+    now: Timestamp,
+) -> Result<KeptPlan, PlanApproved> {
+    match kept.approve(hash, Signed::by(author, now)) {
+        Ok(()) => Ok(kept),
+        Err(why) => Err(PlanApproved::Refused(why, Box::new(kept))),
+    }
+}
+
+/// Takes a plan back for a person.
+#[must_use]
+pub fn withdraw(mut kept: KeptPlan, author: &Author, now: Timestamp) -> PlanWithdrawn {
+    let withdrawn = kept.withdraw(Signed::by(author, now));
+    let plan = Box::new(kept);
+    if withdrawn { PlanWithdrawn::Done(plan) } else { PlanWithdrawn::Over(plan) }
+}
