@@ -20,6 +20,7 @@ use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Shape, Told};
+use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 
@@ -142,6 +143,7 @@ async fn act(app: Arc<App>, call: Call, act: Act, reason: Option<String>) -> Res
     let once = call.once(now, made.clone());
     match app.store.act(asked, None, once, now, app.settings.policy.clone()).await? {
         Acted::Nothing(plan) | Acted::Changed(plan) => Err(refused(&plan)),
+        Acted::Waits(_) | Acted::TooMany => Err(Refusal::Denied.into()), // it needs a second person
         done @ Acted::Done { .. } => made(&done).ok_or_else(not_here),
     }
 }

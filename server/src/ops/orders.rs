@@ -1,11 +1,13 @@
 //! Orders of all kinds: listed, shown with what became of each number, and undone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::ids::OrderId;
 use onhook_core::order::Order;
+use onhook_core::order::act::Refused;
 use onhook_store::contract::acts::{Plan, Tally, Undone};
 use onhook_store::contract::orders::OrderFilter;
 use onhook_wire::ops::{acts, orders};
@@ -122,6 +124,7 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         status: parsed(&call, "status", "a status of orders")?,
         user: parsed(&call, "user", "a user's name")?,
         created_from: parsed(&call, "created_from", "an instant such as 2027-01-01T00:00:00.000Z")?,
+        plan: None,
         created_until: parsed(&call, "created_until", "an instant such as 2027-01-01T00:00:00.000Z")?,
     };
     let page = Page::read(&app, &call, "orders")?;
@@ -159,11 +162,11 @@ async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let id = order_of(&app, &call).await?.id;
     let now = app.believed_now().ok_or_else(body::clock)?;
     let once = call.once(now, |done: &Undone| match done {
-        Undone::Done { plan, order } => Some(undone(plan, order)),
+        Undone::Done { plan, order, .. } => Some(undone(plan, order)),
         _ => None,
     });
     match app.store.undo(id, partial, author, once, now, app.settings.policy.clone()).await? {
-        Undone::Done { plan, order } => {
+        Undone::Done { plan, order, .. } => {
             app.deliveries_bell.notify_one();
             metrics::counter!("onhook_orders_ended_total", "status" => order.status.word()).increment(1);
             Ok(undone(&plan, &order))
@@ -171,12 +174,13 @@ async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         Undone::Incomplete(plan) => {
             let Tally { named, refused, .. } = plan.counts;
             let detail = format!("{refused} of {named} numbers cannot come back");
-            Err(not_undone(Code::UndoIncomplete, detail, &plan))
+            Err(not_undone(Code::UndoIncomplete, detail, plan.counts, &plan.refused))
         }
         Undone::Nothing(plan) => {
-            Err(not_undone(Code::NothingToDo, "no number of the order can come back".into(), &plan))
+            let detail = "no number of the order can come back".into();
+            Err(not_undone(Code::NothingToDo, detail, plan.counts, &plan.refused))
         }
-        Undone::NotUndoable => {
+        Undone::NotUndoable | Undone::TooMany => {
             let detail = "it is no disconnect order that has ended with numbers, or it purged them";
             Err(OpsProblem::new(Code::NotUndoable, detail))
         }
@@ -190,8 +194,8 @@ fn undone(plan: &Plan, order: &Order) -> Reply {
 }
 
 /// Returns why an order is not undone, with how many numbers go and do not go.
-fn not_undone(code: Code, detail: String, plan: &Plan) -> OpsProblem {
-    let Tally { named, go, refused, remaining } = plan.counts;
+fn not_undone(code: Code, detail: String, counts: Tally, whys: &BTreeMap<Refused, usize>) -> OpsProblem {
+    let Tally { named, go, refused, remaining } = counts;
     let counts = json!({ "named": named, "go": go, "refused": refused, "remaining": remaining });
-    OpsProblem::new(code, detail).with("counts", counts).with("refused", acts::refusals(&plan.refused))
+    OpsProblem::new(code, detail).with("counts", counts).with("refused", acts::refusals(whys))
 }

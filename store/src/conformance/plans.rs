@@ -290,8 +290,8 @@ cases! { ($) plans conformance_plans:
     /// Every act is done by a plan, and each number's event says which plan it was.
     async fn each_act_is_done_by_a_plan(opener) {
         let (store, site, _) = seeded(opener).await;
-        let another = store.create_site(account(1), "another".into()).await.expect("made").id;
-        let there = store.create_peer(account(1), another, "a peer".into()).await.expect("made").id;
+        let another = store.create_site(account(1), "another".into(), at(20)).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into(), at(20)).await.expect("made").id;
         let all = [0, 1];
         let step = async |act: Act, of: Option<u32>, now: i64| {
             let (plan, numbers) = (made(&*store, new(act, all, of, at(now))).await, 2);

@@ -219,7 +219,6 @@ pub fn apply(
 ///
 /// # Errors
 /// What came of it, if nothing is written.
-#[expect(clippy::result_large_err, reason = "it is returned as it is, once for each approval")]
 pub fn approve(
     mut kept: KeptPlan,
     Approving { hash, author, .. }: &Approving,
