@@ -121,9 +121,8 @@ impl Verifier {
     /// Verifies the next seal, and the events that stand under it, each with its position, in the order in which they
     /// are found.
     pub fn seal(&mut self, seal: &Seal, events: &[(u64, Option<Found>)]) {
-        let (batch, end, previous) = self
-            .last
-            .map_or((0, 0, Digest::default()), |last| (last.batch, last.last, last.hash));
+        let (batch, end, previous) =
+            self.last.map_or((0, 0, Digest::default()), |last| (last.batch, last.last, last.hash));
         let faults = self.faults.len();
         if seal.first > seal.last || seal.last - seal.first >= u64::try_from(SEALED_MAX).unwrap_or(u64::MAX) {
             self.note(seal.first, FaultKind::Changed);
@@ -233,7 +232,8 @@ mod tests {
                 (position, Some(Found { kept: digest(&shown).unwrap(), shown: Some(shown) }))
             };
             let events: Vec<_> = (first..first + count).map(found).collect();
-            let digests: Vec<Digest> = events.iter().filter_map(|(_, found)| Some(found.as_ref()?.kept)).collect();
+            let digests: Vec<Digest> =
+                events.iter().filter_map(|(_, found)| Some(found.as_ref()?.kept)).collect();
             let seal = Seal::over(last.as_ref(), &digests, Timestamp::from_millis(0));
             last = Some(seal);
             trail.push((seal, events));
@@ -259,7 +259,8 @@ mod tests {
     fn each_fault_has_its_position_and_its_word() {
         let nothing: [&str; 0] = [];
         assert_eq!(after(|_| {}), nothing);
-        let changed = after(|trail| trail[0].1[1].1.as_mut().unwrap().shown.as_mut().unwrap()["n"] = json!(1));
+        let changed =
+            after(|trail| trail[0].1[1].1.as_mut().unwrap().shown.as_mut().unwrap()["n"] = json!(1));
         assert_eq!(changed, ["2: changed"]);
         assert_eq!(after(|trail| trail[0].1[1].1.as_mut().unwrap().shown = None), ["2: changed"]);
         assert_eq!(after(|trail| trail[1].1[0].1 = None), ["4: missing"]);

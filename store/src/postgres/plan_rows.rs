@@ -106,7 +106,8 @@ pub(super) async fn plan(client: &Client, id: PlanId, lock: bool) -> Result<Opti
     if lock {
         execute(client, "SELECT 1 FROM plan WHERE id = $1 FOR UPDATE", &[&id.0]).await?;
     }
-    let sql = "SELECT p.body, d.decisions FROM plan p JOIN plan_decisions d ON d.plan = p.seq WHERE p.id = $1";
+    let sql =
+        "SELECT p.body, d.decisions FROM plan p JOIN plan_decisions d ON d.plan = p.seq WHERE p.id = $1";
     let found = row(client, sql, &[&id.0]).await?;
     found.map(|row| plan_of(get(&row, 0)?, Some(get(&row, 1)?))).transpose()
 }
