@@ -133,6 +133,11 @@ where
     PossibleValuesParser::new(all.iter().map(|word| of(*word))).try_map(|text| text.parse::<T>())
 }
 
+/// The user who asks a server over the network. Not a flag: others on the machine can read flags.
+pub(crate) const USER: &str = "ONHOOK_USER";
+/// The user's password.
+pub(crate) const PASSWORD: &str = "ONHOOK_PASSWORD";
+
 /// The prefix of the environment variables that onhook reads.
 const PREFIX: &str = "ONHOOK_";
 /// Most letters by which an unknown variable may differ from the suggested one.
@@ -143,7 +148,7 @@ pub(crate) fn unknown_variables(
     command: &clap::Command,
     set: impl Iterator<Item = std::ffi::OsString>,
 ) -> Vec<String> {
-    let mut known = BTreeSet::new();
+    let mut known = BTreeSet::from([USER, PASSWORD].map(str::to_owned));
     name_variables(command, &mut known);
     let mut remarks: Vec<String> = set
         .map(|name| name.to_string_lossy().into_owned())

@@ -5,6 +5,6 @@
 pub(crate) enum Exit {
     /// Done.
     Done,
-    /// Answered, but not all is well.
+    /// Done, but not all is well.
     NotWell,
 }

@@ -1,9 +1,13 @@
 //! The `onhook` program: reads its arguments, runs one command, and reports how it ended.
 
+mod client;
 mod commands;
 mod config;
 mod exit;
+mod reach;
+mod session;
 mod stop;
+mod table;
 mod target;
 mod terminal;
 
@@ -11,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use crate::client::Problem;
 use crate::exit::Exit;
 use crate::terminal::Terminal;
 
@@ -21,8 +26,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs the life of telephone numbers after someone hangs up for good
 ///
-/// Exit status of every command: 0 done; 1 answered, but not all is well; 2 wrong usage, or it could not
-/// be done.
+/// Exit status of every command: 0 done; 1 done, but not all is well, or refused; 2 wrong usage, or it could
+/// not be done.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Onhook {
@@ -49,6 +54,8 @@ fn command() -> clap::Command {
 fn main() -> std::process::ExitCode {
     // All files that onhook makes are for this user alone: the store holds password hashes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    // Only fails if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let command = command();
     let matches = command.clone().get_matches();
     let onhook = Onhook::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -70,7 +77,11 @@ fn main() -> std::process::ExitCode {
         Err(error) if terminal::is_broken_pipe(&error) => 0.into(),
         Err(error) => {
             terminal.remark(&format!("onhook: {error:#}"));
-            2.into()
+            let problem = error.downcast_ref::<Problem>();
+            for line in problem.map(Problem::lines).unwrap_or_default() {
+                terminal.remark(&line);
+            }
+            if problem.is_some_and(Problem::is_refusal) { 1.into() } else { 2.into() }
         }
     }
 }

@@ -43,6 +43,12 @@ impl Terminal {
         self.out.is_terminal()
     }
 
+    /// Returns how many characters fit in a line, if the answer is shown on a terminal.
+    pub(crate) fn width(&self) -> Option<u16> {
+        let shown = self.out.is_terminal().then(|| terminal_size::terminal_size_of(&self.out))?;
+        shown.map(|(width, _)| width.0)
+    }
+
     /// Prints a remark that is not part of the answer. An error in printing it is ignored.
     pub(crate) fn remark(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");

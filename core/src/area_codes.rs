@@ -154,6 +154,24 @@ pub fn area_codes(region: &str) -> &'static [u16] {
     REGIONS.iter().find(|(_, name, _)| *name == region).map_or(&[], |(.., codes)| codes)
 }
 
+/// Returns what the digits of numbers begin with, with the country code, that lie in a rate center of a region or, without
+/// one, have this prefix: an area code of the North American plan, or the first digits of any other number.
+#[must_use]
+pub fn beginnings(region: Option<&str>, rate_center: Option<&str>, prefix: Option<&str>) -> Vec<String> {
+    if let (Some(region), Some(_)) = (region, rate_center) {
+        let codes = area_codes(region);
+        // Some provinces and territories share area codes. All of them are Canada's.
+        let codes = if codes.is_empty() && is_region(region) { &SHARED[..] } else { codes };
+        return codes.iter().map(|code| format!("1{code}")).collect();
+    }
+    let prefix = prefix.unwrap_or_default();
+    let is_area_code = prefix.parse().is_ok_and(|code: u16| service(code).is_some());
+    vec![if is_area_code { format!("1{prefix}") } else { prefix.to_owned() }]
+}
+
+/// Area codes that several provinces and territories of Canada share.
+const SHARED: [u16; 3] = [782, 867, 902];
+
 #[cfg(test)]
 mod tests {
     use super::*;

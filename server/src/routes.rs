@@ -47,6 +47,8 @@ fn operations_book() -> Book {
         ("Orders", ops::orders::routes()),
         ("Acts on numbers", ops::acts::routes()),
         ("Calls", [ops::calls::routes(), ops::rate::routes()].concat()),
+        ("Areas", ops::areas::routes()),
+        ("Forecast", ops::forecast::routes()),
         ("Problems", ops::problems::routes()),
         ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
         ("Emulator", ops::emulator::routes()),

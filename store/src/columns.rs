@@ -3,7 +3,7 @@
 
 use onhook_core::account::Place;
 use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, PlanId, SiteId};
-use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Kept, Standing};
 use onhook_core::lifecycle::event::{By, Change, Event};
 use onhook_core::lifecycle::history::History;
@@ -28,6 +28,14 @@ const LEAVES: u8 = 8;
 const UNTOUCHED: u8 = 16;
 
 const KEPT: u8 = 32;
+
+/// The flags that decide where a number goes after aging.
+pub(crate) const HOME_FLAGS: u8 = PROTECTED | PORTED_IN | LEAVES;
+
+/// Returns where an aging number with these flags goes.
+pub(crate) fn home_of(flags: u8) -> Home {
+    Home::of(flags & PORTED_IN != 0, flags & LEAVES != 0, flags & PROTECTED != 0)
+}
 
 /// A number's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

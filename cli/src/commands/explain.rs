@@ -1,15 +1,14 @@
 //! `onhook explain`.
 
-use onhook_core::lifecycle::entry::Standing;
-use onhook_core::lifecycle::event::{By, Event};
 use onhook_core::lifecycle::explain;
 use onhook_core::number::Number;
-use onhook_store::contract::numbers::{Facts, NumberHistory};
-use serde_json::json;
+use onhook_store::contract::numbers::Facts;
+use serde_json::Value;
 
+use crate::client::{Ask, Problem, escaped};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::Target;
+use crate::session::{Common, text};
 use crate::terminal::Terminal;
 
 /// Say where a number is, why, since when and until when
@@ -21,78 +20,41 @@ pub(crate) struct Explain {
     /// The number: ten digits, or + and E.164
     number: Number,
     #[command(flatten)]
-    target: Target,
-    /// Answer with one JSON document
-    #[arg(long)]
-    json: bool,
+    common: Common,
 }
 
 impl Explain {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let store = self.target.open(config).await?;
-        let facts = store.facts(self.number).await?;
-        let told = store.history(self.number).await?;
-        store.close().await;
-        let (Some(facts), Some(told)) = (facts, told) else {
-            terminal.remark(&format!("{} is not in this store", self.number));
-            return Ok(Exit::NotWell);
-        };
-        if self.json {
-            terminal.line(&as_json(&facts, &told).to_string())?;
-        } else {
-            terminal.line(&sentence(&facts))?;
-            terminal.line(&format!("  {}  imported", facts.imported_at))?;
-            for event in &told.history.events {
-                terminal.line(&format!(
-                    "  {}  {} (by {})",
-                    event.at,
-                    explain::what(&event.change),
-                    by(&told, event)
-                ))?;
+        let Self { number, common } = self;
+        let explained = async |session: &mut crate::session::Session<'_>| {
+            let ask = Ask::get(&format!("numbers/{}/explanation", escaped(&number.to_string())));
+            match session.show(&ask, lines).await {
+                Ok(_) => Ok(Exit::Done),
+                Err(error)
+                    if error.downcast_ref::<Problem>().and_then(Problem::code)
+                        == Some("number_not_found") =>
+                {
+                    session.terminal.remark(&format!("{number} is not in this store"));
+                    Ok(Exit::NotWell)
+                }
+                Err(error) => Err(error),
             }
-        }
-        Ok(Exit::Done)
+        };
+        common.run(config, terminal, explained).await
     }
+}
+
+/// Returns where a number is and why, then what happened to it, a line each.
+fn lines(told: &Value) -> Vec<String> {
+    let imported = told["imported_at"].as_str().map(|at| format!("  {at}  imported"));
+    let events = told["events"].as_array().into_iter().flatten();
+    let events = events.map(|event| {
+        format!("  {}  {} (by {})", text(event, "/at"), text(event, "/what"), text(event, "/by"))
+    });
+    std::iter::once(text(told, "/sentence")).chain(imported).chain(events).collect()
 }
 
 /// Returns where a number is and why, in one sentence.
 pub(super) fn sentence(facts: &Facts) -> String {
     explain::sentence(&facts.entry, facts.since, facts.hold.as_ref())
-}
-
-/// Returns who made an event.
-fn by(told: &NumberHistory, event: &Event) -> String {
-    let order = match &event.by {
-        By::Order(seq) => told.orders.get(seq).map(|order| order.id),
-        _ => None,
-    };
-    explain::by(&event.by, order)
-}
-
-fn as_json(facts: &Facts, told: &NumberHistory) -> serde_json::Value {
-    let events: Vec<_> = told
-        .history
-        .events
-        .iter()
-        .map(|e| json!({ "at": e.at.to_string(), "by": by(told, e), "what": explain::what(&e.change) }))
-        .collect();
-    let hold = facts.hold.as_ref().map(|hold| {
-        let mut shown = json!(hold);
-        shown["release_at"] = json!(hold.release_at.to_string());
-        shown
-    });
-    json!({
-        "number": facts.entry.number.to_string(),
-        "state": facts.entry.state().word(),
-        "since": facts.since.to_string(),
-        "account": facts.entry.standing.holder(),
-        "reconnectable_until": match facts.entry.standing {
-            Standing::Aging { release_at, .. } => Some(release_at.to_string()),
-            _ => None,
-        },
-        "hold": hold,
-        "sentence": sentence(facts),
-        "imported_at": facts.imported_at.to_string(),
-        "events": events,
-    })
 }

@@ -1,16 +1,24 @@
 //! One file for each command.
 
+mod acts;
 mod admin;
+mod areas;
 mod check;
 mod completions;
 mod csv_file;
 mod demo;
 mod explain;
 mod export;
+mod forecast;
 mod import;
 mod import_exchanges;
+mod man;
 mod migrate;
+mod numbers;
+mod orders;
 mod serve;
+mod status;
+mod undo;
 
 use std::path::Path;
 
@@ -30,8 +38,20 @@ pub(crate) enum Command {
     Export(export::Export),
     Check(check::Check),
     Migrate(migrate::Migrate),
+    Numbers(numbers::Numbers),
     Explain(explain::Explain),
+    Lock(acts::Lock),
+    Unlock(acts::Unlock),
+    Extend(acts::Extend),
+    Keep(acts::Keep),
+    Unkeep(acts::Unkeep),
+    Orders(orders::Orders),
+    Status(status::StatusOf),
+    Undo(undo::Undo),
+    Areas(areas::Areas),
+    Forecast(forecast::ForecastOf),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Command {
@@ -42,8 +62,11 @@ impl Command {
         config: Option<&Path>,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
-        if let Command::Completions(completions) = self {
-            return completions.run(line, terminal); // whatever the configuration is
+        match self {
+            // Whatever the configuration is.
+            Command::Completions(completions) => return completions.run(line, terminal),
+            Command::Man(man) => return man.run(line, terminal),
+            _ => {}
         }
         let file = File::read(config)?;
         match self {
@@ -55,8 +78,19 @@ impl Command {
             Command::Export(export) => export.run(&file, terminal).await,
             Command::Check(check) => check.run(&file, terminal).await,
             Command::Migrate(migrate) => migrate.run(terminal).await,
+            Command::Numbers(numbers) => numbers.run(&file, terminal).await,
             Command::Explain(explain) => explain.run(&file, terminal).await,
-            Command::Completions(_) => Ok(Exit::Done),
+            Command::Lock(lock) => lock.run(&file, terminal).await,
+            Command::Unlock(unlock) => unlock.run(&file, terminal).await,
+            Command::Extend(extend) => extend.run(&file, terminal).await,
+            Command::Keep(keep) => keep.run(&file, terminal).await,
+            Command::Unkeep(unkeep) => unkeep.run(&file, terminal).await,
+            Command::Orders(orders) => orders.run(&file, terminal).await,
+            Command::Status(status) => status.run(&file, terminal).await,
+            Command::Undo(undo) => undo.run(&file, terminal).await,
+            Command::Areas(areas) => areas.run(&file, terminal).await,
+            Command::Forecast(forecast) => forecast.run(&file, terminal).await,
+            Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }
 }

@@ -361,6 +361,25 @@ impl Client {
     }
 }
 
+/// Disconnects a number of an account, waits for the order's end, and returns its path.
+pub(crate) fn disconnected(client: &mut Client, account: u32, number: &str) -> String {
+    let order = format!(
+        "<DisconnectTelephoneNumberOrder><name>n</name><DisconnectTelephoneNumberOrderType>\
+         <TelephoneNumberList><TelephoneNumber>{number}</TelephoneNumber></TelephoneNumberList>\
+         </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>"
+    );
+    let path = format!("/api/accounts/{account}/disconnects");
+    let answer = client.send("POST", &path, "", &order).expect("an answer");
+    let location = answer.location.unwrap_or_else(|| panic!("no location: {}", answer.body));
+    let path = location.split_once("/api/").map(|(_, path)| format!("/api/{path}")).expect("an address");
+    let begun = Instant::now();
+    while client.send("GET", &path, "", "").expect("an answer").body.contains(">RECEIVED<") {
+        assert!(begun.elapsed() < PATIENCE, "the order does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    path
+}
+
 fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_nodelay(true)?;

@@ -78,7 +78,7 @@ pub enum UserRefusal {
 }
 
 /// The rule of [`is_name`] in words.
-pub const NAME_RULE: &str = "a user's name has 1 to 255 bytes, no colon, no control or format characters, and is not ., .. or machine";
+pub const NAME_RULE: &str = "a user's name has 1 to 255 bytes, no colon, no control or format characters, and is not . or .., nor machine";
 
 /// Returns whether a user may have this name: 1 to [`NAME_MAX`] bytes; no colon, which ends a name in an
 /// `Authorization` header; no control or format characters, which make one name look like another; not `.` or `..`,

@@ -66,6 +66,15 @@ impl AreaName {
         }
     }
 
+    /// Returns the first digits of its numbers, if it is called so.
+    #[must_use]
+    pub fn prefix(&self) -> Option<&str> {
+        match self {
+            AreaName::RateCenter { .. } => None,
+            AreaName::Prefix { prefix, .. } => Some(prefix),
+        }
+    }
+
     /// Returns the rate center, if it is known.
     #[must_use]
     pub fn rate_center(&self) -> Option<&str> {

@@ -37,6 +37,21 @@ words! {
     }
 }
 
+impl Home {
+    /// Returns where a number goes after aging: ported-in and soft-removed numbers leave, protected ones go to their
+    /// owner, the rest to the pool.
+    #[must_use]
+    pub fn of(ported_in: bool, leaves: bool, protected: bool) -> Self {
+        if ported_in || leaves {
+            Home::Away
+        } else if protected {
+            Home::Owner
+        } else {
+            Home::Pool
+        }
+    }
+}
+
 /// One arrow of the diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {

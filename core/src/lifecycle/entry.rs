@@ -164,15 +164,10 @@ impl Entry {
         self.standing.state()
     }
 
-    /// Returns where it goes after aging: ported-in and soft-removed numbers leave, protected ones go to their owner,
-    /// the rest to the pool.
+    /// Returns where it goes after aging.
     #[must_use]
     pub fn home(&self) -> Home {
-        match self.standing {
-            _ if self.ported_in => Home::Away,
-            Standing::Aging { leaves: true, .. } => Home::Away,
-            _ if self.protected => Home::Owner,
-            _ => Home::Pool,
-        }
+        let leaves = matches!(self.standing, Standing::Aging { leaves: true, .. });
+        Home::of(self.ported_in, leaves, self.protected)
     }
 }

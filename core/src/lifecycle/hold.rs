@@ -7,7 +7,7 @@
 
 use crate::account::Class;
 use crate::lifecycle::area::Area;
-use crate::lifecycle::policy::{FLOOR_DAYS, Policy};
+use crate::lifecycle::policy::{FLOOR_DAYS, Policy, Profile};
 use crate::number::Number;
 use crate::time::{DAY_MS, TimeZone, Timestamp};
 
@@ -100,13 +100,7 @@ pub fn hold(policy: &Policy, number: Number, class: Class, area: &Area, now: Tim
     let profile = policy.profile(number);
     let demand = area.demand.at(now, profile.half_life_days);
     let max_days = profile.max_days_for(class);
-    let plenty = match days_of_supply(area.supply, demand) {
-        Some(days) => {
-            smoothstep((days - profile.scarce_days) / (profile.comfortable_days - profile.scarce_days))
-        }
-        None => 1.0,
-    };
-    let days = between(profile.min_days, max_days, plenty);
+    let days = days(profile, class, days_of_supply(area.supply, demand));
     let calendar = profile.regulated.then_some(policy.zone());
     Hold {
         profile: profile.name.clone(),
@@ -118,6 +112,56 @@ pub fn hold(policy: &Policy, number: Number, class: Class, area: &Area, now: Tim
         days,
         release_at: end(calendar, days, now),
         zone: calendar.map(|_| policy.zone_name().to_owned()),
+    }
+}
+
+/// Returns how many days a number ages by a profile, whose account is of `class` and whose area's pool lasts so many days.
+/// `None` is a pool that nobody takes from.
+#[must_use]
+pub fn days(profile: &Profile, class: Class, days_of_supply: Option<f64>) -> u16 {
+    let Profile { scarce_days, comfortable_days, min_days, .. } = profile;
+    let plenty = days_of_supply
+        .map_or(1.0, |days| smoothstep((days - scarce_days) / (comfortable_days - scarce_days)));
+    between(*min_days, profile.max_days_for(class), plenty)
+}
+
+/// Points of a [`curve`].
+const POINTS: u8 = 101;
+
+/// Returns how many days a number ages by a profile as its area's supply grows: points of days of supply and days of
+/// the hold, from a pool that is empty to one that is plentiful.
+#[must_use]
+pub fn curve(profile: &Profile, class: Class) -> Vec<(f64, u16)> {
+    let supplies =
+        (0..POINTS).map(|point| profile.comfortable_days * f64::from(point) / f64::from(POINTS - 1));
+    supplies.map(|supply| (supply, days(profile, class, Some(supply)))).collect()
+}
+
+/// How long numbers of an area would age if they were disconnected now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// Activations a day now.
+    pub demand_per_day: f64,
+    /// How many days the pool lasts at that demand. `None` without demand.
+    pub days_of_supply: Option<f64>,
+    /// By profile and class, how many days. In the order of the profiles and of [`Class::ALL`].
+    pub holds: Vec<(String, Class, u16)>,
+}
+
+/// Returns how long numbers of an area would age if they were disconnected at `now`.
+#[must_use]
+pub fn outlook(policy: &Policy, area: &Area, now: Timestamp) -> Outlook {
+    let profiles = policy.profiles_of(&area.name);
+    let demand = |profile: &Profile| area.demand.at(now, profile.half_life_days);
+    let holds = profiles.iter().flat_map(|profile| {
+        let supply = days_of_supply(area.supply, demand(profile));
+        Class::ALL.iter().map(move |class| (profile.name.clone(), *class, days(profile, *class, supply)))
+    });
+    let demand_per_day = profiles.first().map_or(0.0, |profile| demand(profile));
+    Outlook {
+        demand_per_day,
+        days_of_supply: days_of_supply(area.supply, demand_per_day),
+        holds: holds.collect(),
     }
 }
 
@@ -175,6 +219,30 @@ mod tests {
         assert_eq!(held(Class::Unknown, 100, 0.0).days, 90); // nobody asks
         assert_eq!(held(Class::Business, 100, 0.0).days, 365);
         assert_eq!(held(Class::Residential, 1_975, 10.0).days, 68); // half way: 45 + 45 / 2, up
+    }
+
+    #[test]
+    fn an_outlook_is_what_a_disconnect_would_get() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let policy = Policy::default();
+        let (scarce, calm) = (area(1_975, 10.0, now), area(100, 0.0, now));
+        let told = outlook(&policy, &scarce, now);
+        assert_eq!((told.demand_per_day, told.days_of_supply), (10.0, Some(197.5)));
+        let number = "5405514342".parse().unwrap();
+        for area in [scarce, calm] {
+            for (profile, class, days) in outlook(&policy, &area, now).holds {
+                let held = hold(&policy, number, class, &area, now);
+                assert_eq!((profile, days), (held.profile, held.days), "{class}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_curve_rises_from_the_shortest_hold_to_the_longest() {
+        let us = &Profile::built_in()[0];
+        let points = curve(us, Class::Unknown);
+        assert_eq!((points.len(), points[0], points[100]), (101, (0.0, 45), (365.0, 90)));
+        assert!(points.windows(2).all(|pair| pair[0].1 <= pair[1].1));
     }
 
     /// The example of reassigned.us: off on 16 October, 45 days, free on 1 December.

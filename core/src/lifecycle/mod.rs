@@ -3,13 +3,14 @@
 //! From the ground up: [`diagram`] (states and steps), [`entry`] (a number now), [`area`] and [`policy`] (whose
 //! demand counts, and which limits apply), [`hold`] (how long a number ages), [`provenance`] (under what someone
 //! acts), [`event`] (what happened, and the fold that makes an entry of it), [`history`] (all that happened to a number), [`release`] (what time alone does),
-//! [`explain`] (all of it in sentences).
+//! [`explain`] (all of it in sentences), [`forecast`] (what the coming days bring).
 
 pub mod area;
 pub mod diagram;
 pub mod entry;
 pub mod event;
 pub mod explain;
+pub mod forecast;
 pub mod history;
 pub mod hold;
 pub mod policy;

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 
 use crate::account::Class;
+use crate::area_codes;
+use crate::lifecycle::area::AreaName;
 use crate::number::Number;
 use crate::time::TimeZone;
 
@@ -205,12 +207,29 @@ impl Policy {
     /// Never: each policy has a profile for every number.
     #[must_use]
     pub fn profile(&self, number: Number) -> &Profile {
-        let digits = number.digits().to_string();
+        &self.profiles[self.index_of(&number.digits().to_string())]
+    }
+
+    /// Returns the position of the profile with the longest prefix that these digits begin with.
+    fn index_of(&self, digits: &str) -> usize {
         (0..=digits.len().min(self.prefix_max))
             .rev()
-            .find_map(|length| self.by_prefix.get(&digits[..length]))
-            .map(|index| &self.profiles[*index])
+            .find_map(|length| self.by_prefix.get(&digits[..length]).copied())
             .expect("a profile with an empty prefix exists")
+    }
+
+    /// Returns the profiles that numbers of an area can have, as far as its name tells.
+    #[must_use]
+    pub fn profiles_of(&self, area: &AreaName) -> Vec<&Profile> {
+        let beginnings = area_codes::beginnings(area.region(), area.rate_center(), area.prefix());
+        let mut found: Vec<usize> = beginnings.iter().map(|digits| self.index_of(digits)).collect();
+        let within = self.by_prefix.iter().filter(|(prefix, _)| {
+            beginnings.iter().any(|digits| prefix.len() > digits.len() && prefix.starts_with(digits))
+        });
+        found.extend(within.map(|(_, index)| *index));
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|index| &self.profiles[index]).collect()
     }
 
     /// Returns all profiles.
@@ -253,6 +272,33 @@ mod tests {
             ("+33140289562", "world"),
         ] {
             assert_eq!(policy.profile(number.parse().unwrap()).name, profile);
+        }
+    }
+
+    #[test]
+    fn an_area_has_the_profiles_of_its_numbers() {
+        let prefix = |digits: &str| AreaName::Prefix { prefix: digits.into(), region: None };
+        let rate_center =
+            |region: &str| AreaName::RateCenter { region: region.into(), rate_center: "A".into() };
+        let own = Profile {
+            name: "own".into(),
+            prefixes: vec!["1919555".into()],
+            ..Profile::built_in()[0].clone()
+        };
+        let policy = Policy::new(vec![own], "UTC").unwrap();
+        for (area, names) in [
+            (prefix("540"), &["us"][..]),
+            (prefix("919"), &["us", "own"]),
+            (prefix("800"), &["toll-free"]),
+            (prefix("331"), &["us"]),
+            (prefix("999"), &["world"]),
+            (rate_center("VA"), &["us"]),
+            (rate_center("NC"), &["us", "own"]),
+            (rate_center("ON"), &["ca"]),
+            (rate_center("NS"), &["ca"]),
+        ] {
+            let found: Vec<&str> = policy.profiles_of(&area).iter().map(|profile| &*profile.name).collect();
+            assert_eq!(found, names, "{area}");
         }
     }
 

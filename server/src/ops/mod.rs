@@ -1,11 +1,13 @@
 //! The server's own routes: the operations API, health, and the emulator's controls.
 
 pub(crate) mod acts;
+pub(crate) mod areas;
 mod body;
 pub(crate) mod calls;
 pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
+pub(crate) mod forecast;
 pub(crate) mod health;
 mod listing;
 pub(crate) mod numbers;

@@ -8,6 +8,7 @@ use onhook_core::account::Role;
 use onhook_core::ids::{AreaId, OrderSeq};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::history::Moment;
 use onhook_core::number::Number;
 use onhook_core::report::billing::periods;
 use onhook_core::view::{View, may_see_past, view};
@@ -51,6 +52,19 @@ pub(super) const NUMBER: Shape = Shape::json(
         "why": "+15405514342 is in service at site 1 of account 9900000", "order": null}"#,
 );
 
+/// The form of a number's explanation.
+const EXPLANATION: Shape = Shape::json(
+    r#"{"type": "object", "required": ["number", "sentence", "events"], "properties": {
+        "number": {"type": "string"}, "state": {"type": "string"}, "since": {"type": "string"},
+        "account": {"type": ["integer", "null"]}, "reconnectable_until": {"type": ["string", "null"]},
+        "hold": {"type": ["object", "null"]}, "sentence": {"type": "string"},
+        "imported_at": {"type": ["string", "null"]}, "events": {"type": "array", "items": {"type": "object"}}}}"#,
+    r#"{"number": "+15405514342", "state": "InService", "since": "2026-11-24T03:49:04.153Z", "account": 9900000,
+        "reconnectable_until": null, "hold": null,
+        "sentence": "+15405514342 is in service on account 9900000, site 1, since 2026-11-24T03:49:04.153Z.",
+        "imported_at": "2026-11-24T03:49:04.153Z", "events": []}"#,
+);
+
 /// What the list is narrowed by.
 const FILTERS: [Parameter; 10] = [
     Parameter::new("state", Form::Text("InService,Aging"), "only numbers in one of these states"),
@@ -80,11 +94,17 @@ pub(crate) fn routes() -> Vec<Route> {
         Doc::new("Shows the periods for which accounts pay for a number, oldest first.", Told::ok(LIST))
             .query(&PAGES)
             .strangers(404);
+    let explained_doc = Doc::new(
+        "Says where a number is, why, and what happened to it, in sentences.",
+        Told::ok(EXPLANATION),
+    )
+    .strangers(404);
     let (get, caller) = (Method::GET, Needs::Caller);
     vec![
         door::route(get.clone(), "/ops/v1/numbers", caller, list_doc, list),
         door::route(get.clone(), "/ops/v1/numbers/{number}", caller, show_doc, show),
         door::route(get.clone(), "/ops/v1/numbers/{number}/history", caller, history_doc, history),
+        door::route(get.clone(), "/ops/v1/numbers/{number}/explanation", caller, explained_doc, explained),
         door::route(get, "/ops/v1/numbers/{number}/periods", caller, periods_doc, billed),
     ]
 }
@@ -197,6 +217,29 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         }
     }
     Ok(Reply::json(StatusCode::OK, &paged(&page, items)))
+}
+
+async fn explained(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let NumberHistory { history, orders } =
+        app.store.history(number_of(&call)?).await?.ok_or_else(not_here)?;
+    let Caller { account, role, .. } = call.caller;
+    if view(&history.entry, account, role) != View::Whole {
+        return Err(not_here());
+    }
+    let moments = history.moments().map_err(|_| Refusal::Failed)?;
+    let sees = |moment: &Moment<'_>| may_see_past(&moment.entry, account, role);
+    let mut events = Vec::new();
+    for pair in moments.windows(2) {
+        let [before, after] = pair else { continue };
+        let Some(event) = after.event.filter(|_| sees(before) || sees(after)) else { continue };
+        let order = match event.by {
+            By::Order(seq) => orders.get(&seq).map(|mark| mark.id),
+            _ => None,
+        };
+        events.push((event, order));
+    }
+    let imported_at = moments.first().filter(|first| sees(first)).map(|_| history.imported_at);
+    Ok(Reply::json(StatusCode::OK, &numbers::explanation(&history, imported_at, &events)))
 }
 
 async fn billed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {

@@ -205,6 +205,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{note}", note)
         .replace("{ratecenter}", "1")
         .replace("{code}", "bad_value")
+        .replace("{area}", "1")
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)

@@ -1,6 +1,7 @@
 //! The server's own routes.
 
 mod acts;
+mod areas;
 mod calls;
 mod clock;
 mod described;

@@ -1,14 +1,14 @@
 //! Acts of people on numbers: what is kept of them, and that a plan is done exactly or not at all.
 
-use onhook_core::ids::{OrderId, PlanId};
+use onhook_core::ids::{AreaId, OrderId, PlanId};
 use onhook_core::import::{Intake, NewNumber};
-use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::Kept;
 use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
 use onhook_core::notify::subscription::{OrderType, Subject};
 use onhook_core::order::act::{Act, Correction, Later, Refused, Restored};
-use onhook_core::order::{Kind, Protected, Request, Status};
+use onhook_core::order::{Disconnect, Kind, Mode, Protected, Request, Status};
 use onhook_core::time::{DAY_MS, Timestamp};
 
 use super::fixtures::{
@@ -17,7 +17,7 @@ use super::fixtures::{
 };
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked, Undone};
-use crate::contract::numbers::Destination;
+use crate::contract::numbers::{Aging, Destination, Ending};
 use crate::{Store, StoreError};
 
 /// Returns under what the operator of these cases acts.
@@ -90,6 +90,37 @@ cases! { ($) acts conformance_acts:
         let kept = store.order(account(1), onhook_core::order::Kind::Disconnect, id).await.expect("read").expect("there");
         assert_eq!(kept.under, under("cost"));
         assert_eq!(history(2).await.history.events.pop().expect("an event").under, under("moved"));
+        clean(&*store).await;
+    }
+
+    /// A number goes at the end of its hold, or of its keep if that is later. Then it stays at the end of its hold.
+    async fn each_aging_number_is_forecast_when_it_goes(opener) {
+        let (store, ..) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect(0..4))).await.expect("accepted");
+        let soft = Disconnect { numbers: vec![number(4)], mode: Mode::SoftRemove, protected: None, reason: None };
+        store.accept(order(2, 1, Request::Disconnect(soft))).await.expect("accepted");
+        store.accept(order(3, 2, disconnect([10]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let year = at(365 * DAY_MS);
+        done(&*store, Act::Keep { until: None }, &[0], at(DAY_MS)).await;
+        done(&*store, Act::Keep { until: Some(year) }, &[1], at(DAY_MS)).await;
+        let entry = store.facts(number(3)).await.expect("read").expect("there").entry;
+        let (end, area) = (entry.standing.ends_at().expect("aging"), entry.area);
+        let one = |at: Timestamp| (at, at.plus_millis(1));
+        let endings = async |window, account, area| {
+            let mut found = store.endings(window, account, area).await.expect("read");
+            found.sort_by_key(|ending| (ending.stays, ending.home));
+            found
+        };
+        let of = |home, stays, numbers| Ending { area, home, stays, numbers };
+        let all = [of(Home::Pool, false, 3), of(Home::Away, false, 1), of(Home::Pool, true, 2)];
+        assert_eq!(endings(one(end), None, Some(area)).await, all);
+        assert_eq!(endings(one(end), Some(account(2)), None).await, [of(Home::Pool, false, 1)]);
+        assert_eq!(endings(one(year), None, None).await, [of(Home::Pool, false, 1)]);
+        assert_eq!(endings((at(0), end), None, None).await, []);
+        assert_eq!(endings(one(end), None, Some(AreaId(area.0 + 1))).await, []);
+        let aging = store.aging().await.expect("read");
+        assert_eq!(aging.into_iter().collect::<Vec<_>>(), [(area, Aging { numbers: 6, next_at: end })]);
         clean(&*store).await;
     }
 

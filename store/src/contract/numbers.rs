@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use onhook_core::account::NoPlace;
 use onhook_core::ids::{AccountId, AreaId, OrderId, OrderSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
-use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::Hold;
@@ -176,6 +176,28 @@ pub struct Found {
     pub next: Option<Number>,
 }
 
+/// Numbers of an area whose aging ends, and that then all go the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Their area.
+    pub area: AreaId,
+    /// Where they go, if nobody keeps them.
+    pub home: Home,
+    /// True if an operator keeps them: their hold ends, and they stay.
+    pub stays: bool,
+    /// How many they are.
+    pub numbers: u64,
+}
+
+/// The aging numbers of an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aging {
+    /// How many they are.
+    pub numbers: u64,
+    /// When the first of them is released. [`Timestamp::MAX`] if all are kept until an operator says otherwise.
+    pub next_at: Timestamp,
+}
+
 /// Most rows that one search for numbers reads. It returns where it stopped.
 pub const LOOKS_MAX: usize = 50_000;
 
@@ -303,6 +325,19 @@ pub trait Numbers: Send + Sync {
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<NumbersMoved>;
+
+    /// Returns how many numbers end their aging from the first instant on and before the second. A number that is kept
+    /// beyond its hold stays at the end of the hold, and goes at the end of the keep. Only numbers of this account and
+    /// this area, if they are named.
+    async fn endings(
+        &self,
+        window: (Timestamp, Timestamp),
+        account: Option<AccountId>,
+        area: Option<AreaId>,
+    ) -> Result<Vec<Ending>>;
+
+    /// Returns the aging numbers of each area that has any. It reads all of them.
+    async fn aging(&self) -> Result<BTreeMap<AreaId, Aging>>;
 
     /// Returns up to `size` numbers after `after`, in the order of their digits: for an export.
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>>;

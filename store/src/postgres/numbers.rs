@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::AreaName;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::history::History;
@@ -30,10 +31,11 @@ use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
 use crate::codes::{kind_of, state_code};
+use crate::columns::{HOME_FLAGS, home_of};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
-    Destination, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers, NumbersMoved,
-    OrderMark,
+    Aging, Destination, Ending, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers,
+    NumbersMoved, OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
@@ -409,6 +411,46 @@ async fn export(client: &Client, after: Option<Number>, size: usize) -> Result<V
     named.collect()
 }
 
+/// Returns how many numbers end their aging in a window: those that go, and those that are kept then.
+async fn endings(
+    client: &Client,
+    (from, until): (Timestamp, Timestamp),
+    account: Option<AccountId>,
+    area: Option<AreaId>,
+) -> Result<Vec<Ending>> {
+    let account = account.map(|account| i64::from(account.get()));
+    let area = area.map(|area| i64::from(area.0));
+    let mut found = Vec::new();
+    for (stays, ends) in [
+        (false, "due_at >= $1 AND due_at < $2"),
+        (true, "release_at >= $1 AND release_at < $2 AND due_at > release_at"),
+    ] {
+        let sql = format!(
+            "SELECT area, flags & {HOME_FLAGS}, count(*) FROM number WHERE {ends} AND state = {}
+             AND ($3::bigint IS NULL OR holder = $3) AND ($4::bigint IS NULL OR area = $4) GROUP BY 1, 2",
+            state_code(State::Aging)
+        );
+        for row in rows(client, &sql, &[&from.millis(), &until.millis(), &account, &area]).await? {
+            let (area, home) = (AreaId(small(&row, 0)?), home_of(small(&row, 1)?));
+            found.push(Ending { area, home, stays, numbers: get::<i64>(&row, 2)?.unsigned_abs() });
+        }
+    }
+    Ok(found)
+}
+
+async fn aging(client: &Client) -> Result<BTreeMap<AreaId, Aging>> {
+    let sql = format!(
+        "SELECT area, count(*), min(due_at) FROM number WHERE due_at IS NOT NULL AND state = {} GROUP BY area",
+        state_code(State::Aging)
+    );
+    let mut found = BTreeMap::new();
+    for row in rows(client, &sql, &[]).await? {
+        let aging = Aging { numbers: get::<i64>(&row, 1)?.unsigned_abs(), next_at: time(&row, 2)? };
+        found.insert(AreaId(small(&row, 0)?), aging);
+    }
+    Ok(found)
+}
+
 /// Rows that one search of several reads together.
 const LOOKS: usize = 2_000;
 
@@ -521,6 +563,19 @@ impl Numbers for PostgresStore {
 
     async fn find(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
         reading!(self, client => find(&client, &filter, after, size).await)
+    }
+
+    async fn endings(
+        &self,
+        window: (Timestamp, Timestamp),
+        account: Option<AccountId>,
+        area: Option<AreaId>,
+    ) -> Result<Vec<Ending>> {
+        reading!(self, client => endings(&client, window, account, area).await)
+    }
+
+    async fn aging(&self) -> Result<BTreeMap<AreaId, Aging>> {
+        reading!(self, client => aging(&client).await)
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

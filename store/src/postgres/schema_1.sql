@@ -113,6 +113,7 @@ CREATE TABLE number (
 );
 CREATE INDEX number_holder ON number (holder, number) WHERE holder IS NOT NULL;
 CREATE INDEX number_due ON number (due_at, number) WHERE due_at IS NOT NULL;
+CREATE INDEX number_kept ON number (release_at) WHERE release_at IS NOT NULL;
 -- the pool by exchange (with the country code), and within it scattered: cubes modulo the prime 10007 put
 -- neighbours far apart, so that reading on tells nothing of blocks or of what is new; without a division, of which
 -- some databases make a fraction

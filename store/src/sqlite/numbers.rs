@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId};
 use onhook_core::lifecycle::area::AreaName;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::policy::Policy;
@@ -30,10 +31,11 @@ use super::row::{self, digits_of, limit, list, of, pages_before, under};
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::{kind_of, state_code};
+use crate::columns::{HOME_FLAGS, home_of};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
-    Destination, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers, NumbersMoved,
-    OrderMark,
+    Aging, Destination, Ending, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers,
+    NumbersMoved, OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
@@ -305,6 +307,56 @@ fn export(connection: &Connection, after: Option<Number>, size: usize) -> Result
     })
 }
 
+/// Returns how many numbers end their aging in a window: those that go, by the instants at which numbers of each holder are
+/// due, and those that are kept then.
+fn endings(
+    connection: &Connection,
+    (from, until): (Timestamp, Timestamp),
+    account: Option<AccountId>,
+    area: Option<AreaId>,
+) -> Result<Vec<Ending>> {
+    let mut found = Vec::new();
+    for (stays, read) in [
+        (
+            false,
+            "FROM due d CROSS JOIN number n ON n.holder = d.holder AND n.due_at = d.due_at
+             WHERE d.due_at >= ?1 AND d.due_at < ?2",
+        ),
+        (true, "FROM number n WHERE n.release_at >= ?1 AND n.release_at < ?2 AND n.due_at > n.release_at"),
+    ] {
+        let sql = format!(
+            "SELECT n.area, n.flags & {HOME_FLAGS} AS home, count(*) {read} AND n.state = {}
+             AND (?3 IS NULL OR n.holder = ?3) AND (?4 IS NULL OR n.area = ?4) GROUP BY 1, 2",
+            state_code(State::Aging)
+        );
+        let values = vec![
+            Value::Integer(from.millis()),
+            Value::Integer(until.millis()),
+            account.map_or(Value::Null, of),
+            area.map_or(Value::Null, |area| Value::Integer(area.0.into())),
+        ];
+        found.extend(list(connection, &sql, values, |row| {
+            let numbers: i64 = row.get(2)?;
+            let (area, home) = (AreaId(row.get(0)?), home_of(row.get(1)?));
+            Ok(Ending { area, home, stays, numbers: numbers.unsigned_abs() })
+        })?);
+    }
+    Ok(found)
+}
+
+fn aging(connection: &Connection) -> Result<BTreeMap<AreaId, Aging>> {
+    let sql = format!(
+        "SELECT area, count(*), min(due_at) FROM number WHERE due_at IS NOT NULL AND state = {} GROUP BY area",
+        state_code(State::Aging)
+    );
+    let found = list(connection, &sql, Vec::new(), |row| {
+        let numbers: i64 = row.get(1)?;
+        let next_at = Timestamp::from_millis(row.get(2)?);
+        Ok((AreaId(row.get(0)?), Aging { numbers: numbers.unsigned_abs(), next_at }))
+    })?;
+    Ok(found.into_iter().collect())
+}
+
 /// Returns numbers that a filter means: reads rows by the narrowest index, and judges each.
 fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, size: usize) -> Result<Found> {
     let (first, end) = filter.range().unwrap_or((0, i64::MAX.unsigned_abs()));
@@ -433,6 +485,19 @@ impl Numbers for SqliteStore {
             move_numbers(tables, account, to, &numbers, (&author, now), &policy)
         };
         self.writer.write(work).await
+    }
+
+    async fn endings(
+        &self,
+        window: (Timestamp, Timestamp),
+        account: Option<AccountId>,
+        area: Option<AreaId>,
+    ) -> Result<Vec<Ending>> {
+        self.readers.read(move |connection| endings(connection, window, account, area)).await
+    }
+
+    async fn aging(&self) -> Result<BTreeMap<AreaId, Aging>> {
+        self.readers.read(aging).await
     }
 
     async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {

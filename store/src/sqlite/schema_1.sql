@@ -75,6 +75,7 @@ CREATE TABLE number (
 ) STRICT;
 CREATE INDEX number_holder ON number (holder, number) WHERE holder IS NOT NULL;
 CREATE INDEX number_due ON number (holder, due_at, number) WHERE due_at IS NOT NULL;
+CREATE INDEX number_kept ON number (release_at) WHERE release_at IS NOT NULL;
 -- by area code (with the country code), and within it scattered: cubes modulo the prime 10000019 put
 -- neighbours far apart and in no order, so that reading on tells nothing of blocks or of what is new
 CREATE INDEX number_pool ON number (number / 10000000, (number % 10000000) * (number % 10000000) % 10000019 * (number % 10000000) % 10000019)

@@ -2,6 +2,7 @@
 //! numbers are E.164.
 
 pub mod acts;
+pub mod areas;
 pub mod calls;
 pub mod events;
 pub mod numbers;

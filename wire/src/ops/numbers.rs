@@ -4,6 +4,7 @@ use onhook_core::ids::{AreaId, OrderId, PeerId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::Event;
 use onhook_core::lifecycle::explain;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::Hold;
@@ -109,6 +110,44 @@ fn why(history: &History) -> String {
         Some(hold) if history.entry.state() == State::Aging => format!("held {}", hold.sentence()),
         hold => explain::sentence(&history.entry, history.since(), hold),
     }
+}
+
+/// Returns where a number is and why, and what happened to it, in sentences.
+///
+/// `imported_at` is absent if the reader may not know of it. Each event has the id of the order that made it, if one did.
+#[must_use]
+pub fn explanation(
+    history: &History,
+    imported_at: Option<Timestamp>,
+    events: &[(&Event, Option<OrderId>)],
+) -> Value {
+    let entry = &history.entry;
+    let events = events.iter().map(|(event, order)| {
+        json!({
+            "at": event.at.to_string(),
+            "by": explain::by(&event.by, *order),
+            "what": explain::what(&event.change),
+        })
+    });
+    let hold = history.hold().map(|hold| {
+        let mut shown = json!(hold);
+        shown["release_at"] = json!(hold.release_at.to_string());
+        shown
+    });
+    json!({
+        "number": entry.number.to_string(),
+        "state": entry.state().word(),
+        "since": history.since().to_string(),
+        "account": entry.standing.holder(),
+        "reconnectable_until": match entry.standing {
+            Standing::Aging { release_at, .. } => Some(release_at.to_string()),
+            _ => None,
+        },
+        "hold": hold,
+        "sentence": explain::sentence(entry, history.since(), history.hold()),
+        "imported_at": imported_at.map(|at| at.to_string()),
+        "events": events.collect::<Vec<_>>(),
+    })
 }
 
 /// Returns a period for which an account pays.

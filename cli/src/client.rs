@@ -1,0 +1,372 @@
+//! The client of the operations API: requests, their replies, and what is wrong in plain words.
+//!
+//! Not here: where the server is (`reach`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{Method, header};
+use http_body_util::BodyExt;
+use onhook_core::notify::subscription::Secret;
+use onhook_server::Offline;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use serde_json::Value;
+
+/// How long a connection may take to be made.
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// How long an answer may take: longer than the server lets any request take.
+const ANSWER_WAIT: Duration = Duration::from_secs(75);
+/// How long to wait before a request is sent again whose answer was lost. Then it is given up.
+const AGAIN: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// Most bytes of an answer that is read whole.
+const ANSWER_MAX: usize = 64 << 20;
+/// What is escaped in a part of a path and in a query.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The header of a request that may be sent twice and is done once.
+const KEY: &str = "Idempotency-Key";
+
+/// How requests travel.
+pub(crate) enum Link {
+    /// To a server, over the network or by its socket.
+    Server {
+        /// The connections.
+        connections: reqwest::Client,
+        /// What paths are appended to.
+        base: String,
+        /// User and password. None are needed at a socket.
+        signed: Option<(String, Secret)>,
+        /// The server as a person calls it.
+        name: String,
+    },
+    /// Nowhere: this process answers.
+    Offline(Box<Offline>),
+}
+
+/// A client of the operations API.
+pub(crate) struct Client {
+    link: Link,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    /// Under this key it is done once, however often it is sent.
+    key: Option<String>,
+}
+
+impl Ask {
+    fn new(method: Method, path: &str) -> Self {
+        Self { method, path: format!("/ops/v1/{path}"), query: Vec::new(), body: None, key: None }
+    }
+
+    /// Returns a request for what is at a path under `/ops/v1/`.
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// Returns a request that does something. It has a key of its own.
+    pub(crate) fn post(path: &str, body: Value) -> Self {
+        let key = Some(uuid::Uuid::new_v4().to_string());
+        Self { body: Some(body), key, ..Self::new(Method::POST, path) }
+    }
+
+    /// Returns the request with a parameter, if there is a value.
+    pub(crate) fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Returns the path with its query.
+    fn target(&self) -> String {
+        let pairs: Vec<String> =
+            self.query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        if pairs.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, pairs.join("&")) }
+    }
+}
+
+/// Returns a text as a part of a path or query.
+pub(crate) fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+/// An answer as it arrived.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    is_problem: bool,
+    retry_after: Option<String>,
+    body: Bytes,
+}
+
+/// A refusal, as the API tells it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: u16,
+    code: Option<String>,
+    sentence: String,
+    document: Option<Value>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Problem {
+    /// Reads a refusal. One without a document is told by its status.
+    fn of(answer: &Answer, name: &str) -> Self {
+        let document: Option<Value> =
+            if answer.is_problem { serde_json::from_slice(&answer.body).ok() } else { None };
+        let text = |key: &str| document.as_ref().and_then(|document| document[key].as_str());
+        let sentence = match (text("title"), text("detail"), answer.status) {
+            (Some(title), Some(detail), _) if detail.is_empty() || detail.eq_ignore_ascii_case(title) => {
+                title.to_owned()
+            }
+            (Some(title), Some(detail), _) => format!("{title}: {detail}"),
+            (_, _, 401) => format!("{name} does not know this user with this password"),
+            (_, _, 429) => {
+                let wait = answer.retry_after.as_deref().unwrap_or("a few");
+                format!("{name} was asked too often: try again in {wait} seconds")
+            }
+            (_, _, status) => format!("{name} answered {status}: is it an onhook?"),
+        };
+        let code = text("code").map(str::to_owned);
+        Self { status: answer.status, code, sentence, document }
+    }
+
+    /// Returns its code, if it has one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// Returns its document, if it has one.
+    pub(crate) fn document(&self) -> Option<&Value> {
+        self.document.as_ref()
+    }
+
+    /// Returns whether what was asked could have been done, and the rules or the rights of the one who asks refuse it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.status, 403 | 404 | 409)
+    }
+
+    /// Returns what more the document says, a line each: how many numbers are refused for which reason.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let refused = self.document.as_ref().and_then(|document| document["refused"].as_array());
+        refused.into_iter().flatten().filter_map(refused_line).collect()
+    }
+}
+
+/// Returns how many numbers are refused for which reason, in a line.
+pub(crate) fn refused_line(refused: &Value) -> Option<String> {
+    let numbers = refused["numbers"].as_u64()?;
+    let why = refused["why"].as_str()?.replace('_', " ");
+    Some(format!("  {}: {why}", crate::terminal::count(numbers, "number")))
+}
+
+impl Client {
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link }
+    }
+
+    /// Returns a client of the server that has this socket.
+    pub(crate) fn by_socket(path: &Path) -> anyhow::Result<Self> {
+        let connections = connections(reqwest::Client::builder().unix_socket(path))?;
+        let name = format!("the server at {}", path.display());
+        Ok(Self::new(Link::Server { connections, base: "http://onhook".to_owned(), signed: None, name }))
+    }
+
+    /// Returns a client of a server, as this user.
+    pub(crate) fn by_network(url: &Url, user: String, password: Secret) -> anyhow::Result<Self> {
+        let connections = connections(reqwest::Client::builder())?;
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self::new(Link::Server { connections, name: base.clone(), base, signed: Some((user, password)) }))
+    }
+
+    /// Returns whether this process answers, because no server has the data.
+    pub(crate) fn is_offline(&self) -> bool {
+        matches!(self.link, Link::Offline(_))
+    }
+
+    /// Closes what is open.
+    pub(crate) async fn close(self) {
+        if let Link::Offline(offline) = self.link {
+            offline.close().await;
+        }
+    }
+
+    /// Sends a request, and returns the document of its reply. Null if it has none.
+    ///
+    /// # Errors
+    /// [`Problem`] if it was refused.
+    pub(crate) async fn ask(&self, ask: &Ask) -> anyhow::Result<Value> {
+        let answer = self.answer(ask).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(Problem::of(&answer, self.name()).into());
+        }
+        if answer.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer.body).with_context(|| format!("{} sent no JSON", self.name()))
+    }
+
+    fn name(&self) -> &str {
+        match &self.link {
+            Link::Server { name, .. } => name,
+            Link::Offline(_) => "onhook",
+        }
+    }
+
+    async fn answer(&self, ask: &Ask) -> anyhow::Result<Answer> {
+        match &self.link {
+            Link::Offline(offline) => answer_here(offline, ask).await,
+            Link::Server { connections, base, signed, name } => {
+                let mut waits = AGAIN.iter();
+                let mut sent = false;
+                loop {
+                    let error = match send(connections, base, signed.as_ref(), ask).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(error) => error,
+                    };
+                    // A server that was never reached is not there. One that was is perhaps being started again: with
+                    // the same key, a request is done once.
+                    sent |= !error.is_connect();
+                    let again = sent && !error.is_timeout() && !error.is_builder();
+                    match waits.next().filter(|_| again) {
+                        Some(wait) => tokio::time::sleep(*wait).await,
+                        None if error.is_timeout() && sent => {
+                            anyhow::bail!(
+                                "{name} did not answer in time: whether it was done is not known. Look, or ask again"
+                            )
+                        }
+                        None if sent => {
+                            return Err(anyhow::Error::from(error.without_url()).context(format!(
+                                "{name} ended the connection: whether it was done is not known"
+                            )));
+                        }
+                        None => {
+                            let error = anyhow::Error::from(error.without_url());
+                            return Err(error.context(format!("cannot reach {name}")));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Makes connections with the bounds of this client. A redirection is no answer: the password would go elsewhere.
+fn connections(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Client> {
+    let builder = builder
+        .user_agent(concat!("onhook/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_WAIT)
+        .timeout(ANSWER_WAIT);
+    builder.build().context("cannot make a client")
+}
+
+async fn send(
+    connections: &reqwest::Client,
+    base: &str,
+    signed: Option<&(String, Secret)>,
+    ask: &Ask,
+) -> reqwest::Result<Answer> {
+    let mut request = connections.request(ask.method.clone(), format!("{base}{}", ask.target()));
+    if let Some((user, password)) = signed {
+        request = request.basic_auth(user, Some(password.expose()));
+    }
+    if let Some(key) = &ask.key {
+        request = request.header(KEY, key);
+    }
+    if let Some(body) = &ask.body {
+        request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
+    }
+    let mut response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await? {
+        if body.len() + part.len() > ANSWER_MAX {
+            break;
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer::of(status, &headers, body.into()))
+}
+
+async fn answer_here(offline: &Offline, ask: &Ask) -> anyhow::Result<Answer> {
+    let mut request = http::Request::builder().method(ask.method.clone()).uri(ask.target());
+    request = request.header(header::HOST, "onhook");
+    if let Some(key) = &ask.key {
+        request = request.header(KEY, key);
+    }
+    let body = match &ask.body {
+        Some(body) => {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            axum::body::Body::from(body.to_string())
+        }
+        None => axum::body::Body::empty(),
+    };
+    let response = offline.answer(request.body(body)?).await;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.into_body().collect().await.context("the answer was cut off")?.to_bytes();
+    Ok(Answer::of(status, &headers, body))
+}
+
+impl Answer {
+    fn of(status: u16, headers: &http::HeaderMap, body: Bytes) -> Self {
+        let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_problem =
+            text(header::CONTENT_TYPE).is_some_and(|of_type| of_type.starts_with("application/problem+json"));
+        Self { status, is_problem, retry_after: text(header::RETRY_AFTER).map(str::to_owned), body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problem(status: u16, document: Option<&Value>) -> Problem {
+        let body = document.map(Value::to_string).unwrap_or_default().into();
+        Problem::of(&Answer { status, is_problem: document.is_some(), retry_after: None, body }, "it")
+    }
+
+    #[test]
+    fn a_refusal_is_one_plain_sentence() {
+        let told = |document: &Value| problem(409, Some(document)).to_string();
+        assert_eq!(
+            told(&json!({ "title": "The number refuses this", "detail": "the number is locked" })),
+            "The number refuses this: the number is locked"
+        );
+        assert_eq!(told(&json!({ "title": "The same", "detail": "the same" })), "The same");
+        assert_eq!(problem(401, None).to_string(), "it does not know this user with this password");
+        assert_eq!(problem(502, None).to_string(), "it answered 502: is it an onhook?");
+        assert_eq!((problem(409, None).is_refusal(), problem(503, None).is_refusal()), (true, false));
+    }
+
+    #[test]
+    fn what_a_refusal_counts_is_told_a_line_each() {
+        let refused =
+            json!([{ "why": "disconnected_again", "numbers": 1 }, { "why": "released", "numbers": 2 }]);
+        let lines = problem(409, Some(&json!({ "title": "t", "refused": refused }))).lines();
+        assert_eq!(lines, ["  1 number: disconnected again", "  2 numbers: released"]);
+    }
+
+    #[test]
+    fn a_path_and_a_query_carry_any_text() {
+        assert_eq!(escaped("+15405514342 a/b?&=ü"), "%2B15405514342%20a%2Fb%3F%26%3D%C3%BC");
+        let ask = Ask::get("numbers").with("state", Some("Aging")).with("site", None::<u32>);
+        assert_eq!(ask.target(), "/ops/v1/numbers?state=Aging");
+        assert_ne!(Ask::post("x", Value::Null).key, Ask::post("x", Value::Null).key);
+    }
+}

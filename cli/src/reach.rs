@@ -1,0 +1,223 @@
+//! Where a command works: at a server over the network, at the socket of one on this machine, or on the data itself, in
+//! its own process, if no server has it. The rules, the texts and the events are the same everywhere.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use onhook_core::notify::subscription::Secret;
+use onhook_server::http::socket;
+use onhook_server::{Offline, Settings, demo_data};
+use onhook_store::sqlite::OpenError;
+use reqwest::Url;
+use tokio::net::UnixStream;
+
+use crate::client::{Client, Link};
+use crate::config::{File, PASSWORD, USER};
+use crate::target::{Home, opening, policy};
+
+/// How long a command waits for a folder that another process has: a command that ends, or a server that starts.
+const FOLDER_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Where a command works.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Where")]
+pub(crate) struct Reach {
+    /// A server, such as https://numbers.example.net. ONHOOK_USER and ONHOOK_PASSWORD sign in
+    #[arg(long, value_name = "URL", env = "ONHOOK_SERVER")]
+    server: Option<String>,
+    /// Sign in with user and password of this file (TOML, mode 0600)
+    #[arg(long, value_name = "FILE", env = "ONHOOK_CREDENTIALS", value_hint = clap::ValueHint::FilePath)]
+    credentials: Option<PathBuf>,
+    /// Send the password over plain http to another machine
+    #[arg(long)]
+    insecure: bool,
+    /// The socket of a server on this machine
+    #[arg(long, value_name = "PATH", env = "ONHOOK_SOCKET", value_hint = clap::ValueHint::FilePath)]
+    socket: Option<PathBuf>,
+    /// The folder with onhook's data. The server that has it is asked; without one the folder is opened
+    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+    /// The database with onhook's data, such as postgres://onhook@db.example.com/onhook
+    #[arg(long, value_name = "URL", env = "ONHOOK_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+/// User and password, as a file has them.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    user: String,
+    password: String,
+}
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Opening {
+    /// True if the system's clock is believed, however far it is from the data's last use.
+    pub(crate) trust_clock: bool,
+    /// True if a folder that does not exist is made.
+    pub(crate) make: bool,
+}
+
+impl Reach {
+    /// Connects to where the command works.
+    pub(crate) async fn connect(self, file: &File, how: Opening) -> anyhow::Result<Client> {
+        let Self { mut server, mut socket, mut data_dir, mut database_url, .. } = self;
+        // A flag goes before a variable.
+        let by_variable =
+            |name: &str, value: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|set| set == value);
+        let (from_server, from_socket, from_folder, from_database) = (
+            server.as_ref().map(|value| by_variable("ONHOOK_SERVER", value.as_ref())),
+            socket.as_ref().map(|value| by_variable("ONHOOK_SOCKET", value.as_ref())),
+            data_dir.as_ref().map(|value| by_variable("ONHOOK_DATA_DIR", value.as_ref())),
+            database_url.as_ref().map(|value| by_variable("ONHOOK_DATABASE_URL", value.as_ref())),
+        );
+        let said = [from_server, from_socket, from_folder, from_database];
+        if said.contains(&Some(false)) {
+            server = server.filter(|_| from_server == Some(false));
+            socket = socket.filter(|_| from_socket == Some(false));
+            data_dir = data_dir.filter(|_| from_folder == Some(false));
+            database_url = database_url.filter(|_| from_database == Some(false));
+        }
+        if said.iter().filter(|said| **said == Some(false)).count() > 1 {
+            anyhow::bail!("say one of --server, --socket, --data-dir and --database-url");
+        }
+        if let Some(server) = server {
+            return asked_by_network(&server, self.credentials.as_deref(), self.insecure, how);
+        }
+        if let Some(path) = socket.or_else(|| match data_dir.is_none() && database_url.is_none() {
+            true => file.socket.clone(),
+            false => None,
+        }) {
+            refuse_trust(how)?;
+            UnixStream::connect(&path)
+                .await
+                .with_context(|| format!("no server answers at the socket {}", path.display()))?;
+            return Client::by_socket(&path);
+        }
+        policy(file)?;
+        let home = Home::of(data_dir.as_ref(), database_url.as_ref(), file)?;
+        match &home {
+            Home::Folder(folder) => by_folder(&home, folder, file, how).await,
+            Home::Database(_) => Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?)))),
+        }
+    }
+}
+
+/// Refuses `--trust-clock` where a server has a clock of its own.
+fn refuse_trust(how: Opening) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !how.trust_clock,
+        "--trust-clock is for data that no server has: a server goes by its own clock"
+    );
+    Ok(())
+}
+
+/// Returns a client of the server that has a folder, or of the folder itself if none has.
+async fn by_folder(home: &Home, folder: &Path, file: &File, how: Opening) -> anyhow::Result<Client> {
+    let path = folder.join(socket::NAME);
+    let begun = Instant::now();
+    loop {
+        match UnixStream::connect(&path).await {
+            Ok(_) => {
+                refuse_trust(how)?;
+                return Client::by_socket(&path);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(opening(OpenError::Denied(folder.to_owned())));
+            }
+            Err(_) => {}
+        }
+        match offline(home, file, how).await {
+            Ok(offline) => return Ok(Client::new(Link::Offline(Box::new(offline)))),
+            Err(error) => match error.downcast_ref::<OpenError>() {
+                Some(OpenError::InUse(_)) if begun.elapsed() < FOLDER_WAIT => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Some(OpenError::InUse(_)) => anyhow::bail!(
+                    "another onhook has the data folder {} and does not answer at {}. If it is a server, its log says \
+                     why it has no socket there: say --socket PATH or --server URL",
+                    folder.display(),
+                    path.display()
+                ),
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// Opens the store in this process.
+async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Offline> {
+    let store = if how.make { home.open_or_make().await? } else { home.open().await? };
+    let emulator = demo_data::is_emulators(&*store).await?;
+    let settings = Settings {
+        policy: policy(file)?,
+        emulator,
+        trust_clock: how.trust_clock,
+        rate_limit: None,
+        ..Settings::default()
+    };
+    Offline::new(store, settings).await.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// Returns a client that signs in at a server.
+fn asked_by_network(
+    server: &str,
+    file: Option<&Path>,
+    insecure: bool,
+    how: Opening,
+) -> anyhow::Result<Client> {
+    refuse_trust(how)?;
+    let wrong = || format!("{server:?} is no server: it is one such as https://numbers.example.net");
+    let url = Url::parse(server).with_context(wrong)?;
+    anyhow::ensure!(matches!(url.scheme(), "http" | "https") && url.has_host(), wrong());
+    anyhow::ensure!(
+        url.username().is_empty() && url.password().is_none(),
+        "a password in --server can be read by others on this machine: say {USER} and {PASSWORD}, or --credentials FILE"
+    );
+    anyhow::ensure!(url.query().is_none() && url.fragment().is_none(), wrong());
+    anyhow::ensure!(
+        url.scheme() == "https" || insecure || is_this_machine(&url),
+        "{server} would carry the password to another machine in the clear: use https, or say --insecure"
+    );
+    let (user, password) = credentials(file)?;
+    Client::by_network(&url, user, password)
+}
+
+/// Returns whether a URL leads to this machine.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Returns user and password, from a file or from the environment.
+fn credentials(file: Option<&Path>) -> anyhow::Result<(String, Secret)> {
+    if let Some(path) = file {
+        let read = || {
+            let file = std::fs::File::open(path)?;
+            let mode = file.metadata()?.permissions().mode() & 0o777;
+            Ok::<_, std::io::Error>((mode, std::io::read_to_string(file)?))
+        };
+        let (mode, text) = read().with_context(|| format!("cannot read {}", path.display()))?;
+        anyhow::ensure!(
+            mode & 0o077 == 0,
+            "others may read the password in {0} (mode {mode:o}): chmod 600 {0}",
+            path.display()
+        );
+        // What is wrong there is not repeated: it may be the password.
+        let found: Credentials = toml::from_str(&text).map_err(|_| {
+            anyhow::anyhow!("{} is to have two lines: user = \"…\" and password = \"…\"", path.display())
+        })?;
+        return Ok((found.user, Secret::new(found.password)));
+    }
+    match (std::env::var(USER), std::env::var(PASSWORD)) {
+        (Ok(user), Ok(password)) if !user.is_empty() => Ok((user, Secret::new(password))),
+        _ => anyhow::bail!("say who asks: {USER} and {PASSWORD} in the environment, or --credentials FILE"),
+    }
+}

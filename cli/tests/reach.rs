@@ -1,0 +1,320 @@
+//! One command line everywhere: by the socket of a running server, over the network, and on the data without a server.
+
+mod program;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use program::{
+    ACCOUNT, Client, Folder, Said, command, disconnected, file, is_there, onhook, redacted, refused, run,
+};
+use serde_json::Value;
+
+/// Ways to reach the same data.
+enum Way<'a> {
+    /// By what names the data: a folder's server is asked by its socket.
+    Data(&'a Folder),
+    /// Over the network, as the documented operator.
+    Network(SocketAddr),
+    /// By a socket at a path.
+    Socket(&'a Path),
+}
+
+impl Way<'_> {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(arguments);
+        match self {
+            Way::Data(folder) => command.args(folder.named()),
+            Way::Network(address) => {
+                command.args(["--server", &format!("http://{address}")]);
+                command.env("ONHOOK_USER", "operator").env("ONHOOK_PASSWORD", "password")
+            }
+            Way::Socket(path) => command.arg("--socket").arg(path),
+        };
+        command
+    }
+
+    fn says(&self, arguments: &[&str]) -> Said {
+        run(&mut self.command(arguments), b"")
+    }
+
+    fn done(&self, arguments: &[&str]) -> String {
+        let said = self.says(arguments);
+        assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{arguments:?} said {}", said.answer);
+        said.answer
+    }
+}
+
+fn answers(code: i32, answer: &str, remarks: &str) -> Said {
+    Said { code, answer: answer.into(), remarks: remarks.into() }
+}
+
+/// Does every act on single numbers, and returns all that was said.
+fn acts(way: &Way<'_>, aging: &str) -> String {
+    let mut all = String::new();
+    let kept_until = "2099-03-01T00:00:00.000Z";
+    for arguments in [
+        &["lock", "7034343704", "--reason", "it is printed on our vans"][..],
+        &["lock", "7034343704", "--reason", "it is printed on our vans"],
+        &["explain", "7034343704"],
+        &["unlock", "7034343704", "--reason", "the vans are sold"],
+        &["extend", aging, "--days", "3", "--reason", "a waiver"],
+        &["extend", aging, "--days", "3", "--past-ceiling", "--reason", "a waiver"],
+        &["keep", aging, "--until", kept_until, "--reason", "a dispute"],
+        &["unkeep", aging, "--reason", "it is settled"],
+        &["unkeep", aging, "--reason", "it is settled"],
+        &["lock", "2125559999", "--reason", "none"],
+        &["unlock", "7034343704", "--reason", " "],
+    ] {
+        let Said { code, answer, remarks } = way.says(arguments);
+        all += &format!("{} -> {code}\n{answer}{remarks}", arguments[..2].join(" "));
+    }
+    redacted(&all)
+}
+
+#[test]
+fn commands_say_the_same_on_data_by_a_socket_and_over_the_network() {
+    let said = |serve: bool, by: &dyn Fn(&Folder, SocketAddr) -> String| {
+        let folder = Folder::of_the_guide();
+        let mut server = folder.emulator();
+        let address = server.listening();
+        disconnected(&mut Client::of(address), ACCOUNT, "5405514342");
+        if !serve {
+            assert!(server.terminate().success());
+        }
+        by(&folder, address)
+    };
+    let offline = said(false, &|folder, _| acts(&Way::Data(folder), "5405514342"));
+    let by_name = said(true, &|folder, _| acts(&Way::Data(folder), "5405514342"));
+    let network = said(true, &|_, address| acts(&Way::Network(address), "5405514342"));
+    insta::assert_snapshot!("acts", offline);
+    assert_eq!(by_name, offline);
+    assert_eq!(network.replace("user operator", "user machine"), offline);
+}
+
+#[test]
+fn an_order_is_listed_waited_for_and_undone() {
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let address = server.listening();
+    let path = disconnected(&mut Client::of(address), ACCOUNT, "5405514342");
+    let order = path.rsplit('/').next().expect("an id");
+    let way = Way::Network(address);
+    insta::assert_snapshot!("status", redacted(&way.done(&["status", order, "--wait"])));
+    let listed = way.done(&["orders", "--kind", "disconnect", "--account", "9900000"]);
+    assert!(listed.starts_with("ORDER  ") && listed.contains(&format!("\n{order}  disconnect")), "{listed}");
+    let undone = way.done(&["undo", order, "--reason", "the wrong site was disconnected"]);
+    assert!(
+        undone.starts_with(&format!("1 number of order {order} back where they were, by order ")),
+        "{undone}"
+    );
+    let again = way.says(&["undo", order, "--reason", "once more"]);
+    insta::assert_snapshot!(
+        "undone_already",
+        redacted(&format!("{}{}{}", again.code, again.answer, again.remarks))
+    );
+    // What became of it is a document for programs.
+    let shown: Value = serde_json::from_str(&way.done(&["status", order, "--json"])).expect("JSON");
+    assert_eq!(
+        (shown["status"].as_str(), shown["outcomes"][0]["outcome"].as_str()),
+        (Some("COMPLETE"), Some("went"))
+    );
+    let nobodys = "744f1d16-d3a5-43b3-ab97-4c3b19fc0b7a";
+    let said = way.says(&["status", nobodys]);
+    assert_eq!((said.code, said.answer.as_str()), (1, ""), "{said:?}");
+    assert!(server.terminate().success());
+    assert_eq!(folder.done(&["check", "--deep"]).rsplit(": ").next(), Some("nothing is wrong\n"));
+}
+
+#[test]
+fn a_list_is_a_table_for_people_and_lines_of_json_for_programs() {
+    let folder = Folder::of_the_guide();
+    let table = folder.done(&["numbers", "--account", "9900000"]);
+    insta::assert_snapshot!("numbers", table);
+    let lines = folder.done(&["numbers", "--json"]);
+    let numbers: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(numbers.len(), 302, "the list has several pages for the API, and none here");
+    assert_eq!(folder.done(&["numbers", "--limit", "3", "--json"]).lines().count(), 3);
+    assert_eq!(folder.done(&["numbers", "--state", "Aging"]), "");
+    let said = folder.onhook(&["lock", "9195550100", "--reason", "r", "--json"]);
+    let problem: Value = serde_json::from_str(&said.answer).expect("JSON");
+    assert_eq!((said.code, problem["code"].as_str()), (1, Some("refused")), "{said:?}");
+}
+
+#[test]
+fn a_killed_server_s_socket_is_in_nobody_s_way() {
+    let folder = Folder::on_disk().with_the_guide();
+    let mut server = folder.emulator();
+    server.listening();
+    server.kill();
+    let socket = Path::new(&folder.data()).join("onhook.sock");
+    assert!(is_there(&socket), "it is left behind");
+    let lock = ["lock", "5405514342", "--reason", "it is printed on our vans"];
+    assert_eq!(folder.done(&lock), "+15405514342 is locked\n");
+    let mut server = folder.emulator();
+    server.listening();
+    assert_eq!(fs::metadata(&socket).expect("a socket").permissions().mode() & 0o777, 0o600);
+    let unlock = ["unlock", "5405514342", "--reason", "the vans are sold"];
+    assert_eq!(Way::Socket(&socket).done(&unlock), "+15405514342 is no longer locked\n");
+    assert!(server.terminate().success());
+    assert!(!is_there(&socket));
+    refused(&Way::Socket(&socket).says(&unlock), "onhook: no server answers at the socket ");
+    assert_eq!(folder.done(&["check", "--deep"]).rsplit(": ").next(), Some("nothing is wrong\n"));
+}
+
+#[test]
+fn a_server_on_any_store_has_a_socket_where_it_is_told() {
+    let folder = Folder::of_the_guide();
+    let socket = folder.path("s");
+    let named = socket.to_str().expect("UTF-8").to_owned();
+    let mut server = folder.serve(&["--emulator", "--socket", &named]);
+    server.listening();
+    let way = Way::Socket(&socket);
+    assert_eq!(way.done(&["lock", "5405514342", "--reason", "r"]), "+15405514342 is locked\n");
+    let other = Folder::of_the_guide();
+    let mut second = command(&["serve", "--emulator", "--listen", "127.0.0.1:0", "--socket", &named]);
+    refused(&run(second.args(other.named()), b""), &format!("another server has the socket {named}"));
+    assert!(server.terminate().success());
+    // A path that no system allows costs the socket alone.
+    let long = folder.path(&"s".repeat(107));
+    let mut server = folder.serve(&["--emulator", "--socket", long.to_str().expect("UTF-8")]);
+    server.listening();
+    assert!(server.terminate().success());
+    assert!(
+        folder.log().contains("bytes, and a socket's has at most 107. Say --socket PATH"),
+        "{}",
+        folder.log()
+    );
+}
+
+#[test]
+fn another_user_of_the_machine_is_kept_out() {
+    use std::os::unix::process::CommandExt;
+    let folder = Folder::on_disk().with_the_guide();
+    let mut server = folder.emulator();
+    server.listening();
+    let socket = Path::new(&folder.data()).join("onhook.sock");
+    if fs::metadata(&socket).is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) != 0) {
+        return; // only root becomes another user
+    }
+    let bin = folder.path("onhook");
+    fs::copy(env!("CARGO_BIN_EXE_onhook"), &bin).expect("room for the program");
+    fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    // Even where the folder lets others in.
+    fs::set_permissions(folder.data(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut other = Command::new(bin);
+    other.args(["numbers", "--data-dir", &folder.data()]).uid(65_534).gid(65_534);
+    refused(&run(&mut other, b""), "may not be used by this user: it belongs to root");
+    let mut other = Command::new(folder.path("onhook"));
+    other.args(["numbers", "--socket"]).arg(&socket).uid(65_534).gid(65_534);
+    refused(&run(&mut other, b""), "Permission denied");
+}
+
+#[test]
+fn a_password_goes_only_where_it_may() {
+    let folder = Folder::on_disk();
+    let secret = file(&folder, "secret", "user = \"operator\"\npassword = \"pass phrase\"\n");
+    let odd = file(&folder, "odd", "user = \"operator\"\npassword = pass phrase\n");
+    let mode =
+        |path: &str, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    mode(&secret, 0o640);
+    mode(&odd, 0o600);
+    let ask = |more: &[&str]| onhook(&[&["numbers"], more].concat());
+    refused(&ask(&["--server", "https://127.0.0.1:1"]), "say who asks: ONHOOK_USER and ONHOOK_PASSWORD");
+    let with = |file: &str, more: &[&str]| ask(&[&["--credentials", file], more].concat());
+    refused(&with(&secret, &["--server", "https://127.0.0.1:1"]), "(mode 640): chmod 600 ");
+    mode(&secret, 0o600);
+    let said = with(&odd, &["--server", "https://127.0.0.1:1"]);
+    refused(&said, "is to have two lines");
+    assert!(!said.remarks.contains("phrase"), "{said:?}");
+    for (server, remark) in [
+        (
+            "http://192.0.2.1:9",
+            "would carry the password to another machine in the clear: use https, or say --insecure",
+        ),
+        ("https://operator:phrase@127.0.0.1:1", "a password in --server can be read by others"),
+        ("ftp://127.0.0.1", "is no server"),
+        ("numbers.example.net", "is no server"),
+        ("https://127.0.0.1:1", "cannot reach https://127.0.0.1:1: "),
+        ("http://127.0.0.1:1", "cannot reach http://127.0.0.1:1: "),
+        ("http://[::1]:1", "cannot reach http://[::1]:1: "),
+    ] {
+        refused(&with(&secret, &["--server", server]), remark);
+    }
+    refused(
+        &ask(&["--server", "http://127.0.0.1:1", "--data-dir", "d"]),
+        "say one of --server, --socket, --data-dir",
+    );
+}
+
+#[test]
+fn a_flag_goes_before_the_variable_of_another_place() {
+    let folder = Folder::of_the_guide();
+    let mut command = command(&["numbers", "--limit", "1"]);
+    command.args(folder.named()).env("ONHOOK_SERVER", "https://127.0.0.1:1");
+    let said = run(&mut command, b"");
+    assert_eq!((said.code, said.remarks.as_str()), (0, ""));
+}
+
+#[test]
+fn what_changes_something_says_why() {
+    let folder = Folder::of_the_guide();
+    refused(&folder.onhook(&["lock", "5405514342"]), "onhook: say why: --reason TEXT\n");
+    let said = folder.onhook(&["lock", "5405514342", "--reason", " "]);
+    assert_eq!(said, answers(2, "", "onhook: A reason is required: say why, as reason\n"));
+}
+
+/// Takes one request, and returns its head.
+fn taken(listener: &TcpListener, answer: &[u8]) -> String {
+    let (mut stream, _) = listener.accept().expect("a client");
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+    }
+    stream.write_all(answer).expect("the client reads");
+    String::from_utf8(head).expect("a head is text").to_ascii_lowercase()
+}
+
+#[test]
+fn a_request_whose_answer_is_lost_is_sent_again_under_the_same_key() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let heads = std::thread::spawn(move || {
+        let lost = taken(&listener, b"");
+        let body = "{\"number\":\"+15405514342\"}";
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        [lost, taken(&listener, answer.as_bytes())]
+    });
+    let said = Way::Network(address).done(&["lock", "5405514342", "--reason", "r"]);
+    assert_eq!(said, "+15405514342 is locked\n");
+    let heads = heads.join().expect("two requests");
+    let key = |head: &str| {
+        let line = head.lines().find(|line| line.starts_with("idempotency-key: ")).expect("a key");
+        line.to_owned()
+    };
+    assert_eq!(key(&heads[0]), key(&heads[1]));
+    assert!(heads[0].starts_with("post /ops/v1/numbers/%2b15405514342/lock http/1.1\r\n"), "{}", heads[0]);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = Folder::on_disk();
+    let pages = folder.path("man1");
+    let said = onhook(&["man", "--out", pages.to_str().expect("UTF-8")]);
+    assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{}", said.answer);
+    let page = |name: &str| fs::read_to_string(pages.join(name)).expect("a page");
+    assert!(page("onhook.1").contains("onhook\\-lock(1)"), "{}", page("onhook.1"));
+    let lock = page("onhook-lock.1");
+    for part in ["\\-\\-reason", "onhook lock 5405514342 \\-\\-reason", "ONHOOK_DATA_DIR"] {
+        assert!(lock.contains(part), "{part}: {lock}");
+    }
+    assert!(is_there(pages.join("onhook-admin-user-create.1")));
+    assert!(!is_there(pages.join("onhook-help.1")));
+}
