@@ -155,6 +155,23 @@ async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
+/// Its file may be a pipe, and its transaction is as open as any other one meanwhile.
+#[tokio::test]
+async fn an_import_that_waits_for_its_file_is_not_taken_for_one_that_has_stopped() {
+    let Some(fresh) = openers::database() else { return };
+    let idle_max = std::time::Duration::from_millis(300);
+    let store = PostgresStore::open(&fresh.0).await.unwrap().with_idle_max(idle_max);
+    let lines = (0..LINES).map(move |n| {
+        if n == LINES - 1 {
+            std::thread::sleep(5 * idle_max); // the database would end the transaction meanwhile
+        }
+        available(n)
+    });
+    let imported = store.import(Box::new(lines), Intake::of("a pipe"), now(), Arc::default()).await.unwrap();
+    assert_eq!(imported.numbers, LINES);
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+}
+
 /// As many lines as are looked at in four turns.
 const LINES: u64 = 20_000;
 
