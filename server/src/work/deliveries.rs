@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut lease = Lease::keep(app.clone(), node());
+    let mut lease = Lease::keep(app.clone(), node(), |_| true);
     let mut under_way = UnderWay::default();
     let mut tidied: Option<Instant> = None;
     while !stop.is_cancelled() {
