@@ -15,7 +15,7 @@ use onhook_cluster::{Binaries, Cluster, Settings};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use crate::numbers::{Draw, Shuffle};
+use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::report::thousands;
 use crate::{load, machine, onhook};
@@ -188,7 +188,7 @@ async fn measure(plan: &Scale, dir: &Path) -> Result<Costs> {
 
     eprintln!("scale: importing {} numbers", thousands(plan.numbers));
     let (before, begun) = (done(&client).await?, Instant::now());
-    onhook::spawn_fill(&url, plan.numbers).await?;
+    onhook::spawn_fill(&url, plan.numbers, Accounts(1)).await?;
     let seconds = begun.elapsed().as_secs_f64();
     let numbers = crate::measure::float(plan.numbers);
     let filled = done(&client).await?;
@@ -197,7 +197,7 @@ async fn measure(plan: &Scale, dir: &Path) -> Result<Costs> {
     client.batch_execute("VACUUM ANALYZE").await?;
     let node = onhook::spawn_node(&url).await?;
     let template = Arc::new(Template::new(node.addr));
-    let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
+    let draw = Arc::new(Draw::part(plan.numbers, Accounts(1), 0..100));
     let dealt = Arc::clone(&draw);
     let order = move |_connection, _n, buffer: &mut Vec<u8>| {
         dealt.pair().map(|pair| template.write(buffer, pair)).is_some()
