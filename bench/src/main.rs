@@ -37,7 +37,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::child::Running;
 use crate::cost::Cost;
 use crate::measure::Measured;
-use crate::numbers::{Draw, Shuffle};
+use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
@@ -60,6 +60,8 @@ const ORDERS_ROUNDS: usize = 9;
 const ORDERS_PART: f64 = 0.4;
 /// Rounds of one node and two nodes.
 const NODES_ROUNDS: usize = 5;
+/// The accounts whose orders several nodes run. Those of one account run on one node at a time.
+const NODES_ACCOUNTS: Accounts = Accounts(32);
 /// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
 /// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -132,7 +134,7 @@ enum ChildCommand {
     #[command(hide = true)]
     ServeEcho,
     #[command(hide = true)]
-    FillOnhook { home: OsString, numbers: u64 },
+    FillOnhook { home: OsString, numbers: u64, accounts: u64 },
     #[command(hide = true)]
     ServeOnhook { home: OsString },
     /// Measures what a number and an order cost in PostgreSQL, and models what larger systems need
@@ -179,8 +181,8 @@ fn main() -> Result<()> {
 fn serve(child: ChildCommand) -> Result<()> {
     let done = match child {
         ChildCommand::ServeEcho => echo::serve(),
-        ChildCommand::FillOnhook { home, numbers } => {
-            onhook::fill(&home, numbers).and_then(|()| child::say("done"))
+        ChildCommand::FillOnhook { home, numbers, accounts } => {
+            onhook::fill(&home, numbers, Accounts(accounts)).and_then(|()| child::say("done"))
         }
         ChildCommand::ServeOnhook { home } => onhook::serve(&home),
         ChildCommand::Scale(_) => Ok(()), // no child's work
@@ -305,7 +307,7 @@ async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path, home: Home) -> Res
         Home::Database => postgres.server().new_database()?.into(),
     };
     let url = home.to_str().filter(|home| home.starts_with("postgres://"));
-    let load = OrdersLoad::fill(plan, &home).await?;
+    let load = OrdersLoad::fill(plan, &home, Accounts(1)).await?;
     if let Some(url) = url {
         postgres.server().settle(url).await?;
     }
@@ -349,7 +351,7 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
     let dir = cluster_folder(dir)?;
     let server = Server::start(binaries, dir.path())?;
     let url = server.new_database()?;
-    let load = OrdersLoad::fill(plan, url.as_ref()).await?;
+    let load = OrdersLoad::fill(plan, url.as_ref(), NODES_ACCOUNTS).await?;
     server.settle(&url).await?;
     let mut rounds = Vec::with_capacity(NODES_ROUNDS);
     for number in 1..=NODES_ROUNDS {
@@ -360,7 +362,7 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
         rounds.push(round);
     }
     let (version, settings) = server.describe().await?;
-    Ok(Nodes { version, settings, rounds, ran_out: load.draw.ran_out() })
+    Ok(Nodes { version, settings, rounds, accounts: NODES_ACCOUNTS.0, ran_out: load.draw.ran_out() })
 }
 
 /// Makes a folder for a cluster, whose user has to get there.
@@ -378,9 +380,9 @@ struct OrdersLoad {
 }
 
 impl OrdersLoad {
-    async fn fill(plan: &Plan, home: &std::ffi::OsStr) -> Result<Self> {
-        onhook::spawn_fill(home, plan.numbers).await?;
-        let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
+    async fn fill(plan: &Plan, home: &std::ffi::OsStr, accounts: Accounts) -> Result<Self> {
+        onhook::spawn_fill(home, plan.numbers, accounts).await?;
+        let draw = Arc::new(Draw::part(plan.numbers, accounts, 0..100));
         Ok(Self { connections: plan.connections, time: plan.time().mul_f64(ORDERS_PART), draw })
     }
 

@@ -101,6 +101,8 @@ pub(crate) struct Nodes {
     pub(crate) version: String,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) rounds: Vec<NodesRound>,
+    /// How many accounts' orders they run.
+    pub(crate) accounts: u64,
     /// Whether the numbers ran out before the time.
     pub(crate) ran_out: bool,
 }
@@ -388,7 +390,7 @@ fn set(settings: &[(String, String)]) -> String {
 
 impl Report {
     fn nodes(&self, page: &mut String, nodes: &Nodes) -> Result<()> {
-        let Nodes { settings, rounds, ran_out, .. } = nodes;
+        let Nodes { settings, rounds, accounts, ran_out, .. } = nodes;
         let mut by_ratio: Vec<&NodesRound> = rounds.iter().collect();
         by_ratio.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
         let median = by_ratio.get(by_ratio.len() / 2).context("at least one round")?;
@@ -396,8 +398,8 @@ impl Report {
         writeln!(page, "\n## Two nodes on one database\n\n{verdict}")?;
         writeln!(
             page,
-            "\nOrders as above, to one node, and to two nodes that share a PostgreSQL database of {} numbers; all \
-             orders are one account's. A column of processors says how many cores were busy with that.\n\n\
+            "\nOrders as above, to one node, and to two nodes that share a PostgreSQL database of {} numbers. \
+             {accounts} accounts take turns: an account's orders run on one node at a time. A column of processors says how many cores were busy with that.\n\n\
              | | ratio | orders/s | p50 | p99 | PostgreSQL's cores | the nodes' cores | the generator's cores | log |\n\
              |---|---:|---:|---:|---:|---:|---:|---:|---:|",
             thousands(self.numbers)

@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(1);
 const SIGN_OF_LIFE_MS: i64 = 60_000;
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut lease = Lease::keep(app.clone(), "release".to_owned());
+    let mut lease = Lease::keep(app.clone(), "release".to_owned(), |app| app.sure_now().is_some());
     let mut told_at = None;
     while !stop.is_cancelled() {
         app.watch_store();

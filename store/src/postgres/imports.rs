@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use onhook_core::account::Premises;
@@ -39,7 +40,7 @@ const LINES: usize = 5_000;
 
 async fn import(
     client: &Client,
-    lines: Lines,
+    (lines, idle_max): (Lines, Duration),
     intake: &Intake,
     now: Timestamp,
     policy: &Policy,
@@ -48,8 +49,8 @@ async fn import(
     let mut import = Import::new(now, intake.past_releases);
     let mut background = Background::default();
     let mut counted = NumberWrites::default();
-    let mut chunks = Chunks::read(lines, LINES);
-    while let Some(some) = chunks.next().await? {
+    let mut chunks = Chunks::read(lines, LINES, idle_max);
+    while let Some(some) = chunks.next(client).await? {
         background.learn(client, &some).await?;
         let loaded = load(client, &some, &background).await?;
         let writes = import.plan(some, loaded, policy);
@@ -175,7 +176,7 @@ impl Imports for PostgresStore {
         policy: Arc<Policy>,
     ) -> Result<Imported> {
         let tx = self.begin_import().await?;
-        let done = import(&tx, lines, &intake, now, &policy).await;
+        let done = import(&tx, (lines, self.idle_max), &intake, now, &policy).await;
         self.end_import(tx, done, intake.dry_run).await
     }
 }

@@ -34,6 +34,7 @@ mod plan_rows;
 mod plans;
 mod pool;
 mod premises;
+mod primary;
 mod random;
 mod release;
 mod reservations;

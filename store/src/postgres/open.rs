@@ -56,7 +56,7 @@ impl PostgresStore {
     }
 
     async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
-        let pool = connect::pool(url)?;
+        let (pool, primary) = connect::pool(url)?;
         let unusable = |error: StoreError| ConnectError::Database(text(&error));
         let client = pool.get().await.map_err(|error| unusable(no_connection(error)))?;
         migrate(&client).await.map_err(unusable)?;
@@ -70,7 +70,7 @@ impl PostgresStore {
         let ids = Arc::new(OrderIds::new(order_key, random().map_err(unusable)?));
         let health = Arc::new(Health::default());
         let intake = Intake::start(pool.clone(), ids.clone(), health.clone());
-        let lookout = Lookout::start(pool.clone(), health.clone()).await;
+        let lookout = Lookout::start(pool.clone(), health.clone(), primary).await;
         Ok(Self {
             pool,
             ids,

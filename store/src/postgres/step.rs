@@ -24,9 +24,10 @@ use super::exchanges::exchanges_of;
 use super::order_rows::{ORDER_COLUMNS, add_waiting_lines, read_order, update_orders};
 use super::pool::{draw, lots};
 use super::row::{account_of, all_digits, get, limit, small};
-use super::statement::{execute, row, rows};
+use super::statement::{NOW, execute, row, rows};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use crate::Result;
+use crate::contract::leases::NODE;
 use crate::contract::orders::StepReport;
 use crate::contract::pool::PoolQuery;
 use crate::error::corrupt;
@@ -102,26 +103,30 @@ struct Claimed {
     busy: bool,
 }
 
-/// Claims accounts with orders that have not run, those whose turn is first.
+/// Claims accounts with orders that have not run, those whose turn is first: this node's share of them, so that others
+/// run theirs at the same time.
 async fn claim_turns(client: &Client, orders_max: usize) -> Result<Claimed> {
     // A skip scan: the waiting orders of one account, however many, cost one seek.
-    let sql = "WITH RECURSIVE waiting (account) AS (
-                   (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
-                   UNION ALL
-                   SELECT (SELECT o.account FROM orders o
-                           WHERE o.status = 0 AND o.account > w.account ORDER BY o.account LIMIT 1)
-                   FROM waiting w WHERE w.account IS NOT NULL
-               )
-               SELECT account FROM waiting WHERE account IS NOT NULL";
-    let waiting: Vec<i64> =
-        rows(client, sql, &[]).await?.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
-    if waiting.is_empty() {
-        return Ok(Claimed::default());
-    }
+    let sql = format!(
+        "WITH RECURSIVE waiting (account) AS (
+             (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
+             UNION ALL
+             SELECT (SELECT o.account FROM orders o
+                     WHERE o.status = 0 AND o.account > w.account ORDER BY o.account LIMIT 1)
+             FROM waiting w WHERE w.account IS NOT NULL
+         )
+         SELECT account, (SELECT count(*) FROM lease WHERE name LIKE '{NODE}%' AND until > {NOW})
+         FROM waiting WHERE account IS NOT NULL"
+    );
+    let found = rows(client, &sql, &[]).await?;
+    let Some(first) = found.first() else { return Ok(Claimed::default()) };
+    let nodes = small::<usize>(first, 1)?.max(1);
+    let waiting: Vec<i64> = found.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+    let share = waiting.len().div_ceil(nodes).min(ACCOUNTS_MAX);
     let sql = "SELECT account, earned FROM queue WHERE account = ANY($1) ORDER BY turn, account LIMIT $2
                FOR UPDATE SKIP LOCKED";
     let mut queues = Vec::new();
-    for row in &rows(client, sql, &[&waiting, &limit(ACCOUNTS_MAX)]).await? {
+    for row in &rows(client, sql, &[&waiting, &limit(share)]).await? {
         queues.push((account_of(row, 0)?, small::<usize>(row, 1)?));
     }
     let claimed: Vec<i64> = queues.iter().map(|(account, _)| account.get().into()).collect();
