@@ -3,6 +3,7 @@
 mod acts;
 mod admin;
 mod areas;
+mod call;
 mod check;
 mod completions;
 mod csv_file;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Undo(undo::Undo),
     Areas(areas::Areas),
     Forecast(forecast::ForecastOf),
+    Call(call::CallTo),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -90,6 +92,7 @@ impl Command {
             Command::Undo(undo) => undo.run(&file, terminal).await,
             Command::Areas(areas) => areas.run(&file, terminal).await,
             Command::Forecast(forecast) => forecast.run(&file, terminal).await,
+            Command::Call(call) => call.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }
