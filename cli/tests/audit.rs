@@ -79,7 +79,7 @@ fn an_export_is_verified_without_a_folder() {
     };
     let said = verified(&export, &[]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.remarks.contains("--anchor"), "{said:?}");
+    assert!(said.answer.contains("without --anchor"), "{said:?}");
     let head: serde_json::Value = serde_json::from_str::<serde_json::Value>(lines.last().expect("a seal"))
         .expect("JSON")["seal"]
         .clone();

@@ -116,7 +116,7 @@ fn tell(
         terminal.line(&format!("not sealed yet: {}", count(*unsealed, "event")))?;
     }
     if anchors.is_empty() {
-        terminal.remark("without --anchor it is not seen whether events were cut off at the end");
+        terminal.line("without --anchor it is not seen whether events were cut off at the end")?;
     }
     let found = if faults.is_empty() {
         "nothing is wrong".to_owned()
