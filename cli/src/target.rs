@@ -281,6 +281,14 @@ fn owner(_folder: &Path) -> Option<(PathBuf, String)> {
     None
 }
 
+/// Seals what a command wrote, and closes the store. What could not be sealed gets its seal from the next server.
+pub(crate) async fn close_sealed(store: &dyn Store) {
+    if let Err(error) = onhook_store::audit::seal_all(store, now()).await {
+        tracing::debug!(%error, "what was written is not sealed yet: {error}");
+    }
+    store.close().await;
+}
+
 /// Returns the time now.
 pub(crate) fn now() -> Timestamp {
     Clock::new(0).now()

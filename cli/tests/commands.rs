@@ -44,7 +44,7 @@ fn an_export_can_be_imported_and_exports_the_same_bytes() {
     assert_eq!(second.done(&["import", &exported]), twelve);
     assert_eq!(second.done(&["export"]), numbers);
     for folder in [first, second] {
-        assert_eq!(folder.done(&["check", "--deep"]), "12 numbers, 1 event, 0 orders: nothing is wrong\n");
+        assert_eq!(folder.done(&["check", "--deep"]), "12 numbers, 8 events, 0 orders: nothing is wrong\n");
     }
 }
 
@@ -150,14 +150,14 @@ fn bad_lines_are_named_by_kind_and_only_partial_imports_the_good_ones() {
     assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 17 lines are bad\n"));
     insta::assert_snapshot!("bad_lines", said.remarks);
     assert_eq!(folder.done(&["export"]), format!("{HEADER}\n"));
-    assert_eq!(folder.done(&["check", "--deep"]), "0 numbers, 0 events, 0 orders: nothing is wrong\n");
+    assert_eq!(folder.done(&["check", "--deep"]), "0 numbers, 7 events, 0 orders: nothing is wrong\n");
 
     let partial = folder.onhook(&["import", &path, "--partial"]);
     assert_eq!((partial.code, partial.answer.as_str()), (1, "2 numbers imported, 17 lines refused\n"));
     assert_eq!(partial.remarks, said.remarks);
     let rows = "2125550001,Available,,,,,NY,,,,\n2125550004,Available,,,,,NY,,,,\n";
     assert_eq!(folder.done(&["export"]), format!("{HEADER}\n{rows}"));
-    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 1 event, 0 orders: nothing is wrong\n");
+    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 8 events, 0 orders: nothing is wrong\n");
 
     let again = folder.onhook_reading(&["import", "-"], b"number\n2125550001\n");
     assert_eq!((again.code, again.remarks.as_str()), (1, "line 2: +12125550001 is here already\n"));
@@ -351,7 +351,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     for said_no in [import("2125550101", &[]), folder.onhook(&site)] {
         refused(&said_no, said);
     }
-    assert_eq!(folder.done(&["check"]), "1 number, 1 event, 0 orders: nothing is wrong\n", "reading goes on");
+    assert_eq!(folder.done(&["check"]), "1 number, 8 events, 0 orders: nothing is wrong\n", "reading goes on");
     assert_eq!(import("2125550101", &["--trust-clock"]).code, 0);
     assert_eq!(folder.onhook(&site).code, 0, "the word counts from then on");
     // Unseen time adds up over several commands.
@@ -372,7 +372,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
 #[test]
 fn check_finds_what_was_tampered_with() {
     let folder = one_disconnected(Folder::on_disk());
-    let well = "302 numbers, 2 events, 1 order: nothing is wrong\n";
+    let well = "302 numbers, 8 events, 1 order: nothing is wrong\n";
     assert_eq!(folder.done(&["check"]), well);
     assert_eq!(folder.done(&["check", "--deep"]), well);
     insta::assert_snapshot!("check_json", folder.done(&["check", "--deep", "--json"]));
@@ -391,7 +391,7 @@ fn check_finds_what_was_tampered_with() {
     tamper("UPDATE number SET flags = 1 WHERE number = 15405514342");
     assert_eq!(folder.done(&["check"]), well);
     let flag = "+15405514342: its protected flag is set, and from its events follows not set\nWhat to do: ";
-    finds(&["check", "--deep"], flag, "302 numbers, 2 events, 1 order: 1 finding\n");
+    finds(&["check", "--deep"], flag, "302 numbers, 8 events, 1 order: 1 finding\n");
     // Another number is moved to the pool.
     tamper("UPDATE number SET state = 0, holder = NULL, site = NULL, peer = NULL WHERE number = 17034343704");
     finds(
@@ -962,7 +962,7 @@ fn only_sites_and_peers_that_are_not_in_use_are_removed() {
     assert_eq!(listed, "1\t9900000\t1\t-\tMain peer\n2\t9900000\t1\tdefault\tSecond peer\n");
     refused(&site("remove", "9900000", "2"), "it is the default one");
     assert_eq!(site("remove", "7", "3").answer, "site 3 is removed\n", "the only one may go");
-    assert_eq!(folder.done(&["check", "--deep"]), "1 number, 1 event, 0 orders: nothing is wrong\n");
+    assert_eq!(folder.done(&["check", "--deep"]), "1 number, 11 events, 0 orders: nothing is wrong\n");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use onhook_core::clock::ClockState;
 use onhook_core::time::Timestamp;
 use onhook_store::contract::upkeep::Weakness;
 use onhook_store::{Store, StoreError};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tracing::info;
 
 use crate::callback::target::Target;
@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::mail::Mailer;
 use crate::settings::Settings;
 use crate::under_way::UnderWay;
+use crate::streams::Streams;
 use crate::watch::Watch;
 use crate::{metrics, store_log};
 
@@ -51,6 +52,10 @@ pub struct App {
     pub(crate) under_way: UnderWay,
     /// Taken while a file of call records is rated: one at a time.
     pub(crate) rating: Arc<Semaphore>,
+    /// The last position of the audit trail, as far as this node knows.
+    pub(crate) sealed: watch::Sender<u64>,
+    /// The streams of events that are open.
+    pub(crate) streams: Streams,
     stopping: AtomicBool,
     watch: Watch,
     /// Whether the log has said that the store takes no writes.
@@ -90,6 +95,8 @@ impl App {
             clock_bell: Notify::new(),
             under_way: UnderWay::default(),
             rating: Arc::new(Semaphore::new(1)),
+            sealed: watch::Sender::new(0),
+            streams: Streams::default(),
             stopping: AtomicBool::new(false),
             watch,
             store_unwell: AtomicBool::new(false),
@@ -101,10 +108,15 @@ impl App {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Returns whether the server is about to end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Returns why the server should be sent no requests. `None` if it is ready for them.
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
-        if self.stopping.load(Ordering::Acquire) {
+        if self.is_stopping() {
             return Some("stopping".into());
         }
         match self.store.healthy() {

@@ -20,6 +20,7 @@ mod routes;
 mod server;
 mod settings;
 mod store_log;
+mod streams;
 mod under_way;
 mod watch;
 mod work;

@@ -6,9 +6,11 @@ mod good;
 mod openers;
 
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::AccountId;
+use onhook_core::audit::line::LineFilter;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
@@ -18,6 +20,9 @@ use onhook_store::StoreError;
 use onhook_store::contract::accounts::{Accounts, NewAccount};
 use onhook_store::contract::imports::{Imports, Line, Lines};
 use onhook_store::contract::leases::{Leases, NODE};
+use onhook_store::audit::{feed, positions, seal_next, verify};
+use onhook_store::contract::audit::SEALER;
+
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
 use onhook_store::contract::premises::{Removed, SitesAndPeers};
@@ -148,6 +153,31 @@ async fn nodes_share_the_accounts_whose_orders_wait() {
     drop(client);
     connection.await.unwrap().unwrap();
     assert_eq!(one.check(true).await.unwrap().findings, vec![]);
+}
+
+/// A node draws its number early and commits late. Others get their positions meanwhile, and it gets the next one.
+#[tokio::test]
+async fn an_event_that_is_committed_late_gets_a_later_position() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    let (client, connection) = tokio_postgres::connect(&fresh.0, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let late = "BEGIN;
+                INSERT INTO event (seq, at, kind, detail) VALUES (nextval('event_seq'), 0, 'exported', '{\"late\":true}');
+                INSERT INTO unsealed (seq, seqs) SELECT currval('event_seq'), int8send(currval('event_seq'))";
+    client.batch_execute(late).await.unwrap();
+    store.create_site(account(), "another".into(), now()).await.unwrap();
+    let lease = store.take_lease(SEALER, Duration::from_mins(1)).await.unwrap().unwrap();
+    let before = u64::try_from(seal_next(&store, lease, now()).await.unwrap()).unwrap();
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(seal_next(&store, lease, now()).await.unwrap(), 1);
+    let fed = feed(&store, before - 1, 10, &LineFilter::default()).await.unwrap();
+    let [(site, made), (last, late)] = fed.lines.as_slice() else { panic!("{fed:?}") };
+    assert_eq!((*site, *last, made.kind, late.kind), (before, before + 1, "site_created", "exported"));
+    assert!(late.seq < made.seq, "it was written first");
+    let found = positions(&store, [late.seq, made.seq]).await.unwrap();
+    assert_eq!((found[&late.seq], found[&made.seq]), (before + 1, before));
+    assert_eq!(verify(&store, Vec::new()).await.unwrap().faults, []);
 }
 
 /// What reads an import's file may have an error of its own. Half of the file is no import.

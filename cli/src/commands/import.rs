@@ -9,7 +9,7 @@ use onhook_core::locality;
 use super::csv_file::{self, Columns, CsvFile};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{WrittenTarget, now, policy};
+use crate::target::{WrittenTarget, close_sealed, now, policy};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file that import reads and export writes.
@@ -65,7 +65,11 @@ impl Import {
         let (store, _empty) = self.target.open_for_import(config, dry_run).await?;
         let intake = Intake { partial, past_releases, dry_run, ..Intake::of(source) };
         let done = store.import(lines, intake, now(), policy).await;
-        store.close().await;
+        if dry_run {
+            store.close().await;
+        } else {
+            close_sealed(&*store).await;
+        }
         file.bar.finish_and_clear();
         csv_file::tell(terminal, done, dry_run, |imported| {
             let back = match imported.restored {

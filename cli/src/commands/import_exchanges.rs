@@ -9,7 +9,7 @@ use onhook_core::locality::{Exchange, ExchangeLine};
 use super::csv_file::{self, Columns, CsvFile};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{WrittenTarget, now};
+use crate::target::{WrittenTarget, close_sealed, now};
 use crate::terminal::{Terminal, count};
 
 /// The columns of the file.
@@ -43,7 +43,11 @@ impl ImportExchanges {
         let lines = csv_file::read(&mut file, COLUMNS, enough, line)?;
         let (store, _empty) = self.target.open_for_import(config, self.dry_run).await?;
         let done = store.import_exchanges(lines, self.dry_run, Doer::offline(now())).await;
-        store.close().await;
+        if self.dry_run {
+            store.close().await;
+        } else {
+            close_sealed(&*store).await;
+        }
         file.bar.finish_and_clear();
         csv_file::tell(terminal, done, self.dry_run, |imported| {
             format!("{} imported", count(imported.numbers, "exchange"))

@@ -4,6 +4,7 @@ mod acts;
 mod admin;
 mod areas;
 mod call;
+mod audit;
 mod check;
 mod completions;
 mod csv_file;
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     ImportExchanges(import_exchanges::ImportExchanges),
     Export(export::Export),
     Check(check::Check),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     Migrate(migrate::Migrate),
     Numbers(numbers::Numbers),
     Explain(explain::Explain),
@@ -78,6 +81,7 @@ impl Command {
             Command::Import(import) => import.run(&file, terminal).await,
             Command::ImportExchanges(import) => import.run(&file, terminal).await,
             Command::Export(export) => export.run(&file, terminal).await,
+            Command::Audit(audit) => audit.run(&file, terminal).await,
             Command::Check(check) => check.run(&file, terminal).await,
             Command::Migrate(migrate) => migrate.run(terminal).await,
             Command::Numbers(numbers) => numbers.run(&file, terminal).await,

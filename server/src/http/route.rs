@@ -121,7 +121,7 @@ impl Route {
     #[must_use]
     pub fn id(&self) -> String {
         let method = self.method.as_str().to_ascii_lowercase();
-        let parts = self.path.split(['/', '{', '}', '.']).filter(|part| !part.is_empty());
+        let parts = self.path.split(['/', '{', '}', '.', '-']).filter(|part| !part.is_empty());
         parts.fold(method, |id, part| id + "_" + part)
     }
 }

@@ -2,11 +2,13 @@
 
 pub(crate) mod acts;
 pub(crate) mod areas;
+pub(crate) mod audit;
 mod body;
 pub(crate) mod calls;
 pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
+pub(crate) mod events;
 pub(crate) mod forecast;
 pub(crate) mod health;
 mod listing;

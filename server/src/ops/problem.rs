@@ -96,6 +96,8 @@ codes! {
     Busy = SERVICE_UNAVAILABLE "busy" "The server is busy";
     /// The machine's clock cannot be believed, so nothing that is kept for ever is written.
     ClockNotBelieved = SERVICE_UNAVAILABLE "clock_not_believed" "The clock cannot be believed";
+    /// The user has 10 streams of events already, or the node 100. Close one, or ask by pages with wait_seconds.
+    TooManyStreams = SERVICE_UNAVAILABLE "too_many_streams" "There are too many streams";
     /// The answer took too long. Whether it was done is not known: ask again with the same Idempotency-Key.
     Timeout = GATEWAY_TIMEOUT "timeout" "The answer took too long";
 }

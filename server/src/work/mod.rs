@@ -1,4 +1,4 @@
-//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, and tell
+//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, seal events, and tell
 //! of what a database may lose.
 
 mod attempts;
@@ -7,4 +7,5 @@ mod lease;
 mod messages;
 pub(crate) mod orders;
 pub(crate) mod release;
+pub(crate) mod seals;
 pub(crate) mod weaknesses;

@@ -216,6 +216,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         // A search needs a criterion, and an operator must name the account.
         "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
         "GET /accounts/{account}/availablenpanxx" | "GET /ratecenters" | "GET /cities" => path + "?state=NC",
+        "GET /ops/v1/numbers/{number}/changed-hands" => path + "?since=2026-01-01T00:00:00.000Z",
         "POST /ops/v1/rate" => path + "?number=called&time=answered",
         "GET /tns" | "GET /users" => format!("{path}?accountId={account}"),
         _ => path,

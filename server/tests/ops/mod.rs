@@ -7,6 +7,7 @@ mod clock;
 mod described;
 mod docs;
 mod emulator;
+mod events;
 mod health;
 mod numbers;
 mod once;

@@ -22,6 +22,7 @@ use super::fixtures::{
     node_lease, note, number, order, policy, release, run_all, search, seed, state, subscribe, subscription,
 };
 use crate::Store;
+use crate::audit::seal_all;
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked};
 use crate::contract::once::{Once, Reply};
@@ -124,6 +125,7 @@ async fn fill(store: &dyn Store) -> Filled {
     keep_a_reply(store).await;
     let waits = store.accept(order(22, 1, disconnect([4]))).await.expect("accepted").id;
     store.remember_clock(Seen { last: at(23), unseen_ms: 5 }, 0).await.expect("written");
+    seal_all(store, at(0)).await.expect("sealed");
     for table in TABLES {
         assert!(store.rows(table).await.expect("read") > 0, "there are no rows of kind {}", table.name);
     }

@@ -81,6 +81,9 @@ const SHORT: usize = 5_000;
 /// Rows on a page of rows that may have the 5,000 numbers of an order.
 const LONG: usize = 250;
 
+/// Rows on a page of seals, each of which may name 10,000 events.
+const SEALS: usize = 10;
+
 /// The keys of order ids and tokens.
 pub(crate) const KEYS: Table =
     Table { name: "secret", thing: "key", key: 1, page: SHORT, columns: &[("key", Text), ("value", Bytes)] };
@@ -210,6 +213,24 @@ pub const TABLES: &[Table] = &[
             ("account", Whole),
             ("state_before", Whole),
             ("state_after", Whole),
+        ],
+    ),
+    table(
+        "seal",
+        "seal",
+        (1, SEALS),
+        &[
+            ("batch", Whole),
+            ("first_position", Whole),
+            ("last_position", Whole),
+            ("sealed_at", Whole),
+            ("root", Bytes),
+            ("previous", Bytes),
+            ("hash", Bytes),
+            ("min_seq", Whole),
+            ("max_seq", Whole),
+            ("seqs", Bytes),
+            ("digests", Bytes),
         ],
     ),
     table(

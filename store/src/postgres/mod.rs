@@ -9,6 +9,7 @@ mod acts;
 mod address;
 mod applications;
 mod areas;
+mod audit;
 mod batch;
 mod check;
 mod connect;

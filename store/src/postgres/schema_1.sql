@@ -145,6 +145,30 @@ CREATE TABLE event (
     state_before bigint,
     state_after  bigint
 );
+
+-- seals over events, each behind the one before: positions, the events that have them, by sequence number, and their
+-- digests. seqs: 8 bytes each, the highest byte first; digests: 32 bytes each; both in the order of the positions
+CREATE TABLE seal (
+    batch          bigint PRIMARY KEY,
+    first_position bigint NOT NULL,
+    last_position  bigint NOT NULL UNIQUE,
+    sealed_at      bigint NOT NULL,
+    root           bytea NOT NULL,
+    previous       bytea NOT NULL,
+    hash           bytea NOT NULL,
+    min_seq        bigint NOT NULL,
+    max_seq        bigint NOT NULL,
+    seqs           bytea NOT NULL,
+    digests        bytea NOT NULL
+);
+CREATE INDEX seal_seq ON seal (max_seq, min_seq);
+
+-- events without a position yet, some in a row: seq is the first of seqs. Written with the events, so that an event
+-- that is committed late is found all the same
+CREATE TABLE unsealed (
+    seq  bigint PRIMARY KEY,
+    seqs bytea NOT NULL
+);
 -- who unlocked numbers lately
 CREATE INDEX event_unlocked ON event (actor, at) WHERE left(detail, 11) = '{"Unlocked"';
 

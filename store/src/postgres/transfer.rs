@@ -15,12 +15,13 @@ use crate::error::corrupt;
 use crate::{Result, StoreError};
 
 /// What is not moved, since it is made again or belongs to the nodes: columns, or whole tables.
-const MADE_AGAIN: [(&str, &str); 10] = [
+const MADE_AGAIN: [(&str, &str); 11] = [
     ("meta", "*"),
     ("counter", "*"),
     ("queue", "*"),
     ("lease", "*"),
     ("committed", "*"),
+    ("unsealed", "*"),
     ("schema_version", "*"),
     ("area", "key"),
     ("area", "region"),
@@ -276,6 +277,10 @@ async fn complete(client: &Client, drawn: &[i64]) -> Result<()> {
         let sql = format!("SELECT setval('{name}', greatest($1, 1), $1 > 0)");
         rows(client, &sql, &[last]).await?;
     }
+    // What has no position yet is behind all that has one: a source is sealed before it is moved.
+    let sql = "INSERT INTO unsealed (seq, seqs)
+               SELECT seq, int8send(seq) FROM event WHERE seq > (SELECT coalesce(max(max_seq), 0) FROM seal)";
+    execute(client, sql, &[]).await?;
     client.batch_execute("ANALYZE").await?;
     Ok(())
 }

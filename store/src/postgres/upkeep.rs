@@ -15,6 +15,7 @@ use super::row::{get, small, time_or};
 use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
+use crate::audit::verified;
 use crate::codes::state_of;
 use crate::contract::upkeep::{Report, Totals, Upkeep, Watch, Weakness};
 
@@ -77,7 +78,8 @@ async fn last_at(client: &Client) -> Result<Option<Timestamp>> {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        check(self, deep, &watch).await
+        let report = check(self, deep, &watch).await?;
+        if deep { verified(self, report).await } else { Ok(report) }
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

@@ -9,6 +9,7 @@ mod accounts;
 mod acts;
 mod applications;
 mod areas;
+mod audit;
 mod batch;
 mod cached;
 mod check;

@@ -106,6 +106,23 @@ CREATE TABLE event (
     state_after  INTEGER
 ) STRICT;
 
+-- seals over events, each behind the one before: positions, the events that have them, by sequence number, and their
+-- digests. seqs: 8 bytes each, the highest byte first; digests: 32 bytes each; both in the order of the positions
+CREATE TABLE seal (
+    batch          INTEGER PRIMARY KEY,
+    first_position INTEGER NOT NULL,
+    last_position  INTEGER NOT NULL UNIQUE,
+    sealed_at      INTEGER NOT NULL,
+    root           BLOB NOT NULL,
+    previous       BLOB NOT NULL,
+    hash           BLOB NOT NULL,
+    min_seq        INTEGER NOT NULL,
+    max_seq        INTEGER NOT NULL,
+    seqs           BLOB NOT NULL,
+    digests        BLOB NOT NULL
+) STRICT;
+CREATE INDEX seal_seq ON seal (max_seq, min_seq);
+
 -- who unlocked numbers lately
 CREATE INDEX event_unlocked ON event (actor, at) WHERE substr(detail, 1, 11) = '{"Unlocked"';
 

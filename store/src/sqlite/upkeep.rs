@@ -13,6 +13,7 @@ use super::open::SqliteStore;
 use super::row::{self, list};
 use super::tables::Tables;
 use crate::Result;
+use crate::audit::verified;
 use crate::codes::state_of;
 use crate::contract::upkeep::{Report, Totals, Upkeep, Watch};
 
@@ -73,7 +74,8 @@ fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
 impl Upkeep for SqliteStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
         let ids = self.ids.clone();
-        self.readers.read(move |connection| check(connection, &ids, deep, &watch)).await
+        let report = self.readers.read(move |connection| check(connection, &ids, deep, &watch)).await?;
+        if deep { verified(self, report).await } else { Ok(report) }
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

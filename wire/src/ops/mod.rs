@@ -4,7 +4,6 @@
 pub mod acts;
 pub mod areas;
 pub mod calls;
-pub mod events;
 pub mod numbers;
 pub mod orders;
 pub mod records;
