@@ -49,6 +49,8 @@ fn operations_book() -> Book {
         ("Calls", [ops::calls::routes(), ops::rate::routes()].concat()),
         ("Areas", ops::areas::routes()),
         ("Forecast", ops::forecast::routes()),
+        ("Reports", ops::reports::routes()),
+        ("Blocks of numbers", ops::blocks::routes()),
         ("Problems", ops::problems::routes()),
         ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
         ("Emulator", ops::emulator::routes()),

@@ -36,6 +36,7 @@ mod pool;
 mod premises;
 mod random;
 mod release;
+mod reports;
 mod reservations;
 mod row;
 mod schema;

@@ -34,6 +34,7 @@ mod pool;
 mod premises;
 mod readers;
 mod release;
+mod reports;
 mod reservations;
 mod row;
 pub mod schema;
