@@ -16,6 +16,7 @@ mod man;
 mod migrate;
 mod numbers;
 mod orders;
+mod report;
 mod serve;
 mod status;
 mod undo;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Undo(undo::Undo),
     Areas(areas::Areas),
     Forecast(forecast::ForecastOf),
+    #[command(subcommand)]
+    Report(report::Report),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -90,6 +93,7 @@ impl Command {
             Command::Undo(undo) => undo.run(&file, terminal).await,
             Command::Areas(areas) => areas.run(&file, terminal).await,
             Command::Forecast(forecast) => forecast.run(&file, terminal).await,
+            Command::Report(report) => report.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }
