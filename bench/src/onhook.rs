@@ -80,8 +80,16 @@ pub(crate) fn fill(home: &OsStr, numbers: u64) -> Result<()> {
         let site = store.create_site(id, "its site".into(), now).await?;
         store.create_peer(id, site.id, "its peer".into(), now).await?;
         let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
+        let operator = NewUser {
+            name: post::OPERATOR.into(),
+            account: None,
+            role: Role::Operator,
+            password_hash: password_hash.clone(),
+        };
         let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
-        store.create_user(user, now).await?;
+        for user in [user, operator] {
+            store.create_user(user, now).await?;
+        }
         let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
             let number =
                 Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
