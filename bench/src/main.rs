@@ -2,7 +2,8 @@
 //!
 //! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
 //! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
-//! nodes on one database beside one node; and the last page of an account's numbers beside the first. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
+//! nodes on one database beside one node; the last page of an account's numbers beside the first; and reports over all
+//! numbers. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
 //! behind, also if it fails or is interrupted.
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use onhook_cluster::Binaries;
 use tempfile::TempDir;
@@ -41,7 +42,8 @@ use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
-    Costs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands,
+    Costs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports, Round,
+    thousands,
 };
 
 /// The allocator that onhook ships with. The other side uses it too.
@@ -127,6 +129,8 @@ enum Part {
     Nodes,
     /// The last page of an account's numbers, beside the first
     Lists,
+    /// Reports for regulators over all numbers
+    Reports,
 }
 
 #[derive(Subcommand)]
@@ -218,6 +222,7 @@ async fn measure(plan: &Plan) -> Result<()> {
         postgres_store: None,
         nodes: None,
         lists: None,
+        reports: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
@@ -235,6 +240,9 @@ async fn measure(plan: &Plan) -> Result<()> {
     }
     if runs(Part::Lists) {
         report.lists = Some(lists(plan, dir.path()).await);
+    }
+    if runs(Part::Reports) {
+        report.reports = Some(reports(plan, dir.path()).await);
     }
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
@@ -458,6 +466,35 @@ async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
         measured.push(Pages { list, first, last, last_by_number });
     }
     Ok(Lists { size: PAGE, connections: PAGE_CONNECTIONS, pages: measured })
+}
+
+/// How long a report may take.
+const REPORT_MAX: Duration = Duration::from_mins(10);
+
+/// Measures how long reports over all numbers take, after orders have disconnected some of them.
+async fn reports(plan: &Plan, dir: &Path) -> Result<Reports> {
+    eprintln!("reports, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let load = OrdersLoad::fill(plan, dir.path().as_ref()).await?;
+    let onhook = onhook::spawn_node(dir.path()).await?;
+    let orders = load.run(std::slice::from_ref(&onhook), 0).await?;
+    let mut took = Vec::new();
+    for (name, kind, body) in [
+        ("the use of numbers, by blocks", "nruf", r#"{"level": "block"}"#),
+        ("a month's disconnects", "rnd", r#"{"period": "2099-12", "company": "BENCH1"}"#),
+    ] {
+        let request: Arc<[u8]> = post::report(onhook.addr, kind, body).into();
+        let once = move |_connection, n, buffer: &mut Vec<u8>| {
+            buffer.clear();
+            buffer.extend_from_slice(&request);
+            n == 0
+        };
+        let made = load::run(onhook.addr, 1, REPORT_MAX, once).await?;
+        ensure!(made.done == 1, "no report of {name} was made");
+        eprintln!("  {name}: {:?}", made.p50);
+        took.push((name, made.p50));
+    }
+    Ok(Reports { disconnected: orders.posts.done * 2, took })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {

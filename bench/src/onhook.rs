@@ -87,7 +87,16 @@ pub(crate) fn fill(home: &OsStr, numbers: u64, accounts: Accounts) -> Result<()>
             [only] => (Some(only), Role::Order),
             _ => (None, Role::Operator),
         };
-        store.create_user(NewUser { name: "username".into(), account, role, password_hash }, now).await?;
+        let operator = NewUser {
+            name: post::OPERATOR.into(),
+            account: None,
+            role: Role::Operator,
+            password_hash: password_hash.clone(),
+        };
+        let user = NewUser { name: "username".into(), account, role, password_hash };
+        for user in [user, operator] {
+            store.create_user(user, now).await?;
+        }
         let guide = post::GUIDE.into_iter().map(|number| (0, number));
         let all = numbers::indexes_ascending(numbers).map(move |index| {
             (usize::try_from(accounts.of(index)).unwrap_or_default(), numbers::number_at(index))

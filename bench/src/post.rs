@@ -53,6 +53,21 @@ pub(crate) fn page(addr: SocketAddr, list: &str, page: &str, size: u64) -> Vec<u
     .into_bytes()
 }
 
+/// The benchmark's operator, with the guide's password.
+pub(crate) const OPERATOR: &str = "operator";
+/// `operator:password`.
+const OPERATORS: &str = "Basic b3BlcmF0b3I6cGFzc3dvcmQ=";
+
+/// Returns an operator's request for a report.
+pub(crate) fn report(addr: SocketAddr, kind: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST /ops/v1/reports/{kind} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {OPERATORS}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// A request whose account and numbers are overwritten where they stand. That costs the load generator almost nothing, so a server
 /// on the same cores loses nothing.
 pub(crate) struct Template {

@@ -25,6 +25,9 @@ const BUSY: f64 = 0.85;
 /// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
 
+/// Numbers a second that reports are to read: ten million in a minute.
+const REPORTS_PER_SECOND: f64 = 10_000_000.0 / 60.0;
+
 /// All results of one run. A side that failed has its reason.
 pub(crate) struct Report {
     /// The command line of the program.
@@ -43,6 +46,16 @@ pub(crate) struct Report {
     pub(crate) nodes: Option<Result<Nodes>>,
     /// First and last pages.
     pub(crate) lists: Option<Result<Lists>>,
+    /// Reports over all numbers.
+    pub(crate) reports: Option<Result<Reports>>,
+}
+
+/// How long reports over all numbers took.
+pub(crate) struct Reports {
+    /// How many numbers had been disconnected before.
+    pub(crate) disconnected: u64,
+    /// Each report's name, and how long it took.
+    pub(crate) took: Vec<(&'static str, Duration)>,
 }
 
 pub(crate) struct Lists {
@@ -166,6 +179,9 @@ impl Report {
         if let Some(Err(error)) = &self.lists {
             failures.push(format!("lists: {error:#}"));
         }
+        if let Some(Err(error)) = &self.reports {
+            failures.push(format!("reports: {error:#}"));
+        }
         failures
     }
 
@@ -220,6 +236,9 @@ impl Report {
         }
         if let Some(Ok(lists)) = &self.lists {
             self.lists(&mut page, lists)?;
+        }
+        if let Some(Ok(reports)) = &self.reports {
+            self.reports(&mut page, reports)?;
         }
         Ok(page)
     }
@@ -461,6 +480,25 @@ impl Report {
             }
         }
         writeln!(page, "\n{} s for each, after a second that is not counted.", self.seconds)?;
+        Ok(())
+    }
+}
+
+impl Report {
+    fn reports(&self, page: &mut String, reports: &Reports) -> Result<()> {
+        let rate = |time: &Duration| float(self.numbers) / time.as_secs_f64() / REPORTS_PER_SECOND;
+        let worst = reports.took.iter().map(|(_, time)| rate(time)).min_by(f64::total_cmp);
+        writeln!(page, "\n## Reports over all numbers\n\n{}", verdict(worst, 1.0))?;
+        writeln!(
+            page,
+            "\nOf {} numbers, {} were disconnected before. The goal is 10,000,000 numbers in a minute; the ratio is \
+             to that.\n\n| | ratio | seconds |\n|---|---:|---:|",
+            thousands(self.numbers),
+            thousands(reports.disconnected)
+        )?;
+        for (name, time) in &reports.took {
+            writeln!(page, "| {name} | **{}** | {:.2} |", times(Some(rate(time))), time.as_secs_f64())?;
+        }
         Ok(())
     }
 }

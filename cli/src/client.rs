@@ -219,6 +219,18 @@ impl Client {
         serde_json::from_slice(&answer.body).with_context(|| format!("{} sent no JSON", self.name()))
     }
 
+    /// Sends a request, and returns the reply's body as it is.
+    ///
+    /// # Errors
+    /// [`Problem`] if it was refused.
+    pub(crate) async fn bytes(&self, ask: &Ask) -> anyhow::Result<Bytes> {
+        let answer = self.answer(ask).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(Problem::of(&answer, self.name()).into());
+        }
+        Ok(answer.body)
+    }
+
     fn name(&self) -> &str {
         match &self.link {
             Link::Server { name, .. } => name,

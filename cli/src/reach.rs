@@ -162,6 +162,7 @@ async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Offli
     let emulator = demo_data::is_emulators(&*store).await?;
     let settings = Settings {
         policy: policy(file)?,
+        reports: file.reports()?,
         emulator,
         trust_clock: how.trust_clock,
         rate_limit: None,

@@ -124,6 +124,11 @@ impl Session<'_> {
         self.client.ask(ask).await
     }
 
+    /// Asks for a file.
+    pub(crate) async fn bytes(&mut self, ask: &Ask) -> anyhow::Result<bytes::Bytes> {
+        self.client.bytes(ask).await
+    }
+
     /// Asks for a document, and shows it: as JSON, or in the lines that `lines` makes of it. Returns the document.
     pub(crate) async fn show(
         &mut self,

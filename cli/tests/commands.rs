@@ -900,6 +900,11 @@ fn the_example_in_the_help_of_every_command_runs() {
                 let order = made.get_or_insert_with(|| disconnected_by(&folder, "seven:correct horse", 7));
                 line.replace("744f1d16-d3a5-43b3-ab97-4c3b19fc0b7a", order)
             }
+            "report" => {
+                let make = ["report", "rnd", "make", "2026-11", "--company", "ACME1", "--json"];
+                let made: serde_json::Value = serde_json::from_str(&folder.done(&make)).expect("JSON");
+                line.replace("rnd-2026-11-ACME1-9d1c2f3a4b5c", made["id"].as_str().expect("an id"))
+            }
             _ => line,
         };
         let mut shell = std::process::Command::new("sh");

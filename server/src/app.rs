@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::http::auth::Auth;
 use crate::limits::Limits;
 use crate::mail::Mailer;
+use crate::reports::Making;
 use crate::settings::Settings;
 use crate::under_way::UnderWay;
 use crate::streams::Streams;
@@ -48,6 +49,10 @@ pub struct App {
     pub deliveries_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
+    /// Rings when a report was made or handed in.
+    pub(crate) reports_bell: Notify,
+    /// Makings of reports.
+    pub(crate) making: Making,
     /// Requests with a key that are under way.
     pub(crate) under_way: UnderWay,
     /// Taken while a file of call records is rated: one at a time.
@@ -93,6 +98,8 @@ impl App {
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
             clock_bell: Notify::new(),
+            reports_bell: Notify::new(),
+            making: Making::default(),
             under_way: UnderWay::default(),
             rating: Arc::new(Semaphore::new(1)),
             sealed: watch::Sender::new(0),

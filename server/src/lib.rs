@@ -16,6 +16,7 @@ pub mod limits;
 pub mod mail;
 mod metrics;
 mod ops;
+pub mod reports;
 mod routes;
 mod server;
 mod settings;

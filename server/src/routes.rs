@@ -51,6 +51,8 @@ fn operations_book() -> Book {
         ("Forecast", ops::forecast::routes()),
         ("Events", ops::events::routes()),
         ("Audit", ops::audit::routes()),
+        ("Reports", ops::reports::routes()),
+        ("Blocks of numbers", ops::blocks::routes()),
         ("Problems", ops::problems::routes()),
         ("Documents", ops::docs::routes(operations_book, bandwidth_book)),
         ("Emulator", ops::emulator::routes()),

@@ -57,6 +57,7 @@ pub async fn start(
     workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
     workers.spawn(work::seals::run(app.clone(), stop.clone()));
     workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));
+    workers.spawn(work::owed::run(app.clone(), stop.clone()));
     let router = router::router(&app, routes::all(), routes::lost);
     let front = Front { router, prefixes: prefix::TEXTS };
     let mut accepting = JoinSet::new();

@@ -10,6 +10,7 @@ use onhook_wire::search::Vendor;
 
 use crate::callback::{Reach, Rules};
 use crate::mail::MailSettings;
+use crate::reports::ReportSettings;
 
 /// Settings given at start.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Settings {
     pub callbacks: Rules,
     /// The network that callbacks use.
     pub network: Reach,
+    /// How reports for regulators are made.
+    pub reports: ReportSettings,
     /// The mail server. Without one nobody can subscribe by mail, except on an emulator, which keeps the mail.
     pub mail: Option<MailSettings>,
 }
@@ -59,6 +62,7 @@ impl Default for Settings {
             policy: Arc::default(),
             callbacks: Rules::default(),
             network: Reach::default(),
+            reports: ReportSettings::default(),
             mail: None,
         }
     }

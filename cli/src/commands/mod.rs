@@ -18,6 +18,7 @@ mod man;
 mod migrate;
 mod numbers;
 mod orders;
+mod report;
 mod serve;
 mod status;
 mod undo;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Areas(areas::Areas),
     Forecast(forecast::ForecastOf),
     Call(call::CallTo),
+    #[command(subcommand)]
+    Report(report::Report),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -97,6 +100,7 @@ impl Command {
             Command::Areas(areas) => areas.run(&file, terminal).await,
             Command::Forecast(forecast) => forecast.run(&file, terminal).await,
             Command::Call(call) => call.run(&file, terminal).await,
+            Command::Report(report) => report.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }

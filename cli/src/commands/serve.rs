@@ -116,6 +116,7 @@ enum LogFormat {
 impl Serve {
     pub(crate) async fn run(self, file: File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
+        let reports = file.reports()?;
         let home = Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), &file)?;
         let listen = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9_080)));
         anyhow::ensure!(
@@ -153,6 +154,7 @@ impl Serve {
                 ..Rules::default()
             },
             policy,
+            reports,
             mail: config::mail(self.smtp_url.or(file.smtp_url), self.smtp_from.or(file.smtp_from))?,
             ..defaults
         };
@@ -254,6 +256,7 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
             .then(|| format!("release_wait={}", settings.release_wait_ms / 60_000)),
         (settings.lease != usual.lease).then(|| format!("lease_seconds={}", settings.lease.as_secs())),
         (settings.vendor != usual.vendor).then(|| format!("search_vendor={:?}", settings.vendor)),
+        (settings.reports != usual.reports).then(|| format!("reports={:?}", settings.reports)),
         flag("emulator", *emulator),
         flag("trust_clock", *trust_clock),
     ]

@@ -113,12 +113,19 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 5] = [
+const PARAMETERS: [Parameter; 8] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
     Parameter::new("order", Form::Uuid, "the order's id"),
     Parameter::new("code", Form::Text("bad_value"), "the problem's code"),
+    Parameter::new("report", Form::Text("rnd-2026-12-ACME1-9d1c2f3a4b5c"), "the report's id"),
+    Parameter::new("file", Form::Text("ACME1_202612.csv"), "the file's name"),
+    Parameter::new(
+        "block",
+        Form::Text("540-555-0"),
+        "the block: area code, exchange, and the first digit of the line",
+    ),
 ];
 
 /// The door.

@@ -3,6 +3,7 @@
 pub(crate) mod acts;
 pub(crate) mod areas;
 pub(crate) mod audit;
+pub(crate) mod blocks;
 mod body;
 pub(crate) mod calls;
 pub(crate) mod docs;
@@ -18,3 +19,4 @@ pub(crate) mod orders;
 mod problem;
 pub(crate) mod problems;
 pub(crate) mod rate;
+pub(crate) mod reports;

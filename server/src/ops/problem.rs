@@ -90,6 +90,10 @@ codes! {
     TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
     /// What was asked for is known for instants up to now only.
     AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
+    /// The report's files have other hashes, or cannot be made again as they were. Nothing was done: read them again.
+    ReportChanged = CONFLICT "report_changed" "The report is another one";
+    /// The instant lies before the first import, so nothing is known of it.
+    BeforeFirstImport = UNPROCESSABLE_ENTITY "before_first_import" "The instant lies before the first import";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.

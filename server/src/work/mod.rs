@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 mod lease;
 mod messages;
 pub(crate) mod orders;
+pub(crate) mod owed;
 pub(crate) mod release;
 pub(crate) mod seals;
 pub(crate) mod weaknesses;

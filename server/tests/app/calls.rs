@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
+use onhook_core::report::months::Month;
+use onhook_core::time::TimeZone;
 use onhook_server::{PREFIXES, Route};
 use onhook_store::contract::subscriptions::Subscribed;
 
@@ -18,6 +20,8 @@ const UNDONE: [&str; 3] = ["9195551102", "9195551103", "9195551104"];
 const RESERVED: &str = "4155550100";
 /// The id that examples show.
 const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
+/// The hash that examples show.
+const A_HASH: &str = "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
 /// How many pool numbers have been reserved.
@@ -43,6 +47,10 @@ pub(crate) struct Objects {
     user: String,
     subscription: String,
     application: String,
+    /// A report, one of its files, and that file's hash.
+    report: String,
+    report_file: String,
+    report_hash: String,
 }
 
 impl Objects {
@@ -104,7 +112,11 @@ pub(crate) async fn objects(app: &App) -> Objects {
         let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
         id(added.expect(201).header("location").unwrap())
     };
+    let (report, report_file, report_hash) = report(app).await;
     Objects {
+        report,
+        report_file,
+        report_hash,
         subscription: subscription(app).await,
         application: application(app).await,
         disconnect: id(&disconnect),
@@ -159,6 +171,18 @@ async fn subscription(app: &App) -> String {
     }
 }
 
+/// Makes a report with a row, of a company that no other test has. Returns its id, its file's name and hash.
+async fn report(app: &App) -> (String, String, String) {
+    let month = Month::reporting(now().date_in(&TimeZone::UTC), 14);
+    let body = format!(r#"{{"period": "{month}", "company": "OBJECT1"}}"#);
+    let call = post("/ops/v1/reports/rnd", body).content_type("application/json").by(Who::Operator);
+    let made = app.send(call).await.expect(201);
+    let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let file = &made["files"][0];
+    (text(&made["id"]), text(&file["name"]), text(&file["sha256"]))
+}
+
 /// Returns an address that nothing else in this process has.
 fn next_address() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
@@ -206,6 +230,9 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{ratecenter}", "1")
         .replace("{code}", "bad_value")
         .replace("{area}", "1")
+        .replace("{report}", &objects.report)
+        .replace("{file}", &objects.report_file)
+        .replace("{block}", "919-555-1")
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)
@@ -229,7 +256,8 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
     let mut body = route.doc.request.map_or(String::new(), |shape| shape.example.to_owned());
     let name = route.name();
     type Made<'a> = &'a dyn Fn() -> String;
-    let replaced: [(&str, &str, Made<'_>); 8] = [
+    let replaced: [(&str, &str, Made<'_>); 9] = [
+        ("/reports/{report}/confirm", A_HASH, &|| objects.report_hash.clone()),
         ("/notes", Who::Admin.user(), &|| who.user().to_owned()),
         ("POST /accounts/{account}/tnreservation", RESERVED, &free),
         ("POST /accounts/{account}/users", Who::Reader.user(), &unused_name),

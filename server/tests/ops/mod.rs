@@ -13,5 +13,6 @@ mod numbers;
 mod once;
 mod orders;
 mod problems;
+mod reports;
 mod socket;
 mod undo;

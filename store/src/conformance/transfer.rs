@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use onhook_core::account::Role;
 use onhook_core::account::application::{Details, NewApplication, Service};
 use onhook_core::clock::Seen;
-use onhook_core::ids::{OrderId, ReservationId, SiteId};
+use onhook_core::ids::{EventSeq, OrderId, ReservationId, SiteId};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::{Next, Outcome};
@@ -13,8 +13,10 @@ use onhook_core::notify::subscription::{Digest, Email, NewSubscription, Receiver
 use onhook_core::number::Number;
 use onhook_core::order::act::Act;
 use onhook_core::order::{IdempotencyKey, Kind, NewOrder, Status};
+use onhook_core::report::ReportKind;
 use onhook_core::reservation::Reservation;
 use onhook_core::time::DAY_MS;
+use serde_json::json;
 use tokio::sync::Notify;
 
 use super::fixtures::{
@@ -27,6 +29,7 @@ use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked};
 use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
+use crate::contract::reports::{Marking, Report};
 use crate::contract::reservations::Reserved;
 use crate::contract::transfer::TABLES;
 use crate::contract::upkeep::{Progress, Watch};
@@ -125,6 +128,23 @@ async fn fill(store: &dyn Store) -> Filled {
     keep_a_reply(store).await;
     let waits = store.accept(order(22, 1, disconnect([4]))).await.expect("accepted").id;
     store.remember_clock(Seen { last: at(23), unseen_ms: 5 }, 0).await.expect("written");
+    let report = Report {
+        id: "rnd-1".into(),
+        kind: ReportKind::Rnd,
+        company: Some("ACME1".into()),
+        period: Some("2026-12".parse().expect("a month")),
+        as_of: EventSeq(1),
+        made_at: at(25),
+        shown: json!({ "files": [] }),
+        made_with: json!({}),
+        confirmed: None,
+    };
+    store.keep_report(report, false, None).await.expect("kept");
+    let drain = Marking { drain: Some(true), footprint: None };
+    store
+        .mark_block("336-555-0".parse().expect("a block"), drain, "operator".into(), at(26))
+        .await
+        .expect("marked");
     seal_all(store, at(0)).await.expect("sealed");
     for table in TABLES {
         assert!(store.rows(table).await.expect("read") > 0, "there are no rows of kind {}", table.name);

@@ -15,6 +15,7 @@ pub mod page;
 pub mod plans;
 pub mod pool;
 pub mod premises;
+pub mod reports;
 pub mod reservations;
 pub mod subscriptions;
 pub mod transfer;
@@ -35,6 +36,7 @@ use self::orders::Orders;
 use self::plans::Plans;
 use self::pool::Pool;
 use self::premises::SitesAndPeers;
+use self::reports::Reports;
 use self::reservations::Reservations;
 use self::subscriptions::Subscriptions;
 use self::transfer::Transfer;
@@ -64,6 +66,7 @@ pub trait Store:
     + Subscriptions
     + Deliveries
     + Audit
+    + Reports
     + Leases
     + Upkeep
     + Replies
@@ -88,6 +91,7 @@ impl<S> Store for S where
         + Subscriptions
         + Deliveries
         + Audit
+        + Reports
         + Leases
         + Upkeep
         + Replies

@@ -38,6 +38,7 @@ mod premises;
 mod primary;
 mod random;
 mod release;
+mod reports;
 mod reservations;
 mod row;
 mod schema;

@@ -291,6 +291,32 @@ CREATE TABLE reservation (
     until   bigint NOT NULL
 );
 
+-- id: see server/reports; company, period: of a report of disconnects; as_of: the last event that it knows
+-- shown: what is told of it, as JSON; made_with: what its files are made from again beside events, as JSON
+-- confirmed_seq: the event by which it was confirmed
+CREATE TABLE report (
+    id            text COLLATE "C" PRIMARY KEY,
+    kind          text NOT NULL,
+    company       text,
+    period        text,
+    as_of         bigint NOT NULL,
+    made_at       bigint NOT NULL,
+    shown         text NOT NULL,
+    made_with     text NOT NULL,
+    confirmed_seq bigint,
+    confirmed_at  bigint,
+    submitted_at  bigint
+);
+CREATE INDEX report_made ON report (made_at, id);
+
+-- blocks of a thousand, seven digits, of which an operator has said something
+-- drain: searches take nothing from it; footprint: it is kept for its rate center
+CREATE TABLE block (
+    block     bigint PRIMARY KEY,
+    drain     boolean NOT NULL,
+    footprint boolean NOT NULL
+);
+
 -- how many numbers an account (0: nobody) has in each state
 CREATE TABLE tally (
     account bigint NOT NULL,

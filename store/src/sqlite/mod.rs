@@ -35,6 +35,7 @@ mod pool;
 mod premises;
 mod readers;
 mod release;
+mod reports;
 mod reservations;
 mod row;
 pub mod schema;

@@ -266,6 +266,32 @@ CREATE TABLE lease (
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- id: see server/reports; company, period: of a report of disconnects; as_of: the last event that it knows
+-- shown: what is told of it, as JSON; made_with: what its files are made from again beside events, as JSON
+-- confirmed_seq: the event by which it was confirmed
+CREATE TABLE report (
+    id            TEXT PRIMARY KEY,
+    kind          TEXT NOT NULL,
+    company       TEXT,
+    period        TEXT,
+    as_of         INTEGER NOT NULL,
+    made_at       INTEGER NOT NULL,
+    shown         TEXT NOT NULL,
+    made_with     TEXT NOT NULL,
+    confirmed_seq INTEGER,
+    confirmed_at  INTEGER,
+    submitted_at  INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX report_made ON report (made_at, id);
+
+-- blocks of a thousand, seven digits, of which an operator has said something
+-- drain: searches take nothing from it; footprint: it is kept for its rate center
+CREATE TABLE block (
+    block     INTEGER PRIMARY KEY,
+    drain     INTEGER NOT NULL,
+    footprint INTEGER NOT NULL
+) STRICT;
+
 -- how many numbers an account (0: nobody) has in each state
 CREATE TABLE tally (
     account INTEGER NOT NULL,
