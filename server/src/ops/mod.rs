@@ -2,6 +2,7 @@
 
 pub(crate) mod acts;
 pub(crate) mod areas;
+mod asked;
 mod body;
 pub(crate) mod calls;
 pub(crate) mod docs;
@@ -13,6 +14,7 @@ mod listing;
 pub(crate) mod numbers;
 mod once;
 pub(crate) mod orders;
+pub(crate) mod plans;
 mod problem;
 pub(crate) mod problems;
 pub(crate) mod rate;

@@ -11,6 +11,7 @@ mod health;
 mod numbers;
 mod once;
 mod orders;
+mod plans;
 mod problems;
 mod socket;
 mod undo;

@@ -7,4 +7,5 @@ pub mod calls;
 pub mod events;
 pub mod numbers;
 pub mod orders;
+pub mod plans;
 pub mod records;
