@@ -24,6 +24,8 @@ pub const ACCOUNT: u32 = 9_900_000;
 pub const USER: &str = "username";
 /// The emulator's operator; its password is [`PASSWORD`].
 pub const OPERATOR: &str = "operator";
+/// Another operator, the second person for what needs two; its password is [`PASSWORD`].
+pub const APPROVER: &str = "approver";
 /// The guide's password.
 pub const PASSWORD: &str = "password";
 /// The guide's numbers, with their state.
@@ -69,7 +71,7 @@ const fn example(
 /// # Errors
 /// If the store fails.
 pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
-    for name in [OPERATOR, USER] {
+    for name in [OPERATOR, APPROVER, USER] {
         let user = store.user(name).await?;
         if user.is_some_and(|user| verify_password(PASSWORD, &user.password_hash)) {
             return Ok(true);
@@ -97,6 +99,7 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     // The user with the public password marks the store as an emulator's. It is made before anything it gives access
     // to.
     store.create_user(user(OPERATOR, None, Role::Operator, hash()?), now).await?;
+    store.create_user(user(APPROVER, None, Role::Operator, hash()?), now).await?;
     let account = NewAccount {
         id,
         name: "The guide's account".into(),

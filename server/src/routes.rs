@@ -46,6 +46,7 @@ fn operations_book() -> Book {
         ("Numbers", ops::numbers::routes()),
         ("Orders", ops::orders::routes()),
         ("Acts on numbers", ops::acts::routes()),
+        ("Plans", ops::plans::routes()),
         ("Calls", [ops::calls::routes(), ops::rate::routes()].concat()),
         ("Areas", ops::areas::routes()),
         ("Forecast", ops::forecast::routes()),

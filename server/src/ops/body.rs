@@ -11,17 +11,24 @@ use crate::http::call::Call;
 
 /// Reads a body. Its type says which keys there are (`deny_unknown_fields`).
 pub(super) fn read<T: DeserializeOwned>(call: &Call) -> Result<T, OpsProblem> {
-    serde_json::from_slice(&call.body).map_err(|error| {
-        let detail = error.to_string();
-        let code = if !error.is_data() {
-            Code::BadJson
-        } else if detail.starts_with("unknown field") {
-            Code::UnknownField
-        } else {
-            Code::BadValue
-        };
-        OpsProblem::new(code, detail)
-    })
+    serde_json::from_slice(&call.body).map_err(|error| problem(&error))
+}
+
+/// Reads a part of a body, which says by its type which keys there are.
+pub(super) fn of<T: DeserializeOwned>(part: serde_json::Value) -> Result<T, OpsProblem> {
+    serde_json::from_value(part).map_err(|error| problem(&error))
+}
+
+fn problem(error: &serde_json::Error) -> OpsProblem {
+    let detail = error.to_string();
+    let code = if !error.is_data() {
+        Code::BadJson
+    } else if detail.starts_with("unknown field") {
+        Code::UnknownField
+    } else {
+        Code::BadValue
+    };
+    OpsProblem::new(code, detail)
 }
 
 /// Returns the caller of an act, with under what and why it acts.
@@ -55,4 +62,9 @@ pub(super) fn wrong(at: &str, detail: String) -> OpsProblem {
 /// Returns the problem of a clock that cannot be believed.
 pub(super) fn clock() -> OpsProblem {
     OpsProblem::new(Code::ClockNotBelieved, "the clock cannot be believed, so nothing was written")
+}
+
+/// Returns the problem of too many open plans.
+pub(super) fn too_many() -> OpsProblem {
+    OpsProblem::new(Code::TooManyPlans, "apply or withdraw some of the open plans first")
 }

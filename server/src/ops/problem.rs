@@ -82,6 +82,31 @@ codes! {
     NothingToDo = CONFLICT "nothing_to_do" "There is nothing to do";
     /// Only a disconnect order that has ended COMPLETE or PARTIAL can be undone, and none that purged. Nothing was done.
     NotUndoable = CONFLICT "not_undoable" "The order cannot be undone";
+    /// Something has happened to numbers of the plan since it was made: it would do something else now. Nothing was done.
+    /// `changed` has up to 100 of these numbers, and `hash` is that of the plan as it is now: look at it again, and apply
+    /// it with that one.
+    PlanChanged = CONFLICT "plan_changed" "The plan is not what would happen now";
+    /// A second person has to approve the plan before it is applied. Nothing was done.
+    ApprovalNeeded = CONFLICT "approval_needed" "A second person has to approve the plan";
+    /// The plan needs no second person: its maker may apply it alone.
+    NoApprovalNeeded = CONFLICT "no_approval_needed" "Nobody has to approve the plan";
+    /// The plan was applied or withdrawn, or its time is over. Make another one.
+    PlanOver = CONFLICT "plan_over" "The plan is over";
+    /// A user has 1,000 open plans, or all users have 10,000. Apply or withdraw some first.
+    TooManyPlans = CONFLICT "too_many_plans" "There are too many open plans";
+    /// The hash is none that this plan has had. Look at the plan, and send the hash that it has.
+    WrongHash = UNPROCESSABLE_ENTITY "wrong_hash" "The hash is not the plan's";
+    /// A number is there twice.
+    DuplicateNumber = UNPROCESSABLE_ENTITY "duplicate_number" "A number is there twice";
+    /// A plan has at most 5,000 numbers. Make several.
+    TooManyNumbers = UNPROCESSABLE_ENTITY "too_many_numbers" "There are too many numbers";
+    /// A filter names an account, a site, a peer, an area or a prefix at least, so that a typing error means not all
+    /// numbers.
+    FilterTooWide = UNPROCESSABLE_ENTITY "filter_too_wide" "The filter means too much";
+    /// Who made the plan cannot be the second person for it.
+    SamePerson = FORBIDDEN "same_person" "Another person has to do this";
+    /// A token is not enough for this: send name and password.
+    PasswordNeeded = FORBIDDEN "password_needed" "A password is needed";
     /// The same request, or another one under the same Idempotency-Key, is under way. Ask again in a second.
     KeyInUse = CONFLICT "key_in_use" "The key is in use";
     /// Another request was sent under this Idempotency-Key. Nothing was done: use a new key for a new request.

@@ -7,6 +7,7 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
 use onhook_core::report::months::Month;
 use onhook_core::time::TimeZone;
+use onhook_server::demo_data::APPROVER;
 use onhook_server::{PREFIXES, Route};
 use onhook_store::contract::subscriptions::Subscribed;
 
@@ -18,10 +19,16 @@ const AGING: &str = "9195551101";
 const UNDONE: [&str; 3] = ["9195551102", "9195551103", "9195551104"];
 /// A number in the pool that is reserved for the guide's account.
 const RESERVED: &str = "4155550100";
+/// A number that is locked by a plan.
+const PLANNED: &str = "9195551105";
+/// A number that a plan purges.
+const PURGED: &str = "9195551106";
+/// The hash that examples show.
+const A_HASH: &str = "sha256:9d1c0000000000000000000000000000000000000000000000000000000000aa";
 /// The id that examples show.
 const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
-/// The hash that examples show.
-const A_HASH: &str = "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000";
+/// The hash of a file that examples show.
+const FILE_HASH: &str = "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
 /// How many pool numbers have been reserved.
@@ -51,6 +58,8 @@ pub(crate) struct Objects {
     report: String,
     report_file: String,
     report_hash: String,
+    /// Plans with their hashes: to lock a number, to purge one, and two that are withdrawn, of an orderer and an admin.
+    plans: [(String, String); 4],
 }
 
 impl Objects {
@@ -94,7 +103,7 @@ fn unused_name() -> String {
 
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    app.import([&[AGING], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
+    app.import([&[AGING, PLANNED, PURGED], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
     app.disconnect(&[AGING]).await;
     let mut undoable = Vec::new();
     for number in UNDONE {
@@ -130,7 +139,24 @@ pub(crate) async fn objects(app: &App) -> Objects {
         site: app.site.to_string(),
         peer: app.peer.to_string(),
         user: Who::Reader.user().to_owned(),
+        plans: [
+            plan(app, Who::Orderer.user(), "lock", PLANNED).await,
+            plan(app, APPROVER, "purge", PURGED).await,
+            plan(app, Who::Orderer.user(), "lock", PURGED).await,
+            plan(app, Who::Admin.user(), "lock", PURGED).await,
+        ],
     }
+}
+
+/// Plans an act of a user on a number of the guide's account, and returns the plan's id and its hash.
+async fn plan(app: &App, user: &str, act: &str, number: &str) -> (String, String) {
+    let target = serde_json::json!({ "numbers": [number] });
+    let body =
+        serde_json::json!({ "act": act, "account": ACCOUNT.to_string(), "target": target, "reason": "r" });
+    let call = post("/ops/v1/plans", body.to_string()).content_type("application/json").named(user);
+    let made: serde_json::Value = serde_json::from_slice(&app.send(call).await.expect(201).body).unwrap();
+    let text = |key: &str| made[key].as_str().unwrap().to_owned();
+    (text("id"), text("hash"))
 }
 
 /// Returns a number in service on the guide's account.
@@ -215,7 +241,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         "/tns/{number}/tnreservation" => RESERVED,
         "/ops/v1/numbers/{number}/lock" | "/ops/v1/numbers/{number}/unlock" => lockable,
         "/ops/v1/numbers/{number}/extend" | "/ops/v1/numbers/{number}/keep" => AGING,
-        "/ops/v1/numbers/{number}/unkeep" => AGING,
+        "/ops/v1/numbers/{number}/unkeep" | "/ops/v1/numbers/{number}/release" => AGING,
         _ => IN_SERVICE[0],
     };
     let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
@@ -237,7 +263,8 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)
         .replace("{subscription}", &objects.subscription)
-        .replace("{application}", &objects.application);
+        .replace("{application}", &objects.application)
+        .replace("{plan}", &plan_for(route, objects, who).0);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
         // A search needs a criterion, and an operator must name the account.
@@ -250,14 +277,25 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
     }
 }
 
+/// Returns the plan for a route: one that its caller may apply, approve or withdraw.
+fn plan_for<'a>(route: &Route, objects: &'a Objects, who: Who) -> &'a (String, String) {
+    let [lock, purge, orderers, admins] = &objects.plans;
+    match route.path {
+        "/ops/v1/plans/{plan}/approve" => purge,
+        "/ops/v1/plans/{plan}/withdraw" if who == Who::Orderer => orderers,
+        "/ops/v1/plans/{plan}/withdraw" => admins,
+        _ => lock,
+    }
+}
+
 /// Returns a call of a route with the body in its description. What can be there only once is another one each time,
 /// and a note is its author's.
 pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> Call {
     let mut body = route.doc.request.map_or(String::new(), |shape| shape.example.to_owned());
     let name = route.name();
     type Made<'a> = &'a dyn Fn() -> String;
-    let replaced: [(&str, &str, Made<'_>); 9] = [
-        ("/reports/{report}/confirm", A_HASH, &|| objects.report_hash.clone()),
+    let replaced: [(&str, &str, Made<'_>); 11] = [
+        ("/reports/{report}/confirm", FILE_HASH, &|| objects.report_hash.clone()),
         ("/notes", Who::Admin.user(), &|| who.user().to_owned()),
         ("POST /accounts/{account}/tnreservation", RESERVED, &free),
         ("POST /accounts/{account}/users", Who::Reader.user(), &unused_name),
@@ -267,6 +305,8 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
         // The only application is not for messages.
         ("messaging/applicationsettings", AN_ID, &|| "REMOVE".to_owned()),
         ("nation/settings", AN_ID, &|| objects.application.clone()),
+        ("/plans/{plan}/apply", A_HASH, &|| plan_for(route, objects, who).1.clone()),
+        ("/plans/{plan}/approve", A_HASH, &|| plan_for(route, objects, who).1.clone()),
         // The guide's first number comes and goes in these tests.
         ("movetns", "5405514342", &|| IN_SERVICE[0].to_owned()),
     ];

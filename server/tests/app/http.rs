@@ -63,6 +63,12 @@ impl Call {
         }
     }
 
+    /// Returns the request by the user of this name, with the guide's password.
+    pub(crate) fn named(self, user: &str) -> Self {
+        let password = onhook_server::demo_data::PASSWORD;
+        self.without("Authorization").header("Authorization", &super::basic(user, password))
+    }
+
     /// Returns the request with one more header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));

@@ -12,6 +12,7 @@ mod health;
 mod numbers;
 mod once;
 mod orders;
+mod plans;
 mod problems;
 mod reports;
 mod socket;

@@ -15,6 +15,7 @@ use onhook_core::time::Timestamp;
 
 use super::accounts::{account_with_premises, must_exist};
 use super::batch::{apply_numbers, known, with_areas};
+use super::deeds::write_deeds;
 use super::entries::{history, number_rows};
 use super::exchanges::exchanges_of;
 use super::numbers::facts;
@@ -34,7 +35,7 @@ use crate::plan::acts::{
     self as plan, Loaded, NotApplied, NotUndone, Writes, apply, area, holder, names_place, undoing,
 };
 use crate::plan::batch::Numbers;
-use crate::plan::plans::{done, keep, undone, waits};
+use crate::plan::plans::{applied, done, keep, undone, waits};
 use crate::plan::step;
 use crate::{Result, StoreError};
 
@@ -95,6 +96,7 @@ fn undo(
             let kept = keep(plan, &new, &shown, around);
             let kept = done(kept, &new.asked.author, Some((order.id, order.status)), now);
             insert_plan(tables, &kept, now)?;
+            write_deeds(tables, &[applied(&kept, &new.asked.author, Some(seq), now)])?;
             Ok(Undone::Done { plan: shown, order, kept: plan })
         }
         Err(NotUndone::Incomplete(shown)) => {

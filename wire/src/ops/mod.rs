@@ -6,4 +6,5 @@ pub mod areas;
 pub mod calls;
 pub mod numbers;
 pub mod orders;
+pub mod plans;
 pub mod records;
