@@ -103,7 +103,9 @@ impl Reach {
         let home = Home::of(data_dir.as_ref(), database_url.as_ref(), file)?;
         match &home {
             Home::Folder(folder) => by_folder(&home, folder, file, how).await,
-            Home::Database(_) => Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?)))),
+            Home::Memory(_) | Home::Database(_) => {
+                Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?))))
+            }
         }
     }
 }

@@ -90,12 +90,19 @@ codes! {
     TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
     /// What was asked for is known for instants up to now only.
     AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
+    /// There is a snapshot of that name. Remove it first, or use another name.
+    SnapshotExists = CONFLICT "snapshot_exists" "There is a snapshot of that name";
+    /// The API has no such code, so no request and no number fails with it. docs/errors.md lists them.
+    NotInTheApi = UNPROCESSABLE_ENTITY "unknown_code" "The API has no such code";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.
     Busy = SERVICE_UNAVAILABLE "busy" "The server is busy";
     /// The machine's clock cannot be believed, so nothing that is kept for ever is written.
     ClockNotBelieved = SERVICE_UNAVAILABLE "clock_not_believed" "The clock cannot be believed";
+    /// Something that is due by the emulator's clock did not end in time, such as a delivery to a slow receiver. The clock
+    /// stays where it came to. The same request again goes on to where the first one led.
+    NotSettled = GATEWAY_TIMEOUT "not_settled" "Something due did not end in time";
     /// The answer took too long. Whether it was done is not known: ask again with the same Idempotency-Key.
     Timeout = GATEWAY_TIMEOUT "timeout" "The answer took too long";
 }

@@ -5,6 +5,8 @@ mod attempts;
 pub(crate) mod deliveries;
 mod lease;
 mod messages;
+pub(crate) mod moves;
 pub(crate) mod orders;
 pub(crate) mod release;
+pub(crate) mod reset;
 pub(crate) mod weaknesses;

@@ -13,4 +13,5 @@ mod once;
 mod orders;
 mod problems;
 mod socket;
+mod staged;
 mod undo;

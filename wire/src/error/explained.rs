@@ -220,6 +220,8 @@ table! { refusals, Refusal:
     NoDefaultPeer     => "number order", "The site's default peer was removed after the order was posted.";
     AllOrNone         => "number order", "Another number failed and `PartialAllowed` is false, or a search found no number.";
     SetAside          => "disconnect, number order", "Running the order failed five times. The server's log says why.";
+    OverCapacity      => "the emulator, on demand", "More was asked for than may be done at once.";
+    TimedOut          => "the emulator, on demand", "The order waited too long. Send it again.";
 }
 
 #[cfg(test)]
