@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use onhook_wire::dialect::Dialect;
-use onhook_wire::error::{Family, Problem, Row, on_demand};
+use onhook_wire::error::explained::on_demand;
+use onhook_wire::error::{Family, Problem, Row};
 use onhook_wire::json;
 
 use super::call::Call;

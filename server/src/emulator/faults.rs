@@ -283,7 +283,7 @@ pub(crate) fn preferred(word: &str) -> Result<Deed, ()> {
         };
     }
     if let Some(code) = word.strip_prefix("number-") {
-        let why = code.parse().ok().and_then(onhook_wire::error::refusal_of).ok_or(())?;
+        let why = code.parse().ok().and_then(onhook_wire::error::explained::refusal_of).ok_or(())?;
         return at_once(Harm::Numbers(why));
     }
     if let Some(how) = word.strip_prefix("receiver-") {
@@ -297,7 +297,7 @@ pub(crate) fn preferred(word: &str) -> Result<Deed, ()> {
                 Some((text, code)) => (status(text)?, Some(code.parse().map_err(|_| ())?)),
                 None => (status(word)?, None),
             };
-            onhook_wire::error::on_demand(status, code).ok_or(())?;
+            onhook_wire::error::explained::on_demand(status, code).ok_or(())?;
             at_once(Harm::Refused(Answer::of(status, code)))
         }
     }

@@ -645,35 +645,6 @@ impl Family {
     }
 }
 
-/// Codes of the API that nothing here gives but on demand.
-const ON_DEMAND: [(u16, &str); 1] = [(5012, "The account is locked and the operation is not permissible")];
-
-/// Returns the row that a failure on demand has: the code's, if the table has it, else the status's. `None` for a code
-/// that is not in the table.
-#[must_use]
-pub fn on_demand(status: u16, code: Option<u16>) -> Option<Row> {
-    let rows = || explained::problems().into_iter().map(|known| known.what.row());
-    let refusals = || explained::refusals().into_iter().map(|known| refusal(known.what));
-    match code {
-        Some(code) => {
-            let of_problem = rows().find(|row| row.code == Some(code)).map(|row| row.text);
-            let of_number = refusals().find(|known| known.0 == code).map(|known| known.1.to_owned());
-            let of_demand = ON_DEMAND.iter().find(|known| known.0 == code).map(|known| known.1.to_owned());
-            Some(Row { status, code: Some(code), text: of_problem.or(of_number).or(of_demand)? })
-        }
-        None => {
-            let same = rows().find(|row| row.status == status && row.code.is_none());
-            Some(Row { status, code: None, text: same.map_or_else(String::new, |row| row.text) })
-        }
-    }
-}
-
-/// Returns why a number fails with this code. `None` if no number does.
-#[must_use]
-pub fn refusal_of(code: u16) -> Option<Refusal> {
-    explained::refusals().into_iter().map(|known| known.what).find(|why| refusal(*why).0 == code)
-}
-
 /// Code and text of an order whose search found some numbers, but too few.
 pub const TOO_FEW: (u16, &str) =
     (5017, "Only a partial quantity of the total telephone numbers ordered could be fulfilled");

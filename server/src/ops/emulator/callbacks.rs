@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode, header};
 use serde_json::json;
 
-use super::{get, of, shown};
+use super::control::{get, of, shown};
 use crate::app::App;
 use crate::emulator::callbacks::Told as Callback;
 use crate::emulator::requests::{headers_of, shown as without_secrets};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{get, of, post, shown};
+use super::control::{get, of, post, shown};
 use crate::app::App;
 use crate::emulator::Move;
 use crate::emulator::ran::Counts;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, header};
 use onhook_core::number::Number;
-use onhook_wire::error;
+use onhook_wire::error::explained;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{delete, get, of, post, shown};
+use super::control::{delete, get, of, post, shown};
 use crate::app::App;
 use crate::emulator::faults::{Answer, DELAY_MS_MAX, Deed, Harm, Match, RULES_MAX, Rule, deaf};
 use crate::emulator::magic;
@@ -177,7 +177,7 @@ fn read_do(deed: Do) -> Result<Deed, OpsProblem> {
         (None, Some("after"), None, None) => Harm::LostAfter,
         (None, Some(_), None, None) => return Err(body::wrong("/do/drop", "drop is before or after".into())),
         (None, None, Some(number), None) => {
-            let why = number.code.parse().ok().and_then(error::refusal_of);
+            let why = number.code.parse().ok().and_then(explained::refusal_of);
             Harm::Numbers(why.ok_or_else(|| unknown("no number fails with", &number.code))?)
         }
         (None, None, None, Some(how)) => {
@@ -201,7 +201,7 @@ fn read_reply(reply: DoReply) -> Result<Answer, OpsProblem> {
         return Err(body::wrong("/do/reply/status", "status is a number from 400 to 599".into()));
     }
     if let Some(code) = code {
-        error::on_demand(status, Some(code))
+        explained::on_demand(status, Some(code))
             .ok_or_else(|| unknown("no reply has the code", &code.to_string()))?;
     }
     let text = |(name, value): (String, Value)| match value {

@@ -8,7 +8,7 @@ use onhook_core::time::DAY_MS;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{get, of, shown};
+use super::control::{get, of, shown};
 use crate::app::App;
 use crate::emulator::scripts::Wait;
 use crate::http::call::Call;

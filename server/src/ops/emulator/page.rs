@@ -11,7 +11,7 @@ use onhook_core::time::DAY_MS;
 use onhook_store::contract::orders::OrderFilter;
 use tokio::time::Instant;
 
-use super::of;
+use super::control::of;
 use crate::app::App;
 use crate::emulator::Move;
 use crate::http::call::Call;

@@ -8,7 +8,7 @@ use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use serde_json::json;
 
-use super::{delete, get, of, shown};
+use super::control::{delete, get, of, shown};
 use crate::app::App;
 use crate::emulator::faults::is_path;
 use crate::emulator::requests::Entry;

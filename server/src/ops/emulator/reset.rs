@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::clock::{RATE_MAX, TIME, time};
-use super::{delete, get, of, post, shown};
+use super::control::{delete, get, of, post, shown};
 use crate::app::App;
 use crate::emulator::{Emulator, Snapshot};
 use crate::http::call::Call;
