@@ -109,7 +109,9 @@ impl Reach {
         let home = home?;
         match &home {
             Home::Folder(folder) => by_folder(&home, folder, file, how).await,
-            Home::Database(_) => Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?)))),
+            Home::Memory(_) | Home::Database(_) => {
+                Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?))))
+            }
         }
     }
 }

@@ -503,6 +503,36 @@ fn serve_refuses_invalid_settings() {
 }
 
 #[test]
+fn an_ephemeral_emulator_needs_no_folder_and_leaves_none() {
+    refused(&onhook(&["serve", "--ephemeral"]), "--emulator");
+    refused(
+        &onhook(&["serve", "--emulator", "--ephemeral", "--data-dir", "/nowhere"]),
+        "cannot be used with",
+    );
+    let mut serve = command(&["serve", "--emulator", "--ephemeral", "--listen", "127.0.0.1:0"]);
+    serve.env("ONHOOK_LOG", "info").env("ONHOOK_LOG_FORMAT", "text");
+    let mut server = Server::start(&mut serve);
+    let mut client = Client::of(server.listening());
+    let found = client.send("GET", "/api/tns/5405514342", "", "").expect("an answer").body;
+    assert!(found.contains("<Status>Inservice</Status>"), "{found}");
+    let folder = folders_of(server.id());
+    assert_eq!(folder.len(), 1, "{folder:?}");
+    assert!(server.terminate().success());
+    assert!(!folder[0].exists(), "it goes with the server");
+}
+
+/// Returns the temporary folders of data that a process with this id has made.
+fn folders_of(process: u32) -> Vec<std::path::PathBuf> {
+    let begin = format!("onhook-{process}-");
+    let places = [std::path::PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let entries = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begin)))
+        .collect()
+}
+
+#[test]
 fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
     let folder = Folder::on_disk();
     let config = "listen = \"127.0.0.1:1\"\ndata_dir = \"/nowhere\"\nrate_limit = 5\nsearch_vendor_id = 7\n\

@@ -89,7 +89,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
         return Ok(false);
     }
     let id = AccountId::new(ACCOUNT).ok_or_else(|| StoreError::Conflict("account 0".into()))?;
-    let hash = || hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()));
+    // All passwords are the same, so one hash does for all: hashing is slow on purpose.
+    let hash = hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()))?;
     let user = |name: &str, account, role, password_hash| NewUser {
         name: name.into(),
         account,
@@ -98,8 +99,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     };
     // The user with the public password marks the store as an emulator's. It is made before anything it gives access
     // to.
-    store.create_user(user(OPERATOR, None, Role::Operator, hash()?), now).await?;
-    store.create_user(user(APPROVER, None, Role::Operator, hash()?), now).await?;
+    store.create_user(user(OPERATOR, None, Role::Operator, hash.clone()), now).await?;
+    store.create_user(user(APPROVER, None, Role::Operator, hash.clone()), now).await?;
     let account = NewAccount {
         id,
         name: "The guide's account".into(),
@@ -109,7 +110,7 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     store.create_account(account, Doer::offline(now)).await?;
     let site = store.create_site(id, "Main site".into(), now).await?;
     store.create_peer(id, site.id, "Main peer".into(), now).await?;
-    store.create_user(user(USER, Some(id), Role::Admin, hash()?), now).await?;
+    store.create_user(user(USER, Some(id), Role::Admin, hash), now).await?;
     let guide = NUMBERS.into_iter().filter_map(move |(digits, region)| {
         let number = NewNumber::available(digits.parse().ok()?);
         Some(NewNumber { state: State::InService, account: Some(id), region: Some(region.into()), ..number })

@@ -10,6 +10,7 @@ mod bandwidth;
 pub mod callback;
 pub mod clock;
 pub mod demo_data;
+mod emulator;
 mod expiry;
 pub mod http;
 pub mod limits;

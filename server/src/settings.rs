@@ -28,6 +28,10 @@ pub struct Settings {
     pub connections_max: usize,
     /// True if the emulator's controls exist and the clock can be moved.
     pub emulator: bool,
+    /// True if magic numbers do something on an emulator.
+    pub magic: bool,
+    /// From what an emulator makes ids and secrets, so that they repeat. `None` is the system's chance.
+    pub id_seed: Option<u64>,
     /// True if the system's clock is believed at start, however far it is from the store's last use.
     pub trust_clock: bool,
     /// How long releases wait after a start when much time has passed unseen, in milliseconds.
@@ -56,6 +60,8 @@ impl Default for Settings {
             vendor: Vendor::default(),
             connections_max: 4_096,
             emulator: false,
+            magic: true,
+            id_seed: None,
             trust_clock: false,
             release_wait_ms: RELEASE_WAIT_MS,
             lease: Duration::from_secs(10),

@@ -5,6 +5,7 @@
 //! saves; no rule of a number's life stands here.
 
 pub mod audit;
+pub mod chance;
 mod codes;
 mod columns;
 pub mod conformance;

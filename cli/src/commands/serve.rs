@@ -84,6 +84,15 @@ pub(crate) struct Serve {
     /// Be a stand-in for developers: the guide's account and user in a new folder, and a clock that moves
     #[arg(long)]
     emulator: bool,
+    /// Keep the emulator's data in memory, for this run alone: no --data-dir is needed
+    #[arg(long, requires = "emulator", conflicts_with_all = ["data_dir", "database_url"])]
+    ephemeral: bool,
+    /// Make the emulator's ids and secrets from this number, so that they repeat
+    #[arg(long, value_name = "N", requires = "emulator")]
+    id_seed: Option<u64>,
+    /// Let the emulator's magic numbers, 555-0170 to 555-0196, do nothing
+    #[arg(long, requires = "emulator")]
+    no_magic: bool,
     /// Believe the system's clock though it is far from the store's last use
     #[arg(long)]
     trust_clock: bool,
@@ -117,7 +126,11 @@ impl Serve {
     pub(crate) async fn run(self, file: File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
         let reports = file.reports()?;
-        let home = Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), &file)?;
+        let home = if self.ephemeral {
+            Home::in_memory()?
+        } else {
+            Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), &file)?
+        };
         let listen = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9_080)));
         anyhow::ensure!(
             listen.ip().is_loopback() || self.behind_proxy,
@@ -141,6 +154,8 @@ impl Serve {
             )?,
             connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
+            magic: !self.no_magic,
+            id_seed: self.id_seed,
             trust_clock: self.trust_clock,
             release_wait_ms: match self.release_wait.or(file.release_wait) {
                 Some(minutes) => config::release_wait_ms(minutes)?,
@@ -160,6 +175,9 @@ impl Serve {
         };
         let zone = self.time_zone.or(file.time_zone);
         let mut told = told(&settings, zone.as_deref(), &file.profiles);
+        told.extend(self.id_seed.map(|seed| format!("id_seed={seed}")));
+        told.extend(self.no_magic.then(|| "no_magic".to_owned()));
+        told.extend(self.ephemeral.then(|| "ephemeral".to_owned()));
         told.extend(self.behind_proxy.then(|| "behind_proxy".to_owned()));
         let reserve = self.disk_reserve_mib.or(file.disk_reserve_mib);
         told.extend(reserve.map(|mib| format!("disk_reserve_mib={mib}")));
@@ -180,7 +198,7 @@ impl Serve {
         if self.emulator {
             demo_data::seed(&*store, now(), settings.policy.clone()).await?;
         }
-        match (self.emulator, demo_data::is_emulators(&*store).await?) {
+        match (self.emulator, self.ephemeral || demo_data::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(
                 "{} holds an operator's data: with --emulator its clock could be moved, and numbers released \
                  early. Give the emulator a folder or a database of its own, and start it there once before you add \
@@ -211,7 +229,7 @@ impl Serve {
         let mut stop = Stop::listen()?; // a program that reads the next line may send a signal at once
         let version = env!("CARGO_PKG_VERSION");
         let schema = match home {
-            Home::Folder(_) => sqlite::schema::newest(),
+            Home::Folder(_) | Home::Memory(_) => sqlite::schema::newest(),
             Home::Database(_) => postgres::newest_schema(),
         };
         let set = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
@@ -270,6 +288,7 @@ fn serve_socket(server: &mut Server, named: Option<&Path>, home: &Home) -> anyho
     let (path, guard) = match (named, home) {
         (Some(path), _) => (path.to_owned(), Guard::File),
         (None, Home::Folder(folder)) => (folder.join(socket::NAME), Guard::Folder),
+        (None, Home::Memory(folder)) => (folder.path().join(socket::NAME), Guard::Folder),
         (None, Home::Database(_)) => return Ok(()),
     };
     match Socket::bind(&path, guard) {

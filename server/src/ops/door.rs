@@ -130,12 +130,15 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 9] = [
+const PARAMETERS: [Parameter; 12] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
     Parameter::new("order", Form::Uuid, "the order's id"),
     Parameter::new("plan", Form::Uuid, "the plan's id"),
+    Parameter::new("fault", Form::Whole(1, u32::MAX), "the rule's id"),
+    Parameter::new("snapshot", Form::Text("before"), "the snapshot's name"),
+    Parameter::new("name", Form::Text("mine"), "any name"),
     Parameter::new("code", Form::Text("bad_value"), "the problem's code"),
     Parameter::new("report", Form::Text("rnd-2026-12-ACME1-9d1c2f3a4b5c"), "the report's id"),
     Parameter::new("file", Form::Text("ACME1_202612.csv"), "the file's name"),
@@ -193,6 +196,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         document: None,
         emulator: false,
         streaming: false,
+        patient: false,
         doc,
         handler: Arc::new(move |app, call| {
             // Probes of health and readers of documents may add what they like.

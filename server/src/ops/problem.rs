@@ -119,6 +119,10 @@ codes! {
     ReportChanged = CONFLICT "report_changed" "The report is another one";
     /// The instant lies before the first import, so nothing is known of it.
     BeforeFirstImport = UNPROCESSABLE_ENTITY "before_first_import" "The instant lies before the first import";
+    /// There is a snapshot of that name. Remove it first, or use another name.
+    SnapshotExists = CONFLICT "snapshot_exists" "There is a snapshot of that name";
+    /// The API has no such code, so no request and no number fails with it. docs/errors.md lists them.
+    NotInTheApi = UNPROCESSABLE_ENTITY "unknown_code" "The API has no such code";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.
@@ -127,6 +131,9 @@ codes! {
     ClockNotBelieved = SERVICE_UNAVAILABLE "clock_not_believed" "The clock cannot be believed";
     /// The user has 10 streams of events already, or the node 100. Close one, or ask by pages with wait_seconds.
     TooManyStreams = SERVICE_UNAVAILABLE "too_many_streams" "There are too many streams";
+    /// Something that is due by the emulator's clock did not end in time, such as a delivery to a slow receiver. The clock
+    /// stays where it came to. The same request again goes on to where the first one led.
+    NotSettled = GATEWAY_TIMEOUT "not_settled" "Something due did not end in time";
     /// The answer took too long. Whether it was done is not known: ask again with the same Idempotency-Key.
     Timeout = GATEWAY_TIMEOUT "timeout" "The answer took too long";
 }

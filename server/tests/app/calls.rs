@@ -31,6 +31,9 @@ const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
 const FILE_HASH: &str = "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
+/// Where snapshots are, and the one that these calls go back to.
+const SNAPSHOTS: &str = "/ops/v1/emulator/snapshots";
+const KEPT: &str = "kept";
 /// How many pool numbers have been reserved.
 static FREE: AtomicU32 = AtomicU32::new(0);
 
@@ -60,6 +63,7 @@ pub(crate) struct Objects {
     report_hash: String,
     /// Plans with their hashes: to lock a number, to purge one, and two that are withdrawn, of an orderer and an admin.
     plans: [(String, String); 4],
+    fault: String,
 }
 
 impl Objects {
@@ -82,7 +86,8 @@ impl Objects {
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;
         let application = application(app).await;
-        Objects { site, peer, user, reservation, subscription, application, ..like.clone() }
+        let fault = fault(app).await;
+        Objects { fault, site, peer, user, reservation, subscription, application, ..like.clone() }
     }
 
     /// Returns the objects for a route. For a peer's path, the site is that of the peers.
@@ -128,6 +133,7 @@ pub(crate) async fn objects(app: &App) -> Objects {
         report_hash,
         subscription: subscription(app).await,
         application: application(app).await,
+        fault: fault(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
         undoable,
@@ -181,6 +187,29 @@ async fn reserve(app: &App, number: &str) -> String {
 async fn application(app: &App) -> String {
     let made = app.send(post(account("/applications"), APPLICATION)).await.expect(201);
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Makes a rule for a fault that acts on nothing, and returns its id.
+async fn fault(app: &App) -> String {
+    let body = r#"{"match": {"path": "/no/such/path"}, "do": {"drop": "before"}}"#;
+    let call = post("/ops/v1/emulator/faults", body).content_type("application/json").by(Who::Operator);
+    let made = app.send(call).await;
+    made.header("location").unwrap_or("/0").rsplit('/').next().unwrap().to_owned()
+}
+
+/// Sends a call of a route. What it takes back is there again afterwards, for the calls that follow.
+pub(crate) async fn send_keeping(app: &App, route: &Route, call: Call) -> super::Reply {
+    if !route.path.starts_with(SNAPSHOTS) && route.path != "/ops/v1/emulator/reset" {
+        return app.send(call).await;
+    }
+    let operator = |call: Call| app.send(call.content_type("application/json").by(Who::Operator));
+    operator(post(SNAPSHOTS, format!(r#"{{"name": "{KEPT}"}}"#))).await;
+    let reply = app.send(call).await;
+    operator(post(format!("{SNAPSHOTS}/{KEPT}/restore"), "{}")).await;
+    for name in [KEPT, "before"] {
+        app.send(delete(format!("{SNAPSHOTS}/{name}")).by(Who::Operator)).await;
+    }
+    reply
 }
 
 /// Makes a subscription of the guide's account to something that never happens, and returns its id.
@@ -259,6 +288,9 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{report}", &objects.report)
         .replace("{file}", &objects.report_file)
         .replace("{block}", "919-555-1")
+        .replace("{fault}", &objects.fault)
+        .replace("{snapshot}", KEPT)
+        .replace("{name}", "mine")
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)

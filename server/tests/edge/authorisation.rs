@@ -6,7 +6,7 @@ use onhook_core::account::Role;
 use onhook_server::http::route::Needs;
 use onhook_server::{PREFIXES, Route};
 
-use crate::app::calls::{Objects, all, call, objects, path};
+use crate::app::calls::{Objects, all, call, objects, path, send_keeping};
 use crate::app::{
     ACCOUNT, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
     disconnects, get, head, post, put, with_app, xml,
@@ -139,7 +139,7 @@ async fn every_route_serves_the_callers_that_it_names_under_every_prefix() {
                             call = call.at_address(address);
                             app.parts.auth.forget(who.user());
                         }
-                        let reply = app.send(call).await;
+                        let reply = send_keeping(app, &route, call).await;
                         let cell = format!("{} under {prefix:?} as {who:?}: {}", route.name(), reply.text());
                         assert_eq!(reply.status, status, "{cell}");
                         if denied {

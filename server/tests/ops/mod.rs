@@ -16,4 +16,5 @@ mod plans;
 mod problems;
 mod reports;
 mod socket;
+mod staged;
 mod undo;

@@ -37,7 +37,7 @@ use crate::contract::users::NewUser;
 use crate::transfer::{Equal, TransferError, compare, copy, end};
 
 /// What is looked for after each move.
-struct Filled {
+pub(super) struct Filled {
     site: SiteId,
     removed: SiteId,
     subscription: Subscription,
@@ -58,7 +58,7 @@ fn nobody() -> Watch {
 }
 
 /// Writes rows of every kind to a new store.
-async fn fill(store: &dyn Store) -> Filled {
+pub(super) async fn fill(store: &dyn Store) -> Filled {
     let (site, _) = seed(store).await;
     let exchange = Exchange {
         npa_nxx: 919_555,

@@ -56,6 +56,17 @@ pub struct Totals {
     pub failed: Vec<(Cause, u64)>,
 }
 
+/// What is due, and the earliest instant of each kind of it. A clock that is moved goes from one to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dues {
+    /// When the first number ends to age, or its reservation ends.
+    pub number: Option<Timestamp>,
+    /// When the first subscription ends.
+    pub subscription: Option<Timestamp>,
+    /// When the first notification is to be delivered.
+    pub delivery: Option<Timestamp>,
+}
+
 /// Something about a database that may cost what was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Weakness {
@@ -138,6 +149,12 @@ pub trait Upkeep: Send + Sync {
 
     /// Returns the totals at `now`.
     async fn totals(&self, now: Timestamp) -> Result<Totals>;
+
+    /// Returns when something is due next.
+    async fn dues(&self) -> Result<Dues>;
+
+    /// Returns how many numbers still age at `now` though their hold is over, since an operator keeps them.
+    async fn kept(&self, now: Timestamp) -> Result<u64>;
 
     /// Stores what is remembered of the clock, and how far the emulator's clock has been moved, in milliseconds.
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()>;

@@ -1,6 +1,6 @@
 //! How the store in a database is opened, and what a node keeps of it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -15,6 +15,7 @@ use super::random::random;
 use super::schema::migrate;
 use super::statement::{execute, row};
 use super::tries::text;
+use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -26,6 +27,8 @@ pub struct PostgresStore {
     pub(super) pool: Pool,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
+    /// What an emulator says of single orders.
+    pub(super) script: OnceLock<Arc<dyn Script>>,
     pub(super) health: Arc<Health>,
     pub(super) intake: Intake,
     pub(super) lookout: Lookout,
@@ -75,6 +78,7 @@ impl PostgresStore {
             pool,
             ids,
             token_key,
+            script: OnceLock::new(),
             health,
             intake,
             lookout,

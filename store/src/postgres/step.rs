@@ -7,6 +7,7 @@
 //! numbers, accounts, numbers by their digits, drawn numbers (those that others have are skipped), counts by their keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use onhook_core::ids::{AccountId, OrderSeq};
 use onhook_core::lifecycle::policy::Policy;
@@ -28,7 +29,7 @@ use super::statement::{NOW, execute, row, rows};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use crate::Result;
 use crate::contract::leases::NODE;
-use crate::contract::orders::StepReport;
+use crate::contract::orders::{Script, StepReport};
 use crate::contract::pool::PoolQuery;
 use crate::error::corrupt;
 use crate::plan::draw::numbers_in;
@@ -62,6 +63,7 @@ pub(super) async fn run_orders(
     orders_max: usize,
     numbers_max: usize,
     policy: &Policy,
+    script: Option<Arc<dyn Script>>,
 ) -> Result<StepReport> {
     let back = BackOrders::claim(client).await?;
     let Claimed { turns, mut queues, full, busy } = claim_turns(client, orders_max).await?;
@@ -71,15 +73,15 @@ pub(super) async fn run_orders(
     let new = received(client, &seqs).await?;
     let back_seqs: Vec<OrderSeq> = back.orders.iter().map(|waiting| waiting.order.seq).collect();
     let loaded = load(client, &back.orders, new).await?;
-    let writes = step(loaded, policy, now);
+    let writes = step(Loaded { script, ..loaded }, policy, now);
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
-    let again: HashSet<OrderSeq> = writes.panicked.iter().copied().collect();
+    let again: HashSet<OrderSeq> = writes.panicked.iter().chain(&writes.waiting).copied().collect();
     let mut report = apply(client, writes).await?;
-    // Orders that were not judged, or whose judging panicked, are the first of the next step.
+    // Orders that were not judged, that wait, or whose judging panicked, are the first of the next step.
     let left = taken.into_iter().enumerate();
     let left = left.filter(|(index, (_, queued))| *index >= new_judged || again.contains(&queued.seq));
     turns.put_back(left.map(|(_, left)| left));
-    // A step of nothing but panics is not followed at once by another one.
+    // A step of nothing but panics and orders that wait is not followed at once by another one.
     report.more |= back.more || full || turns.len() > again.len();
     report.busy = busy;
     for (account, earned) in turns.round() {
@@ -293,7 +295,7 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Lo
     let of_number_orders: Vec<Number> = of_number_orders.copied().collect();
     let (exchanges, numbers) =
         tokio::try_join!(biased; exchanges_of(client, &of_number_orders), numbers_of(client, rows))?;
-    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers })
+    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers, script: None })
 }
 
 /// Returns pool numbers for the searches of some orders, locked, and which of them match which search, in the order

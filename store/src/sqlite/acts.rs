@@ -52,7 +52,7 @@ fn act(
     let loaded = load(tables, asked)?;
     if TwoPerson::may_be_needed(&asked.act) {
         let around = around(tables.connection, &asked.act, &asked.author.user, now)?;
-        if let Some(plan) = waits(new_id()?, asked, &loaded, around, policy, now) {
+        if let Some(plan) = waits(new_id(tables.ids)?, asked, &loaded, around, policy, now) {
             let made = insert_plan(tables, &plan, now)?;
             return Ok(if made { Acted::Waits(Box::new(plan)) } else { Acted::TooMany });
         }
@@ -82,7 +82,7 @@ fn undo(
     policy: &Policy,
 ) -> Result<Undone> {
     let order = order_by_id(tables.connection, tables.ids, id)?;
-    let plan = new_id()?;
+    let plan = new_id(tables.ids)?;
     let Some(asked) = order.and_then(|order| undoing(&order, author, plan, now)) else {
         return Ok(Undone::NotUndoable);
     };

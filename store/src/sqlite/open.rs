@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use super::row;
 use super::schema::{check_engine, migrate};
 use super::tables::Tables;
 use super::writer::Writer;
+use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -78,6 +79,8 @@ enum Purpose {
     Make,
     /// As `Make`, and it need not have everything yet.
     Transfer,
+    /// As `Make`, for data that nobody misses: nothing is forced to the disk.
+    Forget,
 }
 
 /// A store in a folder.
@@ -86,6 +89,8 @@ pub struct SqliteStore {
     pub(super) readers: Readers,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
+    /// What an emulator says of single orders.
+    pub(super) script: OnceLock<Arc<dyn Script>>,
     /// Held while the store is open. Dropping the file releases it.
     pub(super) lock: std::sync::Mutex<Option<File>>,
 }
@@ -117,6 +122,16 @@ impl SqliteStore {
     pub fn open_for_transfer(folder: &Path) -> std::result::Result<Self, OpenError> {
         make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
         Self::open_existing(folder, Purpose::Transfer, Some(0))
+    }
+
+    /// Opens a store whose data need not survive a crash of the machine, such as one in a folder that goes with its
+    /// process: nothing is forced to the disk. Makes the folder if it does not exist.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_forgetful(folder: &Path) -> std::result::Result<Self, OpenError> {
+        make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
+        Self::open_existing(folder, Purpose::Forget, Some(0))
     }
 
     /// Opens an existing store for a person's command, which may write as long as there is any room.
@@ -160,8 +175,11 @@ impl SqliteStore {
             return Err(unusable(error));
         }
         let mut connection = connect(&path)?;
+        if purpose == Purpose::Forget {
+            connection.pragma_update(None, "synchronous", "OFF").map_err(StoreError::from)?;
+        }
         migrate(&mut connection)?;
-        if new {
+        if new && purpose != Purpose::Forget {
             // The file's name must be on disk before anything in the file is confirmed to a caller.
             let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
             sync(&folder)
@@ -178,7 +196,14 @@ impl SqliteStore {
         let token_key = row::key(&connection, "token_key")?;
         let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
         let writer = Writer::start(connection, (log, disk), cached, ids.clone())?;
-        Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
+        Ok(Self {
+            writer,
+            readers,
+            ids,
+            token_key,
+            script: OnceLock::new(),
+            lock: std::sync::Mutex::new(Some(lock)),
+        })
     }
 }
 

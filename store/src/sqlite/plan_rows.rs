@@ -10,7 +10,7 @@ use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::row::{limit, list, of, random_uuid};
+use super::row::{limit, list, of};
 use super::tables::Tables;
 use crate::Result;
 use crate::columns::{PlanColumns, in_state, plan_of};
@@ -20,8 +20,8 @@ use crate::order_ids::OrderIds;
 use crate::plan::plans::{Around, two_person};
 
 /// Returns the id of a new plan.
-pub(super) fn new_id() -> Result<PlanId> {
-    Ok(PlanId(random_uuid()?))
+pub(super) fn new_id(ids: &OrderIds) -> Result<PlanId> {
+    Ok(PlanId(ids.chance.uuid()?))
 }
 
 /// Returns what the plan of an act needs beside what the act loads. `user` is who does it.

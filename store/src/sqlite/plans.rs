@@ -28,7 +28,7 @@ use crate::plan::plans::{self as plan, applied as deed_of, apply, approve, asked
 fn make(tables: &mut Tables<'_>, new: &NewPlan, now: Timestamp, policy: &Policy) -> Result<PlanMade> {
     let loaded = load(tables, &new.asked)?;
     let around = around(tables.connection, &new.asked.act, &new.asked.author.user, now)?;
-    let plan = plan::make(new_id()?, new, &loaded, around, policy, now);
+    let plan = plan::make(new_id(tables.ids)?, new, &loaded, around, policy, now);
     let made = insert_plan(tables, &plan, now)?;
     Ok(if made { PlanMade::Made(Box::new(plan)) } else { PlanMade::TooMany })
 }

@@ -15,7 +15,7 @@ use super::tables::Tables;
 use crate::Result;
 use crate::audit::verified;
 use crate::codes::state_of;
-use crate::contract::upkeep::{Report, Totals, Upkeep, Watch};
+use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch};
 
 fn remember_clock(tables: &mut Tables<'_>, seen: Seen, moved_ms: i64) -> Result<()> {
     row::set_meta(tables.connection, "last_seen", seen.last.millis())?;
@@ -60,6 +60,27 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
     })
 }
 
+fn kept(connection: &Connection, now: Timestamp) -> Result<u64> {
+    let kept: i64 = connection
+        .prepare_cached("SELECT count(*) FROM number WHERE release_at <= ?1 AND due_at > ?1")?
+        .query_row([now.millis()], |row| row.get(0))?;
+    Ok(kept.unsigned_abs())
+}
+
+fn dues(connection: &Connection) -> Result<Dues> {
+    let first = |sql: &str| -> Result<Option<Timestamp>> {
+        let at: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(at.map(Timestamp::from_millis))
+    };
+    Ok(Dues {
+        number: first("SELECT min(due_at) FROM due")?,
+        subscription: first(
+            "SELECT min(expires_at) FROM subscription WHERE over = 0 AND expires_at IS NOT NULL",
+        )?,
+        delivery: first("SELECT min(due_at) FROM notification WHERE standing = 0")?,
+    })
+}
+
 fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
     let last = match row::meta(connection, "last_seen")?.map(Timestamp::from_millis) {
         Some(last) => Some(last),
@@ -82,6 +103,14 @@ impl Upkeep for SqliteStore {
         let totals = self.readers.read(move |connection| totals(connection, now)).await?;
         let failed = self.writer.health().failed();
         Ok(Totals { queue: self.writer.queued(), failed, ..totals })
+    }
+
+    async fn dues(&self) -> Result<Dues> {
+        self.readers.read(dues).await
+    }
+
+    async fn kept(&self, now: Timestamp) -> Result<u64> {
+        self.readers.read(move |connection| kept(connection, now)).await
     }
 
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()> {
