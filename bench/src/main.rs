@@ -475,7 +475,7 @@ const REPORT_MAX: Duration = Duration::from_mins(10);
 async fn reports(plan: &Plan, dir: &Path) -> Result<Reports> {
     eprintln!("reports, {} numbers", thousands(plan.numbers));
     let dir = TempDir::new_in(dir)?;
-    let load = OrdersLoad::fill(plan, dir.path().as_ref()).await?;
+    let load = OrdersLoad::fill(plan, dir.path().as_ref(), Accounts(1)).await?;
     let onhook = onhook::spawn_node(dir.path()).await?;
     let orders = load.run(std::slice::from_ref(&onhook), 0).await?;
     let mut took = Vec::new();

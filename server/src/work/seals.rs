@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(300);
 const TOLD_EVERY: Duration = Duration::from_hours(1);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut lease = Lease::keep(app.clone(), SEALER.to_owned());
+    let mut lease = Lease::keep(app.clone(), SEALER.to_owned(), |_| true);
     let mut told_at: Option<Instant> = None;
     while !stop.is_cancelled() {
         match step(&app, lease.token(), &mut told_at).await {
