@@ -45,6 +45,8 @@ pub struct App {
     pub orders_bell: Notify,
     /// Rings when there is something to deliver.
     pub deliveries_bell: Notify,
+    /// Rings when there is a job to do.
+    pub jobs_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
     /// Requests with a key that are under way.
@@ -87,6 +89,7 @@ impl App {
             settings,
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
+            jobs_bell: Notify::new(),
             clock_bell: Notify::new(),
             under_way: UnderWay::default(),
             rating: Arc::new(Semaphore::new(1)),

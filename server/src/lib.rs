@@ -12,6 +12,7 @@ pub mod clock;
 pub mod demo_data;
 mod expiry;
 pub mod http;
+mod lease;
 pub mod limits;
 pub mod mail;
 mod metrics;

@@ -16,6 +16,7 @@ mod man;
 mod migrate;
 mod numbers;
 mod orders;
+mod restore;
 mod serve;
 mod status;
 mod undo;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Check(check::Check),
     Migrate(migrate::Migrate),
     Numbers(numbers::Numbers),
+    Restore(restore::Restore),
     Explain(explain::Explain),
     Lock(acts::Lock),
     Unlock(acts::Unlock),
@@ -79,6 +81,7 @@ impl Command {
             Command::Check(check) => check.run(&file, terminal).await,
             Command::Migrate(migrate) => migrate.run(terminal).await,
             Command::Numbers(numbers) => numbers.run(&file, terminal).await,
+            Command::Restore(restore) => restore.run(terminal).await,
             Command::Explain(explain) => explain.run(&file, terminal).await,
             Command::Lock(lock) => lock.run(&file, terminal).await,
             Command::Unlock(unlock) => unlock.run(&file, terminal).await,

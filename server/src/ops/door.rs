@@ -113,12 +113,15 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 5] = [
+const PARAMETERS: [Parameter; 8] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
     Parameter::new("order", Form::Uuid, "the order's id"),
     Parameter::new("code", Form::Text("bad_value"), "the problem's code"),
+    Parameter::new("check", Form::Text("1"), "the check's id"),
+    Parameter::new("backup", Form::Text("1"), "the backup's id"),
+    Parameter::new("import", Form::Text("1"), "the import's id"),
 ];
 
 /// The door.

@@ -2,13 +2,18 @@
 
 pub(crate) mod acts;
 pub(crate) mod areas;
+pub(crate) mod backups;
 mod body;
 pub(crate) mod calls;
+pub(crate) mod checks;
 pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
+pub(crate) mod exports;
 pub(crate) mod forecast;
 pub(crate) mod health;
+pub(crate) mod imports;
+mod jobs;
 mod listing;
 pub(crate) mod numbers;
 mod once;

@@ -8,6 +8,7 @@ mod described;
 mod docs;
 mod emulator;
 mod health;
+mod jobs;
 mod numbers;
 mod once;
 mod orders;

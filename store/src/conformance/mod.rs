@@ -81,6 +81,7 @@ suite! { ($)
     deliveries conformance_deliveries
     audit conformance_audit
     leases conformance_leases
+    jobs conformance_jobs
     upkeep conformance_upkeep
     several_nodes conformance_several_nodes
 }

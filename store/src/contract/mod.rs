@@ -4,9 +4,11 @@ pub mod accounts;
 pub mod acts;
 pub mod applications;
 pub mod audit;
+pub mod backups;
 pub mod deliveries;
 pub mod exchanges;
 pub mod imports;
+pub mod jobs;
 pub mod leases;
 pub mod numbers;
 pub mod once;
@@ -25,9 +27,11 @@ use self::accounts::Accounts;
 use self::acts::Acts;
 use self::applications::Applications;
 use self::audit::Audit;
+use self::backups::Backups;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
 use self::imports::Imports;
+use self::jobs::Jobs;
 use self::leases::Leases;
 use self::numbers::Numbers;
 use self::once::Replies;
@@ -56,6 +60,7 @@ pub trait Store:
     + Pool
     + Exchanges
     + Imports
+    + Jobs
     + Accounts
     + SitesAndPeers
     + Applications
@@ -65,6 +70,7 @@ pub trait Store:
     + Deliveries
     + Audit
     + Leases
+    + Backups
     + Upkeep
     + Replies
     + Transfer
@@ -80,6 +86,7 @@ impl<S> Store for S where
         + Pool
         + Exchanges
         + Imports
+        + Jobs
         + Accounts
         + SitesAndPeers
         + Applications
@@ -89,6 +96,7 @@ impl<S> Store for S where
         + Deliveries
         + Audit
         + Leases
+        + Backups
         + Upkeep
         + Replies
         + Transfer

@@ -8,13 +8,13 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Client;
 
-use super::check::check;
 use super::counters::{counter, set_counter};
 use super::open::PostgresStore;
 use super::row::{get, small, time_or};
 use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
+use crate::checking::check;
 use crate::codes::state_of;
 use crate::contract::upkeep::{Report, Totals, Upkeep, Watch, Weakness};
 
@@ -77,7 +77,11 @@ async fn last_at(client: &Client) -> Result<Option<Timestamp>> {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        check(self, deep, &watch).await
+        check(self, (deep, true), Vec::new(), &watch).await
+    }
+
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
+        check(self, (deep, false), Vec::new(), &watch).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

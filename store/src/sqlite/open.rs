@@ -86,6 +86,8 @@ pub struct SqliteStore {
     pub(super) readers: Readers,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
+    /// The folder that it is in.
+    pub(super) folder: PathBuf,
     /// Held while the store is open. Dropping the file releases it.
     pub(super) lock: std::sync::Mutex<Option<File>>,
 }
@@ -178,7 +180,7 @@ impl SqliteStore {
         let token_key = row::key(&connection, "token_key")?;
         let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
         let writer = Writer::start(connection, (log, disk), cached, ids.clone())?;
-        Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
+        Ok(Self { writer, readers, ids, token_key, folder, lock: std::sync::Mutex::new(Some(lock)) })
     }
 }
 
@@ -229,7 +231,7 @@ fn of_an_opening(error: StoreError, folder: &Path) -> StoreError {
     }
 }
 
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -239,7 +241,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Returns options for a file that no other user may read. The database holds password hashes, the key of the orders'
 /// ids, and the key of the tokens.
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]

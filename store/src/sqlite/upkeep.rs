@@ -7,12 +7,13 @@ use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::cached::{last_at, run_to};
-use super::check::check;
+use super::check::engine;
 use super::mutex::lock;
 use super::open::SqliteStore;
 use super::row::{self, list};
 use super::tables::Tables;
 use crate::Result;
+use crate::checking::check;
 use crate::codes::state_of;
 use crate::contract::upkeep::{Report, Totals, Upkeep, Watch};
 
@@ -72,8 +73,12 @@ fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
 #[async_trait]
 impl Upkeep for SqliteStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        let ids = self.ids.clone();
-        self.readers.read(move |connection| check(connection, &ids, deep, &watch)).await
+        let first = self.readers.read(move |connection| engine(connection, deep)).await?;
+        check(self, (deep, true), first, &watch).await
+    }
+
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
+        check(self, (deep, false), Vec::new(), &watch).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
