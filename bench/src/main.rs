@@ -2,7 +2,8 @@
 //!
 //! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
 //! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
-//! nodes on one database beside one node; and the last page of an account's numbers beside the first. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
+//! nodes on one database beside one node; the last page of an account's numbers beside the first; and requests beside
+//! jobs. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
 //! behind, also if it fails or is interrupted.
@@ -11,6 +12,7 @@
 mod child;
 mod cost;
 mod echo;
+mod jobs;
 mod load;
 mod machine;
 mod measure;
@@ -41,7 +43,7 @@ use crate::numbers::{Draw, Shuffle};
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
-    Costs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands,
+    Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands,
 };
 
 /// The allocator that onhook ships with. The other side uses it too.
@@ -60,6 +62,10 @@ const ORDERS_ROUNDS: usize = 9;
 const ORDERS_PART: f64 = 0.4;
 /// Rounds of one node and two nodes.
 const NODES_ROUNDS: usize = 5;
+/// Numbers that are imported while accepts are measured.
+const IMPORTED: u64 = 1_000_000;
+/// Rounds of orders without jobs and beside them.
+const JOBS_ROUNDS: usize = 5;
 /// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
 /// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -125,6 +131,8 @@ enum Part {
     Nodes,
     /// The last page of an account's numbers, beside the first
     Lists,
+    /// Requests beside an import, and orders beside exports, checks and backups
+    Jobs,
 }
 
 #[derive(Subcommand)]
@@ -216,6 +224,7 @@ async fn measure(plan: &Plan) -> Result<()> {
         postgres_store: None,
         nodes: None,
         lists: None,
+        jobs: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
@@ -233,6 +242,9 @@ async fn measure(plan: &Plan) -> Result<()> {
     }
     if runs(Part::Lists) {
         report.lists = Some(lists(plan, dir.path()).await);
+    }
+    if runs(Part::Jobs) {
+        report.jobs = Some(jobs(plan, dir.path()).await);
     }
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
@@ -456,6 +468,42 @@ async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
         measured.push(Pages { list, first, last, last_by_number });
     }
     Ok(Lists { size: PAGE, connections: PAGE_CONNECTIONS, pages: measured })
+}
+
+/// Measures accepts without and beside an import, then orders without and beside exports, checks and backups.
+async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
+    eprintln!("jobs, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let load = OrdersLoad::fill(plan, dir.path().as_os_str()).await?;
+    let onhook = onhook::spawn_node(dir.path()).await?;
+    let idle = accept_at(plan, onhook.addr).await;
+    say("  accept, idle", &idle);
+    let imported = (plan.numbers..).map(numbers::number_at).take(usize::try_from(IMPORTED)?);
+    let import = jobs::import(onhook.addr, imported).await?;
+    let busy = accept_at(plan, onhook.addr).await;
+    say("  accept, beside an import", &busy);
+    jobs::reaches(onhook.addr, &import, &["done"]).await?;
+    drop(onhook);
+    let mut rounds = Vec::with_capacity(JOBS_ROUNDS);
+    for number in 1..=JOBS_ROUNDS {
+        // Each with a server of its own: one counts the orders since its start.
+        let alone = [onhook::spawn_node(dir.path()).await?];
+        let without = load.run(&alone, 0).await?;
+        drop(alone);
+        let busy = [onhook::spawn_node(dir.path()).await?];
+        let with = tokio::select! {
+            with = load.run(&busy, 0) => with?,
+            failed = jobs::all_the_time(busy[0].addr) => bail!("a job failed: {failed:?}"),
+        };
+        drop(busy);
+        eprintln!(
+            "  round {number}: {:.0}/s alone, {:.0}/s beside jobs",
+            without.per_second(),
+            with.per_second()
+        );
+        rounds.push((without, with));
+    }
+    Ok(Jobs { imported: IMPORTED, idle: idle?, busy: busy?, rounds, ran_out: load.draw.ran_out() })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {

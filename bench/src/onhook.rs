@@ -81,7 +81,14 @@ pub(crate) fn fill(home: &OsStr, numbers: u64) -> Result<()> {
         store.create_peer(id, site.id, "its peer".into(), now).await?;
         let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
         let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
+        let operator = NewUser {
+            name: "operator".into(),
+            account: None,
+            role: Role::Operator,
+            password_hash: user.password_hash.clone(),
+        };
         store.create_user(user, now).await?;
+        store.create_user(operator, now).await?;
         let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
             let number =
                 Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
