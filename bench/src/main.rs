@@ -2,8 +2,9 @@
 //!
 //! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
 //! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
-//! nodes on one database beside one node; the last page of an account's numbers beside the first; and reports over all
-//! numbers. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
+//! nodes on one database beside one node; the last page of an account's numbers beside the first; reports over all
+//! numbers; and requests beside jobs. Absolute figures depend on the machine. A ratio measured in one run can be measured
+//! again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
 //! behind, also if it fails or is interrupted.
@@ -12,6 +13,7 @@
 mod child;
 mod cost;
 mod echo;
+mod jobs;
 mod load;
 mod machine;
 mod measure;
@@ -42,7 +44,7 @@ use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
-    Costs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports, Round,
+    Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports, Round,
     thousands,
 };
 
@@ -64,6 +66,10 @@ const ORDERS_PART: f64 = 0.4;
 const NODES_ROUNDS: usize = 5;
 /// The accounts whose orders several nodes run. Those of one account run on one node at a time.
 const NODES_ACCOUNTS: Accounts = Accounts(32);
+/// Numbers that are imported while accepts are measured.
+const IMPORTED: u64 = 1_000_000;
+/// Rounds of orders without jobs and beside them.
+const JOBS_ROUNDS: usize = 5;
 /// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
 /// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -131,6 +137,8 @@ enum Part {
     Lists,
     /// Reports for regulators over all numbers
     Reports,
+    /// Requests beside an import, and orders beside exports, checks and backups
+    Jobs,
 }
 
 #[derive(Subcommand)]
@@ -223,6 +231,7 @@ async fn measure(plan: &Plan) -> Result<()> {
         nodes: None,
         lists: None,
         reports: None,
+        jobs: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
@@ -243,6 +252,9 @@ async fn measure(plan: &Plan) -> Result<()> {
     }
     if runs(Part::Reports) {
         report.reports = Some(reports(plan, dir.path()).await);
+    }
+    if runs(Part::Jobs) {
+        report.jobs = Some(jobs(plan, dir.path()).await);
     }
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
@@ -495,6 +507,42 @@ async fn reports(plan: &Plan, dir: &Path) -> Result<Reports> {
         took.push((name, made.p50));
     }
     Ok(Reports { disconnected: orders.posts.done * 2, took })
+}
+
+/// Measures accepts without and beside an import, then orders without and beside exports, checks and backups.
+async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
+    eprintln!("jobs, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let load = OrdersLoad::fill(plan, dir.path().as_os_str(), Accounts(1)).await?;
+    let onhook = onhook::spawn_node(dir.path()).await?;
+    let idle = accept_at(plan, onhook.addr).await;
+    say("  accept, idle", &idle);
+    let imported = (plan.numbers..).map(numbers::number_at).take(usize::try_from(IMPORTED)?);
+    let import = jobs::import(onhook.addr, imported).await?;
+    let busy = accept_at(plan, onhook.addr).await;
+    say("  accept, beside an import", &busy);
+    jobs::reaches(onhook.addr, &import, &["done"]).await?;
+    drop(onhook);
+    let mut rounds = Vec::with_capacity(JOBS_ROUNDS);
+    for number in 1..=JOBS_ROUNDS {
+        // Each with a server of its own: one counts the orders since its start.
+        let alone = [onhook::spawn_node(dir.path()).await?];
+        let without = load.run(&alone, 0).await?;
+        drop(alone);
+        let busy = [onhook::spawn_node(dir.path()).await?];
+        let with = tokio::select! {
+            with = load.run(&busy, 0) => with?,
+            failed = jobs::all_the_time(busy[0].addr) => bail!("a job failed: {failed:?}"),
+        };
+        drop(busy);
+        eprintln!(
+            "  round {number}: {:.0}/s alone, {:.0}/s beside jobs",
+            without.per_second(),
+            with.per_second()
+        );
+        rounds.push((without, with));
+    }
+    Ok(Jobs { imported: IMPORTED, idle: idle?, busy: busy?, rounds, ran_out: load.draw.ran_out() })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {

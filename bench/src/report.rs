@@ -22,6 +22,9 @@ const NODES_GOAL: f64 = 1.5;
 /// The part of the machine's cores that is busy when they are what a measurement waits for.
 const BUSY: f64 = 0.85;
 
+/// Most by which an import may slow the slowest hundredth of accepts.
+const IMPORT_GOAL: f64 = 3.0;
+
 /// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
 
@@ -48,6 +51,8 @@ pub(crate) struct Report {
     pub(crate) lists: Option<Result<Lists>>,
     /// Reports over all numbers.
     pub(crate) reports: Option<Result<Reports>>,
+    /// Requests beside jobs.
+    pub(crate) jobs: Option<Result<Jobs>>,
 }
 
 /// How long reports over all numbers took.
@@ -56,6 +61,20 @@ pub(crate) struct Reports {
     pub(crate) disconnected: u64,
     /// Each report's name, and how long it took.
     pub(crate) took: Vec<(&'static str, Duration)>,
+}
+
+/// Requests without jobs and beside them.
+pub(crate) struct Jobs {
+    /// Numbers of the import.
+    pub(crate) imported: u64,
+    /// Accepts while nothing else is done.
+    pub(crate) idle: Measured,
+    /// Accepts while the numbers are imported.
+    pub(crate) busy: Measured,
+    /// Orders without jobs, and beside an export, a check and a backup in turn.
+    pub(crate) rounds: Vec<(OnhookOrders, OnhookOrders)>,
+    /// Whether the numbers ran out before the time.
+    pub(crate) ran_out: bool,
 }
 
 pub(crate) struct Lists {
@@ -182,6 +201,9 @@ impl Report {
         if let Some(Err(error)) = &self.reports {
             failures.push(format!("reports: {error:#}"));
         }
+        if let Some(Err(error)) = &self.jobs {
+            failures.push(format!("jobs: {error:#}"));
+        }
         failures
     }
 
@@ -239,6 +261,9 @@ impl Report {
         }
         if let Some(Ok(reports)) = &self.reports {
             self.reports(&mut page, reports)?;
+        }
+        if let Some(Ok(jobs)) = &self.jobs {
+            self.jobs(&mut page, jobs)?;
         }
         Ok(page)
     }
@@ -452,6 +477,42 @@ impl Report {
         if *ran_out {
             writeln!(page, "\nThe numbers ran out before the time did; the rates count the time used.")?;
         }
+        Ok(())
+    }
+
+    fn jobs(&self, page: &mut String, jobs: &Jobs) -> Result<()> {
+        let Jobs { imported, idle, busy, rounds, ran_out } = jobs;
+        let slower = busy.p99.as_secs_f64() / idle.p99.as_secs_f64();
+        let met = if slower <= IMPORT_GOAL { "met" } else { "missed" };
+        writeln!(
+            page,
+            "\n## Beside an import and other jobs\n\n**{slower:.2} ×** the p99 of an accept beside an import (goal: at \
+             most {IMPORT_GOAL} ×, {met})\n\n\
+             A store of {} numbers takes the guide's POST, first with nothing else to do, then while a file of {} \
+             numbers is written.\n",
+            thousands(self.numbers),
+            thousands(*imported)
+        )?;
+        http_header(page)?;
+        http_row(page, "idle", Some(1.0), &Ok(*idle))?;
+        http_row(page, "beside the import", Some(busy.per_second() / idle.per_second()), &Ok(*busy))?;
+        let mut ratios: Vec<f64> =
+            rounds.iter().map(|(without, with)| with.per_second() / without.per_second()).collect();
+        ratios.sort_by(f64::total_cmp);
+        let all: Vec<String> = rounds
+            .iter()
+            .map(|(without, with)| {
+                format!("{} and {}", whole(without.per_second()), whole(with.per_second()))
+            })
+            .collect();
+        writeln!(
+            page,
+            "\nOrders from POST to COMPLETE, a second, without jobs and while all numbers are exported, checked deeply \
+             and backed up, one after the other: {}. Of the ratios the median is **{}**.{}",
+            all.join("; "),
+            times(ratios.get(ratios.len() / 2).copied()),
+            if *ran_out { " The numbers ran out before the time." } else { "" }
+        )?;
         Ok(())
     }
 

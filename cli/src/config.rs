@@ -59,6 +59,8 @@ pub(crate) struct File {
     pub(crate) release_wait: Option<u32>,
     /// Seconds that a lease lasts: what one worker does for all nodes.
     pub(crate) lease_seconds: Option<u32>,
+    /// The folder for backups.
+    pub(crate) backup_dir: Option<PathBuf>,
     /// MiB of the disk that are kept free. With less, nothing new is taken.
     pub(crate) disk_reserve_mib: Option<u32>,
     /// Addresses that subscriptions may use though they are not public.

@@ -49,6 +49,8 @@ pub struct App {
     pub orders_bell: Notify,
     /// Rings when there is something to deliver.
     pub deliveries_bell: Notify,
+    /// Rings when there is a job to do.
+    pub jobs_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
     /// Rings when a report was made or handed in.
@@ -110,6 +112,7 @@ impl App {
             settings,
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
+            jobs_bell: Notify::new(),
             clock_bell: Notify::new(),
             reports_bell: Notify::new(),
             making: Making::default(),

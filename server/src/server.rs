@@ -67,6 +67,7 @@ pub async fn start(
     workers.spawn(work::release::run(app.clone(), stop.clone()));
     workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
     workers.spawn(work::seals::run(app.clone(), stop.clone()));
+    workers.spawn(work::jobs::run(app.clone(), stop.clone()));
     workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));
     workers.spawn(work::owed::run(app.clone(), stop.clone()));
     let router = router::router(&app, routes::all(), routes::lost);

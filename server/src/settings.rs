@@ -1,6 +1,7 @@
 //! Settings given at start.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     /// How long a lease lasts: so long does the work of a node that died wait for another one. It is renewed at a third
     /// of that.
     pub lease: Duration,
+    /// The folder for backups. `None` is `backups` in the data folder.
+    pub backup_dir: Option<PathBuf>,
     /// What decides how long numbers age.
     pub policy: Arc<Policy>,
     /// The callbacks that are allowed beyond the public internet over TLS.
@@ -65,6 +68,7 @@ impl Default for Settings {
             trust_clock: false,
             release_wait_ms: RELEASE_WAIT_MS,
             lease: Duration::from_secs(10),
+            backup_dir: None,
             policy: Arc::default(),
             callbacks: Rules::default(),
             network: Reach::default(),

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod chance;
+mod checking;
 mod codes;
 mod columns;
 pub mod conformance;

@@ -19,6 +19,7 @@ mod migrate;
 mod numbers;
 mod orders;
 mod report;
+mod restore;
 mod serve;
 mod status;
 mod undo;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     Migrate(migrate::Migrate),
     Numbers(numbers::Numbers),
+    Restore(restore::Restore),
     Explain(explain::Explain),
     Lock(acts::Lock),
     Unlock(acts::Unlock),
@@ -88,6 +90,7 @@ impl Command {
             Command::Check(check) => check.run(&file, terminal).await,
             Command::Migrate(migrate) => migrate.run(terminal).await,
             Command::Numbers(numbers) => numbers.run(&file, terminal).await,
+            Command::Restore(restore) => restore.run(terminal).await,
             Command::Explain(explain) => explain.run(&file, terminal).await,
             Command::Lock(lock) => lock.run(&file, terminal).await,
             Command::Unlock(unlock) => unlock.run(&file, terminal).await,

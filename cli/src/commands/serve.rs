@@ -63,6 +63,9 @@ pub(crate) struct Serve {
     /// small disk a tenth of it]
     #[arg(long, value_name = "MIB", env = "ONHOOK_DISK_RESERVE_MIB")]
     disk_reserve_mib: Option<u32>,
+    /// The folder for backups that are made while the server runs [default: backups in the data folder]
+    #[arg(long, value_name = "DIR", env = "ONHOOK_BACKUP_DIR", value_hint = clap::ValueHint::DirPath)]
+    backup_dir: Option<PathBuf>,
     /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
     #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
     time_zone: Option<String>,
@@ -168,6 +171,7 @@ impl Serve {
                 http: self.callback_http || file.callback_http,
                 ..Rules::default()
             },
+            backup_dir: self.backup_dir.or(file.backup_dir),
             policy,
             reports,
             mail: config::mail(self.smtp_url.or(file.smtp_url), self.smtp_from.or(file.smtp_from))?,
@@ -268,6 +272,7 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
         (!ports.is_empty()).then(|| format!("callback_ports={ports:?}")),
         flag("callback_http", *http),
         settings.mail.as_ref().map(|mail| format!("smtp_url, smtp_from={}", mail.from)),
+        settings.backup_dir.as_ref().map(|folder| format!("backup_dir={}", folder.display())),
         time_zone.map(|zone| format!("time_zone={zone}")),
         (!names.is_empty()).then(|| format!("profiles={names:?}")),
         (settings.release_wait_ms != usual.release_wait_ms)

@@ -130,7 +130,7 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 12] = [
+const PARAMETERS: [Parameter; 15] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
@@ -147,6 +147,9 @@ const PARAMETERS: [Parameter; 12] = [
         Form::Text("540-555-0"),
         "the block: area code, exchange, and the first digit of the line",
     ),
+    Parameter::new("check", Form::Text("1"), "the check's id"),
+    Parameter::new("backup", Form::Text("1"), "the backup's id"),
+    Parameter::new("import", Form::Text("1"), "the import's id"),
 ];
 
 /// The door.

@@ -111,8 +111,6 @@ codes! {
     KeyInUse = CONFLICT "key_in_use" "The key is in use";
     /// Another request was sent under this Idempotency-Key. Nothing was done: use a new key for a new request.
     KeyReused = UNPROCESSABLE_ENTITY "key_reused" "The key was used for another request";
-    /// This kind of work is done one at a time, and one is under way. Ask again when it has ended.
-    TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
     /// What was asked for is known for instants up to now only.
     AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
     /// The report's files have other hashes, or cannot be made again as they were. Nothing was done: read them again.
@@ -123,6 +121,13 @@ codes! {
     SnapshotExists = CONFLICT "snapshot_exists" "There is a snapshot of that name";
     /// The API has no such code, so no request and no number fails with it. docs/errors.md lists them.
     NotInTheApi = UNPROCESSABLE_ENTITY "unknown_code" "The API has no such code";
+    /// This kind of work is done one at a time. One is under way, and no more may wait. Nothing was done: ask again when
+    /// it has ended.
+    TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
+    /// An import is under way, and imports do not wait for each other. Nothing was taken: ask again when it has ended.
+    ImportRunning = CONFLICT "import_running" "An import is under way";
+    /// A store in a database is backed up with the database's own tools.
+    UseTheDatabase = CONFLICT "use_the_database" "The database does this itself";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.

@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::attempts::{DAILY_MAX, deliver};
-use super::lease::Lease;
 use crate::app::App;
 use crate::callback::target::Target;
 use crate::expiry::tidy_all;
+use crate::lease::Lease;
 use crate::store_log;
 
 /// Most deliveries under way: in total, of one account, to one origin, of one subscription.

@@ -1,9 +1,11 @@
-//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, seal events, and tell
+//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, seal
+//! events, do jobs, and tell
 //! of what a database may lose.
 
 mod attempts;
 pub(crate) mod deliveries;
-mod lease;
+mod imports;
+pub(crate) mod jobs;
 mod messages;
 pub(crate) mod moves;
 pub(crate) mod orders;

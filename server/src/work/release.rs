@@ -9,8 +9,8 @@ use onhook_store::{Result, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::lease::Lease;
 use crate::app::App;
+use crate::lease::Lease;
 use crate::store_log;
 
 /// Most numbers in one step.

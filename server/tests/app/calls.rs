@@ -3,15 +3,19 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::diagram::State;
+use onhook_core::job::{Kind, State};
+use onhook_core::lifecycle::diagram;
 use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
 use onhook_core::report::months::Month;
 use onhook_core::time::TimeZone;
 use onhook_server::demo_data::APPROVER;
 use onhook_server::{PREFIXES, Route};
+use onhook_store::contract::jobs::{NewJob, Noted};
 use onhook_store::contract::subscriptions::Subscribed;
 
-use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, number, patch, post, put, xml};
+use super::{
+    ACCOUNT, App, Call, IN_SERVICE, SOON, Who, account, delete, get, now, number, patch, post, put, xml,
+};
 
 /// A number that ages.
 const AGING: &str = "9195551101";
@@ -64,6 +68,10 @@ pub(crate) struct Objects {
     /// Plans with their hashes: to lock a number, to purge one, and two that are withdrawn, of an orderer and an admin.
     plans: [(String, String); 4],
     fault: String,
+    /// Jobs that have ended.
+    check: String,
+    backup: String,
+    import: String,
 }
 
 impl Objects {
@@ -145,6 +153,9 @@ pub(crate) async fn objects(app: &App) -> Objects {
         site: app.site.to_string(),
         peer: app.peer.to_string(),
         user: Who::Reader.user().to_owned(),
+        check: job(app, Kind::Check).await,
+        backup: job(app, Kind::Backup).await,
+        import: job(app, Kind::Import).await,
         plans: [
             plan(app, Who::Orderer.user(), "lock", PLANNED).await,
             plan(app, APPROVER, "purge", PURGED).await,
@@ -165,10 +176,33 @@ async fn plan(app: &App, user: &str, act: &str, number: &str) -> (String, String
     (text("id"), text("hash"))
 }
 
+/// Makes a job that has ended, and returns its id.
+async fn job(app: &App, kind: Kind) -> String {
+    let store = &app.parts.store;
+    // While the lease is held, no worker does it.
+    let lease =
+        store.take_lease(&format!("jobs of kind {kind}"), SOON).await.unwrap().expect("nobody has it");
+    let author = Who::Operator.user().into();
+    let new = NewJob {
+        kind,
+        author,
+        asked: serde_json::json!({ "name": "nightly", "deep": true, "backup": null }),
+    };
+    let id = store.add_job(new, None, now()).await.unwrap().unwrap().id;
+    let found = serde_json::json!({ "path": "/nowhere", "bytes": 1, "sha256": "00", "position": null });
+    for state in [State::Running, State::Done] {
+        let noted = Noted::new(state, found.clone(), now());
+        store.note_job(lease, id, noted).await.unwrap();
+    }
+    store.cancel_job(kind, id, now()).await.unwrap();
+    store.end_lease(&format!("jobs of kind {kind}"), lease).await.unwrap();
+    id.0.to_string()
+}
+
 /// Returns a number in service on the guide's account.
 fn in_service(digits: &str) -> NewNumber {
     let account = Some(ACCOUNT.to_string().parse().unwrap());
-    NewNumber { state: State::InService, account, ..NewNumber::available(number(digits)) }
+    NewNumber { state: diagram::State::InService, account, ..NewNumber::available(number(digits)) }
 }
 
 /// Returns a pool number that nobody has reserved, from one area code after the other.
@@ -296,6 +330,9 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{user}", &objects.user)
         .replace("{subscription}", &objects.subscription)
         .replace("{application}", &objects.application)
+        .replace("{check}", &objects.check)
+        .replace("{backup}", &objects.backup)
+        .replace("{import}", &objects.import)
         .replace("{plan}", &plan_for(route, objects, who).0);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
@@ -348,6 +385,13 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
             body = body.replace(said, &instead());
         }
     }
+    // These say in the query what others say in the body.
+    let asked = match name.as_str() {
+        "POST /ops/v1/imports" => "kind=numbers&reason=migration",
+        "DELETE /ops/v1/imports/{import}" => "reason=mistake",
+        _ => "",
+    };
+    let path = if asked.is_empty() || path.contains('?') { path } else { format!("{path}?{asked}") };
     let call = match route.method.as_str() {
         "GET" => get(path),
         "POST" => post(path, body),

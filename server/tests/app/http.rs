@@ -203,7 +203,7 @@ pub(crate) fn replies(raw: &[u8], to_head: bool) -> Vec<Reply> {
             .collect();
         let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         rest = &rest[end + 4..];
-        let body = if header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        let body = if !to_head && header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
             let (body, after) = chunks(rest);
             rest = after;
             body

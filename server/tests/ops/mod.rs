@@ -9,6 +9,7 @@ mod docs;
 mod emulator;
 mod events;
 mod health;
+mod jobs;
 mod numbers;
 mod once;
 mod orders;

@@ -82,6 +82,7 @@ suite! { ($)
     audit conformance_audit
     leases conformance_leases
     reports conformance_reports
+    jobs conformance_jobs
     upkeep conformance_upkeep
     several_nodes conformance_several_nodes
 }

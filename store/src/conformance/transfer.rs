@@ -7,6 +7,7 @@ use onhook_core::account::application::{Details, NewApplication, Service};
 use onhook_core::clock::Seen;
 use onhook_core::ids::{EventSeq, OrderId, ReservationId, SiteId};
 use onhook_core::import::{Intake, NewNumber};
+use onhook_core::job;
 use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::{Next, Outcome};
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, Receiver, Subscription};
@@ -27,6 +28,7 @@ use crate::Store;
 use crate::audit::seal_all;
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked};
+use crate::contract::jobs::NewJob;
 use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
 use crate::contract::reports::{Marking, Report};
@@ -96,6 +98,24 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
     let removed = store.create_site(account(1), "for a while".into(), at(0)).await.expect("made").id;
     assert_eq!(store.remove_site(account(1), removed, doer(0)).await.expect("tried"), Removed::Gone);
 
+    let job = NewJob {
+        kind: job::Kind::Check,
+        author: "operator".into(),
+        asked: serde_json::json!({ "deep": true }),
+    };
+    store.add_job(job, None, at(1)).await.expect("written").expect("taken");
+    let file = NewJob { kind: job::Kind::Import, author: "operator".into(), asked: serde_json::Value::Null };
+    let file = store.add_job(file, None, at(1)).await.expect("written").expect("taken");
+    let receiver = store
+        .take_lease("imports", std::time::Duration::from_secs(3_600))
+        .await
+        .expect("asked")
+        .expect("free");
+    let bad = vec![(7, "it is not UTF-8".to_owned())];
+    store.staged(receiver, file.id, serde_json::Value::Null, None).await.expect("staged");
+    store.note_bad_lines(receiver, file.id, bad, serde_json::Value::Null).await.expect("noted");
+    store.cancel_job(file.kind, file.id, at(1)).await.expect("ended").expect("there");
+    store.end_lease("imports", receiver).await.expect("ended");
     let made = subscribe(store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
     let receiver = Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::Daily });
     let mail = NewSubscription { account: account(2), subject: DISCONNECTS, receiver, expires_at: None };

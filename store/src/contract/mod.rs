@@ -4,9 +4,11 @@ pub mod accounts;
 pub mod acts;
 pub mod applications;
 pub mod audit;
+pub mod backups;
 pub mod deliveries;
 pub mod exchanges;
 pub mod imports;
+pub mod jobs;
 pub mod leases;
 pub mod numbers;
 pub mod once;
@@ -26,9 +28,11 @@ use self::accounts::Accounts;
 use self::acts::Acts;
 use self::applications::Applications;
 use self::audit::Audit;
+use self::backups::Backups;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
 use self::imports::Imports;
+use self::jobs::Jobs;
 use self::leases::Leases;
 use self::numbers::Numbers;
 use self::once::Replies;
@@ -58,6 +62,7 @@ pub trait Store:
     + Pool
     + Exchanges
     + Imports
+    + Jobs
     + Accounts
     + SitesAndPeers
     + Applications
@@ -68,6 +73,7 @@ pub trait Store:
     + Audit
     + Reports
     + Leases
+    + Backups
     + Upkeep
     + Replies
     + Transfer
@@ -83,6 +89,7 @@ impl<S> Store for S where
         + Pool
         + Exchanges
         + Imports
+        + Jobs
         + Accounts
         + SitesAndPeers
         + Applications
@@ -93,6 +100,7 @@ impl<S> Store for S where
         + Audit
         + Reports
         + Leases
+        + Backups
         + Upkeep
         + Replies
         + Transfer

@@ -448,10 +448,34 @@ pub const TABLES: &[Table] = &[
         (2, SHORT),
         &[("notification", Whole), ("n", Whole), ("at", Whole), ("took_ms", Whole), ("outcome", Text)],
     ),
+    table(
+        "job",
+        "job",
+        (1, LONG),
+        &[
+            ("id", Whole),
+            ("kind", Text),
+            ("state", Text),
+            ("made_at", Whole),
+            ("ended_at", Whole),
+            ("user_name", Text),
+            ("credential", Whole),
+            ("address", Text),
+            ("reason", Text),
+            ("asked", Text),
+            ("found", Text),
+        ],
+    ),
+    table(
+        "bad_line",
+        "bad line of an import",
+        (2, SHORT),
+        &[("job", Whole), ("line", Whole), ("detail", Text)],
+    ),
 ];
 
 /// What each store draws numbers from, by the table that gets them. Leases draw from one without a table that moves.
-pub const SEQUENCES: [&str; 12] = [
+pub const SEQUENCES: [&str; 13] = [
     "orders",
     "event",
     "lease",
@@ -464,6 +488,7 @@ pub const SEQUENCES: [&str; 12] = [
     "subscription",
     "notification",
     "plan",
+    "job",
 ];
 
 /// The mark of a store that does not have everything yet: what it was, and what it is to be.

@@ -144,8 +144,16 @@ pub trait Upkeep: Send + Sync {
         self.check_watched(deep, Arc::new(|_| {})).await
     }
 
-    /// Checks the invariants, and calls `watch` with the progress.
+    /// Checks the invariants, and calls `watch` with the progress. Nobody may write meanwhile: a store whose file is its
+    /// own also has the engine check that file.
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report>;
+
+    /// Checks the invariants while others write, and calls `watch` with the progress. No read lasts for long. Counts
+    /// are compared as of the moment at which it begins.
+    ///
+    /// # Errors
+    /// `Conflict` while an import is being written.
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report>;
 
     /// Returns the totals at `now`.
     async fn totals(&self, now: Timestamp) -> Result<Totals>;

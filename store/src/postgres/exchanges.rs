@@ -190,7 +190,7 @@ async fn import_exchanges(
     Ok(imported)
 }
 
-async fn put_exchanges(client: &Client, exchanges: &[Exchange]) -> Result<()> {
+pub(super) async fn put_exchanges(client: &Client, exchanges: &[Exchange]) -> Result<()> {
     let rate_centers = put_rate_centers(client, exchanges).await?;
     let (mut npa_nxxs, mut ids, mut latas, mut cities, mut all_zips) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -18,7 +18,8 @@ use crate::error::corrupt;
 use crate::{Result, StoreError};
 
 /// What is not moved, since it is made again or belongs to the nodes: columns, or whole tables.
-const MADE_AGAIN: [(&str, &str); 11] = [
+const MADE_AGAIN: [(&str, &str); 12] = [
+    ("import_part", "*"),
     ("meta", "*"),
     ("counter", "*"),
     ("queue", "*"),
@@ -33,8 +34,8 @@ const MADE_AGAIN: [(&str, &str); 11] = [
 ];
 
 /// Shared numbers that a new database begins with.
-const COUNTERS_MADE_AGAIN: [&str; 5] =
-    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full"];
+const COUNTERS_MADE_AGAIN: [&str; 6] =
+    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full", "jobs"];
 
 /// Returns the table that has the rows of `table`.
 fn home(table: &Table) -> &'static str {

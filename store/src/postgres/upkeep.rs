@@ -8,7 +8,6 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Client;
 
-use super::check::check;
 use super::counters::{counter, set_counter};
 use super::open::PostgresStore;
 use super::row::{get, small, time_or};
@@ -16,6 +15,7 @@ use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
 use crate::audit::verified;
+use crate::checking::check;
 use crate::codes::state_of;
 use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch, Weakness};
 
@@ -92,8 +92,12 @@ async fn last_at(client: &Client) -> Result<Option<Timestamp>> {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        let report = check(self, deep, &watch).await?;
+        let report = check(self, (deep, true), Vec::new(), &watch).await?;
         if deep { verified(self, report).await } else { Ok(report) }
+    }
+
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
+        check(self, (deep, false), Vec::new(), &watch).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

@@ -91,6 +91,8 @@ pub struct SqliteStore {
     pub(super) token_key: [u8; 32],
     /// What an emulator says of single orders.
     pub(super) script: OnceLock<Arc<dyn Script>>,
+    /// The folder that it is in.
+    pub(super) folder: PathBuf,
     /// Held while the store is open. Dropping the file releases it.
     pub(super) lock: std::sync::Mutex<Option<File>>,
 }
@@ -202,6 +204,7 @@ impl SqliteStore {
             ids,
             token_key,
             script: OnceLock::new(),
+            folder,
             lock: std::sync::Mutex::new(Some(lock)),
         })
     }
@@ -254,7 +257,7 @@ fn of_an_opening(error: StoreError, folder: &Path) -> StoreError {
     }
 }
 
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -264,7 +267,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Returns options for a file that no other user may read. The database holds password hashes, the key of the orders'
 /// ids, and the key of the tokens.
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]

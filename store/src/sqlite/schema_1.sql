@@ -299,3 +299,30 @@ CREATE TABLE tally (
     numbers INTEGER NOT NULL,
     PRIMARY KEY (account, state)
 ) STRICT, WITHOUT ROWID;
+
+-- work that outlasts a request; kind and state: words
+-- user, credential, address, reason: who asked for it, as those of an event
+-- asked: what it is to do, found: what is known so far, or what came of it; both as JSON
+CREATE TABLE job (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    made_at    INTEGER NOT NULL,
+    ended_at   INTEGER,
+    user       TEXT NOT NULL,
+    credential INTEGER,
+    address    TEXT,
+    reason     TEXT,
+    asked      TEXT NOT NULL,
+    found      TEXT NOT NULL
+) STRICT;
+CREATE INDEX job_kind ON job (kind, id);
+CREATE INDEX job_open ON job (kind, id) WHERE ended_at IS NULL;
+
+-- the lines of an import that cannot be taken, and why
+CREATE TABLE bad_line (
+    job    INTEGER NOT NULL,
+    line   INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (job, line)
+) STRICT, WITHOUT ROWID;

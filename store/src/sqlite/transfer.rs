@@ -39,7 +39,7 @@ fn home(table: &Table) -> &'static str {
 fn place(table: &Table, column: &'static str) -> (&'static str, &'static str) {
     match (table.name, column) {
         ("setting", "name") => ("meta", "key"),
-        ("orders" | "note", "user_name") => (home(table), "user"),
+        ("orders" | "note" | "job", "user_name") => (home(table), "user"),
         ("orders", column) if OUTCOME.contains(&column) => ("outcome", column),
         (_, column) => (home(table), column),
     }

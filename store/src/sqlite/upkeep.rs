@@ -7,13 +7,14 @@ use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::cached::{last_at, run_to};
-use super::check::check;
+use super::check::engine;
 use super::mutex::lock;
 use super::open::SqliteStore;
 use super::row::{self, list};
 use super::tables::Tables;
 use crate::Result;
 use crate::audit::verified;
+use crate::checking::check;
 use crate::codes::state_of;
 use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch};
 
@@ -94,9 +95,13 @@ fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
 #[async_trait]
 impl Upkeep for SqliteStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        let ids = self.ids.clone();
-        let report = self.readers.read(move |connection| check(connection, &ids, deep, &watch)).await?;
+        let first = self.readers.read(move |connection| engine(connection, deep)).await?;
+        let report = check(self, (deep, true), first, &watch).await?;
         if deep { verified(self, report).await } else { Ok(report) }
+    }
+
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
+        check(self, (deep, false), Vec::new(), &watch).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

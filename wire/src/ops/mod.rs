@@ -4,6 +4,10 @@
 pub mod acts;
 pub mod areas;
 pub mod calls;
+pub mod events;
+pub mod exchange_file;
+pub mod jobs;
+pub mod number_file;
 pub mod numbers;
 pub mod orders;
 pub mod plans;

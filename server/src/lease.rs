@@ -18,7 +18,7 @@ use crate::store_log;
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A lease that a task of its own keeps.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     token: watch::Receiver<Option<LeaseToken>>,
     keeper: JoinHandle<()>,
     /// Ends the keeper when it is dropped: the lease of a worker that broke off is another node's soon.
@@ -28,7 +28,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Begins to take the lease of this name. While `is_fit` says that this node cannot do what the lease is for, it is left
     /// to others.
-    pub(super) fn keep(app: Arc<App>, name: String, is_fit: fn(&App) -> bool) -> Self {
+    pub(crate) fn keep(app: Arc<App>, name: String, is_fit: fn(&App) -> bool) -> Self {
         let (sender, token) = watch::channel(None);
         let stop = CancellationToken::new();
         let keeper = tokio::spawn(keep(app, (name, is_fit), sender, stop.clone()));
@@ -36,19 +36,19 @@ impl Lease {
     }
 
     /// Returns the token while the lease is held. `None` if another node has it, or it was lost.
-    pub(super) fn token(&mut self) -> Option<LeaseToken> {
+    pub(crate) fn token(&mut self) -> Option<LeaseToken> {
         *self.token.borrow_and_update()
     }
 
     /// Waits until the lease is taken or lost, since its token was last asked for.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.token.changed().await.is_err() {
             std::future::pending().await // the keeper is gone, and with it any change
         }
     }
 
     /// Ends the lease, so that another node can take it at once.
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         drop(self.stop);
         if let Err(error) = self.keeper.await {
             warn!(%error, "a lease could not be ended, and runs out by itself: {error}");
