@@ -159,10 +159,13 @@ impl Problem {
         matches!(self.status, 403 | 404 | 409)
     }
 
-    /// Returns what more the document says, a line each: how many numbers are refused for which reason.
+    /// Returns what more the document says, a line each: how many numbers are refused for which reason, and which are
+    /// no more as they were planned.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let refused = self.document.as_ref().and_then(|document| document["refused"].as_array());
-        refused.into_iter().flatten().filter_map(refused_line).collect()
+        let list = |key: &str| self.document.as_ref().and_then(|document| document[key].as_array());
+        let refused = list("refused").into_iter().flatten().filter_map(refused_line);
+        let changed = list("changed").into_iter().flatten().filter_map(changed_line);
+        refused.chain(changed).collect()
     }
 }
 
@@ -171,6 +174,17 @@ pub(crate) fn refused_line(refused: &Value) -> Option<String> {
     let numbers = refused["numbers"].as_u64()?;
     let why = refused["why"].as_str()?.replace('_', " ");
     Some(format!("  {}: {why}", crate::terminal::count(numbers, "number")))
+}
+
+/// Returns what was planned of a number, and what would happen now, in a line.
+fn changed_line(changed: &Value) -> Option<String> {
+    let said = |decided: &Value| match (decided["outcome"].as_str(), decided["why"].as_str()) {
+        (Some("refused"), Some(why)) => format!("refused, {}", why.replace('_', " ")),
+        (Some(outcome), _) => outcome.to_owned(),
+        (None, _) => "no longer meant".to_owned(),
+    };
+    let (planned, now) = (said(&changed["planned"]), said(&changed["now"]));
+    Some(format!("  {}: planned {planned}, now {now}", changed["number"].as_str()?))
 }
 
 impl Client {

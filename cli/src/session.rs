@@ -93,7 +93,7 @@ impl Changing {
 }
 
 /// Asks a question at the terminal. `None` if there is nobody to ask.
-fn asked(question: &str) -> Option<String> {
+pub(crate) fn asked(question: &str) -> Option<String> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
@@ -107,6 +107,11 @@ impl Session<'_> {
     /// Returns whether this process answers, because no server has the data.
     pub(crate) fn is_offline(&self) -> bool {
         self.client.is_offline()
+    }
+
+    /// Returns whether there is somebody to ask.
+    pub(crate) fn may_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
     /// Returns whether the answer is to be the API's JSON.

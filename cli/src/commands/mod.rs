@@ -20,6 +20,8 @@ mod numbers;
 mod orders;
 mod report;
 mod restore;
+mod planned;
+mod plans;
 mod serve;
 mod status;
 mod undo;
@@ -47,11 +49,18 @@ pub(crate) enum Command {
     Numbers(numbers::Numbers),
     Restore(restore::Restore),
     Explain(explain::Explain),
+    Disconnect(acts::Disconnect),
+    Reconnect(acts::Reconnect),
+    Move(acts::Move),
+    Purge(acts::Purge),
     Lock(acts::Lock),
     Unlock(acts::Unlock),
     Extend(acts::Extend),
     Keep(acts::Keep),
     Unkeep(acts::Unkeep),
+    Release(acts::Release),
+    #[command(subcommand)]
+    Plans(plans::Plans),
     Orders(orders::Orders),
     Status(status::StatusOf),
     Undo(undo::Undo),
@@ -92,11 +101,17 @@ impl Command {
             Command::Numbers(numbers) => numbers.run(&file, terminal).await,
             Command::Restore(restore) => restore.run(terminal).await,
             Command::Explain(explain) => explain.run(&file, terminal).await,
+            Command::Disconnect(disconnect) => disconnect.run(&file, terminal).await,
+            Command::Reconnect(reconnect) => reconnect.run(&file, terminal).await,
+            Command::Move(moved) => moved.run(&file, terminal).await,
+            Command::Purge(purge) => purge.run(&file, terminal).await,
             Command::Lock(lock) => lock.run(&file, terminal).await,
             Command::Unlock(unlock) => unlock.run(&file, terminal).await,
             Command::Extend(extend) => extend.run(&file, terminal).await,
             Command::Keep(keep) => keep.run(&file, terminal).await,
             Command::Unkeep(unkeep) => unkeep.run(&file, terminal).await,
+            Command::Release(release) => release.run(&file, terminal).await,
+            Command::Plans(plans) => plans.run(&file, terminal).await,
             Command::Orders(orders) => orders.run(&file, terminal).await,
             Command::Status(status) => status.run(&file, terminal).await,
             Command::Undo(undo) => undo.run(&file, terminal).await,

@@ -352,5 +352,5 @@ pub trait Numbers: Send + Sync {
     async fn export(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Exported>;
 
     /// Returns the histories of up to `size` numbers after `after`, in the order of their digits.
-    async fn lives(&self, after: Option<Number>, size: usize) -> Result<Vec<History>>;
+    async fn histories(&self, after: Option<Number>, size: usize) -> Result<Vec<History>>;
 }

@@ -593,7 +593,7 @@ impl Numbers for PostgresStore {
         reading!(self, client => export(&client, &filter, after, size).await)
     }
 
-    async fn lives(&self, after: Option<Number>, size: usize) -> Result<Vec<History>> {
+    async fn histories(&self, after: Option<Number>, size: usize) -> Result<Vec<History>> {
         reading!(self, client => lives(&client, after, size).await)
     }
 }

@@ -516,7 +516,7 @@ impl Numbers for SqliteStore {
         self.readers.read(move |connection| export(connection, &filter, after, size)).await
     }
 
-    async fn lives(&self, after: Option<Number>, size: usize) -> Result<Vec<History>> {
+    async fn histories(&self, after: Option<Number>, size: usize) -> Result<Vec<History>> {
         self.readers.read(move |connection| lives(connection, after, size)).await
     }
 }

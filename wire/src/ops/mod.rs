@@ -4,7 +4,6 @@
 pub mod acts;
 pub mod areas;
 pub mod calls;
-pub mod events;
 pub mod exchange_file;
 pub mod jobs;
 pub mod number_file;
