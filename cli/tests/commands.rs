@@ -973,8 +973,9 @@ fn the_example_in_the_help_of_every_command_runs() {
         }
         if words == ["import"] {
             folder.done(&["admin", "account", "create", "7", "--name", "Seven"]);
-            for name in ["Seven's", "Another of Seven's"] {
+            for (site, name) in [("2", "Seven's"), ("3", "Another of Seven's")] {
                 folder.done(&["admin", "site", "create", "--account", "7", "--name", name]);
+                folder.done(&["admin", "peer", "create", "--account", "7", "--site", site, "--name", name]);
             }
             let user =
                 ["admin", "user", "create", "seven", "--account", "7", "--role", "order", "--password-stdin"];

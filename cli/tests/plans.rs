@@ -24,6 +24,8 @@ fn numbers_are_disconnected_and_put_back_by_plans_that_were_shown() {
     // Without a terminal, somebody must have agreed before.
     let nobody = act(&folder, &[&["disconnect"], &both[..]].concat());
     refused(&nobody, "say --yes to apply the plan if no number is refused, or --partial");
+    let all = act(&folder, &["lock", "5405514342", "--all", "--yes"]);
+    refused(&all, "--all goes on with a --filter: there is none");
     assert_eq!(act(&folder, &["lock", "7034343704"]).code, 0);
     let unlocked = act(&folder, &["disconnect", "--account", "9900000", "5405514342", "7034343704", "--yes"]);
     assert_eq!((unlocked.code, unlocked.answer.as_str()), (1, ""), "{unlocked:?}");
@@ -105,7 +107,6 @@ fn exactly_one_way_says_which_numbers() {
         (&["lock", "5405514342", "--filter", "site=1"], "cannot be used with"),
         (&["lock", "--filter", "site"], "it is a key and its value, such as site=1"),
         (&["lock", "911"], "3 digits: ten, or `+` and 8 to 15, are wanted"),
-        (&["lock", "5405514342", "--all"], "--filter"),
     ] {
         refused(&onhook(&[arguments, &["--data-dir", "d", "--reason", "r"]].concat()), remark);
     }

@@ -106,7 +106,7 @@ pub(crate) struct Planned {
 impl Targets {
     /// Returns the number if exactly one is named, and nothing else is said.
     pub(crate) fn single(&self) -> Option<Number> {
-        let plain = self.account.is_none() && !self.partial;
+        let plain = self.account.is_none() && !self.partial && !self.all;
         match self.which.numbers.as_slice() {
             [Named::Number(number)] if plain => Some(*number),
             _ => None,
@@ -167,6 +167,10 @@ impl Planned {
             targets.yes || targets.partial || session.may_ask(),
             "say --yes to apply the plan if no number is refused, or --partial to leave refused ones out"
         );
+        anyhow::ensure!(
+            !targets.all || !targets.which.filter.is_empty(),
+            "--all goes on with a --filter: there is none"
+        );
         let mut left = std::collections::VecDeque::from(targets.targets()?);
         let series = (left.len() > 1 || targets.all).then(|| {
             format!("{} {}", self.act, uuid::Uuid::new_v4().simple()).chars().take(50).collect::<String>()
@@ -188,21 +192,18 @@ impl Planned {
             match apply(session, &plan, &mut consent).await? {
                 Outcome::Applied(Exit::Done) => {}
                 Outcome::Applied(Exit::NotWell) => exit = Exit::NotWell,
-                Outcome::Nothing if targets.all && exit == Exit::Done && consent.given => {}
-                Outcome::Nothing | Outcome::Stopped => exit = Exit::NotWell,
+                Outcome::Nothing if consent.partial => exit = Exit::NotWell,
+                Outcome::Nothing | Outcome::Stopped => return Ok(Exit::NotWell),
             }
             let remaining = plan["counts"]["remaining"].as_u64().unwrap_or_default();
             if remaining > 0 && !targets.all {
                 session
                     .terminal
                     .remark(&format!("{} remain: say --all to go on", count(remaining, "number")));
-            } else if remaining > 0 && (consent.given || consent.partial) {
+            } else if remaining > 0 {
                 let mut next = target;
                 next["filter"]["after"] = json!(last(session, &plan).await?);
                 left.push_back(next);
-            }
-            if !consent.given && exit == Exit::NotWell {
-                break;
             }
         }
         Ok(exit)
