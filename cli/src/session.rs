@@ -1,8 +1,10 @@
 //! A command's talk with onhook: what it asks, and how the answers are shown.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream};
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Client, Problem};
@@ -132,6 +134,16 @@ impl Session<'_> {
     /// Asks for a file.
     pub(crate) async fn bytes(&mut self, ask: &Ask) -> anyhow::Result<bytes::Bytes> {
         self.client.bytes(ask).await
+    }
+
+    /// Sends a body while it is read, and returns the reply's body while it arrives.
+    pub(crate) async fn stream(
+        &mut self,
+        ask: &Ask,
+        content_type: &'static str,
+        body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Bytes>>> {
+        self.client.stream(ask, content_type, body).await
     }
 
     /// Asks for a document, and shows it: as JSON, or in the lines that `lines` makes of it. Returns the document.

@@ -351,7 +351,11 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     for said_no in [import("2125550101", &[]), folder.onhook(&site)] {
         refused(&said_no, said);
     }
-    assert_eq!(folder.done(&["check"]), "1 number, 8 events, 0 orders: nothing is wrong\n", "reading goes on");
+    assert_eq!(
+        folder.done(&["check"]),
+        "1 number, 8 events, 0 orders: nothing is wrong\n",
+        "reading goes on"
+    );
     assert_eq!(import("2125550101", &["--trust-clock"]).code, 0);
     assert_eq!(folder.onhook(&site).code, 0, "the word counts from then on");
     // Unseen time adds up over several commands.

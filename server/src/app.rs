@@ -22,8 +22,8 @@ use crate::limits::Limits;
 use crate::mail::Mailer;
 use crate::reports::Making;
 use crate::settings::Settings;
-use crate::under_way::UnderWay;
 use crate::streams::Streams;
+use crate::under_way::UnderWay;
 use crate::watch::Watch;
 use crate::{metrics, store_log};
 

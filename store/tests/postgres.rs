@@ -9,19 +9,19 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use onhook_core::account::{AccountKind, Class};
-use onhook_core::ids::AccountId;
 use onhook_core::audit::line::LineFilter;
+use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, NewOrder, Refusal, Status};
 use onhook_store::StoreError;
+use onhook_store::audit::{feed, positions, seal_next, verify};
 use onhook_store::contract::accounts::{Accounts, NewAccount};
+use onhook_store::contract::audit::SEALER;
 use onhook_store::contract::imports::{Imports, Line, Lines};
 use onhook_store::contract::leases::{Leases, NODE};
-use onhook_store::audit::{feed, positions, seal_next, verify};
-use onhook_store::contract::audit::SEALER;
 
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;

@@ -3,8 +3,8 @@
 mod acts;
 mod admin;
 mod areas;
-mod call;
 mod audit;
+mod call;
 mod check;
 mod completions;
 mod csv_file;
@@ -18,10 +18,11 @@ mod man;
 mod migrate;
 mod numbers;
 mod orders;
-mod report;
-mod restore;
 mod planned;
 mod plans;
+mod rate;
+mod report;
+mod restore;
 mod serve;
 mod status;
 mod undo;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Areas(areas::Areas),
     Forecast(forecast::ForecastOf),
     Call(call::CallTo),
+    Rate(rate::Rate),
     #[command(subcommand)]
     Report(report::Report),
     Completions(completions::Completions),
@@ -117,6 +119,7 @@ impl Command {
             Command::Undo(undo) => undo.run(&file, terminal).await,
             Command::Areas(areas) => areas.run(&file, terminal).await,
             Command::Forecast(forecast) => forecast.run(&file, terminal).await,
+            Command::Rate(rate) => rate.run(&file, terminal).await,
             Command::Call(call) => call.run(&file, terminal).await,
             Command::Report(report) => report.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),

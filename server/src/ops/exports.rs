@@ -182,7 +182,7 @@ async fn billed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let page = move |after| {
         let app = app.clone();
         async move {
-            let lives = app.store.lives(after, LIVES).await?;
+            let lives = app.store.histories(after, LIVES).await?;
             let mut lines = String::new();
             for life in &lives {
                 let number = life.entry.number.to_string();

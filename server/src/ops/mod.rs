@@ -2,10 +2,10 @@
 
 pub(crate) mod acts;
 pub(crate) mod areas;
-pub(crate) mod audit;
-pub(crate) mod blocks;
 mod asked;
+pub(crate) mod audit;
 pub(crate) mod backups;
+pub(crate) mod blocks;
 mod body;
 pub(crate) mod calls;
 pub(crate) mod checks;

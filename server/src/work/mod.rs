@@ -11,6 +11,6 @@ pub(crate) mod moves;
 pub(crate) mod orders;
 pub(crate) mod owed;
 pub(crate) mod release;
-pub(crate) mod seals;
 pub(crate) mod reset;
+pub(crate) mod seals;
 pub(crate) mod weaknesses;
