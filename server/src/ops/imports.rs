@@ -24,7 +24,7 @@ use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
-use crate::lease::Lease;
+use crate::lease::{Lease, RECEIVING};
 
 /// Most bytes of a file.
 const BYTES_MAX: u64 = 4 << 30;
@@ -34,9 +34,6 @@ const LINES_MAX: u64 = 20_000_000;
 const PART: usize = 1 << 18;
 /// How long a request waits for the lease under which files arrive: nobody has it unless another file arrives.
 const LEASE_WAIT: Duration = Duration::from_secs(2);
-
-/// The lease of the node that takes a file.
-pub(crate) const RECEIVING: &str = "the file of an import";
 
 /// The form of a file.
 const FILE: Shape = Shape::of("text/csv", "number,state\n2025550143,Available\n");
@@ -150,7 +147,7 @@ async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     if declared.is_some_and(|length: u64| length > BYTES_MAX) {
         return Err(too_large());
     }
-    let mut lease = Lease::keep(app.clone(), RECEIVING.to_owned());
+    let mut lease = Lease::keep(app.clone(), RECEIVING.to_owned(), |_| true);
     let token = tokio::time::timeout(LEASE_WAIT, async {
         loop {
             match lease.token() {

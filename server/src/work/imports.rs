@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::info;
 
-use super::jobs::{note, now};
+use super::noted::{note, now};
 use crate::app::App;
-use crate::ops::imports::RECEIVING;
+use crate::lease::RECEIVING;
 
 /// Lines that are read and checked together.
 const LINES: usize = 5_000;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::job::{Kind, State};
 use onhook_core::lifecycle::provenance::Doer;
-use onhook_core::time::Timestamp;
 use onhook_store::contract::backups::Copied;
 use onhook_store::contract::jobs::{Job, JobId, Noted};
 use onhook_store::contract::leases::LeaseToken;
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::imports;
+use super::noted::{note, now};
 use crate::app::App;
 use crate::lease::Lease;
 use crate::store_log;
@@ -44,7 +44,7 @@ async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
         let next = app.store.next_job(kind).await;
         if let Ok(Some(_)) = next {
             // Most of the time there is no job, and then no lease is renewed either.
-            let mut lease = Lease::keep(app.clone(), format!("jobs of kind {kind}"));
+            let mut lease = Lease::keep(app.clone(), format!("jobs of kind {kind}"), |_| true);
             stop.run_until_cancelled(under_lease(&app, kind, &mut lease, &gauge)).await;
             gauge.set(0.0);
             lease.end().await;
@@ -95,23 +95,6 @@ async fn step(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
         Kind::Backup => back_up(app, token, job).await,
         Kind::Import => imports::step(app, token, job).await,
     }
-}
-
-/// Notes how far a job is.
-pub(super) async fn note(
-    app: &App,
-    token: LeaseToken,
-    id: JobId,
-    state: State,
-    found: Value,
-) -> Result<bool> {
-    let at = now(app);
-    app.store.note_job(token, id, Noted::new(state, found, at)).await
-}
-
-/// Returns the time that is noted of a job.
-pub(super) fn now(app: &App) -> Timestamp {
-    app.clock.now()
 }
 
 /// Returns whether a job that failed so may be tried again.

@@ -8,6 +8,7 @@ mod imports;
 pub(crate) mod jobs;
 mod messages;
 pub(crate) mod moves;
+mod noted;
 pub(crate) mod orders;
 pub(crate) mod owed;
 pub(crate) mod release;

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::lease::Lease;
 use crate::app::App;
+use crate::lease::Lease;
 use crate::store_log;
 
 /// How long the worker sleeps between steps: an event gets its position within a second.

@@ -225,14 +225,15 @@ impl<R: Read> Read for LineEnds<R> {
 mod tests {
     use super::*;
 
+    fn all<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<[String; 5], BadLine> {
+        Ok([0, 1, 2, 3, 4].map(|column| field(column).unwrap_or_default().to_owned()))
+    }
+
     #[test]
     fn a_line_that_was_written_is_read_again() {
         let fields = ["a", "b, c", "say \"d\"", " e ", ""];
         let file = format!("one,two,three,four,five\n{}", written(fields));
         let names = ["one", "two", "three", "four", "five"];
-        let all = |field: &dyn Fn(usize) -> Option<&str>| {
-            Ok([0, 1, 2, 3, 4].map(|column| field(column).unwrap_or_default().to_owned()))
-        };
         let mut records = read(Cursor::new(file), names, |_| Ok(()), all).unwrap();
         assert_eq!(records.next(), Some((2, Ok(["a", "b, c", "say \"d\"", "e", ""].map(str::to_owned)))));
         assert_eq!(records.next(), None);
