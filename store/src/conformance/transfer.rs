@@ -27,7 +27,7 @@ use super::fixtures::{
 use crate::Store;
 use crate::audit::seal_all;
 use crate::conformance::Opener;
-use crate::contract::acts::{Acted, Asked};
+use crate::contract::acts::{Acted, Asked, Undone};
 use crate::contract::jobs::NewJob;
 use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
@@ -128,6 +128,7 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
     let keyed = store.accept(with_key.clone()).await.expect("accepted").id;
     store.accept(order(4, 1, search(100, site, true, false))).await.expect("accepted");
     store.write_note(account(1), Kind::Disconnect, partial, None, note("a note", 5)).await.expect("written");
+    let undone = store.accept(order(6, 2, disconnect([16]))).await.expect("accepted").id;
     run_all(store, at(10)).await;
     assert!(store.unsubscribe(account(1), over.id, at(11)).await.expect("removed"));
     let reservation = Reservation {
@@ -146,6 +147,8 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         .expect("kept");
     store.end_lease("node", lease).await.expect("ended");
     keep_a_reply(store).await;
+    let undone = store.undo(undone, false, "username".into(), None, at(22), policy()).await.expect("tried");
+    assert!(matches!(undone, Undone::Done { .. }), "{undone:?}");
     let waits = store.accept(order(22, 1, disconnect([4]))).await.expect("accepted").id;
     store.remember_clock(Seen { last: at(23), unseen_ms: 5 }, 0).await.expect("written");
     let report = Report {
