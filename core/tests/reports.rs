@@ -171,7 +171,7 @@ fn each_that_is_left_out_has_its_reason() {
         assert_eq!(told(&life, &[december()]), told_then, "{number} {:?}", life.entry.standing);
     }
     let january = Filing { after: day("2025-12-14"), through: day("2026-01-14"), ..december() };
-    assert_eq!(told(&life("5405550100", aging, vec![]), &[january.clone()]), out(LeftOut::NoDate));
+    assert_eq!(told(&life("5405550100", aging, vec![]), std::slice::from_ref(&january)), out(LeftOut::NoDate));
     assert_eq!(told(&life("8005550199", aging, vec![]), &[january]), out(LeftOut::NotGeographic));
     let late = Filing { made_at: at("2026-11-30T00:00:00.000Z"), ..december() };
     assert_eq!(told(&life("5405550100", in_service(), gone()), &[late]), out(LeftOut::InFuture));
@@ -179,7 +179,7 @@ fn each_that_is_left_out_has_its_reason() {
     assert_eq!(told(&life("5405550100", in_service(), gone()), &[others]), out(LeftOut::OtherReporter));
     let old = life("5405550100", in_service(), vec![("2020-07-26T23:00:00.000Z", disconnected())]);
     let first = Filing { after: day("2020-07-14"), through: day("2020-08-14"), ..december() };
-    assert_eq!(told(&old, &[first.clone()]), out(LeftOut::TooOld));
+    assert_eq!(told(&old, std::slice::from_ref(&first)), out(LeftOut::TooOld));
     let day_later = life("5405550100", in_service(), vec![("2020-07-27T00:00:00.000Z", disconnected())]);
     assert_eq!(told(&day_later, &[first]), row("2020-07-27"));
 }
@@ -223,7 +223,7 @@ fn only_what_an_earlier_month_submitted_is_left_away() {
         made_at: at("2027-01-15T00:00:00.000Z"),
         ..december()
     };
-    assert_eq!(told(&life, &[january.clone()]), row("2026-11-20"), "never submitted");
+    assert_eq!(told(&life, std::slice::from_ref(&january)), row("2026-11-20"), "never submitted");
     let after = Filing { earlier: vec![0], ..january.clone() };
     assert_eq!(told(&life, &[december(), after.clone()]), Judged::default());
     // A report that was made before the disconnect does not have it.
@@ -242,7 +242,7 @@ fn a_reconnect_after_its_report_changes_no_report() {
     ];
     let life = life("5405550100", in_service(), changes);
     let then = Filing { as_of: EventSeq(2), ..december() };
-    assert_eq!(told(&life, &[then.clone()]), row("2026-11-20"), "made again after the reconnect");
+    assert_eq!(told(&life, std::slice::from_ref(&then)), row("2026-11-20"), "made again after the reconnect");
     assert_eq!(told(&life, &[december()]), out(LeftOut::Reconnected));
     let january = Filing {
         after: day("2026-12-14"),
