@@ -290,7 +290,7 @@ fn nobody_else_may_read_what_a_first_start_makes() {
         assert_eq!(mode, 0o600, "{names:?}: the last one has mode {mode:o}");
     }
     names.sort();
-    assert_eq!(names, ["onhook.db", "onhook.db-wal", "onhook.lock"]);
+    assert_eq!(names, ["onhook.db", "onhook.db-wal", "onhook.lock", "onhook.sock"]);
     let log = folder.log();
     let warning = format!("others may enter the data folder {} (mode 755): chmod 700", folder.data());
     assert!(log.contains(&warning), "{log}");

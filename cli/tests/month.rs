@@ -20,7 +20,7 @@ use program::{Answer, Client, Folder, HEADER, PATIENCE, file};
 use serde_json::{Value, json};
 
 /// The operator, with the documented password.
-const OPERATOR: &str = "Basic cm9vdDpwYXNzd29yZA==";
+const OPERATOR: &str = "Basic b3BlcmF0b3I6cGFzc3dvcmQ=";
 /// Area codes: three of the United States, one of Canada, a toll-free one.
 const CODES: [u64; 8] = [919, 919, 919, 540, 540, 703, 416, 800];
 /// Days of work, and then the days until what aged is released.
@@ -282,7 +282,7 @@ fn what_a_server_reports_is_counted_again_by_another_program() {
         let account = if site == "2" { "9900000" } else { "7" };
         folder.done(&["admin", "peer", "create", "--account", account, "--site", site, "--name", "A peer"]);
     }
-    let user = ["admin", "user", "create", "root", "--role", "operator", "--password-stdin"];
+    let user = ["admin", "user", "create", "operator", "--role", "operator", "--password-stdin"];
     assert_eq!(folder.onhook_reading(&user, b"password").code, 0);
     let (numbers, text) = numbers(&mut dice, count);
     let csv = file(&folder, "numbers.csv", &text);

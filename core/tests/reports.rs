@@ -171,7 +171,10 @@ fn each_that_is_left_out_has_its_reason() {
         assert_eq!(told(&life, &[december()]), told_then, "{number} {:?}", life.entry.standing);
     }
     let january = Filing { after: day("2025-12-14"), through: day("2026-01-14"), ..december() };
-    assert_eq!(told(&life("5405550100", aging, vec![]), std::slice::from_ref(&january)), out(LeftOut::NoDate));
+    assert_eq!(
+        told(&life("5405550100", aging, vec![]), std::slice::from_ref(&january)),
+        out(LeftOut::NoDate)
+    );
     assert_eq!(told(&life("8005550199", aging, vec![]), &[january]), out(LeftOut::NotGeographic));
     let late = Filing { made_at: at("2026-11-30T00:00:00.000Z"), ..december() };
     assert_eq!(told(&life("5405550100", in_service(), gone()), &[late]), out(LeftOut::InFuture));

@@ -29,9 +29,7 @@ const CSV: &str = "text/csv";
 ///
 /// Exit status: 0 done, 1 done but some lines could not be read, 2 it could not be done.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  \
-    onhook rate --preset asterisk Master.csv --data-dir /var/lib/onhook > rated.csv\n  \
-    onhook rate --number called --time answered --seconds duration calls.csv --data-dir /var/lib/onhook")]
+#[command(after_help = "Example:\n  onhook rate --preset asterisk Master.csv --data-dir /var/lib/onhook")]
 pub(crate) struct Rate {
     /// The call records, CSV; standard input if no file is named
     #[arg(value_hint = clap::ValueHint::FilePath)]

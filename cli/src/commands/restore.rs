@@ -22,7 +22,7 @@ const IMPORTS: &str = "imports";
 /// happened after the backup was made is not in the new folder.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  onhook restore /var/backups/onhook/nightly-7 --data-dir /var/lib/onhook-restored"
+    after_help = "Example:\n  onhook restore /var/backups/onhook/nightly-7 \\\n    --data-dir /var/lib/onhook-restored"
 )]
 pub(crate) struct Restore {
     /// The folder of the backup

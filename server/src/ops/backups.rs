@@ -40,6 +40,8 @@ const BACKUP: Shape = Shape::json(
         "by": {"user": "operator", "credential": "basic", "address": "127.0.0.1"}, "reason": "each night",
         "name": "nightly", "path": null, "bytes": null, "sha256": null, "position": null, "why": null}"#,
 );
+/// The form of a body that says nothing.
+const NOTHING: Shape = Shape::json(r#"{"type": "object", "additionalProperties": false}"#, "{}");
 /// The refusal of a store in a database, or of one job too many.
 const NOT_HERE: Told = Told::new(
     409,
@@ -53,7 +55,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .or(NOT_HERE);
     let list_doc = Doc::new("Lists backups, the newest first.", Told::ok(LIST)).query(&PAGES);
     let show_doc = Doc::new("Shows a backup.", Told::ok(BACKUP));
-    let verify_doc = Doc::new("Begins a deep check of a backup.", jobs::taken(checks::CHECK)).or(TOO_MANY);
+    let verify_doc =
+        Doc::new("Begins a deep check of a backup.", jobs::taken(checks::CHECK)).takes(NOTHING).or(TOO_MANY);
     let operator = Needs::Operator;
     vec![
         door::route(Method::POST, "/ops/v1/backups", operator, make_doc, make),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use onhook_core::job::{Kind, State};
 use onhook_store::contract::jobs::{Job, JobId, NewJob};
@@ -21,6 +23,7 @@ use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
+use crate::http::incoming::Reading;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
@@ -34,6 +37,8 @@ const LINES_MAX: u64 = 20_000_000;
 const PART: usize = 1 << 18;
 /// How long a request waits for the lease under which files arrive: nobody has it unless another file arrives.
 const LEASE_WAIT: Duration = Duration::from_secs(2);
+/// How often it is looked whether an import was cancelled while its file arrives.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The form of a file.
 const FILE: Shape = Shape::of("text/csv", "number,state\n2025550143,Available\n");
@@ -212,7 +217,7 @@ async fn receive(
     let (mut bytes, mut lines, mut sha256) = (0_u64, Lines::default(), Sha256::new());
     let (mut part, mut gathered) = (0, Vec::with_capacity(PART));
     loop {
-        let next = body.next().await?;
+        let next = next_or_cancelled(app, id, &mut body).await?;
         if let Some(some) = &next {
             bytes += u64::try_from(some.len()).unwrap_or(u64::MAX);
             lines.read(some);
@@ -239,8 +244,30 @@ async fn receive(
     let reply = move |job: &Option<Job>| job.as_ref().map(|job| jobs::accepted(&base, job, shown));
     let once = call.once(now, reply.clone());
     let job = app.store.staged(token, id, found, once).await?;
-    reply(&job)
-        .ok_or_else(|| OpsProblem::new(Code::Refused, "the import was cancelled while its file arrived"))
+    reply(&job).ok_or_else(cancelled)
+}
+
+fn cancelled() -> OpsProblem {
+    OpsProblem::new(Code::Refused, "the import was cancelled while its file arrived")
+}
+
+/// Returns the next part of a file, or `None` at its end.
+///
+/// # Errors
+/// The refusal of an import that was cancelled meanwhile: another one must not wait for a sender that says nothing.
+async fn next_or_cancelled(app: &App, id: JobId, body: &mut Reading) -> Result<Option<Bytes>, OpsProblem> {
+    let mut next = pin!(body.next());
+    loop {
+        tokio::select! {
+            next = &mut next => return Ok(next?),
+            () = tokio::time::sleep(LOOK) => {
+                let job = app.store.job(Kind::Import, id).await?;
+                if job.is_none_or(|job| job.state != State::Receiving) {
+                    return Err(cancelled());
+                }
+            }
+        }
+    }
 }
 
 /// Checks the first line of a file.

@@ -90,7 +90,7 @@ async fn ten_jobs_wait_and_the_next_one_is_refused() {
         for _ in 0..10 {
             app.send(shallow()).await.expect(202);
         }
-        let keyed = || shallow().header("Idempotency-Key", "the eleventh");
+        let keyed = || shallow().header("Idempotency-Key", "the-eleventh");
         let first = app.send(keyed()).await.expect(202);
         refused(app, shallow(), 409, "too_many_jobs").await;
         let again = app.send(keyed()).await.expect(202);

@@ -68,7 +68,9 @@ cases! { ($) upkeep conformance_upkeep:
             assert_eq!(without_users(&again), without_users(&image));
             let known = store.order(account(1), Kind::Disconnect, id).await.expect("read");
             assert!(known.is_none(), "{known:?}");
-            clean(&*store).await;
+            if chance.is_none() {
+                clean(&*store).await; // the image's orders have ids of before another seed
+            }
         }
         assert_eq!(ids[1], ids[2], "after the same seed");
         assert_ne!(ids[0], ids[1]);

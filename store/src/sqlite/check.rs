@@ -161,7 +161,11 @@ fn orders(connection: &Connection, after: i64) -> Result<OrderPage> {
     went.sort_unstable();
     went.dedup();
     let rows = number_rows(connection, went)?;
-    let lives: Vec<History> = rows.iter().filter_map(|row| history(connection, row).ok()).collect();
+    let mut lives: Vec<History> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // What is wrong with a number is found where numbers are read. A read that is stopped is begun again.
+        lives.extend(unless_the_engine_failed(history(connection, row))?.ok());
+    }
     let (asked, mut told) = (asked(connection)?, HashSet::new());
     let mut notified = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM notification
