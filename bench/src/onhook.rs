@@ -1,5 +1,6 @@
 //! onhook's side: a data folder or a database full of numbers, servers on it, and the progress of their orders.
 
+use onhook_core::account::user::Rights;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -80,7 +81,13 @@ pub(crate) fn fill(home: &OsStr, numbers: u64) -> Result<()> {
         let site = store.create_site(id, "its site".into(), now).await?;
         store.create_peer(id, site.id, "its peer".into(), now).await?;
         let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
-        let user = NewUser { name: "username".into(), account: Some(id), role: Role::Order, password_hash };
+        let user = NewUser {
+            name: "username".into(),
+            account: Some(id),
+            role: Role::Order,
+            rights: Rights::NONE,
+            password_hash,
+        };
         store.create_user(user, now).await?;
         let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
             let number =

@@ -12,6 +12,7 @@
 //! - [`import`]: what a file says of a number; [`locality`]: where a number lies
 //! - [`order`]: what a client asks and what becomes of it; [`reservation`]: numbers held for an account
 //! - [`notify`]: who is told what; [`report`]: what follows from the events
+//! - [`setting`]: what an operator sets while the server runs
 //! - [`check`]: the proof that what a store holds is right
 
 pub mod account;
@@ -30,6 +31,7 @@ pub mod number;
 pub mod order;
 pub mod report;
 pub mod reservation;
+pub mod setting;
 pub mod time;
 pub mod view;
 pub mod words;

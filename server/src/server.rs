@@ -55,6 +55,7 @@ pub async fn start(
     workers.spawn(work::orders::run(app.clone(), stop.clone()));
     workers.spawn(work::release::run(app.clone(), stop.clone()));
     workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
+    workers.spawn(work::settings::run(app.clone(), stop.clone()));
     workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));
     let router = router::router(&app, routes::all(), routes::lost);
     let front = Front { router, prefixes: prefix::TEXTS };

@@ -1,19 +1,20 @@
 //! Acts of people on one number, which are done at once: a lock, a longer hold, a keep, and their ends.
 //!
-//! Who may lock may not unlock: a stolen password of an account must not open what somebody guards. Users of accounts
-//! have no extra right to unlock so far, so operators alone do.
+//! Who may lock may not unlock: a stolen password of an account must not open what somebody guards. That takes a right
+//! of its own, which nobody gives themselves.
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use onhook_core::account::Role;
+use onhook_core::account::user::Right;
 use onhook_core::order::act::{Act, Judged, Later};
 use onhook_store::contract::acts::{Acted, Asked, Plan};
 use onhook_wire::ops::acts::sentence;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body;
+use super::body::{self, WHY, Why};
 use super::door::{self, OpsProblem};
 use super::numbers::{NUMBER, not_here, number_of, shown};
 use super::problem::Code;
@@ -24,12 +25,6 @@ use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 
-/// The form of a body that says no more than why.
-const WHY: Shape = Shape::json(
-    r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
-        "reason": {"type": "string", "minLength": 1, "maxLength": 500}}}"#,
-    r#"{"reason": "it is printed on our vans"}"#,
-);
 /// The form of a longer hold.
 const EXTENSION: Shape = Shape::json(
     r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
@@ -56,21 +51,14 @@ pub(crate) fn routes() -> Vec<Route> {
     let extend_doc = act("Lets an aging number age longer, to an instant or by days.", EXTENSION);
     let keep_doc = act("Keeps an aging number from release, however long it has aged.", KEEP);
     let unkeep_doc = act("Ends a number's keep.", WHY);
-    let post = Method::POST;
+    let (post, unlocker) = (Method::POST, Needs::Right(Role::Order, Right::Unlock));
     vec![
         door::route(post.clone(), "/ops/v1/numbers/{number}/lock", Needs::Role(Role::Order), lock_doc, lock),
-        door::route(post.clone(), "/ops/v1/numbers/{number}/unlock", Needs::Operator, unlock_doc, unlock),
+        door::route(post.clone(), "/ops/v1/numbers/{number}/unlock", unlocker, unlock_doc, unlock),
         door::route(post.clone(), "/ops/v1/numbers/{number}/extend", Needs::Operator, extend_doc, extend),
         door::route(post.clone(), "/ops/v1/numbers/{number}/keep", Needs::Operator, keep_doc, keep),
         door::route(post, "/ops/v1/numbers/{number}/unkeep", Needs::Operator, unkeep_doc, unkeep),
     ]
-}
-
-/// A body that says no more than why.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    reason: Option<String>,
 }
 
 /// A longer hold.

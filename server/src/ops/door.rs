@@ -25,7 +25,7 @@ const PROBLEM: &str = "application/problem+json";
 /// How the paths of the operations API begin.
 const API: &str = "/ops/v1/";
 /// Most characters of a parameter's name that are repeated.
-const NAME_MAX: usize = 40;
+pub(super) const NAME_MAX: usize = 40;
 
 /// Why an operation is refused.
 #[derive(Debug)]
@@ -113,11 +113,15 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 5] = [
+const PARAMETERS: [Parameter; 9] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
     Parameter::new("order", Form::Uuid, "the order's id"),
+    Parameter::new("user", Form::Text("orders"), "the user's name"),
+    Parameter::new("site", Form::Text("1"), "the site's id"),
+    Parameter::new("peer", Form::Text("1"), "the peer's id"),
+    Parameter::new("delivery", Form::Text("1"), "the delivery's id"),
     Parameter::new("code", Form::Text("bad_value"), "the problem's code"),
 ];
 
@@ -162,7 +166,8 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         method,
         path,
         needs,
-        group: Group::Free,
+        // Documents, problems and probes of health are for anyone, and are not counted.
+        group: if path.starts_with(API) { Group::Ops } else { Group::Free },
         api: false,
         door: Arc::new(Ops),
         document: None,

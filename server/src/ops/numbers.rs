@@ -16,6 +16,7 @@ use onhook_store::contract::numbers::{Facts, NumberFilter, NumberHistory};
 use onhook_wire::ops::{events, numbers};
 use serde_json::Value;
 
+use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, parsed, value};
 use super::problem::Code;
@@ -140,12 +141,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Reads the filter of a list. A caller with an account gets its own numbers.
 fn filter(call: &Call) -> Result<NumberFilter, OpsProblem> {
-    let named = parsed(call, "account", "an account's id")?;
-    if let (Some(own), Some(named)) = (call.caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
+    let account = body::account(call, "account", value(call, "account"))?;
     let states = value(call, "state").map_or(Ok(Vec::new()), |text| {
         let words = text.split(',').map(str::parse::<State>);
         words.collect::<Result<Vec<_>, _>>()
@@ -157,7 +153,7 @@ fn filter(call: &Call) -> Result<NumberFilter, OpsProblem> {
         return Err(OpsProblem::wrong("prefix is 1 to 15 digits, with the country code"));
     }
     Ok(NumberFilter {
-        account: call.caller.account.or(named),
+        account,
         states: states.map_err(|_| OpsProblem::wrong("state is one or more of the states, with commas"))?,
         site: parsed(call, "site", "a site's id")?,
         peer: parsed(call, "peer", "a peer's id")?,
@@ -197,7 +193,7 @@ async fn history(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         .into_iter()
         .map(|(seq, mark)| (seq, events::Ordered { id: mark.id, user: mark.user, under: mark.under }))
         .collect();
-    let Caller { account, role, user } = &call.caller;
+    let Caller { account, role, user, .. } = &call.caller;
     let moments = history.moments().map_err(|_| Refusal::Failed)?;
     let mut items = Vec::new();
     for pair in moments.windows(2) {

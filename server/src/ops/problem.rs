@@ -63,6 +63,10 @@ codes! {
     ReasonRequired = BAD_REQUEST "reason_required" "A reason is required";
     /// The caller may not do this, or not on this account.
     Forbidden = FORBIDDEN "forbidden" "This is not allowed";
+    /// A token does not do this: it would outlast the hour for which a token is good. Sign in with name and password.
+    PasswordNeeded = FORBIDDEN "password_needed" "A password is needed, not a token";
+    /// Nobody does this for themselves: another person has to.
+    SamePerson = FORBIDDEN "same_person" "Another person has to do this";
     /// Nothing is at this path, or nothing that the caller may see.
     NotFound = NOT_FOUND "not_found" "There is nothing here";
     /// The number is not in this store, or the caller may not see it.
@@ -90,6 +94,21 @@ codes! {
     TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
     /// What was asked for is known for instants up to now only.
     AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
+    /// There is an account with this id, or there was one: an id is never used again. Nothing was done.
+    AccountExists = CONFLICT "account_exists" "The account exists";
+    /// Another user has this name, compared without regard to case. Nothing was done.
+    UserExists = CONFLICT "user_exists" "The user exists";
+    /// The user is the only administrator of the account. Nothing was done: make another one first.
+    LastAdmin = CONFLICT "last_admin" "It is the last administrator";
+    /// Numbers are in service there, or it has peers, or it is the default and there are others: `why` says which. Nothing
+    /// was done.
+    HasNumbers = CONFLICT "has_numbers" "It is in use";
+    /// The account has numbers in service, reserved or protected, or orders that have not ended. `numbers` counts them.
+    /// Nothing was done: disconnect, cancel or set free what it has, and close it then. Aging numbers do not matter.
+    AccountHasNumbers = CONFLICT "account_has_numbers" "The account has numbers";
+    /// The configuration file, a variable or a flag of this server sets this, and they win. Nothing was changed: take it
+    /// out there first.
+    SetByConfiguration = CONFLICT "set_by_configuration" "The configuration sets this";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.

@@ -7,4 +7,5 @@ mod lease;
 mod messages;
 pub(crate) mod orders;
 pub(crate) mod release;
+pub(crate) mod settings;
 pub(crate) mod weaknesses;

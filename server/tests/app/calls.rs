@@ -1,14 +1,26 @@
 //! A call of every route, made from its description, and the objects that its path leads to.
 
+use onhook_core::account::user::Rights;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onhook_core::account::{AccountKind, Class};
+use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
+use onhook_core::notify::notification::DeliveryState;
+use onhook_core::notify::subscription::{
+    Digest, Email, EventType, NewSubscription, OrderType, Receiver, Subject,
+};
+use onhook_core::order::Kind;
 use onhook_server::{PREFIXES, Route};
+use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::deliveries::DeliveryFilter;
+use onhook_store::contract::orders::NewNote;
 use onhook_store::contract::subscriptions::Subscribed;
 
-use super::{ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, number, patch, post, put, xml};
+use super::{
+    ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, number, patch, post, put, wait_for, xml,
+};
 
 /// A number that ages.
 const AGING: &str = "9195551101";
@@ -20,6 +32,8 @@ const RESERVED: &str = "4155550100";
 const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
+/// An account without numbers.
+const EMPTY: u32 = 9_900_500;
 /// How many pool numbers have been reserved.
 static FREE: AtomicU32 = AtomicU32::new(0);
 
@@ -43,6 +57,8 @@ pub(crate) struct Objects {
     user: String,
     subscription: String,
     application: String,
+    /// A delivery that has ended.
+    delivery: String,
 }
 
 impl Objects {
@@ -58,7 +74,16 @@ impl Objects {
         let (name, account, role, password_hash) =
             (user.clone(), reader.account, reader.role, reader.password_hash);
         store
-            .create_user(onhook_store::contract::users::NewUser { name, account, role, password_hash }, now())
+            .create_user(
+                onhook_store::contract::users::NewUser {
+                    name,
+                    account,
+                    role,
+                    rights: Rights::NONE,
+                    password_hash,
+                },
+                now(),
+            )
             .await
             .unwrap();
         let reservation = reserve(app, &free()).await;
@@ -84,6 +109,20 @@ fn unused_name() -> String {
     format!("spare{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Returns an account's id that no account has yet.
+fn unused_account() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(EMPTY + 1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Returns the query without which a route of the server itself refuses.
+fn required(route: &Route) -> String {
+    let required = route.doc.query.iter().filter(|told| told.required && !route.api);
+    let required: Vec<_> =
+        required.map(|told| format!("{}={}", told.name, told.form.example().replace(' ', "+"))).collect();
+    if required.is_empty() { String::new() } else { format!("?{}", required.join("&")) }
+}
+
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
     app.import([&[AGING], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
@@ -104,14 +143,17 @@ pub(crate) async fn objects(app: &App) -> Objects {
         let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
         id(added.expect(201).header("location").unwrap())
     };
+    let waiting = id(&waiting);
+    empty_account(app).await;
     Objects {
         subscription: subscription(app).await,
         application: application(app).await,
+        delivery: delivery(app, &waiting).await,
         disconnect: id(&disconnect),
         order: id(&order),
         undoable,
         moved: id(&moved),
-        waiting: id(&waiting),
+        waiting,
         reservation: reserve(app, RESERVED).await,
         note: note(&disconnect).await,
         order_note: note(&order).await,
@@ -143,6 +185,42 @@ async fn reserve(app: &App, number: &str) -> String {
 async fn application(app: &App) -> String {
     let made = app.send(post(account("/applications"), APPLICATION)).await.expect(201);
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Makes an account that has nothing.
+async fn empty_account(app: &App) {
+    let new = NewAccount {
+        id: AccountId::new(EMPTY).unwrap(),
+        name: "An empty account".into(),
+        kind: AccountKind::EndUser,
+        class: Class::Unknown,
+    };
+    app.parts.store.create_account(new, now()).await.unwrap();
+}
+
+/// Makes a delivery about a note on an order that waits, and returns its id once it has ended. The subscription is told of
+/// nothing else.
+async fn delivery(app: &App, waiting: &str) -> String {
+    let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
+    let order = waiting.parse().unwrap();
+    let new = NewSubscription {
+        account: guide,
+        subject: Subject::Orders(OrderType::Orders, Some(order)),
+        receiver: Receiver::Email(Email { address: next_address(), digest: Digest::None }),
+        expires_at: None,
+    };
+    let subscribed = store.subscribe(new, now()).await.unwrap();
+    assert!(matches!(subscribed, Subscribed::Made(_)), "{subscribed:?}");
+    let note = NewNote { user: Who::Admin.user().into(), text: "told of".into(), at: now() };
+    store.write_note(guide, Kind::Number, order, None, note).await.unwrap();
+    app.parts.deliveries_bell.notify_one();
+    wait_for("the end of a delivery", async || {
+        let filter = DeliveryFilter { order: Some(order), ..DeliveryFilter::default() };
+        let (found, _) = store.find_deliveries(filter, None, 1).await.unwrap();
+        let ended = found.first().filter(|one| one.delivery.standing != DeliveryState::Waiting);
+        ended.map(|one| one.seq.0.to_string())
+    })
+    .await
 }
 
 /// Makes a subscription of the guide's account to something that never happens, and returns its id.
@@ -194,6 +272,10 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         "/ops/v1/numbers/{number}/unkeep" => AGING,
         _ => IN_SERVICE[0],
     };
+    // The guide's account has numbers, so it stays open.
+    let guide = account == ACCOUNT.to_string() && route.path.starts_with("/ops/v1/accounts/{account}/");
+    let empty = EMPTY.to_string();
+    let account = if guide { &empty } else { account };
     let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
     let path = route
         .path
@@ -206,6 +288,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{ratecenter}", "1")
         .replace("{code}", "bad_value")
         .replace("{area}", "1")
+        .replace("{delivery}", &objects.delivery)
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)
@@ -227,6 +310,13 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
 pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> Call {
     let mut body = route.doc.request.map_or(String::new(), |shape| shape.example.to_owned());
     let name = route.name();
+    if name == "POST /ops/v1/accounts" {
+        body = body.replace("9900002", &unused_account().to_string());
+    }
+    if name == "POST /ops/v1/users" {
+        body = body.replace("\"orders\"", &format!("\"{}\"", unused_name()));
+    }
+    let path = if path.contains('?') { path } else { path + &required(route) };
     type Made<'a> = &'a dyn Fn() -> String;
     let replaced: [(&str, &str, Made<'_>); 8] = [
         ("/notes", Who::Admin.user(), &|| who.user().to_owned()),

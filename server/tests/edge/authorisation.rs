@@ -75,8 +75,11 @@ fn verdict(route: &Route, who: Who) -> Verdict {
         Who::Operator => Role::Operator,
     };
     match (route.needs, who) {
+        // Nobody is on the machine itself who asks over the network.
+        (Needs::Machine, _) => refused(403, 1001),
         (Needs::Nothing, _) | (_, Who::Operator) => good,
-        (Needs::Operator, _) => refused(403, 1001),
+        // None of these users has an extra right.
+        (Needs::Operator | Needs::Right(..), _) => refused(403, 1001),
         (Needs::Account(_), Who::Neighbour) => refused(403, 5051),
         (Needs::Account(needed), _) if role < needed => refused(403, 1001),
         (Needs::Account(_), _) => good,

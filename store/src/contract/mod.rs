@@ -16,6 +16,7 @@ pub mod plans;
 pub mod pool;
 pub mod premises;
 pub mod reservations;
+pub mod settings;
 pub mod subscriptions;
 pub mod transfer;
 pub mod upkeep;
@@ -36,6 +37,7 @@ use self::plans::Plans;
 use self::pool::Pool;
 use self::premises::SitesAndPeers;
 use self::reservations::Reservations;
+use self::settings::Settings;
 use self::subscriptions::Subscriptions;
 use self::transfer::Transfer;
 use self::upkeep::Upkeep;
@@ -61,6 +63,7 @@ pub trait Store:
     + Applications
     + Users
     + Reservations
+    + Settings
     + Subscriptions
     + Deliveries
     + Audit
@@ -85,6 +88,7 @@ impl<S> Store for S where
         + Applications
         + Users
         + Reservations
+        + Settings
         + Subscriptions
         + Deliveries
         + Audit

@@ -154,6 +154,11 @@ async fn broken(client: &Client, check: &mut Check<'_>) -> Result<()> {
              LEFT JOIN site s ON s.id = p.site WHERE s.account IS DISTINCT FROM p.account",
         ),
         (
+            Broken::Closed,
+            "SELECT n.number, n.holder, 0::bigint FROM account a JOIN number n ON n.holder = a.id
+             WHERE a.state = 'closed' AND n.state = 2",
+        ),
+        (
             Broken::Account,
             "SELECT o.seq, o.account, 0::bigint FROM orders o
              WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = o.account)",

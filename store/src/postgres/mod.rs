@@ -39,6 +39,7 @@ mod release;
 mod reservations;
 mod row;
 mod schema;
+mod settings;
 mod statement;
 mod step;
 mod subscriptions;

@@ -140,6 +140,11 @@ fn broken(connection: &Connection, check: &mut Check<'_>) -> Result<()> {
              LEFT JOIN site s ON s.id = p.site WHERE s.account IS NOT p.account",
         ),
         (
+            Broken::Closed,
+            "SELECT n.number, n.holder, 0 FROM account a JOIN number n ON n.holder = a.id
+             WHERE a.state = 'closed' AND n.state = 2",
+        ),
+        (
             Broken::Account,
             "SELECT o.seq, o.account, 0 FROM orders o
              WHERE NOT EXISTS (SELECT 1 FROM account a WHERE a.id = o.account)",

@@ -37,6 +37,7 @@ mod release;
 mod reservations;
 mod row;
 pub mod schema;
+mod settings;
 mod step;
 mod subscriptions;
 mod tables;
