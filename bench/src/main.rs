@@ -2,7 +2,9 @@
 //!
 //! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
 //! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
-//! nodes on one database beside one node; and the last page of an account's numbers beside the first. Absolute figures depend on the machine. A ratio measured in one run can be measured again elsewhere.
+//! nodes on one database beside one node; the last page of an account's numbers beside the first; reports over all
+//! numbers; and requests beside jobs. Absolute figures depend on the machine. A ratio measured in one run can be measured
+//! again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
 //! behind, also if it fails or is interrupted.
@@ -11,6 +13,7 @@
 mod child;
 mod cost;
 mod echo;
+mod jobs;
 mod load;
 mod machine;
 mod measure;
@@ -28,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use onhook_cluster::Binaries;
 use tempfile::TempDir;
@@ -37,11 +40,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::child::Running;
 use crate::cost::Cost;
 use crate::measure::Measured;
-use crate::numbers::{Draw, Shuffle};
+use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
-    Costs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Round, thousands,
+    Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports, Round,
+    thousands,
 };
 
 /// The allocator that onhook ships with. The other side uses it too.
@@ -60,6 +64,12 @@ const ORDERS_ROUNDS: usize = 9;
 const ORDERS_PART: f64 = 0.4;
 /// Rounds of one node and two nodes.
 const NODES_ROUNDS: usize = 5;
+/// The accounts whose orders several nodes run. Those of one account run on one node at a time.
+const NODES_ACCOUNTS: Accounts = Accounts(32);
+/// Numbers that are imported while accepts are measured.
+const IMPORTED: u64 = 1_000_000;
+/// Rounds of orders without jobs and beside them.
+const JOBS_ROUNDS: usize = 5;
 /// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
 /// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -125,6 +135,10 @@ enum Part {
     Nodes,
     /// The last page of an account's numbers, beside the first
     Lists,
+    /// Reports for regulators over all numbers
+    Reports,
+    /// Requests beside an import, and orders beside exports, checks and backups
+    Jobs,
 }
 
 #[derive(Subcommand)]
@@ -132,7 +146,7 @@ enum ChildCommand {
     #[command(hide = true)]
     ServeEcho,
     #[command(hide = true)]
-    FillOnhook { home: OsString, numbers: u64 },
+    FillOnhook { home: OsString, numbers: u64, accounts: u64 },
     #[command(hide = true)]
     ServeOnhook { home: OsString },
     /// Measures what a number and an order cost in PostgreSQL, and models what larger systems need
@@ -179,8 +193,8 @@ fn main() -> Result<()> {
 fn serve(child: ChildCommand) -> Result<()> {
     let done = match child {
         ChildCommand::ServeEcho => echo::serve(),
-        ChildCommand::FillOnhook { home, numbers } => {
-            onhook::fill(&home, numbers).and_then(|()| child::say("done"))
+        ChildCommand::FillOnhook { home, numbers, accounts } => {
+            onhook::fill(&home, numbers, Accounts(accounts)).and_then(|()| child::say("done"))
         }
         ChildCommand::ServeOnhook { home } => onhook::serve(&home),
         ChildCommand::Scale(_) => Ok(()), // no child's work
@@ -216,6 +230,8 @@ async fn measure(plan: &Plan) -> Result<()> {
         postgres_store: None,
         nodes: None,
         lists: None,
+        reports: None,
+        jobs: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
@@ -233,6 +249,12 @@ async fn measure(plan: &Plan) -> Result<()> {
     }
     if runs(Part::Lists) {
         report.lists = Some(lists(plan, dir.path()).await);
+    }
+    if runs(Part::Reports) {
+        report.reports = Some(reports(plan, dir.path()).await);
+    }
+    if runs(Part::Jobs) {
+        report.jobs = Some(jobs(plan, dir.path()).await);
     }
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
@@ -305,7 +327,7 @@ async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path, home: Home) -> Res
         Home::Database => postgres.server().new_database()?.into(),
     };
     let url = home.to_str().filter(|home| home.starts_with("postgres://"));
-    let load = OrdersLoad::fill(plan, &home).await?;
+    let load = OrdersLoad::fill(plan, &home, Accounts(1)).await?;
     if let Some(url) = url {
         postgres.server().settle(url).await?;
     }
@@ -349,7 +371,7 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
     let dir = cluster_folder(dir)?;
     let server = Server::start(binaries, dir.path())?;
     let url = server.new_database()?;
-    let load = OrdersLoad::fill(plan, url.as_ref()).await?;
+    let load = OrdersLoad::fill(plan, url.as_ref(), NODES_ACCOUNTS).await?;
     server.settle(&url).await?;
     let mut rounds = Vec::with_capacity(NODES_ROUNDS);
     for number in 1..=NODES_ROUNDS {
@@ -360,7 +382,7 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
         rounds.push(round);
     }
     let (version, settings) = server.describe().await?;
-    Ok(Nodes { version, settings, rounds, ran_out: load.draw.ran_out() })
+    Ok(Nodes { version, settings, rounds, accounts: NODES_ACCOUNTS.0, ran_out: load.draw.ran_out() })
 }
 
 /// Makes a folder for a cluster, whose user has to get there.
@@ -378,9 +400,9 @@ struct OrdersLoad {
 }
 
 impl OrdersLoad {
-    async fn fill(plan: &Plan, home: &std::ffi::OsStr) -> Result<Self> {
-        onhook::spawn_fill(home, plan.numbers).await?;
-        let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
+    async fn fill(plan: &Plan, home: &std::ffi::OsStr, accounts: Accounts) -> Result<Self> {
+        onhook::spawn_fill(home, plan.numbers, accounts).await?;
+        let draw = Arc::new(Draw::part(plan.numbers, accounts, 0..100));
         Ok(Self { connections: plan.connections, time: plan.time().mul_f64(ORDERS_PART), draw })
     }
 
@@ -456,6 +478,71 @@ async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
         measured.push(Pages { list, first, last, last_by_number });
     }
     Ok(Lists { size: PAGE, connections: PAGE_CONNECTIONS, pages: measured })
+}
+
+/// How long a report may take.
+const REPORT_MAX: Duration = Duration::from_mins(10);
+
+/// Measures how long reports over all numbers take, after orders have disconnected some of them.
+async fn reports(plan: &Plan, dir: &Path) -> Result<Reports> {
+    eprintln!("reports, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let load = OrdersLoad::fill(plan, dir.path().as_ref(), Accounts(1)).await?;
+    let onhook = onhook::spawn_node(dir.path()).await?;
+    let orders = load.run(std::slice::from_ref(&onhook), 0).await?;
+    let mut took = Vec::new();
+    for (name, kind, body) in [
+        ("the use of numbers, by blocks", "nruf", r#"{"level": "block"}"#),
+        ("a month's disconnects", "rnd", r#"{"period": "2099-12", "company": "BENCH1"}"#),
+    ] {
+        let request: Arc<[u8]> = post::report(onhook.addr, kind, body).into();
+        let once = move |_connection, n, buffer: &mut Vec<u8>| {
+            buffer.clear();
+            buffer.extend_from_slice(&request);
+            n == 0
+        };
+        let made = load::run(onhook.addr, 1, REPORT_MAX, once).await?;
+        ensure!(made.done == 1, "no report of {name} was made");
+        eprintln!("  {name}: {:?}", made.p50);
+        took.push((name, made.p50));
+    }
+    Ok(Reports { disconnected: orders.posts.done * 2, took })
+}
+
+/// Measures accepts without and beside an import, then orders without and beside exports, checks and backups.
+async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
+    eprintln!("jobs, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let load = OrdersLoad::fill(plan, dir.path().as_os_str(), Accounts(1)).await?;
+    let onhook = onhook::spawn_node(dir.path()).await?;
+    let idle = accept_at(plan, onhook.addr).await;
+    say("  accept, idle", &idle);
+    let imported = (plan.numbers..).map(numbers::number_at).take(usize::try_from(IMPORTED)?);
+    let import = jobs::import(onhook.addr, imported).await?;
+    let busy = accept_at(plan, onhook.addr).await;
+    say("  accept, beside an import", &busy);
+    jobs::reaches(onhook.addr, &import, &["done"]).await?;
+    drop(onhook);
+    let mut rounds = Vec::with_capacity(JOBS_ROUNDS);
+    for number in 1..=JOBS_ROUNDS {
+        // Each with a server of its own: one counts the orders since its start.
+        let alone = [onhook::spawn_node(dir.path()).await?];
+        let without = load.run(&alone, 0).await?;
+        drop(alone);
+        let busy = [onhook::spawn_node(dir.path()).await?];
+        let with = tokio::select! {
+            with = load.run(&busy, 0) => with?,
+            failed = jobs::all_the_time(busy[0].addr) => bail!("a job failed: {failed:?}"),
+        };
+        drop(busy);
+        eprintln!(
+            "  round {number}: {:.0}/s alone, {:.0}/s beside jobs",
+            without.per_second(),
+            with.per_second()
+        );
+        rounds.push((without, with));
+    }
+    Ok(Jobs { imported: IMPORTED, idle: idle?, busy: busy?, rounds, ran_out: load.draw.ran_out() })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {

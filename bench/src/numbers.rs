@@ -43,9 +43,35 @@ pub(crate) fn number_at(index: u64) -> u64 {
 
 /// Returns the first `count` numbers, ascending, which is the fastest order to fill a sorted table.
 pub(crate) fn ascending(count: u64) -> impl Iterator<Item = u64> {
+    indexes_ascending(count).map(number_at)
+}
+
+/// Returns the indexes of the first `count` numbers in the order of the numbers.
+pub(crate) fn indexes_ascending(count: u64) -> impl Iterator<Item = u64> {
     let mut blocks: Vec<u64> = (0..count.div_ceil(BLOCK)).collect();
     blocks.sort_unstable_by_key(|block| number_at(block * BLOCK));
-    blocks.into_iter().flat_map(move |block| (block * BLOCK..count.min((block + 1) * BLOCK)).map(number_at))
+    blocks.into_iter().flat_map(move |block| block * BLOCK..count.min((block + 1) * BLOCK))
+}
+
+/// How many accounts have the numbers. A block is one account's, the next block the next one's.
+#[derive(Clone, Copy)]
+pub(crate) struct Accounts(pub(crate) u64);
+
+impl Accounts {
+    /// Returns which account has the number of this index, counted from 0.
+    pub(crate) fn of(self, index: u64) -> u64 {
+        index / BLOCK % self.0
+    }
+
+    /// Returns how many of the first `count` numbers each account has at least.
+    fn share(self, count: u64) -> u64 {
+        if self.0 == 1 { count } else { count / BLOCK / self.0 * BLOCK }
+    }
+
+    /// Returns the index of an account's number.
+    fn index(self, account: u64, at: u64) -> u64 {
+        (at / BLOCK * self.0 + account) * BLOCK + at % BLOCK
+    }
 }
 
 /// Returns the area code of a number of ten digits.
@@ -96,34 +122,51 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// Deals out numbers, two at a time and each once, so that every order really disconnects.
+/// Two numbers of an account, ascending.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    /// Which account, counted from 0.
+    pub(crate) account: u64,
+    pub(crate) numbers: [u64; 2],
+}
+
+/// Deals out numbers, two at a time and each once, so that every order really disconnects. Accounts take turns.
 pub(crate) struct Draw {
+    accounts: Accounts,
+    /// The order of the numbers of each account.
     shuffle: Shuffle,
-    next: AtomicU64,
-    end: u64,
+    /// Where in that order it begins and ends.
+    part: std::ops::Range<u64>,
+    /// How many pairs were asked for.
+    dealt: AtomicU64,
 }
 
 impl Draw {
-    /// Deals the part of the shuffle from `percent.start` to `percent.end` hundredths.
-    pub(crate) fn part(shuffle: Shuffle, percent: std::ops::Range<u64>) -> Self {
+    /// Deals the part from `percent.start` to `percent.end` hundredths of the first `count` numbers.
+    pub(crate) fn part(count: u64, accounts: Accounts, percent: std::ops::Range<u64>) -> Self {
+        let shuffle = Shuffle::new(accounts.share(count));
         let index = |percent: u64| shuffle.count / 100 * percent;
-        Self { shuffle, next: AtomicU64::new(index(percent.start)), end: index(percent.end) }
+        let part = index(percent.start)..index(percent.end);
+        Self { accounts, shuffle, part, dealt: AtomicU64::new(0) }
     }
 
-    /// Returns two numbers, ascending. `None` if there are no more.
-    pub(crate) fn pair(&self) -> Option<[u64; 2]> {
-        let index = self.next.fetch_add(2, Ordering::Relaxed);
-        if index + 1 >= self.end {
+    /// Returns two numbers. `None` if there are no more.
+    pub(crate) fn pair(&self) -> Option<Pair> {
+        let dealt = self.dealt.fetch_add(1, Ordering::Relaxed);
+        let (account, at) = (dealt % self.accounts.0, self.part.start + 2 * (dealt / self.accounts.0));
+        if at + 1 >= self.part.end {
             return None;
         }
-        let mut pair = [index, index + 1].map(|index| number_at(self.shuffle.at(index)));
-        pair.sort_unstable();
-        Some(pair)
+        let number = |at| number_at(self.accounts.index(account, self.shuffle.at(at)));
+        let mut numbers = [at, at + 1].map(number);
+        numbers.sort_unstable();
+        Some(Pair { account, numbers })
     }
 
     /// Returns whether `pair` has run out of numbers.
     pub(crate) fn ran_out(&self) -> bool {
-        self.next.load(Ordering::Relaxed) > self.end
+        let pairs = (self.part.end - self.part.start) / 2 * self.accounts.0;
+        self.dealt.load(Ordering::Relaxed) > pairs
     }
 }
 
@@ -166,18 +209,23 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_ends_and_repeats_nothing() {
-        let shuffle = Shuffle::new(10_000);
-        let mut seen = BTreeSet::new();
-        for percent in [0..30, 30..100] {
-            let draw = Draw::part(shuffle, percent);
-            while let Some(pair) = draw.pair() {
-                assert!(pair[0] < pair[1]);
-                assert!(pair.into_iter().all(|number| seen.insert(number)));
+    fn a_draw_ends_and_repeats_nothing_and_numbers_are_their_accounts() {
+        for accounts in [Accounts(1), Accounts(3)] {
+            let mut seen = BTreeSet::new();
+            let holder: std::collections::HashMap<u64, u64> =
+                (0..10_000).map(|index| (number_at(index), accounts.of(index))).collect();
+            for percent in [0..30, 30..100] {
+                let draw = Draw::part(10_000, accounts, percent);
+                assert!(!draw.ran_out());
+                while let Some(Pair { account, numbers }) = draw.pair() {
+                    assert!(numbers[0] < numbers[1]);
+                    assert!(numbers.iter().all(|number| holder[number] == account));
+                    assert!(numbers.into_iter().all(|number| seen.insert(number)));
+                }
+                assert!(draw.ran_out());
             }
-            assert!(draw.ran_out());
+            assert_eq!(seen.len(), if accounts.0 == 1 { 10_000 } else { 9_000 });
         }
-        assert_eq!(seen.len(), 10_000);
     }
 
     #[test]

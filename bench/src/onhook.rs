@@ -12,6 +12,7 @@ use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
 use onhook_server::Settings;
 use onhook_server::auth::hash_password;
@@ -26,7 +27,8 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::child::{self, Running};
-use crate::{load, numbers, post};
+use crate::numbers::{self, Accounts};
+use crate::{load, post};
 
 /// Filling a hundred million numbers may take a while.
 const FILL_MAX: Duration = Duration::from_secs(3_600);
@@ -41,14 +43,15 @@ const ENDED: &str = "onhook_orders_ended_total";
 /// Fills a data folder, or the database at a URL, with `numbers` numbers in service and the guide's two, and starts a
 /// server on it as a separate process.
 pub(crate) async fn spawn(home: impl AsRef<OsStr>, numbers: u64) -> Result<Running> {
-    spawn_fill(&home, numbers).await?;
+    spawn_fill(&home, numbers, Accounts(1)).await?;
     spawn_node(home).await
 }
 
 /// Fills a data folder or a database, in a separate process.
-pub(crate) async fn spawn_fill(home: impl AsRef<OsStr>, numbers: u64) -> Result<()> {
-    let count = numbers.to_string();
-    child::run(&[OsStr::new("fill-onhook"), home.as_ref(), OsStr::new(&count)], FILL_MAX).await
+pub(crate) async fn spawn_fill(home: impl AsRef<OsStr>, numbers: u64, accounts: Accounts) -> Result<()> {
+    let (count, accounts) = (numbers.to_string(), accounts.0.to_string());
+    let arguments = [OsStr::new("fill-onhook"), home.as_ref(), OsStr::new(&count), OsStr::new(&accounts)];
+    child::run(&arguments, FILL_MAX).await
 }
 
 /// Starts a server on a filled data folder or database, as a separate process.
@@ -65,34 +68,46 @@ async fn open(home: &OsStr) -> Result<Arc<dyn Store>> {
 }
 
 /// Does the filling child's work: stores `numbers::ascending(numbers)` and `post::GUIDE`, in service at the one site
-/// and peer of `post::ACCOUNT`, and the guide's user.
-pub(crate) fn fill(home: &OsStr, numbers: u64) -> Result<()> {
+/// and peer of their account, and the guide's user. If there are several accounts, that is an operator, who has all.
+pub(crate) fn fill(home: &OsStr, numbers: u64, accounts: Accounts) -> Result<()> {
     runtime()?.block_on(async {
         let store = open(home).await?;
         let now = Clock::new(0).now();
-        let id = u32::try_from(post::ACCOUNT).ok().and_then(AccountId::new).context("no account id")?;
-        let (kind, class) = (AccountKind::EndUser, Class::Unknown);
-        store
-            .create_account(
-                NewAccount { id, name: "the benchmark".into(), kind, class },
-                onhook_core::lifecycle::provenance::Doer::offline(now),
-            )
-            .await?;
-        let site = store.create_site(id, "its site".into(), now).await?;
-        store.create_peer(id, site.id, "its peer".into(), now).await?;
+        let ids: Vec<AccountId> = (post::ACCOUNT..post::ACCOUNT + accounts.0)
+            .map(|id| u32::try_from(id).ok().and_then(AccountId::new).context("no account id"))
+            .collect::<Result<_>>()?;
+        for id in &ids {
+            let (id, kind, class) = (*id, AccountKind::EndUser, Class::Unknown);
+            let account = NewAccount { id, name: "the benchmark".into(), kind, class };
+            store.create_account(account, Doer::offline(now)).await?;
+            let site = store.create_site(id, "its site".into(), now).await?;
+            store.create_peer(id, site.id, "its peer".into(), now).await?;
+        }
         let password_hash = hash_password("password").map_err(|error| anyhow!("{error}"))?;
-        let user = NewUser {
-            name: "username".into(),
-            account: Some(id),
-            role: Role::Order,
-            rights: Rights::NONE,
-            password_hash,
+        let (account, role) = match ids[..] {
+            [only] => (Some(only), Role::Order),
+            _ => (None, Role::Operator),
         };
-        store.create_user(user, now).await?;
-        let all = post::GUIDE.into_iter().chain(numbers::ascending(numbers)).map(move |ten_digits| {
+        let operator = NewUser {
+            name: post::OPERATOR.into(),
+            account: None,
+            role: Role::Operator,
+            rights: Rights::NONE,
+            password_hash: password_hash.clone(),
+        };
+        let user = NewUser { name: "username".into(), account, role, rights: Rights::NONE, password_hash };
+        for user in [user, operator] {
+            store.create_user(user, now).await?;
+        }
+        let guide = post::GUIDE.into_iter().map(|number| (0, number));
+        let all = numbers::indexes_ascending(numbers).map(move |index| {
+            (usize::try_from(accounts.of(index)).unwrap_or_default(), numbers::number_at(index))
+        });
+        let all = guide.chain(all).map(move |(account, ten_digits)| {
             let number =
                 Number::from_digits(10_000_000_000 + ten_digits).map_err(|e| BadLine::Form(e.to_string()))?;
-            Ok(NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number) })
+            let account = ids.get(account).copied();
+            Ok(NewNumber { state: State::InService, account, ..NewNumber::available(number) })
         });
         let imported =
             store.import(Box::new((1..).zip(all)), Intake::of("the benchmark"), now, Arc::default()).await?;

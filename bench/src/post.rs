@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-/// The account that owns every number of the benchmark.
+use crate::numbers::Pair;
+
+/// The account that owns the numbers of the benchmark, and the first if they belong to several.
 pub(crate) const ACCOUNT: u64 = 9_900_000;
 /// The guide's own two numbers.
 pub(crate) const GUIDE: [u64; 2] = [5_405_514_342, 7_034_343_704];
@@ -51,38 +53,59 @@ pub(crate) fn page(addr: SocketAddr, list: &str, page: &str, size: u64) -> Vec<u
     .into_bytes()
 }
 
-/// A request whose numbers are overwritten where they stand. That costs the load generator almost nothing, so a server
+/// The benchmark's operator, with the guide's password.
+pub(crate) const OPERATOR: &str = "operator";
+/// `operator:password`.
+const OPERATORS: &str = "Basic b3BlcmF0b3I6cGFzc3dvcmQ=";
+
+/// Returns an operator's request for a report.
+pub(crate) fn report(addr: SocketAddr, kind: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST /ops/v1/reports/{kind} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {OPERATORS}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// A request whose account and numbers are overwritten where they stand. That costs the load generator almost nothing, so a server
 /// on the same cores loses nothing.
 pub(crate) struct Template {
     request: Vec<u8>,
+    /// Where the account stands, and the numbers.
+    account: usize,
     offsets: [usize; 2],
 }
 
 impl Template {
     pub(crate) fn new(addr: SocketAddr) -> Self {
         let request = request(addr, GUIDE);
-        let offsets = GUIDE.map(|number| {
+        let offset = |number: u64| {
             let digits = number.to_string();
-            request
-                .windows(digits.len())
-                .position(|window| window == digits.as_bytes())
-                .expect("the request holds the guide's numbers")
-        });
-        Self { request, offsets }
+            let found = request.windows(digits.len()).position(|window| window == digits.as_bytes());
+            found.expect("the request holds the account and the guide's numbers")
+        };
+        let (account, offsets) = (offset(ACCOUNT), GUIDE.map(offset));
+        Self { request, account, offsets }
     }
 
-    /// Makes `buffer` the request for `numbers`. It must be empty or an earlier request of this template.
-    pub(crate) fn write(&self, buffer: &mut Vec<u8>, numbers: [u64; 2]) {
+    /// Makes `buffer` the request for two numbers. It must be empty or an earlier request of this template.
+    pub(crate) fn write(&self, buffer: &mut Vec<u8>, Pair { account, numbers }: Pair) {
         if buffer.is_empty() {
             buffer.extend_from_slice(&self.request);
         }
+        write_digits(&mut buffer[self.account..self.account + 7], ACCOUNT + account);
         for (offset, number) in self.offsets.into_iter().zip(numbers) {
-            let mut rest = number;
-            for digit in buffer[offset..offset + 10].iter_mut().rev() {
-                *digit = b'0' + u8::try_from(rest % 10).expect("one digit");
-                rest /= 10;
-            }
+            write_digits(&mut buffer[offset..offset + 10], number);
         }
+    }
+}
+
+fn write_digits(digits: &mut [u8], number: u64) {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).expect("one digit");
+        rest /= 10;
     }
 }
 
@@ -96,8 +119,11 @@ mod tests {
         let template = Template::new(addr);
         let mut buffer = Vec::new();
         for numbers in [GUIDE, [2_012_000_000, 9_899_999_999]] {
-            template.write(&mut buffer, numbers);
+            template.write(&mut buffer, Pair { account: 0, numbers });
             assert_eq!(buffer, request(addr, numbers));
         }
+        template.write(&mut buffer, Pair { account: 31, numbers: GUIDE });
+        let other = String::from_utf8(request(addr, GUIDE)).unwrap().replace("/9900000/", "/9900031/");
+        assert_eq!(String::from_utf8(buffer).unwrap(), other);
     }
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::cost::{Cost, Counters};
 use crate::measure::{Measured, Tally};
-use crate::numbers::{self, Draw, Shuffle};
+use crate::numbers::{self, Accounts, Draw};
 use crate::post;
 
 /// The server's settings beside those that make each commit durable.
@@ -112,8 +112,7 @@ impl Postgres {
         let server = Server::start(binaries, dir)?;
         server.fill(numbers).await?;
 
-        let shuffle = Shuffle::new(numbers);
-        let part = |percent| Arc::new(Draw::part(shuffle, percent));
+        let part = |percent| Arc::new(Draw::part(numbers, Accounts(1), percent));
         let mut calibration = Vec::new();
         let mut orders = 0;
         for (sessions, percent) in SESSIONS.into_iter().zip([0..5, 5..10, 10..15, 15..20]) {
@@ -277,7 +276,7 @@ impl Server {
                     && let Some(pair) = draw.pair()
                 {
                     let began = Instant::now();
-                    session.order(way, pair).await?;
+                    session.order(way, pair.numbers).await?;
                     tally.done(began.elapsed());
                 }
                 anyhow::Ok(tally)

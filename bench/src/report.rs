@@ -22,8 +22,14 @@ const NODES_GOAL: f64 = 1.5;
 /// The part of the machine's cores that is busy when they are what a measurement waits for.
 const BUSY: f64 = 0.85;
 
+/// Most by which an import may slow the slowest hundredth of accepts.
+const IMPORT_GOAL: f64 = 3.0;
+
 /// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
+
+/// Numbers a second that reports are to read: ten million in a minute.
+const REPORTS_PER_SECOND: f64 = 10_000_000.0 / 60.0;
 
 /// All results of one run. A side that failed has its reason.
 pub(crate) struct Report {
@@ -43,6 +49,32 @@ pub(crate) struct Report {
     pub(crate) nodes: Option<Result<Nodes>>,
     /// First and last pages.
     pub(crate) lists: Option<Result<Lists>>,
+    /// Reports over all numbers.
+    pub(crate) reports: Option<Result<Reports>>,
+    /// Requests beside jobs.
+    pub(crate) jobs: Option<Result<Jobs>>,
+}
+
+/// How long reports over all numbers took.
+pub(crate) struct Reports {
+    /// How many numbers had been disconnected before.
+    pub(crate) disconnected: u64,
+    /// Each report's name, and how long it took.
+    pub(crate) took: Vec<(&'static str, Duration)>,
+}
+
+/// Requests without jobs and beside them.
+pub(crate) struct Jobs {
+    /// Numbers of the import.
+    pub(crate) imported: u64,
+    /// Accepts while nothing else is done.
+    pub(crate) idle: Measured,
+    /// Accepts while the numbers are imported.
+    pub(crate) busy: Measured,
+    /// Orders without jobs, and beside an export, a check and a backup in turn.
+    pub(crate) rounds: Vec<(OnhookOrders, OnhookOrders)>,
+    /// Whether the numbers ran out before the time.
+    pub(crate) ran_out: bool,
 }
 
 pub(crate) struct Lists {
@@ -101,6 +133,8 @@ pub(crate) struct Nodes {
     pub(crate) version: String,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) rounds: Vec<NodesRound>,
+    /// How many accounts' orders they run.
+    pub(crate) accounts: u64,
     /// Whether the numbers ran out before the time.
     pub(crate) ran_out: bool,
 }
@@ -164,6 +198,12 @@ impl Report {
         if let Some(Err(error)) = &self.lists {
             failures.push(format!("lists: {error:#}"));
         }
+        if let Some(Err(error)) = &self.reports {
+            failures.push(format!("reports: {error:#}"));
+        }
+        if let Some(Err(error)) = &self.jobs {
+            failures.push(format!("jobs: {error:#}"));
+        }
         failures
     }
 
@@ -218,6 +258,12 @@ impl Report {
         }
         if let Some(Ok(lists)) = &self.lists {
             self.lists(&mut page, lists)?;
+        }
+        if let Some(Ok(reports)) = &self.reports {
+            self.reports(&mut page, reports)?;
+        }
+        if let Some(Ok(jobs)) = &self.jobs {
+            self.jobs(&mut page, jobs)?;
         }
         Ok(page)
     }
@@ -388,7 +434,7 @@ fn set(settings: &[(String, String)]) -> String {
 
 impl Report {
     fn nodes(&self, page: &mut String, nodes: &Nodes) -> Result<()> {
-        let Nodes { settings, rounds, ran_out, .. } = nodes;
+        let Nodes { settings, rounds, accounts, ran_out, .. } = nodes;
         let mut by_ratio: Vec<&NodesRound> = rounds.iter().collect();
         by_ratio.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
         let median = by_ratio.get(by_ratio.len() / 2).context("at least one round")?;
@@ -396,8 +442,8 @@ impl Report {
         writeln!(page, "\n## Two nodes on one database\n\n{verdict}")?;
         writeln!(
             page,
-            "\nOrders as above, to one node, and to two nodes that share a PostgreSQL database of {} numbers; all \
-             orders are one account's. A column of processors says how many cores were busy with that.\n\n\
+            "\nOrders as above, to one node, and to two nodes that share a PostgreSQL database of {} numbers. \
+             {accounts} accounts take turns: an account's orders run on one node at a time. A column of processors says how many cores were busy with that.\n\n\
              | | ratio | orders/s | p50 | p99 | PostgreSQL's cores | the nodes' cores | the generator's cores | log |\n\
              |---|---:|---:|---:|---:|---:|---:|---:|---:|",
             thousands(self.numbers)
@@ -434,6 +480,42 @@ impl Report {
         Ok(())
     }
 
+    fn jobs(&self, page: &mut String, jobs: &Jobs) -> Result<()> {
+        let Jobs { imported, idle, busy, rounds, ran_out } = jobs;
+        let slower = busy.p99.as_secs_f64() / idle.p99.as_secs_f64();
+        let met = if slower <= IMPORT_GOAL { "met" } else { "missed" };
+        writeln!(
+            page,
+            "\n## Beside an import and other jobs\n\n**{slower:.2} ×** the p99 of an accept beside an import (goal: at \
+             most {IMPORT_GOAL} ×, {met})\n\n\
+             A store of {} numbers takes the guide's POST, first with nothing else to do, then while a file of {} \
+             numbers is written.\n",
+            thousands(self.numbers),
+            thousands(*imported)
+        )?;
+        http_header(page)?;
+        http_row(page, "idle", Some(1.0), &Ok(*idle))?;
+        http_row(page, "beside the import", Some(busy.per_second() / idle.per_second()), &Ok(*busy))?;
+        let mut ratios: Vec<f64> =
+            rounds.iter().map(|(without, with)| with.per_second() / without.per_second()).collect();
+        ratios.sort_by(f64::total_cmp);
+        let all: Vec<String> = rounds
+            .iter()
+            .map(|(without, with)| {
+                format!("{} and {}", whole(without.per_second()), whole(with.per_second()))
+            })
+            .collect();
+        writeln!(
+            page,
+            "\nOrders from POST to COMPLETE, a second, without jobs and while all numbers are exported, checked deeply \
+             and backed up, one after the other: {}. Of the ratios the median is **{}**.{}",
+            all.join("; "),
+            times(ratios.get(ratios.len() / 2).copied()),
+            if *ran_out { " The numbers ran out before the time." } else { "" }
+        )?;
+        Ok(())
+    }
+
     fn lists(&self, page: &mut String, lists: &Lists) -> Result<()> {
         let ratio = |page: &Measured, first: &Measured| Some(page.per_second() / first.per_second());
         let worst =
@@ -459,6 +541,25 @@ impl Report {
             }
         }
         writeln!(page, "\n{} s for each, after a second that is not counted.", self.seconds)?;
+        Ok(())
+    }
+}
+
+impl Report {
+    fn reports(&self, page: &mut String, reports: &Reports) -> Result<()> {
+        let rate = |time: &Duration| float(self.numbers) / time.as_secs_f64() / REPORTS_PER_SECOND;
+        let worst = reports.took.iter().map(|(_, time)| rate(time)).min_by(f64::total_cmp);
+        writeln!(page, "\n## Reports over all numbers\n\n{}", verdict(worst, 1.0))?;
+        writeln!(
+            page,
+            "\nOf {} numbers, {} were disconnected before. The goal is 10,000,000 numbers in a minute; the ratio is \
+             to that.\n\n| | ratio | seconds |\n|---|---:|---:|",
+            thousands(self.numbers),
+            thousands(reports.disconnected)
+        )?;
+        for (name, time) in &reports.took {
+            writeln!(page, "| {name} | **{}** | {:.2} |", times(Some(rate(time))), time.as_secs_f64())?;
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use onhook_cluster::{Binaries, Cluster, Settings};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use crate::numbers::{Draw, Shuffle};
+use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::report::thousands;
 use crate::{load, machine, onhook};
@@ -60,6 +60,8 @@ struct Costs {
     statements: f64,
     commits: f64,
     log_an_order: f64,
+    /// Images of whole pages in the log: one for each page that is changed for the first time after a checkpoint.
+    images_an_order: f64,
     /// Bytes that the tables and indexes grew by.
     bytes_an_order: f64,
     /// Seconds of a processor.
@@ -153,6 +155,7 @@ struct Done {
     log: f64,
     commits: f64,
     statements: f64,
+    images: f64,
     size: f64,
 }
 
@@ -167,6 +170,7 @@ async fn done(client: &Client) -> Result<Done> {
         commits: value(client, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
             .await?,
         statements: value(client, "SELECT sum(calls) FROM pg_stat_statements").await?,
+        images: value(client, "SELECT sum(wal_fpi) FROM pg_stat_statements").await?,
         size: value(client, "SELECT pg_database_size(current_database())").await?,
     })
 }
@@ -188,7 +192,7 @@ async fn measure(plan: &Scale, dir: &Path) -> Result<Costs> {
 
     eprintln!("scale: importing {} numbers", thousands(plan.numbers));
     let (before, begun) = (done(&client).await?, Instant::now());
-    onhook::spawn_fill(&url, plan.numbers).await?;
+    onhook::spawn_fill(&url, plan.numbers, Accounts(1)).await?;
     let seconds = begun.elapsed().as_secs_f64();
     let numbers = crate::measure::float(plan.numbers);
     let filled = done(&client).await?;
@@ -197,7 +201,7 @@ async fn measure(plan: &Scale, dir: &Path) -> Result<Costs> {
     client.batch_execute("VACUUM ANALYZE").await?;
     let node = onhook::spawn_node(&url).await?;
     let template = Arc::new(Template::new(node.addr));
-    let draw = Arc::new(Draw::part(Shuffle::new(plan.numbers), 0..100));
+    let draw = Arc::new(Draw::part(plan.numbers, Accounts(1), 0..100));
     let dealt = Arc::clone(&draw);
     let order = move |_connection, _n, buffer: &mut Vec<u8>| {
         dealt.pair().map(|pair| template.write(buffer, pair)).is_some()
@@ -225,6 +229,7 @@ async fn measure(plan: &Scale, dir: &Path) -> Result<Costs> {
         statements: (after.statements - before_orders.statements) / orders,
         commits: (after.commits - before_orders.commits) / orders,
         log_an_order: (after.log - before_orders.log) / orders,
+        images_an_order: (after.images - before_orders.images) / orders,
         bytes_an_order: (after.size - before_orders.size) / orders,
         database: database / orders,
         node: of_node / orders,
@@ -273,6 +278,7 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
         ("statements of an order", format!("{:.2}", costs.statements)),
         ("commits of an order", format!("{:.3}", costs.commits)),
         ("log of an order", format!("{} B", whole(costs.log_an_order))),
+        ("images of whole pages in that", format!("{:.2}", costs.images_an_order)),
         (
             "disk of an order with its two events and their indexes",
             format!("{} B", whole(costs.bytes_an_order)),
@@ -284,7 +290,10 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
     }
     writeln!(
         page,
-        "\n## Modelled\n\nNot measured: the costs above, multiplied. A node has {NODE_CORES} cores, a database up to \
+        "\nThe log has an image of each page that is changed for the first time after a checkpoint, up to 8 KiB each, and \
+         the measurement begins with a checkpoint. Many orders between two checkpoints, of numbers near each other, share \
+         pages and need less log; numbers that are far apart in a large table need as much or more.\n\n\
+         ## Modelled\n\nNot measured: the costs above, multiplied. A node has {NODE_CORES} cores, a database up to \
          {DATABASE_CORES} cores, {} MB of log a second and {} TB of disk, and {:.0} % of the cores may be busy. Orders \
          are kept for a year of 365 days with eight busy hours each. The wait is that for a core of the database, by \
          Erlang's formula; it leaves out disks, networks and rows that orders share. A cost that grows with the number \
@@ -345,6 +354,7 @@ mod tests {
             statements: 1.0,
             commits: 1.0,
             log_an_order: 3_000.0,
+            images_an_order: 0.0,
             bytes_an_order: 0.0,
             database: 0.000_1,
             node: 0.000_06,

@@ -2,11 +2,13 @@
 //!
 //! Not here: where the server is (`reach`).
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
 use http::{Method, header};
 use http_body_util::BodyExt;
 use onhook_core::notify::subscription::Secret;
@@ -19,6 +21,8 @@ use serde_json::Value;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// How long an answer may take: longer than the server lets any request take.
 const ANSWER_WAIT: Duration = Duration::from_secs(75);
+/// How long a body may take that is sent and answered while it is read.
+const STREAM_WAIT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long to wait before a request is sent again whose answer was lost. Then it is given up.
 const AGAIN: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 /// Most bytes of an answer that is read whole.
@@ -159,10 +163,13 @@ impl Problem {
         matches!(self.status, 403 | 404 | 409)
     }
 
-    /// Returns what more the document says, a line each: how many numbers are refused for which reason.
+    /// Returns what more the document says, a line each: how many numbers are refused for which reason, and which are
+    /// no more as they were planned.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let refused = self.document.as_ref().and_then(|document| document["refused"].as_array());
-        refused.into_iter().flatten().filter_map(refused_line).collect()
+        let list = |key: &str| self.document.as_ref().and_then(|document| document[key].as_array());
+        let refused = list("refused").into_iter().flatten().filter_map(refused_line);
+        let changed = list("changed").into_iter().flatten().filter_map(changed_line);
+        refused.chain(changed).collect()
     }
 }
 
@@ -171,6 +178,17 @@ pub(crate) fn refused_line(refused: &Value) -> Option<String> {
     let numbers = refused["numbers"].as_u64()?;
     let why = refused["why"].as_str()?.replace('_', " ");
     Some(format!("  {}: {why}", crate::terminal::count(numbers, "number")))
+}
+
+/// Returns what was planned of a number, and what would happen now, in a line.
+fn changed_line(changed: &Value) -> Option<String> {
+    let said = |decided: &Value| match (decided["outcome"].as_str(), decided["why"].as_str()) {
+        (Some("refused"), Some(why)) => format!("refused, {}", why.replace('_', " ")),
+        (Some(outcome), _) => outcome.to_owned(),
+        (None, _) => "no longer meant".to_owned(),
+    };
+    let (planned, now) = (said(&changed["planned"]), said(&changed["now"]));
+    Some(format!("  {}: planned {planned}, now {now}", changed["number"].as_str()?))
 }
 
 impl Client {
@@ -217,6 +235,67 @@ impl Client {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&answer.body).with_context(|| format!("{} sent no JSON", self.name()))
+    }
+
+    /// Sends a request, and returns the reply's body as it is.
+    ///
+    /// # Errors
+    /// [`Problem`] if it was refused.
+    pub(crate) async fn bytes(&self, ask: &Ask) -> anyhow::Result<Bytes> {
+        let answer = self.answer(ask).await?;
+        if !(200..300).contains(&answer.status) {
+            return Err(Problem::of(&answer, self.name()).into());
+        }
+        Ok(answer.body)
+    }
+
+    /// Sends a body while it is read, and returns the reply's body while it arrives. It is sent once: what was read of it
+    /// is gone.
+    ///
+    /// # Errors
+    /// [`Problem`] if it was refused.
+    pub(crate) async fn stream(
+        &self,
+        ask: &Ask,
+        content_type: &'static str,
+        body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Bytes>>> {
+        let method = ask.method.clone();
+        match &self.link {
+            Link::Offline(offline) => {
+                let request = http::Request::builder().method(method).uri(ask.target());
+                let request =
+                    request.header(header::HOST, "onhook").header(header::CONTENT_TYPE, content_type);
+                let response = offline.answer(request.body(axum::body::Body::from_stream(body))?).await;
+                let (status, headers) = (response.status().as_u16(), response.headers().clone());
+                let body = response.into_body();
+                if !(200..300).contains(&status) {
+                    let body = body.collect().await.context("the answer was cut off")?.to_bytes();
+                    return Err(Problem::of(&Answer::of(status, &headers, body), self.name()).into());
+                }
+                let parts = body.into_data_stream();
+                Ok(parts.map(|part| part.context("the answer was cut off")).boxed())
+            }
+            Link::Server { connections, base, signed, name } => {
+                let mut request = connections.request(method, format!("{base}{}", ask.target()));
+                if let Some((user, password)) = signed {
+                    request = request.basic_auth(user, Some(password.expose()));
+                }
+                let request = request
+                    .timeout(STREAM_WAIT)
+                    .header(header::CONTENT_TYPE, content_type)
+                    .body(reqwest::Body::wrap_stream(body));
+                let response = request.send().await.map_err(reqwest::Error::without_url);
+                let response = response.with_context(|| format!("cannot send it to {name}"))?;
+                let (status, headers) = (response.status().as_u16(), response.headers().clone());
+                if !(200..300).contains(&status) {
+                    let body = response.bytes().await.context("the answer was cut off")?;
+                    return Err(Problem::of(&Answer::of(status, &headers, body), name).into());
+                }
+                let parts = response.bytes_stream();
+                Ok(parts.map(|part| part.context("the answer was cut off")).boxed())
+            }
+        }
     }
 
     fn name(&self) -> &str {

@@ -11,14 +11,19 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onhook_core::lifecycle::policy::{Policy, Profile};
 use onhook_core::notify::subscription::Secret;
+use onhook_core::report::rnd_file::{Column, DateFormat, Form, NumberFormat, is_company};
 use onhook_server::callback::IpNet;
 use onhook_server::mail::MailSettings;
+use onhook_server::reports::ReportSettings;
 use onhook_wire::search::{TIER_MAX, VENDOR_NAME_MAX, Vendor};
 
 /// Most connections that can be set: more than a machine has ports.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// Most minutes that releases may wait after a start: a day.
 const RELEASE_WAIT_MAX: u32 = 1_440;
+
+/// Most characters of a carrier's code.
+const OCN_MAX: usize = 10;
 
 /// How many seconds a lease may last.
 const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 2..=60;
@@ -54,6 +59,8 @@ pub(crate) struct File {
     pub(crate) release_wait: Option<u32>,
     /// Seconds that a lease lasts: what one worker does for all nodes.
     pub(crate) lease_seconds: Option<u32>,
+    /// The folder for backups.
+    pub(crate) backup_dir: Option<PathBuf>,
     /// MiB of the disk that are kept free. With less, nothing new is taken.
     pub(crate) disk_reserve_mib: Option<u32>,
     /// Addresses that subscriptions may use though they are not public.
@@ -71,6 +78,26 @@ pub(crate) struct File {
     pub(crate) smtp_from: Option<String>,
     /// The time zone whose days a regulated hold counts.
     pub(crate) time_zone: Option<String>,
+    /// Who reports disconnects, if a request does not say: 3 to 10 letters and digits.
+    pub(crate) rnd_company: Option<String>,
+    /// The first line of a file of disconnects. Empty for none.
+    pub(crate) rnd_header: Option<String>,
+    /// Its columns.
+    pub(crate) rnd_columns: Option<Vec<Column>>,
+    /// How it writes days.
+    pub(crate) rnd_date_format: Option<DateFormat>,
+    /// How it writes numbers.
+    pub(crate) rnd_tn_format: Option<NumberFormat>,
+    /// Its name.
+    pub(crate) rnd_file_name: Option<String>,
+    /// Most lines that it has.
+    pub(crate) rnd_row_limit: Option<u32>,
+    /// The day of a month through which its report has everything.
+    pub(crate) rnd_cutoff_day: Option<i8>,
+    /// The carrier's code in the use of numbers.
+    pub(crate) nruf_ocn: Option<String>,
+    /// Blocks with at most so many percent of their numbers taken are to be given back.
+    pub(crate) nruf_donate_percent: Option<u8>,
     /// Hold profiles. They replace built-in ones of the same name.
     #[serde(default)]
     pub(crate) profiles: Vec<Profile>,
@@ -83,6 +110,37 @@ impl File {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} cannot be used", path.display()))
+    }
+
+    /// Returns how reports for regulators are made.
+    pub(crate) fn reports(&self) -> anyhow::Result<ReportSettings> {
+        let usual = ReportSettings::default();
+        let form = Form {
+            header: self.rnd_header.clone().unwrap_or(usual.rnd_form.header),
+            columns: self.rnd_columns.clone().unwrap_or(usual.rnd_form.columns),
+            date_format: self.rnd_date_format.unwrap_or(usual.rnd_form.date_format),
+            tn_format: self.rnd_tn_format.unwrap_or(usual.rnd_form.tn_format),
+            file_name: self.rnd_file_name.clone().unwrap_or(usual.rnd_form.file_name),
+            row_limit: self.rnd_row_limit.unwrap_or(usual.rnd_form.row_limit),
+            cutoff_day: self.rnd_cutoff_day.unwrap_or(usual.rnd_form.cutoff_day),
+        };
+        if let Some(fault) = form.fault() {
+            anyhow::bail!("the file of disconnects (rnd_…) cannot be made so: {fault}");
+        }
+        if let Some(company) = self.rnd_company.as_deref().filter(|company| !is_company(company)) {
+            anyhow::bail!("rnd_company is {company:?}: it is 3 to 10 letters and digits");
+        }
+        let ocn = self.nruf_ocn.clone().unwrap_or_default();
+        let plain = ocn.len() <= OCN_MAX && ocn.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        anyhow::ensure!(plain, "nruf_ocn is {ocn:?}: it is at most {OCN_MAX} letters and digits");
+        let percent = self.nruf_donate_percent.unwrap_or(usual.nruf_donate_percent);
+        anyhow::ensure!(percent <= 100, "nruf_donate_percent is {percent}: it is a number from 0 to 100");
+        Ok(ReportSettings {
+            rnd_company: self.rnd_company.clone(),
+            rnd_form: form,
+            nruf_ocn: ocn,
+            nruf_donate_percent: percent,
+        })
     }
 
     /// Returns the policy for holds.

@@ -68,42 +68,50 @@ impl Reach {
     pub(crate) async fn connect(self, file: &File, how: Opening) -> anyhow::Result<Client> {
         let Self { mut server, mut socket, mut data_dir, mut database_url, .. } = self;
         // A flag goes before a variable.
-        let by_variable =
-            |name: &str, value: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|set| set == value);
-        let (from_server, from_socket, from_folder, from_database) = (
-            server.as_ref().map(|value| by_variable("ONHOOK_SERVER", value.as_ref())),
-            socket.as_ref().map(|value| by_variable("ONHOOK_SOCKET", value.as_ref())),
-            data_dir.as_ref().map(|value| by_variable("ONHOOK_DATA_DIR", value.as_ref())),
-            database_url.as_ref().map(|value| by_variable("ONHOOK_DATABASE_URL", value.as_ref())),
+        let is_flag = |name: &str, value: Option<&std::ffi::OsStr>| {
+            value.is_some_and(|value| std::env::var_os(name).is_none_or(|set| set != value))
+        };
+        let by_server = is_flag("ONHOOK_SERVER", server.as_deref().map(AsRef::as_ref));
+        let by_socket = is_flag("ONHOOK_SOCKET", socket.as_deref().map(AsRef::as_ref));
+        let by_data = is_flag("ONHOOK_DATA_DIR", data_dir.as_deref().map(AsRef::as_ref))
+            || is_flag("ONHOOK_DATABASE_URL", database_url.as_deref().map(AsRef::as_ref));
+        anyhow::ensure!(
+            !(by_server && (by_socket || by_data)),
+            "--server is one place, and --socket, --data-dir and --database-url are another: say where"
         );
-        let said = [from_server, from_socket, from_folder, from_database];
-        if said.contains(&Some(false)) {
-            server = server.filter(|_| from_server == Some(false));
-            socket = socket.filter(|_| from_socket == Some(false));
-            data_dir = data_dir.filter(|_| from_folder == Some(false));
-            database_url = database_url.filter(|_| from_database == Some(false));
-        }
-        if said.iter().filter(|said| **said == Some(false)).count() > 1 {
-            anyhow::bail!("say one of --server, --socket, --data-dir and --database-url");
+        if by_socket || by_data {
+            server = None;
+            socket = socket.filter(|_| by_socket);
+            data_dir = data_dir.filter(|_| by_data);
+            database_url = database_url.filter(|_| by_data);
         }
         if let Some(server) = server {
             return asked_by_network(&server, self.credentials.as_deref(), self.insecure, how);
         }
-        if let Some(path) = socket.or_else(|| match data_dir.is_none() && database_url.is_none() {
-            true => file.socket.clone(),
-            false => None,
-        }) {
-            refuse_trust(how)?;
-            UnixStream::connect(&path)
-                .await
-                .with_context(|| format!("no server answers at the socket {}", path.display()))?;
-            return Client::by_socket(&path);
-        }
+        let named = data_dir.is_some() || database_url.is_some();
+        let socket = socket.or_else(|| file.socket.clone().filter(|_| !named));
         policy(file)?;
-        let home = Home::of(data_dir.as_ref(), database_url.as_ref(), file)?;
+        let home = Home::of(data_dir.as_ref(), database_url.as_ref(), file);
+        if let Some(path) = socket {
+            match UnixStream::connect(&path).await {
+                Ok(_) => {
+                    refuse_trust(how)?;
+                    return Client::by_socket(&path);
+                }
+                // Without a server, what it would have is opened.
+                Err(_) if home.is_ok() => {}
+                Err(error) => {
+                    let why = format!("no server answers at the socket {}", path.display());
+                    return Err(anyhow::Error::from(error).context(why));
+                }
+            }
+        }
+        let home = home?;
         match &home {
             Home::Folder(folder) => by_folder(&home, folder, file, how).await,
-            Home::Database(_) => Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?)))),
+            Home::Memory(_) | Home::Database(_) => {
+                Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?))))
+            }
         }
     }
 }
@@ -156,6 +164,7 @@ async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Offli
     let emulator = demo_data::is_emulators(&*store).await?;
     let settings = Settings {
         policy: policy(file)?,
+        reports: file.reports()?,
         emulator,
         trust_clock: how.trust_clock,
         rate_limit: None,

@@ -1,8 +1,10 @@
 //! A command's talk with onhook: what it asks, and how the answers are shown.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream};
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Client, Problem};
@@ -93,7 +95,7 @@ impl Changing {
 }
 
 /// Asks a question at the terminal. `None` if there is nobody to ask.
-fn asked(question: &str) -> Option<String> {
+pub(crate) fn asked(question: &str) -> Option<String> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
@@ -109,6 +111,11 @@ impl Session<'_> {
         self.client.is_offline()
     }
 
+    /// Returns whether there is somebody to ask.
+    pub(crate) fn may_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
     /// Returns whether the answer is to be the API's JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
@@ -122,6 +129,21 @@ impl Session<'_> {
     /// Asks for a document.
     pub(crate) async fn ask(&mut self, ask: &Ask) -> anyhow::Result<Value> {
         self.client.ask(ask).await
+    }
+
+    /// Asks for a file.
+    pub(crate) async fn bytes(&mut self, ask: &Ask) -> anyhow::Result<bytes::Bytes> {
+        self.client.bytes(ask).await
+    }
+
+    /// Sends a body while it is read, and returns the reply's body while it arrives.
+    pub(crate) async fn stream(
+        &mut self,
+        ask: &Ask,
+        content_type: &'static str,
+        body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Bytes>>> {
+        self.client.stream(ask, content_type, body).await
     }
 
     /// Asks for a document, and shows it: as JSON, or in the lines that `lines` makes of it. Returns the document.

@@ -36,6 +36,8 @@ pub(crate) enum Home {
     Folder(PathBuf),
     /// In a database, which any number of processes share. The address can hold a password.
     Database(Secret),
+    /// In a folder in memory, which goes with the process.
+    Memory(Arc<tempfile::TempDir>),
 }
 
 impl Home {
@@ -64,6 +66,16 @@ impl Home {
         )
     }
 
+    /// Returns a new folder for data that nobody misses: in memory where the system has a place for that, else among its
+    /// temporary files. It is removed when the last copy is dropped.
+    pub(crate) fn in_memory() -> anyhow::Result<Self> {
+        let mut folder = tempfile::Builder::new();
+        let prefix = format!("onhook-{}-", std::process::id());
+        folder.prefix(&prefix);
+        let made = folder.tempdir_in("/dev/shm").or_else(|_| folder.tempdir());
+        Ok(Self::Memory(Arc::new(made.context("cannot make a temporary folder")?)))
+    }
+
     /// Returns what a text names: a database if it is the URL of one, else a folder.
     pub(crate) fn named(text: &str) -> Self {
         if ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
@@ -78,6 +90,9 @@ impl Home {
     pub(crate) async fn open_for_transfer(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_for_transfer(folder).map_err(opening)?)),
+            Self::Memory(folder) => {
+                Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
+            }
             Self::Database(url) => Ok(Arc::new(PostgresStore::open_for_transfer(url.expose()).await?)),
         }
     }
@@ -91,6 +106,9 @@ impl Home {
     pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_if_there(folder).map_err(opening)?)),
+            Self::Memory(folder) => {
+                Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
+            }
             Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?)),
         }
     }
@@ -99,6 +117,9 @@ impl Home {
     pub(crate) async fn open_or_make(&self) -> anyhow::Result<Arc<dyn Store>> {
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open(folder).map_err(opening)?)),
+            Self::Memory(folder) => {
+                Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
+            }
             Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?)),
         }
     }
@@ -114,6 +135,9 @@ impl Home {
         match self {
             Self::Folder(folder) => {
                 Ok(Arc::new(SqliteStore::open_keeping(folder, reserve).map_err(opening)?))
+            }
+            Self::Memory(folder) => {
+                Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
             Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?.with_idle_max(lease))),
         }
@@ -138,6 +162,7 @@ impl Home {
     pub(crate) fn arguments(&self) -> String {
         match self {
             Self::Folder(folder) => format!("--data-dir {}", folder.display()),
+            Self::Memory(folder) => format!("--data-dir {}", folder.path().display()),
             Self::Database(_) => format!("--database-url {self}"),
         }
     }
@@ -147,6 +172,7 @@ impl std::fmt::Display for Home {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Memory(folder) => write!(f, "{} (removed at the end)", folder.path().display()),
             Self::Database(url) => f.write_str(&without_password(url.expose())),
         }
     }
@@ -279,6 +305,14 @@ fn owner(folder: &Path) -> Option<(PathBuf, String)> {
 #[cfg(not(unix))]
 fn owner(_folder: &Path) -> Option<(PathBuf, String)> {
     None
+}
+
+/// Seals what a command wrote, and closes the store. What could not be sealed gets its seal from the next server.
+pub(crate) async fn close_sealed(store: &dyn Store) {
+    if let Err(error) = onhook_store::audit::seal_all(store, now()).await {
+        tracing::debug!(%error, "what was written is not sealed yet: {error}");
+    }
+    store.close().await;
 }
 
 /// Returns the time now.

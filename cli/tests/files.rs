@@ -184,7 +184,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let refused = "dry run, nothing is written: nothing imported, 1 line is bad\n";
     assert_eq!((said.code, said.answer.as_str()), (1, refused), "{said:?}");
     assert_eq!(folder.done(&["export"]), format!("{HEADER}\n"));
-    let clean = "0 numbers, 0 events, 0 orders: nothing is wrong\n";
+    let clean = "0 numbers, 7 events, 0 orders: nothing is wrong\n";
     assert_eq!(folder.done(&["check", "--deep"]), clean);
     assert_eq!(import(&folder, good, &[]).answer, "1 number imported, 0 lines refused\n");
     // The exchange was not stored, so the area is the area code's.
@@ -200,7 +200,7 @@ fn a_number_that_has_left_is_taken_back_with_its_history() {
     let answer = "1 number imported, 1 number taken back, 0 lines refused\n";
     assert_eq!(said, Said { code: 0, answer: answer.into(), remarks: String::new() });
     insta::assert_snapshot!("explain_restored", redacted(&folder.done(&["explain", "5405550110"])));
-    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 3 events, 0 orders: nothing is wrong\n");
+    assert_eq!(folder.done(&["check", "--deep"]), "2 numbers, 10 events, 0 orders: nothing is wrong\n");
     bad_line(&import(&folder, "number\n5405550110\n", &[]), 2, "+15405550110 is here already");
     assert_eq!(folder.onhook(&["explain", "5405550110", "--json"]).code, 0);
 }

@@ -86,12 +86,12 @@ fn killed_and_run_again(from: &str, to: &str) {
     }
     let said = migrate(from, to);
     let wanted = format!(
-        "{NUMBERS} numbers, 1 event, 0 orders, 2 accounts, 1 user, 0 subscriptions moved from {from} to {to}: both sides \
+        "{NUMBERS} numbers, 9 events, 0 orders, 2 accounts, 1 user, 0 subscriptions moved from {from} to {to}: both sides \
          are equal\n"
     );
     assert_eq!(said, Said { code: 0, answer: wanted, remarks: String::new() });
     let said = on(to, &["check", "--deep"]);
-    assert_eq!(said.answer, format!("{NUMBERS} numbers, 1 event, 0 orders: nothing is wrong\n"), "{said:?}");
+    assert_eq!(said.answer, format!("{NUMBERS} numbers, 9 events, 0 orders: nothing is wrong\n"), "{said:?}");
     refused(&migrate(from, to), "the target is not empty");
 }
 

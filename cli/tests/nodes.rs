@@ -6,6 +6,7 @@
 mod fleet;
 mod program;
 
+use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -13,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use fleet::dice::Dice;
 use fleet::http::proxy;
-use fleet::load::{Outcome, post_one, post_without_key, under_load, under_load_at};
+use fleet::load::{Outcome, post_one, post_one_answer, post_without_key, under_load, under_load_at};
 use fleet::sql::Sql;
-use fleet::wire::wire;
+use fleet::wire::{Cuts, wire};
 use fleet::{
-    ACCOUNTS, AFTER_LEASE, Fleet, LEASE, PASSWORD, basic, prepare, programs, quick, turn, until, user_of,
-    within,
+    ACCOUNTS, AFTER_LEASE, FIRST, Fleet, LEASE, NUMBERS, PASSWORD, basic, prepare, programs, quick, turn,
+    until, user_of, within,
 };
 use onhook_cluster::{Cluster, Mode};
 use program::{Answer, Client};
@@ -97,9 +98,13 @@ fn the_work_of_a_node_that_is_stopped_is_taken_over_in_time_and_its_late_writes_
 
 /// Kills the last node and starts it again, for a while. Returns how often.
 fn kill_one(fleet: &mut Fleet, dice: &mut Dice) -> u64 {
+    kill_for(fleet, dice, SHORT)
+}
+
+fn kill_for(fleet: &mut Fleet, dice: &mut Dice, time: Duration) -> u64 {
     let (begun, last) = (Instant::now(), fleet.len() - 1);
     let mut kills = 0;
-    while begun.elapsed() < SHORT {
+    while begun.elapsed() < time {
         std::thread::sleep(dice.millis(50, 500)); // killed at any instant; the seed repeats it
         fleet.kill(last);
         std::thread::sleep(dice.millis(0, 200));
@@ -117,14 +122,19 @@ fn a_node_that_is_killed_and_started_again_and_again_loses_nothing() {
     outcome.is_clean("a node killed (SIGKILL) and started again", kills, None);
 }
 
+/// Ends some connections of the nodes. Returns how many.
+fn end_some(fleet: &Fleet, some: i64) -> u64 {
+    let sql = "SELECT count(pg_terminate_backend(pid)) FROM
+                   (SELECT pid FROM pg_stat_activity WHERE usename LIKE 'node%' AND datname = current_database()
+                    ORDER BY random() LIMIT $1) chosen";
+    fleet.sql.count(sql, &[&some])
+}
+
 /// Ends connections of the nodes every 200 ms, for a while. Returns how many.
 fn end_connections(fleet: &Fleet) -> u64 {
     let (begun, mut ended) = (Instant::now(), 0);
     while begun.elapsed() < SHORT {
-        let sql = "SELECT count(pg_terminate_backend(pid)) FROM
-                       (SELECT pid FROM pg_stat_activity WHERE usename LIKE 'node%' AND datname = current_database()
-                        ORDER BY random() LIMIT 3) chosen";
-        ended += fleet.sql.count(sql, &[]);
+        ended += end_some(fleet, 3);
         std::thread::sleep(Duration::from_millis(200)); // how often it happens, not how long it takes
     }
     ended
@@ -163,6 +173,163 @@ fn a_commit_whose_answer_is_lost_is_on_the_disk_once() {
         None,
     );
     assert!(cuts.iter().all(|cuts| *cuts > 0), "before, between, after: {cuts:?}");
+}
+
+/// Resets connections of the nodes on their way to the database, for a while. Returns how many.
+fn reset_connections(cuts: &Cuts, dice: &mut Dice) -> u64 {
+    let (begun, mut reset) = (Instant::now(), 0);
+    while begun.elapsed() < SHORT {
+        reset += cuts.reset(3);
+        std::thread::sleep(dice.millis(20, 200)); // reset at any instant; the seed repeats it
+    }
+    reset
+}
+
+#[test]
+fn connections_that_are_reset_cost_nothing() {
+    let Some(mut fleet) = Fleet::without_nodes() else { return };
+    let (through, cuts) = wire(fleet.port(), fleet.seed);
+    for _ in 0..2 {
+        fleet.add(&through.to_string());
+    }
+    fleet.subscribe();
+    let mut reset = 0;
+    let outcome = under_load(&mut fleet, |_, dice| reset = reset_connections(&cuts, dice));
+    outcome.is_clean("connections reset (RST) on the way, three every 110 ms", reset, None);
+}
+
+/// Breaks off the nodes' transactions, once in so many statements that write: after a statement, or at COMMIT. The codes are
+/// those of a failed serialization and of a deadlock.
+struct BreakOff<'a>(&'a Sql);
+
+impl<'a> BreakOff<'a> {
+    /// Makes what does it, and does not begin. Nodes may run: each statement locks one table alone.
+    fn prepare(sql: &'a Sql) -> Self {
+        sql.run("CREATE SEQUENCE broken_off");
+        let this = Self(sql);
+        this.set("false");
+        for table in ["orders", "number", "event", "notification", "attempt", "tally", "lease"] {
+            sql.run(&format!(
+                "CREATE TRIGGER break_off AFTER INSERT OR UPDATE ON {table} FOR EACH STATEMENT
+                     EXECUTE FUNCTION break_off()"
+            ));
+        }
+        sql.run(
+            "CREATE CONSTRAINT TRIGGER break_off AFTER INSERT ON committed DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION break_off()",
+        );
+        this
+    }
+
+    /// Sets when it does it.
+    fn set(&self, when: &str) {
+        self.0.run(&format!(
+            "CREATE OR REPLACE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF session_user LIKE 'node%' AND {when} THEN
+                     PERFORM nextval('broken_off');
+                     RAISE 'on purpose' USING ERRCODE = CASE WHEN random() < 0.5 THEN '40001' ELSE '40P01' END;
+                 END IF;
+                 RETURN NULL;
+             END $$"
+        ));
+    }
+
+    /// Returns how often it was done.
+    fn count(&self) -> u64 {
+        self.0.count("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM broken_off", &[])
+    }
+}
+
+/// Breaks off one in 25 statements that write, for a while.
+fn break_off(transactions: &BreakOff<'_>) {
+    transactions.set("random() < 0.04");
+    std::thread::sleep(SHORT); // so long it breaks them off
+    transactions.set("false");
+}
+
+/// Returns the most tries of one transaction that a node's log tells of, beside the last.
+fn most_tries(log: &str) -> u32 {
+    let tries = log.lines().filter_map(|line| {
+        let (_, from) = line.split_once("a transaction is tried again")?;
+        let (_, count) = from.split_once("tries=")?;
+        count.split(' ').next()?.parse().ok()
+    });
+    tries.max().unwrap_or(0)
+}
+
+#[test]
+fn transactions_that_the_database_breaks_off_are_run_again() {
+    let Some(mut fleet) = Fleet::of(2) else { return };
+    BreakOff::prepare(&fleet.sql);
+    let outcome = under_load(&mut fleet, |fleet, _| break_off(&BreakOff(&fleet.sql)));
+    let broken_off = BreakOff(&fleet.sql).count();
+    outcome.is_clean(
+        "transactions broken off (40001, 40P01), one in 25 statements that write",
+        broken_off,
+        None,
+    );
+    assert!(broken_off > 0, "nothing was broken off");
+    let tries: Vec<u32> = (0..2).map(|n| most_tries(&fleet.log(n))).collect();
+    assert!(
+        tries.iter().any(|tries| *tries > 0) && tries.iter().all(|tries| *tries < TRIES_MAX),
+        "{tries:?}"
+    );
+}
+
+/// How often a node tries a transaction.
+const TRIES_MAX: u32 = 8;
+
+#[test]
+fn a_transaction_that_is_always_broken_off_is_given_up() {
+    let Some(fleet) = Fleet::of(1) else { return };
+    let break_off = BreakOff::prepare(&fleet.sql);
+    break_off.set("TG_TABLE_NAME = 'orders'");
+    let refused = post_one_answer(fleet.address(0), "given up");
+    assert_eq!((refused.status, refused.retry_after.as_deref()), (503, Some("1")), "{refused:?}");
+    assert_eq!(break_off.count(), u64::from(TRIES_MAX));
+    break_off.set("false");
+    assert!(post_one(fleet.address(0), "given up").is_some());
+    assert_eq!(fleet.sql.count("SELECT count(*) FROM orders", &[]), 1);
+}
+
+#[test]
+fn orders_that_end_in_a_deadlock_with_another_session_are_run_again() {
+    let Some(mut fleet) = Fleet::of(2) else { return };
+    // Of two in a deadlock, that one is broken off which looks first. A session looks once, so long after it began to wait.
+    for node in 0..2 {
+        fleet.sql.run(&format!("ALTER ROLE node_{node} SET deadlock_timeout = '150ms'"));
+    }
+    let other = Sql::of(&fleet.url);
+    other.run("SET deadlock_timeout = '1min'");
+    let deadlocks = |sql: &Sql| {
+        sql.count("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &[])
+    };
+    let outcome = under_load(&mut fleet, |fleet, dice| {
+        busy(fleet, 30);
+        // New connections have the settings. The others end.
+        end_some(fleet, 100);
+        until("there are deadlocks", || {
+            // In the other direction than the nodes, which lock in the order of the digits.
+            let first = FIRST + 10_000_000_000 + dice.below(3) * 1_000;
+            let half = NUMBERS / 2;
+            other.run("BEGIN");
+            for from in [first + half, first] {
+                let lock = format!(
+                    "SELECT number FROM number WHERE number >= {from} AND number < {} ORDER BY number DESC FOR UPDATE",
+                    from + half
+                );
+                other.run(&lock);
+                std::thread::sleep(dice.millis(20, 60)); // nodes come to wait for these
+            }
+            other.run("COMMIT");
+            (deadlocks(&fleet.sql) >= 5).then_some(())
+        });
+    });
+    let found = deadlocks(&fleet.sql);
+    for node in 0..2 {
+        fleet.sql.run(&format!("ALTER ROLE node_{node} RESET deadlock_timeout"));
+    }
+    outcome.is_clean("deadlocks with another session", found, None);
 }
 
 #[test]
@@ -214,8 +381,29 @@ fn pair() -> Option<(Cluster, Cluster)> {
     Some((primary, standby))
 }
 
+/// What becomes of the primary in a failover.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Old {
+    /// It crashes.
+    Crashes,
+    /// It hangs, and is itself again after the failover.
+    Hangs,
+    /// It goes on as if nothing had happened.
+    Lives,
+}
+
+/// Sends a signal to a server of PostgreSQL and all its processes.
+fn signal(cluster: &Cluster, name: &str) {
+    let first = cluster.process().expect("it runs");
+    let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).expect("it runs");
+    for process in children.split_whitespace().chain([first.to_string().as_str()]) {
+        // One may have ended meanwhile.
+        let _ = Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", process, name]).output();
+    }
+}
+
 /// Fails over to a standby, under load. Returns for how long no order was accepted.
-fn fail_over() -> Option<(Outcome, Duration)> {
+fn fail_over(old: Old) -> Option<(Outcome, Duration)> {
     let turn = turn();
     let (mut primary, standby) = pair()?;
     let mut fleet = Fleet::on(&primary.url(), primary.port(), turn);
@@ -224,27 +412,57 @@ fn fail_over() -> Option<(Outcome, Duration)> {
         fleet.add(&hosts);
     }
     fleet.subscribe();
-    let mut stopped = Instant::now();
+    let mut promoted = Instant::now();
     let outcome = under_load(&mut fleet, |fleet, _| {
         busy(fleet, 100);
-        stopped = Instant::now();
-        primary.stop(Mode::Immediate).expect("it runs");
+        match old {
+            Old::Crashes => primary.stop(Mode::Immediate).expect("it runs"),
+            Old::Hangs => signal(&primary, "STOP"),
+            Old::Lives => {}
+        }
+        promoted = Instant::now();
         standby.promote().expect("it follows");
         (fleet.sql, fleet.url) = (Sql::of(&standby.url()), standby.url());
-        let there = fleet.sql.whole("SELECT count(*) FROM orders", &[])[0];
-        busy(fleet, there + 50);
+        let there = || fleet.sql.whole("SELECT count(*) FROM orders", &[])[0];
+        busy(fleet, there() + 50);
+        if old == Old::Hangs {
+            signal(&primary, "CONT");
+        }
+        busy(fleet, there() + 50);
+        if old != Old::Crashes {
+            let sql = Sql::of(&primary.url());
+            // A session that waits for a standby there, or for such a session, does not see that its client is gone.
+            let here = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'node%' AND wait_event = 'ClientRead'";
+            until("no node uses the old primary", || (sql.count(here, &[]) == 0).then_some(()));
+        }
     });
     let mut ended: Vec<Instant> = outcome.answers.clone();
     ended.sort_unstable();
-    let gaps = ended.windows(2).filter(|two| two[1] > stopped).map(|two| two[1] - two[0]);
+    let gaps = ended.windows(2).filter(|two| two[1] > promoted).map(|two| two[1] - two[0].max(promoted));
     let gap = gaps.max().expect("orders are accepted again");
     Some((outcome, gap))
 }
 
 #[test]
 fn a_failover_to_a_synchronous_standby_loses_nothing_that_was_accepted() {
-    let Some((outcome, gap)) = fail_over() else { return };
+    let Some((outcome, gap)) = fail_over(Old::Crashes) else { return };
     outcome.is_clean("the primary crashed and its synchronous standby promoted", 1, Some(gap));
+}
+
+#[test]
+fn a_failover_from_a_primary_that_hangs_finds_the_new_one() {
+    let Some((outcome, gap)) = fail_over(Old::Hangs) else { return };
+    outcome.is_clean(
+        "the primary hung (SIGSTOP), its synchronous standby promoted, the old one awake again",
+        1,
+        Some(gap),
+    );
+}
+
+#[test]
+fn a_failover_that_leaves_the_old_primary_alive_confirms_nothing_that_the_new_one_does_not_have() {
+    let Some((outcome, gap)) = fail_over(Old::Lives) else { return };
+    outcome.is_clean("the synchronous standby promoted while the old primary lives on", 1, Some(gap));
 }
 
 #[test]
@@ -480,6 +698,194 @@ fn a_node_keeps_its_lease_while_what_it_records_waits_for_another() {
     held.run("ROLLBACK");
 }
 
+/// Numbers that age, and are due one after another.
+const DUE: u64 = 300;
+/// The first of them.
+const DUE_FIRST: u64 = 9_805_560_000;
+
+/// Imports numbers of the first account that age. The first is due in five seconds, and one more every 20 ms.
+fn import_due(fleet: &Fleet) {
+    let sql = "SELECT to_char(now() + (5000 + 20 * n) * interval '1 ms', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')
+               FROM generate_series(0, $1::bigint) n ORDER BY n";
+    let instants = fleet.sql.texts(sql, &[&i64::try_from(DUE - 1).expect("few")]);
+    let mut lines = "number,state,former_account,region,release_at\n".to_owned();
+    for (number, at) in (DUE_FIRST..).zip(instants) {
+        lines += &format!("{number},Aging,{},NC,{at}\n", ACCOUNTS[0]);
+    }
+    let said = fleet.onhook(&["import", "-"], lines.as_bytes());
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+/// Watches the numbers that are due until all are released, and returns how many were too early by this machine's clock.
+fn watch_releases(sql: &Sql, due: &[(i64, i64)]) -> usize {
+    let mut left: HashMap<i64, i64> = due.iter().copied().collect();
+    let mut early = 0;
+    within(Duration::from_secs(60), "all are released", || {
+        let numbers: Vec<i64> = left.keys().copied().collect();
+        let released =
+            sql.whole("SELECT number FROM number WHERE state = 0 AND number = ANY($1)", &[&numbers]);
+        let now =
+            i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("soon");
+        early += released.iter().filter_map(|number| left.remove(number)).filter(|at| now < *at).count();
+        left.is_empty().then_some(())
+    });
+    early
+}
+
+#[test]
+fn numbers_that_are_due_while_nodes_are_killed_and_stopped_are_released_once_and_not_early() {
+    let Some(mut fleet) = Fleet::of(3) else { return };
+    let (mut injected, mut early) = (0, 0);
+    let outcome = under_load(&mut fleet, |fleet, dice| {
+        import_due(fleet);
+        let due = fleet.sql.rows(
+            "SELECT number, due_at FROM number WHERE state = 3 AND number >= $1 AND number < $2",
+            &[
+                &(10_000_000_000 + i64::try_from(DUE_FIRST).expect("small")),
+                &(10_000_000_000 + i64::try_from(DUE_FIRST + DUE).expect("small")),
+            ],
+        );
+        let due: Vec<(i64, i64)> = due.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(due.len(), usize::try_from(DUE).expect("few"), "some were due before they were looked at");
+        let sql = Sql::of(&fleet.url);
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(|| watch_releases(&sql, &due));
+            while !watch.is_finished() {
+                // Whichever node releases, it is hit in turn: one is stopped for longer than its lease, another killed.
+                let stopped = usize::try_from(dice.below(2)).expect("few");
+                fleet.signal(stopped, "STOP");
+                injected += 1 + kill_for(fleet, dice, LEASE * 3 / 2);
+                fleet.signal(stopped, "CONT");
+            }
+            early = watch.join().expect("see above");
+        });
+    });
+    outcome.is_clean("numbers due while nodes are killed and stopped", injected, None);
+    assert_eq!(early, 0, "released early");
+    let released = "SELECT count(*), count(DISTINCT number) FROM event WHERE detail LIKE '%Released%'";
+    let row = fleet.sql.rows(released, &[]).remove(0);
+    let due = i64::try_from(DUE).expect("few");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (due, due), "each is released once");
+}
+
+/// An import whose file does not end, so that it is in the middle of its transaction.
+struct Endless {
+    import: Child,
+    stdin: std::process::ChildStdin,
+}
+
+impl Endless {
+    /// Begins to import so many numbers, and waits until the database has the first thousands.
+    fn begin(fleet: &Fleet, first: u64) -> Self {
+        let mut command = program::command(&["import", "-", "--database-url", &fleet.url]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut import = command.spawn().expect("it starts");
+        let mut stdin = import.stdin.take().expect("it is piped");
+        let numbers = |from: u64, to: u64| (from..to).map(|n| format!("{}\n", first + n)).collect::<String>();
+        std::io::Write::write_all(&mut stdin, format!("number\n{}", numbers(0, 6_000)).as_bytes())
+            .expect("it reads");
+        let locked = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                      WHERE l.relation = 'number'::regclass AND l.mode = 'RowExclusiveLock' AND a.usename = $1
+                        AND a.state = 'idle in transaction'";
+        until("the import has written", || {
+            (fleet.sql.count(locked, &[&onhook_cluster::NAME]) > 0).then_some(())
+        });
+        Self { import, stdin }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.import.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", &id, name]).status();
+        assert!(sent.expect("there is a shell").success());
+    }
+
+    /// Lets its file end, and returns how it ended.
+    fn end(mut self) -> Option<i32> {
+        drop(self.stdin);
+        self.import.wait().expect("it is ours").code()
+    }
+}
+
+/// How long the transaction of a command may be idle. It has no lease of its own to be told of.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
+#[test]
+fn an_import_that_is_stopped_or_killed_is_undone_and_keeps_nobody_waiting_for_long() {
+    let Some(fleet) = Fleet::without_nodes() else { return };
+    let (first, other) = (2_125_560_000, "number\n2135550101\n");
+    let there = "SELECT count(*) FROM number WHERE number BETWEEN 12125560000 AND 12125569999";
+
+    let killed = Endless::begin(&fleet, first);
+    killed.signal("KILL");
+    let (said, took) = timed(|| fleet.onhook(&["import", "-"], other.as_bytes()));
+    println!("after SIGKILL another import took {took:.1?}");
+    assert_eq!((said.code, fleet.sql.count(there, &[])), (0, 0), "{said:?}");
+    assert_eq!(killed.end(), None);
+
+    let stopped = Endless::begin(&fleet, first);
+    stopped.signal("STOP");
+    let (said, took) = timed(|| fleet.onhook(&["import", "-"], "number\n2135550102\n".as_bytes()));
+    println!("after SIGSTOP another import took {took:.1?}");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(took <= IDLE_MAX + AFTER_LEASE, "it waited for {took:?}");
+    stopped.signal("CONT");
+    assert_eq!((stopped.end(), fleet.sql.count(there, &[])), (Some(2), 0), "it was undone");
+
+    let whole = Endless::begin(&fleet, first);
+    assert_eq!((whole.end(), fleet.sql.count(there, &[])), (Some(0), 6_000));
+    assert_eq!(fleet.onhook(&["check", "--deep"], b"").code, 0);
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = Instant::now();
+    (work(), begun.elapsed())
+}
+
+/// Makes the database's clock run ahead, for one of the nodes.
+fn set_ahead(sql: &Sql, node: usize, seconds: u32) {
+    // What is named before `pg_catalog` in the path hides what is in it.
+    sql.run(&format!(
+        "CREATE SCHEMA IF NOT EXISTS ahead;
+         CREATE OR REPLACE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+             AS $$ SELECT pg_catalog.clock_timestamp() + {seconds} * interval '1 s' $$;
+         ALTER ROLE node_{node} IN DATABASE {} SET search_path = public, ahead, pg_catalog",
+        sql.texts("SELECT current_database()::text", &[])[0]
+    ));
+}
+
+#[test]
+fn a_node_whose_clock_is_far_from_the_databases_takes_nothing_and_leaves_the_work_to_others() {
+    let Some(mut fleet) = Fleet::without_nodes() else { return };
+    set_ahead(&fleet.sql, 0, 6);
+    let hosts = fleet.hosts();
+    fleet.add(&hosts);
+    let ready = |fleet: &Fleet, n: usize| {
+        Client::of(fleet.address(n)).send("GET", "/readyz", "", "").expect("an answer")
+    };
+    let answer = ready(&fleet, 0);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("the clock is 6 seconds behind the database's"), "{answer:?}");
+    let refused = post_one_answer(fleet.address(0), "refused");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(fleet.sql.count("SELECT count(*) FROM orders", &[]), 0);
+    // It was first, but the other one does all that is to be done.
+    fleet.add(&hosts);
+    assert_eq!(ready(&fleet, 1).status, 200);
+    import_due(&fleet);
+    assert!(post_one(fleet.address(1), "taken").is_some());
+    let left = "SELECT (SELECT count(*) FROM orders WHERE status = 0) + (SELECT count(*) FROM number WHERE state = 3)";
+    until("the other node has run the order and released the numbers", || {
+        (fleet.sql.count(left, &[]) == 0).then_some(())
+    });
+    assert_eq!(fleet.ran(), [0, 1]);
+    // The clock is right again.
+    set_ahead(&fleet.sql, 0, 0);
+    fleet.kill(0);
+    fleet.start(0);
+    assert_eq!(ready(&fleet, 0).status, 200);
+    assert!(post_one(fleet.address(0), "refused").is_some());
+}
+
 /// How many minutes the faults are mixed for, in the long form.
 const MINUTES: &str = "ONHOOK_NODES_MINUTES";
 
@@ -490,8 +896,9 @@ fn faults_of_all_kinds_in_any_order_lose_nothing() {
     let (begun, mut dice) = (Instant::now(), Dice::of(fleet::dice::seed(), 99, 0));
     while begun.elapsed() < Duration::from_mins(minutes) {
         if dice.once_in(6) {
-            let Some((outcome, gap)) = fail_over() else { return };
-            outcome.is_clean("mixed: the primary crashed and its synchronous standby promoted", 1, Some(gap));
+            let old = *dice.one_of(&[Old::Crashes, Old::Hangs, Old::Lives]);
+            let Some((outcome, gap)) = fail_over(old) else { return };
+            outcome.is_clean("mixed: failovers from a primary that crashed, hung or lived on", 1, Some(gap));
             continue;
         }
         let Some(mut fleet) = Fleet::without_nodes() else { return };
@@ -500,26 +907,29 @@ fn faults_of_all_kinds_in_any_order_lose_nothing() {
             fleet.add(&through.to_string());
         }
         fleet.subscribe();
+        BreakOff::prepare(&fleet.sql);
         let (mut injected, mut longest) = (0, Duration::ZERO);
         let outcome = under_load(&mut fleet, |fleet, _| {
             for _ in 0..3 {
                 cuts.cut(dice.once_in(2));
-                match dice.below(3) {
+                match dice.below(5) {
                     0 => {
                         cuts.cut(false); // a takeover is measured
                         longest = longest.max(stop(fleet, &mut dice, true));
                         injected += 1;
                     }
                     1 => injected += kill_one(fleet, &mut dice),
+                    2 => injected += reset_connections(&cuts, &mut dice),
+                    3 => break_off(&BreakOff(&fleet.sql)),
                     _ => injected += end_connections(fleet),
                 }
             }
             cuts.cut(false);
         });
-        injected += cuts.counted().iter().sum::<u64>();
+        injected += cuts.counted().iter().sum::<u64>() + BreakOff(&fleet.sql).count();
         fleet.world.over.store(true, Ordering::Relaxed);
         outcome.is_clean(
-            "mixed: stops, kills, connections ended and cut, three nodes",
+            "mixed: stops, kills, connections ended, cut and reset, transactions broken off, three nodes",
             injected,
             Some(longest),
         );

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use program::{
     ACCOUNT, Client, Folder, Said, command, disconnected, file, is_there, onhook, redacted, refused, run,
+    two_accounts,
 };
 use serde_json::Value;
 
@@ -126,8 +127,44 @@ fn an_order_is_listed_waited_for_and_undone() {
     let nobodys = "744f1d16-d3a5-43b3-ab97-4c3b19fc0b7a";
     let said = way.says(&["status", nobodys]);
     assert_eq!((said.code, said.answer.as_str()), (1, ""), "{said:?}");
+    // An order that did not go is not all well.
+    way.done(&["lock", "7034343704", "--reason", "it is printed on our vans"]);
+    let path = disconnected(&mut Client::of(address), ACCOUNT, "7034343704");
+    let said = way.says(&["status", path.rsplit('/').next().expect("an id")]);
+    assert_eq!((said.code, said.remarks.as_str()), (1, ""));
+    assert!(
+        said.answer.contains("  FAILED\n") && said.answer.contains("since it is locked"),
+        "{}",
+        said.answer
+    );
+    let called = way.done(&["call", "5405514342"]);
+    assert!(
+        called.contains(": delivered to account 9900000, site 1, peer 1, charged to account 9900000\n"),
+        "{called}"
+    );
     assert!(server.terminate().success());
     assert_eq!(folder.done(&["check", "--deep"]).rsplit(": ").next(), Some("nothing is wrong\n"));
+}
+
+#[test]
+fn supply_and_the_coming_days_are_shown() {
+    let folder = Folder::of_the_guide();
+    let areas = folder.done(&["areas", "--prefix", "1540"]);
+    // The id is the store's own.
+    let row = areas.lines().nth(1).unwrap_or_else(|| panic!("no area: {areas}"));
+    let (id, row) = row.split_once(' ').expect("several columns");
+    assert_eq!(
+        row.trim_start(),
+        "540 (VA)  50      0.0         -               0      -             90",
+        "{areas}"
+    );
+    let shown = folder.done(&["areas", id, "--curve"]);
+    assert!(shown.contains("PROFILE  CLASS        DAYS\nus       residential  90\n"), "{shown}");
+    assert!(shown.contains("\n365.0           90"), "{shown}");
+    let days = folder.done(&["forecast", "--from", "2027-01-01", "--until", "2027-01-03"]);
+    insta::assert_snapshot!("forecast", days);
+    let said = folder.onhook(&["forecast", "--from", "2027-01-01", "--until", "2029-01-01"]);
+    refused(&said, "until is a day after from, and at most 400 days after it");
 }
 
 #[test]
@@ -137,12 +174,23 @@ fn a_list_is_a_table_for_people_and_lines_of_json_for_programs() {
     insta::assert_snapshot!("numbers", table);
     let lines = folder.done(&["numbers", "--json"]);
     let numbers: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(numbers.len(), 302, "the list has several pages for the API, and none here");
+    assert_eq!(numbers.len(), 302);
     assert_eq!(folder.done(&["numbers", "--limit", "3", "--json"]).lines().count(), 3);
     assert_eq!(folder.done(&["numbers", "--state", "Aging"]), "");
     let said = folder.onhook(&["lock", "9195550100", "--reason", "r", "--json"]);
     let problem: Value = serde_json::from_str(&said.answer).expect("JSON");
     assert_eq!((said.code, problem["code"].as_str()), (1, Some("refused")), "{said:?}");
+}
+
+#[test]
+fn a_list_of_several_pages_is_one_list() {
+    let folder = two_accounts();
+    let numbers: String = (0..1_002).map(|n| format!("212666{n:04}\n")).collect();
+    assert_eq!(folder.onhook_reading(&["import", "-"], format!("number\n{numbers}").as_bytes()).code, 0);
+    let table = folder.done(&["numbers"]);
+    assert_eq!(table.lines().filter(|line| line.starts_with("+1212666")).count(), 1_002);
+    assert_eq!(table.lines().count(), 1_003, "its headings are there once");
+    assert_eq!(folder.done(&["numbers", "--json", "--limit", "1001"]).lines().count(), 1_001);
 }
 
 #[test]
@@ -163,6 +211,9 @@ fn a_killed_server_s_socket_is_in_nobody_s_way() {
     assert!(server.terminate().success());
     assert!(!is_there(&socket));
     refused(&Way::Socket(&socket).says(&unlock), "onhook: no server answers at the socket ");
+    // Where it is known what the server would have, that is opened.
+    let mut either = Way::Socket(&socket).command(&["explain", "5405514342"]);
+    assert_eq!(run(either.args(folder.named()), b"").code, 0);
     assert_eq!(folder.done(&["check", "--deep"]).rsplit(": ").next(), Some("nothing is wrong\n"));
 }
 
@@ -247,7 +298,7 @@ fn a_password_goes_only_where_it_may() {
     }
     refused(
         &ask(&["--server", "http://127.0.0.1:1", "--data-dir", "d"]),
-        "say one of --server, --socket, --data-dir",
+        "--server is one place, and --socket, --data-dir",
     );
 }
 
@@ -312,7 +363,7 @@ fn every_command_has_a_manual_page() {
     let page = |name: &str| fs::read_to_string(pages.join(name)).expect("a page");
     assert!(page("onhook.1").contains("onhook\\-lock(1)"), "{}", page("onhook.1"));
     let lock = page("onhook-lock.1");
-    for part in ["\\-\\-reason", "onhook lock 5405514342 \\-\\-reason", "ONHOOK_DATA_DIR"] {
+    for part in ["\\-\\-reason", "onhook lock 5405514342 \\-\\-reason", "env: ONHOOK_DATA_DIR"] {
         assert!(lock.contains(part), "{part}: {lock}");
     }
     assert!(is_there(pages.join("onhook-admin-user-create.1")));

@@ -133,6 +133,32 @@ pub fn service(npa: u16) -> Option<Service> {
     }
 }
 
+/// The version of this table: the month of its sources. A report names it.
+pub const VERSION: &str = "2026-11";
+
+/// Codes that a later version has added, each with that version: a report that was made with an earlier one goes on
+/// without them.
+const ADDED: &[(&str, &[u16])] = &[];
+
+/// Returns what an area code is for by an earlier version of this table, or by this one.
+#[must_use]
+pub fn service_in(npa: u16, version: &str) -> Option<Service> {
+    let later = ADDED.iter().any(|(added, codes)| *added > version && codes.contains(&npa));
+    if later { None } else { service(npa) }
+}
+
+/// Returns whether an area code is of the two blocks of ten that are set aside, 37X and 96X: no number has one.
+#[must_use]
+pub fn is_set_aside(npa: u16) -> bool {
+    matches!(npa / 10, 37 | 96)
+}
+
+/// Returns whether an area code lies in the United States or one of their territories.
+#[must_use]
+pub fn is_us(npa: u16) -> bool {
+    matches!(service(npa), Some(Service::Geographic { country: "US", .. }))
+}
+
 /// Returns the state or province of a number's area code.
 #[must_use]
 pub fn region(number: Number) -> Option<&'static str> {
@@ -213,6 +239,9 @@ mod tests {
             (Some(Service::NonGeographic), Some(Service::NonGeographic))
         );
         assert_eq!((service(555), service(299)), (None, None));
+        assert!(is_us(540) && is_us(787) && !is_us(416) && !is_us(800) && !is_us(600));
+        assert!(is_set_aside(370) && is_set_aside(969) && !is_set_aside(380));
+        assert_eq!((service_in(540, "2026-11"), service_in(540, "2021-01")), (service(540), service(540)));
         assert_eq!(area_codes("HI"), [808]);
         assert!(is_region("PE") && is_region("NC") && !is_region("XX"));
     }

@@ -12,6 +12,7 @@
 //! - [`import`]: what a file says of a number; [`locality`]: where a number lies
 //! - [`order`]: what a client asks and what becomes of it; [`reservation`]: numbers held for an account
 //! - [`notify`]: who is told what; [`report`]: what follows from the events
+//! - [`job`]: work that outlasts a request
 //! - [`setting`]: what an operator sets while the server runs
 //! - [`check`]: the proof that what a store holds is right
 
@@ -23,6 +24,7 @@ pub mod clock;
 pub mod geo;
 pub mod ids;
 pub mod import;
+pub mod job;
 pub mod lifecycle;
 pub mod locality;
 pub mod name;

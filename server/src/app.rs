@@ -8,19 +8,23 @@ use std::time::Instant;
 
 use onhook_core::clock::ClockState;
 use onhook_core::time::Timestamp;
+use onhook_store::chance::Chance;
 use onhook_store::contract::settings::Chosen;
 use onhook_store::contract::upkeep::Weakness;
 use onhook_store::{Store, StoreError};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tracing::info;
 
 use crate::callback::target::Target;
 use crate::callback::{Callbacks, Rules};
 use crate::clock::Clock;
+use crate::emulator::Emulator;
 use crate::http::auth::Auth;
 use crate::limits::Limits;
 use crate::mail::Mailer;
+use crate::reports::Making;
 use crate::settings::Settings;
+use crate::streams::Streams;
 use crate::under_way::UnderWay;
 use crate::watch::Watch;
 use crate::{metrics, store_log};
@@ -47,17 +51,32 @@ pub struct App {
     pub orders_bell: Notify,
     /// Rings when there is something to deliver.
     pub deliveries_bell: Notify,
+    /// Rings when there is a job to do.
+    pub jobs_bell: Notify,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
+    /// Rings when a report was made or handed in.
+    pub(crate) reports_bell: Notify,
+    /// Makings of reports.
+    pub(crate) making: Making,
     /// Requests with a key that are under way.
     pub(crate) under_way: UnderWay,
     /// Taken while a file of call records is rated: one at a time.
     pub(crate) rating: Arc<Semaphore>,
+    /// The last position of the audit trail, as far as this node knows.
+    pub(crate) sealed: watch::Sender<u64>,
+    /// The streams of events that are open.
+    pub(crate) streams: Streams,
+    /// What only an emulator has.
+    pub(crate) emulator: Option<Emulator>,
     stopping: AtomicBool,
     watch: Watch,
     /// Whether the log has said that the store takes no writes.
     store_unwell: AtomicBool,
 }
+
+/// The path of an emulator's receiver, up to its name.
+const RECEIVER: &str = "/ops/v1/emulator/receiver/";
 
 impl App {
     /// Joins the parts. `public_url` is used if the settings name none.
@@ -76,7 +95,12 @@ impl App {
         let public_url = settings.public_url.clone().unwrap_or(public_url);
         let own_url = Target::parse(&public_url).map(|own| (own.host, own.port));
         let loopback = settings.emulator || settings.callbacks.loopback;
-        let rules = Rules { loopback, own_url, ..settings.callbacks.clone() };
+        let receiver = settings.emulator.then_some(RECEIVER);
+        let rules = Rules { loopback, own_url, receiver, ..settings.callbacks.clone() };
+        let emulator = settings.emulator.then(|| Emulator::new(settings.magic));
+        if let Some(emulator) = &emulator {
+            store.follow(emulator.scripts.script());
+        }
         let auth = Arc::new(Auth::new(store.token_key(), settings.rate_limit.is_some())?);
         Ok(Self {
             store,
@@ -86,12 +110,18 @@ impl App {
             public_url,
             callbacks: Callbacks::new(rules, settings.network.clone()),
             mailer: Mailer::by(settings.mail.as_ref(), settings.emulator)?,
+            emulator,
             settings,
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
+            jobs_bell: Notify::new(),
             clock_bell: Notify::new(),
+            reports_bell: Notify::new(),
+            making: Making::default(),
             under_way: UnderWay::default(),
             rating: Arc::new(Semaphore::new(1)),
+            sealed: watch::Sender::new(0),
+            streams: Streams::default(),
             stopping: AtomicBool::new(false),
             watch,
             store_unwell: AtomicBool::new(false),
@@ -103,10 +133,15 @@ impl App {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Returns whether the server is about to end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Returns why the server should be sent no requests. `None` if it is ready for them.
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
-        if self.stopping.load(Ordering::Acquire) {
+        if self.is_stopping() {
             return Some("stopping".into());
         }
         match self.store.healthy() {
@@ -179,8 +214,30 @@ impl App {
     /// If the store fails.
     pub(crate) async fn remember_clock(&self) -> onhook_store::Result<()> {
         match self.watch.seen(&self.clock) {
-            Some(seen) => self.store.remember_clock(seen, self.clock.moved_ms()).await,
+            Some(seen) => self.store.remember_clock(seen, self.clock.ahead_ms()).await,
             None => Ok(()),
+        }
+    }
+
+    /// Returns a random version 4 UUID, which repeats on an emulator with a seed.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub(crate) fn uuid(&self) -> onhook_store::Result<uuid::Uuid> {
+        match &self.emulator {
+            Some(emulator) => emulator.chance.uuid(),
+            None => Ok(uuid::Uuid::new_v4()),
+        }
+    }
+
+    /// Returns random bytes, which repeat on an emulator with a seed.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub(crate) fn random<const N: usize>(&self) -> onhook_store::Result<[u8; N]> {
+        match &self.emulator {
+            Some(emulator) => emulator.chance.bytes(),
+            None => Chance::default().bytes(),
         }
     }
 

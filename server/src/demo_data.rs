@@ -25,6 +25,8 @@ pub const ACCOUNT: u32 = 9_900_000;
 pub const USER: &str = "username";
 /// The emulator's operator; its password is [`PASSWORD`].
 pub const OPERATOR: &str = "operator";
+/// Another operator, the second person for what needs two; its password is [`PASSWORD`].
+pub const APPROVER: &str = "approver";
 /// The guide's password.
 pub const PASSWORD: &str = "password";
 /// The guide's numbers, with their state.
@@ -70,7 +72,7 @@ const fn example(
 /// # Errors
 /// If the store fails.
 pub async fn is_emulators(store: &dyn Store) -> Result<bool, StoreError> {
-    for name in [OPERATOR, USER] {
+    for name in [OPERATOR, APPROVER, USER] {
         let user = store.user(name).await?;
         if user.is_some_and(|user| verify_password(PASSWORD, &user.password_hash)) {
             return Ok(true);
@@ -88,7 +90,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
         return Ok(false);
     }
     let id = AccountId::new(ACCOUNT).ok_or_else(|| StoreError::Conflict("account 0".into()))?;
-    let hash = || hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()));
+    // All passwords are the same, so one hash does for all: hashing is slow on purpose.
+    let hash = hash_password(PASSWORD).map_err(|error| StoreError::Broken(error.to_string().into()))?;
     let user = |name: &str, account, role, password_hash| NewUser {
         name: name.into(),
         account,
@@ -98,7 +101,8 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     };
     // The user with the public password marks the store as an emulator's. It is made before anything it gives access
     // to.
-    store.create_user(user(OPERATOR, None, Role::Operator, hash()?), now).await?;
+    store.create_user(user(OPERATOR, None, Role::Operator, hash.clone()), now).await?;
+    store.create_user(user(APPROVER, None, Role::Operator, hash.clone()), now).await?;
     let account = NewAccount {
         id,
         name: "The guide's account".into(),
@@ -108,7 +112,7 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     store.create_account(account, Doer::offline(now)).await?;
     let site = store.create_site(id, "Main site".into(), now).await?;
     store.create_peer(id, site.id, "Main peer".into(), now).await?;
-    store.create_user(user(USER, Some(id), Role::Admin, hash()?), now).await?;
+    store.create_user(user(USER, Some(id), Role::Admin, hash), now).await?;
     let guide = NUMBERS.into_iter().filter_map(move |(digits, region)| {
         let number = NewNumber::available(digits.parse().ok()?);
         Some(NewNumber { state: State::InService, account: Some(id), region: Some(region.into()), ..number })

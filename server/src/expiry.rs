@@ -44,6 +44,9 @@ pub(crate) async fn expire_subscriptions(app: &App, now: Timestamp) -> Result<us
                 "a subscription ended: its time (Expiry) is over, and it is told nothing more"
             );
         }
+        if let Some(emulator) = &app.emulator {
+            emulator.ran.subscriptions.add(ended.len());
+        }
         metrics::counter!("onhook_subscriptions_ended_total")
             .increment(u64::try_from(ended.len()).unwrap_or(u64::MAX));
         all += ended.len();

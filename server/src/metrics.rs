@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 23] = [
+const METERS: [(Kind, &str, &str); 29] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -63,6 +63,16 @@ const METERS: [(Kind, &str, &str); 23] = [
         "How long releases wait after the start, until the clock is sure, in seconds.",
     ),
     (Kind::Counter, "onhook_subscriptions_ended_total", "Subscriptions whose time (Expiry) is over."),
+    (Kind::Gauge, "onhook_audit_unsealed_events", "Events that have no position in the audit trail yet."),
+    (Kind::Gauge, "onhook_audit_position", "The last position of the audit trail."),
+    (Kind::Gauge, "onhook_rnd_unreported", "Permanent disconnects that no report has which was handed in."),
+    (Kind::Gauge, "onhook_rnd_oldest_unreported_days", "How many days ago the oldest of them was."),
+    (
+        Kind::Gauge,
+        "onhook_rnd_due_days",
+        "Days until the next report of disconnects is due, negative if this month's is late.",
+    ),
+    (Kind::Gauge, "onhook_jobs_running", "1 while this server does a job of the kind, else 0."),
     (Kind::Gauge, "onhook_build_info", "Always 1; the label says the version."),
     (Kind::Gauge, "process_start_time_seconds", "When the server started, in seconds since 1970."),
 ];

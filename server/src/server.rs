@@ -17,6 +17,7 @@ use crate::http::origin::Origin;
 use crate::http::socket::{Place, Socket};
 use crate::http::{connections, router};
 use crate::settings::Settings;
+use crate::work::reset;
 use crate::{metrics, routes, work};
 
 /// Most connections to the machine's socket that are open at once. More wait to be taken.
@@ -50,13 +51,26 @@ pub async fn start(
     settings.callbacks.own = Some(address);
     let app = Arc::new(App::new(store, settings, format!("http://{address}")).await?);
     metrics::install(app.clock.wall());
+    if let Some(emulator) = &app.emulator {
+        let image = Arc::new(app.store.image().await?);
+        // Data in which something has happened is older than this server.
+        if image.rows("orders") == 0 {
+            emulator.begin_with(image);
+        }
+        if let Some(seed) = app.settings.id_seed {
+            reset::reset(&app, emulator, reset::Begin { seed: Some(seed), now: None, rate: 1.0 }).await?;
+        }
+    }
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     workers.spawn(work::orders::run(app.clone(), stop.clone()));
     workers.spawn(work::release::run(app.clone(), stop.clone()));
     workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
     workers.spawn(work::settings::run(app.clone(), stop.clone()));
+    workers.spawn(work::seals::run(app.clone(), stop.clone()));
+    workers.spawn(work::jobs::run(app.clone(), stop.clone()));
     workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));
+    workers.spawn(work::owed::run(app.clone(), stop.clone()));
     let router = router::router(&app, routes::all(), routes::lost);
     let front = Front { router, prefixes: prefix::TEXTS };
     let mut accepting = JoinSet::new();

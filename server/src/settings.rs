@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use onhook_wire::search::Vendor;
 
 use crate::callback::{Reach, Rules};
 use crate::mail::MailSettings;
+use crate::reports::ReportSettings;
 
 /// Where a setting was given at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,10 @@ pub struct Settings {
     pub connections_max: usize,
     /// True if the emulator's controls exist and the clock can be moved.
     pub emulator: bool,
+    /// True if magic numbers do something on an emulator.
+    pub magic: bool,
+    /// From what an emulator makes ids and secrets, so that they repeat. `None` is the system's chance.
+    pub id_seed: Option<u64>,
     /// True if the system's clock is believed at start, however far it is from the store's last use.
     pub trust_clock: bool,
     /// How long releases wait after a start when much time has passed unseen, in milliseconds.
@@ -68,12 +74,16 @@ pub struct Settings {
     /// How long a lease lasts: so long does the work of a node that died wait for another one. It is renewed at a third
     /// of that.
     pub lease: Duration,
+    /// The folder for backups. `None` is `backups` in the data folder.
+    pub backup_dir: Option<PathBuf>,
     /// What decides how long numbers age.
     pub policy: Arc<Policy>,
     /// The callbacks that are allowed beyond the public internet over TLS.
     pub callbacks: Rules,
     /// The network that callbacks use.
     pub network: Reach,
+    /// How reports for regulators are made.
+    pub reports: ReportSettings,
     /// The mail server. Without one nobody can subscribe by mail, except on an emulator, which keeps the mail.
     pub mail: Option<MailSettings>,
 }
@@ -88,12 +98,16 @@ impl Default for Settings {
             vendor: Vendor::default(),
             connections_max: 4_096,
             emulator: false,
+            magic: true,
+            id_seed: None,
             trust_clock: false,
             release_wait_ms: RELEASE_WAIT_MS,
             lease: Duration::from_secs(10),
+            backup_dir: None,
             policy: Arc::default(),
             callbacks: Rules::default(),
             network: Reach::default(),
+            reports: ReportSettings::default(),
             mail: None,
         }
     }

@@ -2,10 +2,14 @@
 //! event are reported, never guessed at.
 
 use onhook_core::account::Place;
-use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, PlanId, SiteId};
+use onhook_core::audit::chain::Seal;
+use onhook_core::audit::deed::DeedKind;
+use onhook_core::audit::digest::Digest;
+use onhook_core::audit::line::{ByKind, Line};
+use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId, OrderSeq, PeerId, PlanId, SiteId};
 use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Kept, Standing};
-use onhook_core::lifecycle::event::{By, Change, Event};
+use onhook_core::lifecycle::event::{By, Change, Event, EventKind};
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
@@ -135,6 +139,142 @@ pub(crate) fn by_of(order: Option<i64>, actor: Option<String>, change: &Change) 
         (None, None) if matches!(change, Change::Restored { .. }) => By::Import,
         (None, None) => By::Time,
     }
+}
+
+/// An event's columns, with those of its order.
+pub(crate) struct LineColumns {
+    pub(crate) seq: i64,
+    pub(crate) number: Option<Number>,
+    pub(crate) prev: Option<i64>,
+    pub(crate) at: Timestamp,
+    pub(crate) actor: Option<String>,
+    pub(crate) detail: serde_json::Value,
+    pub(crate) origin: Option<serde_json::Value>,
+    pub(crate) under: Provenance,
+    pub(crate) kind: Option<String>,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) states: Option<(u8, u8)>,
+    /// The order, who sent it, and under what.
+    pub(crate) order: Option<(OrderId, String, Provenance)>,
+}
+
+impl LineColumns {
+    /// Returns the event as it is shown.
+    pub(crate) fn line(self) -> Result<Line> {
+        let Self { seq, number, prev, at, actor, detail, origin, under, kind, account, states, order } = self;
+        let (kind, mut detail) = match kind {
+            Some(kind) => {
+                let kind: DeedKind = kind.parse().map_err(|_| corrupt(format!("no kind {kind}")))?;
+                (kind.word(), detail)
+            }
+            None => change_shown(detail)?,
+        };
+        if let (Some(origin), serde_json::Value::Object(detail)) = (origin, &mut detail) {
+            detail.insert("origin".to_owned(), origin);
+        }
+        let by_order = number.is_some() || kind == DeedKind::OrderHeld.word();
+        let id = order.as_ref().map(|(id, ..)| *id);
+        let (by, user, under) = match (actor, order) {
+            (Some(user), _) => (ByKind::User, Some(user), under),
+            (None, Some((_, user, of_order))) if by_order => (ByKind::Order, Some(user), of_order),
+            (None, _) if kind == EventKind::Restored.word() => (ByKind::User, None, under),
+            (None, _) => (ByKind::Time, None, under),
+        };
+        Ok(Line {
+            seq: EventSeq(seq),
+            at,
+            kind,
+            number,
+            account,
+            states: states
+                .map(|(before, after)| Ok::<_, StoreError>((state_of(before)?, state_of(after)?)))
+                .transpose()?,
+            by,
+            user,
+            under,
+            order: id,
+            prev: prev.map(EventSeq),
+            detail,
+        })
+    }
+}
+
+/// Returns a change's kind, and what is particular to it: the change as it is stored, without its name.
+fn change_shown(stored: serde_json::Value) -> Result<(&'static str, serde_json::Value)> {
+    use serde_json::Value;
+    let (name, detail) = match stored {
+        Value::String(name) => (name, Value::Object(serde_json::Map::new())),
+        Value::Object(named) => {
+            let mut named = named.into_iter();
+            match (named.next(), named.next()) {
+                (Some((name, detail)), None) => (name, detail),
+                _ => return Err(corrupt("an event of a number is no change")),
+            }
+        }
+        _ => return Err(corrupt("an event of a number is no change")),
+    };
+    let mut word = String::with_capacity(name.len() + 2);
+    for (at, letter) in name.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    let kind: EventKind = word.parse().map_err(|_| corrupt(format!("no change is called {name}")))?;
+    Ok((kind.word(), detail))
+}
+
+/// Returns sequence numbers as bytes.
+pub(crate) fn seq_bytes(seqs: impl IntoIterator<Item = EventSeq>) -> Vec<u8> {
+    seqs.into_iter().flat_map(|seq| seq.0.to_be_bytes()).collect()
+}
+
+/// Returns sequence numbers from their bytes.
+pub(crate) fn seqs_of(bytes: &[u8]) -> Vec<EventSeq> {
+    bytes.as_chunks().0.iter().map(|chunk| EventSeq(i64::from_be_bytes(*chunk))).collect()
+}
+
+/// A seal's columns.
+pub(crate) struct SealColumns<'a> {
+    pub(crate) batch: i64,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    pub(crate) sealed_at: i64,
+    pub(crate) digests: [&'a [u8]; 3],
+}
+
+impl SealColumns<'_> {
+    /// Returns the seal.
+    pub(crate) fn seal(&self) -> Result<Seal> {
+        let wrong = || corrupt(format!("seal {} cannot be read", self.batch));
+        let whole = |value: i64| u64::try_from(value).map_err(|_| wrong());
+        let digest = |bytes: &[u8]| Ok::<_, StoreError>(Digest(bytes.try_into().map_err(|_| wrong())?));
+        let [root, previous, hash] = self.digests;
+        Ok(Seal {
+            batch: whole(self.batch)?,
+            first: whole(self.first)?,
+            last: whole(self.last)?,
+            sealed_at: Timestamp::from_millis(self.sealed_at),
+            root: digest(root)?,
+            previous: digest(previous)?,
+            hash: digest(hash)?,
+        })
+    }
+}
+
+/// Returns the digests of events from their bytes.
+pub(crate) fn digests_of(bytes: &[u8]) -> Vec<Digest> {
+    bytes.as_chunks().0.iter().map(|chunk| Digest(*chunk)).collect()
+}
+
+/// Returns the digests of events as bytes.
+pub(crate) fn digest_bytes(digests: &[Digest]) -> Vec<u8> {
+    digests.iter().flat_map(|digest| digest.0).collect()
+}
+
+/// Returns a whole number as a column.
+pub(crate) fn column(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Under what something was done, as columns.

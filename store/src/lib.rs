@@ -4,6 +4,9 @@
 //! a folder on this machine, [`postgres`] in a database that several nodes share. [`conformance`] is the suite that every store passes. A store loads, asks `core`, and
 //! saves; no rule of a number's life stands here.
 
+pub mod audit;
+pub mod chance;
+mod checking;
 mod codes;
 mod columns;
 pub mod conformance;

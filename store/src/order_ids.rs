@@ -9,17 +9,28 @@
 //! The number drawn at each start is for a store that was set back to an older copy: the sequence numbers are given
 //! out again, the ids are not.
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use onhook_core::ids::{OrderId, OrderSeq};
+
+use crate::chance::Chance;
 
 /// What a block is encrypted for.
 const DIGEST: u8 = 0;
 
 const COVER: u8 = 1;
 
-/// Makes and reads ids.
+/// Makes and reads ids. An emulator that goes back to an earlier state changes the key.
 pub(crate) struct OrderIds {
+    inside: RwLock<Inside>,
+    /// Where the other ids of the store come from.
+    pub(crate) chance: Chance,
+}
+
+#[derive(Clone)]
+struct Inside {
     cipher: Aes128,
     drawn: [u8; 9],
 }
@@ -27,19 +38,34 @@ pub(crate) struct OrderIds {
 impl OrderIds {
     /// With the store's key, and with bytes that are drawn at each start.
     pub(crate) fn new(key: [u8; 16], drawn: [u8; 9]) -> Self {
-        Self { cipher: Aes128::new(&key.into()), drawn }
+        Self {
+            inside: RwLock::new(Inside { cipher: Aes128::new(&key.into()), drawn }),
+            chance: Chance::default(),
+        }
+    }
+
+    /// Goes on with another key, and with other drawn bytes if there are any.
+    pub(crate) fn set_key(&self, key: [u8; 16], drawn: Option<[u8; 9]>) {
+        let mut inside = self.inside.write().unwrap_or_else(PoisonError::into_inner);
+        let drawn = drawn.unwrap_or(inside.drawn);
+        *inside = Inside { cipher: Aes128::new(&key.into()), drawn };
+    }
+
+    fn inside(&self) -> RwLockReadGuard<'_, Inside> {
+        self.inside.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id of the order with this sequence number.
     pub(crate) fn id(&self, seq: OrderSeq) -> OrderId {
+        let inside = self.inside();
         let mut seq_bytes = [0; 6];
         seq_bytes.copy_from_slice(&seq.0.to_be_bytes()[2..]);
         let mut digested = [0; 15];
         digested[..6].copy_from_slice(&seq_bytes);
-        digested[6..].copy_from_slice(&self.drawn);
-        let digest = free_bits(self.encrypt(DIGEST, &digested)[..10].try_into().expect("ten bytes"));
+        digested[6..].copy_from_slice(&inside.drawn);
+        let digest = free_bits(inside.encrypt(DIGEST, &digested)[..10].try_into().expect("ten bytes"));
         let mut bytes = [0; 16];
-        bytes[..6].copy_from_slice(&self.cover(seq_bytes, &digest));
+        bytes[..6].copy_from_slice(&inside.cover(seq_bytes, &digest));
         bytes[6..].copy_from_slice(&digest);
         OrderId(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
@@ -54,10 +80,12 @@ impl OrderIds {
         let covered = bytes[..6].try_into().expect("six bytes");
         let digest = free_bits(bytes[6..].try_into().expect("ten bytes"));
         let mut seq = [0; 8];
-        seq[2..].copy_from_slice(&self.cover(covered, &digest));
+        seq[2..].copy_from_slice(&self.inside().cover(covered, &digest));
         Some(OrderSeq(i64::from_be_bytes(seq)))
     }
+}
 
+impl Inside {
     /// Covers a sequence number, or uncovers it again.
     fn cover(&self, seq_bytes: [u8; 6], digest: &[u8; 10]) -> [u8; 6] {
         let cover = self.encrypt(COVER, digest);

@@ -6,13 +6,23 @@ mod good;
 mod openers;
 
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
+use onhook_core::account::{AccountKind, Class};
+use onhook_core::audit::line::LineFilter;
+use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Refusal, Status};
+use onhook_core::order::{Kind, NewOrder, Refusal, Status};
 use onhook_store::StoreError;
+use onhook_store::audit::{feed, positions, seal_next, verify};
+use onhook_store::contract::accounts::{Accounts, NewAccount};
+use onhook_store::contract::audit::SEALER;
 use onhook_store::contract::imports::{Imports, Line, Lines};
+use onhook_store::contract::leases::{Leases, NODE};
+
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
 use onhook_store::contract::premises::{Removed, SitesAndPeers};
@@ -100,6 +110,76 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
     assert_eq!(order.failed[0].why, Refusal::SetAside);
 }
 
+/// What holds up the orders of one account must not hold up those of others.
+#[tokio::test]
+async fn nodes_share_the_accounts_whose_orders_wait() {
+    let Some(fresh) = openers::database() else { return };
+    let one = ten_in_service(&fresh).await;
+    let other = PostgresStore::open(&fresh.0).await.unwrap();
+    let second = AccountId::new(2).unwrap();
+    let new =
+        NewAccount { id: second, name: "two".into(), kind: AccountKind::EndUser, class: Class::Unknown };
+    one.create_account(new, Doer::offline(now())).await.unwrap();
+    one.create_site(second, "a site".into(), now()).await.unwrap();
+    let theirs =
+        NewNumber { state: State::InService, account: Some(second), ..NewNumber::available(number(20)) };
+    one.import(Box::new([(1, Ok(theirs))].into_iter()), Intake::of("test"), now(), Arc::default())
+        .await
+        .unwrap();
+    for node in [1, 2] {
+        let name = format!("{NODE}{node}");
+        one.take_lease(&name, std::time::Duration::from_mins(1)).await.unwrap().unwrap();
+    }
+    one.accept(new_order(&[number(1)])).await.unwrap();
+    let order = NewOrder { account: second, ..(*new_order(&[number(20)])).clone() };
+    one.accept(Arc::new(order)).await.unwrap();
+
+    let (client, connection) = tokio_postgres::connect(&fresh.0, NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute("BEGIN; SELECT 1 FROM number WHERE number = 19195550101 FOR UPDATE").await.unwrap();
+    let (held_up, ()) = tokio::join!(one.run_orders(now(), 10, 10, Arc::default()), async {
+        let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND database =
+                         (SELECT oid FROM pg_database WHERE datname = current_database())
+                     UNION ALL SELECT 1 FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while client.query(waits, &[]).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let step = other.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
+        assert_eq!(step.ended.len(), 1, "the other account's order");
+        client.batch_execute("COMMIT").await.unwrap();
+    });
+    assert_eq!(held_up.unwrap().ended.len(), 1);
+    drop(client);
+    connection.await.unwrap().unwrap();
+    assert_eq!(one.check(true).await.unwrap().findings, vec![]);
+}
+
+/// A node draws its number early and commits late. Others get their positions meanwhile, and it gets the next one.
+#[tokio::test]
+async fn an_event_that_is_committed_late_gets_a_later_position() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    let (client, connection) = tokio_postgres::connect(&fresh.0, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let late = "BEGIN;
+                INSERT INTO event (seq, at, kind, detail) VALUES (nextval('event_seq'), 0, 'exported', '{\"late\":true}');
+                INSERT INTO unsealed (seq, seqs) SELECT currval('event_seq'), int8send(currval('event_seq'))";
+    client.batch_execute(late).await.unwrap();
+    store.create_site(account(), "another".into(), now()).await.unwrap();
+    let lease = store.take_lease(SEALER, Duration::from_mins(1)).await.unwrap().unwrap();
+    let before = u64::try_from(seal_next(&store, lease, now()).await.unwrap()).unwrap();
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(seal_next(&store, lease, now()).await.unwrap(), 1);
+    let fed = feed(&store, before - 1, 10, &LineFilter::default()).await.unwrap();
+    let [(site, made), (last, late)] = fed.lines.as_slice() else { panic!("{fed:?}") };
+    assert_eq!((*site, *last, made.kind, late.kind), (before, before + 1, "site_created", "exported"));
+    assert!(late.seq < made.seq, "it was written first");
+    let found = positions(&store, [late.seq, made.seq]).await.unwrap();
+    assert_eq!((found[&late.seq], found[&made.seq]), (before + 1, before));
+    assert_eq!(verify(&store, Vec::new()).await.unwrap().faults, []);
+}
+
 /// What reads an import's file may have an error of its own. Half of the file is no import.
 #[tokio::test]
 async fn an_import_whose_reader_panics_brings_nothing() {
@@ -152,6 +232,23 @@ async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
     let said = "nothing was imported: a site or peer of account 1 was deleted meanwhile. Import again";
     assert!(matches!(&refused, StoreError::Conflict(why) if why == said), "{refused:?}");
     assert!(store.facts(nth(0)).await.unwrap().is_none());
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
+}
+
+/// Its file may be a pipe, and its transaction is as open as any other one meanwhile.
+#[tokio::test]
+async fn an_import_that_waits_for_its_file_is_not_taken_for_one_that_has_stopped() {
+    let Some(fresh) = openers::database() else { return };
+    let idle_max = std::time::Duration::from_secs(1);
+    let store = PostgresStore::open(&fresh.0).await.unwrap().with_idle_max(idle_max);
+    let lines = (0..10).map(move |n| {
+        if n == 9 {
+            std::thread::sleep(3 * idle_max); // the database would end the transaction meanwhile
+        }
+        available(n)
+    });
+    let imported = store.import(Box::new(lines), Intake::of("a pipe"), now(), Arc::default()).await.unwrap();
+    assert_eq!(imported.numbers, 10);
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 

@@ -14,4 +14,4 @@ pub use crate::bandwidth::{
     applications, dialect, disconnects, inventory, lists, localities, moves, notes, notifications,
     order_search, orders, peers, query, reservations, search, sites, subscriptions, tns, users,
 };
-pub use crate::text::{guard, json, xml};
+pub use crate::text::{guard, json, records, xml};

@@ -11,6 +11,7 @@ mod deny;
 mod docs;
 mod floors;
 mod kill;
+mod month;
 mod nodes;
 mod snapshots;
 mod test;
@@ -35,6 +36,8 @@ enum Chore {
     Clients,
     /// Kill a busy server again and again, and check what it left each time
     Kill(kill::Kill),
+    /// Let a million numbers live for weeks, and count again what the server reported
+    Month(month::Month),
     /// Do nodes that share a database harm for minutes, and write what was lost into docs/reliability.md
     Nodes(nodes::Nodes),
     /// Write the pages that are made from the code
@@ -63,6 +66,7 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
         }
         Chore::Clients => clients::run(&workspace)?,
         Chore::Kill(kill) => kill.run(&workspace)?,
+        Chore::Month(month) => month.run(&workspace)?,
         Chore::Nodes(nodes) => nodes.run(&workspace)?,
         Chore::Docs(docs) => docs.run(&workspace)?,
         Chore::Deny(deny) => deny.run(&workspace)?,

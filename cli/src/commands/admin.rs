@@ -19,7 +19,7 @@ use onhook_store::contract::users::{NewUser, UserChange, UserChanged};
 
 use crate::config::{File, word};
 use crate::exit::Exit;
-use crate::target::{Target, WrittenTarget, now};
+use crate::target::{Target, WrittenTarget, close_sealed, now};
 use crate::terminal::Terminal;
 
 /// Make, list, change and remove accounts, sites, peers and users
@@ -261,7 +261,7 @@ impl AccountCommand {
                 let name = named(name, ACCOUNT_NAME_MAX)?;
                 let account =
                     store.create_account(NewAccount { id, name, kind, class }, Doer::offline(now())).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 terminal.line(&format!("account {}", account.id))?;
             }
             Self::List { target } => {
@@ -281,7 +281,7 @@ impl SiteCommand {
             Self::Create { account, name, target } => {
                 let store = target.open(config).await?;
                 let site = store.create_site(account, named(name, SITE_NAME_MAX)?, now()).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 terminal.line(&format!("site {}", site.id))?;
             }
             Self::List { account, target } => {
@@ -299,14 +299,14 @@ impl SiteCommand {
             Self::Default { id, account, target } => {
                 let store = target.open(config).await?;
                 let there = store.make_default_site(account, id, Doer::offline(now())).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 anyhow::ensure!(there, "account {account} has no site {id}");
                 terminal.line(&format!("site {id} is the default of account {account}"))?;
             }
             Self::Remove { id, account, target } => {
                 let store = target.open(config).await?;
                 let removed = store.remove_site(account, id, Doer::offline(now())).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 gone(removed, &format!("account {account} has no site {id}"))?;
                 terminal.line(&format!("site {id} is removed"))?;
             }
@@ -321,7 +321,7 @@ impl PeerCommand {
             Self::Create { account, site, name, target } => {
                 let store = target.open(config).await?;
                 let peer = store.create_peer(account, site, named(name, PEER_NAME_MAX)?, now()).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 terminal.line(&format!("peer {}", peer.id))?;
             }
             Self::List { account, target } => {
@@ -336,14 +336,14 @@ impl PeerCommand {
                 let store = target.open(config).await?;
                 let wants = PeerChange { is_default: Some(true), ..PeerChange::default() };
                 let changed = store.change_peer(account, site, id, wants, Doer::offline(now())).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 anyhow::ensure!(changed.is_some(), "site {site} of account {account} has no peer {id}");
                 terminal.line(&format!("peer {id} is the default of site {site}"))?;
             }
             Self::Remove(OnePeer { id, account, site, target }) => {
                 let store = target.open(config).await?;
                 let removed = store.remove_peer(account, site, id, Doer::offline(now())).await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 gone(removed, &format!("site {site} of account {account} has no peer {id}"))?;
                 terminal.line(&format!("peer {id} is removed"))?;
             }
@@ -378,7 +378,7 @@ impl UserCommand {
                         now(),
                     )
                     .await?;
-                store.close().await;
+                close_sealed(&*store).await;
                 terminal.line(&format!("user {name}"))?;
             }
             Self::List { target } => {
@@ -424,7 +424,7 @@ impl UserCommand {
 async fn change(store: &dyn Store, name: &str, change: UserChange) -> anyhow::Result<()> {
     let changed =
         store.change_user(Asker::AtTheMachine, name.to_owned(), change, Doer::offline(now())).await?;
-    store.close().await;
+    close_sealed(store).await;
     match changed {
         UserChanged::Done => Ok(()),
         UserChanged::Refused(why) => Err(why).with_context(|| format!("user {name} is as before")),

@@ -1,13 +1,8 @@
 //! `onhook export`.
 
-use onhook_core::geo::CITY_NAME_MAX;
-use onhook_core::ids::{AccountId, PeerId, SiteId};
-use onhook_core::lifecycle::area::AreaName;
-use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::Entry;
-use onhook_core::name;
+use onhook_store::contract::numbers::NumberFilter;
+use onhook_wire::ops::number_file::{COLUMNS, record};
 
-use super::import::COLUMNS;
 use crate::config::File;
 use crate::exit::Exit;
 use crate::target::{Target, now};
@@ -40,14 +35,14 @@ impl Export {
         out.write_record(COLUMNS)?;
         let mut after = None;
         loop {
-            let page = store.export(after, PAGE).await?;
-            for (entry, area) in &page {
+            let page = store.export(NumberFilter::default(), after, PAGE).await?;
+            for (entry, area) in &page.numbers {
                 out.write_record(record(entry, area))?;
             }
-            bar.inc(u64::try_from(page.len()).unwrap_or_default());
-            match page.last() {
-                Some((entry, _)) => after = Some(entry.number),
-                None => break,
+            bar.inc(u64::try_from(page.numbers.len()).unwrap_or_default());
+            after = page.next;
+            if after.is_none() {
+                break;
             }
         }
         out.flush()?;
@@ -55,30 +50,4 @@ impl Export {
         store.close().await;
         Ok(Exit::Done)
     }
-}
-
-/// Makes a name safe for a spreadsheet: a name that an import would refuse gets a quote, so that it is no formula.
-fn harmless(name: &str) -> String {
-    if name::check(name, CITY_NAME_MAX).is_ok() { name.to_owned() } else { format!("'{name}") }
-}
-
-fn record(entry: &Entry, area: &AreaName) -> [String; COLUMNS.len()] {
-    let text = |value: Option<u32>| value.map(|id| id.to_string()).unwrap_or_default();
-    let flag = |on: bool| if on { "true" } else { "" }.to_owned();
-    let holder = entry.standing.holder().map(AccountId::get);
-    let aging = entry.state() == State::Aging;
-    let place = entry.standing.place();
-    [
-        entry.number.ten_digits().unwrap_or_else(|| entry.number.to_string()),
-        entry.state().word().to_owned(),
-        text(holder.filter(|_| !aging)),
-        text(place.map(|p| SiteId::get(p.site))),
-        text(place.and_then(|p| p.peer).map(PeerId::get)),
-        area.rate_center().map(harmless).unwrap_or_default(),
-        area.region().unwrap_or_default().to_owned(),
-        flag(entry.protected),
-        flag(entry.ported_in),
-        text(holder.filter(|_| aging)),
-        entry.standing.ends_at().map(|at| at.to_string()).unwrap_or_default(),
-    ]
 }

@@ -21,7 +21,7 @@ impl Man {
     pub(crate) fn run(self, line: clap::Command, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let folder = self.out;
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let line = line.disable_help_subcommand(true);
+        let line = with_variables(line.disable_help_subcommand(true));
         clap_mangen::generate_to(line, &folder)
             .with_context(|| format!("cannot write to {}", folder.display()))?;
         let pages = std::fs::read_dir(&folder).map_or(0, |files| files.flatten().count());
@@ -29,4 +29,16 @@ impl Man {
         terminal.line(&format!("{} in {}", count(pages, "manual page"), folder.display()))?;
         Ok(Exit::Done)
     }
+}
+
+/// Returns the command line with each flag's variable in its help, which the pages would leave out.
+fn with_variables(line: clap::Command) -> clap::Command {
+    let named = |arg: clap::Arg| match (arg.get_env(), arg.get_help()) {
+        (Some(name), Some(help)) => {
+            let help = format!("{help} [env: {}]", name.display());
+            arg.help(help)
+        }
+        _ => arg,
+    };
+    line.mut_args(named).mut_subcommands(with_variables)
 }

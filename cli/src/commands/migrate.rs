@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use onhook_store::audit::seal_all;
 use onhook_store::contract::upkeep::{Progress, Watch};
 use onhook_store::transfer::{Equal, compare, copy, end};
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::target::Home;
+use crate::target::{Home, now};
 use crate::terminal::{Terminal, Unit, count};
 
 /// What to do about findings.
@@ -47,6 +48,8 @@ impl Migrate {
         let source = from.open().await?;
         let target = to.open_for_transfer().await?;
         let what = || format!("cannot move {from} to {to}");
+        // What has no position yet is found again by its sequence number alone, once it is moved.
+        seal_all(&*source, now()).await.with_context(what)?;
         let (bar, watch) = watched(terminal, "rows moved");
         copy(&*source, &*target, &watch).await.with_context(what)?;
         bar.finish_and_clear();

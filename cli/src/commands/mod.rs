@@ -3,6 +3,8 @@
 mod acts;
 mod admin;
 mod areas;
+mod audit;
+mod call;
 mod check;
 mod completions;
 mod csv_file;
@@ -16,6 +18,11 @@ mod man;
 mod migrate;
 mod numbers;
 mod orders;
+mod planned;
+mod plans;
+mod rate;
+mod report;
+mod restore;
 mod serve;
 mod status;
 mod undo;
@@ -37,19 +44,33 @@ pub(crate) enum Command {
     ImportExchanges(import_exchanges::ImportExchanges),
     Export(export::Export),
     Check(check::Check),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     Migrate(migrate::Migrate),
     Numbers(numbers::Numbers),
+    Restore(restore::Restore),
     Explain(explain::Explain),
+    Disconnect(acts::Disconnect),
+    Reconnect(acts::Reconnect),
+    Move(acts::Move),
+    Purge(acts::Purge),
     Lock(acts::Lock),
     Unlock(acts::Unlock),
     Extend(acts::Extend),
     Keep(acts::Keep),
     Unkeep(acts::Unkeep),
+    Release(acts::Release),
+    #[command(subcommand)]
+    Plans(plans::Plans),
     Orders(orders::Orders),
     Status(status::StatusOf),
     Undo(undo::Undo),
     Areas(areas::Areas),
     Forecast(forecast::ForecastOf),
+    Call(call::CallTo),
+    Rate(rate::Rate),
+    #[command(subcommand)]
+    Report(report::Report),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -76,20 +97,31 @@ impl Command {
             Command::Import(import) => import.run(&file, terminal).await,
             Command::ImportExchanges(import) => import.run(&file, terminal).await,
             Command::Export(export) => export.run(&file, terminal).await,
+            Command::Audit(audit) => audit.run(&file, terminal).await,
             Command::Check(check) => check.run(&file, terminal).await,
             Command::Migrate(migrate) => migrate.run(terminal).await,
             Command::Numbers(numbers) => numbers.run(&file, terminal).await,
+            Command::Restore(restore) => restore.run(terminal).await,
             Command::Explain(explain) => explain.run(&file, terminal).await,
+            Command::Disconnect(disconnect) => disconnect.run(&file, terminal).await,
+            Command::Reconnect(reconnect) => reconnect.run(&file, terminal).await,
+            Command::Move(moved) => moved.run(&file, terminal).await,
+            Command::Purge(purge) => purge.run(&file, terminal).await,
             Command::Lock(lock) => lock.run(&file, terminal).await,
             Command::Unlock(unlock) => unlock.run(&file, terminal).await,
             Command::Extend(extend) => extend.run(&file, terminal).await,
             Command::Keep(keep) => keep.run(&file, terminal).await,
             Command::Unkeep(unkeep) => unkeep.run(&file, terminal).await,
+            Command::Release(release) => release.run(&file, terminal).await,
+            Command::Plans(plans) => plans.run(&file, terminal).await,
             Command::Orders(orders) => orders.run(&file, terminal).await,
             Command::Status(status) => status.run(&file, terminal).await,
             Command::Undo(undo) => undo.run(&file, terminal).await,
             Command::Areas(areas) => areas.run(&file, terminal).await,
             Command::Forecast(forecast) => forecast.run(&file, terminal).await,
+            Command::Rate(rate) => rate.run(&file, terminal).await,
+            Command::Call(call) => call.run(&file, terminal).await,
+            Command::Report(report) => report.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }

@@ -66,6 +66,9 @@ pub(crate) struct Serve {
     /// small disk a tenth of it]
     #[arg(long, value_name = "MIB", env = "ONHOOK_DISK_RESERVE_MIB")]
     disk_reserve_mib: Option<u32>,
+    /// The folder for backups that are made while the server runs [default: backups in the data folder]
+    #[arg(long, value_name = "DIR", env = "ONHOOK_BACKUP_DIR", value_hint = clap::ValueHint::DirPath)]
+    backup_dir: Option<PathBuf>,
     /// The time zone whose days a regulated hold counts, such as America/New_York [default: UTC]
     #[arg(long, value_name = "ZONE", env = "ONHOOK_TIME_ZONE")]
     time_zone: Option<String>,
@@ -87,6 +90,15 @@ pub(crate) struct Serve {
     /// Be a stand-in for developers: the guide's account and user in a new folder, and a clock that moves
     #[arg(long)]
     emulator: bool,
+    /// Keep the emulator's data in memory, for this run alone: no --data-dir is needed
+    #[arg(long, requires = "emulator", conflicts_with_all = ["data_dir", "database_url"])]
+    ephemeral: bool,
+    /// Make the emulator's ids and secrets from this number, so that they repeat
+    #[arg(long, value_name = "N", requires = "emulator")]
+    id_seed: Option<u64>,
+    /// Let the emulator's magic numbers, 555-0170 to 555-0196, do nothing
+    #[arg(long, requires = "emulator")]
+    no_magic: bool,
     /// Believe the system's clock though it is far from the store's last use
     #[arg(long)]
     trust_clock: bool,
@@ -124,8 +136,14 @@ impl Serve {
         said: Option<&clap::ArgMatches>,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
+        let configured = configured(said, &file);
         let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
-        let home = Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), &file)?;
+        let reports = file.reports()?;
+        let home = if self.ephemeral {
+            Home::in_memory()?
+        } else {
+            Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), &file)?
+        };
         let listen = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9_080)));
         anyhow::ensure!(
             listen.ip().is_loopback() || self.behind_proxy,
@@ -133,7 +151,6 @@ impl Serve {
              TLS in front and say --behind-proxy, or listen on 127.0.0.1"
         );
         let public_url = self.public_url.or(file.public_url).map(|url| config::base_url(&url)).transpose()?;
-        let configured = configured(said, &file);
         let defaults = Settings::default();
         let settings = Settings {
             public_url,
@@ -151,6 +168,8 @@ impl Serve {
             )?,
             connections_max: config::connections(file.connections_max.unwrap_or(defaults.connections_max))?,
             emulator: self.emulator,
+            magic: !self.no_magic,
+            id_seed: self.id_seed,
             trust_clock: self.trust_clock,
             release_wait_ms: match self.release_wait.or(file.release_wait) {
                 Some(minutes) => config::release_wait_ms(minutes)?,
@@ -163,12 +182,17 @@ impl Serve {
                 http: self.callback_http || file.callback_http,
                 ..Rules::default()
             },
+            backup_dir: self.backup_dir.or(file.backup_dir),
             policy,
+            reports,
             mail: config::mail(self.smtp_url.or(file.smtp_url), self.smtp_from.or(file.smtp_from))?,
             ..defaults
         };
         let zone = self.time_zone.or(file.time_zone);
         let mut told = told(&settings, zone.as_deref(), &file.profiles);
+        told.extend(self.id_seed.map(|seed| format!("id_seed={seed}")));
+        told.extend(self.no_magic.then(|| "no_magic".to_owned()));
+        told.extend(self.ephemeral.then(|| "ephemeral".to_owned()));
         told.extend(self.behind_proxy.then(|| "behind_proxy".to_owned()));
         let reserve = self.disk_reserve_mib.or(file.disk_reserve_mib);
         told.extend(reserve.map(|mib| format!("disk_reserve_mib={mib}")));
@@ -189,7 +213,7 @@ impl Serve {
         if self.emulator {
             demo_data::seed(&*store, now(), settings.policy.clone()).await?;
         }
-        match (self.emulator, demo_data::is_emulators(&*store).await?) {
+        match (self.emulator, self.ephemeral || demo_data::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(
                 "{} holds an operator's data: with --emulator its clock could be moved, and numbers released \
                  early. Give the emulator a folder or a database of its own, and start it there once before you add \
@@ -220,7 +244,7 @@ impl Serve {
         let mut stop = Stop::listen()?; // a program that reads the next line may send a signal at once
         let version = env!("CARGO_PKG_VERSION");
         let schema = match home {
-            Home::Folder(_) => sqlite::schema::newest(),
+            Home::Folder(_) | Home::Memory(_) => sqlite::schema::newest(),
             Home::Database(_) => postgres::newest_schema(),
         };
         let set = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
@@ -275,12 +299,14 @@ fn told(settings: &Settings, time_zone: Option<&str>, profiles: &[Profile]) -> V
         (!ports.is_empty()).then(|| format!("callback_ports={ports:?}")),
         flag("callback_http", *http),
         settings.mail.as_ref().map(|mail| format!("smtp_url, smtp_from={}", mail.from)),
+        settings.backup_dir.as_ref().map(|folder| format!("backup_dir={}", folder.display())),
         time_zone.map(|zone| format!("time_zone={zone}")),
         (!names.is_empty()).then(|| format!("profiles={names:?}")),
         (settings.release_wait_ms != usual.release_wait_ms)
             .then(|| format!("release_wait={}", settings.release_wait_ms / 60_000)),
         (settings.lease != usual.lease).then(|| format!("lease_seconds={}", settings.lease.as_secs())),
         (settings.vendor != usual.vendor).then(|| format!("search_vendor={:?}", settings.vendor)),
+        (settings.reports != usual.reports).then(|| format!("reports={:?}", settings.reports)),
         flag("emulator", *emulator),
         flag("trust_clock", *trust_clock),
     ]
@@ -294,6 +320,7 @@ fn serve_socket(server: &mut Server, named: Option<&Path>, home: &Home) -> anyho
     let (path, guard) = match (named, home) {
         (Some(path), _) => (path.to_owned(), Guard::File),
         (None, Home::Folder(folder)) => (folder.join(socket::NAME), Guard::Folder),
+        (None, Home::Memory(folder)) => (folder.path().join(socket::NAME), Guard::Folder),
         (None, Home::Database(_)) => return Ok(()),
     };
     match Socket::bind(&path, guard) {

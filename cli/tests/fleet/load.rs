@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::dice::Dice;
 use super::{ACCOUNTS, FIRST, Fleet, NUMBERS, PASSWORD, World, basic, until, user_of, within};
-use crate::program::{Client, Cut};
+use crate::program::{Answer, Client, Cut};
 
 /// Clients that send at the same time.
 const TASKS: u64 = 6;
@@ -68,9 +68,13 @@ impl Order {
         Client::signed(at, &basic(&user_of(self.account), PASSWORD))
     }
 
-    fn post(&self, client: &mut Client) -> Posted {
+    fn send(&self, client: &mut Client) -> Result<Answer, Cut> {
         let path = format!("/api/accounts/{}/{}", self.account, self.list);
-        match client.send("POST", &path, &self.key, &self.body) {
+        client.send("POST", &path, &self.key, &self.body)
+    }
+
+    fn post(&self, client: &mut Client) -> Posted {
+        match self.send(client) {
             Ok(answer) => match answer.status {
                 201 => {
                     let location = answer.location.expect("a 201 says where");
@@ -179,15 +183,26 @@ fn client(seed: u64, world: &World, at: Option<SocketAddr>, task: u64) -> Log {
     log
 }
 
-/// Sends an order of the second account, which has this name and key. Returns its id if it was accepted.
-pub(crate) fn post_one(node: SocketAddr, name: &str) -> Option<String> {
+/// Returns an order of the second account that has this name and key.
+fn one(name: &str) -> Order {
     let body = format!(
         "<Order><Name>{name}</Name><AreaCodeSearchAndOrderType><AreaCode>206</AreaCode><Quantity>1</Quantity>\
          </AreaCodeSearchAndOrderType><SiteId>2</SiteId></Order>"
     );
     let (account, name) = (ACCOUNTS[1], name.to_owned());
-    let order = Order { account, list: "orders", key: name.clone(), name, body };
+    Order { account, list: "orders", key: name.clone(), name, body }
+}
+
+/// Sends an order of the second account, which has this name and key. Returns its id if it was accepted.
+pub(crate) fn post_one(node: SocketAddr, name: &str) -> Option<String> {
+    let order = one(name);
     if let Posted::Accepted(id) = order.post(&mut order.client(node)) { Some(id) } else { None }
+}
+
+/// As [`post_one`], and returns the answer, whatever it is.
+pub(crate) fn post_one_answer(node: SocketAddr, name: &str) -> Answer {
+    let order = one(name);
+    order.send(&mut order.client(node)).expect("an answer")
 }
 
 /// Sends an order without a key that has this name. Returns whether it was accepted; if not, it may be there.

@@ -262,7 +262,7 @@ impl Fleet {
         let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "text"]);
         command.args(["--database-url", &node.url, "--rate-limit", "0", "--lease-seconds", &lease_seconds]);
         command.args(["--callback-http", "--callback-allow", "127.0.0.0/8", "--callback-port", &port]);
-        command.args(["--log", "info,onhook_server::work=debug"]);
+        command.args(["--log", "info,onhook_server::work=debug,onhook_store::postgres::tries=debug"]);
         let log = OpenOptions::new().create(true).append(true).open(&node.log);
         let mut server = Server::start(command.stderr(log.expect("a log")));
         let address = server.listening();

@@ -1,9 +1,11 @@
-//! A proxy between a node and the database that cuts connections around the end of a transaction.
+//! A proxy between a node and the database that cuts connections around the end of a transaction, or resets them at any
+//! instant.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use super::dice::Dice;
 
@@ -19,9 +21,52 @@ pub(crate) struct Cuts {
     /// At the node's next question after its orders were written.
     after: AtomicU64,
     dice: Mutex<Dice>,
+    links: Mutex<Vec<Weak<Link>>>,
+}
+
+/// A connection of a node, and the proxy's own to the database.
+struct Link {
+    node: TcpStream,
+    database: TcpStream,
+    /// Set when answers are thrown away.
+    broken: AtomicBool,
+    /// Set when both ends are told that the connection does not exist, instead of its end.
+    reset: AtomicBool,
+}
+
+impl Link {
+    fn end(&self) {
+        if !self.reset.load(Ordering::SeqCst) {
+            self.close(Shutdown::Both);
+        }
+    }
+
+    fn close(&self, how: Shutdown) {
+        // Both fail only if they are closed already.
+        let _ = self.node.shutdown(how);
+        let _ = self.database.shutdown(how);
+    }
 }
 
 impl Cuts {
+    /// Resets some open connections at whatever they are. What was sent and not read is lost. Returns how many.
+    pub(crate) fn reset(&self, some: usize) -> u64 {
+        let mut links: Vec<Arc<Link>> =
+            self.links.lock().expect("whole").iter().filter_map(Weak::upgrade).collect();
+        let mut count = 0;
+        while count < some && !links.is_empty() {
+            let at = self.dice.lock().expect("whole").below(u64::try_from(links.len()).expect("few"));
+            let link = links.swap_remove(usize::try_from(at).expect("few"));
+            for end in [&link.node, &link.database] {
+                rustix::net::sockopt::set_socket_linger(end, Some(Duration::ZERO)).expect("it is open");
+            }
+            link.reset.store(true, Ordering::SeqCst);
+            link.close(Shutdown::Read); // says nothing to the other ends, but ends the threads that hold this one
+            count += 1;
+        }
+        u64::try_from(count).expect("few")
+    }
+
     /// Returns how often it has cut before, between and after.
     pub(crate) fn counted(&self) -> [u64; 3] {
         [&self.before, &self.between, &self.after].map(|count| count.load(Ordering::Relaxed))
@@ -58,25 +103,30 @@ pub(crate) fn wire(to: u16, seed: u64) -> (SocketAddr, Arc<Cuts>) {
         between: AtomicU64::new(0),
         after: AtomicU64::new(0),
         dice: Mutex::new(Dice::of(seed, 77, 0)),
+        links: Mutex::default(),
     });
     let kept = cuts.clone();
     std::thread::spawn(move || {
         for node in listener.incoming().flatten() {
             let Ok(database) = TcpStream::connect(("127.0.0.1", to)) else { continue };
             let _ = node.set_nodelay(true).and_then(|()| database.set_nodelay(true));
-            let same = |stream: &TcpStream| stream.try_clone().expect("a second handle");
-            let broken = Arc::new(AtomicBool::new(false));
-            let (back, gone, cuts) = ((same(&database), same(&node)), broken.clone(), kept.clone());
-            std::thread::spawn(move || asks(node, database, &cuts, &gone));
-            std::thread::spawn(move || answers(back.0, back.1, &broken));
+            let (broken, reset) = (AtomicBool::new(false), AtomicBool::new(false));
+            let link = Arc::new(Link { node, database, broken, reset });
+            let mut links = kept.links.lock().expect("whole");
+            links.retain(|link| link.strong_count() > 0);
+            links.push(Arc::downgrade(&link));
+            drop(links);
+            let (cuts, back) = (kept.clone(), link.clone());
+            std::thread::spawn(move || asks(&link, &cuts));
+            std::thread::spawn(move || answers(&back));
         }
     });
     (address, cuts)
 }
 
-fn asks(mut node: TcpStream, mut database: TcpStream, cuts: &Cuts, broken: &AtomicBool) {
+fn asks(link: &Link, cuts: &Cuts) {
     let mut bytes = vec![0; 1 << 18];
-    while let Ok(length @ 1..) = node.read(&mut bytes) {
+    while let Ok(length @ 1..) = (&link.node).read(&mut bytes) {
         let sent = &bytes[..length];
         let has = |text: &str| sent.windows(text.len()).any(|window| window == text.as_bytes());
         let ends = has("; COMMIT") || has("INSERT INTO idempotency");
@@ -92,27 +142,21 @@ fn asks(mut node: TcpStream, mut database: TcpStream, cuts: &Cuts, broken: &Atom
                 break;
             }
             cuts.between.fetch_add(1, Ordering::Relaxed);
-            broken.store(true, Ordering::SeqCst); // its answer is thrown away
+            link.broken.store(true, Ordering::SeqCst); // its answer is thrown away
         }
-        if database.write_all(sent).is_err() {
+        if (&link.database).write_all(sent).is_err() {
             break;
         }
     }
-    close(&node, &database);
+    link.end();
 }
 
-fn answers(mut database: TcpStream, mut node: TcpStream, broken: &AtomicBool) {
+fn answers(link: &Link) {
     let mut bytes = vec![0; 1 << 16];
-    while let Ok(length @ 1..) = database.read(&mut bytes) {
-        if broken.load(Ordering::SeqCst) || node.write_all(&bytes[..length]).is_err() {
+    while let Ok(length @ 1..) = (&link.database).read(&mut bytes) {
+        if link.broken.load(Ordering::SeqCst) || (&link.node).write_all(&bytes[..length]).is_err() {
             break;
         }
     }
-    close(&node, &database);
-}
-
-fn close(node: &TcpStream, database: &TcpStream) {
-    // Both fail only if they are closed already.
-    let _ = node.shutdown(Shutdown::Both);
-    let _ = database.shutdown(Shutdown::Both);
+    link.end();
 }

@@ -251,6 +251,11 @@ impl Server {
         self.child.wait().expect("the server ends");
     }
 
+    /// Returns its process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM, and returns how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");

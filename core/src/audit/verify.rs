@@ -100,8 +100,8 @@ impl Verifier {
 
     /// Begins behind a seal that is trusted.
     #[must_use]
-    pub fn behind(seal: Option<Seal>) -> Self {
-        Self { last: seal, ..Self::default() }
+    pub fn behind(seal: Option<Seal>, anchors: Vec<Anchor>) -> Self {
+        Self { last: seal, anchors, ..Self::default() }
     }
 
     /// Returns the last seal so far.
@@ -197,8 +197,21 @@ impl Verifier {
         if self.anchors.iter().any(|anchor| anchor.position > end) {
             self.note(end + 1, FaultKind::CutOff);
         }
-        self.faults.sort_unstable();
-        self.faults
+        // One that is missing in its place and was found in another has moved.
+        let (mut moved, mut faults) = (Vec::new(), std::mem::take(&mut self.faults));
+        for fault in &faults {
+            let added = Fault { kind: FaultKind::Added, ..*fault };
+            if fault.kind == FaultKind::Missing && faults.contains(&added) {
+                moved.push(Fault { kind: FaultKind::Moved, ..*fault });
+            }
+        }
+        faults.retain(|fault| {
+            let (there, gone) = (fault.kind == FaultKind::Added, fault.kind == FaultKind::Missing);
+            !((there || gone) && moved.iter().any(|moved| moved.position == fault.position))
+        });
+        faults.extend(moved);
+        faults.sort_unstable();
+        faults
     }
 }
 
@@ -280,6 +293,11 @@ mod tests {
             trail[1].1.push(event);
         });
         assert_eq!(twice, ["1: added"]);
+        let across = after(|trail| {
+            let (one, other) = (trail[0].1[2].clone(), trail[1].1[0].clone());
+            (trail[0].1[2], trail[1].1[0]) = (other, one);
+        });
+        assert_eq!(across, ["3: moved", "4: moved"], "under the seals of each other");
         assert_eq!(after(|trail| drop(trail.remove(0))), ["1: missing"]);
         assert_eq!(after(|trail| trail.swap(0, 1)), ["1: missing", "1: moved"]);
         let with_digest = after(|trail| {

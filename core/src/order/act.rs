@@ -252,7 +252,9 @@ impl From<Refusal> for Refused {
             Refusal::NoSite => Refused::NoSite,
             Refusal::NoPeer => Refused::NoPeer,
             Refusal::NoDefaultPeer => Refused::NoDefaultPeer,
-            Refusal::AllOrNone | Refusal::SetAside => Refused::WrongState,
+            Refusal::AllOrNone | Refusal::SetAside | Refusal::OverCapacity | Refusal::TimedOut => {
+                Refused::WrongState
+            }
         }
     }
 }

@@ -505,6 +505,10 @@ pub enum Refusal {
     AllOrNone,
     /// The order crashed its worker too often.
     SetAside,
+    /// More was asked for than may be done.
+    OverCapacity,
+    /// The order waited too long.
+    TimedOut,
 }
 
 impl From<NoPlace> for Refusal {

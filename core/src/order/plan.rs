@@ -21,6 +21,8 @@ use crate::words::words;
 pub const OPEN_MAX: u64 = 1_000;
 /// Most open plans.
 pub const ALL_OPEN_MAX: u64 = 10_000;
+/// How long a plan lives that needs no second person, in milliseconds.
+pub const LIVES_MS: i64 = 30 * 60 * 1_000;
 /// How long a plan is kept for the audit, in milliseconds.
 pub const KEPT_MS: i64 = 90 * DAY_MS;
 /// How long a plan lives for which two persons are needed, in milliseconds.
@@ -281,18 +283,18 @@ impl KeptPlan {
         self.two_persons && !self.is_approved() && self.state(now) == PlanState::Open
     }
 
-    /// Notes that a person agrees to the plan as it is under a hash. Who has agreed already does so again without any
-    /// effect.
+    /// Notes that a person agrees to the plan as it is under a hash. Returns false for someone who has agreed already: then
+    /// nothing changes.
     ///
     /// # Errors
     /// If they may not, or if nobody has to.
-    pub fn approve(&mut self, hash: &str, by: Signed) -> Result<(), NotApproved> {
+    pub fn approve(&mut self, hash: &str, by: Signed) -> Result<bool, NotApproved> {
         if !self.knows(hash) {
             return Err(NotApproved::WrongHash);
         }
         let again = self.approvals.iter().any(|one| one.hash == hash && one.by.user == by.user);
         if self.state(by.at) != PlanState::Open {
-            return if again { Ok(()) } else { Err(NotApproved::Over) };
+            return if again { Ok(false) } else { Err(NotApproved::Over) };
         }
         if self.hash != hash {
             return Err(NotApproved::Changed);
@@ -306,7 +308,7 @@ impl KeptPlan {
         if !again {
             self.approvals.push(Approval { hash: hash.to_owned(), by });
         }
-        Ok(())
+        Ok(!again)
     }
 
     /// Notes that a person takes the plan back. Returns false if it is over otherwise.
@@ -364,7 +366,7 @@ mod tests {
         assert_eq!(plan.approve("h", signed("other", 100)), Err(NotApproved::Over));
         assert!(plan.waits(Timestamp::from_millis(99)) && !plan.waits(Timestamp::from_millis(100)));
         for at in [2, 3, 100] {
-            assert_eq!(plan.approve("h", signed("other", at)), Ok(()), "again is no more than once");
+            assert_eq!(plan.approve("h", signed("other", at)), Ok(at == 2), "again is no more than once");
         }
         assert_eq!((plan.approvals.len(), plan.is_approved()), (1, true));
         plan.hash = "i".into();

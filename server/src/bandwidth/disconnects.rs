@@ -126,6 +126,6 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// Returns one order. `tndetail` is accepted and changes nothing: no source shows more detail.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     call.query.flag("tndetail", false)?;
-    let order = order::find(&app, &call, KIND).await?;
+    let order = order::read(&app, &call, KIND).await?;
     Ok(Reply::xml(StatusCode::OK, disconnects::show(&order, call.prefix.dialect)?))
 }

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use onhook_wire::dialect::Dialect;
-use onhook_wire::error::{Family, Problem};
+use onhook_wire::error::explained::on_demand;
+use onhook_wire::error::{Family, Problem, Row};
 use onhook_wire::json;
 
 use super::call::Call;
@@ -79,6 +80,13 @@ impl Door for Bandwidth {
 
     fn refuse(&self, refusal: Refusal) -> Reply {
         reply::problem(self.family, &refusal.into())
+    }
+
+    fn on_demand(&self, status: u16, code: Option<u16>, text: Option<String>) -> Option<Reply> {
+        let row = on_demand(status, code)?;
+        let row = Row { text: text.unwrap_or_else(|| row.text.clone()), ..row };
+        let status = StatusCode::from_u16(status).ok()?;
+        Some(Reply::xml(status, self.family.body_on_demand(&row)))
     }
 
     fn form(&self, prefix: Option<&'static str>, headers: &HeaderMap) -> accept::Form {
@@ -245,6 +253,7 @@ impl From<Route> for route::Route {
             document,
             emulator: false,
             streaming: false,
+            patient: false,
             doc,
             handler,
         }

@@ -77,6 +77,6 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
-    let order = order::find(&app, &call, KIND).await?;
+    let order = order::read(&app, &call, KIND).await?;
     Ok(Reply::xml(StatusCode::OK, moves::show(&order, call.prefix.dialect)?))
 }

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::{StatusCode, header};
 use onhook_core::account::NoPlace;
 use onhook_core::ids::{OrderId, PeerId, SiteId};
-use onhook_core::order::{IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, Request, Summary};
+use onhook_core::order::{
+    IdempotencyKey, KEY_MAX, Kind, NUMBERS_MAX, NewOrder, Order, Request, Status, Summary,
+};
 use onhook_store::StoreError;
 use onhook_store::contract::orders::{NewNote, OrderQuery};
 use onhook_store::contract::page::{Page, Start};
@@ -28,6 +31,10 @@ pub(crate) const PAST_PLAIN: (Group, Family) = (Group::History, Family::GENERIC)
 
 /// Room for most addresses of orders, so that an address is allocated once.
 const LOCATION_BYTES: usize = 160;
+
+/// How long an emulator lets a client wait for an order that it has read often enough, and how often it looks.
+const READ_WAIT: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Elements on a page of a list by default.
 const SIZE: u32 = 300;
@@ -88,10 +95,19 @@ pub(crate) async fn accept(
         request,
         key: idempotency_key(call, kind)?,
     });
+    let stage = match &app.emulator {
+        Some(emulator) => Some((emulator, emulator.scripts.accepting().await)),
+        None => None,
+    };
     let accepted = app.store.accept(order.clone()).await.map_err(|error| match (error, &order.key) {
         (StoreError::KeyReused, Some(key)) => Problem::KeyReused(cut(&key.key)),
         (error, _) => store_problem(error),
     })?;
+    if let Some((emulator, accepting)) = stage {
+        let plan = emulator.plan(&order.request, &call.staging);
+        emulator.scripts.stage(accepted.id, account, plan, created_at);
+        drop(accepting);
+    }
     app.orders_bell.notify_one();
     if accepted.again {
         let first = app.store.order(account, kind, accepted.id).await.map_err(store_problem)?;
@@ -159,6 +175,24 @@ pub(crate) async fn find(app: &App, call: &Call, kind: Kind) -> Result<Order, Pr
     let found = app.store.order(call.account()?, kind, id).await.map_err(store_problem)?;
     let site = paging::site(call)?;
     found.filter(|order| site.is_none() || order.request.site() == site).ok_or(Problem::NoOrder)
+}
+
+/// Returns the order that the path names, for a client that looks whether it has ended. An emulator counts these reads.
+pub(crate) async fn read(app: &App, call: &Call, kind: Kind) -> Result<Order, Problem> {
+    let order = find(app, call, kind).await?;
+    match &app.emulator {
+        Some(emulator) if emulator.scripts.read(order.id) => {
+            let until = Instant::now() + READ_WAIT;
+            let mut order = order;
+            while order.status == Status::Received && Instant::now() < until {
+                app.orders_bell.notify_one();
+                tokio::time::sleep(LOOK_EVERY).await;
+                order = find(app, call, kind).await?;
+            }
+            Ok(order)
+        }
+        _ => Ok(order),
+    }
 }
 
 pub(crate) fn order_id(call: &Call) -> Result<OrderId, Problem> {

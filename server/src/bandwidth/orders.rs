@@ -225,7 +225,7 @@ async fn amend(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
 /// Returns one order. With `tndetail`, each number has its locality and vendor.
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let in_detail = call.query.flag("tndetail", false)?;
-    let order = order::find(&app, &call, KIND).await?;
+    let order = order::read(&app, &call, KIND).await?;
     let details = if in_detail {
         let localities = app.store.localities(order.done().collect()).await.map_err(store_problem)?;
         Some(Details { vendor: app.settings.vendor.clone(), localities: localities.into_iter().collect() })

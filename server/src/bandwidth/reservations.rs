@@ -53,7 +53,7 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let account = call.account()?;
     let number = reservations::read(&*call.document()?)?;
     let now = app.believed_now().ok_or(Problem::Clock)?; // its end is an instant, and a wrong one would stay
-    let id = ReservationId(uuid::Uuid::new_v4());
+    let id = ReservationId(app.uuid().map_err(store_problem)?);
     let wanted = Reservation { id, account, number, until: now.plus_millis(HELD_MS) };
     let reserved = app.store.reserve(wanted, call.author(), now, app.settings.policy.clone());
     match reserved.await.map_err(store_problem)? {

@@ -94,7 +94,7 @@ async fn available(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
             Protected::Mixed => Inventory::Both(account),
         },
         size: usize::try_from(wanted.quantity).unwrap_or(usize::MAX),
-        seed: uuid::Uuid::new_v4().as_u64_pair().0,
+        seed: app.uuid().map_err(store_problem)?.as_u64_pair().0,
     };
     let found = app.store.pool(query).await.map_err(store_problem)?;
     let strangers = u32::try_from(found.iter().filter(|(e, _)| e.standing.holder().is_none()).count());

@@ -187,7 +187,7 @@ async fn checked(
         (false, _) => (None, None),
         (true, Some(kept)) => (Some(kept), None),
         (true, None) => {
-            let secret = signing::new_secret().map_err(|_| Problem::Internal)?;
+            let secret = signing::new_secret(app.random().map_err(store_problem)?);
             (Some(secret.clone()), Some(secret))
         }
     };

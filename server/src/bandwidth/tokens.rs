@@ -78,6 +78,7 @@ pub(crate) fn routes() -> Vec<Route> {
         document: None,
         emulator: false,
         streaming: false,
+        patient: false,
         doc,
         handler: Arc::new(|app, call| Box::pin(issue(app, call))),
     }]

@@ -104,6 +104,8 @@ pub struct Rules {
     pub own: Option<SocketAddr>,
     /// Host and port of this server's public URL. They are always refused too.
     pub own_url: Option<(String, u16)>,
+    /// The beginning of the path of an emulator's receiver, up to its name. There alone this server calls itself.
+    pub receiver: Option<&'static str>,
 }
 
 impl Rules {
@@ -112,8 +114,11 @@ impl Rules {
         let real = address::canonical(ip);
         let is_own =
             self.own.is_some_and(|own| own.port() == target.port && reaches(own.ip(), real, &is_ours));
-        if is_own || address::is_teredo(ip) {
+        if address::is_teredo(ip) {
             return false;
+        }
+        if is_own {
+            return self.reaches_receiver(target);
         }
         if self.loopback && real.is_loopback() {
             return true;
@@ -121,6 +126,12 @@ impl Rules {
         let allowed = |ip: IpAddr| self.allow.iter().any(|net| net.contains(&ip));
         self.usual(target)
             && (allowed(ip) || address::is_public(ip, &allowed) && (allowed(real) || !is_ours(real)))
+    }
+
+    /// Returns whether a target is the receiver of an emulator.
+    fn reaches_receiver(&self, target: &Target) -> bool {
+        let name = self.receiver.and_then(|path| target.path.strip_prefix(path));
+        name.is_some_and(|name| !name.is_empty() && !name.contains(['/', '?', '%']))
     }
 
     /// Returns whether scheme and port are among the usual ones.
@@ -168,6 +179,7 @@ impl Callbacks {
         let own = self.rules.own_url.as_ref().is_some_and(|(host, port)| {
             *port == target.port && host.trim_end_matches('.').eq_ignore_ascii_case(&target.host)
         });
+        let own = own && !self.rules.reaches_receiver(target);
         if own || !(self.rules.loopback || self.rules.usual(target)) {
             return Err(DeliveryFailure::Blocked);
         }

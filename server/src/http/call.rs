@@ -16,6 +16,7 @@ use super::incoming::Incoming;
 use super::origin::Origin;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use crate::emulator::faults::Staging;
 
 /// The header with a request's key.
 const KEY: &str = "idempotency-key";
@@ -43,6 +44,8 @@ pub struct Call {
     pub incoming: Incoming,
     /// The key under which it is done once, if it has one, and its route is outside the API and reads the body whole.
     pub key: Option<RequestKey>,
+    /// What an emulator stages for the order that it makes.
+    pub(crate) staging: Staging,
 }
 
 /// The key of a request that is done once, however often it is sent.

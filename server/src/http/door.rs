@@ -39,6 +39,12 @@ pub trait Door: Send + Sync {
         Reply::too_many(now, seconds)
     }
 
+    /// Returns a refusal that an emulator was asked for, with the text of its code or status unless another is given.
+    /// `None` if this door knows no such code.
+    fn on_demand(&self, _status: u16, _code: Option<u16>, _text: Option<String>) -> Option<Reply> {
+        None
+    }
+
     /// Returns the form in which a request under this prefix wants its reply.
     fn form(&self, _prefix: Option<&'static str>, _headers: &HeaderMap) -> Form {
         Form::Fixed

@@ -17,14 +17,16 @@ use super::accept::Form;
 use super::auth::{Caller, Refused};
 use super::call::{Call, RequestKey};
 use super::door::{Door, Takes};
+use super::harm::{self, Seen};
 use super::incoming::Incoming;
 use super::origin::Origin;
 use super::pairs;
-use super::path::Sent;
+use super::path::{ROOT, Sent};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::route::{Needs, Route};
 use crate::app::App;
+use crate::emulator::faults::{DELAY_MS_MAX, Staging};
 use crate::limits::Group;
 
 /// Most bytes of a body (contract: decision 12).
@@ -40,17 +42,25 @@ const ACCOUNT_MAX: usize = 40;
 pub(super) async fn answer(app: &Arc<App>, route: &Route, mut request: Request) -> Reply {
     let sent = request.extensions_mut().remove::<Sent>();
     let form = route.door.form(sent.as_ref().and_then(|sent| sent.prefix), request.headers());
-    let answering = checked(app, route, sent, request);
-    let reply = if route.streaming {
+    let mut seen = Seen::of(app, Some(route), sent.as_ref(), &request);
+    let answering = checked(app, route, sent, request, &mut seen);
+    let reply = if route.streaming || route.patient {
         Ok(answering.await) // its handler bounds what it waits for
     } else {
-        tokio::time::timeout(HANDLER_WAIT + BODY_WAIT, answering).await
+        tokio::time::timeout(HANDLER_WAIT + BODY_WAIT + late(app), answering).await
     };
     let reply = match reply {
         Ok(Ok(reply) | Err(reply)) => reply,
         Err(_) => route.door.refuse(Refusal::Timeout),
     };
-    in_form(&*route.door, form, reply)
+    let reply = in_form(&*route.door, form, reply);
+    seen.keep(app, &reply);
+    reply
+}
+
+/// Returns how much later an emulator answers on demand.
+fn late(app: &App) -> Duration {
+    if app.emulator.is_some() { Duration::from_millis(DELAY_MS_MAX) } else { Duration::ZERO }
 }
 
 /// Returns a reply in the form that its client wants.
@@ -68,6 +78,7 @@ async fn checked(
     route: &Route,
     sent: Option<Sent>,
     request: Request,
+    seen: &mut Seen,
 ) -> Result<Reply, Reply> {
     let refuse = |refusal: Refusal| route.door.refuse(refusal);
     let (parts, body) = request.into_parts();
@@ -119,9 +130,10 @@ async fn checked(
         RequestKey::read(&parts.headers, &parts.method, &parts.uri, &body).map_err(refuse)?
     };
     let pairs = parts.uri.query().map(pairs::decoded).unwrap_or_default();
-    let headers = parts.headers;
-    let call = Call { caller, account, prefix, from, params, pairs, headers, body, incoming, key };
-    Ok(route.handle(app.clone(), call).await)
+    let (headers, staging) = (parts.headers, Staging::default());
+    let call = Call { caller, account, prefix, from, params, pairs, headers, body, incoming, key, staging };
+    let path = parts.uri.path();
+    Ok(harm::handle(app, route, call, path.strip_prefix(ROOT).unwrap_or(path), seen).await)
 }
 
 fn not_signed_in(app: &App, door: &dyn Door, refused: Refused) -> Reply {

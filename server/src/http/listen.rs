@@ -27,7 +27,7 @@ use tower::ServiceExt;
 use super::framing::Followed;
 use super::origin::Origin;
 use super::path::{self, Prefixes, Sent};
-use super::reply::Reply;
+use super::reply::{Cut, Reply};
 
 /// How long a client may take for a request's head, and how long an idle connection stays open.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -115,6 +115,10 @@ impl Source for UnixListener {
         })
     }
 }
+/// The end of a connection on whose last request no answer is given, as an emulator was asked for.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no answer was given, on demand")]
+struct Unanswered;
 
 /// Takes connections, at most `connections` at once, until it is stopped and the requests under way have ended.
 pub(crate) async fn accept<S: Source>(source: S, front: Front, connections: usize, stop: CancellationToken) {
@@ -185,11 +189,15 @@ fn serve<S: AsyncRead + AsyncWrite + Send + 'static>(
     let service = service_fn(move |request: Request<Incoming>| {
         let (front, shut) = (front.clone(), shut.clone());
         async move {
-            let mut answer = answer(front, from, request.map(Body::new)).await?;
+            let answered = answer(front, from, request.map(Body::new)).await;
+            let mut answer = answered.unwrap_or_else(|never| match never {});
+            if answer.extensions().get::<Cut>().is_some() {
+                return Err(Unanswered);
+            }
             if shut.is_cancelled() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer)
+            Ok(answer)
         }
     });
     let connection = http1::Builder::new()

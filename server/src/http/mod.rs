@@ -10,6 +10,7 @@ pub mod doc;
 pub mod door;
 mod framing;
 pub mod gate;
+mod harm;
 pub mod incoming;
 pub(crate) mod listen;
 mod meter;

@@ -62,6 +62,94 @@ pub(crate) fn short(title: &str, text: &str) -> String {
     page.0
 }
 
+/// What a page does with JavaScript: it shows what is new.
+const SCRIPT: &str = "setInterval(async()=>{if(document.querySelector('details[open]'))return;\
+    const text=await(await fetch('/')).text();\
+    const now=new DOMParser().parseFromString(text,'text/html').querySelector('main');\
+    if(now)document.querySelector('main').replaceWith(now)},2000)";
+
+/// What the browser may do with a page that has buttons: send its own forms, and run its one script.
+static LIVE_POLICY: LazyLock<String> = LazyLock::new(|| {
+    let digest = |text: &str| STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'",
+        digest(STYLE),
+        digest(SCRIPT)
+    )
+});
+
+/// A page with buttons, under way.
+pub(crate) struct Live(Page);
+
+impl Live {
+    /// Begins a page.
+    pub(crate) fn new(title: &str) -> Self {
+        let mut page = Page(String::new());
+        page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+        page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+        page.tagged("title", title);
+        let _ = writeln!(page.0, "<style>{STYLE}</style></head><body><main>");
+        page.tagged("h1", title);
+        Self(page)
+    }
+
+    /// Writes a heading.
+    pub(crate) fn heading(&mut self, text: &str) {
+        self.0.tagged("h2", text);
+    }
+
+    /// Writes a paragraph.
+    pub(crate) fn paragraph(&mut self, text: &str) {
+        self.0.tagged("p", text);
+    }
+
+    /// Writes a button that sends a name and a value.
+    pub(crate) fn button(&mut self, name: &str, value: &str, text: &str) {
+        self.0.raw("<form method=\"post\" action=\"/\"><button name=\"");
+        self.0.text(name);
+        self.0.raw("\" value=\"");
+        self.0.text(value);
+        self.0.raw("\">");
+        self.0.text(text);
+        self.0.raw("</button></form>\n");
+    }
+
+    /// Writes a table.
+    pub(crate) fn table<const N: usize>(&mut self, heads: &[&str], rows: &[[String; N]]) {
+        self.0.raw("<table><tr>");
+        for head in heads {
+            self.0.raw("<th>");
+            self.0.text(head);
+        }
+        self.0.raw("</tr>\n");
+        for row in rows {
+            let cells: Vec<&str> = row.iter().map(String::as_str).collect();
+            self.0.row(&cells);
+        }
+        self.0.raw("</table>\n");
+    }
+
+    /// Writes a line that opens to a longer text.
+    pub(crate) fn details(&mut self, summary: &str, text: &str) {
+        self.0.raw("<details><summary><code>");
+        self.0.text(summary);
+        self.0.raw("</code></summary><pre>");
+        self.0.text(text);
+        self.0.raw("</pre></details>\n");
+    }
+}
+
+/// Returns a page with buttons as a reply, with the headers that keep a browser to it.
+pub(crate) fn live(mut page: Live) -> Reply {
+    let _ = writeln!(page.0.0, "</main><script>{SCRIPT}</script></body></html>");
+    Reply::typed(StatusCode::OK, "text/html; charset=utf-8", page.0.0)
+        .with(header::CONTENT_SECURITY_POLICY, &LIVE_POLICY)
+        .with(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .with(header::REFERRER_POLICY, "same-origin")
+        .with(header::CACHE_CONTROL, "no-store")
+}
+
 /// A page under way.
 struct Page(String);
 

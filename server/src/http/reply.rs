@@ -25,7 +25,13 @@ pub struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Content,
+    /// True if the connection ends instead.
+    cut: bool,
 }
+
+/// Marks a response that is not sent: the connection ends instead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -40,7 +46,13 @@ impl Reply {
     /// Returns an answer without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Content::Whole(Bytes::new()) }
+        Self { status, headers: Vec::new(), body: Content::Whole(Bytes::new()), cut: false }
+    }
+
+    /// Returns an answer that is never given: the connection ends instead.
+    #[must_use]
+    pub(crate) fn cut() -> Self {
+        Self { cut: true, ..Self::empty(StatusCode::GATEWAY_TIMEOUT) }
     }
 
     /// Returns an answer with an XML document.
@@ -82,7 +94,7 @@ impl Reply {
     pub fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = Vec::with_capacity(HEADERS);
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
-        Self { status, headers, body: Content::Whole(body.into()) }
+        Self { status, headers, body: Content::Whole(body.into()), cut: false }
     }
 
     /// Returns an answer whose body is made while it is sent, in parts. If the stream fails, the connection is cut: the
@@ -93,7 +105,12 @@ impl Reply {
         parts: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Self {
         let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
-        Self { status: StatusCode::OK, headers, body: Content::Streamed(Body::from_stream(parts)) }
+        Self {
+            status: StatusCode::OK,
+            headers,
+            body: Content::Streamed(Body::from_stream(parts)),
+            cut: false,
+        }
     }
 
     /// Returns the body as text, if it is there and is text.
@@ -159,6 +176,19 @@ impl Reply {
         self
     }
 
+    /// Returns its headers.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    /// Returns its body, if it is there.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match &self.body {
+            Content::Whole(body) => Some(body),
+            Content::Streamed(_) => None,
+        }
+    }
+
     /// Returns its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -174,6 +204,9 @@ impl From<Reply> for http::Response<Body> {
         });
         *response.status_mut() = reply.status;
         response.headers_mut().extend(reply.headers);
+        if reply.cut {
+            response.extensions_mut().insert(Cut);
+        }
         response
     }
 }

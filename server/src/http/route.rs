@@ -91,6 +91,8 @@ pub struct Route {
     /// True if its handler reads the body while it arrives ([`Call::incoming`]), of the type that its description tells.
     /// Then neither the body nor the time that it takes is bounded before the handler.
     pub streaming: bool,
+    /// True if its handler bounds by itself how long it takes.
+    pub patient: bool,
     /// Its description.
     pub doc: Doc,
     pub(crate) handler: Handler,
@@ -107,6 +109,12 @@ impl Route {
     #[must_use]
     pub fn streaming(self) -> Self {
         Self { streaming: true, ..self }
+    }
+
+    /// Returns the route as one whose handler bounds by itself how long it takes.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { patient: true, ..self }
     }
 
     /// Returns its name in metrics and tests.
@@ -132,7 +140,7 @@ impl Route {
     #[must_use]
     pub fn id(&self) -> String {
         let method = self.method.as_str().to_ascii_lowercase();
-        let parts = self.path.split(['/', '{', '}', '.']).filter(|part| !part.is_empty());
+        let parts = self.path.split(['/', '{', '}', '.', '-']).filter(|part| !part.is_empty());
         parts.fold(method, |id, part| id + "_" + part)
     }
 }

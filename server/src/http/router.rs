@@ -9,6 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::door::Door;
 use super::gate;
+use super::harm::Seen;
 use super::meter::Meter;
 use super::path::{ROOT, Sent};
 use super::refusal::Refusal;
@@ -22,14 +23,26 @@ pub(crate) type Lost = fn(path: &str) -> Arc<dyn Door>;
 pub(crate) fn router(app: &Arc<App>, routes: Vec<Route>, lost: Lost) -> axum::Router {
     let mut router = axum::Router::new();
     for route in routes {
+        // Without an emulator there is nothing at the root, for nobody.
+        if route.path == "/" && route.emulator && !app.settings.emulator {
+            continue;
+        }
         let path = if route.api { format!("{ROOT}{}", route.path) } else { route.path.to_owned() };
         router = router.route(&path, serve(app.clone(), route));
     }
+    let app = app.clone();
     router.fallback(async move |request: Request| -> Response {
+        let sent: Option<&Sent> = request.extensions().get();
+        let seen =
+            sent.filter(|sent| sent.prefix.is_some()).map(|sent| Seen::of(&app, None, Some(sent), &request));
         let prefix = request.extensions().get().and_then(|sent: &Sent| sent.prefix);
         let door = lost(request.uri().path());
         let form = door.form(prefix, request.headers());
-        gate::in_form(&*door, form, door.refuse(Refusal::NoResource)).into()
+        let reply = gate::in_form(&*door, form, door.refuse(Refusal::NoResource));
+        if let Some(seen) = seen {
+            seen.keep(&app, &reply);
+        }
+        reply.into()
     })
 }
 

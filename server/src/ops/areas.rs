@@ -35,10 +35,12 @@ const AREA: Shape = Shape::json(
         "rate_center": {"type": ["string", "null"]}, "supply": {"type": "integer"},
         "demand_per_day": {"type": "number"}, "days_of_supply": {"type": ["number", "null"]},
         "aging": {"type": "integer"}, "next_release_at": {"type": ["string", "null"]},
-        "hold_now": {"type": "array", "items": {"type": "object"}}}}"#,
+        "hold_now": {"type": "array", "items": {"type": "object"}},
+        "curve": {"type": "array", "items": {"type": "object"}}}}"#,
     r#"{"id": "1", "name": "540 (VA)", "region": "VA", "rate_center": null, "supply": 50, "demand_per_day": 0.0,
         "days_of_supply": null, "aging": 2, "next_release_at": "2027-02-23T00:00:00.000Z",
-        "hold_now": [{"profile": "us", "class": "residential", "days": 90}]}"#,
+        "hold_now": [{"profile": "us", "class": "residential", "days": 90}],
+        "curve": [{"days_of_supply": 0.0, "days": 45}, {"days_of_supply": 365.0, "days": 90}]}"#,
 );
 
 const FILTERS: [Parameter; 3] = [

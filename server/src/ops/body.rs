@@ -10,7 +10,7 @@ use serde_json::json;
 use super::door::OpsProblem;
 use super::problem::Code;
 use crate::app::App;
-use crate::http::auth::is_token;
+use crate::http::auth::{Caller, is_token};
 use crate::http::call::Call;
 use crate::http::doc::{Form, Parameter, Shape};
 use crate::http::refusal::Refusal;
@@ -75,9 +75,13 @@ impl<T> Said<T> {
 /// # Errors
 /// `forbidden` if a caller with an account names another one. What is named is not looked at: the refusal is the same
 /// whether it exists or not.
-pub(super) fn account(call: &Call, at: &str, named: Option<&str>) -> Result<Option<AccountId>, OpsProblem> {
+pub(super) fn account(
+    caller: &Caller,
+    at: &str,
+    named: Option<&str>,
+) -> Result<Option<AccountId>, OpsProblem> {
     let read = |text: &str| text.parse::<AccountId>();
-    match (call.caller.account, named) {
+    match (caller.account, named) {
         (Some(own), Some(text)) if read(text) != Ok(own) => Err(Refusal::Denied.into()),
         (Some(own), _) => Ok(Some(own)),
         (None, None) => Ok(None),
@@ -107,17 +111,24 @@ pub(super) fn doer(app: &App, call: &Call, reason: Option<&str>) -> Result<Doer,
 
 /// Reads a body. Its type says which keys there are (`deny_unknown_fields`).
 pub(super) fn read<T: DeserializeOwned>(call: &Call) -> Result<T, OpsProblem> {
-    serde_json::from_slice(&call.body).map_err(|error| {
-        let detail = error.to_string();
-        let code = if !error.is_data() {
-            Code::BadJson
-        } else if detail.starts_with("unknown field") {
-            Code::UnknownField
-        } else {
-            Code::BadValue
-        };
-        OpsProblem::new(code, detail)
-    })
+    serde_json::from_slice(&call.body).map_err(|error| problem(&error))
+}
+
+/// Reads a part of a body, which says by its type which keys there are.
+pub(super) fn of<T: DeserializeOwned>(part: serde_json::Value) -> Result<T, OpsProblem> {
+    serde_json::from_value(part).map_err(|error| problem(&error))
+}
+
+fn problem(error: &serde_json::Error) -> OpsProblem {
+    let detail = error.to_string();
+    let code = if !error.is_data() {
+        Code::BadJson
+    } else if detail.starts_with("unknown field") {
+        Code::UnknownField
+    } else {
+        Code::BadValue
+    };
+    OpsProblem::new(code, detail)
 }
 
 /// Returns the caller of an act, with under what and why it acts.
@@ -151,4 +162,9 @@ pub(super) fn wrong(at: &str, detail: String) -> OpsProblem {
 /// Returns the problem of a clock that cannot be believed.
 pub(super) fn clock() -> OpsProblem {
     OpsProblem::new(Code::ClockNotBelieved, "the clock cannot be believed, so nothing was written")
+}
+
+/// Returns the problem of too many open plans.
+pub(super) fn too_many() -> OpsProblem {
+    OpsProblem::new(Code::TooManyPlans, "apply or withdraw some of the open plans first")
 }

@@ -116,7 +116,7 @@ fn seq_of(call: &Call) -> Result<NotificationSeq, OpsProblem> {
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let filter = DeliveryFilter {
-        account: body::account(&call, "account", value(&call, "account"))?,
+        account: body::account(&call.caller, "account", value(&call, "account"))?,
         standing: parsed(&call, "state", "WAITING, DELIVERED or GIVEN_UP")?,
         order: parsed(&call, "order", "an order's id")?,
         note: match value(&call, "about") {

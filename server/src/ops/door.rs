@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::Method;
 use onhook_store::StoreError;
+use onhook_store::contract::once::Kept;
 use serde_json::{Map, Value, json};
 
 use super::once;
@@ -24,6 +25,8 @@ use crate::limits::Group;
 const PROBLEM: &str = "application/problem+json";
 /// How the paths of the operations API begin.
 const API: &str = "/ops/v1/";
+/// How the paths of the emulator's controls begin.
+const CONTROLS: &str = "/ops/v1/emulator/";
 /// Most characters of a parameter's name that are repeated.
 pub(super) const NAME_MAX: usize = 40;
 
@@ -58,6 +61,20 @@ impl OpsProblem {
     /// Returns the problem of a key that cannot be used for a request.
     fn of_key(code: Code) -> Self {
         Self::new(code, code.meaning())
+    }
+
+    /// Returns the problem with the path of its request. One that hides whether something is there has none: it is the same
+    /// for each path.
+    fn at(self, path: &str, params: &[(&'static str, String)]) -> Self {
+        if self.refusal.is_some()
+            || matches!(self.code, Code::Forbidden | Code::NotFound | Code::NumberNotFound)
+        {
+            return self;
+        }
+        let fill = |path: String, (name, value): &(&'static str, String)| {
+            path.replace(&format!("{{{name}}}"), value)
+        };
+        self.with("instance", json!(params.iter().fold(path.to_owned(), fill)))
     }
 
     /// Returns the problem document.
@@ -113,7 +130,7 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 9] = [
+const PARAMETERS: [Parameter; 19] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
@@ -122,7 +139,21 @@ const PARAMETERS: [Parameter; 9] = [
     Parameter::new("site", Form::Text("1"), "the site's id"),
     Parameter::new("peer", Form::Text("1"), "the peer's id"),
     Parameter::new("delivery", Form::Text("1"), "the delivery's id"),
+    Parameter::new("plan", Form::Uuid, "the plan's id"),
+    Parameter::new("fault", Form::Whole(1, u32::MAX), "the rule's id"),
+    Parameter::new("snapshot", Form::Text("before"), "the snapshot's name"),
+    Parameter::new("name", Form::Text("mine"), "any name"),
     Parameter::new("code", Form::Text("bad_value"), "the problem's code"),
+    Parameter::new("report", Form::Text("rnd-2026-12-ACME1-9d1c2f3a4b5c"), "the report's id"),
+    Parameter::new("file", Form::Text("ACME1_202612.csv"), "the file's name"),
+    Parameter::new(
+        "block",
+        Form::Text("540-555-0"),
+        "the block: area code, exchange, and the first digit of the line",
+    ),
+    Parameter::new("check", Form::Text("1"), "the check's id"),
+    Parameter::new("backup", Form::Text("1"), "the backup's id"),
+    Parameter::new("import", Form::Text("1"), "the import's id"),
 ];
 
 /// The door.
@@ -173,6 +204,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         document: None,
         emulator: false,
         streaming: false,
+        patient: false,
         doc,
         handler: Arc::new(move |app, call| {
             // Probes of health and readers of documents may add what they like.
@@ -181,14 +213,15 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
             {
                 return Box::pin(std::future::ready(problem.reply()));
             }
+            let params = call.params.clone();
             let asked = call.key.clone().map(|key| (call.caller.user.clone(), key));
             let answering = handler(app.clone(), call);
             Box::pin(async move {
                 let answer = match asked {
-                    Some((user, key)) => done_once(&app, user, &key, answering).await,
+                    Some((user, key)) => done_once(&app, path, user, &key, answering).await,
                     None => answering.await,
                 };
-                answer.unwrap_or_else(|problem| problem.reply())
+                answer.unwrap_or_else(|problem| problem.at(path, &params).reply())
             })
         }),
     }
@@ -197,6 +230,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
 /// Answers a request with a key: as it was answered before, if it was done.
 async fn done_once(
     app: &App,
+    path: &str,
     user: Arc<str>,
     key: &RequestKey,
     answering: impl Future<Output = Result<Reply, OpsProblem>>,
@@ -212,7 +246,14 @@ async fn done_once(
             Some(before) => before.map_err(OpsProblem::of_key),
             None => Err(problem),
         },
-        answer => answer,
+        answer => {
+            if path.starts_with(CONTROLS)
+                && let Some(reply) = answer.as_ref().ok().and_then(Reply::to_keep)
+            {
+                app.under_way.remember(user, key.key.clone(), Kept { digest: key.digest, reply });
+            }
+            answer
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Of {
 }
 
 async fn forecast(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let account = body::account(&call, "account", value(&call, "account"))?;
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let area = parsed(&call, "area", "an area's id")?.map(AreaId);
     let of = Of { account, area };
     let by = value(&call, "by").unwrap_or("day");

@@ -64,5 +64,9 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     metrics::gauge!("onhook_releases_due").set(float(totals.due));
     metrics::gauge!("onhook_plans_waiting_for_approval").set(float(totals.plans_waiting));
     metrics::gauge!("onhook_release_wait_seconds").set(float(waits_ms) / 1_000.0);
+    let unsealed = app.store.unsealed_count().await.map_err(Refusal::by_store)?;
+    let head = app.store.head().await.map_err(Refusal::by_store)?;
+    metrics::gauge!("onhook_audit_unsealed_events").set(float(unsealed));
+    metrics::gauge!("onhook_audit_position").set(float(head.map_or(0, |head| head.last)));
     Ok(Reply::text(StatusCode::OK, rendered()))
 }

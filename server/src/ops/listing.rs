@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::door::OpsProblem;
 use super::problem::Code;
 use crate::app::App;
+use crate::http::auth::Caller;
 use crate::http::call::Call;
 use crate::http::doc::{Form, Parameter};
 
@@ -42,6 +43,13 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Returns the first page of a list without filters.
+    pub(super) fn first(app: &Arc<App>, caller: &Caller, name: &str) -> Self {
+        let filters: [(&str, &str); 0] = [];
+        let list = json!([name, &*caller.user, filters]).to_string();
+        Self { app: app.clone(), list, limit: LIMIT, after: None }
+    }
+
     /// Reads which page of a list is asked for. `name` is the list's, without its filters.
     pub(super) fn read(app: &Arc<App>, call: &Call, name: &str) -> Result<Self, OpsProblem> {
         let mut filters: Vec<&(String, String)> =

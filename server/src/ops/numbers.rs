@@ -1,20 +1,23 @@
 //! Numbers: found, shown, with their history and the periods that are charged.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use onhook_core::account::Role;
-use onhook_core::ids::{AreaId, OrderSeq};
+use onhook_core::account::user::Right;
+use onhook_core::ids::{AreaId, EventSeq};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::history::Moment;
 use onhook_core::number::Number;
 use onhook_core::report::billing::periods;
+use onhook_core::report::changed_hands::{ChangedHands, changed_hands};
+use onhook_core::time::Timestamp;
 use onhook_core::view::{View, may_see_past, view};
+use onhook_store::audit;
 use onhook_store::contract::numbers::{Facts, NumberFilter, NumberHistory};
-use onhook_wire::ops::{events, numbers};
-use serde_json::Value;
+use onhook_wire::ops::numbers;
+use serde_json::{Value, json};
 
 use super::body;
 use super::door::{self, OpsProblem};
@@ -65,6 +68,19 @@ const EXPLANATION: Shape = Shape::json(
         "sentence": "+15405514342 is in service on account 9900000, site 1, since 2026-11-24T03:49:04.153Z.",
         "imported_at": "2026-11-24T03:49:04.153Z", "events": []}"#,
 );
+/// The form of the answer whether a number has changed hands.
+const HANDS: Shape = Shape::json(
+    r#"{"type": "object", "required": ["number", "since", "as_of", "answer"], "properties": {
+        "number": {"type": "string"}, "since": {"type": "string"}, "as_of": {"type": "string"},
+        "answer": {"enum": ["yes", "no", "no_data"]}}}"#,
+    r#"{"number": "+15405514342", "since": "2026-01-01T00:00:00.000Z", "as_of": "2026-11-24T03:49:04.153Z",
+        "answer": "no"}"#,
+);
+/// Since when a number may have changed hands.
+const SINCE: Parameter = Parameter {
+    required: true,
+    ..Parameter::new("since", Form::Text("2026-01-01T00:00:00.000Z"), "the instant from which on it is asked")
+};
 
 /// What the list is narrowed by.
 const FILTERS: [Parameter; 10] = [
@@ -100,13 +116,17 @@ pub(crate) fn routes() -> Vec<Route> {
         Told::ok(EXPLANATION),
     )
     .strangers(404);
+    let hands_doc = Doc::new("Tells whether a number has changed hands since an instant.", Told::ok(HANDS))
+        .query(&[SINCE])
+        .strangers(404);
     let (get, caller) = (Method::GET, Needs::Caller);
     vec![
         door::route(get.clone(), "/ops/v1/numbers", caller, list_doc, list),
         door::route(get.clone(), "/ops/v1/numbers/{number}", caller, show_doc, show),
         door::route(get.clone(), "/ops/v1/numbers/{number}/history", caller, history_doc, history),
         door::route(get.clone(), "/ops/v1/numbers/{number}/explanation", caller, explained_doc, explained),
-        door::route(get, "/ops/v1/numbers/{number}/periods", caller, periods_doc, billed),
+        door::route(get.clone(), "/ops/v1/numbers/{number}/periods", caller, periods_doc, billed),
+        door::route(get, "/ops/v1/numbers/{number}/changed-hands", caller, hands_doc, hands),
     ]
 }
 
@@ -141,7 +161,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Reads the filter of a list. A caller with an account gets its own numbers.
 fn filter(call: &Call) -> Result<NumberFilter, OpsProblem> {
-    let account = body::account(call, "account", value(call, "account"))?;
+    let account = body::account(&call.caller, "account", value(call, "account"))?;
     let states = value(call, "state").map_or(Ok(Vec::new()), |text| {
         let words = text.split(',').map(str::parse::<State>);
         words.collect::<Result<Vec<_>, _>>()
@@ -188,30 +208,24 @@ async fn life(app: &App, call: &Call) -> Result<NumberHistory, OpsProblem> {
 
 async fn history(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let page = Page::read(&app, &call, &format!("history of {}", number_of(&call)?))?;
-    let NumberHistory { history, orders } = life(&app, &call).await?;
-    let orders: BTreeMap<OrderSeq, events::Ordered> = orders
-        .into_iter()
-        .map(|(seq, mark)| (seq, events::Ordered { id: mark.id, user: mark.user, under: mark.under }))
-        .collect();
+    let NumberHistory { history, .. } = life(&app, &call).await?;
     let Caller { account, role, user, .. } = &call.caller;
     let moments = history.moments().map_err(|_| Refusal::Failed)?;
-    let mut items = Vec::new();
-    for pair in moments.windows(2) {
-        let [before, after] = pair else { continue };
-        let Some(event) = after.event else { continue };
-        // An account sees what it did, and what was done to what it held.
-        if may_see_past(&after.entry, *account, *role) || may_see_past(&before.entry, *account, *role) {
-            let order = match event.by {
-                By::Order(seq) => orders.get(&seq),
-                _ => None,
-            };
-            let mut shown = events::event(event, before, after, order);
-            if *role != Role::Operator && shown["by"]["user"] != **user {
-                shown["by"]["address"] = Value::Null; // no address of an operator
-            }
-            items.push((event.seq.0.to_string(), shown));
-        }
-    }
+    // An account sees what it did, and what was done to what it held.
+    let seen = |entry| may_see_past(entry, *account, *role);
+    let pairs = moments.windows(2).filter(|pair| pair.iter().any(|moment| seen(&moment.entry)));
+    let seqs: Vec<EventSeq> = pairs.filter_map(|pair| Some(pair.last()?.event?.seq)).collect();
+    let positions = audit::positions(&*app.store, seqs.iter().copied()).await?;
+    let lines = app.store.lines(seqs).await?;
+    let items = lines.iter().map(|line| {
+        let position = positions.get(&line.seq).copied();
+        let shown = match role {
+            Role::Operator => line.shown(position),
+            _ => line.shown_to(position, user), // no address of an operator
+        };
+        (line.seq.0.to_string(), shown)
+    });
+    let items = items.collect();
     Ok(Reply::json(StatusCode::OK, &paged(&page, items)))
 }
 
@@ -236,6 +250,27 @@ async fn explained(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     }
     let imported_at = moments.first().filter(|first| sees(first)).map(|_| history.imported_at);
     Ok(Reply::json(StatusCode::OK, &numbers::explanation(&history, imported_at, &events)))
+}
+
+/// Tells whether a number has changed hands. Of a number that is not here an operator learns that nothing is known.
+async fn hands(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let number = number_of(&call)?;
+    let required = || OpsProblem::wrong("since is required: an instant such as 2027-01-01T00:00:00.000Z");
+    let since: Timestamp =
+        parsed(&call, SINCE.name, "an instant such as 2027-01-01T00:00:00.000Z")?.ok_or_else(required)?;
+    let known = if call.caller.has(Right::ChangedHands) {
+        app.store.history(number).await?
+    } else {
+        Some(life(&app, &call).await?)
+    };
+    let answer = match known {
+        Some(life) => changed_hands(&life.history, since).map_err(|_| Refusal::Failed)?,
+        None => ChangedHands::NoData,
+    };
+    let (number, as_of) = (number.to_string(), app.clock.now().to_string());
+    let document =
+        json!({ "number": number, "since": since.to_string(), "as_of": as_of, "answer": answer.word() });
+    Ok(Reply::json(StatusCode::OK, &document))
 }
 
 async fn billed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {

@@ -19,7 +19,11 @@ pub(super) async fn before(
     user: &str,
     key: &RequestKey,
 ) -> Result<Option<Result<Reply, Code>>, onhook_store::StoreError> {
-    let Some(kept) = app.store.reply(user, &key.key).await? else { return Ok(None) };
+    let kept = match app.under_way.remembered(user, &key.key) {
+        Some(kept) => Some(kept),
+        None => app.store.reply(user, &key.key).await?,
+    };
+    let Some(kept) = kept else { return Ok(None) };
     if kept.digest != key.digest {
         return Ok(Some(Err(Code::KeyReused)));
     }

@@ -1,11 +1,11 @@
 //! Orders of all kinds: listed, shown with what became of each number, and undone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
-use onhook_core::ids::OrderId;
+use onhook_core::ids::{OrderId, PlanId};
 use onhook_core::order::Order;
 use onhook_core::order::act::Refused;
 use onhook_store::contract::acts::{Plan, Tally, Undone};
@@ -20,6 +20,7 @@ use super::listing::{PAGES, Page, parsed, value};
 use super::numbers::paged;
 use super::problem::Code;
 use crate::app::App;
+use crate::http::auth::Caller;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
@@ -39,13 +40,14 @@ const ORDER: Shape = Shape::json(
         "customer_order_id": {"type": ["string", "null"]}, "mode": {"type": ["string", "null"]},
         "protected": {"type": ["string", "null"]}, "created_at": {"type": "string"},
         "changed_at": {"type": "string"}, "by": {"type": "object"}, "reason": {"type": ["string", "null"]},
-        "undo_of": {"type": ["string", "null"]}, "counts": {"type": "object"}, "outcomes": {"type": "array", "items": {"type": "object"}},
+        "plan": {"type": ["string", "null"]}, "undo_of": {"type": ["string", "null"]},
+        "undone_by": {"type": "array", "items": {"type": "string"}}, "counts": {"type": "object"}, "outcomes": {"type": "array", "items": {"type": "object"}},
         "next": {"type": ["string", "null"]}}}"#,
     r#"{"id": "744f1d16-d3a5-43b3-ab97-4c3b19fc0b7a", "kind": "disconnect", "account": "9900000",
         "status": "COMPLETE", "waiting": null, "runs_at": null, "name": "training run", "customer_order_id": null,
         "mode": "normal", "protected": null, "created_at": "2026-11-24T03:49:04.152Z",
-        "changed_at": "2026-11-24T03:49:04.153Z", "by": {"user": "username"}, "reason": null,
-        "undo_of": null, "counts": {"numbers": 1, "went": 1, "failed": 0},
+        "changed_at": "2026-11-24T03:49:04.153Z", "by": {"user": "username", "credential": "basic", "address": "127.0.0.1"}, "reason": null,
+        "plan": null, "undo_of": null, "undone_by": [], "counts": {"numbers": 1, "went": 1, "failed": 0},
         "outcomes": [{"number": "+15405514342", "outcome": "went"}], "next": null}"#,
 );
 
@@ -57,20 +59,21 @@ const UNDO: Shape = Shape::json(
 );
 /// The form of what came of undoing.
 const UNDONE: Shape = Shape::json(
-    r#"{"type": "object", "required": ["order", "went", "refused"], "properties": {
-        "order": {"type": "object"}, "went": {"type": "integer"},
+    r#"{"type": "object", "required": ["plan", "order", "went", "refused"], "properties": {
+        "plan": {"type": "string"}, "order": {"type": "object"}, "went": {"type": "integer"},
         "refused": {"type": "array", "items": {"type": "object"}}}}"#,
-    r#"{"order": {"id": "6d7da966-e071-4741-b31c-1d8932f4b8da", "status": "COMPLETE"}, "went": 2, "refused": []}"#,
+    r#"{"plan": "1f6c3a52-7a3e-4c1b-9d2e-0c5b8f1e2a77", "order": {"id": "6d7da966-e071-4741-b31c-1d8932f4b8da", "status": "COMPLETE"}, "went": 2, "refused": []}"#,
 );
 /// A refusal to undo an order.
 const NOT_UNDONE: Told =
     Told::new(409, "It cannot be undone, or not whole, or there is nothing left to undo. Nothing was done.");
 
-const FILTERS: [Parameter; 6] = [
+const FILTERS: [Parameter; 7] = [
     Parameter::new("account", Form::Text("9900000"), "only orders of this account"),
     Parameter::new("kind", Form::Word(&["disconnect", "number", "move"]), "only orders of this kind"),
     Parameter::new("status", Form::Text("COMPLETE"), "only orders in this status"),
     Parameter::new("user", Form::Text("username"), "only orders of this user"),
+    Parameter::new("plan", Form::Uuid, "only the order of this plan"),
     Parameter::new(
         "created_from",
         Form::Text("2026-11-01T00:00:00.000Z"),
@@ -112,21 +115,29 @@ async fn order_of(app: &App, call: &Call) -> Result<Order, OpsProblem> {
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let account = body::account(&call, "account", value(&call, "account"))?;
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let filter = OrderFilter {
         account,
         kind: parsed(&call, "kind", "disconnect, number or move")?,
         status: parsed(&call, "status", "a status of orders")?,
         user: parsed(&call, "user", "a user's name")?,
+        plan: parsed(&call, "plan", "a plan's id")?,
         created_from: parsed(&call, "created_from", "an instant such as 2027-01-01T00:00:00.000Z")?,
-        plan: None,
         created_until: parsed(&call, "created_until", "an instant such as 2027-01-01T00:00:00.000Z")?,
     };
     let page = Page::read(&app, &call, "orders")?;
     let after: Option<OrderId> = page.after.as_deref().and_then(|key| key.parse().ok());
     let (found, next) = app.store.find_orders(filter, after, page.limit).await?;
-    let items = found.iter().map(orders::order).collect();
+    let ids = found.iter().map(|order| order.id).collect();
+    let undone = app.store.undone_by(ids).await?;
+    let items = found.iter().map(|order| shown(order, &undone, &call.caller)).collect();
     Ok(Reply::json(StatusCode::OK, &page.document(items, next.map(|id| id.to_string()))))
+}
+
+/// Returns an order as its caller sees it, without its numbers.
+fn shown(order: &Order, undone: &HashMap<OrderId, Vec<OrderId>>, caller: &Caller) -> Value {
+    let by = undone.get(&order.id).map_or(&[][..], Vec::as_slice);
+    orders::order(order, by, caller.role == Role::Operator || *caller.user == *order.user)
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
@@ -134,7 +145,8 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let page = Page::read(&app, &call, &format!("outcomes of {}", order.id))?;
     let outcomes = orders::outcomes(&order).into_iter();
     let outcomes = outcomes.map(|(number, shown)| (number.to_string(), shown)).collect();
-    let mut shown = orders::order(&order);
+    let undone = app.store.undone_by(vec![order.id]).await?;
+    let mut shown = shown(&order, &undone, &call.caller);
     if let Value::Object(page) = paged(&page, outcomes) {
         shown["outcomes"] = page.get("items").cloned().unwrap_or_default();
         shown["next"] = page.get("next").cloned().unwrap_or_default();
@@ -157,25 +169,28 @@ async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let id = order_of(&app, &call).await?.id;
     let now = app.believed_now().ok_or_else(body::clock)?;
     let once = call.once(now, |done: &Undone| match done {
-        Undone::Done { plan, order, .. } => Some(undone(plan, order)),
+        Undone::Done { plan, order, kept } => Some(undone(*kept, plan, order)),
         _ => None,
     });
     match app.store.undo(id, partial, author, once, now, app.settings.policy.clone()).await? {
-        Undone::Done { plan, order, .. } => {
+        Undone::Done { plan, order, kept } => {
             app.deliveries_bell.notify_one();
             metrics::counter!("onhook_orders_ended_total", "status" => order.status.word()).increment(1);
-            Ok(undone(&plan, &order))
+            Ok(undone(kept, &plan, &order))
         }
         Undone::Incomplete(plan) => {
             let Tally { named, refused, .. } = plan.counts;
             let detail = format!("{refused} of {named} numbers cannot come back");
-            Err(not_undone(Code::UndoIncomplete, detail, plan.counts, &plan.refused))
+            Err(not_undone(Code::UndoIncomplete, detail, plan.counts, &plan.refused)
+                .with("plan", json!(plan.id.to_string()))
+                .with("hash", json!(plan.hash)))
         }
         Undone::Nothing(plan) => {
             let detail = "no number of the order can come back".into();
             Err(not_undone(Code::NothingToDo, detail, plan.counts, &plan.refused))
         }
-        Undone::NotUndoable | Undone::TooMany => {
+        Undone::TooMany => Err(body::too_many()),
+        Undone::NotUndoable => {
             let detail = "it is no disconnect order that has ended with numbers, or it purged them";
             Err(OpsProblem::new(Code::NotUndoable, detail))
         }
@@ -183,14 +198,12 @@ async fn undo(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 }
 
 /// Returns the reply to an undo that was done, by this order.
-fn undone(plan: &Plan, order: &Order) -> Reply {
-    let reply = Reply::json(StatusCode::CREATED, &acts::undone(order, &plan.refused));
+fn undone(kept: PlanId, plan: &Plan, order: &Order) -> Reply {
+    let reply = Reply::json(StatusCode::CREATED, &acts::undone(kept, order, &plan.refused));
     reply.with(header::LOCATION, &format!("/ops/v1/orders/{}", order.id))
 }
 
 /// Returns why an order is not undone, with how many numbers go and do not go.
-fn not_undone(code: Code, detail: String, counts: Tally, whys: &BTreeMap<Refused, usize>) -> OpsProblem {
-    let Tally { named, go, refused, remaining } = counts;
-    let counts = json!({ "named": named, "go": go, "refused": refused, "remaining": remaining });
-    OpsProblem::new(code, detail).with("counts", counts).with("refused", acts::refusals(whys))
+fn not_undone(code: Code, detail: String, counts: Tally, refused: &BTreeMap<Refused, usize>) -> OpsProblem {
+    OpsProblem::new(code, detail).with("counts", json!(counts)).with("refused", acts::refusals(refused))
 }

@@ -135,7 +135,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Returns the account of something that is made.
 fn account_of(call: &Call, named: Option<&str>) -> Result<AccountId, OpsProblem> {
-    body::account(call, "/account", named)?
+    body::account(&call.caller, "/account", named)?
         .ok_or_else(|| body::wrong("/account", "an operator says which account it is for".into()))
 }
 
@@ -156,7 +156,7 @@ async fn peer_of(app: &App, call: &Call) -> Result<(Peer, PeerDetails), OpsProbl
 }
 
 async fn list_sites(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let account = body::account(&call, "account", value(&call, "account"))?;
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let page = Page::read(&app, &call, "sites")?;
     let after = page.after.as_deref().and_then(|key| key.parse().ok());
     let mut found = app.store.sites_behind(account, after, page.limit.saturating_add(1)).await?;
@@ -167,7 +167,7 @@ async fn list_sites(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 }
 
 async fn list_peers(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let account = body::account(&call, "account", value(&call, "account"))?;
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let at: Option<SiteId> = parsed(&call, "site", "a site's id")?;
     let page = Page::read(&app, &call, "peers")?;
     let after = page.after.as_deref().and_then(|key| key.parse().ok());

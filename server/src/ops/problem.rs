@@ -63,10 +63,6 @@ codes! {
     ReasonRequired = BAD_REQUEST "reason_required" "A reason is required";
     /// The caller may not do this, or not on this account.
     Forbidden = FORBIDDEN "forbidden" "This is not allowed";
-    /// A token does not do this: it would outlast the hour for which a token is good. Sign in with name and password.
-    PasswordNeeded = FORBIDDEN "password_needed" "A password is needed, not a token";
-    /// Nobody does this for themselves: another person has to.
-    SamePerson = FORBIDDEN "same_person" "Another person has to do this";
     /// Nothing is at this path, or nothing that the caller may see.
     NotFound = NOT_FOUND "not_found" "There is nothing here";
     /// The number is not in this store, or the caller may not see it.
@@ -86,12 +82,35 @@ codes! {
     NothingToDo = CONFLICT "nothing_to_do" "There is nothing to do";
     /// Only a disconnect order that has ended COMPLETE or PARTIAL can be undone, and none that purged. Nothing was done.
     NotUndoable = CONFLICT "not_undoable" "The order cannot be undone";
+    /// Something has happened to numbers of the plan since it was made: it would do something else now. Nothing was done.
+    /// `changed` has up to 100 of these numbers, and `hash` is that of the plan as it is now: look at it again, and apply
+    /// it with that one.
+    PlanChanged = CONFLICT "plan_changed" "The plan is not what would happen now";
+    /// A second person has to approve the plan before it is applied. Nothing was done.
+    ApprovalNeeded = CONFLICT "approval_needed" "A second person has to approve the plan";
+    /// The plan needs no second person: its maker may apply it alone.
+    NoApprovalNeeded = CONFLICT "no_approval_needed" "Nobody has to approve the plan";
+    /// The plan was applied or withdrawn, or its time is over. Make another one.
+    PlanOver = CONFLICT "plan_over" "The plan is over";
+    /// A user has 1,000 open plans, or all users have 10,000. Apply or withdraw some first.
+    TooManyPlans = CONFLICT "too_many_plans" "There are too many open plans";
+    /// The hash is none that this plan has had. Look at the plan, and send the hash that it has.
+    WrongHash = UNPROCESSABLE_ENTITY "wrong_hash" "The hash is not the plan's";
+    /// A number is there twice.
+    DuplicateNumber = UNPROCESSABLE_ENTITY "duplicate_number" "A number is there twice";
+    /// A plan has at most 5,000 numbers. Make several.
+    TooManyNumbers = UNPROCESSABLE_ENTITY "too_many_numbers" "There are too many numbers";
+    /// A filter names an account, a site, a peer, an area or a prefix at least, so that a typing error means not all
+    /// numbers.
+    FilterTooWide = UNPROCESSABLE_ENTITY "filter_too_wide" "The filter means too much";
+    /// Who made a plan cannot be the second person for it, and nobody gives themselves a right.
+    SamePerson = FORBIDDEN "same_person" "Another person has to do this";
+    /// A token is not enough for this, since it would outlast the hour of the token: send name and password.
+    PasswordNeeded = FORBIDDEN "password_needed" "A password is needed";
     /// The same request, or another one under the same Idempotency-Key, is under way. Ask again in a second.
     KeyInUse = CONFLICT "key_in_use" "The key is in use";
     /// Another request was sent under this Idempotency-Key. Nothing was done: use a new key for a new request.
     KeyReused = UNPROCESSABLE_ENTITY "key_reused" "The key was used for another request";
-    /// This kind of work is done one at a time, and one is under way. Ask again when it has ended.
-    TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
     /// What was asked for is known for instants up to now only.
     AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
     /// There is an account with this id, or there was one: an id is never used again. Nothing was done.
@@ -109,12 +128,32 @@ codes! {
     /// The configuration file, a variable or a flag of this server sets this, and they win. Nothing was changed: take it
     /// out there first.
     SetByConfiguration = CONFLICT "set_by_configuration" "The configuration sets this";
+    /// The report's files have other hashes, or cannot be made again as they were. Nothing was done: read them again.
+    ReportChanged = CONFLICT "report_changed" "The report is another one";
+    /// The instant lies before the first import, so nothing is known of it.
+    BeforeFirstImport = UNPROCESSABLE_ENTITY "before_first_import" "The instant lies before the first import";
+    /// There is a snapshot of that name. Remove it first, or use another name.
+    SnapshotExists = CONFLICT "snapshot_exists" "There is a snapshot of that name";
+    /// The API has no such code, so no request and no number fails with it. docs/errors.md lists them.
+    NotInTheApi = UNPROCESSABLE_ENTITY "unknown_code" "The API has no such code";
+    /// This kind of work is done one at a time. One is under way, and no more may wait. Nothing was done: ask again when
+    /// it has ended.
+    TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
+    /// An import is under way, and imports do not wait for each other. Nothing was taken: ask again when it has ended.
+    ImportRunning = CONFLICT "import_running" "An import is under way";
+    /// A store in a database is backed up with the database's own tools.
+    UseTheDatabase = CONFLICT "use_the_database" "The database does this itself";
     /// The server failed. Its log says why. Ask again with the same Idempotency-Key.
     Internal = INTERNAL_SERVER_ERROR "internal" "The server failed";
     /// Too much is asked at this moment. Nothing was done: ask again in a second.
     Busy = SERVICE_UNAVAILABLE "busy" "The server is busy";
     /// The machine's clock cannot be believed, so nothing that is kept for ever is written.
     ClockNotBelieved = SERVICE_UNAVAILABLE "clock_not_believed" "The clock cannot be believed";
+    /// The user has 10 streams of events already, or the node 100. Close one, or ask by pages with wait_seconds.
+    TooManyStreams = SERVICE_UNAVAILABLE "too_many_streams" "There are too many streams";
+    /// Something that is due by the emulator's clock did not end in time, such as a delivery to a slow receiver. The clock
+    /// stays where it came to. The same request again goes on to where the first one led.
+    NotSettled = GATEWAY_TIMEOUT "not_settled" "Something due did not end in time";
     /// The answer took too long. Whether it was done is not known: ask again with the same Idempotency-Key.
     Timeout = GATEWAY_TIMEOUT "timeout" "The answer took too long";
 }

@@ -125,7 +125,7 @@ async fn find(app: &App, call: &Call) -> Result<User, OpsProblem> {
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let account = body::account(&call, "account", value(&call, "account"))?;
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let page = Page::read(&app, &call, "users")?;
     let after = page.after.as_deref().map(folded);
     let mut found = match account {
@@ -173,7 +173,7 @@ async fn hash(app: &App, password: String) -> Result<String, OpsProblem> {
 async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let New { reason, name, password, account, role, rights } = body::read(&call)?;
     body::by_password(&call)?;
-    let account = body::account(&call, "/account", account.as_deref())?;
+    let account = body::account(&call.caller, "/account", account.as_deref())?;
     let doer = body::doer(&app, &call, reason.as_deref())?;
     let missing = |at: &str| body::wrong(at, "it is missing".into());
     let name = name.ok_or_else(|| missing("/name"))?;

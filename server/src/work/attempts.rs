@@ -40,15 +40,21 @@ pub(super) async fn deliver(
     notifications.truncate(together(&subscription.receiver));
     let Some(first) = notifications.first() else { return };
     let (at, begun) = (app.clock.now(), Instant::now());
+    let target = subscription.receiver.target().to_owned();
+    let n = first.attempts.saturating_add(1);
+    let deaf = app.emulator.as_ref().and_then(|emulator| emulator.deaf(&target, first.order.id, n));
     let tried = match &subscription.receiver {
-        Receiver::Callback(callback) => messages::call(&app, subscription.id, callback, first).await,
-        Receiver::Email(email) => {
-            messages::mail(&app, subscription.id, &email.address, first, &notifications).await
+        Receiver::Callback(callback) if deaf.is_some() => {
+            messages::unsent(&app, subscription.id, callback, first, deaf)
         }
+        Receiver::Callback(callback) => messages::call(&app, subscription.id, callback, first).await,
+        Receiver::Email(email) => match deaf {
+            Some((deaf, _)) => messages::of(deaf),
+            None => messages::mail(&app, subscription.id, &email.address, first, &notifications).await,
+        },
     };
     let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
     let (outcome, answer, retry_after_ms) = tried;
-    let target = subscription.receiver.target().to_owned();
     let attempt = Attempt { target, at, took_ms, outcome, answer, retry_after_ms };
     let (retries, daily) = (subscription.receiver.retries(), subscription.receiver.is_daily());
     let what: Vec<(NotificationSeq, Next)> = notifications
@@ -62,6 +68,9 @@ pub(super) async fn deliver(
         tell_of(&told.id, &subscription.id, &attempt, next);
     }
     record(&app, lease, attempt, what).await;
+    if let Some(emulator) = &app.emulator {
+        emulator.ran.deliveries.add(1);
+    }
 }
 
 /// Returns how many notifications a receiver takes at once. A day's notifications may have been gathered for a mailbox

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use onhook_core::ids::{AccountId, NotificationSeq, SubscriptionSeq};
 use onhook_store::contract::deliveries::{Due, DueLimits, DuePage};
-use onhook_store::contract::leases::LeaseToken;
+use onhook_store::contract::leases::{LeaseToken, NODE};
 use onhook_store::{Result, StoreError};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::attempts::{DAILY_MAX, deliver};
-use super::lease::Lease;
 use crate::app::App;
 use crate::callback::target::Target;
 use crate::expiry::tidy_all;
+use crate::lease::Lease;
 use crate::store_log;
 
 /// Most deliveries under way: in total, of one account, to one origin, of one subscription.
@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut lease = Lease::keep(app.clone(), node());
+    let mut lease = Lease::keep(app.clone(), node(), |_| true);
     let mut under_way = UnderWay::default();
     let mut tidied: Option<Instant> = None;
     while !stop.is_cancelled() {
@@ -85,7 +85,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 /// Returns a name for this node's lease, which no other node has.
 fn node() -> String {
     let drawn = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
-    format!("node-{drawn:016x}")
+    format!("{NODE}{drawn:016x}")
 }
 
 /// How many deliveries are under way: in total, of one account, to one receiver's host and port, of one subscription.

@@ -1,11 +1,18 @@
-//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, and tell
+//! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, seal
+//! events, do jobs, and tell
 //! of what a database may lose.
 
 mod attempts;
 pub(crate) mod deliveries;
-mod lease;
+mod imports;
+pub(crate) mod jobs;
 mod messages;
+pub(crate) mod moves;
+mod noted;
 pub(crate) mod orders;
+pub(crate) mod owed;
 pub(crate) mod release;
+pub(crate) mod reset;
+pub(crate) mod seals;
 pub(crate) mod settings;
 pub(crate) mod weaknesses;

@@ -16,6 +16,10 @@ use crate::store_log;
 const ORDERS_MAX: usize = 256;
 /// Most numbers in one step, unless a single order has more.
 const NUMBERS_MAX: usize = 5_000;
+/// Most orders, and most of their numbers, in one step of an emulator.
+const STAGED_MAX: usize = 100_000;
+/// How long the worker of an emulator sleeps when nobody rings.
+const POLL_STAGED: Duration = Duration::from_millis(50);
 /// Shortest time between the beginnings of two steps. Under load a step finds many orders, whose numbers share pages
 /// and a commit. A single order runs at once.
 const PACE: Duration = Duration::from_millis(25);
@@ -36,17 +40,19 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
                 store_log::failed("orders could not be run", &error);
             }
         }
+        let staged = app.emulator.as_ref().and_then(|emulator| emulator.scripts.next(app.clock.now()));
+        let poll = if staged.is_some() { POLL_STAGED } else { POLL };
         tokio::select! {
             () = stop.cancelled() => {}
             () = app.orders_bell.notified() => {} // keeps one ring that came while we worked
-            () = tokio::time::sleep(POLL) => {}   // a lost ring costs a second, not an order
+            () = tokio::time::sleep(poll) => {}   // a lost ring costs a second, not an order
         }
         stop.run_until_cancelled(tokio::time::sleep_until(begun + PACE)).await;
     }
 }
 
 /// What a step leaves to do.
-enum Next {
+pub(super) enum Next {
     /// More orders wait.
     More,
     /// Orders wait of accounts that another node is at. It may not see those that arrived meanwhile.
@@ -56,9 +62,18 @@ enum Next {
 }
 
 /// Runs waiting orders, up to a bound.
-async fn step(app: &App) -> Result<Next> {
+pub(super) async fn step(app: &App) -> Result<Next> {
+    let (turn, orders_max, numbers_max) = match &app.emulator {
+        // Orders that wait stand in the way of others, so more are looked at.
+        Some(emulator) => (Some(emulator.scripts.running().await), STAGED_MAX, STAGED_MAX),
+        None => (None, ORDERS_MAX, NUMBERS_MAX),
+    };
     let Some(now) = app.believed_now() else { return Ok(Next::Nothing) };
-    let step = app.store.run_orders(now, ORDERS_MAX, NUMBERS_MAX, app.settings.policy.clone()).await?;
+    let step = app.store.run_orders(now, orders_max, numbers_max, app.settings.policy.clone()).await?;
+    drop(turn);
+    if let Some(emulator) = &app.emulator {
+        emulator.ran.orders.add(step.ended.len());
+    }
     if step.told > 0 {
         app.deliveries_bell.notify_one();
     }

@@ -9,8 +9,8 @@ use onhook_store::{Result, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::lease::Lease;
 use crate::app::App;
+use crate::lease::Lease;
 use crate::store_log;
 
 /// Most numbers in one step.
@@ -21,11 +21,15 @@ const POLL: Duration = Duration::from_secs(1);
 const SIGN_OF_LIFE_MS: i64 = 60_000;
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut lease = Lease::keep(app.clone(), "release".to_owned());
+    let mut lease = Lease::keep(app.clone(), "release".to_owned(), |app| app.sure_now().is_some());
     let mut told_at = None;
     while !stop.is_cancelled() {
         app.watch_store();
-        match step(&app, lease.token(), &mut told_at).await {
+        let token = lease.token();
+        if let Some(emulator) = &app.emulator {
+            emulator.set_lease(token);
+        }
+        match step(&app, token, &mut told_at).await {
             Ok(true) => continue,
             Ok(false) | Err(StoreError::LeaseLost) => {} // it is taken again
             Err(error) => {
@@ -45,21 +49,36 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 
 /// Releases numbers under a lease, up to a bound. Returns whether there are more.
 async fn step(app: &App, lease: Option<LeaseToken>, told_at: &mut Option<Timestamp>) -> Result<bool> {
+    // What is put back meanwhile must not be moved on by the clock of before.
+    let _turn = match &app.emulator {
+        Some(emulator) => Some(emulator.scripts.running().await),
+        None => None,
+    };
     let Some(now) = app.believed_now() else { return Ok(false) };
     if told_at.is_none_or(|at| now.since(at).abs() >= SIGN_OF_LIFE_MS) {
         app.remember_clock().await?;
         *told_at = Some(now);
     }
     let Some(now) = app.sure_now() else { return Ok(false) };
-    let Some(lease) = lease else { return Ok(false) };
+    Ok(release(app, lease, now).await?.unwrap_or(false))
+}
+
+/// Releases numbers that are due at `now`, under a lease, up to a bound. Returns whether there are more. `None` without
+/// a lease.
+pub(super) async fn release(app: &App, lease: Option<LeaseToken>, now: Timestamp) -> Result<Option<bool>> {
+    let Some(lease) = lease else { return Ok(None) };
     let step = app.store.release(lease, now, NUMBERS_MAX, app.settings.policy.clone()).await?;
+    if let Some(emulator) = &app.emulator {
+        emulator.ran.reservations.add(step.reservations);
+        emulator.ran.released.add(step.numbers - step.reservations);
+    }
     if step.numbers > 0 {
         metrics::counter!("onhook_numbers_released_total")
             .increment(u64::try_from(step.numbers).unwrap_or(u64::MAX));
         app.orders_bell.notify_one(); // an order may wait for one of them
         info!(numbers = step.numbers, "{} numbers were moved on by time", step.numbers);
     }
-    Ok(step.more)
+    Ok(Some(step.more))
 }
 
 #[cfg(test)]

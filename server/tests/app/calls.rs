@@ -1,25 +1,32 @@
 //! A call of every route, made from its description, and the objects that its path leads to.
 
-use onhook_core::account::user::Rights;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onhook_core::account::user::Rights;
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
-use onhook_core::lifecycle::diagram::State;
+use onhook_core::job::{Kind, State};
+use onhook_core::lifecycle::diagram;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::notify::notification::DeliveryState;
 use onhook_core::notify::subscription::{
     Digest, Email, EventType, NewSubscription, OrderType, Receiver, Subject,
 };
-use onhook_core::order::Kind;
+use onhook_core::order;
+use onhook_core::report::months::Month;
+use onhook_core::time::TimeZone;
+use onhook_server::demo_data::APPROVER;
 use onhook_server::{PREFIXES, Route};
 use onhook_store::contract::accounts::NewAccount;
 use onhook_store::contract::deliveries::DeliveryFilter;
+use onhook_store::contract::jobs::{NewJob, Noted};
 use onhook_store::contract::orders::NewNote;
 use onhook_store::contract::subscriptions::Subscribed;
 
 use super::{
-    ACCOUNT, App, Call, IN_SERVICE, Who, account, delete, get, now, number, patch, post, put, wait_for, xml,
+    ACCOUNT, App, Call, IN_SERVICE, SOON, Who, account, delete, get, now, number, patch, post, put, wait_for,
+    xml,
 };
 
 /// A number that ages.
@@ -28,12 +35,23 @@ const AGING: &str = "9195551101";
 const UNDONE: [&str; 3] = ["9195551102", "9195551103", "9195551104"];
 /// A number in the pool that is reserved for the guide's account.
 const RESERVED: &str = "4155550100";
+/// A number that is locked by a plan.
+const PLANNED: &str = "9195551105";
+/// A number that a plan purges.
+const PURGED: &str = "9195551106";
+/// The hash that examples show.
+const A_HASH: &str = "sha256:9d1c0000000000000000000000000000000000000000000000000000000000aa";
 /// The id that examples show.
 const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
+/// The hash of a file that examples show.
+const FILE_HASH: &str = "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
 /// An account without numbers.
 const EMPTY: u32 = 9_900_500;
+/// Where snapshots are, and the one that these calls go back to.
+const SNAPSHOTS: &str = "/ops/v1/emulator/snapshots";
+const KEPT: &str = "kept";
 /// How many pool numbers have been reserved.
 static FREE: AtomicU32 = AtomicU32::new(0);
 
@@ -59,6 +77,17 @@ pub(crate) struct Objects {
     application: String,
     /// A delivery that has ended.
     delivery: String,
+    /// A report, one of its files, and that file's hash.
+    report: String,
+    report_file: String,
+    report_hash: String,
+    /// Plans with their hashes: to lock a number, to purge one, and two that are withdrawn, of an orderer and an admin.
+    plans: [(String, String); 4],
+    fault: String,
+    /// Jobs that have ended.
+    check: String,
+    backup: String,
+    import: String,
 }
 
 impl Objects {
@@ -90,7 +119,8 @@ impl Objects {
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;
         let application = application(app).await;
-        Objects { site, peer, user, reservation, subscription, application, ..like.clone() }
+        let fault = fault(app).await;
+        Objects { fault, site, peer, user, reservation, subscription, application, ..like.clone() }
     }
 
     /// Returns the objects for a route. For a peer's path, the site is that of the peers.
@@ -125,7 +155,7 @@ fn required(route: &Route) -> String {
 
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    app.import([&[AGING], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
+    app.import([&[AGING, PLANNED, PURGED], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
     app.disconnect(&[AGING]).await;
     let mut undoable = Vec::new();
     for number in UNDONE {
@@ -143,12 +173,17 @@ pub(crate) async fn objects(app: &App) -> Objects {
         let added = app.send(post(format!("{order}/notes"), xml::note("username", "a note"))).await;
         id(added.expect(201).header("location").unwrap())
     };
+    let (report, report_file, report_hash) = report(app).await;
     let waiting = id(&waiting);
     empty_account(app).await;
     Objects {
+        report,
+        report_file,
+        report_hash,
         subscription: subscription(app).await,
         application: application(app).await,
         delivery: delivery(app, &waiting).await,
+        fault: fault(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
         undoable,
@@ -160,13 +195,56 @@ pub(crate) async fn objects(app: &App) -> Objects {
         site: app.site.to_string(),
         peer: app.peer.to_string(),
         user: Who::Reader.user().to_owned(),
+        check: job(app, Kind::Check).await,
+        backup: job(app, Kind::Backup).await,
+        import: job(app, Kind::Import).await,
+        plans: [
+            plan(app, Who::Orderer.user(), "lock", PLANNED).await,
+            plan(app, APPROVER, "purge", PURGED).await,
+            plan(app, Who::Orderer.user(), "lock", PURGED).await,
+            plan(app, Who::Admin.user(), "lock", PURGED).await,
+        ],
     }
+}
+
+/// Plans an act of a user on a number of the guide's account, and returns the plan's id and its hash.
+async fn plan(app: &App, user: &str, act: &str, number: &str) -> (String, String) {
+    let target = serde_json::json!({ "numbers": [number] });
+    let body =
+        serde_json::json!({ "act": act, "account": ACCOUNT.to_string(), "target": target, "reason": "r" });
+    let call = post("/ops/v1/plans", body.to_string()).content_type("application/json").named(user);
+    let made: serde_json::Value = serde_json::from_slice(&app.send(call).await.expect(201).body).unwrap();
+    let text = |key: &str| made[key].as_str().unwrap().to_owned();
+    (text("id"), text("hash"))
+}
+
+/// Makes a job that has ended, and returns its id.
+async fn job(app: &App, kind: Kind) -> String {
+    let store = &app.parts.store;
+    // While the lease is held, no worker does it.
+    let lease =
+        store.take_lease(&format!("jobs of kind {kind}"), SOON).await.unwrap().expect("nobody has it");
+    let author = Who::Operator.user().into();
+    let new = NewJob {
+        kind,
+        author,
+        asked: serde_json::json!({ "name": "nightly", "deep": true, "backup": null }),
+    };
+    let id = store.add_job(new, None, now()).await.unwrap().unwrap().id;
+    let found = serde_json::json!({ "path": "/nowhere", "bytes": 1, "sha256": "00", "position": null });
+    for state in [State::Running, State::Done] {
+        let noted = Noted::new(state, found.clone(), now());
+        store.note_job(lease, id, noted).await.unwrap();
+    }
+    store.cancel_job(kind, id, now()).await.unwrap();
+    store.end_lease(&format!("jobs of kind {kind}"), lease).await.unwrap();
+    id.0.to_string()
 }
 
 /// Returns a number in service on the guide's account.
 fn in_service(digits: &str) -> NewNumber {
     let account = Some(ACCOUNT.to_string().parse().unwrap());
-    NewNumber { state: State::InService, account, ..NewNumber::available(number(digits)) }
+    NewNumber { state: diagram::State::InService, account, ..NewNumber::available(number(digits)) }
 }
 
 /// Returns a pool number that nobody has reserved, from one area code after the other.
@@ -195,7 +273,7 @@ async fn empty_account(app: &App) {
         kind: AccountKind::EndUser,
         class: Class::Unknown,
     };
-    app.parts.store.create_account(new, now()).await.unwrap();
+    app.parts.store.create_account(new, Doer::offline(now())).await.unwrap();
 }
 
 /// Makes a delivery about a note on an order that waits, and returns its id once it has ended. The subscription is told of
@@ -212,7 +290,7 @@ async fn delivery(app: &App, waiting: &str) -> String {
     let subscribed = store.subscribe(new, now()).await.unwrap();
     assert!(matches!(subscribed, Subscribed::Made(_)), "{subscribed:?}");
     let note = NewNote { user: Who::Admin.user().into(), text: "told of".into(), at: now() };
-    store.write_note(guide, Kind::Number, order, None, note).await.unwrap();
+    store.write_note(guide, order::Kind::Number, order, None, note).await.unwrap();
     app.parts.deliveries_bell.notify_one();
     wait_for("the end of a delivery", async || {
         let filter = DeliveryFilter { order: Some(order), ..DeliveryFilter::default() };
@@ -221,6 +299,29 @@ async fn delivery(app: &App, waiting: &str) -> String {
         ended.map(|one| one.seq.0.to_string())
     })
     .await
+}
+
+/// Makes a rule for a fault that acts on nothing, and returns its id.
+async fn fault(app: &App) -> String {
+    let body = r#"{"match": {"path": "/no/such/path"}, "do": {"drop": "before"}}"#;
+    let call = post("/ops/v1/emulator/faults", body).content_type("application/json").by(Who::Operator);
+    let made = app.send(call).await;
+    made.header("location").unwrap_or("/0").rsplit('/').next().unwrap().to_owned()
+}
+
+/// Sends a call of a route. What it takes back is there again afterwards, for the calls that follow.
+pub(crate) async fn send_keeping(app: &App, route: &Route, call: Call) -> super::Reply {
+    if !route.path.starts_with(SNAPSHOTS) && route.path != "/ops/v1/emulator/reset" {
+        return app.send(call).await;
+    }
+    let operator = |call: Call| app.send(call.content_type("application/json").by(Who::Operator));
+    operator(post(SNAPSHOTS, format!(r#"{{"name": "{KEPT}"}}"#))).await;
+    let reply = app.send(call).await;
+    operator(post(format!("{SNAPSHOTS}/{KEPT}/restore"), "{}")).await;
+    for name in [KEPT, "before"] {
+        app.send(delete(format!("{SNAPSHOTS}/{name}")).by(Who::Operator)).await;
+    }
+    reply
 }
 
 /// Makes a subscription of the guide's account to something that never happens, and returns its id.
@@ -235,6 +336,18 @@ async fn subscription(app: &App) -> String {
         Subscribed::Made(made) => made.id.to_string(),
         other => panic!("{other:?}"),
     }
+}
+
+/// Makes a report with a row, of a company that no other test has. Returns its id, its file's name and hash.
+async fn report(app: &App) -> (String, String, String) {
+    let month = Month::reporting(now().date_in(&TimeZone::UTC), 14);
+    let body = format!(r#"{{"period": "{month}", "company": "OBJECT1"}}"#);
+    let call = post("/ops/v1/reports/rnd", body).content_type("application/json").by(Who::Operator);
+    let made = app.send(call).await.expect(201);
+    let made: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let file = &made["files"][0];
+    (text(&made["id"]), text(&file["name"]), text(&file["sha256"]))
 }
 
 /// Returns an address that nothing else in this process has.
@@ -269,7 +382,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         "/tns/{number}/tnreservation" => RESERVED,
         "/ops/v1/numbers/{number}/lock" | "/ops/v1/numbers/{number}/unlock" => lockable,
         "/ops/v1/numbers/{number}/extend" | "/ops/v1/numbers/{number}/keep" => AGING,
-        "/ops/v1/numbers/{number}/unkeep" => AGING,
+        "/ops/v1/numbers/{number}/unkeep" | "/ops/v1/numbers/{number}/release" => AGING,
         _ => IN_SERVICE[0],
     };
     // The guide's account has numbers, so it stays open.
@@ -289,19 +402,41 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{code}", "bad_value")
         .replace("{area}", "1")
         .replace("{delivery}", &objects.delivery)
+        .replace("{report}", &objects.report)
+        .replace("{file}", &objects.report_file)
+        .replace("{block}", "919-555-1")
+        .replace("{fault}", &objects.fault)
+        .replace("{snapshot}", KEPT)
+        .replace("{name}", "mine")
         .replace("{number}", number)
         .replace("/users/{user}/password", &format!("/users/{own}/password"))
         .replace("{user}", &objects.user)
         .replace("{subscription}", &objects.subscription)
-        .replace("{application}", &objects.application);
+        .replace("{application}", &objects.application)
+        .replace("{check}", &objects.check)
+        .replace("{backup}", &objects.backup)
+        .replace("{import}", &objects.import)
+        .replace("{plan}", &plan_for(route, objects, who).0);
     assert!(!path.contains('{'), "{}: give each part of its path a value here", route.name());
     match route.name().as_str() {
         // A search needs a criterion, and an operator must name the account.
         "GET /accounts/{account}/availablenumbers" => path + "?areaCode=336",
         "GET /accounts/{account}/availablenpanxx" | "GET /ratecenters" | "GET /cities" => path + "?state=NC",
+        "GET /ops/v1/numbers/{number}/changed-hands" => path + "?since=2026-01-01T00:00:00.000Z",
         "POST /ops/v1/rate" => path + "?number=called&time=answered",
         "GET /tns" | "GET /users" => format!("{path}?accountId={account}"),
         _ => path,
+    }
+}
+
+/// Returns the plan for a route: one that its caller may apply, approve or withdraw.
+fn plan_for<'a>(route: &Route, objects: &'a Objects, who: Who) -> &'a (String, String) {
+    let [lock, purge, orderers, admins] = &objects.plans;
+    match route.path {
+        "/ops/v1/plans/{plan}/approve" => purge,
+        "/ops/v1/plans/{plan}/withdraw" if who == Who::Orderer => orderers,
+        "/ops/v1/plans/{plan}/withdraw" => admins,
+        _ => lock,
     }
 }
 
@@ -318,7 +453,8 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
     }
     let path = if path.contains('?') { path } else { path + &required(route) };
     type Made<'a> = &'a dyn Fn() -> String;
-    let replaced: [(&str, &str, Made<'_>); 8] = [
+    let replaced: [(&str, &str, Made<'_>); 11] = [
+        ("/reports/{report}/confirm", FILE_HASH, &|| objects.report_hash.clone()),
         ("/notes", Who::Admin.user(), &|| who.user().to_owned()),
         ("POST /accounts/{account}/tnreservation", RESERVED, &free),
         ("POST /accounts/{account}/users", Who::Reader.user(), &unused_name),
@@ -328,6 +464,8 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
         // The only application is not for messages.
         ("messaging/applicationsettings", AN_ID, &|| "REMOVE".to_owned()),
         ("nation/settings", AN_ID, &|| objects.application.clone()),
+        ("/plans/{plan}/apply", A_HASH, &|| plan_for(route, objects, who).1.clone()),
+        ("/plans/{plan}/approve", A_HASH, &|| plan_for(route, objects, who).1.clone()),
         // The guide's first number comes and goes in these tests.
         ("movetns", "5405514342", &|| IN_SERVICE[0].to_owned()),
     ];
@@ -337,6 +475,13 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
             body = body.replace(said, &instead());
         }
     }
+    // These say in the query what others say in the body.
+    let asked = match name.as_str() {
+        "POST /ops/v1/imports" => "kind=numbers&reason=migration",
+        "DELETE /ops/v1/imports/{import}" => "reason=mistake",
+        _ => "",
+    };
+    let path = if asked.is_empty() || path.contains('?') { path } else { format!("{path}?{asked}") };
     let call = match route.method.as_str() {
         "GET" => get(path),
         "POST" => post(path, body),

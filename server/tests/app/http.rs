@@ -63,6 +63,12 @@ impl Call {
         }
     }
 
+    /// Returns the request by the user of this name, with the guide's password.
+    pub(crate) fn named(self, user: &str) -> Self {
+        let password = onhook_server::demo_data::PASSWORD;
+        self.without("Authorization").header("Authorization", &super::basic(user, password))
+    }
+
     /// Returns the request with one more header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -197,7 +203,7 @@ pub(crate) fn replies(raw: &[u8], to_head: bool) -> Vec<Reply> {
             .collect();
         let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         rest = &rest[end + 4..];
-        let body = if header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        let body = if !to_head && header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
             let (body, after) = chunks(rest);
             rest = after;
             body

@@ -6,7 +6,7 @@ use onhook_core::account::Role;
 use onhook_server::http::route::Needs;
 use onhook_server::{PREFIXES, Route};
 
-use crate::app::calls::{Objects, all, call, objects, path};
+use crate::app::calls::{Objects, all, call, objects, path, send_keeping};
 use crate::app::{
     ACCOUNT, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, NO_NUMBER, Reply, Seed, Who, account, delete,
     disconnects, get, head, post, put, with_app, xml,
@@ -128,6 +128,9 @@ async fn every_route_serves_the_callers_that_it_names_under_every_prefix() {
                         if (status >= 400) != denied {
                             continue;
                         }
+                        // A store in a database is backed up by other means, whoever asks.
+                        let elsewhere = route.name() == "POST /ops/v1/backups" && !app.one_writer;
+                        let status = if elsewhere && status == 202 { 409 } else { status };
                         // What is removed must exist for each caller who may remove it.
                         let objects = if !denied && route.method == "DELETE" {
                             Objects::spare(app, &objects).await.at(&route, app)
@@ -142,7 +145,7 @@ async fn every_route_serves_the_callers_that_it_names_under_every_prefix() {
                             call = call.at_address(address);
                             app.parts.auth.forget(who.user());
                         }
-                        let reply = app.send(call).await;
+                        let reply = send_keeping(app, &route, call).await;
                         let cell = format!("{} under {prefix:?} as {who:?}: {}", route.name(), reply.text());
                         assert_eq!(reply.status, status, "{cell}");
                         if denied {

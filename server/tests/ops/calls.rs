@@ -75,7 +75,8 @@ async fn another_account_s_number_is_unknown() {
     with_app(Seed::two_accounts(), async |app| {
         let told = async |digits: &str, who| {
             let mut told = json_of(&app.send(call_to(digits, None).by(who)).await.expect(200));
-            (told["number"].take(), told["at"].take());
+            told["number"].take();
+            told["at"].take();
             told
         };
         let unknown = told(NO_NUMBER, Who::Admin).await;

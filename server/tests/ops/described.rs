@@ -4,7 +4,7 @@ use onhook_server::Route;
 use onhook_server::http::doc::{Doc, Shape};
 use serde_json::Value;
 
-use crate::app::calls::{call, objects, path};
+use crate::app::calls::{call, objects, path, send_keeping};
 use crate::app::{ACCOUNT, Reply, Seed, Who, with_app};
 
 /// Returns the names of an object's members.
@@ -67,7 +67,10 @@ async fn every_route_of_the_server_is_as_described() {
                 query.collect::<Vec<_>>().join("&")
             );
             let call = call(route, &objects, path, Who::Operator);
-            reply_fits(&name, doc, &app.send(call).await);
+            if name == "POST /ops/v1/backups" && !app.one_writer {
+                continue; // a store in a database is backed up by other means
+            }
+            reply_fits(&name, doc, &send_keeping(app, route, call).await);
         }
     })
     .await;

@@ -127,6 +127,137 @@ async fn subscriptions_that_end_as_the_clock_moves_are_counted() {
     .await;
 }
 
+/// Returns the reply to a change of the clock that succeeds.
+async fn changed(app: &App, body: &str) -> serde_json::Value {
+    serde_json::from_slice(&app.send(change(body)).await.expect(200).body).unwrap()
+}
+
+fn at(value: &serde_json::Value) -> Timestamp {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// A number that ages until an instant.
+fn aging(digits: &str, release_at: Timestamp) -> NewNumber {
+    NewNumber {
+        state: State::Aging,
+        former_account: AccountId::new(ACCOUNT),
+        release_at: Some(release_at),
+        ..NewNumber::available(number(digits))
+    }
+}
+
+#[tokio::test]
+async fn each_thing_runs_at_its_own_instant_and_the_reply_follows_when_nothing_due_is_left() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let now = at(&serde_json::from_slice::<serde_json::Value>(
+            &app.send(get(CLOCK).by(Who::Operator)).await.expect(200).body,
+        )
+        .unwrap()["now"]);
+        let instants = [3, 1, 2].map(|days| now.plus_millis(days * DAY_MS + 12_345));
+        let numbers = ["2525550101", "2525550102", "2525550103"];
+        let lines = numbers.iter().zip(instants).map(|(digits, at)| aging(digits, at)).collect();
+        app.import(lines).await;
+        let reserved = xml::reservation("4155550101");
+        app.send(post(account("/tnreservation"), reserved)).await.expect(201);
+        let reply = changed(app, r#"{"advance_days": 91}"#).await;
+        assert_eq!((&reply["settled"], &reply["moved_ms"]), (&true.into(), &(91 * DAY_MS).into()));
+        assert_eq!((&reply["ran"]["released"], &reply["ran"]["reservations"]), (&3.into(), &1.into()));
+        for (digits, due) in numbers.iter().zip(instants) {
+            let history = app.parts.store.history(number(digits)).await.unwrap().unwrap().history;
+            assert_eq!(history.events.last().unwrap().at, due, "{digits} is released at its own instant");
+        }
+        let again = changed(app, r#"{"advance_days": 91}"#).await;
+        assert_eq!(again["ran"]["released"], 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_has_run_when_a_move_is_answered() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let (_, path) = app.place(post(disconnects(""), xml::disconnect(&["5405514342"]))).await;
+        let reply = changed(app, r#"{"advance_days": 91}"#).await;
+        assert_eq!(reply["settled"], true);
+        let order = app.send(get(path)).await.expect(200);
+        assert_eq!(order.element("OrderStatus"), Some("COMPLETE"));
+        assert_eq!(status(app, "5405514342", Who::Admin).await, "Available");
+        let shown = changed(app, r#"{"advance_ms": 0}"#).await;
+        insta::assert_snapshot!("moved_nothing", format!("{} {}", shown["ran"], shown["waiting"]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clock_stands_still_and_goes_on() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let stopped = changed(app, r#"{"rate": 0}"#).await;
+        let read = async || -> serde_json::Value {
+            serde_json::from_slice(&app.send(get(CLOCK).by(Who::Operator)).await.expect(200).body).unwrap()
+        };
+        let shown = read().await;
+        assert_eq!((&shown["now"], &shown["rate"]), (&stopped["now"], &0.0.into()));
+        assert_eq!(read().await["now"], stopped["now"], "it stands still");
+        let moved = changed(app, r#"{"advance_ms": 5000}"#).await;
+        assert_eq!(at(&moved["now"]).since(at(&stopped["now"])), 5_000);
+        assert_eq!(changed(app, r#"{"rate": 1000000}"#).await["rate"], 1_000_000.0);
+        wait_for("an hour", async || {
+            (at(&read().await["now"]).since(at(&moved["now"])) > 3_600_000).then_some(())
+        })
+        .await;
+        for wrong in [r#"{"rate": -1}"#, r#"{"rate": 1000001}"#, r#"{"rate": 1, "advance_ms": 1}"#] {
+            app.send(change(wrong)).await.expect(400);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_move_that_is_sent_again_under_its_key_moves_once() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let keyed = |body: &str| change(body).header("Idempotency-Key", "once");
+        let first = app.send(keyed(r#"{"advance_days": 1}"#)).await.expect(200);
+        let again = app.send(keyed(r#"{"advance_days": 1}"#)).await.expect(200);
+        assert_eq!((again.text(), again.header("idempotency-replayed")), (first.text(), Some("true")));
+        assert_eq!(first.header("idempotency-replayed"), None);
+        golden!(app, "key_reused", app.send(keyed(r#"{"advance_days": 2}"#)).await);
+        assert_eq!(told(&app.send(get(CLOCK).by(Who::Operator)).await).1, DAY_MS);
+        app.send(change("{}").header("Idempotency-Key", "a b")).await.expect(400);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_move_that_did_not_settle_in_time_goes_on_when_it_is_asked_for_again() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        // A receiver that takes connections and never answers.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let body = format!(
+            "<Subscription><OrderType>disconnects</OrderType><CallbackSubscription><URL>{url}</URL>             <Expiry>31536000</Expiry></CallbackSubscription></Subscription>"
+        );
+        app.send(post(account("/subscriptions"), body)).await.expect(201);
+        app.disconnect(&["5405514342"]).await;
+        let begun = told(&app.send(get(CLOCK).by(Who::Operator)).await).0;
+        let ask = || {
+            post(format!("{CLOCK}?timeout_seconds=1"), r#"{"advance_days": 1}"#)
+                .content_type("application/json")
+                .by(Who::Operator)
+        };
+        let reply = app.send(ask()).await.expect(504);
+        let value: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(value["code"], "not_settled");
+        drop(silent); // from now on it refuses
+        let settled = wait_for("the end of the move", async || {
+            let reply = app.send(ask()).await;
+            (reply.status == 200).then_some(reply)
+        })
+        .await;
+        let passed = told(&settled).0.since(begun);
+        assert!((DAY_MS..2 * DAY_MS).contains(&passed), "the day is not added again: {passed}");
+    })
+    .await;
+}
+
 async fn status(app: &App, digits: &str, who: Who) -> String {
     let reply = app.send(get(format!("/api/tns/{digits}")).by(who)).await;
     reply.element("Status").unwrap_or_default().to_owned()
@@ -311,7 +442,8 @@ async fn without_a_mail_server_mail_is_kept_and_shown() {
         let all = mails("").await;
         assert_eq!((&all[0]["to"], &all[1]["to"]), (&"daily@example.com".into(), &"each@example.com".into()));
         let at = |mail: &serde_json::Value| mail["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
-        assert!(at(&all[0]).since(at(&all[1])) >= DAY_MS, "{all:?}");
+        assert_eq!(at(&all[0]).millis() % DAY_MS, 0, "at its own instant, midnight: {all:?}");
+        assert!(at(&all[0]) > at(&all[1]), "{all:?}");
         assert_eq!(mails("?to=Each@example.com").await, all[1..]);
         assert!(mails("?to=nobody@example.com").await.is_empty());
         golden!(

@@ -98,3 +98,19 @@ async fn a_key_is_visible_and_not_too_long() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_emulator_s_clock_moves_once_under_a_key() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let advance =
+            |by: i64| send("/ops/v1/emulator/clock", "k", &json!({ "advance_ms": by })).by(Who::Operator);
+        let moved = app.send(advance(60_000)).await.expect(200);
+        let again = app.send(advance(60_000)).await.expect(200);
+        assert_eq!((again.text(), again.header("idempotency-replayed")), (moved.text(), Some("true")));
+        refused(app, advance(1), 422, "key_reused").await;
+        let clock =
+            read(&app.send(crate::app::get("/ops/v1/emulator/clock").by(Who::Operator)).await.expect(200));
+        assert_eq!(clock["moved_ms"], 60_000);
+    })
+    .await;
+}

@@ -102,7 +102,7 @@ async fn users_are_made_changed_and_removed_as_far_as_the_rules_go() {
         let next = format!("{USERS}?limit=2&cursor={}", page["next"].as_str().unwrap());
         let page = asked(app, get(next).by(Who::Admin), 200).await;
         assert_eq!((&page["items"][0]["name"], &page["next"]), (&json!("username"), &Value::Null));
-        assert_eq!(asked(app, get(USERS).by(Who::Operator), 200).await["items"].as_array().unwrap().len(), 6);
+        assert_eq!(asked(app, get(USERS).by(Who::Operator), 200).await["items"].as_array().unwrap().len(), 7);
     })
     .await;
 }
@@ -152,12 +152,32 @@ async fn who_has_the_right_unlocks_and_nobody_gives_it_to_themselves() {
         assert_eq!(given["rights"], json!(["unlock"]));
         let shown = asked(app, act("unlock", Who::Orderer), 200).await;
         assert_eq!(shown["locked"], false);
+        // The right holds for a plan, too.
+        app.send(act("lock", Who::Orderer)).await.expect(200);
+        let plan = json!({ "act": "unlock", "target": { "numbers": [IN_SERVICE[0]] }, "reason": "r" });
+        let planned = |who| sent(post("/ops/v1/plans", plan.to_string()), who);
+        refused(app, planned(Who::Admin), 403, "forbidden").await;
+        asked(app, planned(Who::Orderer), 201).await;
+        app.send(act("unlock", Who::Orderer)).await.expect(200);
         // An operator gives any, and an administrator takes any away.
         app.send(change("orderer", &rights(&["unlock", "calls"]), Who::Operator)).await.expect(200);
         app.send(change("orderer", &rights(&[]), Who::Admin)).await.expect(200);
         app.send(act("lock", Who::Orderer)).await.expect(200);
         refused(app, act("unlock", Who::Orderer), 403, "forbidden").await;
         app.send(act("unlock", Who::Operator)).await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whether_any_number_has_changed_hands_is_told_to_who_has_the_right() {
+    with_app(Seed::two_accounts(), async |app| {
+        let path = format!("/ops/v1/numbers/{}/changed-hands?since={}", IN_SERVICE[0], crate::app::now());
+        let asking = || get(path.as_str()).by(Who::Neighbour);
+        refused(app, asking(), 404, "number_not_found").await;
+        let given = json!({ "rights": ["changed_hands"], "reason": "they call many people" });
+        app.send(change(Who::Neighbour.user(), &given, Who::Operator)).await.expect(200);
+        assert_eq!(asked(app, asking(), 200).await["answer"], "no");
     })
     .await;
 }

@@ -18,6 +18,7 @@ use super::fixtures::{
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked, Undone};
 use crate::contract::numbers::{Aging, Destination, Ending};
+use crate::contract::plans::{Approving, PlanApplied, PlanApproved};
 use crate::{Store, StoreError};
 
 /// Returns under what the operator of these cases acts.
@@ -48,9 +49,17 @@ async fn act(store: &dyn Store, act: Act, numbers: &[u64], now: Timestamp) -> Ac
     store.act(asked, None, None, now, policy()).await.expect("tried")
 }
 
-/// Does an act that all of the numbers take.
+/// Does an act that all of the numbers take. Where a second person is needed, one agrees.
 async fn done(store: &dyn Store, wanted: Act, numbers: &[u64], now: Timestamp) {
     match act(store, wanted, numbers, now).await {
+        Acted::Waits(plan) => {
+            let approving = Approving { hash: plan.hash.clone(), author: "another".into(), apply: true };
+            let approved = store.approve_plan(plan.id, approving, None, now, policy()).await.expect("tried");
+            let PlanApproved::Applied(PlanApplied::Done { plan, .. }) = approved else {
+                panic!("{approved:?}")
+            };
+            assert_eq!(plan.counts.go, numbers.len(), "{plan:?}");
+        }
         Acted::Done { plan, .. } => assert_eq!(plan.counts.go, numbers.len(), "{plan:?}"),
         other => panic!("{other:?}"),
     }

@@ -3,15 +3,25 @@
 use onhook_core::account::Role;
 use onhook_core::account::details::{PeerChange, SiteChange};
 use onhook_core::account::user::{Asker, Rights};
+use onhook_core::audit::chain::Seal;
 use onhook_core::audit::deed::{Deed, DeedKind, Recorded};
+use onhook_core::audit::digest::Digest;
+use onhook_core::audit::line::LineFilter;
+use onhook_core::audit::verify::{Anchor, Fault, FaultKind};
 use onhook_core::ids::{EventSeq, OrderSeq, PlanId};
 use onhook_core::import::Intake;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::{Author, Credential, Doer, Provenance};
 use onhook_core::locality::Exchange;
 use serde_json::json;
 
-use super::fixtures::{account, at, clean, doer, lines, policy, seeded};
+use super::fixtures::{
+    LONG, account, at, clean, disconnect, doer, lines, number, order, policy, run_all, seed, seeded,
+};
+use crate::StoreError;
+use crate::audit::{feed, positions, seal_next, verify};
 use crate::conformance::Opener;
+use crate::contract::audit::{SEALER, Sealed};
 use crate::contract::premises::Removed;
 use crate::contract::users::{NewUser, UserChange, UserChanged};
 
@@ -94,6 +104,117 @@ cases! { ($) audit conformance_audit:
         assert_eq!(read, [one, other]);
         assert_eq!(store.deeds(last, 1).await.expect("read").len(), 1);
         store.import(lines(Vec::new()), Intake::of("none"), at(9), policy()).await.expect("imported");
+        clean(&*store).await;
+    }
+
+    /// Positions are 1, 2, 3 … in the order of the events, without a gap, under seals that verify. What has no position
+    /// yet is counted, and gets the next ones.
+    async fn every_event_gets_one_position_under_a_seal(opener) {
+        let (store, ..) = seeded(opener).await;
+        assert_eq!(store.head().await.expect("read"), None);
+        let waiting = store.unsealed_count().await.expect("read");
+        assert_eq!(waiting, 7);
+        let lease = store.take_lease(SEALER, LONG).await.expect("tried").expect("free");
+        assert_eq!(seal_next(&*store, lease, at(1)).await.expect("sealed"), 7);
+        assert_eq!(seal_next(&*store, lease, at(1)).await.expect("nothing to seal"), 0);
+        store.accept(order(10, 1, disconnect([0, 1, 2]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        assert_eq!(store.unsealed_count().await.expect("read"), 3);
+        assert_eq!(seal_next(&*store, lease, at(11)).await.expect("sealed"), 3);
+        store.end_lease(SEALER, lease).await.expect("ended");
+        let none = LineFilter::default();
+        let whole = feed(&*store, 0, 100, &none).await.expect("read");
+        assert_eq!(whole.lines.iter().map(|(position, _)| *position).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+        assert_eq!((whole.next, whole.seen), (None, 10));
+        let some = feed(&*store, 2, 3, &none).await.expect("read");
+        assert_eq!((some.lines.len(), some.next), (3, Some(5)));
+        let narrow = LineFilter { kinds: vec!["disconnected".into()], account: Some(account(1)), ..LineFilter::default() };
+        let found = feed(&*store, 0, 2, &narrow).await.expect("read");
+        assert_eq!((found.lines[0].0, found.lines.len(), found.next), (8, 2, Some(9)));
+        let line = &found.lines[0].1;
+        assert_eq!((line.number, line.user.as_deref(), line.states), (Some(number(0)), Some("username"), Some((State::InService, State::Aging))));
+        assert!(line.detail["hold"].is_object() && line.detail["origin"].is_object(), "{}", line.detail);
+        let of = positions(&*store, [line.seq]).await.expect("read");
+        assert_eq!(of.get(&line.seq), Some(&8));
+        let seals = store.seals(0, 10).await.expect("read");
+        assert_eq!(seals.iter().map(|seal| (seal.first, seal.last)).collect::<Vec<_>>(), [(1, 7), (8, 10)]);
+        assert_eq!((seals[1].previous, store.head().await.expect("read")), (seals[0].hash, Some(seals[1])));
+        let anchors = seals.iter().map(|seal| Anchor { position: seal.last, hash: seal.hash }).collect();
+        let verified = verify(&*store, anchors).await.expect("verified");
+        assert_eq!((verified.faults, verified.events, verified.seals, verified.unsealed), (Vec::new(), 10, 2, 0));
+        let later = Anchor { position: 11, hash: seals[1].hash };
+        let cut = verify(&*store, vec![later]).await.expect("verified");
+        assert_eq!(cut.faults, [Fault { position: 11, kind: FaultKind::CutOff }]);
+        store.close().await;
+        clean(&*opener.open().await).await;
+    }
+
+    /// Of two sealers one gives the positions. A lease that is over gives none.
+    async fn two_sealers_never_give_the_same_position(opener) {
+        let (one, other) = opener.open_twice().await;
+        seed(&*one).await;
+        let lost = one.take_lease(SEALER, LONG).await.expect("tried").expect("free");
+        one.end_lease(SEALER, lost).await.expect("ended");
+        let late = seal_next(&*one, lost, at(1)).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        let lease = other.take_lease(SEALER, LONG).await.expect("tried").expect("free");
+        let waiting = other.unsealed().await.expect("read");
+        assert_eq!(seal_next(&*other, lease, at(1)).await.expect("sealed"), waiting.lines.len());
+        // It read what waited before the other one sealed that.
+        let digests: Vec<Digest> = waiting.lines.iter().map(|_| Digest::default()).collect();
+        for before in [None, other.head().await.expect("read")] {
+            let seal = Seal::over(before.as_ref(), &digests, at(1));
+            let seqs = waiting.lines.iter().map(|line| line.seq).collect();
+            let sealed = Sealed { seal, seqs, digests: digests.clone() };
+            let twice = one.seal(lease, sealed, waiting.marks.clone()).await;
+            assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
+        }
+        assert_eq!(one.head().await.expect("read").map(|seal| seal.last), Some(7));
+        clean(&*one).await;
+        other.close().await;
+    }
+
+    /// Sixteen writers, a sealer, and a reader that goes on behind the last position it has: it gets every event once.
+    async fn a_reader_that_follows_gets_every_event_once(opener) {
+        const WRITERS: u64 = 16;
+        const EACH: u64 = 10;
+        let (store, ..) = seeded(opener).await;
+        let writers: Vec<_> = (0..WRITERS).map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for n in 0..EACH {
+                    let deed = Deed::by_itself(at(0), DeedKind::Exported).with("writer", writer).with("n", n);
+                    store.write_deeds(vec![deed]).await.expect("written");
+                }
+            })
+        }).collect();
+        let sealer = store.clone();
+        let all = 7 + WRITERS * EACH;
+        let sealing = tokio::spawn(async move {
+            let lease = sealer.take_lease(SEALER, LONG).await.expect("tried").expect("free");
+            let mut sealed = 0;
+            while sealed < all {
+                sealed += u64::try_from(seal_next(&*sealer, lease, at(1)).await.expect("sealed")).expect("few");
+                tokio::task::yield_now().await;
+            }
+        });
+        let (mut after, mut seen) = (0, Vec::new());
+        while after < all {
+            let page = feed(&*store, after, 20, &LineFilter::default()).await.expect("read");
+            for (position, line) in page.lines {
+                assert_eq!(position, after + 1, "there is no gap");
+                after = position;
+                seen.push(line.seq);
+            }
+            tokio::task::yield_now().await;
+        }
+        for writer in writers {
+            writer.await.expect("written");
+        }
+        sealing.await.expect("sealed");
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(u64::try_from(seen.len()).expect("few"), all);
         clean(&*store).await;
     }
 }

@@ -83,6 +83,8 @@ suite! { ($)
     audit conformance_audit
     settings conformance_settings
     leases conformance_leases
+    reports conformance_reports
+    jobs conformance_jobs
     upkeep conformance_upkeep
     several_nodes conformance_several_nodes
 }

@@ -1,6 +1,7 @@
 //! Plans: made, applied, approved and withdrawn. Exactly what one says is done, or nothing.
 
 use onhook_core::account::Place;
+use onhook_core::audit::deed::DeedKind;
 use onhook_core::ids::{PlanId, SiteId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
@@ -8,7 +9,7 @@ use onhook_core::lifecycle::event::{By, Change};
 use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
 use onhook_core::order::act::{Act, Correction, Later, Leaving, Refused, Restored};
 use onhook_core::order::decided::Decided;
-use onhook_core::order::plan::{KEPT_MS, KeptPlan, NotApproved, PlanState};
+use onhook_core::order::plan::{KEPT_MS, KeptPlan, LIVES_MS, NotApproved, PlanState};
 use onhook_core::order::{Mode, Protected, Request, Status};
 use onhook_core::time::{DAY_MS, Timestamp};
 use serde_json::json;
@@ -23,9 +24,6 @@ use crate::contract::acts::{Acted, Asked, Undone};
 use crate::contract::plans::{
     Approving, NewPlan, PlanApplied, PlanApproved, PlanFilter, PlanMade, PlanWithdrawn,
 };
-
-/// How long a plan of the suite lives, in milliseconds.
-const LIVES_MS: i64 = 30 * 60 * 1_000;
 
 fn author(user: &str, reason: &str) -> Author {
     let under = Provenance {
@@ -252,6 +250,18 @@ cases! { ($) plans conformance_plans:
         assert_eq!((asked.mode, ran.user.as_str()), (Mode::Purge, "other"));
         let again = approve(&*store, "other", &now, true, late).await;
         assert!(matches!(again, PlanApproved::Applied(PlanApplied::Done { again: true, .. })), "{again:?}");
+        let recorded = store.deeds(onhook_core::ids::EventSeq(0), 100).await.expect("read");
+        let recorded: Vec<_> = recorded.into_iter().filter(|one| one.deed.under.plan == Some(plan.id)).collect();
+        let told = |at: usize| {
+            let deed = &recorded[at].deed;
+            (deed.kind, deed.user.clone().expect("someone"), deed.under.reason.as_deref().expect("why").to_owned())
+        };
+        let (other, right) = ("other".to_owned(), "it is right".to_owned());
+        assert_eq!(told(0), (DeedKind::PlanApproved, other.clone(), right.clone()));
+        assert_eq!(told(1), (DeedKind::PlanApproved, other.clone(), right));
+        assert_eq!(told(2), (DeedKind::PlanApplied, other, "a reason".to_owned()));
+        assert_eq!((recorded.len(), recorded[2].deed.order), (3, Some(ran.seq)));
+        assert_eq!((recorded[2].deed.account, &recorded[2].deed.detail["went"]), (Some(account(1)), &json!(1)));
         let lock = made(&*store, new(Act::Lock, [2], None, late)).await;
         let none = approve(&*store, "other", &lock, false, late).await;
         assert!(matches!(none, PlanApproved::Refused(NotApproved::NotNeeded, _)), "{none:?}");
@@ -290,8 +300,8 @@ cases! { ($) plans conformance_plans:
     /// Every act is done by a plan, and each number's event says which plan it was.
     async fn each_act_is_done_by_a_plan(opener) {
         let (store, site, _) = seeded(opener).await;
-        let another = store.create_site(account(1), "another".into(), at(20)).await.expect("made").id;
-        let there = store.create_peer(account(1), another, "a peer".into(), at(20)).await.expect("made").id;
+        let another = store.create_site(account(1), "another".into(), at(0)).await.expect("made").id;
+        let there = store.create_peer(account(1), another, "a peer".into(), at(0)).await.expect("made").id;
         let all = [0, 1];
         let step = async |act: Act, of: Option<u32>, now: i64| {
             let (plan, numbers) = (made(&*store, new(act, all, of, at(now))).await, 2);
@@ -381,12 +391,11 @@ cases! { ($) plans conformance_plans:
         let whole = store.undo(id, false, author("maker", "r"), None, at(40), policy()).await.expect("tried");
         let Undone::Incomplete(plan) = whole else { panic!("{whole:?}") };
         assert_eq!((plan.counts.go, &plan.target), (1, &json!({ "order": id.to_string() })));
-        assert_eq!(store.undone_by(id).await.expect("read"), []);
+        assert!(store.undone_by(vec![id]).await.expect("read").is_empty());
         let applied = done(&*store, &plan, at(50)).await;
         let (by, _) = applied.done.expect("done").order.expect("an order");
         assert_eq!(state(&*store, 0).await, State::InService);
-        assert_eq!(store.undone_by(id).await.expect("read"), [by]);
-        assert_eq!(store.undone_by(by).await.expect("read"), []);
+        assert_eq!(store.undone_by(vec![by, id]).await.expect("read"), [(id, vec![by])].into());
         clean(&*store).await;
     }
 

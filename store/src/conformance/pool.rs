@@ -8,6 +8,7 @@ use onhook_core::order::search::{Criteria, Inventory, TollFree, Vanity};
 
 use super::fixtures::{account, activate, at, clean, lines, number, order, policy, run_all, seeded};
 use crate::conformance::Opener;
+use crate::contract::numbers::NumberFilter;
 use crate::contract::pool::PoolQuery;
 
 cases! { ($) pool conformance_pool:
@@ -80,7 +81,7 @@ cases! { ($) pool conformance_pool:
         wanted.push(Criteria { lata: text("426"), ..Criteria::default() });
         wanted.push(Criteria { zip: text("27601"), ..Criteria::default() });
 
-        let held = store.export(None, 1_000).await.expect("read");
+        let held = store.export(NumberFilter::default(), None, 1_000).await.expect("read").numbers;
         let (pool, own) = (Inventory::Pool, Inventory::Protected(account(1)));
         for criteria in wanted {
             let there = |states: &[State]| -> Vec<Number> {

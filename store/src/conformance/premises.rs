@@ -1,8 +1,8 @@
 //! Accounts, sites and peers.
 
-use onhook_core::account::user::Rights;
 use onhook_core::account::details::{AddressPart, Host, PeerChange, SiteChange};
 use onhook_core::account::premises::Stays;
+use onhook_core::account::user::Rights;
 use onhook_core::account::{AccountKind, Class, Role};
 
 use super::fixtures::{account, at, clean, disconnect, doer, order, run_all, seeded};

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use onhook_core::account::Role;
 use onhook_core::account::application::{Details, NewApplication, Service};
 use onhook_core::clock::Seen;
-use onhook_core::ids::{OrderId, ReservationId, SiteId};
+use onhook_core::ids::{EventSeq, OrderId, ReservationId, SiteId};
 use onhook_core::import::{Intake, NewNumber};
+use onhook_core::job;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::{Next, Outcome};
@@ -15,9 +16,11 @@ use onhook_core::notify::subscription::{Digest, Email, NewSubscription, Receiver
 use onhook_core::number::Number;
 use onhook_core::order::act::Act;
 use onhook_core::order::{IdempotencyKey, Kind, NewOrder, Status};
+use onhook_core::report::ReportKind;
 use onhook_core::reservation::Reservation;
 use onhook_core::setting::{Changes, Setting};
 use onhook_core::time::DAY_MS;
+use serde_json::json;
 use tokio::sync::Notify;
 
 use super::fixtures::{
@@ -25,10 +28,13 @@ use super::fixtures::{
     node_lease, note, number, order, policy, release, run_all, search, seed, state, subscribe, subscription,
 };
 use crate::Store;
+use crate::audit::seal_all;
 use crate::conformance::Opener;
-use crate::contract::acts::{Acted, Asked};
+use crate::contract::acts::{Acted, Asked, Undone};
+use crate::contract::jobs::NewJob;
 use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
+use crate::contract::reports::{Marking, Report};
 use crate::contract::reservations::Reserved;
 use crate::contract::transfer::TABLES;
 use crate::contract::upkeep::{Progress, Watch};
@@ -36,7 +42,7 @@ use crate::contract::users::NewUser;
 use crate::transfer::{Equal, TransferError, compare, copy, end};
 
 /// What is looked for after each move.
-struct Filled {
+pub(super) struct Filled {
     site: SiteId,
     removed: SiteId,
     subscription: Subscription,
@@ -57,7 +63,7 @@ fn nobody() -> Watch {
 }
 
 /// Writes rows of every kind to a new store.
-async fn fill(store: &dyn Store) -> Filled {
+pub(super) async fn fill(store: &dyn Store) -> Filled {
     let (site, _) = seed(store).await;
     let exchange = Exchange {
         npa_nxx: 919_555,
@@ -96,6 +102,24 @@ async fn fill(store: &dyn Store) -> Filled {
     let removed = store.create_site(account(1), "for a while".into(), at(0)).await.expect("made").id;
     assert_eq!(store.remove_site(account(1), removed, doer(0)).await.expect("tried"), Removed::Gone);
 
+    let job = NewJob {
+        kind: job::Kind::Check,
+        author: "operator".into(),
+        asked: serde_json::json!({ "deep": true }),
+    };
+    store.add_job(job, None, at(1)).await.expect("written").expect("taken");
+    let file = NewJob { kind: job::Kind::Import, author: "operator".into(), asked: serde_json::Value::Null };
+    let file = store.add_job(file, None, at(1)).await.expect("written").expect("taken");
+    let receiver = store
+        .take_lease("imports", std::time::Duration::from_secs(3_600))
+        .await
+        .expect("asked")
+        .expect("free");
+    let bad = vec![(7, "it is not UTF-8".to_owned())];
+    store.staged(receiver, file.id, serde_json::Value::Null, None).await.expect("staged");
+    store.note_bad_lines(receiver, file.id, bad, serde_json::Value::Null).await.expect("noted");
+    store.cancel_job(file.kind, file.id, at(1)).await.expect("ended").expect("there");
+    store.end_lease("imports", receiver).await.expect("ended");
     let made = subscribe(store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
     let receiver = Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::Daily });
     let mail = NewSubscription { account: account(2), subject: DISCONNECTS, receiver, expires_at: None };
@@ -108,6 +132,7 @@ async fn fill(store: &dyn Store) -> Filled {
     let keyed = store.accept(with_key.clone()).await.expect("accepted").id;
     store.accept(order(4, 1, search(100, site, true, false))).await.expect("accepted");
     store.write_note(account(1), Kind::Disconnect, partial, None, note("a note", 5)).await.expect("written");
+    let undone = store.accept(order(6, 2, disconnect([16]))).await.expect("accepted").id;
     run_all(store, at(10)).await;
     assert!(store.unsubscribe(account(1), over.id, at(11)).await.expect("removed"));
     let reservation = Reservation {
@@ -126,10 +151,30 @@ async fn fill(store: &dyn Store) -> Filled {
         .expect("kept");
     store.end_lease("node", lease).await.expect("ended");
     keep_a_reply(store).await;
+    let undone = store.undo(undone, false, "username".into(), None, at(22), policy()).await.expect("tried");
+    assert!(matches!(undone, Undone::Done { .. }), "{undone:?}");
     let waits = store.accept(order(22, 1, disconnect([4]))).await.expect("accepted").id;
     let changes = Changes::from([(Setting::HeldDays, Some(serde_json::json!(3)))]);
     store.change_settings(changes, Doer::offline(at(22))).await.expect("changed");
     store.remember_clock(Seen { last: at(23), unseen_ms: 5 }, 0).await.expect("written");
+    let report = Report {
+        id: "rnd-1".into(),
+        kind: ReportKind::Rnd,
+        company: Some("ACME1".into()),
+        period: Some("2026-12".parse().expect("a month")),
+        as_of: EventSeq(1),
+        made_at: at(25),
+        shown: json!({ "files": [] }),
+        made_with: json!({}),
+        confirmed: None,
+    };
+    store.keep_report(report, false, None).await.expect("kept");
+    let drain = Marking { drain: Some(true), footprint: None };
+    store
+        .mark_block("336-555-0".parse().expect("a block"), drain, "operator".into(), at(26))
+        .await
+        .expect("marked");
+    seal_all(store, at(0)).await.expect("sealed");
     for table in TABLES {
         assert!(store.rows(table).await.expect("read") > 0, "there are no rows of kind {}", table.name);
     }

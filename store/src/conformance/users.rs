@@ -1,7 +1,7 @@
 //! Users.
 
-use onhook_core::account::user::Rights;
 use onhook_core::account::Role;
+use onhook_core::account::user::Rights;
 use onhook_core::account::user::{Asker, Person, UserRefusal};
 use onhook_core::ids::AccountId;
 

@@ -1,10 +1,40 @@
-//! The audit trail: what was done beside the changes of single numbers, and the trait.
+//! The audit trail: events with their positions, the seals over them, and the trait.
+//!
+//! An event is written in the transaction of what it tells. A little later it gets a position: 1, 2, 3 … without a gap,
+//! in the order in which events are found committed. Positions are given under a seal, by one sealer at a time.
 
 use async_trait::async_trait;
+use onhook_core::audit::chain::Seal;
 use onhook_core::audit::deed::{Deed, Recorded};
+use onhook_core::audit::digest::Digest;
+use onhook_core::audit::line::Line;
 use onhook_core::ids::EventSeq;
 
 use crate::Result;
+use crate::contract::leases::LeaseToken;
+
+/// The name of the lease under which positions are given.
+pub const SEALER: &str = "audit";
+
+/// A seal with the events under it, in the order of their positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The seal.
+    pub seal: Seal,
+    /// The events.
+    pub seqs: Vec<EventSeq>,
+    /// Their digests.
+    pub digests: Vec<Digest>,
+}
+
+/// Events that have no position yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unsealed {
+    /// The events, in the order in which they get positions.
+    pub lines: Vec<Line>,
+    /// What the store knows them by, to be handed back with their seal.
+    pub marks: Vec<i64>,
+}
 
 /// The audit trail.
 #[async_trait]
@@ -15,4 +45,40 @@ pub trait Audit: Send + Sync {
 
     /// Returns deeds behind `after`, in the order of their sequence numbers, at most `size`.
     async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>>;
+
+    /// Returns events that have no position yet, at most `onhook_core::audit::chain::SEALED_MAX`.
+    async fn unsealed(&self) -> Result<Unsealed>;
+
+    /// Returns how many events have no position yet.
+    async fn unsealed_count(&self) -> Result<u64>;
+
+    /// Writes the next seal, over events that [`Audit::unsealed`] returned with these marks.
+    ///
+    /// # Errors
+    /// `LeaseLost` if the lease is over, `Conflict` if another one has sealed meanwhile. Nothing was written.
+    async fn seal(&self, lease: LeaseToken, sealed: Sealed, marks: Vec<i64>) -> Result<()>;
+
+    /// Returns the last seal.
+    async fn head(&self) -> Result<Option<Seal>>;
+
+    /// Returns seals behind a batch, in their order, at most `size`.
+    async fn seals(&self, after: u64, size: usize) -> Result<Vec<Seal>>;
+
+    /// Returns seals that reach behind a position, with the events under them, in their order, at most `size`.
+    async fn sealed(&self, after: u64, size: usize) -> Result<Vec<Sealed>>;
+
+    /// Returns the seal under which an event stands, with all events under it.
+    async fn sealed_with(&self, event: EventSeq) -> Result<Option<Sealed>>;
+
+    /// Returns those of some events that exist, in the order of their sequence numbers.
+    ///
+    /// # Errors
+    /// `Broken` if one of them cannot be read.
+    async fn lines(&self, events: Vec<EventSeq>) -> Result<Vec<Line>>;
+
+    /// Returns the sequence numbers of events behind `after`, ascending, at most `size`.
+    async fn seqs(&self, after: EventSeq, size: usize) -> Result<Vec<EventSeq>>;
+
+    /// Returns the sequence numbers of all events that have no position yet.
+    async fn unsealed_seqs(&self) -> Result<Vec<EventSeq>>;
 }

@@ -9,6 +9,9 @@ use async_trait::async_trait;
 
 use crate::Result;
 
+/// How the name begins of the lease that each node has as long as it runs. So a node can tell how many there are.
+pub const NODE: &str = "node-";
+
 /// What a holder shows at each write. Each taking of a lease draws a new one, which is larger than all before it in
 /// the same store, whatever the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,9 +4,11 @@ pub mod accounts;
 pub mod acts;
 pub mod applications;
 pub mod audit;
+pub mod backups;
 pub mod deliveries;
 pub mod exchanges;
 pub mod imports;
+pub mod jobs;
 pub mod leases;
 pub mod numbers;
 pub mod once;
@@ -15,6 +17,7 @@ pub mod page;
 pub mod plans;
 pub mod pool;
 pub mod premises;
+pub mod reports;
 pub mod reservations;
 pub mod settings;
 pub mod subscriptions;
@@ -26,9 +29,11 @@ use self::accounts::Accounts;
 use self::acts::Acts;
 use self::applications::Applications;
 use self::audit::Audit;
+use self::backups::Backups;
 use self::deliveries::Deliveries;
 use self::exchanges::Exchanges;
 use self::imports::Imports;
+use self::jobs::Jobs;
 use self::leases::Leases;
 use self::numbers::Numbers;
 use self::once::Replies;
@@ -36,6 +41,7 @@ use self::orders::Orders;
 use self::plans::Plans;
 use self::pool::Pool;
 use self::premises::SitesAndPeers;
+use self::reports::Reports;
 use self::reservations::Reservations;
 use self::settings::Settings;
 use self::subscriptions::Subscriptions;
@@ -58,6 +64,7 @@ pub trait Store:
     + Pool
     + Exchanges
     + Imports
+    + Jobs
     + Accounts
     + SitesAndPeers
     + Applications
@@ -67,7 +74,9 @@ pub trait Store:
     + Subscriptions
     + Deliveries
     + Audit
+    + Reports
     + Leases
+    + Backups
     + Upkeep
     + Replies
     + Transfer
@@ -83,6 +92,7 @@ impl<S> Store for S where
         + Pool
         + Exchanges
         + Imports
+        + Jobs
         + Accounts
         + SitesAndPeers
         + Applications
@@ -92,7 +102,9 @@ impl<S> Store for S where
         + Subscriptions
         + Deliveries
         + Audit
+        + Reports
         + Leases
+        + Backups
         + Upkeep
         + Replies
         + Transfer

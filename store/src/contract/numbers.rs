@@ -198,6 +198,15 @@ pub struct Aging {
     pub next_at: Timestamp,
 }
 
+/// Numbers of an export, as far as they were looked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exported {
+    /// The numbers with their areas, in the order of their digits.
+    pub numbers: Vec<(Entry, AreaName)>,
+    /// The number after which to go on. `None` if there are no more.
+    pub next: Option<Number>,
+}
+
 /// Most rows that one search for numbers reads. It returns where it stopped.
 pub const LOOKS_MAX: usize = 50_000;
 
@@ -339,6 +348,9 @@ pub trait Numbers: Send + Sync {
     /// Returns the aging numbers of each area that has any. It reads all of them.
     async fn aging(&self) -> Result<BTreeMap<AreaId, Aging>>;
 
-    /// Returns up to `size` numbers after `after`, in the order of their digits: for an export.
-    async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>>;
+    /// Returns numbers that a filter means as [`Numbers::find`] does, with their areas: for an export.
+    async fn export(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Exported>;
+
+    /// Returns the histories of up to `size` numbers after `after`, in the order of their digits.
+    async fn histories(&self, after: Option<Number>, size: usize) -> Result<Vec<History>>;
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, PlanId, SiteId};
 use onhook_core::lifecycle::policy::Policy;
+use onhook_core::number::Number;
 use onhook_core::order::amend::Amendment;
-use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Status, Summary};
+use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Refusal, Status, Summary};
 use onhook_core::time::Timestamp;
 
 use crate::Result;
@@ -28,6 +29,8 @@ pub struct StepReport {
     pub ended: Vec<Ended>,
     /// How many numbers changed.
     pub numbers: usize,
+    /// How many of these numbers were reserved until now, in a step that time makes.
+    pub reservations: usize,
     /// How many notifications were written.
     pub told: usize,
     /// True if the step's limit left more to do.
@@ -143,6 +146,16 @@ pub enum Amended {
     NoOrder,
 }
 
+/// What stands beside the rules for single orders of an emulator: orders that wait though nothing else keeps them, and
+/// numbers that are refused though the rules would let them go. It makes no number move.
+pub trait Script: std::fmt::Debug + Send + Sync {
+    /// Returns whether a new order waits at `now`.
+    fn waits(&self, order: OrderId, now: Timestamp) -> bool;
+
+    /// Returns why a number of an order is refused, if it is.
+    fn refuses(&self, order: OrderId, number: Number) -> Option<Refusal>;
+}
+
 /// Orders are accepted, run, listed and changed.
 #[async_trait]
 pub trait Orders: Send + Sync {
@@ -152,6 +165,9 @@ pub trait Orders: Send + Sync {
     /// `Full`, `Unwritable`: nothing was written, try later. `KeyReused`. `Broken`: it may or may not be written; ask
     /// again with the key.
     async fn accept(&self, order: Arc<NewOrder>) -> Result<Accepted>;
+
+    /// Follows a script when orders run, from now on. It is set once.
+    fn follow(&self, script: Arc<dyn Script>);
 
     /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,
     /// each with its oldest order first. Then, if the pool has grown, runs some of the orders that wait for numbers.

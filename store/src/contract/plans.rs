@@ -1,5 +1,6 @@
 //! Plans: what is asked, what came of it, and the trait.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -183,6 +184,6 @@ pub trait Plans: Send + Sync {
     /// Returns how many.
     async fn forget_plans(&self, now: Timestamp, most: usize) -> Result<usize>;
 
-    /// Returns the number orders by which a disconnect order was undone, the oldest first.
-    async fn undone_by(&self, order: OrderId) -> Result<Vec<OrderId>>;
+    /// Returns the number orders by which disconnect orders were undone, the oldest first. Orders that were not are absent.
+    async fn undone_by(&self, orders: Vec<OrderId>) -> Result<HashMap<OrderId, Vec<OrderId>>>;
 }

@@ -3,9 +3,13 @@
 //! A row is a list of values under the names in [`TABLES`]. Each store knows where it has them. What a store has beside
 //! that it can make again, such as an index of what is due.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::Result;
+use crate::chance::{Chance, of_seed};
+use crate::order_ids::OrderIds;
 
 /// The name under which a target notes that it does not have everything yet. No command but the move itself uses such
 /// a store.
@@ -80,6 +84,9 @@ const SHORT: usize = 5_000;
 
 /// Rows on a page of rows that may have the 5,000 numbers of an order.
 const LONG: usize = 250;
+
+/// Rows on a page of seals, each of which may name 10,000 events.
+const SEALS: usize = 10;
 
 /// The keys of order ids and tokens.
 pub(crate) const KEYS: Table =
@@ -231,6 +238,24 @@ pub const TABLES: &[Table] = &[
         ],
     ),
     table(
+        "seal",
+        "seal",
+        (1, SEALS),
+        &[
+            ("batch", Whole),
+            ("first_position", Whole),
+            ("last_position", Whole),
+            ("sealed_at", Whole),
+            ("root", Bytes),
+            ("previous", Bytes),
+            ("hash", Bytes),
+            ("min_seq", Whole),
+            ("max_seq", Whole),
+            ("seqs", Bytes),
+            ("digests", Bytes),
+        ],
+    ),
+    table(
         "number",
         "number",
         (1, SHORT),
@@ -253,6 +278,30 @@ pub const TABLES: &[Table] = &[
         "reservation",
         (1, SHORT),
         &[("number", Whole), ("id", Id), ("account", Whole), ("until", Whole)],
+    ),
+    table(
+        "report",
+        "report",
+        (1, LONG),
+        &[
+            ("id", Text),
+            ("kind", Text),
+            ("company", Text),
+            ("period", Text),
+            ("as_of", Whole),
+            ("made_at", Whole),
+            ("shown", Text),
+            ("made_with", Text),
+            ("confirmed_seq", Whole),
+            ("confirmed_at", Whole),
+            ("submitted_at", Whole),
+        ],
+    ),
+    table(
+        "block",
+        "block of a thousand numbers",
+        (1, SHORT),
+        &[("block", Whole), ("drain", Flag), ("footprint", Flag)],
     ),
     table(
         "tally",
@@ -419,10 +468,34 @@ pub const TABLES: &[Table] = &[
         (2, SHORT),
         &[("notification", Whole), ("n", Whole), ("at", Whole), ("took_ms", Whole), ("outcome", Text)],
     ),
+    table(
+        "job",
+        "job",
+        (1, LONG),
+        &[
+            ("id", Whole),
+            ("kind", Text),
+            ("state", Text),
+            ("made_at", Whole),
+            ("ended_at", Whole),
+            ("user_name", Text),
+            ("credential", Whole),
+            ("address", Text),
+            ("reason", Text),
+            ("asked", Text),
+            ("found", Text),
+        ],
+    ),
+    table(
+        "bad_line",
+        "bad line of an import",
+        (2, SHORT),
+        &[("job", Whole), ("line", Whole), ("detail", Text)],
+    ),
 ];
 
 /// What each store draws numbers from, by the table that gets them. Leases draw from one without a table that moves.
-pub const SEQUENCES: [&str; 12] = [
+pub const SEQUENCES: [&str; 13] = [
     "orders",
     "event",
     "lease",
@@ -435,6 +508,7 @@ pub const SEQUENCES: [&str; 12] = [
     "subscription",
     "notification",
     "plan",
+    "job",
 ];
 
 /// The mark of a store that does not have everything yet: what it was, and what it is to be.
@@ -444,6 +518,67 @@ pub struct Marks {
     pub before: String,
     /// The mark that it gets in the same transaction.
     pub after: String,
+}
+
+/// Everything in a store at one moment: the rows of [`TABLES`], and what was drawn from [`SEQUENCES`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Image {
+    /// The rows of each of [`TABLES`].
+    pub(crate) tables: Vec<Vec<Row>>,
+    /// The last number that was drawn from each of [`SEQUENCES`], in their order.
+    pub(crate) drawn: Vec<i64>,
+}
+
+impl Image {
+    /// Returns the image of a store without anything but keys.
+    #[must_use]
+    pub fn empty(&self) -> Self {
+        let keys = |(table, rows): (&Table, &Vec<Row>)| {
+            if table.name == KEYS.name { rows.clone() } else { Vec::new() }
+        };
+        Self { tables: TABLES.iter().zip(&self.tables).map(keys).collect(), drawn: vec![0; SEQUENCES.len()] }
+    }
+
+    /// Returns how many rows a table has.
+    #[must_use]
+    pub fn rows(&self, name: &str) -> usize {
+        let of_table = TABLES.iter().zip(&self.tables).find(|(table, _)| table.name == name);
+        of_table.map_or(0, |(_, rows)| rows.len())
+    }
+
+    /// Returns the key of orders' ids.
+    pub(crate) fn order_key(&self) -> Option<[u8; 16]> {
+        let keys = TABLES.iter().zip(&self.tables).find(|(table, _)| table.name == KEYS.name)?.1;
+        let key = keys.iter().find(|row| row.first() == Some(&Value::Text(KEY_NAMES[0].to_owned())))?;
+        match key.get(1)? {
+            Value::Bytes(bytes) => bytes.as_slice().try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns the image with another key of orders' ids.
+    pub(crate) fn with_order_key(mut self, key: [u8; 16]) -> Self {
+        for (table, rows) in TABLES.iter().zip(&mut self.tables) {
+            if table.name == KEYS.name {
+                rows.retain(|row| row.first() != Some(&Value::Text(KEY_NAMES[0].to_owned())));
+                rows.push(vec![Value::Text(KEY_NAMES[0].to_owned()), Value::Bytes(key.to_vec())]);
+            }
+        }
+        self
+    }
+
+    /// Returns the image with another generation of each user, so that tokens end.
+    pub(crate) fn with_generations(mut self, mut next: impl FnMut() -> Result<i64>) -> Result<Self> {
+        for (table, rows) in TABLES.iter().zip(&mut self.tables) {
+            let Some(at) = table.columns.iter().position(|(name, _)| *name == "generation") else { continue };
+            for row in rows {
+                if let Some(value) = row.get_mut(at) {
+                    *value = Value::Whole(next()?);
+                }
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// Moving everything from one store to another. What is read stays as it is: the caller sees to it that nothing else
@@ -489,9 +624,42 @@ pub trait Transfer: Send + Sync {
     /// `Conflict` if the store has another mark.
     async fn complete_transfer(&self, drawn: Vec<i64>, marks: Marks) -> Result<()>;
 
+    /// Returns everything as it is at one moment.
+    async fn image(&self) -> Result<Image>;
+
+    /// Makes everything as it was, in an open store, at once. Tokens that were given end. With a seed, the ids and secrets
+    /// that are made after it repeat.
+    async fn put_back(&self, image: Arc<Image>, seed: Option<u64>) -> Result<()>;
+
     /// Takes the mark away: the store has everything.
     ///
     /// # Errors
     /// `Conflict` if the store has another mark.
     async fn end_transfer(&self, mark: String) -> Result<()>;
+}
+
+/// Returns the image as it is written: with a key that the seed stands for, and with new generations of users.
+pub(crate) fn prepared(image: &Image, seed: Option<u64>) -> Result<Image> {
+    let image = image.clone().with_generations(|| Ok(i64::from_le_bytes(Chance::default().bytes()?)))?;
+    Ok(match seed {
+        None => image,
+        Some(seed) => {
+            let mut key = [0; 16];
+            key.copy_from_slice(&of_seed(seed, "order key", 0)[..16]);
+            image.with_order_key(key)
+        }
+    })
+}
+
+/// Lets ids go on as an image says that was put back.
+pub(crate) fn go_on(ids: &OrderIds, image: &Image, seed: Option<u64>) {
+    let drawn = seed.map(|seed| {
+        let mut drawn = [0; 9];
+        drawn.copy_from_slice(&of_seed(seed, "start", 0)[..9]);
+        ids.chance.seed(seed);
+        drawn
+    });
+    if let Some(key) = image.order_key() {
+        ids.set_key(key, drawn);
+    }
 }

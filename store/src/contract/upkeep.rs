@@ -56,6 +56,17 @@ pub struct Totals {
     pub failed: Vec<(Cause, u64)>,
 }
 
+/// What is due, and the earliest instant of each kind of it. A clock that is moved goes from one to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dues {
+    /// When the first number ends to age, or its reservation ends.
+    pub number: Option<Timestamp>,
+    /// When the first subscription ends.
+    pub subscription: Option<Timestamp>,
+    /// When the first notification is to be delivered.
+    pub delivery: Option<Timestamp>,
+}
+
 /// Something about a database that may cost what was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Weakness {
@@ -133,11 +144,25 @@ pub trait Upkeep: Send + Sync {
         self.check_watched(deep, Arc::new(|_| {})).await
     }
 
-    /// Checks the invariants, and calls `watch` with the progress.
+    /// Checks the invariants, and calls `watch` with the progress. Nobody may write meanwhile: a store whose file is its
+    /// own also has the engine check that file.
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report>;
+
+    /// Checks the invariants while others write, and calls `watch` with the progress. No read lasts for long. Counts
+    /// are compared as of the moment at which it begins.
+    ///
+    /// # Errors
+    /// `Conflict` while an import is being written.
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report>;
 
     /// Returns the totals at `now`.
     async fn totals(&self, now: Timestamp) -> Result<Totals>;
+
+    /// Returns when something is due next.
+    async fn dues(&self) -> Result<Dues>;
+
+    /// Returns how many numbers still age at `now` though their hold is over, since an operator keeps them.
+    async fn kept(&self, now: Timestamp) -> Result<u64>;
 
     /// Stores what is remembered of the clock, and how far the emulator's clock has been moved, in milliseconds.
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()>;

@@ -22,7 +22,7 @@ use crate::contract::upkeep::{Progress, Report, Watch};
 use crate::order_ids::OrderIds;
 
 /// Most findings in a report.
-const FINDINGS_MAX: usize = 1_000;
+pub(crate) const FINDINGS_MAX: usize = 1_000;
 
 /// Numbers and orders that are checked between two reports of progress.
 const STRIDE: u64 = 10_000;
@@ -187,42 +187,36 @@ pub(crate) struct OrderRules<'a> {
 pub struct Check<'a> {
     watch: &'a Watch,
     progress: Progress,
-    report: Report,
-    /// Events that were found by following the numbers.
-    chained: u64,
+    findings: Vec<Finding>,
 }
 
 impl<'a> Check<'a> {
-    /// Begins with what the store holds, by the figures of `report`.
+    /// Begins a check of about so many numbers and orders.
     #[must_use]
-    pub fn new(report: Report, watch: &'a Watch) -> Self {
-        let total = report.numbers.saturating_add(report.orders);
-        Self { watch, progress: Progress { done: 0, total }, report, chained: 0 }
+    pub fn new(numbers: u64, orders: u64, watch: &'a Watch) -> Self {
+        let total = numbers.saturating_add(orders);
+        Self { watch, progress: Progress { done: 0, total }, findings: Vec::new() }
     }
 
     /// Notes a finding. Those beyond the most that a report has are dropped.
     pub fn find(&mut self, finding: Finding) {
         if !self.is_full() {
-            self.report.findings.push(finding);
+            self.findings.push(finding);
         }
-    }
-
-    /// True if nothing has been found.
-    #[must_use]
-    pub fn is_well(&self) -> bool {
-        self.report.findings.is_empty()
     }
 
     /// True if the report has the most findings. A store then need not feed more.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.report.findings.len() >= FINDINGS_MAX
+        self.findings.len() >= FINDINGS_MAX
     }
 
-    /// Returns the report.
+    /// Returns the report on so many numbers, events and orders.
     #[must_use]
-    pub fn finish(self) -> Report {
-        self.report
+    pub fn finish(mut self, numbers: u64, events: u64, orders: u64) -> Report {
+        self.progress.total = self.progress.done;
+        self.say_progress();
+        Report { findings: self.findings, numbers, events, orders }
     }
 
     /// Reports the progress so far.
@@ -230,8 +224,10 @@ impl<'a> Check<'a> {
         (self.watch)(self.progress);
     }
 
-    fn step(&mut self) {
+    /// Notes that one more number or order has been looked at.
+    pub fn step(&mut self) {
         self.progress.done += 1;
+        self.progress.total = self.progress.total.max(self.progress.done);
         if self.progress.done.is_multiple_of(STRIDE) {
             self.say_progress();
         }
@@ -295,8 +291,6 @@ impl<'a> Check<'a> {
         self.step();
         match history {
             Ok(History { entry, origin, imported_at, events }) => {
-                let more = u64::try_from(events.len()).unwrap_or(u64::MAX);
-                self.chained = self.chained.saturating_add(more);
                 for finding in check::number(&entry, &origin, imported_at, &events) {
                     self.find(finding);
                 }
@@ -308,13 +302,18 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Checks, after all numbers, that each event has its number. `imports` events belong to no single number.
-    pub fn numbers_end(&mut self, imports: u64) {
-        let (chained, events) = (self.chained.saturating_add(imports), self.report.events);
+    /// Checks, after all numbers, that each event has its number: that as many were found by following the numbers as
+    /// there are.
+    pub fn numbers_end(&mut self, chained: u64, events: u64) {
         if chained != events {
             let what = format!("it has {events} events, and following the numbers finds {chained}");
             self.find(Finding::new("the audit trail", what));
         }
+    }
+
+    /// Notes that events name an order that is missing.
+    pub fn without_order(&mut self, seq: OrderSeq) {
+        self.find(without_order(seq));
     }
 
     /// Checks that each order's outcome fits its numbers, that its events fit its outcome, and that its subscribers
@@ -391,9 +390,9 @@ mod tests {
 
     fn found(feed: impl FnOnce(&mut Check<'_>)) -> Vec<String> {
         let watch: Watch = Arc::new(|_| {});
-        let mut check = Check::new(Report::default(), &watch);
+        let mut check = Check::new(0, 0, &watch);
         feed(&mut check);
-        check.finish().findings.iter().map(ToString::to_string).collect()
+        check.finish(0, 0, 0).findings.iter().map(ToString::to_string).collect()
     }
 
     #[test]

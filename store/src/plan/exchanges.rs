@@ -47,9 +47,7 @@ impl Import {
         match taken {
             Ok(exchange) => {
                 self.seen.insert(exchange.npa_nxx, line);
-                let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = &exchange;
-                let told = json!([npa_nxx, region, rate_center, name, lata, city, zips]);
-                self.digest.update(format!("{told}\n"));
+                self.note(&exchange);
                 self.imported.numbers += 1;
                 Some(exchange)
             }
@@ -60,12 +58,32 @@ impl Import {
         }
     }
 
+    fn note(&mut self, exchange: &Exchange) {
+        let Exchange { npa_nxx, region, rate_center, name, lata, city, zips } = exchange;
+        let told = json!([npa_nxx, region, rate_center, name, lata, city, zips]);
+        self.digest.update(format!("{told}\n"));
+    }
+
     /// Returns the import as a deed.
     #[must_use]
     pub fn deed(&self, doer: &Doer) -> Deed {
         Deed::by(doer, DeedKind::Imported)
             .with("exchanges", self.imported.numbers)
             .with("lines", Digest(self.digest.clone().finalize().into()).to_string())
+    }
+
+    /// Checks the next line, which no earlier one may say already.
+    ///
+    /// # Errors
+    /// [`BadLine`] if one does.
+    pub fn judge(&mut self, line: u64, exchange: &Exchange) -> std::result::Result<(), BadLine> {
+        if let Some(first) = self.seen.get(&exchange.npa_nxx) {
+            return Err(BadLine::Twice { what: format!("exchange {}", exchange.npa_nxx), first: *first });
+        }
+        self.seen.insert(exchange.npa_nxx, line);
+        self.note(exchange);
+        self.imported.numbers += 1;
+        Ok(())
     }
 
     /// Ends the import. Orders that wait may then find numbers where they found none before, as if the pool had grown.

@@ -18,7 +18,7 @@ use onhook_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::batch::{Batch, NumberWrites, Numbers};
-use crate::contract::imports::{Imported, Line};
+use crate::contract::imports::{Imported, Line, Looked};
 
 /// An import under way, some lines at a time.
 #[derive(Debug)]
@@ -51,6 +51,60 @@ pub struct Writes {
     pub new: Vec<Entry>,
     /// The numbers that had left and are back, and the changes of all counts.
     pub numbers: NumberWrites,
+}
+
+/// The check of an import's lines, before any of them is written.
+#[derive(Debug)]
+pub struct Checking {
+    at: Timestamp,
+    past_releases: bool,
+    /// The numbers of good lines so far, each with its line: some twenty bytes a number.
+    seen: HashMap<Number, u64>,
+    /// How many numbers are new.
+    pub numbers: u64,
+    /// How many removed numbers come back.
+    pub restored: u64,
+}
+
+impl Checking {
+    /// Begins a check at `at`. With `past_releases`, an aging number may already be due.
+    #[must_use]
+    pub fn new(at: Timestamp, past_releases: bool) -> Self {
+        Self { at, past_releases, seen: HashMap::new(), numbers: 0, restored: 0 }
+    }
+
+    /// Checks the next lines, against the store and the lines before them. Returns those that are bad.
+    pub fn check(&mut self, lines: Vec<Line>, looked: &Looked) -> Vec<(u64, BadLine)> {
+        let mut bad = Vec::new();
+        for (line, new) in lines {
+            match new.and_then(|new| self.judge(&new, looked)) {
+                Ok(number) => {
+                    self.seen.insert(number, line);
+                }
+                Err(why) => bad.push((line, why)),
+            }
+        }
+        bad
+    }
+
+    fn judge(&mut self, new: &NewNumber, looked: &Looked) -> Result<Number, BadLine> {
+        if let Some(first) = self.seen.get(&new.number) {
+            return Err(BadLine::Twice { what: new.number.to_string(), first: *first });
+        }
+        let premises = new.holder().and_then(|account| looked.premises.get(&account));
+        let released_from = (!self.past_releases).then_some(self.at);
+        // Its area has no say in whether it is taken, and is made when it is written.
+        let area = looked.there.get(&new.number).map_or(AreaId(0), |before| before.area);
+        let entry = new.entry(area, premises, released_from)?;
+        match looked.there.get(&new.number) {
+            None => self.numbers += 1,
+            Some(before) => {
+                restore(before, &entry)?;
+                self.restored += 1;
+            }
+        }
+        Ok(new.number)
+    }
 }
 
 /// Returns the area of a line's number. `exchanges` are the known exchanges of the lines' numbers, by their six

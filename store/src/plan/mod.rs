@@ -24,6 +24,7 @@ pub mod origin;
 pub mod plans;
 pub mod premises;
 pub mod release;
+pub mod reports;
 pub mod reservations;
 pub mod step;
 pub mod subscriptions;

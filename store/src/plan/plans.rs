@@ -1,12 +1,13 @@
 //! Plans that are kept: made of a decision, decided again when they are applied, approved, and ended.
 
+use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::lifecycle::policy::Policy;
-use onhook_core::lifecycle::provenance::Author;
+use onhook_core::lifecycle::provenance::{Author, Doer};
 use onhook_core::order::Status;
 use onhook_core::order::decided::Decisions;
 use onhook_core::order::plan::{
-    Done, KeptPlan, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
+    Done, KeptPlan, LIVES_MS, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
 };
 use onhook_core::setting::{self, Values};
 use onhook_core::time::Timestamp;
@@ -16,9 +17,6 @@ use super::acts::{Loaded, NotApplied, Writes, apply as act, plan};
 use crate::contract::acts::{Asked, Plan};
 use crate::contract::plans::{Approving, NewPlan, PlanApplied, PlanApproved, PlanWithdrawn};
 use crate::contract::settings::Chosen;
-
-/// How long a plan lives, in milliseconds, unless two persons are needed.
-pub const LIVES_MS: i64 = 30 * 60 * 1_000;
 
 /// Returns for what two persons are needed, by what an operator has set.
 #[must_use]
@@ -219,7 +217,7 @@ pub fn apply(
     }
 }
 
-/// Lets a person agree to a plan.
+/// Lets a person agree to a plan. Returns it with what is recorded of that, if it is new.
 ///
 /// # Errors
 /// What came of it, if nothing is written.
@@ -227,11 +225,28 @@ pub fn approve(
     mut kept: KeptPlan,
     Approving { hash, author, .. }: &Approving,
     now: Timestamp,
-) -> Result<KeptPlan, PlanApproved> {
+) -> Result<(KeptPlan, Option<Deed>), PlanApproved> {
     match kept.approve(hash, Signed::by(author, now)) {
-        Ok(()) => Ok(kept),
+        Ok(new) => {
+            let deed = new.then(|| deed(&kept, DeedKind::PlanApproved, author, now));
+            Ok((kept, deed))
+        }
         Err(why) => Err(PlanApproved::Refused(why, Box::new(kept))),
     }
+}
+
+/// Returns what is recorded of a plan that was done, by an order if it became one.
+#[must_use]
+pub fn applied(plan: &KeptPlan, author: &Author, order: Option<OrderSeq>, now: Timestamp) -> Deed {
+    let went = plan.done.as_ref().map_or(0, |done| done.went);
+    let deed = deed(plan, DeedKind::PlanApplied, author, now).with("went", went);
+    Deed { order, ..deed }
+}
+
+fn deed(plan: &KeptPlan, kind: DeedKind, author: &Author, now: Timestamp) -> Deed {
+    let doer = Doer { author: author.clone(), now };
+    let deed = Deed::by(&doer, kind).about(plan.account).plan(plan.id);
+    deed.with("act", plan.act.word()).with("hash", plan.hash.clone())
 }
 
 /// Takes a plan back for a person.

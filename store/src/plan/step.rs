@@ -3,8 +3,10 @@
 //! Orders are judged one after another, each against what the one before it left. Orders that wait for numbers come
 //! first, since they are older; then new ones. A step that has done enough leaves the rest to the next one.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use onhook_core::account::{Account, Premises};
 use onhook_core::ids::{AccountId, OrderSeq};
@@ -16,13 +18,13 @@ use onhook_core::notify::notification::Subscriber;
 use onhook_core::number::Number;
 use onhook_core::order::decide::{Decision, World, decide, decided};
 use onhook_core::order::search::Criteria;
-use onhook_core::order::{ATTEMPTS_MAX, Order, Status};
+use onhook_core::order::{ATTEMPTS_MAX, Order, Refusal, Status};
 use onhook_core::time::Timestamp;
 
 use super::batch::{Batch, NumberWrites, Numbers};
 use super::origin::origin;
 use super::tell::{About, NewNotification, tell};
-use crate::contract::orders::{Ended, StepReport};
+use crate::contract::orders::{Ended, Script, StepReport};
 
 /// How much work a step does before it leaves the rest to the next one, so that accepts get their turn: numbers read
 /// or changed, and notifications. A single order may take more.
@@ -55,6 +57,8 @@ pub struct Loaded {
     pub found: HashMap<Criteria, Vec<Number>>,
     /// The subscribers of these accounts. An account without any may be absent.
     pub subscribers: HashMap<AccountId, Vec<Subscriber>>,
+    /// What an emulator says of single orders.
+    pub script: Option<Arc<dyn Script>>,
 }
 
 /// An order to be written.
@@ -73,6 +77,8 @@ pub struct Writes {
     pub orders: Vec<OrderWrite>,
     /// The orders whose judging panicked. Each counts one more attempt, and is tried again.
     pub panicked: Vec<OrderSeq>,
+    /// The new orders that wait by an emulator's script.
+    pub waiting: Vec<OrderSeq>,
     /// Changes of numbers.
     pub numbers: NumberWrites,
     /// Notifications.
@@ -91,11 +97,11 @@ pub struct Writes {
 /// whatever the clock did in between.
 #[must_use]
 pub fn step(loaded: Loaded, policy: &Policy, now: Timestamp) -> Writes {
-    let Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers } = loaded;
+    let Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers, script } = loaded;
     let changed = back_orders.iter().chain(&new).map(|waiting| waiting.order.changed_at);
     let batch = Batch::new(policy, numbers, changed.fold(now, Timestamp::max));
     let (now, work, writes) = (batch.at(), 0, Writes::default());
-    let mut run = Run { policy, accounts, exchanges, found, subscribers, batch, now, work, writes };
+    let mut run = Run { policy, accounts, exchanges, found, subscribers, script, batch, now, work, writes };
     for waiting in back_orders {
         if run.work >= WORK_MAX / 2 {
             run.writes.report.more = true;
@@ -122,6 +128,7 @@ struct Run<'a> {
     exchanges: HashMap<u32, Exchange>,
     found: HashMap<Criteria, Vec<Number>>,
     subscribers: HashMap<AccountId, Vec<Subscriber>>,
+    script: Option<Arc<dyn Script>>,
     batch: Batch<'a>,
     now: Timestamp,
     work: usize,
@@ -132,6 +139,13 @@ impl Run<'_> {
     /// Judges one order against the state so far, and applies its outcome to it.
     fn judge(&mut self, waiting: Waiting) {
         let Waiting { order, attempts } = waiting;
+        if order.status == Status::Received
+            && self.script.as_ref().is_some_and(|script| script.waits(order.id, self.now))
+        {
+            self.writes.waiting.push(order.seq);
+            return;
+        }
+        let refused = self.refused(&order);
         let found = self.candidates(&order);
         self.work += found.len();
         let decision = match self.accounts.get(&order.account) {
@@ -140,7 +154,7 @@ impl Run<'_> {
                 let world = World {
                     account,
                     premises,
-                    entries: self.batch.entries(),
+                    entries: &without(self.batch.entries(), &refused),
                     found: &found,
                     areas: self.batch.areas(),
                     policy: self.policy,
@@ -157,6 +171,7 @@ impl Run<'_> {
             }
             None => Decision::set_aside(&order.request),
         };
+        let decision = as_scripted(decision, &refused);
         if decision.status == order.status && decision.transitions.is_empty() {
             return; // it waits as it did before
         }
@@ -176,6 +191,13 @@ impl Run<'_> {
             self.writes.ended.push((after.account, after.seq));
         }
         self.writes.orders.push(OrderWrite { before, after });
+    }
+
+    /// Returns the numbers of an order that an emulator's script refuses, and why.
+    fn refused(&self, order: &Order) -> HashMap<Number, Refusal> {
+        let Some(script) = &self.script else { return HashMap::new() };
+        let numbers = order.request.numbers().iter();
+        numbers.filter_map(|number| Some((*number, script.refuses(order.id, *number)?))).collect()
     }
 
     /// Returns the numbers drawn for an order's search that are still in the pool, as many as it wants.
@@ -200,6 +222,29 @@ impl Run<'_> {
     }
 }
 
+/// Returns the entries as if those of these numbers were not there.
+fn without<'a>(
+    entries: &'a HashMap<Number, Entry>,
+    refused: &HashMap<Number, Refusal>,
+) -> Cow<'a, HashMap<Number, Entry>> {
+    if refused.is_empty() {
+        return Cow::Borrowed(entries);
+    }
+    let others = entries.iter().filter(|(number, _)| !refused.contains_key(number));
+    Cow::Owned(others.map(|(number, entry)| (*number, *entry)).collect())
+}
+
+/// Returns the decision with the reasons of a script for the numbers that it refuses. They have failed as if they were not
+/// there.
+fn as_scripted(mut decision: Decision, refused: &HashMap<Number, Refusal>) -> Decision {
+    for failure in &mut decision.failed {
+        if let Some(why) = refused.get(&failure.number) {
+            failure.why = *why;
+        }
+    }
+    decision
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -212,7 +257,7 @@ mod tests {
     use onhook_core::lifecycle::provenance::Provenance;
     use onhook_core::notify::notification::SubscriptionFilter;
     use onhook_core::notify::subscription::OrderType;
-    use onhook_core::order::{Activate, Disconnect, Mode, Refusal, Request, Search, SearchForm, Wanted};
+    use onhook_core::order::{Activate, Disconnect, Mode, Request, Search, SearchForm, Wanted};
 
     use super::*;
     use crate::plan::batch::{Known, Prev};

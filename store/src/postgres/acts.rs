@@ -18,6 +18,7 @@ use tokio_postgres::Client;
 use super::accounts::{account_with_premises, lock_account, must_exist};
 use super::areas::areas_named;
 use super::batch::{apply_numbers, numbers_of};
+use super::deeds::write_deeds;
 use super::entries::{histories, lock_numbers};
 use super::exchanges::exchanges_of;
 use super::intake::{insert, next_orders};
@@ -40,7 +41,7 @@ use crate::plan::acts::{
     self as plan, Loaded, NotApplied, NotUndone, Writes, apply, area, holder, names_place, undoing,
 };
 use crate::plan::batch::Numbers;
-use crate::plan::plans::{done, keep, undone, waits};
+use crate::plan::plans::{applied, done, keep, undone, waits};
 use crate::plan::step;
 use crate::{Result, StoreError};
 
@@ -103,6 +104,8 @@ async fn undo(
             let kept = keep(plan, &new, &shown, around);
             let kept = done(kept, &new.asked.author, Some((order.id, order.status)), now);
             insert_plan(client, &kept, now).await?;
+            let deed = applied(&kept, &new.asked.author, Some(seq), now);
+            write_deeds(client, &[deed]).await?;
             Ok(Undone::Done { plan: shown, order, kept: plan })
         }
         Err(NotUndone::Incomplete(shown)) => {

@@ -14,7 +14,7 @@ use super::row::{digits_of, get};
 use super::statement::{Value, execute, rows};
 use crate::Result;
 use crate::codes::state_code;
-use crate::columns::{NumberColumns, UnderColumns, by_columns};
+use crate::columns::{NumberColumns, UnderColumns, by_columns, seq_bytes};
 use crate::error::corrupt;
 use crate::plan::batch::{NewEvent, NumberWrites, Numbers, Prev};
 
@@ -60,8 +60,12 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
                 .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
             columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
         }
-        let ((), written) =
-            tokio::try_join!(biased; write_events(client, &events, &seqs), columns.update(client))?;
+        let ((), (), written) = tokio::try_join!(
+            biased;
+            write_events(client, &events, &seqs),
+            name_unsealed(client, &seqs),
+            columns.update(client)
+        )?;
         if written != u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
             return Err(corrupt("a number that changes is not there"));
         }
@@ -71,6 +75,22 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
         execute(client, "UPDATE counter SET value = value + 1 WHERE name = 'pool_grown'", &[]).await?;
     }
     Ok(numbers.len())
+}
+
+/// Most events that a row of `unsealed` names.
+const NAMED_MAX: usize = 5_000;
+
+/// Notes that events have no position yet. The row is seen when they are, so the sealer finds also those that are
+/// committed late.
+pub(super) async fn name_unsealed(client: &Client, events: &[EventSeq]) -> Result<()> {
+    let (mut firsts, mut named) = (Vec::new(), Vec::new());
+    for some in events.chunks(NAMED_MAX) {
+        firsts.extend(some.first().map(|seq| seq.0));
+        named.push(seq_bytes(some.iter().copied()));
+    }
+    let sql = "INSERT INTO unsealed (seq, seqs) SELECT * FROM unnest($1::bigint[], $2::bytea[])";
+    execute(client, sql, &[&firsts, &named]).await?;
+    Ok(())
 }
 
 async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -> Result<()> {

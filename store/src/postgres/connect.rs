@@ -1,5 +1,6 @@
 //! Connections to the database: the pool.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
@@ -8,6 +9,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{Address, ConnectError};
+use super::primary::{Look, Primary};
 use crate::StoreError;
 
 /// Most connections of a node.
@@ -19,11 +21,12 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Returns a pool of connections to the database at an address. Connections are made when they are needed.
+/// Returns a pool of connections to the database at an address, and what looks for another primary among its servers.
+/// Connections are made when they are needed.
 ///
 /// # Errors
 /// If the address cannot be read, or the certificates that it names.
-pub(super) fn pool(url: &str) -> Result<Pool, ConnectError> {
+pub(super) fn pool(url: &str) -> Result<(Pool, Arc<dyn Look>), ConnectError> {
     let Address { mut config, authorities } = Address::read(url)?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_MAX);
@@ -37,14 +40,17 @@ pub(super) fn pool(url: &str) -> Result<Pool, ConnectError> {
     // The primary, if the address names several servers.
     config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = if config.get_ssl_mode() == SslMode::Disable {
-        Manager::from_config(config, NoTls, recycling)
+    let (manager, primary): (_, Arc<dyn Look>) = if config.get_ssl_mode() == SslMode::Disable {
+        let primary = Primary::of(&config, NoTls);
+        (Manager::from_connect(config, primary.clone(), recycling), Arc::new(primary))
     } else {
-        Manager::from_config(config, MakeRustlsConnect::new(authorities.tls()?), recycling)
+        let primary = Primary::of(&config, MakeRustlsConnect::new(authorities.tls()?));
+        (Manager::from_connect(config, primary.clone(), recycling), Arc::new(primary))
     };
     let builder = Pool::builder(manager).max_size(CONNECTIONS_MAX).runtime(Runtime::Tokio1);
     let builder = builder.wait_timeout(Some(WAIT_MAX)).create_timeout(Some(CONNECT_MAX));
-    builder.build().map_err(|error| ConnectError::Pool(error.to_string()))
+    let pool = builder.build().map_err(|error| ConnectError::Pool(error.to_string()))?;
+    Ok((pool, primary))
 }
 
 /// Returns why there is no connection.

@@ -1,18 +1,14 @@
 //! Deeds: what was done beside the changes of single numbers, written with the act and read back.
 
-use async_trait::async_trait;
 use onhook_core::audit::deed::{Deed, Recorded};
 use onhook_core::ids::{AccountId, EventSeq, OrderSeq};
 use tokio_postgres::{Client, Row};
 
-use super::batch::next_events;
-use super::open::PostgresStore;
+use super::batch::{name_unsealed, next_events};
 use super::row::{account_or, get, limit, time, under, word};
 use super::statement::{Value, execute, rows};
-use super::transaction::{reading, transaction};
 use crate::Result;
 use crate::columns::UnderColumns;
-use crate::contract::audit::Audit;
 
 /// Writes deeds in the transaction of the act that they tell of.
 pub(super) async fn write_deeds(client: &Client, deeds: &[Deed]) -> Result<()> {
@@ -46,10 +42,10 @@ pub(super) async fn write_deed(client: &Client, seq: EventSeq, deed: &Deed) -> R
         &account.map(AccountId::get).map(i64::from),
     ];
     execute(client, sql, &values).await?;
-    Ok(())
+    name_unsealed(client, &[seq]).await
 }
 
-async fn deeds(client: &Client, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+pub(super) async fn deeds(client: &Client, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
     let sql = "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
                FROM event WHERE seq > $1 AND number IS NULL ORDER BY seq LIMIT $2";
     rows(client, sql, &[&after.0, &limit(size)]).await?.iter().map(read_deed).collect()
@@ -66,15 +62,4 @@ fn read_deed(row: &Row) -> Result<Recorded> {
         detail: serde_json::from_str(get(row, 4)?)?,
     };
     Ok(Recorded { seq: EventSeq(get(row, 0)?), deed })
-}
-
-#[async_trait]
-impl Audit for PostgresStore {
-    async fn write_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
-        transaction!(self, tx => write_deeds(&tx, &deeds).await)
-    }
-
-    async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
-        reading!(self, client => deeds(&client, after, size).await)
-    }
 }

@@ -1,6 +1,7 @@
 //! Exchanges and rate centers from an operator's file, and the locality of a number by them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use onhook_core::ids::AreaId;
@@ -171,10 +172,14 @@ async fn exchanges_in(client: &Client, rate_centers: &Vec<i64>) -> Result<HashMa
 }
 
 /// Imports exchanges, all or none.
-async fn import_exchanges(client: &Client, lines: ExchangeLines, doer: &Doer) -> Result<Imported> {
+async fn import_exchanges(
+    client: &Client,
+    (lines, idle_max): (ExchangeLines, Duration),
+    doer: &Doer,
+) -> Result<Imported> {
     let mut import = Import::default();
-    let mut chunks = Chunks::read(lines, LINES);
-    while let Some(lines) = chunks.next().await? {
+    let mut chunks = Chunks::read(lines, LINES, idle_max);
+    while let Some(lines) = chunks.next(client).await? {
         let taken = lines.into_iter().filter_map(|(line, exchange)| import.take(line, exchange));
         put_exchanges(client, &taken.collect::<Vec<_>>()).await?;
     }
@@ -185,7 +190,7 @@ async fn import_exchanges(client: &Client, lines: ExchangeLines, doer: &Doer) ->
     Ok(imported)
 }
 
-async fn put_exchanges(client: &Client, exchanges: &[Exchange]) -> Result<()> {
+pub(super) async fn put_exchanges(client: &Client, exchanges: &[Exchange]) -> Result<()> {
     let rate_centers = put_rate_centers(client, exchanges).await?;
     let (mut npa_nxxs, mut ids, mut latas, mut cities, mut all_zips) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -323,7 +328,7 @@ impl Exchanges for PostgresStore {
 
     async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported> {
         let tx = self.begin_import().await?;
-        let done = import_exchanges(&tx, lines, &doer).await;
+        let done = import_exchanges(&tx, (lines, self.idle_max), &doer).await;
         self.end_import(tx, done, dry_run).await
     }
 

@@ -4,31 +4,45 @@
 //! to see that their sites and peers still stand, and then the counts.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use onhook_core::account::Premises;
-use onhook_core::ids::{AccountId, AreaId};
+use onhook_core::audit::deed::Deed;
+use onhook_core::ids::{AccountId, AreaId, EventSeq};
 use onhook_core::import::{Intake, NewNumber};
+use onhook_core::job::{Kind, State as JobState};
 use onhook_core::lifecycle::area::{Area, AreaName};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Exchange;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
+use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::accounts::{accounts_with_premises, lock_accounts};
 use super::areas::areas_named;
 use super::batch::{Columns, apply_numbers, next_events, numbers_of};
+use super::connect::no_connection;
 use super::deeds::write_deed;
 use super::entries::{NumberRow, lock_numbers, number_rows};
-use super::exchanges::exchanges_of;
+use super::exchanges::{exchanges_of, put_exchanges};
+use super::jobs::note;
+use super::leases::must_last;
 use super::lines::Chunks;
+use super::once::once;
 use super::open::PostgresStore;
-use super::statement::execute;
+use super::row::{get, limit};
+use super::statement::{execute, row, rows};
+use super::transaction::{reading, transaction};
 use crate::columns::NumberColumns;
-use crate::contract::imports::{Imported, Imports, Line, Lines};
+use crate::contract::imports::{Imported, Imports, Line, Lines, Looked, Piece};
+use crate::contract::jobs::{Job, JobId, Noted};
+use crate::contract::leases::LeaseToken;
+use crate::contract::once::Once;
 use crate::error::corrupt;
 use crate::plan::batch::NumberWrites;
 use crate::plan::imports::{Import, Loaded, area};
@@ -39,7 +53,7 @@ const LINES: usize = 5_000;
 
 async fn import(
     client: &Client,
-    lines: Lines,
+    (lines, idle_max): (Lines, Duration),
     intake: &Intake,
     now: Timestamp,
     policy: &Policy,
@@ -48,8 +62,8 @@ async fn import(
     let mut import = Import::new(now, intake.past_releases);
     let mut background = Background::default();
     let mut counted = NumberWrites::default();
-    let mut chunks = Chunks::read(lines, LINES);
-    while let Some(some) = chunks.next().await? {
+    let mut chunks = Chunks::read(lines, LINES, idle_max);
+    while let Some(some) = chunks.next(client).await? {
         background.learn(client, &some).await?;
         let loaded = load(client, &some, &background).await?;
         let writes = import.plan(some, loaded, policy);
@@ -167,6 +181,122 @@ async fn load<'a>(client: &Client, lines: &[Line], background: &'a Background) -
     Ok(Loaded { there, premises: &background.premises, area_ids })
 }
 
+async fn look_up(client: &Client, numbers: &[NewNumber]) -> Result<Looked> {
+    let digits: Vec<Number> = numbers.iter().map(|new| new.number).collect();
+    let there = number_rows(client, &digits).await?.into_iter().map(|row| (row.entry.number, row.entry));
+    let holders: HashSet<AccountId> = numbers.iter().filter_map(NewNumber::holder).collect();
+    let holders: Vec<AccountId> = holders.into_iter().collect();
+    let homes = accounts_with_premises(client, &holders).await?;
+    let premises = homes.into_iter().map(|(account, (_, theirs))| (account, theirs));
+    Ok(Looked { there: there.collect(), premises: premises.collect() })
+}
+
+async fn note_bad_lines(
+    client: &Client,
+    lease: LeaseToken,
+    job: JobId,
+    bad: &[(u64, String)],
+    found: Value,
+) -> Result<bool> {
+    let noted = Noted::new(JobState::Checking, found, Timestamp::default());
+    if !note(client, lease, job, &noted).await? {
+        return Ok(false);
+    }
+    let lines: Vec<i64> = bad.iter().map(|(line, _)| i64::try_from(*line).unwrap_or(i64::MAX)).collect();
+    let details: Vec<&str> = bad.iter().map(|(_, detail)| detail.as_str()).collect();
+    let sql = "INSERT INTO bad_line (job, line, detail)
+               SELECT $1, u.line, u.detail FROM unnest($2::bigint[], $3::text[]) AS u (line, detail)
+               ON CONFLICT DO NOTHING";
+    execute(client, sql, &[&job.0, &lines, &details]).await?;
+    Ok(true)
+}
+
+async fn begin_writing(
+    client: &Client,
+    lease: LeaseToken,
+    job: JobId,
+    deed: &Deed,
+    mut found: Value,
+) -> Result<Option<i64>> {
+    let event = next_events(client, 1).await?.pop().ok_or_else(|| corrupt("no number for an event"))?;
+    found["event"] = event.0.into();
+    if !note(client, lease, job, &Noted::new(JobState::Writing, found, deed.at)).await? {
+        return Ok(None);
+    }
+    write_deed(client, event, deed).await?;
+    Ok(Some(event.0))
+}
+
+async fn write_piece(
+    client: &Client,
+    lease: LeaseToken,
+    job: JobId,
+    (piece, event): (&Piece, EventSeq),
+    noted: &Noted,
+    policy: &Policy,
+) -> Result<()> {
+    if !note(client, lease, job, noted).await? {
+        return Err(corrupt("an import that was being written has ended"));
+    }
+    let lines = match piece {
+        Piece::Exchanges(exchanges) => {
+            put_exchanges(client, exchanges).await?;
+            execute(client, "UPDATE counter SET value = value + 1 WHERE name = 'pool_grown'", &[]).await?;
+            return Ok(());
+        }
+        Piece::Numbers(lines) => lines,
+    };
+    // Its lines were checked when it began, and an aging number may be due since then.
+    let mut import = Import::new(noted.at, true);
+    let lines: Vec<Line> = lines.iter().map(|(line, new)| (*line, Ok(new.clone()))).collect();
+    let mut background = Background::default();
+    background.learn(client, &lines).await?;
+    let loaded = load(client, &lines, &background).await?;
+    let writes = import.plan(lines, loaded, policy);
+    if import.imported.bad.count() > 0 {
+        return Err(corrupt("a line that was good when it was checked is bad"));
+    }
+    let mut columns = Columns::default();
+    for entry in &writes.new {
+        columns.push(&NumberColumns::of(entry, true), event, import.at());
+    }
+    columns.insert(client).await?;
+    background.still_stands(client).await?;
+    apply_numbers(client, writes.numbers).await?;
+    Ok(())
+}
+
+/// A file of an import, read part after part from the database. Reading it blocks.
+struct Parts {
+    pool: deadpool_postgres::Pool,
+    runtime: tokio::runtime::Handle,
+    job: JobId,
+    next: i64,
+    part: Vec<u8>,
+    read: usize,
+}
+
+impl Read for Parts {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.read == self.part.len() {
+            let next = async {
+                let client = self.pool.get().await.map_err(no_connection)?;
+                let sql = "SELECT bytes FROM import_part WHERE job = $1 AND part = $2";
+                let found = row(&client, sql, &[&self.job.0, &self.next]).await?;
+                found.map_or(Ok(Vec::new()), |row| get::<Vec<u8>>(&row, 0))
+            };
+            let next: Result<Vec<u8>> = self.runtime.block_on(next);
+            self.part = next.map_err(std::io::Error::other)?;
+            self.next += 1;
+            self.read = 0;
+        }
+        let given = buffer.len().min(self.part.len() - self.read);
+        buffer[..given].copy_from_slice(&self.part[self.read..self.read + given]);
+        self.read += given;
+        Ok(given)
+    }
+}
+
 #[async_trait]
 impl Imports for PostgresStore {
     async fn import(
@@ -177,7 +307,102 @@ impl Imports for PostgresStore {
         policy: Arc<Policy>,
     ) -> Result<Imported> {
         let tx = self.begin_import().await?;
-        let done = import(&tx, lines, &intake, now, &policy).await;
+        let done = import(&tx, (lines, self.idle_max), &intake, now, &policy).await;
         self.end_import(tx, done, intake.dry_run).await
+    }
+
+    async fn stage(&self, lease: LeaseToken, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {
+        let sql = "INSERT INTO import_part (job, part, bytes) VALUES ($1, $2, $3)
+                   ON CONFLICT (job, part) DO UPDATE SET bytes = excluded.bytes";
+        transaction!(self, tx => {
+            match must_last(&tx, lease).await {
+                Ok(()) => execute(&tx, sql, &[&job.0, &i64::from(part), &bytes]).await.map(|_| ()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    async fn staged(
+        &self,
+        lease: LeaseToken,
+        job: JobId,
+        found: Value,
+        key: Option<Once<Option<Job>>>,
+    ) -> Result<Option<Job>> {
+        let noted = Noted::new(JobState::Checking, found, Timestamp::default());
+        transaction!(self, tx => {
+            let work = async {
+                let goes_on = note(&tx, lease, job, &noted).await?;
+                if goes_on { super::jobs::job(&tx, Kind::Import, job, false).await } else { Ok(None) }
+            };
+            once(&tx, key.as_ref(), work).await
+        })
+    }
+
+    async fn staging(&self, job: JobId) -> Result<Box<dyn Read + Send>> {
+        let (pool, runtime) = (self.pool.clone(), tokio::runtime::Handle::current());
+        Ok(Box::new(Parts { pool, runtime, job, next: 0, part: Vec::new(), read: 0 }))
+    }
+
+    async fn tidy_staging(&self) -> Result<()> {
+        let sql = "DELETE FROM import_part p
+                   WHERE NOT EXISTS (SELECT 1 FROM job j WHERE j.id = p.job AND j.ended_at IS NULL)";
+        transaction!(self, tx => execute(&tx, sql, &[]).await.map(|_| ()))
+    }
+
+    async fn look_up(&self, numbers: Vec<NewNumber>) -> Result<Looked> {
+        reading!(self, client => look_up(&client, &numbers).await)
+    }
+
+    async fn forget_bad_lines(&self, lease: LeaseToken, job: JobId) -> Result<()> {
+        transaction!(self, tx => {
+            match must_last(&tx, lease).await {
+                Ok(()) => execute(&tx, "DELETE FROM bad_line WHERE job = $1", &[&job.0]).await.map(|_| ()),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    async fn note_bad_lines(
+        &self,
+        lease: LeaseToken,
+        job: JobId,
+        bad: Vec<(u64, String)>,
+        found: Value,
+    ) -> Result<bool> {
+        transaction!(self, tx => note_bad_lines(&tx, lease, job, &bad, found.clone()).await)
+    }
+
+    async fn bad_lines(&self, job: JobId, after: u64, size: usize) -> Result<Vec<(u64, String)>> {
+        let sql = "SELECT line, detail FROM bad_line WHERE job = $1 AND line > $2 ORDER BY line LIMIT $3";
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        reading!(self, client => {
+            let found = rows(&client, sql, &[&job.0, &after, &limit(size)]).await;
+            let read = |row: &tokio_postgres::Row| Ok((get::<i64>(row, 0)?.unsigned_abs(), get(row, 1)?));
+            found.and_then(|found| found.iter().map(read).collect())
+        })
+    }
+
+    async fn begin_writing(
+        &self,
+        lease: LeaseToken,
+        job: JobId,
+        deed: Deed,
+        found: Value,
+    ) -> Result<Option<i64>> {
+        transaction!(self, tx => begin_writing(&tx, lease, job, &deed, found.clone()).await)
+    }
+
+    async fn write_piece(
+        &self,
+        lease: LeaseToken,
+        job: JobId,
+        piece: Piece,
+        event: i64,
+        noted: Noted,
+        policy: Arc<Policy>,
+    ) -> Result<()> {
+        let of = (&piece, EventSeq(event));
+        transaction!(self, tx => write_piece(&tx, lease, job, of, &noted, &policy).await)
     }
 }

@@ -1,9 +1,15 @@
 //! The lines of an import, and the transaction that takes them.
 //!
-//! Reading lines blocks: they are in a file. A thread of its own reads them, a few ahead of the database.
+//! Reading lines blocks: they are in a file, or a person writes them. A thread of its own reads them, a few ahead of the
+//! database. While there are none, a statement now and then shows the database that the import still runs. The database
+//! ends the transaction of one that does not, as it does with all others, and its rows are free again.
+
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+use tokio_postgres::Client;
 
 use super::open::PostgresStore;
 use super::statement::execute;
@@ -14,13 +20,15 @@ use crate::error::corrupt;
 
 /// The lines of an import, some at a time.
 pub(super) struct Chunks<T> {
+    /// How long nothing may be said to the database.
+    silence_max: Duration,
     chunks: mpsc::Receiver<Vec<T>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl<T: Send + 'static> Chunks<T> {
-    /// Begins to read lines, `size` at a time.
-    pub(super) fn read(lines: Box<dyn Iterator<Item = T> + Send>, size: usize) -> Self {
+    /// Begins to read lines, `size` at a time, for a transaction that may be idle for `idle_max`.
+    pub(super) fn read(lines: Box<dyn Iterator<Item = T> + Send>, size: usize, idle_max: Duration) -> Self {
         let (to, chunks) = mpsc::channel(1);
         let reader = spawn_blocking(move || {
             let mut lines = lines.fuse();
@@ -31,16 +39,22 @@ impl<T: Send + 'static> Chunks<T> {
                 }
             }
         });
-        Self { chunks, reader: Some(reader) }
+        Self { silence_max: idle_max / 3, chunks, reader: Some(reader) }
     }
 
-    /// Returns the next lines. `None` after the last.
+    /// Returns the next lines. `None` after the last. `client` is kept from being idle for too long until then.
     ///
     /// # Errors
-    /// `Broken` if reading them panicked: there may be more.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<T>>> {
-        if let Some(some) = self.chunks.recv().await {
-            return Ok(Some(some));
+    /// `Broken` if reading them panicked: there may be more. Those of the database.
+    pub(super) async fn next(&mut self, client: &Client) -> Result<Option<Vec<T>>> {
+        let some = loop {
+            match timeout(self.silence_max, self.chunks.recv()).await {
+                Ok(some) => break some,
+                Err(_) => execute(client, "SELECT 1", &[]).await?,
+            };
+        };
+        if some.is_some() {
+            return Ok(some);
         }
         if let Some(reader) = self.reader.take() {
             reader.await.map_err(|_| corrupt("the lines of an import cannot be read to their end"))?;
@@ -54,7 +68,7 @@ impl PostgresStore {
     pub(super) async fn begin_import(&self) -> Result<Transaction> {
         let mut tries = Tries::default();
         loop {
-            let begun = match self.begin_long().await {
+            let begun = match self.begin().await {
                 Ok(tx) => {
                     let sql = "SELECT 1 FROM counter WHERE name = 'imports' FOR UPDATE";
                     execute(&tx, sql, &[]).await.map(|_| tx)

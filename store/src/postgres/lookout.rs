@@ -1,4 +1,5 @@
-//! A look at the database now and then: whether it takes writes again, and whether it keeps what it is given.
+//! A look at the database now and then: whether it takes writes again, whether it keeps what it is given, and whether it
+//! has a new primary.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::connect::no_connection;
 use super::durability::weaknesses;
 use super::health::Health;
+use super::primary::Look;
 use super::random::random_uuid;
 use super::statement::execute;
 use crate::Result;
@@ -17,6 +19,9 @@ use crate::contract::upkeep::Weakness;
 
 /// How often a write is tried while the last one failed.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a new primary is looked for.
+const PRIMARY_EVERY: Duration = Duration::from_secs(1);
 
 /// How often weaknesses are looked for.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -27,27 +32,38 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 /// Looks until it is dropped.
 pub(super) struct Lookout {
     found: Arc<Mutex<Vec<Weakness>>>,
-    task: AbortHandle,
+    tasks: [AbortHandle; 2],
 }
 
 impl Drop for Lookout {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
 impl Lookout {
     /// Looks for weaknesses, and goes on in the background.
-    pub(super) async fn start(pool: Pool, health: Arc<Health>) -> Self {
+    pub(super) async fn start(pool: Pool, health: Arc<Health>, primary: Arc<dyn Look>) -> Self {
         let found = Arc::new(Mutex::new(Vec::new()));
         look(&pool, &found).await;
-        let task = tokio::spawn(look_out(pool, health, found.clone())).abort_handle();
-        Self { found, task }
+        let looking = tokio::spawn(look_for_primary(pool.clone(), primary));
+        let task = tokio::spawn(look_out(pool, health, found.clone()));
+        Self { found, tasks: [looking.abort_handle(), task.abort_handle()] }
     }
 
     /// Returns the weaknesses that the last look found.
     pub(super) fn found(&self) -> Vec<Weakness> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Looks for a new primary. The connections of the pool may all hang at the old one, so it uses none of them.
+async fn look_for_primary(pool: Pool, primary: Arc<dyn Look>) {
+    let mut ticks = interval(PRIMARY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !pool.is_closed() {
+        ticks.tick().await;
+        primary.look().await;
     }
 }
 

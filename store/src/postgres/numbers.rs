@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, SiteId};
-use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
 use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
@@ -34,8 +32,8 @@ use crate::codes::{kind_of, state_code};
 use crate::columns::{HOME_FLAGS, home_of};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
-    Aging, Destination, Ending, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers,
-    NumbersMoved, OrderMark,
+    Aging, Destination, Ending, Exported, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery,
+    Numbers, NumbersMoved, OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
@@ -399,16 +397,29 @@ async fn one_by_one_from(
     }
 }
 
-async fn export(client: &Client, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
-    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number > $1 ORDER BY number LIMIT $2");
-    let found = rows(client, &sql, &[&after.map_or(0, digits_of), &limit(size)]).await?;
-    let found = found.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
+async fn export(
+    client: &Client,
+    filter: &NumberFilter,
+    after: Option<Number>,
+    size: usize,
+) -> Result<Exported> {
+    let Found { numbers, next } = find(client, filter, after, size).await?;
+    let found = number_rows(client, &numbers).await?;
     let names = area_names(client, found.iter().map(|row| row.entry.area).collect::<Vec<_>>()).await?;
     let named = found.into_iter().map(|row| {
         let name = names.get(&row.entry.area).ok_or_else(|| corrupt("an area is missing"))?;
         Ok((row.entry, name.clone()))
     });
-    named.collect()
+    Ok(Exported { numbers: named.collect::<Result<_>>()?, next })
+}
+
+async fn lives(client: &Client, after: Option<Number>, size: usize) -> Result<Vec<History>> {
+    let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number > $1 ORDER BY number LIMIT $2");
+    let found = rows(client, &sql, &[&after.map_or(0, digits_of), &limit(size)]).await?;
+    let found = found.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
+    let mut lives = histories(client, &found).await?;
+    let life = |row: &NumberRow| lives.remove(&row.entry.number);
+    found.iter().filter_map(life).collect()
 }
 
 /// Returns how many numbers end their aging in a window: those that go, and those that are kept then.
@@ -578,7 +589,11 @@ impl Numbers for PostgresStore {
         reading!(self, client => aging(&client).await)
     }
 
-    async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
-        reading!(self, client => export(&client, after, size).await)
+    async fn export(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Exported> {
+        reading!(self, client => export(&client, &filter, after, size).await)
+    }
+
+    async fn histories(&self, after: Option<Number>, size: usize) -> Result<Vec<History>> {
+        reading!(self, client => lives(&client, after, size).await)
     }
 }

@@ -1,6 +1,6 @@
 //! How the store in a database is opened, and what a node keeps of it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -15,6 +15,7 @@ use super::random::random;
 use super::schema::migrate;
 use super::statement::{execute, row};
 use super::tries::text;
+use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -26,6 +27,8 @@ pub struct PostgresStore {
     pub(super) pool: Pool,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
+    /// What an emulator says of single orders.
+    pub(super) script: OnceLock<Arc<dyn Script>>,
     pub(super) health: Arc<Health>,
     pub(super) intake: Intake,
     pub(super) lookout: Lookout,
@@ -56,7 +59,7 @@ impl PostgresStore {
     }
 
     async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
-        let pool = connect::pool(url)?;
+        let (pool, primary) = connect::pool(url)?;
         let unusable = |error: StoreError| ConnectError::Database(text(&error));
         let client = pool.get().await.map_err(|error| unusable(no_connection(error)))?;
         migrate(&client).await.map_err(unusable)?;
@@ -70,11 +73,12 @@ impl PostgresStore {
         let ids = Arc::new(OrderIds::new(order_key, random().map_err(unusable)?));
         let health = Arc::new(Health::default());
         let intake = Intake::start(pool.clone(), ids.clone(), health.clone());
-        let lookout = Lookout::start(pool.clone(), health.clone()).await;
+        let lookout = Lookout::start(pool.clone(), health.clone(), primary).await;
         Ok(Self {
             pool,
             ids,
             token_key,
+            script: OnceLock::new(),
             health,
             intake,
             lookout,

@@ -24,7 +24,7 @@ use super::transaction::{reading, transaction};
 use crate::Result;
 use crate::codes::{kind_code, status_code, status_of};
 use crate::contract::orders::{
-    Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, StepReport,
+    Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, Script, StepReport,
 };
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
@@ -291,6 +291,10 @@ impl Orders for PostgresStore {
         self.intake.accept(order, request, &self.pool).await
     }
 
+    fn follow(&self, script: Arc<dyn Script>) {
+        let _ = self.script.set(script); // the first one stays
+    }
+
     async fn run_orders(
         &self,
         now: Timestamp,
@@ -301,7 +305,7 @@ impl Orders for PostgresStore {
         if !reading!(self, client => some_wait(&client).await)? {
             return Ok(StepReport::default());
         }
-        transaction!(self, tx => run_orders(&tx, now, orders_max, numbers_max, &policy).await)
+        transaction!(self, tx => run_orders(&tx, now, orders_max, numbers_max, &policy, self.script.get().cloned()).await)
     }
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {

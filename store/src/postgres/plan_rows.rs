@@ -1,5 +1,7 @@
 //! The rows of plans, and what they need of other rows.
 
+use std::collections::HashMap;
+
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::order::act::Act;
 use onhook_core::order::plan::{KEPT_MS, KeptPlan, TwoPerson, UNLOCKS_IN_MS, too_many};
@@ -13,7 +15,6 @@ use super::settings::chosen;
 use super::statement::{Value, execute, row, rows};
 use crate::Result;
 use crate::columns::{PlanColumns, in_state, plan_of};
-use crate::contract::page::LIST_MAX;
 use crate::contract::plans::PlanFilter;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -174,10 +175,18 @@ pub(super) async fn note_undoing(
     Ok(())
 }
 
-/// Returns the number orders by which a disconnect order was undone, the oldest first.
-pub(super) async fn undone_by(client: &Client, ids: &OrderIds, order: OrderId) -> Result<Vec<OrderId>> {
-    let Some(seq) = ids.seq(order) else { return Ok(Vec::new()) };
-    let sql = "SELECT by_order FROM undoing WHERE order_seq = $1 ORDER BY by_order LIMIT $2";
-    let found = rows(client, sql, &[&seq.0, &limit(LIST_MAX)]).await?;
-    found.iter().map(|row| Ok(ids.id(OrderSeq(get(row, 0)?)))).collect()
+/// Returns the number orders by which disconnect orders were undone, the oldest first.
+pub(super) async fn undone_by(
+    client: &Client,
+    ids: &OrderIds,
+    orders: &[OrderId],
+) -> Result<HashMap<OrderId, Vec<OrderId>>> {
+    let seqs: Vec<i64> = orders.iter().filter_map(|order| ids.seq(*order)).map(|seq| seq.0).collect();
+    let sql = "SELECT order_seq, by_order FROM undoing WHERE order_seq = ANY($1) ORDER BY by_order";
+    let mut undone: HashMap<OrderId, Vec<OrderId>> = HashMap::new();
+    for row in &rows(client, sql, &[&seqs]).await? {
+        let (order, by) = (ids.id(OrderSeq(get(row, 0)?)), ids.id(OrderSeq(get(row, 1)?)));
+        undone.entry(order).or_default().push(by);
+    }
+    Ok(undone)
 }

@@ -1,6 +1,7 @@
 //! Plans: made, applied, approved and withdrawn, each in one transaction. The plan's row is locked first, then accounts,
 //! then numbers by their digits.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use tokio_postgres::Client;
 
 use super::acts::{load, run};
 use super::batch::apply_numbers;
+use super::deeds::write_deeds;
 use super::intake::next_orders;
 use super::once::once;
 use super::open::PostgresStore;
@@ -26,7 +28,7 @@ use crate::contract::plans::{
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::plan::acts::Writes;
-use crate::plan::plans::{self as plan, apply, approve, asked, settled, withdraw};
+use crate::plan::plans::{self as plan, applied as deed_of, apply, approve, asked, settled, withdraw};
 
 async fn make(
     client: &Client,
@@ -81,6 +83,10 @@ async fn apply_found(
         (Some(Writes::Order(_)), None) => return Err(corrupt("an order has no sequence number")),
         (None, _) => {}
     }
+    if let PlanApplied::Done { plan, .. } = &applied {
+        let deed = deed_of(plan, &asked.author, of_order.map(|(seq, _)| seq), now);
+        write_deeds(client, &[deed]).await?;
+    }
     Ok(applied)
 }
 
@@ -107,11 +113,14 @@ async fn approve_plan(
     policy: &Policy,
 ) -> Result<PlanApproved> {
     let Some(kept) = rows::plan(client, id, true).await? else { return Ok(PlanApproved::Missing) };
-    let kept = match approve(kept, approving, now) {
-        Ok(kept) => kept,
+    let (kept, deed) = match approve(kept, approving, now) {
+        Ok(approved) => approved,
         Err(not) => return Ok(not),
     };
-    update_plan(client, &kept).await?;
+    if let Some(deed) = deed {
+        update_plan(client, &kept).await?;
+        write_deeds(client, &[deed]).await?;
+    }
     if approving.apply {
         let by = (approving.hash.as_str(), approving.author.clone());
         return apply_found(client, ids, kept, by, now, policy).await.map(PlanApproved::Applied);
@@ -204,7 +213,7 @@ impl Plans for PostgresStore {
         transaction!(self, tx => rows::forget(&tx, now, most).await)
     }
 
-    async fn undone_by(&self, order: OrderId) -> Result<Vec<OrderId>> {
-        reading!(self, client => rows::undone_by(&client, &self.ids, order).await)
+    async fn undone_by(&self, orders: Vec<OrderId>) -> Result<HashMap<OrderId, Vec<OrderId>>> {
+        reading!(self, client => rows::undone_by(&client, &self.ids, &orders).await)
     }
 }

@@ -27,6 +27,10 @@ use crate::plan::draw::{
 /// The position of a number in its exchange's part of the pool: the second column of `number_pool`.
 const SCATTERED: &str = "((number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007)";
 
+/// A condition that a number is in no block that is drained.
+const NOT_DRAINED: &str = "NOT EXISTS (SELECT 1 FROM block b
+                                       WHERE b.drain AND (10000000 + b.block) * 1000 = number - number % 1000)";
+
 /// The column after those of [`NUMBER_COLUMNS`]: which of the lots a number is in.
 const LOT: usize = 12;
 
@@ -113,7 +117,7 @@ async fn read_shares(client: &Client, lots: &[Lot], shares: &[Share]) -> Result<
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d (lot, exchange, in_area, low)
              CROSS JOIN LATERAL (SELECT {NUMBER_COLUMNS}, {SCATTERED} AS spot FROM number
                                  WHERE state = 0 AND number - number % 10000 = d.exchange AND area = d.in_area
-                                   AND {SCATTERED} {compare} d.low
+                                   AND {SCATTERED} {compare} d.low AND {NOT_DRAINED}
                                  ORDER BY {SCATTERED} LIMIT $5) n
              ORDER BY d.lot, n.spot"
         );
@@ -153,7 +157,7 @@ async fn read_spans(
         "SELECT {NUMBER_COLUMNS}, d.lot
          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d (lot, in_area, low, high)
          JOIN number n ON n.number >= d.low AND n.number < d.high AND n.area = d.in_area
-         WHERE n.state = 0 ORDER BY number"
+         WHERE n.state = 0 AND {NOT_DRAINED} ORDER BY number"
     );
     for row in &rows(client, &sql, &[&ids, &areas, &firsts, &ends]).await? {
         found.push(read(row)?);
@@ -214,7 +218,15 @@ pub(super) async fn lots(client: &Client, criteria: &Criteria) -> Result<Vec<Lot
         let left = limit(lots.left());
         values.push(&left);
         let sql = format!(
-            "SELECT s.npa_nxx, s.area, s.numbers, {EXCHANGE_COLUMNS}
+            "SELECT s.npa_nxx, s.area, s.numbers - CASE
+                 WHEN EXISTS (SELECT 1 FROM block b WHERE b.drain
+                              AND b.block >= s.npa_nxx * 10 AND b.block < s.npa_nxx * 10 + 10)
+                 THEN (SELECT count(*) FROM block b JOIN number n
+                       ON n.number >= (10000000 + b.block) * 1000 AND n.number < (10000001 + b.block) * 1000
+                       WHERE b.drain AND b.block >= s.npa_nxx * 10 AND b.block < s.npa_nxx * 10 + 10
+                         AND n.state = 0 AND n.area = s.area)
+                 ELSE 0 END,
+                 {EXCHANGE_COLUMNS}
              FROM ({sql} AND s.numbers > 0 LIMIT ${}) s
              LEFT JOIN exchange e ON e.npa_nxx = s.npa_nxx LEFT JOIN rate_center r ON r.id = e.rate_center",
             values.len()

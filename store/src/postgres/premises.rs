@@ -9,18 +9,20 @@ use tokio_postgres::Client;
 
 use super::accounts::{lock_account, must_exist, peers, read_peer, read_site, sites};
 use super::deeds::write_deeds;
+use super::jobs::next_job;
 use super::once::once as done_once;
 use super::open::PostgresStore;
 use super::row::{get, limit, peer_of, site_of, small};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
-use crate::Result;
 use crate::codes::details;
 use crate::contract::once::Once;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::error::corrupt;
 use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
+use crate::{Result, StoreError};
+use onhook_core::job::Kind;
 
 fn of(account: AccountId) -> i64 {
     account.get().into()
@@ -68,9 +70,20 @@ async fn change_site(
     Ok(Some(changed))
 }
 
+/// Refuses a removal while an import is under way: its lines were checked against the sites and peers that there are.
+async fn no_import(client: &Client) -> Result<()> {
+    match next_job(client, Kind::Import).await? {
+        Some(_) => {
+            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
 async fn remove_site(client: &Client, account: AccountId, id: SiteId, doer: &Doer) -> Result<Removed> {
     let (_, premises) = must_exist(client, account).await?;
     let in_service = in_service_at(client, account, id, None).await?;
+    no_import(client).await?;
     let removed = plan::remove_site(&premises, id, in_service);
     if removed == Removed::Gone {
         let before = sites_in_full(client, account, Some(id)).await?.pop();
@@ -156,6 +169,7 @@ async fn remove_peer(
 ) -> Result<Removed> {
     let (_, premises) = must_exist(client, account).await?;
     let in_service = in_service_at(client, account, site, Some(id)).await?;
+    no_import(client).await?;
     let removed = plan::remove_peer(&premises, site, id, in_service);
     if removed == Removed::Gone {
         let before = peers_in_full(client, account, site, Some(id)).await?.pop();

@@ -33,7 +33,7 @@ pub(super) async fn release(
     let due = rows(client, &sql, &[&now.millis(), &limit(numbers_max)]).await?;
     let due = due.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
     let more = due.len() == numbers_max;
-    let writes = release::release(numbers_of(client, due).await?, policy, now);
+    let (writes, reservations) = release::release(numbers_of(client, due).await?, policy, now);
     let numbers = apply_numbers(client, writes).await?;
-    Ok(StepReport { numbers, more, ..StepReport::default() })
+    Ok(StepReport { numbers, reservations, more, ..StepReport::default() })
 }

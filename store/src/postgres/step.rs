@@ -7,6 +7,7 @@
 //! numbers, accounts, numbers by their digits, drawn numbers (those that others have are skipped), counts by their keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use onhook_core::ids::{AccountId, OrderSeq};
 use onhook_core::lifecycle::policy::Policy;
@@ -24,10 +25,11 @@ use super::exchanges::exchanges_of;
 use super::order_rows::{ORDER_COLUMNS, add_waiting_lines, read_order, update_orders};
 use super::pool::{draw, lots};
 use super::row::{account_of, all_digits, get, limit, small};
-use super::statement::{execute, row, rows};
+use super::statement::{NOW, execute, row, rows};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use crate::Result;
-use crate::contract::orders::StepReport;
+use crate::contract::leases::NODE;
+use crate::contract::orders::{Script, StepReport};
 use crate::contract::pool::PoolQuery;
 use crate::error::corrupt;
 use crate::plan::draw::numbers_in;
@@ -61,6 +63,7 @@ pub(super) async fn run_orders(
     orders_max: usize,
     numbers_max: usize,
     policy: &Policy,
+    script: Option<Arc<dyn Script>>,
 ) -> Result<StepReport> {
     let back = BackOrders::claim(client).await?;
     let Claimed { turns, mut queues, full, busy } = claim_turns(client, orders_max).await?;
@@ -70,15 +73,15 @@ pub(super) async fn run_orders(
     let new = received(client, &seqs).await?;
     let back_seqs: Vec<OrderSeq> = back.orders.iter().map(|waiting| waiting.order.seq).collect();
     let loaded = load(client, &back.orders, new).await?;
-    let writes = step(loaded, policy, now);
+    let writes = step(Loaded { script, ..loaded }, policy, now);
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
-    let again: HashSet<OrderSeq> = writes.panicked.iter().copied().collect();
+    let again: HashSet<OrderSeq> = writes.panicked.iter().chain(&writes.waiting).copied().collect();
     let mut report = apply(client, writes).await?;
-    // Orders that were not judged, or whose judging panicked, are the first of the next step.
+    // Orders that were not judged, that wait, or whose judging panicked, are the first of the next step.
     let left = taken.into_iter().enumerate();
     let left = left.filter(|(index, (_, queued))| *index >= new_judged || again.contains(&queued.seq));
     turns.put_back(left.map(|(_, left)| left));
-    // A step of nothing but panics is not followed at once by another one.
+    // A step of nothing but panics and orders that wait is not followed at once by another one.
     report.more |= back.more || full || turns.len() > again.len();
     report.busy = busy;
     for (account, earned) in turns.round() {
@@ -102,26 +105,30 @@ struct Claimed {
     busy: bool,
 }
 
-/// Claims accounts with orders that have not run, those whose turn is first.
+/// Claims accounts with orders that have not run, those whose turn is first: this node's share of them, so that others
+/// run theirs at the same time.
 async fn claim_turns(client: &Client, orders_max: usize) -> Result<Claimed> {
     // A skip scan: the waiting orders of one account, however many, cost one seek.
-    let sql = "WITH RECURSIVE waiting (account) AS (
-                   (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
-                   UNION ALL
-                   SELECT (SELECT o.account FROM orders o
-                           WHERE o.status = 0 AND o.account > w.account ORDER BY o.account LIMIT 1)
-                   FROM waiting w WHERE w.account IS NOT NULL
-               )
-               SELECT account FROM waiting WHERE account IS NOT NULL";
-    let waiting: Vec<i64> =
-        rows(client, sql, &[]).await?.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
-    if waiting.is_empty() {
-        return Ok(Claimed::default());
-    }
+    let sql = format!(
+        "WITH RECURSIVE waiting (account) AS (
+             (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
+             UNION ALL
+             SELECT (SELECT o.account FROM orders o
+                     WHERE o.status = 0 AND o.account > w.account ORDER BY o.account LIMIT 1)
+             FROM waiting w WHERE w.account IS NOT NULL
+         )
+         SELECT account, (SELECT count(*) FROM lease WHERE name LIKE '{NODE}%' AND until > {NOW})
+         FROM waiting WHERE account IS NOT NULL"
+    );
+    let found = rows(client, &sql, &[]).await?;
+    let Some(first) = found.first() else { return Ok(Claimed::default()) };
+    let nodes = small::<usize>(first, 1)?.max(1);
+    let waiting: Vec<i64> = found.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+    let share = waiting.len().div_ceil(nodes).min(ACCOUNTS_MAX);
     let sql = "SELECT account, earned FROM queue WHERE account = ANY($1) ORDER BY turn, account LIMIT $2
                FOR UPDATE SKIP LOCKED";
     let mut queues = Vec::new();
-    for row in &rows(client, sql, &[&waiting, &limit(ACCOUNTS_MAX)]).await? {
+    for row in &rows(client, sql, &[&waiting, &limit(share)]).await? {
         queues.push((account_of(row, 0)?, small::<usize>(row, 1)?));
     }
     let claimed: Vec<i64> = queues.iter().map(|(account, _)| account.get().into()).collect();
@@ -288,7 +295,7 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Lo
     let of_number_orders: Vec<Number> = of_number_orders.copied().collect();
     let (exchanges, numbers) =
         tokio::try_join!(biased; exchanges_of(client, &of_number_orders), numbers_of(client, rows))?;
-    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers })
+    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers, script: None })
 }
 
 /// Returns pool numbers for the searches of some orders, locked, and which of them match which search, in the order

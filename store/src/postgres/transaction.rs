@@ -15,9 +15,6 @@ use super::random::random_uuid;
 use super::tries::{is_lost, settle};
 use crate::Result;
 
-/// How long the transaction of an import may be idle: it reads a file in between.
-const IDLE_LONG: Duration = Duration::from_mins(1);
-
 /// Returns how a transaction begins that may be idle for so long between two statements. If its node stops in the
 /// middle, the database ends it then, and its rows are free again.
 fn begin(idle: Duration) -> String {
@@ -93,11 +90,6 @@ impl PostgresStore {
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<Transaction> {
         self.begin_with(&begin(self.idle_max)).await
-    }
-
-    /// Begins a transaction that may be idle for a minute.
-    pub(super) async fn begin_long(&self) -> Result<Transaction> {
-        self.begin_with(&begin(IDLE_LONG)).await
     }
 
     /// Begins a transaction that only reads, and sees everything as it was at one moment. It ends with

@@ -1,5 +1,7 @@
 //! Moving everything: the rows of the database as plain ones.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio_postgres::Client;
 use tokio_postgres::Row as Found;
@@ -9,18 +11,21 @@ use super::row::get;
 use super::statement::{self, NOW, execute, rows};
 use super::transaction::{reading, transaction};
 use crate::contract::transfer::{
-    KEY_NAMES, MARK, Marks, Row, SEQUENCES, SETTING_NAMES, TABLES, Table, Transfer, Type, Value,
+    Image, KEY_NAMES, MARK, Marks, Row, SEQUENCES, SETTING_NAMES, TABLES, Table, Transfer, Type, Value,
+    go_on, prepared,
 };
 use crate::error::corrupt;
 use crate::{Result, StoreError};
 
 /// What is not moved, since it is made again or belongs to the nodes: columns, or whole tables.
-const MADE_AGAIN: [(&str, &str); 10] = [
+const MADE_AGAIN: [(&str, &str); 12] = [
+    ("import_part", "*"),
     ("meta", "*"),
     ("counter", "*"),
     ("queue", "*"),
     ("lease", "*"),
     ("committed", "*"),
+    ("unsealed", "*"),
     ("schema_version", "*"),
     ("area", "key"),
     ("area", "region"),
@@ -29,8 +34,8 @@ const MADE_AGAIN: [(&str, &str); 10] = [
 ];
 
 /// Shared numbers that a new database begins with.
-const COUNTERS_MADE_AGAIN: [&str; 5] =
-    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full"];
+const COUNTERS_MADE_AGAIN: [&str; 6] =
+    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full", "jobs"];
 
 /// Returns the table that has the rows of `table`.
 fn home(table: &Table) -> &'static str {
@@ -276,6 +281,10 @@ async fn complete(client: &Client, drawn: &[i64]) -> Result<()> {
         let sql = format!("SELECT setval('{name}', greatest($1, 1), $1 > 0)");
         rows(client, &sql, &[last]).await?;
     }
+    // What has no position yet is behind all that has one: a source is sealed before it is moved.
+    let sql = "INSERT INTO unsealed (seq, seqs)
+               SELECT seq, int8send(seq) FROM event WHERE seq > (SELECT coalesce(max(max_seq), 0) FROM seal)";
+    execute(client, sql, &[]).await?;
     client.batch_execute("ANALYZE").await?;
     Ok(())
 }
@@ -329,6 +338,58 @@ async fn count(client: &Client, table: &Table) -> Result<u64> {
     found.map_or(Ok(0), |row| get::<i64>(&row, 0)).map(i64::unsigned_abs)
 }
 
+async fn image(client: &Client) -> Result<Image> {
+    // One moment for all tables. Nothing waits long: an emulator alone makes images.
+    let homes: Vec<&str> = TABLES.iter().map(home).collect();
+    client.batch_execute(&format!("LOCK TABLE {} IN SHARE MODE", homes.join(", "))).await?;
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let mut all: Vec<Row> = Vec::new();
+        loop {
+            let after = all.last().map(|row| row.get(..table.key).unwrap_or(row).to_vec());
+            let next = page(client, table, after.as_deref()).await?;
+            if next.is_empty() {
+                break;
+            }
+            all.extend(next);
+        }
+        tables.push(all);
+    }
+    Ok(Image { tables, drawn: drawn(client).await? })
+}
+
+/// Writes an image in the place of what is there. Leases stay: their holders go on.
+async fn put_back(client: &Client, image: &Image) -> Result<()> {
+    let homes: Vec<&str> = TABLES.iter().map(home).collect();
+    client.batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", homes.join(", "))).await?;
+    execute(client, "DELETE FROM queue", &[]).await?;
+    for table in TABLES.iter().rev() {
+        execute(client, &format!("DELETE FROM {} WHERE {}", home(table), filter(table)), &[]).await?;
+    }
+    for (table, all) in TABLES.iter().zip(&image.tables) {
+        for rows in all.chunks(table.page) {
+            write_page(client, table, rows).await?;
+        }
+    }
+    // Orders that wait for numbers are tried again.
+    let sql = "UPDATE counter SET value = CASE name WHEN 'back_orders_after' THEN 0 ELSE value END
+               WHERE name = 'back_orders_after'";
+    execute(client, sql, &[]).await?;
+    let leases: i64 = drawn(client).await?.get(lease_at()).copied().unwrap_or(0);
+    let last: Vec<i64> = image
+        .drawn
+        .iter()
+        .enumerate()
+        .map(|(n, last)| if n == lease_at() { leases } else { *last })
+        .collect();
+    complete(client, &last).await
+}
+
+/// Returns where the leases stand in [`SEQUENCES`].
+fn lease_at() -> usize {
+    SEQUENCES.iter().position(|name| *name == "lease").unwrap_or(SEQUENCES.len())
+}
+
 #[async_trait]
 impl Transfer for PostgresStore {
     async fn left_out(&self) -> Result<Vec<String>> {
@@ -371,6 +432,17 @@ impl Transfer for PostgresStore {
             Ok(()) => complete(&tx, &drawn).await,
             Err(error) => Err(error),
         })
+    }
+
+    async fn image(&self) -> Result<Image> {
+        transaction!(self, tx => image(&tx).await)
+    }
+
+    async fn put_back(&self, image: Arc<Image>, seed: Option<u64>) -> Result<()> {
+        let image = prepared(&image, seed)?;
+        transaction!(self, tx => put_back(&tx, &image).await)?;
+        go_on(&self.ids, &image, seed);
+        Ok(())
     }
 
     async fn end_transfer(&self, mark: String) -> Result<()> {

@@ -8,15 +8,16 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Client;
 
-use super::check::check;
 use super::counters::{counter, set_counter};
 use super::open::PostgresStore;
 use super::row::{get, small, time_or};
 use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
+use crate::audit::verified;
+use crate::checking::check;
 use crate::codes::state_of;
-use crate::contract::upkeep::{Report, Totals, Upkeep, Watch, Weakness};
+use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch, Weakness};
 
 async fn remember_clock(client: &Client, seen: Seen, moved_ms: i64) -> Result<()> {
     set_counter(client, "last_seen", seen.last.millis()).await?;
@@ -52,6 +53,20 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
     })
 }
 
+async fn dues(client: &Client) -> Result<Dues> {
+    let first = async |sql: &str| -> Result<Option<Timestamp>> {
+        row(client, sql, &[]).await?.map_or(Ok(None), |row| time_or(&row, 0))
+    };
+    Ok(Dues {
+        number: first("SELECT min(due_at) FROM number WHERE due_at IS NOT NULL").await?,
+        subscription: first(
+            "SELECT min(expires_at) FROM subscription WHERE NOT over AND expires_at IS NOT NULL",
+        )
+        .await?,
+        delivery: first("SELECT min(due_at) FROM notification WHERE standing = 0").await?,
+    })
+}
+
 async fn count(client: &Client, sql: &str, values: &[&dyn Value]) -> Result<u64> {
     let found = row(client, sql, values).await?;
     Ok(found.map_or(Ok(0), |row| get::<i64>(&row, 0))?.unsigned_abs())
@@ -77,12 +92,26 @@ async fn last_at(client: &Client) -> Result<Option<Timestamp>> {
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        check(self, deep, &watch).await
+        let report = check(self, (deep, true), Vec::new(), &watch).await?;
+        if deep { verified(self, report).await } else { Ok(report) }
+    }
+
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
+        check(self, (deep, false), Vec::new(), &watch).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
         let totals = reading!(self, client => totals(&client, now).await)?;
         Ok(Totals { queue: self.intake.queued(), failed: self.health.failed(), ..totals })
+    }
+
+    async fn dues(&self) -> Result<Dues> {
+        reading!(self, client => dues(&client).await)
+    }
+
+    async fn kept(&self, now: Timestamp) -> Result<u64> {
+        let sql = "SELECT count(*) FROM number WHERE release_at <= $1 AND due_at > $1";
+        reading!(self, client => count(&client, sql, &[&now.millis()]).await)
     }
 
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()> {

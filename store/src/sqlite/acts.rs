@@ -15,6 +15,7 @@ use onhook_core::time::Timestamp;
 
 use super::accounts::{account_with_premises, must_exist};
 use super::batch::{apply_numbers, known, with_areas};
+use super::deeds::write_deeds;
 use super::entries::{history, number_rows};
 use super::exchanges::exchanges_of;
 use super::numbers::facts;
@@ -34,7 +35,7 @@ use crate::plan::acts::{
     self as plan, Loaded, NotApplied, NotUndone, Writes, apply, area, holder, names_place, undoing,
 };
 use crate::plan::batch::Numbers;
-use crate::plan::plans::{done, keep, undone, waits};
+use crate::plan::plans::{applied, done, keep, undone, waits};
 use crate::plan::step;
 use crate::{Result, StoreError};
 
@@ -51,7 +52,7 @@ fn act(
     let loaded = load(tables, asked)?;
     if TwoPerson::may_be_needed(&asked.act) {
         let around = around(tables.connection, &asked.act, &asked.author.user, now)?;
-        if let Some(plan) = waits(new_id()?, asked, &loaded, around, policy, now) {
+        if let Some(plan) = waits(new_id(tables.ids)?, asked, &loaded, around, policy, now) {
             let made = insert_plan(tables, &plan, now)?;
             return Ok(if made { Acted::Waits(Box::new(plan)) } else { Acted::TooMany });
         }
@@ -81,7 +82,7 @@ fn undo(
     policy: &Policy,
 ) -> Result<Undone> {
     let order = order_by_id(tables.connection, tables.ids, id)?;
-    let plan = new_id()?;
+    let plan = new_id(tables.ids)?;
     let Some(asked) = order.and_then(|order| undoing(&order, author, plan, now)) else {
         return Ok(Undone::NotUndoable);
     };
@@ -95,6 +96,7 @@ fn undo(
             let kept = keep(plan, &new, &shown, around);
             let kept = done(kept, &new.asked.author, Some((order.id, order.status)), now);
             insert_plan(tables, &kept, now)?;
+            write_deeds(tables, &[applied(&kept, &new.asked.author, Some(seq), now)])?;
             Ok(Undone::Done { plan: shown, order, kept: plan })
         }
         Err(NotUndone::Incomplete(shown)) => {

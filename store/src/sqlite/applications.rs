@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::accounts::must_exist;
 use super::open::SqliteStore;
 use super::premises::said_of_all;
-use super::row::{self, random_uuid};
+use super::row;
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::details;
@@ -102,7 +102,7 @@ fn add_application(tables: &mut Tables<'_>, account: AccountId, new: NewApplicat
         .prepare_cached("SELECT count(*) FROM application WHERE account = ?")?
         .query_row([account.get()], |row| row.get(0))?;
     let there = usize::try_from(there).unwrap_or(usize::MAX);
-    let id = ApplicationId(random_uuid()?);
+    let id = ApplicationId(tables.ids.chance.uuid()?);
     let (made, said) = plan::add((account, id), new, there, said_of_all(tables, "application", account)?)?;
     tables
         .connection

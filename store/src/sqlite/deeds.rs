@@ -1,18 +1,15 @@
 //! Deeds: what was done beside the changes of single numbers, written with the act and read back.
 
-use async_trait::async_trait;
 use onhook_core::audit::deed::{Deed, Recorded};
 use onhook_core::ids::{AccountId, EventSeq, OrderSeq};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params};
 
-use super::open::SqliteStore;
 use super::row::{self, limit, list};
 use super::tables::Tables;
 use crate::Result;
 use crate::columns::UnderColumns;
-use crate::contract::audit::Audit;
 
 /// Writes deeds in the transaction of the act that they tell of.
 pub(super) fn write_deeds(tables: &mut Tables<'_>, deeds: &[Deed]) -> Result<()> {
@@ -48,7 +45,7 @@ pub(super) fn write_deed(tables: &mut Tables<'_>, seq: EventSeq, deed: &Deed) ->
     Ok(())
 }
 
-fn deeds(connection: &Connection, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+pub(super) fn deeds(connection: &Connection, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
     let sql = "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
                FROM event WHERE seq > ? AND number IS NULL ORDER BY seq LIMIT ?";
     list(connection, sql, vec![Value::Integer(after.0), limit(size)], read_deed)
@@ -66,15 +63,4 @@ fn read_deed(row: &Row<'_>) -> Result<Recorded> {
         detail: serde_json::from_str(&row.get::<_, String>(4)?)?,
     };
     Ok(Recorded { seq: EventSeq(row.get(0)?), deed })
-}
-
-#[async_trait]
-impl Audit for SqliteStore {
-    async fn write_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
-        self.writer.write(move |tables| write_deeds(tables, &deeds)).await
-    }
-
-    async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
-        self.readers.read(move |connection| deeds(connection, after, size)).await
-    }
 }

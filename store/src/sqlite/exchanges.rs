@@ -175,7 +175,7 @@ fn import_exchanges(tables: &mut Tables<'_>, lines: ExchangeLines, doer: &Doer) 
     Ok(imported)
 }
 
-fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
+pub(super) fn put_exchange(tables: &mut Tables<'_>, exchange: &Exchange) -> Result<()> {
     let id = put_rate_center(tables.connection, exchange)?;
     let Exchange { npa_nxx, lata, city, zips, .. } = exchange;
     tables

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, OrderId};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::locality::Locality;
@@ -34,8 +34,8 @@ use crate::codes::{kind_of, state_code};
 use crate::columns::{HOME_FLAGS, home_of};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
-    Aging, Destination, Ending, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery, Numbers,
-    NumbersMoved, OrderMark,
+    Aging, Destination, Ending, Exported, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery,
+    Numbers, NumbersMoved, OrderMark,
 };
 use crate::contract::orders::StepReport;
 use crate::contract::page::{Page, Start};
@@ -295,16 +295,28 @@ fn numbers_one_by_one(
     Ok(Page { items, total, next })
 }
 
-fn export(connection: &Connection, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
+fn export(
+    connection: &Connection,
+    filter: &NumberFilter,
+    after: Option<Number>,
+    size: usize,
+) -> Result<Exported> {
     let names: std::collections::HashMap<AreaId, AreaName> =
         areas(connection)?.into_iter().map(|(id, area)| (id, area.name)).collect();
+    let Found { numbers, next } = find(connection, filter, after, size)?;
+    let rows = number_rows(connection, numbers)?.into_iter();
+    let named = rows.map(|row| {
+        let name = names.get(&row.entry.area).ok_or_else(|| corrupt("an area is missing"))?;
+        Ok((row.entry, name.clone()))
+    });
+    Ok(Exported { numbers: named.collect::<Result<_>>()?, next })
+}
+
+fn lives(connection: &Connection, after: Option<Number>, size: usize) -> Result<Vec<History>> {
     let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number > ? ORDER BY number LIMIT ?");
     let values = vec![Value::Integer(after.map_or(0, digits_of)), limit(size)];
-    list(connection, &sql, values, |row| {
-        let entry = NumberRow::read(row)?.entry;
-        let name = names.get(&entry.area).ok_or_else(|| corrupt("an area is missing"))?;
-        Ok((entry, name.clone()))
-    })
+    let rows = list(connection, &sql, values, NumberRow::read)?;
+    rows.iter().map(|row| history(connection, row)).collect()
 }
 
 /// Returns how many numbers end their aging in a window: those that go, by the instants at which numbers of each holder are
@@ -500,7 +512,11 @@ impl Numbers for SqliteStore {
         self.readers.read(aging).await
     }
 
-    async fn export(&self, after: Option<Number>, size: usize) -> Result<Vec<(Entry, AreaName)>> {
-        self.readers.read(move |connection| export(connection, after, size)).await
+    async fn export(&self, filter: NumberFilter, after: Option<Number>, size: usize) -> Result<Exported> {
+        self.readers.read(move |connection| export(connection, &filter, after, size)).await
+    }
+
+    async fn histories(&self, after: Option<Number>, size: usize) -> Result<Vec<History>> {
+        self.readers.read(move |connection| lives(connection, after, size)).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use super::row;
 use super::schema::{check_engine, migrate};
 use super::tables::Tables;
 use super::writer::Writer;
+use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
@@ -78,6 +79,8 @@ enum Purpose {
     Make,
     /// As `Make`, and it need not have everything yet.
     Transfer,
+    /// As `Make`, for data that nobody misses: nothing is forced to the disk.
+    Forget,
 }
 
 /// A store in a folder.
@@ -86,6 +89,10 @@ pub struct SqliteStore {
     pub(super) readers: Readers,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
+    /// What an emulator says of single orders.
+    pub(super) script: OnceLock<Arc<dyn Script>>,
+    /// The folder that it is in.
+    pub(super) folder: PathBuf,
     /// Held while the store is open. Dropping the file releases it.
     pub(super) lock: std::sync::Mutex<Option<File>>,
 }
@@ -117,6 +124,16 @@ impl SqliteStore {
     pub fn open_for_transfer(folder: &Path) -> std::result::Result<Self, OpenError> {
         make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
         Self::open_existing(folder, Purpose::Transfer, Some(0))
+    }
+
+    /// Opens a store whose data need not survive a crash of the machine, such as one in a folder that goes with its
+    /// process: nothing is forced to the disk. Makes the folder if it does not exist.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_forgetful(folder: &Path) -> std::result::Result<Self, OpenError> {
+        make_folder(folder).map_err(|error| OpenError::of(folder, error))?;
+        Self::open_existing(folder, Purpose::Forget, Some(0))
     }
 
     /// Opens an existing store for a person's command, which may write as long as there is any room.
@@ -160,8 +177,11 @@ impl SqliteStore {
             return Err(unusable(error));
         }
         let mut connection = connect(&path)?;
+        if purpose == Purpose::Forget {
+            connection.pragma_update(None, "synchronous", "OFF").map_err(StoreError::from)?;
+        }
         migrate(&mut connection)?;
-        if new {
+        if new && purpose != Purpose::Forget {
             // The file's name must be on disk before anything in the file is confirmed to a caller.
             let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
             sync(&folder)
@@ -178,7 +198,15 @@ impl SqliteStore {
         let token_key = row::key(&connection, "token_key")?;
         let log = Log::open(&path, left_alone(&connection)?).map_err(unusable)?;
         let writer = Writer::start(connection, (log, disk), cached, ids.clone())?;
-        Ok(Self { writer, readers, ids, token_key, lock: std::sync::Mutex::new(Some(lock)) })
+        Ok(Self {
+            writer,
+            readers,
+            ids,
+            token_key,
+            script: OnceLock::new(),
+            folder,
+            lock: std::sync::Mutex::new(Some(lock)),
+        })
     }
 }
 
@@ -229,7 +257,7 @@ fn of_an_opening(error: StoreError, folder: &Path) -> StoreError {
     }
 }
 
-fn make_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -239,7 +267,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Returns options for a file that no other user may read. The database holds password hashes, the key of the orders'
 /// ids, and the key of the tokens.
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true);
     #[cfg(unix)]

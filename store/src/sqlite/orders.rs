@@ -22,7 +22,7 @@ use super::telling::{apply_notifications, end_bound};
 use super::writer::Purpose;
 use crate::codes::{kind_code, status_code, status_of};
 use crate::contract::orders::{
-    Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, StepReport,
+    Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, Script, StepReport,
 };
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
@@ -321,6 +321,10 @@ impl Orders for SqliteStore {
         self.writer.write_together(Purpose::Intake, move |tables| accept(tables, &order, &request)).await
     }
 
+    fn follow(&self, script: Arc<dyn Script>) {
+        let _ = self.script.set(script); // the first one stays
+    }
+
     async fn run_orders(
         &self,
         now: Timestamp,
@@ -328,7 +332,9 @@ impl Orders for SqliteStore {
         numbers_max: usize,
         policy: Arc<Policy>,
     ) -> Result<StepReport> {
-        let work = move |tables: &mut Tables<'_>| run_orders(tables, now, orders_max, numbers_max, &policy);
+        let script = self.script.get().cloned();
+        let work =
+            move |tables: &mut Tables<'_>| run_orders(tables, now, orders_max, numbers_max, &policy, script);
         self.writer.write_own(work).await
     }
 

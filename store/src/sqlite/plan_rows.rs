@@ -1,5 +1,7 @@
 //! The rows of plans, and what they need of other rows.
 
+use std::collections::HashMap;
+
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::order::act::Act;
 use onhook_core::order::plan::{KEPT_MS, KeptPlan, TwoPerson, UNLOCKS_IN_MS, too_many};
@@ -8,7 +10,7 @@ use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::row::{limit, list, of, random_uuid};
+use super::row::{limit, list, of};
 use super::settings::chosen;
 use super::tables::Tables;
 use crate::Result;
@@ -19,8 +21,8 @@ use crate::order_ids::OrderIds;
 use crate::plan::plans::{Around, two_person};
 
 /// Returns the id of a new plan.
-pub(super) fn new_id() -> Result<PlanId> {
-    Ok(PlanId(random_uuid()?))
+pub(super) fn new_id(ids: &OrderIds) -> Result<PlanId> {
+    Ok(PlanId(ids.chance.uuid()?))
 }
 
 /// Returns what the plan of an act needs beside what the act loads. `user` is who does it.
@@ -167,11 +169,22 @@ pub(super) fn note_undoing(tables: &Tables<'_>, by: OrderSeq, new: &NewOrder) ->
     Ok(())
 }
 
-/// Returns the number orders by which a disconnect order was undone, the oldest first.
-pub(super) fn undone_by(connection: &Connection, ids: &OrderIds, order: OrderId) -> Result<Vec<OrderId>> {
-    let Some(seq) = ids.seq(order) else { return Ok(Vec::new()) };
+/// Returns the number orders by which disconnect orders were undone, the oldest first.
+pub(super) fn undone_by(
+    connection: &Connection,
+    ids: &OrderIds,
+    orders: &[OrderId],
+) -> Result<HashMap<OrderId, Vec<OrderId>>> {
     let sql = "SELECT by_order FROM undoing WHERE order_seq = ? ORDER BY by_order LIMIT ?";
-    list(connection, sql, vec![Value::Integer(seq.0), limit(LIST_MAX)], |row| {
-        Ok(ids.id(OrderSeq(row.get(0)?)))
-    })
+    let mut undone = HashMap::new();
+    for order in orders {
+        let Some(seq) = ids.seq(*order) else { continue };
+        let by = list(connection, sql, vec![Value::Integer(seq.0), limit(LIST_MAX)], |row| {
+            Ok(ids.id(OrderSeq(row.get(0)?)))
+        })?;
+        if !by.is_empty() {
+            undone.insert(*order, by);
+        }
+    }
+    Ok(undone)
 }

@@ -1,5 +1,6 @@
 //! Plans: made, applied, approved and withdrawn, each in one transaction.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use onhook_core::time::Timestamp;
 
 use super::acts::{load, run};
 use super::batch::apply_numbers;
+use super::deeds::write_deeds;
 use super::once::once;
 use super::open::SqliteStore;
 use super::plan_rows::{self as rows, around, insert_plan, new_id, update_plan};
@@ -21,12 +23,12 @@ use crate::contract::plans::{
     Approving, NewPlan, PlanApplied, PlanApproved, PlanFilter, PlanMade, PlanWithdrawn, Plans,
 };
 use crate::plan::acts::Writes;
-use crate::plan::plans::{self as plan, apply, approve, asked, settled, withdraw};
+use crate::plan::plans::{self as plan, applied as deed_of, apply, approve, asked, settled, withdraw};
 
 fn make(tables: &mut Tables<'_>, new: &NewPlan, now: Timestamp, policy: &Policy) -> Result<PlanMade> {
     let loaded = load(tables, &new.asked)?;
     let around = around(tables.connection, &new.asked.act, &new.asked.author.user, now)?;
-    let plan = plan::make(new_id()?, new, &loaded, around, policy, now);
+    let plan = plan::make(new_id(tables.ids)?, new, &loaded, around, policy, now);
     let made = insert_plan(tables, &plan, now)?;
     Ok(if made { PlanMade::Made(Box::new(plan)) } else { PlanMade::TooMany })
 }
@@ -66,6 +68,9 @@ fn apply_found(
         }
         None => {}
     }
+    if let PlanApplied::Done { plan, .. } = &applied {
+        write_deeds(tables, &[deed_of(plan, &asked.author, ids.map(|(seq, _)| seq), now)])?;
+    }
     Ok(applied)
 }
 
@@ -77,11 +82,14 @@ fn approve_found(
     policy: &Policy,
 ) -> Result<PlanApproved> {
     let Some(kept) = rows::plan(tables.connection, id)? else { return Ok(PlanApproved::Missing) };
-    let kept = match approve(kept, approving, now) {
-        Ok(kept) => kept,
+    let (kept, deed) = match approve(kept, approving, now) {
+        Ok(approved) => approved,
         Err(not) => return Ok(not),
     };
-    update_plan(tables, &kept)?;
+    if let Some(deed) = deed {
+        update_plan(tables, &kept)?;
+        write_deeds(tables, &[deed])?;
+    }
     if approving.apply {
         let Approving { hash, author, .. } = approving;
         return apply_found(tables, kept, hash, author.clone(), now, policy).map(PlanApproved::Applied);
@@ -173,8 +181,8 @@ impl Plans for SqliteStore {
         self.writer.write_own(move |tables| rows::forget(tables, now, most)).await
     }
 
-    async fn undone_by(&self, order: OrderId) -> Result<Vec<OrderId>> {
+    async fn undone_by(&self, orders: Vec<OrderId>) -> Result<HashMap<OrderId, Vec<OrderId>>> {
         let ids = self.ids.clone();
-        self.readers.read(move |connection| rows::undone_by(connection, &ids, order)).await
+        self.readers.read(move |connection| rows::undone_by(connection, &ids, &orders)).await
     }
 }

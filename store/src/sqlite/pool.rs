@@ -22,6 +22,10 @@ use crate::plan::draw::{
 /// The position of a number in its exchange's part of the pool: the second column of `number_pool`.
 const SCATTERED: &str = "(number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007";
 
+/// A condition that a number is in no block that is drained.
+const NOT_DRAINED: &str =
+    "NOT EXISTS (SELECT 1 FROM block b WHERE b.block = number / 1000 - 10000000 AND b.drain = 1)";
+
 /// Returns numbers that match a query, at most as many as it wants.
 fn pool(connection: &Connection, query: &PoolQuery) -> Result<Vec<(Entry, Locality)>> {
     let mut dice = Dice::new(query.seed);
@@ -82,7 +86,8 @@ fn read_span(
     found: &mut Vec<(NumberRow, Locality)>,
 ) -> Result<()> {
     let sql = format!(
-        "SELECT {NUMBER_COLUMNS} FROM number WHERE number >= ? AND number < ? AND state = 0 AND +area = ?"
+        "SELECT {NUMBER_COLUMNS} FROM number
+         WHERE number >= ? AND number < ? AND state = 0 AND +area = ? AND {NOT_DRAINED}"
     );
     read(connection, &sql, [integer(span.first), integer(span.end), integer(lot.area.0.into())], lot, found)
 }
@@ -99,6 +104,7 @@ fn read_share(
         let sql = format!(
             "SELECT {NUMBER_COLUMNS} FROM number INDEXED BY number_pool
              WHERE state = 0 AND number / 10000 = ? AND {SCATTERED} {compare} ? AND +area = ?
+               AND {NOT_DRAINED}
              ORDER BY {SCATTERED} LIMIT ?"
         );
         let left = u64::try_from(enough.saturating_sub(found.len())).unwrap_or(u64::MAX);
@@ -166,7 +172,15 @@ pub(super) fn lots(connection: &Connection, criteria: &Criteria) -> Result<Vec<L
         let (sql, mut values) = of_source(source);
         values.push(integer(u64::try_from(lots.left()).unwrap_or_default()));
         let sql = format!(
-            "SELECT s.npa_nxx, s.area, s.numbers, {EXCHANGE_COLUMNS} FROM ({sql} LIMIT ?) s
+            "SELECT s.npa_nxx, s.area, s.numbers - CASE
+                 WHEN EXISTS (SELECT 1 FROM block b WHERE b.drain = 1
+                              AND b.block >= s.npa_nxx * 10 AND b.block < s.npa_nxx * 10 + 10)
+                 THEN (SELECT count(*) FROM block b JOIN number n
+                       ON n.number >= (10000000 + b.block) * 1000 AND n.number < (10000001 + b.block) * 1000
+                       WHERE b.drain = 1 AND b.block >= s.npa_nxx * 10 AND b.block < s.npa_nxx * 10 + 10
+                         AND n.state = 0 AND +n.area = s.area)
+                 ELSE 0 END,
+                 {EXCHANGE_COLUMNS} FROM ({sql} LIMIT ?) s
              LEFT JOIN exchange e ON e.npa_nxx = s.npa_nxx LEFT JOIN rate_center r ON r.id = e.rate_center"
         );
         let mut statement = connection.prepare_cached(&sql)?;

@@ -4,22 +4,24 @@ use async_trait::async_trait;
 use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
+use onhook_core::job::Kind;
 use onhook_core::lifecycle::provenance::Doer;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::accounts::{must_exist, peer, peers, site, sites};
 use super::deeds::write_deeds;
+use super::jobs::next_job;
 use super::once::once as done_once;
 use super::open::SqliteStore;
 use super::row::{self, limit, list, of};
 use super::tables::Tables;
-use crate::Result;
 use crate::codes::details;
 use crate::contract::once::Once;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
+use crate::{Result, StoreError};
 
 fn add_site(
     tables: &mut Tables<'_>,
@@ -67,9 +69,20 @@ fn change_site(
     Ok(Some(changed))
 }
 
+/// Refuses a removal while an import is under way: its lines were checked against the sites and peers that there are.
+fn no_import(tables: &Tables<'_>) -> Result<()> {
+    match next_job(tables.connection, Kind::Import)? {
+        Some(_) => {
+            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
 fn remove_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId, doer: &Doer) -> Result<Removed> {
     let (_, premises) = must_exist(tables, account)?;
     let in_service = in_service_at(tables.connection, account, id, None)?;
+    no_import(tables)?;
     let removed = plan::remove_site(&premises, id, in_service);
     if removed == Removed::Gone {
         let before = sites_in_full(tables.connection, account, Some(id))?.pop();
@@ -160,6 +173,7 @@ fn remove_peer(
 ) -> Result<Removed> {
     let (_, premises) = must_exist(tables, account)?;
     let in_service = in_service_at(tables.connection, account, site, Some(id))?;
+    no_import(tables)?;
     let removed = plan::remove_peer(&premises, site, id, in_service);
     if removed == Removed::Gone {
         let before = peers_in_full(tables.connection, account, site, Some(id))?.pop();

@@ -21,9 +21,9 @@ pub(super) fn release(
     let due = due_numbers(tables, now, numbers_max)?;
     let more = due.len() == numbers_max;
     let numbers = with_areas(tables, known(tables, due)?);
-    let writes = release::release(numbers, policy, now);
+    let (writes, reservations) = release::release(numbers, policy, now);
     let numbers = apply_numbers(tables, writes)?;
-    Ok(StepReport { numbers, more, ..StepReport::default() })
+    Ok(StepReport { numbers, reservations, more, ..StepReport::default() })
 }
 
 /// Returns numbers that are due at `now`, earliest first. It reads the instants and holders that have due numbers,

@@ -136,13 +136,6 @@ pub(super) fn role(text: &str) -> Result<Role> {
     word(text)
 }
 
-/// Returns a version 4 UUID.
-pub(super) fn random_uuid() -> Result<uuid::Uuid> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| corrupt(error.to_string()))?;
-    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
-}
-
 /// Reads under what something was done: four columns, from `first` on.
 pub(super) fn under(row: &Row<'_>, first: usize) -> Result<Provenance> {
     let credential: Option<u8> = row.get(first)?;

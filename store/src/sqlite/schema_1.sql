@@ -122,6 +122,23 @@ CREATE TABLE event (
     state_after  INTEGER
 ) STRICT;
 
+-- seals over events, each behind the one before: positions, the events that have them, by sequence number, and their
+-- digests. seqs: 8 bytes each, the highest byte first; digests: 32 bytes each; both in the order of the positions
+CREATE TABLE seal (
+    batch          INTEGER PRIMARY KEY,
+    first_position INTEGER NOT NULL,
+    last_position  INTEGER NOT NULL UNIQUE,
+    sealed_at      INTEGER NOT NULL,
+    root           BLOB NOT NULL,
+    previous       BLOB NOT NULL,
+    hash           BLOB NOT NULL,
+    min_seq        INTEGER NOT NULL,
+    max_seq        INTEGER NOT NULL,
+    seqs           BLOB NOT NULL,
+    digests        BLOB NOT NULL
+) STRICT;
+CREATE INDEX seal_seq ON seal (max_seq, min_seq);
+
 -- who unlocked numbers lately
 CREATE INDEX event_unlocked ON event (actor, at) WHERE substr(detail, 1, 11) = '{"Unlocked"';
 
@@ -265,10 +282,63 @@ CREATE TABLE lease (
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- id: see server/reports; company, period: of a report of disconnects; as_of: the last event that it knows
+-- shown: what is told of it, as JSON; made_with: what its files are made from again beside events, as JSON
+-- confirmed_seq: the event by which it was confirmed
+CREATE TABLE report (
+    id            TEXT PRIMARY KEY,
+    kind          TEXT NOT NULL,
+    company       TEXT,
+    period        TEXT,
+    as_of         INTEGER NOT NULL,
+    made_at       INTEGER NOT NULL,
+    shown         TEXT NOT NULL,
+    made_with     TEXT NOT NULL,
+    confirmed_seq INTEGER,
+    confirmed_at  INTEGER,
+    submitted_at  INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX report_made ON report (made_at, id);
+
+-- blocks of a thousand, seven digits, of which an operator has said something
+-- drain: searches take nothing from it; footprint: it is kept for its rate center
+CREATE TABLE block (
+    block     INTEGER PRIMARY KEY,
+    drain     INTEGER NOT NULL,
+    footprint INTEGER NOT NULL
+) STRICT;
+
 -- how many numbers an account (0: nobody) has in each state
 CREATE TABLE tally (
     account INTEGER NOT NULL,
     state   INTEGER NOT NULL,
     numbers INTEGER NOT NULL,
     PRIMARY KEY (account, state)
+) STRICT, WITHOUT ROWID;
+
+-- work that outlasts a request; kind and state: words
+-- user, credential, address, reason: who asked for it, as those of an event
+-- asked: what it is to do, found: what is known so far, or what came of it; both as JSON
+CREATE TABLE job (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    made_at    INTEGER NOT NULL,
+    ended_at   INTEGER,
+    user       TEXT NOT NULL,
+    credential INTEGER,
+    address    TEXT,
+    reason     TEXT,
+    asked      TEXT NOT NULL,
+    found      TEXT NOT NULL
+) STRICT;
+CREATE INDEX job_kind ON job (kind, id);
+CREATE INDEX job_open ON job (kind, id) WHERE ended_at IS NULL;
+
+-- the lines of an import that cannot be taken, and why
+CREATE TABLE bad_line (
+    job    INTEGER NOT NULL,
+    line   INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (job, line)
 ) STRICT, WITHOUT ROWID;

@@ -1,6 +1,7 @@
 //! A step of orders: loads what the plan needs, and writes what it says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use onhook_core::ids::OrderSeq;
 use onhook_core::lifecycle::policy::Policy;
@@ -18,7 +19,7 @@ use super::pool::{draw, lots};
 use super::tables::Tables;
 use super::telling::{apply_notifications, end_bound};
 use crate::Result;
-use crate::contract::orders::StepReport;
+use crate::contract::orders::{Script, StepReport};
 use crate::contract::pool::PoolQuery;
 use crate::error::corrupt;
 use crate::plan::batch::Known;
@@ -38,6 +39,7 @@ pub(super) fn run_orders(
     orders_max: usize,
     numbers_max: usize,
     policy: &Policy,
+    script: Option<Arc<dyn Script>>,
 ) -> Result<StepReport> {
     let some_wait = tables.cached.back_orders.after.is_some();
     let (back_orders, more_back) = back_orders(tables)?;
@@ -46,15 +48,15 @@ pub(super) fn run_orders(
     let new = received(tables, &seqs)?;
     let back_seqs: Vec<OrderSeq> = back_orders.iter().map(|waiting| waiting.order.seq).collect();
     let loaded = load(tables, back_orders, new)?;
-    let writes = step(loaded, policy, now);
+    let writes = step(Loaded { script, ..loaded }, policy, now);
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
-    let again: HashSet<OrderSeq> = writes.panicked.iter().copied().collect();
+    let again: HashSet<OrderSeq> = writes.panicked.iter().chain(&writes.waiting).copied().collect();
     let mut report = apply(tables, writes)?;
-    // Orders that were not judged, or whose judging panicked, are the first of the next step.
+    // Orders that were not judged, that wait, or whose judging panicked, are the first of the next step.
     let left = taken.into_iter().enumerate();
     let left = left.filter(|(index, (_, queued))| *index >= new_judged || again.contains(&queued.seq));
     tables.cached.turns.put_back(left.map(|(_, left)| left));
-    // A step of nothing but panics is not followed at once by another one.
+    // A step of nothing but panics and orders that wait is not followed at once by another one.
     report.more |= more_back || (tables.cached.turns.len() > again.len());
     // Every order up to the first that waits has run.
     let run_to =
@@ -157,7 +159,7 @@ fn load(tables: &Tables<'_>, back_orders: Vec<Waiting>, new: Vec<Waiting>) -> Re
         order.request.numbers().iter().chain(&order.taken).chain(found.into_iter().flatten())
     });
     let exchanges = exchanges_of(tables.connection, of_number_orders)?;
-    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers })
+    Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers, script: None })
 }
 
 /// Returns pool numbers for the searches of some orders, and which of them match which search, in the order drawn.

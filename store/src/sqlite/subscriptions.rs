@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::open::SqliteStore;
 use super::orders::order_seq;
-use super::row::{self, random_uuid};
+use super::row;
 use super::tables::Tables;
 use super::telling::{apply_notifications, end_bound, give_up_all, waiting_of};
 use crate::Result;
@@ -199,7 +199,7 @@ fn subscribe(
     let now = tables.cached.now(now);
     let account = new.account;
     let (id, replaced) = match replaces {
-        None => (SubscriptionId(random_uuid()?), None),
+        None => (SubscriptionId(tables.ids.chance.uuid()?), None),
         Some(id) => match one(tables.connection, account, id, now)? {
             Some(known) => (id, Some((known.seq, waiting_of(tables, known.seq)?))),
             None => return Ok(Subscribed::Missing),

@@ -4,7 +4,6 @@ use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
 use onhook_core::notify::notification::GivenUp;
 use rusqlite::params;
 
-use super::row::random_uuid;
 use super::tables::Tables;
 use crate::Result;
 use crate::codes::status_code;
@@ -29,7 +28,7 @@ pub(super) fn apply_notifications(tables: &mut Tables<'_>, notifications: &[NewN
     )?;
     for NewNotification { account, subscription, order, status, note, at, due_at, crowded } in notifications {
         let written = insert.execute(params![
-            random_uuid()?.as_bytes(),
+            tables.ids.chance.uuid()?.as_bytes(),
             subscription.0,
             order.0,
             status_code(*status),

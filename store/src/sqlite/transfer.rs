@@ -1,15 +1,19 @@
 //! Moving everything: the rows of the folder as plain ones.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
+use super::cached::Cached;
 use super::leases::NOW;
 use super::open::SqliteStore;
 use super::row;
 use super::tables::Tables;
 use crate::contract::transfer::{
-    KEY_NAMES, MARK, Marks, Row, SEQUENCES, SETTING_NAMES, Table, Transfer, Value,
+    Image, KEY_NAMES, MARK, Marks, Row, SEQUENCES, SETTING_NAMES, TABLES, Table, Transfer, Value, go_on,
+    prepared,
 };
 use crate::{Result, StoreError};
 
@@ -35,7 +39,7 @@ fn home(table: &Table) -> &'static str {
 fn place(table: &Table, column: &'static str) -> (&'static str, &'static str) {
     match (table.name, column) {
         ("setting", "name") => ("meta", "key"),
-        ("orders" | "note", "user_name") => (home(table), "user"),
+        ("orders" | "note" | "job", "user_name") => (home(table), "user"),
         ("orders", column) if OUTCOME.contains(&column) => ("outcome", column),
         (_, column) => (home(table), column),
     }
@@ -209,6 +213,48 @@ fn other_mark() -> StoreError {
     StoreError::Conflict("another command moves data into the same folder".to_owned())
 }
 
+fn image(connection: &Connection) -> Result<Image> {
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        let mut rows: Vec<Row> = Vec::new();
+        loop {
+            let after = rows.last().map(|row| row.get(..table.key).unwrap_or(row).to_vec());
+            let next = page(connection, table, after.as_deref())?;
+            if next.is_empty() {
+                break;
+            }
+            rows.extend(next);
+        }
+        tables.push(rows);
+    }
+    let drawn = SEQUENCES.iter().map(|name| drawn(connection, name)).collect::<Result<_>>()?;
+    Ok(Image { tables, drawn })
+}
+
+/// Writes an image in the place of what is there. Leases stay: their holders go on.
+fn put_back(connection: &Connection, image: &Image) -> Result<()> {
+    let leases = drawn(connection, "lease")?;
+    for table in TABLES.iter().rev() {
+        let sql = match table.name {
+            "secret" | "setting" => format!("DELETE FROM {}", from(table)),
+            "orders" => "DELETE FROM outcome".to_owned(),
+            _ => format!("DELETE FROM {}", home(table)),
+        };
+        connection.execute(&sql, [])?;
+        if table.name == "orders" {
+            connection.execute("DELETE FROM orders", [])?;
+        }
+    }
+    connection.execute("DELETE FROM due", [])?;
+    connection.execute("DELETE FROM sqlite_sequence", [])?;
+    for (table, rows) in TABLES.iter().zip(&image.tables) {
+        write_page(connection, table, rows)?;
+    }
+    let drawn = SEQUENCES.iter().zip(&image.drawn);
+    let drawn: Vec<i64> = drawn.map(|(name, last)| if *name == "lease" { leases } else { *last }).collect();
+    complete(connection, &drawn)
+}
+
 #[async_trait]
 impl Transfer for SqliteStore {
     async fn left_out(&self) -> Result<Vec<String>> {
@@ -270,6 +316,23 @@ impl Transfer for SqliteStore {
             complete(tables.connection, &drawn)
         };
         self.writer.write(write).await
+    }
+
+    async fn image(&self) -> Result<Image> {
+        self.writer.write_own(|tables| image(tables.connection)).await
+    }
+
+    async fn put_back(&self, image: Arc<Image>, seed: Option<u64>) -> Result<()> {
+        let image = Arc::new(prepared(&image, seed)?);
+        let written = image.clone();
+        let write = move |tables: &mut Tables<'_>| {
+            put_back(tables.connection, &written)?;
+            *tables.cached = Cached::load(tables.connection)?;
+            Ok(())
+        };
+        self.writer.write_own(write).await?;
+        go_on(&self.ids, &image, seed);
+        Ok(())
     }
 
     async fn end_transfer(&self, mark: String) -> Result<()> {

@@ -7,14 +7,16 @@ use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::cached::{last_at, run_to};
-use super::check::check;
+use super::check::engine;
 use super::mutex::lock;
 use super::open::SqliteStore;
 use super::row::{self, list};
 use super::tables::Tables;
 use crate::Result;
+use crate::audit::verified;
+use crate::checking::check;
 use crate::codes::state_of;
-use crate::contract::upkeep::{Report, Totals, Upkeep, Watch};
+use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch};
 
 fn remember_clock(tables: &mut Tables<'_>, seen: Seen, moved_ms: i64) -> Result<()> {
     row::set_meta(tables.connection, "last_seen", seen.last.millis())?;
@@ -59,6 +61,27 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
     })
 }
 
+fn kept(connection: &Connection, now: Timestamp) -> Result<u64> {
+    let kept: i64 = connection
+        .prepare_cached("SELECT count(*) FROM number WHERE release_at <= ?1 AND due_at > ?1")?
+        .query_row([now.millis()], |row| row.get(0))?;
+    Ok(kept.unsigned_abs())
+}
+
+fn dues(connection: &Connection) -> Result<Dues> {
+    let first = |sql: &str| -> Result<Option<Timestamp>> {
+        let at: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(at.map(Timestamp::from_millis))
+    };
+    Ok(Dues {
+        number: first("SELECT min(due_at) FROM due")?,
+        subscription: first(
+            "SELECT min(expires_at) FROM subscription WHERE over = 0 AND expires_at IS NOT NULL",
+        )?,
+        delivery: first("SELECT min(due_at) FROM notification WHERE standing = 0")?,
+    })
+}
+
 fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
     let last = match row::meta(connection, "last_seen")?.map(Timestamp::from_millis) {
         Some(last) => Some(last),
@@ -72,14 +95,27 @@ fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
 #[async_trait]
 impl Upkeep for SqliteStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
-        let ids = self.ids.clone();
-        self.readers.read(move |connection| check(connection, &ids, deep, &watch)).await
+        let first = self.readers.read(move |connection| engine(connection, deep)).await?;
+        let report = check(self, (deep, true), first, &watch).await?;
+        if deep { verified(self, report).await } else { Ok(report) }
+    }
+
+    async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
+        check(self, (deep, false), Vec::new(), &watch).await
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
         let totals = self.readers.read(move |connection| totals(connection, now)).await?;
         let failed = self.writer.health().failed();
         Ok(Totals { queue: self.writer.queued(), failed, ..totals })
+    }
+
+    async fn dues(&self) -> Result<Dues> {
+        self.readers.read(dues).await
+    }
+
+    async fn kept(&self, now: Timestamp) -> Result<u64> {
+        self.readers.read(move |connection| kept(connection, now)).await
     }
 
     async fn remember_clock(&self, seen: Seen, moved_ms: i64) -> Result<()> {

@@ -6,14 +6,21 @@
 //! caller is answered before the commit has returned. The queue is bounded: when it is full, callers get an error at
 //! once.
 //!
+//! A copy of the database is made between the transactions, some pages at a time. What is written meanwhile goes to the
+//! copy, too, since both go through this connection.
+//!
 //! When the disk is nearly full, the log is written to the database and its space is given back. New work is refused
 //! while less than a reserve is free, so that accepted work can still be done.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
@@ -36,6 +43,9 @@ const BATCH_MAX: usize = 1_024;
 
 /// Most jobs between two checks of the disk.
 const LOOK_EVERY: usize = 64;
+
+/// Pages that are copied between two transactions.
+const COPIED: std::ffi::c_int = 64;
 
 /// Whether a job may share its transaction with earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +169,14 @@ pub(super) struct Writer {
     queue: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     health: Arc<Health>,
+    copying: Arc<std::sync::Mutex<Option<Copying>>>,
+}
+
+/// A copy of the database that is asked for.
+struct Copying {
+    /// The file that it goes to: an empty one.
+    to: PathBuf,
+    reply: oneshot::Sender<Result<()>>,
 }
 
 impl Writer {
@@ -171,21 +189,46 @@ impl Writer {
     ) -> Result<Self> {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let health = Arc::new(Health::default());
-        let (looked, log_max) = (0, 0);
-        let mut run = Run { connection, log, disk, cached, ids, health: health.clone(), looked, log_max };
+        let copying = Arc::new(std::sync::Mutex::new(None));
+        let mut run = Run {
+            connection: Box::new(connection),
+            log,
+            disk,
+            cached,
+            ids,
+            health: health.clone(),
+            looked: 0,
+            log_max: 0,
+            copying: Arc::clone(&copying),
+        };
         run.look();
         if run.health.unwritable().is_some() {
             run.make_room();
         }
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || run.run(queue))
+            .spawn(move || run.on_its_thread().run(queue))
             .map_err(|error| StoreError::Broken(Box::new(error)))?;
         Ok(Self {
             queue: std::sync::Mutex::new(Some(sender)),
             thread: std::sync::Mutex::new(Some(thread)),
             health,
+            copying,
         })
+    }
+
+    /// Copies the database to an empty file, and waits until it is whole. Nothing is synced. If the caller is gone, the
+    /// copy is given up.
+    ///
+    /// # Errors
+    /// `Conflict` if another copy is being made.
+    pub(super) async fn copy(&self, to: PathBuf) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        if lock(&self.copying).replace(Copying { to, reply }).is_some() {
+            return Err(StoreError::Conflict("another copy is being made".to_owned()));
+        }
+        self.write_together(Purpose::Own, |_| Ok(())).await?; // wakes the writer
+        answer.await.unwrap_or(Err(corrupt("the writer ended")))
     }
 
     /// Runs `work` for a caller and waits until it is on disk. If it fails, its writes are undone.
@@ -263,8 +306,8 @@ impl Drop for Writer {
     }
 }
 
-struct Run {
-    connection: Connection,
+struct Run<C> {
+    connection: C,
     log: Log,
     disk: Disk,
     cached: Cached,
@@ -274,6 +317,7 @@ struct Run {
     looked: usize,
     /// The limit of the log in bytes, as set in the engine.
     log_max: u64,
+    copying: Arc<std::sync::Mutex<Option<Copying>>>,
 }
 
 /// Jobs in the order in which they arrive.
@@ -289,6 +333,18 @@ impl Arrivals {
         self.held.take().or_else(|| self.queue.blocking_recv())
     }
 
+    /// Returns a job that waits.
+    ///
+    /// # Errors
+    /// If every sender is gone and the queue is empty.
+    fn waiting(&mut self) -> std::result::Result<Option<Box<dyn Job>>, StoreError> {
+        match self.held.take().map_or_else(|| self.queue.try_recv(), Ok) {
+            Ok(job) => Ok(Some(job)),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => Err(StoreError::Closed),
+        }
+    }
+
     /// Returns a waiting job that may join the transaction. `None` ends the transaction. With `own`, only the store's
     /// own work may join.
     fn another(&mut self, own: bool) -> Option<Box<dyn Job>> {
@@ -301,33 +357,84 @@ impl Arrivals {
     }
 }
 
-impl Run {
+impl Run<Box<Connection>> {
+    /// Shares the connection with copies of the database, which only this thread can do.
+    fn on_its_thread(self) -> Run<Rc<Connection>> {
+        let Self { connection, log, disk, cached, ids, health, looked, log_max, copying } = self;
+        let connection = Rc::from(connection);
+        Run { connection, log, disk, cached, ids, health, looked, log_max, copying }
+    }
+}
+
+impl Run<Rc<Connection>> {
     /// Commits waiting jobs together, where they may share.
     fn run(mut self, queue: mpsc::Receiver<Box<dyn Job>>) {
         let mut arrivals = Arrivals { queue, held: None };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while let Some(first) = arrivals.next() {
-            let purpose = first.purpose();
-            let refused = self.refuses(first.grouping(), purpose);
-            batch.push(first);
-            let committed = match refused {
-                None => self.commit(&mut batch, &mut arrivals),
-                Some(why) => Err(why),
-            };
-            if let Err(why) = &committed {
-                self.health.count(why.cause(), batch.len());
-            }
-            self.looked += batch.len();
-            for job in batch.drain(..) {
-                job.answer(&committed); // only now: no caller hears of success before it is on disk
-            }
-            if self.health.get().is_ok()
-                && let Err(error) = self.log.stay_ahead()
-            {
-                debug!(%error, "the log cannot be made longer ahead of time: {error}");
+            self.turn(first, &mut batch, &mut arrivals);
+            let asked = lock(&self.copying).take();
+            if let Some(Copying { to, reply }) = asked {
+                let connection = Rc::clone(&self.connection);
+                let copied = self.copy(&connection, &to, &reply, (&mut batch, &mut arrivals));
+                let _ = reply.send(copied); // the caller may be gone
             }
         }
         self.end();
+    }
+
+    /// Copies the database, and commits what arrives meanwhile.
+    fn copy(
+        &mut self,
+        connection: &Connection,
+        to: &Path,
+        reply: &oneshot::Sender<Result<()>>,
+        (batch, arrivals): (&mut Vec<Box<dyn Job>>, &mut Arrivals),
+    ) -> Result<()> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut copy = Connection::open_with_flags(to, flags)?;
+        // It is nothing until it is whole, and then its caller syncs it.
+        copy.query_row("PRAGMA journal_mode = OFF", [], |_| Ok(()))?;
+        copy.pragma_update(None, "synchronous", "OFF")?;
+        let backup = Backup::new(connection, &mut copy)?;
+        loop {
+            match backup.step(COPIED)? {
+                StepResult::Done => return Ok(()),
+                StepResult::More => {}
+                _ => std::thread::yield_now(), // locked for a moment
+            }
+            if reply.is_closed() {
+                return Err(StoreError::Closed);
+            }
+            if let Some(job) = arrivals.waiting()? {
+                self.turn(job, batch, arrivals);
+            }
+        }
+    }
+}
+
+impl<C: Deref<Target = Connection>> Run<C> {
+    /// Commits a job with those that may share its transaction, and answers them.
+    fn turn(&mut self, first: Box<dyn Job>, batch: &mut Vec<Box<dyn Job>>, arrivals: &mut Arrivals) {
+        let purpose = first.purpose();
+        let refused = self.refuses(first.grouping(), purpose);
+        batch.push(first);
+        let committed = match refused {
+            None => self.commit(batch, arrivals),
+            Some(why) => Err(why),
+        };
+        if let Err(why) = &committed {
+            self.health.count(why.cause(), batch.len());
+        }
+        self.looked += batch.len();
+        for job in batch.drain(..) {
+            job.answer(&committed); // only now: no caller hears of success before it is on disk
+        }
+        if self.health.get().is_ok()
+            && let Err(error) = self.log.stay_ahead()
+        {
+            debug!(%error, "the log cannot be made longer ahead of time: {error}");
+        }
     }
 
     /// Returns why a job is refused, if it is. Checks the disk first when that is due.

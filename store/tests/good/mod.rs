@@ -48,7 +48,7 @@ pub(crate) const DAMAGE: [(&str, &str); 30] = [
     ("UPDATE orders SET account = 77", "it belongs to account 77, which is missing"),
     (
         "UPDATE orders SET request = replace(request, '19195550102', '19195550108')",
-        "of its numbers went, and has 2 events",
+        "of its numbers went, and has 1 events",
     ),
     (
         "UPDATE number SET site = 4242 WHERE number = 19195550105",

@@ -9,7 +9,7 @@ use onhook_core::ids::OrderId;
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::order::Refusal;
 
-use crate::error::{Criterion, Problem};
+use crate::error::{Criterion, Problem, Row, refusal};
 
 /// Stands for any text or figure in an example.
 pub const ANY: &str = "…";
@@ -220,6 +220,37 @@ table! { refusals, Refusal:
     NoDefaultPeer     => "number order", "The site's default peer was removed after the order was posted.";
     AllOrNone         => "number order", "Another number failed and `PartialAllowed` is false, or a search found no number.";
     SetAside          => "disconnect, number order", "Running the order failed five times. The server's log says why.";
+    OverCapacity      => "the emulator, on demand", "More was asked for than may be done at once.";
+    TimedOut          => "the emulator, on demand", "The order waited too long. Send it again.";
+}
+
+/// Codes of the API that nothing here gives but on demand.
+const ON_DEMAND: [(u16, &str); 1] = [(5012, "The account is locked and the operation is not permissible")];
+
+/// Returns the row that a failure on demand has: the code's, if the table has it, else the status's. `None` for a code
+/// that is not in the table.
+#[must_use]
+pub fn on_demand(status: u16, code: Option<u16>) -> Option<Row> {
+    let rows = || problems().into_iter().map(|known| known.what.row());
+    let refusals = || refusals().into_iter().map(|known| refusal(known.what));
+    match code {
+        Some(code) => {
+            let of_problem = rows().find(|row| row.code == Some(code)).map(|row| row.text);
+            let of_number = refusals().find(|known| known.0 == code).map(|known| known.1.to_owned());
+            let of_demand = ON_DEMAND.iter().find(|known| known.0 == code).map(|known| known.1.to_owned());
+            Some(Row { status, code: Some(code), text: of_problem.or(of_number).or(of_demand)? })
+        }
+        None => {
+            let same = rows().find(|row| row.status == status && row.code.is_none());
+            Some(Row { status, code: None, text: same.map_or_else(String::new, |row| row.text) })
+        }
+    }
+}
+
+/// Returns why a number fails with this code. `None` if no number does.
+#[must_use]
+pub fn refusal_of(code: u16) -> Option<Refusal> {
+    refusals().into_iter().map(|known| known.what).find(|why| refusal(*why).0 == code)
 }
 
 #[cfg(test)]

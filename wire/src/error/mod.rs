@@ -572,6 +572,8 @@ pub fn refusal(why: Refusal) -> (u16, &'static str) {
         Refusal::NoDefaultPeer     => (5020, "No default SIP peer is set on the account and site. Please create one then resubmit your request."),
         Refusal::AllOrNone         => (5018, "The entire quantity of telephone numbers ordered is unavailable"),
         Refusal::SetAside          => (5003, "Provisioning Failure"),
+        Refusal::OverCapacity      => (5007, "Exceeded Maximum Ordering Capacity"),
+        Refusal::TimedOut          => (5086, "Order request timed out. Please resubmit your request."),
     }
 }
 
@@ -593,7 +595,22 @@ impl Family {
     /// Returns the body for a problem. `more` may add elements under the root: an order echoes its request.
     #[must_use]
     pub fn body(self, problem: &Problem, more: impl FnOnce(&mut Document)) -> String {
-        let Row { code, text, .. } = problem.row();
+        let number = match problem {
+            Problem::Number(number) | Problem::DuplicateNumbers(number) => Some(number.as_str()),
+            _ => None,
+        };
+        self.written(&problem.row(), number, more)
+    }
+
+    /// Returns the body for a row that a failure on demand has.
+    #[must_use]
+    pub fn body_on_demand(self, row: &Row) -> String {
+        self.written(row, None, |_| {})
+    }
+
+    fn written(self, row: &Row, number: Option<&str>, more: impl FnOnce(&mut Document)) -> String {
+        let Row { code, text, .. } = row;
+        let code = *code;
         let mut out = Document::new();
         match self {
             Family::Order(root) => {
@@ -601,8 +618,8 @@ impl Family {
                 if let Some(code) = code {
                     out.leaf_display("Code", code);
                 }
-                out.leaf("Description", &text);
-                if let Problem::Number(number) | Problem::DuplicateNumbers(number) = problem {
+                out.leaf("Description", text);
+                if let Some(number) = number {
                     out.leaf("TelephoneNumber", number);
                 }
                 out.close("Error").close("ErrorList");
@@ -614,14 +631,14 @@ impl Family {
                 if let Some(code) = code {
                     out.leaf_display("ErrorCode", code);
                 }
-                out.leaf("Description", &text).close("ResponseStatus").close(root);
+                out.leaf("Description", text).close("ResponseStatus").close(root);
             }
             Family::Search(root) => {
                 out.open(root).open("Error");
                 if let Some(code) = code {
                     out.leaf_display("Code", code);
                 }
-                out.leaf("Description", &text).close("Error").close(root);
+                out.leaf("Description", text).close("Error").close(root);
             }
         }
         out.finish()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use onhook_core::ids::PlanId;
 use onhook_core::order::Order;
 use onhook_core::order::act::Refused;
 use serde_json::{Value, json};
@@ -12,10 +13,11 @@ pub fn refusals(refused: &BTreeMap<Refused, usize>) -> Value {
     refused.iter().map(|(why, numbers)| json!({ "why": why.word(), "numbers": numbers })).collect()
 }
 
-/// Returns what came of undoing an order: by which order, how many numbers went, and how many did not for which reason.
+/// Returns what came of undoing an order: under which plan, by which order, how many numbers went, and how many did not for which reason.
 #[must_use]
-pub fn undone(order: &Order, refused: &BTreeMap<Refused, usize>) -> Value {
+pub fn undone(plan: PlanId, order: &Order, refused: &BTreeMap<Refused, usize>) -> Value {
     json!({
+        "plan": plan.to_string(),
         "order": { "id": order.id.to_string(), "status": order.status.word() },
         "went": order.done().count(),
         "refused": refusals(refused),

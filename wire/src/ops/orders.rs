@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
+use onhook_core::ids::OrderId;
 use onhook_core::number::Number;
 use onhook_core::order::{Failure, Order, Request, Status};
 use serde_json::{Value, json};
 
 use crate::error::refusal;
 
-/// Returns an order without its numbers.
+/// Returns an order without its numbers. `undone_by` are the orders by which it was undone, `address` says whether the
+/// address of its user may be shown.
 #[must_use]
-pub fn order(order: &Order) -> Value {
+pub fn order(order: &Order, undone_by: &[OrderId], address: bool) -> Value {
     let (mode, protected, reason) = match &order.request {
         Request::Disconnect(disconnect) => (
             Some(disconnect.mode.word()),
@@ -41,9 +43,15 @@ pub fn order(order: &Order) -> Value {
         "protected": protected,
         "created_at": order.created_at.to_string(),
         "changed_at": order.changed_at.to_string(),
-        "by": { "user": order.user },
+        "by": {
+            "user": order.user,
+            "credential": order.under.credential.map(|credential| credential.word()),
+            "address": order.under.address.as_ref().filter(|_| address),
+        },
         "reason": reason.or(order.under.reason.as_deref()),
+        "plan": order.under.plan.map(|plan| plan.to_string()),
         "undo_of": undo_of.map(|id| id.to_string()),
+        "undone_by": undone_by.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "counts": { "numbers": numbers, "went": order.done().count(), "failed": failed(order, numbers) },
     })
 }

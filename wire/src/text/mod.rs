@@ -3,4 +3,5 @@
 pub(crate) mod flag;
 pub mod guard;
 pub mod json;
+pub mod records;
 pub mod xml;

@@ -17,8 +17,11 @@ use crate::store_log;
 /// The longest wait while another node has the lease, or after the store failed.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// The lease of the node that takes a file.
+pub(crate) const RECEIVING: &str = "the file of an import";
+
 /// A lease that a task of its own keeps.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     token: watch::Receiver<Option<LeaseToken>>,
     keeper: JoinHandle<()>,
     /// Ends the keeper when it is dropped: the lease of a worker that broke off is another node's soon.
@@ -26,28 +29,29 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Begins to take the lease of this name.
-    pub(super) fn keep(app: Arc<App>, name: String) -> Self {
+    /// Begins to take the lease of this name. While `is_fit` says that this node cannot do what the lease is for, it is left
+    /// to others.
+    pub(crate) fn keep(app: Arc<App>, name: String, is_fit: fn(&App) -> bool) -> Self {
         let (sender, token) = watch::channel(None);
         let stop = CancellationToken::new();
-        let keeper = tokio::spawn(keep(app, name, sender, stop.clone()));
+        let keeper = tokio::spawn(keep(app, (name, is_fit), sender, stop.clone()));
         Self { token, keeper, stop: stop.drop_guard() }
     }
 
     /// Returns the token while the lease is held. `None` if another node has it, or it was lost.
-    pub(super) fn token(&mut self) -> Option<LeaseToken> {
+    pub(crate) fn token(&mut self) -> Option<LeaseToken> {
         *self.token.borrow_and_update()
     }
 
     /// Waits until the lease is taken or lost, since its token was last asked for.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.token.changed().await.is_err() {
             std::future::pending().await // the keeper is gone, and with it any change
         }
     }
 
     /// Ends the lease, so that another node can take it at once.
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         drop(self.stop);
         if let Err(error) = self.keeper.await {
             warn!(%error, "a lease could not be ended, and runs out by itself: {error}");
@@ -58,7 +62,7 @@ impl Lease {
 /// Keeps a lease until `stop`, then ends it.
 async fn keep(
     app: Arc<App>,
-    name: String,
+    (name, is_fit): (String, fn(&App) -> bool),
     sender: watch::Sender<Option<LeaseToken>>,
     stop: CancellationToken,
 ) {
@@ -67,11 +71,17 @@ async fn keep(
     let mut until = Instant::now();
     loop {
         let asked = Instant::now();
+        let fit = is_fit(&app);
+        if !fit && let Some(token) = held.take() {
+            sender.send_replace(None);
+            end(&app, &name, token).await;
+        }
         let done = match held {
             Some(token) => {
                 app.store.renew_lease(&name, token, lasts).await.map(|renewed| renewed.then_some(token))
             }
-            None => app.store.take_lease(&name, lasts).await,
+            None if fit => app.store.take_lease(&name, lasts).await,
+            None => Ok(None),
         };
         if matches!(done, Ok(Some(_))) {
             until = asked + lasts;
@@ -83,9 +93,13 @@ async fn keep(
             break;
         }
     }
-    if let Some(token) = held
-        && let Err(error) = app.store.end_lease(&name, token).await
-    {
+    if let Some(token) = held {
+        end(&app, &name, token).await;
+    }
+}
+
+async fn end(app: &App, name: &str, token: LeaseToken) {
+    if let Err(error) = app.store.end_lease(name, token).await {
         store_log::failed("a lease could not be ended, and runs out by itself", &error);
     }
 }
@@ -119,7 +133,7 @@ fn after(
 mod tests {
     use onhook_store::StoreError;
     use onhook_store::contract::leases::Leases;
-    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::contract::upkeep::{Upkeep, Weakness};
     use onhook_store::sqlite::SqliteStore;
 
     use super::*;
@@ -145,7 +159,7 @@ mod tests {
         let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
         let app = App::new(store.clone(), Settings::default(), "http://127.0.0.1".into()).await.unwrap();
         let other = store.take_lease("a", LASTS).await.unwrap().expect("it is free");
-        let mut lease = Lease::keep(Arc::new(app), "a".to_owned());
+        let mut lease = Lease::keep(Arc::new(app), "a".to_owned(), |_| true);
         store.end_lease("a", other).await.unwrap();
         lease.changed().await;
         let first = lease.token().expect("it is free again");
@@ -160,6 +174,27 @@ mod tests {
         assert!(second > first);
         lease.end().await;
         assert!(store.take_lease("a", LASTS).await.unwrap().is_some(), "it was ended");
+        store.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_left_to_others_while_its_holder_cannot_do_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let app =
+            Arc::new(App::new(store.clone(), Settings::default(), "http://127.0.0.1".into()).await.unwrap());
+        let mut lease = Lease::keep(app.clone(), "a".to_owned(), |app| app.sure_now().is_some());
+        lease.changed().await;
+        assert!(lease.token().is_some());
+        app.compare_clocks(&[Weakness::ClockOff { ms: 6_000 }]);
+        lease.changed().await;
+        assert_eq!(lease.token(), None);
+        let other = store.take_lease("a", LASTS).await.unwrap().expect("it was given back");
+        store.end_lease("a", other).await.unwrap();
+        app.compare_clocks(&[]);
+        lease.changed().await;
+        assert!(lease.token().is_some_and(|token| token > other));
+        lease.end().await;
         store.close().await;
     }
 }

@@ -1,0 +1,290 @@
+//! `onhook report`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use onhook_core::report::months::Month;
+use onhook_core::report::nruf::Level;
+use onhook_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::client::{Ask, escaped};
+use crate::config::{File, word};
+use crate::exit::Exit;
+use crate::session::{Changing, Common, Session, text};
+use crate::table::Column;
+use crate::terminal::{Terminal, count};
+
+/// What a list of blocks shows.
+const BLOCKS: [Column; 11] = [
+    ("BLOCK", "/block"),
+    ("RATE CENTER", "/rate_center"),
+    ("ASSIGNED", "/assigned"),
+    ("INTERMEDIATE", "/intermediate"),
+    ("RESERVED", "/reserved"),
+    ("AGING", "/aging"),
+    ("AVAILABLE", "/available"),
+    ("TAKEN %", "/contamination_percent"),
+    ("FOOTPRINT", "/footprint"),
+    ("DRAIN", "/drain"),
+    ("CANDIDATE", "/candidate"),
+];
+
+/// What a list of numbers that are left out shows.
+const LEFT_OUT: [Column; 2] = [("NUMBER", "/number"), ("WHY", "/why")];
+
+/// Make the reports that regulators ask for
+#[derive(clap::Subcommand)]
+pub(crate) enum Report {
+    #[command(subcommand)]
+    Rnd(Rnd),
+    Nruf(Nruf),
+    Blocks(Blocks),
+}
+
+/// Report a month's disconnects to the Reassigned Numbers Database
+#[derive(clap::Subcommand)]
+pub(crate) enum Rnd {
+    Make(Make),
+    Show(Show),
+    Files(Files),
+    Confirm(Confirm),
+}
+
+/// Make a month's report, or find it if it is there. Nothing changes by that
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  onhook report rnd make 2026-11 --company ACME1 --data-dir /var/lib/onhook"
+)]
+pub(crate) struct Make {
+    /// The month on whose 15th it is due
+    period: Month,
+    /// Who reports: 3 to 10 letters and digits [default: rnd_company of the configuration]
+    #[arg(long)]
+    company: Option<String>,
+    /// The last event that counts, by its position [default: the newest]
+    #[arg(long, value_name = "POSITION")]
+    as_of: Option<u64>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Show a report, and the numbers that it leaves out with the reason of each
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  onhook report rnd show rnd-2026-11-ACME1-9d1c2f3a4b5c \\\n    --data-dir /var/lib/onhook"
+)]
+pub(crate) struct Show {
+    /// The report's id
+    report: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Write a report's files, each with its hash, and a summary of the report
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  onhook report rnd files rnd-2026-11-ACME1-9d1c2f3a4b5c --out november \\\n    --data-dir /var/lib/onhook"
+)]
+pub(crate) struct Files {
+    /// The report's id
+    report: String,
+    /// The folder to write them to. It is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Say that a report was handed in: the next month's leaves its disconnects away
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  onhook report rnd confirm rnd-2026-11-ACME1-9d1c2f3a4b5c \\\n    --submitted-at 2026-11-15T09:00:00Z --reason uploaded \\\n    --data-dir /var/lib/onhook"
+)]
+pub(crate) struct Confirm {
+    /// The report's id
+    report: String,
+    /// When it was handed in
+    #[arg(long, value_name = "INSTANT")]
+    submitted_at: Timestamp,
+    #[command(flatten)]
+    changing: Changing,
+}
+
+/// Report how numbers were used at an instant (NRUF, FCC Form 502), and write its files
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook report nruf --level code --out nruf --data-dir /var/lib/onhook")]
+pub(crate) struct Nruf {
+    /// A day, which means its end, or an instant [default: now]
+    #[arg(long, value_name = "DAY")]
+    as_of: Option<String>,
+    /// What a line counts: a block of a thousand numbers, or a code of ten thousand
+    #[arg(long, default_value = "block", value_parser = word(Level::ALL, Level::word))]
+    level: Level,
+    /// The folder to write them to. It is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// List blocks of a thousand numbers with their use
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  onhook report blocks --candidate true --data-dir /var/lib/onhook")]
+pub(crate) struct Blocks {
+    /// Only blocks of this area code
+    #[arg(long)]
+    npa: Option<u16>,
+    /// Only blocks in this rate center
+    #[arg(long)]
+    rate_center: Option<String>,
+    /// Only blocks that are to be given back, or only others
+    #[arg(long, value_name = "BOOL")]
+    candidate: Option<bool>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Report {
+    pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        match self {
+            Report::Rnd(Rnd::Make(make)) => make.run(config, terminal).await,
+            Report::Rnd(Rnd::Show(show)) => show.run(config, terminal).await,
+            Report::Rnd(Rnd::Files(files)) => files.run(config, terminal).await,
+            Report::Rnd(Rnd::Confirm(confirm)) => confirm.run(config, terminal).await,
+            Report::Nruf(nruf) => nruf.run(config, terminal).await,
+            Report::Blocks(blocks) => blocks.run(config, terminal).await,
+        }
+    }
+}
+
+impl Make {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let Self { period, company, as_of, common } = self;
+        let as_of = as_of.map(|position| position.to_string());
+        let body = json!({ "period": period.to_string(), "company": company, "as_of": as_of });
+        common
+            .run(config, terminal, async |session| {
+                session.show(&Ask::post("reports/rnd", body), told).await?;
+                Ok(Exit::Done)
+            })
+            .await
+    }
+}
+
+impl Show {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let Self { report, common } = self;
+        let path = format!("reports/{}", escaped(&report));
+        common
+            .run(config, terminal, async |session| {
+                session.show(&Ask::get(&path), told).await?;
+                session.list(&Ask::get(&format!("{path}/left-out")), &LEFT_OUT, None).await
+            })
+            .await
+    }
+}
+
+impl Files {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let Self { report, out, common } = self;
+        common
+            .run(config, terminal, async |session| {
+                let report = session.ask(&Ask::get(&format!("reports/{}", escaped(&report)))).await?;
+                write(session, &report, &out).await
+            })
+            .await
+    }
+}
+
+impl Confirm {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let Self { report, submitted_at, changing } = self;
+        let path = format!("reports/{}", escaped(&report));
+        changing
+            .run(config, terminal, async |session| {
+                let made = session.ask(&Ask::get(&path)).await?;
+                let mut body = session.why();
+                body["submitted_at"] = json!(submitted_at.to_string());
+                body["sha256"] = files(&made).map(|file| file["sha256"].clone()).collect();
+                session.show(&Ask::post(&format!("{path}/confirm"), body), told).await?;
+                Ok(Exit::Done)
+            })
+            .await
+    }
+}
+
+impl Nruf {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let Self { as_of, level, out, common } = self;
+        let body = json!({ "as_of": as_of, "level": level.word() });
+        common
+            .run(config, terminal, async |session| {
+                let made = session.ask(&Ask::post("reports/nruf", body)).await?;
+                write(session, &made, &out).await
+            })
+            .await
+    }
+}
+
+impl Blocks {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let ask = Ask::get("blocks")
+            .with("npa", self.npa)
+            .with("rate_center", self.rate_center)
+            .with("candidate", self.candidate);
+        self.common.run(config, terminal, async |session| session.list(&ask, &BLOCKS, None).await).await
+    }
+}
+
+fn files(report: &Value) -> impl Iterator<Item = &Value> {
+    report["files"].as_array().into_iter().flatten()
+}
+
+/// Returns a report in lines.
+fn told(report: &Value) -> Vec<String> {
+    if report["state"] == "making" {
+        return vec!["the report is still being made: ask again".to_owned()];
+    }
+    let counts = &report["counts"];
+    let rows = count(counts["rows"].as_u64().unwrap_or_default(), "row");
+    let left_out = count(counts["left_out"].as_u64().unwrap_or_default(), "number");
+    let mut lines = vec![format!(
+        "{}: {rows}, {left_out} left out, as of {}",
+        text(report, "/id"),
+        text(report, "/as_of")
+    )];
+    if report["nothing_to_report"] == true {
+        lines.push("there is nothing to report: confirm that on the database's website".to_owned());
+    }
+    lines.extend(files(report).map(|file| format!("{}  {}", text(file, "/sha256"), text(file, "/name"))));
+    if let Some(at) = report["submitted_at"].as_str() {
+        lines.push(format!("handed in at {at}"));
+    }
+    lines
+}
+
+/// Writes a report's files to a folder, beside each its hash, and the report itself.
+async fn write(session: &mut Session<'_>, report: &Value, out: &Path) -> anyhow::Result<Exit> {
+    let id = report["id"].as_str().context("the report is still being made: ask again")?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let keep = |name: &str, bytes: &[u8]| {
+        let path = out.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    for file in files(report) {
+        let name = file["name"].as_str().filter(|name| !name.contains(['/', '\\']));
+        let name = name.context("a file of the report has no name")?;
+        let path = format!("reports/{}/files/{}", escaped(id), escaped(name));
+        keep(name, &session.bytes(&Ask::get(&path)).await?)?;
+        keep(&format!("{name}.sha256"), format!("{}  {name}\n", text(file, "/sha256")).as_bytes())?;
+    }
+    keep(&format!("{id}.json"), format!("{report:#}\n").as_bytes())?;
+    let written = count(u64::try_from(files(report).count()).unwrap_or_default(), "file");
+    if session.is_json() {
+        session.terminal.line(&report.to_string())?;
+    } else {
+        session.terminal.line(&format!("{id}: {written} written to {}", out.display()))?;
+    }
+    Ok(Exit::Done)
+}

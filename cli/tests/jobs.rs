@@ -1,0 +1,175 @@
+//! Jobs of a running program: an import goes on after the program was killed in the middle, and a backup of a program
+//! under load is put into a new folder.
+
+mod program;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use program::{ACCOUNT, Client, Folder, PATIENCE, onhook};
+
+/// The emulator's operator.
+const OPERATOR: &str = "Basic b3BlcmF0b3I6cGFzc3dvcmQ=";
+/// Lines of the import: many pieces.
+const LINES: u64 = 20_000;
+/// The first number of the import.
+const FIRST: u64 = 4_155_600_000;
+
+fn operator(address: SocketAddr) -> Client {
+    Client::signed(address, OPERATOR)
+}
+
+/// Returns the value of a key in a JSON object. The objects here are flat enough.
+fn value(body: &str, key: &str) -> String {
+    let value: serde_json::Value =
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+    value[key].as_str().map_or_else(|| value[key].to_string(), str::to_owned)
+}
+
+/// Looks at a job again and again until it is as wanted, and returns it.
+fn wait_for(address: SocketAddr, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let begun = Instant::now();
+    let mut client = operator(address);
+    loop {
+        let body = client.send("GET", path, "", "").expect("an answer").body;
+        if wanted(&body) {
+            return body;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{path} is {body}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Disconnects the guide's number or takes it back, once.
+fn order(client: &mut Client, site: u32, turn: u64) -> bool {
+    let list = "<TelephoneNumberList><TelephoneNumber>5405514342</TelephoneNumber></TelephoneNumberList>";
+    let (path, body) = if turn.is_multiple_of(2) {
+        let body = format!(
+            "<DisconnectTelephoneNumberOrder><name>{turn}</name><DisconnectTelephoneNumberOrderType>{list}\
+             </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>"
+        );
+        ("disconnects", body)
+    } else {
+        let body = format!(
+            "<Order><Name>{turn}</Name><ExistingTelephoneNumberOrderType>{list}</ExistingTelephoneNumberOrderType>\
+             <SiteId>{site}</SiteId></Order>"
+        );
+        ("orders", body)
+    };
+    let sent = client.send("POST", &format!("/api/accounts/{ACCOUNT}/{path}"), "", &body);
+    sent.is_ok_and(|answer| answer.status == 201)
+}
+
+/// Sends orders until it is told to stop, while `meanwhile` is done. Returns what that returned, and how many orders were
+/// accepted.
+fn under_orders<T>(address: SocketAddr, meanwhile: impl FnOnce(&AtomicU64) -> T) -> (T, u64) {
+    let (stop, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = Client::of(address);
+            for turn in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                if order(&mut client, 1, turn) {
+                    accepted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let done = meanwhile(&accepted);
+        stop.store(true, Ordering::Relaxed);
+        done
+    });
+    (done, accepted.load(Ordering::Relaxed))
+}
+
+#[test]
+fn an_import_that_was_killed_while_it_wrote_is_whole_after_the_next_start() {
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let address = server.listening();
+    let file: String = (0..LINES).map(|n| format!("{}\n", FIRST + n)).collect();
+    // One bad line, and nothing of it is there.
+    let import = |file: &str| {
+        let path = "/ops/v1/imports?kind=numbers&reason=migration";
+        let made = operator(address).send_typed("POST", path, "", "text/csv", file).expect("an answer");
+        assert_eq!(made.status, 202, "{}", made.body);
+        format!("/ops/v1/imports/{}", value(&made.body, "id"))
+    };
+    let bad = import(&format!("number\n{file}123\n"));
+    let refused = wait_for(address, &bad, |body| value(body, "ended_at") != "null");
+    assert_eq!(
+        (value(&refused, "state"), value(&refused, "bad"), value(&refused, "written")),
+        ("refused".into(), "1".into(), "0".into())
+    );
+    let gone = operator(address).send("GET", &format!("/ops/v1/numbers/{FIRST}"), "", "").expect("an answer");
+    assert_eq!(gone.status, 404, "{}", gone.body);
+    // Killed in the middle of writing, while orders run.
+    let path = import(&format!("number\n{file}"));
+    let (job, orders) = under_orders(address, |accepted| {
+        let before = accepted.load(Ordering::Relaxed);
+        wait_for(address, &path, |body| {
+            value(body, "state") == "writing"
+                && value(body, "written") != "0"
+                && accepted.load(Ordering::Relaxed) > before + 5
+        })
+    });
+    assert!(value(&job, "written").parse::<u64>().expect("a count") < LINES, "it was too quick: {job}");
+    server.kill();
+    assert!(orders > 5, "orders ran meanwhile: {orders}");
+    let mut server = folder.emulator();
+    let address = server.listening();
+    let done = wait_for(address, &path, |body| value(body, "state") == "done");
+    assert_eq!(value(&done, "written"), LINES.to_string());
+    let last = FIRST + LINES - 1;
+    for number in [FIRST, last] {
+        let found =
+            operator(address).send("GET", &format!("/ops/v1/numbers/{number}"), "", "").expect("an answer");
+        assert_eq!(found.status, 200, "{}", found.body);
+    }
+    assert!(server.terminate().success(), "{}", folder.log());
+    let checked = folder.done(&["check", "--deep"]);
+    assert!(checked.contains("nothing is wrong"), "{checked}");
+}
+
+#[test]
+fn a_backup_under_load_is_restored_to_a_new_folder() {
+    let folder = Folder::on_disk().with_the_guide();
+    let mut server = folder.emulator();
+    let address = server.listening();
+    let (path, _) = under_orders(address, |accepted| {
+        while accepted.load(Ordering::Relaxed) < 20 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let asked = r#"{"name": "nightly", "reason": "each night"}"#;
+        let made = operator(address)
+            .send_typed("POST", "/ops/v1/backups", "tonight", "application/json", asked)
+            .expect("an answer");
+        assert_eq!(made.status, 202, "{}", made.body);
+        let path = format!("/ops/v1/backups/{}", value(&made.body, "id"));
+        let done = wait_for(address, &path, |body| value(body, "ended_at") != "null");
+        assert_eq!(value(&done, "state"), "done", "{done}");
+        value(&done, "path")
+    });
+    assert!(server.terminate().success(), "{}", folder.log());
+    let new = folder.path("restored");
+    let new = new.to_str().expect("it is UTF-8");
+    let said = onhook(&["restore", &path, "--data-dir", new]);
+    assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{said:?}");
+    assert!(said.answer.contains("numbers restored to"), "{}", said.answer);
+    let checked = onhook(&["check", "--deep", "--data-dir", new]);
+    assert!(checked.answer.contains("nothing is wrong"), "{checked:?}");
+    // Nothing is overwritten, and only a backup is restored.
+    let again = onhook(&["restore", &path, "--data-dir", new]);
+    program::refused(&again, "is not empty");
+    let other = folder.path("other");
+    let other = other.to_str().expect("it is UTF-8");
+    program::refused(&onhook(&["restore", &folder.data(), "--data-dir", other]), "is no backup");
+    let database = std::path::Path::new(&path).join("onhook.db");
+    let mut bytes = std::fs::read(&database).expect("a backup");
+    *bytes.last_mut().expect("it is not empty") ^= 1;
+    std::fs::write(&database, bytes).expect("room for it");
+    program::refused(&onhook(&["restore", &path, "--data-dir", other]), "is not what it was");
+    assert!(!program::is_there(std::path::Path::new(other).join("onhook.db")), "no data that was damaged");
+}

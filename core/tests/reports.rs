@@ -1,0 +1,489 @@
+//! Reports for regulators: random lives of a number, recounted by hand, and one by one what the rules say.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use onhook_core::account::{AccountKind, Place};
+use onhook_core::ids::{AccountId, AreaId, EventSeq, SiteId};
+use onhook_core::lifecycle::diagram::{Home, State};
+use onhook_core::lifecycle::entry::{Entry, Standing};
+use onhook_core::lifecycle::event::{By, Change, Event, apply};
+use onhook_core::lifecycle::history::History;
+use onhook_core::lifecycle::hold::Hold;
+use onhook_core::lifecycle::provenance::Provenance;
+use onhook_core::number::Number;
+use onhook_core::report::months::Month;
+use onhook_core::report::nruf::{
+    Block, Category, Level, RESERVED_DAYS, Then, Use, category, line, then, warnings,
+};
+use onhook_core::report::rnd::{
+    Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, judge,
+};
+use onhook_core::time::{DAY_MS, Date, TimeZone, Timestamp};
+use proptest::prelude::*;
+
+const IMPORT: EventSeq = EventSeq(1);
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn day(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+fn place(account: u32) -> Place {
+    Place { account: AccountId::new(account).unwrap(), site: SiteId::new(1).unwrap(), peer: None }
+}
+
+fn disconnected() -> Change {
+    let hold = Hold {
+        profile: "us".into(),
+        area: "540".into(),
+        supply: 1,
+        demand: 0.0,
+        min_days: 45,
+        max_days: 90,
+        days: 90,
+        release_at: Timestamp::MAX,
+        zone: None,
+    };
+    Change::Disconnected { hold, leaves: false, protected: None }
+}
+
+fn reconnected(account: u32) -> Change {
+    Change::Reconnected { place: place(account), protected: None }
+}
+
+fn restored(standing: Standing) -> Change {
+    Change::Restored { standing, area: AreaId(1), protected: false, ported_in: false }
+}
+
+/// Returns the life of a number that was imported with this standing in January 2026. Its events are numbered from 2 on.
+fn life(number: &str, standing: Standing, changes: Vec<(&str, Change)>) -> History {
+    life_at(number, standing, changes.into_iter().map(|(text, change)| (at(text), change)).collect())
+}
+
+fn life_at(number: &str, standing: Standing, changes: Vec<(Timestamp, Change)>) -> History {
+    let number: Number = number.parse().unwrap();
+    let origin =
+        Entry { number, standing, area: AreaId(1), protected: false, ported_in: false, locked: false };
+    let (mut entry, mut events) = (origin, Vec::new());
+    for (seq, (at, change)) in (2..).zip(changes) {
+        entry = apply(&entry, &change).unwrap();
+        let (seq, prev, by, under) = (EventSeq(seq), EventSeq(seq - 1), By::Import, Provenance::default());
+        events.push(Event { seq, number, prev, at, change, by, under, origin: None });
+    }
+    History { entry, origin, imported_at: at("2026-01-02T12:00:00.000Z"), events }
+}
+
+fn in_service() -> Standing {
+    Standing::InService { place: place(1) }
+}
+
+/// A report of December 2026, made at its end with everything that there is.
+fn december() -> Filing {
+    Filing {
+        after: day("2026-11-14"),
+        through: day("2026-12-14"),
+        as_of: EventSeq(99),
+        made_at: at("2026-12-15T00:00:00.000Z"),
+        zone: TimeZone::UTC,
+        other_reporters: BTreeSet::new(),
+        npa_table: "2026-11".into(),
+        earlier: Vec::new(),
+    }
+}
+
+fn told(history: &History, filings: &[Filing]) -> Judged {
+    judge(history.entry.number, &departures(history, IMPORT).unwrap(), filings)
+}
+
+fn row(text: &str) -> Judged {
+    Judged { row: Some(day(text)), left_out: None }
+}
+
+fn out(why: LeftOut) -> Judged {
+    Judged { row: None, left_out: Some(why) }
+}
+
+#[test]
+fn a_disconnect_is_reported_with_its_day_in_the_operators_time_zone() {
+    let life = life("5405550100", in_service(), vec![("2026-12-14T23:30:00.000Z", disconnected())]);
+    assert_eq!(told(&life, &[december()]), row("2026-12-14"));
+    let west = TimeZone::get("America/New_York").unwrap();
+    assert_eq!(told(&life, &[Filing { zone: west, ..december() }]), row("2026-12-14"));
+    let east = TimeZone::get("Asia/Tokyo").unwrap();
+    assert_eq!(
+        told(&life, &[Filing { zone: east, ..december() }]),
+        Judged::default(),
+        "it is the 15th there"
+    );
+    let before = Filing { as_of: EventSeq(1), ..december() };
+    assert_eq!(told(&life, &[before]), Judged::default(), "it had not happened");
+}
+
+#[test]
+fn of_two_disconnects_the_later_is_reported_and_a_purge_is_one() {
+    let twice = vec![
+        ("2026-11-20T00:00:00.000Z", disconnected()),
+        ("2026-11-21T00:00:00.000Z", reconnected(1)),
+        ("2026-12-01T00:00:00.000Z", disconnected()),
+    ];
+    assert_eq!(told(&life("5405550100", in_service(), twice), &[december()]), row("2026-12-01"));
+    let purged = vec![("2026-12-02T00:00:00.000Z", Change::Purged { protected: None })];
+    assert_eq!(told(&life("5405550100", in_service(), purged), &[december()]), row("2026-12-02"));
+    let soft = vec![
+        ("2026-10-02T00:00:00.000Z", disconnected()),
+        ("2026-12-02T00:00:00.000Z", Change::Released { home: Home::Away }),
+    ];
+    assert_eq!(told(&life("5405550100", in_service(), soft), &[december()]), row("2026-10-02"), "still owed");
+}
+
+#[test]
+fn each_that_is_left_out_has_its_reason() {
+    let gone = || vec![("2026-12-01T00:00:00.000Z", disconnected())];
+    let then = |change: Change| [gone(), vec![("2026-12-02T00:00:00.000Z", change)]].concat();
+    let ported = || Change::PortedOut { at: at("2026-12-01T12:00:00.000Z") };
+    let aging = Standing::Aging { former: place(1), release_at: Timestamp::MAX, leaves: false, kept: None };
+    let none = Judged::default();
+    for (number, standing, changes, told_then) in [
+        ("5405550100", in_service(), then(reconnected(1)), out(LeftOut::Reconnected)),
+        ("5405550100", in_service(), then(ported()), out(LeftOut::PortedOut)),
+        ("5405550100", in_service(), vec![("2026-12-02T00:00:00.000Z", ported())], out(LeftOut::PortedOut)),
+        ("4165550100", in_service(), gone(), out(LeftOut::NotUs)),
+        ("+33140289562", in_service(), gone(), out(LeftOut::NotUs)),
+        ("8765550100", in_service(), gone(), out(LeftOut::NotUs)),
+        ("8005550199", in_service(), gone(), out(LeftOut::NotGeographic)),
+        ("6005550100", in_service(), gone(), out(LeftOut::NotGeographic)),
+        ("5005550100", in_service(), gone(), out(LeftOut::NotGeographic)),
+        ("3705550100", in_service(), gone(), out(LeftOut::NotGeographic)),
+        ("4465550100", in_service(), gone(), out(LeftOut::UnknownNpa)),
+        // The first reason counts.
+        ("8005550199", in_service(), then(reconnected(1)), out(LeftOut::Reconnected)),
+        // Nothing left service, or it did so in no day of this report.
+        ("5405550100", in_service(), vec![], none),
+        ("5405550100", aging, vec![], none),
+        ("5405550100", aging, vec![("2026-12-02T00:00:00.000Z", reconnected(1))], none),
+    ] {
+        let life = life(number, standing, changes);
+        assert_eq!(told(&life, &[december()]), told_then, "{number} {:?}", life.entry.standing);
+    }
+    let january = Filing { after: day("2025-12-14"), through: day("2026-01-14"), ..december() };
+    assert_eq!(
+        told(&life("5405550100", aging, vec![]), std::slice::from_ref(&january)),
+        out(LeftOut::NoDate)
+    );
+    assert_eq!(told(&life("8005550199", aging, vec![]), &[january]), out(LeftOut::NotGeographic));
+    let late = Filing { made_at: at("2026-11-30T00:00:00.000Z"), ..december() };
+    assert_eq!(told(&life("5405550100", in_service(), gone()), &[late]), out(LeftOut::InFuture));
+    let others = Filing { other_reporters: BTreeSet::from([AccountId::new(1).unwrap()]), ..december() };
+    assert_eq!(told(&life("5405550100", in_service(), gone()), &[others]), out(LeftOut::OtherReporter));
+    let old = life("5405550100", in_service(), vec![("2020-07-26T23:00:00.000Z", disconnected())]);
+    let first = Filing { after: day("2020-07-14"), through: day("2020-08-14"), ..december() };
+    assert_eq!(told(&old, std::slice::from_ref(&first)), out(LeftOut::TooOld));
+    let day_later = life("5405550100", in_service(), vec![("2020-07-27T00:00:00.000Z", disconnected())]);
+    assert_eq!(told(&day_later, &[first]), row("2020-07-27"));
+}
+
+#[test]
+fn a_number_is_left_out_in_the_month_of_its_disconnect_alone() {
+    let ported = Change::PortedOut { at: at("2026-11-10T00:00:00.000Z") };
+    let life = life("5405550100", in_service(), vec![("2026-12-02T00:00:00.000Z", ported)]);
+    assert_eq!(told(&life, &[december()]), Judged::default());
+    let november = Filing { after: day("2026-10-14"), through: day("2026-11-14"), ..december() };
+    assert_eq!(told(&life, &[november]), out(LeftOut::PortedOut));
+}
+
+/// A purge that was a mistake is undone by taking the number back for the account that had it, and by nothing else.
+#[test]
+fn a_purged_number_that_came_back_to_its_account_was_not_given_up() {
+    let with = |next: Vec<(&'static str, Change)>| {
+        let purged = vec![("2026-12-02T00:00:00.000Z", Change::Purged { protected: None })];
+        told(&life("5405550100", in_service(), [purged, next].concat()), &[december()])
+    };
+    let back = |standing| ("2026-12-03T00:00:00.000Z", restored(standing));
+    assert_eq!(with(vec![back(in_service())]), out(LeftOut::Reconnected));
+    assert_eq!(with(vec![back(Standing::InService { place: place(2) })]), row("2026-12-02"));
+    assert_eq!(with(vec![back(Standing::Available)]), row("2026-12-02"));
+    let aging = Standing::Aging { former: place(1), release_at: Timestamp::MAX, leaves: false, kept: None };
+    assert_eq!(with(vec![back(aging)]), row("2026-12-02"));
+    assert_eq!(
+        with(vec![back(aging), ("2026-12-04T00:00:00.000Z", reconnected(1))]),
+        out(LeftOut::Reconnected)
+    );
+}
+
+/// The law asks for one report of each disconnect. A report that was never submitted is none, and of a month's reports
+/// the latest stands for the month.
+#[test]
+fn only_what_an_earlier_month_submitted_is_left_away() {
+    let life = life("5405550100", in_service(), vec![("2026-11-20T00:00:00.000Z", disconnected())]);
+    let january = Filing {
+        after: day("2026-12-14"),
+        through: day("2027-01-14"),
+        made_at: at("2027-01-15T00:00:00.000Z"),
+        ..december()
+    };
+    assert_eq!(told(&life, std::slice::from_ref(&january)), row("2026-11-20"), "never submitted");
+    let after = Filing { earlier: vec![0], ..january.clone() };
+    assert_eq!(told(&life, &[december(), after.clone()]), Judged::default());
+    // A report that was made before the disconnect does not have it.
+    let early = Filing { as_of: EventSeq(1), ..december() };
+    assert_eq!(told(&life, &[early, after]), row("2026-11-20"));
+    // What a month submitted twice is not left away between the two.
+    assert_eq!(told(&life, &[december(), december()]), row("2026-11-20"));
+}
+
+#[test]
+fn a_reconnect_after_its_report_changes_no_report() {
+    let changes = vec![
+        ("2026-11-20T00:00:00.000Z", disconnected()),
+        ("2026-12-20T00:00:00.000Z", reconnected(1)),
+        ("2027-01-02T00:00:00.000Z", disconnected()),
+    ];
+    let life = life("5405550100", in_service(), changes);
+    let then = Filing { as_of: EventSeq(2), ..december() };
+    assert_eq!(told(&life, std::slice::from_ref(&then)), row("2026-11-20"), "made again after the reconnect");
+    assert_eq!(told(&life, &[december()]), out(LeftOut::Reconnected));
+    let january = Filing {
+        after: day("2026-12-14"),
+        through: day("2027-01-14"),
+        made_at: at("2027-01-15T00:00:00.000Z"),
+        earlier: vec![0],
+        ..december()
+    };
+    assert_eq!(told(&life, &[then, january]), row("2027-01-02"), "the second one is another disconnect");
+}
+
+#[test]
+fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() {
+    let handed_in = |period: &str, as_of, noted| HandedIn {
+        period: period.parse().unwrap(),
+        as_of: EventSeq(as_of),
+        noted: EventSeq(noted),
+    };
+    let all = [handed_in("2026-11", 1, 10), handed_in("2026-11", 2, 20), handed_in("2026-12", 3, 30)];
+    let known = |period: &str, as_of| earlier(&all, period.parse().unwrap(), EventSeq(as_of));
+    assert_eq!(known("2027-01", 99), [1, 2]);
+    assert_eq!(known("2027-01", 29), [1]);
+    assert_eq!(known("2026-12", 15), [0], "the second of November was not handed in yet");
+    assert_eq!(known("2026-12", 99), [1], "not of its own month");
+    assert_eq!(known("2026-11", 99), Vec::<usize>::new());
+}
+
+#[test]
+fn the_next_report_is_due_on_the_fifteenth() {
+    let none = |_: Month| false;
+    assert_eq!((due_days(day("2026-12-10"), none), due_days(day("2026-12-15"), none)), (5, 0));
+    assert_eq!(due_days(day("2026-12-20"), none), -5, "it is late");
+    assert_eq!(due_days(day("2026-12-10"), |month| month == "2026-12".parse().unwrap()), 36);
+}
+
+fn kinds(account: AccountId) -> AccountKind {
+    match account.get() {
+        2 => AccountKind::Carrier,
+        3 => AccountKind::Reseller,
+        _ => AccountKind::EndUser,
+    }
+}
+
+#[test]
+fn each_state_is_in_one_of_the_six_categories() {
+    let now = at("2026-12-31T23:59:59.999Z");
+    let aging = |account| Standing::Aging {
+        former: place(account),
+        release_at: Timestamp::MAX,
+        leaves: false,
+        kept: None,
+    };
+    let protected = |account| Standing::Protected { account: AccountId::new(account).unwrap() };
+    let reserved = Standing::Reserved { account: AccountId::new(1).unwrap(), until: Timestamp::MAX };
+    let old = RESERVED_DAYS * DAY_MS;
+    for (standing, age, wanted) in [
+        (in_service(), 0, Some(Category::Assigned)),
+        (Standing::InService { place: place(2) }, 0, Some(Category::Intermediate)),
+        (Standing::InService { place: place(3) }, 0, Some(Category::Intermediate)),
+        (aging(1), 0, Some(Category::Aging)),
+        (aging(2), 0, Some(Category::Aging)),
+        (reserved, old, Some(Category::Reserved)),
+        (reserved, old + 1, Some(Category::Available)),
+        (protected(1), old, Some(Category::Reserved)),
+        (protected(1), old + 1, Some(Category::Available)),
+        (protected(2), old + 1, Some(Category::Intermediate)),
+        (Standing::Administrative, 0, Some(Category::Administrative)),
+        (Standing::Available, 0, Some(Category::Available)),
+        (Standing::Removed, 0, None),
+    ] {
+        let entry = life("5405550100", standing, vec![]).entry;
+        let told = Then { entry, since: now.plus_millis(-age) };
+        assert_eq!(category(&told, now, kinds), wanted, "{standing:?} {age}");
+        let foreign = Then { entry: Entry { ported_in: true, ..entry }, ..told };
+        assert_eq!(category(&foreign, now, kinds), None, "its home carrier counts it");
+    }
+}
+
+/// What is written down later happened when it happened.
+#[test]
+fn a_number_that_went_to_another_carrier_is_gone_from_that_instant_on() {
+    let ported = Change::PortedOut { at: at("2026-06-15T00:00:00.000Z") };
+    let life = life("5405550100", in_service(), vec![("2026-07-20T00:00:00.000Z", ported)]);
+    let state =
+        |as_of, text| then(&life, IMPORT, EventSeq(as_of), at(text)).unwrap().map(|then| then.entry.state());
+    assert_eq!(state(2, "2026-06-14T23:59:59.999Z"), Some(State::InService));
+    assert_eq!(state(2, "2026-06-15T00:00:00.000Z"), Some(State::Removed));
+    assert_eq!(state(1, "2026-06-30T00:00:00.000Z"), Some(State::InService), "it was not known yet");
+    assert_eq!(state(0, "2026-06-30T00:00:00.000Z"), None, "nor was the number");
+    assert_eq!(state(2, "2026-01-01T00:00:00.000Z"), None);
+}
+
+#[test]
+fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
+    let block: Block = "540-555-0".parse().unwrap();
+    let mut used = Use::default();
+    for (standing, category) in [
+        (in_service(), Category::Assigned),
+        (Standing::InService { place: place(2) }, Category::Intermediate),
+        (Standing::Available, Category::Available),
+    ] {
+        let entry = life("5405550100", standing, vec![]).entry;
+        used.add(&Then { entry, since: Timestamp::default() }, category);
+    }
+    used.lies(Some("VA"), Some("ROANOKE"));
+    let names = ["Example, Inc.".to_owned()];
+    assert_eq!(
+        line("1234", block, Level::Block, &used, &names),
+        "1234,540,555,0,ROANOKE,VA,1,1,0,0,0,1,3,33.3,\"Example, Inc.\"\r\n"
+    );
+    assert_eq!(line("", block, Level::Code, &used, &[]), ",540,555,,ROANOKE,VA,1,1,0,0,0,1,3,33.3,\r\n");
+    let told: Vec<_> =
+        warnings(&used, Level::Block).into_iter().map(|(code, detail)| (code.word(), detail)).collect();
+    assert_eq!(told, [("not_held", "997 of 1000 numbers are not held here".to_owned())]);
+    used.lies(Some("VA"), None);
+    assert!(warnings(&used, Level::Block).iter().any(|(code, _)| code.word() == "several_rate_centers"));
+    assert_eq!((used.contamination(), used.in_service()), (2, true));
+}
+
+#[test]
+fn a_block_with_few_numbers_taken_is_to_be_given_back_unless_it_is_the_footprint() {
+    let mut used = Use::default();
+    let taken = Then { entry: life("5405550100", in_service(), vec![]).entry, since: Timestamp::default() };
+    for _ in 0..100 {
+        used.add(&taken, Category::Aging);
+    }
+    assert_eq!((used.contamination(), used.in_service()), (100, false), "aging is taken, and not in service");
+    assert!(used.is_candidate(false, 10) && !used.is_candidate(true, 10));
+    used.add(&taken, Category::Assigned);
+    assert!(!used.is_candidate(false, 10) && used.is_candidate(false, 25));
+}
+
+#[test]
+fn a_block_is_named_by_seven_digits() {
+    let block: Block = "540-555-0".parse().unwrap();
+    assert_eq!((block.to_string(), block.name(Level::Code)), ("540-555-0".to_owned(), "540-555".to_owned()));
+    assert_eq!(block.range(), (15_405_550_000, 15_405_551_000));
+    assert_eq!(Block::of("5405550999".parse().unwrap()), Some(block));
+    assert_eq!(Block::of("+33140289562".parse().unwrap()), None);
+    for wrong in ["", "540-555", "5405550", "540-555-00", "140-555-0", "540-111-0", "540-55a-0"] {
+        assert!(wrong.parse::<Block>().is_err(), "{wrong}");
+    }
+    let reported = |name: &str| name.parse::<Block>().unwrap().is_reported();
+    assert!(
+        reported("540-555-0") && !reported("800-555-0") && !reported("416-555-0") && !reported("500-555-0")
+    );
+}
+
+/// What a simulated number may do next. The step is taken if the diagram has it.
+fn random_change() -> impl Strategy<Value = (i64, usize)> {
+    (1_i64..20, 0_usize..8)
+}
+
+fn random_life(steps: &[(i64, usize)]) -> History {
+    let mut now = at("2026-01-02T12:00:00.000Z");
+    let mut changes = Vec::new();
+    let mut entry = life("5405550100", in_service(), vec![]).entry;
+    for (days, step) in steps {
+        now = now.plus_millis(days * DAY_MS);
+        let change = match step {
+            0 | 1 => disconnected(),
+            2 => reconnected(1),
+            3 => Change::Released { home: Home::Pool },
+            4 => Change::Activated { place: place(1), protected: None },
+            5 => Change::Purged { protected: None },
+            6 => Change::PortedOut { at: now.plus_millis(-1) },
+            _ => restored(in_service()),
+        };
+        if let Ok(next) = apply(&entry, &change) {
+            entry = next;
+            changes.push((now, change));
+        }
+    }
+    life_at("5405550100", in_service(), changes)
+}
+
+/// Returns the reports of twelve months of 2026, each of which knows all before it, and all events up to its last day.
+fn year(history: &History) -> Vec<Filing> {
+    let zone = TimeZone::UTC;
+    let through = |month: i8| Date::constant(2026, month, 14);
+    let filing = |month: i8| Filing {
+        after: if month == 1 { Date::constant(2025, 12, 14) } else { through(month - 1) },
+        through: through(month),
+        as_of: history
+            .events
+            .iter()
+            .filter(|e| e.at.date_in(&zone) <= through(month))
+            .map(|e| e.seq)
+            .max()
+            .unwrap_or(IMPORT),
+        made_at: Timestamp::start_of(Date::constant(2026, month, 15), &zone),
+        earlier: (0..usize::try_from(month - 1).unwrap()).collect(),
+        ..december()
+    };
+    (1..=12).map(filing).collect()
+}
+
+proptest! {
+    /// Whatever happens to a number: no disconnect is reported by two months, none that lasted is forgotten, and a
+    /// report that is made again later is the same.
+    #[test]
+    fn each_lasting_disconnect_is_reported_once(steps in prop::collection::vec(random_change(), 0..24)) {
+        let history = random_life(&steps);
+        let filings = year(&history);
+        let all: Vec<Departure> = departures(&history, IMPORT).unwrap();
+        let mut reported = Vec::new();
+        for n in 1..=filings.len() {
+            let known = &filings[..n];
+            let told = judge(history.entry.number, &all, known);
+            // The same report by a store that has nothing of what happened later.
+            let as_of = known[n - 1].as_of;
+            let events: Vec<_> = history.events.iter().filter(|e| e.seq <= as_of).cloned().collect();
+            let then = life_at("5405550100", in_service(), events.iter().map(|e| (e.at, e.change.clone())).collect());
+            let again = judge(history.entry.number, &departures(&then, IMPORT).unwrap(), known);
+            prop_assert_eq!(told, again);
+            prop_assert!(told.row.is_none() || told.left_out.is_none());
+            if let Some(date) = told.row {
+                prop_assert!(date <= known[n - 1].through);
+                prop_assert!(!reported.contains(&date), "{date} twice");
+                reported.push(date);
+            }
+        }
+        // What was a disconnect at the end of its month, and is the last such of the number, stands in a report.
+        let end = filings.last().unwrap();
+        let lasting = all.iter().rev().find(|d| d.event <= end.as_of && end.why(history.entry.number, d).is_none());
+        if let Some(lasting) = lasting {
+            prop_assert!(reported.contains(&lasting.at.date_in(&TimeZone::UTC)), "{lasting:?} {reported:?}");
+        }
+    }
+
+    /// A number is counted once, in the category of the state that its history had then.
+    #[test]
+    fn the_past_is_counted_as_it_was(steps in prop::collection::vec(random_change(), 0..24), days in 0_i64..365) {
+        let history = random_life(&steps);
+        let when = history.imported_at.plus_millis(days * DAY_MS + 5);
+        let told = then(&history, IMPORT, EventSeq(i64::MAX), when).unwrap().unwrap();
+        prop_assert_eq!(Some(told.entry), history.at(when).unwrap());
+        let counted = category(&told, when, kinds);
+        prop_assert_eq!(counted.is_none(), told.entry.state() == State::Removed);
+    }
+}

@@ -1,0 +1,442 @@
+//! Reports for regulators: made, shown, read, and noted as handed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use onhook_core::ids::EventSeq;
+use onhook_core::number::Number;
+use onhook_core::report::ReportKind;
+use onhook_core::report::nruf::Level;
+use onhook_core::report::rnd_file::is_company;
+use onhook_core::time::{DAY_MS, Date, Timestamp};
+use onhook_store::contract::reports::{Confirmed, Kept, Report};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::body::{self, wrong};
+use super::door::{self, OpsProblem};
+use super::listing::{PAGES, Page};
+use super::problem::Code;
+use crate::app::App;
+use crate::http::call::Call;
+use crate::http::doc::{Doc, Shape, Told};
+use crate::http::refusal::Refusal;
+use crate::http::reply::Reply;
+use crate::http::route::{Needs, Route};
+use crate::reports::{nruf, rnd};
+use crate::store_log;
+
+/// How long a request waits for its report. It is made on, and is there for the next request.
+const WAIT: Duration = Duration::from_secs(50);
+/// The type of the files.
+const CSV: &str = "text/csv";
+/// Parts of a file that wait to be sent.
+const PARTS: usize = 4;
+
+const REPORT: Shape = Shape::json(
+    r#"{"type": "object", "required": ["id", "kind", "state"], "properties": {
+        "id": {"type": "string"}, "kind": {"enum": ["rnd", "nruf"]}, "state": {"enum": ["ready"]},
+        "company": {"type": "string"}, "period": {"type": "string"}, "cutoff": {"type": "string"},
+        "as_of": {"type": "string"}, "made_at": {"type": "string"}, "counts": {"type": "object"},
+        "files": {"type": "array", "items": {"type": "object"}}, "form": {"type": "string"},
+        "nothing_to_report": {"type": "boolean"}, "npa_table": {"type": "string"},
+        "confirmed_at": {"type": ["string", "null"]}, "submitted_at": {"type": ["string", "null"]}}}"#,
+    r#"{"id": "rnd-2026-12-ACME1-9d1c2f3a4b5c", "kind": "rnd", "state": "ready", "company": "ACME1",
+        "period": "2026-12", "cutoff": "2026-12-14", "as_of": "1250", "made_at": "2026-12-15T08:00:00.000Z",
+        "counts": {"rows": 1, "left_out": 1, "left_out_by_reason": {"reconnected": 1}},
+        "files": [{"name": "ACME1_202612.csv", "rows": 1,
+                   "sha256": "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000"}],
+        "form": "rnd-unverified", "nothing_to_report": false, "npa_table": "2026-11", "confirmed_at": null,
+        "submitted_at": null}"#,
+);
+const USE: Shape = Shape::json(
+    r#"{"type": "object", "required": ["id", "kind", "state"], "properties": {
+        "id": {"type": "string"}, "kind": {"enum": ["nruf"]}, "state": {"enum": ["ready"]},
+        "as_of": {"type": "string"}, "at": {"type": "string"}, "level": {"enum": ["block", "code"]},
+        "position": {"type": "string"}, "made_at": {"type": "string"}, "counts": {"type": "object"},
+        "files": {"type": "array", "items": {"type": "object"}},
+        "warnings": {"type": "array", "items": {"type": "object"}}, "warnings_total": {"type": "integer"},
+        "confirmed_at": {"type": ["string", "null"]}, "submitted_at": {"type": ["string", "null"]}}}"#,
+    r#"{"id": "nruf-2026-12-31-block-9d1c2f3a4b5c", "kind": "nruf", "state": "ready", "as_of": "2026-12-31",
+        "at": "2026-12-31T23:59:59.999Z", "level": "block", "position": "1250", "made_at": "2027-01-04T08:00:00.000Z",
+        "counts": {"lines": 1, "numbers": 53, "assigned": 2, "intermediate": 0, "reserved": 0, "aging": 1,
+                   "administrative": 0, "available": 50},
+        "files": [{"name": "nruf_2026-12-31.csv", "rows": 1,
+                   "sha256": "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000"}],
+        "warnings": [{"code": "not_held", "block": "540-555-0", "detail": "947 of 1000 numbers are not held here"}],
+        "warnings_total": 1, "confirmed_at": null, "submitted_at": null}"#,
+);
+const LIST: Shape = Shape::json(
+    r#"{"type": "object", "required": ["items", "next"], "properties": {
+        "items": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}}}"#,
+    r#"{"items": [], "next": null}"#,
+);
+const FILE: Shape = Shape::of(CSV, "CompanyID,TN,DisconnectDate,BatchID\r\nACME1,5405514342,2026-12-03,\r\n");
+const ASK_RND: Shape = Shape::json(
+    r#"{"type": "object", "required": ["period"], "additionalProperties": false, "properties": {
+        "period": {"type": "string"}, "company": {"type": ["string", "null"]},
+        "as_of": {"type": ["string", "null"]}}}"#,
+    r#"{"period": "2026-12", "company": "ACME1", "as_of": null}"#,
+);
+const ASK_USE: Shape = Shape::json(
+    r#"{"type": "object", "additionalProperties": false, "properties": {
+        "as_of": {"type": ["string", "null"]}, "level": {"enum": ["block", "code"]}}}"#,
+    r#"{"as_of": null, "level": "block"}"#,
+);
+const CONFIRM: Shape = Shape::json(
+    r#"{"type": "object", "required": ["submitted_at", "sha256", "reason"], "additionalProperties": false,
+        "properties": {"submitted_at": {"type": "string", "format": "date-time"},
+        "sha256": {"type": "array", "items": {"type": "string"}},
+        "reason": {"type": "string", "minLength": 1, "maxLength": 500}}}"#,
+    r#"{"submitted_at": "2026-11-20T09:00:00.000Z",
+        "sha256": ["9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000"],
+        "reason": "uploaded to the database"}"#,
+);
+/// A report that takes longer than a request may.
+const BEING_MADE: Told = Told::new(202, "It is still being made. Ask again for the same report.");
+/// Too many reports at once.
+const TOO_MANY: Told = Told::new(409, "Too many reports wait to be made.");
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (get, post, operator) = (Method::GET, Method::POST, Needs::Operator);
+    let known = Told::new(200, "There is one with the same rows.");
+    let rnd_doc =
+        Doc::new("Makes a month's report of disconnects, or finds the same one.", Told::made(REPORT))
+            .takes(ASK_RND)
+            .or(known.with(REPORT))
+            .or(BEING_MADE)
+            .or(TOO_MANY);
+    let nruf_doc = Doc::new("Makes a report of how numbers were used at an instant.", Told::made(USE))
+        .takes(ASK_USE)
+        .or(known.with(USE))
+        .or(BEING_MADE)
+        .or(TOO_MANY)
+        .or(Told::new(422, "The instant lies ahead, or before the first import."));
+    let list_doc = Doc::new("Lists reports, newest first.", Told::ok(LIST)).query(&PAGES);
+    let show_doc = Doc::new("Shows a report.", Told::ok(REPORT));
+    let file_doc = Doc::new("Returns a file of a report, the same bytes each time.", Told::ok(FILE));
+    let left_doc =
+        Doc::new("Lists the numbers that a report leaves out, each with its reason.", Told::ok(LIST))
+            .query(&PAGES);
+    let confirm_doc = Doc::new("Notes that a report was handed in.", Told::ok(REPORT))
+        .takes(CONFIRM)
+        .or(Told::new(409, "Its files have other hashes."));
+    vec![
+        door::route(post.clone(), "/ops/v1/reports/rnd", operator, rnd_doc, make_rnd),
+        door::route(post.clone(), "/ops/v1/reports/nruf", operator, nruf_doc, make_nruf),
+        door::route(get.clone(), "/ops/v1/reports", operator, list_doc, list),
+        door::route(get.clone(), "/ops/v1/reports/{report}", operator, show_doc, show),
+        door::route(get.clone(), "/ops/v1/reports/{report}/files/{file}", operator, file_doc, file),
+        door::route(get, "/ops/v1/reports/{report}/left-out", operator, left_doc, left_out),
+        door::route(post, "/ops/v1/reports/{report}/confirm", operator, confirm_doc, confirm),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskRnd {
+    period: String,
+    company: Option<String>,
+    as_of: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskUse {
+    as_of: Option<String>,
+    level: Option<Level>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirm {
+    submitted_at: Option<String>,
+    #[serde(default)]
+    sha256: Vec<String>,
+    reason: Option<String>,
+}
+
+/// Returns a report as it is shown.
+fn shown(report: &Report) -> Value {
+    let mut told = report.shown.clone();
+    let confirmed = report.confirmed;
+    for (key, value) in [
+        ("id", json!(report.id)),
+        ("kind", json!(report.kind.word())),
+        ("state", json!("ready")),
+        ("made_at", json!(report.made_at.to_string())),
+        ("confirmed_at", json!(confirmed.map(|confirmed| confirmed.at.to_string()))),
+        ("submitted_at", json!(confirmed.map(|confirmed| confirmed.submitted_at.to_string()))),
+    ] {
+        told[key] = value;
+    }
+    let position = report.as_of.0.to_string();
+    match (report.period, &report.company) {
+        (Some(period), Some(company)) => {
+            told["period"] = json!(period.to_string());
+            told["company"] = json!(company);
+            told["as_of"] = json!(position);
+        }
+        _ => told["position"] = json!(position),
+    }
+    told
+}
+
+/// Returns the reply to a report that was made, or was there.
+fn made(kept: &Kept) -> Reply {
+    let status = if kept.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let reply = Reply::json(status, &shown(&kept.report));
+    reply.with(header::LOCATION, &format!("/ops/v1/reports/{}", kept.report.id))
+}
+
+/// Reads a position of the events. Without one it is the newest.
+async fn position(app: &App, text: Option<&str>) -> Result<EventSeq, OpsProblem> {
+    let newest = app.store.newest().await?;
+    let Some(text) = text else { return Ok(newest) };
+    let given = text.parse().ok().filter(|position: &i64| *position >= 0).map(EventSeq);
+    let given = given.ok_or_else(|| wrong("/as_of", "as_of is a position such as 1250".into()))?;
+    if given > newest {
+        let detail = format!("as_of lies ahead: the newest position is {}", newest.0);
+        return Err(OpsProblem::new(Code::AtInFuture, detail));
+    }
+    Ok(given)
+}
+
+/// Makes a report in a task of its own, which goes on if the client does not wait, and keeps it.
+async fn make_and_keep(
+    app: Arc<App>,
+    call: Call,
+    kind: ReportKind,
+    make: impl Future<Output = onhook_store::Result<Report>> + Send + 'static,
+) -> Result<Reply, OpsProblem> {
+    let once = call.once(app.clock.now(), |kept: &Kept| Some(made(kept)));
+    let task = tokio::spawn(async move {
+        let Some(_turn) = app.making.turn().await else { return Ok(None) };
+        let report = make.await?;
+        let old = app.store.report(report.id.clone()).await?;
+        let renew = old.is_some_and(|old| rnd::renews(&report, &old));
+        let kept = app.store.keep_report(report, renew, once).await?;
+        app.reports_bell.notify_one();
+        Ok::<_, onhook_store::StoreError>(Some(kept))
+    });
+    match tokio::time::timeout(WAIT, task).await {
+        Ok(Ok(Ok(Some(kept)))) => Ok(made(&kept)),
+        Ok(Ok(Ok(None))) => {
+            Err(OpsProblem::new(Code::TooManyJobs, "too many reports wait to be made: ask again later"))
+        }
+        Ok(Ok(Err(error))) => Err(error.into()),
+        Ok(Err(_)) => Err(Refusal::Failed.into()),
+        Err(_) => {
+            let told = json!({ "id": null, "kind": kind.word(), "state": "making" });
+            Ok(Reply::json(StatusCode::ACCEPTED, &told))
+        }
+    }
+}
+
+async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let AskRnd { period, company, as_of } = body::read(&call)?;
+    let period = period.parse().map_err(|error| wrong("/period", format!("period: {error}")))?;
+    let settings = &app.settings.reports;
+    let company = company.or_else(|| settings.rnd_company.clone()).filter(|company| is_company(company));
+    let company = company.ok_or_else(|| {
+        wrong("/company", "company is the reporter's id, 3 to 10 letters and digits".into())
+    })?;
+    let as_of = position(&app, as_of.as_deref()).await?;
+    let now = app.believed_now().ok_or_else(body::clock)?;
+    let (form, zone) = (settings.rnd_form.clone(), app.settings.policy.zone_name().to_owned());
+    let asked = rnd::Asked { period, company, as_of, now, form, zone };
+    let store = app.store.clone();
+    make_and_keep(app, call, ReportKind::Rnd, async move { rnd::make(&*store, &asked).await }).await
+}
+
+/// Reads a day, which means its end, or an instant. Without one it is now.
+fn instant(app: &App, text: Option<&str>, now: Timestamp) -> Result<(String, Timestamp), OpsProblem> {
+    let Some(text) = text else { return Ok((now.to_string(), now)) };
+    let zone = app.settings.policy.zone();
+    if let Some(day) = text.parse::<Date>().ok().filter(|_| text.len() == 10) {
+        let next = Timestamp::start_of(day.tomorrow().unwrap_or(Date::MAX), zone);
+        return Ok((text.to_owned(), next.plus_millis(-1)));
+    }
+    let at: Timestamp = text
+        .parse()
+        .map_err(|_| wrong("/as_of", "as_of is a day such as 2026-12-31, or an instant".into()))?;
+    Ok((at.to_string(), at))
+}
+
+async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let AskUse { as_of, level } = body::read(&call)?;
+    let now = app.believed_now().ok_or_else(body::clock)?;
+    let (named, at) = instant(&app, as_of.as_deref(), now)?;
+    if at > now {
+        return Err(OpsProblem::new(Code::AtInFuture, format!("{named} is not over yet")));
+    }
+    let first = app.store.first_import().await?;
+    if first.is_none_or(|first| at < first) {
+        let detail = format!("nothing was imported by {named}");
+        return Err(OpsProblem::new(Code::BeforeFirstImport, detail));
+    }
+    let position = app.store.newest().await?;
+    let ocn = app.settings.reports.nruf_ocn.clone();
+    let level = level.unwrap_or(Level::Block);
+    let asked = nruf::Asked { named, at, level, as_of: position, now, ocn };
+    let store = app.store.clone();
+    make_and_keep(app, call, ReportKind::Nruf, async move { nruf::make(&*store, &asked).await }).await
+}
+
+async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let page = Page::read(&app, &call, "reports")?;
+    let after = page.after.as_deref().and_then(|key| {
+        let (at, id) = key.split_once(' ')?;
+        Some((Timestamp::from_millis(at.parse().ok()?), id.to_owned()))
+    });
+    let mut found = app.store.reports(after, page.limit + 1).await?;
+    let more = found.len() > page.limit;
+    found.truncate(page.limit);
+    let next = found.last().filter(|_| more).map(|last| format!("{} {}", last.made_at.millis(), last.id));
+    Ok(Reply::json(StatusCode::OK, &page.document(found.iter().map(shown).collect(), next)))
+}
+
+/// Returns the report in the path.
+async fn named(app: &App, call: &Call) -> Result<Report, OpsProblem> {
+    let found = app.store.report(call.param("report").to_owned()).await?;
+    found.ok_or_else(|| Refusal::NoResource.into())
+}
+
+async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    Ok(Reply::json(StatusCode::OK, &shown(&named(&app, &call).await?)))
+}
+
+async fn file(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let report = named(&app, &call).await?;
+    let files = report.shown["files"].as_array().cloned().unwrap_or_default();
+    let place = files.iter().position(|file| file["name"] == call.param("file"));
+    let place = place.ok_or(Refusal::NoResource)?;
+    let wanted = files[place]["sha256"].as_str().unwrap_or_default().to_owned();
+    if report.kind == ReportKind::Nruf {
+        let made = nruf::file(&*app.store, &report, place).await?;
+        if Hash::of(&made) != wanted {
+            return Err(differs(&report));
+        }
+        let kind = if place == 0 { CSV } else { crate::http::reply::JSON };
+        return Ok(Reply::typed(StatusCode::OK, kind, made));
+    }
+    let (sender, mut receiver) = mpsc::channel(PARTS);
+    let store = app.store.clone();
+    let bytes = rnd::size(&report, place)?;
+    let making = tokio::spawn(rnd::file(store, report, place, sender));
+    let parts = async_parts(move |cx| receiver.poll_recv(cx), making, wanted);
+    Ok(Reply::streamed(CSV, parts).with(header::CONTENT_LENGTH, &bytes.to_string()))
+}
+
+/// Returns the problem of a file that cannot be made as it was.
+fn differs(report: &Report) -> OpsProblem {
+    tracing::error!("the report {} cannot be made again as it was made: make a new one", report.id);
+    OpsProblem::new(Code::ReportChanged, "the file cannot be made again as it was: make a new report")
+}
+
+/// The hash of a file while it is made.
+struct Hash(sha2::Sha256);
+
+impl Hash {
+    fn of(text: &str) -> String {
+        let mut hash = Self(sha2::Digest::new());
+        hash.add(text.as_bytes());
+        hash.end()
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        sha2::Digest::update(&mut self.0, part);
+    }
+
+    fn end(self) -> String {
+        sha2::Digest::finalize(self.0).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Returns the parts of a file as they are made. If making fails, or the whole has another hash than it had, the last
+/// part is an error: so the client learns that the file is not the one that it asked for.
+fn async_parts(
+    mut next: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Vec<u8>>> + Send + 'static,
+    making: tokio::task::JoinHandle<onhook_store::Result<()>>,
+    wanted: String,
+) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    let mut hash = Some(Hash(sha2::Digest::new()));
+    let mut making = Some(making);
+    futures_util::stream::poll_fn(move |cx| {
+        use std::task::Poll;
+        let Some(open) = &mut hash else { return Poll::Ready(None) };
+        match next(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(part)) => {
+                open.add(&part);
+                Poll::Ready(Some(Ok(part.into())))
+            }
+            Poll::Ready(None) => {
+                let Some(task) = &mut making else { return Poll::Ready(None) };
+                let done = match std::pin::Pin::new(task).poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(done) => done,
+                };
+                making = None;
+                let found = hash.take().map(Hash::end).unwrap_or_default();
+                match done {
+                    Ok(Ok(())) if found == wanted => Poll::Ready(None),
+                    Ok(Err(error)) => {
+                        store_log::failed("a report's file was cut off", &error);
+                        Poll::Ready(Some(Err(std::io::Error::other("it failed"))))
+                    }
+                    _ => {
+                        tracing::error!("a report's file cannot be made again as it was: make a new report");
+                        Poll::Ready(Some(Err(std::io::Error::other("it differs"))))
+                    }
+                }
+            }
+        }
+    })
+}
+
+async fn left_out(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let report = named(&app, &call).await?;
+    let page = Page::read(&app, &call, &format!("left out of {}", report.id))?;
+    if report.kind != ReportKind::Rnd {
+        return Ok(Reply::json(StatusCode::OK, &page.document(Vec::new(), None)));
+    }
+    let after: Option<Number> = page.after.as_deref().and_then(|key| key.parse().ok());
+    let mut found = rnd::left_out(&*app.store, &report, after, page.limit + 1).await?;
+    let more = found.len() > page.limit;
+    found.truncate(page.limit);
+    let next = found.last().filter(|_| more).map(|(number, _)| number.to_string());
+    let items = found.iter().map(|(number, why)| json!({ "number": number.to_string(), "why": why.word() }));
+    Ok(Reply::json(StatusCode::OK, &page.document(items.collect(), next)))
+}
+
+async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let Confirm { submitted_at, sha256, reason } = body::read(&call)?;
+    let author = body::author(&call, reason.as_deref())?;
+    let missing = || wrong("/submitted_at", "submitted_at is when the report was handed in".into());
+    let submitted_at = body::instant("/submitted_at", submitted_at.as_deref())?.ok_or_else(missing)?;
+    let now = app.believed_now().ok_or_else(body::clock)?;
+    if submitted_at.since(now) > DAY_MS {
+        return Err(wrong("/submitted_at", "submitted_at lies ahead".into()));
+    }
+    let hash = |text: &String| text.trim_start_matches("sha256:").to_ascii_lowercase();
+    let sha256: Vec<String> = sha256.iter().map(hash).collect();
+    let once = call.once(now, |done: &Confirmed| match done {
+        Confirmed::Done(report) => Some(Reply::json(StatusCode::OK, &shown(report))),
+        _ => None,
+    });
+    let id = call.param("report").to_owned();
+    match app.store.confirm_report(id, sha256, submitted_at, author, now, once).await? {
+        Confirmed::Done(report) => {
+            app.reports_bell.notify_one();
+            Ok(Reply::json(StatusCode::OK, &shown(&report)))
+        }
+        Confirmed::Changed => {
+            Err(OpsProblem::new(Code::ReportChanged, "the report's files have other hashes"))
+        }
+        Confirmed::NoReport => Err(Refusal::NoResource.into()),
+    }
+}

@@ -1,0 +1,137 @@
+//! Blocks of a thousand numbers: how they are used now, and what an operator has said of them.
+
+use std::collections::BTreeMap;
+
+use onhook_core::ids::EventSeq;
+use onhook_core::report::nruf::{Block, Category, Level, Use};
+use onhook_core::time::Timestamp;
+use onhook_store::contract::reports::{Marks, Wanted};
+use onhook_store::{Result, Store};
+use serde_json::{Value, json};
+
+use super::NANP;
+use super::nruf::{Used, decimal, others};
+
+/// Most pages of numbers that one list of blocks reads. It then returns fewer blocks, and where to go on.
+const PAGES_MAX: usize = 500;
+
+/// Which blocks are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// Only blocks of this area code.
+    pub(crate) npa: Option<u16>,
+    /// Only blocks in this rate center.
+    pub(crate) rate_center: Option<String>,
+    /// Only blocks that are to be given back, or only others.
+    pub(crate) candidate: Option<bool>,
+}
+
+/// Returns blocks behind one, by digits, and the last one that was looked at if there may be more.
+pub(crate) async fn list(
+    store: &dyn Store,
+    filter: &Filter,
+    after: Option<Block>,
+    size: usize,
+    (now, donate_percent): (Timestamp, u8),
+) -> Result<(Vec<Value>, Option<Block>)> {
+    let (mut first, mut end) = NANP;
+    if let Some(npa) = filter.npa {
+        first = 10_000_000_000 + u64::from(npa) * 10_000_000;
+        end = first + 10_000_000;
+    }
+    if let Some(block) = after {
+        first = first.max(block.range().1);
+    }
+    let (kinds, _) = others(store).await?;
+    let as_of = EventSeq(i64::MAX);
+    let wanted = Wanted::Use { at: now, as_of };
+    let (mut found, mut next, mut pages) = (Vec::new(), Some(first), 0);
+    let mut used = Used::new();
+    while let Some(from) = next {
+        let page = store.lives(wanted, (from, end)).await?;
+        next = page.next;
+        pages += 1;
+        for life in &page.lives {
+            used.count(life, (now, as_of, Level::Block), &kinds)?;
+        }
+        // The last block may go on in the next page.
+        let going_on = next.and_then(|digits| Block::from_digits(digits / 1_000 % 10_000_000));
+        let mut whole = Used::new();
+        std::mem::swap(&mut whole, &mut used);
+        if let Some(block) = going_on.filter(|block| block.range().0 < next.unwrap_or_default()) {
+            used = whole.split_off(block);
+        }
+        whole.locate(store).await?;
+        let marks = marks(store, &whole.lines).await?;
+        for (block, of) in &whole.lines {
+            let marks = marks.get(block).copied().unwrap_or_default();
+            let rate_center = of.lies.as_ref().and_then(|(_, rate_center)| rate_center.as_deref());
+            let candidate = of.is_candidate(marks.footprint, donate_percent);
+            if filter.rate_center.as_deref().is_none_or(|wanted| Some(wanted) == rate_center)
+                && filter.candidate.is_none_or(|wanted| wanted == candidate)
+            {
+                if found.len() == size {
+                    return Ok((found, last(&whole, *block).or(after)));
+                }
+                found.push(shown(*block, of, marks, donate_percent));
+            }
+        }
+        if pages >= PAGES_MAX && next.is_some() {
+            let seen = whole.lines.keys().next_back().copied();
+            if seen.is_some() {
+                return Ok((found, seen));
+            }
+        }
+    }
+    Ok((found, None))
+}
+
+/// Returns the block before one, so that a list can go on with it.
+fn last(used: &Used, block: Block) -> Option<Block> {
+    let before = used.lines.range(..block).next_back().map(|(before, _)| *before);
+    before.or_else(|| Block::from_digits(u64::from(block.digits()).saturating_sub(1)))
+}
+
+async fn marks(store: &dyn Store, lines: &BTreeMap<Block, Use>) -> Result<BTreeMap<Block, Marks>> {
+    let (Some((first, _)), Some((last, _))) = (lines.first_key_value(), lines.last_key_value()) else {
+        return Ok(BTreeMap::new());
+    };
+    Ok(store.block_marks((first.range().0, last.range().1)).await?.into_iter().collect())
+}
+
+/// Returns a block, if numbers of it are held here.
+pub(crate) async fn one(
+    store: &dyn Store,
+    block: Block,
+    (now, donate_percent): (Timestamp, u8),
+) -> Result<Option<Value>> {
+    let (kinds, _) = others(store).await?;
+    let as_of = EventSeq(i64::MAX);
+    let mut used = Used::new();
+    super::walk(store, Wanted::Use { at: now, as_of }, block.range(), |life| {
+        used.count(&life, (now, as_of, Level::Block), &kinds)?;
+        Ok(true)
+    })
+    .await?;
+    used.locate(store).await?;
+    let marks = marks(store, &used.lines).await?.remove(&block).unwrap_or_default();
+    Ok(used.lines.get(&block).map(|used| shown(block, used, marks, donate_percent)))
+}
+
+fn shown(block: Block, used: &Use, marks: Marks, donate_percent: u8) -> Value {
+    let rate_center = used.lies.as_ref().and_then(|(_, rate_center)| rate_center.clone());
+    let mut told = json!({
+        "block": block.to_string(),
+        "rate_center": rate_center,
+        "not_held": used.not_held(Level::Block),
+        "contamination_percent": decimal(used.contamination()),
+        "in_service": used.in_service(),
+        "footprint": marks.footprint,
+        "drain": marks.drain,
+        "candidate": used.is_candidate(marks.footprint, donate_percent),
+    });
+    for category in Category::ALL {
+        told[category.word()] = json!(used.of(*category));
+    }
+    told
+}

@@ -1,0 +1,256 @@
+//! Reports of how numbers are used, as of an instant.
+
+use std::collections::BTreeMap;
+
+use onhook_core::account::AccountKind;
+use onhook_core::ids::{AccountId, AreaId, EventSeq};
+use onhook_core::number::Number;
+use onhook_core::report::ReportKind;
+use onhook_core::report::nruf::{
+    Block, Category, HEADER, Level, Then, Use, category, line, percent, then, warnings,
+};
+use onhook_core::time::Timestamp;
+use onhook_store::contract::reports::{Life, Report, Wanted};
+use onhook_store::{Result, Store, StoreError};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{NANP, hex, impossible, known_by, walk};
+
+/// Numbers whose localities are read together.
+const PLACES: usize = 1_000;
+/// Warnings that a report shows. All are in its JSON file.
+const WARNINGS_MAX: usize = 1_000;
+
+/// A report that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The instant as it was named: a day or an instant.
+    pub(crate) named: String,
+    /// The instant.
+    pub(crate) at: Timestamp,
+    /// What a line counts.
+    pub(crate) level: Level,
+    /// The last event that counts.
+    pub(crate) as_of: EventSeq,
+    /// The time.
+    pub(crate) now: Timestamp,
+    /// The carrier's code.
+    pub(crate) ocn: String,
+}
+
+/// What the files of a report are made from beside events: it is kept with the report.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct MadeWith {
+    at: Timestamp,
+    named: String,
+    level: Level,
+    ocn: String,
+    /// What the accounts are that are no end users.
+    kinds: BTreeMap<AccountId, AccountKind>,
+    /// The names of accounts that serve others with numbers.
+    names: BTreeMap<AccountId, String>,
+    /// Where blocks lie, by the first seven digits: state and rate center, and whether in several.
+    places: BTreeMap<u32, (Option<String>, Option<String>, bool)>,
+}
+
+/// How the blocks of a span are used.
+pub(crate) struct Used {
+    /// By block or code.
+    pub(crate) lines: BTreeMap<Block, Use>,
+    /// A number of each area in each line.
+    spots: BTreeMap<(Block, AreaId), Number>,
+}
+
+impl Used {
+    pub(crate) fn new() -> Self {
+        Self { lines: BTreeMap::new(), spots: BTreeMap::new() }
+    }
+
+    /// Counts a number, if it is one that is reported.
+    pub(crate) fn count(
+        &mut self,
+        life: &Life,
+        (at, as_of, level): (Timestamp, EventSeq, Level),
+        kinds: &BTreeMap<AccountId, AccountKind>,
+    ) -> Result<()> {
+        let Some(block) = Block::of(life.entry.number).filter(|block| block.is_reported()) else {
+            return Ok(());
+        };
+        let then = match &life.history {
+            Some(history) => then(history, life.import(), as_of, at).map_err(impossible)?,
+            None => Some(Then { entry: life.entry, since: life.at }),
+        };
+        let Some(then) = then else { return Ok(()) };
+        let kind = |account| kinds.get(&account).copied().unwrap_or(AccountKind::EndUser);
+        let Some(category) = category(&then, at, kind) else { return Ok(()) };
+        let line = block.line(level);
+        self.lines.entry(line).or_default().add(&then, category);
+        self.spots.entry((line, then.entry.area)).or_insert(then.entry.number);
+        Ok(())
+    }
+
+    /// Takes a line away, as one that goes on.
+    pub(crate) fn split_off(&mut self, block: Block) -> Self {
+        let lines = self.lines.split_off(&block);
+        let spots = self.spots.split_off(&(block, AreaId(0)));
+        Self { lines, spots }
+    }
+
+    /// Notes where the lines lie.
+    pub(crate) async fn locate(&mut self, store: &dyn Store) -> Result<()> {
+        let spots: Vec<(Block, Number)> =
+            self.spots.iter().map(|((block, _), number)| (*block, *number)).collect();
+        for some in spots.chunks(PLACES) {
+            let numbers: Vec<Number> = some.iter().map(|(_, number)| *number).collect();
+            let found: BTreeMap<Number, _> = store.localities(numbers).await?.into_iter().collect();
+            for (block, number) in some {
+                if let (Some(used), Some(place)) = (self.lines.get_mut(block), found.get(number)) {
+                    used.lies(place.region.as_deref(), place.rate_center.as_deref());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns what the accounts are that are no end users, and their names.
+pub(crate) async fn others(
+    store: &dyn Store,
+) -> Result<(BTreeMap<AccountId, AccountKind>, BTreeMap<AccountId, String>)> {
+    let accounts = store.accounts().await?;
+    let others = accounts.iter().filter(|account| account.kind != AccountKind::EndUser);
+    Ok(others.map(|account| ((account.id, account.kind), (account.id, account.name.clone()))).unzip())
+}
+
+async fn used(store: &dyn Store, as_of: EventSeq, with: &MadeWith) -> Result<Used> {
+    let mut used = Used::new();
+    let when = (with.at, as_of, with.level);
+    walk(store, Wanted::Use { at: with.at, as_of }, NANP, |life| {
+        used.count(&life, when, &with.kinds)?;
+        Ok(true)
+    })
+    .await?;
+    Ok(used)
+}
+
+/// Returns the values of a line or of all of them, by category.
+fn counts(of: impl Fn(Category) -> u64) -> serde_json::Map<String, Value> {
+    Category::ALL.iter().map(|category| (category.word().to_owned(), json!(of(*category)))).collect()
+}
+
+/// Returns the two files of a report, each with its name.
+fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
+    let mut csv = HEADER.to_owned();
+    let (mut lines, mut warned) = (Vec::new(), Vec::new());
+    let mut totals = BTreeMap::new();
+    for (block, used) in &used.lines {
+        let names: Vec<String> = used
+            .assignees
+            .iter()
+            .map(|account| with.names.get(account).cloned().unwrap_or_else(|| account.to_string()))
+            .collect();
+        csv += &line(&with.ocn, *block, with.level, used, &names);
+        let (region, rate_center) = used.lies.clone().unwrap_or_default();
+        let [npa, nxx, digit] = block.parts(with.level);
+        let mut told = counts(|category| u64::from(used.of(category)));
+        for (key, value) in [
+            ("block", json!(block.name(with.level))),
+            ("npa", json!(npa)),
+            ("nxx", json!(nxx)),
+            ("x", json!(digit)),
+            ("region", json!(region)),
+            ("rate_center", json!(rate_center)),
+            ("total", json!(used.total())),
+            ("not_held", json!(used.not_held(with.level))),
+            ("utilization_percent", decimal(used.utilization())),
+            ("assignees", json!(names)),
+        ] {
+            told.insert(key.to_owned(), value);
+        }
+        lines.push(Value::Object(told));
+        for category in Category::ALL {
+            *totals.entry(*category).or_insert(0_u64) += u64::from(used.of(*category));
+        }
+        warned.extend(warnings(used, with.level).into_iter().map(|(code, detail)| {
+            json!({ "code": code.word(), "block": block.name(with.level), "detail": detail })
+        }));
+    }
+    let mut sums = counts(|category| totals.get(&category).copied().unwrap_or(0));
+    sums.insert("numbers".into(), json!(totals.values().sum::<u64>()));
+    let document = json!({
+        "as_of": with.named,
+        "at": with.at.to_string(),
+        "level": with.level.word(),
+        "lines": lines,
+        "totals": sums,
+        "warnings": warned,
+    });
+    let name = format!("nruf_{}", with.named.replace(':', ""));
+    [(format!("{name}.csv"), csv), (format!("{name}.json"), format!("{document}\n"))]
+}
+
+/// Returns tenths of a percent as a number of JSON.
+pub(crate) fn decimal(per_mille: u32) -> Value {
+    serde_json::from_str(&percent(per_mille)).unwrap_or(Value::Null)
+}
+
+/// Makes a report. It is not kept yet.
+pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
+    let Asked { named, at, level, as_of, now, ocn } = asked;
+    let (kinds, names) = others(store).await?;
+    let places = BTreeMap::new();
+    let mut with =
+        MadeWith { at: *at, named: named.clone(), level: *level, ocn: ocn.clone(), kinds, names, places };
+    let mut used = used(store, *as_of, &with).await?;
+    used.locate(store).await?;
+    let place = |(block, used): (&Block, &Use)| {
+        let (region, rate_center) = used.lies.clone().unwrap_or_default();
+        (block.digits(), (region, rate_center, used.scattered))
+    };
+    with.places = used.lines.iter().map(place).collect();
+    let files = files(&used, &with);
+    let hashes: Vec<String> = files.iter().map(|(_, file)| hex(&Sha256::digest(file))).collect();
+    let told: Value = serde_json::from_str(&files[1].1).unwrap_or(Value::Null);
+    let warned = told["warnings"].as_array().cloned().unwrap_or_default();
+    let mut totals = told["totals"].clone();
+    totals["lines"] = json!(used.lines.len());
+    let rows = used.lines.len();
+    let shown = json!({
+        "as_of": named,
+        "at": at.to_string(),
+        "level": level.word(),
+        "counts": totals,
+        "files": files.iter().zip(&hashes).map(|((name, _), hash)| {
+            json!({ "name": name, "rows": rows, "sha256": hash })
+        }).collect::<Vec<_>>(),
+        "warnings_total": warned.len(),
+        "warnings": warned.iter().take(WARNINGS_MAX).collect::<Vec<_>>(),
+    });
+    Ok(Report {
+        id: format!("nruf-{}-{level}-{}", named.replace(':', ""), known_by(&hashes)),
+        kind: ReportKind::Nruf,
+        company: None,
+        period: None,
+        as_of: *as_of,
+        made_at: *now,
+        shown,
+        made_with: serde_json::to_value(&with).map_err(|error| StoreError::Broken(Box::new(error)))?,
+        confirmed: None,
+    })
+}
+
+/// Makes a file of a report again.
+pub(crate) async fn file(store: &dyn Store, report: &Report, place: usize) -> Result<String> {
+    let with: MadeWith = serde_json::from_value(report.made_with.clone())
+        .map_err(|error| StoreError::Broken(Box::new(error)))?;
+    let mut used = used(store, report.as_of, &with).await?;
+    for (block, used) in &mut used.lines {
+        if let Some((region, rate_center, scattered)) = with.places.get(&block.digits()) {
+            used.lies = Some((region.clone(), rate_center.clone()));
+            used.scattered = *scattered;
+        }
+    }
+    let [csv, document] = files(&used, &with);
+    Ok(if place == 0 { csv.1 } else { document.1 })
+}

@@ -1,0 +1,368 @@
+//! Reports to the Reassigned Numbers Database: which reports a new one knows, its rows, its files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use onhook_core::area_codes;
+use onhook_core::ids::{AccountId, EventSeq};
+use onhook_core::number::Number;
+use onhook_core::report::ReportKind;
+use onhook_core::report::months::Month;
+use onhook_core::report::rnd::{Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, judge};
+use onhook_core::report::rnd_file::{Form, UNVERIFIED};
+use onhook_core::time::{Date, TimeZone, Timestamp};
+use onhook_store::contract::reports::{Life, Report, Wanted};
+use onhook_store::{Result, Store, StoreError};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{ALL, hex, impossible, known_by, walk};
+
+/// What the files of a report are made from beside events: it is kept with the report.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct MadeWith {
+    /// The form of the files.
+    form: Form,
+    /// The time zone whose days count.
+    zone: String,
+    /// The accounts that report their own numbers.
+    other_reporters: BTreeSet<AccountId>,
+    /// The version of the table of area codes.
+    npa_table: String,
+    /// The hash of what is left out.
+    left_out: String,
+    /// How many bytes each file has.
+    sizes: Vec<u64>,
+}
+
+/// A report that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The month.
+    pub(crate) period: Month,
+    /// Who reports.
+    pub(crate) company: String,
+    /// The last event that counts.
+    pub(crate) as_of: EventSeq,
+    /// The time.
+    pub(crate) now: Timestamp,
+    /// The form of the files.
+    pub(crate) form: Form,
+    /// The time zone whose days count, by name.
+    pub(crate) zone: String,
+}
+
+/// A file of a report, as it is made.
+struct File {
+    name: String,
+    rows: u64,
+    bytes: u64,
+    hash: Sha256,
+}
+
+impl File {
+    fn write(&mut self, line: &str) {
+        self.bytes += u64::try_from(line.len()).unwrap_or_default();
+        self.hash.update(line);
+    }
+}
+
+/// What goes through a report: each row, and each number that is left out.
+enum Told {
+    Row(Number, Date),
+    LeftOut(Number, LeftOut),
+}
+
+fn made_with(report: &Report) -> Result<MadeWith> {
+    serde_json::from_value(report.made_with.clone()).map_err(|error| StoreError::Broken(Box::new(error)))
+}
+
+/// Returns a report as `core` judges by it, without those that it knows.
+fn filing(with: &MadeWith, period: Month, as_of: EventSeq, made_at: Timestamp) -> Result<Filing> {
+    let zone = TimeZone::get(&with.zone).map_err(|error| StoreError::Broken(Box::new(error)))?;
+    Ok(Filing {
+        after: period.previous().day(with.form.cutoff_day),
+        through: period.day(with.form.cutoff_day),
+        as_of,
+        made_at,
+        zone,
+        other_reporters: with.other_reporters.clone(),
+        npa_table: with.npa_table.clone(),
+        earlier: Vec::new(),
+    })
+}
+
+/// Returns confirmed reports as `core` judges by them, each with those that it knows.
+fn filings(confirmed: &[Report]) -> Result<(Vec<Filing>, Vec<HandedIn>)> {
+    let mut all: Vec<(&Report, HandedIn)> = confirmed
+        .iter()
+        .filter_map(|report| {
+            let noted = report.confirmed?.event;
+            Some((report, HandedIn { period: report.period?, as_of: report.as_of, noted }))
+        })
+        .collect();
+    // What a report knows was handed in before it was made.
+    all.sort_by_key(|(_, handed_in)| (handed_in.as_of, handed_in.period));
+    let handed_in: Vec<HandedIn> = all.iter().map(|(_, handed_in)| *handed_in).collect();
+    let mut filings = Vec::with_capacity(all.len());
+    for (place, (report, of)) in all.iter().enumerate() {
+        let mut filing = filing(&made_with(report)?, of.period, of.as_of, report.made_at)?;
+        filing.earlier = earlier(&handed_in[..place], of.period, of.as_of);
+        filings.push(filing);
+    }
+    Ok((filings, handed_in))
+}
+
+/// Returns a report with all that it knows, as `core` judges by them: it is the last one.
+async fn knowing(
+    store: &dyn Store,
+    company: &str,
+    with: &MadeWith,
+    (period, as_of, made_at): (Month, EventSeq, Timestamp),
+) -> Result<Vec<Filing>> {
+    let mut confirmed = store.confirmed_reports(Some(company.to_owned())).await?;
+    confirmed.retain(|report| {
+        report.period.is_some_and(|earlier| earlier < period)
+            && report.confirmed.is_some_and(|confirmed| confirmed.event <= as_of)
+    });
+    let (mut filings, handed_in) = filings(&confirmed)?;
+    let mut own = filing(with, period, as_of, made_at)?;
+    own.earlier = earlier(&handed_in, period, as_of);
+    filings.push(own);
+    Ok(filings)
+}
+
+fn judged(life: &Life, filings: &[Filing]) -> Result<Judged> {
+    let Some(history) = &life.history else { return Ok(Judged::default()) };
+    let departures = departures(history, life.import()).map_err(impossible)?;
+    Ok(judge(life.entry.number, &departures, filings))
+}
+
+/// Passes each row on and each number that is left out, by digits, until `each` returns false.
+async fn tell(
+    store: &dyn Store,
+    filings: &[Filing],
+    first: u64,
+    mut each: impl FnMut(Told) -> bool,
+) -> Result<()> {
+    walk(store, Wanted::Departures, (first, ALL.1), |life| {
+        let Judged { row, left_out } = judged(&life, filings)?;
+        let number = life.entry.number;
+        Ok(row.is_none_or(|date| each(Told::Row(number, date)))
+            && left_out.is_none_or(|why| each(Told::LeftOut(number, why))))
+    })
+    .await
+}
+
+/// The files of a report while their rows are counted. One file has no number, several do.
+struct Files<'a> {
+    form: &'a Form,
+    company: &'a str,
+    period: Month,
+    several: bool,
+    files: Vec<File>,
+}
+
+impl Files<'_> {
+    fn add(&mut self, number: Number, date: Date) {
+        let full = u64::from(self.form.row_limit);
+        if self.files.last().is_none_or(|file| self.several && file.rows == full) {
+            let batch = self.several.then(|| u32::try_from(self.files.len() + 1).unwrap_or(u32::MAX));
+            let name = self.form.name(self.company, self.period, batch);
+            let mut file = File { name, rows: 0, bytes: 0, hash: Sha256::new() };
+            file.write(&self.form.first_line());
+            self.files.push(file);
+        }
+        let batch = self.several.then(|| u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        let line = self.form.line(self.company, number, date, batch);
+        if let Some(file) = self.files.last_mut() {
+            file.write(&line);
+            file.rows += 1;
+        }
+    }
+}
+
+/// Makes a report. It is not kept yet.
+pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
+    let Asked { period, company, as_of, now, form, zone } = asked;
+    let mut with = MadeWith {
+        form: form.clone(),
+        zone: zone.clone(),
+        other_reporters: BTreeSet::new(),
+        npa_table: area_codes::VERSION.to_owned(),
+        left_out: String::new(),
+        sizes: Vec::new(),
+    };
+    let filings = knowing(store, company, &with, (*period, *as_of, *now)).await?;
+    let mut several = false;
+    let (files, left_out, left_out_hash) = loop {
+        let mut files = Files { form, company, period: *period, several, files: Vec::new() };
+        let mut left_out: BTreeMap<LeftOut, u64> = BTreeMap::new();
+        let mut hash = Sha256::new();
+        tell(store, &filings, ALL.0, |told| {
+            match told {
+                Told::Row(number, date) => files.add(number, date),
+                Told::LeftOut(number, why) => {
+                    *left_out.entry(why).or_default() += 1;
+                    hash.update(format!("{number},{why}\n"));
+                }
+            }
+            true
+        })
+        .await?;
+        let rows: u64 = files.files.iter().map(|file| file.rows).sum();
+        if !several && rows > u64::from(form.row_limit) {
+            several = true; // now each line says its file's number
+            continue;
+        }
+        break (files.files, left_out, hex(&hash.finalize()));
+    };
+    with.left_out = left_out_hash;
+    with.sizes = files.iter().map(|file| file.bytes).collect();
+    let rows: u64 = files.iter().map(|file| file.rows).sum();
+    let hashes: Vec<String> = files.iter().map(|file| hex(&file.hash.clone().finalize())).collect();
+    let id = format!("rnd-{period}-{company}-{}", known_by(&hashes));
+    let named = files.iter().zip(&hashes);
+    let files: Vec<Value> =
+        named.map(|(file, hash)| json!({ "name": file.name, "rows": file.rows, "sha256": hash })).collect();
+    let why: BTreeMap<&str, u64> = left_out.iter().map(|(why, count)| (why.word(), *count)).collect();
+    let shown = json!({
+        "cutoff": period.day(form.cutoff_day).to_string(),
+        "counts": { "rows": rows, "left_out": left_out.values().sum::<u64>(), "left_out_by_reason": why },
+        "files": files,
+        "form": if *form == Form::default() { UNVERIFIED } else { "configured" },
+        "nothing_to_report": rows == 0,
+        "npa_table": with.npa_table,
+    });
+    Ok(Report {
+        id,
+        kind: ReportKind::Rnd,
+        company: Some(company.clone()),
+        period: Some(*period),
+        as_of: *as_of,
+        made_at: *now,
+        shown,
+        made_with: serde_json::to_value(&with).map_err(|error| StoreError::Broken(Box::new(error)))?,
+        confirmed: None,
+    })
+}
+
+/// Returns whether a report that was made takes the place of one with the same files: it knows more, and leaves out
+/// others.
+pub(crate) fn renews(new: &Report, old: &Report) -> bool {
+    old.confirmed.is_none() && new.as_of > old.as_of && new.made_with["left_out"] != old.made_with["left_out"]
+}
+
+/// Returns what a kept report judges by.
+async fn again(store: &dyn Store, report: &Report) -> Result<(MadeWith, Vec<Filing>)> {
+    let with = made_with(report)?;
+    let missing = || StoreError::Conflict("the report has no month or company".into());
+    let (company, period) =
+        (report.company.as_deref().ok_or_else(missing)?, report.period.ok_or_else(missing)?);
+    let filings = knowing(store, company, &with, (period, report.as_of, report.made_at)).await?;
+    Ok((with, filings))
+}
+
+/// Returns numbers that a report leaves out behind one, by digits, at most `size`.
+pub(crate) async fn left_out(
+    store: &dyn Store,
+    report: &Report,
+    after: Option<Number>,
+    size: usize,
+) -> Result<Vec<(Number, LeftOut)>> {
+    let (_, filings) = again(store, report).await?;
+    let mut found = Vec::new();
+    tell(store, &filings, after.map_or(ALL.0, |number| number.digits() + 1), |told| {
+        if let Told::LeftOut(number, why) = told {
+            found.push((number, why));
+        }
+        found.len() < size
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Returns how many bytes a file of a report has.
+pub(crate) fn size(report: &Report, place: usize) -> Result<u64> {
+    Ok(made_with(report)?.sizes.get(place).copied().unwrap_or_default())
+}
+
+/// Makes a file of a report again, and passes it on in parts. The parts end early if nobody takes them any more.
+pub(crate) async fn file(
+    store: Arc<dyn Store>,
+    report: Report,
+    place: usize,
+    parts: tokio::sync::mpsc::Sender<Vec<u8>>,
+) -> Result<()> {
+    let (with, filings) = again(&*store, &report).await?;
+    let files = report.shown["files"].as_array().map_or(0, Vec::len);
+    let batch = (files > 1).then(|| u32::try_from(place + 1).unwrap_or(u32::MAX));
+    let limit = if files > 1 { u64::from(with.form.row_limit) } else { u64::MAX };
+    let first_row = u64::try_from(place).unwrap_or(u64::MAX).saturating_mul(limit);
+    let company = report.company.clone().unwrap_or_default();
+    let mut part = with.form.first_line().into_bytes();
+    let (mut row, mut next) = (0_u64, Some(ALL.0));
+    while let Some(from) = next {
+        let page = store.lives(Wanted::Departures, (from, ALL.1)).await?;
+        next = page.next;
+        for life in page.lives {
+            let Some(date) = judged(&life, &filings)?.row else { continue };
+            if row >= first_row && row - first_row < limit {
+                part.extend(with.form.line(&company, life.entry.number, date, batch).into_bytes());
+            }
+            row += 1;
+        }
+        if !part.is_empty() && parts.send(std::mem::take(&mut part)).await.is_err() {
+            return Ok(());
+        }
+        if row >= first_row.saturating_add(limit) {
+            break;
+        }
+    }
+    if !part.is_empty() {
+        let _ = parts.send(part).await;
+    }
+    Ok(())
+}
+
+/// How much is still to be reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owed {
+    /// Permanent disconnects that no confirmed report has.
+    pub(crate) numbers: u64,
+    /// How many days ago the oldest of them was.
+    pub(crate) oldest_days: i64,
+    /// How many days are left until the next report is due, negative if it is late.
+    pub(crate) due_days: i64,
+}
+
+/// Returns how much is still to be reported at `now`.
+pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> Result<Owed> {
+    let confirmed = store.confirmed_reports(None).await?;
+    let (mut all, handed_in) = filings(&confirmed)?;
+    let today = now.date_in(zone);
+    let of_month = |month| handed_in.iter().any(|report| report.period == month);
+    let mut owed = Owed { due_days: due_days(today, of_month), ..Owed::default() };
+    all.push(Filing {
+        after: Date::MIN,
+        through: today,
+        as_of: store.newest().await?,
+        made_at: now,
+        zone: zone.clone(),
+        other_reporters: BTreeSet::new(),
+        npa_table: area_codes::VERSION.to_owned(),
+        earlier: (0..all.len()).collect(),
+    });
+    let mut oldest: Option<Date> = None;
+    tell(store, &all, ALL.0, |told| {
+        if let Told::Row(_, date) = told {
+            owed.numbers += 1;
+            oldest = Some(oldest.map_or(date, |oldest| oldest.min(date)));
+        }
+        true
+    })
+    .await?;
+    owed.oldest_days =
+        oldest.and_then(|oldest| today.since(oldest).ok()).map_or(0, |span| i64::from(span.get_days()));
+    Ok(owed)
+}

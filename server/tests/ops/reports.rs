@@ -1,0 +1,361 @@
+//! Reports for regulators at the operations API: made, made again, handed in; and blocks of numbers.
+
+use std::collections::BTreeMap;
+
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::order::act::Act;
+use onhook_core::report::months::Month;
+use onhook_core::time::{DAY_MS, TimeZone};
+use onhook_store::contract::acts::{Acted, Asked};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::app::{
+    App, Call, IN_SERVICE, POOL, Reply, Seed, Who, account, get, now, number, post, put, wait_for, with_app,
+    xml,
+};
+
+fn read(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+fn asked(path: &str, body: &Value) -> Call {
+    post(format!("/ops/v1/reports/{path}"), body.to_string())
+        .content_type("application/json")
+        .by(Who::Operator)
+}
+
+async fn shown(app: &App, path: impl Into<String>) -> Value {
+    read(&app.send(get(path).by(Who::Operator)).await.expect(200))
+}
+
+fn this_month() -> Month {
+    Month::reporting(now().date_in(&TimeZone::UTC), 14)
+}
+
+/// Makes a report of disconnects. Returns its status and itself.
+async fn rnd(app: &App, period: Month) -> (u16, Value) {
+    let reply = app.send(asked("rnd", &json!({ "period": period.to_string(), "company": "ACME1" }))).await;
+    (reply.status, read(&reply))
+}
+
+async fn file(app: &App, report: &Value, place: usize) -> String {
+    let (id, name) = (report["id"].as_str().unwrap(), report["files"][place]["name"].as_str().unwrap());
+    let reply =
+        app.send(get(format!("/ops/v1/reports/{id}/files/{name}")).by(Who::Operator)).await.expect(200);
+    assert_eq!(reply.header("content-type"), Some("text/csv"));
+    reply.text().to_owned()
+}
+
+async fn left_out(app: &App, report: &Value) -> Value {
+    shown(app, format!("/ops/v1/reports/{}/left-out", report["id"].as_str().unwrap())).await["items"].clone()
+}
+
+async fn confirm(app: &App, report: &Value, hashes: &[&str]) -> Reply {
+    let body = json!({ "submitted_at": now().to_string(), "sha256": hashes, "reason": "uploaded" });
+    app.send(asked(&format!("{}/confirm", report["id"].as_str().unwrap()), &body)).await
+}
+
+async fn reconnect(app: &App, number: &str) {
+    let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[number]))).await;
+    let order = app.ended(get(order)).await;
+    assert_eq!(order.element("OrderStatus"), Some("COMPLETE"), "{}", order.text());
+}
+
+/// The life of a report: made twice, handed in, and left away from the next month's; what was reconnected before it was
+/// made is left out with its reason.
+#[tokio::test]
+async fn a_disconnect_is_reported_once_and_its_file_is_the_same_for_ever() {
+    with_app(Seed::two_accounts(), async |app| {
+        let [reported, kept, _] = IN_SERVICE;
+        let month = this_month();
+        app.disconnect(&[reported, kept]).await;
+        reconnect(app, kept).await;
+        let (status, made) = rnd(app, month).await;
+        assert_eq!((status, &made["nothing_to_report"]), (201, &false.into()), "{made}");
+        assert_eq!(rnd(app, month).await, (200, made.clone()), "the same rows are the same report");
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(shown(app, format!("/ops/v1/reports/{id}")).await, made);
+        let today = now().date_in(&TimeZone::UTC);
+        let bytes = file(app, &made, 0).await;
+        assert_eq!(bytes, format!("CompanyID,TN,DisconnectDate,BatchID\r\nACME1,{reported},{today},\r\n"));
+        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            made["files"],
+            json!([{ "name": format!("ACME1_{}.csv", month.digits()), "rows": 1, "sha256": hash }])
+        );
+        assert!(id.ends_with(&hash[..12]), "{id}");
+        assert_eq!(
+            made["counts"],
+            json!({ "rows": 1, "left_out": 1, "left_out_by_reason": { "reconnected": 1 } })
+        );
+        assert_eq!(
+            left_out(app, &made).await,
+            json!([{ "number": format!("+1{kept}"), "why": "reconnected" }])
+        );
+
+        // Not handed in yet: the next month's has it, too.
+        let (_, next) = rnd(app, month.next()).await;
+        assert_eq!((&next["counts"]["rows"], left_out(app, &next).await), (&1.into(), json!([])));
+
+        let refused = confirm(app, &made, &["00"]).await.expect(409);
+        assert_eq!(read(&refused)["code"], "report_changed");
+        let confirmed = read(&confirm(app, &made, &[&hash]).await.expect(200));
+        assert!(
+            confirmed["confirmed_at"].is_string() && confirmed["submitted_at"].is_string(),
+            "{confirmed}"
+        );
+        assert_eq!(read(&confirm(app, &made, &[&hash]).await.expect(200)), confirmed, "once");
+        assert_eq!(shown(app, format!("/ops/v1/reports/{id}")).await, confirmed);
+
+        let (_, after) = rnd(app, month.next()).await;
+        assert_eq!((&after["nothing_to_report"], &after["files"]), (&true.into(), &json!([])), "{after}");
+        assert_ne!(after["id"], next["id"]);
+        // A second report of the same month is whole again.
+        assert_eq!(rnd(app, month).await, (200, confirmed.clone()));
+        // Whatever happens later, each report is what it was.
+        reconnect(app, reported).await;
+        assert_eq!((file(app, &made, 0).await, file(app, &next, 0).await), (bytes.clone(), bytes));
+        assert_eq!(
+            left_out(app, &made).await,
+            json!([{ "number": format!("+1{kept}"), "why": "reconnected" }])
+        );
+        let listed = shown(app, "/ops/v1/reports?limit=1").await;
+        let cursor = listed["next"].as_str().unwrap();
+        let rest = shown(app, format!("/ops/v1/reports?cursor={cursor}")).await;
+        let ids = |list: &Value| -> Vec<Value> {
+            list["items"].as_array().unwrap().iter().map(|r| r["id"].clone()).collect()
+        };
+        assert_eq!(
+            [ids(&listed), ids(&rest)].concat(),
+            [after["id"].clone(), next["id"].clone(), made["id"].clone()]
+        );
+        let measured = wait_for("the metrics", async || {
+            let text = app.send(get("/metrics")).await.expect(200).text().to_owned();
+            text.contains("onhook_rnd_due_days").then_some(text)
+        })
+        .await;
+        for name in ["onhook_rnd_unreported", "onhook_rnd_oldest_unreported_days"] {
+            assert!(measured.contains(name), "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_for_a_report_that_cannot_be_made_is_refused() {
+    with_app(Seed::two_accounts(), async |app| {
+        let month = this_month().to_string();
+        for (path, body, status, code) in [
+            ("rnd", json!({ "period": "2026-13", "company": "ACME1" }), 400, "bad_value"),
+            ("rnd", json!({ "period": month, "company": "A" }), 400, "bad_value"),
+            ("rnd", json!({ "period": month }), 400, "bad_value"),
+            ("rnd", json!({ "period": month, "company": "ACME1", "as_of": "x" }), 400, "bad_value"),
+            (
+                "rnd",
+                json!({ "period": month, "company": "ACME1", "as_of": "999999999" }),
+                422,
+                "at_in_future",
+            ),
+            ("rnd", json!({ "period": month, "company": "ACME1", "nonsense": 1 }), 400, "unknown_field"),
+            ("nruf", json!({ "as_of": "2999-12-31" }), 422, "at_in_future"),
+            ("nruf", json!({ "as_of": "2020-12-31" }), 422, "before_first_import"),
+            ("nruf", json!({ "as_of": "yesterday" }), 400, "bad_value"),
+            ("nruf", json!({ "level": "state" }), 400, "bad_value"),
+            (
+                "rnd-2026-12-ACME1-0/confirm",
+                json!({ "submitted_at": now().to_string(), "sha256": [], "reason": "x" }),
+                404,
+                "not_found",
+            ),
+            (
+                "rnd-2026-12-ACME1-0/confirm",
+                json!({ "submitted_at": now().to_string(), "sha256": [] }),
+                400,
+                "reason_required",
+            ),
+        ] {
+            let problem = read(&app.send(asked(path, &body)).await.expect(status));
+            assert_eq!(problem["code"], code, "{path} {body}: {problem}");
+        }
+        for path in ["reports/rnd-2026-12-ACME1-0", "reports/rnd-2026-12-ACME1-0/files/a.csv"] {
+            app.send(get(format!("/ops/v1/{path}")).by(Who::Operator)).await.expect(404);
+        }
+    })
+    .await;
+}
+
+/// Returns how many numbers the list has of each state, of those that lie in the United States.
+async fn states(app: &App) -> BTreeMap<String, u64> {
+    let (mut counts, mut cursor) = (BTreeMap::new(), String::new());
+    loop {
+        let page = shown(app, format!("/ops/v1/numbers?limit=1000{cursor}")).await;
+        for number in page["items"].as_array().unwrap() {
+            let digits = number["number"].as_str().unwrap();
+            if !["+1800", "+1888", "+1877", "+1866", "+1855", "+1844", "+1833"]
+                .iter()
+                .any(|code| digits.starts_with(code))
+            {
+                *counts.entry(number["state"].as_str().unwrap().to_owned()).or_default() += 1;
+            }
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return counts,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_use_of_numbers_is_counted_as_it_was_at_an_instant() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.disconnect(&[IN_SERVICE[0]]).await;
+        let reply = app.send(asked("nruf", &json!({}))).await.expect(201);
+        let made = read(&reply);
+        let then = states(app).await;
+        let of = |state: &str| json!(then.get(state).copied().unwrap_or(0));
+        assert_eq!(made["counts"]["assigned"], of("InService"), "{made}");
+        assert_eq!((&made["counts"]["aging"], &made["counts"]["available"]), (&of("Aging"), &of("Available")));
+        assert_eq!(made["counts"]["numbers"], json!(then.values().sum::<u64>()));
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(reply.header("location"), Some(&*format!("/ops/v1/reports/{id}")));
+        let csv = file(app, &made, 0).await;
+        let line = csv.lines().find(|line| line.starts_with(",919,555,1,")).expect("the block's line");
+        assert_eq!(line, ",919,555,1,RALEIGH,NC,2,0,0,1,0,0,3,66.7,");
+        assert!(made["warnings"].as_array().unwrap().contains(
+            &json!({ "code": "not_held", "block": "919-555-1", "detail": "997 of 1000 numbers are not held here" })
+        ), "{made}");
+
+        // Later changes change neither that report nor another one as of the same instant.
+        app.disconnect(&[IN_SERVICE[1], "5405514342"]).await;
+        reconnect(app, IN_SERVICE[0]).await;
+        assert_eq!(file(app, &made, 0).await, csv);
+        let again = read(&app.send(asked("nruf", &json!({ "as_of": made["at"] }))).await.expect(200));
+        assert_eq!(again["counts"], made["counts"]);
+        let codes = read(&app.send(asked("nruf", &json!({ "as_of": made["at"], "level": "code" }))).await.expect(201));
+        let name = codes["files"][1]["name"].as_str().unwrap();
+        let document = shown(app, format!("/ops/v1/reports/{}/files/{name}", codes["id"].as_str().unwrap())).await;
+        let mut sums = made["counts"].clone();
+        sums.as_object_mut().unwrap().remove("lines");
+        assert_eq!(document["totals"], sums);
+        assert!(document["lines"].as_array().unwrap().iter().any(|line| line["block"] == "919-555"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_block_is_shown_with_its_use_and_drained() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.disconnect(&[IN_SERVICE[0]]).await;
+        let blocks = shown(app, "/ops/v1/blocks?npa=919").await["items"].clone();
+        let block = |name: &str| blocks.as_array().unwrap().iter().find(|block| block["block"] == name).cloned();
+        assert_eq!(
+            block("919-555-1"),
+            Some(json!({
+                "block": "919-555-1", "rate_center": "RALEIGH", "assigned": 2, "intermediate": 0, "reserved": 0,
+                "aging": 1, "administrative": 0, "available": 0, "not_held": 997, "contamination_percent": 0.3,
+                "in_service": true, "footprint": false, "drain": false, "candidate": true,
+            }))
+        );
+        // Each block is there once, whatever the pages are.
+        let all = shown(app, "/ops/v1/blocks").await["items"].clone();
+        let (mut paged, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = shown(app, format!("/ops/v1/blocks?limit=1{cursor}")).await;
+            paged.extend(page["items"].as_array().unwrap().clone());
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(json!(paged), all);
+
+        let mark = async |name: &str, body: &Value| {
+            let call = put(format!("/ops/v1/blocks/{name}"), body.to_string());
+            app.send(call.content_type("application/json").by(Who::Operator)).await
+        };
+        let search = async || {
+            let path = account("/availablenumbers?areaCode=336");
+            app.send(get(path)).await.expect(200).elements("TelephoneNumber").len()
+        };
+        assert_eq!(search().await, 1);
+        let pool = format!("{}-{}-{}", &POOL[..3], &POOL[3..6], &POOL[6..7]);
+        let drained = read(&mark(&pool, &json!({ "drain": true, "reason": "it goes back" })).await.expect(200));
+        assert_eq!((&drained["drain"], &drained["footprint"], &drained["candidate"]), (&true.into(), &false.into(), &true.into()));
+        assert_eq!(search().await, 0);
+        let kept = read(&mark(&pool, &json!({ "drain": false, "footprint": true, "reason": "it stays" })).await.expect(200));
+        assert_eq!((&kept["drain"], &kept["footprint"], &kept["candidate"]), (&false.into(), &true.into(), &false.into()));
+        assert_eq!(search().await, 1);
+        let candidates = shown(app, "/ops/v1/blocks?npa=336&candidate=true").await;
+        assert_eq!(candidates["items"], json!([]));
+        for (name, body, status, code) in [
+            (&*pool, json!({ "drain": true }), 400, "reason_required"),
+            ("336-555", json!({ "drain": true, "reason": "x" }), 400, "bad_value"),
+            ("336-555-9", json!({ "drain": true, "reason": "x" }), 404, "not_found"),
+        ] {
+            assert_eq!(read(&mark(name, &body).await.expect(status))["code"], code, "{name}");
+        }
+    })
+    .await;
+}
+
+/// Numbers of every kind that is not reported, as they come into the store and leave service.
+#[tokio::test]
+async fn each_number_that_is_left_out_has_its_reason() {
+    with_app(Seed::two_accounts(), async |app| {
+        let guide = Some(crate::app::ACCOUNT.to_string().parse().unwrap());
+        let in_service = |digits: &str| NewNumber {
+            state: State::InService,
+            account: guide,
+            ..NewNumber::available(number(digits))
+        };
+        let aging = NewNumber {
+            state: State::Aging,
+            former_account: guide,
+            release_at: Some(now().plus_millis(50 * DAY_MS)),
+            ..NewNumber::available(number("9195556003"))
+        };
+        let gone = ["4165550100", "8005550199", "4465550100", "9195556001", "9195556002"];
+        app.import(gone.iter().map(|digits| in_service(digits)).chain([aging]).collect()).await;
+        app.disconnect(&gone[..4]).await;
+        let act = Act::PortOut { at: Some(now()) };
+        let asked = Asked {
+            act,
+            account: None,
+            numbers: vec![number("9195556001"), number("9195556002")],
+            remaining: 0,
+            author: "operator".into(),
+            made_at: now(),
+            expires_at: now(),
+        };
+        let done = app.parts.store.act(asked, None, None, now(), std::sync::Arc::default()).await.unwrap();
+        assert!(matches!(done, Acted::Done { .. }), "{done:?}");
+        let (_, made) = rnd(app, this_month()).await;
+        assert_eq!(made["nothing_to_report"], true, "{made}");
+        let told: BTreeMap<String, String> = left_out(app, &made)
+            .await
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["number"].as_str().unwrap().to_owned(), one["why"].as_str().unwrap().to_owned()))
+            .collect();
+        let wanted = [
+            ("+14165550100", "not_us"),
+            ("+14465550100", "unknown_npa"),
+            ("+18005550199", "not_geographic"),
+            ("+19195556001", "ported_out"),
+            ("+19195556002", "ported_out"),
+            ("+19195556003", "no_date"),
+        ];
+        assert_eq!(told, wanted.map(|(number, why)| (number.to_owned(), why.to_owned())).into());
+        // In pages, each once.
+        let path = format!("/ops/v1/reports/{}/left-out?limit=4", made["id"].as_str().unwrap());
+        let page = shown(app, path.clone()).await;
+        let rest = shown(app, format!("{path}&cursor={}", page["next"].as_str().unwrap())).await;
+        let all =
+            [page["items"].as_array().unwrap().clone(), rest["items"].as_array().unwrap().clone()].concat();
+        assert_eq!((json!(all), &rest["next"]), (left_out(app, &made).await, &Value::Null));
+    })
+    .await;
+}

@@ -1,0 +1,168 @@
+//! Jobs, checks beside orders, and imports in pieces.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use onhook_core::audit::deed::{Deed, DeedKind};
+use onhook_core::import::NewNumber;
+use onhook_core::job::{Kind, NotTaken, State, WAITING_MAX};
+use serde_json::{Value, json};
+
+use super::fixtures::{
+    LONG, activate, at, clean, disconnect, doer, in_service, number, order, policy, run_all, seeded,
+};
+use crate::conformance::Opener;
+use crate::contract::imports::Piece;
+use crate::contract::jobs::{Job, NewJob, Noted};
+use crate::{Store, StoreError};
+
+async fn take(store: &dyn Store, kind: Kind) -> Result<Job, NotTaken> {
+    let new = NewJob { kind, author: "operator".into(), asked: json!({ "deep": true }) };
+    store.add_job(new, None, at(1)).await.expect("written")
+}
+
+fn noted(state: State) -> Noted {
+    Noted::new(state, Value::Null, at(2))
+}
+
+/// Lets a new import be written: it brings these numbers.
+async fn writing(store: &dyn Store, numbers: u64) -> (crate::contract::leases::LeaseToken, Job, i64) {
+    let job = take(store, Kind::Import).await.expect("taken");
+    let lease = store.take_lease("imports", LONG).await.expect("tried").expect("free");
+    store.stage(lease, job.id, 0, b"number\n".to_vec()).await.expect("staged");
+    store.staged(lease, job.id, json!({}), None).await.expect("staged").expect("it goes on");
+    let deed = Deed::by(&doer(3), DeedKind::Imported).with("numbers", numbers);
+    let found = json!({ "to_come": numbers });
+    let event = store.begin_writing(lease, job.id, deed, found).await.expect("written").expect("it goes on");
+    (lease, job, event)
+}
+
+fn piece(numbers: impl IntoIterator<Item = u64>) -> Piece {
+    Piece::Numbers(numbers.into_iter().map(|n| (n, NewNumber::available(number(n)))).collect())
+}
+
+cases! { ($) jobs conformance_jobs:
+    /// One runs, ten wait, and an import does not wait for another one.
+    async fn only_so_many_jobs_wait(opener) {
+        let (one, other) = opener.open_twice().await;
+        for _ in 0..=WAITING_MAX {
+            take(&*one, Kind::Check).await.expect("taken");
+        }
+        assert_eq!(take(&*other, Kind::Check).await, Err(NotTaken::TooMany));
+        take(&*other, Kind::Backup).await.expect("another kind");
+        let import = take(&*one, Kind::Import).await.expect("taken");
+        assert_eq!(take(&*other, Kind::Import).await, Err(NotTaken::ImportRunning));
+        assert!(other.cancel_job(Kind::Import, import.id, at(3)).await.expect("written").expect("there").1);
+        take(&*other, Kind::Import).await.expect("the other one has ended");
+        let checks = one.jobs(Kind::Check, None, 100).await.expect("read");
+        assert_eq!(checks.len(), WAITING_MAX + 1);
+        assert!(checks.windows(2).all(|pair| pair[0].id > pair[1].id), "the newest first");
+        let page = one.jobs(Kind::Check, Some(checks[1].id), 2).await.expect("read");
+        assert_eq!(page.iter().map(|job| job.id).collect::<Vec<_>>(), [checks[2].id, checks[3].id]);
+        assert_eq!(one.next_job(Kind::Check).await.expect("read").expect("there").id, checks[WAITING_MAX].id);
+    }
+
+    /// Only the holder of a lease notes how far a job is, and what has ended stays as it is.
+    async fn a_job_is_noted_under_a_lease_until_it_has_ended(opener) {
+        let (one, other) = opener.open_twice().await;
+        let job = take(&*one, Kind::Check).await.expect("taken");
+        assert_eq!((job.state, job.ended_at, &job.found), (State::Waiting, None, &Value::Null));
+        let lease = one.take_lease("checks", LONG).await.expect("tried").expect("free");
+        assert!(one.note_job(lease, job.id, noted(State::Running)).await.expect("noted"));
+        one.end_lease("checks", lease).await.expect("ended");
+        let lost = one.note_job(lease, job.id, noted(State::Done)).await;
+        assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
+        let lease = other.take_lease("checks", LONG).await.expect("tried").expect("free");
+        assert_eq!(other.next_job(Kind::Check).await.expect("read").map(|job| job.id), Some(job.id));
+        assert!(other.note_job(lease, job.id, noted(State::Done)).await.expect("noted"));
+        assert!(!other.note_job(lease, job.id, noted(State::Running)).await.expect("tried"));
+        let done = one.job(Kind::Check, job.id).await.expect("read").expect("there");
+        assert_eq!((done.state, done.ended_at), (State::Done, Some(at(2))));
+        assert_eq!(one.next_job(Kind::Check).await.expect("read"), None);
+        assert_eq!(one.job(Kind::Backup, job.id).await.expect("read"), None, "it is of another kind");
+    }
+
+    /// A check reads page after page while numbers go out of service and back, and finds nothing.
+    async fn a_check_beside_orders_finds_nothing(opener) {
+        let (store, site, _) = seeded(opener).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (orders, stopped) = (store.clone(), stop.clone());
+        let working = tokio::spawn(async move {
+            let mut n: i64 = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                n += 2;
+                let numbers = [n.unsigned_abs() / 2 % 7, 8];
+                orders.accept(order(n, 1, disconnect(numbers))).await.expect("accepted");
+                run_all(&*orders, at(n)).await;
+                orders.accept(order(n + 1, 1, activate(numbers, site))).await.expect("accepted");
+                run_all(&*orders, at(n + 1)).await;
+            }
+            n
+        });
+        for turn in 0..20 {
+            let report = store.check_beside(turn % 2 == 0, Arc::new(|_| {})).await.expect("checked");
+            assert_eq!(report.findings, [], "check {turn}");
+            assert_eq!(report.numbers, 50);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(working.await.expect("it ends") > 20, "orders ran meanwhile");
+        clean(&*store).await;
+    }
+
+    /// An import writes in pieces, and stops and goes on in between. Nothing is wrong at any moment.
+    async fn an_import_is_written_in_pieces(opener) {
+        let (store, ..) = seeded(opener).await;
+        let (lease, job, event) = writing(&*store, 3).await;
+        let write = async |numbers: Vec<u64>, to_come: u64| {
+            let noted = Noted::new(State::Writing, json!({ "to_come": to_come }), at(4));
+            store.write_piece(lease, job.id, piece(numbers), event, noted, policy()).await
+        };
+        clean(&*store).await;
+        write(vec![60], 2).await.expect("written");
+        clean(&*store).await;
+        let beside = store.check_beside(false, Arc::new(|_| {})).await;
+        assert!(matches!(beside, Err(StoreError::Conflict(_))), "{beside:?}");
+        // A piece is written whole or not at all.
+        let twice = write(vec![61, 60], 0).await;
+        assert!(twice.is_err(), "{twice:?}");
+        assert!(store.facts(number(61)).await.expect("read").is_none());
+        write(vec![61, 62], 0).await.expect("written");
+        clean(&*store).await;
+        let cancelled = store.cancel_job(Kind::Import, job.id, at(5)).await.expect("tried").expect("there");
+        assert!(!cancelled.1, "it is being written");
+        assert!(store.note_job(lease, job.id, noted(State::Done)).await.expect("noted"));
+        let late = write(vec![63], 0).await;
+        assert!(late.is_err(), "{late:?}");
+        let history = store.history(number(60)).await.expect("read").expect("there").history;
+        assert_eq!(history.imported_at, at(3));
+        assert_eq!(store.check_beside(true, Arc::new(|_| {})).await.expect("checked").findings, []);
+    }
+
+    /// What is staged is read as it was sent, and goes when the import has ended.
+    async fn a_file_is_staged_in_parts(opener) {
+        let (one, other) = opener.open_twice().await;
+        let job = take(&*one, Kind::Import).await.expect("taken");
+        let lease = one.take_lease("files", LONG).await.expect("tried").expect("free");
+        for (part, bytes) in (0..).zip(["num", "ber\n2025", "550100\n"]) {
+            one.stage(lease, job.id, part, bytes.into()).await.expect("staged");
+        }
+        one.staged(lease, job.id, json!({ "lines": 1 }), None).await.expect("staged").expect("it goes on");
+        let read = async |store: &dyn Store| {
+            let mut file = store.staging(job.id).await?;
+            let text = tokio::task::spawn_blocking(move || std::io::read_to_string(&mut file));
+            text.await.expect("it ends").map_err(|error| StoreError::Broken(Box::new(error)))
+        };
+        one.tidy_staging().await.expect("tidied");
+        assert_eq!(read(&*other).await.expect("read"), "number\n2025550100\n");
+        let bad = vec![(2, "it is bad".to_owned()), (3, "so is it".to_owned())];
+        assert!(one.note_bad_lines(lease, job.id, bad.clone(), json!({})).await.expect("noted"));
+        assert_eq!(other.bad_lines(job.id, 0, 10).await.expect("read"), bad);
+        assert_eq!(other.bad_lines(job.id, 2, 10).await.expect("read"), bad[1..]);
+        one.cancel_job(Kind::Import, job.id, at(3)).await.expect("written");
+        assert!(!one.note_bad_lines(lease, job.id, Vec::new(), json!({})).await.expect("tried"), "it has ended");
+        one.tidy_staging().await.expect("tidied");
+        assert_eq!(read(&*one).await.unwrap_or_default(), "");
+        let looked = one.look_up(vec![in_service(1, 9)]).await.expect("read");
+        assert!(looked.there.is_empty() && looked.premises.is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! Reports for regulators, and blocks of numbers.
+
+use onhook_core::audit::deed::DeedKind;
+use onhook_core::ids::EventSeq;
+use onhook_core::import::{Intake, NewNumber};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::order::search::{Criteria, Inventory};
+use onhook_core::report::ReportKind;
+use onhook_core::report::nruf::then;
+use onhook_core::report::rnd::{How, departures};
+use serde_json::json;
+
+use super::fixtures::{
+    activate, at, clean, disconnect, in_service, lines, number, order, policy, run_all, search, seeded, state,
+};
+use crate::Store;
+use crate::conformance::Opener;
+use crate::contract::pool::PoolQuery;
+use crate::contract::reports::{Confirmed, Kept, Life, Marking, Marks, Report, Wanted};
+
+/// All digits that a number can have.
+const ALL: (u64, u64) = (0, i64::MAX.unsigned_abs());
+
+fn report(id: &str, period: &str, sha256: &str) -> Report {
+    Report {
+        id: id.into(),
+        kind: ReportKind::Rnd,
+        company: Some("ACME1".into()),
+        period: Some(period.parse().expect("a month")),
+        as_of: EventSeq(1),
+        made_at: at(5),
+        shown: json!({ "files": [{ "name": "a.csv", "sha256": sha256 }] }),
+        made_with: json!({ "form": "x" }),
+        confirmed: None,
+    }
+}
+
+/// Reads all pages of a span.
+async fn lives(store: &dyn Store, wanted: Wanted, span: (u64, u64)) -> Vec<Life> {
+    let (mut all, mut first) = (Vec::new(), Some(span.0));
+    while let Some(from) = first {
+        let page = store.lives(wanted, (from, span.1)).await.expect("read");
+        all.extend(page.lives);
+        first = page.next;
+    }
+    all
+}
+
+cases! { ($) reports conformance_reports:
+    /// What a report needs of a number is read, page after page, and no more.
+    async fn lives_are_read_as_far_as_a_report_needs_them(opener) {
+        let (store, one, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect([1, 2]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let before = store.newest().await.expect("read");
+        store.accept(order(20, 1, activate([2], one))).await.expect("accepted");
+        run_all(&*store, at(30)).await;
+        assert!(store.newest().await.expect("read") > before);
+        assert_eq!(store.first_import().await.expect("read"), Some(at(0)));
+
+        let left = lives(&*store, Wanted::Departures, ALL).await;
+        assert_eq!(left.iter().map(|life| life.entry.number).collect::<Vec<_>>(), [number(1), number(2)]);
+        for life in &left {
+            let history = life.history.as_ref().expect("whole");
+            let found = departures(history, life.import()).expect("a history");
+            assert_eq!(found.iter().map(|left| (left.how, left.at)).collect::<Vec<_>>(), [(How::Disconnected, at(10))]);
+        }
+        // As it was then: all fifty, and only of those that have changed since a history.
+        let used = lives(&*store, Wanted::Use { at: at(15), as_of: before }, ALL).await;
+        assert_eq!(used.len(), 50);
+        let told: Vec<_> = used.iter().filter(|life| life.history.is_some()).collect();
+        assert_eq!(told.iter().map(|life| life.entry.number).collect::<Vec<_>>(), [number(2)]);
+        let history = told[0].history.as_ref().expect("whole");
+        let was = |as_of, millis| {
+            let then = then(history, told[0].import(), as_of, at(millis)).expect("a history");
+            then.map(|then| then.entry.state())
+        };
+        assert_eq!(was(before, 15), Some(State::Aging));
+        assert_eq!(was(before, 99), Some(State::Aging), "its reconnect is behind that position");
+        assert_eq!(was(EventSeq(i64::MAX), 99), Some(State::InService));
+        assert_eq!(was(before, -1), None, "before its import");
+        // A span has its first number, and not the one behind it.
+        let (first, end) = (number(5).digits(), number(8).digits());
+        let some = lives(&*store, Wanted::Use { at: at(99), as_of: EventSeq(i64::MAX) }, (first, end)).await;
+        assert_eq!(some.iter().map(|life| life.entry.number).collect::<Vec<_>>(), [number(5), number(6), number(7)]);
+        clean(&*store).await;
+    }
+
+    /// Pages go on where they stopped, and each number is there once.
+    async fn many_lives_are_read_in_pages(opener) {
+        let (store, ..) = seeded(opener).await;
+        let more = (100..9_100).map(|n| in_service(n, 1));
+        store.import(lines(more.collect()), Intake::of("more"), at(1), policy()).await.expect("imported");
+        let wanted = Wanted::Use { at: at(99), as_of: EventSeq(i64::MAX) };
+        let page = store.lives(wanted, ALL).await.expect("read");
+        assert!(page.next.is_some() && page.lives.len() < 9_050, "{} in one read", page.lives.len());
+        let all: Vec<_> = lives(&*store, wanted, ALL).await.iter().map(|life| life.entry.number).collect();
+        let wanted: Vec<_> = (0..50).chain(100..9_100).map(number).collect();
+        assert_eq!(all, wanted);
+    }
+
+    /// A report is there once; one that is confirmed stays as it is, and is confirmed once.
+    async fn a_report_is_kept_and_confirmed_once(opener) {
+        let (store, ..) = seeded(opener).await;
+        let made = report("rnd-1", "2026-12", "aa");
+        let kept = store.keep_report(made.clone(), false, None).await.expect("kept");
+        assert_eq!(kept, Kept { report: made.clone(), is_new: true });
+        let later = Report { made_at: at(6), as_of: EventSeq(2), ..made.clone() };
+        let kept = store.keep_report(later.clone(), false, None).await.expect("kept");
+        assert_eq!(kept, Kept { report: made.clone(), is_new: false });
+        let kept = store.keep_report(later.clone(), true, None).await.expect("kept");
+        assert_eq!(kept, Kept { report: later.clone(), is_new: false });
+
+        let confirm = async |id: &str, hash: &str, n| {
+            store.confirm_report(id.into(), vec![hash.into()], at(7), "operator".into(), at(n), None).await.expect("tried")
+        };
+        assert_eq!(confirm("rnd-1", "bb", 8).await, Confirmed::Changed);
+        assert_eq!(confirm("rnd-2", "aa", 8).await, Confirmed::NoReport);
+        assert!(store.confirmed_reports(None).await.expect("read").is_empty());
+        let Confirmed::Done(done) = confirm("rnd-1", "aa", 8).await else { panic!("not confirmed") };
+        let confirmed = done.confirmed.expect("confirmed");
+        assert_eq!((confirmed.at, confirmed.submitted_at), (at(8), at(7)));
+        assert_eq!(confirm("rnd-1", "aa", 9).await, Confirmed::Done(done.clone()), "once");
+        let kept = store.keep_report(made.clone(), true, None).await.expect("kept");
+        assert_eq!(kept.report, *done, "what was handed in stays");
+        store.keep_report(report("rnd-0", "2026-11", "cc"), false, None).await.expect("kept");
+        let Confirmed::Done(_) = confirm("rnd-0", "cc", 10).await else { panic!("not confirmed") };
+
+        let store = { store.close().await; opener.open().await };
+        let ids = |reports: Vec<Report>| reports.into_iter().map(|report| report.id).collect::<Vec<_>>();
+        assert_eq!(ids(store.confirmed_reports(Some("ACME1".into())).await.expect("read")), ["rnd-0", "rnd-1"]);
+        assert!(store.confirmed_reports(Some("OTHER".into())).await.expect("read").is_empty());
+        let listed = store.reports(None, 1).await.expect("read");
+        assert_eq!((ids(listed.clone()), &listed[0].made_with), (vec!["rnd-1".to_owned()], &json!(null)), "the newest");
+        let behind = Some((listed[0].made_at, listed[0].id.clone()));
+        assert_eq!(ids(store.reports(behind, 5).await.expect("read")), ["rnd-0"]);
+        assert_eq!(store.report("rnd-1".into()).await.expect("read"), Some(*done));
+        // It was written down once, and the report knows where: a report that was made before does not know of it.
+        let deeds = store.deeds(EventSeq(0), 100).await.expect("read");
+        let told: Vec<_> = deeds.iter().filter(|told| told.deed.kind == DeedKind::ReportConfirmed).collect();
+        assert_eq!(told.iter().map(|told| told.deed.detail["report"].clone()).collect::<Vec<_>>(), ["rnd-1", "rnd-0"]);
+        assert_eq!((told[0].seq, told[0].deed.user.as_deref()), (confirmed.event, Some("operator")));
+        clean(&*store).await;
+    }
+
+    /// Searches, and orders that search, take nothing from a block that is drained. Its numbers can still be named.
+    async fn a_drained_block_gives_no_numbers_to_searches(opener) {
+        let (store, one, _) = seeded(opener).await;
+        // The pool of the fixtures is in 919-555-0. This is in 919-555-3.
+        let other = (3_000..3_005).map(|n| NewNumber::available(number(n)));
+        store.import(lines(other.collect()), Intake::of("more"), at(1), policy()).await.expect("imported");
+        let block = "919-555-0".parse().expect("a block");
+        let change = |drain| Marking { drain: Some(drain), footprint: None };
+        let marked = store.mark_block(block, change(true), "operator".into(), at(2)).await.expect("marked");
+        assert_eq!(marked, Marks { drain: true, footprint: false });
+        let found = async |prefix: &str, size| {
+            let query = PoolQuery { criteria: Criteria::prefix(prefix), inventory: Inventory::Pool, size, seed: 7 };
+            let found = store.pool(query).await.expect("read");
+            let mut found: Vec<_> = found.into_iter().map(|(entry, _)| entry.number).collect();
+            found.sort_unstable();
+            found
+        };
+        let left: Vec<_> = (3_000..3_005).map(number).collect();
+        assert_eq!(found("919", 100).await, left, "of whole exchanges");
+        assert_eq!(found("919", 5).await.len(), 5, "none is missed for those that are drained");
+        assert_eq!(found("9195550", 100).await, [], "of a part of an exchange");
+        let stock = store.stock(Criteria::prefix("919")).await.expect("read");
+        assert_eq!(stock.iter().map(|lot| lot.numbers).sum::<u64>(), 5);
+        // An order that searches gets the others, and then waits.
+        store.accept(order(3, 1, search(5, one, false, false))).await.expect("accepted");
+        store.accept(order(4, 1, search(1, one, true, false))).await.expect("accepted");
+        store.accept(order(5, 1, activate([20], one))).await.expect("accepted");
+        run_all(&*store, at(6)).await;
+        assert_eq!(state(&*store, 3_000).await, State::InService);
+        assert_eq!(state(&*store, 20).await, State::InService, "named");
+        let in_pool = async || found("919", 100).await.len();
+        assert_eq!(in_pool().await, 0);
+        // No longer drained: the order that waits takes one.
+        let marked = store.mark_block(block, Marking { footprint: Some(true), ..change(false) }, "operator".into(), at(7)).await;
+        assert_eq!(marked.expect("marked"), Marks { drain: false, footprint: true });
+        assert_eq!(in_pool().await, 29);
+        run_all(&*store, at(8)).await;
+        assert_eq!(in_pool().await, 28);
+        let marks = store.block_marks(block.range()).await.expect("read");
+        assert_eq!(marks, [(block, Marks { drain: false, footprint: true })]);
+        assert_eq!(store.block_marks((0, block.range().0)).await.expect("read"), []);
+        let deeds = store.deeds(EventSeq(0), 100).await.expect("read");
+        let told: Vec<_> = deeds.into_iter().filter(|told| told.deed.kind == DeedKind::BlockChanged).collect();
+        assert_eq!(
+            told.iter().map(|told| told.deed.detail.clone()).collect::<Vec<_>>(),
+            [
+                json!({ "block": "919-555-0", "before": { "drain": false }, "after": { "drain": true } }),
+                json!({
+                    "block": "919-555-0", "before": { "drain": true, "footprint": false },
+                    "after": { "drain": false, "footprint": true },
+                }),
+            ]
+        );
+        clean(&*store).await;
+    }
+}

@@ -1,0 +1,226 @@
+//! The audit trail: events by position, and the seals over them.
+//!
+//! Several nodes commit in any order. So each transaction that writes events also writes a row of `unsealed` that names
+//! them, and the sealer takes the rows that it can see. It deletes them with the seal that it writes: of two sealers one
+//! finds a row gone, or its batch taken, and writes nothing.
+
+use async_trait::async_trait;
+use onhook_core::audit::chain::{SEALED_MAX, Seal};
+use onhook_core::audit::deed::{Deed, Recorded};
+use onhook_core::audit::line::Line;
+use onhook_core::ids::{EventSeq, OrderId};
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
+
+use super::deeds::{deeds, write_deeds};
+use super::leases::must_last;
+use super::open::PostgresStore;
+use super::row::{account_or, get, json, limit, number_of, small_or, time, under};
+use super::statement::{self, Value, execute, rows};
+use super::transaction::{reading, transaction};
+use crate::columns::{LineColumns, SealColumns, column, digest_bytes, digests_of, seq_bytes, seqs_of};
+use crate::contract::audit::{Audit, Sealed, Unsealed};
+use crate::contract::leases::LeaseToken;
+use crate::error::corrupt;
+use crate::{Result, StoreError};
+
+/// Events with what is shown of their orders.
+const LINES: &str = "SELECT e.seq, e.number, e.prev, e.at, e.actor, e.detail, e.origin, e.credential, e.address, e.reason,
+                            e.plan, e.kind, e.account, e.state_before, e.state_after, o.id, o.user_name, o.credential,
+                            o.address, o.reason, o.plan
+                     FROM event e LEFT JOIN orders o ON o.seq = e.order_seq";
+
+/// The columns of a seal that [`read_seal`] reads.
+const SEAL: &str = "batch, first_position, last_position, sealed_at, root, previous, hash";
+
+/// Most rows of `unsealed` that are looked at for one seal.
+const ROWS_MAX: i64 = 2_000;
+
+fn read_line(row: &Row) -> Result<Line> {
+    let states: (Option<u8>, Option<u8>) = (small_or(row, 13)?, small_or(row, 14)?);
+    let number = get::<Option<i64>>(row, 1)?.map(|_| number_of(row, 1)).transpose()?;
+    let order = match get::<Option<Uuid>>(row, 15)? {
+        Some(id) => Some((OrderId(id), get(row, 16)?, under(row, 17)?)),
+        None => None,
+    };
+    let columns = LineColumns {
+        seq: get(row, 0)?,
+        number,
+        prev: get(row, 2)?,
+        at: time(row, 3)?,
+        actor: get(row, 4)?,
+        detail: serde_json::from_str(get(row, 5)?)?,
+        origin: json(row, 6)?,
+        under: under(row, 7)?,
+        kind: get(row, 11)?,
+        account: account_or(row, 12)?,
+        states: states.0.zip(states.1),
+        order,
+    };
+    columns.line()
+}
+
+async fn lines(client: &Client, events: &[EventSeq]) -> Result<Vec<Line>> {
+    let seqs: Vec<i64> = events.iter().map(|seq| seq.0).collect();
+    let sql = format!("{LINES} WHERE e.seq = ANY($1) ORDER BY e.seq");
+    rows(client, &sql, &[&seqs]).await?.iter().map(read_line).collect()
+}
+
+async fn unsealed(client: &Client) -> Result<Unsealed> {
+    let found = rows(client, "SELECT seq, seqs FROM unsealed ORDER BY seq LIMIT $1", &[&ROWS_MAX]).await?;
+    let (mut events, mut marks): (Vec<EventSeq>, Vec<i64>) = (Vec::new(), Vec::new());
+    for row in &found {
+        let named = seqs_of(get(row, 1)?);
+        if !events.is_empty() && events.len() + named.len() > SEALED_MAX {
+            break;
+        }
+        events.extend(named);
+        marks.push(get(row, 0)?);
+    }
+    let lines = lines(client, &events).await?;
+    if lines.len() != events.len() {
+        return Err(corrupt("an event that is to get a position is missing"));
+    }
+    Ok(Unsealed { lines, marks })
+}
+
+async fn unsealed_count(client: &Client) -> Result<u64> {
+    let sql = "SELECT coalesce(sum(octet_length(seqs)), 0)::bigint / 8 FROM unsealed";
+    let found = statement::row(client, sql, &[]).await?;
+    Ok(found.map_or(Ok(0), |row| get::<i64>(&row, 0))?.unsigned_abs())
+}
+
+async fn unsealed_seqs(client: &Client) -> Result<Vec<EventSeq>> {
+    let found = rows(client, "SELECT seqs FROM unsealed ORDER BY seq", &[]).await?;
+    let named = found.iter().map(|row| Ok(seqs_of(get(row, 0)?)));
+    Ok(named.collect::<Result<Vec<_>>>()?.concat())
+}
+
+async fn seqs(client: &Client, after: EventSeq, size: usize) -> Result<Vec<EventSeq>> {
+    let sql = "SELECT seq FROM event WHERE seq > $1 ORDER BY seq LIMIT $2";
+    rows(client, sql, &[&after.0, &limit(size)]).await?.iter().map(|row| get(row, 0).map(EventSeq)).collect()
+}
+
+async fn seal(client: &Client, lease: LeaseToken, sealed: &Sealed, marks: &Vec<i64>) -> Result<()> {
+    must_last(client, lease).await?;
+    let Sealed { seal, seqs, digests } = sealed;
+    let taken = || StoreError::Conflict("other events have got these positions".to_owned());
+    if head(client).await?.map_or(0, |before| before.batch) + 1 != seal.batch {
+        return Err(taken());
+    }
+    let sql = format!(
+        "INSERT INTO seal ({SEAL}, min_seq, max_seq, seqs, digests)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING"
+    );
+    let bytes = |digest: onhook_core::audit::digest::Digest| digest.0.to_vec();
+    let values: [&dyn Value; 11] = [
+        &column(seal.batch),
+        &column(seal.first),
+        &column(seal.last),
+        &seal.sealed_at.millis(),
+        &bytes(seal.root),
+        &bytes(seal.previous),
+        &bytes(seal.hash),
+        &seqs.iter().min().map_or(0, |seq| seq.0),
+        &seqs.iter().max().map_or(0, |seq| seq.0),
+        &seq_bytes(seqs.iter().copied()),
+        &digest_bytes(digests),
+    ];
+    if execute(client, &sql, &values).await? == 0 {
+        return Err(taken());
+    }
+    let gone = execute(client, "DELETE FROM unsealed WHERE seq = ANY($1)", &[marks]).await?;
+    if gone == u64::try_from(marks.len()).unwrap_or(u64::MAX) { Ok(()) } else { Err(taken()) }
+}
+
+fn read_seal(row: &Row) -> Result<Seal> {
+    let (batch, first, last) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+    let digests = [get(row, 4)?, get(row, 5)?, get(row, 6)?];
+    SealColumns { batch, first, last, sealed_at: get(row, 3)?, digests }.seal()
+}
+
+fn read_sealed(row: &Row) -> Result<Sealed> {
+    let (seqs, digests) = (seqs_of(get(row, 7)?), digests_of(get(row, 8)?));
+    Ok(Sealed { seal: read_seal(row)?, seqs, digests })
+}
+
+async fn head(client: &Client) -> Result<Option<Seal>> {
+    let sql = format!("SELECT {SEAL} FROM seal ORDER BY batch DESC LIMIT 1");
+    statement::row(client, &sql, &[]).await?.as_ref().map(read_seal).transpose()
+}
+
+async fn seals(client: &Client, after: u64, size: usize) -> Result<Vec<Seal>> {
+    let sql = format!("SELECT {SEAL} FROM seal WHERE batch > $1 ORDER BY batch LIMIT $2");
+    rows(client, &sql, &[&column(after), &limit(size)]).await?.iter().map(read_seal).collect()
+}
+
+async fn sealed(client: &Client, after: u64, size: usize) -> Result<Vec<Sealed>> {
+    let sql = format!(
+        "SELECT {SEAL}, seqs, digests FROM seal WHERE last_position > $1 ORDER BY last_position LIMIT $2"
+    );
+    rows(client, &sql, &[&column(after), &limit(size)]).await?.iter().map(read_sealed).collect()
+}
+
+async fn sealed_with(client: &Client, event: EventSeq) -> Result<Option<Sealed>> {
+    let sql = "SELECT batch FROM seal WHERE max_seq >= $1 AND min_seq <= $1 ORDER BY max_seq";
+    for row in &rows(client, sql, &[&event.0]).await? {
+        let sql = format!("SELECT {SEAL}, seqs, digests FROM seal WHERE batch = $1");
+        let found = statement::row(client, &sql, &[&get::<i64>(row, 0)?]).await?;
+        let sealed = found.as_ref().map(read_sealed).transpose()?;
+        if let Some(sealed) = sealed.filter(|sealed| sealed.seqs.contains(&event)) {
+            return Ok(Some(sealed));
+        }
+    }
+    Ok(None)
+}
+
+#[async_trait]
+impl Audit for PostgresStore {
+    async fn write_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
+        transaction!(self, tx => write_deeds(&tx, &deeds).await)
+    }
+
+    async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+        reading!(self, client => deeds(&client, after, size).await)
+    }
+
+    async fn unsealed(&self) -> Result<Unsealed> {
+        reading!(self, client => unsealed(&client).await)
+    }
+
+    async fn unsealed_count(&self) -> Result<u64> {
+        reading!(self, client => unsealed_count(&client).await)
+    }
+
+    async fn seal(&self, lease: LeaseToken, sealed: Sealed, marks: Vec<i64>) -> Result<()> {
+        transaction!(self, tx => seal(&tx, lease, &sealed, &marks).await)
+    }
+
+    async fn head(&self) -> Result<Option<Seal>> {
+        reading!(self, client => head(&client).await)
+    }
+
+    async fn seals(&self, after: u64, size: usize) -> Result<Vec<Seal>> {
+        reading!(self, client => seals(&client, after, size).await)
+    }
+
+    async fn sealed(&self, after: u64, size: usize) -> Result<Vec<Sealed>> {
+        reading!(self, client => sealed(&client, after, size).await)
+    }
+
+    async fn sealed_with(&self, event: EventSeq) -> Result<Option<Sealed>> {
+        reading!(self, client => sealed_with(&client, event).await)
+    }
+
+    async fn lines(&self, events: Vec<EventSeq>) -> Result<Vec<Line>> {
+        reading!(self, client => lines(&client, &events).await)
+    }
+
+    async fn seqs(&self, after: EventSeq, size: usize) -> Result<Vec<EventSeq>> {
+        reading!(self, client => seqs(&client, after, size).await)
+    }
+
+    async fn unsealed_seqs(&self) -> Result<Vec<EventSeq>> {
+        reading!(self, client => unsealed_seqs(&client).await)
+    }
+}
