@@ -93,7 +93,7 @@ pub(crate) struct Objects {
 impl Objects {
     /// Returns objects that may be removed: a site without peers, a peer beside the default one, a user, a reservation,
     /// a subscription, an application.
-    pub(crate) async fn spare(app: &App, like: &Objects) -> Objects {
+    pub(crate) async fn spare(app: &App, like: &Objects, route: &Route) -> Objects {
         let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
         let site = store.create_site(guide, "Spare site".into(), now()).await.unwrap();
         let peer =
@@ -115,7 +115,12 @@ impl Objects {
             )
             .await
             .unwrap();
-        let reservation = reserve(app, &free()).await;
+        // There are not so many free numbers that each route can have one.
+        let reservation = if route.path.contains("{reservation}") {
+            reserve(app, &free()).await
+        } else {
+            like.reservation.clone()
+        };
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;
         let application = application(app).await;
@@ -492,6 +497,8 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
     };
     let call = match route.doc.request {
         Some(shape) => call.content_type(shape.content_type),
+        // The operations API takes JSON alone, also where it takes nothing.
+        None if !route.api => call.content_type("application/json"),
         None => call,
     };
     call.by(who)

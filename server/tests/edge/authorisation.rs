@@ -133,7 +133,7 @@ async fn every_route_serves_the_callers_that_it_names_under_every_prefix() {
                         let status = if elsewhere && status == 202 { 409 } else { status };
                         // What is removed must exist for each caller who may remove it.
                         let objects = if !denied && route.method == "DELETE" {
-                            Objects::spare(app, &objects).await.at(&route, app)
+                            Objects::spare(app, &objects, &route).await.at(&route, app)
                         } else {
                             objects.clone()
                         };
@@ -195,7 +195,7 @@ async fn every_answer_of_the_second_version_can_be_had_in_json() {
         for (route, _) in all().into_iter().filter(|(route, _)| route.api) {
             for who in [Who::Admin, Who::Neighbour, Who::Nobody] {
                 let objects = if route.method == "DELETE" {
-                    Objects::spare(app, &objects).await.at(&route, app)
+                    Objects::spare(app, &objects, &route).await.at(&route, app)
                 } else {
                     objects.clone()
                 };
