@@ -1,5 +1,6 @@
 //! onhook's side: a data folder or a database full of numbers, servers on it, and the progress of their orders.
 
+use onhook_core::account::user::Rights;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -91,9 +92,10 @@ pub(crate) fn fill(home: &OsStr, numbers: u64, accounts: Accounts) -> Result<()>
             name: post::OPERATOR.into(),
             account: None,
             role: Role::Operator,
+            rights: Rights::NONE,
             password_hash: password_hash.clone(),
         };
-        let user = NewUser { name: "username".into(), account, role, password_hash };
+        let user = NewUser { name: "username".into(), account, role, rights: Rights::NONE, password_hash };
         for user in [user, operator] {
             store.create_user(user, now).await?;
         }

@@ -68,7 +68,7 @@ fn main() -> std::process::ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            runtime.block_on(onhook.command.run(command, onhook.config.as_deref(), &mut terminal))
+            runtime.block_on(onhook.command.run((command, &matches), onhook.config.as_deref(), &mut terminal))
         });
     match done {
         Ok(Exit::Done) => 0.into(),

@@ -344,8 +344,8 @@ pub enum BadLine {
         /// The column.
         column: &'static str,
     },
-    /// The account does not exist.
-    #[error("no account {0}")]
+    /// The account does not exist, or is closed.
+    #[error("no open account {0}")]
     NoAccount(AccountId),
     /// The account has no such site, or no default one.
     #[error("account {0} has no such site, or no default one")]
@@ -388,7 +388,7 @@ impl BadLine {
     pub fn kind(&self) -> String {
         match self {
             Self::Field { column, why, .. } => format!("{column}: {why}"),
-            Self::NoAccount(_) => "there is no such account".to_owned(),
+            Self::NoAccount(_) => "there is no such account, or it is closed".to_owned(),
             Self::NoSite(_) => "the account has no such site, or no default one".to_owned(),
             Self::NoPeer(_) => "the site has no such peer".to_owned(),
             Self::PastRelease(_) => "release_at is past".to_owned(),

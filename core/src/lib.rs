@@ -13,6 +13,7 @@
 //! - [`order`]: what a client asks and what becomes of it; [`reservation`]: numbers held for an account
 //! - [`notify`]: who is told what; [`report`]: what follows from the events
 //! - [`job`]: work that outlasts a request
+//! - [`setting`]: what an operator sets while the server runs
 //! - [`check`]: the proof that what a store holds is right
 
 pub mod account;
@@ -32,6 +33,7 @@ pub mod number;
 pub mod order;
 pub mod report;
 pub mod reservation;
+pub mod setting;
 pub mod time;
 pub mod view;
 pub mod words;

@@ -35,18 +35,18 @@ pub enum NotReserved {
     TooMany,
 }
 
-/// Holds a number for an account that already holds `held` numbers. `entry` is the number now, `None` if it does not
-/// exist.
+/// Holds a number for an account that already holds `held` numbers, unless it is `closed`. `entry` is the number now,
+/// `None` if it does not exist.
 ///
 /// # Errors
 /// [`NotReserved`].
 pub fn reserve(
     entry: Option<&Entry>,
-    account: AccountId,
+    (account, closed): (AccountId, bool),
     held: u64,
     until: Timestamp,
 ) -> Result<Transition, NotReserved> {
-    let before = entry.ok_or(NotReserved::Unavailable)?;
+    let before = entry.filter(|_| !closed).ok_or(NotReserved::Unavailable)?;
     let reserved = Transition::of(before, Change::Reserved { account, until });
     let reserved = reserved.map_err(|_| NotReserved::Unavailable)?;
     if held < RESERVED_MAX { Ok(reserved) } else { Err(NotReserved::TooMany) }
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn a_pool_number_is_held_for_one_account_until_it_gives_it_back() {
         let (one, until) = (AccountId::new(1).unwrap(), Timestamp::from_millis(HELD_MS));
-        let held = reserve(Some(&pool()), one, 0, until).unwrap().after;
+        let held = reserve(Some(&pool()), (one, false), 0, until).unwrap().after;
         assert_eq!(held.standing, Standing::Reserved { account: one, until });
         for account in [one, AccountId::new(2).unwrap()] {
-            assert_eq!(reserve(Some(&held), account, 0, until), Err(NotReserved::Unavailable));
+            assert_eq!(reserve(Some(&held), (account, false), 0, until), Err(NotReserved::Unavailable));
         }
         let id = ReservationId(uuid::Uuid::nil());
         let reservation = Reservation { id, account: one, number: held.number, until };
@@ -102,8 +102,13 @@ mod tests {
     #[test]
     fn nobody_holds_more_than_they_may_nor_what_is_not_there() {
         let (one, until) = (AccountId::new(1).unwrap(), Timestamp::from_millis(0));
-        assert!(reserve(Some(&pool()), one, RESERVED_MAX - 1, until).is_ok());
-        assert_eq!(reserve(Some(&pool()), one, RESERVED_MAX, until), Err(NotReserved::TooMany));
-        assert_eq!(reserve(None, one, 0, until), Err(NotReserved::Unavailable));
+        assert!(reserve(Some(&pool()), (one, false), RESERVED_MAX - 1, until).is_ok());
+        assert_eq!(reserve(Some(&pool()), (one, false), RESERVED_MAX, until), Err(NotReserved::TooMany));
+        assert_eq!(reserve(None, (one, false), 0, until), Err(NotReserved::Unavailable));
+        assert_eq!(
+            reserve(Some(&pool()), (one, true), 0, until),
+            Err(NotReserved::Unavailable),
+            "it is closed"
+        );
     }
 }

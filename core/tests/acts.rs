@@ -63,13 +63,7 @@ impl Case {
         let kind = AccountKind::EndUser;
         Self {
             premises: Premises { sites: vec![site(1), site(2)], peers: vec![peer(1), peer(2)] },
-            account: Account {
-                id: account,
-                name: name.clone(),
-                kind,
-                class: Class::Unknown,
-                created_at: now,
-            },
+            account: Account::new(account, name.clone(), kind, Class::Unknown, now),
             policy: Policy::default(),
             entries: HashMap::new(),
             histories: HashMap::new(),

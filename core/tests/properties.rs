@@ -109,7 +109,7 @@ struct Life {
 fn account(id: u32) -> Account {
     let id = AccountId::new(id).unwrap();
     let created_at = Timestamp::default();
-    Account { id, name: "an account".into(), kind: AccountKind::EndUser, class: Class::Unknown, created_at }
+    Account::new(id, "an account".into(), AccountKind::EndUser, Class::Unknown, created_at)
 }
 
 fn premises(id: u32) -> Premises {
@@ -274,7 +274,7 @@ impl Life {
             Happening::Reserve { account, number: index } => {
                 let entry = self.entries[&number(u64::from(*index))];
                 let account = AccountId::new(*account).unwrap();
-                if let Ok(step) = reserve(Some(&entry), account, 0, self.now.plus_millis(HELD_MS)) {
+                if let Ok(step) = reserve(Some(&entry), (account, false), 0, self.now.plus_millis(HELD_MS)) {
                     self.save(step, By::User("username".into()));
                 }
             }

@@ -1,6 +1,7 @@
 //! The server's shared parts, which every handler and worker holds.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,6 +9,7 @@ use std::time::Instant;
 use onhook_core::clock::ClockState;
 use onhook_core::time::Timestamp;
 use onhook_store::chance::Chance;
+use onhook_store::contract::settings::Chosen;
 use onhook_store::contract::upkeep::Weakness;
 use onhook_store::{Store, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -172,6 +174,17 @@ impl App {
             }
             _ => {}
         }
+    }
+
+    /// Goes by what operators have chosen, where this server's start says nothing else.
+    pub(crate) fn go_by(&self, chosen: &[Chosen]) {
+        let values = self.settings.values(chosen);
+        self.limits.set(NonZeroU32::new(values.rate_limit), NonZeroU32::new(values.shown_limit));
+    }
+
+    /// Believes the clock from now on: a person has looked at it.
+    pub(crate) fn trust_clock(&self) {
+        self.watch.trust(&self.clock);
     }
 
     /// Looks at the system's clock, and returns its state.

@@ -1,6 +1,7 @@
 //! The documented account for developers: the guide's own, with its two numbers in service and a few hundred numbers of
 //! several areas in the pool.
 
+use onhook_core::account::user::Rights;
 use std::sync::Arc;
 
 use onhook_core::account::{AccountKind, Class, Role};
@@ -95,6 +96,7 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
         name: name.into(),
         account,
         role,
+        rights: Rights::NONE,
         password_hash,
     };
     // The user with the public password marks the store as an emulator's. It is made before anything it gives access

@@ -34,4 +34,4 @@ pub use crate::http::auth;
 pub use crate::http::route::Route;
 pub use crate::routes::all as routes;
 pub use crate::server::{Offline, Server, start};
-pub use crate::settings::Settings;
+pub use crate::settings::{Settings, Source};

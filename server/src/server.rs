@@ -66,6 +66,7 @@ pub async fn start(
     workers.spawn(work::orders::run(app.clone(), stop.clone()));
     workers.spawn(work::release::run(app.clone(), stop.clone()));
     workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
+    workers.spawn(work::settings::run(app.clone(), stop.clone()));
     workers.spawn(work::seals::run(app.clone(), stop.clone()));
     workers.spawn(work::jobs::run(app.clone(), stop.clone()));
     workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));

@@ -149,8 +149,9 @@ pub(crate) struct BrokenPage {
 }
 
 /// The tables whose rows refer to others, and which a store reads page after page.
-pub(crate) const LARGE: [Broken; 7] = [
+pub(crate) const LARGE: [Broken; 8] = [
     Broken::Place,
+    Broken::Closed,
     Broken::Account,
     Broken::Outcome,
     Broken::Key,

@@ -1,6 +1,8 @@
 //! How values are written in what is kept: the numbers that stand for states, kinds of orders, statuses and states of
 //! notifications, and details as JSON.
 
+use onhook_core::account::change::Holdings;
+use onhook_core::account::user::Rights;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Credential;
 use onhook_core::notify::notification::DeliveryState;
@@ -24,6 +26,26 @@ pub(crate) fn state_code(state: State) -> u8 {
 pub(crate) fn state_of(code: u8) -> Result<State> {
     let found = State::ALL.iter().find(|state| state_code(**state) == code);
     found.copied().ok_or_else(|| corrupt(format!("no state {code}")))
+}
+
+/// Reads a user's rights.
+pub(crate) fn rights_of(bits: u8) -> Result<Rights> {
+    Rights::of_bits(bits).ok_or_else(|| corrupt(format!("no rights {bits}")))
+}
+
+/// Returns how many numbers an account has, from how many it has in each state.
+pub(crate) fn holdings(tally: impl IntoIterator<Item = (State, u64)>) -> Holdings {
+    let mut holdings = Holdings::default();
+    for (state, numbers) in tally {
+        match state {
+            State::InService => holdings.in_service = numbers,
+            State::Aging => holdings.aging = numbers,
+            State::Reserved => holdings.reserved = numbers,
+            State::Protected => holdings.protected = numbers,
+            State::Available | State::Administrative | State::Removed => {}
+        }
+    }
+    holdings
 }
 
 pub(crate) fn kind_code(kind: Kind) -> u8 {

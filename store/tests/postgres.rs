@@ -57,8 +57,8 @@ async fn ten_in_service(fresh: &openers::Database) -> PostgresStore {
 /// Damage that only this store's tables can have, or only in its SQL.
 const OWN_DAMAGE: [(&str, &str); 2] = [
     (
-        "INSERT INTO users (folded, name, account, role, password_hash, generation)
-         VALUES ('a', 'a', 1, 'operator', '', 0)",
+        "INSERT INTO users (folded, name, account, role, password_hash, generation, created_at)
+         VALUES ('a', 'a', 1, 'operator', '', 0, 0)",
         "its role does not go with its account",
     ),
     (
@@ -229,7 +229,8 @@ async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
             removed.send(()).unwrap();
         });
     let refused = imported.unwrap_err();
-    let said = "nothing was imported: a site or peer of account 1 was deleted meanwhile. Import again";
+    let said =
+        "nothing was imported: account 1 was closed meanwhile, or a site or peer of it deleted. Import again";
     assert!(matches!(&refused, StoreError::Conflict(why) if why == said), "{refused:?}");
     assert!(store.facts(nth(0)).await.unwrap().is_none());
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);

@@ -141,7 +141,7 @@ fn a_newer_schema_is_refused_and_unchanged() {
 
 /// A store of the first schema: an account, a site with a peer, two numbers in service at the peer and one at no peer.
 const FIRST_SCHEMA: &str = "
-    INSERT INTO account VALUES (1, 'one', 'end-user', 'unknown', 0);
+    INSERT INTO account (id, name, kind, class, created_at) VALUES (1, 'one', 'end-user', 'unknown', 0);
     INSERT INTO site (account, name, is_default) VALUES (1, 'a site', 1);
     INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a peer', 1);
     INSERT INTO area VALUES (1, '{\"Prefix\":{\"prefix\":\"919\"}}', 0, 0, 0);
@@ -184,8 +184,8 @@ const OWN_DAMAGE: [(&str, &str); 4] = [
     ("INSERT INTO outcome (order_seq) VALUES (99)", "has an outcome, but is missing"),
     ("UPDATE due SET numbers = 7", ": the kept count is 7, and there are 2"),
     (
-        "INSERT INTO user (folded, name, account, role, password_hash, generation)
-         VALUES ('a', 'a', 1, 'operator', '', 0)",
+        "INSERT INTO user (folded, name, account, role, password_hash, generation, created_at)
+         VALUES ('a', 'a', 1, 'operator', '', 0, 0)",
         "its role does not go with its account",
     ),
 ];

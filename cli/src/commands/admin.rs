@@ -1,5 +1,6 @@
 //! `onhook admin`.
 
+use onhook_core::account::user::Rights;
 use std::io::{IsTerminal, Read};
 
 use anyhow::Context;
@@ -372,7 +373,10 @@ impl UserCommand {
                 };
                 let password_hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
                 store
-                    .create_user(NewUser { name: name.clone(), account, role, password_hash }, now())
+                    .create_user(
+                        NewUser { name: name.clone(), account, role, rights: Rights::NONE, password_hash },
+                        now(),
+                    )
                     .await?;
                 close_sealed(&*store).await;
                 terminal.line(&format!("user {name}"))?;
@@ -388,12 +392,22 @@ impl UserCommand {
                 let store = target.open(config).await?;
                 let password = read_password(password_stdin)?;
                 let hash = hash_password(&password).map_err(|error| anyhow::anyhow!("{error}"))?;
-                change(&*store, &name, UserChange::Set { password_hash: Some(hash), role: None }).await?;
+                change(
+                    &*store,
+                    &name,
+                    UserChange::Set { password_hash: Some(hash), role: None, rights: None },
+                )
+                .await?;
                 terminal.line(&format!("user {name} has another password"))?;
             }
             Self::Role { name, role, target } => {
                 let store = target.open(config).await?;
-                change(&*store, &name, UserChange::Set { password_hash: None, role: Some(role) }).await?;
+                change(
+                    &*store,
+                    &name,
+                    UserChange::Set { password_hash: None, role: Some(role), rights: None },
+                )
+                .await?;
                 terminal.line(&format!("user {name} has the role {role}"))?;
             }
             Self::Remove { name, target } => {

@@ -76,10 +76,10 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs the command. `line` is the whole command line, `config` a configuration file.
+    /// Runs the command. `line` is the whole command line, `said` what was said on it, `config` a configuration file.
     pub(crate) async fn run(
         self,
-        line: clap::Command,
+        (line, said): (clap::Command, &clap::ArgMatches),
         config: Option<&Path>,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Exit> {
@@ -92,7 +92,7 @@ impl Command {
         let file = File::read(config)?;
         match self {
             Command::Demo(demo) => demo.run(&file, terminal).await,
-            Command::Serve(serve) => serve.run(file, terminal).await,
+            Command::Serve(serve) => serve.run(file, said.subcommand_matches("serve"), terminal).await,
             Command::Admin(admin) => admin.run(&file, terminal).await,
             Command::Import(import) => import.run(&file, terminal).await,
             Command::ImportExchanges(import) => import.run(&file, terminal).await,

@@ -1,5 +1,6 @@
 //! `onhook serve`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
@@ -7,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::parser::ValueSource;
 use onhook_core::lifecycle::policy::Profile;
+use onhook_core::setting::Setting;
 use onhook_server::callback::{IpNet, Rules};
 use onhook_server::http::socket::{self, Guard, Socket, SocketError};
-use onhook_server::{Server, Settings, demo_data};
+use onhook_server::{Server, Settings, Source, demo_data};
 use onhook_store::{postgres, sqlite};
 use tokio::net::TcpListener;
 
@@ -126,7 +129,14 @@ enum LogFormat {
 }
 
 impl Serve {
-    pub(crate) async fn run(self, file: File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+    /// Runs the server. `said` is what was said on the command line, or in its variables.
+    pub(crate) async fn run(
+        self,
+        file: File,
+        said: Option<&clap::ArgMatches>,
+        terminal: &mut Terminal,
+    ) -> anyhow::Result<Exit> {
+        let configured = configured(said, &file);
         let policy = Arc::new(file.policy(self.time_zone.as_deref())?);
         let reports = file.reports()?;
         let home = if self.ephemeral {
@@ -150,6 +160,7 @@ impl Serve {
                 None if self.emulator => None,
                 None => defaults.shown_limit,
             },
+            configured,
             vendor: config::vendor(
                 self.search_vendor_id.or(file.search_vendor_id),
                 self.search_vendor_name.or(file.search_vendor_name),
@@ -251,6 +262,22 @@ impl Serve {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Returns those of the settings which operators change while the server runs that are given at start, and where.
+fn configured(said: Option<&clap::ArgMatches>, file: &File) -> BTreeMap<Setting, Source> {
+    let given = |name: &str, in_file: bool| match said.and_then(|said| said.value_source(name)) {
+        Some(ValueSource::CommandLine) => Some(Source::Flag),
+        Some(ValueSource::EnvVariable) => Some(Source::Variable),
+        _ => in_file.then_some(Source::File),
+    };
+    [
+        (Setting::RateLimit, given("rate_limit", file.rate_limit.is_some())),
+        (Setting::ShownLimit, given("shown_limit", file.shown_limit.is_some())),
+    ]
+    .into_iter()
+    .filter_map(|(setting, source)| Some((setting, source?)))
+    .collect()
 }
 
 /// Returns the settings that are not the default, for the log. Secrets are left out.

@@ -94,6 +94,8 @@ pub struct SiteDetails {
 pub struct SiteChange {
     /// Its name. A new site needs one.
     pub name: Option<String>,
+    /// True if it should be its account's default. A default site that says false stays it, as a default peer does.
+    pub is_default: Option<bool>,
     /// What it is for.
     pub description: Option<String>,
     /// The account's own id for it.
@@ -111,7 +113,28 @@ impl SiteChange {
         Self { name: Some(name), ..Self::default() }
     }
 
-    /// Applies the change.
+    /// Checks the values. A change that leaves the name out keeps it.
+    ///
+    /// # Errors
+    /// The name of the first value that is not allowed, and what is allowed there.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.name.as_deref().is_some_and(|name| !is_site_name(name)) {
+            let rule = format!("it is 1 to {SITE_NAME_MAX} letters, digits, dots, dashes and spaces");
+            return Err(("name", rule));
+        }
+        if let Some(text) = &self.description
+            && (text.len() > SITE_DESCRIPTION_MAX || !is_site_text(text))
+        {
+            let rule =
+                format!("it is at most {SITE_DESCRIPTION_MAX} letters, digits, dots, dashes and spaces");
+            return Err(("description", rule));
+        }
+        check_text("customer_provided_id", self.customer_provided_id.as_deref())?;
+        check_text("customer_name", self.customer_name.as_deref())?;
+        self.address.iter().flatten().try_for_each(|(_, text)| check_text("address", Some(text)))
+    }
+
+    /// Applies the change, except for `is_default`: that concerns the account's other sites too.
     pub fn onto(self, name: &mut String, details: &mut SiteDetails) {
         replace(name, self.name);
         replace_text(&mut details.description, self.description);
@@ -214,6 +237,29 @@ impl PeerChange {
         Self { name: Some(name), ..Self::default() }
     }
 
+    /// Checks the values. A change that leaves the name out keeps it.
+    ///
+    /// # Errors
+    /// The name of the first value that is not allowed, and what is allowed there.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if let Some(name) = &self.name {
+            crate::name::check(name, PEER_NAME_MAX).map_err(|bad| ("name", bad.to_string()))?;
+        }
+        check_text("description", self.description.as_deref())?;
+        check_text("short_messaging_protocol", self.short_messaging_protocol.as_deref())?;
+        check_hosts("voice_hosts", self.voice_hosts.iter().flatten())?;
+        check_hosts("sms_hosts", self.sms_hosts.iter().flatten())?;
+        let groups = self.voice_host_groups.as_deref().unwrap_or_default();
+        if groups.len() > HOSTS_MAX {
+            return Err(("voice_host_groups", format!("it has at most {HOSTS_MAX} groups")));
+        }
+        groups.iter().try_for_each(|group| check_hosts("voice_host_groups", group))?;
+        let hosts = self.termination_hosts.as_deref().unwrap_or_default();
+        check_hosts("termination_hosts", hosts.iter().map(|host| &host.host))?;
+        let mut traffic = hosts.iter().filter_map(|host| host.customer_traffic_allowed.as_deref());
+        traffic.try_for_each(|text| check_text("termination_hosts", Some(text)))
+    }
+
     /// Applies the change, except for `is_default`: that concerns the site's other peers too.
     pub fn onto(self, name: &mut String, details: &mut PeerDetails) {
         replace(name, self.name);
@@ -227,6 +273,29 @@ impl PeerChange {
             details.calling_name = self.calling_name.filter(|name| *name != CallingName::default());
         }
     }
+}
+
+/// Checks a text of a site or a peer.
+fn check_text(at: &'static str, text: Option<&str>) -> Result<(), (&'static str, String)> {
+    let good = |text: &str| text.chars().count() <= TEXT_MAX && !text.contains(char::is_control);
+    let rule = || format!("it has at most {TEXT_MAX} characters, and no control characters");
+    if text.is_none_or(good) { Ok(()) } else { Err((at, rule())) }
+}
+
+/// Checks a list of hosts.
+fn check_hosts<'a>(
+    at: &'static str,
+    hosts: impl IntoIterator<Item = &'a Host>,
+) -> Result<(), (&'static str, String)> {
+    let mut count = 0;
+    for host in hosts {
+        count += 1;
+        check_text(at, Some(&host.name))?;
+        if host.name.is_empty() {
+            return Err((at, "a host has a name".into()));
+        }
+    }
+    if count > HOSTS_MAX { Err((at, format!("it has at most {HOSTS_MAX} hosts"))) } else { Ok(()) }
 }
 
 fn replace<T>(kept: &mut T, new: Option<T>) {
@@ -254,6 +323,27 @@ mod tests {
         let change = SiteChange { description: Some(String::new()), ..SiteChange::named("Other".into()) };
         change.onto(&mut name, &mut details);
         assert_eq!((name.as_str(), details.description), ("Other", None));
+    }
+
+    #[test]
+    fn a_value_that_is_not_allowed_is_named() {
+        let site = |change: SiteChange| change.check().err().map(|(at, _)| at);
+        assert_eq!(site(SiteChange::named("Main site".into())), None);
+        assert_eq!(site(SiteChange::named("R&D".into())), Some("name"));
+        let address = Some(Address::from([(AddressPart::City, "a".repeat(251))]));
+        assert_eq!(site(SiteChange { address, ..SiteChange::default() }), Some("address"));
+        let peer = |change: PeerChange| change.check().err().map(|(at, _)| at);
+        let host = |name: &str| Host { name: name.into(), port: None };
+        assert_eq!(peer(PeerChange::named("=1".into())), Some("name"));
+        let hosts = |hosts| PeerChange { sms_hosts: Some(hosts), ..PeerChange::default() };
+        assert_eq!(peer(hosts(vec![host("a.example.com"); 100])), None);
+        assert_eq!(peer(hosts(vec![host("a.example.com"); 101])), Some("sms_hosts"));
+        assert_eq!(peer(hosts(vec![host("")])), Some("sms_hosts"));
+        let groups = Some(vec![vec![host("a\nb")]]);
+        assert_eq!(
+            peer(PeerChange { voice_host_groups: groups, ..PeerChange::default() }),
+            Some("voice_host_groups")
+        );
     }
 
     #[test]

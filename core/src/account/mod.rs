@@ -3,6 +3,7 @@
 //! Not here: passwords, and how a caller signs in (`server::http::auth`).
 
 pub mod application;
+pub mod change;
 pub mod details;
 pub mod premises;
 pub mod user;
@@ -36,6 +37,16 @@ words! {
 }
 
 words! {
+    /// Whether an account is used.
+    AccountState {
+        /// It is used.
+        Open = "open",
+        /// Nobody signs in to it and no number becomes its own. Those that age run out.
+        Closed = "closed",
+    }
+}
+
+words! {
     /// What a user may do. Each role may also do what those before it may.
     Role {
         /// Read.
@@ -60,8 +71,41 @@ pub struct Account {
     pub kind: AccountKind,
     /// Whose lines its numbers are.
     pub class: Class,
+    /// Whether it is used.
+    pub state: AccountState,
+    /// How many seconds its disconnect orders wait before they run. `None`: as long as the server's setting says.
+    pub cancel_window_seconds: Option<u32>,
+    /// True if its disconnects are reported to the Reassigned Numbers Database by the server's operator. False if the
+    /// account reports them itself.
+    pub reports_rnd: bool,
+    /// Its name in reports and contracts, if that is another one.
+    pub legal_name: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// Returns an account as it is when it is made.
+    #[must_use]
+    pub fn new(id: AccountId, name: String, kind: AccountKind, class: Class, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            kind,
+            class,
+            state: AccountState::Open,
+            cancel_window_seconds: None,
+            reports_rnd: true,
+            legal_name: None,
+            created_at,
+        }
+    }
+
+    /// Returns true if it is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state == AccountState::Closed
+    }
 }
 
 /// A sub-account.

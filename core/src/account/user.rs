@@ -1,5 +1,6 @@
-//! Who may do what to users. Nobody gives a role above their own. An account's users cannot remove its last
-//! administrator.
+//! Who may do what to users. Nobody gives a role above their own, and nobody gives themselves a right. An account's
+//! users cannot remove its last administrator. Operators are made, changed and removed on the machine itself: otherwise
+//! one stolen password would make a second person for what needs two.
 //!
 //! Not here: how a password is stored and compared (`server::http::auth`).
 
@@ -7,6 +8,73 @@ use std::borrow::Cow;
 
 use crate::account::Role;
 use crate::ids::AccountId;
+use crate::words::words;
+
+words! {
+    /// What a user may do beside the role. Operators have all rights.
+    Right {
+        /// End a lock of a number of the own account.
+        Unlock = "unlock",
+        /// Ask where calls to any number go, and who pays.
+        Calls = "calls",
+        /// Ask of any number whether it has changed hands.
+        ChangedHands = "changed_hands",
+    }
+}
+
+impl Right {
+    /// Returns true if an administrator of an account may give it to another of its users. Operators give the others.
+    const fn is_of_the_account(self) -> bool {
+        matches!(self, Right::Unlock)
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Right::Unlock => 1,
+            Right::Calls => 2,
+            Right::ChangedHands => 4,
+        }
+    }
+}
+
+/// The rights of a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Returns whether this one is among them.
+    #[must_use]
+    pub const fn has(self, right: Right) -> bool {
+        self.0 & right.bit() != 0
+    }
+
+    /// Returns them in the order of the words.
+    pub fn iter(self) -> impl Iterator<Item = Right> {
+        Right::ALL.iter().copied().filter(move |right| self.has(*right))
+    }
+
+    /// Returns them as a number of bits, as stores keep them.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the rights of these bits. `None` if a bit stands for no right.
+    #[must_use]
+    pub fn of_bits(bits: u8) -> Option<Self> {
+        let all: Self = Right::ALL.iter().copied().collect();
+        (bits & !all.0 == 0).then_some(Self(bits))
+    }
+}
+
+impl FromIterator<Right> for Rights {
+    fn from_iter<I: IntoIterator<Item = Right>>(rights: I) -> Self {
+        Self(rights.into_iter().fold(0, |bits, right| bits | right.bit()))
+    }
+}
 
 /// Most bytes of a user's name.
 pub const NAME_MAX: usize = 255;
@@ -27,13 +95,24 @@ pub struct Person {
     pub account: Option<AccountId>,
     /// What they may do.
     pub role: Role,
+    /// What they may do beside the role.
+    pub rights: Rights,
+    /// True for the person who works on the machine itself.
+    pub at_machine: bool,
 }
 
 impl Person {
-    /// Returns the person who works on the machine itself. They may do what an operator may.
+    /// Returns the person who works on the machine itself. They may do what an operator may, and what no stolen password
+    /// must do.
     #[must_use]
     pub fn at_the_machine() -> Self {
-        Self { name: String::new(), account: None, role: Role::Operator }
+        Self {
+            name: MACHINE.to_owned(),
+            account: None,
+            role: Role::Operator,
+            rights: Rights::NONE,
+            at_machine: true,
+        }
     }
 }
 
@@ -53,6 +132,8 @@ pub enum Act {
     Password,
     /// Give another role.
     Role(Role),
+    /// Have exactly these rights.
+    Rights(Rights),
     /// Remove the user.
     Remove,
 }
@@ -75,6 +156,9 @@ pub enum UserRefusal {
     /// An operator has no account, and every other user has one.
     #[error("an operator has no account, and every other user has one")]
     Misfit,
+    /// The asker would give themselves a right.
+    #[error("nobody gives themselves a right")]
+    SamePerson,
 }
 
 /// The rule of [`is_name`] in words.
@@ -136,21 +220,38 @@ pub fn is_password(password: &str) -> bool {
     (PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) && !password.contains(char::is_control)
 }
 
-/// Checks that `asker` may make a user of this account with this role.
+/// Checks that `asker` may make a user of this account with this role and these rights.
 ///
 /// # Errors
-/// [`UserRefusal::Forbidden`], or else [`UserRefusal::Misfit`] if role and account do not fit.
-pub fn may_make(asker: &Person, account: Option<AccountId>, role: Role) -> Result<(), UserRefusal> {
+/// [`UserRefusal::Forbidden`], or else [`UserRefusal::Misfit`] if role, rights and account do not fit.
+pub fn may_make(
+    asker: &Person,
+    account: Option<AccountId>,
+    role: Role,
+    rights: Rights,
+) -> Result<(), UserRefusal> {
     let theirs = asker.role == Role::Operator || (account.is_some() && asker.account == account);
-    match (theirs && asker.role >= Role::Admin && role <= asker.role, fits(account, role)) {
-        (false, _) => Err(UserRefusal::Forbidden),
-        (true, false) => Err(UserRefusal::Misfit),
-        (true, true) => Ok(()),
+    let makes_operator = account.is_none() || role == Role::Operator;
+    let may = theirs && asker.role >= Role::Admin && role <= asker.role;
+    let operator_fits = fits(account, role) && (account.is_some() || rights == Rights::NONE);
+    if !may || (makes_operator && operator_fits && !asker.at_machine) {
+        return Err(UserRefusal::Forbidden);
     }
+    if !operator_fits {
+        return Err(UserRefusal::Misfit);
+    }
+    may_give(asker, rights)
+}
+
+/// Checks that `asker` may give these rights to someone else.
+fn may_give(asker: &Person, rights: Rights) -> Result<(), UserRefusal> {
+    let all = asker.role == Role::Operator;
+    let good = rights.iter().all(|right| all || right.is_of_the_account());
+    if good { Ok(()) } else { Err(UserRefusal::Forbidden) }
 }
 
 /// Checks that `asker` may do this to `user`, whose account has `admins` administrators. Everybody may choose their own
-/// password. All else takes an administrator of the account.
+/// password. An operator is changed on the machine itself. All else takes an administrator of the account.
 ///
 /// # Errors
 /// [`UserRefusal`].
@@ -162,7 +263,7 @@ pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), U
     if act == Act::Password && asker.name == user.name {
         return Ok(());
     }
-    if asker.role < Role::Admin {
+    if asker.role < Role::Admin || (user.account.is_none() && !asker.at_machine) {
         return Err(UserRefusal::Forbidden);
     }
     let loses_admin = match act {
@@ -170,6 +271,17 @@ pub fn may(asker: &Person, act: Act, user: &Person, admins: u32) -> Result<(), U
         Act::Role(role) if role > asker.role => return Err(UserRefusal::Forbidden),
         Act::Role(role) if !fits(user.account, role) => return Err(UserRefusal::Misfit),
         Act::Role(role) => role < Role::Admin,
+        Act::Rights(rights) if user.account.is_none() && rights != Rights::NONE => {
+            return Err(UserRefusal::Misfit);
+        }
+        Act::Rights(rights) => {
+            // Rights may be taken from anyone. Only what is new is given.
+            let given: Rights = rights.iter().filter(|right| !user.rights.has(*right)).collect();
+            if given != Rights::NONE && asker.name == user.name {
+                return Err(UserRefusal::SamePerson);
+            }
+            return may_give(asker, given);
+        }
         Act::Remove => true,
     };
     let is_last = user.role == Role::Admin && admins <= 1;
@@ -187,7 +299,12 @@ mod tests {
     use super::*;
 
     fn person(name: &str, account: u32, role: Role) -> Person {
-        Person { name: name.into(), account: AccountId::new(account), role }
+        let (account, rights) = (AccountId::new(account), Rights::NONE);
+        Person { name: name.into(), account, role, rights, at_machine: false }
+    }
+
+    fn rights(all: &[Right]) -> Rights {
+        all.iter().copied().collect()
     }
 
     #[test]
@@ -196,7 +313,7 @@ mod tests {
             let account = if asker == Role::Operator { 0 } else { 1 };
             let asker = person("asker", account, asker);
             for role in Role::ALL {
-                let made = may_make(&asker, AccountId::new(1), *role);
+                let made = may_make(&asker, AccountId::new(1), *role, Rights::NONE);
                 let changed = may(&asker, Act::Role(*role), &person("other", 1, Role::Read), 1);
                 let good = asker.role >= Role::Admin && *role <= Role::Admin;
                 assert_eq!((made.is_ok(), changed.is_ok()), (good, good), "{asker:?} {role}");
@@ -212,8 +329,11 @@ mod tests {
                 assert_eq!(may(&admin, act, &other, 5), Err(UserRefusal::NoUser), "{act:?} {other:?}");
             }
         }
-        assert_eq!(may_make(&admin, AccountId::new(2), Role::Read), Err(UserRefusal::Forbidden));
-        assert_eq!(may_make(&admin, None, Role::Operator), Err(UserRefusal::Forbidden));
+        assert_eq!(
+            may_make(&admin, AccountId::new(2), Role::Read, Rights::NONE),
+            Err(UserRefusal::Forbidden)
+        );
+        assert_eq!(may_make(&admin, None, Role::Operator, Rights::NONE), Err(UserRefusal::Forbidden));
     }
 
     #[test]
@@ -235,9 +355,58 @@ mod tests {
         let other = person("orderer", 1, Role::Order);
         assert_eq!(may(&reader, Act::Password, &other, 1), Err(UserRefusal::Forbidden));
         assert_eq!(may(&other, Act::Remove, &other, 1), Err(UserRefusal::Forbidden));
-        let operator = person("operator", 0, Role::Operator);
-        assert_eq!(may(&operator, Act::Role(Role::Admin), &operator, 0), Err(UserRefusal::Misfit));
+        let (operator, machine) = (person("operator", 0, Role::Operator), Person::at_the_machine());
+        assert_eq!(may(&machine, Act::Role(Role::Admin), &operator, 0), Err(UserRefusal::Misfit));
         assert_eq!(may(&operator, Act::Role(Role::Operator), &reader, 1), Err(UserRefusal::Misfit));
+    }
+
+    #[test]
+    fn operators_are_the_machine_s_alone_but_for_their_own_passwords() {
+        let (operator, other) =
+            (person("operator", 0, Role::Operator), person("approver", 0, Role::Operator));
+        let machine = Person::at_the_machine();
+        for act in [Act::Password, Act::Role(Role::Operator), Act::Rights(Rights::NONE), Act::Remove] {
+            assert_eq!(may(&operator, act, &other, 0), Err(UserRefusal::Forbidden), "{act:?}");
+            let own = if act == Act::Password { Ok(()) } else { Err(UserRefusal::Forbidden) };
+            assert_eq!(may(&operator, act, &operator, 0), own, "{act:?}");
+            assert_eq!(may(&machine, act, &other, 0), Ok(()), "{act:?}");
+        }
+        let make = |asker| may_make(asker, None, Role::Operator, Rights::NONE);
+        assert_eq!((make(&operator), make(&machine)), (Err(UserRefusal::Forbidden), Ok(())));
+        let misfit = may_make(&machine, None, Role::Operator, rights(&[Right::Unlock]));
+        assert_eq!(misfit, Err(UserRefusal::Misfit), "an operator has all rights");
+    }
+
+    #[test]
+    fn nobody_gives_themselves_a_right_and_an_administrator_gives_unlock_alone() {
+        let (admin, operator) = (person("admin", 1, Role::Admin), person("operator", 0, Role::Operator));
+        let orderer = person("orderer", 1, Role::Order);
+        let give = |asker: &Person, user: &Person, right| may(asker, Act::Rights(rights(&[right])), user, 1);
+        assert_eq!(give(&admin, &admin, Right::Unlock), Err(UserRefusal::SamePerson));
+        assert_eq!(give(&admin, &orderer, Right::Unlock), Ok(()));
+        for right in [Right::Calls, Right::ChangedHands] {
+            assert_eq!(give(&admin, &orderer, right), Err(UserRefusal::Forbidden));
+        }
+        for right in Right::ALL {
+            assert_eq!(give(&operator, &orderer, *right), Ok(()), "{right}");
+            assert_eq!(give(&orderer, &orderer, *right), Err(UserRefusal::Forbidden), "{right}");
+        }
+        // What someone has stays or goes by whom it may, their own too.
+        let trusted = Person { rights: rights(&[Right::Unlock, Right::Calls]), ..admin.clone() };
+        assert_eq!(give(&admin, &trusted, Right::Calls), Ok(()));
+        assert_eq!(may(&trusted, Act::Rights(Rights::NONE), &trusted, 1), Ok(()));
+        let make = |asker| may_make(asker, AccountId::new(1), Role::Read, rights(&[Right::Calls]));
+        assert_eq!((make(&admin), make(&operator)), (Err(UserRefusal::Forbidden), Ok(())));
+    }
+
+    #[test]
+    fn rights_are_kept_as_bits() {
+        assert_eq!(rights(Right::ALL).bits(), 7);
+        for bits in 0..8 {
+            let found = Rights::of_bits(bits).unwrap();
+            assert_eq!((found.bits(), rights(&found.iter().collect::<Vec<_>>())), (bits, found));
+        }
+        assert_eq!(Rights::of_bits(8), None);
     }
 
     #[test]
@@ -257,7 +426,16 @@ mod tests {
         {
             assert!(!is_name(&format!("user{hidden}name")), "{hidden:?}");
         }
-        for (name, good) in [(".", false), ("..", false), ("...", true), (".a", true), ("B\u{FC}ro", true)] {
+        for (name, good) in [
+            (".", false),
+            ("..", false),
+            ("...", true),
+            (".a", true),
+            ("B\u{FC}ro", true),
+            ("machine", false),
+            ("MACHINE", false),
+            ("machines", true),
+        ] {
             assert_eq!(is_name(name), good, "{name}");
         }
         for (name, good) in [(MACHINE, false), ("Machine", false), ("machines", true)] {

@@ -2,6 +2,7 @@
 //!
 //! Not here: who or what did it (`event::By`).
 
+use crate::account::user::MACHINE;
 use crate::ids::PlanId;
 use crate::time::Timestamp;
 use crate::words::words;
@@ -46,9 +47,6 @@ pub struct Author {
     /// Under what it acts.
     pub under: Provenance,
 }
-
-/// The name of who works on the machine itself. No user may have it.
-pub const MACHINE: &str = "machine";
 
 impl Author {
     /// Returns who works on the machine itself, on data that no server has.

@@ -126,6 +126,16 @@ pub struct Notification {
     pub at: Timestamp,
     /// How many attempts to deliver it have been recorded.
     pub attempts: u32,
+    /// When a person asked that it be delivered again, if it is that.
+    pub replayed_at: Option<Timestamp>,
+}
+
+impl Notification {
+    /// Returns since when it is due. `daily` is true if the notifications of a day are gathered.
+    #[must_use]
+    pub fn due_since(&self, daily: bool) -> Timestamp {
+        self.replayed_at.unwrap_or_else(|| due_at(daily, self.at))
+    }
 }
 
 /// How an attempt ended, as a class for people and metrics. It never holds details of the network.

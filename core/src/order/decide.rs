@@ -146,7 +146,9 @@ fn each(
 /// | no | no | nothing | FAILED |
 fn take(order: &Order, activate: &Activate, search: &Search, world: &World<'_>) -> Decision {
     let left = search.quantity.saturating_sub(order.taken.len());
-    let (mut transitions, mut refused) = (Vec::with_capacity(left), None);
+    let mut transitions = Vec::with_capacity(left);
+    // An order of a closed account does not wait for numbers that it would not get.
+    let mut refused = world.account.is_closed().then_some(Refusal::Unavailable);
     for entry in world.found.iter().take(left) {
         match judge_activate(activate, Some(entry), world) {
             Ok(step) => transitions.push(step),
@@ -211,6 +213,9 @@ fn judge_activate(
     world: &World<'_>,
 ) -> Result<Transition, Refusal> {
     let account = world.account.id;
+    if world.account.is_closed() {
+        return Err(Refusal::Unavailable);
+    }
     let before = entry.ok_or(Refusal::Unavailable)?;
     let former = match before.standing {
         Standing::Available => None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use onhook_core::account::Role;
-use onhook_core::account::user::{Asker, UserRefusal, folded};
+use onhook_core::account::user::{Asker, Rights, UserRefusal, folded};
 use onhook_core::ids::AccountId;
 use onhook_store::StoreError;
 use onhook_store::contract::page::LIST_MAX;
@@ -138,8 +138,9 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let password = said.password.ok_or(Problem::Required("Password"))?;
     let role = said.role.ok_or(Problem::Required("Roles"))?;
     let password_hash = hash(&app, password).await?;
-    let user = NewUser { name: name.clone(), account: Some(account), role, password_hash };
-    let made = app.store.make_user(user, call.doer(app.clock.now())).await;
+    let rights = Rights::NONE;
+    let user = NewUser { name: name.clone(), account: Some(account), role, rights, password_hash };
+    let made = app.store.make_user(call.asker(), user, None, call.doer(app.clock.now())).await;
     let made = made.map_err(|error| match error {
         StoreError::Conflict(_) => Problem::Exists(cut(&name)),
         error => store_problem(error),
@@ -165,7 +166,7 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
         Some(password) => Some(hash(&app, password).await?),
         None => None,
     };
-    write(&app, &call, &user.name, UserChange::Set { password_hash, role: said.role }).await?;
+    write(&app, &call, &user.name, UserChange::Set { password_hash, role: said.role, rights: None }).await?;
     let user = find(&app, &call).await?;
     Ok(Reply::xml(StatusCode::OK, users::one(&user.name, user.role)))
 }
@@ -183,7 +184,7 @@ async fn change_password(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let name = call.param("user");
     let password = users::read_password(&*call.document()?)?;
     let hash = hash(&app, password).await?;
-    write(&app, &call, name, UserChange::Set { password_hash: Some(hash), role: None }).await?;
+    write(&app, &call, name, UserChange::Set { password_hash: Some(hash), role: None, rights: None }).await?;
     Ok(Reply::empty(StatusCode::OK))
 }
 
@@ -230,7 +231,7 @@ async fn write(app: &Arc<App>, call: &Call, name: &str, change: UserChange) -> R
 fn what(change: &UserChange) -> String {
     match change {
         UserChange::Removed => "was removed".to_owned(),
-        UserChange::Set { password_hash, role } => {
+        UserChange::Set { password_hash, role, .. } => {
             let password = password_hash.as_ref().map(|_| "has another password".to_owned());
             let role = role.map(|role| format!("has the role {role}"));
             password.into_iter().chain(role).collect::<Vec<_>>().join(" and ")
@@ -248,7 +249,7 @@ async fn find(app: &App, call: &Call) -> Result<User, Problem> {
 fn refused(why: UserRefusal) -> Problem {
     match why {
         UserRefusal::NoUser => Problem::NoUser,
-        UserRefusal::Forbidden | UserRefusal::Misfit => Problem::AccessDenied,
+        UserRefusal::Forbidden | UserRefusal::Misfit | UserRefusal::SamePerson => Problem::AccessDenied,
         UserRefusal::Full => {
             Problem::Conflict(format!("the account has {LIST_MAX} users, and that is the most"))
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
+use onhook_core::account::user::Asker;
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::{Author, Credential, Doer, Provenance};
 use onhook_core::order::KEY_MAX;
@@ -120,6 +121,12 @@ impl Call {
     #[must_use]
     pub fn doer(&self, now: Timestamp) -> Doer {
         Doer { author: self.author(), now }
+    }
+
+    /// Returns the caller, as one who asks for a change of users.
+    #[must_use]
+    pub fn asker(&self) -> Asker {
+        if self.caller.at_machine { Asker::AtTheMachine } else { Asker::User(self.caller.user.to_string()) }
     }
 
     /// Returns a parameter of the path. Empty if the route has none of that name.

@@ -164,7 +164,7 @@ pub(super) fn refusals(route: &Route) -> Vec<(StatusCode, Option<Refusal>)> {
     match route.needs {
         Needs::Nothing | Needs::Caller => {}
         Needs::Account(_) => found.push(Refusal::NotYourAccount("9900001".into())),
-        Needs::Role(_) | Needs::Operator => found.push(Refusal::Denied),
+        Needs::Role(_) | Needs::Operator | Needs::Right(..) | Needs::Machine => found.push(Refusal::Denied),
     }
     if route.path.contains('{') || route.emulator {
         found.push(Refusal::NoResource);

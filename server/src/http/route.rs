@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use http::Method;
 use onhook_core::account::Role;
+use onhook_core::account::user::Right;
 
 use super::call::Call;
 use super::doc::Doc;
@@ -29,8 +30,13 @@ pub enum Needs {
     Role(Role),
     /// The path's account must be the caller's, with this role at least. An operator has every account.
     Account(Role),
+    /// The caller must have this role at least, and this right, or be an operator. The handler lets a caller change only
+    /// what is theirs.
+    Right(Role, Right),
     /// The caller must be an operator.
     Operator,
+    /// The caller must work on the machine itself: what a stolen password must not do.
+    Machine,
 }
 
 impl Needs {
@@ -48,7 +54,12 @@ impl Needs {
             Needs::Account(role) => {
                 format!("Users of the account with the role {role} or a higher one may ask, and operators.")
             }
+            Needs::Right(role, right) => format!(
+                "Users with the role {role} or a higher one who have the right {right} may ask for what is their own, \
+                 and operators."
+            ),
             Needs::Operator => "Operators may ask.".to_owned(),
+            Needs::Machine => "Only a person who works on the machine itself may ask.".to_owned(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Acts of people on one number, which are done at once: a lock, a longer hold, a keep, and their ends.
 //!
-//! Who may lock may not unlock: a stolen password of an account must not open what somebody guards. Users of accounts
-//! have no extra right to unlock so far, so operators alone do.
+//! Who may lock may not unlock: a stolen password of an account must not open what somebody guards. That takes a right
+//! of its own, which nobody gives themselves.
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use onhook_core::account::Role;
+use onhook_core::account::user::Right;
 use onhook_core::order::act::{Act, Judged, Later, Refused};
 use onhook_store::contract::acts::{Acted, Asked, Plan};
 use onhook_store::contract::numbers::Facts;
@@ -14,7 +15,7 @@ use onhook_wire::ops::acts::sentence;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body;
+use super::body::{self, WHY, Why};
 use super::door::{self, OpsProblem};
 use super::numbers::{NUMBER, not_here, number_of, shown};
 use super::plans::{self, PLAN};
@@ -25,12 +26,6 @@ use crate::http::doc::{Doc, Shape, Told};
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 
-/// The form of a body that says no more than why.
-const WHY: Shape = Shape::json(
-    r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
-        "reason": {"type": "string", "minLength": 1, "maxLength": 500}}}"#,
-    r#"{"reason": "it is printed on our vans"}"#,
-);
 /// The form of a longer hold.
 const EXTENSION: Shape = Shape::json(
     r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
@@ -74,22 +69,15 @@ pub(crate) fn routes() -> Vec<Route> {
     .or(REFUSED)
     .strangers(404);
     let unlock_doc = unlock_doc.or(Told::new(202, "The plan waits for a second person.").with(PLAN));
-    let post = Method::POST;
+    let (post, unlocker) = (Method::POST, Needs::Right(Role::Order, Right::Unlock));
     vec![
         door::route(post.clone(), "/ops/v1/numbers/{number}/lock", Needs::Role(Role::Order), lock_doc, lock),
-        door::route(post.clone(), "/ops/v1/numbers/{number}/unlock", Needs::Operator, unlock_doc, unlock),
+        door::route(post.clone(), "/ops/v1/numbers/{number}/unlock", unlocker, unlock_doc, unlock),
         door::route(post.clone(), "/ops/v1/numbers/{number}/extend", Needs::Operator, extend_doc, extend),
         door::route(post.clone(), "/ops/v1/numbers/{number}/keep", Needs::Operator, keep_doc, keep),
         door::route(post.clone(), "/ops/v1/numbers/{number}/unkeep", Needs::Operator, unkeep_doc, unkeep),
         door::route(post, "/ops/v1/numbers/{number}/release", Needs::Operator, release_doc, release),
     ]
-}
-
-/// A body that says no more than why.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Why {
-    reason: Option<String>,
 }
 
 /// A longer hold.

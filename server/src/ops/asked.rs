@@ -340,12 +340,7 @@ pub(super) fn filter(
     caller: &Caller,
 ) -> Result<Option<(NumberFilter, Option<Number>)>, OpsProblem> {
     let at = |key: &str| format!("/target/filter/{key}");
-    let named = id(&at("account"), filter.account.as_deref())?;
-    if let (Some(own), Some(named)) = (caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
+    let named = body::account(caller, &at("account"), filter.account.as_deref())?;
     let prefix = filter.prefix.as_deref().map(|prefix| prefix.trim_start_matches('+'));
     let narrow = [&filter.account, &filter.site, &filter.peer, &filter.area, &filter.prefix];
     if narrow.iter().all(|part| part.is_none()) {

@@ -28,7 +28,7 @@ const API: &str = "/ops/v1/";
 /// How the paths of the emulator's controls begin.
 const CONTROLS: &str = "/ops/v1/emulator/";
 /// Most characters of a parameter's name that are repeated.
-const NAME_MAX: usize = 40;
+pub(super) const NAME_MAX: usize = 40;
 
 /// Why an operation is refused.
 #[derive(Debug)]
@@ -130,11 +130,15 @@ impl From<StoreError> for OpsProblem {
 }
 
 /// The names in the paths of the server's own routes.
-const PARAMETERS: [Parameter; 15] = [
+const PARAMETERS: [Parameter; 19] = [
     Parameter::new("area", Form::Text("1"), "the area's id"),
     Parameter::new("account", Form::Text("9900000"), "the account's id"),
     Parameter::new("number", Form::Phone, "the telephone number"),
     Parameter::new("order", Form::Uuid, "the order's id"),
+    Parameter::new("user", Form::Text("orders"), "the user's name"),
+    Parameter::new("site", Form::Text("1"), "the site's id"),
+    Parameter::new("peer", Form::Text("1"), "the peer's id"),
+    Parameter::new("delivery", Form::Text("1"), "the delivery's id"),
     Parameter::new("plan", Form::Uuid, "the plan's id"),
     Parameter::new("fault", Form::Whole(1, u32::MAX), "the rule's id"),
     Parameter::new("snapshot", Form::Text("before"), "the snapshot's name"),
@@ -193,7 +197,8 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         method,
         path,
         needs,
-        group: Group::Free,
+        // Documents, problems and probes of health are for anyone, and are not counted.
+        group: if path.starts_with(API) { Group::Ops } else { Group::Free },
         api: false,
         door: Arc::new(Ops),
         document: None,

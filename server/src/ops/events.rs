@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{parsed, value};
 use super::problem::Code;
@@ -26,7 +27,6 @@ use crate::app::App;
 use crate::http::auth::Caller;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
-use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::streams::Open;
@@ -121,12 +121,7 @@ fn number(call: &Call) -> Result<Option<Number>, OpsProblem> {
 
 /// Reads what the events are narrowed by. A caller with an account gets events about it.
 fn filter(call: &Call) -> Result<LineFilter, OpsProblem> {
-    let named = parsed(call, "account", "an account's id")?;
-    if let (Some(own), Some(named)) = (call.caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
+    let account = body::account(&call.caller, "account", value(call, "account"))?;
     let kinds: Vec<String> =
         value(call, "kind").map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect());
     let known = |kind: &String| kind.parse::<EventKind>().is_ok() || kind.parse::<DeedKind>().is_ok();
@@ -137,7 +132,7 @@ fn filter(call: &Call) -> Result<LineFilter, OpsProblem> {
     Ok(LineFilter {
         kinds,
         number: number(call)?,
-        account: call.caller.account.or(named),
+        account,
         order: parsed(call, "order", "an order's id")?,
         plan: parsed(call, "plan", "a plan's id")?,
         from: parsed(call, "from", instant)?,

@@ -9,13 +9,13 @@ use onhook_core::lifecycle::forecast::{DAYS_MAX, Day, Forecast, days};
 use onhook_core::time::{Date, Timestamp};
 use onhook_wire::ops::areas;
 
+use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, parsed, value};
 use super::numbers::paged;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
-use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 
@@ -69,14 +69,9 @@ impl Of {
 }
 
 async fn forecast(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let named = parsed(&call, "account", "an account's id")?;
-    if let (Some(own), Some(named)) = (call.caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let area = parsed(&call, "area", "an area's id")?.map(AreaId);
-    let of = Of { account: call.caller.account.or(named), area };
+    let of = Of { account, area };
     let by = value(&call, "by").unwrap_or("day");
     let days = days_of(&app, &call)?;
     let page = Page::read(&app, &call, "forecast")?;

@@ -1,5 +1,6 @@
 //! The server's own routes: the operations API, health, and the emulator's controls.
 
+pub(crate) mod accounts;
 pub(crate) mod acts;
 pub(crate) mod areas;
 mod asked;
@@ -9,6 +10,7 @@ pub(crate) mod blocks;
 mod body;
 pub(crate) mod calls;
 pub(crate) mod checks;
+pub(crate) mod deliveries;
 pub(crate) mod docs;
 pub(crate) mod door;
 pub(crate) mod emulator;
@@ -23,7 +25,10 @@ pub(crate) mod numbers;
 mod once;
 pub(crate) mod orders;
 pub(crate) mod plans;
+pub(crate) mod premises;
 mod problem;
 pub(crate) mod problems;
 pub(crate) mod rate;
 pub(crate) mod reports;
+pub(crate) mod settings;
+pub(crate) mod users;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use onhook_core::account::Role;
+use onhook_core::account::user::Right;
 use onhook_core::ids::{AreaId, EventSeq};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::event::By;
@@ -18,6 +19,7 @@ use onhook_store::contract::numbers::{Facts, NumberFilter, NumberHistory};
 use onhook_wire::ops::numbers;
 use serde_json::{Value, json};
 
+use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, parsed, value};
 use super::problem::Code;
@@ -159,12 +161,7 @@ async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Reads the filter of a list. A caller with an account gets its own numbers.
 fn filter(call: &Call) -> Result<NumberFilter, OpsProblem> {
-    let named = parsed(call, "account", "an account's id")?;
-    if let (Some(own), Some(named)) = (call.caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
+    let account = body::account(&call.caller, "account", value(call, "account"))?;
     let states = value(call, "state").map_or(Ok(Vec::new()), |text| {
         let words = text.split(',').map(str::parse::<State>);
         words.collect::<Result<Vec<_>, _>>()
@@ -176,7 +173,7 @@ fn filter(call: &Call) -> Result<NumberFilter, OpsProblem> {
         return Err(OpsProblem::wrong("prefix is 1 to 15 digits, with the country code"));
     }
     Ok(NumberFilter {
-        account: call.caller.account.or(named),
+        account,
         states: states.map_err(|_| OpsProblem::wrong("state is one or more of the states, with commas"))?,
         site: parsed(call, "site", "a site's id")?,
         peer: parsed(call, "peer", "a peer's id")?,
@@ -212,7 +209,7 @@ async fn life(app: &App, call: &Call) -> Result<NumberHistory, OpsProblem> {
 async fn history(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let page = Page::read(&app, &call, &format!("history of {}", number_of(&call)?))?;
     let NumberHistory { history, .. } = life(&app, &call).await?;
-    let Caller { account, role, user } = &call.caller;
+    let Caller { account, role, user, .. } = &call.caller;
     let moments = history.moments().map_err(|_| Refusal::Failed)?;
     // An account sees what it did, and what was done to what it held.
     let seen = |entry| may_see_past(entry, *account, *role);
@@ -261,9 +258,10 @@ async fn hands(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let required = || OpsProblem::wrong("since is required: an instant such as 2027-01-01T00:00:00.000Z");
     let since: Timestamp =
         parsed(&call, SINCE.name, "an instant such as 2027-01-01T00:00:00.000Z")?.ok_or_else(required)?;
-    let known = match call.caller.role {
-        Role::Operator => app.store.history(number).await?,
-        _ => Some(life(&app, &call).await?),
+    let known = if call.caller.has(Right::ChangedHands) {
+        app.store.history(number).await?
+    } else {
+        Some(life(&app, &call).await?)
     };
     let answer = match known {
         Some(life) => changed_hands(&life.history, since).map_err(|_| Refusal::Failed)?,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::door::{self, OpsProblem};
-use super::listing::{PAGES, Page, parsed};
+use super::listing::{PAGES, Page, parsed, value};
 use super::numbers::paged;
 use super::problem::Code;
 use crate::app::App;
@@ -115,14 +115,9 @@ async fn order_of(app: &App, call: &Call) -> Result<Order, OpsProblem> {
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let named = parsed(&call, "account", "an account's id")?;
-    if let (Some(own), Some(named)) = (call.caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
+    let account = body::account(&call.caller, "account", value(&call, "account"))?;
     let filter = OrderFilter {
-        account: call.caller.account.or(named),
+        account,
         kind: parsed(&call, "kind", "disconnect, number or move")?,
         status: parsed(&call, "status", "a status of orders")?,
         user: parsed(&call, "user", "a user's name")?,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
-use onhook_core::ids::{AccountId, PlanId};
+use onhook_core::account::user::Right;
+use onhook_core::ids::PlanId;
 use onhook_core::order::plan::{
     KeptPlan, LIVES_MS, NotApproved, PlanState, SERIES_MAX, may_approve, may_plan,
 };
@@ -204,7 +205,7 @@ struct Why {
 
 /// Returns whether a caller may unlock numbers.
 fn unlocks(caller: &Caller) -> bool {
-    caller.role == Role::Operator
+    caller.has(Right::Unlock)
 }
 
 /// Returns whether a caller may see the address of a user.
@@ -244,15 +245,6 @@ pub(super) fn made(
     reply.with(header::LOCATION, &format!("/ops/v1/plans/{}", plan.id))
 }
 
-/// Returns the account of a plan that is asked for.
-fn account_of(named: Option<&str>, caller: &Caller) -> Result<Option<AccountId>, OpsProblem> {
-    let named = asked::id("/account", named)?;
-    match (caller.account, named) {
-        (Some(own), Some(named)) if own != named => Err(Refusal::Denied.into()),
-        (own, named) => Ok(own.or(named)),
-    }
-}
-
 async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let New { act: word, account, target, params, reason, series } = body::read(&call)?;
     let author = body::author(&call, reason.as_deref())?;
@@ -260,7 +252,7 @@ async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let word = word.ok_or_else(|| needed("/act"))?;
     let target = target.ok_or_else(|| needed("/target"))?;
     let series = asked::named("/series", series, SERIES_MAX)?;
-    let mut account = account_of(account.as_deref(), &call.caller)?;
+    let mut account = body::account(&call.caller, "/account", account.as_deref())?;
     let now = app.believed_now().ok_or_else(body::clock)?;
     let order = match &target.order {
         Some(id) => Some(asked::order(&app, id, &call.caller).await?),
@@ -312,14 +304,8 @@ async fn plan_of(app: &App, call: &Call) -> Result<KeptPlan, OpsProblem> {
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let named = parsed(&call, "account", "an account's id")?;
-    if let (Some(own), Some(named)) = (call.caller.account, named)
-        && own != named
-    {
-        return Err(Refusal::Denied.into());
-    }
     let filter = PlanFilter {
-        account: call.caller.account.or(named),
+        account: body::account(&call.caller, "account", value(&call, "account"))?,
         act: value(&call, "act").map(str::to_owned),
         state: parsed(&call, "state", "open, applied, expired or withdrawn")?,
         series: value(&call, "series").map(str::to_owned),

@@ -103,9 +103,9 @@ codes! {
     /// A filter names an account, a site, a peer, an area or a prefix at least, so that a typing error means not all
     /// numbers.
     FilterTooWide = UNPROCESSABLE_ENTITY "filter_too_wide" "The filter means too much";
-    /// Who made the plan cannot be the second person for it.
+    /// Who made a plan cannot be the second person for it, and nobody gives themselves a right.
     SamePerson = FORBIDDEN "same_person" "Another person has to do this";
-    /// A token is not enough for this: send name and password.
+    /// A token is not enough for this, since it would outlast the hour of the token: send name and password.
     PasswordNeeded = FORBIDDEN "password_needed" "A password is needed";
     /// The same request, or another one under the same Idempotency-Key, is under way. Ask again in a second.
     KeyInUse = CONFLICT "key_in_use" "The key is in use";
@@ -113,6 +113,21 @@ codes! {
     KeyReused = UNPROCESSABLE_ENTITY "key_reused" "The key was used for another request";
     /// What was asked for is known for instants up to now only.
     AtInFuture = UNPROCESSABLE_ENTITY "at_in_future" "The instant lies ahead";
+    /// There is an account with this id, or there was one: an id is never used again. Nothing was done.
+    AccountExists = CONFLICT "account_exists" "The account exists";
+    /// Another user has this name, compared without regard to case. Nothing was done.
+    UserExists = CONFLICT "user_exists" "The user exists";
+    /// The user is the only administrator of the account. Nothing was done: make another one first.
+    LastAdmin = CONFLICT "last_admin" "It is the last administrator";
+    /// Numbers are in service there, or it has peers, or it is the default and there are others: `why` says which. Nothing
+    /// was done.
+    HasNumbers = CONFLICT "has_numbers" "It is in use";
+    /// The account has numbers in service, reserved or protected, or orders that have not ended. `numbers` counts them.
+    /// Nothing was done: disconnect, cancel or set free what it has, and close it then. Aging numbers do not matter.
+    AccountHasNumbers = CONFLICT "account_has_numbers" "The account has numbers";
+    /// The configuration file, a variable or a flag of this server sets this, and they win. Nothing was changed: take it
+    /// out there first.
+    SetByConfiguration = CONFLICT "set_by_configuration" "The configuration sets this";
     /// The report's files have other hashes, or cannot be made again as they were. Nothing was done: read them again.
     ReportChanged = CONFLICT "report_changed" "The report is another one";
     /// The instant lies before the first import, so nothing is known of it.

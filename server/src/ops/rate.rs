@@ -8,6 +8,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use http::Method;
 use jiff::tz::TimeZone;
+use onhook_core::account::Role;
+use onhook_core::account::user::Right;
 use onhook_wire::ops::records::{Column, Cutter, Layout, Piece, Reader, TimeForm};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -50,7 +52,10 @@ pub(crate) fn routes() -> Vec<Route> {
         .query(&LAYOUT)
         .takes(records)
         .or(Told::new(409, "This node rates another file already."));
-    vec![door::route(Method::POST, "/ops/v1/rate", Needs::Operator, doc, rate).streaming()]
+    vec![
+        door::route(Method::POST, "/ops/v1/rate", Needs::Right(Role::Read, Right::Calls), doc, rate)
+            .streaming(),
+    ]
 }
 
 /// Reads how the records are written. What is said goes before the preset.

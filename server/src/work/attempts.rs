@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onhook_core::ids::{MessageId, NotificationSeq, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Attempt, Next, due_at, next};
+use onhook_core::notify::notification::{Attempt, Next, next};
 use onhook_core::notify::subscription::Receiver;
 use onhook_store::StoreError;
 use onhook_store::contract::deliveries::Ready;
@@ -60,7 +60,7 @@ pub(super) async fn deliver(
     let what: Vec<(NotificationSeq, Next)> = notifications
         .iter()
         .map(|told| {
-            let (n, since) = (told.attempts.saturating_add(1), due_at(daily, told.at));
+            let (n, since) = (told.attempts.saturating_add(1), told.due_since(daily));
             (told.seq, next(retries, &attempt, n, since, jitter()))
         })
         .collect();

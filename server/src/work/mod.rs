@@ -14,4 +14,5 @@ pub(crate) mod owed;
 pub(crate) mod release;
 pub(crate) mod reset;
 pub(crate) mod seals;
+pub(crate) mod settings;
 pub(crate) mod weaknesses;

@@ -2,19 +2,31 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use onhook_core::account::user::Rights;
+use onhook_core::account::{AccountKind, Class};
+use onhook_core::ids::AccountId;
 use onhook_core::import::NewNumber;
 use onhook_core::job::{Kind, State};
 use onhook_core::lifecycle::diagram;
-use onhook_core::notify::subscription::{Digest, Email, EventType, NewSubscription, Receiver, Subject};
+use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::notify::notification::DeliveryState;
+use onhook_core::notify::subscription::{
+    Digest, Email, EventType, NewSubscription, OrderType, Receiver, Subject,
+};
+use onhook_core::order;
 use onhook_core::report::months::Month;
 use onhook_core::time::TimeZone;
 use onhook_server::demo_data::APPROVER;
 use onhook_server::{PREFIXES, Route};
+use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::deliveries::DeliveryFilter;
 use onhook_store::contract::jobs::{NewJob, Noted};
+use onhook_store::contract::orders::NewNote;
 use onhook_store::contract::subscriptions::Subscribed;
 
 use super::{
-    ACCOUNT, App, Call, IN_SERVICE, SOON, Who, account, delete, get, now, number, patch, post, put, xml,
+    ACCOUNT, App, Call, IN_SERVICE, SOON, Who, account, delete, get, now, number, patch, post, put, wait_for,
+    xml,
 };
 
 /// A number that ages.
@@ -35,6 +47,8 @@ const AN_ID: &str = "6d7da966-e071-4741-b31c-1d8932f4b8da";
 const FILE_HASH: &str = "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000";
 const APPLICATION: &str =
     "<Application><ServiceType>Voice-V2</ServiceType><AppName>An application</AppName></Application>";
+/// An account without numbers.
+const EMPTY: u32 = 9_900_500;
 /// Where snapshots are, and the one that these calls go back to.
 const SNAPSHOTS: &str = "/ops/v1/emulator/snapshots";
 const KEPT: &str = "kept";
@@ -61,6 +75,8 @@ pub(crate) struct Objects {
     user: String,
     subscription: String,
     application: String,
+    /// A delivery that has ended.
+    delivery: String,
     /// A report, one of its files, and that file's hash.
     report: String,
     report_file: String,
@@ -77,7 +93,7 @@ pub(crate) struct Objects {
 impl Objects {
     /// Returns objects that may be removed: a site without peers, a peer beside the default one, a user, a reservation,
     /// a subscription, an application.
-    pub(crate) async fn spare(app: &App, like: &Objects) -> Objects {
+    pub(crate) async fn spare(app: &App, like: &Objects, route: &Route) -> Objects {
         let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
         let site = store.create_site(guide, "Spare site".into(), now()).await.unwrap();
         let peer =
@@ -87,10 +103,24 @@ impl Objects {
         let (name, account, role, password_hash) =
             (user.clone(), reader.account, reader.role, reader.password_hash);
         store
-            .create_user(onhook_store::contract::users::NewUser { name, account, role, password_hash }, now())
+            .create_user(
+                onhook_store::contract::users::NewUser {
+                    name,
+                    account,
+                    role,
+                    rights: Rights::NONE,
+                    password_hash,
+                },
+                now(),
+            )
             .await
             .unwrap();
-        let reservation = reserve(app, &free()).await;
+        // There are not so many free numbers that each route can have one.
+        let reservation = if route.path.contains("{reservation}") {
+            reserve(app, &free()).await
+        } else {
+            like.reservation.clone()
+        };
         let (site, peer) = (site.id.to_string(), peer.unwrap().id.to_string());
         let subscription = subscription(app).await;
         let application = application(app).await;
@@ -114,6 +144,20 @@ fn unused_name() -> String {
     format!("spare{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Returns an account's id that no account has yet.
+fn unused_account() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(EMPTY + 1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Returns the query without which a route of the server itself refuses.
+fn required(route: &Route) -> String {
+    let required = route.doc.query.iter().filter(|told| told.required && !route.api);
+    let required: Vec<_> =
+        required.map(|told| format!("{}={}", told.name, told.form.example().replace(' ', "+"))).collect();
+    if required.is_empty() { String::new() } else { format!("?{}", required.join("&")) }
+}
+
 pub(crate) async fn objects(app: &App) -> Objects {
     let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
     app.import([&[AGING, PLANNED, PURGED], &UNDONE[..]].concat().into_iter().map(in_service).collect()).await;
@@ -135,18 +179,21 @@ pub(crate) async fn objects(app: &App) -> Objects {
         id(added.expect(201).header("location").unwrap())
     };
     let (report, report_file, report_hash) = report(app).await;
+    let waiting = id(&waiting);
+    empty_account(app).await;
     Objects {
         report,
         report_file,
         report_hash,
         subscription: subscription(app).await,
         application: application(app).await,
+        delivery: delivery(app, &waiting).await,
         fault: fault(app).await,
         disconnect: id(&disconnect),
         order: id(&order),
         undoable,
         moved: id(&moved),
-        waiting: id(&waiting),
+        waiting,
         reservation: reserve(app, RESERVED).await,
         note: note(&disconnect).await,
         order_note: note(&order).await,
@@ -221,6 +268,42 @@ async fn reserve(app: &App, number: &str) -> String {
 async fn application(app: &App) -> String {
     let made = app.send(post(account("/applications"), APPLICATION)).await.expect(201);
     made.header("location").unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Makes an account that has nothing.
+async fn empty_account(app: &App) {
+    let new = NewAccount {
+        id: AccountId::new(EMPTY).unwrap(),
+        name: "An empty account".into(),
+        kind: AccountKind::EndUser,
+        class: Class::Unknown,
+    };
+    app.parts.store.create_account(new, Doer::offline(now())).await.unwrap();
+}
+
+/// Makes a delivery about a note on an order that waits, and returns its id once it has ended. The subscription is told of
+/// nothing else.
+async fn delivery(app: &App, waiting: &str) -> String {
+    let (guide, store) = (ACCOUNT.to_string().parse().unwrap(), &app.parts.store);
+    let order = waiting.parse().unwrap();
+    let new = NewSubscription {
+        account: guide,
+        subject: Subject::Orders(OrderType::Orders, Some(order)),
+        receiver: Receiver::Email(Email { address: next_address(), digest: Digest::None }),
+        expires_at: None,
+    };
+    let subscribed = store.subscribe(new, now()).await.unwrap();
+    assert!(matches!(subscribed, Subscribed::Made(_)), "{subscribed:?}");
+    let note = NewNote { user: Who::Admin.user().into(), text: "told of".into(), at: now() };
+    store.write_note(guide, order::Kind::Number, order, None, note).await.unwrap();
+    app.parts.deliveries_bell.notify_one();
+    wait_for("the end of a delivery", async || {
+        let filter = DeliveryFilter { order: Some(order), ..DeliveryFilter::default() };
+        let (found, _) = store.find_deliveries(filter, None, 1).await.unwrap();
+        let ended = found.first().filter(|one| one.delivery.standing != DeliveryState::Waiting);
+        ended.map(|one| one.seq.0.to_string())
+    })
+    .await
 }
 
 /// Makes a rule for a fault that acts on nothing, and returns its id.
@@ -307,6 +390,10 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         "/ops/v1/numbers/{number}/unkeep" | "/ops/v1/numbers/{number}/release" => AGING,
         _ => IN_SERVICE[0],
     };
+    // The guide's account has numbers, so it stays open.
+    let guide = account == ACCOUNT.to_string() && route.path.starts_with("/ops/v1/accounts/{account}/");
+    let empty = EMPTY.to_string();
+    let account = if guide { &empty } else { account };
     let own = if who == Who::Nobody { Who::Reader.user() } else { who.user() };
     let path = route
         .path
@@ -319,6 +406,7 @@ pub(crate) fn path(route: &Route, objects: &Objects, account: &str, who: Who) ->
         .replace("{ratecenter}", "1")
         .replace("{code}", "bad_value")
         .replace("{area}", "1")
+        .replace("{delivery}", &objects.delivery)
         .replace("{report}", &objects.report)
         .replace("{file}", &objects.report_file)
         .replace("{block}", "919-555-1")
@@ -362,6 +450,13 @@ fn plan_for<'a>(route: &Route, objects: &'a Objects, who: Who) -> &'a (String, S
 pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> Call {
     let mut body = route.doc.request.map_or(String::new(), |shape| shape.example.to_owned());
     let name = route.name();
+    if name == "POST /ops/v1/accounts" {
+        body = body.replace("9900002", &unused_account().to_string());
+    }
+    if name == "POST /ops/v1/users" {
+        body = body.replace("\"orders\"", &format!("\"{}\"", unused_name()));
+    }
+    let path = if path.contains('?') { path } else { path + &required(route) };
     type Made<'a> = &'a dyn Fn() -> String;
     let replaced: [(&str, &str, Made<'_>); 11] = [
         ("/reports/{report}/confirm", FILE_HASH, &|| objects.report_hash.clone()),
@@ -402,6 +497,8 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
     };
     let call = match route.doc.request {
         Some(shape) => call.content_type(shape.content_type),
+        // The operations API takes JSON alone, also where it takes nothing.
+        None if !route.api => call.content_type("application/json"),
         None => call,
     };
     call.by(who)

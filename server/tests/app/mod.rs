@@ -9,6 +9,7 @@ pub(crate) mod log;
 pub(crate) mod receiver;
 pub(crate) mod xml;
 
+use onhook_core::account::user::Rights;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,10 +20,11 @@ use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::number::Number;
+use onhook_core::setting::Setting;
 use onhook_core::time::Timestamp;
 use onhook_server::http::socket::Socket;
 use onhook_server::mail::MailSettings;
-use onhook_server::{Server, Settings, demo_data};
+use onhook_server::{Server, Settings, Source, demo_data};
 use onhook_store::Store;
 use onhook_store::contract::accounts::NewAccount;
 use onhook_store::contract::users::NewUser;
@@ -132,6 +134,11 @@ impl Seed {
         Self(Settings { rate_limit: NonZeroU32::new(per_second), ..self.0 })
     }
 
+    /// Says that these settings are given at start, and where.
+    pub(crate) fn configured(self, settings: &[(Setting, Source)]) -> Self {
+        Self(Settings { configured: settings.iter().copied().collect(), ..self.0 })
+    }
+
     /// Sets a mail server.
     pub(crate) fn mail(self, mail: MailSettings) -> Self {
         Self(Settings { mail: Some(mail), ..self.0 })
@@ -229,6 +236,7 @@ async fn fill(store: &dyn Store) -> (u32, u32, u32) {
             name: who.user().into(),
             account: Some(account),
             role,
+            rights: Rights::NONE,
             password_hash: password_hash.clone(),
         };
         store.create_user(user, now).await.unwrap();

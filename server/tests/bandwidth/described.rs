@@ -41,7 +41,7 @@ async fn a_reply_holds_nothing_that_its_example_does_not_show() {
         for route in api() {
             let name = route.name();
             let objects = if route.method == "DELETE" {
-                Objects::spare(app, &objects).await.at(&route, app)
+                Objects::spare(app, &objects, &route).await.at(&route, app)
             } else {
                 objects.clone()
             };

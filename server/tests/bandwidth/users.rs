@@ -1,5 +1,6 @@
 //! Users: who signs in to an account, and what they may do.
 
+use onhook_core::account::user::Rights;
 use std::sync::Arc;
 
 use onhook_core::account::Role;
@@ -245,6 +246,7 @@ async fn a_removed_user_is_refused_although_the_password_was_remembered() {
                 name: name.clone(),
                 account: AccountId::new(ACCOUNT),
                 role: Role::Read,
+                rights: Rights::NONE,
                 password_hash: hash.clone(),
             };
             app.parts.store.create_user(user, crate::app::now()).await.unwrap();

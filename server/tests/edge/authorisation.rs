@@ -75,8 +75,11 @@ fn verdict(route: &Route, who: Who) -> Verdict {
         Who::Operator => Role::Operator,
     };
     match (route.needs, who) {
+        // Nobody is on the machine itself who asks over the network.
+        (Needs::Machine, _) => refused(403, 1001),
         (Needs::Nothing, _) | (_, Who::Operator) => good,
-        (Needs::Operator, _) => refused(403, 1001),
+        // None of these users has an extra right.
+        (Needs::Operator | Needs::Right(..), _) => refused(403, 1001),
         (Needs::Account(_), Who::Neighbour) => refused(403, 5051),
         (Needs::Account(needed), _) if role < needed => refused(403, 1001),
         (Needs::Account(_), _) => good,
@@ -130,7 +133,7 @@ async fn every_route_serves_the_callers_that_it_names_under_every_prefix() {
                         let status = if elsewhere && status == 202 { 409 } else { status };
                         // What is removed must exist for each caller who may remove it.
                         let objects = if !denied && route.method == "DELETE" {
-                            Objects::spare(app, &objects).await.at(&route, app)
+                            Objects::spare(app, &objects, &route).await.at(&route, app)
                         } else {
                             objects.clone()
                         };
@@ -192,7 +195,7 @@ async fn every_answer_of_the_second_version_can_be_had_in_json() {
         for (route, _) in all().into_iter().filter(|(route, _)| route.api) {
             for who in [Who::Admin, Who::Neighbour, Who::Nobody] {
                 let objects = if route.method == "DELETE" {
-                    Objects::spare(app, &objects).await.at(&route, app)
+                    Objects::spare(app, &objects, &route).await.at(&route, app)
                 } else {
                     objects.clone()
                 };

@@ -1,5 +1,6 @@
 //! Limits of rate, size and form, and requests that a client may safely repeat.
 
+use onhook_core::account::user::Rights;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::app::{
@@ -223,6 +224,7 @@ async fn malformed_credentials_are_refused() {
             name: "u10".into(),
             account: onhook_core::ids::AccountId::new(crate::app::ACCOUNT),
             role: onhook_core::account::Role::Read,
+            rights: Rights::NONE,
             password_hash: onhook_server::auth::hash_password("a>>>b???c~~~").unwrap(),
         };
         app.parts.store.create_user(user, crate::app::now()).await.unwrap();

@@ -1,5 +1,6 @@
 //! What the log must not hold: a password, a credential, a whole telephone number.
 
+use onhook_core::account::user::Rights;
 use onhook_core::import::NewNumber;
 
 use crate::app::{Seed, Who, account, basic, disconnects, get, log, number, post, put, with_app, xml};
@@ -20,6 +21,7 @@ async fn the_log_has_no_secret_and_no_whole_number() {
             name: "canary".into(),
             account: account_id,
             role: onhook_core::account::Role::Order,
+            rights: Rights::NONE,
             password_hash: hash.clone(),
         };
         app.parts.store.create_user(user, crate::app::now()).await.unwrap();

@@ -109,3 +109,30 @@ async fn after_any_time_off_a_person_can_confirm_the_clock() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_person_confirms_the_clock_of_a_running_server() {
+    with_app_on(
+        Seed::two_accounts(),
+        async |store| last_used(store, 40 * DAY_MS).await,
+        async |app| {
+            app.send(get("/readyz").by(Who::Nobody)).await.expect(503);
+            let trust = || {
+                let call = post("/ops/v1/clock/trust", r#"{"reason": "NTP says the same"}"#);
+                call.content_type("application/json")
+            };
+            app.send(trust().by(Who::Admin)).await.expect(403);
+            let reply = app.send(trust().by(Who::Operator)).await.expect(200);
+            let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(reply["believed"], true, "{reply}");
+            app.send(get("/readyz").by(Who::Nobody)).await.expect(200);
+            app.disconnect(&["5405514342"]).await;
+            wait_for("the release", async || {
+                let facts = app.parts.store.facts(number(DUE)).await.unwrap().unwrap();
+                (facts.entry.state() == State::Available).then_some(())
+            })
+            .await;
+        },
+    )
+    .await;
+}

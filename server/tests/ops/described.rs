@@ -4,7 +4,7 @@ use onhook_server::Route;
 use onhook_server::http::doc::{Doc, Shape};
 use serde_json::Value;
 
-use crate::app::calls::{call, objects, path, send_keeping};
+use crate::app::calls::{Objects, call, objects, path, send_keeping};
 use crate::app::{ACCOUNT, Reply, Seed, Who, with_app};
 
 /// Returns the names of an object's members.
@@ -60,6 +60,12 @@ async fn every_route_of_the_server_is_as_described() {
             let replies = doc.replies.iter().filter_map(|told| told.body.as_ref());
             doc.request.iter().chain(replies).for_each(|shape| example_fits(&name, shape));
             let query = doc.query.iter().map(|told| format!("{}={}", told.name, told.form.example()));
+            // What is in use stays, so another one is removed.
+            let objects = if route.method == "DELETE" {
+                Objects::spare(app, &objects, route).await.at(route, app)
+            } else {
+                objects.clone()
+            };
             let path = path(route, &objects, &ACCOUNT.to_string(), Who::Operator);
             let path = format!(
                 "{}?{}",

@@ -161,7 +161,7 @@ async fn one_bad_line_refuses_an_import_and_a_partial_one_leaves_it_out() {
         assert_eq!((done["state"].as_str(), figures(&done)), (Some("refused"), [3, 2, 1, 0]));
         let path = format!("/ops/v1/imports/{}", done["id"].as_str().unwrap());
         let bad = look(app, &format!("{path}/bad-lines")).await;
-        assert_eq!(bad["items"], json!([{ "line": 3, "detail": "no account 77" }]));
+        assert_eq!(bad["items"], json!([{ "line": 3, "detail": "no open account 77" }]));
         app.send(get(format!("/ops/v1/numbers/{}", NEW[0])).by(Who::Operator)).await.expect(404);
         let done = ended(app, import("kind=numbers&partial=true", &file)).await;
         assert_eq!((done["state"].as_str(), figures(&done)), (Some("done"), [3, 2, 1, 2]));

@@ -1,9 +1,11 @@
 //! The server's own routes.
 
+mod accounts;
 mod acts;
 mod areas;
 mod calls;
 mod clock;
+mod deliveries;
 mod described;
 mod docs;
 mod emulator;
@@ -14,8 +16,12 @@ mod numbers;
 mod once;
 mod orders;
 mod plans;
+mod premises;
 mod problems;
 mod reports;
+mod settings;
 mod socket;
 mod staged;
+mod strangers;
 mod undo;
+mod users;

@@ -2,7 +2,7 @@
 
 use onhook_core::account::Role;
 use onhook_core::account::details::{PeerChange, SiteChange};
-use onhook_core::account::user::Asker;
+use onhook_core::account::user::{Asker, Rights};
 use onhook_core::audit::chain::Seal;
 use onhook_core::audit::deed::{Deed, DeedKind, Recorded};
 use onhook_core::audit::digest::Digest;
@@ -47,13 +47,13 @@ cases! { ($) audit conformance_audit:
             plan: None,
         };
         let by = Doer { author: Author { user: "admin".into(), under: under.clone() }, now: at(5) };
-        let new = NewUser { name: "admin".into(), account: Some(account(1)), role: Role::Admin, password_hash: "$x".into() };
+        let new = NewUser { name: "admin".into(), account: Some(account(1)), role: Role::Admin, rights: Rights::NONE, password_hash: "$x".into() };
         store.create_user(new.clone(), at(4)).await.expect("made");
         assert!(store.create_user(new.clone(), at(4)).await.is_err());
         let reader = NewUser { name: "reader".into(), role: Role::Read, ..new };
-        assert_eq!(store.make_user(reader, by.clone()).await.expect("tried"), UserChanged::Done);
+        assert_eq!(store.make_user(Asker::User(by.author.user.clone()), reader, None, by.clone()).await.expect("tried"), UserChanged::Done);
         let asker = || Asker::User("admin".into());
-        let set = UserChange::Set { password_hash: Some("$y".into()), role: Some(Role::Order) };
+        let set = UserChange::Set { password_hash: Some("$y".into()), role: Some(Role::Order), rights: None };
         assert_eq!(store.change_user(asker(), "reader".into(), set, by.clone()).await.expect("tried"), UserChanged::Done);
         assert_ne!(store.change_user(asker(), "admin".into(), UserChange::Removed, by.clone()).await.expect("tried"), UserChanged::Done);
         assert_eq!(store.change_user(asker(), "reader".into(), UserChange::Removed, by.clone()).await.expect("tried"), UserChanged::Done);

@@ -1,6 +1,7 @@
 //! Notifications and their deliveries.
 
 use onhook_core::ids::{NotificationSeq, SubscriptionSeq};
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::notify::notification::{
     Attempt, DeliveryFailure, DeliveryState as Notified, KEPT_MS, Next, Outcome, WAITING_MAX,
 };
@@ -16,7 +17,7 @@ use super::fixtures::{
 };
 use crate::StoreError;
 use crate::conformance::Opener;
-use crate::contract::deliveries::{Delivery, DeliveryPage, Due, DuePage};
+use crate::contract::deliveries::{Delivery, DeliveryFilter, DeliveryPage, Due, DuePage, Replayed, Sending};
 
 cases! { ($) deliveries conformance_deliveries:
     /// Each subscription has one notification for each event of its own account and type.
@@ -295,6 +296,67 @@ cases! { ($) deliveries conformance_deliveries:
         store.record(lease, attempt(KEPT_MS + 18, Outcome::Answered(200)), vec![(found[1].notifications[0], Next::Delivered)]).await.expect("kept");
         assert_eq!(store.expire_subscriptions(at(2 * KEPT_MS), 100).await.expect("ended"), [(lasting.id, account(1))]);
         assert_eq!(store.forget_deliveries(at(2 * KEPT_MS + 24), 100).await.expect("forgot"), 2, "its subscription has ended, too");
+        clean(&*store).await;
+    }
+
+    /// Under the same message id, with attempts of its own. What waits is only due now.
+    async fn a_delivery_is_made_again_when_a_person_asks(opener) {
+        let (store, ..) = seeded(opener).await;
+        let of = subscribe(&*store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
+        subscribe(&*store, subscription(2, DISCONNECTS, "https://b", DAY_MS), 1).await;
+        let id = store.accept(order(2, 1, disconnect([1]))).await.expect("accepted").id;
+        store.accept(order(2, 2, disconnect([11]))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let lease = node_lease(&*store).await;
+        let seq = due(&*store, lease, 20).await.remove(0).notifications.remove(0);
+        let replay = async |seq, account, n| store.replay(seq, account, None, Doer::offline(at(n))).await.expect("tried");
+        for other in [Some(account(2)), Some(account(9))] {
+            assert_eq!(replay(seq, other, 21).await, Replayed::Unknown);
+        }
+        assert_eq!(replay(NotificationSeq(99), None, 21).await, Replayed::Unknown);
+        // It waits for its second attempt in an hour: a person moves that to now.
+        let again = Next::Again(at(3_600_000));
+        store.record(lease, attempt(22, Outcome::Answered(500)), vec![(seq, again)]).await.expect("kept");
+        let Replayed::Moved(moved) = replay(seq, Some(account(1)), 23).await else { panic!("not moved") };
+        assert_eq!((moved.seq, moved.delivery.due_at, moved.replay_of), (seq, Some(at(23)), None));
+        let claimed = due(&*store, lease, 24).await;
+        assert_eq!(claimed[0].notifications, [seq]);
+        store.record(lease, attempt(25, Outcome::Answered(200)), vec![(seq, Next::Delivered)]).await.expect("kept");
+        // Now it has ended, and there is another one.
+        let Replayed::Made(made) = replay(seq, None, 26).await else { panic!("not made") };
+        assert_ne!(made.seq, seq);
+        assert_eq!((made.replay_of, made.delivery.id, made.delivery.order), (Some(seq), moved.delivery.id, id));
+        let full = store.delivery(made.seq, Some(account(1))).await.expect("read").expect("there");
+        let (subscription, told) = full.told.expect("there");
+        assert_eq!((subscription.id, told.at, told.attempts, told.replayed_at), (of.id, moved.delivery.at, 0, Some(at(26))));
+        assert_eq!(due(&*store, lease, 27).await[0].notifications, [made.seq]);
+        store.record(lease, attempt(28, Outcome::Answered(500)), vec![(made.seq, Next::GiveUp)]).await.expect("kept");
+        let first = store.delivery(seq, None).await.expect("read").expect("there").sending.delivery;
+        assert_eq!(first.attempts.iter().map(|one| &*one.outcome).collect::<Vec<_>>(), ["http 500", "http 200"]);
+        // Newest first, and by each filter.
+        let find = async |filter: DeliveryFilter, after, size| store.find_deliveries(filter, after, size).await.expect("read");
+        let seqs = |found: &[Sending]| found.iter().map(|one| one.seq).collect::<Vec<_>>();
+        let one = DeliveryFilter { account: Some(account(1)), ..DeliveryFilter::default() };
+        let (found, next) = find(one.clone(), None, 10).await;
+        assert_eq!((seqs(&found), next), (vec![made.seq, seq], None));
+        let (found, next) = find(one.clone(), None, 1).await;
+        assert_eq!((seqs(&found), next), (vec![made.seq], Some(made.seq)));
+        assert_eq!(seqs(&find(one.clone(), next, 1).await.0), [seq]);
+        assert_eq!(find(DeliveryFilter::default(), None, 10).await.0.len(), 3);
+        for (filter, wanted) in [
+            (DeliveryFilter { standing: Some(Notified::GivenUp), ..one.clone() }, vec![made.seq]),
+            (DeliveryFilter { order: Some(id), ..one.clone() }, vec![made.seq, seq]),
+            (DeliveryFilter { note: Some(true), ..one.clone() }, vec![]),
+            (DeliveryFilter { receiver: Some("https://".into()), ..one.clone() }, vec![made.seq, seq]),
+            (DeliveryFilter { receiver: Some("https://b".into()), ..one.clone() }, vec![]),
+        ] {
+            assert_eq!(seqs(&find(filter.clone(), None, 10).await.0), wanted, "{filter:?}");
+        }
+        // After its subscription there is nobody to deliver it to.
+        assert!(store.unsubscribe(account(1), of.id, at(30)).await.expect("removed"));
+        assert_eq!(replay(seq, None, 31).await, Replayed::NoReceiver);
+        let alone = store.delivery(seq, None).await.expect("read").expect("there");
+        assert_eq!((alone.sending.receiver, alone.told), (None, None));
         clean(&*store).await;
     }
 }

@@ -34,7 +34,7 @@ cases! { ($) imports conformance_imports:
         let wanted = [
             (3, format!("{} stands twice, first on line 2", number(60))),
             (4, "not a number".to_owned()),
-            (5, "no account 9".to_owned()),
+            (5, "no open account 9".to_owned()),
             (7, format!("{} is here already", number(1))),
         ];
         assert_eq!(told, wanted);

@@ -65,6 +65,7 @@ mod fixtures;
 pub mod transfer;
 
 suite! { ($)
+    accounts conformance_accounts
     orders conformance_orders
     numbers conformance_numbers
     acts conformance_acts
@@ -80,6 +81,7 @@ suite! { ($)
     subscriptions conformance_subscriptions
     deliveries conformance_deliveries
     audit conformance_audit
+    settings conformance_settings
     leases conformance_leases
     reports conformance_reports
     jobs conformance_jobs

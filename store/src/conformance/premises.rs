@@ -2,6 +2,7 @@
 
 use onhook_core::account::details::{AddressPart, Host, PeerChange, SiteChange};
 use onhook_core::account::premises::Stays;
+use onhook_core::account::user::Rights;
 use onhook_core::account::{AccountKind, Class, Role};
 
 use super::fixtures::{account, at, clean, disconnect, doer, order, run_all, seeded};
@@ -21,7 +22,7 @@ cases! { ($) premises conformance_premises:
         assert!(!second.is_default);
         assert!(matches!(store.create_site(account(9), "none".into(), at(0)).await, Err(StoreError::Conflict(_))));
         assert!(matches!(store.create_peer(account(2), one, "none".into(), at(0)).await, Err(StoreError::Conflict(_))));
-        let new = NewUser { name: "Username".into(), account: Some(account(1)), role: Role::Order, password_hash: "$argon2id$x".into() };
+        let new = NewUser { name: "Username".into(), account: Some(account(1)), role: Role::Order, rights: Rights::NONE, password_hash: "$argon2id$x".into() };
         store.create_user(new.clone(), at(0)).await.expect("made");
         // A name in other letter case is the same user.
         for name in ["Username", "username", "USERNAME"] {
@@ -29,7 +30,10 @@ cases! { ($) premises conformance_premises:
             assert!(matches!(store.create_user(again, at(0)).await, Err(StoreError::Conflict(_))), "{name}");
         }
         let (made, key) = (store.user("Username").await.expect("read").expect("there"), store.token_key());
-        let wanted = User { name: new.name, account: new.account, role: new.role, password_hash: new.password_hash, generation: made.generation };
+        let wanted = User {
+            name: new.name, account: new.account, role: new.role, rights: new.rights, password_hash: new.password_hash,
+            created_at: made.created_at, is_closed: false, generation: made.generation,
+        };
         assert_eq!(made, wanted);
         store.close().await;
         let store = opener.open().await;

@@ -1,5 +1,6 @@
 //! Moving everything from store to store.
 
+use onhook_core::account::user::Rights;
 use std::sync::{Arc, Mutex};
 
 use onhook_core::account::Role;
@@ -8,6 +9,7 @@ use onhook_core::clock::Seen;
 use onhook_core::ids::{EventSeq, OrderId, ReservationId, SiteId};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::job;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
 use onhook_core::notify::notification::{Next, Outcome};
 use onhook_core::notify::subscription::{Digest, Email, NewSubscription, Receiver, Subscription};
@@ -16,6 +18,7 @@ use onhook_core::order::act::Act;
 use onhook_core::order::{IdempotencyKey, Kind, NewOrder, Status};
 use onhook_core::report::ReportKind;
 use onhook_core::reservation::Reservation;
+use onhook_core::setting::{Changes, Setting};
 use onhook_core::time::DAY_MS;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -91,7 +94,8 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
     for (name, account_id, role) in [("Admin", Some(account(1)), Role::Admin), ("ops", None, Role::Operator)]
     {
         let password_hash = "$argon2id$".into();
-        let user = NewUser { name: name.into(), account: account_id, role, password_hash };
+        let user =
+            NewUser { name: name.into(), account: account_id, role, rights: Rights::NONE, password_hash };
         store.create_user(user, at(0)).await.expect("made");
     }
     // The last site is removed: its id must not be given again.
@@ -150,6 +154,8 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
     let undone = store.undo(undone, false, "username".into(), None, at(22), policy()).await.expect("tried");
     assert!(matches!(undone, Undone::Done { .. }), "{undone:?}");
     let waits = store.accept(order(22, 1, disconnect([4]))).await.expect("accepted").id;
+    let changes = Changes::from([(Setting::HeldDays, Some(serde_json::json!(3)))]);
+    store.change_settings(changes, Doer::offline(at(22))).await.expect("changed");
     store.remember_clock(Seen { last: at(23), unseen_ms: 5 }, 0).await.expect("written");
     let report = Report {
         id: "rnd-1".into(),

@@ -1,6 +1,7 @@
 //! Users.
 
 use onhook_core::account::Role;
+use onhook_core::account::user::Rights;
 use onhook_core::account::user::{Asker, Person, UserRefusal};
 use onhook_core::ids::AccountId;
 
@@ -14,7 +15,7 @@ cases! { ($) users conformance_users:
     async fn users_change_and_go_as_far_as_they_may(opener) {
         let (store, ..) = seeded(opener).await;
         let user = |name: &str, account_id, role| NewUser {
-            name: name.into(), account: AccountId::new(account_id), role, password_hash: format!("$argon2id${name}"),
+            name: name.into(), account: AccountId::new(account_id), role, rights: Rights::NONE, password_hash: format!("$argon2id${name}"),
         };
         for (name, account_id, role) in [
             ("admin", 1, Role::Admin), ("second", 1, Role::Admin), ("reader", 1, Role::Read),
@@ -26,8 +27,8 @@ cases! { ($) users conformance_users:
         assert_eq!(names().await, ["admin", "reader", "second"]);
         let person = async |name: &str| store.user(name).await.expect("read").expect("there").person();
         let admin = person("admin").await;
-        let role = |role| UserChange::Set { password_hash: None, role: Some(role) };
-        let password = |hash: &str| UserChange::Set { password_hash: Some(hash.into()), role: None };
+        let role = |role| UserChange::Set { password_hash: None, role: Some(role), rights: None };
+        let password = |hash: &str| UserChange::Set { password_hash: Some(hash.into()), role: None, rights: None };
         let change = async |asker: &Person, name: &str, change| store.change_user(Asker::User(asker.name.clone()), name.into(), change, doer(0)).await.expect("tried");
         for name in ["neighbour", "operator", "nobody"] {
             for change_to in [role(Role::Read), password("x"), UserChange::Removed] {
@@ -36,7 +37,7 @@ cases! { ($) users conformance_users:
         }
         assert_eq!(change(&admin, "reader", role(Role::Operator)).await, UserChanged::Refused(UserRefusal::Forbidden));
         // The password may be changed, the role may not: neither is.
-        let both = UserChange::Set { password_hash: Some("x".into()), role: Some(Role::Operator) };
+        let both = UserChange::Set { password_hash: Some("x".into()), role: Some(Role::Operator), rights: None };
         let read = async || store.user("reader").await.expect("read").expect("there");
         let before = read().await;
         assert_eq!(change(&admin, "reader", both).await, UserChanged::Refused(UserRefusal::Forbidden));
@@ -76,16 +77,16 @@ cases! { ($) users conformance_users:
     async fn who_is_an_administrator_no_more_changes_no_users(opener) {
         let (store, ..) = seeded(opener).await;
         let user = |name: &str, role| NewUser {
-            name: name.into(), account: Some(account(1)), role, password_hash: format!("$argon2id${name}"),
+            name: name.into(), account: Some(account(1)), role, rights: Rights::NONE, password_hash: format!("$argon2id${name}"),
         };
         for (name, role) in [("admin", Role::Admin), ("demoted", Role::Order), ("reader", Role::Read)] {
             store.create_user(user(name, role), at(0)).await.expect("made");
         }
         let before = store.users().await.expect("read");
         for asker in ["demoted", "gone"] {
-            let made = store.make_user(user("new", Role::Read), asked_by(asker)).await.expect("tried");
+            let made = store.make_user(Asker::User(asker.into()), user("new", Role::Read), None, asked_by(asker)).await.expect("tried");
             assert_eq!(made, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
-            let promoted = UserChange::Set { password_hash: None, role: Some(Role::Admin) };
+            let promoted = UserChange::Set { password_hash: None, role: Some(Role::Admin), rights: None };
             for change in [promoted, UserChange::Removed] {
                 let changed = store.change_user(Asker::User(asker.into()), "reader".into(), change, doer(0)).await.expect("tried");
                 assert_eq!(changed, UserChanged::Refused(UserRefusal::Forbidden), "{asker}");
@@ -95,10 +96,10 @@ cases! { ($) users conformance_users:
         // An administrator gives no role above their own, and makes no user of another account.
         let elsewhere = NewUser { account: Some(account(2)), ..user("new", Role::Read) };
         for new in [NewUser { account: None, ..user("new", Role::Operator) }, elsewhere] {
-            assert_eq!(store.make_user(new, asked_by("admin")).await.expect("tried"), UserChanged::Refused(UserRefusal::Forbidden));
+            assert_eq!(store.make_user(Asker::User("admin".into()), new, None, asked_by("admin")).await.expect("tried"), UserChanged::Refused(UserRefusal::Forbidden));
         }
-        assert_eq!(store.make_user(user("new", Role::Admin), asked_by("admin")).await.expect("tried"), UserChanged::Done);
-        assert!(matches!(store.make_user(user("new", Role::Read), asked_by("admin")).await, Err(StoreError::Conflict(_))));
+        assert_eq!(store.make_user(Asker::User("admin".into()), user("new", Role::Admin), None, asked_by("admin")).await.expect("tried"), UserChanged::Done);
+        assert!(matches!(store.make_user(Asker::User("admin".into()), user("new", Role::Read), None, asked_by("admin")).await, Err(StoreError::Conflict(_))));
         store.close().await;
         let store = opener.open().await;
         let new = store.user("new").await.expect("read").expect("there");

@@ -1,10 +1,12 @@
 //! Accounts: queries, results, and the trait.
 
 use async_trait::async_trait;
+use onhook_core::account::change::{AccountAct, Holdings, StaysOpen};
 use onhook_core::account::{Account, AccountKind, Class, Premises};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::Doer;
 
+use super::once::Once;
 use crate::Result;
 
 /// An account to be made.
@@ -20,6 +22,20 @@ pub struct NewAccount {
     pub class: Class,
 }
 
+/// An account and how many numbers it has.
+pub type Held = (Account, Holdings);
+
+/// What came of an act on an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Altered {
+    /// It is done: the account as it is then.
+    Done(Box<Held>),
+    /// There is no such account.
+    Unknown,
+    /// It stays open, and why. Nothing was written.
+    StaysOpen(StaysOpen),
+}
+
 /// Accounts.
 #[async_trait]
 pub trait Accounts: Send + Sync {
@@ -27,10 +43,41 @@ pub trait Accounts: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` if the id is taken.
-    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account>;
+    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account> {
+        self.make_account(account, None, doer).await
+    }
+
+    /// Makes an account, once.
+    ///
+    /// # Errors
+    /// As [`Accounts::create_account`], and `KeyTaken` if it was done before.
+    async fn make_account(
+        &self,
+        account: NewAccount,
+        once: Option<Once<Account>>,
+        doer: Doer,
+    ) -> Result<Account>;
 
     /// Returns an account with its sites and peers.
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>>;
+
+    /// Changes, closes or reopens an account.
+    ///
+    /// # Errors
+    /// `KeyTaken` if it was done before.
+    async fn alter_account(
+        &self,
+        id: AccountId,
+        act: AccountAct,
+        once: Option<Once<Altered>>,
+        doer: Doer,
+    ) -> Result<Altered>;
+
+    /// Returns an account with how many numbers it has.
+    async fn account_held(&self, id: AccountId) -> Result<Option<Held>>;
+
+    /// Returns accounts with how many numbers they have, in the order of their ids, behind `after`, at most `most`.
+    async fn accounts_held(&self, after: Option<AccountId>, most: usize) -> Result<Vec<Held>>;
 
     /// Returns all accounts.
     async fn accounts(&self) -> Result<Vec<Account>>;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::notify::notification::{Attempt, DeliveryState, Next, Notification};
 use onhook_core::notify::subscription::{OrderType, Subscription};
 use onhook_core::order::Status;
@@ -9,6 +10,7 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 use crate::contract::leases::LeaseToken;
+use crate::contract::once::Once;
 
 /// The due notifications of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,78 @@ pub struct Logged {
     pub took_ms: u32,
     /// Its outcome, in a word or two.
     pub outcome: String,
+}
+
+/// Most deliveries that one list looks at: it then ends where it is, and the next one goes on.
+pub const LOOKS_MAX: usize = 20_000;
+
+/// What a list of deliveries is narrowed by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only those of this account's subscriptions.
+    pub account: Option<AccountId>,
+    /// Only those in this state.
+    pub standing: Option<DeliveryState>,
+    /// Only those about this order.
+    pub order: Option<OrderId>,
+    /// Only those about notes, or only others.
+    pub note: Option<bool>,
+    /// Only those to a URL that begins so, or to this mailbox.
+    pub receiver: Option<String>,
+}
+
+impl DeliveryFilter {
+    /// Returns whether it means a delivery.
+    #[must_use]
+    pub fn fits(&self, one: &Sending) -> bool {
+        let Self { account, standing, order, note, receiver } = self;
+        account.is_none_or(|account| account == one.account)
+            && standing.is_none_or(|standing| standing == one.delivery.standing)
+            && order.is_none_or(|order| order == one.delivery.order)
+            && note.is_none_or(|note| note == one.delivery.note)
+            && receiver.as_ref().is_none_or(|begins| {
+                one.receiver.as_ref().is_some_and(|receiver| receiver.starts_with(begins.as_str()))
+            })
+    }
+}
+
+/// A delivery, with whose it is and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Its sequence number.
+    pub seq: NotificationSeq,
+    /// Its account.
+    pub account: AccountId,
+    /// Its subscription.
+    pub subscription: SubscriptionSeq,
+    /// The URL or mailbox of its subscription, as it is now. `None` if the subscription was removed.
+    pub receiver: Option<String>,
+    /// The delivery that this one repeats.
+    pub replay_of: Option<NotificationSeq>,
+    /// The delivery. In lists its attempts are left out.
+    pub delivery: Delivery,
+}
+
+/// A delivery with what its receiver is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SendingInFull {
+    /// The delivery, with its attempts.
+    pub sending: Sending,
+    /// What its receiver is told, and by which subscription. `None` if the subscription was removed.
+    pub told: Option<(Subscription, Notification)>,
+}
+
+/// What came of asking that a delivery be made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// It had ended: there is a new one, under the same message id.
+    Made(Box<Sending>),
+    /// It waits, and is due now.
+    Moved(Box<Sending>),
+    /// There is none, or it is another account's.
+    Unknown,
+    /// Its subscription was removed, or its receiver is gone for good.
+    NoReceiver,
 }
 
 /// Limits of one page of due notifications.
@@ -145,6 +219,34 @@ pub trait Deliveries: Send + Sync {
         page: u32,
         size: usize,
     ) -> Result<Option<DeliveryPage>>;
+
+    /// Returns deliveries that a filter means, newest first, behind `after`, at most `size`, without their attempts. Looks
+    /// at [`LOOKS_MAX`] at most. The second value is the one behind which the next page begins, if there is one.
+    async fn find_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        after: Option<NotificationSeq>,
+        size: usize,
+    ) -> Result<(Vec<Sending>, Option<NotificationSeq>)>;
+
+    /// Returns a delivery, if it is this account's. `None` stands for any account.
+    async fn delivery(
+        &self,
+        seq: NotificationSeq,
+        account: Option<AccountId>,
+    ) -> Result<Option<SendingInFull>>;
+
+    /// Makes a delivery again, if it is this account's. `None` stands for any account.
+    ///
+    /// # Errors
+    /// `KeyTaken` if it was done before.
+    async fn replay(
+        &self,
+        seq: NotificationSeq,
+        account: Option<AccountId>,
+        once: Option<Once<Replayed>>,
+        doer: Doer,
+    ) -> Result<Replayed>;
 
     /// Forgets deliveries that ended a month before `now`, and ended subscriptions without deliveries: at most `most`
     /// of each. Returns how many were forgotten.

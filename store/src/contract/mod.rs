@@ -19,6 +19,7 @@ pub mod pool;
 pub mod premises;
 pub mod reports;
 pub mod reservations;
+pub mod settings;
 pub mod subscriptions;
 pub mod transfer;
 pub mod upkeep;
@@ -42,6 +43,7 @@ use self::pool::Pool;
 use self::premises::SitesAndPeers;
 use self::reports::Reports;
 use self::reservations::Reservations;
+use self::settings::Settings;
 use self::subscriptions::Subscriptions;
 use self::transfer::Transfer;
 use self::upkeep::Upkeep;
@@ -68,6 +70,7 @@ pub trait Store:
     + Applications
     + Users
     + Reservations
+    + Settings
     + Subscriptions
     + Deliveries
     + Audit
@@ -95,6 +98,7 @@ impl<S> Store for S where
         + Applications
         + Users
         + Reservations
+        + Settings
         + Subscriptions
         + Deliveries
         + Audit

@@ -8,6 +8,7 @@ use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::time::Timestamp;
 
+use super::once::Once;
 use crate::Result;
 
 /// The result of removing a site, a peer or an application.
@@ -28,8 +29,26 @@ pub trait SitesAndPeers: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` if there is no such account, it has the most sites it may have, or the details are too long.
-    async fn add_site(&self, account: AccountId, site: SiteChange, doer: Doer)
-    -> Result<(Site, SiteDetails)>;
+    async fn add_site(
+        &self,
+        account: AccountId,
+        site: SiteChange,
+        doer: Doer,
+    ) -> Result<(Site, SiteDetails)> {
+        self.make_site(account, site, None, doer).await
+    }
+
+    /// Makes a site, once.
+    ///
+    /// # Errors
+    /// As [`SitesAndPeers::add_site`], and `KeyTaken` if it was done before.
+    async fn make_site(
+        &self,
+        account: AccountId,
+        site: SiteChange,
+        once: Option<Once<(Site, SiteDetails)>>,
+        doer: Doer,
+    ) -> Result<(Site, SiteDetails)>;
 
     /// Makes a site with a name and no other details, for a person on the machine itself at `now`.
     ///
@@ -72,6 +91,20 @@ pub trait SitesAndPeers: Send + Sync {
         account: AccountId,
         site: SiteId,
         peer: PeerChange,
+        doer: Doer,
+    ) -> Result<(Peer, PeerDetails)> {
+        self.make_peer((account, site), peer, None, doer).await
+    }
+
+    /// Makes a peer at a site of an account, once.
+    ///
+    /// # Errors
+    /// As [`SitesAndPeers::add_peer`], and `KeyTaken` if it was done before.
+    async fn make_peer(
+        &self,
+        at: (AccountId, SiteId),
+        peer: PeerChange,
+        once: Option<Once<(Peer, PeerDetails)>>,
         doer: Doer,
     ) -> Result<(Peer, PeerDetails)>;
 
@@ -128,6 +161,37 @@ pub trait SitesAndPeers: Send + Sync {
         site: SiteId,
         only: Option<PeerId>,
     ) -> Result<Vec<(Peer, PeerDetails)>>;
+
+    /// Returns sites with their details, in the order of their ids, behind `after`, at most `most`: all, or those of an
+    /// account.
+    async fn sites_behind(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SiteId>,
+        most: usize,
+    ) -> Result<Vec<(Site, SiteDetails)>>;
+
+    /// Returns peers with their details, in the order of their ids, behind `after`, at most `most`: all, or those of an
+    /// account, or of a site.
+    async fn peers_behind(
+        &self,
+        at: (Option<AccountId>, Option<SiteId>),
+        after: Option<PeerId>,
+        most: usize,
+    ) -> Result<Vec<(Peer, PeerDetails)>>;
+
+    /// Returns a site of any account.
+    async fn any_site(&self, id: SiteId) -> Result<Option<(Site, SiteDetails)>> {
+        let found = self.sites_behind(None, SiteId::new(id.get().saturating_sub(1)), 1).await?;
+        Ok(found.into_iter().find(|(site, _)| site.id == id))
+    }
+
+    /// Returns a peer of any account.
+    async fn any_peer(&self, id: PeerId) -> Result<Option<(Peer, PeerDetails)>> {
+        let before = PeerId::new(id.get().saturating_sub(1));
+        let found = self.peers_behind((None, None), before, 1).await?;
+        Ok(found.into_iter().find(|(peer, _)| peer.id == id))
+    }
 
     /// Returns how many numbers are in service at each site and peer, if there are any. `None` is the site itself,
     /// without a peer.

@@ -124,7 +124,23 @@ pub const TABLES: &[Table] = &[
         "account",
         "account",
         (1, SHORT),
-        &[("id", Whole), ("name", Text), ("kind", Text), ("class", Text), ("created_at", Whole)],
+        &[
+            ("id", Whole),
+            ("name", Text),
+            ("kind", Text),
+            ("class", Text),
+            ("created_at", Whole),
+            ("state", Text),
+            ("cancel_window_seconds", Whole),
+            ("reports_rnd", Flag),
+            ("legal_name", Text),
+        ],
+    ),
+    table(
+        "chosen",
+        "chosen setting",
+        (1, SHORT),
+        &[("name", Text), ("value", Text), ("at", Whole), ("author", Text)],
     ),
     table(
         "site",
@@ -156,6 +172,8 @@ pub const TABLES: &[Table] = &[
             ("role", Text),
             ("password_hash", Text),
             ("generation", Whole),
+            ("rights", Whole),
+            ("created_at", Whole),
         ],
     ),
     table(
@@ -440,6 +458,8 @@ pub const TABLES: &[Table] = &[
             ("reason", Text),
             ("ended_at", Whole),
             ("claim", Whole),
+            ("replay_of", Whole),
+            ("replayed_at", Whole),
         ],
     ),
     table(

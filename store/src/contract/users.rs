@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use onhook_core::account::Role;
-use onhook_core::account::user::{Asker, Person, UserRefusal};
+use onhook_core::account::user::{Asker, Person, Rights, UserRefusal};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::time::Timestamp;
 
+use super::once::Once;
 use crate::Result;
 
 /// A user to be made.
@@ -18,6 +19,8 @@ pub struct NewUser {
     pub account: Option<AccountId>,
     /// What it may do.
     pub role: Role,
+    /// What it may do beside the role.
+    pub rights: Rights,
     /// Its password as an argon2id hash in PHC form.
     pub password_hash: String,
 }
@@ -31,8 +34,14 @@ pub struct User {
     pub account: Option<AccountId>,
     /// What it may do.
     pub role: Role,
+    /// What it may do beside the role.
+    pub rights: Rights,
     /// Its password as an argon2id hash in PHC form.
     pub password_hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// True if its account is closed: it does not sign in.
+    pub is_closed: bool,
     /// A random number, drawn when the user is made and at each change. Tokens with another generation have ended.
     pub generation: i64,
 }
@@ -41,19 +50,22 @@ impl User {
     /// Returns the user without the password.
     #[must_use]
     pub fn person(&self) -> Person {
-        Person { name: self.name.clone(), account: self.account, role: self.role }
+        let Self { account, role, rights, .. } = *self;
+        Person { name: self.name.clone(), account, role, rights, at_machine: false }
     }
 }
 
 /// A change of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserChange {
-    /// Another password or role. `None` leaves it as it is.
+    /// Another password, role or rights. `None` leaves it as it is.
     Set {
         /// The password, as [`User::password_hash`].
         password_hash: Option<String>,
         /// The role.
         role: Option<Role>,
+        /// The rights, all of them.
+        rights: Option<Rights>,
     },
     /// The user is removed.
     Removed,
@@ -77,12 +89,18 @@ pub trait Users: Send + Sync {
     /// `Conflict` if there is no such account, or another user has the name, compared without regard to case.
     async fn create_user(&self, user: NewUser, now: Timestamp) -> Result<()>;
 
-    /// Makes a user for the user who is `doer`. Their rights are checked in the same transaction. An account has at most
-    /// [`LIST_MAX`] users.
+    /// Makes a user for `asker`, who is `doer` in the audit trail. Their rights are checked in the same transaction. An
+    /// account has at most [`LIST_MAX`] users.
     ///
     /// # Errors
-    /// As [`Users::create_user`].
-    async fn make_user(&self, user: NewUser, doer: Doer) -> Result<UserChanged>;
+    /// As [`Users::create_user`], and `KeyTaken` if it was done before.
+    async fn make_user(
+        &self,
+        asker: Asker,
+        user: NewUser,
+        once: Option<Once<UserChanged>>,
+        doer: Doer,
+    ) -> Result<UserChanged>;
 
     /// Changes or removes a user for `asker`, who is `doer` in the audit trail. The rights of both are checked in the same transaction.
     async fn change_user(

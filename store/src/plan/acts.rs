@@ -457,7 +457,7 @@ mod tests {
                 areas: HashMap::from([(AreaId(1), area)]),
                 latest: Timestamp::default(),
             },
-            account: Some(Account { id: account(), name: name.clone(), kind, class, created_at }),
+            account: Some(Account::new(account(), name.clone(), kind, class, created_at)),
             premises: Some(Premises { sites: vec![site(1), site(2)], peers: vec![peer(1), peer(2)] }),
             ..Loaded::default()
         }

@@ -111,6 +111,8 @@ pub enum Broken {
     Place,
     /// A peer, its account, and its site's account, which is another one or missing.
     Peer,
+    /// A number in service, and its account, which is closed.
+    Closed,
     /// An order, and its account, which is missing.
     Account,
     /// An outcome whose order is missing.
@@ -139,6 +141,9 @@ impl Broken {
             ),
             Broken::Peer => {
                 (format!("peer {row}"), format!("it belongs to account {one}, and its site to {two}"))
+            }
+            Broken::Closed => {
+                (format!("+{row}"), format!("it is in service, and its account {one} is closed"))
             }
             Broken::Account => {
                 (format!("order {row}"), format!("it belongs to account {one}, which is missing"))

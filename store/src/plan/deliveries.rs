@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use onhook_core::ids::{AccountId, NotificationSeq, SubscriptionSeq};
-use onhook_core::notify::notification::{Attempt, DeliveryState, GivenUp, Next};
+use onhook_core::notify::notification::{Attempt, DeliveryState, GivenUp, Next, WAITING_MAX};
+use onhook_core::notify::subscription::Subscription;
 use onhook_core::time::Timestamp;
 
 use super::tell::GiveUp;
+use crate::contract::deliveries::{DeliveryFilter, LOOKS_MAX, Sending};
 
 /// A notification that an attempt carried, and that still waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,73 @@ pub fn record(mut loaded: Loaded, attempt: &Attempt, what: &[(NotificationSeq, N
         notifications.push(NotificationWrite { seq: *seq, attempts, standing, due_at, reason, ended_at });
     }
     Writes { notifications, subscriptions: subscriptions.into_values().collect() }
+}
+
+/// What becomes of a delivery that a person wants again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// It waits, and is due now.
+    Move,
+    /// There is another one.
+    Make {
+        /// True if it takes the room of the oldest one that waits for its receiver.
+        crowded: bool,
+    },
+    /// There is nobody to deliver it to.
+    NoReceiver,
+}
+
+/// Plans that a delivery is made again. `subscription` is `None` if it was removed; `waiting` notifications wait for it.
+#[must_use]
+pub fn replay(before: &Sending, subscription: Option<&Subscription>, waiting: u64) -> Replay {
+    if subscription.is_none_or(|subscription| subscription.disabled) {
+        return Replay::NoReceiver;
+    }
+    match before.delivery.standing {
+        DeliveryState::Waiting => Replay::Move,
+        DeliveryState::Delivered | DeliveryState::GivenUp => Replay::Make { crowded: waiting >= WAITING_MAX },
+    }
+}
+
+/// A page of a list of deliveries, as it is filled from rows, newest first.
+#[derive(Debug)]
+pub struct Page<'a> {
+    filter: &'a DeliveryFilter,
+    size: usize,
+    looks: usize,
+    found: Vec<Sending>,
+    next: Option<NotificationSeq>,
+}
+
+impl<'a> Page<'a> {
+    /// Begins a page of at most `size` deliveries.
+    #[must_use]
+    pub fn new(filter: &'a DeliveryFilter, size: usize) -> Self {
+        Self { filter, size, looks: 0, found: Vec::new(), next: None }
+    }
+
+    /// Looks at the next row. Returns true if no more rows are to be read.
+    pub fn is_full_with(&mut self, one: Sending) -> bool {
+        self.looks += 1;
+        let seq = one.seq;
+        if self.filter.fits(&one) {
+            if self.found.len() == self.size {
+                self.next = self.found.last().map(|last| last.seq);
+                return true;
+            }
+            self.found.push(one);
+        }
+        if self.looks == LOOKS_MAX {
+            self.next = Some(seq);
+        }
+        self.looks == LOOKS_MAX
+    }
+
+    /// Returns the deliveries, and the one behind which the next page begins, if there is one.
+    #[must_use]
+    pub fn end(self) -> (Vec<Sending>, Option<NotificationSeq>) {
+        (self.found, self.next)
+    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub struct Import {
 pub struct Loaded<'a> {
     /// The numbers of these lines that are in the store.
     pub there: Numbers,
-    /// The sites and peers of their accounts. An account that does not exist is absent.
+    /// The sites and peers of their accounts. An account that does not exist or is closed is absent.
     pub premises: &'a HashMap<AccountId, Premises>,
     /// The area of each readable line, in the order of the lines: see [`area`]. These areas are among those of `there`.
     pub area_ids: Vec<AreaId>,

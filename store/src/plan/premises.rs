@@ -101,10 +101,11 @@ pub struct Write<Details> {
 /// `Conflict`: the account has the most sites it may have, or the details are too long.
 pub fn add_site(premises: &Premises, change: SiteChange, all: usize) -> Result<Write<SiteDetails>> {
     Thing::Site.room(premises.sites.len())?;
+    let wants = change.is_default;
     let (mut name, mut details) = (String::new(), SiteDetails::default());
     change.onto(&mut name, &mut details);
     let said = Thing::Site.say(None, &details, all)?;
-    let is_default = !premises.sites.iter().any(|site| site.is_default);
+    let is_default = is_default(false, wants, !premises.sites.iter().any(|site| site.is_default));
     Ok(Write { name, is_default, takes_default: is_default, details, said })
 }
 
@@ -117,10 +118,11 @@ pub fn change_site(
     change: SiteChange,
     all: usize,
 ) -> Result<Write<SiteDetails>> {
+    let is_default = is_default(site.is_default, change.is_default, false);
     let (mut name, mut details) = (site.name, before.clone());
     change.onto(&mut name, &mut details);
     let said = Thing::Site.say(Some(&before), &details, all)?;
-    Ok(Write { name, is_default: site.is_default, takes_default: false, details, said })
+    Ok(Write { name, is_default, takes_default: is_default && !site.is_default, details, said })
 }
 
 /// Plans the removal of a site with `in_service` numbers in service.
@@ -217,6 +219,17 @@ mod tests {
         assert!(add_site(&premises, SiteChange::default(), 0).unwrap().is_default);
         premises.sites.push(site(1, true));
         assert!(!add_site(&premises, SiteChange::default(), 0).unwrap().is_default);
+        let takes = |wants| SiteChange { is_default: Some(wants), ..SiteChange::default() };
+        let write = |change| {
+            let write = add_site(&premises, change, 0).unwrap();
+            (write.is_default, write.takes_default)
+        };
+        assert_eq!((write(takes(true)), write(takes(false))), ((true, true), (false, false)));
+        let change = |was, wants| {
+            let write = change_site((site(1, was), SiteDetails::default()), takes(wants), 0).unwrap();
+            (write.is_default, write.takes_default)
+        };
+        assert_eq!((change(false, true), change(true, false)), ((true, true), (true, false)));
 
         let at = (AccountId::new(1).unwrap(), SiteId::new(1).unwrap());
         let add = |premises: &Premises, wants| {

@@ -34,12 +34,17 @@ impl Loaded<'_> {
     }
 }
 
-/// Plans a reservation of a number for an account that holds `held` numbers.
+/// Plans a reservation of a number for an account that holds `held` numbers and may be `closed`.
 ///
 /// # Errors
 /// [`NotReserved`]: nothing is written.
-pub fn reserve(loaded: Loaded<'_>, wanted: &Reservation, held: u64) -> Result<NumberWrites, NotReserved> {
-    let transition = reservation::reserve(loaded.entry(), wanted.account, held, wanted.until)?;
+pub fn reserve(
+    loaded: Loaded<'_>,
+    wanted: &Reservation,
+    held: u64,
+    closed: bool,
+) -> Result<NumberWrites, NotReserved> {
+    let transition = reservation::reserve(loaded.entry(), (wanted.account, closed), held, wanted.until)?;
     Ok(loaded.happen(transition))
 }
 

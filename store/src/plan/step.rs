@@ -345,7 +345,7 @@ mod tests {
         let peer = Peer { id, account, site: site.id, name: name.clone(), is_default: true };
         let premises = Premises { sites: vec![site], peers: vec![peer] };
         let kind = AccountKind::EndUser;
-        let home = Account { id: account, name, kind, class: Class::Unknown, created_at: NOW };
+        let home = Account::new(account, name, kind, Class::Unknown, NOW);
         let area = AreaName::Prefix { prefix: "919".into(), region: Some("NC".into()) };
         let supply = known.iter().filter(|known| known.entry.state() == State::Available).count();
         let supply = u64::try_from(supply).unwrap();

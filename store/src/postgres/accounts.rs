@@ -3,17 +3,21 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use onhook_core::account::change::{AccountAct, Holdings, alter};
 use onhook_core::account::{Account, Peer, Premises, Site};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::Doer;
 use tokio_postgres::{Client, Row};
 
 use super::deeds::write_deeds;
+use super::once::once as done_once;
 use super::open::PostgresStore;
-use super::row::{account_of, get, peer_of, site_of, time, word};
-use super::statement::{execute, rows};
+use super::row::{account_of, get, limit, peer_of, site_of, small, small_or, time, word};
+use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
-use crate::contract::accounts::{Accounts, NewAccount};
+use crate::codes::{holdings, state_of};
+use crate::contract::accounts::{Accounts, Altered, Held, NewAccount};
+use crate::contract::once::Once;
 use crate::plan::deeds;
 use crate::{Result, StoreError};
 
@@ -29,7 +33,7 @@ async fn create_account(client: &Client, new: &NewAccount, doer: &Doer) -> Resul
         return Err(StoreError::account_exists(id));
     }
     execute(client, "INSERT INTO queue (account) VALUES ($1) ON CONFLICT DO NOTHING", &[&number]).await?;
-    let account = Account { id, name, kind, class, created_at };
+    let account = Account::new(id, name, kind, class, created_at);
     write_deeds(client, &[deeds::account_created(&account, doer)]).await?;
     Ok(account)
 }
@@ -62,14 +66,93 @@ pub(super) async fn must_exist(client: &Client, account: AccountId) -> Result<(A
 
 // Accounts.
 
+const ACCOUNT_COLUMNS: &str =
+    "id, name, kind, class, created_at, state, cancel_window_seconds, reports_rnd, legal_name";
+
+/// Reads [`ACCOUNT_COLUMNS`].
 fn read_account(row: &Row) -> Result<Account> {
     Ok(Account {
         id: account_of(row, 0)?,
         name: get(row, 1)?,
         kind: word(row, 2)?,
         class: word(row, 3)?,
+        state: word(row, 5)?,
+        cancel_window_seconds: small_or(row, 6)?,
+        reports_rnd: get(row, 7)?,
+        legal_name: get(row, 8)?,
         created_at: time(row, 4)?,
     })
+}
+
+/// Returns whether an account is closed.
+pub(super) async fn is_closed(client: &Client, id: AccountId) -> Result<bool> {
+    let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account WHERE id = $1");
+    let found = row(client, &sql, &[&i64::from(id.get())]).await?;
+    Ok(found.as_ref().map(read_account).transpose()?.is_some_and(|account| account.is_closed()))
+}
+
+/// Returns how many numbers each of these accounts has.
+async fn held_by(client: &Client, accounts: Vec<Account>) -> Result<Vec<Held>> {
+    let ids: Vec<i64> = accounts.iter().map(|account| account.id.get().into()).collect();
+    let mut tallies: HashMap<AccountId, Vec<_>> = HashMap::new();
+    for row in
+        &rows(client, "SELECT account, state, numbers FROM tally WHERE account = ANY($1)", &[&ids]).await?
+    {
+        let numbers: i64 = get(row, 2)?;
+        let counted = (state_of(small(row, 1)?)?, numbers.unsigned_abs());
+        tallies.entry(account_of(row, 0)?).or_default().push(counted);
+    }
+    let held = |account: Account| {
+        let holdings: Holdings = holdings(tallies.remove(&account.id).unwrap_or_default());
+        (account, holdings)
+    };
+    Ok(accounts.into_iter().map(held).collect())
+}
+
+async fn account_held(client: &Client, id: AccountId) -> Result<Option<Held>> {
+    let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account WHERE id = $1");
+    let found = rows(client, &sql, &[&i64::from(id.get())]).await?;
+    let found = found.iter().map(read_account).collect::<Result<Vec<_>>>()?;
+    Ok(held_by(client, found).await?.pop())
+}
+
+async fn accounts_held(client: &Client, after: Option<AccountId>, most: usize) -> Result<Vec<Held>> {
+    let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account WHERE id > $1 ORDER BY id LIMIT $2");
+    let after = after.map_or(0, |id| i64::from(id.get()));
+    let found = rows(client, &sql, &[&after, &limit(most)]).await?;
+    held_by(client, found.iter().map(read_account).collect::<Result<_>>()?).await
+}
+
+async fn alter_account(client: &Client, id: AccountId, act: AccountAct, doer: &Doer) -> Result<Altered> {
+    if !lock_account(client, id).await? {
+        return Ok(Altered::Unknown);
+    }
+    let Some((before, holdings)) = account_held(client, id).await? else { return Ok(Altered::Unknown) };
+    let number = i64::from(id.get());
+    let waiting = "SELECT (SELECT count(*) FROM orders WHERE status = 0 AND account = $1)
+                        + (SELECT count(*) FROM orders WHERE status = 4 AND account = $1)";
+    let orders = row(client, waiting, &[&number]).await?.map_or(Ok(0), |row| get::<i64>(&row, 0))?;
+    let after = match alter(before.clone(), act.clone(), holdings, orders.unsigned_abs()) {
+        Ok(after) => after,
+        Err(why) => return Ok(Altered::StaysOpen(why)),
+    };
+    let sql = "UPDATE account SET name = $1, kind = $2, class = $3, state = $4, cancel_window_seconds = $5,
+                                  reports_rnd = $6, legal_name = $7 WHERE id = $8";
+    let values: [&dyn Value; 8] = [
+        &after.name,
+        &after.kind.word(),
+        &after.class.word(),
+        &after.state.word(),
+        &after.cancel_window_seconds.map(i64::from),
+        &after.reports_rnd,
+        &after.legal_name,
+        &number,
+    ];
+    execute(client, sql, &values).await?;
+    if let Some(deed) = deeds::account_altered(&before, &after, &act, doer) {
+        write_deeds(client, &[deed]).await?;
+    }
+    Ok(Altered::Done(Box::new((after, holdings))))
 }
 
 /// Reads the columns id, account, name, is_default.
@@ -123,11 +206,11 @@ pub(super) async fn accounts_with_premises(
     client: &Client,
     ids: &[AccountId],
 ) -> Result<HashMap<AccountId, (Account, Premises)>> {
-    let sql = "SELECT id, name, kind, class, created_at FROM account WHERE id = ANY($1)";
+    let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account WHERE id = ANY($1)");
     let wanted = numbers(Some(ids));
-    let values: [&dyn super::statement::Value; 1] = [&wanted];
+    let values: [&dyn Value; 1] = [&wanted];
     let (accounts, sites, peers) =
-        tokio::try_join!(rows(client, sql, &values), sites(client, Some(ids)), peers(client, Some(ids)))?;
+        tokio::try_join!(rows(client, &sql, &values), sites(client, Some(ids)), peers(client, Some(ids)))?;
     let mut found = HashMap::with_capacity(accounts.len());
     for row in &accounts {
         let account = read_account(row)?;
@@ -148,18 +231,45 @@ pub(super) async fn accounts_with_premises(
 
 #[async_trait]
 impl Accounts for PostgresStore {
-    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account> {
-        transaction!(self, tx => create_account(&tx, &account, &doer).await)
+    async fn make_account(
+        &self,
+        account: NewAccount,
+        once: Option<Once<Account>>,
+        doer: Doer,
+    ) -> Result<Account> {
+        transaction!(self, tx => {
+            done_once(&tx, once.as_ref(), create_account(&tx, &account, &doer)).await
+        })
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
         reading!(self, client => account_with_premises(&client, id).await)
     }
 
+    async fn alter_account(
+        &self,
+        id: AccountId,
+        act: AccountAct,
+        once: Option<Once<Altered>>,
+        doer: Doer,
+    ) -> Result<Altered> {
+        transaction!(self, tx => {
+            done_once(&tx, once.as_ref(), alter_account(&tx, id, act.clone(), &doer)).await
+        })
+    }
+
+    async fn account_held(&self, id: AccountId) -> Result<Option<Held>> {
+        reading!(self, client => account_held(&client, id).await)
+    }
+
+    async fn accounts_held(&self, after: Option<AccountId>, most: usize) -> Result<Vec<Held>> {
+        reading!(self, client => accounts_held(&client, after, most).await)
+    }
+
     async fn accounts(&self) -> Result<Vec<Account>> {
-        let sql = "SELECT id, name, kind, class, created_at FROM account ORDER BY id";
+        let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account ORDER BY id");
         reading!(self, client => {
-            rows(&client, sql, &[]).await.and_then(|found| found.iter().map(read_account).collect())
+            rows(&client, &sql, &[]).await.and_then(|found| found.iter().map(read_account).collect())
         })
     }
 }

@@ -148,7 +148,8 @@ pub(super) async fn load(client: &Client, ids: &OrderIds, asked: &Asked) -> Resu
     }
     if let Some(holder) = holder(&asked.act) {
         lock_account(client, holder).await?;
-        loaded.premises = account_with_premises(client, holder).await?.map(|(_, premises)| premises);
+        let open = account_with_premises(client, holder).await?.filter(|(account, _)| !account.is_closed());
+        loaded.premises = open.map(|(_, premises)| premises);
     }
     let rows = lock_numbers(client, &asked.numbers).await?;
     if asked.act.needs_histories() {

@@ -268,6 +268,12 @@ fn paged(what: Broken) -> Option<(&'static str, &'static str, &'static str)> {
                     OR (n.peer IS NOT NULL AND (p.account IS DISTINCT FROM n.holder
                                                 OR p.site IS DISTINCT FROM n.site)))",
         ),
+        Broken::Closed => (
+            "number",
+            "number",
+            "SELECT n.number, n.holder, 0::bigint FROM number n JOIN account a ON a.id = n.holder
+             WHERE n.number > $1 AND n.number <= $2 AND n.state = 2 AND a.state = 'closed'",
+        ),
         Broken::Account => (
             "orders",
             "seq",

@@ -4,29 +4,36 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, SubscriptionId, SubscriptionSeq};
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::notify::notification::{Attempt, KEPT_MS, Next, Notification};
 use onhook_core::notify::subscription::{Digest, OrderType};
 use onhook_core::order::Order;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
+use super::accounts::lock_account;
 use super::counters::{counter, set_counter};
+use super::deeds::write_deeds;
 use super::leases::{must_last, should_last};
+use super::once::once as done_once;
 use super::open::PostgresStore;
 use super::order_rows::{ORDER_COLUMNS, read_order};
 use super::row::{account_of, get, limit, order_id, pages_before, small, time, time_or};
 use super::statement::{NOW, Value, execute, row, rows};
 use super::subscriptions::{seq_of, subscription_at};
-use super::telling::give_up_all;
+use super::telling::{give_up_all, give_up_oldest, waiting_of};
 use super::transaction::{reading, transaction};
 use crate::Result;
 use crate::codes::{kind_of, standing_code, standing_of, status_of};
 use crate::contract::deliveries::{
-    Deliveries, Delivery, DeliveryPage, Due, DueLimits, DuePage, Logged, Ready,
+    Deliveries, Delivery, DeliveryFilter, DeliveryPage, Due, DueLimits, DuePage, Logged, Ready, Replayed,
+    Sending, SendingInFull,
 };
 use crate::contract::leases::LeaseToken;
+use crate::contract::once::Once;
 use crate::error::corrupt;
-use crate::plan::deliveries::{self as plan, Carried, Loaded, SubscriptionWrite, Writes};
+use crate::plan::deeds;
+use crate::plan::deliveries::{self as plan, Carried, Loaded, Replay, SubscriptionWrite, Writes};
 
 /// Most subscriptions that one search for due notifications visits.
 const VISITS_MAX: i64 = 2_000;
@@ -161,14 +168,14 @@ async fn claim(
 async fn ready(
     client: &Client,
     subscription: SubscriptionSeq,
-    seqs: &[NotificationSeq],
+    (seqs, ended): (&[NotificationSeq], bool),
 ) -> Result<Option<Ready>> {
     let Some(subscription) = subscription_at(client, subscription).await? else { return Ok(None) };
-    let sql = "SELECT u.seq, n.id, n.order_seq, n.status, n.text, n.at, n.attempts
+    let sql = "SELECT u.seq, n.id, n.order_seq, n.status, n.text, n.at, n.attempts, n.replayed_at
                FROM unnest($1::bigint[]) WITH ORDINALITY AS u (seq, position) JOIN notification n ON n.seq = u.seq
-               WHERE n.subscription = $2 AND n.standing = 0 ORDER BY u.position";
+               WHERE n.subscription = $2 AND (n.standing = 0 OR $3) ORDER BY u.position";
     let wanted: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
-    let found = rows(client, sql, &[&wanted, &subscription.seq.0]).await?;
+    let found = rows(client, sql, &[&wanted, &subscription.seq.0, &ended]).await?;
     let orders: HashSet<i64> = found.iter().map(|row| get(row, 2)).collect::<Result<_>>()?;
     let orders: Vec<i64> = orders.into_iter().collect();
     let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE seq = ANY($1)");
@@ -188,6 +195,7 @@ async fn ready(
             note: get(row, 4)?,
             at: time(row, 5)?,
             attempts: small(row, 6)?,
+            replayed_at: time_or(row, 7)?,
         });
     }
     Ok(Some(Ready { subscription, notifications }))
@@ -261,6 +269,18 @@ async fn load(client: &Client, lease: LeaseToken, what: &[(NotificationSeq, Next
     Ok(loaded)
 }
 
+/// Returns the attempts at each of these notifications, oldest first.
+async fn attempts_of(client: &Client, seqs: Vec<i64>) -> Result<HashMap<i64, Vec<Logged>>> {
+    let mut attempts: HashMap<i64, Vec<Logged>> = HashMap::new();
+    let sql = "SELECT notification, at, took_ms, outcome FROM attempt WHERE notification = ANY($1)
+               ORDER BY notification, n";
+    for row in &rows(client, sql, &[&seqs]).await? {
+        let logged = Logged { at: time(row, 1)?, took_ms: small(row, 2)?, outcome: get(row, 3)? };
+        attempts.entry(get(row, 0)?).or_default().push(logged);
+    }
+    Ok(attempts)
+}
+
 /// Returns the log of a subscription's deliveries, newest first, and how many it has.
 async fn log(
     client: &Client,
@@ -278,13 +298,7 @@ async fn log(
                ORDER BY n.seq DESC LIMIT $2 OFFSET $3";
     let found = rows(client, sql, &[&subscription.0, &limit(size), &pages_before(page, size)]).await?;
     let seqs = found.iter().map(|row| get(row, 0)).collect::<Result<Vec<i64>>>()?;
-    let mut attempts: HashMap<i64, Vec<Logged>> = HashMap::new();
-    let sql = "SELECT notification, at, took_ms, outcome FROM attempt WHERE notification = ANY($1)
-               ORDER BY notification, n";
-    for row in &rows(client, sql, &[&seqs]).await? {
-        let logged = Logged { at: time(row, 1)?, took_ms: small(row, 2)?, outcome: get(row, 3)? };
-        attempts.entry(get(row, 0)?).or_default().push(logged);
-    }
+    let mut attempts = attempts_of(client, seqs).await?;
     let mut deliveries = Vec::with_capacity(found.len());
     for row in &found {
         deliveries.push(Delivery {
@@ -357,6 +371,126 @@ async fn forget_ended_work(client: &Client) -> Result<()> {
     Ok(())
 }
 
+/// What is read of a delivery: see [`read_sending`].
+const SENDING: &str = "SELECT n.seq, n.id, o.id, o.kind, n.status, n.note <> 0, n.at, n.standing, n.due_at, n.reason,
+         o.account, n.subscription, coalesce(s.url, s.email), n.replay_of
+     FROM notification n JOIN orders o ON o.seq = n.order_seq LEFT JOIN subscription s ON s.seq = n.subscription";
+
+/// Most rows that one statement reads.
+const READ: usize = 500;
+
+/// Reads a row of [`SENDING`].
+fn read_sending(row: &Row) -> Result<Sending> {
+    let delivery = Delivery {
+        id: MessageId(get(row, 1)?),
+        order: order_id(row, 2)?,
+        orders: OrderType::of(kind_of(small(row, 3)?)?)
+            .ok_or_else(|| corrupt("an order that nobody is told of"))?,
+        status: status_of(small(row, 4)?)?,
+        note: get(row, 5)?,
+        at: time(row, 6)?,
+        standing: standing_of(small(row, 7)?)?,
+        due_at: time_or(row, 8)?,
+        reason: get(row, 9)?,
+        attempts: Vec::new(),
+    };
+    Ok(Sending {
+        seq: NotificationSeq(get(row, 0)?),
+        account: account_of(row, 10)?,
+        subscription: SubscriptionSeq(get(row, 11)?),
+        receiver: get(row, 12)?,
+        replay_of: get::<Option<i64>>(row, 13)?.map(NotificationSeq),
+        delivery,
+    })
+}
+
+async fn find_deliveries(
+    client: &Client,
+    filter: &DeliveryFilter,
+    after: Option<NotificationSeq>,
+    size: usize,
+) -> Result<(Vec<Sending>, Option<NotificationSeq>)> {
+    let mut before = after.map_or(i64::MAX, |seq| seq.0);
+    let sql = format!("{SENDING} WHERE n.seq < $1 ORDER BY n.seq DESC LIMIT $2");
+    let mut page = plan::Page::new(filter, size);
+    loop {
+        let read = rows(client, &sql, &[&before, &limit(READ)]).await?;
+        for row in &read {
+            let sending = read_sending(row)?;
+            before = sending.seq.0;
+            if page.is_full_with(sending) {
+                return Ok(page.end());
+            }
+        }
+        if read.len() < READ {
+            return Ok(page.end());
+        }
+    }
+}
+
+/// Returns a delivery without its attempts, if it is this account's.
+async fn sending(
+    client: &Client,
+    seq: NotificationSeq,
+    account: Option<AccountId>,
+) -> Result<Option<Sending>> {
+    let found = row(client, &format!("{SENDING} WHERE n.seq = $1"), &[&seq.0]).await?;
+    let found = found.as_ref().map(read_sending).transpose()?;
+    Ok(found.filter(|found| account.is_none_or(|own| own == found.account)))
+}
+
+async fn delivery(
+    client: &Client,
+    seq: NotificationSeq,
+    account: Option<AccountId>,
+) -> Result<Option<SendingInFull>> {
+    let Some(mut sending) = sending(client, seq, account).await? else { return Ok(None) };
+    sending.delivery.attempts = attempts_of(client, vec![seq.0]).await?.remove(&seq.0).unwrap_or_default();
+    let ready = ready(client, sending.subscription, (&[seq], true)).await?;
+    let told = ready.and_then(|mut ready| Some((ready.subscription, ready.notifications.pop()?)));
+    Ok(Some(SendingInFull { sending, told }))
+}
+
+async fn replay(
+    client: &Client,
+    seq: NotificationSeq,
+    account: Option<AccountId>,
+    doer: &Doer,
+) -> Result<Replayed> {
+    let Some(before) = sending(client, seq, account).await? else { return Ok(Replayed::Unknown) };
+    // As for the record of an attempt: the account, then the notification.
+    lock_account(client, before.account).await?;
+    execute(client, "SELECT 1 FROM notification WHERE seq = $1 FOR UPDATE", &[&seq.0]).await?;
+    let Some(before) = sending(client, seq, account).await? else { return Ok(Replayed::Unknown) };
+    let subscription = subscription_at(client, before.subscription).await?;
+    let waiting = waiting_of(client, before.subscription).await?;
+    let now = doer.now.millis();
+    let missing = || corrupt("a notification is missing");
+    match plan::replay(&before, subscription.as_ref(), waiting) {
+        Replay::NoReceiver => Ok(Replayed::NoReceiver),
+        Replay::Move => {
+            let sql = "UPDATE notification SET due_at = $1 WHERE seq = $2 AND standing = 0";
+            execute(client, sql, &[&now, &seq.0]).await?;
+            write_deeds(client, &[deeds::delivery_replayed(&before, None, doer)]).await?;
+            Ok(Replayed::Moved(Box::new(sending(client, seq, account).await?.ok_or_else(missing)?)))
+        }
+        Replay::Make { crowded } => {
+            let sql = "INSERT INTO notification (id, subscription, order_seq, status, note, text, at, standing, due_at,
+                                                 attempts, replay_of, replayed_at)
+                       SELECT id, subscription, order_seq, status, note, text, at, 0, $1, 0, seq, $1
+                       FROM notification WHERE seq = $2 RETURNING seq";
+            let made = row(client, sql, &[&now, &seq.0]).await?.ok_or_else(missing)?;
+            if crowded {
+                give_up_oldest(client, before.subscription, doer.now).await?;
+            }
+            let made = NotificationSeq(get(&made, 0)?);
+            write_deeds(client, &[deeds::delivery_replayed(&before, Some(made), doer)]).await?;
+            let made = sending(client, made, account).await?;
+            Ok(Replayed::Made(Box::new(made.ok_or_else(missing)?)))
+        }
+    }
+}
+
 #[async_trait]
 impl Deliveries for PostgresStore {
     async fn claim(
@@ -385,7 +519,7 @@ impl Deliveries for PostgresStore {
         subscription: SubscriptionSeq,
         notifications: Vec<NotificationSeq>,
     ) -> Result<Option<Ready>> {
-        reading!(self, client => ready(&client, subscription, &notifications).await)
+        reading!(self, client => ready(&client, subscription, (&notifications, false)).await)
     }
 
     async fn record(
@@ -405,6 +539,33 @@ impl Deliveries for PostgresStore {
         size: usize,
     ) -> Result<Option<DeliveryPage>> {
         reading!(self, client => log(&client, account, id, page, size).await)
+    }
+
+    async fn find_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        after: Option<NotificationSeq>,
+        size: usize,
+    ) -> Result<(Vec<Sending>, Option<NotificationSeq>)> {
+        reading!(self, client => find_deliveries(&client, &filter, after, size).await)
+    }
+
+    async fn delivery(
+        &self,
+        seq: NotificationSeq,
+        account: Option<AccountId>,
+    ) -> Result<Option<SendingInFull>> {
+        reading!(self, client => delivery(&client, seq, account).await)
+    }
+
+    async fn replay(
+        &self,
+        seq: NotificationSeq,
+        account: Option<AccountId>,
+        once: Option<Once<Replayed>>,
+        doer: Doer,
+    ) -> Result<Replayed> {
+        transaction!(self, tx => done_once(&tx, once.as_ref(), replay(&tx, seq, account, &doer)).await)
     }
 
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {

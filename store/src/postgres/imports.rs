@@ -121,7 +121,8 @@ impl Background {
             .filter(|number| number.npa_nxx().is_some_and(|npa_nxx| npa_nxxs.insert(npa_nxx)))
             .collect();
         let found = accounts_with_premises(client, &accounts).await?;
-        self.premises.extend(found.into_iter().map(|(account, (_, theirs))| (account, theirs)));
+        let open = found.into_iter().filter(|(_, (account, _))| !account.is_closed());
+        self.premises.extend(open.map(|(account, (_, theirs))| (account, theirs)));
         self.exchanges.extend(exchanges_of(client, &numbers).await?);
         let mut names: HashSet<AreaName> = readable(lines).map(|new| area(new, &self.exchanges)).collect();
         names.retain(|name| {
@@ -144,15 +145,16 @@ impl Background {
         lock_accounts(client, &accounts).await?;
         let now = accounts_with_premises(client, &accounts).await?;
         for (account, was) in &self.premises {
-            let still = now.get(account).is_some_and(|(_, is)| {
-                was.sites.iter().all(|site| is.sites.iter().any(|other| other.id == site.id))
+            let still = now.get(account).is_some_and(|(account, is)| {
+                !account.is_closed()
+                    && was.sites.iter().all(|site| is.sites.iter().any(|other| other.id == site.id))
                     && was.peers.iter().all(|peer| {
                         is.peers.iter().any(|other| (other.id, other.site) == (peer.id, peer.site))
                     })
             });
             if !still {
                 return Err(StoreError::Conflict(format!(
-                    "nothing was imported: a site or peer of account {account} was deleted meanwhile. Import again"
+                    "nothing was imported: account {account} was closed meanwhile, or a site or peer of it deleted. Import again"
                 )));
             }
         }

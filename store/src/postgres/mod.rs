@@ -44,6 +44,7 @@ mod reports;
 mod reservations;
 mod row;
 mod schema;
+mod settings;
 mod statement;
 mod step;
 mod subscriptions;

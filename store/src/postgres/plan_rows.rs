@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 
 use super::random::random_uuid;
 use super::row::{get, limit};
+use super::settings::chosen;
 use super::statement::{Value, execute, row, rows};
 use crate::Result;
 use crate::columns::{PlanColumns, in_state, plan_of};
@@ -43,7 +44,7 @@ pub(super) async fn around(client: &Client, act: &Act, user: &str, now: Timestam
     } else {
         0
     };
-    let two_person: TwoPerson = two_person();
+    let two_person: TwoPerson = two_person(&chosen(client).await?);
     Ok(Around { unlocked: unlocked.unsigned_abs(), two_person })
 }
 

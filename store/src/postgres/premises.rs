@@ -10,11 +10,13 @@ use tokio_postgres::Client;
 use super::accounts::{lock_account, must_exist, peers, read_peer, read_site, sites};
 use super::deeds::write_deeds;
 use super::jobs::next_job;
+use super::once::once as done_once;
 use super::open::PostgresStore;
-use super::row::{get, peer_of, site_of, small};
+use super::row::{get, limit, peer_of, site_of, small};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
 use crate::codes::details;
+use crate::contract::once::Once;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::error::corrupt;
 use crate::plan::deeds;
@@ -34,7 +36,10 @@ async fn add_site(
 ) -> Result<(Site, SiteDetails)> {
     let (_, premises) = must_exist(client, account).await?;
     let write = plan::add_site(&premises, change, said_of_all(client, "site", account).await?)?;
-    let Write { name, is_default, details, said, .. } = write;
+    let Write { name, is_default, takes_default, details, said } = write;
+    if takes_default {
+        no_default_site(client, account).await?;
+    }
     let sql = "INSERT INTO site (account, name, is_default, details) VALUES ($1, $2, $3, $4) RETURNING id";
     let made = row(client, sql, &[&of(account), &name, &is_default, &said]).await?;
     let id = site_of(&made.ok_or_else(|| corrupt("a site is missing"))?, 0)?;
@@ -54,9 +59,12 @@ async fn change_site(
     let found = sites_in_full(client, account, Some(id)).await?.pop();
     let Some(found) = found else { return Ok(None) };
     let write = plan::change_site(found.clone(), change, said_of_all(client, "site", account).await?)?;
-    let Write { name, is_default, details, said, .. } = write;
-    let sql = "UPDATE site SET name = $1, details = $2 WHERE id = $3";
-    execute(client, sql, &[&name, &said, &i64::from(id.get())]).await?;
+    let Write { name, is_default, takes_default, details, said } = write;
+    if takes_default {
+        no_default_site(client, account).await?;
+    }
+    let sql = "UPDATE site SET name = $1, details = $2, is_default = $4 WHERE id = $3";
+    execute(client, sql, &[&name, &said, &i64::from(id.get()), &is_default]).await?;
     let changed = (Site { id, account, name, is_default }, details);
     write_deeds(client, &[deeds::site(Some(&found), Some(&changed), doer)]).await?;
     Ok(Some(changed))
@@ -91,12 +99,18 @@ async fn make_default_site(client: &Client, account: AccountId, id: SiteId, doer
         return Ok(false);
     }
     let before = sites_in_full(client, account, Some(id)).await?.pop();
-    let sql = "UPDATE site SET is_default = false WHERE account = $1 AND is_default";
-    execute(client, sql, &[&of(account)]).await?;
+    no_default_site(client, account).await?;
     execute(client, "UPDATE site SET is_default = true WHERE id = $1", &[&i64::from(id.get())]).await?;
     let after = before.clone().map(|(site, details)| (Site { is_default: true, ..site }, details));
     write_deeds(client, &[deeds::site(before.as_ref(), after.as_ref(), doer)]).await?;
     Ok(true)
+}
+
+/// Lets an account have no default site, for as long as it takes to write another one.
+async fn no_default_site(client: &Client, account: AccountId) -> Result<()> {
+    let sql = "UPDATE site SET is_default = false WHERE account = $1 AND is_default";
+    execute(client, sql, &[&of(account)]).await?;
+    Ok(())
 }
 
 async fn add_peer(
@@ -240,13 +254,16 @@ pub(super) async fn in_service(
 
 #[async_trait]
 impl SitesAndPeers for PostgresStore {
-    async fn add_site(
+    async fn make_site(
         &self,
         account: AccountId,
         site: SiteChange,
+        once: Option<Once<(Site, SiteDetails)>>,
         doer: Doer,
     ) -> Result<(Site, SiteDetails)> {
-        transaction!(self, tx => add_site(&tx, account, site.clone(), &doer).await)
+        transaction!(self, tx => {
+            done_once(&tx, once.as_ref(), add_site(&tx, account, site.clone(), &doer)).await
+        })
     }
 
     async fn change_site(
@@ -267,14 +284,16 @@ impl SitesAndPeers for PostgresStore {
         transaction!(self, tx => make_default_site(&tx, account, id, &doer).await)
     }
 
-    async fn add_peer(
+    async fn make_peer(
         &self,
-        account: AccountId,
-        site: SiteId,
+        (account, site): (AccountId, SiteId),
         peer: PeerChange,
+        once: Option<Once<(Peer, PeerDetails)>>,
         doer: Doer,
     ) -> Result<(Peer, PeerDetails)> {
-        transaction!(self, tx => add_peer(&tx, account, site, peer.clone(), &doer).await)
+        transaction!(self, tx => {
+            done_once(&tx, once.as_ref(), add_peer(&tx, account, site, peer.clone(), &doer)).await
+        })
     }
 
     async fn change_peer(
@@ -315,6 +334,40 @@ impl SitesAndPeers for PostgresStore {
         only: Option<PeerId>,
     ) -> Result<Vec<(Peer, PeerDetails)>> {
         reading!(self, client => peers_in_full(&client, account, site, only).await)
+    }
+
+    async fn sites_behind(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SiteId>,
+        most: usize,
+    ) -> Result<Vec<(Site, SiteDetails)>> {
+        let sql = "SELECT id, account, name, is_default, details FROM site
+                   WHERE id > $1 AND account = coalesce($2, account) ORDER BY id LIMIT $3";
+        let (account, after) = (account.map(of), after.map_or(0, |id| i64::from(id.get())));
+        reading!(self, client => {
+            rows(&client, sql, &[&after, &account, &limit(most)]).await.and_then(|found| {
+                found.iter().map(|row| Ok((read_site(row)?, details(get(row, 4)?)?))).collect()
+            })
+        })
+    }
+
+    async fn peers_behind(
+        &self,
+        (account, site): (Option<AccountId>, Option<SiteId>),
+        after: Option<PeerId>,
+        most: usize,
+    ) -> Result<Vec<(Peer, PeerDetails)>> {
+        let sql = "SELECT id, account, site, name, is_default, details FROM peer
+                   WHERE id > $1 AND account = coalesce($2, account) AND site = coalesce($3, site)
+                   ORDER BY id LIMIT $4";
+        let (account, after) = (account.map(of), after.map_or(0, |id| i64::from(id.get())));
+        let site = site.map(|id| i64::from(id.get()));
+        reading!(self, client => {
+            rows(&client, sql, &[&after, &account, &site, &limit(most)]).await.and_then(|found| {
+                found.iter().map(|row| Ok((read_peer(row)?, details(get(row, 5)?)?))).collect()
+            })
+        })
     }
 
     async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {

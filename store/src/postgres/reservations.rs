@@ -14,7 +14,7 @@ use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
 use tokio_postgres::{Client, Row};
 
-use super::accounts::lock_account;
+use super::accounts::{is_closed, lock_account};
 use super::batch::{apply_numbers, numbers_of};
 use super::entries::{lock_numbers, number_rows};
 use super::open::PostgresStore;
@@ -83,12 +83,13 @@ async fn make_reservation(
 ) -> Result<Reserved> {
     let Reservation { id, account, number, until } = *wanted;
     lock_account(client, account).await?;
+    let closed = is_closed(client, account).await?;
     let loaded = load(client, number, author, now, policy).await?;
     let sql = "SELECT numbers FROM tally WHERE account = $1 AND state = $2";
     let account = i64::from(account.get());
     let held = row(client, sql, &[&account, &i64::from(state_code(State::Reserved))]).await?;
     let held = held.map_or(Ok(0), |row| get::<i64>(&row, 0))?.unsigned_abs();
-    let writes = match plan::reserve(loaded, wanted, held) {
+    let writes = match plan::reserve(loaded, wanted, held, closed) {
         Ok(writes) => writes,
         Err(why) => return Ok(Reserved::Refused(why)),
     };

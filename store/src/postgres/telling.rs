@@ -85,7 +85,11 @@ pub(super) async fn apply_notifications(client: &Client, notifications: &[NewNot
     Ok(())
 }
 
-async fn give_up_oldest(client: &Client, subscription: SubscriptionSeq, at: Timestamp) -> Result<()> {
+pub(super) async fn give_up_oldest(
+    client: &Client,
+    subscription: SubscriptionSeq,
+    at: Timestamp,
+) -> Result<()> {
     let sql = "UPDATE notification SET standing = 2, due_at = NULL, claim = NULL, reason = $1, ended_at = $2
                WHERE seq = (SELECT min(seq) FROM notification WHERE subscription = $3 AND standing = 0)";
     execute(client, sql, &[&GivenUp::Crowded.word(), &at.millis(), &subscription.0]).await?;

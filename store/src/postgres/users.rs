@@ -14,18 +14,22 @@ use tokio_postgres::{Client, Row};
 
 use super::accounts::must_exist;
 use super::deeds::write_deeds;
+use super::once::once as done_once;
 use super::open::PostgresStore;
 use super::random::random;
-use super::row::{account_or, get, limit, small, word};
+use super::row::{account_or, get, limit, small, time, word};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
+use crate::codes::rights_of;
+use crate::contract::once::Once;
 use crate::contract::page::LIST_MAX;
 use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
 use crate::plan::deeds;
 use crate::plan::users::{self as plan, Write};
 use crate::{Result, StoreError};
 
-const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
+const USER_COLUMNS: &str = "name, account, role, password_hash, generation, rights, created_at,
+     coalesce((SELECT a.state = 'closed' FROM account a WHERE a.id = users.account), false)";
 
 fn of(account: AccountId) -> i64 {
     account.get().into()
@@ -58,7 +62,10 @@ fn read_user(row: &Row) -> Result<User> {
         name: get(row, 0)?,
         account: account_or(row, 1)?,
         role: word(row, 2)?,
+        rights: rights_of(small(row, 5)?)?,
         password_hash: get(row, 3)?,
+        created_at: time(row, 6)?,
+        is_closed: get(row, 7)?,
         generation: get(row, 4)?,
     })
 }
@@ -93,15 +100,17 @@ async fn create_user(client: &Client, user: &NewUser, doer: &Doer) -> Result<()>
     if let Some(account) = user.account {
         must_exist(client, account).await?;
     }
-    let sql = "INSERT INTO users (folded, name, account, role, password_hash, generation)
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
-    let values: [&dyn Value; 6] = [
+    let sql = "INSERT INTO users (folded, name, account, role, password_hash, generation, rights, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    let values: [&dyn Value; 8] = [
         &&*folded(&user.name),
         &user.name,
         &user.account.map(of),
         &user.role.word(),
         &user.password_hash,
         &generation()?,
+        &i64::from(user.rights.bits()),
+        &doer.now.millis(),
     ];
     if execute(client, sql, &values).await? == 0 {
         return Err(StoreError::user_exists(&user.name));
@@ -109,10 +118,28 @@ async fn create_user(client: &Client, user: &NewUser, doer: &Doer) -> Result<()>
     write_deeds(client, &[deeds::user_created(user, doer)]).await
 }
 
-async fn make_user(client: &Client, new: &NewUser, doer: &Doer) -> Result<UserChanged> {
-    let asker = doer.author.user.as_str();
-    lock_accounts_of(client, &[asker], Some(new.account)).await?;
-    let asker = user(client, asker).await?.map(|user| user.person());
+/// Locks the accounts of `asker` and of the users called `names`, and `also`, and returns the asker as they are now. `None`
+/// if they are no longer a user.
+async fn known_asker(
+    client: &Client,
+    asker: &Asker,
+    names: &[&str],
+    also: Option<Option<AccountId>>,
+) -> Result<Option<Person>> {
+    match asker {
+        Asker::AtTheMachine => {
+            lock_accounts_of(client, names, also).await?;
+            Ok(Some(Person::at_the_machine()))
+        }
+        Asker::User(asker) => {
+            lock_accounts_of(client, &[&[asker.as_str()], names].concat(), also).await?;
+            Ok(user(client, asker).await?.map(|user| user.person()))
+        }
+    }
+}
+
+async fn make_user(client: &Client, asker: &Asker, new: &NewUser, doer: &Doer) -> Result<UserChanged> {
+    let asker = known_asker(client, asker, &[], Some(new.account)).await?;
     let there = match new.account {
         Some(account) => count_users(client, account, None).await?,
         None => 0,
@@ -130,17 +157,7 @@ async fn change_user(
     change: UserChange,
     doer: &Doer,
 ) -> Result<UserChanged> {
-    // The asker is `None` if they are no longer a user.
-    let asker = match asker {
-        Asker::AtTheMachine => {
-            lock_accounts_of(client, &[name], None).await?;
-            Some(Person::at_the_machine())
-        }
-        Asker::User(asker) => {
-            lock_accounts_of(client, &[asker, name], None).await?;
-            user(client, asker).await?.map(|user| user.person())
-        }
-    };
+    let asker = known_asker(client, asker, &[name], None).await?;
     let found = user(client, name).await?;
     let admins = match found.as_ref().and_then(|user| user.account) {
         Some(account) => count_users(client, account, Some(Role::Admin)).await?,
@@ -155,9 +172,11 @@ async fn change_user(
         Ok(Write::Remove) => {
             execute(client, "DELETE FROM users WHERE folded = $1", &[&&*folded(name)]).await?;
         }
-        Ok(Write::Set { password_hash, role }) => {
-            let sql = "UPDATE users SET password_hash = $1, role = $2, generation = $3 WHERE folded = $4";
-            let values: [&dyn Value; 4] = [&password_hash, &role.word(), &generation()?, &&*folded(name)];
+        Ok(Write::Set { password_hash, role, rights }) => {
+            let sql = "UPDATE users SET password_hash = $1, role = $2, generation = $3, rights = $5 WHERE folded = $4";
+            let rights = i64::from(rights.bits());
+            let values: [&dyn Value; 5] =
+                [&password_hash, &role.word(), &generation()?, &&*folded(name), &rights];
             execute(client, sql, &values).await?;
         }
     }
@@ -176,8 +195,14 @@ impl Users for PostgresStore {
         transaction!(self, tx => create_user(&tx, &user, &Doer::offline(now)).await)
     }
 
-    async fn make_user(&self, user: NewUser, doer: Doer) -> Result<UserChanged> {
-        transaction!(self, tx => make_user(&tx, &user, &doer).await)
+    async fn make_user(
+        &self,
+        asker: Asker,
+        user: NewUser,
+        once: Option<Once<UserChanged>>,
+        doer: Doer,
+    ) -> Result<UserChanged> {
+        transaction!(self, tx => done_once(&tx, once.as_ref(), make_user(&tx, &asker, &user, &doer)).await)
     }
 
     async fn change_user(

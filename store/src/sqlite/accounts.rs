@@ -1,17 +1,23 @@
 //! Accounts, each with its sites and peers.
 
 use async_trait::async_trait;
+use onhook_core::account::change::{AccountAct, Holdings, alter};
 use onhook_core::account::{Account, Peer, Premises, Site};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::time::Timestamp;
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 
+use super::cached::run_to;
 use super::deeds::write_deeds;
+use super::once::once as done_once;
 use super::open::SqliteStore;
-use super::row::{self, list, narrowed};
+use super::row::{self, limit, list, narrowed, of};
 use super::tables::Tables;
-use crate::contract::accounts::{Accounts, NewAccount};
+use crate::codes::{holdings, state_of};
+use crate::contract::accounts::{Accounts, Altered, Held, NewAccount};
+use crate::contract::once::Once;
 use crate::plan::deeds;
 use crate::{Result, StoreError};
 
@@ -28,7 +34,7 @@ fn create_account(tables: &mut Tables<'_>, new: NewAccount, doer: &Doer) -> Resu
     if made == 0 {
         return Err(StoreError::account_exists(id));
     }
-    let account = Account { id, name, kind, class, created_at };
+    let account = Account::new(id, name, kind, class, created_at);
     write_deeds(tables, &[deeds::account_created(&account, doer)])?;
     Ok(account)
 }
@@ -40,17 +46,99 @@ pub(super) fn must_exist(tables: &Tables<'_>, account: AccountId) -> Result<(Acc
 
 // Accounts.
 
+const ACCOUNT_COLUMNS: &str =
+    "id, name, kind, class, created_at, state, cancel_window_seconds, reports_rnd, legal_name";
+
 fn account(row: &Row<'_>) -> Result<Account> {
     let (kind, class): (String, String) = (row.get(2)?, row.get(3)?);
     let (kind, class) = row::account_words(&kind, &class)?;
-    let created_at = Timestamp::from_millis(row.get(4)?);
-    Ok(Account { id: row::account_id(row.get(0)?)?, name: row.get(1)?, kind, class, created_at })
+    Ok(Account {
+        id: row::account_id(row.get(0)?)?,
+        name: row.get(1)?,
+        kind,
+        class,
+        state: row::word(&row.get::<_, String>(5)?)?,
+        cancel_window_seconds: row.get(6)?,
+        reports_rnd: row.get(7)?,
+        legal_name: row.get(8)?,
+        created_at: Timestamp::from_millis(row.get(4)?),
+    })
 }
 
 fn accounts(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Account>> {
     let (filter, values) = narrowed("id", only);
-    let sql = format!("SELECT id, name, kind, class, created_at FROM account {filter} ORDER BY id");
+    let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account {filter} ORDER BY id");
     list(connection, &sql, values, account)
+}
+
+/// Returns whether an account is closed.
+pub(super) fn is_closed(connection: &Connection, id: AccountId) -> Result<bool> {
+    Ok(accounts(connection, Some(id))?.pop().is_some_and(|account| account.is_closed()))
+}
+
+/// Returns how many numbers an account has.
+fn held_by(connection: &Connection, account: AccountId) -> Result<Holdings> {
+    let tally =
+        list(connection, "SELECT state, numbers FROM tally WHERE account = ?", vec![of(account)], |row| {
+            Ok((state_of(row.get(0)?)?, row.get::<_, i64>(1)?.unsigned_abs()))
+        })?;
+    Ok(holdings(tally))
+}
+
+fn account_held(connection: &Connection, id: AccountId) -> Result<Option<Held>> {
+    let Some(account) = accounts(connection, Some(id))?.pop() else { return Ok(None) };
+    Ok(Some((account, held_by(connection, id)?)))
+}
+
+fn accounts_held(connection: &Connection, after: Option<AccountId>, most: usize) -> Result<Vec<Held>> {
+    let sql = format!("SELECT {ACCOUNT_COLUMNS} FROM account WHERE id > ? ORDER BY id LIMIT ?");
+    let after = Value::Integer(after.map_or(0, |id| id.get().into()));
+    let found = list(connection, &sql, vec![after, limit(most)], account)?;
+    found
+        .into_iter()
+        .map(|account| {
+            let held = held_by(connection, account.id)?;
+            Ok((account, held))
+        })
+        .collect()
+}
+
+/// Returns how many orders of an account have not ended.
+fn orders_waiting(connection: &Connection, account: AccountId) -> Result<u64> {
+    let sql = "SELECT (SELECT count(*) FROM orders WHERE seq > ?1 AND status = 0 AND account = ?2)
+                    + (SELECT count(*) FROM orders WHERE status = 4 AND account = ?2)";
+    let values = (run_to(connection)?.0, account.get());
+    let waiting: i64 = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    Ok(waiting.unsigned_abs())
+}
+
+fn alter_account(tables: &mut Tables<'_>, id: AccountId, act: AccountAct, doer: &Doer) -> Result<Altered> {
+    let Some((before, holdings)) = account_held(tables.connection, id)? else { return Ok(Altered::Unknown) };
+    let orders = if act == AccountAct::Close { orders_waiting(tables.connection, id)? } else { 0 };
+    let after = match alter(before.clone(), act.clone(), holdings, orders) {
+        Ok(after) => after,
+        Err(why) => return Ok(Altered::StaysOpen(why)),
+    };
+    tables
+        .connection
+        .prepare_cached(
+            "UPDATE account SET name = ?, kind = ?, class = ?, state = ?, cancel_window_seconds = ?, reports_rnd = ?,
+                                legal_name = ? WHERE id = ?",
+        )?
+        .execute((
+            &after.name,
+            after.kind.word(),
+            after.class.word(),
+            after.state.word(),
+            after.cancel_window_seconds,
+            after.reports_rnd,
+            &after.legal_name,
+            id.get(),
+        ))?;
+    if let Some(deed) = deeds::account_altered(&before, &after, &act, doer) {
+        write_deeds(tables, &[deed])?;
+    }
+    Ok(Altered::Done(Box::new((after, holdings))))
 }
 
 pub(super) fn sites(connection: &Connection, only: Option<AccountId>) -> Result<Vec<Site>> {
@@ -95,12 +183,41 @@ pub(super) fn account_with_premises(
 
 #[async_trait]
 impl Accounts for SqliteStore {
-    async fn create_account(&self, account: NewAccount, doer: Doer) -> Result<Account> {
-        self.writer.write(move |tables| create_account(tables, account, &doer)).await
+    async fn make_account(
+        &self,
+        account: NewAccount,
+        once: Option<Once<Account>>,
+        doer: Doer,
+    ) -> Result<Account> {
+        let work = move |tables: &mut Tables<'_>| {
+            done_once(tables, once.as_ref(), |tables| create_account(tables, account, &doer))
+        };
+        self.writer.write(work).await
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
         self.readers.read(move |connection| account_with_premises(connection, id)).await
+    }
+
+    async fn alter_account(
+        &self,
+        id: AccountId,
+        act: AccountAct,
+        once: Option<Once<Altered>>,
+        doer: Doer,
+    ) -> Result<Altered> {
+        let work = move |tables: &mut Tables<'_>| {
+            done_once(tables, once.as_ref(), |tables| alter_account(tables, id, act, &doer))
+        };
+        self.writer.write(work).await
+    }
+
+    async fn account_held(&self, id: AccountId) -> Result<Option<Held>> {
+        self.readers.read(move |connection| account_held(connection, id)).await
+    }
+
+    async fn accounts_held(&self, after: Option<AccountId>, most: usize) -> Result<Vec<Held>> {
+        self.readers.read(move |connection| accounts_held(connection, after, most)).await
     }
 
     async fn accounts(&self) -> Result<Vec<Account>> {

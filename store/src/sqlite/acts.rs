@@ -130,7 +130,9 @@ pub(super) fn load(tables: &mut Tables<'_>, asked: &Asked) -> Result<Loaded> {
         (loaded.account, loaded.premises) = (Some(account), Some(premises));
     }
     if let Some(holder) = holder(&asked.act) {
-        loaded.premises = account_with_premises(tables.connection, holder)?.map(|(_, premises)| premises);
+        let found = account_with_premises(tables.connection, holder)?;
+        let open = found.filter(|(account, _)| !account.is_closed());
+        loaded.premises = open.map(|(_, premises)| premises);
     }
     loaded.numbers = with_areas(tables, known(tables, asked.numbers.iter().copied())?);
     if asked.act.needs_histories() {

@@ -208,6 +208,12 @@ fn paged(what: Broken) -> Option<(&'static str, &'static str, &'static str)> {
                AND (s.account IS NOT n.holder
                     OR (n.peer IS NOT NULL AND (p.account IS NOT n.holder OR p.site IS NOT n.site)))",
         ),
+        Broken::Closed => (
+            "number",
+            "number",
+            "SELECT n.number, n.holder, 0 FROM number n JOIN account a ON a.id = n.holder
+             WHERE n.number > ?1 AND n.number <= ?2 AND n.state = 2 AND a.state = 'closed'",
+        ),
         Broken::Account => (
             "orders",
             "seq",

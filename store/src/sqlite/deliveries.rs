@@ -4,27 +4,35 @@ use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, OrderId, SubscriptionId, SubscriptionSeq};
-use onhook_core::notify::notification::{Attempt, KEPT_MS, Next, Notification};
+use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::notify::notification::{Attempt, GivenUp, KEPT_MS, Next, Notification};
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::deeds::write_deeds;
 use super::leases::{NOW, must_last};
+use super::once::once as done_once;
 use super::open::SqliteStore;
 use super::order_rows::{ORDER_COLUMNS, ORDERS, read_order};
 use super::row;
 use super::subscriptions::{seq_of, subscription_at};
 use super::tables::Tables;
-use super::telling::give_up_all;
+use super::telling::{GIVE_UP_OLDEST, give_up_all, waiting_of};
 use super::writer::Purpose;
 use crate::Result;
 use crate::codes::{kind_of, standing_code, standing_of, status_of};
 use crate::contract::deliveries::{
-    Deliveries, Delivery, DeliveryPage, Due, DueLimits, DuePage, Logged, Ready,
+    Deliveries, Delivery, DeliveryFilter, DeliveryPage, Due, DueLimits, DuePage, LOOKS_MAX, Logged, Ready,
+    Replayed, Sending, SendingInFull,
 };
 use crate::contract::leases::LeaseToken;
+use crate::contract::once::Once;
 use crate::error::corrupt;
-use crate::plan::deliveries::{self as plan, Carried, Loaded, NotificationWrite, SubscriptionWrite, Writes};
+use crate::plan::deeds;
+use crate::plan::deliveries::{
+    self as plan, Carried, Loaded, NotificationWrite, Replay, SubscriptionWrite, Writes,
+};
 
 /// Most subscriptions that one search for due notifications visits.
 const VISITS_MAX: usize = 2_000;
@@ -204,22 +212,22 @@ fn due(
     Ok((DuePage { due: found, next: Some(at) }, unclaimed))
 }
 
-/// Returns the notifications of a subscription that still wait, complete.
+/// Returns those of the notifications of a subscription that still wait, complete, and if `ended` the others, too.
 fn ready(
     connection: &Connection,
     subscription: SubscriptionSeq,
-    seqs: &[NotificationSeq],
+    (seqs, ended): (&[NotificationSeq], bool),
 ) -> Result<Option<Ready>> {
     let Some(subscription) = subscription_at(connection, subscription)? else { return Ok(None) };
     let mut row_of = connection.prepare_cached(
-        "SELECT id, order_seq, status, text, at, attempts FROM notification
-         WHERE seq = ? AND subscription = ? AND standing = 0",
+        "SELECT id, order_seq, status, text, at, attempts, replayed_at FROM notification
+         WHERE seq = ?1 AND subscription = ?2 AND (standing = 0 OR ?3)",
     )?;
     let mut order_of =
         connection.prepare_cached(&format!("SELECT {ORDER_COLUMNS} FROM {ORDERS} WHERE seq = ?"))?;
     let mut notifications = Vec::new();
     for seq in seqs {
-        let mut rows = row_of.query((seq.0, subscription.seq.0))?;
+        let mut rows = row_of.query((seq.0, subscription.seq.0, ended))?;
         let Some(row) = rows.next()? else { continue };
         let mut orders = order_of.query([row.get::<_, i64>(1)?])?;
         let order = orders.next()?.ok_or_else(|| corrupt(format!("notification {} has no order", seq.0)))?;
@@ -231,9 +239,23 @@ fn ready(
             note: row.get(3)?,
             at: Timestamp::from_millis(row.get(4)?),
             attempts: row.get(5)?,
+            replayed_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
         });
     }
     Ok(Some(Ready { subscription, notifications }))
+}
+
+/// Returns the attempts at a notification, oldest first.
+fn attempts_of(connection: &Connection, seq: NotificationSeq) -> Result<Vec<Logged>> {
+    let mut statement = connection
+        .prepare_cached("SELECT at, took_ms, outcome FROM attempt WHERE notification = ? ORDER BY n")?;
+    let mut rows = statement.query([seq.0])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let at = Timestamp::from_millis(row.get(0)?);
+        attempts.push(Logged { at, took_ms: row.get(1)?, outcome: row.get(2)? });
+    }
+    Ok(attempts)
 }
 
 /// Returns the log of a subscription's deliveries, newest first, and how many it has.
@@ -255,17 +277,10 @@ fn log(
          FROM notification n JOIN orders o ON o.seq = n.order_seq WHERE n.subscription = ?
          ORDER BY n.seq DESC LIMIT ? OFFSET ?",
     )?;
-    let mut attempts_of = connection
-        .prepare_cached("SELECT at, took_ms, outcome FROM attempt WHERE notification = ? ORDER BY n")?;
     let mut rows = statement.query((subscription.0, size, skip))?;
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut attempts = Vec::new();
-        let mut logged = attempts_of.query([row.get::<_, i64>(0)?])?;
-        while let Some(row) = logged.next()? {
-            let at = Timestamp::from_millis(row.get(0)?);
-            attempts.push(Logged { at, took_ms: row.get(1)?, outcome: row.get(2)? });
-        }
+        let attempts = attempts_of(connection, NotificationSeq(row.get(0)?))?;
         deliveries.push(Delivery {
             id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
             order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
@@ -281,6 +296,118 @@ fn log(
         });
     }
     Ok(Some(DeliveryPage { deliveries, total: total.unsigned_abs() }))
+}
+
+/// What is read of a delivery: see [`read_sending`].
+const SENDING: &str = "SELECT n.seq, n.id, o.id, o.kind, n.status, n.note <> 0, n.at, n.standing, n.due_at, n.reason,
+         o.account, n.subscription, coalesce(s.url, s.email), n.replay_of
+     FROM notification n JOIN orders o ON o.seq = n.order_seq LEFT JOIN subscription s ON s.seq = n.subscription";
+
+/// Reads a row of [`SENDING`].
+fn read_sending(row: &Row<'_>) -> Result<Sending> {
+    let delivery = Delivery {
+        id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
+        order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
+        orders: OrderType::of(kind_of(row.get(3)?)?)
+            .ok_or_else(|| corrupt("an order that nobody is told of"))?,
+        status: status_of(row.get(4)?)?,
+        note: row.get(5)?,
+        at: Timestamp::from_millis(row.get(6)?),
+        standing: standing_of(row.get(7)?)?,
+        due_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+        reason: row.get(9)?,
+        attempts: Vec::new(),
+    };
+    Ok(Sending {
+        seq: NotificationSeq(row.get(0)?),
+        account: row::account_id(row.get(10)?)?,
+        subscription: SubscriptionSeq(row.get(11)?),
+        receiver: row.get(12)?,
+        replay_of: row.get::<_, Option<i64>>(13)?.map(NotificationSeq),
+        delivery,
+    })
+}
+
+fn find_deliveries(
+    connection: &Connection,
+    filter: &DeliveryFilter,
+    after: Option<NotificationSeq>,
+    size: usize,
+) -> Result<(Vec<Sending>, Option<NotificationSeq>)> {
+    let before = after.map_or(i64::MAX, |seq| seq.0);
+    let mut statement =
+        connection.prepare_cached(&format!("{SENDING} WHERE n.seq < ? ORDER BY n.seq DESC LIMIT ?"))?;
+    let mut rows = statement.query((before, i64::try_from(LOOKS_MAX).unwrap_or(i64::MAX)))?;
+    let mut page = plan::Page::new(filter, size);
+    while let Some(row) = rows.next()? {
+        if page.is_full_with(read_sending(row)?) {
+            break;
+        }
+    }
+    Ok(page.end())
+}
+
+/// Returns a delivery without its attempts, if it is this account's.
+fn sending(
+    connection: &Connection,
+    seq: NotificationSeq,
+    account: Option<AccountId>,
+) -> Result<Option<Sending>> {
+    let mut statement = connection.prepare_cached(&format!("{SENDING} WHERE n.seq = ?"))?;
+    let mut rows = statement.query([seq.0])?;
+    let found = rows.next()?.map(read_sending).transpose()?;
+    Ok(found.filter(|found| account.is_none_or(|own| own == found.account)))
+}
+
+fn delivery(
+    connection: &Connection,
+    seq: NotificationSeq,
+    account: Option<AccountId>,
+) -> Result<Option<SendingInFull>> {
+    let Some(mut sending) = sending(connection, seq, account)? else { return Ok(None) };
+    sending.delivery.attempts = attempts_of(connection, seq)?;
+    let ready = ready(connection, sending.subscription, (&[seq], true))?;
+    let told = ready.and_then(|mut ready| Some((ready.subscription, ready.notifications.pop()?)));
+    Ok(Some(SendingInFull { sending, told }))
+}
+
+fn replay(
+    tables: &mut Tables<'_>,
+    seq: NotificationSeq,
+    account: Option<AccountId>,
+    doer: &Doer,
+) -> Result<Replayed> {
+    let Some(before) = sending(tables.connection, seq, account)? else { return Ok(Replayed::Unknown) };
+    let subscription = subscription_at(tables.connection, before.subscription)?;
+    let waiting = waiting_of(tables, before.subscription)?;
+    let now = doer.now.millis();
+    match plan::replay(&before, subscription.as_ref(), waiting) {
+        Replay::NoReceiver => Ok(Replayed::NoReceiver),
+        Replay::Move => {
+            let sql = "UPDATE notification SET due_at = ? WHERE seq = ? AND standing = 0";
+            tables.connection.prepare_cached(sql)?.execute((now, seq.0))?;
+            write_deeds(tables, &[deeds::delivery_replayed(&before, None, doer)])?;
+            let moved = sending(tables.connection, seq, account)?;
+            Ok(Replayed::Moved(Box::new(moved.ok_or_else(|| corrupt("a notification is missing"))?)))
+        }
+        Replay::Make { crowded } => {
+            let sql = "INSERT INTO notification (id, subscription, order_seq, status, note, text, at, standing, due_at,
+                                                 attempts, replay_of, replayed_at)
+                       SELECT id, subscription, order_seq, status, note, text, at, 0, ?1, 0, seq, ?1
+                       FROM notification WHERE seq = ?2 RETURNING seq";
+            let made = tables.connection.prepare_cached(sql)?.query_row((now, seq.0), |row| row.get(0))?;
+            if crowded {
+                let values = (GivenUp::Crowded.word(), now, before.subscription.0);
+                tables.connection.prepare_cached(GIVE_UP_OLDEST)?.execute(values)?;
+            } else if let Some(subscriber) = tables.cached.subscriber(before.account, before.subscription) {
+                subscriber.waiting += 1;
+            }
+            let made = NotificationSeq(made);
+            write_deeds(tables, &[deeds::delivery_replayed(&before, Some(made), doer)])?;
+            let made = sending(tables.connection, made, account)?;
+            Ok(Replayed::Made(Box::new(made.ok_or_else(|| corrupt("a notification is missing"))?)))
+        }
+    }
 }
 
 #[async_trait]
@@ -307,7 +434,7 @@ impl Deliveries for SqliteStore {
         subscription: SubscriptionSeq,
         notifications: Vec<NotificationSeq>,
     ) -> Result<Option<Ready>> {
-        self.readers.read(move |connection| ready(connection, subscription, &notifications)).await
+        self.readers.read(move |connection| ready(connection, subscription, (&notifications, false))).await
     }
 
     async fn record(
@@ -328,6 +455,36 @@ impl Deliveries for SqliteStore {
         size: usize,
     ) -> Result<Option<DeliveryPage>> {
         self.readers.read(move |connection| log(connection, account, id, page, size)).await
+    }
+
+    async fn find_deliveries(
+        &self,
+        filter: DeliveryFilter,
+        after: Option<NotificationSeq>,
+        size: usize,
+    ) -> Result<(Vec<Sending>, Option<NotificationSeq>)> {
+        self.readers.read(move |connection| find_deliveries(connection, &filter, after, size)).await
+    }
+
+    async fn delivery(
+        &self,
+        seq: NotificationSeq,
+        account: Option<AccountId>,
+    ) -> Result<Option<SendingInFull>> {
+        self.readers.read(move |connection| delivery(connection, seq, account)).await
+    }
+
+    async fn replay(
+        &self,
+        seq: NotificationSeq,
+        account: Option<AccountId>,
+        once: Option<Once<Replayed>>,
+        doer: Doer,
+    ) -> Result<Replayed> {
+        let work = move |tables: &mut Tables<'_>| {
+            done_once(tables, once.as_ref(), |tables| replay(tables, seq, account, &doer))
+        };
+        self.writer.write(work).await
     }
 
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {

@@ -87,7 +87,8 @@ fn take(
     for new in readable() {
         if let Some(account) = new.holder().filter(|account| looked_up.0.insert(*account)) {
             let home = account_with_premises(tables.connection, account)?;
-            premises.extend(home.map(|(_, theirs)| (account, theirs)));
+            let open = home.filter(|(account, _)| !account.is_closed());
+            premises.extend(open.map(|(_, theirs)| (account, theirs)));
         }
         if let Some(npa_nxx) = new.number.npa_nxx().filter(|npa_nxx| looked_up.1.insert(*npa_nxx)) {
             exchanges.extend(exchange_of(tables.connection, npa_nxx)?.map(|exchange| (npa_nxx, exchange)));

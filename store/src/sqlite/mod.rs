@@ -41,6 +41,7 @@ mod reports;
 mod reservations;
 mod row;
 pub mod schema;
+mod settings;
 mod spool;
 mod step;
 mod subscriptions;

@@ -11,6 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row::{limit, list, of};
+use super::settings::chosen;
 use super::tables::Tables;
 use crate::Result;
 use crate::columns::{PlanColumns, in_state, plan_of};
@@ -33,7 +34,7 @@ pub(super) fn around(connection: &Connection, act: &Act, user: &str, now: Timest
     } else {
         0
     };
-    let two_person: TwoPerson = two_person();
+    let two_person: TwoPerson = two_person(&chosen(connection)?);
     Ok(Around { unlocked: unlocked.unsigned_abs(), two_person })
 }
 

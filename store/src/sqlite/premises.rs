@@ -12,10 +12,12 @@ use rusqlite::types::Value;
 use super::accounts::{must_exist, peer, peers, site, sites};
 use super::deeds::write_deeds;
 use super::jobs::next_job;
+use super::once::once as done_once;
 use super::open::SqliteStore;
-use super::row::{self, list, of};
+use super::row::{self, limit, list, of};
 use super::tables::Tables;
 use crate::codes::details;
+use crate::contract::once::Once;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
@@ -29,7 +31,10 @@ fn add_site(
 ) -> Result<(Site, SiteDetails)> {
     let (_, premises) = must_exist(tables, account)?;
     let write = plan::add_site(&premises, change, said_of_all(tables, "site", account)?)?;
-    let Write { name, is_default, details, said, .. } = write;
+    let Write { name, is_default, takes_default, details, said } = write;
+    if takes_default {
+        no_default_site(tables, account)?;
+    }
     let id = tables
         .connection
         .prepare_cached(
@@ -51,12 +56,14 @@ fn change_site(
     let found = sites_in_full(tables.connection, account, Some(id))?.pop();
     let Some(found) = found else { return Ok(None) };
     let write = plan::change_site(found.clone(), change, said_of_all(tables, "site", account)?)?;
-    let Write { name, is_default, details, said, .. } = write;
-    tables.connection.prepare_cached("UPDATE site SET name = ?, details = ? WHERE id = ?")?.execute((
-        &name,
-        said,
-        id.get(),
-    ))?;
+    let Write { name, is_default, takes_default, details, said } = write;
+    if takes_default {
+        no_default_site(tables, account)?;
+    }
+    tables
+        .connection
+        .prepare_cached("UPDATE site SET name = ?, is_default = ?, details = ? WHERE id = ?")?
+        .execute((&name, is_default, said, id.get()))?;
     let changed = (Site { id, account, name, is_default }, details);
     write_deeds(tables, &[deeds::site(Some(&found), Some(&changed), doer)])?;
     Ok(Some(changed))
@@ -91,14 +98,20 @@ fn make_default_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId, do
         return Ok(false);
     }
     let before = sites_in_full(tables.connection, account, Some(id))?.pop();
-    tables
-        .connection
-        .prepare_cached("UPDATE site SET is_default = 0 WHERE account = ? AND is_default")?
-        .execute([account.get()])?;
+    no_default_site(tables, account)?;
     tables.connection.prepare_cached("UPDATE site SET is_default = 1 WHERE id = ?")?.execute([id.get()])?;
     let after = before.clone().map(|(site, details)| (Site { is_default: true, ..site }, details));
     write_deeds(tables, &[deeds::site(before.as_ref(), after.as_ref(), doer)])?;
     Ok(true)
+}
+
+/// Lets an account have no default site, for as long as it takes to write another one.
+fn no_default_site(tables: &Tables<'_>, account: AccountId) -> Result<()> {
+    tables
+        .connection
+        .prepare_cached("UPDATE site SET is_default = 0 WHERE account = ? AND is_default")?
+        .execute([account.get()])?;
+    Ok(())
 }
 
 fn add_peer(
@@ -241,15 +254,23 @@ pub(super) fn in_service(
     })
 }
 
+fn or_null(account: Option<AccountId>) -> Value {
+    account.map_or(Value::Null, of)
+}
+
 #[async_trait]
 impl SitesAndPeers for SqliteStore {
-    async fn add_site(
+    async fn make_site(
         &self,
         account: AccountId,
         site: SiteChange,
+        once: Option<Once<(Site, SiteDetails)>>,
         doer: Doer,
     ) -> Result<(Site, SiteDetails)> {
-        self.writer.write(move |tables| add_site(tables, account, site, &doer)).await
+        let work = move |tables: &mut Tables<'_>| {
+            done_once(tables, once.as_ref(), |tables| add_site(tables, account, site, &doer))
+        };
+        self.writer.write(work).await
     }
 
     async fn change_site(
@@ -270,14 +291,17 @@ impl SitesAndPeers for SqliteStore {
         self.writer.write(move |tables| make_default_site(tables, account, id, &doer)).await
     }
 
-    async fn add_peer(
+    async fn make_peer(
         &self,
-        account: AccountId,
-        site: SiteId,
+        (account, site): (AccountId, SiteId),
         peer: PeerChange,
+        once: Option<Once<(Peer, PeerDetails)>>,
         doer: Doer,
     ) -> Result<(Peer, PeerDetails)> {
-        self.writer.write(move |tables| add_peer(tables, account, site, peer, &doer)).await
+        let work = move |tables: &mut Tables<'_>| {
+            done_once(tables, once.as_ref(), |tables| add_peer(tables, account, site, peer, &doer))
+        };
+        self.writer.write(work).await
     }
 
     async fn change_peer(
@@ -318,6 +342,42 @@ impl SitesAndPeers for SqliteStore {
         only: Option<PeerId>,
     ) -> Result<Vec<(Peer, PeerDetails)>> {
         self.readers.read(move |connection| peers_in_full(connection, account, site, only)).await
+    }
+
+    async fn sites_behind(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SiteId>,
+        most: usize,
+    ) -> Result<Vec<(Site, SiteDetails)>> {
+        let sql = "SELECT id, account, name, is_default, details FROM site
+                   WHERE id > ? AND account = coalesce(?, account) ORDER BY id LIMIT ?";
+        let values = vec![
+            after.map_or(Value::Integer(0), |id| Value::Integer(id.get().into())),
+            or_null(account),
+            limit(most),
+        ];
+        let read = move |connection: &Connection| {
+            list(connection, sql, values.clone(), |row| Ok((site(row)?, details(row.get(4)?)?)))
+        };
+        self.readers.read(read).await
+    }
+
+    async fn peers_behind(
+        &self,
+        (account, at): (Option<AccountId>, Option<SiteId>),
+        after: Option<PeerId>,
+        most: usize,
+    ) -> Result<Vec<(Peer, PeerDetails)>> {
+        let sql = "SELECT id, account, site, name, is_default, details FROM peer
+                   WHERE id > ? AND account = coalesce(?, account) AND site = coalesce(?, site) ORDER BY id LIMIT ?";
+        let at = at.map_or(Value::Null, |id| Value::Integer(id.get().into()));
+        let after = after.map_or(Value::Integer(0), |id| Value::Integer(id.get().into()));
+        let values = vec![after, or_null(account), at, limit(most)];
+        let read = move |connection: &Connection| {
+            list(connection, sql, values.clone(), |row| Ok((peer(row)?, details(row.get(5)?)?)))
+        };
+        self.readers.read(read).await
     }
 
     async fn in_service(&self, account: AccountId) -> Result<Vec<(SiteId, Option<PeerId>, u64)>> {

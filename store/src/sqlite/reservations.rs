@@ -14,6 +14,7 @@ use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::accounts::is_closed;
 use super::batch::{apply_numbers, known, with_areas};
 use super::entries::number_row;
 use super::open::SqliteStore;
@@ -88,7 +89,9 @@ fn make_reservation(
         .query_row((account.get(), state_code(State::Reserved)), |row| row.get(0))
         .optional()?;
     let held = held.unwrap_or(0).unsigned_abs();
-    let writes = match plan::reserve(load(tables, number, author, now, policy)?, &wanted, held) {
+    let closed = is_closed(tables.connection, account)?;
+    let loaded = load(tables, number, author, now, policy)?;
+    let writes = match plan::reserve(loaded, &wanted, held, closed) {
         Ok(writes) => writes,
         Err(why) => return Ok(Reserved::Refused(why)),
     };

@@ -3,13 +3,26 @@ CREATE TABLE meta (
     value ANY
 ) STRICT, WITHOUT ROWID;
 
+-- state: open or closed; cancel_window_seconds: null where the setting of all accounts holds
 CREATE TABLE account (
-    id         INTEGER PRIMARY KEY,
-    name       TEXT NOT NULL,
-    kind       TEXT NOT NULL,
-    class      TEXT NOT NULL,
-    created_at INTEGER NOT NULL
+    id                    INTEGER PRIMARY KEY,
+    name                  TEXT NOT NULL,
+    kind                  TEXT NOT NULL,
+    class                 TEXT NOT NULL,
+    created_at            INTEGER NOT NULL,
+    state                 TEXT NOT NULL DEFAULT 'open',
+    cancel_window_seconds INTEGER,
+    reports_rnd           INTEGER NOT NULL DEFAULT 1,
+    legal_name            TEXT
 ) STRICT;
+
+-- what an operator has set while the server runs: the value as JSON, when, and by whom
+CREATE TABLE chosen (
+    name   TEXT PRIMARY KEY,
+    value  TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    author TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE site (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -32,13 +45,16 @@ CREATE INDEX peer_account ON peer (account);
 
 -- folded: the name without regard to case, which is what it is looked up by
 -- generation: drawn when the user is made and at each change
+-- rights: 1 unlock, 2 calls, 4 changed_hands
 CREATE TABLE user (
     folded        TEXT PRIMARY KEY,
     name          TEXT NOT NULL,
     account       INTEGER REFERENCES account,
     role          TEXT NOT NULL,
     password_hash TEXT NOT NULL,
-    generation    INTEGER NOT NULL
+    generation    INTEGER NOT NULL,
+    rights        INTEGER NOT NULL DEFAULT 0,
+    created_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- name: the area's name as JSON

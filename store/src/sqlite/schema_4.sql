@@ -37,6 +37,8 @@ CREATE INDEX subscription_over ON subscription (over) WHERE over = 1;
 
 -- status: the order's when it happened; note: a note's id, 0 when it is about the status
 -- standing: 0 WAITING, 1 DELIVERED, 2 GIVEN_UP
+-- replay_of: the notification that this one delivers again, under the same id, since a person asked for it at
+-- replayed_at
 -- claim: the lease under which it is being delivered; none before, and none once an attempt is recorded
 CREATE TABLE notification (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -53,12 +55,15 @@ CREATE TABLE notification (
     reason       TEXT,
     ended_at     INTEGER,
     claim        INTEGER,
+    replay_of    INTEGER,
+    replayed_at  INTEGER,
     CHECK ((due_at IS NOT NULL) = (standing = 0)),
     CHECK ((ended_at IS NULL) = (standing = 0)),
     CHECK ((reason IS NOT NULL) = (standing = 2)),
     CHECK ((text IS NULL) = (note = 0))
 ) STRICT;
-CREATE UNIQUE INDEX notification_once ON notification (subscription, order_seq, status, note);
+CREATE UNIQUE INDEX notification_once ON notification (subscription, order_seq, status, note)
+    WHERE replay_of IS NULL;
 CREATE INDEX notification_waiting ON notification (subscription, due_at, seq) WHERE standing = 0;
 CREATE INDEX notification_oldest ON notification (subscription, seq) WHERE standing = 0;
 CREATE INDEX notification_ended ON notification (ended_at) WHERE standing <> 0;

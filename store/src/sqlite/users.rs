@@ -11,16 +11,20 @@ use rusqlite::{Connection, Row};
 
 use super::accounts::must_exist;
 use super::deeds::write_deeds;
+use super::once::once as done_once;
 use super::open::SqliteStore;
 use super::row::{self, limit, list, of};
 use super::tables::Tables;
+use crate::codes::rights_of;
+use crate::contract::once::Once;
 use crate::contract::page::LIST_MAX;
 use crate::contract::users::{NewUser, User, UserChange, UserChanged, Users};
 use crate::plan::deeds;
 use crate::plan::users::{self as plan, Write};
 use crate::{Result, StoreError};
 
-const USER_COLUMNS: &str = "name, account, role, password_hash, generation";
+const USER_COLUMNS: &str = "name, account, role, password_hash, generation, rights, created_at,
+     coalesce((SELECT a.state = 'closed' FROM account a WHERE a.id = user.account), 0)";
 
 fn user(connection: &Connection, name: &str) -> Result<Option<User>> {
     let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE folded = ?");
@@ -55,7 +59,10 @@ fn read_user(row: &Row<'_>) -> Result<User> {
         name: row.get(0)?,
         account: account.map(row::account_id).transpose()?,
         role: row::role(&role)?,
+        rights: rights_of(row.get(5)?)?,
         password_hash: row.get(3)?,
+        created_at: Timestamp::from_millis(row.get(6)?),
+        is_closed: row.get(7)?,
         generation: row.get(4)?,
     })
 }
@@ -67,8 +74,8 @@ fn create_user(tables: &mut Tables<'_>, user: NewUser, doer: &Doer) -> Result<()
     let made = tables
         .connection
         .prepare_cached(
-            "INSERT INTO user (folded, name, account, role, password_hash, generation)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO user (folded, name, account, role, password_hash, generation, rights, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?
         .execute((
             user::folded(&user.name),
@@ -77,6 +84,8 @@ fn create_user(tables: &mut Tables<'_>, user: NewUser, doer: &Doer) -> Result<()
             user.role.word(),
             &user.password_hash,
             generation()?,
+            user.rights.bits(),
+            doer.now.millis(),
         ))?;
     if made == 0 {
         return Err(StoreError::user_exists(&user.name));
@@ -84,8 +93,8 @@ fn create_user(tables: &mut Tables<'_>, user: NewUser, doer: &Doer) -> Result<()
     write_deeds(tables, &[deeds::user_created(&user, doer)])
 }
 
-fn make_user(tables: &mut Tables<'_>, user: NewUser, doer: &Doer) -> Result<UserChanged> {
-    let asker = known_asker(tables, Asker::User(doer.author.user.clone()))?;
+fn make_user(tables: &mut Tables<'_>, asker: Asker, user: NewUser, doer: &Doer) -> Result<UserChanged> {
+    let asker = known_asker(tables, asker)?;
     let there = user.account.map(|account| count_users(tables.connection, account)).transpose()?.unwrap_or(0);
     let there = usize::try_from(there).unwrap_or(usize::MAX);
     match plan::make(asker.as_ref(), &user, there) {
@@ -125,13 +134,13 @@ fn change_user(
                 .prepare_cached("DELETE FROM user WHERE folded = ?")?
                 .execute([user::folded(name)])?;
         }
-        Ok(Write::Set { password_hash, role }) => {
+        Ok(Write::Set { password_hash, role, rights }) => {
             tables
                 .connection
                 .prepare_cached(
-                    "UPDATE user SET password_hash = ?, role = ?, generation = ? WHERE folded = ?",
+                    "UPDATE user SET password_hash = ?, role = ?, generation = ?, rights = ? WHERE folded = ?",
                 )?
-                .execute((password_hash, role.word(), generation()?, user::folded(name)))?;
+                .execute((password_hash, role.word(), generation()?, rights.bits(), user::folded(name)))?;
         }
     }
     Ok(UserChanged::Done)
@@ -149,8 +158,17 @@ impl Users for SqliteStore {
         self.writer.write(move |tables| create_user(tables, user, &Doer::offline(now))).await
     }
 
-    async fn make_user(&self, user: NewUser, doer: Doer) -> Result<UserChanged> {
-        self.writer.write(move |tables| make_user(tables, user, &doer)).await
+    async fn make_user(
+        &self,
+        asker: Asker,
+        user: NewUser,
+        once: Option<Once<UserChanged>>,
+        doer: Doer,
+    ) -> Result<UserChanged> {
+        let work = move |tables: &mut Tables<'_>| {
+            done_once(tables, once.as_ref(), |tables| make_user(tables, asker, user, &doer))
+        };
+        self.writer.write(work).await
     }
 
     async fn change_user(

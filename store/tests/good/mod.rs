@@ -16,7 +16,7 @@ use onhook_store::contract::accounts::NewAccount;
 
 /// Changes behind the store's back, in the SQL that every store's database knows, and a part of what the checker says
 /// of each. They are made in a store that [`fill`] has filled.
-pub(crate) const DAMAGE: [(&str, &str); 29] = [
+pub(crate) const DAMAGE: [(&str, &str); 30] = [
     (
         "UPDATE number SET state = 2, due_at = NULL WHERE number = 19195550101",
         "+19195550101: its state is InService, and from its events follows Aging",
@@ -74,6 +74,7 @@ pub(crate) const DAMAGE: [(&str, &str); 29] = [
         "it has 2 ZIP codes, and searches find it by 0",
     ),
     ("INSERT INTO exchange (npa_nxx, rate_center, zips) VALUES (919555, 7, '')", "rate center"),
+    ("UPDATE account SET state = 'closed' WHERE id = 1", "it is in service, and its account 1 is closed"),
     ("UPDATE site SET is_default = false", "it needs 1 default site, and has 0"),
     (
         "INSERT INTO peer (account, site, name, is_default) VALUES (1, 1, 'a', false)",

@@ -135,6 +135,7 @@ pub fn read(root: &Element<'_>, kept: Option<(SiteId, &str)>) -> Result<SiteChan
         text => text.map(str::to_owned),
     };
     Ok(SiteChange {
+        is_default: None,
         name,
         description,
         customer_provided_id: text(root, "CustomerProvidedID", TEXT_MAX)?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onhook_core::account::Role;
-use onhook_core::account::user::MACHINE;
+use onhook_core::account::user::{MACHINE, Right, Rights};
 use onhook_core::ids::AccountId;
 
 use crate::http::refusal::Refusal;
@@ -18,13 +18,29 @@ pub struct Caller {
     pub account: Option<AccountId>,
     /// What the user may do.
     pub role: Role,
+    /// What the user may do beside the role.
+    pub rights: Rights,
+    /// True for a person who works on the machine itself. They may do what no stolen password must do.
+    pub at_machine: bool,
 }
 
 impl Caller {
+    /// Returns a user who has signed in.
+    #[must_use]
+    pub fn user(user: Arc<str>, account: Option<AccountId>, role: Role, rights: Rights) -> Self {
+        Self { user, account, role, rights, at_machine: false }
+    }
+
+    /// Returns whether the caller has a right. Operators have all.
+    #[must_use]
+    pub fn has(&self, right: Right) -> bool {
+        self.role == Role::Operator || self.rights.has(right)
+    }
+
     /// Returns the caller who is on the machine itself. They may do what an operator may, and more.
     #[must_use]
     pub fn at_the_machine() -> Self {
-        Self { user: MACHINE.into(), account: None, role: Role::Operator }
+        Self { at_machine: true, ..Self::user(MACHINE.into(), None, Role::Operator, Rights::NONE) }
     }
 }
 

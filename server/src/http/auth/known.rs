@@ -38,7 +38,7 @@ pub(super) struct Signed {
 
 impl Signed {
     pub(super) fn of(user: &User) -> Self {
-        let caller = Caller { user: user.name.as_str().into(), account: user.account, role: user.role };
+        let caller = Caller::user(user.name.as_str().into(), user.account, user.role, user.rights);
         Self { caller, generation: user.generation }
     }
 }
@@ -230,13 +230,24 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use onhook_core::account::Role;
+    use onhook_core::account::user::Rights;
     use onhook_core::ids::AccountId;
+    use onhook_core::time::Timestamp;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn row(name: &str, hash: &str, generation: i64) -> User {
         let (account, role) = (AccountId::new(1), Role::Order);
-        User { name: name.into(), account, role, password_hash: hash.into(), generation }
+        User {
+            name: name.into(),
+            account,
+            role,
+            rights: Rights::NONE,
+            password_hash: hash.into(),
+            created_at: Timestamp::default(),
+            is_closed: false,
+            generation,
+        }
     }
 
     /// Remembers that a credential is good, as if nothing had changed meanwhile.

@@ -237,7 +237,7 @@ impl Auth {
             return Ok(Some(user));
         }
         let changes = self.known().changes(name);
-        let row = store.user(name).await.map_err(failed)?;
+        let row = store.user(name).await.map_err(failed)?.filter(may_sign_in);
         self.known_mut().learn(name, row.as_ref(), changes, now);
         Ok(row.as_ref().map(Signed::of))
     }
@@ -280,7 +280,8 @@ impl Auth {
         tell: watch::Sender<Option<Verdict>>,
     ) {
         let mut under_way = UnderWay { auth: &self, key: attempt.key, guess, now: attempt.now };
-        let verdict = match store.user(&attempt.name).await {
+        let found = store.user(&attempt.name).await.map(|found| found.filter(may_sign_in));
+        let verdict = match found {
             Err(error) => Err(failed(error)),
             Ok(found) => match (self.verify(found.as_ref(), attempt.password).await, found) {
                 (Err(refused), _) => Err(refused),
@@ -373,6 +374,11 @@ impl Drop for UnderWay<'_> {
         }
         lock(&self.auth.checks).remove(&self.key);
     }
+}
+
+/// Returns whether a user may sign in. A user of a closed account is as one that does not exist.
+fn may_sign_in(user: &User) -> bool {
+    !user.is_closed
 }
 
 /// Counts a refusal by its reason.

@@ -1,6 +1,7 @@
 //! Signing in, with a store and with time as an argument. Everything except argon2 and the store runs on the test's own
 //! thread, so that metrics are counted for this test alone.
 
+use onhook_core::account::user::Rights;
 use std::time::Duration;
 
 use base64::Engine;
@@ -44,7 +45,13 @@ async fn desk() -> Desk {
     let password_hash = hash_password(PASSWORD).unwrap();
     for name in ["one", "other"] {
         let hash = password_hash.clone();
-        let user = NewUser { name: name.into(), account: Some(id), role: Role::Order, password_hash: hash };
+        let user = NewUser {
+            name: name.into(),
+            account: Some(id),
+            role: Role::Order,
+            rights: Rights::NONE,
+            password_hash: hash,
+        };
         store.create_user(user, Timestamp::from_millis(0)).await.unwrap();
     }
     Desk {
@@ -156,7 +163,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     }
     let checks = desk.checks();
     // With another role, the token ends, and the password stays good without another check.
-    desk.change("one", UserChange::Set { password_hash: None, role: Some(Role::Read) }).await;
+    desk.change("one", UserChange::Set { password_hash: None, role: Some(Role::Read), rights: None }).await;
     here.forget("ONE");
     let ended = Err(Refused::Unknown(Why::Token));
     assert_eq!(desk.knock(&here, &token, Duration::ZERO).await, ended);
@@ -168,7 +175,7 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     let token = issue(2 * SECOND).await;
     assert_eq!(desk.knock(&there, &token, 2 * SECOND).await, Ok(Role::Read));
     let hash = hash_password("battery staple").unwrap();
-    desk.change("one", UserChange::Set { password_hash: Some(hash), role: None }).await;
+    desk.change("one", UserChange::Set { password_hash: Some(hash), role: None, rights: None }).await;
     for headers in [&token, &basic] {
         assert!(desk.knock(&there, headers, 4 * SECOND).await.is_err());
     }
@@ -183,7 +190,10 @@ async fn a_change_on_one_server_is_felt_on_another_within_two_seconds() {
     assert_eq!(desk.knock(&there, &token, 6 * SECOND).await, ended);
     let User { name, account, role, password_hash, .. } = user;
     desk.store
-        .create_user(NewUser { name, account, role, password_hash }, Timestamp::from_millis(0))
+        .create_user(
+            NewUser { name, account, role, rights: Rights::NONE, password_hash },
+            Timestamp::from_millis(0),
+        )
         .await
         .unwrap();
     assert_eq!(desk.knock(&there, &token, 8 * SECOND).await, ended);
@@ -335,7 +345,7 @@ async fn a_name_that_is_guessed_from_many_addresses_goes_on_where_it_was_known()
     assert_eq!(desk.knock(&elsewhere, &pair("one", PASSWORD), SECOND).await, Ok(Role::Order));
     // Another password is a guess, and has its try, since a permitted change clears the failures.
     let hash = hash_password("battery staple").unwrap();
-    desk.change("one", UserChange::Set { password_hash: Some(hash), role: None }).await;
+    desk.change("one", UserChange::Set { password_hash: Some(hash), role: None, rights: None }).await;
     desk.auth.forget("one");
     let new = desk.knock(&desk.auth, &pair("one", "battery staple"), 601 * SECOND).await;
     assert_eq!(new, Ok(Role::Order));

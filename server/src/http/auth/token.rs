@@ -90,6 +90,7 @@ fn mac(key: &[u8; 32], signed: &str) -> Hmac<Sha256> {
 mod tests {
     use super::*;
     use crate::http::auth::Caller;
+    use onhook_core::account::user::Rights;
     use onhook_core::ids::AccountId;
 
     const KEY: [u8; 32] = [7; 32];
@@ -100,7 +101,7 @@ mod tests {
 
     fn signed(user: &str, account: u32, role: Role) -> Signed {
         Signed {
-            caller: Caller { user: user.into(), account: AccountId::new(account), role },
+            caller: Caller::user(user.into(), AccountId::new(account), role, Rights::NONE),
             generation: -9,
         }
     }
