@@ -1,5 +1,5 @@
 //! Seals: each covers the events behind the ones before, and names the seal before it. So a change of any sealed event
-//! changes every seal behind it, and whoever has noted a later seal elsewhere sees it.
+//! changes every seal behind it. A later seal that was noted elsewhere shows that.
 
 use serde_json::{Value, json};
 

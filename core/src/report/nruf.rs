@@ -332,7 +332,7 @@ fn per_mille(part: u32, whole: u32) -> u32 {
 }
 
 words! {
-    /// What whoever files a report should look at.
+    /// What a person should look at before a report is filed.
     Warning {
         /// Not all numbers of a block or code are held here, and the form wants all of them.
         NotHeld = "not_held",

@@ -32,7 +32,7 @@ use self::scripts::{Plan, Scripts};
 pub(crate) struct Emulator {
     /// What the workers have done so far.
     pub(crate) ran: Ran,
-    /// Held by whoever moves the clock, with the move that did not reach its goal.
+    /// Held while the clock is moved, with the move that did not reach its goal.
     pub(crate) moving: tokio::sync::Mutex<Option<Unfinished>>,
     /// The keys under which controls were asked for.
     pub(crate) keys: Keys,

@@ -1,7 +1,7 @@
 //! Checks and writes the lines of a file that was taken.
 //!
 //! Each line is checked before the first is written. Writing goes on in small pieces with pauses between them, so that
-//! orders go on. What is noted with each piece says where the next one begins, whoever writes it.
+//! orders go on. What is noted with each piece says where the next one begins, on any node.
 
 use std::collections::HashSet;
 use std::sync::Arc;

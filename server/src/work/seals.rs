@@ -20,7 +20,7 @@ use crate::store_log;
 /// How long the worker sleeps between steps: an event gets its position within a second.
 const POLL: Duration = Duration::from_millis(300);
 
-/// How often the last seal is told in the log: an anchor that whoever changes the store does not reach.
+/// How often the last seal is told in the log: an anchor out of reach for a change of the store.
 const TOLD_EVERY: Duration = Duration::from_hours(1);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {

@@ -128,7 +128,7 @@ async fn every_route_serves_the_callers_that_it_names_under_every_prefix() {
                         if (status >= 400) != denied {
                             continue;
                         }
-                        // A store in a database is backed up by other means, whoever asks.
+                        // A store in a database is backed up by other means.
                         let elsewhere = route.name() == "POST /ops/v1/backups" && !app.one_writer;
                         let status = if elsewhere && status == 202 { 409 } else { status };
                         // What is removed must exist for each caller who may remove it.

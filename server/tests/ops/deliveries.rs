@@ -74,7 +74,7 @@ async fn a_delivery_is_made_again_under_the_same_message_id() {
         assert_eq!((&shown["state"], shown["attempts"].as_array().unwrap().len()), (&json!("DELIVERED"), 1));
         assert_eq!(list(app, "", Who::Operator).await.len(), 2);
 
-        // Another account's delivery is as one that does not exist, for whoever asks.
+        // Another account's delivery is as one that does not exist.
         for path in [
             format!("/ops/v1/deliveries/{id}"),
             "/ops/v1/deliveries/999999".into(),

@@ -59,8 +59,8 @@ pub enum Piece {
 /// Imports of numbers and exchanges.
 ///
 /// An import from a file is a job. Its file is staged, then each line is checked, and only then the lines are written, a
-/// piece at a time and each in a transaction of its own: orders go on in between. Each step names the lease of whoever
-/// does it. What is noted of the job (`found`) says how far it is, and is written in the same transaction.
+/// piece at a time and each in a transaction of its own: orders go on in between. Each step names the lease under
+/// which it is done. What is noted of the job (`found`) says how far it is, and is written in the same transaction.
 #[async_trait]
 pub trait Imports: Send + Sync {
     /// Imports numbers in one transaction. A removed number is taken back, with an event of its own. A partial intake

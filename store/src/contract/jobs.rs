@@ -1,6 +1,6 @@
 //! Jobs: what is asked of the store that outlasts a request, and how far it is.
 //!
-//! A job belongs to no node. Whoever holds the lease for its kind runs it, and each note of how far it is names that
+//! A job belongs to no node. The node with the lease for its kind runs it, and each note of how far it is names that
 //! lease's token. So a node that stopped in the middle leaves its job to the next one.
 
 use async_trait::async_trait;

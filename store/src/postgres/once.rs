@@ -17,7 +17,7 @@ use crate::{Result, StoreError};
 const FULL: &str = "replies_full";
 
 /// Does the act of a request once, in the transaction of this client: fails if its key is taken, and else keeps its
-/// reply. Whoever sends the same key meanwhile waits here until the transaction has ended.
+/// reply. A request with the same key meanwhile waits here until the transaction has ended.
 ///
 /// # Errors
 /// `KeyTaken` if the user has a reply under this key, `Full` if there are too many replies, else those of the act.
