@@ -371,13 +371,8 @@ async fn put_back(client: &Client, image: &Image) -> Result<()> {
             write_page(client, table, rows).await?;
         }
     }
-    // Sequence numbers are drawn again from where they were, so what names the events of later on must go.
+    // Sequence numbers are drawn again, so rows that name the events of later on must go. `complete` names the image's.
     execute(client, "DELETE FROM unsealed", &[]).await?;
-    let unsealed = "INSERT INTO unsealed (seq, seqs) SELECT e.seq, int8send(e.seq) FROM event e
-                    WHERE NOT EXISTS (SELECT 1 FROM seal s, generate_series(0, octet_length(s.seqs) / 8 - 1) AS n
-                                      WHERE e.seq BETWEEN s.min_seq AND s.max_seq
-                                        AND substring(s.seqs FROM n * 8 + 1 FOR 8) = int8send(e.seq))";
-    execute(client, unsealed, &[]).await?;
     // Orders that wait for numbers are tried again.
     let sql = "UPDATE counter SET value = CASE name WHEN 'back_orders_after' THEN 0 ELSE value END
                WHERE name = 'back_orders_after'";
