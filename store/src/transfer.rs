@@ -4,6 +4,7 @@
 //! [`copy`] moves what is not there yet. Then the target is opened again, since a store reads its keys when it is opened.
 //! [`compare`] reads both sides row by row, and [`end`] makes the target a store like any other.
 
+use onhook_core::audit::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
@@ -123,10 +124,6 @@ fn length(bytes: usize) -> [u8; 8] {
     u64::try_from(bytes).unwrap_or(u64::MAX).to_be_bytes()
 }
 
-fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn of_source(error: StoreError) -> TransferError {
     TransferError::Store { side: "source", error }
 }
@@ -142,7 +139,7 @@ async fn stamp(store: &dyn Transfer) -> Result<Stamp, StoreError> {
             feed(&mut digest, &row);
         }
         feed(&mut digest, more);
-        Ok(hex(digest))
+        Ok(Digest::from(digest).hex())
     };
     let drawn: Vec<Value> = store.drawn().await?.into_iter().map(Value::Whole).collect();
     Ok(Stamp { keys: digest(&KEYS, &[]).await?, state: digest(&SETTINGS, &drawn).await? })
@@ -265,7 +262,7 @@ pub async fn compare(
             let Some(last) = theirs.last() else { break };
             after = Some(key(table, last).to_vec());
         }
-        equal.push(Equal { table: table.name, rows, digest: hex(digest) });
+        equal.push(Equal { table: table.name, rows, digest: Digest::from(digest).hex() });
     }
     let mark = target.mark().await.map_err(of_target)?.ok_or(TransferError::Mark)?;
     let mark: Mark = serde_json::from_str(&mark).map_err(|_| TransferError::Mark)?;

@@ -26,7 +26,20 @@ impl Digest {
         for digest in digests {
             all.update(digest.0);
         }
-        Self(all.finalize().into())
+        all.into()
+    }
+
+    /// Returns its 64 small hexadecimal digits, without what the text begins with.
+    #[must_use]
+    pub fn hex(self) -> String {
+        self.to_string().split_off(SCHEME.len())
+    }
+}
+
+impl From<Sha256> for Digest {
+    /// Ends a digest that was made part by part.
+    fn from(parts: Sha256) -> Self {
+        Self(parts.finalize().into())
     }
 }
 

@@ -6,11 +6,9 @@
 //! Not here: what is written (`store`), and how an order is judged (`decide`), which the acts that become one are.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
 
 use crate::account::{Account, Premises};
+use crate::audit::digest::Digest;
 use crate::ids::{AccountId, AreaId, OrderId, OrderSeq, PeerId, SiteId};
 use crate::import::{self, BadLine, NewNumber};
 use crate::lifecycle::area::Area;
@@ -594,12 +592,7 @@ impl Act {
             text += &judged.line();
             text.push('\n');
         }
-        let mut hash = "sha256:".to_owned();
-        for byte in Sha256::digest(text.as_bytes()) {
-            // Writing to a string does not fail.
-            let _ = write!(hash, "{byte:02x}");
-        }
-        hash
+        Digest::of(text).to_string()
     }
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
+use onhook_core::audit::digest::Digest;
 use onhook_core::job::{Kind, State};
 use onhook_store::contract::jobs::{Job, JobId, NewJob};
 use onhook_store::contract::leases::LeaseToken;
 use onhook_wire::ops::{exchange_file, number_file};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::body;
 use super::door::{self, OpsProblem};
@@ -237,8 +238,8 @@ async fn receive(
     }
     let staged = if part == 0 { Box::new(io::empty()) } else { app.store.staging(id).await? };
     head(kind, staged).await?;
-    let sha256: String = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let found = json!({ "lines": lines.count.saturating_sub(1), "sha256": format!("sha256:{sha256}") });
+    let sha256 = Digest::from(sha256).to_string();
+    let found = json!({ "lines": lines.count.saturating_sub(1), "sha256": sha256 });
     let base = app.public_url.clone();
     let now = app.believed_now().ok_or_else(body::clock)?;
     let reply = move |job: &Option<Job>| job.as_ref().map(|job| jobs::accepted(&base, job, shown));

@@ -1,10 +1,13 @@
 //! Reports for regulators: made, shown, read, and noted as handed in.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{self, Stream};
 use http::{Method, StatusCode, header};
+use onhook_core::audit::digest::Digest;
 use onhook_core::ids::EventSeq;
 use onhook_core::number::Number;
 use onhook_core::report::ReportKind;
@@ -14,7 +17,9 @@ use onhook_core::time::{DAY_MS, Date, Timestamp};
 use onhook_store::contract::reports::{Confirmed, Kept, Report};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::body::{self, wrong};
 use super::door::{self, OpsProblem};
@@ -317,17 +322,17 @@ async fn file(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let wanted = files[place]["sha256"].as_str().unwrap_or_default().to_owned();
     if report.kind == ReportKind::Nruf {
         let made = nruf::file(&*app.store, &report, place).await?;
-        if Hash::of(&made) != wanted {
+        if Digest::of(&made).hex() != wanted {
             return Err(differs(&report));
         }
         let kind = if place == 0 { CSV } else { crate::http::reply::JSON };
         return Ok(Reply::typed(StatusCode::OK, kind, made));
     }
-    let (sender, mut receiver) = mpsc::channel(PARTS);
+    let (sender, made) = mpsc::channel(PARTS);
     let store = app.store.clone();
     let bytes = rnd::size(&report, place)?;
     let making = tokio::spawn(rnd::file(store, report, place, sender));
-    let parts = async_parts(move |cx| receiver.poll_recv(cx), making, wanted);
+    let parts = parts(made, making, wanted);
     Ok(Reply::streamed(CSV, parts).with(header::CONTENT_LENGTH, &bytes.to_string()))
 }
 
@@ -337,64 +342,32 @@ fn differs(report: &Report) -> OpsProblem {
     OpsProblem::new(Code::ReportChanged, "the file cannot be made again as it was: make a new report")
 }
 
-/// The hash of a file while it is made.
-struct Hash(sha2::Sha256);
-
-impl Hash {
-    fn of(text: &str) -> String {
-        let mut hash = Self(sha2::Digest::new());
-        hash.add(text.as_bytes());
-        hash.end()
-    }
-
-    fn add(&mut self, part: &[u8]) {
-        sha2::Digest::update(&mut self.0, part);
-    }
-
-    fn end(self) -> String {
-        sha2::Digest::finalize(self.0).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
 /// Returns the parts of a file as they are made. If making fails, or the whole has another hash than it had, the last
 /// part is an error: so the client learns that the file is not the one that it asked for.
-fn async_parts(
-    mut next: impl FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Vec<u8>>> + Send + 'static,
-    making: tokio::task::JoinHandle<onhook_store::Result<()>>,
+fn parts(
+    made: mpsc::Receiver<Vec<u8>>,
+    making: JoinHandle<onhook_store::Result<()>>,
     wanted: String,
-) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    let mut hash = Some(Hash(sha2::Digest::new()));
-    let mut making = Some(making);
-    futures_util::stream::poll_fn(move |cx| {
-        use std::task::Poll;
-        let Some(open) = &mut hash else { return Poll::Ready(None) };
-        match next(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(part)) => {
-                open.add(&part);
-                Poll::Ready(Some(Ok(part.into())))
-            }
-            Poll::Ready(None) => {
-                let Some(task) = &mut making else { return Poll::Ready(None) };
-                let done = match std::pin::Pin::new(task).poll(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(done) => done,
-                };
-                making = None;
-                let found = hash.take().map(Hash::end).unwrap_or_default();
-                match done {
-                    Ok(Ok(())) if found == wanted => Poll::Ready(None),
-                    Ok(Err(error)) => {
-                        store_log::failed("a report's file was cut off", &error);
-                        Poll::Ready(Some(Err(std::io::Error::other("it failed"))))
-                    }
-                    _ => {
-                        tracing::error!("a report's file cannot be made again as it was: make a new report");
-                        Poll::Ready(Some(Err(std::io::Error::other("it differs"))))
-                    }
-                }
-            }
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let begun = Some((made, making, Sha256::new(), wanted));
+    stream::unfold(begun, |open| async {
+        let (mut made, making, mut hash, wanted) = open?;
+        if let Some(part) = made.recv().await {
+            hash.update(&part);
+            return Some((Ok(part.into()), Some((made, making, hash, wanted))));
         }
+        let failed = match making.await {
+            Ok(Ok(())) if Digest::from(hash).hex() == wanted => return None,
+            Ok(Err(error)) => {
+                store_log::failed("a report's file was cut off", &error);
+                "it failed"
+            }
+            _ => {
+                tracing::error!("a report's file cannot be made again as it was: make a new report");
+                "it differs"
+            }
+        };
+        Some((Err(io::Error::other(failed)), None))
     })
 }
 

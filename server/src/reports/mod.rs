@@ -9,11 +9,11 @@ pub(crate) mod rnd;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use onhook_core::audit::digest::Digest;
 use onhook_core::lifecycle::diagram::NoSuchStep;
 use onhook_core::report::rnd_file::Form;
 use onhook_store::contract::reports::{Life, Reports, Wanted};
 use onhook_store::{Result, StoreError};
-use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// All digits that a number can have.
@@ -99,12 +99,7 @@ fn impossible(error: NoSuchStep) -> StoreError {
 fn known_by(sha256: &[String]) -> String {
     let hash = match sha256 {
         [one] => one.clone(),
-        all => hex(&Sha256::digest(all.concat())),
+        all => Digest::of(all.concat()).hex(),
     };
     hash.chars().take(ID_DIGITS).collect()
-}
-
-/// Returns bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

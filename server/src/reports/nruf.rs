@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use onhook_core::account::AccountKind;
+use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::ReportKind;
@@ -13,9 +14,8 @@ use onhook_core::time::Timestamp;
 use onhook_store::contract::reports::{Life, Report, Wanted};
 use onhook_store::{Result, Store, StoreError};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::{NANP, hex, impossible, known_by, walk};
+use super::{NANP, impossible, known_by, walk};
 
 /// Numbers whose localities are read together.
 const PLACES: usize = 1_000;
@@ -210,7 +210,7 @@ pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
     };
     with.places = used.lines.iter().map(place).collect();
     let files = files(&used, &with);
-    let hashes: Vec<String> = files.iter().map(|(_, file)| hex(&Sha256::digest(file))).collect();
+    let hashes: Vec<String> = files.iter().map(|(_, file)| Digest::of(file).hex()).collect();
     let told: Value = serde_json::from_str(&files[1].1).unwrap_or(Value::Null);
     let warned = told["warnings"].as_array().cloned().unwrap_or_default();
     let mut totals = told["totals"].clone();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use onhook_core::area_codes;
+use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::ReportKind;
@@ -14,9 +15,9 @@ use onhook_core::time::{Date, TimeZone, Timestamp};
 use onhook_store::contract::reports::{Life, Report, Wanted};
 use onhook_store::{Result, Store, StoreError};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use super::{ALL, hex, impossible, known_by, walk};
+use super::{ALL, impossible, known_by, walk};
 
 /// What the files of a report are made from beside events: it is kept with the report.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -215,12 +216,12 @@ pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
             several = true; // now each line says its file's number
             continue;
         }
-        break (files.files, left_out, hex(&hash.finalize()));
+        break (files.files, left_out, Digest::from(hash).hex());
     };
     with.left_out = left_out_hash;
     with.sizes = files.iter().map(|file| file.bytes).collect();
     let rows: u64 = files.iter().map(|file| file.rows).sum();
-    let hashes: Vec<String> = files.iter().map(|file| hex(&file.hash.clone().finalize())).collect();
+    let hashes: Vec<String> = files.iter().map(|file| Digest::from(file.hash.clone()).hex()).collect();
     let id = format!("rnd-{period}-{company}-{}", known_by(&hashes));
     let named = files.iter().zip(&hashes);
     let files: Vec<Value> =

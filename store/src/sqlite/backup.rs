@@ -9,9 +9,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use onhook_core::audit::digest::Digest;
 use onhook_core::check::Finding;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::open::{FILE, SqliteStore, make_folder, private};
 use super::spool::{self, blocking};
@@ -70,8 +71,7 @@ pub fn digest(path: &Path) -> std::io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut part)?;
         if read == 0 {
-            let hex = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok((bytes, hex));
+            return Ok((bytes, Digest::from(sha256).hex()));
         }
         sha256.update(&part[..read]);
         bytes += u64::try_from(read).unwrap_or(0);
