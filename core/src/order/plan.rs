@@ -47,19 +47,28 @@ words! {
 }
 
 /// For what a second person is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TwoPerson {
     /// For purging numbers.
     pub purge: bool,
     /// For releasing numbers before the end of their hold.
     pub release_early: bool,
     /// For more unlocks than this by one user in 24 hours. `None`: never.
+    #[serde(deserialize_with = "said")]
     pub unlock_over: Option<u32>,
+    /// For deciding on held orders.
+    pub held: bool,
+}
+
+/// Reads a value that must be there, though it may be null.
+fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(value)
 }
 
 impl Default for TwoPerson {
     fn default() -> Self {
-        Self { purge: true, release_early: true, unlock_over: Some(10) }
+        Self { purge: true, release_early: true, unlock_over: Some(10), held: true }
     }
 }
 

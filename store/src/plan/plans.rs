@@ -9,7 +9,7 @@ use onhook_core::order::decided::Decisions;
 use onhook_core::order::plan::{
     Done, KeptPlan, LIVES_MS, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
 };
-use onhook_core::setting::{self, Values};
+use onhook_core::setting::Values;
 use onhook_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,9 +21,7 @@ use crate::contract::settings::Chosen;
 /// Returns for what two persons are needed, by what an operator has set.
 #[must_use]
 pub fn two_person(chosen: &[Chosen]) -> TwoPerson {
-    let chosen = chosen.iter().map(|chosen| (chosen.setting, &chosen.value));
-    let setting::TwoPerson { purge, release_early, unlock_over, .. } = Values::of(chosen).two_person;
-    TwoPerson { purge, release_early, unlock_over }
+    Values::of(chosen.iter().map(|chosen| (chosen.setting, &chosen.value))).two_person
 }
 
 /// What a plan needs beside what its act loads.
