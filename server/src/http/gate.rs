@@ -107,15 +107,9 @@ async fn checked(
     }
     let (body, incoming) = match route.method {
         Method::POST | Method::PUT | Method::PATCH if route.streaming => {
-            let told = route.doc.request.map(|shape| [shape.content_type]);
-            let types = told.as_ref().map_or(&[][..], |types| types);
-            let fits = |named| types.iter().any(|wanted| is_of(named, wanted));
-            if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-                return Err(refuse(Refusal::ContentType("no content coding")));
-            }
-            if !parts.headers.get(header::CONTENT_TYPE).is_some_and(fits) {
-                return Err(refuse(Refusal::ContentType(types.first().copied().unwrap_or_default())));
-            }
+            let wanted = route.doc.request.map_or("", |shape| shape.content_type);
+            check_coding(&parts.headers).map_err(refuse)?;
+            check_type(&parts.headers, &[wanted], wanted, false).map_err(refuse)?;
             (Bytes::new(), Incoming::new(body))
         }
         Method::POST | Method::PUT | Method::PATCH => {
@@ -181,9 +175,7 @@ async fn may(
 
 /// Reads a body of an allowed type whole, within its bounds.
 async fn read_body(headers: &HeaderMap, body: axum::body::Body, takes: Takes) -> Result<Bytes, Refusal> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(Refusal::ContentType("no content coding"));
-    }
+    check_coding(headers)?;
     if let Some(declared) = headers.get(header::CONTENT_LENGTH)
         && declared
             .to_str()
@@ -193,13 +185,8 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, takes: Takes) ->
     {
         return Err(Refusal::BodyTooLarge(BODY_MAX));
     }
-    let named = headers.get(header::CONTENT_TYPE);
-    // One client names no type for its XML. A form on another site can send other types with the user's own
-    // credentials, but not JSON.
-    let fits = named.map_or(takes.untyped_xml, |named| takes.types.iter().any(|wanted| is_of(named, wanted)));
-    if !fits {
-        return Err(Refusal::ContentType(takes.wanted));
-    }
+    // One client names no type for its XML.
+    check_type(headers, takes.types, takes.wanted, takes.untyped_xml)?;
     let whole = tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_MAX).collect()).await;
     let body = match whole {
         Err(_) => return Err(Refusal::BodyTimeout),
@@ -207,9 +194,31 @@ async fn read_body(headers: &HeaderMap, body: axum::body::Body, takes: Takes) ->
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refusal::BodyTooLarge(BODY_MAX)),
         Ok(Err(_)) => return Err(Refusal::BadRequest("the body was cut off".into())),
     };
+    let named = headers.get(header::CONTENT_TYPE);
     // One client names no type. Its documents are recognised by their first character.
     let looks_like_xml = body.trim_ascii_start().starts_with(b"<") || body.starts_with(b"\xEF\xBB\xBF");
     if named.is_none() && !looks_like_xml { Err(Refusal::ContentType(takes.wanted)) } else { Ok(body) }
+}
+
+/// Refuses a body that is compressed, or coded in another way.
+fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => Err(Refusal::ContentType("no content coding")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a body of another type than these. A form on another site can send other types with the user's own credentials,
+/// but not JSON.
+fn check_type(
+    headers: &HeaderMap,
+    types: &[&str],
+    wanted: &'static str,
+    untyped: bool,
+) -> Result<(), Refusal> {
+    let named = headers.get(header::CONTENT_TYPE);
+    let fits = named.map_or(untyped, |named| types.iter().any(|wanted| is_of(named, wanted)));
+    if fits { Ok(()) } else { Err(Refusal::ContentType(wanted)) }
 }
 
 /// Returns true if a content type is this one, in a supported character set.
