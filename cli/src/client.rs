@@ -227,14 +227,11 @@ impl Client {
     /// # Errors
     /// [`Problem`] if it was refused.
     pub(crate) async fn ask(&self, ask: &Ask) -> anyhow::Result<Value> {
-        let answer = self.answer(ask).await?;
-        if !(200..300).contains(&answer.status) {
-            return Err(Problem::of(&answer, self.name()).into());
-        }
-        if answer.body.is_empty() {
+        let body = self.bytes(ask).await?;
+        if body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&answer.body).with_context(|| format!("{} sent no JSON", self.name()))
+        serde_json::from_slice(&body).with_context(|| format!("{} sent no JSON", self.name()))
     }
 
     /// Sends a request, and returns the reply's body as it is.
@@ -260,12 +257,9 @@ impl Client {
         content_type: &'static str,
         body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Bytes>>> {
-        let method = ask.method.clone();
         match &self.link {
             Link::Offline(offline) => {
-                let request = http::Request::builder().method(method).uri(ask.target());
-                let request =
-                    request.header(header::HOST, "onhook").header(header::CONTENT_TYPE, content_type);
+                let request = request_here(ask).header(header::CONTENT_TYPE, content_type);
                 let response = offline.answer(request.body(axum::body::Body::from_stream(body))?).await;
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
                 let body = response.into_body();
@@ -277,11 +271,7 @@ impl Client {
                 Ok(parts.map(|part| part.context("the answer was cut off")).boxed())
             }
             Link::Server { connections, base, signed, name } => {
-                let mut request = connections.request(method, format!("{base}{}", ask.target()));
-                if let Some((user, password)) = signed {
-                    request = request.basic_auth(user, Some(password.expose()));
-                }
-                let request = request
+                let request = request(connections, base, signed.as_ref(), ask)
                     .timeout(STREAM_WAIT)
                     .header(header::CONTENT_TYPE, content_type)
                     .body(reqwest::Body::wrap_stream(body));
@@ -353,16 +343,33 @@ fn connections(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Clien
     builder.build().context("cannot make a client")
 }
 
+/// Returns a request to a server without its body.
+fn request(
+    connections: &reqwest::Client,
+    base: &str,
+    signed: Option<&(String, Secret)>,
+    ask: &Ask,
+) -> reqwest::RequestBuilder {
+    let request = connections.request(ask.method.clone(), format!("{base}{}", ask.target()));
+    match signed {
+        Some((user, password)) => request.basic_auth(user, Some(password.expose())),
+        None => request,
+    }
+}
+
+/// Returns a request to this process without its body.
+fn request_here(ask: &Ask) -> http::request::Builder {
+    let request = http::Request::builder().method(ask.method.clone()).uri(ask.target());
+    request.header(header::HOST, "onhook")
+}
+
 async fn send(
     connections: &reqwest::Client,
     base: &str,
     signed: Option<&(String, Secret)>,
     ask: &Ask,
 ) -> reqwest::Result<Answer> {
-    let mut request = connections.request(ask.method.clone(), format!("{base}{}", ask.target()));
-    if let Some((user, password)) = signed {
-        request = request.basic_auth(user, Some(password.expose()));
-    }
+    let mut request = request(connections, base, signed, ask);
     if let Some(key) = &ask.key {
         request = request.header(KEY, key);
     }
@@ -382,8 +389,7 @@ async fn send(
 }
 
 async fn answer_here(offline: &Offline, ask: &Ask) -> anyhow::Result<Answer> {
-    let mut request = http::Request::builder().method(ask.method.clone()).uri(ask.target());
-    request = request.header(header::HOST, "onhook");
+    let mut request = request_here(ask);
     if let Some(key) = &ask.key {
         request = request.header(KEY, key);
     }
