@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::account::change::CANCEL_WINDOW_SECONDS_MAX;
 use crate::order::plan::TwoPerson;
+use crate::report::rnd_file::{DateFormat, NumberFormat};
 use crate::words::words;
 
 /// Most rows of a file for the Reassigned Numbers Database.
@@ -68,32 +69,6 @@ words! {
     }
 }
 
-words! {
-    /// The form of a date in a file for the Reassigned Numbers Database.
-    RndDate {
-        /// Such as 2026-12-14.
-        Iso = "YYYY-MM-DD",
-        /// Such as 12/14/26.
-        Short = "MM/DD/YY",
-        /// Such as 12/14/2026.
-        Long = "MM/DD/YYYY",
-        /// Such as 1/4/26.
-        ShortBare = "M/D/YY",
-        /// Such as 1/4/2026.
-        LongBare = "M/D/YYYY",
-    }
-}
-
-words! {
-    /// The form of a number in a file for the Reassigned Numbers Database.
-    RndNumber {
-        /// Ten digits.
-        Ten = "10",
-        /// With a plus sign and the country code.
-        E164 = "e164",
-    }
-}
-
 /// What a call to an aging number gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,9 +112,9 @@ pub struct Rnd {
     /// The names of the columns: company, number, date, batch.
     pub columns: [String; 4],
     /// The form of dates.
-    pub date_format: RndDate,
+    pub date_format: DateFormat,
     /// The form of numbers.
-    pub tn_format: RndNumber,
+    pub tn_format: NumberFormat,
     /// The name of a file. `{company}`, `{period}` and `{batch}` stand for theirs.
     pub file_name: String,
     /// Most rows of a file.
@@ -162,8 +137,8 @@ impl Default for Values {
             rnd: Rnd {
                 header: true,
                 columns: ["CompanyID", "TN", "DisconnectDate", "BatchID"].map(str::to_owned),
-                date_format: RndDate::Iso,
-                tn_format: RndNumber::Ten,
+                date_format: DateFormat::Iso,
+                tn_format: NumberFormat::Ten,
                 file_name: "{company}_{period}{batch}.csv".to_owned(),
                 row_limit: RND_ROWS_MAX,
                 cutoff_day: 14,
