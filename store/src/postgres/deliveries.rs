@@ -301,19 +301,7 @@ async fn log(
     let mut attempts = attempts_of(client, seqs).await?;
     let mut deliveries = Vec::with_capacity(found.len());
     for row in &found {
-        deliveries.push(Delivery {
-            id: MessageId(get(row, 1)?),
-            order: order_id(row, 2)?,
-            orders: OrderType::of(kind_of(small(row, 3)?)?)
-                .ok_or_else(|| corrupt("an order that nobody is told of"))?,
-            status: status_of(small(row, 4)?)?,
-            note: get(row, 5)?,
-            at: time(row, 6)?,
-            standing: standing_of(small(row, 7)?)?,
-            due_at: time_or(row, 8)?,
-            reason: get(row, 9)?,
-            attempts: attempts.remove(&get(row, 0)?).unwrap_or_default(),
-        });
+        deliveries.push(read_delivery(row, attempts.remove(&get(row, 0)?).unwrap_or_default())?);
     }
     Ok(Some(DeliveryPage { deliveries, total }))
 }
@@ -379,9 +367,9 @@ const SENDING: &str = "SELECT n.seq, n.id, o.id, o.kind, n.status, n.note <> 0, 
 /// Most rows that one statement reads.
 const READ: usize = 500;
 
-/// Reads a row of [`SENDING`].
-fn read_sending(row: &Row) -> Result<Sending> {
-    let delivery = Delivery {
+/// Reads a delivery from the first ten columns of [`SENDING`].
+fn read_delivery(row: &Row, attempts: Vec<Logged>) -> Result<Delivery> {
+    Ok(Delivery {
         id: MessageId(get(row, 1)?),
         order: order_id(row, 2)?,
         orders: OrderType::of(kind_of(small(row, 3)?)?)
@@ -392,8 +380,13 @@ fn read_sending(row: &Row) -> Result<Sending> {
         standing: standing_of(small(row, 7)?)?,
         due_at: time_or(row, 8)?,
         reason: get(row, 9)?,
-        attempts: Vec::new(),
-    };
+        attempts,
+    })
+}
+
+/// Reads a row of [`SENDING`].
+fn read_sending(row: &Row) -> Result<Sending> {
+    let delivery = read_delivery(row, Vec::new())?;
     Ok(Sending {
         seq: NotificationSeq(get(row, 0)?),
         account: account_of(row, 10)?,

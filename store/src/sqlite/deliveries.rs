@@ -281,19 +281,7 @@ fn log(
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next()? {
         let attempts = attempts_of(connection, NotificationSeq(row.get(0)?))?;
-        deliveries.push(Delivery {
-            id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
-            order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
-            orders: OrderType::of(kind_of(row.get(3)?)?)
-                .ok_or_else(|| corrupt("an order that nobody is told of"))?,
-            status: status_of(row.get(4)?)?,
-            note: row.get(5)?,
-            at: Timestamp::from_millis(row.get(6)?),
-            standing: standing_of(row.get(7)?)?,
-            due_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
-            reason: row.get(9)?,
-            attempts,
-        });
+        deliveries.push(read_delivery(row, attempts)?);
     }
     Ok(Some(DeliveryPage { deliveries, total: total.unsigned_abs() }))
 }
@@ -303,9 +291,9 @@ const SENDING: &str = "SELECT n.seq, n.id, o.id, o.kind, n.status, n.note <> 0, 
          o.account, n.subscription, coalesce(s.url, s.email), n.replay_of
      FROM notification n JOIN orders o ON o.seq = n.order_seq LEFT JOIN subscription s ON s.seq = n.subscription";
 
-/// Reads a row of [`SENDING`].
-fn read_sending(row: &Row<'_>) -> Result<Sending> {
-    let delivery = Delivery {
+/// Reads a delivery from the first ten columns of [`SENDING`].
+fn read_delivery(row: &Row<'_>, attempts: Vec<Logged>) -> Result<Delivery> {
+    Ok(Delivery {
         id: MessageId(uuid::Uuid::from_bytes(row.get(1)?)),
         order: OrderId(uuid::Uuid::from_bytes(row.get(2)?)),
         orders: OrderType::of(kind_of(row.get(3)?)?)
@@ -316,8 +304,13 @@ fn read_sending(row: &Row<'_>) -> Result<Sending> {
         standing: standing_of(row.get(7)?)?,
         due_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
         reason: row.get(9)?,
-        attempts: Vec::new(),
-    };
+        attempts,
+    })
+}
+
+/// Reads a row of [`SENDING`].
+fn read_sending(row: &Row<'_>) -> Result<Sending> {
+    let delivery = read_delivery(row, Vec::new())?;
     Ok(Sending {
         seq: NotificationSeq(row.get(0)?),
         account: row::account_id(row.get(10)?)?,
