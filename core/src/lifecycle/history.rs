@@ -193,17 +193,7 @@ mod tests {
         let number: Number = "5405514342".parse().unwrap();
         let account = AccountId::new(1).unwrap();
         let place = |site| Place { account, site: SiteId::new(site).unwrap(), peer: None };
-        let hold = |release_at| Hold {
-            profile: "us".into(),
-            area: "540".into(),
-            supply: 1,
-            demand: 0.0,
-            min_days: 45,
-            max_days: 90,
-            days: 90,
-            release_at: at(release_at),
-            zone: None,
-        };
+        let hold = |release_at| Hold::until(at(release_at));
         let disconnected =
             |release_at| Change::Disconnected { hold: hold(release_at), leaves: false, protected: None };
         let changes = [

@@ -195,6 +195,24 @@ fn end(calendar: Option<&TimeZone>, days: u16, now: Timestamp) -> Timestamp {
 }
 
 #[cfg(test)]
+impl Hold {
+    /// Returns a hold until this instant, without a calendar, for the tests of lives.
+    pub(crate) fn until(release_at: Timestamp) -> Self {
+        Self {
+            profile: "us".into(),
+            area: "540".into(),
+            supply: 1,
+            demand: 0.0,
+            min_days: 45,
+            max_days: 90,
+            days: 90,
+            release_at,
+            zone: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::lifecycle::area::{AreaName, Demand};

@@ -95,17 +95,7 @@ mod tests {
     /// and in service at another account from 50 on.
     fn life() -> History {
         let number = "5405514342".parse().unwrap();
-        let hold = Hold {
-            profile: "us".into(),
-            area: "540".into(),
-            supply: 1,
-            demand: 0.0,
-            min_days: 45,
-            max_days: 90,
-            days: 90,
-            release_at: at(40),
-            zone: None,
-        };
+        let hold = Hold::until(at(40));
         let disconnected = Change::Disconnected { hold, leaves: false, protected: None };
         let activated = Change::Activated { place: place(2, 9), protected: None };
         let changes = [

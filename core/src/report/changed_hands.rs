@@ -68,17 +68,7 @@ mod tests {
     }
 
     fn change(step: u8) -> Change {
-        let hold = Hold {
-            profile: "us".into(),
-            area: "540".into(),
-            supply: 1,
-            demand: 0.0,
-            min_days: 45,
-            max_days: 90,
-            days: 90,
-            release_at: Timestamp::from_millis(1_000),
-            zone: None,
-        };
+        let hold = Hold::until(Timestamp::from_millis(1_000));
         match step {
             0 => Change::Disconnected { hold, leaves: false, protected: None },
             1 => Change::Reconnected { place: place(1), protected: None },
