@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_cluster::Binaries;
 
@@ -78,12 +79,17 @@ impl Page {
     }
 }
 
+/// How many ports of this process's range were looked at: no two pages get the same one.
+static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+
 /// Returns ports of the loopback address that are free now, below those that the system gives to connections.
 fn free_ports(names: &[&'static str]) -> Vec<(&'static str, u16)> {
-    let begin = 12_000 + u16::try_from(std::process::id() % 20_000).expect("it is small");
-    let mut free = (begin..32_000)
-        .chain(12_000..begin)
-        .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let mut free = std::iter::repeat_with(|| {
+        let next = std::process::id().wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed));
+        12_000 + u16::try_from(next % 20_000).expect("it is small")
+    })
+    .take(20_000)
+    .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
     names.iter().map(|name| (*name, free.next().expect("a port is free"))).collect()
 }
 
@@ -104,6 +110,18 @@ fn the_commands_of_the_page_about_two_nodes_do_what_it_says() {
     let Some(binaries) = binaries() else { return };
     let ports = free_ports(&["db_a", "db_b", "db_c", "node_1", "node_2"]);
     Page::read("deploy.md").run(&binaries, &ports);
+}
+
+#[test]
+fn the_commands_of_the_page_about_calls_do_what_it_says() {
+    let Some(binaries) = binaries() else { return };
+    Page::read("calls.md").run(&binaries, &free_ports(&["port"]));
+}
+
+#[test]
+fn the_commands_of_the_page_about_bills_do_what_it_says() {
+    let Some(binaries) = binaries() else { return };
+    Page::read("billing.md").run(&binaries, &free_ports(&["port"]));
 }
 
 #[test]

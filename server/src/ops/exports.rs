@@ -14,7 +14,7 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
 use onhook_core::report::billing::{Period, periods};
-use onhook_core::time::Timestamp;
+use onhook_core::time::{Date, Timestamp};
 use onhook_store::StoreError;
 use onhook_store::contract::numbers::NumberFilter;
 use onhook_wire::ops::number_file;
@@ -57,9 +57,9 @@ const PERIOD_FILTERS: [Parameter; 3] = [
     Parameter::new(
         "from",
         Form::Text("2026-11-01T00:00:00.000Z"),
-        "only periods that end after this instant",
+        "only periods that end after this instant, or the beginning of this day",
     ),
-    Parameter::new("until", Form::Text("2026-12-01T00:00:00.000Z"), "only periods that begin before it"),
+    Parameter::new("until", Form::Text("2026-12-01"), "only periods that begin before this instant or day"),
 ];
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -168,11 +168,18 @@ async fn numbers(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     Ok(Reply::streamed(CSV, pages(head, page)))
 }
 
+/// Reads an instant, or a day: then it is the day's first instant in the server's time zone.
+fn moment(app: &App, call: &Call, name: &'static str) -> Result<Option<Timestamp>, OpsProblem> {
+    let day = value(call, name).filter(|text| text.len() == "2027-01-01".len());
+    if let Some(day) = day.and_then(|text| text.parse::<Date>().ok()) {
+        return Ok(Some(Timestamp::start_of(day, app.settings.policy.zone())));
+    }
+    parsed(call, name, "a day such as 2027-01-01, or an instant such as 2027-01-01T00:00:00.000Z")
+}
+
 async fn billed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let account = account(&call)?;
-    let instant = "an instant such as 2027-01-01T00:00:00.000Z";
-    let from: Option<Timestamp> = parsed(&call, "from", instant)?;
-    let until: Option<Timestamp> = parsed(&call, "until", instant)?;
+    let (from, until) = (moment(&app, &call, "from")?, moment(&app, &call, "until")?);
     exported(&app, &call, "periods").await?;
     let wanted = move |period: &Period| {
         account.is_none_or(|account| period.account == account)

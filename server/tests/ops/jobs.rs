@@ -146,6 +146,16 @@ async fn periods_are_exported_for_those_who_pay() {
         assert_eq!(ended.len(), 1, "one was disconnected: {own}");
         let before = export(app, "/ops/v1/exports/periods?until=2020-01-01T00:00:00.000Z", Who::Admin).await;
         assert_eq!(before.lines().count(), 1);
+
+        // A day is its first instant, here: in UTC.
+        let days = async |from: &str, until: &str| {
+            let path = format!("/ops/v1/exports/periods?from={from}&until={until}");
+            export(app, &path, Who::Admin).await.lines().count()
+        };
+        assert_eq!(days("2020-01-01", "2020-01-02").await, 1);
+        assert_eq!(days("2020-01-01", "2999-01-01").await, own.lines().count());
+        let wrong = app.send(get("/ops/v1/exports/periods?from=yesterday")).await.expect(400);
+        assert!(wrong.text().contains("a day such as 2027-01-01"), "{}", wrong.text());
     })
     .await;
 }
