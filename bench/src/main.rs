@@ -13,6 +13,7 @@
 mod child;
 mod cost;
 mod echo;
+mod far;
 mod jobs;
 mod load;
 mod machine;
@@ -64,6 +65,12 @@ const ORDERS_ROUNDS: usize = 9;
 const ORDERS_PART: f64 = 0.4;
 /// Rounds of one node and two nodes.
 const NODES_ROUNDS: usize = 5;
+/// Rounds of one node and two nodes on a database that is far away.
+const FAR_ROUNDS: usize = 3;
+/// How much later every answer of that database is there.
+const FAR: Duration = Duration::from_millis(10);
+/// Connections to its nodes, at least: each waits longer for its answer.
+const FAR_CONNECTIONS: usize = 512;
 /// The accounts whose orders several nodes run. Those of one account run on one node at a time.
 const NODES_ACCOUNTS: Accounts = Accounts(32);
 /// Numbers that are imported while accepts are measured.
@@ -373,16 +380,43 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
     let url = server.new_database()?;
     let load = OrdersLoad::fill(plan, url.as_ref(), NODES_ACCOUNTS).await?;
     server.settle(&url).await?;
-    let mut rounds = Vec::with_capacity(NODES_ROUNDS);
-    for number in 1..=NODES_ROUNDS {
-        let one = load.nodes(&server, &url, 1).await?;
-        let two = load.nodes(&server, &url, 2).await?;
+    let rounds = node_rounds(&load, &server, (&url, &url), NODES_ROUNDS).await?;
+    let far = far::start(server.address(), FAR).await?;
+    let through = server.url_at(&url, far.addr);
+    let load = OrdersLoad { connections: load.connections.max(FAR_CONNECTIONS), ..load };
+    eprintln!("  every answer of the database {FAR:?} later");
+    let far_rounds = node_rounds(&load, &server, (&url, &through), FAR_ROUNDS).await?;
+    let (version, settings) = server.describe().await?;
+    Ok(Nodes {
+        version,
+        settings,
+        rounds,
+        far: FAR,
+        far_connections: load.connections,
+        far_rounds,
+        accounts: NODES_ACCOUNTS.0,
+        ran_out: load.draw.ran_out(),
+    })
+}
+
+/// Runs rounds with one node and with two nodes, in turn. The database is asked for its counters at the first URL, and by
+/// the nodes at the second.
+async fn node_rounds(
+    load: &OrdersLoad,
+    server: &Server,
+    urls: (&str, &str),
+    count: usize,
+) -> Result<Vec<NodesRound>> {
+    let mut rounds = Vec::with_capacity(count);
+    for number in 1..=count {
+        let one = load.nodes(server, urls, 1).await?;
+        let two = load.nodes(server, urls, 2).await?;
         let round = NodesRound { one, two };
         eprintln!("  round {number}: one node {:.0}/s, two nodes {:.0}/s", round.rate(1), round.rate(2));
+        eprintln!("    {}", report::bottleneck(&round.two.0));
         rounds.push(round);
     }
-    let (version, settings) = server.describe().await?;
-    Ok(Nodes { version, settings, rounds, accounts: NODES_ACCOUNTS.0, ran_out: load.draw.ran_out() })
+    Ok(rounds)
 }
 
 /// Makes a folder for a cluster, whose user has to get there.
@@ -440,10 +474,15 @@ impl OrdersLoad {
     }
 
     /// Starts nodes, lets them settle, runs a round on them, and stops them.
-    async fn nodes(&self, server: &Server, url: &str, count: usize) -> Result<(Cost, OnhookOrders)> {
+    async fn nodes(
+        &self,
+        server: &Server,
+        (url, of_nodes): (&str, &str),
+        count: usize,
+    ) -> Result<(Cost, OnhookOrders)> {
         let mut nodes = Vec::with_capacity(count);
         for _ in 0..count {
-            nodes.push(onhook::spawn_node(url).await?);
+            nodes.push(onhook::spawn_node(of_nodes).await?);
         }
         let first = self.run_for(WARM_UP, &nodes, 0).await?;
         self.run_counted(server, url, &nodes, first.posts.done).await

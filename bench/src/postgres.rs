@@ -5,6 +5,7 @@
 //! design would leave out. Everything is durable at each commit.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -196,6 +197,16 @@ impl Server {
     /// Makes a database for onhook, and returns its URL.
     pub(crate) fn new_database(&self) -> Result<String> {
         self.0.fresh_database()
+    }
+
+    /// Returns where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.0.port()))
+    }
+
+    /// Returns the URL of a database of this cluster at another address that leads to it.
+    pub(crate) fn url_at(&self, url: &str, addr: SocketAddr) -> String {
+        url.replace(&self.address().to_string(), &addr.to_string())
     }
 
     /// Does for a filled database what a server does for itself in the first minutes.

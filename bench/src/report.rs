@@ -133,6 +133,11 @@ pub(crate) struct Nodes {
     pub(crate) version: String,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) rounds: Vec<NodesRound>,
+    /// How much later the answers of a database are that is far away, how many connections asked its nodes, and their
+    /// rounds.
+    pub(crate) far: Duration,
+    pub(crate) far_connections: usize,
+    pub(crate) far_rounds: Vec<NodesRound>,
     /// How many accounts' orders they run.
     pub(crate) accounts: u64,
     /// Whether the numbers ran out before the time.
@@ -383,9 +388,10 @@ impl Report {
 }
 
 /// Returns what a measurement waited for, as far as the processors' time tells.
-fn bottleneck(cost: &Cost) -> String {
+pub(crate) fn bottleneck(cost: &Cost) -> String {
     let cores = |time: Duration| time.as_secs_f64() / cost.elapsed.as_secs_f64();
     let (busy, idle) = (cores(cost.database + cost.nodes + cost.generator), cores(cost.idle));
+    let each = |time: Duration| format!("{:.2}", cores(time));
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let all = float(u64::try_from(count).unwrap_or(u64::MAX));
     let what = if busy >= BUSY * all {
@@ -396,7 +402,11 @@ fn bottleneck(cost: &Cost) -> String {
         "The cores are not the bottleneck: the nodes wait for the database's disk and locks"
     };
     format!(
-        "With two nodes {busy:.2} of {count} cores were busy with that, and {idle:.2} had nothing to do. {what}."
+        "With two nodes {busy:.2} of {count} cores were busy with that (PostgreSQL {}, the nodes {}, the generator {}), and \
+         {idle:.2} had nothing to do. {what}.",
+        each(cost.database),
+        each(cost.nodes),
+        each(cost.generator)
     )
 }
 
@@ -432,46 +442,72 @@ fn set(settings: &[(String, String)]) -> String {
     settings.join(", ")
 }
 
+/// Returns the round in the middle, by its ratio.
+fn median(rounds: &[NodesRound]) -> Option<&NodesRound> {
+    let mut by_ratio: Vec<&NodesRound> = rounds.iter().collect();
+    by_ratio.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
+    by_ratio.get(by_ratio.len() / 2).copied()
+}
+
+/// Writes the round in the middle, what it waited for, and the ratios of all.
+fn node_rows(page: &mut String, rounds: &[NodesRound]) -> Result<()> {
+    let median = median(rounds).context("at least one round")?;
+    writeln!(
+        page,
+        "| | ratio | orders/s | p50 | p99 | PostgreSQL's cores | the nodes' cores | the generator's cores | log |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    )?;
+    for (name, (cost, orders)) in [("one node", &median.one), ("two nodes", &median.two)] {
+        let cores = |time: Duration| format!("{:.2}", time.as_secs_f64() / cost.elapsed.as_secs_f64());
+        writeln!(
+            page,
+            "| {name} | **{}** | {} | {} | {} | {} | {} | {} | {:.1} MB/s |",
+            times(Some(orders.per_second() / median.rate(1))),
+            whole(orders.per_second()),
+            millis(orders.posts.p50),
+            millis(orders.posts.p99),
+            cores(cost.database),
+            cores(cost.nodes),
+            cores(cost.generator),
+            float(cost.log_bytes) / 1e6 / cost.elapsed.as_secs_f64()
+        )?;
+    }
+    let all: Vec<String> = rounds.iter().map(|round| times(Some(round.ratio()))).collect();
+    writeln!(
+        page,
+        "\n{} The table shows the median of {} rounds of {:.1} s for each row, in turn ({}).",
+        bottleneck(&median.two.0),
+        rounds.len(),
+        median.one.1.posts.elapsed.as_secs_f64(),
+        all.join(", ")
+    )?;
+    Ok(())
+}
+
 impl Report {
     fn nodes(&self, page: &mut String, nodes: &Nodes) -> Result<()> {
-        let Nodes { settings, rounds, accounts, ran_out, .. } = nodes;
-        let mut by_ratio: Vec<&NodesRound> = rounds.iter().collect();
-        by_ratio.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
-        let median = by_ratio.get(by_ratio.len() / 2).context("at least one round")?;
-        let verdict = verdict(Some(median.ratio()), NODES_GOAL);
-        writeln!(page, "\n## Two nodes on one database\n\n{verdict}")?;
+        let Nodes { settings, rounds, far, far_connections, far_rounds, accounts, ran_out, .. } = nodes;
+        let ratio = |rounds: &[NodesRound]| median(rounds).map(NodesRound::ratio);
+        writeln!(page, "\n## Two nodes on one database\n\n{}", verdict(ratio(rounds), NODES_GOAL))?;
         writeln!(
             page,
             "\nOrders as above, to one node, and to two nodes that share a PostgreSQL database of {} numbers. \
-             {accounts} accounts take turns: an account's orders run on one node at a time. A column of processors says how many cores were busy with that.\n\n\
-             | | ratio | orders/s | p50 | p99 | PostgreSQL's cores | the nodes' cores | the generator's cores | log |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|",
+             {accounts} accounts take turns: an account's orders run on one node at a time. A column of processors \
+             says how many cores were busy with that.\n",
             thousands(self.numbers)
         )?;
-        for (name, (cost, orders)) in [("one node", &median.one), ("two nodes", &median.two)] {
-            let cores = |time: Duration| format!("{:.2}", time.as_secs_f64() / cost.elapsed.as_secs_f64());
-            writeln!(
-                page,
-                "| {name} | **{}** | {} | {} | {} | {} | {} | {} | {:.1} MB/s |",
-                times(Some(orders.per_second() / median.rate(1))),
-                whole(orders.per_second()),
-                millis(orders.posts.p50),
-                millis(orders.posts.p99),
-                cores(cost.database),
-                cores(cost.nodes),
-                cores(cost.generator),
-                float(cost.log_bytes) / 1e6 / cost.elapsed.as_secs_f64()
-            )?;
-        }
-        writeln!(page, "\n{}", bottleneck(&median.two.0))?;
-        let all: Vec<String> = rounds.iter().map(|round| times(Some(round.ratio()))).collect();
+        node_rows(page, rounds)?;
         writeln!(
             page,
-            "\nThe table shows the median of {} rounds of {:.1} s for each row, in turn ({}). Each round starts its \
-             nodes afresh, and counts after a second. PostgreSQL ran with {}.",
-            rounds.len(),
-            median.one.1.posts.elapsed.as_secs_f64(),
-            all.join(", "),
+            "\nThe same with {far_connections} connections and a database that is far away, as where nodes have \
+             machines of their own: each of its answers is there {} later. **{}**\n",
+            millis(*far),
+            times(ratio(far_rounds))
+        )?;
+        node_rows(page, far_rounds)?;
+        writeln!(
+            page,
+            "\nEach round starts its nodes afresh, and counts after a second. PostgreSQL ran with {}.",
             set(settings)
         )?;
         if *ran_out {
