@@ -483,7 +483,7 @@ fn an_order_that_no_standby_has_is_not_confirmed_after_a_restart_of_the_primary(
                          WHERE usename = 'node_0' AND wait_event = 'SyncRep' AND query LIKE $1";
             (sql.count(waits, &[&text]) > 0).then_some(())
         };
-        until("the order waits for the standby", || waits(&fleet.sql, "%INTO idempotency%"));
+        until("the order waits for the standby", || waits(&fleet.sql, "COMMIT"));
         primary.stop(Mode::Immediate).expect("it runs");
         primary.start_again().expect("it starts");
         let sql = Sql::of(&primary.url());

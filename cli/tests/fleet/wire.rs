@@ -14,7 +14,7 @@ pub(crate) struct Cuts {
     on: AtomicBool,
     /// Set if the first question after orders were written is cut, and nothing else.
     only_after: AtomicBool,
-    /// Before a COMMIT, or a statement that commits by itself, had reached the database.
+    /// Before a COMMIT had reached the database.
     before: AtomicU64,
     /// After the database had done it, before the node had its answer.
     between: AtomicU64,
@@ -129,7 +129,7 @@ fn asks(link: &Link, cuts: &Cuts) {
     while let Ok(length @ 1..) = (&link.node).read(&mut bytes) {
         let sent = &bytes[..length];
         let has = |text: &str| sent.windows(text.len()).any(|window| window == text.as_bytes());
-        let ends = has("; COMMIT") || has("INSERT INTO idempotency");
+        let ends = has("COMMIT\0");
         let settles = !ends && has("INSERT INTO committed");
         if has("SELECT k.digest") && cuts.cuts(2) {
             cuts.after.fetch_add(1, Ordering::Relaxed);

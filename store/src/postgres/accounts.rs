@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::account::change::{AccountAct, Holdings, alter};
 use onhook_core::account::{Account, Peer, Premises, Site};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::Doer;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::deeds::write_deeds;
 use super::once::once as done_once;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AreaId, OrderId, OrderSeq};
 use onhook_core::lifecycle::area::AreaName;
@@ -13,7 +14,6 @@ use onhook_core::order::act::Act;
 use onhook_core::order::plan::TwoPerson;
 use onhook_core::order::{NewOrder, Order};
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::accounts::{account_with_premises, lock_account, must_exist};
 use super::areas::areas_named;
@@ -129,7 +129,7 @@ pub(super) async fn run(
     let order = ended.ok_or_else(|| corrupt("an order of an act was not judged"))?;
     let request = serde_json::to_string(&new.request)?;
     // The transaction has a mark of its own. Nobody asks for this one.
-    insert(client, ids, &[(&new, &request)], &[seq], random_uuid()?).await?;
+    insert(client, ids, &[(&new, &request)], &[seq], random_uuid()?, false).await?;
     note_undoing(client, ids, seq, &new).await?;
     apply_step(client, writes).await?;
     Ok(order)

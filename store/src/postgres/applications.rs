@@ -1,10 +1,11 @@
 //! Applications of an account, and the peers that name them.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::account::application::{Application, ApplicationChange, NewApplication, Service};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, ApplicationId, PeerId};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::accounts::{lock_account, must_exist};
 use super::open::PostgresStore;

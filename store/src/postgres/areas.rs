@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::client::Client;
 use onhook_core::ids::AreaId;
 use onhook_core::lifecycle::area::{Area, AreaName, Demand};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::row::{get, small, time};
 use super::statement::{execute, rows};

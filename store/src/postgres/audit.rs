@@ -4,12 +4,13 @@
 //! them, and the sealer takes the rows that it can see. It deletes them with the seal that it writes: of two sealers one
 //! finds a row gone, or its batch taken, and writes nothing.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::audit::chain::{SEALED_MAX, Seal};
 use onhook_core::audit::deed::{Deed, Recorded};
 use onhook_core::audit::line::Line;
 use onhook_core::ids::{EventSeq, OrderId};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::deeds::{deeds, write_deeds};

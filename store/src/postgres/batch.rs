@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::client::Client;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::Area;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::areas::read_area;
 use super::counts::apply_counts;
 use super::entries::NumberRow;
 use super::row::{digits_of, get};
-use super::statement::{Value, execute, rows};
+use super::statement::{Value, execute, often, rows};
 use crate::Result;
 use crate::codes::state_code;
 use crate::columns::{NumberColumns, UnderColumns, by_columns, seq_bytes};
@@ -39,9 +39,12 @@ pub(super) async fn areas_of(client: &Client, numbers: &[NumberRow]) -> Result<H
 
 /// Returns `count` new sequence numbers of events, ascending.
 pub(super) async fn next_events(client: &Client, count: usize) -> Result<Vec<EventSeq>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     let sql = "SELECT nextval('event_seq') FROM generate_series(1, $1)";
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let found = rows(client, sql, &[&count]).await?;
+    let found = often(client, sql, &[&count]).await?;
     let mut seqs = found.iter().map(|row| get(row, 0).map(EventSeq)).collect::<Result<Vec<_>>>()?;
     seqs.sort_unstable();
     Ok(seqs)
@@ -50,31 +53,35 @@ pub(super) async fn next_events(client: &Client, count: usize) -> Result<Vec<Eve
 /// Writes what happened to numbers: events, rows, counts. Returns how many changed.
 pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Result<usize> {
     let NumberWrites { events, numbers, counts, pool_grew } = writes;
-    if !events.is_empty() {
-        let seqs = next_events(client, events.len()).await?;
-        let mut columns = Columns::default();
-        for write in &numbers {
-            let (seq, event) = seqs
-                .get(write.last_event)
-                .zip(events.get(write.last_event))
-                .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
-            columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
-        }
-        let ((), (), written) = tokio::try_join!(
-            biased;
-            write_events(client, &events, &seqs),
-            name_unsealed(client, &seqs),
-            columns.update(client)
-        )?;
-        if written != u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
-            return Err(corrupt("a number that changes is not there"));
-        }
+    let seqs = next_events(client, events.len()).await?;
+    let mut columns = Columns::default();
+    for write in &numbers {
+        let (seq, event) = seqs
+            .get(write.last_event)
+            .zip(events.get(write.last_event))
+            .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
+        columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
     }
-    apply_counts(client, counts).await?;
+    let ((), (), written, (), ()) = tokio::try_join!(
+        biased; // sent in this order, and the first error counts
+        write_events(client, &events, &seqs),
+        name_unsealed(client, &seqs),
+        columns.update(client),
+        apply_counts(client, counts),
+        note_growth(client, pool_grew),
+    )?;
+    if written != u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
+        return Err(corrupt("a number that changes is not there"));
+    }
+    Ok(numbers.len())
+}
+
+/// Notes that the pool has grown, if it has: orders that wait for numbers are tried again.
+async fn note_growth(client: &Client, pool_grew: bool) -> Result<()> {
     if pool_grew {
         execute(client, "UPDATE counter SET value = value + 1 WHERE name = 'pool_grown'", &[]).await?;
     }
-    Ok(numbers.len())
+    Ok(())
 }
 
 /// Most events that a row of `unsealed` names.
@@ -83,17 +90,23 @@ const NAMED_MAX: usize = 5_000;
 /// Notes that events have no position yet. The row is seen when they are, so the sealer finds also those that are
 /// committed late.
 pub(super) async fn name_unsealed(client: &Client, events: &[EventSeq]) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
     let (mut firsts, mut named) = (Vec::new(), Vec::new());
     for some in events.chunks(NAMED_MAX) {
         firsts.extend(some.first().map(|seq| seq.0));
         named.push(seq_bytes(some.iter().copied()));
     }
     let sql = "INSERT INTO unsealed (seq, seqs) SELECT * FROM unnest($1::bigint[], $2::bytea[])";
-    execute(client, sql, &[&firsts, &named]).await?;
+    often(client, sql, &[&firsts, &named]).await?;
     Ok(())
 }
 
 async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
     let seq =
         |index: usize| seqs.get(index).map(|seq| seq.0).ok_or_else(|| corrupt("too few numbers of events"));
     let (mut numbers, mut prevs, mut ats) = (Vec::new(), Vec::new(), Vec::new());
@@ -131,7 +144,7 @@ async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -
     let numbered: [&dyn Value; 5] = [&seqs, &numbers, &prevs, &ats, &orders];
     let said: [&dyn Value; 7] = [&actors, &details, &origins, &credentials, &addresses, &reasons, &plans];
     let about: [&dyn Value; 3] = [&accounts, &befores, &afters];
-    execute(client, sql, &[&numbered[..], &said[..], &about[..]].concat()).await?;
+    often(client, sql, &[&numbered[..], &said[..], &about[..]].concat()).await?;
     Ok(())
 }
 
@@ -171,6 +184,9 @@ impl Columns {
 
     /// Writes rows that are there. Returns how many were.
     async fn update(&self, client: &Client) -> Result<u64> {
+        if self.numbers.is_empty() {
+            return Ok(0);
+        }
         let sql = format!(
             "UPDATE number SET state = u.state, holder = u.holder, site = u.site, peer = u.peer, area = u.area,
                                flags = u.flags, due_at = u.due_at, last_event = u.last_event, at = u.at,

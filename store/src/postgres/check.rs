@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::check::CheckedSubscription;
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionId, SubscriptionSeq};
@@ -12,7 +13,7 @@ use onhook_core::notify::notification::SubscriptionFilter;
 use onhook_core::number::Number;
 use onhook_core::order::Order;
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::entries::{NUMBER_COLUMNS, NumberRow, histories, number_rows};
 use super::jobs::next_job;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
+};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{Address, ConnectError};
+use super::client::Client;
 use super::primary::{Look, Primary};
-use crate::StoreError;
+use crate::{Result, StoreError};
 
 /// Most connections of a node.
 const CONNECTIONS_MAX: usize = 16;
@@ -26,7 +29,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If the address cannot be read, or the certificates that it names.
-pub(super) fn pool(url: &str) -> Result<(Pool, Arc<dyn Look>), ConnectError> {
+pub(super) fn pool(url: &str) -> std::result::Result<(Pool, Arc<dyn Look>), ConnectError> {
     let Address { mut config, authorities } = Address::read(url)?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_MAX);
@@ -48,13 +51,20 @@ pub(super) fn pool(url: &str) -> Result<(Pool, Arc<dyn Look>), ConnectError> {
         (Manager::from_connect(config, primary.clone(), recycling), Arc::new(primary))
     };
     let builder = Pool::builder(manager).max_size(CONNECTIONS_MAX).runtime(Runtime::Tokio1);
+    // The one that was used last comes first: what its session has prepared and cached is used more often.
+    let builder = builder.queue_mode(QueueMode::Lifo);
     let builder = builder.wait_timeout(Some(WAIT_MAX)).create_timeout(Some(CONNECT_MAX));
     let pool = builder.build().map_err(|error| ConnectError::Pool(error.to_string()))?;
     Ok((pool, primary))
 }
 
+/// Returns a connection of the pool.
+pub(super) async fn connection(pool: &Pool) -> Result<Client> {
+    pool.get().await.map(Client::of).map_err(no_connection)
+}
+
 /// Returns why there is no connection.
-pub(super) fn no_connection(error: PoolError) -> StoreError {
+fn no_connection(error: PoolError) -> StoreError {
     match error {
         PoolError::Timeout(TimeoutType::Wait) => StoreError::Full,
         PoolError::Closed => StoreError::Closed,

@@ -1,6 +1,6 @@
 //! Numbers by name that the nodes share.
 
-use tokio_postgres::Client;
+use super::client::Client;
 
 use super::row::get;
 use super::statement::{execute, row};

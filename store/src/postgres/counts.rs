@@ -2,10 +2,11 @@
 //!
 //! Counts are written last in a transaction and in the order of their keys: several nodes write the same ones.
 
-use onhook_core::ids::{AccountId, PeerId};
-use tokio_postgres::Client;
+use super::client::Client;
+use onhook_core::ids::{AccountId, AreaId, PeerId};
+use onhook_core::lifecycle::area::AreaChange;
 
-use super::statement::{Value, execute};
+use super::statement::{Value, execute, often};
 use crate::Result;
 use crate::codes::state_code;
 use crate::plan::counts::Counts;
@@ -25,7 +26,13 @@ pub(super) async fn apply_counts(client: &Client, counts: Counts) -> Result<()> 
         add_up(client, "tally", "account", "state", tally),
         add_up(client, "in_service", "site", "peer", in_service),
         add_up(client, "stock", "npa_nxx", "area", stock),
+        add_to_areas(client, areas),
     )?;
+    Ok(())
+}
+
+/// Adds the changes to the supply and the demand of areas.
+async fn add_to_areas(client: &Client, areas: impl IntoIterator<Item = (AreaId, AreaChange)>) -> Result<()> {
     let (mut ids, mut supplies, mut demands, mut ats, mut half_lives) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (id, change) in areas {
@@ -80,6 +87,6 @@ async fn add_up(
          SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (one, two, numbers) ORDER BY 1, 2
          ON CONFLICT ({one}, {two}) DO UPDATE SET numbers = {table}.numbers + excluded.numbers"
     );
-    execute(client, &sql, &[&ones, &twos, &bys]).await?;
+    often(client, &sql, &[&ones, &twos, &bys]).await?;
     Ok(())
 }

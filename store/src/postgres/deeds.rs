@@ -1,8 +1,9 @@
 //! Deeds: what was done beside the changes of single numbers, written with the act and read back.
 
+use super::client::Client;
 use onhook_core::audit::deed::{Deed, Recorded};
 use onhook_core::ids::{AccountId, EventSeq, OrderSeq};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::batch::{name_unsealed, next_events};
 use super::row::{account_or, get, limit, time, under, word};

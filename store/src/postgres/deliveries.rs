@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, MessageId, NotificationSeq, SubscriptionId, SubscriptionSeq};
 use onhook_core::lifecycle::provenance::Doer;
@@ -9,7 +10,7 @@ use onhook_core::notify::notification::{Attempt, KEPT_MS, Next, Notification};
 use onhook_core::notify::subscription::{Digest, OrderType};
 use onhook_core::order::Order;
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::accounts::lock_account;
 use super::counters::{counter, set_counter};

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::client::Client;
 use onhook_core::time::Timestamp;
 use tokio::time::Instant;
-use tokio_postgres::Client;
 
 use super::row::get;
 use super::statement::{NOW, row, rows};

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::client::Client;
 use onhook_core::ids::{AreaId, EventSeq};
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::{Change, Event};
 use onhook_core::lifecycle::history::History;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::row::{
     account_or, all_digits, digits_of, get, json, number_of, peer_or, site_or, small, time, time_or, under,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::AreaId;
 use onhook_core::lifecycle::area::{Area, AreaName};
@@ -11,7 +12,7 @@ use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{Exchange, Locality};
 use onhook_core::number::Number;
 use onhook_core::order::search::Criteria;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::areas::{add_rate_centers, area_names, areas};
 use super::deeds::write_deeds;

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::account::Premises;
 use onhook_core::audit::deed::Deed;
@@ -21,12 +22,11 @@ use onhook_core::locality::Exchange;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use serde_json::Value;
-use tokio_postgres::Client;
 
 use super::accounts::{accounts_with_premises, lock_accounts};
 use super::areas::areas_named;
 use super::batch::{Columns, apply_numbers, next_events, numbers_of};
-use super::connect::no_connection;
+use super::connect::connection;
 use super::deeds::write_deed;
 use super::entries::{NumberRow, lock_numbers, number_rows};
 use super::exchanges::{exchanges_of, put_exchanges};
@@ -280,7 +280,7 @@ impl Read for Parts {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.read == self.part.len() {
             let next = async {
-                let client = self.pool.get().await.map_err(no_connection)?;
+                let client = connection(&self.pool).await?;
                 let sql = "SELECT bytes FROM import_part WHERE job = $1 AND part = $2";
                 let found = row(&client, sql, &[&self.job.0, &self.next]).await?;
                 found.map_or(Ok(Vec::new()), |row| get::<Vec<u8>>(&row, 0))

@@ -1,19 +1,22 @@
-//! Orders on their way into the database: those that wait together go in one statement, which commits by itself.
+//! Orders on their way into the database: those that wait together go in one statement, to which the end of its
+//! transaction is tied.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use super::client::{Client, Names, begin};
 use deadpool_postgres::Pool;
 use onhook_core::ids::{OrderId, OrderSeq, SiteId};
 use onhook_core::order::{NewOrder, Status};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio_postgres::Client;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
-use super::connect::no_connection;
+use super::connect::connection;
 use super::health::Health;
 use super::random::random_uuid;
 use super::row::{get, order_id};
-use super::statement::rows;
+use super::statement::{Value, often, often_and_commit, rows};
 use super::tries::{Tries, is_lost, settle, text, unknown};
 use super::waiting::Waiting;
 use crate::codes::{kind_code, status_code};
@@ -28,6 +31,9 @@ const TOGETHER_MAX: usize = 512;
 
 /// Most orders that wait for their statement.
 const QUEUE_MAX: usize = 8_192;
+
+/// How long a transaction may be idle between its beginning and its statement.
+const IDLE_MAX: Duration = Duration::from_secs(10);
 
 /// Statements under way at once.
 const AT_ONCE: usize = 2;
@@ -68,10 +74,10 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Starts writing what arrives. It ends when the store is dropped.
-    pub(super) fn start(pool: Pool, ids: Arc<OrderIds>, health: Arc<Health>) -> Self {
+    pub(super) fn start(pool: Pool, names: Arc<Names>, ids: Arc<OrderIds>, health: Arc<Health>) -> Self {
         let (queue, arrivals) = mpsc::channel(QUEUE_MAX);
         let waiting = Arc::new(Waiting::default());
-        tokio::spawn(write_all(arrivals, Writing { pool, ids, health }));
+        tokio::spawn(write_all(arrivals, Writing { pool, names, ids, health }));
         Self { queue, queued: watch::Sender::new(0), closed: AtomicBool::new(false), waiting }
     }
 
@@ -116,23 +122,36 @@ impl Intake {
 #[derive(Clone)]
 struct Writing {
     pool: Pool,
+    names: Arc<Names>,
     ids: Arc<OrderIds>,
     health: Arc<Health>,
 }
 
+/// Writes what arrives. While orders are being written, others are begun only if there are as many: each statement and
+/// its commit cost about the same for few orders and for many.
 async fn write_all(mut arrivals: mpsc::Receiver<Arrival>, writing: Writing) {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
-    let mut some = Vec::with_capacity(TOGETHER_MAX);
-    loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        if arrivals.recv_many(&mut some, TOGETHER_MAX).await == 0 {
-            return;
+    let (mut some, mut open) = (Vec::with_capacity(TOGETHER_MAX), true);
+    let (mut running, mut under_way) = (JoinSet::new(), 0);
+    while open || !some.is_empty() || !running.is_empty() {
+        let room = TOGETHER_MAX - some.len();
+        tokio::select! {
+            Some(ended) = running.join_next() => {
+                under_way = ended.map_or(0, |orders: usize| under_way - orders);
+            }
+            more = arrivals.recv_many(&mut some, room), if open && room > 0 && running.len() < AT_ONCE => {
+                open = more > 0;
+            }
         }
-        let (together, writing) = (std::mem::take(&mut some), writing.clone());
-        tokio::spawn(async move {
-            writing.write(together).await;
-            drop(slot);
-        });
+        let worth = some.len() >= under_way;
+        if !some.is_empty() && (running.is_empty() || running.len() < AT_ONCE && worth) {
+            let (together, writing) = (std::mem::take(&mut some), writing.clone());
+            let orders = together.len();
+            under_way += orders;
+            running.spawn(async move {
+                writing.write(together).await;
+                orders
+            });
+        }
     }
 }
 
@@ -162,31 +181,54 @@ impl Writing {
         }
     }
 
+    /// Begins a transaction, and returns `count` new sequence numbers of orders, ascending.
+    async fn begin(&self, client: &mut Client, count: usize) -> Result<Vec<OrderSeq>> {
+        let sql =
+            format!("{}; SELECT nextval('order_seq') FROM generate_series(1, {count})", begin(IDLE_MAX));
+        let found = self.names.begin(client, &sql).await?;
+        let seq =
+            |text: &String| text.parse().map(OrderSeq).map_err(|_| corrupt("a sequence without numbers"));
+        let mut seqs = found.iter().map(seq).collect::<Result<Vec<_>>>()?;
+        seqs.sort_unstable();
+        Ok(seqs)
+    }
+
     /// Writes the orders, unless an earlier attempt has: then its answer is all that is missing.
     async fn attempt(
         &self,
         arrivals: &[Arrival],
         written: &mut Option<Written>,
     ) -> Result<Vec<Result<Accepted>>> {
-        let mut client = self.pool.get().await.map_err(no_connection)?;
+        let mut client = connection(&self.pool).await?;
         let Written { seqs, new } = match written {
             Some(written) => written,
             None => {
-                let seqs = next_orders(&client, arrivals.len()).await?;
+                let begun = self.begin(&mut client, arrivals.len()).await;
+                let seqs = match begun {
+                    Ok(seqs) => seqs,
+                    Err(error) => {
+                        client.close(); // a transaction may have begun
+                        return Err(error);
+                    }
+                };
                 let mark = random_uuid()?;
                 let orders: Vec<(&NewOrder, &str)> =
                     arrivals.iter().map(|arrival| (&*arrival.order, arrival.request.as_str())).collect();
-                let new = insert(&client, &self.ids, &orders, &seqs, mark).await;
+                let new = insert(&client, &self.ids, &orders, &seqs, mark, true).await;
                 match new {
-                    Ok(new) => written.insert(Written { seqs, new: Some(new) }),
+                    Ok(new) => {
+                        client.end_names();
+                        written.insert(Written { seqs, new: Some(new) })
+                    }
                     Err(error) => {
-                        drop(deadpool_postgres::Object::take(client));
+                        self.names.look_at(&client, &error);
+                        client.close();
                         // The database's own refusal means that nothing was written. Else it has to be asked.
                         if !is_lost(&error) || !settle(&self.pool, mark).await? {
                             return Err(error);
                         }
                         let written = written.insert(Written { seqs, new: None });
-                        client = self.pool.get().await.map_err(no_connection)?;
+                        client = connection(&self.pool).await?;
                         written
                     }
                 }
@@ -214,13 +256,15 @@ pub(super) async fn next_orders(client: &Client, count: usize) -> Result<Vec<Ord
 }
 
 /// Writes orders, each with its request as it is stored, and the keys of those that have one. An order whose key is known
-/// already is left out. Returns the sequence numbers of those that were written.
+/// already is left out. If this `ends` the transaction, COMMIT goes with it. Returns the sequence numbers of those that were
+/// written.
 pub(super) async fn insert(
     client: &Client,
     ids: &OrderIds,
     orders: &[(&NewOrder, &str)],
     seqs: &[OrderSeq],
     mark: uuid::Uuid,
+    ends: bool,
 ) -> Result<Vec<OrderSeq>> {
     let (mut uuids, mut accounts, mut kinds, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut users, mut names, mut customer_ids, mut sites) =
@@ -269,32 +313,32 @@ pub(super) async fn insert(
                       site, numbers, request, credential, address, reason, plan
                FROM given WHERE key IS NULL OR seq IN (SELECT order_seq FROM keyed)
                RETURNING seq";
-    let written = rows(
-        client,
-        sql,
-        &[
-            &seqs,
-            &uuids,
-            &accounts,
-            &kinds,
-            &times,
-            &users,
-            &names,
-            &customer_ids,
-            &sites,
-            &numbers,
-            &requests,
-            &keys,
-            &digests,
-            &mark,
-            &received,
-            &credentials,
-            &addresses,
-            &reasons,
-            &plans,
-        ],
-    )
-    .await?;
+    let values: [&dyn Value; 19] = [
+        &seqs,
+        &uuids,
+        &accounts,
+        &kinds,
+        &times,
+        &users,
+        &names,
+        &customer_ids,
+        &sites,
+        &numbers,
+        &requests,
+        &keys,
+        &digests,
+        &mark,
+        &received,
+        &credentials,
+        &addresses,
+        &reasons,
+        &plans,
+    ];
+    let written = if ends {
+        often_and_commit(client, sql, &values).await?
+    } else {
+        often(client, sql, &values).await?
+    };
     written.iter().map(|row| get(row, 0).map(OrderSeq)).collect()
 }
 

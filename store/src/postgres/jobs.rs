@@ -1,10 +1,11 @@
 //! Jobs, and how far they are.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::job::{Kind, State};
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::deeds::write_deeds;
 use super::leases::must_last;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::client::Client;
 use async_trait::async_trait;
-use tokio_postgres::Client;
 
 use super::open::PostgresStore;
 use super::row::get;

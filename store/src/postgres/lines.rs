@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use super::client::Client;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
-use tokio_postgres::Client;
 
 use super::open::PostgresStore;
 use super::statement::execute;

@@ -8,7 +8,7 @@ use deadpool_postgres::Pool;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::connect::no_connection;
+use super::connect::connection;
 use super::durability::weaknesses;
 use super::health::Health;
 use super::primary::Look;
@@ -86,7 +86,7 @@ async fn look_out(pool: Pool, health: Arc<Health>, found: Arc<Mutex<Vec<Weakness
 /// Looks for weaknesses. If the database cannot be asked, those that were found before stay.
 async fn look(pool: &Pool, found: &Mutex<Vec<Weakness>>) {
     let asked = within(async {
-        let client = pool.get().await.map_err(no_connection)?;
+        let client = connection(pool).await?;
         weaknesses(&client).await
     });
     if let Some(Ok(now)) = asked.await {
@@ -96,7 +96,7 @@ async fn look(pool: &Pool, found: &Mutex<Vec<Weakness>>) {
 
 /// Writes a row that is forgotten like those of other transactions.
 async fn try_write(pool: &Pool) -> Result<()> {
-    let client = pool.get().await.map_err(no_connection)?;
+    let client = connection(pool).await?;
     let sql = "INSERT INTO committed (id, at) VALUES ($1, (extract(epoch FROM now()) * 1000)::bigint)";
     execute(&client, sql, &[&random_uuid()?]).await?;
     Ok(())

@@ -13,6 +13,7 @@ mod audit;
 mod backup;
 mod batch;
 mod check;
+mod client;
 mod connect;
 mod counters;
 mod counts;

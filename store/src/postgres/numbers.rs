@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, hash_map};
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId, OrderSeq, PeerId, SiteId};
 use onhook_core::lifecycle::diagram::State;
@@ -14,7 +15,6 @@ use onhook_core::locality::Locality;
 use onhook_core::number::Number;
 use onhook_core::report::rating::Charges;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::accounts::must_exist;
 use super::areas::area_names;

@@ -1,8 +1,8 @@
 //! Requests that are done once: an act, its key and its reply in one transaction.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::counters::{counter, set_counter};
 use super::open::PostgresStore;

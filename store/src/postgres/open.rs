@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
-use tokio_postgres::Client;
+use super::client::{Client, Names};
+use deadpool_postgres::Pool;
 
 use super::address::ConnectError;
-use super::connect::{self, no_connection};
+use super::connect::{self, connection};
 use super::health::Health;
 use super::intake::Intake;
 use super::lookout::Lookout;
@@ -32,6 +32,8 @@ pub struct PostgresStore {
     pub(super) health: Arc<Health>,
     pub(super) intake: Intake,
     pub(super) lookout: Lookout,
+    /// Whether statements have names.
+    pub(super) names: Arc<Names>,
     /// How long a transaction may be idle before the database ends it.
     pub(super) idle_max: Duration,
     /// Set when the store is closed.
@@ -61,7 +63,7 @@ impl PostgresStore {
     async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
         let (pool, primary) = connect::pool(url)?;
         let unusable = |error: StoreError| ConnectError::Database(text(&error));
-        let client = pool.get().await.map_err(|error| unusable(no_connection(error)))?;
+        let client = connection(&pool).await.map_err(unusable)?;
         migrate(&client).await.map_err(unusable)?;
         let marked = row(&client, "SELECT 1 FROM meta WHERE key = $1", &[&MARK]).await.map_err(unusable)?;
         if marked.is_some() && !unfinished {
@@ -72,7 +74,8 @@ impl PostgresStore {
         drop(client);
         let ids = Arc::new(OrderIds::new(order_key, random().map_err(unusable)?));
         let health = Arc::new(Health::default());
-        let intake = Intake::start(pool.clone(), ids.clone(), health.clone());
+        let names = Arc::new(Names::new().map_err(unusable)?);
+        let intake = Intake::start(pool.clone(), names.clone(), ids.clone(), health.clone());
         let lookout = Lookout::start(pool.clone(), health.clone(), primary).await;
         Ok(Self {
             pool,
@@ -82,6 +85,7 @@ impl PostgresStore {
             health,
             intake,
             lookout,
+            names,
             idle_max: IDLE_MAX,
             closed: Mutex::new(false),
         })
@@ -95,11 +99,11 @@ impl PostgresStore {
     }
 
     /// Returns a connection.
-    pub(super) async fn connection(&self) -> Result<Object> {
+    pub(super) async fn connection(&self) -> Result<Client> {
         if *self.closed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             return Err(StoreError::Closed);
         }
-        self.pool.get().await.map_err(no_connection)
+        connection(&self.pool).await
     }
 
     /// Notes whether a write was done, for the store's health, and returns it.

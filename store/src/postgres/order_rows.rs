@@ -1,8 +1,9 @@
 //! Rows of orders, and the lines of their history.
 
+use super::client::Client;
 use onhook_core::ids::OrderSeq;
 use onhook_core::order::{Order, Status};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::row::{account_of, get, json, order_id, small, time, under};
 use super::statement::execute;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::order::amend::Amendment;
 use onhook_core::order::{HistoryLine, Kind, NewOrder, Order, Summary};
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::accounts::lock_account;
 use super::batch::areas_of;
@@ -305,7 +306,7 @@ impl Orders for PostgresStore {
         if !reading!(self, client => some_wait(&client).await)? {
             return Ok(StepReport::default());
         }
-        transaction!(self, tx => run_orders(&tx, now, orders_max, numbers_max, &policy, self.script.get().cloned()).await)
+        transaction!(self, often tx => run_orders(&tx, now, orders_max, numbers_max, &policy, self.script.get().cloned()).await)
     }
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::client::Client;
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::order::act::Act;
 use onhook_core::order::plan::{KEPT_MS, KeptPlan, TwoPerson, UNLOCKS_IN_MS, too_many};
 use onhook_core::order::{NewOrder, Request};
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::random::random_uuid;
 use super::row::{get, limit};

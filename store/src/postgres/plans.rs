@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{OrderId, PlanId};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::order::plan::KeptPlan;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::acts::{load, run};
 use super::batch::apply_numbers;

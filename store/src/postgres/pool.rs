@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::locality::Locality;
 use onhook_core::order::search::{Criteria, Inventory};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::areas::area_names;
 use super::entries::{NUMBER_COLUMNS, NumberRow};

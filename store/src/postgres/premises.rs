@@ -1,11 +1,11 @@
 //! Sites and peers of accounts: their details, and how many numbers are in service at them.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::lifecycle::provenance::Doer;
-use tokio_postgres::Client;
 
 use super::accounts::{lock_account, must_exist, peers, read_peer, read_site, sites};
 use super::deeds::write_deeds;

@@ -1,8 +1,8 @@
 //! Releases of numbers that are due.
 
+use super::client::Client;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::batch::{apply_numbers, numbers_of};
 use super::entries::{NUMBER_COLUMNS, NumberRow};

@@ -1,11 +1,12 @@
 //! Reports for regulators, and blocks of numbers.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::EventSeq;
 use onhook_core::lifecycle::provenance::{Author, Doer};
 use onhook_core::report::nruf::Block;
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::batch::next_events;
 use super::deeds::{write_deed, write_deeds};

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, ReservationId};
 use onhook_core::lifecycle::diagram::State;
@@ -12,7 +13,7 @@ use onhook_core::lifecycle::provenance::Author;
 use onhook_core::number::Number;
 use onhook_core::reservation::{Reservation, stands};
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::accounts::{is_closed, lock_account};
 use super::batch::{apply_numbers, numbers_of};

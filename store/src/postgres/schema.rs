@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use super::client::Client;
 use tokio_postgres::error::SqlState;
 
 use super::statement::{execute, row};

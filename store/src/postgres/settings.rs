@@ -1,9 +1,9 @@
 //! What an operator has set while the server runs.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::setting::Changes;
-use tokio_postgres::Client;
 
 use super::deeds::write_deeds;
 use super::open::PostgresStore;

@@ -1,10 +1,11 @@
 //! Statements and their values.
 //!
-//! A statement is sent with the types of its values, so it needs no name on the server. Named statements would not
-//! survive a pooler between onhook and the database that gives each transaction another connection.
+//! A statement is sent with the types of its values, so it needs no name on the server. Those that run often have one where
+//! that is safe.
 
+use super::client::Client;
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::Result;
@@ -71,4 +72,23 @@ pub(super) async fn row(client: &Client, sql: &str, values: &[&dyn Value]) -> Re
 pub(super) async fn execute(client: &Client, sql: &str, values: &[&dyn Value]) -> Result<u64> {
     let values: Vec<_> = values.iter().map(|value| value.typed()).collect();
     Ok(client.execute_typed(sql, &values).await?)
+}
+
+/// Returns the rows of a statement that runs often, and has a name if its transaction allows that. It must be one for
+/// which there is one good plan, whatever the tables hold: the database keeps a plan that it made when they were empty.
+pub(super) async fn often(client: &Client, sql: &str, values: &[&dyn Value]) -> Result<Vec<Row>> {
+    let (given, types): (Vec<_>, Vec<_>) = values.iter().map(|value| value.typed()).unzip();
+    match client.named(sql, &types).await? {
+        Some(statement) => Ok(client.query(&statement, &given).await?),
+        None => rows(client, sql, values).await,
+    }
+}
+
+/// As [`often`], and sends COMMIT right behind it, without waiting for the answer before. After an error it undoes.
+pub(super) async fn often_and_commit(client: &Client, sql: &str, values: &[&dyn Value]) -> Result<Vec<Row>> {
+    let types: Vec<Type> = values.iter().map(|value| value.typed().1).collect();
+    client.named(sql, &types).await?; // now, so that COMMIT does not get ahead
+    let commit = async { Ok(client.batch_execute("COMMIT").await?) };
+    let (rows, ()) = tokio::try_join!(biased; often(client, sql, values), commit)?;
+    Ok(rows)
 }

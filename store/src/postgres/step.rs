@@ -9,13 +9,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::client::Client;
 use onhook_core::ids::{AccountId, OrderSeq};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, Inventory};
 use onhook_core::order::{Kind, Order, Request};
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 use tracing::error;
 
 use super::accounts::accounts_with_premises;
@@ -65,8 +65,9 @@ pub(super) async fn run_orders(
     policy: &Policy,
     script: Option<Arc<dyn Script>>,
 ) -> Result<StepReport> {
-    let back = BackOrders::claim(client).await?;
-    let Claimed { turns, mut queues, full, busy } = claim_turns(client, orders_max).await?;
+    // What is read without waiting for the answer before goes to the database together.
+    let (back, waiting) = tokio::try_join!(biased; BackOrders::claim(client), waiting_accounts(client))?;
+    let Claimed { turns, mut queues, full, busy } = claim_turns(client, waiting, orders_max).await?;
     let mut turns = turns;
     let taken = turns.take(orders_max, numbers_max);
     let seqs: Vec<OrderSeq> = taken.iter().map(|(_, queued)| queued.seq).collect();
@@ -76,21 +77,23 @@ pub(super) async fn run_orders(
     let writes = step(Loaded { script, ..loaded }, policy, now);
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
     let again: HashSet<OrderSeq> = writes.panicked.iter().chain(&writes.waiting).copied().collect();
-    let mut report = apply(client, writes).await?;
     // Orders that were not judged, that wait, or whose judging panicked, are the first of the next step.
     let left = taken.into_iter().enumerate();
     let left = left.filter(|(index, (_, queued))| *index >= new_judged || again.contains(&queued.seq));
     turns.put_back(left.map(|(_, left)| left));
     // A step of nothing but panics and orders that wait is not followed at once by another one.
-    report.more |= back.more || full || turns.len() > again.len();
-    report.busy = busy;
+    let more = back.more || full || turns.len() > again.len();
     for (account, earned) in turns.round() {
         queues.retain(|queue| queue.0 != account); // those that stay have no more orders
         queues.push((account, earned));
     }
-    write_turns(client, &queues, &turns, now).await?;
-    back.looked_at(client, &back_seqs, back_judged).await?;
-    Ok(report)
+    let (report, (), ()) = tokio::try_join!(
+        biased; // sent in this order, and the first error counts
+        apply(client, writes),
+        write_turns(client, &queues, &turns, now),
+        back.looked_at(client, &back_seqs, back_judged),
+    )?;
+    Ok(StepReport { more: report.more || more, busy, ..report })
 }
 
 /// The accounts whose orders a step may run.
@@ -105,9 +108,8 @@ struct Claimed {
     busy: bool,
 }
 
-/// Claims accounts with orders that have not run, those whose turn is first: this node's share of them, so that others
-/// run theirs at the same time.
-async fn claim_turns(client: &Client, orders_max: usize) -> Result<Claimed> {
+/// Returns the accounts with orders that have not run, and how many nodes there are.
+async fn waiting_accounts(client: &Client) -> Result<(Vec<i64>, usize)> {
     // A skip scan: the waiting orders of one account, however many, cost one seek.
     let sql = format!(
         "WITH RECURSIVE waiting (account) AS (
@@ -121,9 +123,21 @@ async fn claim_turns(client: &Client, orders_max: usize) -> Result<Claimed> {
          FROM waiting WHERE account IS NOT NULL"
     );
     let found = rows(client, &sql, &[]).await?;
-    let Some(first) = found.first() else { return Ok(Claimed::default()) };
-    let nodes = small::<usize>(first, 1)?.max(1);
+    let nodes = found.first().map_or(Ok(1), |row| small::<usize>(row, 1))?;
     let waiting: Vec<i64> = found.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
+    Ok((waiting, nodes.max(1)))
+}
+
+/// Claims accounts with orders that have not run, those whose turn is first: this node's share of them, so that others
+/// run theirs at the same time.
+async fn claim_turns(
+    client: &Client,
+    (waiting, nodes): (Vec<i64>, usize),
+    orders_max: usize,
+) -> Result<Claimed> {
+    if waiting.is_empty() {
+        return Ok(Claimed::default());
+    }
     let share = waiting.len().div_ceil(nodes).min(ACCOUNTS_MAX);
     let sql = "SELECT account, earned FROM queue WHERE account = ANY($1) ORDER BY turn, account LIMIT $2
                FOR UPDATE SKIP LOCKED";
@@ -355,17 +369,27 @@ async fn lock_free(client: &Client, numbers: &[Number]) -> Result<HashMap<Number
 
 /// Writes what the plan says.
 pub(super) async fn apply(client: &Client, writes: Writes) -> Result<StepReport> {
-    update_orders(client, &writes.orders).await?;
-    add_waiting_lines(client, &writes.orders).await?;
-    if !writes.panicked.is_empty() {
-        let seqs: Vec<i64> = writes.panicked.iter().map(|seq| seq.0).collect();
-        execute(client, "UPDATE orders SET attempts = attempts + 1 WHERE seq = ANY($1)", &[&seqs]).await?;
-        for seq in seqs {
-            error!(order.seq = seq, "judging an order panicked; it is tried again, and at last set aside");
-        }
-    }
-    apply_notifications(client, &writes.notifications).await?;
-    end_bound(client, &writes.ended).await?;
-    apply_numbers(client, writes.numbers).await?;
+    tokio::try_join!(
+        biased; // sent in this order, and the first error counts
+        update_orders(client, &writes.orders),
+        add_waiting_lines(client, &writes.orders),
+        count_panics(client, &writes.panicked),
+        apply_notifications(client, &writes.notifications),
+        end_bound(client, &writes.ended),
+        apply_numbers(client, writes.numbers),
+    )?;
     Ok(writes.report)
+}
+
+/// Counts one more attempt of each order whose judging has panicked.
+async fn count_panics(client: &Client, panicked: &[OrderSeq]) -> Result<()> {
+    if panicked.is_empty() {
+        return Ok(());
+    }
+    let seqs: Vec<i64> = panicked.iter().map(|seq| seq.0).collect();
+    execute(client, "UPDATE orders SET attempts = attempts + 1 WHERE seq = ANY($1)", &[&seqs]).await?;
+    for seq in seqs {
+        error!(order.seq = seq, "judging an order panicked; it is tried again, and at last set aside");
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Subscriptions: their rows, and how they are made, changed and removed.
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, OrderSeq, SubscriptionId, SubscriptionSeq};
 use onhook_core::notify::notification::GivenUp;
@@ -9,7 +10,7 @@ use onhook_core::notify::subscription::{
 };
 use onhook_core::order::{Kind, Status};
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::accounts::lock_account;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::client::Client;
 use onhook_core::ids::{AccountId, OrderSeq, SubscriptionSeq};
 use onhook_core::notify::notification::{GivenUp, Subscriber, SubscriptionFilter};
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::random::random_uuid;
 use super::row::{account_of, get, time_or, word};

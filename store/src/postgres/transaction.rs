@@ -5,32 +5,20 @@
 //! first transaction's end. If the row is the transaction's, it has committed. If not, it never will.
 
 use std::ops::Deref;
-use std::time::Duration;
 
-use deadpool_postgres::Object;
-use tokio_postgres::Client;
+use super::client::{Client, begin};
 
 use super::open::PostgresStore;
 use super::random::random_uuid;
 use super::tries::{is_lost, settle};
 use crate::Result;
 
-/// Returns how a transaction begins that may be idle for so long between two statements. If its node stops in the
-/// middle, the database ends it then, and its rows are free again.
-fn begin(idle: Duration) -> String {
-    format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {}; \
-         SET LOCAL lock_timeout = 10000",
-        idle.as_millis()
-    )
-}
-
 /// How a transaction begins that reads all of it as it was at one moment.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// A transaction under way. One that is dropped before its end is undone with its connection.
 pub(super) struct Transaction {
-    client: Option<Object>,
+    client: Option<Client>,
 }
 
 impl Deref for Transaction {
@@ -44,17 +32,24 @@ impl Deref for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            drop(Object::take(client)); // closed, which undoes the transaction
+            client.close();
         }
     }
 }
 
-/// Runs work in a transaction, again if the database asks for it. `$work` uses the transaction `$tx`.
+/// Runs work in a transaction, again if the database asks for it. `$work` uses the transaction `$tx`. After `often`, those
+/// of its statements that run often have names if they can.
 macro_rules! transaction {
-    ($store:expr, $tx:ident => $work:expr) => {{
+    ($store:expr, $tx:ident => $work:expr) => {
+        $crate::postgres::transaction::transaction!($store, begin, $tx => $work)
+    };
+    ($store:expr, often $tx:ident => $work:expr) => {
+        $crate::postgres::transaction::transaction!($store, begin_often, $tx => $work)
+    };
+    ($store:expr, $begin:ident, $tx:ident => $work:expr) => {{
         let mut tries = $crate::postgres::tries::Tries::default();
         loop {
-            let done = match $store.begin().await {
+            let done = match $store.$begin().await {
                 Ok($tx) => {
                     let done = $work;
                     $tx.end($store, done).await
@@ -92,6 +87,18 @@ impl PostgresStore {
         self.begin_with(&begin(self.idle_max)).await
     }
 
+    /// Begins a transaction in which statements that run often have names if they can.
+    pub(super) async fn begin_often(&self) -> Result<Transaction> {
+        let mut client = self.connection().await?;
+        match self.names.begin(&mut client, &begin(self.idle_max)).await {
+            Ok(_) => Ok(Transaction { client: Some(client) }),
+            Err(error) => {
+                client.close(); // a transaction may have begun
+                Err(error)
+            }
+        }
+    }
+
     /// Begins a transaction that only reads, and sees everything as it was at one moment. It ends with
     /// [`Transaction::undo`].
     pub(super) async fn begin_snapshot(&self) -> Result<Transaction> {
@@ -109,8 +116,9 @@ impl Transaction {
     /// Undoes the transaction, whether or not its work was done.
     pub(super) async fn undo<T>(mut self, done: Result<T>) -> Result<T> {
         let client = self.client.take().expect("a transaction has its connection until it ends");
-        if client.batch_execute("ROLLBACK").await.is_err() {
-            drop(Object::take(client));
+        match client.batch_execute("ROLLBACK").await {
+            Ok(()) => drop(client),
+            Err(_) => client.close(),
         }
         done
     }
@@ -119,7 +127,10 @@ impl Transaction {
     pub(super) async fn end<T>(mut self, store: &PostgresStore, done: Result<T>) -> Result<T> {
         let done = match done {
             Ok(done) => done,
-            failed => return self.undo(failed).await,
+            Err(error) => {
+                store.names.look_at(&self, &error);
+                return self.undo(Err(error)).await;
+            }
         };
         let client = self.client.take().expect("a transaction has its connection until it ends");
         let id = random_uuid()?;
@@ -127,8 +138,74 @@ impl Transaction {
             "INSERT INTO committed (id, at) VALUES ('{id}', (extract(epoch FROM now()) * 1000)::bigint); COMMIT"
         );
         let Err(error) = client.batch_execute(&commit).await else { return Ok(done) };
-        drop(Object::take(client));
+        client.close();
         let error = error.into();
         if is_lost(&error) && settle(&store.pool, id).await? { Ok(done) } else { Err(error) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::print_stdout, reason = "tests say why they are skipped")]
+mod tests {
+    use super::*;
+    use crate::postgres::row::get;
+    use crate::postgres::statement::{execute, often, rows};
+
+    /// Opens a store in a new database. `None` where PostgreSQL's programs are missing.
+    async fn store() -> Option<PostgresStore> {
+        let cluster = onhook_cluster::shared().inspect_err(|why| println!("skipped: {why:#}")).ok()?;
+        Some(PostgresStore::open(&cluster.fresh_database().unwrap()).await.unwrap())
+    }
+
+    /// Runs a statement in a transaction whose statements have names if they can, and returns how many columns its row has.
+    async fn columns(store: &PostgresStore, sql: &str) -> usize {
+        let found: Result<usize> = transaction!(store, often tx => {
+            often(&tx, sql, &[]).await.map(|found| found[0].len())
+        });
+        found.unwrap()
+    }
+
+    /// Returns how many statements of the connection that was used last have names.
+    async fn named(store: &PostgresStore) -> i64 {
+        let client = store.connection().await.unwrap();
+        let found = rows(&client, "SELECT count(*) FROM pg_prepared_statements", &[]).await.unwrap();
+        get(&found[0], 0).unwrap()
+    }
+
+    /// Does something to the session of the connection that was used last.
+    async fn change(store: &PostgresStore, sql: &str) {
+        execute(&store.connection().await.unwrap(), sql, &[]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn statements_have_names_until_another_connection_has_marked_the_session() {
+        let Some(store) = store().await else { return };
+        for named_now in [1, 2, 2] {
+            columns(&store, &format!("SELECT {named_now}")).await;
+            assert_eq!(named(&store).await, named_now);
+        }
+        // As a pooler's other client does.
+        change(&store, "SELECT set_config('onhook.session', 'another', false)").await;
+        columns(&store, "SELECT 3").await;
+        assert_eq!(named(&store).await, 2, "the new statement has none");
+    }
+
+    #[tokio::test]
+    async fn a_statement_whose_name_is_lost_runs_without_one() {
+        let Some(store) = store().await else { return };
+        columns(&store, "SELECT 1").await;
+        change(&store, "DEALLOCATE ALL").await;
+        assert_eq!(columns(&store, "SELECT 1").await, 1);
+        assert_eq!(named(&store).await, 0, "there is a pooler, or somebody as rude");
+    }
+
+    #[tokio::test]
+    async fn a_statement_whose_table_has_changed_is_prepared_again() {
+        let Some(store) = store().await else { return };
+        change(&store, "CREATE TABLE changes AS SELECT 1 AS one").await;
+        assert_eq!(columns(&store, "SELECT * FROM changes").await, 1);
+        change(&store, "ALTER TABLE changes ADD COLUMN two bigint").await;
+        assert_eq!(columns(&store, "SELECT * FROM changes").await, 2);
+        assert_eq!(named(&store).await, 1);
     }
 }

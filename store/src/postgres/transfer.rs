@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use async_trait::async_trait;
-use tokio_postgres::Client;
 use tokio_postgres::Row as Found;
 
 use super::open::PostgresStore;

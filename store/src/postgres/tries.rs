@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::client::{Client, is_of_name};
 use deadpool_postgres::Pool;
+use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error};
 use tracing::debug;
 use uuid::Uuid;
 
-use super::connect::no_connection;
+use super::connect::connection;
 use super::random::random_uuid;
 use super::row::get;
 use super::statement::{execute, row};
@@ -74,7 +75,7 @@ pub(super) fn unknown(error: &StoreError) -> StoreError {
 async fn has_committed(pool: &Pool, id: Uuid) -> Result<bool> {
     let mut tries = 0;
     loop {
-        let written = match pool.get().await.map_err(no_connection) {
+        let written = match connection(pool).await {
             Ok(client) => look(&client, id).await,
             Err(error) => Err(error),
         };
@@ -122,7 +123,7 @@ pub(super) fn is_lost(error: &StoreError) -> bool {
 /// restarts or fails over. Nothing was written.
 fn may_pass(error: &StoreError) -> bool {
     let StoreError::Broken(cause) = error else { return false };
-    if cause.is::<deadpool_postgres::PoolError>() {
+    if cause.is::<deadpool_postgres::PoolError>() || is_of_name(error) {
         return true;
     }
     let Some(error) = cause.downcast_ref::<Error>() else { return false };

@@ -2,11 +2,11 @@
 
 use std::sync::PoisonError;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::clock::Seen;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::time::Timestamp;
-use tokio_postgres::Client;
 
 use super::counters::{counter, set_counter};
 use super::open::PostgresStore;

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::account::Role;
 use onhook_core::account::user::{Asker, Person, folded};
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::time::Timestamp;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::accounts::must_exist;
 use super::deeds::write_deeds;

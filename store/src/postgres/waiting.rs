@@ -11,7 +11,7 @@ use deadpool_postgres::Pool;
 use onhook_core::ids::AccountId;
 use tokio::time::Instant;
 
-use super::connect::no_connection;
+use super::connect::connection;
 use super::row::{account_of, get};
 use super::statement::rows;
 use super::tries::Tries;
@@ -67,7 +67,7 @@ impl Waiting {
 
 /// Counts the waiting orders of each account.
 async fn count(pool: &Pool) -> Result<HashMap<AccountId, usize>> {
-    let client = pool.get().await.map_err(no_connection)?;
+    let client = connection(pool).await?;
     let sql = "SELECT account, count(*) FROM orders WHERE status = 0 GROUP BY account";
     let mut by_account = HashMap::new();
     for row in &rows(&client, sql, &[]).await? {
