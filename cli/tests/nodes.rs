@@ -558,6 +558,11 @@ fn nodes_work_behind_a_pooler_that_gives_each_transaction_another_connection() {
     let mut ended = 0;
     let outcome = under_load(&mut fleet, |fleet, _| ended = end_connections(fleet));
     outcome.is_clean("connections ended behind pgbouncer in transaction mode", ended, None);
+    for n in 0..2 {
+        let log = fleet.log(n);
+        assert!(log.contains("statements are sent without names"), "the pooler was not noticed");
+        assert!(!log.contains("prepared statement"), "names were used in another's session");
+    }
 }
 
 #[test]
