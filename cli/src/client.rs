@@ -4,18 +4,23 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt};
 use http::{Method, header};
 use http_body_util::BodyExt;
+use onhook_core::job::Kind;
 use onhook_core::notify::subscription::Secret;
 use onhook_server::Offline;
+use onhook_store::Store;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use serde_json::Value;
+
+use crate::target::Home;
 
 /// How long a connection may take to be made.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -29,11 +34,18 @@ const AGAIN: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1)
 const ANSWER_MAX: usize = 64 << 20;
 /// What is escaped in a part of a path and in a query.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The header that says how many numbers an export has.
+const NUMBERS: &str = "Onhook-Numbers";
 /// The header of a request that may be sent twice and is done once.
 const KEY: &str = "Idempotency-Key";
 
+/// A body that is sent while it is read.
+pub(crate) type Upload = BoxStream<'static, io::Result<Bytes>>;
+/// A body that is read while it arrives.
+pub(crate) type Download = BoxStream<'static, anyhow::Result<Bytes>>;
+
 /// How requests travel.
-pub(crate) enum Link {
+enum Link {
     /// To a server, over the network or by its socket.
     Server {
         /// The connections.
@@ -52,6 +64,8 @@ pub(crate) enum Link {
 /// A client of the operations API.
 pub(crate) struct Client {
     link: Link,
+    /// The data from which this process answers: what is in memory goes with it.
+    _home: Option<Home>,
 }
 
 /// A request.
@@ -79,6 +93,16 @@ impl Ask {
     pub(crate) fn post(path: &str, body: Value) -> Self {
         let key = Some(uuid::Uuid::new_v4().to_string());
         Self { body: Some(body), key, ..Self::new(Method::POST, path) }
+    }
+
+    /// Returns a request that changes what the body names.
+    pub(crate) fn patch(path: &str, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PATCH, path) }
+    }
+
+    /// Returns a request that removes something.
+    pub(crate) fn delete(path: &str) -> Self {
+        Self::new(Method::DELETE, path)
     }
 
     /// Returns the request with a parameter, if there is a value.
@@ -158,6 +182,16 @@ impl Problem {
         self.document.as_ref()
     }
 
+    /// Returns whether there is nothing at the path.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.status == 404
+    }
+
+    /// Returns whether it may be answered otherwise after a while: the server is busy, or is being started again.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.status, 429 | 502 | 503 | 504)
+    }
+
     /// Returns whether what was asked could have been done, and the rules or the rights of the one who asks refuse it.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.status, 403 | 404 | 409)
@@ -192,27 +226,42 @@ fn changed_line(changed: &Value) -> Option<String> {
 }
 
 impl Client {
-    pub(crate) fn new(link: Link) -> Self {
-        Self { link }
+    fn of_server(link: Link) -> Self {
+        Self { link, _home: None }
+    }
+
+    /// Returns a client of this process, which answers from the data there.
+    pub(crate) fn of_this_process(offline: Offline, home: Home) -> Self {
+        Self { link: Link::Offline(Box::new(offline)), _home: Some(home) }
     }
 
     /// Returns a client of the server that has this socket.
     pub(crate) fn by_socket(path: &Path) -> anyhow::Result<Self> {
         let connections = connections(reqwest::Client::builder().unix_socket(path))?;
         let name = format!("the server at {}", path.display());
-        Ok(Self::new(Link::Server { connections, base: "http://onhook".to_owned(), signed: None, name }))
+        Ok(Self::of_server(Link::Server {
+            connections,
+            base: "http://onhook".to_owned(),
+            signed: None,
+            name,
+        }))
     }
 
     /// Returns a client of a server, as this user.
     pub(crate) fn by_network(url: &Url, user: String, password: Secret) -> anyhow::Result<Self> {
         let connections = connections(reqwest::Client::builder())?;
         let base = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self::new(Link::Server { connections, name: base.clone(), base, signed: Some((user, password)) }))
+        Ok(Self::of_server(Link::Server {
+            connections,
+            name: base.clone(),
+            base,
+            signed: Some((user, password)),
+        }))
     }
 
     /// Returns whether this process answers, because no server has the data.
     pub(crate) fn is_offline(&self) -> bool {
-        matches!(self.link, Link::Offline(_))
+        matches!(self.link, Link::Offline(..))
     }
 
     /// Closes what is open.
@@ -246,21 +295,27 @@ impl Client {
         Ok(answer.body)
     }
 
-    /// Sends a body while it is read, and returns the reply's body while it arrives. It is sent once: what was read of it
-    /// is gone.
+    /// Sends a request, with a body while that is read, and returns the reply's body while it arrives, and how many
+    /// numbers are in it, if the reply says so. It is sent once: what was read of a body is gone.
     ///
     /// # Errors
     /// [`Problem`] if it was refused.
     pub(crate) async fn stream(
         &self,
         ask: &Ask,
-        content_type: &'static str,
-        body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Bytes>>> {
+        upload: Option<(&'static str, Upload)>,
+    ) -> anyhow::Result<(Option<u64>, Download)> {
         match &self.link {
             Link::Offline(offline) => {
-                let request = request_here(ask).header(header::CONTENT_TYPE, content_type);
-                let response = offline.answer(request.body(axum::body::Body::from_stream(body))?).await;
+                let request = request_here(ask);
+                let request = match upload {
+                    Some((of_type, body)) => {
+                        let request = request.header(header::CONTENT_TYPE, of_type);
+                        request.body(axum::body::Body::from_stream(body))
+                    }
+                    None => request.body(axum::body::Body::empty()),
+                };
+                let response = offline.answer(request?).await;
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
                 let body = response.into_body();
                 if !(200..300).contains(&status) {
@@ -268,30 +323,48 @@ impl Client {
                     return Err(Problem::of(&Answer::of(status, &headers, body), self.name()).into());
                 }
                 let parts = body.into_data_stream();
-                Ok(parts.map(|part| part.context("the answer was cut off")).boxed())
+                let parts = parts.map(|part| part.context("the answer was cut off")).boxed();
+                Ok((numbers(&headers), parts))
             }
             Link::Server { connections, base, signed, name } => {
-                let request = request(connections, base, signed.as_ref(), ask)
-                    .timeout(STREAM_WAIT)
-                    .header(header::CONTENT_TYPE, content_type)
-                    .body(reqwest::Body::wrap_stream(body));
+                let mut request = request(connections, base, signed.as_ref(), ask).timeout(STREAM_WAIT);
+                if let Some((of_type, body)) = upload {
+                    request =
+                        request.header(header::CONTENT_TYPE, of_type).body(reqwest::Body::wrap_stream(body));
+                }
                 let response = request.send().await.map_err(reqwest::Error::without_url);
-                let response = response.with_context(|| format!("cannot send it to {name}"))?;
+                let response = response.with_context(|| format!("cannot ask {name}"))?;
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
                 if !(200..300).contains(&status) {
                     let body = response.bytes().await.context("the answer was cut off")?;
                     return Err(Problem::of(&Answer::of(status, &headers, body), name).into());
                 }
                 let parts = response.bytes_stream();
-                Ok(parts.map(|part| part.context("the answer was cut off")).boxed())
+                let parts = parts.map(|part| part.context("the answer was cut off")).boxed();
+                Ok((numbers(&headers), parts))
             }
+        }
+    }
+
+    /// Returns the data from which this process answers. `None` if a server answers.
+    pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
+        match &self.link {
+            Link::Offline(offline) => Some(offline.store().clone()),
+            Link::Server { .. } => None,
+        }
+    }
+
+    /// Lets this process do the jobs of a kind, if no server does.
+    pub(crate) fn do_jobs(&mut self, kind: Kind) {
+        if let Link::Offline(offline) = &mut self.link {
+            offline.do_jobs(kind);
         }
     }
 
     fn name(&self) -> &str {
         match &self.link {
             Link::Server { name, .. } => name,
-            Link::Offline(_) => "onhook",
+            Link::Offline(..) => "onhook",
         }
     }
 
@@ -303,6 +376,10 @@ impl Client {
                 let mut sent = false;
                 loop {
                     let error = match send(connections, base, signed.as_ref(), ask).await {
+                        // It was there when it was sent first: that one removed it.
+                        Ok(answer) if sent && ask.method == Method::DELETE && answer.status == 404 => {
+                            return Ok(Answer { status: 204, body: Bytes::new(), ..answer });
+                        }
                         Ok(answer) => return Ok(answer),
                         Err(error) => error,
                     };
@@ -341,6 +418,11 @@ fn connections(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Clien
         .connect_timeout(CONNECT_WAIT)
         .timeout(ANSWER_WAIT);
     builder.build().context("cannot make a client")
+}
+
+/// Returns how many numbers there are, if a reply says so.
+fn numbers(headers: &http::HeaderMap) -> Option<u64> {
+    headers.get(NUMBERS)?.to_str().ok()?.parse().ok()
 }
 
 /// Returns a request to a server without its body.

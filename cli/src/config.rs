@@ -1,6 +1,6 @@
 //! Configuration: a file, the environment and flags. Flags override the environment, which overrides the file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onhook_core::lifecycle::policy::{Policy, Profile};
 use onhook_core::notify::subscription::Secret;
 use onhook_core::report::rnd_file::{Column, DateFormat, Form, NumberFormat, is_company};
+use onhook_core::setting::Setting;
+use onhook_server::Source;
 use onhook_server::callback::IpNet;
 use onhook_server::mail::MailSettings;
 use onhook_server::reports::ReportSettings;
@@ -141,6 +143,15 @@ impl File {
             nruf_ocn: ocn,
             nruf_donate_percent: percent,
         })
+    }
+
+    /// Returns those of the settings which operators change while the server runs that the file gives.
+    pub(crate) fn configured(&self) -> BTreeMap<Setting, Source> {
+        let given = [
+            (Setting::RateLimit, self.rate_limit.is_some()),
+            (Setting::ShownLimit, self.shown_limit.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(setting, _)| (setting, Source::File)).collect()
     }
 
     /// Returns the policy for holds.

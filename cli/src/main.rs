@@ -4,6 +4,8 @@ mod client;
 mod commands;
 mod config;
 mod exit;
+mod jobs;
+mod output;
 mod reach;
 mod session;
 mod stop;

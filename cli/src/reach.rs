@@ -13,9 +13,9 @@ use onhook_store::sqlite::OpenError;
 use reqwest::Url;
 use tokio::net::UnixStream;
 
-use crate::client::{Client, Link};
-use crate::config::{File, PASSWORD, USER};
-use crate::target::{Home, opening, policy};
+use crate::client::Client;
+use crate::config::{self, File, PASSWORD, USER};
+use crate::target::{Home, look_at_clock, opening, policy};
 
 /// How long a command waits for a folder that another process has: a command that ends, or a server that starts.
 const FOLDER_WAIT: Duration = Duration::from_secs(5);
@@ -54,13 +54,25 @@ struct Credentials {
     password: String,
 }
 
+/// What becomes of a data folder that does not exist.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Absent {
+    /// The command is refused.
+    #[default]
+    Refused,
+    /// It is made.
+    Made,
+}
+
 /// How a store is opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Opening {
+    /// True if the command writes: then the system's clock is looked at first.
+    pub(crate) writes: bool,
     /// True if the system's clock is believed, however far it is from the data's last use.
     pub(crate) trust_clock: bool,
-    /// True if a folder that does not exist is made.
-    pub(crate) make: bool,
+    /// What becomes of a folder that does not exist.
+    pub(crate) absent: Absent,
 }
 
 impl Reach {
@@ -109,9 +121,7 @@ impl Reach {
         let home = home?;
         match &home {
             Home::Folder(folder) => by_folder(&home, folder, file, how).await,
-            Home::Memory(_) | Home::Database(_) => {
-                Ok(Client::new(Link::Offline(Box::new(offline(&home, file, how).await?))))
-            }
+            Home::Memory(_) | Home::Database(_) => offline(&home, file, how).await,
         }
     }
 }
@@ -141,7 +151,7 @@ async fn by_folder(home: &Home, folder: &Path, file: &File, how: Opening) -> any
             Err(_) => {}
         }
         match offline(home, file, how).await {
-            Ok(offline) => return Ok(Client::new(Link::Offline(Box::new(offline)))),
+            Ok(client) => return Ok(client),
             Err(error) => match error.downcast_ref::<OpenError>() {
                 Some(OpenError::InUse(_)) if begun.elapsed() < FOLDER_WAIT => {
                     tokio::time::sleep(LOOK_EVERY).await;
@@ -159,18 +169,33 @@ async fn by_folder(home: &Home, folder: &Path, file: &File, how: Opening) -> any
 }
 
 /// Opens the store in this process.
-async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Offline> {
-    let store = if how.make { home.open_or_make().await? } else { home.open().await? };
+async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Client> {
+    let store = match how.absent {
+        Absent::Made => home.open_or_make().await?,
+        Absent::Refused => home.open().await?,
+    };
+    if how.writes {
+        look_at_clock(&*store, how.trust_clock).await?;
+    }
     let emulator = demo_data::is_emulators(&*store).await?;
+    let usual = Settings::default();
     let settings = Settings {
         policy: policy(file)?,
         reports: file.reports()?,
         emulator,
         trust_clock: how.trust_clock,
-        rate_limit: None,
-        ..Settings::default()
+        rate_limit: file.rate_limit.map_or(usual.rate_limit, config::limit),
+        shown_limit: match file.shown_limit {
+            Some(limit) => config::limit(limit),
+            None if emulator => None,
+            None => usual.shown_limit,
+        },
+        configured: file.configured(),
+        backup_dir: file.backup_dir.clone(),
+        ..usual
     };
-    Offline::new(store, settings).await.map_err(|error| anyhow::anyhow!(error))
+    let offline = Offline::new(store, settings).await.map_err(|error| anyhow::anyhow!(error))?;
+    Ok(Client::of_this_process(offline, home.clone()))
 }
 
 /// Returns a client that signs in at a server.

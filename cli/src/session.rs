@@ -1,16 +1,17 @@
 //! A command's talk with onhook: what it asks, and how the answers are shown.
 
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
+use std::sync::Arc;
 
 use anyhow::Context;
-use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream};
+use onhook_core::job::Kind;
+use onhook_store::Store;
 use serde_json::{Value, json};
 
-use crate::client::{Ask, Client, Problem};
+use crate::client::{Ask, Client, Download, Problem, Upload};
 use crate::config::File;
 use crate::exit::Exit;
-use crate::reach::{Opening, Reach};
+use crate::reach::{Absent, Opening, Reach};
 use crate::table::{Column, cell, table};
 use crate::terminal::Terminal;
 
@@ -27,17 +28,34 @@ pub(crate) struct Common {
     reach: Reach,
 }
 
-/// What every command takes that changes something.
+/// What every command takes that only reads, and is recorded all the same.
 #[derive(clap::Args)]
-pub(crate) struct Changing {
-    /// Why, for those who look for it later: 1 to 500 characters. Asked for at a terminal
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+pub(crate) struct Recorded {
     /// Believe the system's clock though it is far from the data's last use, where no server has the data
     #[arg(long)]
     trust_clock: bool,
     #[command(flatten)]
     common: Common,
+}
+
+/// What every command takes that says why.
+#[derive(clap::Args)]
+pub(crate) struct Reasoned {
+    /// Why, for those who look for it later: 1 to 500 characters. Asked for at a terminal
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes that changes something.
+#[derive(clap::Args)]
+pub(crate) struct Changing {
+    /// Believe the system's clock though it is far from the data's last use, where no server has the data
+    #[arg(long)]
+    trust_clock: bool,
+    #[command(flatten)]
+    reasoned: Reasoned,
 }
 
 /// A talk with onhook.
@@ -50,6 +68,11 @@ pub(crate) struct Session<'a> {
 }
 
 impl Common {
+    /// Returns whether the answer is to be JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Connects, and runs a command that reads.
     pub(crate) async fn run(
         self,
@@ -85,11 +108,48 @@ impl Changing {
         terminal: &mut Terminal,
         command: impl AsyncFnOnce(&mut Session<'_>) -> anyhow::Result<Exit>,
     ) -> anyhow::Result<Exit> {
+        self.run_on(Absent::Refused, file, terminal, command).await
+    }
+
+    /// Does the same. `absent` says what becomes of a data folder that does not exist.
+    pub(crate) async fn run_on(
+        self,
+        absent: Absent,
+        file: &File,
+        terminal: &mut Terminal,
+        command: impl AsyncFnOnce(&mut Session<'_>) -> anyhow::Result<Exit>,
+    ) -> anyhow::Result<Exit> {
+        let how = Opening { writes: true, trust_clock: self.trust_clock, absent };
+        self.reasoned.run(how, file, terminal, command).await
+    }
+}
+
+impl Recorded {
+    /// Connects, and runs a command.
+    pub(crate) async fn run(
+        self,
+        file: &File,
+        terminal: &mut Terminal,
+        command: impl AsyncFnOnce(&mut Session<'_>) -> anyhow::Result<Exit>,
+    ) -> anyhow::Result<Exit> {
+        let how = Opening { writes: true, trust_clock: self.trust_clock, absent: Absent::Refused };
+        self.common.with(file, terminal, String::new(), how, command).await
+    }
+}
+
+impl Reasoned {
+    /// Asks why if need be, connects, and runs a command.
+    pub(crate) async fn run(
+        self,
+        how: Opening,
+        file: &File,
+        terminal: &mut Terminal,
+        command: impl AsyncFnOnce(&mut Session<'_>) -> anyhow::Result<Exit>,
+    ) -> anyhow::Result<Exit> {
         let reason = match self.reason {
             Some(reason) => reason,
             None => asked("Reason: ").context("say why: --reason TEXT")?,
         };
-        let how = Opening { trust_clock: self.trust_clock, make: false };
         self.common.with(file, terminal, reason, how, command).await
     }
 }
@@ -126,6 +186,21 @@ impl Session<'_> {
         json!({ "reason": self.reason })
     }
 
+    /// Returns why something is changed, for a request that has no body.
+    pub(crate) fn reason(&self) -> Option<String> {
+        Some(self.reason.clone())
+    }
+
+    /// Returns the data, if this process answers because no server has them: for what is no matter of the API.
+    pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
+        self.client.store()
+    }
+
+    /// Lets this process do the jobs of a kind, if no server does.
+    pub(crate) fn do_jobs(&mut self, kind: Kind) {
+        self.client.do_jobs(kind);
+    }
+
     /// Asks for a document.
     pub(crate) async fn ask(&mut self, ask: &Ask) -> anyhow::Result<Value> {
         self.client.ask(ask).await
@@ -136,14 +211,14 @@ impl Session<'_> {
         self.client.bytes(ask).await
     }
 
-    /// Sends a body while it is read, and returns the reply's body while it arrives.
+    /// Sends a request, with a body while that is read, and returns the reply's body while it arrives, and how many
+    /// numbers are in it, if the reply says so.
     pub(crate) async fn stream(
         &mut self,
         ask: &Ask,
-        content_type: &'static str,
-        body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Bytes>>> {
-        self.client.stream(ask, content_type, body).await
+        upload: Option<(&'static str, Upload)>,
+    ) -> anyhow::Result<(Option<u64>, Download)> {
+        self.client.stream(ask, upload).await
     }
 
     /// Asks for a document, and shows it: as JSON, or in the lines that `lines` makes of it. Returns the document.
@@ -153,14 +228,24 @@ impl Session<'_> {
         lines: impl FnOnce(&Value) -> Vec<String>,
     ) -> anyhow::Result<Value> {
         let shown = self.ask(ask).await?;
-        if self.json {
-            self.terminal.line(&shown.to_string())?;
-        } else {
-            for line in lines(&shown) {
+        self.tell(&shown, lines)?;
+        Ok(shown)
+    }
+
+    /// Shows a document: as JSON, unless there is none, or in the lines that `lines` makes of it.
+    pub(crate) fn tell(
+        &mut self,
+        shown: &Value,
+        lines: impl FnOnce(&Value) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        if !self.json {
+            for line in lines(shown) {
                 self.terminal.line(&line)?;
             }
+        } else if !shown.is_null() {
+            self.terminal.line(&shown.to_string())?;
         }
-        Ok(shown)
+        Ok(())
     }
 
     /// Asks for a list page by page, and shows its items as they arrive: at most `most` of them.
@@ -215,4 +300,16 @@ impl Session<'_> {
 /// Returns a key's value of a document as text.
 pub(crate) fn text(document: &Value, at: &str) -> String {
     cell(document.pointer(at).unwrap_or(&Value::Null))
+}
+
+/// Names what there is not, where the API only says that there is nothing at a path.
+pub(crate) fn named_if_missing<T>(
+    done: anyhow::Result<T>,
+    what: impl FnOnce() -> String,
+) -> anyhow::Result<T> {
+    let missing = |error: &anyhow::Error| error.downcast_ref::<Problem>().is_some_and(Problem::is_missing);
+    match done {
+        Err(error) if missing(&error) => Err(error.context(what())),
+        done => done,
+    }
 }

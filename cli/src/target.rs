@@ -143,19 +143,9 @@ impl Home {
         }
     }
 
-    /// Opens the store for a dry run. If there is none in the folder, makes an empty one in a temporary folder, which is
-    /// removed when the second value is dropped.
-    async fn open_for_dry_run(&self) -> anyhow::Result<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
-        let Self::Folder(folder) = self else { return Ok((self.open().await?, None)) };
-        match SqliteStore::open_if_there(folder) {
-            Ok(store) => Ok((Arc::new(store), None)),
-            Err(OpenError::Missing(_)) => {
-                let empty = tempfile::tempdir().context("cannot make a temporary folder")?;
-                let store = SqliteStore::open(empty.path()).map_err(opening)?;
-                Ok((Arc::new(store), Some(empty)))
-            }
-            Err(error) => Err(opening(error)),
-        }
+    /// Returns whether there is nothing yet where the data would be in a folder.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Folder(folder) if !folder.join(onhook_store::sqlite::FILE).exists())
     }
 
     /// Returns the arguments that name it, for another command. A password in an address is left out.
@@ -193,11 +183,6 @@ impl Target {
         policy(file)?;
         Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), file)
     }
-
-    /// Opens the store. In a folder there must be one.
-    pub(crate) async fn open(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
-        self.home(file)?.open().await
-    }
 }
 
 /// Returns the policy for holds, for commands that have no flags for it.
@@ -216,54 +201,53 @@ pub(crate) struct WrittenTarget {
 }
 
 impl WrittenTarget {
-    /// Opens the store. In a folder there must be one.
-    pub(crate) async fn open(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
-        self.guarded(self.target.open(file).await?).await
-    }
-
     /// Opens the store. Makes a folder that does not exist.
     pub(crate) async fn open_or_make(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
         self.guarded(self.target.home(file)?.open_or_make().await?).await
     }
 
     /// Opens the store for an import. Makes a folder that does not exist. A dry run writes nothing, whatever the clock
-    /// is; see [`Home::open_for_dry_run`].
+    /// is; an empty store in memory stands in for one that does not exist.
     pub(crate) async fn open_for_import(
         &self,
         file: &File,
         dry_run: bool,
-    ) -> anyhow::Result<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
-        if dry_run {
-            self.target.home(file)?.open_for_dry_run().await
-        } else {
-            Ok((self.open_or_make(file).await?, None))
+    ) -> anyhow::Result<(Arc<dyn Store>, Option<Home>)> {
+        if !dry_run {
+            return Ok((self.open_or_make(file).await?, None));
         }
+        let home = self.target.home(file)?;
+        let home = if home.is_absent() { Home::in_memory()? } else { home };
+        Ok((home.open().await?, Some(home)))
     }
 
-    /// Returns the store, unless the system's clock cannot be believed: a wrong time written now would make the next
-    /// server release numbers early. The use is stored, as a server does.
     async fn guarded(&self, store: Arc<dyn Store>) -> anyhow::Result<Arc<dyn Store>> {
-        let now = Clock::new(0).reading();
-        let (seen, moved_ms) = store.clock().await?;
-        let mut guard =
-            if self.trust_clock { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
-        let state = guard.look(now).beside(Weakness::clock_ahead_ms(&store.durability().await?));
-        // An emulator's clock is meant to be moved, and its folder may lie unused for months.
-        if !state.is_believed() && demo_data::is_emulators(&*store).await? {
-            guard = ClockGuard::trusting(now);
-        } else if matches!(state, ClockState::Apart { .. }) {
-            store.close().await;
-            anyhow::bail!("{state}: nothing was written. Synchronize both machines' clocks with NTP");
-        }
-        let Some(seen) = guard.remember(now) else {
-            store.close().await;
-            anyhow::bail!(
-                "{state}: nothing was written. Set the machine's clock right; if it is right, say --trust-clock"
-            );
-        };
-        store.remember_clock(seen, moved_ms).await?;
+        look_at_clock(&*store, self.trust_clock).await?;
         Ok(store)
     }
+}
+
+/// Refuses to write, and closes the store, if the system's clock cannot be believed: a wrong time written now would make
+/// the next server release numbers early. The use is stored, as a server does.
+pub(crate) async fn look_at_clock(store: &dyn Store, trust: bool) -> anyhow::Result<()> {
+    let now = Clock::new(0).reading();
+    let (seen, moved_ms) = store.clock().await?;
+    let mut guard = if trust { ClockGuard::trusting(now) } else { ClockGuard::new(seen, now, 0) };
+    let state = guard.look(now).beside(Weakness::clock_ahead_ms(&store.durability().await?));
+    // An emulator's clock is meant to be moved, and its folder may lie unused for months.
+    if !state.is_believed() && demo_data::is_emulators(store).await? {
+        guard = ClockGuard::trusting(now);
+    } else if matches!(state, ClockState::Apart { .. }) {
+        store.close().await;
+        anyhow::bail!("{state}: nothing was written. Synchronize both machines' clocks with NTP");
+    }
+    let Some(seen) = guard.remember(now) else {
+        store.close().await;
+        anyhow::bail!(
+            "{state}: nothing was written. Set the machine's clock right; if it is right, say --trust-clock"
+        );
+    };
+    Ok(store.remember_clock(seen, moved_ms).await?)
 }
 
 /// Returns why a data folder cannot be opened, and what to do about it.

@@ -21,6 +21,8 @@ pub(crate) enum Unit {
     Bytes,
     /// Things with this name, in the plural.
     Of(&'static str),
+    /// Nothing that is known: only how long it has taken, and what is done.
+    Time(&'static str),
 }
 
 impl Terminal {
@@ -77,6 +79,7 @@ fn template(unit: &Unit, known: bool) -> String {
             "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left".to_owned()
         }
         (Unit::Bytes, false) => "{spinner} {binary_bytes}, {binary_bytes_per_sec}".to_owned(),
+        (Unit::Time(what), _) => format!("{{spinner}} {what}, {{elapsed}}"),
         (Unit::Of(what), true) => {
             format!("{{wide_bar}} {{human_pos}} of {{human_len}} {what}, {{per_sec:0}}, {{eta}} left")
         }
@@ -111,6 +114,7 @@ mod tests {
             (Unit::Bytes, false, "binary_bytes_per_sec}"),
             (Unit::Of("numbers"), true, "{human_len} numbers, {per_sec:0}, {eta} left"),
             (Unit::Of("numbers"), false, "numbers, {per_sec}"),
+            (Unit::Time("it is copied"), false, "it is copied, {elapsed}"),
         ] {
             let template = template(&unit, known);
             assert!(template.contains(wanted), "{template}");

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use program::{
-    ACCOUNT, Client, Folder, Said, command, disconnected, file, is_there, onhook, redacted, refused, run,
-    two_accounts,
+    ACCOUNT, Client, Folder, Said, command, disconnected, file, is_there, not_done, onhook, redacted,
+    refused, run, two_accounts, why,
 };
 use serde_json::Value;
 
@@ -95,6 +95,206 @@ fn commands_say_the_same_on_data_by_a_socket_and_over_the_network() {
     insta::assert_snapshot!("acts", offline);
     assert_eq!(by_name, offline);
     assert_eq!(network.replace("user operator", "user machine"), offline);
+}
+
+/// Makes, changes and removes what an account has, and returns all that was said. Ids are the store's own.
+fn administered(way: &Way<'_>) -> String {
+    let mut all = String::new();
+    for arguments in [
+        &["account", "create", "9900001", "--name", "Another account", "--class", "business"][..],
+        &["account", "create", "9900001", "--name", "Another account"],
+        &["account", "change", "9900001", "--legal-name", "Another account, Inc.", "--reports-rnd", "false"],
+        &["account", "close", "9900000"],
+        &["site", "create", "--account", "9900001", "--name", "Its site", "--description", "the first one"],
+        &["site", "create", "--account", "9900009", "--name", "A site"],
+        &["site", "create", "--account", "9900001", "--name", "Its site's"],
+        &["site", "default", "2", "--account", "9900000"],
+        &["peer", "create", "--account", "9900001", "--site", "2", "--name", "Its peer"],
+        &["peer", "remove", "1", "--account", "9900000", "--site", "1"],
+        &["user", "create", "another", "--account", "9900001", "--role", "admin", "--password-stdin"],
+        &["user", "create", "another", "--account", "9900001", "--role", "read", "--password-stdin"],
+        &["user", "role", "another", "read"],
+        &["user", "rights", "another", "calls"],
+        &["user", "password", "another", "--password-stdin"],
+        &["user", "list", "--account", "9900001"],
+        &["user", "remove", "another"],
+        &["user", "remove", "another"],
+        &["account", "close", "9900001"],
+        &["account", "show", "9900001"],
+        &["account", "reopen", "9900001"],
+        &["account", "change", "9900001", "--legal-name", "", "--reports-rnd", "true"],
+        &["peer", "list", "--account", "9900001"],
+        &["site", "list", "--account", "9900001"],
+    ] {
+        let arguments = [&["admin"], arguments].concat();
+        let mut command = way.command(&arguments);
+        let Said { code, answer, remarks } = run(command.args(why(&arguments)), b"correct horse");
+        all += &format!("{} -> {code}\n{answer}{remarks}", arguments[1..3].join(" "));
+    }
+    all
+}
+
+#[test]
+fn accounts_sites_peers_and_users_are_administered_the_same_with_a_server_and_without() {
+    let without = administered(&Way::Data(&Folder::of_the_guide()));
+    insta::assert_snapshot!("administered", without);
+    let folder = Folder::of_the_guide();
+    let socket = folder.path("s");
+    let mut server =
+        folder.serve(&["--emulator", "--rate-limit", "0", "--socket", socket.to_str().expect("UTF-8")]);
+    server.listening();
+    assert_eq!(administered(&Way::Socket(&socket)), without);
+    assert!(server.terminate().success());
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    assert_eq!(administered(&Way::Network(server.listening())), without);
+    assert!(server.terminate().success());
+    let checked = folder.done(&["check", "--deep"]);
+    assert_eq!(checked.rsplit(": ").next(), Some("nothing is wrong\n"));
+}
+
+#[test]
+fn settings_the_clock_deliveries_and_events_are_looked_at_and_changed() {
+    let looked = |way: &Way<'_>| {
+        let mut all = String::new();
+        for arguments in [
+            &["settings", "set", "held_days=30", "wire_purge=hold", "--reason", "r"][..],
+            &["settings", "set", "held_days=30", "--reason", "r"],
+            &["settings", "set", "held_day=30", "--reason", "r"],
+            &["settings", "set", "held_days=0", "--reason", "r"],
+            &["settings", "set", "held_days", "--reason", "r"],
+            &["deliveries", "--state", "GIVEN_UP"],
+            &["deliveries", "show", "7"],
+            &["deliveries", "replay", "7", "--reason", "r"],
+            &["trust-clock", "--reason", "NTP says the same"],
+            &["changed-hands", "5405514342", "--since", "2099-01-01T00:00:00Z"],
+            &["changed-hands", "9195559999", "--since", "2020-01-01T00:00:00Z"],
+            &["events", "--kind", "nothing"],
+        ] {
+            let Said { code, answer, remarks } = way.says(arguments);
+            all += &format!("{} -> {code}\n{answer}{remarks}", arguments[..2].join(" "));
+        }
+        redacted(&all)
+    };
+    let folder = Folder::of_the_guide();
+    let without = looked(&Way::Data(&folder));
+    insta::assert_snapshot!("looked_at", without);
+    let refused_there = "no server has the data, so nothing happens: leave --follow out";
+    refused(&folder.onhook(&["events", "--follow"]), refused_there);
+    let listed = folder.done(&["settings", "--json"]);
+    let held = listed.lines().find(|line| line.contains("\"held_days\"")).expect("a setting");
+    assert!(held.contains("\"value\":30") && held.contains("\"set_by\":\"operator\""), "{held}");
+    let config = file(&folder, "onhook.toml", "rate_limit = 5\n");
+    let set = folder.onhook(&["settings", "set", "rate_limit=7", "--reason", "r", "--config", &config]);
+    not_done(&set, "The configuration sets this: rate_limit is set by a file of this server");
+
+    let folder = Folder::of_the_guide();
+    let socket = folder.path("s");
+    let mut server = folder.serve(&["--emulator", "--socket", socket.to_str().expect("UTF-8")]);
+    let address = server.listening();
+    assert_eq!(looked(&Way::Socket(&socket)), without);
+    // What happens meanwhile is told while it happens.
+    let mut follow = Way::Network(address).command(&["events", "--follow", "--kind", "locked", "--json"]);
+    let mut follow = follow.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    Way::Socket(&socket).done(&["lock", "5405514342", "--reason", "it is printed on our vans"]);
+    let mut line = String::new();
+    let mut lines = std::io::BufReader::new(follow.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut lines, &mut line).expect("an event");
+    let event: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!((event["kind"].as_str(), event["number"].as_str()), (Some("locked"), Some("+15405514342")));
+    follow.kill().expect("it runs");
+    follow.wait().expect("it ends");
+    let after = event["position"].as_str().expect("a position");
+    assert_eq!(Way::Network(address).done(&["events", "--after", after, "--kind", "locked"]), "");
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn a_running_server_is_checked_exported_backed_up_and_audited() {
+    let folder = Folder::on_disk().with_the_guide();
+    let named = folder.data();
+    let without = [folder.done(&["export"]), folder.done(&["check", "--deep"])];
+    let mut server = folder.emulator();
+    let address = server.listening();
+    for way in [Way::Data(&folder), Way::Network(address)] {
+        assert_eq!(way.done(&["export"]), without[0]);
+        let checked = way.done(&["check", "--deep"]);
+        assert!(
+            checked.starts_with("302 numbers, ") && checked.ends_with(": nothing is wrong\n"),
+            "{checked}"
+        );
+    }
+    let way = Way::Data(&folder);
+    let periods = way.done(&["export", "periods", "--account", "9900000"]);
+    assert_eq!(periods.lines().next(), Some("number,account,from,until"));
+    refused(&way.says(&["export", "periods", "--prefix", "1540"]), "--state and --prefix are for numbers");
+    // A file gets its name when it is whole, and one that cannot be made leaves nothing.
+    let out = folder.path("out");
+    fs::create_dir(&out).expect("room");
+    let path = |name: &str| out.join(name).to_str().expect("UTF-8").to_owned();
+    assert_eq!(way.done(&["export", "--out", &path("numbers.csv")]), "");
+    assert_eq!(fs::read_to_string(path("numbers.csv")).expect("a file"), without[0]);
+    refused(
+        &way.says(&["export", "--prefix", "1540x", "--out", &path("none.csv")]),
+        "prefix is 1 to 15 digits",
+    );
+    assert_eq!(way.done(&["audit", "export", "--out", &path("events.ndjson")]), "");
+    let names: Vec<_> =
+        fs::read_dir(&out).expect("a folder").map(|entry| entry.expect("one").file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let head: Value = serde_json::from_str(&way.done(&["audit", "head"])).expect("JSON");
+    let anchor = format!("{}:{}", head["last"].as_str().expect("one"), head["hash"].as_str().expect("one"));
+    for verified in [
+        way.done(&["audit", "verify", "--anchor", &anchor]),
+        onhook(&["audit", "verify", "--file", &path("events.ndjson")]).answer,
+    ] {
+        assert!(verified.contains(": nothing is wrong, head sha256:"), "{verified}");
+    }
+    // A backup is a folder that opens, and is verified.
+    let backup = ["backup", "--name", "nightly", "--reason", "each night", "--json"];
+    let made: Value = serde_json::from_str(&way.done(&backup)).expect("JSON");
+    let (id, copy) = (made["id"].as_str().expect("an id"), made["path"].as_str().expect("a path"));
+    assert!(copy.starts_with(&format!("{named}/backups/nightly-")), "{copy}");
+    assert!(way.done(&["backup", "verify", id]).ends_with(": nothing is wrong\n"));
+    assert!(way.done(&["backup", "list"]).contains(copy));
+    let database = Path::new(copy).join("onhook.db");
+    let mut bytes = fs::read(&database).expect("a backup");
+    *bytes.last_mut().expect("it is not empty") ^= 1;
+    fs::write(&database, bytes).expect("room");
+    let said = way.says(&["backup", "verify", id]);
+    assert!(said.code != 0 && !said.answer.contains("nothing is wrong"), "{said:?}");
+    refused(&way.says(&["backup", "--name", "../out", "--reason", "r"]), "name is 1 to 64 letters");
+    not_done(&way.says(&["backup", "verify", "99"]), "There is nothing here");
+    assert!(server.terminate().success());
+    // Without a server the same is done by the command.
+    let again = folder.done(&["backup", "--reason", "before the move"]);
+    let copy = again.lines().next().expect("a path");
+    let said = onhook(&["check", "--deep", "--data-dir", copy]);
+    assert!(said.answer.ends_with(": nothing is wrong\n"), "{said:?}");
+    assert_eq!(folder.done(&["check", "--deep"]).rsplit(": ").next(), Some("nothing is wrong\n"));
+}
+
+#[test]
+fn the_first_user_of_all_is_made_where_there_is_nothing_yet() {
+    let folder = Folder::new();
+    let create = ["admin", "user", "create", "root", "--role", "operator", "--password-stdin"];
+    let said = folder.onhook_reading(&create, b"correct horse");
+    assert_eq!(said, answers(0, "user root\n", ""));
+    let mut server = folder.serve(&[]);
+    let address = format!("http://{}", server.listening());
+    let mut asked = command(&["admin", "user", "list"]);
+    asked.args(["--server", &address]);
+    asked.env("ONHOOK_USER", "root").env("ONHOOK_PASSWORD", "correct horse");
+    assert_eq!(
+        run(&mut asked, b""),
+        answers(0, "USER  ACCOUNT  ROLE      RIGHTS\nroot  -        operator\n", "")
+    );
+    // Operators are made on the machine alone: a stolen password must not make its own second person.
+    let mut second = command(&["admin", "user", "create", "other", "--role", "operator", "--password-stdin"]);
+    second.args(["--reason", "r", "--server", &address]);
+    second.env("ONHOOK_USER", "root").env("ONHOOK_PASSWORD", "correct horse");
+    not_done(&run(&mut second, b"battery staple"), "This is not allowed");
+    assert!(server.terminate().success());
 }
 
 #[test]

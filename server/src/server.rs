@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use http::{Method, Request, Response};
+use onhook_core::job::Kind;
 use onhook_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -110,7 +112,15 @@ impl Server {
 pub struct Offline {
     front: Front,
     app: Arc<App>,
+    stop: CancellationToken,
+    /// What does jobs.
+    workers: JoinSet<()>,
+    /// Whether something may have been written.
+    has_written: AtomicBool,
 }
+
+/// Paths whose reading is written down.
+const READING_WRITES: [&str; 2] = ["/ops/v1/exports/", "/ops/v1/audit/export"];
 
 impl Offline {
     /// Returns one that answers from this store. Nothing is done by itself: no order runs, and nobody is told anything.
@@ -122,21 +132,46 @@ impl Offline {
         settings: Settings,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let app = Arc::new(App::new(store, settings, String::new()).await?);
-        Ok(Self { front: machine_front(&app), app })
+        let front = machine_front(&app);
+        let (stop, workers, has_written) = (CancellationToken::new(), JoinSet::new(), AtomicBool::new(false));
+        Ok(Self { front, app, stop, workers, has_written })
     }
 
     /// Answers a request. The store notes the time of one that may write, as it does while a server runs: a wrong clock
     /// now would otherwise go unseen at the next start.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if !reads && let Err(error) = self.app.remember_clock().await {
-            tracing::warn!(%error, "the time of this use cannot be noted: {error}");
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD)
+            && !READING_WRITES.iter().any(|path| request.uri().path().starts_with(path));
+        if !reads {
+            self.has_written.store(true, Ordering::Relaxed);
+            if let Err(error) = self.app.remember_clock().await {
+                tracing::warn!(%error, "the time of this use cannot be noted: {error}");
+            }
         }
         self.front.clone().answer(Origin::Process, request).await
     }
 
-    /// Closes the store.
-    pub async fn close(self) {
+    /// Does the jobs of a kind, also those that a server has left, until it is closed.
+    pub fn do_jobs(&mut self, kind: Kind) {
+        self.workers.spawn(work::jobs::of_kind(self.app.clone(), self.stop.clone(), kind));
+    }
+
+    /// Returns the store, for what is no matter of the API.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.app.store
+    }
+
+    /// Seals what was written, and closes the store. What could not be sealed gets its seal from the next server.
+    pub async fn close(mut self) {
+        self.app.stop();
+        self.stop.cancel();
+        while self.workers.join_next().await.is_some() {}
+        if self.has_written.load(Ordering::Relaxed)
+            && let Err(error) = onhook_store::audit::seal_all(&*self.app.store, self.app.clock.now()).await
+        {
+            tracing::debug!(%error, "what was written is not sealed yet: {error}");
+        }
         self.app.store.close().await;
     }
 }

@@ -1,24 +1,24 @@
 //! `onhook audit`.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use futures_util::StreamExt;
 use onhook_core::audit::chain::{SEALED_MAX, Seal};
-use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::audit::verify::{Anchor, Found, Verifier};
-use onhook_core::lifecycle::provenance::Doer;
-use onhook_store::audit::{Verified, exported, seal_all, verify};
-use serde_json::Value;
+use onhook_store::audit::{Verified, verify};
+use serde_json::{Value, json};
 
+use super::export::save;
+use crate::client::Ask;
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{Target, WrittenTarget, now};
-use crate::terminal::{Terminal, count};
+use crate::session::{Common, Recorded, Session, text};
+use crate::terminal::{Terminal, Unit, count};
 
 /// Most bytes of a line of an export.
-const LINE_MAX: u64 = 16 << 20;
+const LINE_MAX: usize = 16 << 20;
 
 /// Verify, export and anchor the audit trail
 #[derive(clap::Subcommand)]
@@ -26,72 +26,77 @@ const LINE_MAX: u64 = 16 << 20;
 pub(crate) enum Audit {
     /// Prove that no event was changed, removed, moved or added since it was sealed
     ///
-    /// Needs no server. Prints a line for each fault: the position of an event, and what happened to it.
+    /// A server that has the data is asked for all of it; without one the command reads it itself, and a file
+    /// needs none. Prints a line for each fault: the position of an event, and what happened to it.
     ///
     /// Exit status: 0 nothing is wrong, 1 something is, 2 it could not be verified.
     #[command(after_help = "Example:\n  onhook audit verify --data-dir /var/lib/onhook")]
     Verify {
-        #[command(flatten)]
-        target: Target,
         /// Verify an export instead; - reads standard input
-        #[arg(long, value_hint = clap::ValueHint::FilePath, conflicts_with_all = ["data_dir", "database_url"])]
+        #[arg(long, value_hint = clap::ValueHint::FilePath,
+            conflicts_with_all = ["server", "socket", "data_dir", "database_url"])]
         file: Option<PathBuf>,
         /// A seal that was noted elsewhere: only by one is it seen that events were cut off at the end
         #[arg(long, value_name = "POSITION:HASH")]
         anchor: Vec<Anchor>,
+        #[command(flatten)]
+        common: Common,
     },
     /// Show the last seal, to be noted elsewhere
     #[command(after_help = "Example:\n  onhook audit head --data-dir /var/lib/onhook")]
     Head {
         #[command(flatten)]
-        target: Target,
+        common: Common,
     },
-    /// Write all sealed events to standard output, as lines of JSON
-    #[command(after_help = "Example:\n  onhook audit export --data-dir /var/lib/onhook > events.ndjson")]
+    /// Write all sealed events as lines of JSON
+    #[command(after_help = "Example:\n  onhook audit export --out events.ndjson --data-dir /var/lib/onhook")]
     Export {
-        #[command(flatten)]
-        target: WrittenTarget,
+        /// The file to write, which gets its name when it is whole [default: standard output]
+        #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        out: Option<PathBuf>,
         /// Begin with the seal that reaches behind this position
         #[arg(long, default_value_t = 0, value_name = "POSITION")]
         after: u64,
+        #[command(flatten)]
+        recorded: Recorded,
     },
 }
 
 impl Audit {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         match self {
-            Self::Verify { file: Some(file), anchor, .. } => {
+            Self::Verify { file: Some(file), anchor, common } => {
                 let (verified, behind) = of_file(&file, anchor.clone())?;
-                tell(terminal, &verified, &anchor, behind)
+                tell(terminal, common.is_json(), &verified, (&anchor, behind))
             }
-            Self::Verify { target, anchor, file: None } => {
-                let store = target.open(config).await?;
-                let verified = verify(&*store, anchor.clone()).await?;
-                store.close().await;
-                tell(terminal, &verified, &anchor, 0)
+            Self::Verify { common, anchor, file: None } => {
+                let verified = async |session: &mut Session<'_>| {
+                    let verified = match session.store() {
+                        Some(store) => verify(&*store, anchor.clone()).await?,
+                        None => of_server(session, anchor.clone()).await?,
+                    };
+                    let json = session.is_json();
+                    tell(session.terminal, json, &verified, (&anchor, 0))
+                };
+                common.run(config, terminal, verified).await
             }
-            Self::Head { target } => {
-                let store = target.open(config).await?;
-                let head = store.head().await?;
-                store.close().await;
-                let head = head.context("nothing has been sealed yet")?;
-                terminal.line(&head.shown().to_string())?;
-                Ok(Exit::Done)
+            Self::Head { common } => {
+                let shown = async |session: &mut Session<'_>| {
+                    let lines = |head: &Value| vec![head.to_string()];
+                    session.show(&Ask::get("audit/head"), lines).await.map(|_| Exit::Done)
+                };
+                common.run(config, terminal, shown).await
             }
-            Self::Export { target, after } => {
-                let store = target.open(config).await?;
-                let deed = Deed::by(&Doer::offline(now()), DeedKind::Exported).with("what", "events");
-                store.write_deeds(vec![deed.with("after", after.to_string())]).await?;
-                seal_all(&*store, now()).await?;
-                let end = store.head().await?.map_or(0, |head| head.last);
-                let mut at = after;
-                while at < end {
-                    let Some((text, seal)) = exported(&*store, at).await? else { break };
-                    terminal.stream().write_all(text.as_bytes())?;
-                    at = seal.last;
-                }
-                store.close().await;
-                Ok(Exit::Done)
+            Self::Export { out, after, recorded } => {
+                let exported = async |session: &mut Session<'_>| {
+                    let total = session.ask(&Ask::get("audit/head")).await.ok();
+                    let total = total.and_then(|head| text(&head, "/last").parse::<u64>().ok());
+                    let total = total.map(|last| last.saturating_sub(after));
+                    let ask = Ask::get("audit/export").with("after", Some(after));
+                    save(session, &ask, out.as_deref(), (Unit::Of("events and seals"), total)).await?;
+                    Ok(Exit::Done)
+                };
+                recorded.run(config, terminal, exported).await
             }
         }
     }
@@ -100,11 +105,22 @@ impl Audit {
 /// Prints what was found. `behind` is the position behind which an export begins.
 fn tell(
     terminal: &mut Terminal,
+    json: bool,
     verified: &Verified,
-    anchors: &[Anchor],
-    behind: u64,
+    (anchors, behind): (&[Anchor], u64),
 ) -> anyhow::Result<Exit> {
     let Verified { faults, events, seals, head, unsealed } = verified;
+    let exit = if faults.is_empty() { Exit::Done } else { Exit::NotWell };
+    if json {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let head = head.map(|head| head.shown());
+        let told = json!({
+            "behind": behind.to_string(), "events": events, "seals": seals, "unsealed": unsealed,
+            "anchors": anchors.len(), "faults": faults, "head": head,
+        });
+        terminal.line(&told.to_string())?;
+        return Ok(exit);
+    }
     for fault in faults {
         terminal.line(&fault.to_string())?;
     }
@@ -125,7 +141,7 @@ fn tell(
     };
     let head = head.map_or_else(String::new, |head| format!(", head {}", head.hash));
     terminal.line(&format!("{} in {}: {found}{head}", count(*events, "event"), count(*seals, "seal")))?;
-    Ok(if faults.is_empty() { Exit::Done } else { Exit::NotWell })
+    Ok(exit)
 }
 
 /// Verifies an export. Returns what was found, and the position behind which it begins.
@@ -133,44 +149,110 @@ fn of_file(path: &Path, anchors: Vec<Anchor>) -> anyhow::Result<(Verified, u64)>
     let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(BufReader::new(std::io::stdin()))
     } else {
-        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         Box::new(BufReader::new(file))
     };
-    let mut verifier: Option<Verifier> = None;
-    let mut events: Vec<(u64, Option<Found>)> = Vec::new();
-    let mut behind = 0;
-    for number in 1_u64.. {
-        let mut line = String::new();
-        if std::io::Read::take(&mut reader, LINE_MAX).read_line(&mut line)? == 0 {
+    let mut lines = Lines::new(anchors);
+    loop {
+        let part = reader.fill_buf()?;
+        if part.is_empty() {
             break;
         }
+        lines.read(part)?;
+        let length = part.len();
+        reader.consume(length);
+    }
+    lines.end()
+}
+
+/// Verifies what a server exports.
+async fn of_server(session: &mut Session<'_>, anchors: Vec<Anchor>) -> anyhow::Result<Verified> {
+    let (_, mut parts) = session.stream(&Ask::get("audit/export"), None).await?;
+    let mut lines = Lines::new(anchors);
+    let bar = session.terminal.bar(&Unit::Of("events and seals"), None);
+    while let Some(part) = parts.next().await {
+        lines.read(&part?)?;
+        bar.set_position(lines.number);
+    }
+    bar.finish_and_clear();
+    lines.end().map(|(verified, _)| verified)
+}
+
+/// The lines of an export, as they are read.
+struct Lines {
+    anchors: Vec<Anchor>,
+    verifier: Option<Verifier>,
+    /// Those behind the last seal.
+    events: Vec<(u64, Option<Found>)>,
+    /// The position behind which the export begins.
+    behind: u64,
+    /// How many lines were read.
+    number: u64,
+    /// A line of which only the beginning is there.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    fn new(anchors: Vec<Anchor>) -> Self {
+        Self { anchors, verifier: None, events: Vec::new(), behind: 0, number: 0, begun: Vec::new() }
+    }
+
+    /// Reads the next bytes.
+    fn read(&mut self, part: &[u8]) -> anyhow::Result<()> {
+        for piece in part.split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend_from_slice(piece);
+            anyhow::ensure!(
+                self.begun.len() <= LINE_MAX,
+                "line {} of the export is too long",
+                self.number + 1
+            );
+            if self.begun.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.begun);
+                self.line(&line)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        self.number += 1;
+        let number = self.number;
         let wrong = || format!("line {number} of the export is neither an event nor a seal");
-        let read: Value = serde_json::from_str(&line).with_context(wrong)?;
+        let read: Value = serde_json::from_slice(line).with_context(wrong)?;
         if let Some(seal) = read.get("seal") {
             let seal = Seal::read(seal).with_context(wrong)?;
-            let verifier = verifier.get_or_insert_with(|| {
-                behind = seal.first.saturating_sub(1);
-                Verifier::behind(before(&seal), anchors.clone())
+            let verifier = self.verifier.get_or_insert_with(|| {
+                self.behind = seal.first.saturating_sub(1);
+                Verifier::behind(before(&seal), self.anchors.clone())
             });
-            verifier.seal(&seal, &std::mem::take(&mut events));
-        } else {
-            let event = read.get("event").with_context(wrong)?;
-            let key = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
-            let kept = key(&read, "digest").and_then(|text| text.parse().ok()).with_context(wrong)?;
-            let position = key(event, "position").and_then(|text| text.parse().ok()).with_context(wrong)?;
-            events.push((position, Some(Found { kept, shown: Some(event.clone()) })));
-            // A seal covers fewer: lines without one are not kept.
-            anyhow::ensure!(
-                events.len() <= 2 * SEALED_MAX,
-                "line {number}: the seal of the events before it is missing"
-            );
+            verifier.seal(&seal, &std::mem::take(&mut self.events));
+            return Ok(());
         }
+        let event = read.get("event").with_context(wrong)?;
+        let key = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
+        let kept = key(&read, "digest").and_then(|text| text.parse().ok()).with_context(wrong)?;
+        let position = key(event, "position").and_then(|text| text.parse().ok()).with_context(wrong)?;
+        self.events.push((position, Some(Found { kept, shown: Some(event.clone()) })));
+        // A seal covers fewer: lines without one are not kept.
+        anyhow::ensure!(
+            self.events.len() <= 2 * SEALED_MAX,
+            "line {number}: the seal of the events before it is missing"
+        );
+        Ok(())
     }
-    let verifier = verifier.unwrap_or_else(|| Verifier::new(anchors));
-    let (count, seals, head) = (verifier.events, verifier.seals, verifier.head().copied());
-    let unsealed = u64::try_from(events.len()).unwrap_or(u64::MAX);
-    let faults = verifier.finish();
-    Ok((Verified { faults, events: count, seals, head, unsealed }, behind))
+
+    /// Returns what was found, and the position behind which the export begins.
+    fn end(mut self) -> anyhow::Result<(Verified, u64)> {
+        let last = std::mem::take(&mut self.begun);
+        if !last.is_empty() {
+            self.line(&last)?;
+        }
+        let verifier = self.verifier.unwrap_or_else(|| Verifier::new(self.anchors));
+        let (count, seals, head) = (verifier.events, verifier.seals, verifier.head().copied());
+        let unsealed = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        let faults = verifier.finish();
+        Ok((Verified { faults, events: count, seals, head, unsealed }, self.behind))
+    }
 }
 
 /// Returns a seal in the place of the one before an export's first, which names it. `None` if that is the first of all.

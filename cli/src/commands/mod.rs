@@ -4,11 +4,14 @@ mod acts;
 mod admin;
 mod areas;
 mod audit;
+mod backup;
 mod call;
 mod check;
 mod completions;
 mod csv_file;
+mod deliveries;
 mod demo;
+mod events;
 mod explain;
 mod export;
 mod forecast;
@@ -24,6 +27,7 @@ mod rate;
 mod report;
 mod restore;
 mod serve;
+mod settings;
 mod status;
 mod undo;
 
@@ -44,6 +48,7 @@ pub(crate) enum Command {
     ImportExchanges(import_exchanges::ImportExchanges),
     Export(export::Export),
     Check(check::Check),
+    Backup(backup::Backup),
     #[command(subcommand)]
     Audit(audit::Audit),
     Migrate(migrate::Migrate),
@@ -71,6 +76,11 @@ pub(crate) enum Command {
     Rate(rate::Rate),
     #[command(subcommand)]
     Report(report::Report),
+    Events(events::Events),
+    ChangedHands(events::ChangedHands),
+    Deliveries(deliveries::Deliveries),
+    Settings(settings::Settings),
+    TrustClock(settings::TrustClock),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -99,6 +109,7 @@ impl Command {
             Command::Export(export) => export.run(&file, terminal).await,
             Command::Audit(audit) => audit.run(&file, terminal).await,
             Command::Check(check) => check.run(&file, terminal).await,
+            Command::Backup(backup) => backup.run(&file, terminal).await,
             Command::Migrate(migrate) => migrate.run(terminal).await,
             Command::Numbers(numbers) => numbers.run(&file, terminal).await,
             Command::Restore(restore) => restore.run(terminal).await,
@@ -122,6 +133,11 @@ impl Command {
             Command::Rate(rate) => rate.run(&file, terminal).await,
             Command::Call(call) => call.run(&file, terminal).await,
             Command::Report(report) => report.run(&file, terminal).await,
+            Command::Events(events) => events.run(&file, terminal).await,
+            Command::ChangedHands(asked) => asked.run(&file, terminal).await,
+            Command::Deliveries(deliveries) => deliveries.run(&file, terminal).await,
+            Command::Settings(settings) => settings.run(&file, terminal).await,
+            Command::TrustClock(trust) => trust.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }

@@ -106,7 +106,7 @@ async fn rate(
             read.inc(u64::try_from(part.len()).unwrap_or_default());
         }
     });
-    let mut rated = session.stream(ask, CSV, body).await?;
+    let (_, mut rated) = session.stream(ask, Some((CSV, body.boxed()))).await?;
     let mut reasons = Reasons { delimiter, last: Vec::new(), counts: BTreeMap::new() };
     while let Some(part) = rated.next().await {
         let part = part?;

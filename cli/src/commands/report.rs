@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::client::{Ask, escaped};
 use crate::config::{File, word};
 use crate::exit::Exit;
+use crate::output::written;
 use crate::session::{Changing, Common, Session, text};
 use crate::table::Column;
 use crate::terminal::{Terminal, count};
@@ -268,23 +269,21 @@ fn told(report: &Value) -> Vec<String> {
 async fn write(session: &mut Session<'_>, report: &Value, out: &Path) -> anyhow::Result<Exit> {
     let id = report["id"].as_str().context("the report is still being made: ask again")?;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    let keep = |name: &str, bytes: &[u8]| {
-        let path = out.join(name);
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
     for file in files(report) {
         let name = file["name"].as_str().filter(|name| !name.contains(['/', '\\']));
         let name = name.context("a file of the report has no name")?;
         let path = format!("reports/{}/files/{}", escaped(id), escaped(name));
-        keep(name, &session.bytes(&Ask::get(&path)).await?)?;
-        keep(&format!("{name}.sha256"), format!("{}  {name}\n", text(file, "/sha256")).as_bytes())?;
+        let bytes = session.bytes(&Ask::get(&path)).await?;
+        written(session.terminal, &out.join(name), &bytes)?;
+        let hash = format!("{}  {name}\n", text(file, "/sha256"));
+        written(session.terminal, &out.join(format!("{name}.sha256")), hash.as_bytes())?;
     }
-    keep(&format!("{id}.json"), format!("{report:#}\n").as_bytes())?;
-    let written = count(u64::try_from(files(report).count()).unwrap_or_default(), "file");
+    written(session.terminal, &out.join(format!("{id}.json")), format!("{report:#}\n").as_bytes())?;
+    let all = count(u64::try_from(files(report).count()).unwrap_or_default(), "file");
     if session.is_json() {
         session.terminal.line(&report.to_string())?;
     } else {
-        session.terminal.line(&format!("{id}: {written} written to {}", out.display()))?;
+        session.terminal.line(&format!("{id}: {all} written to {}", out.display()))?;
     }
     Ok(Exit::Done)
 }

@@ -228,9 +228,8 @@ impl Serve {
             _ => {}
         }
         if store.users().await?.is_empty() {
-            let stop = if matches!(home, Home::Folder(_)) { "Stop this server and make" } else { "Make" };
             terminal.remark(&format!(
-                "nobody can sign in yet. {stop} an account and a user:\n  \
+                "nobody can sign in yet. Make an account and a user, while this server runs:\n  \
                  onhook admin account create 1 --name \"My account\" {0}\n  \
                  onhook admin user create NAME --account 1 --role admin {0}",
                 home.arguments()
@@ -266,18 +265,16 @@ impl Serve {
 
 /// Returns those of the settings which operators change while the server runs that are given at start, and where.
 fn configured(said: Option<&clap::ArgMatches>, file: &File) -> BTreeMap<Setting, Source> {
-    let given = |name: &str, in_file: bool| match said.and_then(|said| said.value_source(name)) {
-        Some(ValueSource::CommandLine) => Some(Source::Flag),
-        Some(ValueSource::EnvVariable) => Some(Source::Variable),
-        _ => in_file.then_some(Source::File),
-    };
-    [
-        (Setting::RateLimit, given("rate_limit", file.rate_limit.is_some())),
-        (Setting::ShownLimit, given("shown_limit", file.shown_limit.is_some())),
-    ]
-    .into_iter()
-    .filter_map(|(setting, source)| Some((setting, source?)))
-    .collect()
+    let mut configured = file.configured();
+    for (setting, name) in [(Setting::RateLimit, "rate_limit"), (Setting::ShownLimit, "shown_limit")] {
+        let source = match said.and_then(|said| said.value_source(name)) {
+            Some(ValueSource::CommandLine) => Source::Flag,
+            Some(ValueSource::EnvVariable) => Source::Variable,
+            _ => continue,
+        };
+        configured.insert(setting, source);
+    }
+    configured
 }
 
 /// Returns the settings that are not the default, for the log. Secrets are left out.

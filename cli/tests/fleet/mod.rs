@@ -19,7 +19,7 @@ use onhook_cluster::{Binaries, Cluster, NAME, Settings};
 
 use self::receiver::{Told, receiver};
 use self::sql::Sql;
-use crate::program::{Client, PATIENCE, Said, Server, command, run};
+use crate::program::{Client, PATIENCE, Said, Server, command, run, why};
 
 /// The accounts that send orders.
 pub(crate) const ACCOUNTS: [u32; 3] = [9_900_000, 7, 8];
@@ -82,7 +82,7 @@ pub(crate) fn quick() -> Settings {
 }
 
 fn onhook(url: &str, arguments: &[&str], input: &[u8]) -> Said {
-    run(command(arguments).args(["--database-url", url]), input)
+    run(command(arguments).args(why(arguments)).args(["--database-url", url]), input)
 }
 
 fn done(url: &str, arguments: &[&str], input: &[u8]) -> String {

@@ -32,6 +32,15 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Returns what more is said to a command that asks why, unless these arguments say it.
+pub(crate) fn why(arguments: &[&str]) -> &'static [&'static str] {
+    let asks = match arguments {
+        ["admin", _, verb, ..] => !["list", "show"].contains(verb),
+        _ => false,
+    };
+    if asks && !arguments.contains(&"--reason") { &["--reason", "a test"] } else { &[] }
+}
+
 /// A command's output and exit status.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -135,7 +144,7 @@ impl Folder {
             ],
             &["admin", "site", "create", "--account", "9900000", "--name", "Main site"],
             &["admin", "site", "create", "--account", "9900000", "--name", "Second site"],
-            &["admin", "site", "create", "--account", "7", "--name", "Seven's"],
+            &["admin", "site", "create", "--account", "7", "--name", "Seven"],
             &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Main peer"],
             &["admin", "peer", "create", "--account", "9900000", "--site", "1", "--name", "Second peer"],
         ] {
@@ -170,7 +179,7 @@ impl Folder {
 
     /// Runs the program with these arguments on the data, with `input` as standard input.
     pub(crate) fn onhook_reading(&self, arguments: &[&str], input: &[u8]) -> Said {
-        run(command(arguments).args(self.named()), input)
+        run(command(arguments).args(why(arguments)).args(self.named()), input)
     }
 
     /// Runs a command that must succeed, and returns its answer.
@@ -214,6 +223,12 @@ pub(crate) fn file(folder: &Folder, name: &str, text: &str) -> String {
 /// Checks that a command was refused with this remark, and printed nothing to standard output.
 pub(crate) fn refused(said: &Said, remark: &str) {
     assert_eq!((said.code, said.answer.as_str()), (2, ""), "{said:?}");
+    assert!(said.remarks.contains(remark), "it does not say {remark:?}: {}", said.remarks);
+}
+
+/// Checks that what a command asked for was refused with this remark, and that it printed nothing to standard output.
+pub(crate) fn not_done(said: &Said, remark: &str) {
+    assert_eq!((said.code, said.answer.as_str()), (1, ""), "{said:?}");
     assert!(said.remarks.contains(remark), "it does not say {remark:?}: {}", said.remarks);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use http::Method;
+use http::{HeaderName, Method};
 use onhook_core::account::Role;
 use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::ids::AccountId;
@@ -34,8 +34,11 @@ use crate::store_log;
 /// The type of the files.
 pub(super) const CSV: &str = "text/csv; charset=utf-8";
 
+/// The header that says how many numbers there are in all, for those who show how far it is.
+const NUMBERS: HeaderName = HeaderName::from_static("onhook-numbers");
+
 /// Numbers of a page.
-const NUMBERS: usize = 5_000;
+const NUMBERS_PAGE: usize = 5_000;
 /// Histories of a page.
 const LIVES: usize = 1_000;
 
@@ -152,12 +155,19 @@ async fn numbers(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         return Err(OpsProblem::wrong("prefix is 1 to 15 digits, with the country code"));
     }
     let filter = NumberFilter { account: account(&call)?, states, prefix, ..NumberFilter::default() };
+    // How many match a filter is not known before they are read.
+    let total: Option<u64> = if filter == NumberFilter::default() {
+        let totals = app.store.totals(app.clock.now()).await?;
+        Some(totals.by_state.iter().map(|(_, numbers)| numbers).sum())
+    } else {
+        None
+    };
     exported(&app, &call, "numbers").await?;
     let head = written(number_file::COLUMNS);
     let page = move |after| {
         let (app, filter) = (app.clone(), filter.clone());
         async move {
-            let page = app.store.export(filter, after, NUMBERS).await?;
+            let page = app.store.export(filter, after, NUMBERS_PAGE).await?;
             let mut lines = String::new();
             for (entry, area) in &page.numbers {
                 lines += &written(number_file::record(entry, area).iter().map(String::as_str));
@@ -165,7 +175,11 @@ async fn numbers(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
             Ok((lines, page.next.map_or(At::End, |next| At::After(Some(next)))))
         }
     };
-    Ok(Reply::streamed(CSV, pages(head, page)))
+    let reply = Reply::streamed(CSV, pages(head, page));
+    Ok(match total {
+        Some(total) => reply.with(NUMBERS, &total.to_string()),
+        None => reply,
+    })
 }
 
 /// Reads an instant, or a day: then it is the day's first instant in the server's time zone.

@@ -37,7 +37,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 /// Does the jobs of one kind.
-async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
+pub(crate) async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
     let gauge = metrics::gauge!("onhook_jobs_running", "kind" => kind.word());
     gauge.set(0.0);
     while !stop.is_cancelled() {
