@@ -70,7 +70,10 @@ fn main() -> std::process::ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            runtime.block_on(onhook.command.run((command, &matches), onhook.config.as_deref(), &mut terminal))
+            let done = onhook.command.run((command, &matches), onhook.config.as_deref(), &mut terminal);
+            let done = runtime.block_on(done);
+            runtime.shutdown_background(); // a read of standard input may still wait for its end
+            done
         });
     match done {
         Ok(Exit::Done) => 0.into(),

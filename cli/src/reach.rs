@@ -62,6 +62,8 @@ pub(crate) enum Absent {
     Refused,
     /// It is made.
     Made,
+    /// An empty one in memory stands in for it.
+    StoodIn,
 }
 
 /// How a store is opened.
@@ -170,9 +172,13 @@ async fn by_folder(home: &Home, folder: &Path, file: &File, how: Opening) -> any
 
 /// Opens the store in this process.
 async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Client> {
+    let home = match how.absent {
+        Absent::StoodIn if home.is_absent() => Home::in_memory()?,
+        _ => home.clone(),
+    };
     let store = match how.absent {
         Absent::Made => home.open_or_make().await?,
-        Absent::Refused => home.open().await?,
+        Absent::Refused | Absent::StoodIn => home.open().await?,
     };
     if how.writes {
         look_at_clock(&*store, how.trust_clock).await?;
@@ -195,7 +201,7 @@ async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Clien
         ..usual
     };
     let offline = Offline::new(store, settings).await.map_err(|error| anyhow::anyhow!(error))?;
-    Ok(Client::of_this_process(offline, home.clone()))
+    Ok(Client::of_this_process(offline, home))
 }
 
 /// Returns a client that signs in at a server.

@@ -18,17 +18,6 @@ use onhook_store::sqlite::{OpenError, SqliteStore};
 
 use crate::config::File;
 
-/// Where a command finds onhook's data.
-#[derive(clap::Args)]
-pub(crate) struct Target {
-    /// The folder with onhook's data; no server may be running on it
-    #[arg(long, value_name = "DIR", env = "ONHOOK_DATA_DIR", value_hint = clap::ValueHint::DirPath)]
-    data_dir: Option<PathBuf>,
-    /// The database with onhook's data, instead of a folder, such as postgres://onhook@db.example.com/onhook
-    #[arg(long, value_name = "URL", env = "ONHOOK_DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
-}
-
 /// Where the data is.
 #[derive(Clone, Debug)]
 pub(crate) enum Home {
@@ -176,55 +165,9 @@ fn without_password(url: &str) -> String {
     url.to_string()
 }
 
-impl Target {
-    /// Returns where the data is. A file whose hold profiles cannot be used is refused, also for a command that has no
-    /// use for them.
-    fn home(&self, file: &File) -> anyhow::Result<Home> {
-        policy(file)?;
-        Home::of(self.data_dir.as_ref(), self.database_url.as_ref(), file)
-    }
-}
-
 /// Returns the policy for holds, for commands that have no flags for it.
 pub(crate) fn policy(file: &File) -> anyhow::Result<Arc<Policy>> {
     Ok(Arc::new(file.policy(None)?))
-}
-
-/// The data that a command writes to.
-#[derive(clap::Args)]
-pub(crate) struct WrittenTarget {
-    #[command(flatten)]
-    target: Target,
-    /// Believe the system's clock though it is far from the data's last use
-    #[arg(long)]
-    trust_clock: bool,
-}
-
-impl WrittenTarget {
-    /// Opens the store. Makes a folder that does not exist.
-    pub(crate) async fn open_or_make(&self, file: &File) -> anyhow::Result<Arc<dyn Store>> {
-        self.guarded(self.target.home(file)?.open_or_make().await?).await
-    }
-
-    /// Opens the store for an import. Makes a folder that does not exist. A dry run writes nothing, whatever the clock
-    /// is; an empty store in memory stands in for one that does not exist.
-    pub(crate) async fn open_for_import(
-        &self,
-        file: &File,
-        dry_run: bool,
-    ) -> anyhow::Result<(Arc<dyn Store>, Option<Home>)> {
-        if !dry_run {
-            return Ok((self.open_or_make(file).await?, None));
-        }
-        let home = self.target.home(file)?;
-        let home = if home.is_absent() { Home::in_memory()? } else { home };
-        Ok((home.open().await?, Some(home)))
-    }
-
-    async fn guarded(&self, store: Arc<dyn Store>) -> anyhow::Result<Arc<dyn Store>> {
-        look_at_clock(&*store, self.trust_clock).await?;
-        Ok(store)
-    }
 }
 
 /// Refuses to write, and closes the store, if the system's clock cannot be believed: a wrong time written now would make
@@ -289,14 +232,6 @@ fn owner(folder: &Path) -> Option<(PathBuf, String)> {
 #[cfg(not(unix))]
 fn owner(_folder: &Path) -> Option<(PathBuf, String)> {
     None
-}
-
-/// Seals what a command wrote, and closes the store. What could not be sealed gets its seal from the next server.
-pub(crate) async fn close_sealed(store: &dyn Store) {
-    if let Err(error) = onhook_store::audit::seal_all(store, now()).await {
-        tracing::debug!(%error, "what was written is not sealed yet: {error}");
-    }
-    store.close().await;
 }
 
 /// Returns the time now.

@@ -96,11 +96,7 @@ pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, thing: &str) -
 /// Returns whether an error means that nobody reads our output any more.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-    let csv_pipe = |e: &csv::Error| matches!(e.kind(), csv::ErrorKind::Io(e) if pipe(e));
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(pipe)
-            || cause.downcast_ref::<csv::Error>().is_some_and(csv_pipe)
-    })
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(pipe))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod program;
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -172,4 +173,99 @@ fn a_backup_under_load_is_restored_to_a_new_folder() {
     std::fs::write(&database, bytes).expect("room for it");
     program::refused(&onhook(&["restore", &path, "--data-dir", other]), "is not what it was");
     assert!(!program::is_there(std::path::Path::new(other).join("onhook.db")), "no data that was damaged");
+}
+
+/// Returns the newest import.
+fn newest(address: SocketAddr) -> Option<String> {
+    let page = operator(address).send("GET", "/ops/v1/imports?limit=1", "", "").expect("an answer").body;
+    let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+    page["items"].get(0).map(serde_json::Value::to_string)
+}
+
+/// Waits until the newest import is being written, and returns its id.
+fn writing(address: SocketAddr) -> String {
+    let begun = Instant::now();
+    loop {
+        if let Some(import) = newest(address).filter(|import| value(import, "state") == "writing") {
+            assert!(value(&import, "written").parse::<u64>().expect("a count") < LINES, "it was too quick");
+            return value(&import, "id");
+        }
+        assert!(begun.elapsed() < PATIENCE, "nothing is written");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_command_imports_into_a_running_server_and_finds_an_import_again_that_it_left() {
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let address = server.listening();
+    let lines = |from: u64| (0..LINES).map(|n| format!("{}\n", from + n)).collect::<String>();
+    let [first, second] = [FIRST, FIRST + 100_000]
+        .map(|from| program::file(&folder, &format!("{from}.csv"), &format!("number\n{}", lines(from))));
+    let way = ["--server", &format!("http://{address}")];
+    let import = |file: &str, more: &[&str]| {
+        let mut command = program::command(&[&["import", file, "--reason", "r"], more, &way].concat());
+        command.env("ONHOOK_USER", "operator").env("ONHOOK_PASSWORD", "password");
+        command
+    };
+    // What is wrong is said as without a server, and nothing is there.
+    let bad = program::file(&folder, "bad.csv", &format!("number\n{FIRST}\n123\n124\n"));
+    let said = program::run(&mut import(&bad, &[]), b"");
+    assert_eq!((said.code, said.answer.as_str()), (1, "nothing imported, 2 lines are bad\n"), "{said:?}");
+    let told = "2 lines: number: 3 digits: ten, or `+` and 8 to 15, are wanted\n  line 3: number \"123\": ";
+    assert!(said.remarks.starts_with(told), "{said:?}");
+    let said = program::run(&mut import(&bad, &["--partial", "--dry-run"]), b"");
+    assert_eq!(
+        (said.code, said.answer.as_str()),
+        (1, "dry run, nothing is written: 1 number imported, 2 lines refused\n")
+    );
+    let said = program::run(&mut import("-", &[]), b"colour\n");
+    program::refused(&said, "there is no column \"colour\"");
+    // The command is killed while the server writes. Run again, it waits for the same import.
+    let mut left =
+        import(&first, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let id = writing(address);
+    left.kill().expect("it runs");
+    left.wait().expect("it ends");
+    let (said, orders) = under_orders(address, |_| program::run(&mut import(&first, &[]), b""));
+    assert_eq!((said.code, said.answer), (0, format!("{LINES} numbers imported, 0 lines refused\n")));
+    assert_eq!(said.remarks, format!("import {id} has this file already, and goes on\n"));
+    assert!(orders > 0, "no order ran meanwhile");
+    // Another file waits for its turn, here through standard input.
+    let mut left =
+        import(&second, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let id = writing(address);
+    let said = program::run(&mut import("-", &[]), format!("number\n{}\n", FIRST + 200_000).as_bytes());
+    assert_eq!((said.code, said.answer.as_str()), (0, "1 number imported, 0 lines refused\n"), "{said:?}");
+    assert_eq!(said.remarks, format!("import {id} is under way: this one begins when it has ended\n"));
+    assert!(left.wait().expect("it ends").success());
+    // By the data folder the same, with exchanges.
+    let exchanges = b"npa_nxx,state,rate_center\n540555,VA,ROANOKE\n";
+    let said = folder.onhook_reading(&["import-exchanges", "-"], exchanges);
+    assert_eq!((said.code, said.answer.as_str()), (0, "1 exchange imported\n"), "{said:?}");
+    assert!(server.terminate().success(), "{}", folder.log());
+    assert!(folder.done(&["check", "--deep"]).ends_with(": nothing is wrong\n"));
+}
+
+#[test]
+fn an_import_that_a_command_has_left_without_a_server_is_finished_by_the_next_one() {
+    let folder = Folder::on_disk().with_two_accounts();
+    let lines: String = (0..4 * LINES).map(|n| format!("{}\n", FIRST + n)).collect();
+    let file = program::file(&folder, "numbers.csv", &format!("number\n{lines}"));
+    let mut import = program::command(&["import", &file, "--reason", "r", "--data-dir", &folder.data()]);
+    let mut left = import.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let begun = Instant::now();
+    let staged = std::path::Path::new(&folder.data()).join("imports");
+    while !std::fs::read_dir(&staged).is_ok_and(|mut files| files.next().is_some()) {
+        assert!(begun.elapsed() < PATIENCE, "the file does not arrive");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    left.kill().expect("it runs");
+    left.wait().expect("it ends");
+    let said = folder.onhook(&["import", &file]);
+    // All lines are in, by whichever of the two.
+    let numbers = folder.done(&["check", "--deep"]);
+    assert!(numbers.starts_with(&format!("{} numbers, ", 4 * LINES)), "{numbers}, {said:?}");
+    assert!(numbers.ends_with(": nothing is wrong\n"), "{numbers}");
 }

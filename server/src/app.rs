@@ -69,6 +69,8 @@ pub struct App {
     pub(crate) streams: Streams,
     /// What only an emulator has.
     pub(crate) emulator: Option<Emulator>,
+    /// Whether this process answers only a command, and no server runs on its data folder.
+    pub(crate) alone: bool,
     stopping: AtomicBool,
     watch: Watch,
     /// Whether the log has said that the store takes no writes.
@@ -122,6 +124,7 @@ impl App {
             rating: Arc::new(Semaphore::new(1)),
             sealed: watch::Sender::new(0),
             streams: Streams::default(),
+            alone: false,
             stopping: AtomicBool::new(false),
             watch,
             store_unwell: AtomicBool::new(false),

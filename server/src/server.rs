@@ -131,7 +131,9 @@ impl Offline {
         store: Arc<dyn Store>,
         settings: Settings,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let app = Arc::new(App::new(store, settings, String::new()).await?);
+        let mut app = App::new(store, settings, String::new()).await?;
+        app.alone = app.store.folder().is_some();
+        let app = Arc::new(app);
         let front = machine_front(&app);
         let (stop, workers, has_written) = (CancellationToken::new(), JoinSet::new(), AtomicBool::new(false));
         Ok(Self { front, app, stop, workers, has_written })

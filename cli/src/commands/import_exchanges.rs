@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use onhook_core::lifecycle::provenance::Doer;
 use onhook_wire::ops::exchange_file;
+use serde_json::Value;
 
-use super::csv_file::{self, CsvFile};
+use super::file_import::FileImport;
 use crate::config::File;
 use crate::exit::Exit;
-use crate::target::{WrittenTarget, close_sealed, now};
+use crate::session::Changing;
 use crate::terminal::{Terminal, count};
 
 /// Take in what exchanges are known for, from a CSV file
@@ -20,32 +20,32 @@ use crate::terminal::{Terminal, count};
 ///
 /// Exit status: 0 all lines are in, 1 some were bad, 2 it could not be done.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  onhook import-exchanges exchanges.csv --data-dir /var/lib/onhook")]
+#[command(
+    after_help = "Example:\n  onhook import-exchanges exchanges.csv --reason \"this month's\" \\\n    --data-dir /var/lib/onhook"
+)]
 pub(crate) struct ImportExchanges {
     /// The file; - reads standard input
     #[arg(value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
-    #[command(flatten)]
-    target: WrittenTarget,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    changing: Changing,
 }
 
 impl ImportExchanges {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let mut file = CsvFile::open(&self.file, terminal)?;
-        let lines = exchange_file::read(file.input())?;
-        let (store, _empty) = self.target.open_for_import(config, self.dry_run).await?;
-        let done = store.import_exchanges(lines, self.dry_run, Doer::offline(now())).await;
-        if self.dry_run {
-            store.close().await;
-        } else {
-            close_sealed(&*store).await;
-        }
-        file.bar.finish_and_clear();
-        csv_file::tell(terminal, done, self.dry_run, |imported| {
-            format!("{} imported", count(imported.numbers, "exchange"))
-        })
+        let import = FileImport {
+            path: self.file,
+            kind: "exchanges",
+            flags: self.dry_run.then_some("dry_run").into_iter().collect(),
+            head: |file| exchange_file::read(file).map(drop),
+        };
+        let taken = if self.dry_run { "good" } else { "written" };
+        let told = |import: &Value| {
+            format!("{} imported", count(import[taken].as_u64().unwrap_or_default(), "exchange"))
+        };
+        import.run(self.changing, config, terminal, told).await
     }
 }

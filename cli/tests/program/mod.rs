@@ -36,6 +36,7 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 pub(crate) fn why(arguments: &[&str]) -> &'static [&'static str] {
     let asks = match arguments {
         ["admin", _, verb, ..] => !["list", "show"].contains(verb),
+        ["import" | "import-exchanges", ..] => true,
         _ => false,
     };
     if asks && !arguments.contains(&"--reason") { &["--reason", "a test"] } else { &[] }
@@ -187,6 +188,13 @@ impl Folder {
         let said = self.onhook(arguments);
         assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{arguments:?} said {}", said.answer);
         said.answer
+    }
+
+    /// Returns the id of the first site.
+    pub(crate) fn first_site(&self) -> String {
+        let sites = self.done(&["admin", "site", "list"]);
+        let first = sites.lines().nth(1).and_then(|line| line.split(' ').next());
+        first.expect("there is a site").to_owned()
     }
 
     /// Starts the server as an emulator, without a rate limit.

@@ -51,10 +51,30 @@ const IMPORT: Shape = Shape::json(
         "made_at": {"type": "string"}, "ended_at": {"type": ["string", "null"]}, "by": {"type": "object"},
         "reason": {"type": ["string", "null"]}, "kind": {"type": "string", "enum": ["numbers", "exchanges"]},
         "lines": {"type": "integer"}, "good": {"type": "integer"}, "bad": {"type": "integer"},
-        "written": {"type": "integer"}, "partial": {"type": "boolean"}, "dry_run": {"type": "boolean"}}}"#,
+        "restored": {"type": "integer"}, "written": {"type": "integer"}, "partial": {"type": "boolean"},
+        "dry_run": {"type": "boolean"}, "sha256": {"type": ["string", "null"]}}}"#,
     r#"{"id": "7", "state": "checking", "made_at": "2026-11-24T03:49:04.152Z", "ended_at": null,
         "by": {"user": "operator", "credential": "basic", "address": "127.0.0.1"}, "reason": "our first block",
-        "kind": "numbers", "lines": 300, "good": 0, "bad": 0, "written": 0, "partial": false, "dry_run": false}"#,
+        "kind": "numbers", "lines": 300, "good": 0, "bad": 0, "restored": 0, "written": 0, "partial": false, "dry_run": false,
+        "sha256": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
+);
+/// The form of an import with what is wrong with its lines.
+const WHOLE: Shape = Shape::json(
+    r#"{"type": "object", "required": ["id", "state", "lines", "good", "bad", "written", "bad_kinds"], "properties": {
+        "id": {"type": "string"},
+        "state": {"type": "string", "enum": ["receiving", "checking", "writing", "done", "refused", "cancelled"]},
+        "made_at": {"type": "string"}, "ended_at": {"type": ["string", "null"]}, "by": {"type": "object"},
+        "reason": {"type": ["string", "null"]}, "kind": {"type": "string", "enum": ["numbers", "exchanges"]},
+        "lines": {"type": "integer"}, "good": {"type": "integer"}, "bad": {"type": "integer"},
+        "restored": {"type": "integer"}, "written": {"type": "integer"}, "partial": {"type": "boolean"},
+        "dry_run": {"type": "boolean"}, "sha256": {"type": ["string", "null"]},
+        "bad_kinds": {"type": "array", "items": {"type": "object"}}, "bad_others": {"type": "integer"}}}"#,
+    r#"{"id": "7", "state": "refused", "made_at": "2026-11-24T03:49:04.152Z", "ended_at": "2026-11-24T03:49:05.153Z",
+        "by": {"user": "operator", "credential": "basic", "address": "127.0.0.1"}, "reason": "our first block",
+        "kind": "numbers", "lines": 300, "good": 299, "bad": 1, "restored": 0, "written": 0, "partial": false,
+        "dry_run": false, "sha256": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "bad_kinds": [{"what": "the number is here already", "lines": 1,
+            "first": [{"line": 2, "detail": "+15405550100 is here already"}]}], "bad_others": 0}"#,
 );
 const ASKED: [Parameter; 5] = [
     Parameter::new("kind", Form::Word(&["numbers", "exchanges"]), "what the file has").required(),
@@ -71,7 +91,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .takes(FILE)
             .or(Told::new(409, "Another import is under way. Nothing was taken."));
     let list_doc = Doc::new("Lists imports, the newest first.", Told::ok(LIST)).query(&PAGES);
-    let show_doc = Doc::new("Shows how far an import is.", Told::ok(IMPORT));
+    let show_doc = Doc::new("Shows how far an import is, and what is wrong with its lines.", Told::ok(WHOLE));
     let bad_doc =
         Doc::new("Lists the lines of an import that cannot be taken.", Told::ok(LIST)).query(&PAGES);
     let cancel_doc = Doc::new("Ends an import of which nothing is written yet.", Told::GONE)
@@ -90,12 +110,13 @@ pub(crate) fn routes() -> Vec<Route> {
 fn shown(job: &Job) -> Value {
     let mut shown = jobs::common(job);
     shown["kind"] = job.asked["kind"].clone();
-    for key in ["lines", "good", "bad", "written"] {
+    for key in ["lines", "good", "bad", "restored", "written"] {
         shown[key] = json!(job.found[key].as_u64().unwrap_or(0));
     }
     for key in ["partial", "dry_run"] {
         shown[key] = json!(job.asked[key].as_bool().unwrap_or(false));
     }
+    shown["sha256"] = job.found["sha256"].clone();
     shown
 }
 
@@ -105,7 +126,10 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let job = jobs::job_of(&app, &call, Kind::Import, "import").await?;
-    Ok(Reply::json(StatusCode::OK, &shown(&job)))
+    let mut whole = shown(&job);
+    whole["bad_kinds"] = json!(job.found["bad_kinds"].as_array().cloned().unwrap_or_default());
+    whole["bad_others"] = json!(job.found["bad_others"].as_u64().unwrap_or(0));
+    Ok(Reply::json(StatusCode::OK, &whole))
 }
 
 async fn bad_lines(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {

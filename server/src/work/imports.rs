@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onhook_core::audit::deed::{Deed, DeedKind};
-use onhook_core::import::{BadLine, NewNumber};
+use onhook_core::import::{BadLine, BadLines, NewNumber};
 use onhook_core::job::{Kind, State};
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
@@ -113,7 +113,7 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
         Checking::Numbers(imports::Checking::new(now(app), flag("past_releases")))
     };
     let mut lines = read(app, &job, LINES).await?;
-    let (mut good, mut bad) = (0_u64, 0_u64);
+    let (mut good, mut bad, mut kinds) = (0_u64, 0_u64, BadLines::default());
     let mut found = job.found.clone();
     while let Some(some) = lines.recv().await {
         let count = some.len();
@@ -121,14 +121,20 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
         bad += u64::try_from(wrong.len()).unwrap_or(u64::MAX);
         good += u64::try_from(count - wrong.len()).unwrap_or(u64::MAX);
         (found["good"], found["bad"]) = (json!(good), json!(bad));
-        let wrong = wrong.into_iter().map(|(line, why)| (line, why.to_string())).collect();
-        if !app.store.note_bad_lines(token, job.id, wrong, found.clone()).await? {
+        let told = wrong.iter().map(|(line, why)| (*line, why.to_string())).collect();
+        wrong.into_iter().for_each(|(line, why)| kinds.note(line, why));
+        if !app.store.note_bad_lines(token, job.id, told, found.clone()).await? {
             return app.store.tidy_staging().await; // it was cancelled
         }
     }
     found["lines"] = json!(good + bad);
     found["good"] = json!(good);
     found["bad"] = json!(bad);
+    found["bad_kinds"] = kinds_of(&kinds);
+    found["bad_others"] = json!(kinds.others());
+    if let Checking::Numbers(checking) = &checking {
+        found["restored"] = json!(checking.restored);
+    }
     let ended = match (bad > 0 && !flag("partial"), flag("dry_run")) {
         (true, _) => Some(State::Refused),
         (false, true) => Some(State::Done),
@@ -155,6 +161,16 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
     found["written"] = json!(0);
     app.store.begin_writing(token, job.id, deed, found).await?;
     Ok(())
+}
+
+/// Returns what is wrong with lines: of each kind how many there are, and the first of them.
+fn kinds_of(bad: &BadLines) -> Value {
+    let first = |(line, why): &(u64, BadLine)| json!({ "line": line, "detail": why.to_string() });
+    let kinds = bad.kinds().iter().map(|kind| {
+        let first: Vec<Value> = kind.first.iter().map(first).collect();
+        json!({ "what": kind.what, "lines": kind.count, "first": first })
+    });
+    kinds.collect()
 }
 
 /// Returns those of the lines that are bad.
@@ -202,7 +218,9 @@ async fn bad_lines(app: &App, id: JobId) -> Result<HashSet<u64>> {
 }
 
 async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
-    let size = if app.store.folder().is_some() { PIECE_ALONE } else { PIECE_SHARED };
+    // Where nobody serves, nobody waits for a piece.
+    let unhurried = !app.alone;
+    let size = if unhurried && app.store.folder().is_some() { PIECE_ALONE } else { PIECE_SHARED };
     let bad = bad_lines(app, job.id).await?;
     let event = job.found["event"].as_i64().unwrap_or(0);
     let mut found = job.found.clone();
@@ -240,7 +258,9 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
             let noted = Noted::new(State::Writing, found.clone(), now(app));
             app.store.write_piece(token, job.id, piece, event, noted, policy).await?;
             app.orders_bell.notify_one(); // an order may wait for one of them
-            tokio::time::sleep(begun.elapsed().min(PAUSE_MAX)).await;
+            if unhurried {
+                tokio::time::sleep(begun.elapsed().min(PAUSE_MAX)).await;
+            }
         }
     }
     let written = number(&found, "written");
