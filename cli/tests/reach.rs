@@ -4,7 +4,7 @@ mod program;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -274,6 +274,67 @@ fn a_running_server_is_checked_exported_backed_up_and_audited() {
     assert_eq!(folder.done(&["check", "--deep"]).rsplit(": ").next(), Some("nothing is wrong\n"));
 }
 
+/// Sends a signal to a child, and returns how it ended and what it remarked.
+fn signalled(child: std::process::Child, name: &str) -> (Option<i32>, String) {
+    let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$0\"", &child.id().to_string(), name]).status();
+    assert!(sent.expect("there is a shell").success());
+    let ended = child.wait_with_output().expect("it ends");
+    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
+#[test]
+fn an_export_that_is_cut_off_or_interrupted_leaves_no_file() {
+    const BEGUN: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nnumber\n\r\n";
+    let folder = Folder::on_disk();
+    let out = folder.path("out");
+    fs::create_dir(&out).expect("room");
+    let file = out.join("numbers.csv");
+    let export = ["export", "--out", file.to_str().expect("UTF-8")];
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let way = Way::Network(listener.local_addr().expect("an address"));
+    let files = || fs::read_dir(&out).expect("a folder").count();
+    std::thread::scope(|scope| {
+        scope.spawn(|| taken(&listener, BEGUN.as_bytes()));
+        let cut = way.says(&export);
+        refused(&cut, "the answer was cut off");
+        assert_eq!(files(), 0, "{cut:?}");
+    });
+    let mut child = way.command(&export);
+    let child = child.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let _held = held(&listener, BEGUN.as_bytes());
+    let begun = std::time::Instant::now();
+    while files() == 0 {
+        assert!(begun.elapsed() < program::PATIENCE, "nothing is written");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let (code, remarks) = signalled(child, "INT");
+    assert_eq!((code, remarks.as_str()), (Some(2), "onhook: interrupted: what was written is not whole\n"));
+    assert_eq!(files(), 0);
+}
+
+#[test]
+fn an_import_that_is_interrupted_while_its_file_arrives_is_none() {
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let way = Way::Network(server.listening());
+    let mut import = way.command(&["import", "-", "--reason", "r"]);
+    let piped = std::process::Stdio::piped;
+    let mut child = import.stdin(piped()).stdout(piped()).stderr(piped()).spawn().expect("it starts");
+    let lines: String = (0..60_000).map(|n| format!("{}\n", 2_125_560_000_u64 + n)).collect();
+    let mut pipe = child.stdin.take().expect("piped");
+    pipe.write_all(format!("number\n{lines}").as_bytes()).expect("it reads");
+    let (code, remarks) = signalled(child, "INT");
+    assert_eq!((code, remarks.as_str()), (Some(2), "onhook: interrupted: nothing was imported\n"));
+    drop(pipe);
+    // Another one begins when this one is given up.
+    let mut other = way.command(&["import", "-", "--reason", "r"]);
+    let said = run(&mut other, b"number\n2135550101\n");
+    assert_eq!((said.code, said.answer.as_str()), (0, "1 number imported, 0 lines refused\n"), "{said:?}");
+    assert_eq!(way.done(&["numbers", "--prefix", "121256"]), "");
+    assert!(server.terminate().success());
+}
+
 #[test]
 fn the_first_user_of_all_is_made_where_there_is_nothing_yet() {
     let folder = Folder::new();
@@ -521,13 +582,18 @@ fn what_changes_something_says_why() {
 
 /// Takes one request, and returns its head.
 fn taken(listener: &TcpListener, answer: &[u8]) -> String {
+    held(listener, answer).0
+}
+
+/// Takes one request, and returns its head and the connection, on which the answer may go on.
+fn held(listener: &TcpListener, answer: &[u8]) -> (String, TcpStream) {
     let (mut stream, _) = listener.accept().expect("a client");
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
         head.push(byte[0]);
     }
     stream.write_all(answer).expect("the client reads");
-    String::from_utf8(head).expect("a head is text").to_ascii_lowercase()
+    (String::from_utf8(head).expect("a head is text").to_ascii_lowercase(), stream)
 }
 
 #[test]
