@@ -95,8 +95,6 @@ pub struct Intake {
     pub partial: bool,
     /// True if aging numbers are imported whose release is past.
     pub past_releases: bool,
-    /// True if nothing is written, and only the result is reported.
-    pub dry_run: bool,
     /// Who imports it, and under what.
     pub author: Author,
 }
@@ -104,8 +102,8 @@ pub struct Intake {
 impl Intake {
     /// Returns an intake on the machine itself that writes all lines or none.
     pub fn of(source: impl Into<String>) -> Self {
-        let (partial, past_releases, dry_run) = (false, false, false);
-        Self { source: source.into(), partial, past_releases, dry_run, author: Author::offline() }
+        let (partial, past_releases) = (false, false);
+        Self { source: source.into(), partial, past_releases, author: Author::offline() }
     }
 }
 

@@ -128,6 +128,6 @@ pub async fn seed(store: &dyn Store, now: Timestamp, policy: Arc<Policy>) -> Res
     let exchanges = EXCHANGES.map(|line| Exchange::read(&line));
     // The exchanges are imported after the numbers, so that a number's area stays its area code: one thing less for a
     // developer to wonder about.
-    store.import_exchanges(Box::new((1..).zip(exchanges)), false, Doer::offline(now)).await?;
+    store.import_exchanges(Box::new((1..).zip(exchanges)), Doer::offline(now)).await?;
     Ok(true)
 }

@@ -123,11 +123,7 @@ async fn an_order_says_where_its_numbers_are_from() {
         let lines = Box::new([(1, Ok(Exchange::read(&line).unwrap()))].into_iter());
         app.parts
             .store
-            .import_exchanges(
-                lines,
-                false,
-                onhook_core::lifecycle::provenance::Doer::offline(crate::app::now()),
-            )
+            .import_exchanges(lines, onhook_core::lifecycle::provenance::Doer::offline(crate::app::now()))
             .await
             .unwrap();
         let history = app.send(get(format!("{path}/history"))).await.expect(200);

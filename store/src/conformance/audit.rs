@@ -72,8 +72,7 @@ cases! { ($) audit conformance_audit:
             lata: None, city: None, zips: Vec::new(),
         };
         let exchange = || Box::new([(1, Ok(raleigh.clone()))].into_iter());
-        store.import_exchanges(exchange(), true, doer(6)).await.expect("it says what would be");
-        store.import_exchanges(exchange(), false, doer(6)).await.expect("imported");
+        store.import_exchanges(exchange(), doer(6)).await.expect("imported");
         let (done, _) = kinds(last).await;
         let done: Vec<_> = done.into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(done, [

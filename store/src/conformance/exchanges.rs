@@ -34,7 +34,7 @@ cases! { ($) exchanges conformance_exchanges:
         };
         let (raleigh, cary) = (exchange(919_555, "NC", "RALEIGH", &["27601", "27602"]), exchange(919_666, "NC", "CARY", &[]));
         let twice = vec![raleigh.clone(), cary.clone(), raleigh.clone()];
-        match store.import_exchanges(lines(twice), false, doer(0)).await {
+        match store.import_exchanges(lines(twice), doer(0)).await {
             Err(StoreError::Import(bad)) => {
                 let [kind] = bad.kinds() else { panic!("{bad:?}") };
                 let what = "exchange 919555".to_owned();
@@ -57,7 +57,7 @@ cases! { ($) exchanges conformance_exchanges:
         for field in fields {
             assert_eq!(found(by(field)).await, 0, "{field}");
         }
-        assert_eq!(store.import_exchanges(lines(vec![raleigh.clone(), cary.clone()]), false, doer(0)).await.expect("imported").numbers, 2);
+        assert_eq!(store.import_exchanges(lines(vec![raleigh.clone(), cary.clone()]), doer(0)).await.expect("imported").numbers, 2);
         for field in fields {
             assert_eq!(found(by(field)).await, 30, "{field}");
             let of_account = NumberQuery {
@@ -99,7 +99,7 @@ cases! { ($) exchanges conformance_exchanges:
 
         // The same exchange again replaces the known one.
         let moved = Exchange { name: "WAKE FOREST TOWN".into(), ..exchange(919_555, "NC", "WAKEFOREST", &["27587"]) };
-        store.import_exchanges(lines(vec![moved.clone()]), false, doer(0)).await.expect("imported");
+        store.import_exchanges(lines(vec![moved.clone()]), doer(0)).await.expect("imported");
         assert_eq!((found(by("zip")).await, found(by("rate_center")).await), (0, 0));
         let names = page(4, 1, Criteria::default()).await;
         assert_eq!((names.items[0].name.as_str(), &names.items[0].exchanges), ("WAKE FOREST TOWN", &vec![moved]));

@@ -48,30 +48,6 @@ cases! { ($) imports conformance_imports:
         clean(&*store).await;
     }
 
-    /// A dry run reports what an import would do, and writes nothing.
-    async fn a_dry_run_writes_nothing(opener) {
-        let (store, ..) = seeded(opener).await;
-        let intake = Intake { dry_run: true, ..Intake::of("file") };
-        let new = vec![NewNumber::available(number(60)), in_service(61, 1)];
-        let done = store.import(lines(new), intake.clone(), at(5), policy()).await.expect("it says what would be");
-        assert_eq!((done.numbers, done.bad.count()), (2, 0));
-        let bad = vec![NewNumber::available(number(60)), in_service(1, 1)];
-        let refused = store.import(lines(bad.clone()), intake.clone(), at(5), policy()).await;
-        assert!(matches!(refused, Err(StoreError::Import(_))), "{refused:?}");
-        let partial = Intake { partial: true, ..intake };
-        let done = store.import(lines(bad), partial, at(5), policy()).await.expect("it says what would be");
-        assert_eq!((done.numbers, done.bad.count()), (1, 1));
-        for left in [60, 61] {
-            assert!(store.facts(number(left)).await.expect("read").is_none());
-        }
-        clean(&*store).await;
-        // The store is as if nothing had been asked.
-        store.accept(order(1, 1, disconnect([1]))).await.expect("accepted");
-        run_all(&*store, at(10)).await;
-        assert_eq!(state(&*store, 1).await, State::Aging);
-        clean(&*store).await;
-    }
-
     /// An import takes a removed number back: an event of its own, after its history.
     async fn a_number_that_left_comes_back_with_its_history(opener) {
         let (store, ..) = seeded(opener).await;

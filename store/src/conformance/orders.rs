@@ -212,7 +212,7 @@ cases! { ($) orders conformance_orders:
         };
         let exchanges = [exchange(919_555, "RALEIGH"), exchange(919_666, "CARY")];
         let exchanges = Box::new((1..).zip(exchanges.into_iter().map(Ok)));
-        store.import_exchanges(exchanges, false, doer(0)).await.expect("imported");
+        store.import_exchanges(exchanges, doer(0)).await.expect("imported");
         let id = store.accept(order(40, 1, search(29, one, true, true))).await.expect("accepted").id;
         run_all(&*store, at(50)).await;
         let waits = kept(Kind::Number, id).await;

@@ -75,7 +75,7 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         zips: vec!["27601".into(), "27602".into()],
     };
     let exchanges = Box::new((1..).zip([Ok(exchange)]));
-    store.import_exchanges(exchanges, false, doer(0)).await.expect("imported");
+    store.import_exchanges(exchanges, doer(0)).await.expect("imported");
     let named = NewNumber {
         region: Some("VA".into()),
         rate_center: Some("ROANOKE".into()),
@@ -281,15 +281,13 @@ async fn usable(store: &dyn Store, filled: &Filled, hop: u64) {
     store.end_lease("node", lease).await.expect("ended");
     subscribe(store, subscription(1, DISCONNECTS, &format!("https://{hop}"), DAY_MS), base + 20).await;
 
-    // Numbers in a known area and in a new one. A dry run may use up an area's id.
+    // Numbers in a known area and in a new one. An import that is undone may use up an area's id.
     let areas = [212, 303, 404, 415, 512, 602].map(|npa| of_area(npa, 0));
-    let (dry, real) =
+    let (undone, real) =
         (areas[usize::try_from(2 * hop).expect("few")], areas[usize::try_from(2 * hop + 1).expect("few")]);
-    let dry_run = Intake { dry_run: true, ..Intake::of("dry") };
-    store
-        .import(lines(vec![NewNumber::available(dry)]), dry_run, at(base + 30), policy())
-        .await
-        .expect("tried");
+    let twice = lines(vec![NewNumber::available(undone), NewNumber::available(undone)]);
+    let refused = store.import(twice, Intake::of("twice"), at(base + 30), policy()).await;
+    assert!(refused.is_err(), "{refused:?}");
     let numbers = vec![
         in_service(60 + hop, 1),
         NewNumber::available(number(70 + hop)),

@@ -56,11 +56,11 @@ pub trait Exchanges: Send + Sync {
     async fn rate_centers(&self, query: RateCenterQuery) -> Result<Page<RateCenter, u32>>;
 
     /// Imports exchanges in one transaction. They replace known ones with the same digits. The areas of numbers stay as
-    /// they are. With `dry_run` nothing is written.
+    /// they are.
     ///
     /// # Errors
     /// `Import` if a line is bad or an exchange is there twice. Nothing was written.
-    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported>;
+    async fn import_exchanges(&self, lines: ExchangeLines, doer: Doer) -> Result<Imported>;
 
     /// Returns every area with its supply and demand.
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>>;

@@ -27,7 +27,7 @@ pub type Line = (u64, std::result::Result<NewNumber, BadLine>);
 /// The records of an import, in turn.
 pub type Lines = Box<dyn Iterator<Item = Line> + Send>;
 
-/// The result of an import, or of a dry run.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// How many numbers are new in the store; or how many exchanges are new or replaced.

@@ -327,10 +327,10 @@ impl Exchanges for PostgresStore {
         reading!(self, client => rate_centers(&client, &query).await)
     }
 
-    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported> {
+    async fn import_exchanges(&self, lines: ExchangeLines, doer: Doer) -> Result<Imported> {
         let tx = self.begin_import().await?;
         let done = import_exchanges(&tx, (lines, self.idle_max), &doer).await;
-        self.end_import(tx, done, dry_run).await
+        self.end_import(tx, done).await
     }
 
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {

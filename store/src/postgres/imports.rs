@@ -308,7 +308,7 @@ impl Imports for PostgresStore {
     ) -> Result<Imported> {
         let tx = self.begin_import().await?;
         let done = import(&tx, (lines, self.idle_max), &intake, now, &policy).await;
-        self.end_import(tx, done, intake.dry_run).await
+        self.end_import(tx, done).await
     }
 
     async fn stage(&self, lease: LeaseToken, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {

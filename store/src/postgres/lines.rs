@@ -81,9 +81,9 @@ impl PostgresStore {
         }
     }
 
-    /// Ends the transaction of an import. A dry run is undone. It is not tried again, since its lines have been read.
-    pub(super) async fn end_import<T>(&self, tx: Transaction, done: Result<T>, dry_run: bool) -> Result<T> {
-        let ended = if dry_run { tx.undo(done).await } else { tx.end(self, done).await };
+    /// Ends the transaction of an import. It is not tried again, since its lines have been read.
+    pub(super) async fn end_import<T>(&self, tx: Transaction, done: Result<T>) -> Result<T> {
+        let ended = tx.end(self, done).await;
         self.noted(ended)
     }
 }

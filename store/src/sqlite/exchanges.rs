@@ -272,8 +272,8 @@ impl Exchanges for SqliteStore {
         self.readers.read(move |connection| rate_centers(connection, &query)).await
     }
 
-    async fn import_exchanges(&self, lines: ExchangeLines, dry_run: bool, doer: Doer) -> Result<Imported> {
-        self.write_unless(dry_run, move |tables| import_exchanges(tables, lines, &doer)).await
+    async fn import_exchanges(&self, lines: ExchangeLines, doer: Doer) -> Result<Imported> {
+        self.writer.write(move |tables| import_exchanges(tables, lines, &doer)).await
     }
 
     async fn areas(&self) -> Result<Vec<(AreaId, Area)>> {

@@ -202,7 +202,7 @@ impl Imports for SqliteStore {
         now: Timestamp,
         policy: Arc<Policy>,
     ) -> Result<Imported> {
-        self.write_unless(intake.dry_run, move |tables| import(tables, lines, &intake, now, &policy)).await
+        self.writer.write(move |tables| import(tables, lines, &intake, now, &policy)).await
     }
 
     async fn stage(&self, _lease: LeaseToken, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::cached::Cached;
@@ -14,7 +13,6 @@ use super::log::Log;
 use super::readers::{Readers, VFS};
 use super::row;
 use super::schema::{check_engine, migrate};
-use super::tables::Tables;
 use super::writer::Writer;
 use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
@@ -207,31 +205,6 @@ impl SqliteStore {
             folder,
             lock: std::sync::Mutex::new(Some(lock)),
         })
-    }
-}
-
-impl SqliteStore {
-    /// Runs `work` in one transaction. A dry run undoes the transaction and only returns the answer.
-    pub(super) async fn write_unless<T, W>(&self, dry_run: bool, work: W) -> Result<T>
-    where
-        T: Send + 'static,
-        W: FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
-    {
-        if !dry_run {
-            return self.writer.write(work).await;
-        }
-        let (answer, answered) = oneshot::channel();
-        let undone = self.writer.write(move |tables| -> Result<()> {
-            let done = work(tables)?;
-            let _ = answer.send(done);
-            Err(StoreError::Full) // undoes the transaction
-        });
-        let undone = undone.await;
-        match (answered.await, undone) {
-            (Ok(done), _) => Ok(done),
-            (Err(_), Err(error)) => Err(error),
-            (Err(_), Ok(())) => Err(StoreError::Closed),
-        }
     }
 }
 
