@@ -1,6 +1,6 @@
 //! Configuration: a file, the environment and flags. Flags override the environment, which overrides the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,17 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onhook_core::lifecycle::policy::{Policy, Profile};
 use onhook_core::notify::subscription::Secret;
-use onhook_core::report::rnd_file::{Column, DateFormat, Form, NumberFormat, is_company};
-use onhook_core::setting::Setting;
-use onhook_server::Source;
+use onhook_core::report::rnd_file::{Column, DateFormat, NumberFormat};
+use onhook_core::setting::{ReportSettings, Setting, Values};
 use onhook_server::callback::IpNet;
 use onhook_server::mail::MailSettings;
-use onhook_server::reports::ReportSettings;
 use onhook_wire::search::{TIER_MAX, VENDOR_NAME_MAX, Vendor};
+use serde_json::{Value, json};
 
 /// Most connections that can be set: more than a machine has ports.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// Most minutes that releases may wait after a start: a day.
 const RELEASE_WAIT_MAX: u32 = 1_440;
-
-/// Most characters of a carrier's code.
-const OCN_MAX: usize = 10;
 
 /// How many seconds a lease may last.
 const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 2..=60;
@@ -116,42 +112,38 @@ impl File {
 
     /// Returns how reports for regulators are made.
     pub(crate) fn reports(&self) -> anyhow::Result<ReportSettings> {
-        let usual = ReportSettings::default();
-        let form = Form {
-            header: self.rnd_header.clone().unwrap_or(usual.rnd_form.header),
-            columns: self.rnd_columns.clone().unwrap_or(usual.rnd_form.columns),
-            date_format: self.rnd_date_format.unwrap_or(usual.rnd_form.date_format),
-            tn_format: self.rnd_tn_format.unwrap_or(usual.rnd_form.tn_format),
-            file_name: self.rnd_file_name.clone().unwrap_or(usual.rnd_form.file_name),
-            row_limit: self.rnd_row_limit.unwrap_or(usual.rnd_form.row_limit),
-            cutoff_day: self.rnd_cutoff_day.unwrap_or(usual.rnd_form.cutoff_day),
-        };
-        if let Some(fault) = form.fault() {
-            anyhow::bail!("the file of disconnects (rnd_…) cannot be made so: {fault}");
+        let mut values = Values::default();
+        for (setting, value) in self.of_reports() {
+            values.set(setting, &value).map_err(|rule| anyhow::anyhow!("{setting} is {value}: {rule}"))?;
         }
-        if let Some(company) = self.rnd_company.as_deref().filter(|company| !is_company(company)) {
-            anyhow::bail!("rnd_company is {company:?}: it is 3 to 10 letters and digits");
-        }
-        let ocn = self.nruf_ocn.clone().unwrap_or_default();
-        let plain = ocn.len() <= OCN_MAX && ocn.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        anyhow::ensure!(plain, "nruf_ocn is {ocn:?}: it is at most {OCN_MAX} letters and digits");
-        let percent = self.nruf_donate_percent.unwrap_or(usual.nruf_donate_percent);
-        anyhow::ensure!(percent <= 100, "nruf_donate_percent is {percent}: it is a number from 0 to 100");
-        Ok(ReportSettings {
-            rnd_company: self.rnd_company.clone(),
-            rnd_form: form,
-            nruf_ocn: ocn,
-            nruf_donate_percent: percent,
-        })
+        Ok(values.reports)
     }
 
-    /// Returns those of the settings which operators change while the server runs that the file gives.
-    pub(crate) fn configured(&self) -> BTreeMap<Setting, Source> {
-        let given = [
+    /// Returns what is set of how reports are made.
+    pub(crate) fn of_reports(&self) -> Vec<(Setting, Value)> {
+        let all = [
+            (Setting::RndCompany, self.rnd_company.as_ref().map(|of| json!(of))),
+            (Setting::RndHeader, self.rnd_header.as_ref().map(|of| json!(of))),
+            (Setting::RndColumns, self.rnd_columns.as_ref().map(|of| json!(of))),
+            (Setting::RndDateFormat, self.rnd_date_format.map(|of| json!(of))),
+            (Setting::RndTnFormat, self.rnd_tn_format.map(|of| json!(of))),
+            (Setting::RndFileName, self.rnd_file_name.as_ref().map(|of| json!(of))),
+            (Setting::RndRowLimit, self.rnd_row_limit.map(|of| json!(of))),
+            (Setting::RndCutoffDay, self.rnd_cutoff_day.map(|of| json!(of))),
+            (Setting::NrufOcn, self.nruf_ocn.as_ref().map(|of| json!(of))),
+            (Setting::NrufDonatePercent, self.nruf_donate_percent.map(|of| json!(of))),
+        ];
+        all.into_iter().filter_map(|(setting, value)| Some((setting, value?))).collect()
+    }
+
+    /// Returns those of the settings which operators change while a server runs that the file sets.
+    pub(crate) fn sets(&self) -> Vec<Setting> {
+        let limits = [
             (Setting::RateLimit, self.rate_limit.is_some()),
             (Setting::ShownLimit, self.shown_limit.is_some()),
         ];
-        given.into_iter().filter(|(_, given)| *given).map(|(setting, _)| (setting, Source::File)).collect()
+        let limits = limits.into_iter().filter_map(|(setting, is_set)| is_set.then_some(setting));
+        limits.chain(self.of_reports().into_iter().map(|(setting, _)| setting)).collect()
     }
 
     /// Returns the policy for holds.

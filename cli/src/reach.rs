@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use onhook_core::notify::subscription::Secret;
 use onhook_server::http::socket;
-use onhook_server::{Offline, Settings, demo_data};
+use onhook_server::{Offline, Settings, Source, demo_data};
 use onhook_store::sqlite::OpenError;
 use reqwest::Url;
 use tokio::net::UnixStream;
@@ -187,17 +187,17 @@ async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Clien
     let usual = Settings::default();
     let settings = Settings {
         policy: policy(file)?,
-        reports: file.reports()?,
-        emulator,
-        trust_clock: how.trust_clock,
         rate_limit: file.rate_limit.map_or(usual.rate_limit, config::limit),
         shown_limit: match file.shown_limit {
             Some(limit) => config::limit(limit),
             None if emulator => None,
             None => usual.shown_limit,
         },
-        configured: file.configured(),
         backup_dir: file.backup_dir.clone(),
+        reports: file.reports()?,
+        configured: file.sets().into_iter().map(|setting| (setting, Source::File)).collect(),
+        emulator,
+        trust_clock: how.trust_clock,
         ..usual
     };
     let offline = Offline::new(store, settings).await.map_err(|error| anyhow::anyhow!(error))?;

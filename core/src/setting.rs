@@ -10,14 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::account::change::CANCEL_WINDOW_SECONDS_MAX;
+use crate::order::Mode;
 use crate::order::plan::TwoPerson;
-use crate::report::rnd_file::{DateFormat, NumberFormat};
+use crate::report::nruf::DONATE_PERCENT;
+use crate::report::rnd_file::{Form, is_company};
 use crate::words::words;
-
-/// Most rows of a file for the Reassigned Numbers Database.
-const RND_ROWS_MAX: u32 = 1_000_000;
-/// Most characters of a text among the settings.
-const TEXT_MAX: usize = 100;
 
 words! {
     /// A setting.
@@ -38,9 +35,11 @@ words! {
         RateLimit = "rate_limit",
         /// Pool numbers that searches show one account in an hour, 0 for no limit.
         ShownLimit = "shown_limit",
-        /// Whether files for the Reassigned Numbers Database begin with a line of names.
+        /// Who reports disconnects, if a request does not say.
+        RndCompany = "rnd_company",
+        /// The first line of a file for the Reassigned Numbers Database.
         RndHeader = "rnd_header",
-        /// The names of its columns: company, number, date, batch.
+        /// Its columns.
         RndColumns = "rnd_columns",
         /// The form of its dates.
         RndDateFormat = "rnd_date_format",
@@ -54,6 +53,8 @@ words! {
         RndCutoffDay = "rnd_cutoff_day",
         /// The operating company number in reports of number use.
         NrufOcn = "nruf_ocn",
+        /// Blocks with at most so many percent of their numbers taken are to be given back.
+        NrufDonatePercent = "nruf_donate_percent",
     }
 }
 
@@ -62,10 +63,16 @@ words! {
     WirePurge {
         /// It runs.
         Run = "run",
-        /// It waits until a second person has approved it.
-        Hold = "hold",
         /// It is refused.
         Refuse = "refuse",
+    }
+}
+
+impl WirePurge {
+    /// Returns whether an order by the API that takes numbers out of service in this way is taken.
+    #[must_use]
+    pub fn takes(self, mode: Mode) -> bool {
+        mode != Mode::Purge || self == Self::Run
     }
 }
 
@@ -77,6 +84,12 @@ pub struct CallsAging {
     pub sip_code: u16,
     /// The cause by ITU-T Q.850: 1 or 22.
     pub q850_cause: u8,
+}
+
+impl CallsAging {
+    /// 404 Not Found, and "unallocated (unassigned) number" (RFC 3398, 8.2.6.1). By default an aging number is answered as
+    /// one that was never given out: some networks take 410 for "try elsewhere".
+    pub const UNALLOCATED: Self = Self { sip_code: 404, q850_cause: 1 };
 }
 
 /// All settings.
@@ -98,29 +111,32 @@ pub struct Values {
     pub rate_limit: u32,
     /// Pool numbers that searches show one account in an hour, 0 for no limit.
     pub shown_limit: u32,
-    /// How files for the Reassigned Numbers Database look.
-    pub rnd: Rnd,
-    /// The operating company number in reports of number use.
-    pub nruf_ocn: Option<String>,
+    /// How reports for regulators are made.
+    pub reports: ReportSettings,
 }
 
-/// How files for the Reassigned Numbers Database look.
+/// How reports for regulators are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rnd {
-    /// True if they begin with a line of names.
-    pub header: bool,
-    /// The names of the columns: company, number, date, batch.
-    pub columns: [String; 4],
-    /// The form of dates.
-    pub date_format: DateFormat,
-    /// The form of numbers.
-    pub tn_format: NumberFormat,
-    /// The name of a file. `{company}`, `{period}` and `{batch}` stand for theirs.
-    pub file_name: String,
-    /// Most rows of a file.
-    pub row_limit: u32,
-    /// The last day of the month whose disconnects are in its report.
-    pub cutoff_day: u32,
+pub struct ReportSettings {
+    /// Who reports disconnects, if a request does not say.
+    pub rnd_company: Option<String>,
+    /// The form of the file of disconnects.
+    pub rnd_form: Form,
+    /// The operating company number in reports of number use.
+    pub nruf_ocn: Option<String>,
+    /// Blocks with at most so many percent of their numbers taken are to be given back.
+    pub nruf_donate_percent: u8,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self {
+            rnd_company: None,
+            rnd_form: Form::default(),
+            nruf_ocn: None,
+            nruf_donate_percent: DONATE_PERCENT,
+        }
+    }
 }
 
 impl Default for Values {
@@ -131,19 +147,10 @@ impl Default for Values {
             wire_purge: WirePurge::Run,
             held_days: 14,
             plan_expires_seconds: 1_800,
-            calls_aging: CallsAging { sip_code: 404, q850_cause: 1 },
+            calls_aging: CallsAging::UNALLOCATED,
             rate_limit: 1_000,
             shown_limit: 50_000,
-            rnd: Rnd {
-                header: true,
-                columns: ["CompanyID", "TN", "DisconnectDate", "BatchID"].map(str::to_owned),
-                date_format: DateFormat::Iso,
-                tn_format: NumberFormat::Ten,
-                file_name: "{company}_{period}{batch}.csv".to_owned(),
-                row_limit: RND_ROWS_MAX,
-                cutoff_day: 14,
-            },
-            nruf_ocn: None,
+            reports: ReportSettings::default(),
         }
     }
 }
@@ -162,6 +169,7 @@ impl Values {
     /// Returns a setting's value.
     #[must_use]
     pub fn get(&self, setting: Setting) -> Value {
+        let reports = &self.reports;
         match setting {
             Setting::CancelWindowSeconds => json!(self.cancel_window_seconds),
             Setting::TwoPerson => json!(self.two_person),
@@ -171,14 +179,16 @@ impl Values {
             Setting::CallsAging => json!(self.calls_aging),
             Setting::RateLimit => json!(self.rate_limit),
             Setting::ShownLimit => json!(self.shown_limit),
-            Setting::RndHeader => json!(self.rnd.header),
-            Setting::RndColumns => json!(self.rnd.columns),
-            Setting::RndDateFormat => json!(self.rnd.date_format),
-            Setting::RndTnFormat => json!(self.rnd.tn_format),
-            Setting::RndFileName => json!(self.rnd.file_name),
-            Setting::RndRowLimit => json!(self.rnd.row_limit),
-            Setting::RndCutoffDay => json!(self.rnd.cutoff_day),
-            Setting::NrufOcn => json!(self.nruf_ocn),
+            Setting::RndCompany => json!(reports.rnd_company),
+            Setting::RndHeader => json!(reports.rnd_form.header),
+            Setting::RndColumns => json!(reports.rnd_form.columns),
+            Setting::RndDateFormat => json!(reports.rnd_form.date_format),
+            Setting::RndTnFormat => json!(reports.rnd_form.tn_format),
+            Setting::RndFileName => json!(reports.rnd_form.file_name),
+            Setting::RndRowLimit => json!(reports.rnd_form.row_limit),
+            Setting::RndCutoffDay => json!(reports.rnd_form.cutoff_day),
+            Setting::NrufOcn => json!(reports.nruf_ocn),
+            Setting::NrufDonatePercent => json!(reports.nruf_donate_percent),
         }
     }
 
@@ -197,7 +207,7 @@ impl Values {
                             whole number or null), all of them";
                 self.two_person = read(value, rule, |_| true)?;
             }
-            Setting::WirePurge => self.wire_purge = read(value, "it is run, hold or refuse", |_| true)?,
+            Setting::WirePurge => self.wire_purge = read(value, "it is run or refuse", |_| true)?,
             Setting::HeldDays => {
                 self.held_days =
                     read(value, "it is a whole number of days from 1 to 90", |days| (1..=90).contains(days))?;
@@ -215,37 +225,50 @@ impl Values {
             }
             Setting::RateLimit => self.rate_limit = read(value, LIMIT, |_| true)?,
             Setting::ShownLimit => self.shown_limit = read(value, LIMIT, |_| true)?,
-            Setting::RndHeader => self.rnd.header = read(value, "it is true or false", |_| true)?,
+            Setting::RndCompany => {
+                let rule = "it is null, or 3 to 10 letters and digits";
+                self.reports.rnd_company =
+                    read(value, rule, |of: &Option<String>| of.as_deref().is_none_or(is_company))?;
+            }
+            Setting::RndHeader => {
+                let rule = "it is a text of at most 200 characters, without slashes and control characters, empty for \
+                            no header";
+                self.reports.rnd_form.header = of_form(value, rule, |form, header| form.header = header)?;
+            }
             Setting::RndColumns => {
-                let rule = "it is a list of four names of 1 to 100 letters, digits, spaces, dots, dashes or \
-                            underscores";
-                self.rnd.columns =
-                    read(value, rule, |of: &[String; 4]| of.iter().all(|name| is_plain(name)))?;
+                let rule = "it is a list of company_id, tn, disconnect_date and batch_id, none of them twice, with tn";
+                self.reports.rnd_form.columns = of_form(value, rule, |form, columns| form.columns = columns)?;
             }
             Setting::RndDateFormat => {
                 let rule = "it is YYYY-MM-DD, MM/DD/YY, MM/DD/YYYY, M/D/YY or M/D/YYYY";
-                self.rnd.date_format = read(value, rule, |_| true)?;
+                self.reports.rnd_form.date_format = read(value, rule, |_| true)?;
             }
-            Setting::RndTnFormat => self.rnd.tn_format = read(value, r#"it is "10" or "e164""#, |_| true)?,
+            Setting::RndTnFormat => {
+                self.reports.rnd_form.tn_format = read(value, r#"it is "10" or "e164""#, |_| true)?;
+            }
             Setting::RndFileName => {
-                let rule = "it is 1 to 100 letters, digits, spaces, dots, dashes, underscores, with {company}, {period} \
-                            and {batch} in it";
-                self.rnd.file_name = read(value, rule, |of: &String| is_file_name(of))?;
+                let rule = "it is a name of at most 200 characters, without slashes and control characters, with {batch} \
+                            in it and at most one pair of brackets";
+                self.reports.rnd_form.file_name = of_form(value, rule, |form, name| form.file_name = name)?;
             }
             Setting::RndRowLimit => {
-                let rule = "it is a whole number from 1 to 1000000";
-                self.rnd.row_limit = read(value, rule, |of| (1..=RND_ROWS_MAX).contains(of))?;
+                let rule = "it is a whole number from 1 to 4294967295";
+                self.reports.rnd_form.row_limit = of_form(value, rule, |form, rows| form.row_limit = rows)?;
             }
             Setting::RndCutoffDay => {
                 let rule = "it is a whole number from 10 to 14";
-                self.rnd.cutoff_day = read(value, rule, |of| (10..=14).contains(of))?;
+                self.reports.rnd_form.cutoff_day = of_form(value, rule, |form, day| form.cutoff_day = day)?;
             }
             Setting::NrufOcn => {
                 let rule = "it is null, or four letters or digits";
-                self.nruf_ocn = read(value, rule, |of: &Option<String>| {
+                self.reports.nruf_ocn = read(value, rule, |of: &Option<String>| {
                     of.as_ref()
                         .is_none_or(|of| of.len() == 4 && of.bytes().all(|b| b.is_ascii_alphanumeric()))
                 })?;
+            }
+            Setting::NrufDonatePercent => {
+                let rule = "it is a whole number from 0 to 100";
+                self.reports.nruf_donate_percent = read(value, rule, |of| (0..=100).contains(of))?;
             }
         }
         Ok(())
@@ -254,9 +277,15 @@ impl Values {
     /// Returns what someone should know of a setting as it is. `None` if there is nothing.
     #[must_use]
     pub fn warning(&self, setting: Setting) -> Option<&'static str> {
-        (setting == Setting::WirePurge && self.wire_purge == WirePurge::Run && self.two_person.purge).then_some(
-            "two persons are needed for a purge at /ops alone: an order by the API purges numbers at once",
-        )
+        match setting {
+            Setting::WirePurge if self.wire_purge == WirePurge::Run && self.two_person.purge => Some(
+                "two persons are needed for a purge at /ops alone: an order by the API purges numbers at once",
+            ),
+            Setting::CancelWindowSeconds => Some("kept and shown: no order waits for it in this version"),
+            Setting::HeldDays => Some("kept and shown: no order is held in this version"),
+            Setting::TwoPerson => Some("held is kept and shown: no order is held in this version"),
+            _ => None,
+        }
     }
 }
 
@@ -271,18 +300,17 @@ fn read<T: DeserializeOwned>(
     read.ok().filter(good).ok_or(rule)
 }
 
-fn is_plain(name: &str) -> bool {
-    (1..=TEXT_MAX).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b' '))
-}
-
-fn is_file_name(name: &str) -> bool {
-    let parts = ["{company}", "{period}", "{batch}"];
-    let bare = parts.iter().fold(name.to_owned(), |bare, part| bare.replacen(part, "x", 1));
-    name.len() <= TEXT_MAX
-        && parts.iter().all(|part| name.contains(part))
-        && is_plain(&bare)
-        && !name.starts_with(['.', '-', ' '])
+/// Reads a value that is a part of the form of a file, and refuses one with which the form could not be used.
+fn of_form<T: DeserializeOwned + Clone>(
+    value: &Value,
+    rule: &'static str,
+    put: impl FnOnce(&mut Form, T),
+) -> Result<T, &'static str> {
+    read(value, rule, |part: &T| {
+        let mut form = Form::default();
+        put(&mut form, part.clone());
+        form.fault().is_none()
+    })
 }
 
 /// A change of settings. `None` takes a choice back, so that the default holds again.
@@ -341,7 +369,7 @@ mod tests {
             (Setting::HeldDays, json!(0), false),
             (Setting::HeldDays, json!(90), true),
             (Setting::PlanExpiresSeconds, json!(59), false),
-            (Setting::WirePurge, json!("hold"), true),
+            (Setting::WirePurge, json!("refuse"), true),
             (Setting::WirePurge, json!("never"), false),
             (Setting::CallsAging, json!({ "sip_code": 410, "q850_cause": 22 }), true),
             (Setting::CallsAging, json!({ "sip_code": 410, "q850_cause": 1 }), false),
@@ -351,15 +379,23 @@ mod tests {
                 true,
             ),
             (Setting::TwoPerson, json!({ "purge": true, "release_early": false, "held": true }), false),
-            (Setting::RndColumns, json!(["A", "B", "C", "D"]), true),
-            (Setting::RndColumns, json!(["A", "B", "C"]), false),
-            (Setting::RndColumns, json!(["A", "B", "C", "D,E"]), false),
+            (Setting::RndCompany, json!("ACME1"), true),
+            (Setting::RndCompany, json!("AB"), false),
+            (Setting::RndHeader, json!(""), true),
+            (Setting::RndHeader, json!("a\nb"), false),
+            (Setting::RndColumns, json!(["tn", "disconnect_date"]), true),
+            (Setting::RndColumns, json!(["disconnect_date"]), false),
+            (Setting::RndColumns, json!(["tn", "TN"]), false),
             (Setting::RndFileName, json!("{company}-{period}-{batch}.csv"), true),
             (Setting::RndFileName, json!("../{company}{period}{batch}"), false),
             (Setting::RndFileName, json!("report.csv"), false),
+            (Setting::RndRowLimit, json!(0), false),
             (Setting::RndCutoffDay, json!(9), false),
+            (Setting::RndCutoffDay, json!(10), true),
             (Setting::NrufOcn, json!("9A99"), true),
             (Setting::NrufOcn, json!("9A9"), false),
+            (Setting::NrufDonatePercent, json!(100), true),
+            (Setting::NrufDonatePercent, json!(101), false),
         ] {
             assert_eq!(Values::default().set(setting, &value).is_ok(), good, "{setting} {value}");
         }
@@ -379,10 +415,18 @@ mod tests {
     fn a_purge_without_a_second_person_is_warned_of() {
         let warning = |values: &Values| values.warning(Setting::WirePurge).is_some();
         let usual = Values::default();
-        let held = Values { wire_purge: WirePurge::Hold, ..usual.clone() };
+        let refused = Values { wire_purge: WirePurge::Refuse, ..usual.clone() };
         let alone = TwoPerson { purge: false, ..TwoPerson::default() };
         let alone = Values { two_person: alone, ..usual.clone() };
-        assert_eq!((warning(&usual), warning(&held), warning(&alone)), (true, false, false));
+        assert_eq!((warning(&usual), warning(&refused), warning(&alone)), (true, false, false));
+    }
+
+    #[test]
+    fn a_purge_by_the_api_is_taken_or_not_and_nothing_else_is_asked() {
+        for mode in Mode::ALL {
+            assert!(WirePurge::Run.takes(*mode));
+            assert_eq!(WirePurge::Refuse.takes(*mode), *mode != Mode::Purge, "{mode}");
+        }
     }
 
     #[test]

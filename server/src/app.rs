@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use onhook_core::clock::ClockState;
+use onhook_core::setting::Values;
 use onhook_core::time::Timestamp;
 use onhook_store::chance::Chance;
 use onhook_store::contract::settings::Chosen;
@@ -41,6 +42,8 @@ pub struct App {
     pub limits: Limits,
     /// The settings given at start.
     pub settings: Settings,
+    /// The settings that operators change, as this server goes by them.
+    values: watch::Sender<Arc<Values>>,
     /// Base of `Location` headers and links.
     pub public_url: String,
     /// Checks the URLs of subscriptions, and sends notifications to them.
@@ -103,12 +106,15 @@ impl App {
         if let Some(emulator) = &emulator {
             store.follow(emulator.scripts.script());
         }
+        let values = settings.values(&store.chosen().await?);
+        let limits = Limits::new(NonZeroU32::new(values.rate_limit), NonZeroU32::new(values.shown_limit));
         let auth = Arc::new(Auth::new(store.token_key(), settings.rate_limit.is_some())?);
         Ok(Self {
             store,
             clock,
             auth,
-            limits: Limits::new(settings.rate_limit, settings.shown_limit),
+            limits,
+            values: watch::Sender::new(Arc::new(values)),
             public_url,
             callbacks: Callbacks::new(rules, settings.network.clone()),
             mailer: Mailer::by(settings.mail.as_ref(), settings.emulator)?,
@@ -183,6 +189,12 @@ impl App {
     pub(crate) fn go_by(&self, chosen: &[Chosen]) {
         let values = self.settings.values(chosen);
         self.limits.set(NonZeroU32::new(values.rate_limit), NonZeroU32::new(values.shown_limit));
+        self.values.send_replace(Arc::new(values));
+    }
+
+    /// Returns the settings that operators change, as this server goes by them.
+    pub(crate) fn values(&self) -> Arc<Values> {
+        self.values.borrow().clone()
     }
 
     /// Believes the clock from now on: a person has looked at it.

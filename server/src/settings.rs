@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use onhook_core::clock::RELEASE_WAIT_MS;
 use onhook_core::lifecycle::policy::Policy;
-use onhook_core::setting::{Setting, Values};
+use onhook_core::setting::{ReportSettings, Setting, Values};
 use onhook_store::contract::settings::Chosen;
 use onhook_wire::search::Vendor;
 
 use crate::callback::{Reach, Rules};
 use crate::mail::MailSettings;
-use crate::reports::ReportSettings;
 
 /// Where a setting was given at start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +122,7 @@ impl Settings {
         let mut values = Values {
             rate_limit: self.rate_limit.map_or(0, NonZeroU32::get),
             shown_limit: self.shown_limit.map_or(0, NonZeroU32::get),
+            reports: self.reports.clone(),
             ..Values::default()
         };
         for Chosen { setting, value, .. } in chosen {

@@ -265,16 +265,14 @@ impl Serve {
 
 /// Returns those of the settings which operators change while the server runs that are given at start, and where.
 fn configured(said: Option<&clap::ArgMatches>, file: &File) -> BTreeMap<Setting, Source> {
-    let mut configured = file.configured();
-    for (setting, name) in [(Setting::RateLimit, "rate_limit"), (Setting::ShownLimit, "shown_limit")] {
-        let source = match said.and_then(|said| said.value_source(name)) {
-            Some(ValueSource::CommandLine) => Source::Flag,
-            Some(ValueSource::EnvVariable) => Source::Variable,
-            _ => continue,
-        };
-        configured.insert(setting, source);
-    }
-    configured
+    let in_file = file.sets().into_iter().map(|setting| (setting, Source::File));
+    let flags = [(Setting::RateLimit, "rate_limit"), (Setting::ShownLimit, "shown_limit")];
+    let said = flags.into_iter().filter_map(|(setting, name)| match said?.value_source(name)? {
+        ValueSource::CommandLine => Some((setting, Source::Flag)),
+        ValueSource::EnvVariable => Some((setting, Source::Variable)),
+        _ => None,
+    });
+    in_file.chain(said).collect()
 }
 
 /// Returns the settings that are not the default, for the log. Secrets are left out.

@@ -21,8 +21,6 @@ use crate::words::words;
 pub const OPEN_MAX: u64 = 1_000;
 /// Most open plans.
 pub const ALL_OPEN_MAX: u64 = 10_000;
-/// How long a plan lives that needs no second person, in milliseconds.
-pub const LIVES_MS: i64 = 30 * 60 * 1_000;
 /// How long a plan is kept for the audit, in milliseconds.
 pub const KEPT_MS: i64 = 90 * DAY_MS;
 /// How long a plan lives for which two persons are needed, in milliseconds.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use onhook_core::account::Role;
 use onhook_core::order::{Kind, Request};
-use onhook_wire::disconnects::{self, Draft, FAMILY};
+use onhook_wire::disconnects::{self, Draft, FAMILY, Post};
 use onhook_wire::error::Problem;
 use onhook_wire::notes;
 
@@ -113,7 +113,10 @@ async fn create(app: Arc<App>, call: Call) -> Result<Reply, Problem> {
     let root = order::document(&call)?;
     let draft = Draft::read(&root)?;
     let dialect = call.prefix.dialect;
-    let post = match draft.check(dialect, call.caller.role) {
+    let purges = app.values().wire_purge;
+    let taken =
+        |post: Post| if purges.takes(post.disconnect.mode) { Ok(post) } else { Err(Problem::ModeForbidden) };
+    let post = match draft.check(dialect, call.caller.role).and_then(taken) {
         Ok(post) => post,
         Err(problem) => return Ok(refused(&problem, draft.refused(&problem, app.clock.now()))),
     };

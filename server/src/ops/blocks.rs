@@ -80,7 +80,7 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     };
     let page = Page::read(&app, &call, "blocks")?;
     let after: Option<Block> = page.after.as_deref().and_then(|key| Block::from_digits(key.parse().ok()?));
-    let when = (app.clock.now(), app.settings.reports.nruf_donate_percent);
+    let when = (app.clock.now(), app.values().reports.nruf_donate_percent);
     let (items, next) = blocks::list(&*app.store, &filter, after, page.limit, when).await?;
     let next = next.map(|block| block.digits().to_string());
     Ok(Reply::json(StatusCode::OK, &page.document(items, next)))
@@ -92,7 +92,7 @@ async fn mark(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let Said { drain, footprint, reason } = body::read(&call)?;
     let author = body::author(&call, reason.as_deref())?;
     let now = app.believed_now().ok_or_else(body::clock)?;
-    let when = (now, app.settings.reports.nruf_donate_percent);
+    let when = (now, app.values().reports.nruf_donate_percent);
     blocks::one(&*app.store, block, when).await?.ok_or(Refusal::NoResource)?;
     app.store.mark_block(block, Marking { drain, footprint }, author, now).await?;
     app.orders_bell.notify_one(); // an order may wait for a number of a block that was drained

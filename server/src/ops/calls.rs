@@ -7,7 +7,7 @@ use onhook_core::account::Role;
 use onhook_core::account::user::Right;
 use onhook_core::report::calls::{Routing, routing};
 use onhook_core::time::Timestamp;
-use onhook_wire::ops::calls::{Vacant, call as shown};
+use onhook_wire::ops::calls::call as shown;
 
 use super::door::{self, OpsProblem};
 use super::listing::parsed;
@@ -63,5 +63,5 @@ async fn route(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         }
         None => Routing::unknown(),
     };
-    Ok(Reply::json(StatusCode::OK, &shown(number, at, &routing, Vacant::default())))
+    Ok(Reply::json(StatusCode::OK, &shown(number, at, &routing, app.values().calls_aging)))
 }

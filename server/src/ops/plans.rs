@@ -6,9 +6,7 @@ use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::account::user::Right;
 use onhook_core::ids::PlanId;
-use onhook_core::order::plan::{
-    KeptPlan, LIVES_MS, NotApproved, PlanState, SERIES_MAX, may_approve, may_plan,
-};
+use onhook_core::order::plan::{KeptPlan, NotApproved, PlanState, SERIES_MAX, may_approve, may_plan};
 use onhook_core::time::Timestamp;
 use onhook_store::contract::acts::Asked;
 use onhook_store::contract::plans::{
@@ -280,8 +278,7 @@ async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     };
     let sent: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let target = sent.get("target").cloned().unwrap_or_default();
-    let expires_at = now.plus_millis(LIVES_MS);
-    let asked = Asked { act, account, numbers, remaining, author, made_at: now, expires_at };
+    let asked = Asked { act, account, numbers, remaining, author, made_at: now, expires_at: now };
     let reply = {
         let (app, caller) = (app.clone(), call.caller.clone());
         move |done: &PlanMade| match done {

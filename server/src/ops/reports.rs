@@ -244,14 +244,14 @@ async fn make_and_keep(
 async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let AskRnd { period, company, as_of } = body::read(&call)?;
     let period = period.parse().map_err(|error| wrong("/period", format!("period: {error}")))?;
-    let settings = &app.settings.reports;
-    let company = company.or_else(|| settings.rnd_company.clone()).filter(|company| is_company(company));
+    let settings = app.values().reports.clone();
+    let company = company.or(settings.rnd_company).filter(|company| is_company(company));
     let company = company.ok_or_else(|| {
         wrong("/company", "company is the reporter's id, 3 to 10 letters and digits".into())
     })?;
     let as_of = position(&app, as_of.as_deref()).await?;
     let now = app.believed_now().ok_or_else(body::clock)?;
-    let (form, zone) = (settings.rnd_form.clone(), app.settings.policy.zone_name().to_owned());
+    let (form, zone) = (settings.rnd_form, app.settings.policy.zone_name().to_owned());
     let asked = rnd::Asked { period, company, as_of, now, form, zone };
     let store = app.store.clone();
     make_and_keep(app, call, ReportKind::Rnd, async move { rnd::make(&*store, &asked).await }).await
@@ -284,7 +284,7 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         return Err(OpsProblem::new(Code::BeforeFirstImport, detail));
     }
     let position = app.store.newest().await?;
-    let ocn = app.settings.reports.nruf_ocn.clone();
+    let ocn = app.values().reports.nruf_ocn.clone().unwrap_or_default();
     let level = level.unwrap_or(Level::Block);
     let asked = nruf::Asked { named, at, level, as_of: position, now, ocn };
     let store = app.store.clone();

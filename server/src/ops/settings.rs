@@ -29,7 +29,7 @@ use crate::http::route::{Needs, Route};
 const CHANGE: Shape = Shape::json(
     r#"{"type": "object", "required": ["values", "reason"], "additionalProperties": false, "properties": {
         "reason": {"type": "string", "minLength": 1, "maxLength": 500}, "values": {"type": "object"}}}"#,
-    r#"{"reason": "decisions take longer over the holidays", "values": {"held_days": 30}}"#,
+    r#"{"reason": "large plans are read by several people", "values": {"plan_expires_seconds": 7200}}"#,
 );
 /// The form of a clock.
 const CLOCK: Shape = Shape::json(

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use onhook_core::audit::digest::Digest;
 use onhook_core::lifecycle::diagram::NoSuchStep;
-use onhook_core::report::rnd_file::Form;
 use onhook_store::contract::reports::{Life, Reports, Wanted};
 use onhook_store::{Result, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
@@ -24,30 +23,6 @@ pub(crate) const NANP: (u64, u64) = (12_000_000_000, 20_000_000_000);
 const ID_DIGITS: usize = 12;
 /// How many makings wait for the one that runs.
 const WAITING_MAX: usize = 10;
-
-/// How reports are made: what the configuration says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReportSettings {
-    /// Who reports disconnects, if a request does not say.
-    pub rnd_company: Option<String>,
-    /// The form of the file of disconnects.
-    pub rnd_form: Form,
-    /// The carrier's code in the use of numbers.
-    pub nruf_ocn: String,
-    /// Blocks with at most so many percent of their numbers taken are to be given back.
-    pub nruf_donate_percent: u8,
-}
-
-impl Default for ReportSettings {
-    fn default() -> Self {
-        Self {
-            rnd_company: None,
-            rnd_form: Form::default(),
-            nruf_ocn: String::new(),
-            nruf_donate_percent: onhook_core::report::nruf::DONATE_PERCENT,
-        }
-    }
-}
 
 /// Makings of reports: one at a time in this process, and a few that wait. This is for the sake of the machine alone:
 /// reports that are made side by side are right, too.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onhook_core::account::AccountKind;
+use onhook_core::account::{Account, AccountKind};
 use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId, EventSeq};
 use onhook_core::number::Number;
@@ -114,13 +114,14 @@ impl Used {
     }
 }
 
-/// Returns what the accounts are that are no end users, and their names.
+/// Returns what the accounts are that are no end users, and their names in reports.
 pub(crate) async fn others(
     store: &dyn Store,
 ) -> Result<(BTreeMap<AccountId, AccountKind>, BTreeMap<AccountId, String>)> {
     let accounts = store.accounts().await?;
     let others = accounts.iter().filter(|account| account.kind != AccountKind::EndUser);
-    Ok(others.map(|account| ((account.id, account.kind), (account.id, account.name.clone()))).unzip())
+    let named = |account: &Account| account.legal_name.as_ref().unwrap_or(&account.name).clone();
+    Ok(others.map(|account| ((account.id, account.kind), (account.id, named(account)))).unzip())
 }
 
 async fn used(store: &dyn Store, as_of: EventSeq, with: &MadeWith) -> Result<Used> {

@@ -183,13 +183,19 @@ impl Files<'_> {
     }
 }
 
+/// Returns the accounts that report their own numbers.
+async fn other_reporters(store: &dyn Store) -> Result<BTreeSet<AccountId>> {
+    let accounts = store.accounts().await?;
+    Ok(accounts.iter().filter(|account| !account.reports_rnd).map(|account| account.id).collect())
+}
+
 /// Makes a report. It is not kept yet.
 pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
     let Asked { period, company, as_of, now, form, zone } = asked;
     let mut with = MadeWith {
         form: form.clone(),
         zone: zone.clone(),
-        other_reporters: BTreeSet::new(),
+        other_reporters: other_reporters(store).await?,
         npa_table: area_codes::VERSION.to_owned(),
         left_out: String::new(),
         sizes: Vec::new(),
@@ -350,7 +356,7 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         as_of: store.newest().await?,
         made_at: now,
         zone: zone.clone(),
-        other_reporters: BTreeSet::new(),
+        other_reporters: other_reporters(store).await?,
         npa_table: area_codes::VERSION.to_owned(),
         earlier: (0..all.len()).collect(),
     });

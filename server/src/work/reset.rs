@@ -79,8 +79,9 @@ async fn put_back(app: &App, image: Arc<Image>, seed: Option<u64>) -> Result<()>
     Ok(())
 }
 
-/// Lets the workers look.
+/// Lets the workers look, and goes by the settings that were put back.
 async fn rang(app: &App) -> Result<()> {
+    app.go_by(&app.store.chosen().await?);
     app.remember_clock().await?;
     app.clock_bell.notify_one();
     app.orders_bell.notify_one();

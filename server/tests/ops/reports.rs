@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::app::{
-    App, Call, IN_SERVICE, POOL, Reply, Seed, Who, account, get, now, number, post, put, wait_for, with_app,
-    xml,
+    App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, POOL, Reply, Seed, Who, account, get, now, number, patch,
+    post, put, wait_for, with_app, xml,
 };
 
 fn read(reply: &Reply) -> Value {
@@ -61,6 +61,41 @@ async fn reconnect(app: &App, number: &str) {
     let (_, order) = app.place(post(account("/orders"), xml::order(app.site, &[number]))).await;
     let order = app.ended(get(order)).await;
     assert_eq!(order.element("OrderStatus"), Some("COMPLETE"), "{}", order.text());
+}
+
+/// Settings, and what is said of accounts, decide how reports are made from then on.
+#[tokio::test]
+async fn reports_are_made_as_operators_have_said() {
+    with_app(Seed::two_accounts(), async |app| {
+        let change = async |path: &str, body: Value| {
+            let call = patch(path, body.to_string()).content_type("application/json").by(Who::Operator);
+            app.send(call).await.expect(200);
+        };
+        let values = json!({
+            "rnd_company": "ACME1", "rnd_header": "", "rnd_columns": ["company_id", "tn"], "rnd_tn_format": "e164",
+            "rnd_file_name": "{company}-{period}-{batch}.csv", "nruf_ocn": "9A99", "nruf_donate_percent": 0,
+        });
+        change("/ops/v1/settings", json!({ "values": values, "reason": "the guide says so" })).await;
+        let alone = json!({ "reports_rnd": false, "kind": "reseller", "legal_name": "The neighbour LLC", "reason": "r" });
+        change(&format!("/ops/v1/accounts/{NEIGHBOUR}"), alone).await;
+        let used = read(&app.send(asked("nruf", &json!({}))).await.expect(201));
+        let lines = file(app, &used, 0).await;
+        assert!(lines.lines().skip(1).all(|line| line.starts_with("9A99,")), "{lines}");
+        assert!(lines.lines().any(|line| line.ends_with(",The neighbour LLC")), "{lines}");
+        app.disconnect(&IN_SERVICE[..1]).await;
+        let theirs = format!("/api/accounts/{NEIGHBOUR}/disconnects");
+        let (_, order) = app.place(post(theirs, xml::disconnect(&[NEIGHBOURS])).by(Who::Neighbour)).await;
+        app.ended(get(order).by(Who::Neighbour)).await;
+        let period = this_month().to_string();
+        let report = read(&app.send(asked("rnd", &json!({ "period": period }))).await.expect(201));
+        assert_eq!(report["counts"]["left_out_by_reason"], json!({ "other_reporter": 1 }), "{report}");
+        assert_eq!(report["files"][0]["name"], format!("ACME1-{}-.csv", period.replace('-', "")));
+        assert_eq!(file(app, &report, 0).await, format!("ACME1,+1{}\r\n", IN_SERVICE[0]));
+        let all = shown(app, "/ops/v1/blocks").await["items"].as_array().unwrap().len();
+        let candidates = shown(app, "/ops/v1/blocks?candidate=true").await;
+        assert!(candidates["items"].as_array().unwrap().len() < all, "{candidates}");
+    })
+    .await;
 }
 
 /// The life of a report: made twice, handed in, and left away from the next month's; what was reconnected before it was

@@ -6,11 +6,12 @@ use onhook_core::ids::{PlanId, SiteId};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::{By, Change};
-use onhook_core::lifecycle::provenance::{Author, Credential, Provenance};
+use onhook_core::lifecycle::provenance::{Author, Credential, Doer, Provenance};
 use onhook_core::order::act::{Act, Correction, Later, Leaving, Refused, Restored};
 use onhook_core::order::decided::Decided;
-use onhook_core::order::plan::{KEPT_MS, KeptPlan, LIVES_MS, NotApproved, PlanState};
+use onhook_core::order::plan::{KEPT_MS, KeptPlan, NotApproved, PlanState};
 use onhook_core::order::{Mode, Protected, Request, Status};
+use onhook_core::setting::{Changes, Setting};
 use onhook_core::time::{DAY_MS, Timestamp};
 use serde_json::json;
 
@@ -24,6 +25,9 @@ use crate::contract::acts::{Acted, Asked, Undone};
 use crate::contract::plans::{
     Approving, NewPlan, PlanApplied, PlanApproved, PlanFilter, PlanMade, PlanWithdrawn,
 };
+
+/// How long a plan lives of which no operator has said how long, in milliseconds.
+const LIVES_MS: i64 = 1_800_000;
 
 fn author(user: &str, reason: &str) -> Author {
     let under = Provenance {
@@ -48,7 +52,7 @@ fn new(act: Act, numbers: impl IntoIterator<Item = u64>, account_id: Option<u32>
         remaining: 0,
         author: author("maker", "a reason"),
         made_at: now,
-        expires_at: now.plus_millis(LIVES_MS),
+        expires_at: now,
     };
     NewPlan { asked, target: json!({ "numbers": [] }), series: None }
 }
@@ -173,6 +177,23 @@ cases! { ($) plans conformance_plans:
         assert!(matches!(apply(&*store, &plan, at(23)).await, PlanApplied::Over(_)), "by another hash");
         let none = made(&*store, new(leaving(), [0, 1], Some(1), at(30))).await;
         assert!(matches!(apply(&*store, &none, at(31)).await, PlanApplied::Nothing(_)));
+        clean(&*store).await;
+    }
+
+    /// A plan lives as long as an operator has said when it is made. One that needs a second person lives for a day.
+    async fn a_plan_lives_as_long_as_an_operator_has_said(opener) {
+        let (store, ..) = seeded(opener).await;
+        let before = made(&*store, new(Act::Lock, [0], None, at(10))).await;
+        let changes = Changes::from([(Setting::PlanExpiresSeconds, Some(json!(60)))]);
+        store.change_settings(changes, Doer::offline(at(20))).await.expect("changed");
+        let short = made(&*store, new(Act::Lock, [1], None, at(30))).await;
+        let purge = made(&*store, new(Act::Purge { name: None }, [1], Some(1), at(30))).await;
+        assert_eq!(
+            (before.expires_at, short.expires_at, purge.expires_at),
+            (at(10 + LIVES_MS), at(60_030), at(DAY_MS + 30))
+        );
+        assert!(matches!(apply(&*store, &short, at(60_030)).await, PlanApplied::Over(_)));
+        done(&*store, &before, at(60_030)).await;
         clean(&*store).await;
     }
 

@@ -34,7 +34,7 @@ pub struct Asked {
     pub author: Author,
     /// When the plan of it was made.
     pub made_at: Timestamp,
-    /// When that plan ends.
+    /// When that plan ends. Of one that is about to be made it is not known yet.
     pub expires_at: Timestamp,
 }
 

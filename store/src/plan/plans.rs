@@ -7,7 +7,7 @@ use onhook_core::lifecycle::provenance::{Author, Doer};
 use onhook_core::order::Status;
 use onhook_core::order::decided::Decisions;
 use onhook_core::order::plan::{
-    Done, KeptPlan, LIVES_MS, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
+    Done, KeptPlan, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
 };
 use onhook_core::setting::Values;
 use onhook_core::time::Timestamp;
@@ -18,12 +18,6 @@ use crate::contract::acts::{Asked, Plan};
 use crate::contract::plans::{Approving, NewPlan, PlanApplied, PlanApproved, PlanWithdrawn};
 use crate::contract::settings::Chosen;
 
-/// Returns for what two persons are needed, by what an operator has set.
-#[must_use]
-pub fn two_person(chosen: &[Chosen]) -> TwoPerson {
-    Values::of(chosen.iter().map(|chosen| (chosen.setting, &chosen.value))).two_person
-}
-
 /// What a plan needs beside what its act loads.
 #[derive(Clone, Copy, Debug)]
 pub struct Around {
@@ -31,6 +25,18 @@ pub struct Around {
     pub unlocked: u64,
     /// For what two persons are needed.
     pub two_person: TwoPerson,
+    /// How long a plan lives that needs no second person, in milliseconds.
+    pub lives_ms: i64,
+}
+
+impl Around {
+    /// Returns what a plan needs of a user who has unlocked so many numbers lately, by what an operator has set.
+    #[must_use]
+    pub fn of(unlocked: u64, chosen: &[Chosen]) -> Self {
+        let values = Values::of(chosen.iter().map(|chosen| (chosen.setting, &chosen.value)));
+        let lives_ms = i64::from(values.plan_expires_seconds) * 1_000;
+        Self { unlocked, two_person: values.two_person, lives_ms }
+    }
 }
 
 /// Writes what would happen into a plan.
@@ -57,7 +63,7 @@ pub fn keep(id: PlanId, new: &NewPlan, shown: &Plan, around: Around) -> KeptPlan
     let NewPlan { asked, target, series } = new;
     let made = Signed::by(&asked.author, asked.made_at);
     let two_persons = around.two_person.needed(&asked.act, shown.counts.go, around.unlocked);
-    let lives = if two_persons { TWO_PERSONS_LIVES_MS } else { LIVES_MS };
+    let lives = if two_persons { TWO_PERSONS_LIVES_MS } else { around.lives_ms };
     let mut kept = KeptPlan {
         id,
         act: asked.act.clone(),
@@ -92,7 +98,9 @@ pub fn make(
     policy: &Policy,
     now: Timestamp,
 ) -> KeptPlan {
-    keep(id, new, &plan(&new.asked, loaded, policy, now), around)
+    let expires_at = new.asked.made_at.plus_millis(around.lives_ms);
+    let asked = Asked { expires_at, ..new.asked.clone() };
+    keep(id, new, &plan(&asked, loaded, policy, now), around)
 }
 
 /// Returns the plan of an act that was to be done at once, if it has to wait for a second person. `None` if it has not,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::client::Client;
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::order::act::Act;
-use onhook_core::order::plan::{KEPT_MS, KeptPlan, TwoPerson, UNLOCKS_IN_MS, too_many};
+use onhook_core::order::plan::{KEPT_MS, KeptPlan, UNLOCKS_IN_MS, too_many};
 use onhook_core::order::{NewOrder, Request};
 use onhook_core::time::Timestamp;
 
@@ -18,7 +18,7 @@ use crate::columns::{PlanColumns, in_state, plan_of};
 use crate::contract::plans::PlanFilter;
 use crate::error::corrupt;
 use crate::order_ids::OrderIds;
-use crate::plan::plans::{Around, two_person};
+use crate::plan::plans::Around;
 
 /// Returns the id of a new plan.
 pub(super) fn new_id() -> Result<PlanId> {
@@ -44,8 +44,7 @@ pub(super) async fn around(client: &Client, act: &Act, user: &str, now: Timestam
     } else {
         0
     };
-    let two_person: TwoPerson = two_person(&chosen(client).await?);
-    Ok(Around { unlocked: unlocked.unsigned_abs(), two_person })
+    Ok(Around::of(unlocked.unsigned_abs(), &chosen(client).await?))
 }
 
 /// Writes a new plan. Returns false, and writes nothing, if it is open and there are too many open plans.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::order::act::Act;
-use onhook_core::order::plan::{KEPT_MS, KeptPlan, TwoPerson, UNLOCKS_IN_MS, too_many};
+use onhook_core::order::plan::{KEPT_MS, KeptPlan, UNLOCKS_IN_MS, too_many};
 use onhook_core::order::{NewOrder, Request};
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
@@ -18,7 +18,7 @@ use crate::columns::{PlanColumns, in_state, plan_of};
 use crate::contract::page::LIST_MAX;
 use crate::contract::plans::PlanFilter;
 use crate::order_ids::OrderIds;
-use crate::plan::plans::{Around, two_person};
+use crate::plan::plans::Around;
 
 /// Returns the id of a new plan.
 pub(super) fn new_id(ids: &OrderIds) -> Result<PlanId> {
@@ -34,8 +34,7 @@ pub(super) fn around(connection: &Connection, act: &Act, user: &str, now: Timest
     } else {
         0
     };
-    let two_person: TwoPerson = two_person(&chosen(connection)?);
-    Ok(Around { unlocked: unlocked.unsigned_abs(), two_person })
+    Ok(Around::of(unlocked.unsigned_abs(), &chosen(connection)?))
 }
 
 /// Writes a new plan. Returns false, and writes nothing, if it is open and there are too many open plans.

@@ -89,7 +89,7 @@ table! { problems, Problem:
     TooManyNumbers(5_000)  => "orders", "Also the answer to a document of more than 6,000 elements.";
     MixedNumbers           => "orders", "Send one order for country code 1, and one for the others.";
     Mode(any())            => "disconnects", "";
-    ModeForbidden          => "disconnects", "`purge` is for operators.";
+    ModeForbidden          => "disconnects", "`purge` is for operators, and the setting `wire_purge` can refuse it.";
     Protected(any())       => "disconnects", "";
     ProtectedPurge         => "disconnects", "A number that leaves the system cannot be protected: leave `Protected` out.";
     CustomerOrderId        => "orders", "";
