@@ -74,6 +74,33 @@ impl Status {
 }
 
 words! {
+    /// What an order waits for that has not ended.
+    Waiting {
+        /// Its turn.
+        Run = "run",
+        /// Numbers that come into the pool.
+        Numbers = "numbers",
+    }
+}
+
+impl Waiting {
+    /// Returns the status of the orders that wait for this.
+    #[must_use]
+    pub fn status(self) -> Status {
+        match self {
+            Waiting::Run => Status::Received,
+            Waiting::Numbers => Status::Backordered,
+        }
+    }
+
+    /// Returns what an order in a status waits for. `None` if it has ended.
+    #[must_use]
+    pub fn of(status: Status) -> Option<Self> {
+        Self::ALL.iter().copied().find(|waiting| waiting.status() == status)
+    }
+}
+
+words! {
     /// What a disconnect order does with its numbers (contract: decision 13).
     Mode {
         /// They age, then return to the pool, or to their owner if protected.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::ids::{OrderId, PlanId};
-use onhook_core::order::Order;
 use onhook_core::order::act::Refused;
+use onhook_core::order::{Order, Status, Waiting};
 use onhook_store::contract::acts::{Plan, Tally, Undone};
 use onhook_store::contract::orders::OrderFilter;
 use onhook_wire::ops::{acts, orders};
@@ -68,10 +68,15 @@ const UNDONE: Shape = Shape::json(
 const NOT_UNDONE: Told =
     Told::new(409, "It cannot be undone, or not whole, or there is nothing left to undo. Nothing was done.");
 
-const FILTERS: [Parameter; 7] = [
+const FILTERS: [Parameter; 8] = [
     Parameter::new("account", Form::Text("9900000"), "only orders of this account"),
     Parameter::new("kind", Form::Word(&["disconnect", "number", "move"]), "only orders of this kind"),
     Parameter::new("status", Form::Text("COMPLETE"), "only orders in this status"),
+    Parameter::new(
+        "waiting",
+        Form::Word(&["run", "numbers"]),
+        "only orders that wait for their turn, or for numbers",
+    ),
     Parameter::new("user", Form::Text("username"), "only orders of this user"),
     Parameter::new("plan", Form::Uuid, "only the order of this plan"),
     Parameter::new(
@@ -116,16 +121,21 @@ async fn order_of(app: &App, call: &Call) -> Result<Order, OpsProblem> {
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let account = body::account(&call.caller, "account", value(&call, "account"))?;
+    let waiting: Option<Waiting> = parsed(&call, "waiting", "run or numbers")?;
+    let status: Option<Status> = parsed(&call, "status", "a status of orders")?;
     let filter = OrderFilter {
         account,
         kind: parsed(&call, "kind", "disconnect, number or move")?,
-        status: parsed(&call, "status", "a status of orders")?,
+        status: status.or(waiting.map(Waiting::status)),
         user: parsed(&call, "user", "a user's name")?,
         plan: parsed(&call, "plan", "a plan's id")?,
         created_from: parsed(&call, "created_from", "an instant such as 2027-01-01T00:00:00.000Z")?,
         created_until: parsed(&call, "created_until", "an instant such as 2027-01-01T00:00:00.000Z")?,
     };
     let page = Page::read(&app, &call, "orders")?;
+    if status.zip(waiting).is_some_and(|(status, waiting)| status != waiting.status()) {
+        return Ok(Reply::json(StatusCode::OK, &page.document(Vec::new(), None)));
+    }
     let after: Option<OrderId> = page.after.as_deref().and_then(|key| key.parse().ok());
     let (found, next) = app.store.find_orders(filter, after, page.limit).await?;
     let ids = found.iter().map(|order| order.id).collect();

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::app::{ACCOUNT, IN_SERVICE, NO_NUMBER, Reply, Seed, Who, get, with_app};
+use crate::app::{
+    ACCOUNT, IN_SERVICE, NO_NUMBER, Reply, Seed, Who, account, get, post, wait_for, with_app, xml,
+};
 
 fn json(reply: &Reply) -> Value {
     serde_json::from_slice(&reply.body).unwrap()
@@ -57,10 +59,25 @@ async fn orders_are_listed_newest_first() {
         assert_eq!(listed("kind=disconnect&status=COMPLETE&account=9900000", Who::Operator).await.0, ids);
         assert!(listed("kind=number", Who::Admin).await.0.is_empty());
         assert!(listed("", Who::Neighbour).await.0.is_empty());
+        for waiting in ["run", "numbers", "run&status=COMPLETE"] {
+            assert!(listed(&format!("waiting={waiting}"), Who::Admin).await.0.is_empty(), "{waiting}");
+        }
         let (first, next) = listed("limit=2", Who::Admin).await;
         let (rest, end) = listed(&format!("limit=2&cursor={}", next.as_str().unwrap()), Who::Admin).await;
         assert_eq!(([first, rest].concat(), end), (ids, Value::Null));
         app.send(get("/ops/v1/orders?account=9900001")).await.expect(403);
+        app.send(get("/ops/v1/orders?waiting=held")).await.expect(400);
+        let search =
+            xml::search(app.site, "AreaCode", "<AreaCode>202</AreaCode><Quantity>1</Quantity>", true);
+        let (_, order) = app.place(post(account("/orders"), search)).await;
+        wait_for("a waiting order", async || {
+            let status = app.send(get(&order)).await.element("OrderStatus").map(str::to_owned);
+            (status.as_deref() == Some("BACKORDERED")).then_some(())
+        })
+        .await;
+        let waits = [order.rsplit('/').next().unwrap().to_owned()];
+        assert_eq!(listed("waiting=numbers", Who::Admin).await.0, waits);
+        assert!(listed("waiting=run", Who::Admin).await.0.is_empty());
     })
     .await;
 }

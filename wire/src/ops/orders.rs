@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onhook_core::ids::OrderId;
 use onhook_core::number::Number;
-use onhook_core::order::{Failure, Order, Request, Status};
+use onhook_core::order::{Failure, Order, Request, Waiting};
 use serde_json::{Value, json};
 
 use crate::error::refusal;
@@ -31,11 +31,7 @@ pub fn order(order: &Order, undone_by: &[OrderId], address: bool) -> Value {
         "kind": order.request.kind().word(),
         "account": order.account.to_string(),
         "status": order.status.word(),
-        "waiting": match order.status {
-            Status::Received => Some("run"),
-            Status::Backordered => Some("numbers"),
-            _ => None,
-        },
+        "waiting": Waiting::of(order.status).map(Waiting::word),
         "runs_at": null,
         "name": order.name,
         "customer_order_id": order.customer_order_id,
