@@ -12,6 +12,9 @@ use std::time::Duration;
 use onhook_core::ids::{AccountId, SubscriptionSeq};
 use onhook_core::import::{BadLine, Intake, NewNumber};
 use onhook_core::order::{Kind, Refusal, Status};
+use onhook_store::audit::seal_all;
+use onhook_store::contract::audit::Audit;
+use onhook_store::contract::backups::Backups;
 use onhook_store::contract::deliveries::{Deliveries, DueLimits};
 use onhook_store::contract::imports::{Imports, Lines};
 use onhook_store::contract::leases::Leases;
@@ -296,4 +299,31 @@ async fn leases_of_a_process_that_died_are_forgotten() {
     let second = store.take_lease("node", long).await.unwrap().unwrap();
     assert!(second > first);
     assert_eq!(store.claim(second, now, SubscriptionSeq(0), limits).await.unwrap(), claimed);
+}
+
+/// What was damaged before a backup is in it as it was, so the digest of the copy tells nothing of it.
+#[tokio::test]
+async fn a_backup_says_how_far_it_goes_and_its_check_follows_the_seals() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    fill(&store).await;
+    seal_all(&store, now()).await.unwrap();
+    let last = store.head().await.unwrap().unwrap().last;
+    store.close().await;
+    drop(store);
+    let within = folder.path().join("backups");
+    for (name, change, findings) in
+        [("well", "", 0), ("changed", "UPDATE event SET reason = 'another' WHERE seq = 1", 1)]
+    {
+        let database = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+        database.execute_batch(change).unwrap();
+        drop(database);
+        let store = open(folder.path()).unwrap();
+        let copied = store.back_up(within.clone(), name.to_owned()).await.unwrap();
+        assert_eq!(copied.position, last, "{name}");
+        let report = store.check_backup(copied, Arc::new(|_| ())).await.unwrap();
+        assert_eq!(report.findings.len(), findings, "{name}: {:?}", report.findings);
+        assert!(report.findings.iter().all(|found| found.what.ends_with("changed since it was sealed")));
+        store.close().await;
+    }
 }

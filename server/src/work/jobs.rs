@@ -180,10 +180,11 @@ fn told(error: &StoreError) -> String {
 async fn backup(app: &App, id: JobId) -> Result<Option<Copied>> {
     let Some(job) = app.store.job(Kind::Backup, id).await? else { return Ok(None) };
     let text = |key: &str| job.found[key].as_str().map(str::to_owned);
+    let position = text("position").and_then(|position| position.parse().ok()).unwrap_or_default();
     Ok(text("path")
         .zip(text("sha256"))
         .zip(job.found["bytes"].as_u64())
-        .map(|((path, sha256), bytes)| Copied { folder: path.into(), bytes, sha256 }))
+        .map(|((path, sha256), bytes)| Copied { folder: path.into(), bytes, sha256, position }))
 }
 
 async fn back_up(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
@@ -196,10 +197,11 @@ async fn back_up(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
     let name = format!("{}-{}", job.asked["name"].as_str().unwrap_or("backup"), job.id.0);
     let doer = Doer { author: job.author.clone(), now: now(app) };
     let (state, found, deed) = match app.store.back_up(within, name).await {
-        Ok(Copied { folder, bytes, sha256 }) => {
+        Ok(Copied { folder, bytes, sha256, position }) => {
             info!(backup.id = job.id.0, bytes, "backup {} is complete: {}", job.id.0, folder.display());
             let path = folder.display().to_string();
-            let found = json!({ "path": path, "bytes": bytes, "sha256": &sha256, "position": null });
+            let position = (position > 0).then(|| position.to_string());
+            let found = json!({ "path": path, "bytes": bytes, "sha256": &sha256, "position": position });
             let deed = Deed::by(&doer, DeedKind::BackupMade).with("backup", job.id.0.to_string());
             (State::Done, found, Some(deed.with("bytes", bytes).with("sha256", sha256)))
         }

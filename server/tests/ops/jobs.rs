@@ -281,8 +281,15 @@ async fn a_backup_holds_what_was_answered_before_it_and_is_verified() {
             return;
         }
         app.disconnect(&[IN_SERVICE[0]]).await;
+        let sealed = wait_for("the seals", async || {
+            let page = look(app, "/ops/v1/events?kind=disconnected").await;
+            page["items"][0]["position"].as_str().map(|position| position.parse::<u64>().unwrap())
+        });
+        let sealed = sealed.await;
         let made = ended(app, ask("/ops/v1/backups", &asked)).await;
         assert_eq!(made["state"], "done", "{made}");
+        let position: u64 = made["position"].as_str().unwrap().parse().unwrap();
+        assert!(position >= sealed, "{made}");
         let folder = Path::new(made["path"].as_str().unwrap());
         assert_eq!(
             folder.file_name().unwrap().to_str(),

@@ -18,6 +18,8 @@ pub struct Copied {
     pub bytes: u64,
     /// The SHA-256 of its database, in hexadecimal digits.
     pub sha256: String,
+    /// The last position that an event of it has. 0 if none has one yet.
+    pub position: u64,
 }
 
 /// Backups.

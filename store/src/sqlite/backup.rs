@@ -51,14 +51,18 @@ fn prepare(within: &Path, name: &str) -> Result<PathBuf> {
     Ok(part)
 }
 
-/// Takes out of a copy what belongs to the server that made it: its leases, and jobs that only it can end.
-fn make_its_own(file: &Path) -> Result<()> {
+/// Takes out of a copy what belongs to the server that made it: its leases, and jobs that only it can end. Returns the
+/// last position of its events, 0 for none.
+fn make_its_own(file: &Path) -> Result<u64> {
     let copy = Connection::open(file)?;
     copy.execute_batch(
         "DELETE FROM lease; DELETE FROM job WHERE ended_at IS NULL AND kind IN ('check', 'backup');",
     )?;
+    let position: i64 =
+        copy.query_row("SELECT coalesce(max(last_position), 0) FROM seal", [], |row| row.get(0))?;
     copy.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    copy.close().map_err(|(_, error)| error.into())
+    copy.close().map_err(|(_, error)| StoreError::from(error))?;
+    Ok(position.unsigned_abs())
 }
 
 /// Returns how many bytes a file has, and their SHA-256 in hexadecimal digits.
@@ -86,7 +90,7 @@ fn sync(path: &Path) -> Result<()> {
 /// Writes what a copy is beside it, and gives it its name.
 fn complete(within: &Path, part: &Path, name: &str) -> Result<Copied> {
     let file = part.join(FILE);
-    make_its_own(&file)?;
+    let position = make_its_own(&file)?;
     let (bytes, sha256) = digest(&file).map_err(|error| failed("read", &file, &error))?;
     let manifest = part.join(MANIFEST);
     let said = serde_json::json!({ "bytes": bytes, "sha256": sha256 }).to_string();
@@ -101,7 +105,7 @@ fn complete(within: &Path, part: &Path, name: &str) -> Result<Copied> {
     let folder = within.join(name);
     fs::rename(part, &folder).map_err(|error| failed("renamed", part, &error))?;
     sync(within)?;
-    Ok(Copied { folder, bytes, sha256 })
+    Ok(Copied { folder, bytes, sha256, position })
 }
 
 #[async_trait]
@@ -133,7 +137,7 @@ impl Backups for SqliteStore {
     }
 
     async fn check_backup(&self, backup: Copied, watch: Watch) -> Result<Report> {
-        let Copied { folder, bytes, sha256 } = backup;
+        let Copied { folder, bytes, sha256, .. } = backup;
         let gone =
             |folder: &Path| StoreError::Conflict(format!("there is no backup in {}", folder.display()));
         let opened = blocking(move || {
