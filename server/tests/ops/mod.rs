@@ -23,5 +23,6 @@ mod settings;
 mod socket;
 mod staged;
 mod strangers;
+mod stream;
 mod undo;
 mod users;
