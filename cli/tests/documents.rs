@@ -131,6 +131,12 @@ fn the_commands_of_the_page_about_reports_do_what_it_says() {
 }
 
 #[test]
+fn the_commands_of_the_page_about_mistakes_do_what_it_says() {
+    let Some(binaries) = binaries() else { return };
+    Page::read("operations.md").run(&binaries, &free_ports(&["port"]));
+}
+
+#[test]
 fn the_unit_beside_the_pages_is_one_that_systemd_reads() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/onhook.service");
     let unit = fs::read_to_string(unit).expect("docs/deploy.md names it");
