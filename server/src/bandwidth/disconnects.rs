@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Takes a disconnect order, which runs at once.",
                 Told::made(example!("disconnect_received")),
             )
+            .keyed()
             .or(order::KEY_REUSED),
             create,
         )

@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Takes an order that moves numbers to another site or SIP peer of the account.",
                 Told::made(example!("move_received")),
             )
+            .keyed()
             .or(order::KEY_REUSED),
             create,
         )

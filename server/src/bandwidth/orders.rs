@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 "Takes an order for numbers, by name or by a search.",
                 Told::made(example!("order_received")),
             )
+            .keyed()
             .or(order::KEY_REUSED),
             create,
         )

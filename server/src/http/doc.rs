@@ -18,6 +18,8 @@ pub struct Doc {
     pub request: Option<Shape>,
     /// Its replies: the successful one, then others that are its own. What the gate and the door refuse is not here.
     pub replies: Vec<Told>,
+    /// True if a request with an `Idempotency-Key` is done once.
+    pub keyed: bool,
     /// The status for a caller of another account, if the route needs no account and its handler decides that.
     pub strangers: Option<u16>,
 }
@@ -58,7 +60,16 @@ pub enum Form {
     Page,
     /// What a page of the same list gave as `next`.
     Cursor,
+    /// 1 to 255 visible characters.
+    Key,
 }
+
+/// The header by which a request is done once.
+pub const KEY: Parameter = Parameter::new(
+    "Idempotency-Key",
+    Form::Key,
+    "the request is done once under this key: sent again, it is answered as it was",
+);
 
 /// A reply of a route.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +108,8 @@ impl Doc {
     /// Returns a description of a route that gives this reply.
     #[must_use]
     pub fn new(summary: &'static str, reply: Told) -> Self {
-        Self { summary, query: Vec::new(), request: None, replies: vec![reply], strangers: None }
+        let (query, request, replies) = (Vec::new(), None, vec![reply]);
+        Self { summary, query, request, replies, keyed: false, strangers: None }
     }
 
     /// Returns the description with parameters of the query.
@@ -118,6 +130,12 @@ impl Doc {
     pub fn or(mut self, reply: Told) -> Self {
         self.replies.push(reply);
         self
+    }
+
+    /// Returns the description of a route that does a request with an `Idempotency-Key` once.
+    #[must_use]
+    pub fn keyed(self) -> Self {
+        Self { keyed: true, ..self }
     }
 
     /// Returns the description with the status for a caller of another account, which the handler decides.
@@ -234,6 +252,7 @@ impl Form {
             Form::Flag => json!({ "type": "boolean" }),
             Form::Day => json!({ "type": "string", "pattern": "^[0-9]{2}-[0-9]{2}-[0-9]{2}$" }),
             Form::Word(words) => json!({ "type": "string", "enum": words }),
+            Form::Key => json!({ "type": "string", "pattern": "^[!-~]{1,255}$" }),
         }
     }
 
@@ -250,6 +269,7 @@ impl Form {
             Form::Word(words) => words.first().copied().unwrap_or_default().into(),
             Form::Page => "1".into(),
             Form::Cursor => "".into(),
+            Form::Key => "4f1c2b9e-0d57-4c7e-9b0a-6f0f5f0c8f11".into(),
         }
     }
 
@@ -268,6 +288,7 @@ impl Form {
             Form::Word(words) => words.join(", ").into(),
             Form::Page => "a page's number from 1, or the id of its first element".into(),
             Form::Cursor => "what a page of the same list gave as `next`".into(),
+            Form::Key => "1 to 255 visible characters".into(),
         }
     }
 }

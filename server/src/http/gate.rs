@@ -118,7 +118,7 @@ async fn checked(
         }
         _ => (Bytes::new(), Incoming::default()),
     };
-    let key = if route.api || route.streaming || route.method != Method::POST {
+    let key = if route.api || !route.takes_key() {
         None
     } else {
         RequestKey::read(&parts.headers, &parts.method, &parts.uri, &body).map_err(refuse)?

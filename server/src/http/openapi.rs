@@ -7,9 +7,13 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::book::Book;
-use super::doc::{Media, Parameter, Told};
+use super::doc::{Form, KEY, Media, Parameter, Told};
 use super::refusal::Refusal;
 use super::route::{Needs, Route};
+
+/// How a key can be refused.
+const KEYS: [(&str, &str); 2] =
+    [("409", "A request under this key is under way."), ("422", "Another request was done under this key.")];
 
 /// The version of OpenAPI.
 const VERSION: &str = "3.1.0";
@@ -108,8 +112,11 @@ fn operation(route: &Route, tag: &str, shared: &mut Shared) -> Value {
         "operationId": route.id(), "tags": [tag], "summary": doc.summary, "description": who(route),
         "responses": responses(route, shared),
     });
-    if !doc.query.is_empty() {
-        operation["parameters"] = doc.query.iter().map(|told| parameter("query", told)).collect();
+    let query = doc.query.iter().map(|told| parameter("query", told));
+    let key = route.takes_key().then(|| shared.parameter(KEY.name, parameter("header", &KEY)));
+    let parameters: Vec<Value> = query.chain(key).collect();
+    if !parameters.is_empty() {
+        operation["parameters"] = json!(parameters);
     }
     if let Some(shape) = doc.request {
         operation["requestBody"] = json!({ "required": true, "content": content(route.door.media(shape)) });
@@ -143,6 +150,11 @@ fn responses(route: &Route, shared: &mut Shared) -> Map<String, Value> {
         }
         responses.insert(status.to_string(), told);
     }
+    if route.takes_key() && !route.api {
+        for (status, meaning) in KEYS {
+            responses.entry(status).or_insert_with(|| json!({ "description": meaning }));
+        }
+    }
     for (status, refusal) in refusals(route) {
         let code = status.as_str();
         if !responses.contains_key(code) {
@@ -158,7 +170,10 @@ fn responses(route: &Route, shared: &mut Shared) -> Map<String, Value> {
 pub(super) fn refusals(route: &Route) -> Vec<(StatusCode, Option<Refusal>)> {
     let mut found = Vec::new();
     let takes_body = route.doc.request.is_some();
-    if takes_body || !route.doc.query.is_empty() {
+    // A telephone number that is none is wrong at the operations API, and at Bandwidth's there is nothing under it.
+    let phone = |name| route.door.parameter(name).is_some_and(|told| told.form == Form::Phone);
+    let number = !route.api && route.parameters().any(phone);
+    if takes_body || number || route.takes_key() || !route.doc.query.is_empty() {
         found.push(Refusal::BadRequest("what is wrong".into()));
     }
     match route.needs {

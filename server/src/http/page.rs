@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use super::book::Book;
-use super::doc::{Parameter, Shape, Told};
+use super::doc::{KEY, Parameter, Shape, Told};
 use super::openapi::{refusals, who};
 use super::reply::Reply;
 use super::route::Route;
@@ -223,6 +223,7 @@ impl Page {
         let path: Vec<Parameter> = route.parameters().filter_map(|name| route.door.parameter(name)).collect();
         self.parameters("in the path", &path);
         self.parameters("in the query", &doc.query);
+        self.parameters("in a header", if route.takes_key() { &[KEY] } else { &[] });
         if let Some(shape) = doc.request {
             self.tagged("h4", "takes");
             self.examples(route, shape);

@@ -131,6 +131,12 @@ impl Route {
         (self.handler)(app, call)
     }
 
+    /// Returns whether a request with an `Idempotency-Key` is done once. That takes a body that is read whole.
+    #[must_use]
+    pub fn takes_key(&self) -> bool {
+        self.doc.keyed && !self.streaming
+    }
+
     /// Returns the names of its path's parameters, in their order.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))

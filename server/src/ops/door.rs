@@ -192,6 +192,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
     doc: Doc,
     handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
 ) -> Route {
+    let doc = if method == Method::POST && needs != Needs::Nothing { doc.keyed() } else { doc };
     let allowed: Vec<&'static str> = doc.query.iter().map(|parameter| parameter.name).collect();
     Route {
         method,

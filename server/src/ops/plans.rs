@@ -107,6 +107,7 @@ const NOT_APPLIED: Told = Told::new(
     "It would do something else now, or may not be applied: `code` says which. Nothing was done.",
 );
 const NOT_MADE: Told = Told::new(409, "There are too many open plans, or the order cannot be undone.");
+const NO_ORDER: Told = Told::new(404, "The order whose numbers are meant does not exist.");
 const NOT_APPROVED: Told =
     Told::new(409, "Nobody has to approve it, or it is over, or says something else now. Nothing was done.");
 const OVER: Told = Told::new(409, "It was applied, or its time is over.");
@@ -131,6 +132,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let make_doc = Doc::new("Plans an act on numbers, and changes none of them.", Told::made(PLAN))
         .takes(NEW)
         .or(NOT_MADE)
+        .or(NO_ORDER)
         .or(WRONG_TARGET)
         .strangers(403);
     let list_doc = Doc::new("Lists plans, the newest first.", Told::ok(LIST)).query(&FILTERS).query(&PAGES);

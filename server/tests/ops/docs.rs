@@ -115,6 +115,28 @@ async fn the_documents_are_sound() {
     .await;
 }
 
+/// What the server does once under a key is described so, and nothing else.
+#[tokio::test]
+async fn the_documents_say_which_requests_are_done_once() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        for (path, least) in DOCUMENTS.into_iter().zip([20, 3]) {
+            let document = document(app, path).await;
+            let mut keyed = 0;
+            for (path, method, operation) in operations(&document) {
+                let takes = names(&document, &operation["parameters"], "header") == ["Idempotency-Key"];
+                keyed += usize::from(takes);
+                let whole = !["/ops/v1/imports", "/ops/v1/rate"].contains(&path);
+                let wanted = method == "post" && path.starts_with("/ops/v1/") && whole;
+                let receiver = path.starts_with("/ops/v1/emulator/receiver/");
+                assert!(!path.starts_with("/ops") || takes == (wanted && !receiver), "{method} {path}");
+                assert!(!takes || operation["responses"].get("422").is_some(), "{method} {path}");
+            }
+            assert!(keyed >= least, "{path}: {keyed}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn every_route_is_in_one_of_the_documents() {
     with_app(Seed::two_accounts().emulator(), async |app| {
