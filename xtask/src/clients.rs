@@ -68,14 +68,7 @@ pub(crate) fn python(workspace: &Workspace, databases: &[Database]) -> Result<()
     let client = workspace.root().join("tests/clients/python");
     python_is_there(workspace)?;
     let folder = empty(workspace.scratch("clients/python"))?;
-    let packages = folder.join("packages");
-    let mut pip = workspace.command("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
-        .args(["--only-binary", ":all:", "--require-hashes", "--requirement"])
-        .arg(client.join("requirements.txt"))
-        .arg("--target")
-        .arg(&packages);
-    workspace::run(&mut pip)?;
+    let packages = packages(workspace, &client, &folder)?;
     let mut test = workspace.command("python3");
     test.args(["-B", "-m", "unittest", "--verbose", "--failfast"])
         .current_dir(&client)
@@ -84,8 +77,27 @@ pub(crate) fn python(workspace: &Workspace, databases: &[Database]) -> Result<()
     against_servers(workspace, &folder, test, databases)
 }
 
+/// Installs what `requirements.txt` in a client's folder names, and returns where it is.
+///
+/// # Errors
+/// As pip.
+pub(crate) fn packages(workspace: &Workspace, client: &Path, folder: &Path) -> Result<PathBuf> {
+    let packages = folder.join("packages");
+    let mut pip = workspace.command("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        .args(["--only-binary", ":all:", "--require-hashes", "--requirement"])
+        .arg(client.join("requirements.txt"))
+        .arg("--target")
+        .arg(&packages);
+    workspace::run(&mut pip)?;
+    Ok(packages)
+}
+
 /// Returns the folder, emptied.
-fn empty(folder: PathBuf) -> Result<PathBuf> {
+///
+/// # Errors
+/// It cannot be removed or made.
+pub(crate) fn empty(folder: PathBuf) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
@@ -95,7 +107,10 @@ fn empty(folder: PathBuf) -> Result<PathBuf> {
 
 /// Runs a client's test against an emulator for each database, and each time the checker. The folder has the data of a
 /// server without a database.
-fn against_servers(
+///
+/// # Errors
+/// The test fails, the server does not start or end as it should, or the checker finds something.
+pub(crate) fn against_servers(
     workspace: &Workspace,
     folder: &Path,
     mut test: Command,
@@ -133,19 +148,29 @@ fn node_is_there(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Returns why Python 3 of at least this minor version cannot be used here. `None` if it can.
+pub(crate) fn no_python(workspace: &Workspace, at_least: u32) -> Option<String> {
+    let needs = format!("it needs Python 3.{at_least} or newer and pip");
+    match version_of(workspace.command("python3"), &needs) {
+        Ok(version) if is_python(&version, at_least) => None,
+        Ok(version) => Some(format!("python3 is {version}; {needs}")),
+        Err(why) => Some(format!("{why:#}")),
+    }
+}
+
 fn python_is_there(workspace: &Workspace) -> Result<()> {
     let version = version_of(workspace.command("python3"), PYTHON_NEEDS)?;
-    ensure!(is_python(&version), "python3 is {version}; {PYTHON_NEEDS}");
+    ensure!(is_python(&version, PYTHON_AT_LEAST), "python3 is {version}; {PYTHON_NEEDS}");
     let mut pip = workspace.command("python3");
     pip.args(["-m", "pip"]);
     version_of(pip, PYTHON_NEEDS)?;
     Ok(())
 }
 
-/// Returns whether `python3 --version` names a new enough one.
-fn is_python(version: &str) -> bool {
+/// Returns whether `python3 --version` names a Python 3 of at least this minor version.
+fn is_python(version: &str, at_least: u32) -> bool {
     match numbers(version)[..] {
-        [3, minor, ..] => minor >= PYTHON_AT_LEAST,
+        [3, minor, ..] => minor >= at_least,
         _ => false,
     }
 }
@@ -277,7 +302,7 @@ mod tests {
             ("Python 4.9.0", false),
             ("", false),
         ] {
-            assert_eq!(is_python(version), is, "{version}");
+            assert_eq!(is_python(version, PYTHON_AT_LEAST), is, "{version}");
         }
     }
 

@@ -8,6 +8,7 @@
 mod arrows;
 mod clients;
 mod deny;
+mod described;
 mod docs;
 mod floors;
 mod kill;
@@ -34,6 +35,8 @@ enum Chore {
     Arrows,
     /// Run real client libraries against a server started for them
     Clients,
+    /// Ask a server whatever its OpenAPI document allows, and more, and compare the answers with it
+    Described(described::Described),
     /// Kill a busy server again and again, and check what it left each time
     Kill(kill::Kill),
     /// Let a million numbers live for weeks, and count again what the server reported
@@ -65,6 +68,7 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
             floors::run(&workspace)?;
         }
         Chore::Clients => clients::run(&workspace)?,
+        Chore::Described(described) => described.run(&workspace)?,
         Chore::Kill(kill) => kill.run(&workspace)?,
         Chore::Month(month) => month.run(&workspace)?,
         Chore::Nodes(nodes) => nodes.run(&workspace)?,

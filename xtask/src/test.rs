@@ -10,7 +10,7 @@ use onhook_cluster::{Binaries, Cluster};
 use crate::clients::Database;
 use crate::snapshots::Opened;
 use crate::workspace::{self, Workspace};
-use crate::{arrows, clients, deny, docs, floors};
+use crate::{arrows, clients, deny, described, docs, floors};
 
 /// What is checked: the cheapest first, and what later steps build on before them.
 const STEPS: &[Step<Workspace>] = &[
@@ -24,6 +24,7 @@ const STEPS: &[Step<Workspace>] = &[
     Step { name: "onhook binary", run: |workspace| workspace.build_onhook().map(|_| Outcome::Passed) },
     Step { name: "node client", run: node_client },
     Step { name: "python client", run: python_client },
+    Step { name: "as described", run: described },
     Step { name: "deny", run: dependencies },
 ];
 
@@ -146,6 +147,15 @@ fn node_client(workspace: &Workspace) -> Result<Outcome> {
 
 fn python_client(workspace: &Workspace) -> Result<Outcome> {
     clients::python(workspace, &each_store()?).map(|()| Outcome::Passed)
+}
+
+/// Whatever is asked, the server answers as its own document says.
+fn described(workspace: &Workspace) -> Result<Outcome> {
+    if let Some(why) = clients::no_python(workspace, described::PYTHON_AT_LEAST) {
+        return Ok(Outcome::Skipped(why));
+    }
+    described::Described { seconds: described::SECONDS, seed: 1 }.on(workspace, &[None])?;
+    Ok(Outcome::Passed)
 }
 
 /// Returns what a client's test runs against: a server with a data folder, and, where PostgreSQL is installed, one with
