@@ -18,8 +18,8 @@ use fleet::load::{Outcome, post_one, post_one_answer, post_without_key, under_lo
 use fleet::sql::Sql;
 use fleet::wire::{Cuts, wire};
 use fleet::{
-    ACCOUNTS, AFTER_LEASE, FIRST, Fleet, LEASE, NUMBERS, PASSWORD, basic, prepare, programs, quick, turn,
-    until, user_of, within,
+    ACCOUNTS, AFTER_LEASE, FIRST, Fleet, LEASE, NUMBERS, PASSWORD, basic, done, prepare, programs, quick,
+    turn, until, user_of, within,
 };
 use onhook_cluster::{Cluster, Mode};
 use program::{Answer, Client};
@@ -94,6 +94,48 @@ fn the_work_of_a_node_that_is_stopped_is_taken_over_in_time_and_its_late_writes_
     });
     outcome.is_clean("a node stopped (SIGSTOP) for 1.5 leases of 2 s", 2, Some(longest));
     assert!(longest <= LEASE + AFTER_LEASE, "the work was taken over only after {longest:?}");
+}
+
+/// Returns a connection to a node that signs in as an operator.
+fn operator(fleet: &Fleet, n: usize) -> Client {
+    Client::signed(fleet.address(n), &basic("operator", PASSWORD))
+}
+
+/// Returns a job, once a node shows it in this state.
+fn job(fleet: &Fleet, n: usize, path: &str, state: &str) -> serde_json::Value {
+    until(&format!("{path} is {state}"), || {
+        let body = operator(fleet, n).send("GET", path, "", "").ok()?.body;
+        let job: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|why| panic!("{why}: {body}"));
+        (job["state"] == state).then_some(job)
+    })
+}
+
+#[test]
+fn a_check_goes_on_at_another_node_when_its_own_dies() {
+    let Some(mut fleet) = Fleet::of(2) else { return };
+    let create = ["admin", "user", "create", "operator", "--role", "operator", "--password-stdin"];
+    done(&fleet.url, &create, PASSWORD.as_bytes());
+    fleet.signal(1, "STOP"); // the first node gets it
+    // The check stands still in the middle: while this session has the table, nobody reads numbers.
+    let sql = Sql::of(&fleet.url);
+    sql.run("BEGIN; LOCK TABLE number IN ACCESS EXCLUSIVE MODE");
+    let asked = operator(&fleet, 0)
+        .send_typed("POST", "/ops/v1/checks", "", "application/json", r#"{"deep": true}"#)
+        .expect("an answer");
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    let made: serde_json::Value = serde_json::from_str(&asked.body).expect("JSON");
+    let path = format!("/ops/v1/checks/{}", made["id"].as_str().expect("an id"));
+    job(&fleet, 0, &path, "running");
+    fleet.kill(0);
+    sql.run("ROLLBACK");
+    fleet.signal(1, "CONT");
+    let ended = job(&fleet, 1, &path, "done");
+    assert_eq!((&ended["findings"], ended["found"].as_u64()), (&serde_json::json!([]), Some(0)), "{ended}");
+    let accounts = u64::try_from(ACCOUNTS.len()).expect("few");
+    assert!(ended["numbers"].as_u64().is_some_and(|numbers| numbers > accounts * NUMBERS), "{ended}");
+    let made_by = "SELECT count(*) FROM job WHERE kind = 'check'";
+    assert_eq!(fleet.sql.count(made_by, &[]), 1, "it is the same check");
 }
 
 /// Kills the last node and starts it again, for a while. Returns how often.

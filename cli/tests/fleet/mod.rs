@@ -85,7 +85,8 @@ fn onhook(url: &str, arguments: &[&str], input: &[u8]) -> Said {
     run(command(arguments).args(why(arguments)).args(["--database-url", url]), input)
 }
 
-fn done(url: &str, arguments: &[&str], input: &[u8]) -> String {
+/// Runs a command on the database, and returns what it answered.
+pub(crate) fn done(url: &str, arguments: &[&str], input: &[u8]) -> String {
     let said = onhook(url, arguments, input);
     assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
     said.answer

@@ -62,3 +62,39 @@ async fn step(app: &App, lease: Option<LeaseToken>, told_at: &mut Option<Instant
     }
     Ok(sealed == SEALED_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::audit::deed::{Deed, DeedKind};
+    use onhook_core::lifecycle::provenance::Doer;
+    use onhook_store::contract::audit::Audit;
+    use onhook_store::contract::leases::Leases;
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// The clock stands still, and goes to the next deadline whenever nothing else is to be done.
+    #[tokio::test(start_paused = true)]
+    async fn the_one_who_seals_tells_the_last_seal_at_once_and_each_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let app = App::new(store.clone(), Settings::default(), "http://127.0.0.1".into()).await.unwrap();
+        let deed = Deed::by(&Doer::offline(app.clock.now()), DeedKind::ClockTrusted);
+        let held = store.take_lease(SEALER, Duration::from_hours(3)).await.unwrap();
+        let (mut told_at, mut found) = (None, Vec::new());
+        step(&app, held, &mut told_at).await.unwrap();
+        assert_eq!(told_at, None, "there is no seal yet");
+        store.write_deeds(vec![deed]).await.unwrap();
+        for (minutes, lease) in [(0, None), (0, held), (59, held), (1, held), (60, None), (0, held)] {
+            tokio::time::advance(Duration::from_mins(minutes)).await;
+            let before = told_at;
+            step(&app, lease, &mut told_at).await.unwrap();
+            found.push(told_at != before);
+        }
+        assert_eq!(found, [false, true, false, true, false, true]);
+        assert_eq!(*app.sealed.borrow(), 1);
+        store.close().await;
+    }
+}
