@@ -155,13 +155,14 @@ pub(crate) fn routes() -> Vec<Route> {
     let withdraw_doc = Doc::new("Takes a plan back.", Told::ok(PLAN)).takes(WHY).or(OVER).strangers(404);
     let (get, post) = (Method::GET, Method::POST);
     let (caller, orderer) = (Needs::Caller, Needs::Role(Role::Order));
+    let second = Needs::Right(Role::Admin, Right::Unlock);
     vec![
         door::route(post.clone(), "/ops/v1/plans", orderer, make_doc, make),
         door::route(get.clone(), "/ops/v1/plans", caller, list_doc, list),
         door::route(get.clone(), "/ops/v1/plans/{plan}", caller, show_doc, show),
         door::route(get, "/ops/v1/plans/{plan}/items", caller, items_doc, items),
         door::route(post.clone(), "/ops/v1/plans/{plan}/apply", orderer, apply_doc, apply),
-        door::route(post.clone(), "/ops/v1/plans/{plan}/approve", Needs::Operator, approve_doc, approve),
+        door::route(post.clone(), "/ops/v1/plans/{plan}/approve", second, approve_doc, approve),
         door::route(post, "/ops/v1/plans/{plan}/withdraw", orderer, withdraw_doc, withdraw),
     ]
 }

@@ -2,12 +2,12 @@
 
 use onhook_core::import::NewNumber;
 use onhook_core::lifecycle::diagram::State;
-use onhook_server::demo_data::APPROVER;
+use onhook_server::demo_data::{self, APPROVER};
 use serde_json::{Value, json};
 
 use crate::app::{
-    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOURS, POOL, Reply, Seed, Who, account, disconnects, get, post,
-    replies, talk, with_app, xml,
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, POOL, Reply, Seed, Who, account, disconnects, get,
+    patch, post, replies, talk, with_app, xml,
 };
 
 fn read(reply: &Reply) -> Value {
@@ -438,6 +438,50 @@ async fn an_eleventh_unlock_of_a_day_waits_for_a_second_person() {
         app.send(unlock(digits[11]).named(APPROVER)).await.expect(200);
         app.send(approve(&waits, true).named(APPROVER)).await.expect(200);
         assert_eq!(number(app, digits[10]).await["locked"], false);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_administrator_who_may_unlock_agrees_to_unlocks_of_the_own_account() {
+    with_app(Seed::two_accounts(), async |app| {
+        let right = json!({ "rights": ["unlock"], "reason": "they guard their own numbers" });
+        let right = patch(format!("/ops/v1/users/{}", Who::Admin.user()), right.to_string());
+        app.send(right.content_type("application/json").by(Who::Operator)).await.expect(200);
+        for (name, account, rights) in [
+            ("second", ACCOUNT, json!(["unlock"])),
+            ("without", ACCOUNT, json!([])),
+            ("stranger", NEIGHBOUR, json!(["unlock"])),
+        ] {
+            let user = json!({
+                "name": name, "account": account.to_string(), "role": "admin", "rights": rights,
+                "password": demo_data::PASSWORD, "reason": "a second person",
+            });
+            app.send(send("/ops/v1/users", &user).by(Who::Operator)).await.expect(201);
+        }
+        let numbers: Vec<String> = (0..11).map(|n| format!("25255501{n:02}")).collect();
+        let digits: Vec<&str> = numbers.iter().map(String::as_str).collect();
+        let new = |digits: &&str| NewNumber {
+            state: State::InService,
+            account: Some(ACCOUNT.to_string().parse().unwrap()),
+            ..NewNumber::available(digits.parse().unwrap())
+        };
+        app.import(digits.iter().map(new).collect()).await;
+        let lock = made(app, &body("lock", &digits)).await;
+        app.send(apply(&lock)).await.expect(200);
+        let planned = read(&app.send(plan(&body("unlock", &digits)).by(Who::Admin)).await.expect(201));
+        assert_eq!(planned["approvals"]["needed"], 1);
+        refused(app, apply(&planned).by(Who::Admin), 409, "approval_needed").await;
+        refused(app, approve(&planned, false).by(Who::Admin), 403, "same_person").await;
+        refused(app, approve(&planned, false).named("without"), 403, "forbidden").await;
+        refused(app, approve(&planned, false).named("stranger"), 404, "not_found").await;
+        // The second person of an account agrees to nothing that is for operators.
+        let purge = made(app, &body("purge", &digits[..1])).await;
+        refused(app, approve(&purge, false).named("second"), 403, "forbidden").await;
+        app.send(approve(&planned, false).named("second")).await.expect(200);
+        let done = read(&app.send(apply(&planned).by(Who::Admin)).await.expect(200));
+        assert_eq!(done["went"], 11);
+        assert_eq!(number(app, digits[0]).await["locked"], false);
     })
     .await;
 }
