@@ -495,6 +495,28 @@ fn serve_refuses_invalid_settings() {
 }
 
 #[test]
+fn an_emulator_begins_with_a_seed_once() {
+    let folder = Folder::on_disk();
+    let seed =
+        file(&folder, "seed.yaml", "numbers: [{number: 9195550189, state: InService, account: 9900000}]\n");
+    let wrong = file(&folder, "wrong.yaml", "numbers: [{number: 5405514342}]\n");
+    let serve = ["serve", "--emulator", "--listen", "127.0.0.1:0", "--seed"];
+    refused(&folder.onhook(&[&serve[..], &["/nowhere.yaml"]].concat()), "/nowhere.yaml cannot be read");
+    let mistaken = Folder::on_disk();
+    refused(&mistaken.onhook(&[&serve[..], &[&wrong]].concat()), "/numbers/0");
+    refused(&onhook(&["serve", "--seed", &seed]), "--emulator");
+
+    let with_seed = Folder::on_disk();
+    let mut server = with_seed.serve(&["--emulator", "--seed", &seed]);
+    server.listening();
+    assert!(with_seed.done(&["explain", "9195550189"]).contains("in service"));
+    assert!(server.terminate().success());
+    let mut again = with_seed.serve(&["--emulator", "--seed", &seed]);
+    again.listening();
+    assert!(with_seed.log().contains("has data already"), "{}", with_seed.log());
+}
+
+#[test]
 fn an_ephemeral_emulator_needs_no_folder_and_leaves_none() {
     refused(&onhook(&["serve", "--ephemeral"]), "--emulator");
     refused(

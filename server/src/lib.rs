@@ -20,6 +20,7 @@ mod metrics;
 mod ops;
 pub mod reports;
 mod routes;
+pub mod seeding;
 mod server;
 mod settings;
 mod store_log;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::parser::ValueSource;
-use onhook_core::lifecycle::policy::Profile;
+use onhook_core::lifecycle::policy::{Policy, Profile};
 use onhook_core::setting::Setting;
 use onhook_server::callback::{IpNet, Rules};
 use onhook_server::http::socket::{self, Guard, Socket, SocketError};
-use onhook_server::{Server, Settings, Source, demo_data};
-use onhook_store::{postgres, sqlite};
+use onhook_server::{Server, Settings, Source, demo_data, seeding};
+use onhook_store::{Store, postgres, sqlite};
+use onhook_wire::ops::seed_file;
 use tokio::net::TcpListener;
 
 use crate::config::{self, File};
@@ -93,6 +94,10 @@ pub(crate) struct Serve {
     /// Keep the emulator's data in memory, for this run alone: no --data-dir is needed
     #[arg(long, requires = "emulator", conflicts_with_all = ["data_dir", "database_url"])]
     ephemeral: bool,
+    /// Fill the emulator at its first start with accounts, users and numbers from a file: YAML, or CSV as an import
+    /// takes it. A reset goes back to them
+    #[arg(long, value_name = "FILE", requires = "emulator")]
+    seed: Option<PathBuf>,
     /// Make the emulator's ids and secrets from this number, so that they repeat
     #[arg(long, value_name = "N", requires = "emulator")]
     id_seed: Option<u64>,
@@ -211,7 +216,15 @@ impl Serve {
             warn_of_others(folder);
         }
         if self.emulator {
-            demo_data::seed(&*store, now(), settings.policy.clone()).await?;
+            let fresh = demo_data::seed(&*store, now(), settings.policy.clone()).await?;
+            match &self.seed {
+                Some(file) if fresh => plant(&*store, file, settings.policy.clone()).await?,
+                Some(file) => terminal.remark(&format!(
+                    "{home} has data already: {} was not read. It fills an emulator at its first start",
+                    file.display()
+                )),
+                None => {}
+            }
         }
         match (self.emulator, self.ephemeral || demo_data::is_emulators(&*store).await?) {
             (true, false) => anyhow::bail!(
@@ -261,6 +274,16 @@ impl Serve {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Fills a new emulator from a file.
+async fn plant(store: &dyn Store, file: &Path, policy: Arc<Policy>) -> anyhow::Result<()> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+    let csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    let seed = if csv { seed_file::read_csv(text) } else { seed_file::read_yaml(&text) };
+    let seed = seed.with_context(|| format!("{name} is no seed"))?;
+    seeding::plant(store, seed, now(), policy).await.with_context(|| format!("{name} was not taken"))
 }
 
 /// Returns those of the settings which operators change while the server runs that are given at start, and where.

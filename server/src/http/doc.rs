@@ -16,6 +16,8 @@ pub struct Doc {
     pub query: Vec<Parameter>,
     /// The body that it takes.
     pub request: Option<Shape>,
+    /// Another type of body that it takes instead.
+    pub other: Option<Shape>,
     /// Its replies: the successful one, then others that are its own. What the gate and the door refuse is not here.
     pub replies: Vec<Told>,
     /// True if a request with an `Idempotency-Key` is done once.
@@ -108,8 +110,8 @@ impl Doc {
     /// Returns a description of a route that gives this reply.
     #[must_use]
     pub fn new(summary: &'static str, reply: Told) -> Self {
-        let (query, request, replies) = (Vec::new(), None, vec![reply]);
-        Self { summary, query, request, replies, keyed: false, strangers: None }
+        let (query, replies) = (Vec::new(), vec![reply]);
+        Self { summary, query, request: None, other: None, replies, keyed: false, strangers: None }
     }
 
     /// Returns the description with parameters of the query.
@@ -123,6 +125,12 @@ impl Doc {
     #[must_use]
     pub fn takes(self, request: Shape) -> Self {
         Self { request: Some(request), ..self }
+    }
+
+    /// Returns the description with another type of body that a streaming route takes.
+    #[must_use]
+    pub fn or_takes(self, other: Shape) -> Self {
+        Self { other: Some(other), ..self }
     }
 
     /// Returns the description with another reply of the route's own.

@@ -109,7 +109,8 @@ async fn checked(
         Method::POST | Method::PUT | Method::PATCH if route.streaming => {
             let wanted = route.doc.request.map_or("", |shape| shape.content_type);
             check_coding(&parts.headers).map_err(refuse)?;
-            check_type(&parts.headers, &[wanted], wanted, false).map_err(refuse)?;
+            let other = route.doc.other.map_or(wanted, |shape| shape.content_type);
+            check_type(&parts.headers, &[wanted, other], wanted, false).map_err(refuse)?;
             (Bytes::new(), Incoming::new(body))
         }
         Method::POST | Method::PUT | Method::PATCH => {

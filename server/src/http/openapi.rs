@@ -119,7 +119,9 @@ fn operation(route: &Route, tag: &str, shared: &mut Shared) -> Value {
         operation["parameters"] = json!(parameters);
     }
     if let Some(shape) = doc.request {
-        operation["requestBody"] = json!({ "required": true, "content": content(route.door.media(shape)) });
+        let mut media = route.door.media(shape);
+        media.extend(doc.other.map(|other| route.door.media(other)).into_iter().flatten());
+        operation["requestBody"] = json!({ "required": true, "content": content(media) });
     }
     if route.needs == Needs::Nothing {
         // A handler that answers 401 by itself asks for name and password.

@@ -228,6 +228,9 @@ impl Page {
             self.tagged("h4", "takes");
             self.examples(route, shape);
         }
+        if let Some(shape) = doc.other {
+            self.examples(route, shape);
+        }
         self.tagged("h4", "replies");
         for Told { status, meaning, body } in &doc.replies {
             let _ = write!(self.0, "<p><b>{status}</b> ");

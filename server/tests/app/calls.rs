@@ -456,6 +456,9 @@ pub(crate) fn call(route: &Route, objects: &Objects, path: String, who: Who) -> 
     if name == "POST /ops/v1/users" {
         body = body.replace("\"orders\"", &format!("\"{}\"", unused_name()));
     }
+    if name == "POST /ops/v1/emulator/seed" {
+        body = format!("accounts: [{{id: {}, name: Another account}}]", unused_account());
+    }
     let path = if path.contains('?') { path } else { path + &required(route) };
     type Made<'a> = &'a dyn Fn() -> String;
     let replaced: [(&str, &str, Made<'_>); 11] = [

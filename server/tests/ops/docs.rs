@@ -183,7 +183,7 @@ async fn only_an_emulator_has_the_emulator_s_routes_in_its_document() {
         (routes, page.text().contains("/ops/v1/emulator/"))
     };
     with_app(Seed::two_accounts(), async |app| assert_eq!(emulators(app).await, (0, false))).await;
-    with_app(Seed::two_accounts().emulator(), async |app| assert_eq!(emulators(app).await, (20, true))).await;
+    with_app(Seed::two_accounts().emulator(), async |app| assert_eq!(emulators(app).await, (21, true))).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{
-    App, Call, Reply, Seed, Who, account, delete, disconnects, get, number, post, put, talk, wait_for,
+    App, Call, Reply, Seed, Who, account, basic, delete, disconnects, get, number, post, put, talk, wait_for,
     with_app, xml,
 };
 
@@ -492,6 +492,84 @@ async fn the_emulator_has_a_page_whose_buttons_no_other_page_presses() {
     .await;
     with_app(Seed::two_accounts(), async |app| {
         app.send(get("/").by(Who::Nobody)).await.expect(404);
+    })
+    .await;
+}
+
+const SEED: &str = "/ops/v1/emulator/seed";
+
+fn seed(query: &str, of_type: &str, file: &str) -> Call {
+    post(format!("{SEED}{query}"), file.to_owned()).content_type(of_type).by(Who::Operator)
+}
+
+#[tokio::test]
+async fn a_seed_adds_all_that_a_file_has() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let file = "
+accounts: [{id: 9900009, name: Ninth, class: business, sites: [{name: A site, peers: [{name: A peer}, {name: B}]}]}]
+users: [{name: ninth, account: 9900009, role: order, password: correct horse}]
+numbers:
+  - {from: +19195550160, to: +19195550169, state: InService, account: 9900009, site: A site, peer: B}
+  - {number: 9195550189}
+";
+        let added = json_of(&app.send(seed("", "application/yaml", file)).await.expect(200));
+        assert_eq!(added, json!({ "accounts": 1, "users": 1, "numbers": 11 }));
+        let call = shown(app, "/ops/v1/calls/9195550169").await;
+        assert_eq!(call["deliver"]["account"], "9900009");
+        let peers = shown(app, "/ops/v1/peers?account=9900009").await;
+        let named = peers["items"].as_array().unwrap().iter().find(|peer| peer["id"] == call["deliver"]["peer"]).unwrap();
+        assert_eq!(named["name"], "B");
+        let own = get("/api/accounts/9900009/inserviceNumbers")
+            .without("Authorization")
+            .header("Authorization", &basic("ninth", "correct horse"));
+        assert_eq!(app.send(own).await.element("TotalCount"), Some("10"));
+
+        // Without `replace` a reset knows nothing of it.
+        app.send(control(RESET, &json!({}))).await.expect(200);
+        app.send(get("/ops/v1/numbers/9195550169").by(Who::Operator)).await.expect(404);
+        app.send(seed("?replace=true", "application/yaml", file)).await.expect(200);
+        app.send(control(RESET, &json!({}))).await.expect(200);
+        app.send(get("/ops/v1/numbers/9195550169").by(Who::Operator)).await.expect(200);
+
+        let file = "number,state,account\n9195550170,InService,9900009\n";
+        let added = json_of(&app.send(seed("", "text/csv", file)).await.expect(200));
+        assert_eq!(added["numbers"], 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_seed_with_a_mistake_adds_nothing_and_names_its_place() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let before = app.counts().await;
+        let yaml = "application/yaml";
+        let good = "accounts: [{id: 9900009, name: Ninth}]\n";
+        for (of_type, file, at) in [
+            (yaml, good.replace("Ninth", "\"\""), "/accounts/0/name"),
+            (yaml, good.replace("9900009", "9900000"), "/accounts/0/id"),
+            (
+                yaml,
+                format!("{good}users: [{{name: username, role: operator, password: password}}]"),
+                "/users/0/name",
+            ),
+            (yaml, format!("{good}numbers: [{{number: 9195550160}}, {{number: 5405514342}}]"), "/numbers/1"),
+            (yaml, format!("{good}numbers: [{{number: 9195550160, state: InService}}]"), "/numbers/0"),
+            (
+                yaml,
+                format!("{good}numbers: [{{number: 9195550160, state: InService, account: 9900009, site: Nowhere}}]"),
+                "/numbers/0/site",
+            ),
+            (yaml, "accounts: [".to_owned(), ""),
+            ("text/csv", "number\n9195550160\n12\n".to_owned(), "line 3"),
+            ("text/csv", "colour\nred\n".to_owned(), "line 1"),
+        ] {
+            let refused = json_of(&app.send(seed("", of_type, &file)).await.expect(400));
+            assert_eq!(refused["errors"][0]["at"], at, "{file}: {refused}");
+            assert_eq!(app.counts().await, before, "{file}");
+        }
+        app.send(seed("", "application/json", "{}")).await.expect(415);
+        app.send(seed("?replace=perhaps", yaml, good)).await.expect(400);
+        app.send(get("/ops/v1/accounts/9900009").by(Who::Operator)).await.expect(404);
     })
     .await;
 }

@@ -14,5 +14,6 @@ pub mod orders;
 pub mod plans;
 pub mod premises;
 pub mod records;
+pub mod seed_file;
 pub mod settings;
 pub mod users;

@@ -36,7 +36,8 @@ pub fn read(input: impl Read + Send + 'static) -> Result<Records<NewNumber>, Bad
     records::read(input, COLUMNS, |columns| records::ensure(columns.has(0), missing), line)
 }
 
-fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, BadLine> {
+/// Reads a record.
+pub(super) fn line<'a>(field: &dyn Fn(usize) -> Option<&'a str>) -> Result<NewNumber, BadLine> {
     fn read<'a, T, E: std::fmt::Display>(
         field: &dyn Fn(usize) -> Option<&'a str>,
         column: usize,

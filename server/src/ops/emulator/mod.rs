@@ -9,6 +9,7 @@ mod pace;
 mod page;
 mod requests;
 mod reset;
+mod seed;
 
 use crate::http::route::Route;
 
@@ -22,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
         mail::routes(),
         callbacks::routes(),
         reset::routes(),
+        seed::routes(),
         page::routes(),
     ];
     routes.into_iter().flatten().map(Route::of_emulator).collect()
