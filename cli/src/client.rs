@@ -100,6 +100,11 @@ impl Ask {
         Self { body: Some(body), ..Self::new(Method::PATCH, path) }
     }
 
+    /// Returns a request that makes something as the body says.
+    pub(crate) fn put(path: &str, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PUT, path) }
+    }
+
     /// Returns a request that removes something.
     pub(crate) fn delete(path: &str) -> Self {
         Self::new(Method::DELETE, path)

@@ -912,6 +912,11 @@ fn the_example_in_the_help_of_every_command_runs() {
     let call = "\"\",15405550199,15405514342,x,x,SIP/a,SIP/b,Dial,x,2099-01-01 00:00:00,2099-01-01 00:00:01,\
                 2099-01-01 00:00:31,31,30,ANSWERED,x,1,x\n";
     file(&folder, "Master.csv", call);
+    file(
+        &folder,
+        "seed.yaml",
+        "numbers: [{from: 9195550160, to: 9195550169, state: InService, account: 9900000}]\n",
+    );
     file(&folder, "exchanges.csv", "npa_nxx,state,rate_center\n540551,VA,ROANOKE\n");
     let bin = Path::new(env!("CARGO_BIN_EXE_onhook")).parent().expect("a folder").to_owned();
     let path = std::env::join_paths([bin, "/usr/bin".into(), "/bin".into()]).expect("a path");
@@ -951,11 +956,14 @@ fn the_example_in_the_help_of_every_command_runs() {
         "plans approve",
         "plans withdraw",
         "release",
+        "snapshot keep",
+        "snapshot restore",
     ];
     // Two persons are needed for these, and one is there.
     let refused_to_one = ["purge", "plans apply", "plans approve", "release"];
     let not_there = ["deliveries show", "deliveries replay"]; // nobody has subscribed
     let mut made = None;
+    let mut emulator = None;
     let at_last = [
         "user role",
         "user rights",
@@ -1001,6 +1009,7 @@ fn the_example_in_the_help_of_every_command_runs() {
             }
             // The numbers of the examples are at the sites of another account than the one that is emptied.
             "move" => line.replace("--account 9900000", "--account 7").replace("--site 1", "--site 3"),
+            "emulator" => line.replace("./data", "./emulated"),
             "disconnect" | "reconnect" | "purge" => {
                 line.replace("--account 9900000", "--account 7").replace("site=1", "site=2")
             }
@@ -1026,6 +1035,16 @@ fn the_example_in_the_help_of_every_command_runs() {
             let user =
                 ["admin", "user", "create", "seven", "--account", "7", "--role", "order", "--password-stdin"];
             assert_eq!(folder.onhook_reading(&user, b"correct horse").code, 0);
+        }
+        if words[0] == "emulator" {
+            emulator.get_or_insert_with(|| {
+                let line = "exec onhook serve --emulator --data-dir ./emulated --listen 127.0.0.1:0 2>>log";
+                let mut serve = std::process::Command::new("sh");
+                serve.current_dir(folder.path("")).env_clear().env("PATH", &path).args(["-c", line]);
+                let mut server = Server::start(&mut serve);
+                server.listening();
+                server
+            });
         }
         let named = words.join(" ");
         if named == "restore" {

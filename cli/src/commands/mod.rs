@@ -10,6 +10,7 @@ mod check;
 mod completions;
 mod deliveries;
 mod demo;
+mod emulator;
 mod events;
 mod explain;
 mod export;
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Deliveries(deliveries::Deliveries),
     Settings(settings::Settings),
     TrustClock(settings::TrustClock),
+    #[command(subcommand)]
+    Emulator(emulator::Emulator),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -138,6 +141,7 @@ impl Command {
             Command::Deliveries(deliveries) => deliveries.run(&file, terminal).await,
             Command::Settings(settings) => settings.run(&file, terminal).await,
             Command::TrustClock(trust) => trust.run(&file, terminal).await,
+            Command::Emulator(emulator) => emulator.run(&file, terminal).await,
             Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         }
     }
