@@ -206,14 +206,15 @@ fn no_addresses(lock: &str) -> Result<()> {
 }
 
 /// A running server. It is ended when dropped, unless it has ended before.
-struct Server {
+pub(crate) struct Server {
     process: Child,
-    url: String,
+    /// Where it listens.
+    pub(crate) url: String,
 }
 
 impl Server {
     /// Starts `command` and waits until it says where it listens. Its standard error goes to `log`.
-    fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         workspace::announce(command);
         let log = File::create(log).with_context(|| log.display().to_string())?;
         let mut process = command
@@ -252,7 +253,7 @@ impl Server {
     }
 
     /// Asks the server to end. It must end in time and with success.
-    fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         let mut kill = Command::new("kill");
         workspace::run(kill.args(["-TERM", &self.process.id().to_string()]))?;
         let deadline = Instant::now() + STOPPED_WITHIN;

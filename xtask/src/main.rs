@@ -14,6 +14,7 @@ mod floors;
 mod kill;
 mod month;
 mod nodes;
+mod package;
 mod snapshots;
 mod test;
 mod workspace;
@@ -45,6 +46,8 @@ enum Chore {
     Nodes(nodes::Nodes),
     /// Write the pages that are made from the code
     Docs(docs::Docs),
+    /// Build the wheel, the npm package and the folder for an image
+    Package(package::Package),
     /// Check licences, banned crates and where dependencies come from
     Deny(deny::Deny),
 }
@@ -73,6 +76,7 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
         Chore::Month(month) => month.run(&workspace)?,
         Chore::Nodes(nodes) => nodes.run(&workspace)?,
         Chore::Docs(docs) => docs.run(&workspace)?,
+        Chore::Package(package) => package.run(&workspace)?,
         Chore::Deny(deny) => deny.run(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use onhook_cluster::{Binaries, Cluster};
 use crate::clients::Database;
 use crate::snapshots::Opened;
 use crate::workspace::{self, Workspace};
-use crate::{arrows, clients, deny, described, docs, floors};
+use crate::{arrows, clients, deny, described, docs, floors, package};
 
 /// What is checked: the cheapest first, and what later steps build on before them.
 const STEPS: &[Step<Workspace>] = &[
@@ -25,6 +25,7 @@ const STEPS: &[Step<Workspace>] = &[
     Step { name: "node client", run: node_client },
     Step { name: "python client", run: python_client },
     Step { name: "as described", run: described },
+    Step { name: "packages", run: packages },
     Step { name: "deny", run: dependencies },
 ];
 
@@ -143,6 +144,10 @@ fn cargo_test(workspace: &Workspace, which: &[&str]) -> Command {
 
 fn node_client(workspace: &Workspace) -> Result<Outcome> {
     clients::node(workspace, &each_store()?).map(|()| Outcome::Passed)
+}
+
+fn packages(workspace: &Workspace) -> Result<Outcome> {
+    package::tried(workspace).map(|()| Outcome::Passed)
 }
 
 fn python_client(workspace: &Workspace) -> Result<Outcome> {

@@ -63,7 +63,13 @@ impl Workspace {
 
     /// Builds the `onhook` binary of the dev profile and says where it is.
     pub(crate) fn build_onhook(&self) -> Result<PathBuf> {
-        let mut command = self.cargo(&["build", "--locked", "--package", "onhook", "--bin", "onhook"]);
+        self.build_onhook_as("dev")
+    }
+
+    /// Builds the `onhook` binary of a profile and says where it is.
+    pub(crate) fn build_onhook_as(&self, profile: &str) -> Result<PathBuf> {
+        let package = ["build", "--locked", "--package", "onhook", "--bin", "onhook", "--profile", profile];
+        let mut command = self.cargo(&package);
         command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
         announce(&command);
         let output = command.spawn()?.wait_with_output()?;
