@@ -44,3 +44,9 @@ fn the_suite_for_python_passes() {
 fn the_suite_for_node_passes() {
     passes("js run", "emulator.test.mjs", "node", &["--test"]);
 }
+
+#[test]
+fn the_suite_for_rust_is_the_one_beside_this_test() {
+    let file = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite.rs"));
+    assert_eq!(block("rust run") + "\n", file.expect("it is there"), "docs/emulator.md shows another one");
+}
