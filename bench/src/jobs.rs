@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(50);
 const PART: usize = 1 << 18;
 
 /// Sends a request, and returns the status and the body of its answer.
-async fn ask(addr: SocketAddr, head: &str, of_type: &str, body: &[u8]) -> Result<(u16, String)> {
+pub(crate) async fn ask(addr: SocketAddr, head: &str, of_type: &str, body: &[u8]) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(addr).await?;
     let head = format!(
         "{head} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {AUTHORIZATION}\r\nContent-Type: {of_type}\r\n\
@@ -38,7 +38,7 @@ async fn ask(addr: SocketAddr, head: &str, of_type: &str, body: &[u8]) -> Result
 }
 
 /// Returns the text under a key of a flat JSON document.
-fn text<'a>(body: &'a str, key: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(body: &'a str, key: &str) -> Option<&'a str> {
     body.split_once(&format!("\"{key}\":\""))?.1.split('"').next()
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::measure::{Measured, Tally};
 
@@ -64,6 +64,57 @@ where
         .await
         .with_context(|| format!("{addrs:?} has not answered for {SILENCE_MAX:?}"))?
     {
+        tallies.push(tally??);
+    }
+    Ok(Measured::new(started, &tallies))
+}
+
+/// As [`run`], with `per_second` requests a second over all connections, each sent at its own time. A request that has
+/// to wait because the answer before it is late counts from its time.
+pub(crate) async fn run_paced<R>(
+    addr: SocketAddr,
+    connections: usize,
+    per_second: u32,
+    time: Duration,
+    requests: R,
+) -> Result<Measured>
+where
+    R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
+{
+    let mut streams = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        streams.push(Connection::open(addr).await?);
+    }
+    let apart = Duration::from_secs(1) / per_second;
+    let every = apart * u32::try_from(connections)?;
+    let started = Instant::now();
+    let mut running = JoinSet::new(); // dropping it ends them all
+    for (index, mut connection) in streams.into_iter().enumerate() {
+        let requests = requests.clone();
+        let first = started + apart * u32::try_from(index)?;
+        running.spawn(async move {
+            let mut tally = Tally::new();
+            let mut request = Vec::new();
+            let (mut due, mut n) = (first, 0);
+            while due < started + time && requests(index, n, &mut request) {
+                let late = Instant::now() > due;
+                sleep_until(due.into()).await;
+                let sent = if late { due } else { Instant::now() };
+                let answer = connection.exchange(&request).await?;
+                ensure!(answer.keep_alive, "the server closes connections");
+                if (200..300).contains(&answer.status) {
+                    tally.answered(answer.body.len());
+                    tally.done(sent.elapsed());
+                } else {
+                    tally.error();
+                }
+                (due, n) = (due + every, n + 1);
+            }
+            Ok(tally)
+        });
+    }
+    let mut tallies = Vec::with_capacity(connections);
+    while let Some(tally) = timeout(time + SILENCE_MAX, running.join_next()).await? {
         tallies.push(tally??);
     }
     Ok(Measured::new(started, &tallies))

@@ -89,6 +89,18 @@ fn said(program: &str, arguments: &[&str]) -> String {
         .map_or_else(unknown, |said| said.trim().to_owned())
 }
 
+/// Lets a process's highest use of memory be counted anew.
+pub(crate) fn forget_peak(process: u32) -> Result<()> {
+    let path = format!("/proc/{process}/clear_refs");
+    fs::write(&path, "5").with_context(|| format!("writing {path}"))
+}
+
+/// Returns the most memory that a process had at once, in KiB.
+pub(crate) fn peak(process: u32) -> Result<u64> {
+    let said = field(&format!("/proc/{process}/status"), "VmHWM").context("the server has ended")?;
+    said.trim_end_matches(" kB").parse().with_context(|| format!("reading {said}"))
+}
+
 fn field(path: &str, name: &str) -> Option<String> {
     let text = read(path)?;
     let (_, value) =

@@ -3,16 +3,18 @@
 //! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
 //! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
 //! nodes on one database beside one node; the last page of an account's numbers beside the first; reports over all
-//! numbers; and requests beside jobs. Absolute figures depend on the machine. A ratio measured in one run can be measured
+//! numbers; requests beside jobs; what a switch and a bill ask; and the emulator. Absolute figures depend on the machine. A ratio measured in one run can be measured
 //! again elsewhere.
 //!
 //! Not here: tests of what onhook does, and the rules of a number's life. A run leaves only `docs/benchmarks.md`
 //! behind, also if it fails or is interrupted.
 #![expect(clippy::print_stderr, reason = "a benchmark says how far it is")]
 
+mod calls;
 mod child;
 mod cost;
 mod echo;
+mod emulator;
 mod far;
 mod jobs;
 mod load;
@@ -45,8 +47,8 @@ use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
-    Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports, Round,
-    thousands,
+    Calls, Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports,
+    Round, thousands,
 };
 
 /// The allocator that onhook ships with. The other side uses it too.
@@ -146,6 +148,10 @@ enum Part {
     Reports,
     /// Requests beside an import, and orders beside exports, checks and backups
     Jobs,
+    /// Where calls go, beside running orders, and who pays for a file of call records
+    Calls,
+    /// The emulator: its start, a reset, and three months
+    Emulator,
 }
 
 #[derive(Subcommand)]
@@ -156,6 +162,8 @@ enum ChildCommand {
     FillOnhook { home: OsString, numbers: u64, accounts: u64 },
     #[command(hide = true)]
     ServeOnhook { home: OsString },
+    #[command(hide = true)]
+    ServeEmulator,
     /// Measures what a number and an order cost in PostgreSQL, and models what larger systems need
     Scale(scale::Scale),
 }
@@ -204,6 +212,9 @@ fn serve(child: ChildCommand) -> Result<()> {
             onhook::fill(&home, numbers, Accounts(accounts)).and_then(|()| child::say("done"))
         }
         ChildCommand::ServeOnhook { home } => onhook::serve(&home),
+        ChildCommand::ServeEmulator => {
+            onhook::runtime().and_then(|runtime| runtime.block_on(emulator::serve()))
+        }
         ChildCommand::Scale(_) => Ok(()), // no child's work
     };
     done.or_else(|error| child::say(format_args!("{error:#}")))
@@ -239,6 +250,8 @@ async fn measure(plan: &Plan) -> Result<()> {
         lists: None,
         reports: None,
         jobs: None,
+        calls: None,
+        emulator: None,
     };
     if runs(Part::Accept) {
         report.accept = Some(accept(plan, dir.path()).await);
@@ -262,6 +275,13 @@ async fn measure(plan: &Plan) -> Result<()> {
     }
     if runs(Part::Jobs) {
         report.jobs = Some(jobs(plan, dir.path()).await);
+    }
+    if runs(Part::Calls) {
+        report.calls = Some(calls(plan, dir.path()).await);
+    }
+    if runs(Part::Emulator) {
+        eprintln!("emulator");
+        report.emulator = Some(emulator::run().await);
     }
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
@@ -582,6 +602,28 @@ async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
         rounds.push((without, with));
     }
     Ok(Jobs { imported: IMPORTED, idle: idle?, busy: busy?, rounds, ran_out: load.draw.ran_out() })
+}
+
+/// Connections that send orders while a switch asks: a steady load, not the most that the machine can do.
+const ORDERS_BESIDE: usize = 2;
+
+/// Measures the answers to a switch without and beside orders, then a file of call records.
+async fn calls(plan: &Plan, dir: &Path) -> Result<Calls> {
+    eprintln!("calls, {} numbers", thousands(plan.numbers));
+    let dir = TempDir::new_in(dir)?;
+    let mut load = OrdersLoad::fill(plan, dir.path().as_os_str(), Accounts(1)).await?;
+    load.connections = ORDERS_BESIDE;
+    let onhook = onhook::spawn_node(dir.path()).await?;
+    calls::ask(onhook.addr, plan.numbers, WARM_UP).await?;
+    let idle = calls::ask(onhook.addr, plan.numbers, load.time).await;
+    say("  calls, idle", &idle);
+    // Before the orders: each number is in service, so each call is charged.
+    let rated = calls::rate(onhook.addr, onhook.process(), plan.numbers).await?;
+    eprintln!("  {} call records: {:?}", thousands(calls::RECORDS), rated.took);
+    let nodes = std::slice::from_ref(&onhook);
+    let (busy, orders) = tokio::join!(calls::ask(onhook.addr, plan.numbers, load.time), load.run(nodes, 0));
+    say("  calls, beside orders", &busy);
+    Ok(Calls { idle: idle?, busy: busy?, orders: orders?, rated })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {

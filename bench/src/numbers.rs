@@ -94,7 +94,7 @@ impl Shuffle {
     }
 
     /// Returns the element at `index` of the order. `index` is below `count`.
-    fn at(self, index: u64) -> u64 {
+    pub(crate) fn at(self, index: u64) -> u64 {
         let mut at = index;
         loop {
             at = self.permute(at);

@@ -132,7 +132,7 @@ pub(crate) fn serve(home: &OsStr) -> Result<()> {
     })
 }
 
-fn runtime() -> Result<Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 

@@ -11,6 +11,16 @@ pub(crate) const GUIDE: [u64; 2] = [5_405_514_342, 7_034_343_704];
 /// `username:password`, the guide's own.
 const AUTHORIZATION: &str = "Basic dXNlcm5hbWU6cGFzc3dvcmQ=";
 
+/// Returns the XML of a disconnect order of many numbers.
+pub(crate) fn order(numbers: &[u64]) -> String {
+    let numbers: String =
+        numbers.iter().map(|number| format!("<TelephoneNumber>{number:010}</TelephoneNumber>")).collect();
+    format!(
+        "<DisconnectTelephoneNumberOrder><name>n</name><DisconnectTelephoneNumberOrderType><TelephoneNumberList>\
+         {numbers}</TelephoneNumberList></DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>"
+    )
+}
+
 /// Returns the XML of a disconnect order.
 pub(crate) fn body(numbers: [u64; 2]) -> String {
     let [first, second] = numbers;
@@ -66,6 +76,20 @@ pub(crate) fn report(addr: SocketAddr, kind: &str, body: &str) -> Vec<u8> {
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+/// Returns an operator's question where calls to a number go.
+pub(crate) fn call(addr: SocketAddr, number: u64) -> Vec<u8> {
+    format!("GET /ops/v1/calls/{number:010} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {OPERATORS}\r\n\r\n")
+        .into_bytes()
+}
+
+/// Returns the head of an operator's request to rate a file of call records.
+pub(crate) fn rate(addr: SocketAddr, layout: &str, length: u64) -> String {
+    format!(
+        "POST /ops/v1/rate?{layout} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: {OPERATORS}\r\n\
+         Content-Type: text/csv\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
 }
 
 /// A request whose account and numbers are overwritten where they stand. That costs the load generator almost nothing, so a server

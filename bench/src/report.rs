@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::calls::{self, Rated};
 use crate::cost::Cost;
+use crate::emulator::{self, Emulated};
 use crate::measure::{Measured, float};
 use crate::postgres;
 
@@ -31,6 +33,11 @@ const LISTS_GOAL: f64 = 0.9;
 /// Numbers a second that reports are to read: ten million in a minute.
 const REPORTS_PER_SECOND: f64 = 10_000_000.0 / 60.0;
 
+/// The longest that the slowest hundredth of answers to a switch may take.
+const CALLS_GOAL: Duration = Duration::from_millis(1);
+/// Call records a second.
+const RATE_GOAL: f64 = 500_000.0;
+
 /// All results of one run. A side that failed has its reason.
 pub(crate) struct Report {
     /// The command line of the program.
@@ -53,6 +60,22 @@ pub(crate) struct Report {
     pub(crate) reports: Option<Result<Reports>>,
     /// Requests beside jobs.
     pub(crate) jobs: Option<Result<Jobs>>,
+    /// What a switch and a bill ask.
+    pub(crate) calls: Option<Result<Calls>>,
+    /// The emulator.
+    pub(crate) emulator: Option<Result<Emulated>>,
+}
+
+/// What a switch and a bill ask.
+pub(crate) struct Calls {
+    /// Where calls go, without other requests.
+    pub(crate) idle: Measured,
+    /// The same beside orders.
+    pub(crate) busy: Measured,
+    /// Those orders.
+    pub(crate) orders: OnhookOrders,
+    /// A file of call records.
+    pub(crate) rated: Rated,
 }
 
 /// How long reports over all numbers took.
@@ -209,6 +232,12 @@ impl Report {
         if let Some(Err(error)) = &self.jobs {
             failures.push(format!("jobs: {error:#}"));
         }
+        if let Some(Err(error)) = &self.calls {
+            failures.push(format!("calls: {error:#}"));
+        }
+        if let Some(Err(error)) = &self.emulator {
+            failures.push(format!("emulator: {error:#}"));
+        }
         failures
     }
 
@@ -269,6 +298,12 @@ impl Report {
         }
         if let Some(Ok(jobs)) = &self.jobs {
             self.jobs(&mut page, jobs)?;
+        }
+        if let Some(Ok(calls)) = &self.calls {
+            self.calls(&mut page, calls)?;
+        }
+        if let Some(Ok(emulated)) = &self.emulator {
+            emulator(&mut page, emulated)?;
         }
         Ok(page)
     }
@@ -552,6 +587,41 @@ impl Report {
         Ok(())
     }
 
+    fn calls(&self, page: &mut String, calls: &Calls) -> Result<()> {
+        let Calls { idle, busy, orders, rated } = calls;
+        let met = if busy.p99 <= CALLS_GOAL { "met" } else { "missed" };
+        writeln!(
+            page,
+            "\n## Where a call goes, and who pays\n\n**{}** the p99 of an answer to a switch, at {} questions a second \
+             beside running orders (goal: at most {}, {met})\n\n\
+             A switch asks of {} numbers in a random order. Each question is sent at its own time; one that has to wait for \
+             a late answer counts from its time. Orders of two numbers run beside it, {} a second from POST to COMPLETE.\n",
+            millis(busy.p99),
+            thousands(calls::PER_SECOND.into()),
+            millis(CALLS_GOAL),
+            thousands(self.numbers),
+            whole(orders.per_second())
+        )?;
+        http_header(page)?;
+        http_row(page, "without orders", Some(1.0), &Ok(*idle))?;
+        http_row(page, "beside orders", Some(busy.per_second() / idle.per_second()), &Ok(*busy))?;
+        let rate = float(calls::RECORDS) / rated.took.as_secs_f64();
+        writeln!(
+            page,
+            "\n{} call records ({:.0} MB) of random numbers were rated in {:.1} s: **{} a second** ({} to a goal of {}). \
+             The file was written, sent, rated and read back on the same cores. The server had {:.0} MiB of memory at most \
+             meanwhile, SQLite's pages among them.",
+            thousands(calls::RECORDS),
+            float(rated.bytes) / 1e6,
+            rated.took.as_secs_f64(),
+            whole(rate),
+            times(Some(rate / RATE_GOAL)),
+            whole(RATE_GOAL),
+            float(rated.memory) / 1024.0
+        )?;
+        Ok(())
+    }
+
     fn lists(&self, page: &mut String, lists: &Lists) -> Result<()> {
         let ratio = |page: &Measured, first: &Measured| Some(page.per_second() / first.per_second());
         let worst =
@@ -598,6 +668,22 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn emulator(page: &mut String, emulated: &Emulated) -> Result<()> {
+    let Emulated { start, reset, orders, apart } = emulated;
+    writeln!(page, "\n## The emulator\n\n| | goal | ms | |\n|---|---:|---:|---|")?;
+    let numbers = thousands(emulator::NUMBERS);
+    for (what, goal, took) in [
+        ("from the start of its process to its first answer".to_owned(), 300, start),
+        ("a reset to the documented account".to_owned(), 50, reset),
+        (format!("91 days, with {numbers} numbers of two orders"), 2_000, orders),
+        (format!("91 days, with {numbers} numbers that each have an instant of their own"), 2_000, apart),
+    ] {
+        let met = if *took <= Duration::from_millis(goal) { "met" } else { "missed" };
+        writeln!(page, "| {what} | {} | **{:.0}** | {met} |", thousands(goal), took.as_secs_f64() * 1e3)?;
+    }
+    Ok(())
 }
 
 fn verdict(ratio: Option<f64>, goal: f64) -> String {
