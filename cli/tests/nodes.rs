@@ -874,7 +874,9 @@ fn an_import_that_is_stopped_or_killed_is_undone_and_keeps_nobody_waiting_for_lo
     assert_eq!(said.code, 0, "{said:?}");
     assert!(took <= COMMAND_LEASE + AFTER_LEASE + AFTER_LEASE, "it waited for {took:?}");
     stopped.signal("CONT");
-    assert_eq!((stopped.end(), fleet.sql.count(there, &[])), (Some(2), 0), "it was undone");
+    // It is refused, or its lease is lost while it asks.
+    let ended = stopped.end();
+    assert!(matches!(ended, Some(1 | 2)) && fleet.sql.count(there, &[]) == 0, "it was undone: {ended:?}");
 
     let whole = Endless::begin(&fleet, first);
     assert_eq!((whole.end(), fleet.sql.count(there, &[])), (Some(0), ENDLESS));
