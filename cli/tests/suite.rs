@@ -1,5 +1,7 @@
 //! A suite against the emulator: each test has one of its own, in memory.
 
+#![allow(clippy::unwrap_used, reason = "what fails here is a test")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
