@@ -342,7 +342,7 @@ numbers:
             ("numbers: [{number: 9195550160, colour: red}]", "/numbers/0/colour"),
             ("numbers: [{from: 9195550160}]", "/numbers/0"),
             ("numbers: [{from: 9195550161, to: 9195550160}]", "/numbers/0/to"),
-            ("numbers: [{from: 2005550000, to: 9995550000}]", "/numbers"),
+            ("numbers: [{from: 2015550000, to: 9015550000}]", "/numbers"),
             ("number: []", ""),
             ("[1, 2]", ""),
             ("a: &a [*a, *a]", ""),
