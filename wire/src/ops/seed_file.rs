@@ -109,7 +109,7 @@ impl Seed {
     }
 }
 
-/// A YAML scalar: whoever writes `9900001` or `true` means the text.
+/// A YAML scalar. `9900001` and `true` without quotes mean their text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Scalar {
