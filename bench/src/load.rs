@@ -48,10 +48,7 @@ pub(crate) async fn run_on<R>(
 where
     R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
 {
-    let mut streams = Vec::with_capacity(connections);
-    for addr in addrs.iter().cycle().take(connections) {
-        streams.push(Connection::open(*addr).await?);
-    }
+    let streams = open(addrs, connections).await?;
     let started = Instant::now();
     let end = started + time;
     let mut running = JoinSet::new(); // dropping it ends them all
@@ -59,10 +56,24 @@ where
         let requests = requests.clone();
         running.spawn(drive(stream, end, move |n, buffer| requests(index, n, buffer)));
     }
-    let mut tallies = Vec::with_capacity(connections);
+    ended(running, started, time).await.with_context(|| format!("asking {addrs:?}"))
+}
+
+/// Opens connections, dealt out to these servers.
+async fn open(addrs: &[SocketAddr], connections: usize) -> Result<Vec<Connection>> {
+    let mut streams = Vec::with_capacity(connections);
+    for addr in addrs.iter().cycle().take(connections) {
+        streams.push(Connection::open(*addr).await?);
+    }
+    Ok(streams)
+}
+
+/// Waits until all connections have done what they do for `time`, and returns what they have measured.
+async fn ended(mut running: JoinSet<Result<Tally>>, started: Instant, time: Duration) -> Result<Measured> {
+    let mut tallies = Vec::with_capacity(running.len());
     while let Some(tally) = timeout(time + SILENCE_MAX, running.join_next())
         .await
-        .with_context(|| format!("{addrs:?} has not answered for {SILENCE_MAX:?}"))?
+        .with_context(|| format!("no answer for {SILENCE_MAX:?}"))?
     {
         tallies.push(tally??);
     }
@@ -81,10 +92,7 @@ pub(crate) async fn run_paced<R>(
 where
     R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
 {
-    let mut streams = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        streams.push(Connection::open(addr).await?);
-    }
+    let streams = open(&[addr], connections).await?;
     let apart = Duration::from_secs(1) / per_second;
     let every = apart * u32::try_from(connections)?;
     let started = Instant::now();
@@ -113,11 +121,7 @@ where
             Ok(tally)
         });
     }
-    let mut tallies = Vec::with_capacity(connections);
-    while let Some(tally) = timeout(time + SILENCE_MAX, running.join_next()).await? {
-        tallies.push(tally??);
-    }
-    Ok(Measured::new(started, &tallies))
+    ended(running, started, time).await
 }
 
 async fn drive(

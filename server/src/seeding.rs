@@ -92,7 +92,6 @@ async fn add(
         StoreError::Conflict(why) => Unplanted::Bad(BadSeed::new(at, why)),
         error => error.into(),
     };
-    let places = Seed { lines: seed.lines, ..Seed::default() };
     let mut premises: HashMap<(AccountId, String), (SiteId, HashMap<String, PeerId>)> = HashMap::new();
     for (at, account) in std::mem::take(&mut seed.accounts).into_iter().enumerate() {
         let SeedAccount { id, name, kind, class, sites } = account;
@@ -126,13 +125,14 @@ async fn add(
         let user = NewUser { name, account, role, rights: rights.into_iter().collect(), password_hash };
         store.create_user(user, now).await.map_err(|error| bad(format!("/users/{at}"), error))?;
     }
-    for (at, number) in &mut seed.numbers {
+    let mut numbers = std::mem::take(&mut seed.numbers);
+    for (at, number) in &mut numbers {
         let (Some(named), Ok(number)) = (seed.named.get(at), number) else { continue };
         let missing = |key: &str| {
             let detail = format!(
                 "the file's accounts have no such {key}: name a site of the number's account, and its peer"
             );
-            Unplanted::Bad(BadSeed::new(format!("{}/{key}", places.place(*at)), detail))
+            Unplanted::Bad(BadSeed::new(format!("{}/{key}", seed.place(*at)), detail))
         };
         let (Some(account), Some(site)) = (number.account, &named.site) else { return Err(missing("site")) };
         let (site, peers) = premises.get(&(account, site.clone())).ok_or_else(|| missing("site"))?;
@@ -141,15 +141,15 @@ async fn add(
             number.peer = Some(*peers.get(peer).ok_or_else(|| missing("peer"))?);
         }
     }
-    if !seed.numbers.is_empty() {
-        let lines = Box::new(seed.numbers.into_iter());
+    if !numbers.is_empty() {
+        let lines = Box::new(numbers.into_iter());
         match store.import(lines, Intake::of("a seed"), now, policy).await {
             Ok(_) => {}
             Err(StoreError::Import(refused)) => {
                 let first = refused.kinds().iter().filter_map(|kind| kind.first.first());
                 let (at, why) = first.min_by_key(|(at, _)| *at).map_or_else(
                     || ("/numbers".to_owned(), "numbers cannot be as the file says".to_owned()),
-                    |(at, why)| (places.place(*at), why.to_string()),
+                    |(at, why)| (seed.place(*at), why.to_string()),
                 );
                 return Err(BadSeed::new(at, why).into());
             }

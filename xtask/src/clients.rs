@@ -77,15 +77,21 @@ pub(crate) fn python(workspace: &Workspace, databases: &[Database]) -> Result<()
     against_servers(workspace, &folder, test, databases)
 }
 
+/// Returns pip, about to install what is said next.
+pub(crate) fn pip(workspace: &Workspace) -> Command {
+    let mut pip = workspace.command("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    pip
+}
+
 /// Installs what `requirements.txt` in a client's folder names, and returns where it is.
 ///
 /// # Errors
 /// As pip.
 pub(crate) fn packages(workspace: &Workspace, client: &Path, folder: &Path) -> Result<PathBuf> {
     let packages = folder.join("packages");
-    let mut pip = workspace.command("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
-        .args(["--only-binary", ":all:", "--require-hashes", "--requirement"])
+    let mut pip = pip(workspace);
+    pip.args(["--only-binary", ":all:", "--require-hashes", "--requirement"])
         .arg(client.join("requirements.txt"))
         .arg("--target")
         .arg(&packages);

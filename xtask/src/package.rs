@@ -66,7 +66,7 @@ pub(crate) fn tried(workspace: &Workspace) -> Result<()> {
     let built = build(workspace, DEV, &folder.join("out"))?;
 
     let python = folder.join("python");
-    let mut pip = pip(workspace);
+    let mut pip = clients::pip(workspace);
     workspace::run(pip.args(["--no-index", "--target"]).arg(&python).arg(&built.wheel))?;
     answers(&mut workspace.command(python.join("bin/onhook")), &folder.join("python.log"))?;
 
@@ -97,12 +97,6 @@ fn answers(program: &mut Command, log: &Path) -> Result<()> {
     server.stop()
 }
 
-fn pip(workspace: &Workspace) -> Command {
-    let mut pip = workspace.command("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
-    pip
-}
-
 fn build(workspace: &Workspace, profile: &str, out: &Path) -> Result<Packages> {
     let program = workspace.build_onhook_as(profile)?;
     fs::create_dir_all(out).with_context(|| out.display().to_string())?;
@@ -117,10 +111,7 @@ fn build(workspace: &Workspace, profile: &str, out: &Path) -> Result<Packages> {
 /// Builds the wheel with maturin, which has a folder of its own.
 fn wheel(workspace: &Workspace, profile: &str, out: &Path) -> Result<PathBuf> {
     let source = workspace.root().join("packages/python");
-    let tools = workspace.scratch("maturin");
-    let mut install = pip(workspace);
-    install.args(["--upgrade", "--only-binary", ":all:", "--require-hashes", "--requirement"]);
-    workspace::run(install.arg(source.join("requirements.txt")).arg("--target").arg(&tools))?;
+    let tools = clients::packages(workspace, &source, &clients::empty(workspace.scratch("maturin"))?)?;
     let mut maturin = workspace.command(tools.join("bin/maturin"));
     maturin.args(["build", "--locked", "--profile", profile, "--manifest-path"]);
     maturin.arg(workspace.root().join("cli/Cargo.toml")).arg("--out").arg(out);

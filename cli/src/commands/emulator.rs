@@ -1,6 +1,6 @@
 //! `onhook emulator`: the controls of an emulator that runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -275,6 +275,11 @@ fn document(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|why| format!("it is no JSON: {why}"))
 }
 
+/// Returns whether the file of a seed is CSV, by the end of its name.
+pub(super) fn is_csv(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
 /// Reads a condition. `count` and `probability` are numbers, all others are texts.
 fn condition(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text.split_once('=').ok_or("it is a key and its value, such as method=POST")?;
@@ -404,8 +409,7 @@ impl Seed {
         let Self { file, replace, common } = self;
         let name = file.display();
         let bytes = tokio::fs::read(&file).await.with_context(|| format!("{name} cannot be read"))?;
-        let csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        let of_type = if csv { "text/csv" } else { "application/yaml" };
+        let of_type = if is_csv(&file) { "text/csv" } else { "application/yaml" };
         let ask = Ask::post("emulator/seed", Value::Null).with("replace", replace.then_some(true));
         at(common, config, terminal, async |session| {
             let body = stream::iter([Ok(Bytes::from(bytes))]).boxed();

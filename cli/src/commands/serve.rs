@@ -18,6 +18,7 @@ use onhook_store::{Store, postgres, sqlite};
 use onhook_wire::ops::seed_file;
 use tokio::net::TcpListener;
 
+use super::emulator::is_csv;
 use crate::config::{self, File};
 use crate::exit::Exit;
 use crate::stop::Stop;
@@ -280,8 +281,7 @@ impl Serve {
 async fn plant(store: &dyn Store, file: &Path, policy: Arc<Policy>) -> anyhow::Result<()> {
     let name = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
-    let csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    let seed = if csv { seed_file::read_csv(text) } else { seed_file::read_yaml(&text) };
+    let seed = if is_csv(file) { seed_file::read_csv(text) } else { seed_file::read_yaml(&text) };
     let seed = seed.with_context(|| format!("{name} is no seed"))?;
     seeding::plant(store, seed, now(), policy).await.with_context(|| format!("{name} was not taken"))
 }

@@ -214,6 +214,9 @@ pub fn folded(name: &str) -> Cow<'_, str> {
     Cow::Owned(lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect())
 }
 
+/// The rule of [`is_password`] in words.
+pub const PASSWORD_RULE: &str = "a password has 8 to 1024 bytes, none of them a control character";
+
 /// Returns whether this may be a password: [`PASSWORD_MIN`] to [`PASSWORD_MAX`] bytes without control characters.
 #[must_use]
 pub fn is_password(password: &str) -> bool {

@@ -14,7 +14,7 @@ use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
 use onhook_core::report::billing::{Period, periods};
-use onhook_core::time::{Date, Timestamp};
+use onhook_core::time::Timestamp;
 use onhook_store::StoreError;
 use onhook_store::contract::numbers::NumberFilter;
 use onhook_wire::ops::number_file;
@@ -22,7 +22,7 @@ use onhook_wire::records::written;
 
 use super::body;
 use super::door::{self, OpsProblem};
-use super::listing::{parsed, value};
+use super::listing::{day, parsed, value};
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
@@ -184,8 +184,7 @@ async fn numbers(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 /// Reads an instant, or a day: then it is the day's first instant in the server's time zone.
 fn moment(app: &App, call: &Call, name: &'static str) -> Result<Option<Timestamp>, OpsProblem> {
-    let day = value(call, name).filter(|text| text.len() == "2027-01-01".len());
-    if let Some(day) = day.and_then(|text| text.parse::<Date>().ok()) {
+    if let Some(day) = value(call, name).and_then(day) {
         return Ok(Some(Timestamp::start_of(day, app.settings.policy.zone())));
     }
     parsed(call, name, "a day such as 2027-01-01, or an instant such as 2027-01-01T00:00:00.000Z")

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use onhook_core::time::Date;
 use serde_json::{Value, json};
 
 use super::door::OpsProblem;
@@ -103,6 +104,11 @@ impl Page {
 /// Returns the value of a parameter of the query.
 pub(super) fn value<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
     call.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// Returns the day that a text is, and nothing more: an instant is none.
+pub(super) fn day(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|_| text.len() == "2027-01-01".len())
 }
 
 /// Reads the value of a parameter. `what` says what it is.

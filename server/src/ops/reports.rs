@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::body::{self, wrong};
 use super::door::{self, OpsProblem};
-use super::listing::{PAGES, Page};
+use super::listing::{PAGES, Page, day};
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
@@ -261,7 +261,7 @@ async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 fn instant(app: &App, text: Option<&str>, now: Timestamp) -> Result<(String, Timestamp), OpsProblem> {
     let Some(text) = text else { return Ok((now.to_string(), now)) };
     let zone = app.settings.policy.zone();
-    if let Some(day) = text.parse::<Date>().ok().filter(|_| text.len() == 10) {
+    if let Some(day) = day(text) {
         let next = Timestamp::start_of(day.tomorrow().unwrap_or(Date::MAX), zone);
         return Ok((text.to_owned(), next.plus_millis(-1)));
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::account::user::{
-    NAME_RULE, PASSWORD_MAX, PASSWORD_MIN, Right, Rights, UserRefusal, folded, is_name, is_password,
+    NAME_RULE, PASSWORD_RULE, Right, Rights, UserRefusal, folded, is_name, is_password,
 };
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_store::StoreError;
@@ -159,10 +159,7 @@ struct New {
 /// Returns the hash of a new password.
 async fn hash(app: &App, password: String) -> Result<String, OpsProblem> {
     if !is_password(&password) {
-        let rule = format!(
-            "a password has {PASSWORD_MIN} to {PASSWORD_MAX} bytes, none of them a control character"
-        );
-        return Err(body::wrong("/password", rule));
+        return Err(body::wrong("/password", PASSWORD_RULE.into()));
     }
     app.auth.hash(password).await.map_err(|refused| match refused {
         Refused::Failed(refusal) => refusal.into(),

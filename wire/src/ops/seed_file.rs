@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Cursor;
 
-use onhook_core::account::user::{Right, is_password};
+use onhook_core::account::user::{PASSWORD_RULE, Right, is_password};
 use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{self, BadLine, NewNumber};
@@ -249,8 +249,7 @@ fn user_of(at: &str, user: User) -> Result<SeedUser, BadSeed> {
     }
     let password = password.to_string();
     if !is_password(&password) {
-        let rule = "a password has 8 to 1024 bytes, none of them a control character";
-        return Err(BadSeed::new(format!("{at}/password"), rule));
+        return Err(BadSeed::new(format!("{at}/password"), PASSWORD_RULE));
     }
     Ok(SeedUser { name: name.to_string(), account, role, rights, password })
 }
