@@ -56,7 +56,7 @@ pub(crate) struct Place {
     path: PathBuf,
     /// Device and number of the file, so that no other one is removed.
     file: (u64, u64),
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Socket {
@@ -85,7 +85,7 @@ impl Socket {
         let listener = UnixListener::bind(path).map_err(system)?;
         fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(system)?;
         let file = fs::symlink_metadata(path).map_err(system)?;
-        let place = Place { path: path.to_owned(), file: (file.dev(), file.ino()), _lock: lock };
+        let place = Place { path: path.to_owned(), file: (file.dev(), file.ino()), lock };
         Ok(Self { listener, place })
     }
 
@@ -101,6 +101,10 @@ impl Drop for Place {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
             let _ = fs::remove_file(&self.path);
         }
+        if let Some(file) = &self.lock {
+            // Closing the file is not enough: a process that is being spawned also has it until it executes.
+            let _ = file.unlock();
+        }
     }
 }
 
@@ -115,5 +119,23 @@ fn lock(path: &Path) -> Result<File, SocketError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(SocketError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(system(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_is_being_spawned_does_not_keep_the_socket_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = Socket::bind(&path, Guard::File).unwrap();
+        let spawned = socket.place.lock.as_ref().unwrap().try_clone().unwrap();
+        let error = Socket::bind(&path, Guard::File).unwrap_err();
+        assert!(matches!(error, SocketError::InUse(_)), "{error:?}");
+        drop(socket);
+        Socket::bind(&path, Guard::File).unwrap();
+        drop(spawned);
     }
 }
