@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use onhook_core::audit::chain::{SEALED_MAX, Seal};
 use onhook_core::audit::digest::Digest;
-use onhook_core::audit::line::{Line, LineFilter, digest};
+use onhook_core::audit::line::{Line, LineFilter};
 use onhook_core::audit::verify::{Anchor, FAULTS_MAX, Fault, FaultKind, Found, Verifier};
 use onhook_core::check::Finding;
 use onhook_core::ids::EventSeq;
@@ -17,7 +17,6 @@ use serde_json::json;
 use crate::contract::audit::{Audit, SEALER, Sealed, Unsealed};
 use crate::contract::leases::{LeaseToken, Leases};
 use crate::contract::upkeep::Report;
-use crate::error::corrupt;
 use crate::{Result, StoreError};
 
 /// Most events that one page of the feed looks at. It tells where it stopped.
@@ -38,20 +37,14 @@ const LEASE: Duration = Duration::from_secs(10);
 /// As [`Audit::seal`].
 pub async fn seal_next<S: Audit + ?Sized>(store: &S, lease: LeaseToken, now: Timestamp) -> Result<usize> {
     let before = store.head().await?;
-    let Unsealed { lines, marks } = store.unsealed().await?;
-    if lines.is_empty() {
-        return Ok(0);
-    }
     let first = before.map_or(1, |seal| seal.last + 1);
-    let mut digests: Vec<Digest> = Vec::with_capacity(lines.len());
-    for (position, line) in (first..).zip(&lines) {
-        let digest = digest(&line.shown(Some(position)));
-        digests.push(digest.ok_or_else(|| corrupt(format!("event {} has no canonical form", line.seq.0)))?);
+    let Unsealed { seqs, digests, marks } = store.unsealed(first).await?;
+    if seqs.is_empty() {
+        return Ok(0);
     }
     let sealed_at = before.map_or(now, |before| now.max(before.sealed_at));
     let seal = Seal::over(before.as_ref(), &digests, sealed_at);
-    let seqs = lines.iter().map(|line| line.seq).collect();
-    let count = lines.len();
+    let count = seqs.len();
     store.seal(lease, Sealed { seal, seqs, digests }, marks).await?;
     Ok(count)
 }

@@ -199,6 +199,11 @@ impl LineColumns {
     }
 }
 
+/// Returns the digest of an event at a position.
+pub(crate) fn digest_at(position: u64, line: &Line) -> Result<Digest> {
+    line.digest(position).ok_or_else(|| corrupt(format!("event {} has no canonical form", line.seq.0)))
+}
+
 /// Returns a change's kind, and what is particular to it: the change as it is stored, without its name.
 fn change_shown(stored: serde_json::Value) -> Result<(&'static str, serde_json::Value)> {
     use serde_json::Value;

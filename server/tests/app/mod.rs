@@ -37,7 +37,7 @@ use home::Home;
 pub(crate) use http::{Call, Reply, delete, get, head, patch, post, put, read_all, replies, talk};
 
 /// How long a test waits for anything that the server does by itself.
-pub(crate) const SOON: Duration = Duration::from_secs(15);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 /// How long a poll waits between looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

@@ -5,7 +5,6 @@ use onhook_core::account::details::{PeerChange, SiteChange};
 use onhook_core::account::user::{Asker, Rights};
 use onhook_core::audit::chain::Seal;
 use onhook_core::audit::deed::{Deed, DeedKind, Recorded};
-use onhook_core::audit::digest::Digest;
 use onhook_core::audit::line::LineFilter;
 use onhook_core::audit::verify::{Anchor, Fault, FaultKind};
 use onhook_core::ids::{EventSeq, OrderSeq, PlanId};
@@ -21,7 +20,7 @@ use super::fixtures::{
 use crate::StoreError;
 use crate::audit::{feed, positions, seal_next, verify};
 use crate::conformance::Opener;
-use crate::contract::audit::{SEALER, Sealed};
+use crate::contract::audit::{SEALER, Sealed, Unsealed};
 use crate::contract::premises::Removed;
 use crate::contract::users::{NewUser, UserChange, UserChanged};
 
@@ -157,15 +156,13 @@ cases! { ($) audit conformance_audit:
         let late = seal_next(&*one, lost, at(1)).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         let lease = other.take_lease(SEALER, LONG).await.expect("tried").expect("free");
-        let waiting = other.unsealed().await.expect("read");
-        assert_eq!(seal_next(&*other, lease, at(1)).await.expect("sealed"), waiting.lines.len());
+        let waiting = other.unsealed(1).await.expect("read");
+        assert_eq!(seal_next(&*other, lease, at(1)).await.expect("sealed"), waiting.seqs.len());
         // It read what waited before the other one sealed that.
-        let digests: Vec<Digest> = waiting.lines.iter().map(|_| Digest::default()).collect();
         for before in [None, other.head().await.expect("read")] {
-            let seal = Seal::over(before.as_ref(), &digests, at(1));
-            let seqs = waiting.lines.iter().map(|line| line.seq).collect();
-            let sealed = Sealed { seal, seqs, digests: digests.clone() };
-            let twice = one.seal(lease, sealed, waiting.marks.clone()).await;
+            let Unsealed { seqs, digests, marks } = waiting.clone();
+            let sealed = Sealed { seal: Seal::over(before.as_ref(), &digests, at(1)), seqs, digests };
+            let twice = one.seal(lease, sealed, marks).await;
             assert!(matches!(twice, Err(StoreError::Conflict(_))), "{twice:?}");
         }
         assert_eq!(one.head().await.expect("read").map(|seal| seal.last), Some(7));

@@ -31,7 +31,9 @@ pub struct Sealed {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unsealed {
     /// The events, in the order in which they get positions.
-    pub lines: Vec<Line>,
+    pub seqs: Vec<EventSeq>,
+    /// Their digests at these positions.
+    pub digests: Vec<Digest>,
     /// What the store knows them by, to be handed back with their seal.
     pub marks: Vec<i64>,
 }
@@ -46,8 +48,9 @@ pub trait Audit: Send + Sync {
     /// Returns deeds behind `after`, in the order of their sequence numbers, at most `size`.
     async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>>;
 
-    /// Returns events that have no position yet, at most `onhook_core::audit::chain::SEALED_MAX`.
-    async fn unsealed(&self) -> Result<Unsealed>;
+    /// Returns events that have no position yet, at most `onhook_core::audit::chain::SEALED_MAX`, with their digests if
+    /// they get the positions from `first` on.
+    async fn unsealed(&self, first: u64) -> Result<Unsealed>;
 
     /// Returns how many events have no position yet.
     async fn unsealed_count(&self) -> Result<u64>;

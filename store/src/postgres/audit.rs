@@ -8,8 +8,10 @@ use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::audit::chain::{SEALED_MAX, Seal};
 use onhook_core::audit::deed::{Deed, Recorded};
+use onhook_core::audit::digest::Digest;
 use onhook_core::audit::line::Line;
 use onhook_core::ids::{EventSeq, OrderId};
+use tokio::task::spawn_blocking;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -19,7 +21,9 @@ use super::open::PostgresStore;
 use super::row::{account_or, get, json, limit, number_of, small_or, time, under};
 use super::statement::{self, Value, execute, rows};
 use super::transaction::{reading, transaction};
-use crate::columns::{LineColumns, SealColumns, column, digest_bytes, digests_of, seq_bytes, seqs_of};
+use crate::columns::{
+    LineColumns, SealColumns, column, digest_at, digest_bytes, digests_of, seq_bytes, seqs_of,
+};
 use crate::contract::audit::{Audit, Sealed, Unsealed};
 use crate::contract::leases::LeaseToken;
 use crate::error::corrupt;
@@ -61,13 +65,17 @@ fn read_line(row: &Row) -> Result<Line> {
     columns.line()
 }
 
-async fn lines(client: &Client, events: &[EventSeq]) -> Result<Vec<Line>> {
+async fn line_rows(client: &Client, events: &[EventSeq]) -> Result<Vec<Row>> {
     let seqs: Vec<i64> = events.iter().map(|seq| seq.0).collect();
     let sql = format!("{LINES} WHERE e.seq = ANY($1) ORDER BY e.seq");
-    rows(client, &sql, &[&seqs]).await?.iter().map(read_line).collect()
+    rows(client, &sql, &[&seqs]).await
 }
 
-async fn unsealed(client: &Client) -> Result<Unsealed> {
+async fn lines(client: &Client, events: &[EventSeq]) -> Result<Vec<Line>> {
+    line_rows(client, events).await?.iter().map(read_line).collect()
+}
+
+async fn unsealed(client: &Client, first: u64) -> Result<Unsealed> {
     let found = rows(client, "SELECT seq, seqs FROM unsealed ORDER BY seq LIMIT $1", &[&ROWS_MAX]).await?;
     let (mut events, mut marks): (Vec<EventSeq>, Vec<i64>) = (Vec::new(), Vec::new());
     for row in &found {
@@ -78,11 +86,23 @@ async fn unsealed(client: &Client) -> Result<Unsealed> {
         events.extend(named);
         marks.push(get(row, 0)?);
     }
-    let lines = lines(client, &events).await?;
-    if lines.len() != events.len() {
+    let rows = line_rows(client, &events).await?;
+    if rows.len() != events.len() {
         return Err(corrupt("an event that is to get a position is missing"));
     }
-    Ok(Unsealed { lines, marks })
+    // Ten thousand take long enough to hold up the requests that wait for the same thread.
+    let read = spawn_blocking(move || digests(&rows, first)).await;
+    let (seqs, digests) = read.map_err(|error| StoreError::Broken(error.into()))??;
+    Ok(Unsealed { seqs, digests, marks })
+}
+
+/// Returns events and their digests at the positions from `first` on.
+fn digests(rows: &[Row], first: u64) -> Result<(Vec<EventSeq>, Vec<Digest>)> {
+    let digest = |(position, row)| {
+        let line = read_line(row)?;
+        Ok((line.seq, digest_at(position, &line)?))
+    };
+    (first..).zip(rows).map(digest).collect()
 }
 
 async fn unsealed_count(client: &Client) -> Result<u64> {
@@ -113,7 +133,7 @@ async fn seal(client: &Client, lease: LeaseToken, sealed: &Sealed, marks: &Vec<i
         "INSERT INTO seal ({SEAL}, min_seq, max_seq, seqs, digests)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING"
     );
-    let bytes = |digest: onhook_core::audit::digest::Digest| digest.0.to_vec();
+    let bytes = |digest: Digest| digest.0.to_vec();
     let values: [&dyn Value; 11] = [
         &column(seal.batch),
         &column(seal.first),
@@ -185,8 +205,8 @@ impl Audit for PostgresStore {
         reading!(self, client => deeds(&client, after, size).await)
     }
 
-    async fn unsealed(&self) -> Result<Unsealed> {
-        reading!(self, client => unsealed(&client).await)
+    async fn unsealed(&self, first: u64) -> Result<Unsealed> {
+        reading!(self, client => unsealed(&client, first).await)
     }
 
     async fn unsealed_count(&self) -> Result<u64> {

@@ -18,7 +18,9 @@ use super::open::SqliteStore;
 use super::row::{self, json, limit, list, under};
 use super::tables::Tables;
 use super::writer::Purpose;
-use crate::columns::{LineColumns, SealColumns, column, digest_bytes, digests_of, seq_bytes, seqs_of};
+use crate::columns::{
+    LineColumns, SealColumns, column, digest_at, digest_bytes, digests_of, seq_bytes, seqs_of,
+};
 use crate::contract::audit::{Audit, Sealed, Unsealed};
 use crate::contract::leases::LeaseToken;
 use crate::{Result, StoreError};
@@ -74,9 +76,19 @@ fn lines(connection: &Connection, events: &[EventSeq]) -> Result<Vec<Line>> {
     Ok(found)
 }
 
-fn unsealed(connection: &Connection) -> Result<Unsealed> {
+/// Reads one event after another, so that ten thousand of them are not in memory together.
+fn unsealed(connection: &Connection, first: u64) -> Result<Unsealed> {
     let sql = format!("{LINES} WHERE e.seq > {SEALED_TO} ORDER BY e.seq LIMIT ?");
-    Ok(Unsealed { lines: list(connection, &sql, vec![limit(SEALED_MAX)], read_line)?, marks: Vec::new() })
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([limit(SEALED_MAX)])?;
+    let mut found = Unsealed::default();
+    for position in first.. {
+        let Some(row) = rows.next()? else { break };
+        let line = read_line(row)?;
+        found.seqs.push(line.seq);
+        found.digests.push(digest_at(position, &line)?);
+    }
+    Ok(found)
 }
 
 fn unsealed_count(connection: &Connection) -> Result<u64> {
@@ -181,8 +193,8 @@ impl Audit for SqliteStore {
         self.readers.read(move |connection| deeds(connection, after, size)).await
     }
 
-    async fn unsealed(&self) -> Result<Unsealed> {
-        self.readers.read(unsealed).await
+    async fn unsealed(&self, first: u64) -> Result<Unsealed> {
+        self.readers.read(move |connection| unsealed(connection, first)).await
     }
 
     async fn unsealed_count(&self) -> Result<u64> {
