@@ -84,6 +84,10 @@ pub(crate) async fn accept(
         Request::Disconnect(disconnect) => disconnect.reason.as_deref(),
         Request::Activate(_) | Request::Move(_) => None,
     };
+    let stage = match &app.emulator {
+        Some(emulator) => Some((emulator, emulator.scripts.accepting().await)),
+        None => None,
+    };
     let created_at = app.believed_now().ok_or(Problem::Clock)?;
     let mut order = Arc::new(NewOrder {
         account,
@@ -95,10 +99,6 @@ pub(crate) async fn accept(
         request,
         key: idempotency_key(call, kind)?,
     });
-    let stage = match &app.emulator {
-        Some(emulator) => Some((emulator, emulator.scripts.accepting().await)),
-        None => None,
-    };
     let accepted = app.store.accept(order.clone()).await.map_err(|error| match (error, &order.key) {
         (StoreError::KeyReused, Some(key)) => Problem::KeyReused(cut(&key.key)),
         (error, _) => store_problem(error),

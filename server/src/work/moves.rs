@@ -2,6 +2,8 @@
 //!
 //! At an instant, orders run first, then subscriptions end, then reservations, then aging, then notifications are
 //! delivered. The clock stands still meanwhile. The workers may do some of it: they see the same time.
+//!
+//! Instants at which nothing but numbers is due are passed many at once, each number still at its own.
 
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::expiry::expire_subscriptions;
 
 /// How long to wait before looking again whether others are done.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How many instants are gone to one by one after it was found that they cannot be passed at once.
+const ONE_BY_ONE: u32 = 16;
 
 /// Why a clock did not reach its goal.
 #[derive(Debug)]
@@ -83,18 +87,50 @@ impl Drop for Held<'_> {
 
 /// Goes from one due instant to the next, up to the goal.
 async fn walk(app: &App, emulator: &Emulator, goal: Timestamp, until: Instant) -> Result<(), Stuck> {
+    let mut one_by_one = 0;
     loop {
         settle(app, emulator, until).await?;
         let now = app.clock.now();
-        let Dues { number, subscription, delivery } = app.store.dues().await?;
-        let staged = emulator.scripts.next(now);
-        let next = [number, subscription, delivery, staged].into_iter().flatten().min();
-        match next {
-            Some(at) if at <= now && now < goal => continue, // it came up meanwhile
-            Some(at) if at <= goal && now < goal => app.clock.hold(at),
-            _ if now < goal => app.clock.hold(goal),
-            _ => return Ok(()),
+        if now >= goal {
+            return Ok(());
         }
+        if Instant::now() >= until {
+            return Err(Stuck::NotSettled);
+        }
+        let Dues { number, subscription, delivery } = app.store.dues().await?;
+        let others = [subscription, delivery, emulator.scripts.next(now)].into_iter().flatten().min();
+        let next = [number, others].into_iter().flatten().min();
+        let Some(at) = next.filter(|at| *at <= goal) else {
+            app.clock.hold(goal);
+            continue;
+        };
+        if at <= now {
+            continue; // it came up meanwhile
+        }
+        let through = others.map_or(goal, |other| goal.min(other.plus_millis(-1)));
+        if one_by_one == 0 && at <= through {
+            if pass(app, emulator, (now, through)).await? {
+                continue;
+            }
+            one_by_one = ONE_BY_ONE;
+        }
+        one_by_one = one_by_one.saturating_sub(1);
+        app.clock.hold(at);
+    }
+}
+
+/// Releases numbers ahead of the clock, each at its own instant, and lets the clock pass those instants. Returns whether
+/// it passed any. Nothing but numbers is due up to the second of these instants.
+async fn pass(app: &App, emulator: &Emulator, span: (Timestamp, Timestamp)) -> Result<bool, Stuck> {
+    // No order arrives or runs between the instants, and no worker sees what is ahead of its clock.
+    let _turn = emulator.scripts.running().await;
+    match release::pass(app, emulator.lease(), span).await {
+        Ok(Some(at)) => {
+            app.clock.hold(at);
+            Ok(true)
+        }
+        Ok(None) | Err(StoreError::LeaseLost) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use onhook_core::time::Timestamp;
 use onhook_store::contract::leases::LeaseToken;
+use onhook_store::contract::orders::StepReport;
 use onhook_store::{Result, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -68,6 +69,27 @@ async fn step(app: &App, lease: Option<LeaseToken>, told_at: &mut Option<Timesta
 pub(super) async fn release(app: &App, lease: Option<LeaseToken>, now: Timestamp) -> Result<Option<bool>> {
     let Some(lease) = lease else { return Ok(None) };
     let step = app.store.release(lease, now, NUMBERS_MAX, app.settings.policy.clone()).await?;
+    note(app, &step);
+    Ok(Some(step.more))
+}
+
+/// Releases numbers that are due after the first instant and up to the second, each at its own, under a lease and up to a
+/// bound. Returns the last of their instants, or `None` if it released nothing.
+pub(super) async fn pass(
+    app: &App,
+    lease: Option<LeaseToken>,
+    span: (Timestamp, Timestamp),
+) -> Result<Option<Timestamp>> {
+    let Some(lease) = lease else { return Ok(None) };
+    let passed = app.store.pass(lease, span, NUMBERS_MAX, app.settings.policy.clone()).await?;
+    Ok(passed.map(|(step, at)| {
+        note(app, &step);
+        at
+    }))
+}
+
+/// Counts what a step has released, and says so.
+fn note(app: &App, step: &StepReport) {
     if let Some(emulator) = &app.emulator {
         emulator.ran.reservations.add(step.reservations);
         emulator.ran.released.add(step.numbers - step.reservations);
@@ -78,7 +100,6 @@ pub(super) async fn release(app: &App, lease: Option<LeaseToken>, now: Timestamp
         app.orders_bell.notify_one(); // an order may wait for one of them
         info!(numbers = step.numbers, "{} numbers were moved on by time", step.numbers);
     }
-    Ok(Some(step.more))
 }
 
 #[cfg(test)]

@@ -172,6 +172,108 @@ async fn each_thing_runs_at_its_own_instant_and_the_reply_follows_when_nothing_d
     .await;
 }
 
+/// Imports numbers of an area code that age until an instant each, `apart_ms` from one to the next.
+async fn many_aging(app: &App, area: u64, count: u64, apart_ms: i64) -> Vec<(String, Timestamp)> {
+    let now = told(&app.send(get(CLOCK).by(Who::Operator)).await.expect(200)).0.plus_millis(DAY_MS);
+    let each = (0..count).map(|n| {
+        // Not in the order of their digits.
+        let digits = area * 10_000_000 + 5_550_000 + (n * 7) % 100;
+        (digits.to_string(), now.plus_millis(i64::try_from(n).unwrap() * apart_ms))
+    });
+    let all: Vec<(String, Timestamp)> = each.collect();
+    app.import(all.iter().map(|(digits, at)| aging(digits, *at)).collect()).await;
+    all
+}
+
+/// Returns when a number's last change happened, and the place of that among all events.
+async fn last_change(app: &App, digits: &str) -> (Timestamp, i64) {
+    let history = app.parts.store.history(number(digits)).await.unwrap().unwrap().history;
+    let last = history.events.last().unwrap();
+    (last.at, last.seq.0)
+}
+
+#[tokio::test]
+async fn instants_that_are_passed_at_once_are_each_number_s_own() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let numbers = many_aging(app, 252, 90, 60_001).await;
+        // Something else comes due in between, and a reservation is over at the instant of a release.
+        let body = "<Subscription><OrderType>disconnects</OrderType><CallbackSubscription>\
+                    <URL>http://127.0.0.1:3000/a</URL><Expiry>88000</Expiry></CallbackSubscription></Subscription>";
+        app.send(post(account("/subscriptions"), body)).await.expect(201);
+        let reserved = NewNumber {
+            state: State::Reserved,
+            account: AccountId::new(ACCOUNT),
+            release_at: Some(numbers[50].1),
+            ..NewNumber::available(number("2525550199"))
+        };
+        app.import(vec![reserved]).await;
+        let reply = changed(app, r#"{"advance_days": 2}"#).await;
+        let ran = &reply["ran"];
+        assert_eq!((&ran["released"], &ran["reservations"], &reply["subscriptions_ended"]), (&90.into(), &1.into(), &1.into()));
+        let mut seqs = Vec::new();
+        for (digits, due) in &numbers {
+            let (at, seq) = last_change(app, digits).await;
+            assert_eq!(at, *due, "{digits} is released at its own instant");
+            seqs.push(seq);
+        }
+        let (at, seq) = last_change(app, "2525550199").await;
+        assert_eq!((at, seq), (numbers[50].1, seqs[50] - 1), "what was reserved is first");
+        assert!(seqs.is_sorted(), "{seqs:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_that_waits_gets_its_number_at_the_instant_at_which_that_is_free() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let search =
+            xml::search(app.site, "AreaCode", "<AreaCode>252</AreaCode><Quantity>1</Quantity>", true);
+        let (_, order) = app.place(post(account("/orders"), search)).await;
+        wait_for("a waiting order", async || {
+            let status = app.send(get(&order)).await.element("OrderStatus").map(str::to_owned);
+            (status.as_deref() == Some("BACKORDERED")).then_some(())
+        })
+        .await;
+        let others = many_aging(app, 336, 20, DAY_MS / 4).await;
+        let wanted = many_aging(app, 252, 2, 2 * DAY_MS).await;
+        changed(app, r#"{"advance_days": 30}"#).await;
+        assert_eq!(app.send(get(&order)).await.element("OrderStatus"), Some("COMPLETE"));
+        for (at, (digits, due)) in wanted.iter().enumerate() {
+            let history = app.parts.store.history(number(digits)).await.unwrap().unwrap().history;
+            let instants: Vec<Timestamp> = history.events.iter().map(|event| event.at).collect();
+            assert_eq!(
+                instants,
+                vec![*due; if at == 0 { 2 } else { 1 }],
+                "{digits} is free, and taken at once"
+            );
+        }
+        for (digits, due) in &others {
+            assert_eq!(last_change(app, digits).await.0, *due, "{digits}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn moves_that_are_asked_for_at_once_are_made_one_after_another() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let numbers = many_aging(app, 252, 30, DAY_MS / 10).await;
+        let day = || app.send(change(r#"{"advance_days": 2}"#));
+        let (one, other) = tokio::join!(day(), day());
+        let mut moved = [told(&one.expect(200)).1, told(&other.expect(200)).1];
+        moved.sort_unstable();
+        assert_eq!(moved, [2 * DAY_MS, 4 * DAY_MS]);
+        for (digits, due) in &numbers {
+            assert_eq!(last_change(app, digits).await.0, *due, "{digits}");
+        }
+        for wrong in ["0", "601", "a_minute", "-1"] {
+            let call = post(format!("{CLOCK}?timeout_seconds={wrong}"), r#"{"advance_days": 1}"#);
+            app.send(call.content_type("application/json").by(Who::Operator)).await.expect(400);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_was_accepted_has_run_when_a_move_is_answered() {
     with_app(Seed::two_accounts().emulator(), async |app| {

@@ -1,22 +1,28 @@
 //! Numbers are listed, released in time, and moved together.
 
+use std::sync::Arc;
+
 use onhook_core::account::{NoPlace, Place};
 use onhook_core::ids::{PeerId, SiteId};
+use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::entry::Standing;
 use onhook_core::lifecycle::event::{By, Change};
+use onhook_core::order::amend::Amendment;
+use onhook_core::order::{Kind, Status};
 use onhook_core::report::rating::Charges;
 use onhook_core::time::DAY_MS;
 
 use super::fixtures::{
-    LONG, account, activate, all, at, clean, disconnect, doer, number, order, policy, release, run_all, seed,
-    seeded, state,
+    LONG, account, activate, all, at, clean, disconnect, doer, lines, number, order, policy, release,
+    run_all, search, seed, seeded, state,
 };
 use crate::StoreError;
 use crate::conformance::Opener;
 use crate::contract::numbers::{Destination, NumberQuery, NumbersMoved};
 use crate::contract::page::Start;
 use crate::contract::premises::Removed;
+use crate::contract::transfer::TABLES;
 
 cases! { ($) numbers conformance_numbers:
     /// One millisecond before the end of the hold nothing is released. At its end numbers are, up to the limit at once.
@@ -37,6 +43,95 @@ cases! { ($) numbers conformance_numbers:
         let step = release(&*store, due, 7).await;
         assert_eq!((step.numbers, step.more), (3, false));
         assert_eq!(state(&*store, 0).await, State::Available);
+        clean(&*store).await;
+    }
+
+    /// A clock that passes many instants at once leaves the same as one that goes from each to the next: events, numbers,
+    /// counts and areas.
+    async fn instants_that_are_passed_at_once_leave_what_they_leave_one_by_one(opener) {
+        let (store, one, _) = seeded(opener).await;
+        let aging = |n: u64, due: i64, protected, ported_in| NewNumber {
+            state: State::Aging,
+            former_account: Some(account(1)),
+            release_at: Some(at(due)),
+            protected,
+            ported_in,
+            ..NewNumber::available(number(n))
+        };
+        let reserved = |n: u64, due: i64| NewNumber {
+            state: State::Reserved,
+            account: Some(account(2)),
+            release_at: Some(at(due)),
+            ..NewNumber::available(number(n))
+        };
+        let mut there: Vec<NewNumber> = (100..140)
+            .map(|n| aging(n, 1_000 + 7 * i64::try_from(n * 37 % 40).expect("small"), n % 5 == 0, n % 7 == 0))
+            .collect();
+        // Several at one instant, reserved ones among them, against the order of their digits.
+        there.extend((200..206).map(|n| aging(n, 1_070, false, false)));
+        there.extend([reserved(210, 1_070), reserved(211, 1_069), reserved(207, 1_203)]);
+        store.import(lines(there), Intake::of("aging"), at(10), policy()).await.expect("imported");
+        store.accept(order(20, 1, activate([20, 21], one))).await.expect("accepted");
+        run_all(&*store, at(20)).await;
+        let image = Arc::new(store.image().await.expect("read"));
+        let lease = store.take_lease("release", LONG).await.expect("tried").expect("free");
+        let mut released = 0;
+        let mut instants = 0;
+        while let Some(due) = store.dues().await.expect("read").number {
+            released += store.release(lease, due, 100, policy()).await.expect("released").numbers;
+            instants += 1;
+        }
+        let one_by_one = store.image().await.expect("read");
+        for numbers_max in [100, 7] {
+            store.put_back(image.clone(), None).await.expect("put back");
+            let (mut now, mut passed, mut reserved, mut steps) = (at(20), 0, 0, 0);
+            while let Some((step, last)) =
+                store.pass(lease, (now, at(1_250)), numbers_max, policy()).await.expect("passed")
+            {
+                assert!(last > now && last <= at(1_250), "{last}");
+                (now, passed, reserved, steps) = (last, passed + step.numbers, reserved + step.reservations, steps + 1);
+            }
+            // With room for seven, the clock stands still before an instant with eight.
+            let expected = if numbers_max == 7 { (2, at(1_069)) } else { (1, at(1_245)) };
+            assert_eq!((steps, now), expected, "{instants} instants");
+            while let Some(due) = store.dues().await.expect("read").number {
+                let step = store.release(lease, due, 100, policy()).await.expect("released");
+                (passed, reserved) = (passed + step.numbers, reserved + step.reservations);
+            }
+            assert_eq!((passed, reserved), (released, 3));
+            let at_once = store.image().await.expect("read");
+            for (table, (found, expected)) in TABLES.iter().zip(at_once.tables.iter().zip(&one_by_one.tables)) {
+                if !["users", "secret"].contains(&table.name) {
+                    assert_eq!(found, expected, "{}", table.name);
+                }
+            }
+            clean(&*store).await;
+        }
+    }
+
+    /// An order that waits may want a number at the instant at which it comes into the pool, so none is passed.
+    async fn no_instant_is_passed_while_an_order_waits(opener) {
+        let (store, one, _) = seeded(opener).await;
+        store.accept(order(1, 1, disconnect(0..2))).await.expect("accepted");
+        run_all(&*store, at(10)).await;
+        let lease = store.take_lease("release", LONG).await.expect("tried").expect("free");
+        let span = (at(20), at(400 * DAY_MS));
+        let pass = async |lease| store.pass(lease, span, 100, policy()).await;
+        store.accept(order(11, 1, activate([20], one))).await.expect("accepted");
+        assert_eq!(pass(lease).await.expect("tried"), None, "one has not run");
+        run_all(&*store, at(12)).await;
+        // More than the pool has.
+        let waiting = store.accept(order(13, 1, search(40, one, true, true))).await.expect("accepted").id;
+        run_all(&*store, at(14)).await;
+        let found = store.order(account(1), Kind::Number, waiting).await.expect("read").expect("there");
+        assert_eq!(found.status, Status::Backordered);
+        assert_eq!(pass(lease).await.expect("tried"), None, "one waits for numbers");
+        let amendment = Amendment { close: true, ..Amendment::default() };
+        store.amend_order(account(1), waiting, amendment, "username".into(), at(15)).await.expect("closed");
+        assert_eq!(pass(lease).await.expect("passed").expect("nothing waits").0.numbers, 2);
+        store.end_lease("release", lease).await.expect("ended");
+        let late = pass(lease).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         clean(&*store).await;
     }
 

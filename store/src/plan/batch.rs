@@ -134,7 +134,12 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// Returns when everything in this batch happens.
+    /// Lets everything from now on happen at a later instant. An earlier one changes nothing.
+    pub fn go_on_to(&mut self, at: Timestamp) {
+        self.at = self.at.max(at);
+    }
+
+    /// Returns when everything in this batch happens from now on.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at

@@ -23,7 +23,7 @@ use super::entries::{NUMBER_COLUMNS, NumberRow, histories, lock_numbers, number_
 use super::exchanges::{Localities, localities, spot};
 use super::leases::{must_last, should_last};
 use super::open::PostgresStore;
-use super::release::{release, some_due};
+use super::release::{pass, release, some_due};
 use super::row::{digits_of, get, limit, number_of, order_id, pages_before, small, time, under};
 use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
@@ -517,6 +517,17 @@ async fn release_under(
     release(client, now, numbers_max, policy).await
 }
 
+async fn pass_under(
+    client: &Client,
+    lease: LeaseToken,
+    span: (Timestamp, Timestamp),
+    numbers_max: usize,
+    policy: &Policy,
+) -> Result<Option<(StepReport, Timestamp)>> {
+    must_last(client, lease).await?;
+    pass(client, span, numbers_max, policy).await
+}
+
 #[async_trait]
 impl Numbers for PostgresStore {
     async fn release(
@@ -530,6 +541,16 @@ impl Numbers for PostgresStore {
             return Ok(StepReport::default());
         }
         transaction!(self, tx => release_under(&tx, lease, now, numbers_max, &policy).await)
+    }
+
+    async fn pass(
+        &self,
+        lease: LeaseToken,
+        span: (Timestamp, Timestamp),
+        numbers_max: usize,
+        policy: Arc<Policy>,
+    ) -> Result<Option<(StepReport, Timestamp)>> {
+        transaction!(self, tx => pass_under(&tx, lease, span, numbers_max, &policy).await)
     }
 
     async fn facts(&self, number: Number) -> Result<Option<Facts>> {

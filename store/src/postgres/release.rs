@@ -1,16 +1,18 @@
 //! Releases of numbers that are due.
 
+use std::collections::BTreeMap;
+
 use super::client::Client;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::time::Timestamp;
 
 use super::batch::{apply_numbers, numbers_of};
 use super::entries::{NUMBER_COLUMNS, NumberRow};
-use super::row::limit;
+use super::row::{digits_of, get, limit, time};
 use super::statement::{row, rows};
 use crate::Result;
 use crate::contract::orders::StepReport;
-use crate::plan::release;
+use crate::plan::release::{self, Ahead, passable};
 
 /// True if a number is due at `now`.
 pub(super) async fn some_due(client: &Client, now: Timestamp) -> Result<bool> {
@@ -36,4 +38,49 @@ pub(super) async fn release(
     let (writes, reservations) = release::release(numbers_of(client, due).await?, policy, now);
     let numbers = apply_numbers(client, writes).await?;
     Ok(StepReport { numbers, reservations, more, ..StepReport::default() })
+}
+
+/// True if an order has not run, or waits for numbers.
+async fn some_order_waits(client: &Client) -> Result<bool> {
+    let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM orders WHERE status = 0)
+                           OR EXISTS (SELECT 1 FROM orders WHERE status = 4)";
+    Ok(row(client, sql, &[]).await?.is_some())
+}
+
+/// Releases numbers that are due up to `through`, each at its own instant, and returns the last of the instants. `None`
+/// while an order waits, or if the first number is one that another transaction has locked. A number of which something
+/// is known from after `now` stands still: its own event is later than the instant, those of the others are not.
+pub(super) async fn pass(
+    client: &Client,
+    (now, through): (Timestamp, Timestamp),
+    numbers_max: usize,
+    policy: &Policy,
+) -> Result<Option<(StepReport, Timestamp)>> {
+    if some_order_waits(client).await? {
+        return Ok(None);
+    }
+    let sql = "SELECT due_at, number FROM number WHERE due_at <= $1 ORDER BY due_at, number LIMIT $2";
+    let due = rows(client, sql, &[&through.millis(), &limit(numbers_max)]).await?;
+    let due = due.iter().map(|row| Ok((time(row, 0)?, get(row, 1)?))).collect::<Result<Vec<(_, i64)>>>()?;
+    let sql = format!(
+        "SELECT {NUMBER_COLUMNS} FROM number WHERE number = ANY($1) AND due_at <= $2 ORDER BY number
+         FOR UPDATE SKIP LOCKED"
+    );
+    let wanted: Vec<i64> = due.iter().map(|(_, number)| *number).collect();
+    let locked = rows(client, &sql, &[&wanted, &through.millis()]).await?;
+    let locked = locked.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
+    let mut locked: BTreeMap<i64, NumberRow> =
+        locked.into_iter().map(|row| (digits_of(row.entry.number), row)).collect();
+    let ahead: Vec<_> = due
+        .iter()
+        .map(|(due_at, number)| {
+            let same = |row: &&NumberRow| row.entry.standing.due_at() == Some(*due_at) && row.at <= now;
+            Ahead { due_at: *due_at, stands_still: locked.get(number).filter(same).is_none() }
+        })
+        .collect();
+    let Some((count, at)) = passable(&ahead, due.len() == numbers_max) else { return Ok(None) };
+    let passed = due.iter().take(count).filter_map(|(_, number)| locked.remove(number)).collect();
+    let (writes, reservations) = release::pass(numbers_of(client, passed).await?, policy, now);
+    let numbers = apply_numbers(client, writes).await?;
+    Ok(Some((StepReport { numbers, reservations, ..StepReport::default() }, at)))
 }

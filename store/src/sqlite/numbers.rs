@@ -26,7 +26,7 @@ use super::exchanges::{Localities, localities};
 use super::leases::must_last;
 use super::open::SqliteStore;
 use super::premises::in_service_at;
-use super::release::release;
+use super::release::{pass, release};
 use super::row::{self, digits_of, limit, list, of, pages_before, under};
 use super::tables::Tables;
 use crate::Result;
@@ -442,6 +442,20 @@ impl Numbers for SqliteStore {
         let work = move |tables: &mut Tables<'_>| {
             must_last(tables.connection, lease)?;
             release(tables, now, numbers_max, &policy)
+        };
+        self.writer.write_own(work).await
+    }
+
+    async fn pass(
+        &self,
+        lease: LeaseToken,
+        span: (Timestamp, Timestamp),
+        numbers_max: usize,
+        policy: Arc<Policy>,
+    ) -> Result<Option<(StepReport, Timestamp)>> {
+        let work = move |tables: &mut Tables<'_>| {
+            must_last(tables.connection, lease)?;
+            pass(tables, span, numbers_max, &policy)
         };
         self.writer.write_own(work).await
     }
