@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use onhook_core::account::details::{PEER_NAME_MAX, is_site_name};
-use onhook_core::account::user::{NAME_RULE, is_name};
+use onhook_core::account::premises::PREMISES_MAX;
+use onhook_core::account::user::{NAME_RULE, folded, is_name};
+use onhook_core::account::{Peer, Premises, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
 use onhook_core::import::Intake;
 use onhook_core::lifecycle::policy::Policy;
@@ -12,11 +14,16 @@ use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::name::{self, ACCOUNT_NAME_MAX};
 use onhook_core::time::Timestamp;
 use onhook_store::contract::accounts::NewAccount;
+use onhook_store::contract::imports::Line;
 use onhook_store::contract::users::NewUser;
+use onhook_store::plan::imports::Checking;
 use onhook_store::{Store, StoreError};
 use onhook_wire::ops::seed_file::{BadSeed, Seed, SeedAccount, SeedUser};
 
 use crate::http::auth::hash_password;
+
+/// How many numbers are looked up together.
+const NUMBERS_AT_ONCE: usize = 1_000;
 
 /// Why an emulator was not filled. Nothing of the file is in the store.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +36,8 @@ pub enum Unplanted {
     Store(#[from] StoreError),
 }
 
-/// Adds what a file has to a store.
+/// Adds what a file has to a store. All of it is checked before any of it is written, and nothing else may be written
+/// meanwhile: if the store fails on the way, it goes back to what it was before.
 ///
 /// # Errors
 /// [`Unplanted`]. The store is then as it was.
@@ -39,7 +47,7 @@ pub async fn plant(
     now: Timestamp,
     policy: Arc<Policy>,
 ) -> Result<(), Unplanted> {
-    check(store, &seed).await?;
+    check(store, &seed, now).await?;
     let before = Arc::new(store.image().await?);
     let done = add(store, seed, now, policy).await;
     if done.is_err() {
@@ -48,11 +56,36 @@ pub async fn plant(
     done
 }
 
-/// Checks names, and that they are free.
-async fn check(store: &dyn Store, seed: &Seed) -> Result<(), Unplanted> {
+/// The sites of a file's accounts by their names, each with its peers by theirs.
+type Places = HashMap<(AccountId, String), (SiteId, HashMap<String, PeerId>)>;
+
+/// Checks everything: names, that they are free, and that numbers can be as the file says.
+async fn check(store: &dyn Store, seed: &Seed, now: Timestamp) -> Result<(), Unplanted> {
+    check_accounts(store, seed).await?;
+    check_users(store, seed).await?;
+    let (places, premises) = imagined(seed);
+    let mut numbers = seed.numbers.clone();
+    place(seed, &mut numbers, &places)?;
+    let mut checking = Checking::new(now, false);
+    for some in numbers.chunks(NUMBERS_AT_ONCE) {
+        let known = some.iter().filter_map(|(_, number)| number.as_ref().ok());
+        let mut looked = store.look_up(known.cloned().collect()).await?;
+        looked.premises.extend(premises.clone());
+        if let Some((at, why)) = checking.check(some.to_vec(), &looked).first() {
+            return Err(BadSeed::new(seed.place(*at), why).into());
+        }
+    }
+    Ok(())
+}
+
+async fn check_accounts(store: &dyn Store, seed: &Seed) -> Result<(), Unplanted> {
     for (at, SeedAccount { id, name, sites, .. }) in seed.accounts.iter().enumerate() {
         let path = format!("/accounts/{at}");
         name::check(name, ACCOUNT_NAME_MAX).map_err(|bad| BadSeed::new(format!("{path}/name"), bad))?;
+        if sites.iter().map(|(_, peers)| peers.len()).sum::<usize>() > PREMISES_MAX {
+            let rule = format!("an account has at most {PREMISES_MAX} peers");
+            return Err(BadSeed::new(format!("{path}/sites"), rule).into());
+        }
         for (at, (name, peers)) in sites.iter().enumerate() {
             let path = format!("{path}/sites/{at}");
             if !is_site_name(name) {
@@ -68,13 +101,73 @@ async fn check(store: &dyn Store, seed: &Seed) -> Result<(), Unplanted> {
             return Err(BadSeed::new(format!("{path}/id"), format!("account {id} exists already")).into());
         }
     }
-    for (at, SeedUser { name, .. }) in seed.users.iter().enumerate() {
-        let path = format!("/users/{at}/name");
+    Ok(())
+}
+
+async fn check_users(store: &dyn Store, seed: &Seed) -> Result<(), Unplanted> {
+    for (at, SeedUser { name, account, .. }) in seed.users.iter().enumerate() {
+        let path = format!("/users/{at}");
         if !is_name(name) {
-            return Err(BadSeed::new(path, NAME_RULE).into());
+            return Err(BadSeed::new(format!("{path}/name"), NAME_RULE).into());
         }
-        if store.user(name).await?.is_some() {
-            return Err(BadSeed::new(path, format!("user {name} exists already")).into());
+        let same = |other: &SeedUser| folded(&other.name) == folded(name);
+        if store.user(name).await?.is_some() || seed.users[..at].iter().any(same) {
+            return Err(BadSeed::new(format!("{path}/name"), format!("user {name} exists already")).into());
+        }
+        if let Some(id) = account
+            && !seed.accounts.iter().any(|account| account.id == *id)
+            && store.account(*id).await?.is_none()
+        {
+            return Err(BadSeed::new(format!("{path}/account"), format!("there is no account {id}")).into());
+        }
+    }
+    Ok(())
+}
+
+/// Returns what the file's accounts will have, with ids that only tell its sites and peers from one another.
+fn imagined(seed: &Seed) -> (Places, HashMap<AccountId, Premises>) {
+    let (mut places, mut all) = (Places::new(), HashMap::new());
+    for SeedAccount { id: account, sites, .. } in &seed.accounts {
+        let account = *account;
+        let mut premises = Premises::default();
+        for (name, peers) in sites {
+            let Some(id) = next(premises.sites.len()).and_then(SiteId::new) else { continue };
+            let is_default = premises.sites.is_empty();
+            premises.sites.push(Site { id, account, name: name.clone(), is_default });
+            let mut named = HashMap::new();
+            for (at, name) in peers.iter().enumerate() {
+                let Some(peer) = next(premises.peers.len()).and_then(PeerId::new) else { continue };
+                let (name, is_default) = (name.clone(), at == 0);
+                named.insert(name.clone(), peer);
+                premises.peers.push(Peer { id: peer, account, site: id, name, is_default });
+            }
+            places.insert((account, name.clone()), (id, named));
+        }
+        all.insert(account, premises);
+    }
+    (places, all)
+}
+
+/// Returns the number of the next of some things, from 1.
+fn next(there: usize) -> Option<u32> {
+    u32::try_from(there).ok()?.checked_add(1)
+}
+
+/// Gives numbers the sites and peers that the file names.
+fn place(seed: &Seed, numbers: &mut [Line], places: &Places) -> Result<(), BadSeed> {
+    for (at, number) in numbers {
+        let (Some(named), Ok(number)) = (seed.named.get(at), number) else { continue };
+        let missing = |key: &str| {
+            let detail = format!(
+                "the file's accounts have no such {key}: name a site of the number's account, and its peer"
+            );
+            BadSeed::new(format!("{}/{key}", seed.place(*at)), detail)
+        };
+        let (Some(account), Some(site)) = (number.account, &named.site) else { return Err(missing("site")) };
+        let (site, peers) = places.get(&(account, site.clone())).ok_or_else(|| missing("site"))?;
+        number.site = Some(*site);
+        if let Some(peer) = &named.peer {
+            number.peer = Some(*peers.get(peer).ok_or_else(|| missing("peer"))?);
         }
     }
     Ok(())
@@ -92,7 +185,7 @@ async fn add(
         StoreError::Conflict(why) => Unplanted::Bad(BadSeed::new(at, why)),
         error => error.into(),
     };
-    let mut premises: HashMap<(AccountId, String), (SiteId, HashMap<String, PeerId>)> = HashMap::new();
+    let mut places = Places::new();
     for (at, account) in std::mem::take(&mut seed.accounts).into_iter().enumerate() {
         let SeedAccount { id, name, kind, class, sites } = account;
         let path = format!("/accounts/{at}");
@@ -106,7 +199,7 @@ async fn add(
                 let peer = store.create_peer(id, site.id, name.clone(), now).await;
                 made.insert(name, peer.map_err(|error| bad(format!("{path}/peers/{at}"), error))?.id);
             }
-            premises.insert((id, site.name), (site.id, made));
+            places.insert((id, site.name), (site.id, made));
         }
     }
     for (at, user) in std::mem::take(&mut seed.users).into_iter().enumerate() {
@@ -126,21 +219,7 @@ async fn add(
         store.create_user(user, now).await.map_err(|error| bad(format!("/users/{at}"), error))?;
     }
     let mut numbers = std::mem::take(&mut seed.numbers);
-    for (at, number) in &mut numbers {
-        let (Some(named), Ok(number)) = (seed.named.get(at), number) else { continue };
-        let missing = |key: &str| {
-            let detail = format!(
-                "the file's accounts have no such {key}: name a site of the number's account, and its peer"
-            );
-            Unplanted::Bad(BadSeed::new(format!("{}/{key}", seed.place(*at)), detail))
-        };
-        let (Some(account), Some(site)) = (number.account, &named.site) else { return Err(missing("site")) };
-        let (site, peers) = premises.get(&(account, site.clone())).ok_or_else(|| missing("site"))?;
-        number.site = Some(*site);
-        if let Some(peer) = &named.peer {
-            number.peer = Some(*peers.get(peer).ok_or_else(|| missing("peer"))?);
-        }
-    }
+    place(&seed, &mut numbers, &places)?;
     if !numbers.is_empty() {
         let lines = Box::new(numbers.into_iter());
         match store.import(lines, Intake::of("a seed"), now, policy).await {

@@ -46,6 +46,9 @@ pub(crate) struct Emulator {
     pub(crate) requests: Requests,
     /// The last callbacks.
     pub(crate) callbacks: Callbacks,
+    /// Held for reading while a request that may write is answered, and for writing while a file is added: what was
+    /// written meanwhile would be lost if it were taken back.
+    pub(crate) quiet: tokio::sync::RwLock<()>,
     /// Where ids and secrets come from that the store does not make.
     pub(crate) chance: Chance,
     /// What a reset goes back to. `None` if the data was older than the server, until the first reset.
@@ -98,6 +101,7 @@ impl Emulator {
             scripts: Scripts::default(),
             requests: Requests::default(),
             callbacks: Callbacks::default(),
+            quiet: tokio::sync::RwLock::default(),
             chance: Chance::default(),
             seed: Mutex::default(),
             snapshots: Mutex::default(),

@@ -116,12 +116,12 @@ pub(super) async fn handle(
     seen: &mut Seen,
 ) -> Reply {
     if app.emulator.is_none() || !route.api {
-        return route.handle(app.clone(), call).await;
+        return handled(app, route, call).await;
     }
     seen.call(&call, path);
     let acting = match acting(app, route, &call, path) {
         Ok(Some(acting)) => acting,
-        Ok(None) => return route.handle(app.clone(), call).await,
+        Ok(None) => return handled(app, route, call).await,
         Err(word) => {
             let text = format!("{WISH}: '{word}' is not a valid value");
             return route
@@ -148,7 +148,7 @@ pub(super) async fn handle(
     let reply = match (before, after) {
         (Some(before), _) => before,
         (None, after) => {
-            let reply = route.handle(app.clone(), call).await;
+            let reply = handled(app, route, call).await;
             after.unwrap_or(reply)
         }
     };
@@ -159,6 +159,18 @@ pub(super) async fn handle(
         Some(applied) => reply.with(APPLIED, &format!("{WISH}={applied}")),
         None => reply,
     }
+}
+
+/// Answers a call. On an emulator, one that may write waits while a file is added, unless it is one of the emulator's own.
+async fn handled(app: &Arc<App>, route: &Route, call: Call) -> Reply {
+    let _quiet = match &app.emulator {
+        // A body that is read while it arrives may take long.
+        Some(emulator) if !route.method.is_safe() && !route.emulator && !route.streaming => {
+            Some(emulator.quiet.read().await)
+        }
+        _ => None,
+    };
+    route.handle(app.clone(), call).await
 }
 
 /// Returns what acts on a request: its own wishes, else the first rule that fits, else a magic number that it names.

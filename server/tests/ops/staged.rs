@@ -542,6 +542,8 @@ numbers:
 async fn a_seed_with_a_mistake_adds_nothing_and_names_its_place() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         let before = app.counts().await;
+        let generation = async || app.parts.store.user("username").await.unwrap().unwrap().generation;
+        let generation_before = generation().await;
         let yaml = "application/yaml";
         let good = "accounts: [{id: 9900009, name: Ninth}]\n";
         for (of_type, file, at) in [
@@ -559,6 +561,14 @@ async fn a_seed_with_a_mistake_adds_nothing_and_names_its_place() {
                 format!("{good}numbers: [{{number: 9195550160, state: InService, account: 9900009, site: Nowhere}}]"),
                 "/numbers/0/site",
             ),
+            (
+                yaml,
+                format!("{good}users: [{{name: a, account: 9900009, role: read, password: password}}, {{name: A, account: 9900009, role: read, password: password}}]"),
+                "/users/1/name",
+            ),
+            (yaml, format!("{good}users: [{{name: a, account: 9900010, role: read, password: password}}]"), "/users/0/account"),
+            (yaml, format!("{good}numbers: [{{number: 9195550160}}, {{number: 9195550160}}]"), "/numbers/1"),
+            (yaml, format!("{good}numbers: [{{number: 9195550160, state: InService, account: 9900010}}]"), "/numbers/0"),
             (yaml, "accounts: [".to_owned(), ""),
             ("text/csv", "number\n9195550160\n12\n".to_owned(), "line 3"),
             ("text/csv", "colour\nred\n".to_owned(), "line 1"),
@@ -567,6 +577,9 @@ async fn a_seed_with_a_mistake_adds_nothing_and_names_its_place() {
             assert_eq!(refused["errors"][0]["at"], at, "{file}: {refused}");
             assert_eq!(app.counts().await, before, "{file}");
         }
+        assert_eq!(generation().await, generation_before, "nothing was taken back, which would end tokens");
+        let long = format!("# {}\n{good}", "x".repeat(16 << 20));
+        app.send(seed("", yaml, &long)).await.expect(413);
         app.send(seed("", "application/json", "{}")).await.expect(415);
         app.send(seed("?replace=perhaps", yaml, good)).await.expect(400);
         app.send(get("/ops/v1/accounts/9900009").by(Who::Operator)).await.expect(404);

@@ -47,7 +47,7 @@ pub(super) fn routes() -> Vec<Route> {
     .query(&[Parameter::new("replace", Form::Flag, "whether a reset goes back to this")])
     .takes(FILE)
     .or_takes(NUMBERS)
-    .or(Told::new(413, "The file has more than 16 MiB or 100,000 numbers: `body_too_large`."));
+    .or(Told::new(413, "The file has more than 16 MiB: `body_too_large`."));
     vec![post("/ops/v1/emulator/seed", doc, seed).streaming()]
 }
 
@@ -73,6 +73,7 @@ async fn seed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         json!({ "accounts": read.accounts.len(), "users": read.users.len(), "numbers": read.numbers.len() });
 
     let _moving = emulator.moving.lock().await;
+    let _quiet = emulator.quiet.write().await;
     let _turn = emulator.scripts.running().await;
     match plant(&*app.store, read, app.clock.now(), app.settings.policy.clone()).await {
         Ok(()) => {}
@@ -88,4 +89,59 @@ async fn seed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 
 fn refused(bad: &BadSeed) -> OpsProblem {
     wrong(&bad.at, bad.detail.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use axum::body::Body;
+    use http::{Method, Request, StatusCode};
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::route::Needs;
+    use crate::http::router::router;
+    use crate::ops::door::{self, Ops};
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn while_a_file_is_added_what_would_write_waits_and_what_reads_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let settings = Settings { emulator: true, ..Settings::default() };
+        let app = App::new(store.clone(), settings, "http://127.0.0.1".into()).await.unwrap();
+        let app = Arc::new(app);
+        let route = |method, path| {
+            let doc = Doc::new("Does nothing.", Told::GONE);
+            door::route(method, path, Needs::Nothing, doc, |_, _| async {
+                Ok(Reply::empty(StatusCode::NO_CONTENT))
+            })
+        };
+        let (mine, own) = ("/ops/v1/mine", "/ops/v1/emulator/own");
+        let routes = vec![
+            route(Method::GET, mine),
+            route(Method::DELETE, mine),
+            route(Method::DELETE, own).of_emulator(),
+        ];
+        let router = router(&app, routes, |_| Arc::new(Ops));
+        let ask = async |method: Method, path: &str| {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap().status()
+        };
+        let adding = app.emulator.as_ref().unwrap().quiet.write().await;
+        assert_eq!(ask(Method::GET, mine).await, StatusCode::NO_CONTENT);
+        assert_eq!(ask(Method::DELETE, own).await, StatusCode::NO_CONTENT);
+        let mut waiting = std::pin::pin!(ask(Method::DELETE, mine));
+        for _ in 0..100 {
+            let looked = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
+            assert!(looked.is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(adding);
+        assert_eq!(waiting.await, StatusCode::NO_CONTENT);
+        store.close().await;
+    }
 }
