@@ -3,6 +3,7 @@
 //! A fault refuses, delays or loses an answer, or fails numbers that would have gone. It has no rule of its own about
 //! numbers and moves none.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use onhook_core::number::Number;
 use onhook_core::order::Refusal;
 use serde_json::Value;
 
+/// Most keys under which an answer was lost. Beyond them the oldest is forgotten.
+const LOST_MAX: usize = 10_000;
 /// Most rules at once.
 pub(crate) const RULES_MAX: usize = 1_000;
 
@@ -136,6 +139,8 @@ struct Inside {
     last: u64,
     seed: u64,
     drawn: u64,
+    /// The accounts and keys of requests that were done and whose answer was lost, the latest last.
+    lost: VecDeque<(AccountId, Vec<u8>)>,
 }
 
 impl Inside {
@@ -209,6 +214,20 @@ impl Faults {
     /// Removes all rules, and no more.
     pub(crate) fn clear(&self) {
         self.inside().rules.clear();
+    }
+
+    /// Returns whether the answer to an account's request under this key was lost before, and notes that it is now. The
+    /// request that is sent again is answered.
+    pub(crate) fn was_lost(&self, account: AccountId, key: &[u8]) -> bool {
+        let mut inside = self.inside();
+        if inside.lost.iter().any(|(of, known)| *of == account && known == key) {
+            return true;
+        }
+        if inside.lost.len() >= LOST_MAX {
+            inside.lost.pop_front();
+        }
+        inside.lost.push_back((account, key.to_owned()));
+        false
     }
 
     /// Returns the rule that acts on a request, by its id, with what it matches and does.

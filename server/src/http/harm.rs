@@ -23,6 +23,8 @@ use crate::emulator::requests::{Entry, headers, headers_of, shown};
 const PREFER: &str = "prefer";
 /// Its word for them.
 const WISH: &str = "onhook-fault";
+/// The header with a request's key.
+const KEY: &str = "idempotency-key";
 /// The header that says which wishes were granted.
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// Code of a value that is none.
@@ -148,6 +150,8 @@ pub(super) async fn handle(
     let reply = match (before, after) {
         (Some(before), _) => before,
         (None, after) => {
+            // A client sends a request again under its key to learn what became of it.
+            let after = after.filter(|_| !was_lost(app, &call));
             let reply = handled(app, route, call).await;
             after.unwrap_or(reply)
         }
@@ -159,6 +163,12 @@ pub(super) async fn handle(
         Some(applied) => reply.with(APPLIED, &format!("{WISH}={applied}")),
         None => reply,
     }
+}
+
+/// Returns whether the answer to the same request was lost before, by its key, and notes that it is now.
+fn was_lost(app: &App, call: &Call) -> bool {
+    let key = call.headers.get(KEY).zip(call.account).zip(app.emulator.as_ref());
+    key.is_some_and(|((key, account), emulator)| emulator.faults.was_lost(account, key.as_bytes()))
 }
 
 /// Answers a call. On an emulator, one that may write waits while a file is added, unless it is one of the emulator's own.

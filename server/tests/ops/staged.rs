@@ -11,6 +11,7 @@ const FAULTS: &str = "/ops/v1/emulator/faults";
 const REQUESTS: &str = "/ops/v1/emulator/requests";
 const CALLBACKS: &str = "/ops/v1/emulator/callbacks";
 const PACE: &str = "/ops/v1/emulator/pace";
+const CLOCK: &str = "/ops/v1/emulator/clock";
 
 fn control(path: &str, body: &Value) -> Call {
     post(path, body.to_string()).content_type("application/json").by(Who::Operator)
@@ -167,6 +168,69 @@ async fn magic_numbers_do_what_their_list_says() {
     with_app(Seed::two_accounts(), async |app| {
         app.send(get("/api/tns/5405550183")).await.expect(404);
         assert_eq!(codes(app, order(&["5405550172"])).await.1, ["5006"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_done_is_answered_when_it_is_sent_again_under_its_key() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        // 504 and a cut connection by magic numbers, then a rule without an end.
+        for digits in ["5405550184", "5405550187", "5405514342"] {
+            if digits == "5405514342" {
+                rule(app, json!({ "number": digits }), json!({ "drop": "after" })).await;
+            }
+            let before = app.counts().await.0;
+            let keyed = || order(&[digits]).header("Idempotency-Key", digits);
+            let raw = talk(app.address, keyed().from, &keyed().bytes()).await;
+            assert_eq!(raw.is_empty(), digits != "5405550184", "{digits}");
+            let again = app.send(keyed()).await.expect(201);
+            assert_eq!(app.counts().await.0 - before, 1, "{digits}: one order");
+            app.ended(get(app.path_of(again.header("location").unwrap()))).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn magic_numbers_let_an_order_wait_and_an_answer_be_late() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let status = async |path: &str| {
+            app.send(get(path)).await.expect(200).element("OrderStatus").unwrap().to_owned()
+        };
+        let (_, path) = app.place(order(&["5405550190"])).await;
+        for _ in 0..3 {
+            assert_eq!(status(&path).await, "RECEIVED");
+        }
+        assert_eq!(status(&path).await, "FAILED", "it is not there");
+        app.send(control(CLOCK, &json!({ "rate": 0 }))).await.expect(200);
+        let (_, path) = app.place(order(&["5405550191"])).await;
+        app.advance(59_999).await;
+        assert_eq!(status(&path).await, "RECEIVED");
+        app.advance(1).await;
+        assert_eq!(status(&path).await, "FAILED");
+        app.send(get("/api/tns/5405550192")).await.expect(404);
+        let entry = &shown(app, &format!("{REQUESTS}?number=5405550192")).await["items"][0];
+        assert!(entry["took_ms"].as_u64() >= Some(5_000), "{entry}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_chance_decides_repeats_with_its_seed() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let mut runs = Vec::new();
+        for id_seed in [1, 1, 2] {
+            app.send(control(RESET, &json!({ "id_seed": id_seed }))).await.expect(200);
+            rule(app, json!({ "probability": 0.5 }), json!({ "reply": { "status": 503 } })).await;
+            let mut statuses = Vec::new();
+            for _ in 0..32 {
+                statuses.push(app.send(get("/api/tns/5405514342")).await.status);
+            }
+            assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+            runs.push(statuses);
+        }
+        assert!(runs[0] == runs[1] && runs[0] != runs[2], "{runs:?}");
     })
     .await;
 }
