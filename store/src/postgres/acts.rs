@@ -59,7 +59,7 @@ async fn act(
     let loaded = load(client, ids, asked).await?;
     if TwoPerson::may_be_needed(&asked.act) {
         let around = around(client, &asked.act, &asked.author.user, now).await?;
-        if let Some(plan) = waits(new_id()?, asked, &loaded, around, policy, now) {
+        if let Some(plan) = waits(new_id(ids)?, asked, &loaded, around, policy, now) {
             let made = insert_plan(client, &plan, now).await?;
             return Ok(if made { Acted::Waits(Box::new(plan)) } else { Acted::TooMany });
         }
@@ -89,7 +89,7 @@ async fn undo(
     policy: &Policy,
 ) -> Result<Undone> {
     let order = order_by_id(client, ids, id).await?;
-    let plan = new_id()?;
+    let plan = new_id(ids)?;
     let Some(asked) = order.and_then(|order| undoing(&order, author, plan, now)) else {
         return Ok(Undone::NotUndoable);
     };
@@ -131,7 +131,7 @@ pub(super) async fn run(
     // The transaction has a mark of its own. Nobody asks for this one.
     insert(client, ids, &[(&new, &request)], &[seq], random_uuid()?, false).await?;
     note_undoing(client, ids, seq, &new).await?;
-    apply_step(client, writes).await?;
+    apply_step(client, ids, writes).await?;
     Ok(order)
 }
 

@@ -10,7 +10,6 @@ use tokio_postgres::Row;
 use super::accounts::{lock_account, must_exist};
 use super::open::PostgresStore;
 use super::premises::said_of_all;
-use super::random::random_uuid;
 use super::row::{account_of, get, peer_of, site_of, small, word};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
@@ -18,6 +17,7 @@ use crate::Result;
 use crate::codes::details;
 use crate::contract::applications::{ApplicationNamed, Applications};
 use crate::contract::premises::Removed;
+use crate::order_ids::OrderIds;
 use crate::plan::applications as plan;
 
 fn of(account: AccountId) -> i64 {
@@ -72,11 +72,16 @@ async fn peers_with(
     rows(client, sql, &[&application.0, &of(account)]).await?.iter().map(read).collect()
 }
 
-async fn add_application(client: &Client, account: AccountId, new: NewApplication) -> Result<Application> {
+async fn add_application(
+    client: &Client,
+    ids: &OrderIds,
+    account: AccountId,
+    new: NewApplication,
+) -> Result<Application> {
     must_exist(client, account).await?;
     let sql = "SELECT count(*) FROM application WHERE account = $1";
     let there = row(client, sql, &[&of(account)]).await?.map_or(Ok(0), |row| small(&row, 0))?;
-    let id = ApplicationId(random_uuid()?);
+    let id = ApplicationId(ids.chance.uuid()?);
     let all = said_of_all(client, "application", account).await?;
     let (made, said) = plan::add((account, id), new, there, all)?;
     let sql = "INSERT INTO application (id, account, service, name, details) VALUES ($1, $2, $3, $4, $5)";
@@ -149,7 +154,7 @@ async fn seq_of(client: &Client, account: AccountId, id: ApplicationId) -> Resul
 #[async_trait]
 impl Applications for PostgresStore {
     async fn add_application(&self, account: AccountId, new: NewApplication) -> Result<Application> {
-        transaction!(self, tx => add_application(&tx, account, new.clone()).await)
+        transaction!(self, tx => add_application(&tx, &self.ids, account, new.clone()).await)
     }
 
     async fn change_application(

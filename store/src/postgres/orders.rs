@@ -56,7 +56,7 @@ async fn amend_order(
         return Ok(Amended::NotWaiting);
     };
     update_orders(client, std::slice::from_ref(&write)).await?;
-    apply_notifications(client, &notifications).await?;
+    apply_notifications(client, ids, &notifications).await?;
     let OrderWrite { after, .. } = write;
     if after.status.is_final() {
         end_bound(client, &[(account, after.seq)]).await?;
@@ -97,7 +97,7 @@ async fn write_note(
         let about = About { account, kind, order, status: status_of(small(&found, 0)?)? };
         let mut subscribers = subscribers_of(client, &[account]).await?.remove(&account).unwrap_or_default();
         let notifications = tell(&mut subscribers, about, Some((note, text)), *at);
-        apply_notifications(client, &notifications).await?;
+        apply_notifications(client, ids, &notifications).await?;
     }
     Ok(written)
 }
@@ -306,7 +306,7 @@ impl Orders for PostgresStore {
         if !reading!(self, client => some_wait(&client).await)? {
             return Ok(StepReport::default());
         }
-        transaction!(self, often tx => run_orders(&tx, now, orders_max, numbers_max, &policy, self.script.get().cloned()).await)
+        transaction!(self, often tx => run_orders(&tx, &self.ids, now, (orders_max, numbers_max), &policy, self.script.get().cloned()).await)
     }
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {

@@ -9,7 +9,6 @@ use onhook_core::order::plan::{KEPT_MS, KeptPlan, UNLOCKS_IN_MS, too_many};
 use onhook_core::order::{NewOrder, Request};
 use onhook_core::time::Timestamp;
 
-use super::random::random_uuid;
 use super::row::{get, limit};
 use super::settings::chosen;
 use super::statement::{Value, execute, row, rows};
@@ -21,8 +20,8 @@ use crate::order_ids::OrderIds;
 use crate::plan::plans::Around;
 
 /// Returns the id of a new plan.
-pub(super) fn new_id() -> Result<PlanId> {
-    Ok(PlanId(random_uuid()?))
+pub(super) fn new_id(ids: &OrderIds) -> Result<PlanId> {
+    Ok(PlanId(ids.chance.uuid()?))
 }
 
 /// Locks what an act needs that is counted over all numbers, before accounts and numbers are locked. The row of

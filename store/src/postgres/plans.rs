@@ -39,7 +39,7 @@ async fn make(
 ) -> Result<PlanMade> {
     let loaded = load(client, ids, &new.asked).await?;
     let around = around(client, &new.asked.act, &new.asked.author.user, now).await?;
-    let plan = plan::make(new_id()?, new, &loaded, around, policy, now);
+    let plan = plan::make(new_id(ids)?, new, &loaded, around, policy, now);
     let made = insert_plan(client, &plan, now).await?;
     Ok(if made { PlanMade::Made(Box::new(plan)) } else { PlanMade::TooMany })
 }

@@ -32,6 +32,7 @@ use crate::contract::leases::NODE;
 use crate::contract::orders::{Script, StepReport};
 use crate::contract::pool::PoolQuery;
 use crate::error::corrupt;
+use crate::order_ids::OrderIds;
 use crate::plan::draw::numbers_in;
 use crate::plan::step::{Loaded, WORK_MAX, Waiting, Writes, step};
 use crate::plan::turns::{Queued, Turns};
@@ -59,9 +60,9 @@ pub(super) async fn some_wait(client: &Client) -> Result<bool> {
 /// Runs orders that wait: loads what they need, asks the plan, and writes what it says.
 pub(super) async fn run_orders(
     client: &Client,
+    ids: &OrderIds,
     now: Timestamp,
-    orders_max: usize,
-    numbers_max: usize,
+    (orders_max, numbers_max): (usize, usize),
     policy: &Policy,
     script: Option<Arc<dyn Script>>,
 ) -> Result<StepReport> {
@@ -89,7 +90,7 @@ pub(super) async fn run_orders(
     }
     let (report, (), ()) = tokio::try_join!(
         biased; // sent in this order, and the first error counts
-        apply(client, writes),
+        apply(client, ids, writes),
         write_turns(client, &queues, &turns, now),
         back.looked_at(client, &back_seqs, back_judged),
     )?;
@@ -368,13 +369,13 @@ async fn lock_free(client: &Client, numbers: &[Number]) -> Result<HashMap<Number
 }
 
 /// Writes what the plan says.
-pub(super) async fn apply(client: &Client, writes: Writes) -> Result<StepReport> {
+pub(super) async fn apply(client: &Client, ids: &OrderIds, writes: Writes) -> Result<StepReport> {
     tokio::try_join!(
         biased; // sent in this order, and the first error counts
         update_orders(client, &writes.orders),
         add_waiting_lines(client, &writes.orders),
         count_panics(client, &writes.panicked),
-        apply_notifications(client, &writes.notifications),
+        apply_notifications(client, ids, &writes.notifications),
         end_bound(client, &writes.ended),
         apply_numbers(client, writes.numbers),
     )?;

@@ -16,7 +16,6 @@ use uuid::Uuid;
 use super::accounts::lock_account;
 use super::open::PostgresStore;
 use super::orders::order_seq;
-use super::random::random_uuid;
 use super::row::{account_of, get, limit, small, time, time_or, word};
 use super::statement::{Value, execute, row, rows};
 use super::telling::{apply_notifications, end_bound, give_up_all, waiting_of};
@@ -143,7 +142,7 @@ async fn subscribe(
     let account = new.account;
     lock_account(client, account).await?;
     let (id, replaced) = match replaces {
-        None => (SubscriptionId(random_uuid()?), None),
+        None => (SubscriptionId(ids.chance.uuid()?), None),
         Some(id) => match one(client, account, id, now).await? {
             Some(known) => (id, Some((known.seq, waiting_of(client, known.seq).await?))),
             None => return Ok(Subscribed::Missing),
@@ -161,7 +160,7 @@ async fn subscribe(
     let seq = put(client, &loaded, id, writes.matter).await?;
     let Follows { notifications, over, .. } = writes.follow(seq);
     let made = subscription_at(client, seq).await?.ok_or_else(|| corrupt("a subscription is missing"))?;
-    apply_notifications(client, &notifications).await?;
+    apply_notifications(client, ids, &notifications).await?;
     if let Some(order) = over {
         end_bound(client, &[(account, order)]).await?;
     }

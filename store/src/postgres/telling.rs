@@ -8,11 +8,11 @@ use onhook_core::notify::notification::{GivenUp, Subscriber, SubscriptionFilter}
 use onhook_core::notify::subscription::OrderType;
 use onhook_core::time::Timestamp;
 
-use super::random::random_uuid;
 use super::row::{account_of, get, time_or, word};
 use super::statement::{execute, row, rows};
 use crate::Result;
 use crate::codes::status_code;
+use crate::order_ids::OrderIds;
 use crate::plan::tell::{GiveUp, NewNotification};
 
 /// Returns the subscribers of some accounts that can still get a notification.
@@ -43,7 +43,11 @@ pub(super) async fn subscribers_of(
 }
 
 /// Writes notifications, except those that exist already.
-pub(super) async fn apply_notifications(client: &Client, notifications: &[NewNotification]) -> Result<()> {
+pub(super) async fn apply_notifications(
+    client: &Client,
+    ids_of: &OrderIds,
+    notifications: &[NewNotification],
+) -> Result<()> {
     if notifications.is_empty() {
         return Ok(());
     }
@@ -51,7 +55,7 @@ pub(super) async fn apply_notifications(client: &Client, notifications: &[NewNot
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut notes, mut texts, mut ats, mut due_ats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for notification in notifications {
-        ids.push(random_uuid()?);
+        ids.push(ids_of.chance.uuid()?);
         subscriptions.push(notification.subscription.0);
         orders.push(notification.order.0);
         statuses.push(i64::from(status_code(notification.status)));
