@@ -256,6 +256,11 @@ impl App {
         }
     }
 
+    /// Returns how often an emulator's data was put back. What was read before is of another time.
+    pub(crate) fn age(&self) -> u64 {
+        self.emulator.as_ref().map_or(0, |emulator| emulator.age.load(Ordering::Acquire))
+    }
+
     /// Forgets counts that are no longer needed.
     pub(crate) fn tidy(&self) {
         self.limits.tidy();

@@ -45,6 +45,11 @@ impl UnderWay {
         done.push_back(((user, key), kept));
     }
 
+    /// Forgets the replies to requests of the emulator's controls.
+    pub(crate) fn forget(&self) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Returns what was replied to a request of the emulator's controls.
     pub(crate) fn remembered(&self, user: &str, key: &str) -> Option<Kept> {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,12 +4,12 @@
 
 pub(crate) mod callbacks;
 pub(crate) mod faults;
-pub(crate) mod keys;
 pub(crate) mod magic;
 pub(crate) mod ran;
 pub(crate) mod requests;
 pub(crate) mod scripts;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onhook_core::ids::OrderId;
@@ -21,7 +21,6 @@ use onhook_store::contract::transfer::Image;
 
 use self::callbacks::Callbacks;
 use self::faults::{Deaf, Deed, Faults, Harm, Staging};
-use self::keys::Keys;
 use self::magic::Magic;
 use self::ran::Ran;
 use self::requests::Requests;
@@ -34,8 +33,6 @@ pub(crate) struct Emulator {
     pub(crate) ran: Ran,
     /// Held while the clock is moved, with the move that did not reach its goal.
     pub(crate) moving: tokio::sync::Mutex<Option<Unfinished>>,
-    /// The keys under which controls were asked for.
-    pub(crate) keys: Keys,
     /// True if magic numbers do something.
     pub(crate) magic: bool,
     /// The rules for faults.
@@ -46,6 +43,8 @@ pub(crate) struct Emulator {
     pub(crate) requests: Requests,
     /// The last callbacks.
     pub(crate) callbacks: Callbacks,
+    /// How often everything was put back. A stream that began before ends.
+    pub(crate) age: AtomicU64,
     /// Held for reading while a request that may write is answered, and for writing while a file is added: what was
     /// written meanwhile would be lost if it were taken back.
     pub(crate) quiet: tokio::sync::RwLock<()>,
@@ -95,12 +94,12 @@ impl Emulator {
         Self {
             ran: Ran::default(),
             moving: tokio::sync::Mutex::default(),
-            keys: Keys::default(),
             magic,
             faults: Faults::default(),
             scripts: Scripts::default(),
             requests: Requests::default(),
             callbacks: Callbacks::default(),
+            age: AtomicU64::new(0),
             quiet: tokio::sync::RwLock::default(),
             chance: Chance::default(),
             seed: Mutex::default(),
@@ -146,13 +145,13 @@ impl Emulator {
         *self.seed.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
     }
 
-    /// Forgets what has happened: faults, pace, requests, callbacks and keys. With a seed, chance repeats.
+    /// Forgets what has happened: faults, pace, requests and callbacks. With a seed, chance repeats. Streams end.
     pub(crate) fn forget(&self, seed: Option<u64>) {
+        self.age.fetch_add(1, Ordering::AcqRel);
         self.faults.forget(seed);
         self.scripts.forget();
         self.requests.forget();
         self.callbacks.forget();
-        self.keys.forget();
         if let Some(seed) = seed {
             self.chance.seed(seed);
         }

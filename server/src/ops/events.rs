@@ -206,6 +206,8 @@ struct Stream {
     ready: VecDeque<Bytes>,
     sealed: watch::Receiver<u64>,
     looked_at: Instant,
+    /// How often an emulator's data had been put back when it began.
+    age: u64,
     /// Its place among the streams of the node.
     _open: Open,
 }
@@ -215,7 +217,8 @@ fn stream(app: Arc<App>, reader: Reader, filter: LineFilter, after: u64) -> Resu
     let open = app.streams.open(&reader.user).ok_or_else(many)?;
     let sealed = app.sealed.subscribe();
     let (ready, looked_at) = (VecDeque::from([Bytes::from_static(b":\n\n")]), Instant::now());
-    let stream = Stream { app, reader, filter, at: after, ready, sealed, looked_at, _open: open };
+    let age = app.age();
+    let stream = Stream { app, reader, filter, at: after, ready, sealed, looked_at, age, _open: open };
     let parts = futures_util::stream::unfold(stream, |mut stream| async move {
         let part = stream.part().await?;
         Some((part, stream))
@@ -224,9 +227,13 @@ fn stream(app: Arc<App>, reader: Reader, filter: LineFilter, after: u64) -> Resu
 }
 
 impl Stream {
-    /// Returns what is sent next. `None` if the stream ends: the server stops, or the user may no longer read it.
+    /// Returns what is sent next. `None` if the stream ends: the server stops, the user may no longer read it, or an
+    /// emulator was put back.
     async fn part(&mut self) -> Option<io::Result<Bytes>> {
         loop {
+            if self.app.age() != self.age {
+                return None;
+            }
             if let Some(part) = self.ready.pop_front() {
                 return Some(Ok(part));
             }

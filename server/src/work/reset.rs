@@ -31,11 +31,14 @@ pub(crate) async fn reset(app: &App, emulator: &Emulator, begin: Begin) -> Resul
     app.clock.hold(begin.now.unwrap_or_else(|| app.clock.wall()));
     let known = emulator.seed.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match known {
-        Some(image) => put_back(app, image, begin.seed).await?,
+        Some(image) => {
+            let image = Arc::unwrap_or_clone(image).not_after(app.clock.now());
+            put_back(app, Arc::new(image), begin.seed).await?;
+        }
         None => {
             let image = app.store.image().await?.empty();
             put_back(app, Arc::new(image), begin.seed).await?;
-            demo_data::seed(&*app.store, app.clock.wall(), app.settings.policy.clone()).await?;
+            demo_data::seed(&*app.store, app.clock.now(), app.settings.policy.clone()).await?;
             emulator.begin_with(Arc::new(app.store.image().await?));
         }
     }
@@ -82,7 +85,9 @@ async fn put_back(app: &App, image: Arc<Image>, seed: Option<u64>) -> Result<()>
 /// Lets the workers look, and goes by the settings that were put back.
 async fn rang(app: &App) -> Result<()> {
     app.go_by(&app.store.chosen().await?);
+    app.under_way.forget();
     app.remember_clock().await?;
+    app.sealed.send_modify(|_| {}); // streams look, and end
     app.clock_bell.notify_one();
     app.orders_bell.notify_one();
     app.deliveries_bell.notify_one();

@@ -12,6 +12,7 @@ const REQUESTS: &str = "/ops/v1/emulator/requests";
 const CALLBACKS: &str = "/ops/v1/emulator/callbacks";
 const PACE: &str = "/ops/v1/emulator/pace";
 const CLOCK: &str = "/ops/v1/emulator/clock";
+const MAIL: &str = "/ops/v1/emulator/mail";
 
 fn control(path: &str, body: &Value) -> Call {
     post(path, body.to_string()).content_type("application/json").by(Who::Operator)
@@ -481,6 +482,75 @@ async fn a_reset_takes_everything_back() {
         app.disconnect(&["5405514342", "7034343704"]).await;
         app.send(control("/ops/v1/emulator/clock", &json!({ "advance_days": 91 }))).await.expect(200);
         assert_eq!(app.send(get("/api/tns/5405514342")).await.element("Status"), Some("Available"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reset_forgets_pace_mail_keys_and_events() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let positions = async || {
+            let page = shown(app, "/ops/v1/events?limit=1000").await;
+            page["items"].as_array().unwrap().iter().map(|item| item["position"].clone()).collect::<Vec<_>>()
+        };
+        app.send(control(RESET, &json!({}))).await.expect(200);
+        let sealed = wait_for("the seed's events", async || {
+            let found = positions().await;
+            (!found.is_empty()).then_some(found)
+        })
+        .await;
+        let keyed = || control(CLOCK, &json!({ "advance_days": 1 })).header("Idempotency-Key", "once");
+        let order_keyed = |digits: &str| order(&[digits]).header("Idempotency-Key", "once");
+        let pace = put(PACE, json!({ "mode": "after_reads", "reads": 9 }).to_string());
+        let mailed = "<Subscription><OrderType>disconnects</OrderType><EmailSubscription>\
+                      <Email>a@example.com</Email></EmailSubscription></Subscription>";
+        app.send(post(account("/subscriptions"), mailed)).await.expect(201);
+        app.disconnect(&["7034343704"]).await;
+        app.send(keyed()).await.expect(200);
+        app.send(order_keyed("5405514342")).await.expect(201);
+        assert_eq!(shown(app, MAIL).await["items"].as_array().unwrap().len(), 1);
+        app.send(pace.content_type("application/json").by(Who::Operator)).await.expect(200);
+        app.send(control(RESET, &json!({}))).await.expect(200);
+        assert_eq!(
+            shown(app, PACE).await["items"],
+            json!([{ "account": null, "mode": "at_once", "ms": null, "reads": null }])
+        );
+        assert_eq!(shown(app, MAIL).await["items"], json!([]));
+        assert_eq!(app.send(keyed()).await.expect(200).header("idempotency-replayed"), None);
+        app.send(order_keyed("7034343704")).await.expect(201); // the key is free
+        app.send(control(RESET, &json!({}))).await.expect(200);
+        wait_for("the seed's events alone", async || (positions().await == sealed).then_some(())).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_reset_to_the_past_a_number_is_free_91_days_later() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let begin = json!({ "now": "2020-01-01T00:00:00.000Z", "rate": 0 });
+        app.send(control(RESET, &begin)).await.expect(200);
+        let path = app.disconnect(&["5405514342"]).await;
+        let order = app.send(get(path)).await.expect(200);
+        assert_eq!(order.element("OrderCreateDate"), Some("2020-01-01T00:00:00.000Z"));
+        let moved = app.send(control(CLOCK, &json!({ "advance_days": 91 }))).await.expect(200);
+        assert_eq!(json_of(&moved)["ran"]["released"], 1);
+        let history = app.parts.store.history(number("5405514342")).await.unwrap().unwrap().history;
+        let instants: Vec<String> = history.events.iter().map(|event| event.at.to_string()).collect();
+        assert_eq!(instants[0], "2020-01-01T00:00:00.000Z");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn there_are_at_most_twenty_snapshots() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        for n in 0..20 {
+            app.send(control(SNAPSHOTS, &json!({ "name": format!("s{n}") }))).await.expect(201);
+        }
+        app.send(control(SNAPSHOTS, &json!({ "name": "one more" }))).await.expect(400);
+        app.send(control(SNAPSHOTS, &json!({ "name": "s20" }))).await.expect(400);
+        app.send(delete(format!("{SNAPSHOTS}/s7")).by(Who::Operator)).await.expect(204);
+        app.send(control(SNAPSHOTS, &json!({ "name": "s20" }))).await.expect(201);
     })
     .await;
 }

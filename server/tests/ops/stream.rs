@@ -207,6 +207,23 @@ async fn a_user_has_ten_streams_and_the_next_one_is_refused_until_one_ends() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_an_emulator_is_put_back() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let mut stream = Stream::open(app, stream_of(Who::Operator, "after=0")).await;
+        stream.next().await;
+        let reset = post("/ops/v1/emulator/reset", "{}").content_type("application/json").by(Who::Operator);
+        app.send(reset).await.expect(200);
+        loop {
+            let read = timeout(SOON, stream.connection.read_buf(&mut stream.raw)).await.expect("its end");
+            if stream.raw.ends_with(b"0\r\n\r\n") || read.unwrap() == 0 {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stream_is_narrowed_as_a_page_is() {
     with_app(Seed::two_accounts(), async |app| {
         let mut locked = Stream::open(app, stream_of(Who::Operator, "kind=locked")).await;

@@ -81,6 +81,24 @@ cases! { ($) upkeep conformance_upkeep:
         clean(&*store).await;
     }
 
+    /// A clock may go back to before a seed was made. Then the seed is of that time, and what happens next has that time. What
+    /// has happened to a number stays when it was.
+    async fn an_image_of_a_seed_is_one_of_an_earlier_time(opener) {
+        let (store, ..) = seeded(opener).await;
+        let image = store.image().await.expect("read");
+        assert_eq!(image.clone().not_after(at(DAY_MS)), image);
+        store.put_back(Arc::new(image.not_after(at(-DAY_MS))), None).await.expect("put back");
+        let found = store.account(account(1)).await.expect("read").expect("there").0;
+        assert_eq!(found.created_at, at(-DAY_MS));
+        store.accept(order(-500, 1, disconnect([1]))).await.expect("accepted");
+        run_all(&*store, at(-400)).await;
+        let events = store.history(number(1)).await.expect("read").expect("there").history.events;
+        assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [at(-400)]);
+        let image = store.image().await.expect("read");
+        assert_eq!(image.clone().not_after(at(-DAY_MS)), image);
+        clean(&*store).await;
+    }
+
     /// What is due next is the earliest of each kind.
     async fn what_is_due_next_is_known(opener) {
         let (store, ..) = seeded(opener).await;

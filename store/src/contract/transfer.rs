@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use onhook_core::time::Timestamp;
 
 use crate::Result;
 use crate::chance::{Chance, of_seed};
@@ -94,6 +95,25 @@ pub(crate) const KEYS: Table =
 
 /// The names of [`KEYS`].
 pub(crate) const KEY_NAMES: [&str; 2] = ["order_key", "token_key"];
+
+/// The name of the table of events.
+const EVENT: &str = "event";
+
+/// The name of the table of seals.
+const SEAL: &str = "seal";
+
+/// The names of columns that say when something happened.
+const HAPPENED: [&str; 9] = [
+    "at",
+    "changed_at",
+    "confirmed_at",
+    "created_at",
+    "demand_at",
+    "ended_at",
+    "made_at",
+    "replayed_at",
+    "submitted_at",
+];
 
 /// What is remembered of the clock and of the subscribers that were told.
 pub(crate) const SETTINGS: Table = Table {
@@ -215,7 +235,7 @@ pub const TABLES: &[Table] = &[
         &[("peer", Whole), ("service", Text), ("application", Whole)],
     ),
     table(
-        "event",
+        EVENT,
         "event",
         (1, SHORT),
         &[
@@ -238,7 +258,7 @@ pub const TABLES: &[Table] = &[
         ],
     ),
     table(
-        "seal",
+        SEAL,
         "seal",
         (1, SEALS),
         &[
@@ -537,6 +557,37 @@ impl Image {
             if table.name == KEYS.name { rows.clone() } else { Vec::new() }
         };
         Self { tables: TABLES.iter().zip(&self.tables).map(keys).collect(), drawn: vec![0; SEQUENCES.len()] }
+    }
+
+    /// Returns the image as one of `now`, for a clock that goes back there, if nothing has happened to its numbers yet: what
+    /// happened later happened then. Seals are left out with it, and are made again. Any other image stays as it is, since
+    /// time runs forward for each number.
+    #[must_use]
+    pub fn not_after(mut self, now: Timestamp) -> Self {
+        let column = |table: &Table, name| table.columns.iter().position(|(column, _)| *column == name);
+        let of_number = |(table, rows): (&Table, &Vec<Row>)| {
+            let at = column(table, "number").filter(|_| table.name == EVENT);
+            at.is_some_and(|at| rows.iter().any(|row| row.get(at) != Some(&Value::Null)))
+        };
+        if TABLES.iter().zip(&self.tables).any(of_number) {
+            return self;
+        }
+        let mut some_later = false;
+        for (table, rows) in TABLES.iter().zip(&mut self.tables) {
+            for at in HAPPENED.iter().filter_map(|name| column(table, name)) {
+                for value in rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+                    if matches!(value, Value::Whole(then) if *then > now.millis()) {
+                        *value = Value::Whole(now.millis());
+                        some_later = true;
+                    }
+                }
+            }
+        }
+        let seals = TABLES.iter().zip(&mut self.tables).find(|(table, _)| some_later && table.name == SEAL);
+        if let Some((_, seals)) = seals {
+            seals.clear();
+        }
+        self
     }
 
     /// Returns how many rows a table has.

@@ -6,7 +6,6 @@ use http::{Method, StatusCode};
 
 use crate::app::App;
 use crate::emulator::Emulator;
-use crate::emulator::keys::Begun;
 use crate::http::call::Call;
 use crate::http::doc::Doc;
 use crate::http::reply::Reply;
@@ -32,35 +31,13 @@ pub(super) fn delete<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'sta
     door::route(Method::DELETE, path, Needs::Operator, doc, handler)
 }
 
-/// Returns a route that does something. The same request again under the same `Idempotency-Key` is answered as before,
-/// and does nothing.
+/// Returns a route that does something.
 pub(super) fn post<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'static>(
     path: &'static str,
     doc: Doc,
     handler: impl Fn(Arc<App>, Call) -> F + Send + Sync + 'static,
 ) -> Route {
-    let handler = Arc::new(handler);
-    door::route(Method::POST, path, Needs::Operator, doc, move |app, call| {
-        let handler = handler.clone();
-        async move {
-            let Some(key) = call.key.clone() else { return handler(app, call).await };
-            let named = format!("{} {}", call.caller.user, key.key);
-            match of(&app)?.keys.begin(&named, key.digest) {
-                Begun::New(running) => {
-                    let reply = handler(app.clone(), call).await?;
-                    running.keep(&reply);
-                    Ok(reply)
-                }
-                Begun::Again(reply) => Ok(reply),
-                Begun::Reused => {
-                    Err(OpsProblem::new(Code::KeyReused, "the Idempotency-Key was sent with another request"))
-                }
-                Begun::InUse => {
-                    Err(OpsProblem::new(Code::KeyInUse, "the request under this Idempotency-Key still runs"))
-                }
-            }
-        }
-    })
+    door::route(Method::POST, path, Needs::Operator, doc, handler)
 }
 
 /// Returns the emulator's parts. The routes of another server are refused before.
