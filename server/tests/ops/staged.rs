@@ -382,6 +382,71 @@ async fn a_receiver_fails_on_demand_and_is_told_again() {
 }
 
 #[tokio::test]
+async fn a_receiver_or_a_mailbox_fails_in_each_way() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let url = format!("{}/ops/v1/emulator/receiver/mine", app.base());
+        app.send(subscribe(&url)).await.expect(201);
+        for (receiver, outcome) in [
+            (json!("timeout"), "timeout"),
+            (json!("refused"), "refused"),
+            (json!("tls"), "tls"),
+            (json!(404), "http 404"),
+        ] {
+            rule(
+                app,
+                json!({ "receiver": &url[..url.len() - 4], "count": 1 }),
+                json!({ "receiver": receiver }),
+            )
+            .await;
+            app.disconnect(&["5405514342"]).await;
+            app.send(control(CLOCK, &json!({ "advance_ms": 0 }))).await.expect(200);
+            let told = shown(app, &format!("{CALLBACKS}?limit=1")).await;
+            assert_eq!(told["items"][0]["outcome"], outcome, "{told}");
+        }
+        // A single order's own, at the first attempt.
+        for (word, outcome) in [("receiver-timeout", "timeout"), ("receiver-500", "http 500")] {
+            let wish = order(&["7034343704"]).header("Prefer", &format!("onhook-fault={word}"));
+            let (_, path) = app.place(wish).await;
+            app.ended(get(&path)).await;
+            app.advance(86_400_000).await;
+            let of_order = format!("{CALLBACKS}?order={}", path.rsplit('/').next().unwrap());
+            let told = shown(app, &of_order).await;
+            let outcomes: Vec<_> =
+                told["items"].as_array().unwrap().iter().rev().map(|one| one["outcome"].clone()).collect();
+            assert_eq!(outcomes, [outcome, "http 200"], "{word}");
+        }
+        let mailed = "<Subscription><OrderType>disconnects</OrderType><EmailSubscription>\
+                      <Email>a@example.com</Email></EmailSubscription></Subscription>";
+        app.send(post(account("/subscriptions"), mailed)).await.expect(201);
+        rule(app, json!({ "receiver": "a@example.com" }), json!({ "receiver": "refused" })).await;
+        app.disconnect(&["9195551001"]).await;
+        app.send(control(CLOCK, &json!({ "advance_ms": 0 }))).await.expect(200);
+        assert_eq!(shown(app, MAIL).await["items"], json!([]), "nothing is sent");
+        let rules = shown(app, FAULTS).await;
+        assert_eq!(rules["items"].as_array().unwrap().last().unwrap()["hits"], 1, "{rules}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_are_listed_from_an_instant_on() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        app.send(get("/api/tns/5405514342")).await.expect(200);
+        let day = json_of(&app.send(control(CLOCK, &json!({ "advance_days": 1 }))).await.expect(200));
+        let since = format!("{REQUESTS}/count?since={}", day["now"].as_str().unwrap());
+        assert_eq!(shown(app, &since).await["count"], 0);
+        app.send(get("/api/tns/7034343704")).await.expect(200);
+        assert_eq!(shown(app, &since).await["count"], 1);
+        let long = "x".repeat(100_000);
+        let body = xml::disconnect_with(&format!("<name>{long}</name>"), &["5405514342"], "");
+        app.send(post(disconnects(""), body)).await;
+        let kept = shown(app, &format!("{REQUESTS}?limit=1")).await;
+        assert_eq!(kept["items"][0]["request"]["body"].as_str().unwrap().len(), 65_536);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_rule_that_says_too_little_or_too_much_is_refused() {
     with_app(Seed::two_accounts().emulator(), async |app| {
         for (status, body) in [
