@@ -15,6 +15,7 @@ mod kill;
 mod month;
 mod nodes;
 mod package;
+mod pytest;
 mod snapshots;
 mod test;
 mod workspace;
@@ -34,7 +35,7 @@ enum Chore {
     Test,
     /// Check that no crate uses what the diagram forbids, and no file one that stands above it
     Arrows,
-    /// Run real client libraries against a server started for them
+    /// Run real client libraries against a server started for them, and the fixture for pytest
     Clients,
     /// Ask a server whatever its OpenAPI document allows, and more, and compare the answers with it
     Described(described::Described),
@@ -70,7 +71,10 @@ fn run(chore: &Chore) -> anyhow::Result<ExitCode> {
             arrows::run(&workspace)?;
             floors::run(&workspace)?;
         }
-        Chore::Clients => clients::run(&workspace)?,
+        Chore::Clients => {
+            clients::run(&workspace)?;
+            pytest::run(&workspace)?;
+        }
         Chore::Described(described) => described.run(&workspace)?,
         Chore::Kill(kill) => kill.run(&workspace)?,
         Chore::Month(month) => month.run(&workspace)?,

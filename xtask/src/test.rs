@@ -10,7 +10,7 @@ use onhook_cluster::{Binaries, Cluster};
 use crate::clients::Database;
 use crate::snapshots::Opened;
 use crate::workspace::{self, Workspace};
-use crate::{arrows, clients, deny, described, docs, floors, package};
+use crate::{arrows, clients, deny, described, docs, floors, package, pytest};
 
 /// What is checked: the cheapest first, and what later steps build on before them.
 const STEPS: &[Step<Workspace>] = &[
@@ -24,6 +24,7 @@ const STEPS: &[Step<Workspace>] = &[
     Step { name: "onhook binary", run: |workspace| workspace.build_onhook().map(|_| Outcome::Passed) },
     Step { name: "node client", run: node_client },
     Step { name: "python client", run: python_client },
+    Step { name: "pytest fixture", run: pytest_fixture },
     Step { name: "as described", run: described },
     Step { name: "packages", run: packages },
     Step { name: "deny", run: dependencies },
@@ -152,6 +153,14 @@ fn packages(workspace: &Workspace) -> Result<Outcome> {
 
 fn python_client(workspace: &Workspace) -> Result<Outcome> {
     clients::python(workspace, &each_store()?).map(|()| Outcome::Passed)
+}
+
+/// The fixture that the page about the emulator shows.
+fn pytest_fixture(workspace: &Workspace) -> Result<Outcome> {
+    if let Some(why) = clients::no_python(workspace, pytest::PYTHON_AT_LEAST) {
+        return Ok(Outcome::Skipped(why));
+    }
+    pytest::run(workspace).map(|()| Outcome::Passed)
 }
 
 /// Whatever is asked, the server answers as its own document says.
