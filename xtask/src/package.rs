@@ -31,6 +31,9 @@ pub(crate) struct Package {
     out: Option<PathBuf>,
 }
 
+/// The folder in which packages are built before they are moved to where they go.
+const FRESH: &str = ".new";
+
 /// What was built.
 struct Packages {
     program: PathBuf,
@@ -48,9 +51,15 @@ impl Package {
         if self.tried {
             return tried(workspace);
         }
-        let out = self.out.clone().unwrap_or_else(|| workspace.scratch("package"));
-        let built = build(workspace, &self.profile, &out)?;
-        for path in [&built.wheel, &built.npm, &built.container] {
+        // The folder in the target folder has what was built last and nothing else. Another one is its owner's.
+        let (out, is_own) = match &self.out {
+            Some(out) => (out.clone(), false),
+            None => (workspace.scratch("package"), true),
+        };
+        // Within that folder, so that what is whole is moved and not copied.
+        let fresh = clients::empty(out.join(FRESH))?;
+        let built = build(workspace, &self.profile, &fresh)?;
+        for path in put(&[&built.wheel, &built.npm, &built.container], &out, is_own)? {
             println!("{}", path.display());
         }
         Ok(())
@@ -106,6 +115,24 @@ fn build(workspace: &Workspace, profile: &str, out: &Path) -> Result<Packages> {
         container: container(workspace, &program, out)?,
         program,
     })
+}
+
+/// Moves what was built from its fresh folder, which goes, to `out`. It takes the place of what has the same name there,
+/// or, if the folder is our own, of everything. Returns where it is.
+fn put(built: &[&Path], out: &Path, is_own: bool) -> Result<Vec<PathBuf>> {
+    let moved: Vec<PathBuf> = built.iter().filter_map(|path| Some(out.join(path.file_name()?))).collect();
+    for entry in fs::read_dir(out).with_context(|| out.display().to_string())? {
+        let path = entry?.path();
+        if !path.ends_with(FRESH) && (is_own || moved.contains(&path)) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.with_context(|| path.display().to_string())?;
+        }
+    }
+    for (from, to) in built.iter().zip(&moved) {
+        fs::rename(from, to).with_context(|| to.display().to_string())?;
+    }
+    fs::remove_dir_all(out.join(FRESH)).with_context(|| out.display().to_string())?;
+    Ok(moved)
 }
 
 /// Builds the wheel with maturin, which has a folder of its own.
@@ -198,4 +225,37 @@ fn one(folder: &Path, ending: &str) -> Result<PathBuf> {
     }
     ensure!(found.len() == 1, "{} has {} files that end with {ending}", folder.display(), found.len());
     Ok(found.remove(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Moves a wheel and a folder to where an older version's are, beside something else. Returns what is there then.
+    fn beside_an_older_version(is_own: bool) -> Vec<String> {
+        let out = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| out.path().join(name);
+        for name in ["container", ".new/container"] {
+            fs::create_dir_all(at(name)).expect("room");
+        }
+        for name in ["onhook-1.whl", "note.txt", "container/old", ".new/onhook-2.whl", ".new/container/new"] {
+            fs::write(at(name), name).expect("room");
+        }
+        let built = [at(".new/onhook-2.whl"), at(".new/container")];
+        let moved = put(&[&built[0], &built[1]], out.path(), is_own).expect("moved");
+        assert_eq!(moved, [at("onhook-2.whl"), at("container")]);
+        assert!(at("container/new").exists() && !at("container/old").exists());
+        let there = fs::read_dir(out.path()).expect("a folder");
+        let mut names: Vec<String> =
+            there.map(|entry| entry.expect("read").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn packages_are_put_beside_those_of_an_older_version_or_in_their_place() {
+        assert_eq!(beside_an_older_version(true), ["container", "onhook-2.whl"]);
+        let kept = ["container", "note.txt", "onhook-1.whl", "onhook-2.whl"];
+        assert_eq!(beside_an_older_version(false), kept);
+    }
 }
