@@ -1,11 +1,12 @@
 //! PostgreSQL clusters for tests and the benchmark: started in a temporary folder, stopped, started again, copied to
-//! a standby, and gone with the process that started them.
+//! a standby, and gone with the process that started them. And a proxy before one.
 //!
 //! Everything here blocks until it is done. Not here: a client, and anything that ships.
 
 mod binaries;
 mod home;
 mod settings;
+pub mod wire;
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
