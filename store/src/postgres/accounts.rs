@@ -14,7 +14,7 @@ use super::deeds::write_deeds;
 use super::once::once as done_once;
 use super::open::PostgresStore;
 use super::row::{account_of, get, limit, peer_of, site_of, small, small_or, time, word};
-use super::statement::{Value, execute, row, rows};
+use super::statement::{Value, execute, row, rows, together};
 use super::transaction::{reading, transaction};
 use crate::codes::{holdings, state_of};
 use crate::contract::accounts::{Accounts, Altered, Held, NewAccount};
@@ -211,7 +211,7 @@ pub(super) async fn accounts_with_premises(
     let wanted = numbers(Some(ids));
     let values: [&dyn Value; 1] = [&wanted];
     let (accounts, sites, peers) =
-        tokio::try_join!(rows(client, &sql, &values), sites(client, Some(ids)), peers(client, Some(ids)))?;
+        together!(rows(client, &sql, &values), sites(client, Some(ids)), peers(client, Some(ids)))?;
     let mut found = HashMap::with_capacity(accounts.len());
     for row in &accounts {
         let account = read_account(row)?;

@@ -11,7 +11,7 @@ use super::areas::read_area;
 use super::counts::apply_counts;
 use super::entries::NumberRow;
 use super::row::{digits_of, get};
-use super::statement::{Value, execute, often, rows};
+use super::statement::{Value, execute, often, rows, together};
 use crate::Result;
 use crate::codes::state_code;
 use crate::columns::{NumberColumns, UnderColumns, by_columns, seq_bytes};
@@ -62,8 +62,7 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
             .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
         columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
     }
-    let ((), (), written, (), ()) = tokio::try_join!(
-        biased; // sent in this order, and the first error counts
+    let ((), (), written, (), ()) = together!(
         write_events(client, &events, &seqs),
         name_unsealed(client, &seqs),
         columns.update(client),

@@ -6,7 +6,7 @@ use super::client::Client;
 use onhook_core::ids::{AccountId, AreaId, PeerId};
 use onhook_core::lifecycle::area::AreaChange;
 
-use super::statement::{Value, execute, often};
+use super::statement::{Value, execute, often, together};
 use crate::Result;
 use crate::codes::state_code;
 use crate::plan::counts::Counts;
@@ -21,8 +21,7 @@ pub(super) async fn apply_counts(client: &Client, counts: Counts) -> Result<()> 
         .into_iter()
         .map(|((site, peer), by)| ((site.get().into(), peer.map_or(0, PeerId::get).into()), by));
     let stock = stock.into_iter().map(|((npa_nxx, area), by)| ((npa_nxx.into(), area.0.into()), by));
-    tokio::try_join!(
-        biased; // sent in this order, and the first error counts
+    together!(
         add_up(client, "tally", "account", "state", tally),
         add_up(client, "in_service", "site", "peer", in_service),
         add_up(client, "stock", "npa_nxx", "area", stock),
@@ -55,7 +54,7 @@ async fn add_to_areas(client: &Client, areas: impl IntoIterator<Item = (AreaId, 
                   AS u (id, supply, demand, at, half_life)
              WHERE area.id = u.id";
         let values: [&dyn Value; 5] = [&ids, &supplies, &demands, &ats, &half_lives];
-        tokio::try_join!(biased; lock_areas(client, &ids), execute(client, sql, &values))?;
+        together!(lock_areas(client, &ids), execute(client, sql, &values))?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use super::exchanges::exchanges_of;
 use super::order_rows::{ORDER_COLUMNS, add_waiting_lines, read_order, update_orders};
 use super::pool::{draw, lots};
 use super::row::{account_of, all_digits, get, limit, small};
-use super::statement::{NOW, execute, row, rows};
+use super::statement::{NOW, execute, row, rows, together};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use crate::Result;
 use crate::contract::leases::NODE;
@@ -67,7 +67,7 @@ pub(super) async fn run_orders(
     script: Option<Arc<dyn Script>>,
 ) -> Result<StepReport> {
     // What is read without waiting for the answer before goes to the database together.
-    let (back, waiting) = tokio::try_join!(biased; BackOrders::claim(client), waiting_accounts(client))?;
+    let (back, waiting) = together!(BackOrders::claim(client), waiting_accounts(client))?;
     let Claimed { turns, mut queues, full, busy } = claim_turns(client, waiting, orders_max).await?;
     let mut turns = turns;
     let taken = turns.take(orders_max, numbers_max);
@@ -88,8 +88,7 @@ pub(super) async fn run_orders(
         queues.retain(|queue| queue.0 != account); // those that stay have no more orders
         queues.push((account, earned));
     }
-    let (report, (), ()) = tokio::try_join!(
-        biased; // sent in this order, and the first error counts
+    let (report, (), ()) = together!(
         apply(client, ids, writes),
         write_turns(client, &queues, &turns, now),
         back.looked_at(client, &back_seqs, back_judged),
@@ -289,8 +288,7 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Lo
     // A number order's end also tells where its numbers are from, including those it took in earlier steps.
     let named: Vec<Number> =
         orders().flat_map(|order| order.request.numbers().iter().chain(&order.taken)).copied().collect();
-    let (accounts, subscribers, mut rows) = tokio::try_join!(
-        biased; // of statements that are sent together the first error counts, which makes the later ones fail
+    let (accounts, subscribers, mut rows) = together!(
         accounts_with_premises(client, &ids),
         subscribers_of(client, &ids),
         lock_numbers(client, &named),
@@ -308,8 +306,7 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Lo
         order.request.numbers().iter().chain(&order.taken).chain(found.into_iter().flatten())
     });
     let of_number_orders: Vec<Number> = of_number_orders.copied().collect();
-    let (exchanges, numbers) =
-        tokio::try_join!(biased; exchanges_of(client, &of_number_orders), numbers_of(client, rows))?;
+    let (exchanges, numbers) = together!(exchanges_of(client, &of_number_orders), numbers_of(client, rows))?;
     Ok(Loaded { back_orders, new, accounts, numbers, exchanges, found, subscribers, script: None })
 }
 
@@ -370,8 +367,7 @@ async fn lock_free(client: &Client, numbers: &[Number]) -> Result<HashMap<Number
 
 /// Writes what the plan says.
 pub(super) async fn apply(client: &Client, ids: &OrderIds, writes: Writes) -> Result<StepReport> {
-    tokio::try_join!(
-        biased; // sent in this order, and the first error counts
+    together!(
         update_orders(client, &writes.orders),
         add_waiting_lines(client, &writes.orders),
         count_panics(client, &writes.panicked),
