@@ -82,6 +82,32 @@ cases! { ($) jobs conformance_jobs:
         assert_eq!(one.job(Kind::Backup, job.id).await.expect("read"), None, "it is of another kind");
     }
 
+    /// A node that stopped in the middle of an import wakes when another one has gone on with it. It writes nothing more.
+    async fn an_import_is_written_under_a_lease(opener) {
+        let (one, other) = opener.open_twice().await;
+        let (lost, job, event) = writing(&*one, 4).await;
+        one.write_piece(lost, job.id, piece([1, 2]), event, noted(State::Writing), policy()).await.expect("written");
+        one.end_lease("imports", lost).await.expect("ended");
+        let lease = other.take_lease("imports", LONG).await.expect("tried").expect("free");
+        let deed = Deed::by(&doer(3), DeedKind::Imported);
+        let late = [
+            one.stage(lost, job.id, 0, Vec::new()).await.err(),
+            one.staged(lost, job.id, json!({}), None).await.err(),
+            one.forget_bad_lines(lost, job.id).await.err(),
+            one.note_bad_lines(lost, job.id, vec![(1, "late".into())], json!({})).await.err(),
+            one.begin_writing(lost, job.id, deed, json!({})).await.err(),
+            one.write_piece(lost, job.id, piece([3]), event, noted(State::Writing), policy()).await.err(),
+            one.note_job(lost, job.id, noted(State::Done)).await.err(),
+        ];
+        for (n, late) in late.iter().enumerate() {
+            assert!(matches!(late, Some(StoreError::LeaseLost)), "write {n}: {late:?}");
+        }
+        other.write_piece(lease, job.id, piece([3, 4]), event, noted(State::Writing), policy()).await.expect("written");
+        assert!(other.note_job(lease, job.id, noted(State::Done)).await.expect("noted"));
+        assert_eq!(other.bad_lines(job.id, 0, 10).await.expect("read"), []);
+        clean(&*one).await;
+    }
+
     /// A check reads page after page while numbers go out of service and back, and finds nothing.
     async fn a_check_beside_orders_finds_nothing(opener) {
         let (store, site, _) = seeded(opener).await;

@@ -205,7 +205,8 @@ impl Imports for SqliteStore {
         self.writer.write(move |tables| import(tables, lines, &intake, now, &policy)).await
     }
 
-    async fn stage(&self, _lease: LeaseToken, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {
+    async fn stage(&self, lease: LeaseToken, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {
+        self.readers.read(move |connection| must_last(connection, lease)).await?;
         let folder = self.folder.clone();
         blocking(move || spool::append(&folder, job, part, &bytes)).await
     }
