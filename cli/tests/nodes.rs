@@ -96,6 +96,46 @@ fn the_work_of_a_node_that_is_stopped_is_taken_over_in_time_and_its_late_writes_
     assert!(longest <= LEASE + AFTER_LEASE, "the work was taken over only after {longest:?}");
 }
 
+/// Asks whether a number is due.
+const LOOKS_FOR_DUE: &str = "SELECT 1 FROM number WHERE due_at <=";
+
+#[test]
+fn a_node_that_is_late_between_its_look_and_its_release_leaves_the_numbers_to_the_next_one() {
+    let Some(mut fleet) = Fleet::without_nodes() else { return };
+    let [(first, slow), (second, other)] = [0, 1].map(|n| wire(fleet.port(), fleet.seed + n));
+    fleet.add(&first.to_string());
+    let token = |fleet: &Fleet| {
+        fleet.sql.whole("SELECT token FROM lease WHERE name = 'release'", &[]).first().copied()
+    };
+    let of_first = until("the first node has the lease", || token(&fleet));
+    import_due(&fleet);
+    // The look that is held was asked for now. The answer to one that is asked for later is that numbers are due.
+    let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint - min(due_at) FROM number WHERE state = 3";
+    slow.gate.hold(LOOKS_FOR_DUE);
+    until("numbers are due", || (fleet.sql.whole(sql, &[])[0] > 0).then_some(()));
+    slow.gate.let_go();
+    until("the first node looks for due numbers", || (slow.gate.held() == 1).then_some(()));
+    // So long that its lease runs out, which it cannot renew.
+    slow.gate.hold("UPDATE lease SET until");
+    other.gate.hold(LOOKS_FOR_DUE);
+    fleet.add(&second.to_string());
+    until("the second node has the lease", || token(&fleet).filter(|token| *token != of_first));
+    until("the second node looks for due numbers", || (other.gate.held() == 1).then_some(()));
+    slow.gate.open();
+    fleet.terminate(0); // what it does ends before
+    let released = |fleet: &Fleet| {
+        let sql = "SELECT count(*), count(DISTINCT number) FROM event WHERE detail LIKE '%Released%'";
+        let row = fleet.sql.rows(sql, &[]).remove(0);
+        [0, 1].map(|column| row.get::<_, i64>(column).unsigned_abs())
+    };
+    assert_eq!(released(&fleet), [0, 0], "it released numbers though another node had the lease");
+    other.gate.open();
+    let left = "SELECT count(*) FROM number WHERE state = 3";
+    until("the second node releases them", || (fleet.sql.count(left, &[]) == 0).then_some(()));
+    assert_eq!(released(&fleet), [DUE, DUE], "each is released once");
+    assert_eq!(fleet.onhook(&["check", "--deep"], b"").code, 0);
+}
+
 /// Returns a connection to a node that signs in as an operator.
 fn operator(fleet: &Fleet, n: usize) -> Client {
     Client::signed(fleet.address(n), &basic("operator", PASSWORD))
@@ -444,6 +484,31 @@ fn signal(cluster: &Cluster, name: &str) {
     }
 }
 
+/// Most connections of a node.
+const CONNECTIONS_MAX: u64 = 16;
+
+/// Lets every connection of the nodes wait for something at the primary. So a node can make no new one, by which it would
+/// find another primary. They wait until the session that is returned ends.
+fn keep_all_waiting(fleet: &Fleet) -> Sql {
+    let sql = Sql::of(&fleet.url);
+    sql.run("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE");
+    let list = format!("/api/accounts/{}/disconnects?page=1&size=1", ACCOUNTS[0]);
+    for n in 0..fleet.len() {
+        for _ in 0..2 * CONNECTIONS_MAX {
+            let (address, list) = (fleet.address(n), list.clone());
+            std::thread::spawn(move || {
+                let mut client = Client::signed(address, &basic(&user_of(ACCOUNTS[0]), PASSWORD));
+                // It is refused, or answered in the end.
+                let _ = client.send("GET", &list, "", "");
+            });
+        }
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+        let waiting = || fleet.sql.count(waiting, &[&format!("node_{n}")]);
+        until("all connections of a node wait", || (waiting() == CONNECTIONS_MAX).then_some(()));
+    }
+    sql
+}
+
 /// Fails over to a standby, under load. Returns for how long no order was accepted.
 fn fail_over(old: Old) -> Option<(Outcome, Duration)> {
     let turn = turn();
@@ -459,7 +524,10 @@ fn fail_over(old: Old) -> Option<(Outcome, Duration)> {
         busy(fleet, 100);
         match old {
             Old::Crashes => primary.stop(Mode::Immediate).expect("it runs"),
-            Old::Hangs => signal(&primary, "STOP"),
+            Old::Hangs => {
+                let _waiting = keep_all_waiting(fleet);
+                signal(&primary, "STOP");
+            }
             Old::Lives => {}
         }
         promoted = Instant::now();

@@ -1,5 +1,7 @@
 //! A good store, and what is done to it that the checker must find: the same for each store.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::sync::Arc;
 
 use onhook_core::account::{AccountKind, Class};
