@@ -13,6 +13,7 @@ use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::hold::Hold;
 use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
+use onhook_core::report::Known;
 use onhook_core::report::months::Month;
 use onhook_core::report::nruf::{
     Block, Category, Level, RESERVED_DAYS, Then, Use, category, line, then, warnings,
@@ -87,7 +88,7 @@ fn december() -> Filing {
     Filing {
         after: day("2026-11-14"),
         through: day("2026-12-14"),
-        as_of: EventSeq(99),
+        known: Known::to(EventSeq(99)),
         made_at: at("2026-12-15T00:00:00.000Z"),
         zone: TimeZone::UTC,
         other_reporters: BTreeSet::new(),
@@ -120,7 +121,7 @@ fn a_disconnect_is_reported_with_its_day_in_the_operators_time_zone() {
         Judged::default(),
         "it is the 15th there"
     );
-    let before = Filing { as_of: EventSeq(1), ..december() };
+    let before = Filing { known: Known::to(EventSeq(1)), ..december() };
     assert_eq!(told(&life, &[before]), Judged::default(), "it had not happened");
 }
 
@@ -230,10 +231,28 @@ fn only_what_an_earlier_month_submitted_is_left_away() {
     let after = Filing { earlier: vec![0], ..january.clone() };
     assert_eq!(told(&life, &[december(), after.clone()]), Judged::default());
     // A report that was made before the disconnect does not have it.
-    let early = Filing { as_of: EventSeq(1), ..december() };
+    let early = Filing { known: Known::to(EventSeq(1)), ..december() };
     assert_eq!(told(&life, &[early, after]), row("2026-11-20"));
     // What a month submitted twice is not left away between the two.
     assert_eq!(told(&life, &[december(), december()]), row("2026-11-20"));
+}
+
+/// A node may commit an event late: it gets a later position than those around it, and a report does not know it, though
+/// its sequence number is lower.
+#[test]
+fn an_event_with_a_later_position_is_not_known_whatever_its_sequence_number() {
+    let changes = vec![
+        ("2026-11-20T00:00:00.000Z", disconnected()),
+        ("2026-11-21T00:00:00.000Z", reconnected(1)),
+        ("2026-12-02T00:00:00.000Z", disconnected()),
+    ];
+    let life = life("5405550100", in_service(), changes);
+    assert_eq!(told(&life, &[december()]), row("2026-12-02"));
+    let mut known = Known::to(EventSeq(99));
+    known.without(&[EventSeq(4), EventSeq(100)]);
+    assert!(known.has(EventSeq(3)) && !known.has(EventSeq(4)) && !known.has(EventSeq(100)));
+    let early = Filing { known, ..december() };
+    assert_eq!(told(&life, &[early]), out(LeftOut::Reconnected));
 }
 
 #[test]
@@ -244,7 +263,7 @@ fn a_reconnect_after_its_report_changes_no_report() {
         ("2027-01-02T00:00:00.000Z", disconnected()),
     ];
     let life = life("5405550100", in_service(), changes);
-    let then = Filing { as_of: EventSeq(2), ..december() };
+    let then = Filing { known: Known::to(EventSeq(2)), ..december() };
     assert_eq!(told(&life, std::slice::from_ref(&then)), row("2026-11-20"), "made again after the reconnect");
     assert_eq!(told(&life, &[december()]), out(LeftOut::Reconnected));
     let january = Filing {
@@ -259,13 +278,9 @@ fn a_reconnect_after_its_report_changes_no_report() {
 
 #[test]
 fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() {
-    let handed_in = |period: &str, as_of, noted| HandedIn {
-        period: period.parse().unwrap(),
-        as_of: EventSeq(as_of),
-        noted: EventSeq(noted),
-    };
+    let handed_in = |period: &str, as_of, noted| HandedIn { period: period.parse().unwrap(), as_of, noted };
     let all = [handed_in("2026-11", 1, 10), handed_in("2026-11", 2, 20), handed_in("2026-12", 3, 30)];
-    let known = |period: &str, as_of| earlier(&all, period.parse().unwrap(), EventSeq(as_of));
+    let known = |period: &str, as_of| earlier(&all, period.parse().unwrap(), as_of);
     assert_eq!(known("2027-01", 99), [1, 2]);
     assert_eq!(known("2027-01", 29), [1]);
     assert_eq!(known("2026-12", 15), [0], "the second of November was not handed in yet");
@@ -329,8 +344,10 @@ fn each_state_is_in_one_of_the_six_categories() {
 fn a_number_that_went_to_another_carrier_is_gone_from_that_instant_on() {
     let ported = Change::PortedOut { at: at("2026-06-15T00:00:00.000Z") };
     let life = life("5405550100", in_service(), vec![("2026-07-20T00:00:00.000Z", ported)]);
-    let state =
-        |as_of, text| then(&life, IMPORT, EventSeq(as_of), at(text)).unwrap().map(|then| then.entry.state());
+    let state = |as_of, text| {
+        let then = then(&life, IMPORT, &Known::to(EventSeq(as_of)), at(text)).unwrap();
+        then.map(|then| then.entry.state())
+    };
     assert_eq!(state(2, "2026-06-14T23:59:59.999Z"), Some(State::InService));
     assert_eq!(state(2, "2026-06-15T00:00:00.000Z"), Some(State::Removed));
     assert_eq!(state(1, "2026-06-30T00:00:00.000Z"), Some(State::InService), "it was not known yet");
@@ -350,7 +367,7 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
         let entry = life("5405550100", standing, vec![]).entry;
         used.add(&Then { entry, since: Timestamp::default() }, category);
     }
-    used.lies(Some("VA"), Some("ROANOKE"));
+    used.lies("5405550101".parse().unwrap(), Some("VA"), Some("ROANOKE"));
     let names = ["Example, Inc.".to_owned()];
     assert_eq!(
         line("1234", block, Level::Block, &used, &names),
@@ -360,9 +377,24 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
     let told: Vec<_> =
         warnings(&used, Level::Block).into_iter().map(|(code, detail)| (code.word(), detail)).collect();
     assert_eq!(told, [("not_held", "997 of 1000 numbers are not held here".to_owned())]);
-    used.lies(Some("VA"), None);
+    used.lies("5405550102".parse().unwrap(), Some("VA"), None);
     assert!(warnings(&used, Level::Block).iter().any(|(code, _)| code.word() == "several_rate_centers"));
     assert_eq!((used.contamination(), used.in_service()), (2, true));
+}
+
+/// Stores find the numbers of a block in an order of their own. The first one by digits names it all the same.
+#[test]
+fn a_block_lies_where_its_first_number_lies_in_whatever_order_its_numbers_are_found() {
+    let spots = [("5405550103", "SALEM"), ("5405550101", "ROANOKE"), ("5405550102", "VINTON")];
+    for turned in 0..spots.len() {
+        let mut used = Use::default();
+        for at in 0..spots.len() {
+            let (number, rate_center) = spots[(at + turned) % spots.len()];
+            used.lies(number.parse().unwrap(), Some("VA"), Some(rate_center));
+        }
+        assert_eq!(used.lies, Some((Some("VA".into()), Some("ROANOKE".into()))), "{turned}");
+        assert!(used.scattered);
+    }
 }
 
 #[test]
@@ -429,13 +461,15 @@ fn year(history: &History) -> Vec<Filing> {
     let filing = |month: i8| Filing {
         after: if month == 1 { Date::constant(2025, 12, 14) } else { through(month - 1) },
         through: through(month),
-        as_of: history
-            .events
-            .iter()
-            .filter(|e| e.at.date_in(&zone) <= through(month))
-            .map(|e| e.seq)
-            .max()
-            .unwrap_or(IMPORT),
+        known: Known::to(
+            history
+                .events
+                .iter()
+                .filter(|e| e.at.date_in(&zone) <= through(month))
+                .map(|e| e.seq)
+                .max()
+                .unwrap_or(IMPORT),
+        ),
         made_at: Timestamp::start_of(Date::constant(2026, month, 15), &zone),
         earlier: (0..usize::try_from(month - 1).unwrap()).collect(),
         ..december()
@@ -456,8 +490,8 @@ proptest! {
             let known = &filings[..n];
             let told = judge(history.entry.number, &all, known);
             // The same report by a store that has nothing of what happened later.
-            let as_of = known[n - 1].as_of;
-            let events: Vec<_> = history.events.iter().filter(|e| e.seq <= as_of).cloned().collect();
+            let as_of = &known[n - 1].known;
+            let events: Vec<_> = history.events.iter().filter(|e| as_of.has(e.seq)).cloned().collect();
             let then = life_at("5405550100", in_service(), events.iter().map(|e| (e.at, e.change.clone())).collect());
             let again = judge(history.entry.number, &departures(&then, IMPORT).unwrap(), known);
             prop_assert_eq!(told, again);
@@ -470,7 +504,7 @@ proptest! {
         }
         // What was a disconnect at the end of its month, and is the last such of the number, stands in a report.
         let end = filings.last().unwrap();
-        let lasting = all.iter().rev().find(|d| d.event <= end.as_of && end.why(history.entry.number, d).is_none());
+        let lasting = all.iter().rev().find(|d| end.known.has(d.event) && end.why(history.entry.number, d).is_none());
         if let Some(lasting) = lasting {
             prop_assert!(reported.contains(&lasting.at.date_in(&TimeZone::UTC)), "{lasting:?} {reported:?}");
         }
@@ -481,7 +515,7 @@ proptest! {
     fn the_past_is_counted_as_it_was(steps in prop::collection::vec(random_change(), 0..24), days in 0_i64..365) {
         let history = random_life(&steps);
         let when = history.imported_at.plus_millis(days * DAY_MS + 5);
-        let told = then(&history, IMPORT, EventSeq(i64::MAX), when).unwrap().unwrap();
+        let told = then(&history, IMPORT, &Known::all(), when).unwrap().unwrap();
         prop_assert_eq!(Some(told.entry), history.at(when).unwrap());
         let counted = category(&told, when, kinds);
         prop_assert_eq!(counted.is_none(), told.entry.state() == State::Removed);

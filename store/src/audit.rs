@@ -11,10 +11,11 @@ use onhook_core::audit::line::{Line, LineFilter};
 use onhook_core::audit::verify::{Anchor, FAULTS_MAX, Fault, FaultKind, Found, Verifier};
 use onhook_core::check::Finding;
 use onhook_core::ids::EventSeq;
+use onhook_core::report::Known;
 use onhook_core::time::Timestamp;
 use serde_json::json;
 
-use crate::contract::audit::{Audit, SEALER, Sealed, Unsealed};
+use crate::contract::audit::{Audit, Late, SEALER, Sealed, Unsealed};
 use crate::contract::leases::{LeaseToken, Leases};
 use crate::contract::upkeep::Report;
 use crate::{Result, StoreError};
@@ -168,6 +169,52 @@ pub async fn positions<S: Audit + ?Sized>(
         }
     }
     Ok(found)
+}
+
+/// Returns which events have a position up to this one: for reports, which are the same for ever as of a position.
+/// Positions that do not exist yet know all events that have one.
+///
+/// # Errors
+/// If the store fails.
+pub async fn known<S: Audit + ?Sized>(store: &S, position: u64) -> Result<Known> {
+    let partial = match position.checked_sub(1) {
+        None => None,
+        Some(before) => store.sealed(before, 1).await?.pop(),
+    };
+    let before = partial.as_ref().map_or(position, |sealed| sealed.seal.first - 1);
+    let mut last = store.last_sealed(before).await?;
+    if let Some(sealed) = partial {
+        let named = (sealed.seal.first..).zip(&sealed.seqs).filter(|(at, _)| *at <= position);
+        last = named.map(|(_, seq)| *seq).max().map_or(last, |own| own.max(last));
+    }
+    let mut known = Known::to(last);
+    known.without(&store.late(position, last).await?.events);
+    Ok(known)
+}
+
+/// Keeps what reports know true while numbers are read: an event that is committed late, and read, was no part of it.
+#[derive(Debug)]
+pub struct Lookout {
+    looked: u64,
+    to: EventSeq,
+}
+
+impl Lookout {
+    /// Begins for reports that know nothing behind this position, and no event later than `to` by sequence number.
+    #[must_use]
+    pub fn new(position: u64, to: EventSeq) -> Self {
+        Self { looked: position, to }
+    }
+
+    /// Returns events that were committed late, and that may have been read since it was asked last.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn late<S: Audit + ?Sized>(&mut self, store: &S) -> Result<Vec<EventSeq>> {
+        let Late { events, looked } = store.late(self.looked, self.to).await?;
+        self.looked = looked;
+        Ok(events)
+    }
 }
 
 /// What a verification found.

@@ -239,6 +239,17 @@ pub(crate) fn seqs_of(bytes: &[u8]) -> Vec<EventSeq> {
     bytes.as_chunks().0.iter().map(|chunk| EventSeq(i64::from_be_bytes(*chunk))).collect()
 }
 
+/// Returns those of a seal's events that have a position behind this one, and are no later than `to` by sequence number.
+pub(crate) fn behind(
+    first: i64,
+    seqs: &[EventSeq],
+    position: u64,
+    to: EventSeq,
+) -> impl Iterator<Item = EventSeq> {
+    let at = (first.unsigned_abs()..).zip(seqs);
+    at.filter(move |(at, seq)| *at > position && **seq <= to).map(|(_, seq)| *seq)
+}
+
 /// A seal's columns.
 pub(crate) struct SealColumns<'a> {
     pub(crate) batch: i64,

@@ -17,7 +17,7 @@ use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, NewOrder, Refusal, Status};
 use onhook_store::StoreError;
-use onhook_store::audit::{feed, positions, seal_next, verify};
+use onhook_store::audit::{Lookout, feed, known, positions, seal_next, verify};
 use onhook_store::contract::accounts::{Accounts, NewAccount};
 use onhook_store::contract::audit::SEALER;
 use onhook_store::contract::imports::{Imports, Line, Lines};
@@ -169,7 +169,11 @@ async fn an_event_that_is_committed_late_gets_a_later_position() {
     store.create_site(account(), "another".into(), now()).await.unwrap();
     let lease = store.take_lease(SEALER, Duration::from_mins(1)).await.unwrap().unwrap();
     let before = u64::try_from(seal_next(&store, lease, now()).await.unwrap()).unwrap();
+    // A report begins to read now: it could read what is committed next, and is told of it.
+    let mut lookout = Lookout::new(before, known(&store, before).await.unwrap().last());
+    assert_eq!(lookout.late(&store).await.unwrap(), []);
     client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(lookout.late(&store).await.unwrap().len(), 1);
     assert_eq!(seal_next(&store, lease, now()).await.unwrap(), 1);
     let fed = feed(&store, before - 1, 10, &LineFilter::default()).await.unwrap();
     let [(site, made), (last, late)] = fed.lines.as_slice() else { panic!("{fed:?}") };
@@ -177,6 +181,8 @@ async fn an_event_that_is_committed_late_gets_a_later_position() {
     assert!(late.seq < made.seq, "it was written first");
     let found = positions(&store, [late.seq, made.seq]).await.unwrap();
     assert_eq!((found[&late.seq], found[&made.seq]), (before + 1, before));
+    let then = known(&store, before).await.unwrap();
+    assert!(then.has(made.seq) && !then.has(late.seq), "a report of then does not know it");
     assert_eq!(verify(&store, Vec::new()).await.unwrap().faults, []);
 }
 

@@ -15,7 +15,7 @@ use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::Change;
 use crate::lifecycle::history::History;
 use crate::number::Number;
-use crate::report::position;
+use crate::report::Known;
 use crate::time::{DAY_MS, Timestamp};
 use crate::words::words;
 
@@ -62,7 +62,7 @@ pub struct Then {
     pub since: Timestamp,
 }
 
-/// Returns a number as it was at an instant, as the events up to a position tell. `None` before its import. A number
+/// Returns a number as it was at an instant, as the events that are `known` tell. `None` before its import. A number
 /// that went to another carrier is gone from the instant on at which it went, even if that was written down later.
 /// `import` is the event by which it was imported.
 ///
@@ -71,10 +71,10 @@ pub struct Then {
 pub fn then(
     history: &History,
     import: EventSeq,
-    as_of: EventSeq,
+    known: &Known,
     at: Timestamp,
 ) -> Result<Option<Then>, NoSuchStep> {
-    if import > as_of {
+    if !known.has(import) {
         return Ok(None);
     }
     let (mut then, mut since) = (None, None);
@@ -83,11 +83,11 @@ pub fn then(
             Some(Change::PortedOut { at }) => (*at).min(moment.from),
             _ => moment.from,
         };
-        let known = moment.event.is_none_or(|event| position(event) <= as_of);
+        let is_known = moment.event.is_none_or(|event| known.has(event.seq));
         if moment.event.is_none_or(|event| event.change.changes_state()) {
             since = Some(from);
         }
-        if known && from <= at {
+        if is_known && from <= at {
             then = since.map(|since| Then { entry: moment.entry, since });
         }
     }
@@ -245,8 +245,10 @@ pub struct Use {
     pub assignees: BTreeSet<AccountId>,
     /// How many numbers are held longer than [`RESERVED_DAYS`]: they are counted as available.
     pub held_too_long: u32,
-    /// Where its first number lies: state or province, and rate center.
+    /// Where its first number by digits lies: state or province, and rate center.
     pub lies: Option<(Option<String>, Option<String>)>,
+    /// The number that lies there.
+    first: Option<Number>,
     /// True if its numbers lie in several rate centers.
     pub scattered: bool,
 }
@@ -264,11 +266,12 @@ impl Use {
         }
     }
 
-    /// Notes where one of its numbers lies.
-    pub fn lies(&mut self, region: Option<&str>, rate_center: Option<&str>) {
-        match &self.lies {
-            None => self.lies = Some((region.map(str::to_owned), rate_center.map(str::to_owned))),
-            Some((_, first)) => self.scattered |= first.as_deref() != rate_center,
+    /// Notes where one of its numbers lies. In whatever order they are noted, the first one by digits names it.
+    pub fn lies(&mut self, number: Number, region: Option<&str>, rate_center: Option<&str>) {
+        self.scattered |= self.lies.as_ref().is_some_and(|(_, named)| named.as_deref() != rate_center);
+        if self.first.is_none_or(|first| number < first) {
+            self.lies = Some((region.map(str::to_owned), rate_center.map(str::to_owned)));
+            self.first = Some(number);
         }
     }
 

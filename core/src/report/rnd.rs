@@ -15,8 +15,8 @@ use crate::lifecycle::entry::Standing;
 use crate::lifecycle::event::Change;
 use crate::lifecycle::history::History;
 use crate::number::Number;
+use crate::report::Known;
 use crate::report::months::Month;
-use crate::report::position;
 use crate::time::{Date, TimeZone, Timestamp};
 use crate::words::words;
 
@@ -94,7 +94,7 @@ pub fn departures(history: &History, import: EventSeq) -> Result<Vec<Departure>,
             continue;
         };
         let mut left = |at, account, how| {
-            departures.push(Departure::new(position(event), at, account, how));
+            departures.push(Departure::new(event.seq, at, account, how));
             true
         };
         open = match (&event.change, was) {
@@ -104,15 +104,11 @@ pub fn departures(history: &History, import: EventSeq) -> Result<Vec<Departure>,
             (Change::PortedOut { at }, Some(Standing::InService { place })) => {
                 left(*at, place.account, How::PortedOut)
             }
-            (Change::PortedOut { .. }, _) => {
-                settle(&mut departures, open, position(event), LeftOut::PortedOut)
-            }
-            (Change::Reconnected { .. }, _) => {
-                settle(&mut departures, open, position(event), LeftOut::Reconnected)
-            }
+            (Change::PortedOut { .. }, _) => settle(&mut departures, open, event.seq, LeftOut::PortedOut),
+            (Change::Reconnected { .. }, _) => settle(&mut departures, open, event.seq, LeftOut::Reconnected),
             (Change::Restored { standing: Standing::InService { place }, .. }, _) => {
                 let same = departures.last().is_some_and(|last| last.account == place.account);
-                settle(&mut departures, open && same, position(event), LeftOut::Reconnected)
+                settle(&mut departures, open && same, event.seq, LeftOut::Reconnected)
             }
             (Change::Restored { standing: Standing::Aging { former, .. }, .. }, _) => {
                 open || left(moment.from, former.account, How::Imported)
@@ -139,8 +135,8 @@ pub struct Filing {
     pub after: Date,
     /// Its last day.
     pub through: Date,
-    /// The last event that it knows.
-    pub as_of: EventSeq,
+    /// The events that it knows.
+    pub known: Known,
     /// When it was made.
     pub made_at: Timestamp,
     /// The time zone whose days count.
@@ -174,7 +170,7 @@ impl Filing {
     /// be reported.
     #[must_use]
     pub fn why(&self, number: Number, departure: &Departure) -> Option<LeftOut> {
-        let undone = departure.undone.filter(|(by, _)| *by <= self.as_of).map(|(_, why)| why);
+        let undone = departure.undone.filter(|(by, _)| self.known.has(*by)).map(|(_, why)| why);
         let date = departure.at.date_in(&self.zone);
         let ported = departure.how == How::PortedOut;
         undone.filter(|why| *why == LeftOut::Reconnected).or_else(|| {
@@ -206,13 +202,12 @@ impl Filing {
 
     /// Returns whether a departure had happened by its position, and by its last day.
     fn knows(&self, departure: &Departure) -> bool {
-        departure.event <= self.as_of && departure.at.date_in(&self.zone) <= self.through
+        self.known.has(departure.event) && departure.at.date_in(&self.zone) <= self.through
     }
 }
 
-/// Returns what the last of these reports says of a number.
-#[must_use]
-pub fn judge(number: Number, departures: &[Departure], filings: &[Filing]) -> Judged {
+/// Returns which departure of a number each of these reports has.
+fn rows<'a>(number: Number, departures: &'a [Departure], filings: &[Filing]) -> Vec<Option<&'a Departure>> {
     let mut reported: Vec<Option<&Departure>> = Vec::with_capacity(filings.len());
     for filing in filings {
         let submitted = |event| {
@@ -222,6 +217,13 @@ pub fn judge(number: Number, departures: &[Departure], filings: &[Filing]) -> Ju
         let row = filing.row(number, departures, submitted);
         reported.push(row);
     }
+    reported
+}
+
+/// Returns what the last of these reports says of a number.
+#[must_use]
+pub fn judge(number: Number, departures: &[Departure], filings: &[Filing]) -> Judged {
+    let reported = rows(number, departures, filings);
     let Some(filing) = filings.last() else { return Judged::default() };
     if let Some(departure) = reported.last().copied().flatten() {
         return Judged { row: Some(departure.at.date_in(&filing.zone)), left_out: None };
@@ -250,16 +252,16 @@ fn place(number: Number, table: &str) -> Option<LeftOut> {
 pub struct HandedIn {
     /// Its month.
     pub period: Month,
-    /// The last event that it knows.
-    pub as_of: EventSeq,
-    /// The event by which this was noted.
-    pub noted: EventSeq,
+    /// The last position that it knows.
+    pub as_of: u64,
+    /// The position of the event by which this was noted.
+    pub noted: u64,
 }
 
 /// Returns which of these reports another one of `period` knows that was made as of `as_of`, by their places: of each
 /// earlier month the one that was noted last.
 #[must_use]
-pub fn earlier(all: &[HandedIn], period: Month, as_of: EventSeq) -> Vec<usize> {
+pub fn earlier(all: &[HandedIn], period: Month, as_of: u64) -> Vec<usize> {
     let mut of_month: BTreeMap<Month, usize> = BTreeMap::new();
     for (place, report) in all.iter().enumerate() {
         if report.period >= period || report.noted > as_of {

@@ -1,5 +1,6 @@
 //! Reports for regulators: made, shown, read, and noted as handed in.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +15,14 @@ use onhook_core::report::ReportKind;
 use onhook_core::report::nruf::Level;
 use onhook_core::report::rnd_file::is_company;
 use onhook_core::time::{DAY_MS, Date, Timestamp};
+use onhook_store::audit::seal_all;
 use onhook_store::contract::reports::{Confirmed, Kept, Report};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 
 use super::body::{self, wrong};
 use super::door::{self, OpsProblem};
@@ -36,6 +39,10 @@ use crate::store_log;
 
 /// How long a request waits for its report. It is made on, and is there for the next request.
 const WAIT: Duration = Duration::from_secs(50);
+/// How long a report waits for what has just happened to get its position.
+const POSITION_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile, if nothing is announced.
+const POSITION_LOOK: Duration = Duration::from_millis(100);
 /// The type of the files.
 const CSV: &str = "text/csv";
 /// Parts of a file that wait to be sent.
@@ -178,7 +185,7 @@ fn shown(report: &Report) -> Value {
     ] {
         told[key] = value;
     }
-    let position = report.as_of.0.to_string();
+    let position = report.as_of.to_string();
     match (report.period, &report.company) {
         (Some(period), Some(company)) => {
             told["period"] = json!(period.to_string());
@@ -197,14 +204,30 @@ fn made(kept: &Kept) -> Reply {
     reply.with(header::LOCATION, &format!("/ops/v1/reports/{}", kept.report.id))
 }
 
+/// Returns the last position, once all that has happened before has one, or after [`POSITION_WAIT`].
+async fn newest(app: &App) -> onhook_store::Result<u64> {
+    seal_all(&*app.store, app.clock.now()).await?; // a command without a server does it by itself
+    let until = Instant::now() + POSITION_WAIT;
+    let mut sealed = app.sealed.subscribe();
+    let mut waiting = app.store.unsealed_seqs().await?;
+    while !waiting.is_empty() && Instant::now() < until && !app.is_stopping() {
+        sealed.borrow_and_update();
+        let still: HashSet<EventSeq> = app.store.unsealed_seqs().await?.into_iter().collect();
+        waiting.retain(|event| still.contains(event));
+        if !waiting.is_empty() {
+            let _ = timeout(POSITION_LOOK, sealed.changed()).await;
+        }
+    }
+    Ok(app.store.head().await?.map_or(0, |head| head.last))
+}
+
 /// Reads a position of the events. Without one it is the newest.
-async fn position(app: &App, text: Option<&str>) -> Result<EventSeq, OpsProblem> {
-    let newest = app.store.newest().await?;
-    let Some(text) = text else { return Ok(newest) };
-    let given = text.parse().ok().filter(|position: &i64| *position >= 0).map(EventSeq);
-    let given = given.ok_or_else(|| wrong("/as_of", "as_of is a position such as 1250".into()))?;
+async fn position(app: &App, text: Option<&str>) -> Result<u64, OpsProblem> {
+    let Some(text) = text else { return Ok(newest(app).await?) };
+    let given: u64 = text.parse().map_err(|_| wrong("/as_of", "as_of is a position such as 1250".into()))?;
+    let newest = app.store.head().await?.map_or(0, |head| head.last);
     if given > newest {
-        let detail = format!("as_of lies ahead: the newest position is {}", newest.0);
+        let detail = format!("as_of lies ahead: the newest position is {newest}");
         return Err(OpsProblem::new(Code::AtInFuture, detail));
     }
     Ok(given)
@@ -283,7 +306,7 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         let detail = format!("nothing was imported by {named}");
         return Err(OpsProblem::new(Code::BeforeFirstImport, detail));
     }
-    let position = app.store.newest().await?;
+    let position = newest(&app).await?;
     let ocn = app.values().reports.nruf_ocn.clone().unwrap_or_default();
     let level = level.unwrap_or(Level::Block);
     let asked = nruf::Asked { named, at, level, as_of: position, now, ocn };

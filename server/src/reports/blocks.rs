@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onhook_core::ids::EventSeq;
+use onhook_core::report::Known;
 use onhook_core::report::nruf::{Block, Category, Level, Use};
 use onhook_core::time::Timestamp;
 use onhook_store::contract::reports::{Marks, Wanted};
@@ -43,8 +43,8 @@ pub(crate) async fn list(
         first = first.max(block.range().1);
     }
     let (kinds, _) = others(store).await?;
-    let as_of = EventSeq(i64::MAX);
-    let wanted = Wanted::Use { at: now, as_of };
+    let known = Known::all();
+    let wanted = Wanted::Use { at: now, to: known.last() };
     let (mut found, mut next, mut pages) = (Vec::new(), Some(first), 0);
     let mut used = Used::new();
     while let Some(from) = next {
@@ -52,7 +52,7 @@ pub(crate) async fn list(
         next = page.next;
         pages += 1;
         for life in &page.lives {
-            used.count(life, (now, as_of, Level::Block), &kinds)?;
+            used.count(life, (now, &known, Level::Block), &kinds)?;
         }
         // The last block may go on in the next page.
         let going_on = next.and_then(|digits| Block::from_digits(digits / 1_000 % 10_000_000));
@@ -106,13 +106,17 @@ pub(crate) async fn one(
     (now, donate_percent): (Timestamp, u8),
 ) -> Result<Option<Value>> {
     let (kinds, _) = others(store).await?;
-    let as_of = EventSeq(i64::MAX);
+    let known = Known::all();
     let mut used = Used::new();
-    super::walk(store, Wanted::Use { at: now, as_of }, block.range(), |life| {
-        used.count(&life, (now, as_of, Level::Block), &kinds)?;
-        Ok(true)
-    })
-    .await?;
+    let (first, end) = block.range();
+    let mut next = Some(first);
+    while let Some(from) = next {
+        let page = store.lives(Wanted::Use { at: now, to: known.last() }, (from, end)).await?;
+        next = page.next;
+        for life in &page.lives {
+            used.count(life, (now, &known, Level::Block), &kinds)?;
+        }
+    }
     used.locate(store).await?;
     let marks = marks(store, &used.lines).await?.remove(&block).unwrap_or_default();
     Ok(used.lines.get(&block).map(|used| shown(block, used, marks, donate_percent)))

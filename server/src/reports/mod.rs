@@ -10,9 +10,12 @@ pub(crate) mod rnd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use onhook_core::audit::digest::Digest;
+use onhook_core::ids::EventSeq;
 use onhook_core::lifecycle::diagram::NoSuchStep;
-use onhook_store::contract::reports::{Life, Reports, Wanted};
-use onhook_store::{Result, StoreError};
+use onhook_core::report::Known;
+use onhook_store::audit::Lookout;
+use onhook_store::contract::reports::{Life, Lives, Wanted};
+use onhook_store::{Result, Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// All digits that a number can have.
@@ -45,24 +48,54 @@ impl Making {
     }
 }
 
-/// Passes each number of a span on, by digits, of which something is wanted, until `each` returns false.
-pub(crate) async fn walk<S: Reports + ?Sized>(
-    store: &S,
+/// The numbers of a span, by digits, of which something is wanted, in pages.
+pub(crate) struct Walk<'a> {
+    store: &'a dyn Store,
     wanted: Wanted,
-    (first, end): (u64, u64),
-    mut each: impl FnMut(Life) -> Result<bool>,
-) -> Result<()> {
-    let mut next = Some(first);
-    while let Some(from) = next {
-        let page = store.lives(wanted, (from, end)).await?;
-        next = page.next;
-        for life in page.lives {
-            if !each(life)? {
-                return Ok(());
+    next: Option<u64>,
+    end: u64,
+    lookout: Lookout,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins to read for reports of which the last one is as of this position, and that know no event later than `to` by
+    /// sequence number.
+    pub(crate) fn new(
+        store: &'a dyn Store,
+        wanted: Wanted,
+        (first, end): (u64, u64),
+        (as_of, to): (u64, EventSeq),
+    ) -> Self {
+        Self { store, wanted, next: Some(first), end, lookout: Lookout::new(as_of, to) }
+    }
+
+    /// Returns the next page, `None` at the end, and takes from what each of some reports knows the events that were
+    /// committed late. The first of them is the one that is made.
+    pub(crate) async fn page(&mut self, known: &mut [&mut Known]) -> Result<Option<Vec<Life>>> {
+        let Some(from) = self.next else { return Ok(None) };
+        let Lives { mut lives, next } = self.store.lives(self.wanted, (from, self.end)).await?;
+        self.next = next;
+        self.look_out(known).await?;
+        if let (Wanted::Use { .. }, Some(own)) = (self.wanted, known.first()) {
+            // A number that was changed by such an event was another one then.
+            let changed = lives.iter_mut().filter(|life| life.history.is_none() && !own.has(life.last_event));
+            let mut any = false;
+            for life in changed {
+                life.history = self.store.history(life.entry.number).await?.map(|found| found.history);
+                any = true;
+            }
+            if any {
+                self.look_out(known).await?;
             }
         }
+        Ok(Some(lives))
     }
-    Ok(())
+
+    async fn look_out(&mut self, known: &mut [&mut Known]) -> Result<()> {
+        let late = self.lookout.late(self.store).await?;
+        known.iter_mut().for_each(|known| known.without(&late));
+        Ok(())
+    }
 }
 
 /// Returns the error of a history that cannot be.

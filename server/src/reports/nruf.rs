@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use onhook_core::account::{Account, AccountKind};
 use onhook_core::audit::digest::Digest;
-use onhook_core::ids::{AccountId, AreaId, EventSeq};
+use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::number::Number;
-use onhook_core::report::ReportKind;
 use onhook_core::report::nruf::{
     Block, Category, HEADER, Level, Then, Use, category, line, percent, then, warnings,
 };
+use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::Timestamp;
 use onhook_store::contract::reports::{Life, Report, Wanted};
-use onhook_store::{Result, Store, StoreError};
+use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 
-use super::{NANP, impossible, known_by, walk};
+use super::{NANP, Walk, impossible, known_by};
 
 /// Numbers whose localities are read together.
 const PLACES: usize = 1_000;
@@ -31,8 +31,8 @@ pub(crate) struct Asked {
     pub(crate) at: Timestamp,
     /// What a line counts.
     pub(crate) level: Level,
-    /// The last event that counts.
-    pub(crate) as_of: EventSeq,
+    /// The last position that counts.
+    pub(crate) as_of: u64,
     /// The time.
     pub(crate) now: Timestamp,
     /// The carrier's code.
@@ -71,14 +71,14 @@ impl Used {
     pub(crate) fn count(
         &mut self,
         life: &Life,
-        (at, as_of, level): (Timestamp, EventSeq, Level),
+        (at, known, level): (Timestamp, &Known, Level),
         kinds: &BTreeMap<AccountId, AccountKind>,
     ) -> Result<()> {
         let Some(block) = Block::of(life.entry.number).filter(|block| block.is_reported()) else {
             return Ok(());
         };
         let then = match &life.history {
-            Some(history) => then(history, life.import(), as_of, at).map_err(impossible)?,
+            Some(history) => then(history, life.import(), known, at).map_err(impossible)?,
             None => Some(Then { entry: life.entry, since: life.at }),
         };
         let Some(then) = then else { return Ok(()) };
@@ -106,7 +106,7 @@ impl Used {
             let found: BTreeMap<Number, _> = store.localities(numbers).await?.into_iter().collect();
             for (block, number) in some {
                 if let (Some(used), Some(place)) = (self.lines.get_mut(block), found.get(number)) {
-                    used.lies(place.region.as_deref(), place.rate_center.as_deref());
+                    used.lies(*number, place.region.as_deref(), place.rate_center.as_deref());
                 }
             }
         }
@@ -124,14 +124,16 @@ pub(crate) async fn others(
     Ok(others.map(|account| ((account.id, account.kind), (account.id, named(account)))).unzip())
 }
 
-async fn used(store: &dyn Store, as_of: EventSeq, with: &MadeWith) -> Result<Used> {
+async fn used(store: &dyn Store, as_of: u64, with: &MadeWith) -> Result<Used> {
     let mut used = Used::new();
-    let when = (with.at, as_of, with.level);
-    walk(store, Wanted::Use { at: with.at, as_of }, NANP, |life| {
-        used.count(&life, when, &with.kinds)?;
-        Ok(true)
-    })
-    .await?;
+    let mut known = audit::known(store, as_of).await?;
+    let to = known.last();
+    let mut walk = Walk::new(store, Wanted::Use { at: with.at, to }, NANP, (as_of, to));
+    while let Some(lives) = walk.page(&mut [&mut known]).await? {
+        for life in &lives {
+            used.count(life, (with.at, &known, with.level), &with.kinds)?;
+        }
+    }
     Ok(used)
 }
 

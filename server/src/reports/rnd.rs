@@ -7,17 +7,17 @@ use onhook_core::area_codes;
 use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
-use onhook_core::report::ReportKind;
 use onhook_core::report::months::Month;
 use onhook_core::report::rnd::{Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, judge};
 use onhook_core::report::rnd_file::{Form, UNVERIFIED};
+use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::{Date, TimeZone, Timestamp};
 use onhook_store::contract::reports::{Life, Report, Wanted};
-use onhook_store::{Result, Store, StoreError};
+use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{ALL, impossible, known_by, walk};
+use super::{ALL, Walk, impossible, known_by};
 
 /// What the files of a report are made from beside events: it is kept with the report.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -43,8 +43,8 @@ pub(crate) struct Asked {
     pub(crate) period: Month,
     /// Who reports.
     pub(crate) company: String,
-    /// The last event that counts.
-    pub(crate) as_of: EventSeq,
+    /// The last position that counts.
+    pub(crate) as_of: u64,
     /// The time.
     pub(crate) now: Timestamp,
     /// The form of the files.
@@ -79,12 +79,12 @@ fn made_with(report: &Report) -> Result<MadeWith> {
 }
 
 /// Returns a report as `core` judges by it, without those that it knows.
-fn filing(with: &MadeWith, period: Month, as_of: EventSeq, made_at: Timestamp) -> Result<Filing> {
+fn filing(with: &MadeWith, period: Month, known: Known, made_at: Timestamp) -> Result<Filing> {
     let zone = TimeZone::get(&with.zone).map_err(|error| StoreError::Broken(Box::new(error)))?;
     Ok(Filing {
         after: period.previous().day(with.form.cutoff_day),
         through: period.day(with.form.cutoff_day),
-        as_of,
+        known,
         made_at,
         zone,
         other_reporters: with.other_reporters.clone(),
@@ -94,11 +94,14 @@ fn filing(with: &MadeWith, period: Month, as_of: EventSeq, made_at: Timestamp) -
 }
 
 /// Returns confirmed reports as `core` judges by them, each with those that it knows.
-fn filings(confirmed: &[Report]) -> Result<(Vec<Filing>, Vec<HandedIn>)> {
+async fn filings(store: &dyn Store, confirmed: &[Report]) -> Result<(Vec<Filing>, Vec<HandedIn>)> {
+    let noted: Vec<EventSeq> = confirmed.iter().filter_map(|report| Some(report.confirmed?.event)).collect();
+    let positions = audit::positions(store, noted).await?;
     let mut all: Vec<(&Report, HandedIn)> = confirmed
         .iter()
         .filter_map(|report| {
-            let noted = report.confirmed?.event;
+            // What has no position yet is behind every report that was made.
+            let noted = positions.get(&report.confirmed?.event).copied().unwrap_or(u64::MAX);
             Some((report, HandedIn { period: report.period?, as_of: report.as_of, noted }))
         })
         .collect();
@@ -107,7 +110,8 @@ fn filings(confirmed: &[Report]) -> Result<(Vec<Filing>, Vec<HandedIn>)> {
     let handed_in: Vec<HandedIn> = all.iter().map(|(_, handed_in)| *handed_in).collect();
     let mut filings = Vec::with_capacity(all.len());
     for (place, (report, of)) in all.iter().enumerate() {
-        let mut filing = filing(&made_with(report)?, of.period, of.as_of, report.made_at)?;
+        let known = audit::known(store, of.as_of).await?;
+        let mut filing = filing(&made_with(report)?, of.period, known, report.made_at)?;
         filing.earlier = earlier(&handed_in[..place], of.period, of.as_of);
         filings.push(filing);
     }
@@ -119,18 +123,35 @@ async fn knowing(
     store: &dyn Store,
     company: &str,
     with: &MadeWith,
-    (period, as_of, made_at): (Month, EventSeq, Timestamp),
-) -> Result<Vec<Filing>> {
+    (period, as_of, made_at): (Month, u64, Timestamp),
+) -> Result<Knowing> {
     let mut confirmed = store.confirmed_reports(Some(company.to_owned())).await?;
-    confirmed.retain(|report| {
-        report.period.is_some_and(|earlier| earlier < period)
-            && report.confirmed.is_some_and(|confirmed| confirmed.event <= as_of)
-    });
-    let (mut filings, handed_in) = filings(&confirmed)?;
-    let mut own = filing(with, period, as_of, made_at)?;
+    confirmed.retain(|report| report.period.is_some_and(|earlier| earlier < period) && report.as_of <= as_of);
+    let (mut filings, handed_in) = filings(store, &confirmed).await?;
+    let mut own = filing(with, period, audit::known(store, as_of).await?, made_at)?;
     own.earlier = earlier(&handed_in, period, as_of);
     filings.push(own);
-    Ok(filings)
+    Ok(Knowing { filings, as_of })
+}
+
+/// Reports as `core` judges by them: the last one, which is as of this position, after all that it may know.
+struct Knowing {
+    filings: Vec<Filing>,
+    as_of: u64,
+}
+
+impl Knowing {
+    /// Begins to read numbers from these digits on.
+    fn walk<'a>(&self, store: &'a dyn Store, first: u64) -> Walk<'a> {
+        let to = self.filings.iter().map(|filing| filing.known.last()).max().unwrap_or(EventSeq(0));
+        Walk::new(store, Wanted::Departures, (first, ALL.1), (self.as_of, to))
+    }
+
+    /// Returns the next page of numbers.
+    async fn page(&mut self, walk: &mut Walk<'_>) -> Result<Option<Vec<Life>>> {
+        let mut known: Vec<&mut Known> = self.filings.iter_mut().map(|filing| &mut filing.known).collect();
+        walk.page(&mut known).await
+    }
 }
 
 fn judged(life: &Life, filings: &[Filing]) -> Result<Judged> {
@@ -142,17 +163,23 @@ fn judged(life: &Life, filings: &[Filing]) -> Result<Judged> {
 /// Passes each row on and each number that is left out, by digits, until `each` returns false.
 async fn tell(
     store: &dyn Store,
-    filings: &[Filing],
+    knowing: &mut Knowing,
     first: u64,
     mut each: impl FnMut(Told) -> bool,
 ) -> Result<()> {
-    walk(store, Wanted::Departures, (first, ALL.1), |life| {
-        let Judged { row, left_out } = judged(&life, filings)?;
-        let number = life.entry.number;
-        Ok(row.is_none_or(|date| each(Told::Row(number, date)))
-            && left_out.is_none_or(|why| each(Told::LeftOut(number, why))))
-    })
-    .await
+    let mut walk = knowing.walk(store, first);
+    while let Some(lives) = knowing.page(&mut walk).await? {
+        for life in lives {
+            let Judged { row, left_out } = judged(&life, &knowing.filings)?;
+            let number = life.entry.number;
+            let goes_on = row.is_none_or(|date| each(Told::Row(number, date)))
+                && left_out.is_none_or(|why| each(Told::LeftOut(number, why)));
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The files of a report while their rows are counted. One file has no number, several do.
@@ -200,13 +227,13 @@ pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
         left_out: String::new(),
         sizes: Vec::new(),
     };
-    let filings = knowing(store, company, &with, (*period, *as_of, *now)).await?;
+    let mut knowing = knowing(store, company, &with, (*period, *as_of, *now)).await?;
     let mut several = false;
     let (files, left_out, left_out_hash) = loop {
         let mut files = Files { form, company, period: *period, several, files: Vec::new() };
         let mut left_out: BTreeMap<LeftOut, u64> = BTreeMap::new();
         let mut hash = Sha256::new();
-        tell(store, &filings, ALL.0, |told| {
+        tell(store, &mut knowing, ALL.0, |told| {
             match told {
                 Told::Row(number, date) => files.add(number, date),
                 Told::LeftOut(number, why) => {
@@ -261,13 +288,13 @@ pub(crate) fn renews(new: &Report, old: &Report) -> bool {
 }
 
 /// Returns what a kept report judges by.
-async fn again(store: &dyn Store, report: &Report) -> Result<(MadeWith, Vec<Filing>)> {
+async fn again(store: &dyn Store, report: &Report) -> Result<(MadeWith, Knowing)> {
     let with = made_with(report)?;
     let missing = || StoreError::Conflict("the report has no month or company".into());
     let (company, period) =
         (report.company.as_deref().ok_or_else(missing)?, report.period.ok_or_else(missing)?);
-    let filings = knowing(store, company, &with, (period, report.as_of, report.made_at)).await?;
-    Ok((with, filings))
+    let knowing = knowing(store, company, &with, (period, report.as_of, report.made_at)).await?;
+    Ok((with, knowing))
 }
 
 /// Returns numbers that a report leaves out behind one, by digits, at most `size`.
@@ -277,9 +304,9 @@ pub(crate) async fn left_out(
     after: Option<Number>,
     size: usize,
 ) -> Result<Vec<(Number, LeftOut)>> {
-    let (_, filings) = again(store, report).await?;
+    let (_, mut knowing) = again(store, report).await?;
     let mut found = Vec::new();
-    tell(store, &filings, after.map_or(ALL.0, |number| number.digits() + 1), |told| {
+    tell(store, &mut knowing, after.map_or(ALL.0, |number| number.digits() + 1), |told| {
         if let Told::LeftOut(number, why) = told {
             found.push((number, why));
         }
@@ -301,19 +328,18 @@ pub(crate) async fn file(
     place: usize,
     parts: tokio::sync::mpsc::Sender<Vec<u8>>,
 ) -> Result<()> {
-    let (with, filings) = again(&*store, &report).await?;
+    let (with, mut knowing) = again(&*store, &report).await?;
     let files = report.shown["files"].as_array().map_or(0, Vec::len);
     let batch = (files > 1).then(|| u32::try_from(place + 1).unwrap_or(u32::MAX));
     let limit = if files > 1 { u64::from(with.form.row_limit) } else { u64::MAX };
     let first_row = u64::try_from(place).unwrap_or(u64::MAX).saturating_mul(limit);
     let company = report.company.clone().unwrap_or_default();
     let mut part = with.form.first_line().into_bytes();
-    let (mut row, mut next) = (0_u64, Some(ALL.0));
-    while let Some(from) = next {
-        let page = store.lives(Wanted::Departures, (from, ALL.1)).await?;
-        next = page.next;
-        for life in page.lives {
-            let Some(date) = judged(&life, &filings)?.row else { continue };
+    let mut row = 0_u64;
+    let mut walk = knowing.walk(&*store, ALL.0);
+    while let Some(lives) = knowing.page(&mut walk).await? {
+        for life in lives {
+            let Some(date) = judged(&life, &knowing.filings)?.row else { continue };
             if row >= first_row && row - first_row < limit {
                 part.extend(with.form.line(&company, life.entry.number, date, batch).into_bytes());
             }
@@ -346,14 +372,15 @@ pub(crate) struct Owed {
 /// Returns how much is still to be reported at `now`.
 pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> Result<Owed> {
     let confirmed = store.confirmed_reports(None).await?;
-    let (mut all, handed_in) = filings(&confirmed)?;
+    let as_of = store.head().await?.map_or(0, |head| head.last);
+    let (mut all, handed_in) = filings(store, &confirmed).await?;
     let today = now.date_in(zone);
     let of_month = |month| handed_in.iter().any(|report| report.period == month);
     let mut owed = Owed { due_days: due_days(today, of_month), ..Owed::default() };
     all.push(Filing {
         after: Date::MIN,
         through: today,
-        as_of: store.newest().await?,
+        known: audit::known(store, as_of).await?,
         made_at: now,
         zone: zone.clone(),
         other_reporters: other_reporters(store).await?,
@@ -361,7 +388,7 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         earlier: (0..all.len()).collect(),
     });
     let mut oldest: Option<Date> = None;
-    tell(store, &all, ALL.0, |told| {
+    tell(store, &mut Knowing { filings: all, as_of }, ALL.0, |told| {
         if let Told::Row(_, date) = told {
             owed.numbers += 1;
             oldest = Some(oldest.map_or(date, |oldest| oldest.min(date)));

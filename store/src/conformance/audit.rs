@@ -5,6 +5,7 @@ use onhook_core::account::details::{PeerChange, SiteChange};
 use onhook_core::account::user::{Asker, Rights};
 use onhook_core::audit::chain::Seal;
 use onhook_core::audit::deed::{Deed, DeedKind, Recorded};
+use onhook_core::audit::digest::Digest;
 use onhook_core::audit::line::LineFilter;
 use onhook_core::audit::verify::{Anchor, Fault, FaultKind};
 use onhook_core::ids::{EventSeq, OrderSeq, PlanId};
@@ -18,9 +19,9 @@ use super::fixtures::{
     LONG, account, at, clean, disconnect, doer, lines, number, order, policy, run_all, seed, seeded,
 };
 use crate::StoreError;
-use crate::audit::{feed, positions, seal_next, verify};
+use crate::audit::{Lookout, feed, known, positions, seal_all, seal_next, verify};
 use crate::conformance::Opener;
-use crate::contract::audit::{SEALER, Sealed, Unsealed};
+use crate::contract::audit::{Late, SEALER, Sealed, Unsealed};
 use crate::contract::premises::Removed;
 use crate::contract::users::{NewUser, UserChange, UserChanged};
 
@@ -145,6 +146,48 @@ cases! { ($) audit conformance_audit:
         assert_eq!(cut.faults, [Fault { position: 11, kind: FaultKind::CutOff }]);
         store.close().await;
         clean(&*opener.open().await).await;
+    }
+
+    /// As of a position those events are known that have one up to it, in whatever order their sequence numbers are.
+    async fn what_is_known_as_of_a_position_goes_by_positions(opener) {
+        let (store, ..) = seeded(opener).await;
+        seal_all(&*store, at(1)).await.expect("sealed");
+        let before = store.head().await.expect("read");
+        for n in [1, 2] {
+            store.accept(order(10, 1, disconnect([n]))).await.expect("accepted");
+            run_all(&*store, at(10)).await;
+        }
+        let Unsealed { seqs, marks, .. } = store.unsealed(8).await.expect("read");
+        let [one, two] = [seqs[0], seqs[1]];
+        assert_eq!(store.late(7, two).await.expect("read"), Late { events: vec![one, two], looked: 7 }, "they have none yet");
+        // The later one by sequence number gets the earlier position.
+        let lines = store.lines(vec![one, two]).await.expect("read");
+        let digests: Vec<Digest> =
+            (8..).zip(lines.iter().rev()).map(|(at, line)| line.digest(at).expect("a form")).collect();
+        let seal = Seal::over(before.as_ref(), &digests, at(11));
+        let lease = store.take_lease(SEALER, LONG).await.expect("tried").expect("free");
+        store.seal(lease, Sealed { seal, seqs: vec![two, one], digests }, marks).await.expect("sealed");
+        store.end_lease(SEALER, lease).await.expect("ended");
+        let known_at = async |position| {
+            let known = known(&*store, position).await.expect("read");
+            (known.has(EventSeq(one.0 - 1)), known.has(one), known.has(two))
+        };
+        assert_eq!(known_at(0).await, (false, false, false));
+        assert_eq!(known_at(6).await, (false, false, false), "the seventh is the one before");
+        assert_eq!(known_at(7).await, (true, false, false));
+        assert_eq!(known_at(8).await, (true, false, true));
+        assert_eq!(known_at(9).await, (true, true, true));
+        assert_eq!(known_at(99).await, (true, true, true));
+        // Who reads on from there is told of it once, and of nothing that is later by sequence number, too.
+        let mut lookout = Lookout::new(8, two);
+        assert_eq!(lookout.late(&*store).await.expect("read"), [one]);
+        store.accept(order(12, 1, disconnect([3]))).await.expect("accepted");
+        run_all(&*store, at(12)).await;
+        assert_eq!(lookout.late(&*store).await.expect("read"), []);
+        seal_all(&*store, at(13)).await.expect("sealed");
+        assert_eq!(lookout.late(&*store).await.expect("read"), []);
+        assert_eq!(verify(&*store, Vec::new()).await.expect("verified").faults, []);
+        clean(&*store).await;
     }
 
     /// Of two sealers one gives the positions. A lease that is over gives none.

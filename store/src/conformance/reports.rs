@@ -5,15 +5,16 @@ use onhook_core::ids::EventSeq;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::search::{Criteria, Inventory};
-use onhook_core::report::ReportKind;
 use onhook_core::report::nruf::then;
 use onhook_core::report::rnd::{How, departures};
+use onhook_core::report::{Known, ReportKind};
 use serde_json::json;
 
 use super::fixtures::{
     activate, at, clean, disconnect, in_service, lines, number, order, policy, run_all, search, seeded, state,
 };
 use crate::Store;
+use crate::audit::{known, seal_all};
 use crate::conformance::Opener;
 use crate::contract::pool::PoolQuery;
 use crate::contract::reports::{Confirmed, Kept, Life, Marking, Marks, Report, Wanted};
@@ -27,7 +28,7 @@ fn report(id: &str, period: &str, sha256: &str) -> Report {
         kind: ReportKind::Rnd,
         company: Some("ACME1".into()),
         period: Some(period.parse().expect("a month")),
-        as_of: EventSeq(1),
+        as_of: 1,
         made_at: at(5),
         shown: json!({ "files": [{ "name": "a.csv", "sha256": sha256 }] }),
         made_with: json!({ "form": "x" }),
@@ -52,10 +53,11 @@ cases! { ($) reports conformance_reports:
         let (store, one, _) = seeded(opener).await;
         store.accept(order(1, 1, disconnect([1, 2]))).await.expect("accepted");
         run_all(&*store, at(10)).await;
-        let before = store.newest().await.expect("read");
+        seal_all(&*store, at(10)).await.expect("sealed");
+        let before = store.head().await.expect("read").expect("sealed").last;
+        let known = known(&*store, before).await.expect("read");
         store.accept(order(20, 1, activate([2], one))).await.expect("accepted");
         run_all(&*store, at(30)).await;
-        assert!(store.newest().await.expect("read") > before);
         assert_eq!(store.first_import().await.expect("read"), Some(at(0)));
 
         let left = lives(&*store, Wanted::Departures, ALL).await;
@@ -66,22 +68,22 @@ cases! { ($) reports conformance_reports:
             assert_eq!(found.iter().map(|left| (left.how, left.at)).collect::<Vec<_>>(), [(How::Disconnected, at(10))]);
         }
         // As it was then: all fifty, and only of those that have changed since a history.
-        let used = lives(&*store, Wanted::Use { at: at(15), as_of: before }, ALL).await;
+        let used = lives(&*store, Wanted::Use { at: at(15), to: known.last() }, ALL).await;
         assert_eq!(used.len(), 50);
         let told: Vec<_> = used.iter().filter(|life| life.history.is_some()).collect();
         assert_eq!(told.iter().map(|life| life.entry.number).collect::<Vec<_>>(), [number(2)]);
         let history = told[0].history.as_ref().expect("whole");
-        let was = |as_of, millis| {
-            let then = then(history, told[0].import(), as_of, at(millis)).expect("a history");
+        let was = |known: &Known, millis| {
+            let then = then(history, told[0].import(), known, at(millis)).expect("a history");
             then.map(|then| then.entry.state())
         };
-        assert_eq!(was(before, 15), Some(State::Aging));
-        assert_eq!(was(before, 99), Some(State::Aging), "its reconnect is behind that position");
-        assert_eq!(was(EventSeq(i64::MAX), 99), Some(State::InService));
-        assert_eq!(was(before, -1), None, "before its import");
+        assert_eq!(was(&known, 15), Some(State::Aging));
+        assert_eq!(was(&known, 99), Some(State::Aging), "its reconnect is behind that position");
+        assert_eq!(was(&Known::all(), 99), Some(State::InService));
+        assert_eq!(was(&known, -1), None, "before its import");
         // A span has its first number, and not the one behind it.
         let (first, end) = (number(5).digits(), number(8).digits());
-        let some = lives(&*store, Wanted::Use { at: at(99), as_of: EventSeq(i64::MAX) }, (first, end)).await;
+        let some = lives(&*store, Wanted::Use { at: at(99), to: Known::all().last() }, (first, end)).await;
         assert_eq!(some.iter().map(|life| life.entry.number).collect::<Vec<_>>(), [number(5), number(6), number(7)]);
         clean(&*store).await;
     }
@@ -91,7 +93,7 @@ cases! { ($) reports conformance_reports:
         let (store, ..) = seeded(opener).await;
         let more = (100..9_100).map(|n| in_service(n, 1));
         store.import(lines(more.collect()), Intake::of("more"), at(1), policy()).await.expect("imported");
-        let wanted = Wanted::Use { at: at(99), as_of: EventSeq(i64::MAX) };
+        let wanted = Wanted::Use { at: at(99), to: Known::all().last() };
         let page = store.lives(wanted, ALL).await.expect("read");
         assert!(page.next.is_some() && page.lives.len() < 9_050, "{} in one read", page.lives.len());
         let all: Vec<_> = lives(&*store, wanted, ALL).await.iter().map(|life| life.entry.number).collect();
@@ -105,7 +107,7 @@ cases! { ($) reports conformance_reports:
         let made = report("rnd-1", "2026-12", "aa");
         let kept = store.keep_report(made.clone(), false, None).await.expect("kept");
         assert_eq!(kept, Kept { report: made.clone(), is_new: true });
-        let later = Report { made_at: at(6), as_of: EventSeq(2), ..made.clone() };
+        let later = Report { made_at: at(6), as_of: 2, ..made.clone() };
         let kept = store.keep_report(later.clone(), false, None).await.expect("kept");
         assert_eq!(kept, Kept { report: made.clone(), is_new: false });
         let kept = store.keep_report(later.clone(), true, None).await.expect("kept");

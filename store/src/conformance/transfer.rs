@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use onhook_core::account::Role;
 use onhook_core::account::application::{Details, NewApplication, Service};
 use onhook_core::clock::Seen;
-use onhook_core::ids::{EventSeq, OrderId, ReservationId, SiteId};
+use onhook_core::ids::{OrderId, ReservationId, SiteId};
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::job;
 use onhook_core::lifecycle::provenance::Doer;
@@ -162,7 +162,7 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         kind: ReportKind::Rnd,
         company: Some("ACME1".into()),
         period: Some("2026-12".parse().expect("a month")),
-        as_of: EventSeq(1),
+        as_of: 1,
         made_at: at(25),
         shown: json!({ "files": [] }),
         made_with: json!({}),

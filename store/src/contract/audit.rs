@@ -38,6 +38,15 @@ pub struct Unsealed {
     pub marks: Vec<i64>,
 }
 
+/// Events that have got later positions than their sequence numbers tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// The events.
+    pub events: Vec<EventSeq>,
+    /// The last position that there is. Those behind it were not looked at.
+    pub looked: u64,
+}
+
 /// The audit trail.
 #[async_trait]
 pub trait Audit: Send + Sync {
@@ -72,6 +81,13 @@ pub trait Audit: Send + Sync {
 
     /// Returns the seal under which an event stands, with all events under it.
     async fn sealed_with(&self, event: EventSeq) -> Result<Option<Sealed>>;
+
+    /// Returns the last event, by sequence number, under the seals up to a position. 0 if there are none.
+    async fn last_sealed(&self, position: u64) -> Result<EventSeq>;
+
+    /// Returns the events up to `to`, by sequence number, that have a position behind this one, or none yet; and the last
+    /// position that there is.
+    async fn late(&self, position: u64, to: EventSeq) -> Result<Late>;
 
     /// Returns those of some events that exist, in the order of their sequence numbers.
     ///

@@ -22,12 +22,12 @@ use crate::contract::once::Once;
 pub enum Wanted {
     /// When they left service.
     Departures,
-    /// How they were used at an instant, as the events up to a position tell.
+    /// How they were used at an instant, as the events up to one tell.
     Use {
         /// The instant.
         at: Timestamp,
-        /// The last event that counts.
-        as_of: EventSeq,
+        /// The last event that may count, by sequence number.
+        to: EventSeq,
     },
 }
 
@@ -73,8 +73,8 @@ pub struct Report {
     pub company: Option<String>,
     /// The month in which disconnects are reported.
     pub period: Option<Month>,
-    /// The last event that it knows.
-    pub as_of: EventSeq,
+    /// The last position that it knows.
+    pub as_of: u64,
     /// When it was made.
     pub made_at: Timestamp,
     /// What is told of it: an object.
@@ -149,9 +149,6 @@ pub const CONFIRMED_MAX: usize = 5_000;
 /// Reports for regulators, and blocks of numbers.
 #[async_trait]
 pub trait Reports: Send + Sync {
-    /// Returns the newest event, 0 if there is none.
-    async fn newest(&self) -> Result<EventSeq>;
-
     /// Returns when the first numbers were imported.
     async fn first_import(&self) -> Result<Option<Timestamp>>;
 

@@ -29,10 +29,10 @@ pub fn need(wanted: Wanted, entry: &Entry, untouched: bool, last_event: EventSeq
     match wanted {
         Wanted::Departures if untouched && entry.state() != State::Aging => Need::Nothing,
         Wanted::Departures => Need::History,
-        Wanted::Use { at: instant, as_of } => {
+        Wanted::Use { at: instant, to } => {
             // How long a number has been held decides what it is counted as.
             let held = matches!(entry.state(), State::Reserved | State::Protected);
-            if held || last_event > as_of || at > instant { Need::History } else { Need::Entry }
+            if held || last_event > to || at > instant { Need::History } else { Need::Entry }
         }
     }
 }

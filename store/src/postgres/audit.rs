@@ -22,9 +22,9 @@ use super::row::{account_or, get, json, limit, number_of, small_or, time, under}
 use super::statement::{self, Value, execute, rows};
 use super::transaction::{reading, transaction};
 use crate::columns::{
-    LineColumns, SealColumns, column, digest_at, digest_bytes, digests_of, seq_bytes, seqs_of,
+    LineColumns, SealColumns, behind, column, digest_at, digest_bytes, digests_of, seq_bytes, seqs_of,
 };
-use crate::contract::audit::{Audit, Sealed, Unsealed};
+use crate::contract::audit::{Audit, Late, Sealed, Unsealed};
 use crate::contract::leases::LeaseToken;
 use crate::error::corrupt;
 use crate::{Result, StoreError};
@@ -195,6 +195,25 @@ async fn sealed_with(client: &Client, event: EventSeq) -> Result<Option<Sealed>>
     Ok(None)
 }
 
+async fn last_sealed(client: &Client, position: u64) -> Result<EventSeq> {
+    let sql = "SELECT coalesce(max(max_seq), 0)::bigint FROM seal WHERE last_position <= $1";
+    let found = statement::row(client, sql, &[&column(position)]).await?;
+    Ok(EventSeq(found.as_ref().map_or(Ok(0), |row| get(row, 0))?))
+}
+
+/// Those without a position are read first: one that gets a position meanwhile is then found under its seal.
+async fn late(client: &Client, position: u64, to: EventSeq) -> Result<Late> {
+    let waiting = unsealed_seqs(client).await?;
+    let mut events: Vec<EventSeq> = waiting.into_iter().filter(|seq| *seq <= to).collect();
+    let head = head(client).await?.map_or(0, |head| head.last);
+    let sql = "SELECT first_position, seqs FROM seal WHERE last_position > $1 AND last_position <= $3 AND min_seq <= $2
+               ORDER BY last_position";
+    for row in &rows(client, sql, &[&column(position), &to.0, &column(head)]).await? {
+        events.extend(behind(get(row, 0)?, &seqs_of(get(row, 1)?), position, to));
+    }
+    Ok(Late { events, looked: head })
+}
+
 #[async_trait]
 impl Audit for PostgresStore {
     async fn write_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
@@ -231,6 +250,14 @@ impl Audit for PostgresStore {
 
     async fn sealed_with(&self, event: EventSeq) -> Result<Option<Sealed>> {
         reading!(self, client => sealed_with(&client, event).await)
+    }
+
+    async fn last_sealed(&self, position: u64) -> Result<EventSeq> {
+        reading!(self, client => last_sealed(&client, position).await)
+    }
+
+    async fn late(&self, position: u64, to: EventSeq) -> Result<Late> {
+        reading!(self, client => late(&client, position, to).await)
     }
 
     async fn lines(&self, events: Vec<EventSeq>) -> Result<Vec<Line>> {

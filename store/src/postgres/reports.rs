@@ -17,6 +17,7 @@ use super::row::{get, json, limit, small, time, word};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
+use crate::columns::column;
 use crate::contract::once::Once;
 use crate::contract::reports::{
     CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, Reports, Wanted,
@@ -77,7 +78,7 @@ fn read_report(row: &Row) -> Result<Report> {
         kind: word(row, 1)?,
         company: get(row, 2)?,
         period,
-        as_of: EventSeq(get(row, 4)?),
+        as_of: get::<i64>(row, 4)?.unsigned_abs(),
         made_at: time(row, 5)?,
         shown: serde_json::from_str(get(row, 6)?)?,
         made_with: json(row, 10)?.unwrap_or(serde_json::Value::Null),
@@ -126,7 +127,7 @@ async fn keep(client: &Client, new: &Report, renew: bool) -> Result<Kept> {
         &new.kind.word(),
         &new.company,
         &new.period.map(|period| period.to_string()),
-        &new.as_of.0,
+        &column(new.as_of),
         &new.made_at.millis(),
         &new.shown.to_string(),
         &new.made_with.to_string(),
@@ -137,7 +138,7 @@ async fn keep(client: &Client, new: &Report, renew: bool) -> Result<Kept> {
                    WHERE id = $1 AND confirmed_seq IS NULL";
         let values: [&dyn Value; 5] = [
             &new.id,
-            &new.as_of.0,
+            &column(new.as_of),
             &new.made_at.millis(),
             &new.shown.to_string(),
             &new.made_with.to_string(),
@@ -169,11 +170,6 @@ async fn confirm(
     }
     let confirmed = report(client, id, "").await?.ok_or_else(|| corrupt("a report is gone"))?;
     Ok(Confirmed::Done(Box::new(confirmed)))
-}
-
-async fn newest(client: &Client) -> Result<EventSeq> {
-    let found = row(client, "SELECT coalesce(max(seq), 0)::bigint FROM event", &[]).await?;
-    Ok(EventSeq(found.as_ref().map_or(Ok(0), |row| get(row, 0))?))
 }
 
 async fn first_import(client: &Client) -> Result<Option<Timestamp>> {
@@ -226,10 +222,6 @@ async fn mark(
 
 #[async_trait]
 impl Reports for PostgresStore {
-    async fn newest(&self) -> Result<EventSeq> {
-        reading!(self, client => newest(&client).await)
-    }
-
     async fn first_import(&self) -> Result<Option<Timestamp>> {
         reading!(self, client => first_import(&client).await)
     }

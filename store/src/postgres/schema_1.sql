@@ -179,6 +179,8 @@ CREATE TABLE seal (
     digests        bytea NOT NULL
 );
 CREATE INDEX seal_seq ON seal (max_seq, min_seq);
+-- which events have a position up to one
+CREATE INDEX seal_position ON seal (last_position, min_seq, max_seq);
 
 -- events without a position yet, some in a row: seq is the first of seqs. Written with the events, so that an event
 -- that is committed late is found all the same

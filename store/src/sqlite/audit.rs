@@ -19,9 +19,9 @@ use super::row::{self, json, limit, list, under};
 use super::tables::Tables;
 use super::writer::Purpose;
 use crate::columns::{
-    LineColumns, SealColumns, column, digest_at, digest_bytes, digests_of, seq_bytes, seqs_of,
+    LineColumns, SealColumns, behind, column, digest_at, digest_bytes, digests_of, seq_bytes, seqs_of,
 };
-use crate::contract::audit::{Audit, Sealed, Unsealed};
+use crate::contract::audit::{Audit, Late, Sealed, Unsealed};
 use crate::contract::leases::LeaseToken;
 use crate::{Result, StoreError};
 
@@ -183,6 +183,28 @@ fn sealed_with(connection: &Connection, event: EventSeq) -> Result<Option<Sealed
     Ok(None)
 }
 
+fn last_sealed(connection: &Connection, position: u64) -> Result<EventSeq> {
+    let sql = "SELECT coalesce(max(max_seq), 0) FROM seal WHERE last_position <= ?";
+    Ok(EventSeq(connection.prepare_cached(sql)?.query_row([column(position)], |row| row.get(0))?))
+}
+
+/// Its own events are never late. Those that came from another store may be.
+fn late(connection: &Connection, position: u64, to: EventSeq) -> Result<Late> {
+    let sql = format!("SELECT seq FROM event WHERE seq > {SEALED_TO} AND seq <= ? ORDER BY seq");
+    let mut events = list(connection, &sql, vec![Value::Integer(to.0)], read_seq)?;
+    let sql = "SELECT first_position, seqs FROM seal WHERE last_position > ? AND min_seq <= ? ORDER BY batch";
+    let values = vec![Value::Integer(column(position)), Value::Integer(to.0)];
+    let seals = list(connection, sql, values, |row| {
+        let first: i64 = row.get(0)?;
+        Ok((first, seqs_of(row.get_ref(1)?.as_bytes().unwrap_or_default())))
+    })?;
+    events.extend(seals.iter().flat_map(|(first, seqs)| behind(*first, seqs, position, to)));
+    let looked: i64 = connection
+        .prepare_cached("SELECT coalesce(max(last_position), 0) FROM seal")?
+        .query_row([], |row| row.get(0))?;
+    Ok(Late { events, looked: looked.unsigned_abs() })
+}
+
 #[async_trait]
 impl Audit for SqliteStore {
     async fn write_deeds(&self, deeds: Vec<Deed>) -> Result<()> {
@@ -219,6 +241,14 @@ impl Audit for SqliteStore {
 
     async fn sealed_with(&self, event: EventSeq) -> Result<Option<Sealed>> {
         self.readers.read(move |connection| sealed_with(connection, event)).await
+    }
+
+    async fn last_sealed(&self, position: u64) -> Result<EventSeq> {
+        self.readers.read(move |connection| last_sealed(connection, position)).await
+    }
+
+    async fn late(&self, position: u64, to: EventSeq) -> Result<Late> {
+        self.readers.read(move |connection| late(connection, position, to)).await
     }
 
     async fn lines(&self, events: Vec<EventSeq>) -> Result<Vec<Line>> {

@@ -15,6 +15,7 @@ use super::open::SqliteStore;
 use super::row::{limit, list, word};
 use super::tables::Tables;
 use crate::Result;
+use crate::columns::column;
 use crate::contract::once::Once;
 use crate::contract::reports::{
     CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, Reports, Wanted,
@@ -70,7 +71,7 @@ fn read_report(row: &Row<'_>) -> Result<Report> {
         kind: word(&row.get::<_, String>(1)?)?,
         company: row.get(2)?,
         period: period.as_deref().map(word).transpose()?,
-        as_of: EventSeq(row.get(4)?),
+        as_of: row.get::<_, i64>(4)?.unsigned_abs(),
         made_at: Timestamp::from_millis(row.get(5)?),
         shown: serde_json::from_str(&row.get::<_, String>(6)?)?,
         made_with: made_with.map_or(Ok(serde_json::Value::Null), |text| serde_json::from_str(&text))?,
@@ -127,7 +128,7 @@ fn keep(connection: &Connection, new: &Report, renew: bool) -> Result<Kept> {
             new.kind.word(),
             new.company,
             new.period.map(|period| period.to_string()),
-            new.as_of.0,
+            column(new.as_of),
             new.made_at.millis(),
             new.shown.to_string(),
             new.made_with.to_string(),
@@ -161,11 +162,6 @@ fn confirm(
     }
     let confirmed = report(tables.connection, id)?.ok_or_else(|| corrupt("a report is gone"))?;
     Ok(Confirmed::Done(Box::new(confirmed)))
-}
-
-fn newest(connection: &Connection) -> Result<EventSeq> {
-    let sql = "SELECT coalesce(max(seq), 0) FROM event";
-    Ok(EventSeq(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
 fn first_import(connection: &Connection) -> Result<Option<Timestamp>> {
@@ -214,10 +210,6 @@ fn mark(
 
 #[async_trait]
 impl Reports for SqliteStore {
-    async fn newest(&self) -> Result<EventSeq> {
-        self.readers.read(newest).await
-    }
-
     async fn first_import(&self) -> Result<Option<Timestamp>> {
         self.readers.read(first_import).await
     }

@@ -138,6 +138,8 @@ CREATE TABLE seal (
     digests        BLOB NOT NULL
 ) STRICT;
 CREATE INDEX seal_seq ON seal (max_seq, min_seq);
+-- which events have a position up to one
+CREATE INDEX seal_position ON seal (last_position, min_seq, max_seq);
 
 -- who unlocked numbers lately
 CREATE INDEX event_unlocked ON event (actor, at) WHERE substr(detail, 1, 11) = '{"Unlocked"';
