@@ -19,7 +19,7 @@ use onhook_core::report::nruf::{
     Block, Category, Level, RESERVED_DAYS, Then, Use, category, line, then, warnings,
 };
 use onhook_core::report::rnd::{
-    Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, judge,
+    Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge,
 };
 use onhook_core::time::{DAY_MS, Date, TimeZone, Timestamp};
 use proptest::prelude::*;
@@ -253,6 +253,26 @@ fn an_event_with_a_later_position_is_not_known_whatever_its_sequence_number() {
     assert!(known.has(EventSeq(3)) && !known.has(EventSeq(4)) && !known.has(EventSeq(100)));
     let early = Filing { known, ..december() };
     assert_eq!(told(&life, &[early]), out(LeftOut::Reconnected));
+}
+
+#[test]
+fn the_disconnect_that_ages_a_number_stands_in_a_report_or_not() {
+    let changes = |days: &[&'static str]| {
+        let pairs = days.chunks(2).flat_map(|pair| {
+            let back = pair.get(1).map(|at| (*at, reconnected(1)));
+            [(pair[0], disconnected())].into_iter().chain(back)
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    let of = |days: &[&'static str]| {
+        let life = life("5405550100", in_service(), changes(days));
+        is_reported(life.entry.number, &departures(&life, IMPORT).unwrap(), &[december()])
+    };
+    assert!(of(&["2026-12-02T00:00:00.000Z"]));
+    assert!(!of(&["2026-12-20T00:00:00.000Z"]), "a later month reports it");
+    assert!(!of(&[]));
+    let again = ["2026-12-02T00:00:00.000Z", "2026-12-20T00:00:00.000Z", "2026-12-21T00:00:00.000Z"];
+    assert!(!of(&again), "the first one stood there");
 }
 
 #[test]

@@ -220,6 +220,13 @@ fn rows<'a>(number: Number, departures: &'a [Departure], filings: &[Filing]) -> 
     reported
 }
 
+/// Returns whether one of these reports, all of which were submitted, has the last departure of a number.
+#[must_use]
+pub fn is_reported(number: Number, departures: &[Departure], filings: &[Filing]) -> bool {
+    let Some(last) = departures.last() else { return false };
+    rows(number, departures, filings).into_iter().flatten().any(|row| row.event == last.event)
+}
+
 /// Returns what the last of these reports says of a number.
 #[must_use]
 pub fn judge(number: Number, departures: &[Departure], filings: &[Filing]) -> Judged {

@@ -6,6 +6,7 @@ use http::{Method, StatusCode, header};
 use onhook_core::account::Role;
 use onhook_core::account::user::Right;
 use onhook_core::ids::PlanId;
+use onhook_core::order::act::Act;
 use onhook_core::order::plan::{KeptPlan, NotApproved, PlanState, SERIES_MAX, may_approve, may_plan};
 use onhook_core::time::Timestamp;
 use onhook_store::contract::acts::Asked;
@@ -29,6 +30,7 @@ use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
+use crate::reports::rnd;
 
 /// Most numbers in the reply to a plan that would do something else now.
 const CHANGED_MAX: usize = 100;
@@ -281,6 +283,10 @@ async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     };
     let sent: Value = serde_json::from_slice(&call.body).unwrap_or_default();
     let target = sent.get("target").cloned().unwrap_or_default();
+    let reported = match &act {
+        Act::Undo { .. } => rnd::reported(&*app.store, &numbers).await?,
+        _ => Vec::new(),
+    };
     let asked = Asked { act, account, numbers, remaining, author, made_at: now, expires_at: now };
     let reply = {
         let (app, caller) = (app.clone(), call.caller.clone());
@@ -289,7 +295,7 @@ async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
             PlanMade::TooMany => None,
         }
     };
-    let (new, once) = (NewPlan { asked, target, series }, call.once(now, reply.clone()));
+    let (new, once) = (NewPlan { asked, target, series, reported }, call.once(now, reply.clone()));
     let done = app.store.make_plan(new, once, now, app.settings.policy.clone()).await?;
     reply(&done).ok_or_else(too_many)
 }

@@ -8,7 +8,9 @@ use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::months::Month;
-use onhook_core::report::rnd::{Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, judge};
+use onhook_core::report::rnd::{
+    Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge,
+};
 use onhook_core::report::rnd_file::{Form, UNVERIFIED};
 use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::{Date, TimeZone, Timestamp};
@@ -399,4 +401,34 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
     owed.oldest_days =
         oldest.and_then(|oldest| today.since(oldest).ok()).map_or(0, |span| i64::from(span.get_days()));
     Ok(owed)
+}
+
+/// Numbers whose details are read together.
+const FACTS: usize = 500;
+
+/// Returns those of some numbers whose last disconnect stands in a report that was handed in.
+pub(crate) async fn reported(store: &dyn Store, numbers: &[Number]) -> Result<Vec<Number>> {
+    let mut by_company: BTreeMap<Option<String>, Vec<Report>> = BTreeMap::new();
+    for report in store.confirmed_reports(None).await? {
+        by_company.entry(report.company.clone()).or_default().push(report);
+    }
+    let mut all = Vec::with_capacity(by_company.len());
+    for reports in by_company.values() {
+        all.push(filings(store, reports).await?.0);
+    }
+    let mut found = Vec::new();
+    if all.is_empty() {
+        return Ok(found);
+    }
+    for some in numbers.chunks(FACTS) {
+        for facts in store.facts_of(some.to_vec()).await? {
+            let (number, history) = (facts.entry.number, &facts.history);
+            let Some(first) = history.events.first() else { continue };
+            let departures = departures(history, first.prev).map_err(impossible)?;
+            if all.iter().any(|filings| is_reported(number, &departures, filings)) {
+                found.push(number);
+            }
+        }
+    }
+    Ok(found)
 }

@@ -215,6 +215,34 @@ async fn a_report_knows_what_the_audit_shows_up_to_its_position() {
     .await;
 }
 
+/// A report takes nothing back, so who undoes a disconnect that stands in one is warned.
+#[tokio::test]
+async fn an_undo_of_a_disconnect_that_was_reported_has_a_warning() {
+    with_app(Seed::two_accounts(), async |app| {
+        let [reported, also, later] = IN_SERVICE;
+        let warned = async |order: &str| {
+            let target = json!({ "order": order.rsplit('/').next().unwrap() });
+            let body = json!({ "act": "undo", "target": target, "reason": "the wrong numbers" });
+            let call =
+                post("/ops/v1/plans", body.to_string()).content_type("application/json").by(Who::Operator);
+            let plan = read(&app.send(call).await.expect(201));
+            let again = shown(app, format!("/ops/v1/plans/{}", plan["id"].as_str().unwrap())).await;
+            assert_eq!(again["warnings"], plan["warnings"]);
+            plan["warnings"].as_array().unwrap().iter().find(|one| one["code"] == "already_reported").cloned()
+        };
+        let first = app.disconnect(&[reported, also]).await;
+        let (_, made) = rnd(app, this_month()).await;
+        assert_eq!(warned(&first).await, None, "it was not handed in");
+        confirm(app, &made, &[made["files"][0]["sha256"].as_str().unwrap()]).await.expect(200);
+        let second = app.disconnect(&[later]).await;
+        assert_eq!(warned(&second).await, None, "it came after that report");
+        reconnect(app, also).await;
+        let detail = "the disconnects of 1 numbers stand in a report, which takes nothing back";
+        assert_eq!(warned(&first).await, Some(json!({ "code": "already_reported", "detail": detail })));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_request_for_a_report_that_cannot_be_made_is_refused() {
     with_app(Seed::two_accounts(), async |app| {

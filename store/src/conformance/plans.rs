@@ -54,7 +54,7 @@ fn new(act: Act, numbers: impl IntoIterator<Item = u64>, account_id: Option<u32>
         made_at: now,
         expires_at: now,
     };
-    NewPlan { asked, target: json!({ "numbers": [] }), series: None }
+    NewPlan { asked, target: json!({ "numbers": [] }), series: None, reported: Vec::new() }
 }
 
 async fn made(store: &dyn Store, new: NewPlan) -> KeptPlan {

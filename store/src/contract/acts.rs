@@ -66,6 +66,8 @@ pub enum Warning {
     MidnightNear,
     /// No subscriber hears of it.
     NeverTold,
+    /// So many numbers' disconnects stand in a report that was handed in.
+    AlreadyReported(usize),
 }
 
 impl Warning {
@@ -79,6 +81,7 @@ impl Warning {
             Warning::PastCeiling(_) => "past_ceiling",
             Warning::MidnightNear => "midnight_near",
             Warning::NeverTold => "never_told",
+            Warning::AlreadyReported(_) => "already_reported",
         }
     }
 
@@ -96,6 +99,9 @@ impl Warning {
             }
             Warning::MidnightNear => "the release day changes before this plan ends".into(),
             Warning::NeverTold => "no subscriber is told of it".into(),
+            Warning::AlreadyReported(numbers) => {
+                format!("the disconnects of {numbers} numbers stand in a report, which takes nothing back")
+            }
         }
     }
 }

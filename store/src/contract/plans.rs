@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use onhook_core::ids::{AccountId, OrderId, PlanId};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Author;
+use onhook_core::number::Number;
 use onhook_core::order::decided::Otherwise;
 use onhook_core::order::plan::{KeptPlan, NotApproved, PlanState};
 use onhook_core::time::Timestamp;
@@ -25,6 +26,8 @@ pub struct NewPlan {
     pub target: Value,
     /// A word by which it is found again.
     pub series: Option<String>,
+    /// Those of the numbers whose disconnects stand in a report that was handed in.
+    pub reported: Vec<Number>,
 }
 
 /// What came of making a plan.

@@ -1,9 +1,12 @@
 //! Plans that are kept: made of a decision, decided again when they are applied, approved, and ended.
 
+use std::collections::HashSet;
+
 use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::{Author, Doer};
+use onhook_core::number::Number;
 use onhook_core::order::Status;
 use onhook_core::order::decided::Decisions;
 use onhook_core::order::plan::{
@@ -14,7 +17,7 @@ use onhook_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::acts::{Loaded, NotApplied, Writes, apply as act, plan};
-use crate::contract::acts::{Asked, Plan};
+use crate::contract::acts::{Asked, Plan, Warning};
 use crate::contract::plans::{Approving, NewPlan, PlanApplied, PlanApproved, PlanWithdrawn};
 use crate::contract::settings::Chosen;
 
@@ -39,6 +42,10 @@ impl Around {
     }
 }
 
+fn warned(one: Warning) -> Warned {
+    Warned { code: one.word().to_owned(), detail: one.sentence() }
+}
+
 /// Writes what would happen into a plan.
 fn decide(kept: &mut KeptPlan, shown: &Plan) {
     kept.hash.clone_from(&shown.hash);
@@ -52,15 +59,17 @@ fn decide(kept: &mut KeptPlan, shown: &Plan) {
         numbers: *numbers,
     };
     kept.holds = shown.holds.iter().map(hold).collect();
-    let warned = |code: &str, detail: String| Warned { code: code.to_owned(), detail };
-    kept.warnings = shown.warnings.iter().map(|one| warned(one.word(), one.sentence())).collect();
+    // What was handed in stays so.
+    let reported = Warning::AlreadyReported(0).word();
+    kept.warnings.retain(|one| one.code == reported && shown.counts.go > 0);
+    kept.warnings.extend(shown.warnings.iter().cloned().map(warned));
     kept.decisions = Decisions::of(&shown.items);
 }
 
 /// Returns the plan of an act of which this would happen.
 #[must_use]
 pub fn keep(id: PlanId, new: &NewPlan, shown: &Plan, around: Around) -> KeptPlan {
-    let NewPlan { asked, target, series } = new;
+    let NewPlan { asked, target, series, reported } = new;
     let made = Signed::by(&asked.author, asked.made_at);
     let two_persons = around.two_person.needed(&asked.act, shown.counts.go, around.unlocked);
     let lives = if two_persons { TWO_PERSONS_LIVES_MS } else { around.lives_ms };
@@ -84,6 +93,9 @@ pub fn keep(id: PlanId, new: &NewPlan, shown: &Plan, around: Around) -> KeptPlan
         done: None,
         decisions: Decisions::default(),
     };
+    let reported: HashSet<&Number> = reported.iter().collect();
+    let reported = shown.going().filter(|(number, _)| reported.contains(number)).count();
+    kept.warnings.extend(Some(reported).filter(|count| *count > 0).map(Warning::AlreadyReported).map(warned));
     decide(&mut kept, shown);
     kept
 }
@@ -115,7 +127,12 @@ pub fn waits(
     now: Timestamp,
 ) -> Option<KeptPlan> {
     let numbers: Vec<String> = asked.numbers.iter().map(ToString::to_string).collect();
-    let new = NewPlan { asked: asked.clone(), target: json!({ "numbers": numbers }), series: None };
+    let new = NewPlan {
+        asked: asked.clone(),
+        target: json!({ "numbers": numbers }),
+        series: None,
+        reported: Vec::new(),
+    };
     let kept = make(id, &new, loaded, around, policy, now);
     (kept.two_persons && kept.counts.go > 0).then_some(kept)
 }

@@ -95,7 +95,7 @@ async fn undo(
     };
     let loaded = load(client, ids, &asked).await?;
     let around = around(client, &asked.act, &asked.author.user, now).await?;
-    let new = NewPlan { asked, target: undone(id), series: None };
+    let new = NewPlan { asked, target: undone(id), series: None, reported: Vec::new() };
     let seqs = next_orders(client, 1).await?;
     let seq = *seqs.first().ok_or_else(|| corrupt("an order has no sequence number"))?;
     match plan::undo(&new.asked, loaded, partial, (seq, ids.id(seq)), policy, now) {

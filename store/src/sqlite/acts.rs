@@ -88,7 +88,7 @@ fn undo(
     };
     let loaded = load(tables, &asked)?;
     let around = around(tables.connection, &asked.act, &asked.author.user, now)?;
-    let new = NewPlan { asked, target: undone(id), series: None };
+    let new = NewPlan { asked, target: undone(id), series: None, reported: Vec::new() };
     let seq = OrderSeq(tables.cached.last_order().0 + 1);
     match plan::undo(&new.asked, loaded, partial, (seq, tables.ids.id(seq)), policy, now) {
         Ok((shown, writes)) => {
