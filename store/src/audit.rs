@@ -259,13 +259,15 @@ pub async fn verify<S: Audit + ?Sized>(store: &S, anchors: Vec<Anchor>) -> Resul
     Ok(Verified { faults: verifier.finish(), events, seals, head, unsealed })
 }
 
-/// Adds to a check's report what is wrong with the audit trail. An engine that finds its file broken is enough.
+/// Adds to a check's report what is wrong with the audit trail. An engine that finds its file broken is enough, and so
+/// are [`FAULTS_MAX`] findings.
 ///
 /// # Errors
 /// If the store fails.
 pub(crate) async fn verified<S: Audit + ?Sized>(store: &S, mut report: Report) -> Result<Report> {
-    if report.findings.is_empty() {
-        for fault in verify(store, Vec::new()).await?.faults {
+    let left = FAULTS_MAX.saturating_sub(report.findings.len());
+    if left > 0 {
+        for fault in verify(store, Vec::new()).await?.faults.into_iter().take(left) {
             let what = format!("the event is {} since it was sealed", fault.kind);
             report.findings.push(Finding::new(format!("position {}", fault.position), what));
         }

@@ -17,7 +17,7 @@ use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, NewOrder, Refusal, Status};
 use onhook_store::StoreError;
-use onhook_store::audit::{Lookout, feed, known, positions, seal_next, verify};
+use onhook_store::audit::{Lookout, feed, known, positions, seal_all, seal_next, verify};
 use onhook_store::contract::accounts::{Accounts, NewAccount};
 use onhook_store::contract::audit::SEALER;
 use onhook_store::contract::imports::{Imports, Line, Lines};
@@ -30,7 +30,10 @@ use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::postgres::{ConnectError, PostgresStore, newest_schema};
 use tokio_postgres::NoTls;
 
-use good::{DAMAGE, account, assert_found, fill, new_order, now, number, put_ten_in_service};
+use good::{
+    DAMAGE, UNDER_A_SEAL, account, assert_found, assert_seals_are_followed, fill, new_order, now, number,
+    put_ten_in_service,
+};
 
 mod conforms {
     onhook_store::conformance!({
@@ -76,6 +79,17 @@ async fn the_checker_sees_what_was_tampered_with() {
         change(&fresh.0, sql).await;
         assert_found(&store, sql, found).await;
     }
+}
+
+#[tokio::test]
+async fn a_deep_check_beside_others_follows_the_seals() {
+    let Some(fresh) = openers::database() else { return };
+    let store = PostgresStore::open(&fresh.0).await.unwrap();
+    fill(&store).await;
+    seal_all(&store, now()).await.unwrap();
+    assert_eq!(store.check_beside(true, Arc::new(|_| ())).await.unwrap().findings, vec![]);
+    change(&fresh.0, UNDER_A_SEAL).await;
+    assert_seals_are_followed(&store).await;
 }
 
 #[tokio::test]

@@ -26,7 +26,10 @@ use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::sqlite::{FILE, OpenError, SqliteStore, schema};
 use onhook_store::{Cause, StoreError, Unwritable};
 
-use good::{DAMAGE, assert_found, fill, new_order, new_subscription, now, number, put_ten_in_service};
+use good::{
+    DAMAGE, UNDER_A_SEAL, assert_found, assert_seals_are_followed, fill, new_order, new_subscription, now,
+    number, put_ten_in_service,
+};
 
 mod conforms {
     use super::*;
@@ -301,6 +304,21 @@ async fn leases_of_a_process_that_died_are_forgotten() {
     assert_eq!(store.claim(second, now, SubscriptionSeq(0), limits).await.unwrap(), claimed);
 }
 
+#[tokio::test]
+async fn a_deep_check_beside_others_follows_the_seals() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    fill(&store).await;
+    seal_all(&store, now()).await.unwrap();
+    assert_eq!(store.check_beside(true, Arc::new(|_| ())).await.unwrap().findings, vec![]);
+    store.close().await;
+    drop(store);
+    rusqlite::Connection::open(folder.path().join(FILE)).unwrap().execute_batch(UNDER_A_SEAL).unwrap();
+    let store = open(folder.path()).unwrap();
+    assert_seals_are_followed(&store).await;
+    store.close().await;
+}
+
 /// What was damaged before a backup is in it as it was, so the digest of the copy tells nothing of it.
 #[tokio::test]
 async fn a_backup_says_how_far_it_goes_and_its_check_follows_the_seals() {
@@ -312,9 +330,7 @@ async fn a_backup_says_how_far_it_goes_and_its_check_follows_the_seals() {
     store.close().await;
     drop(store);
     let within = folder.path().join("backups");
-    for (name, change, findings) in
-        [("well", "", 0), ("changed", "UPDATE event SET reason = 'another' WHERE seq = 1", 1)]
-    {
+    for (name, change, findings) in [("well", "", 0), ("changed", UNDER_A_SEAL, 1)] {
         let database = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
         database.execute_batch(change).unwrap();
         drop(database);

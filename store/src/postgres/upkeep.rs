@@ -97,7 +97,8 @@ impl Upkeep for PostgresStore {
     }
 
     async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
-        check(self, (deep, false), Vec::new(), &watch).await
+        let report = check(self, (deep, false), Vec::new(), &watch).await?;
+        if deep { verified(self, report).await } else { Ok(report) }
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

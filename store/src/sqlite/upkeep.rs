@@ -96,12 +96,14 @@ fn clock(connection: &Connection) -> Result<(Option<Seen>, i64)> {
 impl Upkeep for SqliteStore {
     async fn check_watched(&self, deep: bool, watch: Watch) -> Result<Report> {
         let first = self.readers.read(move |connection| engine(connection, deep)).await?;
+        let broken = !first.is_empty();
         let report = check(self, (deep, true), first, &watch).await?;
-        if deep { verified(self, report).await } else { Ok(report) }
+        if deep && !broken { verified(self, report).await } else { Ok(report) }
     }
 
     async fn check_beside(&self, deep: bool, watch: Watch) -> Result<Report> {
-        check(self, (deep, false), Vec::new(), &watch).await
+        let report = check(self, (deep, false), Vec::new(), &watch).await?;
+        if deep { verified(self, report).await } else { Ok(report) }
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {

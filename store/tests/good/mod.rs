@@ -162,6 +162,17 @@ pub(crate) async fn fill(store: &dyn Store) {
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
+/// A change that no rule but the seals can see.
+pub(crate) const UNDER_A_SEAL: &str = "UPDATE event SET reason = 'another' WHERE seq = 1";
+
+/// Checks that a deep check beside others finds [`UNDER_A_SEAL`], and that one which does not look at events does not.
+pub(crate) async fn assert_seals_are_followed(store: &dyn Store) {
+    let beside = async |deep| store.check_beside(deep, Arc::new(|_| ())).await.unwrap().findings;
+    assert_eq!(beside(false).await, vec![]);
+    let found: Vec<String> = beside(true).await.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["position 1: the event is changed since it was sealed"]);
+}
+
 /// Checks that the checker finds what a change has done, and says so.
 pub(crate) async fn assert_found(store: &dyn Store, change: &str, found: &str) {
     let findings = store.check(true).await.unwrap().findings;
