@@ -1,5 +1,9 @@
 //! Orders that are undone at the operations API.
 
+use std::collections::HashSet;
+
+use onhook_core::import::NewNumber;
+use onhook_core::lifecycle::diagram::State;
 use serde_json::{Value, json};
 
 use crate::app::{
@@ -24,6 +28,15 @@ async fn number(app: &App, digits: &str) -> Value {
     read(&app.send(get(format!("/ops/v1/numbers/{digits}"))).await.expect(200))
 }
 
+/// Returns what an undo has to give back. When it entered its state, and by which order, is another matter.
+fn kept(number: &Value) -> Value {
+    let mut number = number.clone();
+    for other in ["since", "order", "why"] {
+        number.as_object_mut().unwrap().remove(other);
+    }
+    number
+}
+
 /// Asserts that an undo is refused, and returns the problem.
 async fn refused(app: &App, call: Call, status: u16, code: &str) -> Value {
     let problem = read(&app.send(call).await.expect(status));
@@ -41,14 +54,7 @@ async fn an_undone_order_leaves_each_number_where_it_was() {
         let site: u32 = site.to_string().parse().unwrap();
         let (_, moved) = app.place(post(account("/moveTns"), xml::move_order(site, &[second]))).await;
         app.ended(get(&moved)).await;
-        // What an undo has to give back. When it entered its state, and by which order, is another matter.
-        let kept = async |digits: &str| {
-            let mut number = number(app, digits).await;
-            for other in ["since", "order", "why"] {
-                number.as_object_mut().unwrap().remove(other);
-            }
-            number
-        };
+        let kept = async |digits: &str| kept(&number(app, digits).await);
         let before = [kept(first).await, kept(second).await];
         assert_ne!(before[0]["site"], before[1]["site"]);
         let body = xml::disconnect_with("<name>n</name>", &[first, second], "<Protected>TRUE</Protected>");
@@ -81,6 +87,67 @@ async fn an_undone_order_leaves_each_number_where_it_was() {
         assert_eq!((&last["kind"], &last["reason"]), (&"reconnected".into(), &"the wrong numbers".into()));
         let problem = refused(app, undo(&order, &why()), 409, "nothing_to_do").await;
         assert_eq!(problem["refused"], json!([{ "why": "reconnected", "numbers": 2 }]));
+    })
+    .await;
+}
+
+/// As many numbers as an order can have, at two sites and their peers, in two areas, protected or not, ported in or not.
+/// Their order protects all of them.
+#[tokio::test]
+async fn an_undo_of_the_largest_order_restores_every_field_of_each_number() {
+    const NUMBERS: usize = onhook_core::order::NUMBERS_MAX;
+    with_app(Seed::two_accounts(), async |app| {
+        let guide = ACCOUNT.to_string().parse().unwrap();
+        let site = app.parts.store.create_site(guide, "Another".into(), crate::app::now()).await.unwrap().id;
+        let peer =
+            app.parts.store.create_peer(guide, site, "Its peer".into(), crate::app::now()).await.unwrap();
+        let digits: Vec<String> = (0..NUMBERS).map(|n| format!("919557{n:04}")).collect();
+        let lines = digits.iter().enumerate().map(|(n, digits)| NewNumber {
+            state: State::InService,
+            account: Some(guide),
+            site: n.is_multiple_of(2).then_some(site),
+            peer: n.is_multiple_of(2).then_some(peer.id),
+            protected: n.is_multiple_of(3),
+            ported_in: n.is_multiple_of(5),
+            region: Some("NC".into()),
+            rate_center: Some(if n.is_multiple_of(7) { "CARY" } else { "RALEIGH" }.into()),
+            ..NewNumber::available(crate::app::number(digits))
+        });
+        app.import(lines.collect()).await;
+        let all = async || {
+            let (mut all, mut cursor) = (Vec::with_capacity(NUMBERS), String::new());
+            loop {
+                let call = get(format!("/ops/v1/numbers?prefix=1919557&limit=1000{cursor}"));
+                let page = read(&app.send(call.by(Who::Operator)).await.expect(200));
+                all.extend(page["items"].as_array().unwrap().iter().map(kept));
+                match page["next"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => return all,
+                }
+            }
+        };
+        let before = all().await;
+        assert_eq!(before.len(), NUMBERS);
+        for (field, values) in
+            [("site", 2), ("peer", 2), ("protected", 2), ("ported_in", 2), ("rate_center", 2), ("state", 1)]
+        {
+            let different: HashSet<String> = before.iter().map(|number| number[field].to_string()).collect();
+            assert_eq!(different.len(), values, "{field}: {different:?}");
+        }
+        let numbers: Vec<&str> = digits.iter().map(String::as_str).collect();
+        let body = xml::disconnect_with("<name>n</name>", &numbers, "<Protected>TRUE</Protected>");
+        let (_, order) = app.place(post(disconnects(""), body)).await;
+        let ended = app.ended(get(&order)).await;
+        assert_eq!(ended.element("OrderStatus"), Some("COMPLETE"));
+        let aging = all().await;
+        assert!(aging.iter().all(|number| number["state"] == "Aging" && number["protected"] == true));
+        let done = read(&app.send(undo(&order, &why()).by(Who::Orderer)).await.expect(201));
+        assert_eq!((&done["went"], &done["refused"]), (&NUMBERS.into(), &json!([])));
+        let after = all().await;
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(after, before);
+        }
+        assert_eq!(after.len(), NUMBERS);
     })
     .await;
 }
