@@ -85,6 +85,30 @@ fn under_orders<T>(address: SocketAddr, meanwhile: impl FnOnce(&AtomicU64) -> T)
     (done, accepted.load(Ordering::Relaxed))
 }
 
+/// What was changed by hand under a seal is found while the server works.
+#[test]
+fn a_check_of_a_server_follows_the_seals() {
+    let folder = Folder::of_the_guide();
+    let check = || {
+        let mut server = folder.emulator();
+        let address = server.listening();
+        wait_for(address, "/ops/v1/audit/head", |body| body.contains("\"last\":\""));
+        let made = operator(address)
+            .send_typed("POST", "/ops/v1/checks", "", "application/json", r#"{"deep": true}"#)
+            .expect("an answer");
+        assert_eq!(made.status, 202, "{}", made.body);
+        let path = format!("/ops/v1/checks/{}", value(&made.body, "id"));
+        let done = wait_for(address, &path, |body| value(body, "ended_at") != "null");
+        value(&done, "findings")
+    };
+    assert_eq!(check(), "[]");
+    let file = std::path::Path::new(&folder.data()).join("onhook.db");
+    let database = rusqlite::Connection::open(file).expect("opened");
+    database.execute_batch("UPDATE event SET reason = 'another' WHERE seq = 1").expect("changed");
+    drop(database);
+    assert_eq!(check(), r#"[{"at":"position 1","what":"the event is changed since it was sealed"}]"#);
+}
+
 #[test]
 fn an_import_that_was_killed_while_it_wrote_is_whole_after_the_next_start() {
     let folder = Folder::of_the_guide();
