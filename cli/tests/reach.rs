@@ -227,6 +227,15 @@ fn a_running_server_is_checked_exported_backed_up_and_audited() {
     let way = Way::Data(&folder);
     let periods = way.done(&["export", "periods", "--account", "9900000"]);
     assert_eq!(periods.lines().next(), Some("number,account,from,until"));
+    // A day is its first instant, as the route has it.
+    let narrowed = |option: &str, day: &str| way.done(&["export", "periods", option, day]);
+    assert_eq!(narrowed("--from", "2020-01-01"), way.done(&["export", "periods"]));
+    assert_eq!(narrowed("--until", "2020-01-01"), "number,account,from,until\n");
+    assert_eq!(narrowed("--until", "2020-01-01T00:00:00.000Z"), narrowed("--until", "2020-01-01"));
+    refused(
+        &way.says(&["export", "periods", "--from", "yesterday"]),
+        "it is a day such as 2027-01-01, or an instant",
+    );
     refused(&way.says(&["export", "periods", "--prefix", "1540"]), "--state and --prefix are for numbers");
     // A file gets its name when it is whole, and one that cannot be made leaves nothing.
     let out = folder.path("out");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 use onhook_core::ids::AccountId;
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::time::Timestamp;
+use onhook_core::time::{Date, Timestamp};
 
 use crate::client::Ask;
 use crate::config::{File, word};
@@ -46,14 +46,24 @@ pub(crate) struct Export {
     /// Only numbers that begin with these digits, with the country code
     #[arg(long, value_name = "DIGITS")]
     prefix: Option<String>,
-    /// Only periods that end after this instant
-    #[arg(long, value_name = "INSTANT")]
-    from: Option<Timestamp>,
-    /// Only periods that begin before this instant
-    #[arg(long, value_name = "INSTANT")]
-    until: Option<Timestamp>,
+    /// Only periods that end after this instant, or the beginning of this day
+    #[arg(long, value_name = "INSTANT|DAY", value_parser = moment)]
+    from: Option<String>,
+    /// Only periods that begin before this instant, or the beginning of this day
+    #[arg(long, value_name = "INSTANT|DAY", value_parser = moment)]
+    until: Option<String>,
     #[command(flatten)]
     recorded: Recorded,
+}
+
+/// Reads an instant or a day, which begins in the server's time zone.
+fn moment(text: &str) -> Result<String, &'static str> {
+    let is_day = text.len() == "2027-01-01".len() && text.parse::<Date>().is_ok();
+    if is_day || text.parse::<Timestamp>().is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("it is a day such as 2027-01-01, or an instant such as 2027-01-01T00:00:00.000Z")
+    }
 }
 
 impl Export {
