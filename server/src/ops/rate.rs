@@ -27,7 +27,7 @@ use crate::http::route::{Needs, Route};
 /// The type of call records.
 const CSV: &str = "text/csv";
 /// Pieces that are rated side by side: while one is read or written, the store is asked for another.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 3;
 
 /// Where the columns are, and how they are written.
 const LAYOUT: [Parameter; 8] = [

@@ -406,22 +406,25 @@ fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, s
 }
 
 /// Returns what is charged for those of the numbers that exist.
-fn charges(connection: &Connection, numbers: &[Number]) -> Result<HashMap<Number, Charges>> {
-    let mut found = HashMap::with_capacity(numbers.len());
-    let mut imports: HashMap<EventSeq, Timestamp> = HashMap::new(); // one brings many numbers
+/// Numbers whose charges one read looks up: few enough that it is a short one, which is not begun twice and waits for no
+/// turn.
+const CHARGES: usize = 500;
+
+fn charges(connection: &Connection, numbers: &[Number]) -> Result<Vec<(Number, Charges)>> {
+    let mut found = Vec::with_capacity(numbers.len());
+    let mut import: Option<(EventSeq, Timestamp)> = None; // one brings many numbers
     for row in number_rows(connection, numbers.to_vec())? {
-        let known = imports.get(&row.last_event).copied();
-        let charges =
-            match known.map_or_else(|| link(connection, row.last_event), |at| Ok(Link::Import(at)))? {
-                Link::Import(at) => {
-                    imports.insert(row.last_event, at);
-                    Charges::untouched(&row.entry, at)
-                }
-                Link::Event(_) => {
-                    Charges::of(&history(connection, &row)?).map_err(|no| corrupt(no.to_string()))?
-                }
-            };
-        found.insert(row.entry.number, charges);
+        let known = import.filter(|(seq, _)| *seq == row.last_event).map(|(_, at)| Ok(Link::Import(at)));
+        let charges = match known.unwrap_or_else(|| link(connection, row.last_event))? {
+            Link::Import(at) => {
+                import = Some((row.last_event, at));
+                Charges::untouched(&row.entry, at)
+            }
+            Link::Event(_) => {
+                Charges::of(&history(connection, &row)?).map_err(|no| corrupt(no.to_string()))?
+            }
+        };
+        found.push((row.entry.number, charges));
     }
     Ok(found)
 }
@@ -487,7 +490,12 @@ impl Numbers for SqliteStore {
     }
 
     async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>> {
-        self.readers.read(move |connection| charges(connection, &numbers)).await
+        let mut found = HashMap::with_capacity(numbers.len());
+        for some in numbers.chunks(CHARGES) {
+            let some = some.to_vec();
+            found.extend(self.readers.read(move |connection| charges(connection, &some)).await?);
+        }
+        Ok(found)
     }
 
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>> {
