@@ -1,5 +1,5 @@
 //! Requests beside jobs: an accept while a file of numbers is imported, and orders while everything is exported, checked
-//! and backed up again and again.
+//! and backed up again and again. And how long the undo of a large order takes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::post;
 
 /// `operator:password`.
 const AUTHORIZATION: &str = "Basic b3BlcmF0b3I6cGFzc3dvcmQ=";
@@ -90,6 +92,31 @@ pub(crate) async fn all_the_time(addr: SocketAddr) -> Result<()> {
             reaches(addr, &path, &["done"]).await?;
         }
     }
+}
+
+/// Disconnects numbers by an order and undoes it, and returns how long the undo took.
+pub(crate) async fn undo(addr: SocketAddr, numbers: &[u64]) -> Result<Duration> {
+    let post = async |path: &str, body: String, wanted| {
+        let (status, said) =
+            ask(addr, &format!("POST /ops/v1/{path}"), "application/json", body.as_bytes()).await?;
+        ensure!(status == wanted, "{path} was answered with {status}: {said}");
+        Ok(said)
+    };
+    let named: Vec<String> = numbers.iter().map(|number| format!("\"{number:010}\"")).collect();
+    let body = format!(
+        r#"{{"act": "disconnect", "account": "{}", "reason": "benchmark", "target": {{"numbers": [{}]}}}}"#,
+        post::ACCOUNT,
+        named.join(",")
+    );
+    let plan = post("plans", body, 201).await?;
+    let (id, hash) = (text(&plan, "id").context("no plan")?, text(&plan, "hash").context("no hash")?);
+    let applied = post(&format!("plans/{id}/apply"), format!(r#"{{"hash": "{hash}"}}"#), 200).await?;
+    let order = text(&applied, "id").context("no order")?;
+    let begun = Instant::now();
+    let said = post(&format!("orders/{order}/undo"), r#"{"reason": "benchmark"}"#.to_owned(), 201).await?;
+    let took = begun.elapsed();
+    ensure!(said.contains(&format!("\"went\":{}", numbers.len())), "not all numbers are back: {said}");
+    Ok(took)
 }
 
 #[cfg(test)]

@@ -568,7 +568,10 @@ async fn reports(plan: &Plan, dir: &Path) -> Result<Reports> {
     Ok(Reports { disconnected: orders.posts.done * 2, took })
 }
 
-/// Measures accepts without and beside an import, then orders without and beside exports, checks and backups.
+/// Numbers of an order that is undone: the most that one can have, or all that there are.
+const UNDONE: u64 = 5_000;
+
+/// Measures accepts without and beside an import, the undo of a large order, then orders without and beside exports, checks and backups.
 async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
     eprintln!("jobs, {} numbers", thousands(plan.numbers));
     let dir = TempDir::new_in(dir)?;
@@ -581,6 +584,12 @@ async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
     let busy = accept_at(plan, onhook.addr).await;
     say("  accept, beside an import", &busy);
     jobs::reaches(onhook.addr, &import, &["done"]).await?;
+    let numbers: Vec<u64> = (0..UNDONE.min(plan.numbers)).map(numbers::number_at).collect();
+    let mut undone = Duration::ZERO;
+    for _ in 0..JOBS_ROUNDS {
+        undone = undone.max(jobs::undo(onhook.addr, &numbers).await?);
+    }
+    eprintln!("  an order of {} numbers undone: {undone:?}", numbers.len());
     drop(onhook);
     let mut rounds = Vec::with_capacity(JOBS_ROUNDS);
     for number in 1..=JOBS_ROUNDS {
@@ -601,7 +610,15 @@ async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
         );
         rounds.push((without, with));
     }
-    Ok(Jobs { imported: IMPORTED, idle: idle?, busy: busy?, rounds, ran_out: load.draw.ran_out() })
+    let ran_out = load.draw.ran_out();
+    Ok(Jobs {
+        imported: IMPORTED,
+        idle: idle?,
+        busy: busy?,
+        undone: (UNDONE.min(plan.numbers), undone),
+        rounds,
+        ran_out,
+    })
 }
 
 /// Connections that send orders while a switch asks: a steady load, not the most that the machine can do.

@@ -26,6 +26,8 @@ const BUSY: f64 = 0.85;
 
 /// Most by which an import may slow the slowest hundredth of accepts.
 const IMPORT_GOAL: f64 = 3.0;
+/// How long the undo of the largest order may take.
+const UNDO_GOAL: Duration = Duration::from_secs(10);
 
 /// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
@@ -94,6 +96,8 @@ pub(crate) struct Jobs {
     pub(crate) idle: Measured,
     /// Accepts while the numbers are imported.
     pub(crate) busy: Measured,
+    /// How many numbers an order had that was undone, and how long that took at most.
+    pub(crate) undone: (u64, Duration),
     /// Orders without jobs, and beside an export, a check and a backup in turn.
     pub(crate) rounds: Vec<(OnhookOrders, OnhookOrders)>,
     /// Whether the numbers ran out before the time.
@@ -552,7 +556,7 @@ impl Report {
     }
 
     fn jobs(&self, page: &mut String, jobs: &Jobs) -> Result<()> {
-        let Jobs { imported, idle, busy, rounds, ran_out } = jobs;
+        let Jobs { imported, idle, busy, undone: (numbers, undone), rounds, ran_out } = jobs;
         let slower = busy.p99.as_secs_f64() / idle.p99.as_secs_f64();
         let met = if slower <= IMPORT_GOAL { "met" } else { "missed" };
         writeln!(
@@ -567,6 +571,16 @@ impl Report {
         http_header(page)?;
         http_row(page, "idle", Some(1.0), &Ok(*idle))?;
         http_row(page, "beside the import", Some(busy.per_second() / idle.per_second()), &Ok(*busy))?;
+        writeln!(
+            page,
+            "\nAn order that has disconnected {} numbers is undone in **{:.2} s** at most, in {} rounds (goal: at most \
+             {} s, {}).",
+            thousands(*numbers),
+            undone.as_secs_f64(),
+            rounds.len(),
+            UNDO_GOAL.as_secs(),
+            if *undone <= UNDO_GOAL { "met" } else { "missed" }
+        )?;
         let mut ratios: Vec<f64> =
             rounds.iter().map(|(without, with)| with.per_second() / without.per_second()).collect();
         ratios.sort_by(f64::total_cmp);
