@@ -62,6 +62,10 @@ fn move_numbers(
     }
 }
 
+/// Numbers whose charges one read looks up: few enough that it is a short one, which is not begun twice and waits for no
+/// turn.
+const CHARGES: usize = 500;
+
 /// Returns a number's history, with the orders that made its events.
 fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHistory> {
     let history = history(connection, row)?;
@@ -406,10 +410,6 @@ fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, s
 }
 
 /// Returns what is charged for those of the numbers that exist.
-/// Numbers whose charges one read looks up: few enough that it is a short one, which is not begun twice and waits for no
-/// turn.
-const CHARGES: usize = 500;
-
 fn charges(connection: &Connection, numbers: &[Number]) -> Result<Vec<(Number, Charges)>> {
     let mut found = Vec::with_capacity(numbers.len());
     let mut import: Option<(EventSeq, Timestamp)> = None; // one brings many numbers

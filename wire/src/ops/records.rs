@@ -271,11 +271,12 @@ impl Reader {
     }
 
     fn add(&self, out: &mut Vec<u8>, rated: Rated) {
+        use std::io::Write;
         let account = rated.account.map(|account| u64::from(account.get()));
         for value in [account, rated.seconds] {
             out.push(self.layout.delimiter);
             if let Some(value) = value {
-                add_digits(out, value);
+                let _ = write!(out, "{value}"); // a Vec takes everything
             }
         }
         out.push(self.layout.delimiter);
@@ -297,20 +298,6 @@ impl Records {
         numbers.dedup();
         numbers
     }
-}
-
-/// Writes a whole number: what a format would do, once for each line.
-fn add_digits(out: &mut Vec<u8>, value: u64) {
-    let from = out.len();
-    let mut rest = value;
-    loop {
-        out.push(b'0' + u8::try_from(rest % 10).unwrap_or_default());
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out[from..].reverse();
 }
 
 /// Returns a line without its end. Empty lines before it stay.
