@@ -45,6 +45,8 @@ pub(crate) struct Emulator {
     pub(crate) callbacks: Callbacks,
     /// How often everything was put back. A stream that began before ends.
     pub(crate) age: AtomicU64,
+    /// Held while events are sealed, and while everything is put back: what was read before must not be sealed after.
+    pub(crate) sealing: tokio::sync::Mutex<()>,
     /// Held for reading while a request that may write is answered, and for writing while a file is added: what was
     /// written meanwhile would be lost if it were taken back.
     pub(crate) quiet: tokio::sync::RwLock<()>,
@@ -100,6 +102,7 @@ impl Emulator {
             requests: Requests::default(),
             callbacks: Callbacks::default(),
             age: AtomicU64::new(0),
+            sealing: tokio::sync::Mutex::default(),
             quiet: tokio::sync::RwLock::default(),
             chance: Chance::default(),
             seed: Mutex::default(),

@@ -33,11 +33,11 @@ pub(crate) async fn reset(app: &App, emulator: &Emulator, begin: Begin) -> Resul
     match known {
         Some(image) => {
             let image = Arc::unwrap_or_clone(image).not_after(app.clock.now());
-            put_back(app, Arc::new(image), begin.seed).await?;
+            put_back((app, emulator), Arc::new(image), begin.seed).await?;
         }
         None => {
             let image = app.store.image().await?.empty();
-            put_back(app, Arc::new(image), begin.seed).await?;
+            put_back((app, emulator), Arc::new(image), begin.seed).await?;
             demo_data::seed(&*app.store, app.clock.now(), app.settings.policy.clone()).await?;
             emulator.begin_with(Arc::new(app.store.image().await?));
         }
@@ -64,7 +64,7 @@ pub(crate) async fn restore(app: &App, emulator: &Emulator, snapshot: Snapshot) 
     let _turn = emulator.scripts.running().await;
     let _held = Held(app);
     app.clock.hold(snapshot.at);
-    put_back(app, snapshot.image, None).await?;
+    put_back((app, emulator), snapshot.image, None).await?;
     emulator.forget(None);
     if let Some(mailer) = &app.mailer {
         mailer.forget();
@@ -73,8 +73,9 @@ pub(crate) async fn restore(app: &App, emulator: &Emulator, snapshot: Snapshot) 
     rang(app).await
 }
 
-async fn put_back(app: &App, image: Arc<Image>, seed: Option<u64>) -> Result<()> {
+async fn put_back((app, emulator): (&App, &Emulator), image: Arc<Image>, seed: Option<u64>) -> Result<()> {
     let before = app.store.users().await?;
+    let _sealing = emulator.sealing.lock().await;
     app.store.put_back(image, seed).await?;
     for user in before {
         app.auth.forget(&user.name);

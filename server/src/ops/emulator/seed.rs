@@ -75,6 +75,7 @@ async fn seed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let _moving = emulator.moving.lock().await;
     let _quiet = emulator.quiet.write().await;
     let _turn = emulator.scripts.running().await;
+    let _sealing = emulator.sealing.lock().await;
     match plant(&*app.store, read, app.clock.now(), app.settings.policy.clone()).await {
         Ok(()) => {}
         Err(Unplanted::Bad(bad)) => return Err(refused(&bad)),
