@@ -9,8 +9,8 @@ use std::process::Stdio;
 
 use base64::Engine;
 use program::{
-    ACCOUNT, Client, Folder, HEADER, Said, Server, command, disconnected, file, is_there, not_done, onhook,
-    redacted, refused, run, two_accounts, why,
+    ACCOUNT, Client, Folder, HEADER, Said, Server, command, copy_to, disconnected, file, is_there, not_done,
+    onhook, redacted, refused, run, two_accounts, why,
 };
 
 /// One number or more in each state, as export writes them. Account 9900000 has site 1 with peers 1 and 2, and site 2.
@@ -738,7 +738,7 @@ fn an_error_names_the_owner_of_another_user_s_folder() {
         if root {
             // Root may read everything. So another user runs the program, from a folder that it may read.
             let bin = folder.path("onhook");
-            fs::copy(env!("CARGO_BIN_EXE_onhook"), &bin).expect("room for the program");
+            copy_to(&bin);
             command = std::process::Command::new(bin);
             command.args(arguments).uid(65_534).gid(65_534);
         }

@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, reason = "tests say why they are skipped")]
 
+mod program;
+
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -13,9 +15,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use onhook_cluster::Binaries;
 
+use crate::program::copy_to;
+
 /// What begins a block that is run, and what ends it.
 const BEGIN: &str = "```sh run";
 const END: &str = "```";
+
+/// Most seconds that a page may take: a server that does not start would be waited for without an end.
+const MOST: &str = "600";
 
 /// Before the page's own commands: the first that fails ends it, with the logs, and nothing outlives it.
 const PRELUDE: &str = r#"
@@ -57,10 +64,10 @@ impl Page {
         let bin = folder.path().join("bin");
         fs::create_dir(&bin).expect("room for a folder");
         // The program may lie where only this user can go.
-        fs::copy(env!("CARGO_BIN_EXE_onhook"), bin.join("onhook")).expect("room for the program");
+        copy_to(&bin.join("onhook"));
         binaries.give(folder.path()).expect("the folder can be given away");
         let script = format!("PATH={}:$PATH\n{PRELUDE}{}\n", bin.display(), self.blocks.join("\n"));
-        let mut shell = binaries.with_path("bash", folder.path());
+        let mut shell = binaries.with_path("timeout", folder.path());
         let of_others = |name: &std::ffi::OsStr| {
             ["ONHOOK_", "PG"].iter().any(|of| name.as_encoded_bytes().starts_with(of.as_bytes()))
         };
@@ -72,7 +79,8 @@ impl Page {
         let log = folder.path().join("output");
         let output = File::create(&log).expect("room for the output");
         let errors = output.try_clone().expect("a second handle");
-        let shell = shell.args(["-c", &script]).stdin(Stdio::null()).stdout(output).stderr(errors);
+        let shell =
+            shell.args([MOST, "bash", "-c", &script]).stdin(Stdio::null()).stdout(output).stderr(errors);
         let ended = shell.status().expect("there is a bash");
         let said = fs::read(&log).unwrap_or_default();
         assert!(ended.success(), "docs/{}: {ended}\n{}", self.name, String::from_utf8_lossy(&said));

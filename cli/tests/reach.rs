@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use program::{
-    ACCOUNT, Client, Folder, Said, command, disconnected, file, is_there, not_done, onhook, redacted,
-    refused, run, two_accounts, why,
+    ACCOUNT, Client, Folder, Said, command, copy_to, disconnected, file, is_there, not_done, onhook,
+    redacted, refused, run, two_accounts, why,
 };
 use serde_json::Value;
 
@@ -523,7 +523,7 @@ fn another_user_of_the_machine_is_kept_out() {
         return; // only root becomes another user
     }
     let bin = folder.path("onhook");
-    fs::copy(env!("CARGO_BIN_EXE_onhook"), &bin).expect("room for the program");
+    copy_to(&bin);
     fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o755)).expect("it is ours");
     // Even where the folder lets others in.
     fs::set_permissions(folder.data(), fs::Permissions::from_mode(0o755)).expect("it is ours");

@@ -32,6 +32,14 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Copies the program, for a user who cannot go where it is. Another process writes the copy: had this one a handle for
+/// writing, a program that another test starts just then would have it too, and the copy could not be run ("text file busy").
+pub(crate) fn copy_to(path: &Path) {
+    let copied =
+        Command::new("cp").arg(env!("CARGO_BIN_EXE_onhook")).arg(path).status().expect("there is a cp");
+    assert!(copied.success(), "{copied}");
+}
+
 /// Returns what more is said to a command that asks why, unless these arguments say it.
 pub(crate) fn why(arguments: &[&str]) -> &'static [&'static str] {
     let asks = match arguments {
