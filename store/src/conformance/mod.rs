@@ -20,6 +20,12 @@ pub trait Opener: Send + Sync {
 
     /// Opens the store as it was left, with two handles side by side, as two nodes have.
     async fn open_twice(&self) -> (Arc<dyn Store>, Arc<dyn Store>);
+
+    /// Returns whether the same acts get the same sequence numbers again. A transaction that is broken off and run again
+    /// uses up some.
+    fn repeats(&self) -> bool {
+        true
+    }
 }
 
 /// Makes a function of each case of a file, and a macro that makes a test of each. The caller passes the dollar, which

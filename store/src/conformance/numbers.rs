@@ -49,6 +49,9 @@ cases! { ($) numbers conformance_numbers:
     /// A clock that passes many instants at once leaves the same as one that goes from each to the next: events, numbers,
     /// counts and areas.
     async fn instants_that_are_passed_at_once_leave_what_they_leave_one_by_one(opener) {
+        if !opener.repeats() {
+            return; // what is compared has sequence numbers
+        }
         let (store, one, _) = seeded(opener).await;
         let aging = |n: u64, due: i64, protected, ported_in| NewNumber {
             state: State::Aging,
