@@ -22,6 +22,7 @@ use super::paging;
 use super::posted::Posted;
 use super::reply::store_problem;
 use crate::app::App;
+use crate::http::call::KEY;
 use crate::http::doc::{Form, Parameter, Told};
 use crate::http::reply::Reply;
 use crate::limits::Group;
@@ -154,7 +155,7 @@ pub(crate) fn document(call: &Call) -> Result<Posted<'_>, Problem> {
 
 /// Returns the client's key, bare or in quotes, with a digest of what is sent under it.
 fn idempotency_key(call: &Call, kind: Kind) -> Result<Option<IdempotencyKey>, Problem> {
-    let mut sent = call.headers.get_all("idempotency-key").iter();
+    let mut sent = call.headers.get_all(KEY).iter();
     let Some(header) = sent.next() else { return Ok(None) };
     let wrong = || Problem::BadRequest(format!("an Idempotency-Key has 1 to {KEY_MAX} visible characters"));
     let text = header.to_str().map_err(|_| wrong())?.trim();

@@ -19,7 +19,7 @@ use super::reply::Reply;
 use crate::emulator::faults::Staging;
 
 /// The header with a request's key.
-const KEY: &str = "idempotency-key";
+pub(crate) const KEY: &str = "idempotency-key";
 
 /// A request and its caller.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use axum::extract::Request;
 use http::{HeaderMap, HeaderName};
 use onhook_core::ids::OrderId;
 
-use super::call::Call;
+use super::call::{Call, KEY};
 use super::path::{ROOT, Sent};
 use super::reply::Reply;
 use super::route::Route;
@@ -23,8 +23,6 @@ use crate::emulator::requests::{Entry, headers, headers_of, shown};
 const PREFER: &str = "prefer";
 /// Its word for them.
 const WISH: &str = "onhook-fault";
-/// The header with a request's key.
-const KEY: &str = "idempotency-key";
 /// The header that says which wishes were granted.
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// Code of a value that is none.

@@ -296,9 +296,9 @@ pub trait Numbers: Send + Sync {
         policy: Arc<Policy>,
     ) -> Result<StepReport>;
 
-    /// Releases numbers that are due after the first instant and up to the second, each at its own instant, as if a clock had gone from
-    /// one to the next: at most `numbers_max`, and all of an instant or none. Returns what was done, and the last of the
-    /// instants. `None` if nothing was: while an order waits, which may want one of the numbers at its instant, or if a
+    /// Releases numbers that are due after the first instant and up to the second, each at its own instant, as if a clock
+    /// had gone from one to the next: at most `numbers_max`, and all of an instant or none. Returns what was done, and the
+    /// last of the instants. `None` if nothing was: while an order waits, which may want one of the numbers at its instant, or if a
     /// number cannot be released now.
     ///
     /// # Errors

@@ -62,10 +62,6 @@ fn move_numbers(
     }
 }
 
-/// Numbers whose charges one read looks up: few enough that it is a short one, which is not begun twice and waits for no
-/// turn.
-const CHARGES: usize = 500;
-
 /// Returns a number's history, with the orders that made its events.
 fn number_history(connection: &Connection, row: &NumberRow) -> Result<NumberHistory> {
     let history = history(connection, row)?;
@@ -408,6 +404,10 @@ fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, s
     }
     Ok(found)
 }
+
+/// Numbers whose charges one read looks up: few enough that it is a short one, which is not begun twice and waits for no
+/// turn.
+const CHARGES: usize = 500;
 
 /// Returns what is charged for those of the numbers that exist.
 fn charges(connection: &Connection, numbers: &[Number]) -> Result<Vec<(Number, Charges)>> {

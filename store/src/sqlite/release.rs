@@ -55,8 +55,8 @@ fn some_wait(tables: &Tables<'_>) -> Result<bool> {
         || tables.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// Returns numbers that are due at `now`, earliest first, each with its instant. It reads the instants and holders that have due numbers,
-/// then the numbers of each.
+/// Returns numbers that are due at `now`, earliest first, each with its instant. It reads the instants and holders that
+/// have due numbers, then the numbers of each.
 fn due_numbers(tables: &Tables<'_>, now: Timestamp, numbers_max: usize) -> Result<Vec<(Timestamp, Number)>> {
     let mut instants = tables
         .connection
