@@ -258,7 +258,7 @@ impl App {
 
     /// Returns how often an emulator's data was put back. What was read before is of another time.
     pub(crate) fn age(&self) -> u64 {
-        self.emulator.as_ref().map_or(0, |emulator| emulator.age.load(Ordering::Acquire))
+        self.emulator.as_ref().map_or(0, |emulator| *emulator.age.borrow())
     }
 
     /// Forgets counts that are no longer needed.

@@ -67,8 +67,10 @@ async fn keep(
     stop: CancellationToken,
 ) {
     let lasts = app.settings.lease;
+    let mut anew = app.emulator.as_ref().map(|emulator| emulator.age.subscribe());
     let mut held: Option<LeaseToken> = None;
     let mut until = Instant::now();
+    let mut is_over = false;
     loop {
         let asked = Instant::now();
         let fit = is_fit(&app);
@@ -86,15 +88,31 @@ async fn keep(
         if matches!(done, Ok(Some(_))) {
             until = asked + lasts;
         }
+        if std::mem::take(&mut is_over) && matches!(done, Ok(None)) && held.take().is_some() {
+            continue; // nobody has taken it from this node
+        }
         let pause;
         (held, pause) = after(&name, done, held, Instant::now() < until, lasts);
         sender.send_if_modified(|shown| std::mem::replace(shown, held) != held);
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            break;
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = put_back(&mut anew) => is_over = true,
+            () = tokio::time::sleep(pause) => {}
         }
     }
     if let Some(token) = held {
         end(&app, &name, token).await;
+    }
+}
+
+/// Waits until everything in an emulator's store was put back. That ends all leases.
+async fn put_back(anew: &mut Option<watch::Receiver<u64>>) {
+    let changed = match anew {
+        Some(anew) => anew.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending().await
     }
 }
 
@@ -133,6 +151,7 @@ fn after(
 mod tests {
     use onhook_store::StoreError;
     use onhook_store::contract::leases::Leases;
+    use onhook_store::contract::transfer::Transfer;
     use onhook_store::contract::upkeep::{Upkeep, Weakness};
     use onhook_store::sqlite::SqliteStore;
 
@@ -174,6 +193,25 @@ mod tests {
         assert!(second > first);
         lease.end().await;
         assert!(store.take_lease("a", LASTS).await.unwrap().is_some(), "it was ended");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_ended_because_everything_was_put_back_is_taken_again_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let lasts = Duration::from_hours(3); // it is renewed in an hour
+        let settings = Settings { emulator: true, lease: lasts, ..Settings::default() };
+        let app = Arc::new(App::new(store.clone(), settings, "http://127.0.0.1".into()).await.unwrap());
+        let mut lease = Lease::keep(app.clone(), "a".to_owned(), |_| true);
+        lease.changed().await;
+        let first = lease.token().expect("it is free");
+        let image = Arc::new(store.image().await.unwrap());
+        store.put_back(image, None).await.unwrap();
+        app.emulator.as_ref().unwrap().begin_anew();
+        tokio::time::timeout(Duration::from_mins(1), lease.changed()).await.expect("taken again");
+        assert!(lease.token().is_some_and(|token| token > first));
+        lease.end().await;
         store.close().await;
     }
 

@@ -331,8 +331,10 @@ const BREAK_OFF: &str = "
         -- The other session has the first lock and wants the second. This one looks for a deadlock soon.
         PERFORM set_config('deadlock_timeout', '2ms', true), set_config('lock_timeout', '0', true);
         PERFORM pg_advisory_xact_lock(2);
-        WHILE NOT EXISTS (SELECT 1 FROM pg_locks
-                          WHERE locktype = 'advisory' AND objid = 2 AND NOT granted
+        -- Others may wait for the second lock, too. This one looks for a deadlock once, so it must be there by then.
+        WHILE NOT EXISTS (SELECT 1 FROM pg_locks first JOIN pg_locks second USING (pid, database, locktype)
+                          WHERE locktype = 'advisory' AND first.objid = 1 AND first.granted
+                            AND second.objid = 2 AND NOT second.granted
                             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) LOOP
             PERFORM pg_sleep(0.001);
         END LOOP;

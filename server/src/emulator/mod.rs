@@ -9,7 +9,6 @@ pub(crate) mod ran;
 pub(crate) mod requests;
 pub(crate) mod scripts;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onhook_core::ids::OrderId;
@@ -18,6 +17,7 @@ use onhook_core::time::Timestamp;
 use onhook_store::chance::Chance;
 use onhook_store::contract::leases::LeaseToken;
 use onhook_store::contract::transfer::Image;
+use tokio::sync::watch;
 
 use self::callbacks::Callbacks;
 use self::faults::{Deaf, Deed, Faults, Harm, Staging};
@@ -43,10 +43,8 @@ pub(crate) struct Emulator {
     pub(crate) requests: Requests,
     /// The last callbacks.
     pub(crate) callbacks: Callbacks,
-    /// How often everything was put back. A stream that began before ends.
-    pub(crate) age: AtomicU64,
-    /// Held while events are sealed, and while everything is put back: what was read before must not be sealed after.
-    pub(crate) sealing: tokio::sync::Mutex<()>,
+    /// How often everything was put back. A stream that began before ends, and leases are taken again.
+    pub(crate) age: watch::Sender<u64>,
     /// Held for reading while a request that may write is answered, and for writing while a file is added: what was
     /// written meanwhile would be lost if it were taken back.
     pub(crate) quiet: tokio::sync::RwLock<()>,
@@ -101,8 +99,7 @@ impl Emulator {
             scripts: Scripts::default(),
             requests: Requests::default(),
             callbacks: Callbacks::default(),
-            age: AtomicU64::new(0),
-            sealing: tokio::sync::Mutex::default(),
+            age: watch::Sender::new(0),
             quiet: tokio::sync::RwLock::default(),
             chance: Chance::default(),
             seed: Mutex::default(),
@@ -148,9 +145,13 @@ impl Emulator {
         *self.seed.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
     }
 
-    /// Forgets what has happened: faults, pace, requests and callbacks. With a seed, chance repeats. Streams end.
+    /// Lets streams end, and leases be taken again, after everything in the store was put back.
+    pub(crate) fn begin_anew(&self) {
+        self.age.send_modify(|age| *age += 1);
+    }
+
+    /// Forgets what has happened: faults, pace, requests and callbacks. With a seed, chance repeats.
     pub(crate) fn forget(&self, seed: Option<u64>) {
-        self.age.fetch_add(1, Ordering::AcqRel);
         self.faults.forget(seed);
         self.scripts.forget();
         self.requests.forget();

@@ -75,8 +75,8 @@ pub(crate) async fn restore(app: &App, emulator: &Emulator, snapshot: Snapshot) 
 
 async fn put_back((app, emulator): (&App, &Emulator), image: Arc<Image>, seed: Option<u64>) -> Result<()> {
     let before = app.store.users().await?;
-    let _sealing = emulator.sealing.lock().await;
     app.store.put_back(image, seed).await?;
+    emulator.begin_anew();
     for user in before {
         app.auth.forget(&user.name);
     }
@@ -91,6 +91,7 @@ async fn rang(app: &App) -> Result<()> {
     app.sealed.send_modify(|_| {}); // streams look, and end
     app.clock_bell.notify_one();
     app.orders_bell.notify_one();
+    app.jobs_bell.notify_one();
     app.deliveries_bell.notify_one();
     Ok(())
 }

@@ -45,10 +45,6 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
 
 /// Seals some events under a lease, and announces the last position. Returns whether there are more.
 async fn step(app: &App, lease: Option<LeaseToken>, told_at: &mut Option<Instant>) -> Result<bool> {
-    let _sealing = match &app.emulator {
-        Some(emulator) => Some(emulator.sealing.lock().await),
-        None => None,
-    };
     let sealed = match lease {
         Some(lease) => seal_next(&*app.store, lease, app.clock.now()).await?,
         None => 0,

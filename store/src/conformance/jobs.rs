@@ -42,6 +42,29 @@ fn piece(numbers: impl IntoIterator<Item = u64>) -> Piece {
 }
 
 cases! { ($) jobs conformance_jobs:
+    /// What a worker read before everything was put back is not written after it. An import that is written then, and has
+    /// the same number, would bring what the one of before was to bring.
+    async fn nothing_goes_on_under_a_lease_of_before_everything_was_put_back(opener) {
+        let (store, ..) = seeded(opener).await;
+        let empty = Arc::new(store.image().await.expect("read"));
+        let (before, ..) = writing(&*store, 2).await;
+        store.put_back(empty, None).await.expect("put back");
+        assert!(!store.renew_lease("imports", before, LONG).await.expect("tried"));
+        let (lease, job, event) = writing(&*store, 1).await;
+        assert!(lease > before);
+        let write = |lease, n| store.write_piece(lease, job.id, piece([n]), event, noted(State::Writing), policy());
+        for lost in [
+            store.note_job(before, job.id, noted(State::Done)).await.map(|_| ()),
+            store.stage(before, job.id, 0, Vec::new()).await,
+            write(before, 60).await,
+        ] {
+            assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
+        }
+        write(lease, 61).await.expect("written");
+        assert!(store.note_job(lease, job.id, noted(State::Done)).await.expect("written"));
+        clean(&*store).await;
+    }
+
     /// One runs, ten wait, and an import does not wait for another one.
     async fn only_so_many_jobs_wait(opener) {
         let (one, other) = opener.open_twice().await;

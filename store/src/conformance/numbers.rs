@@ -87,6 +87,7 @@ cases! { ($) numbers conformance_numbers:
         let one_by_one = store.image().await.expect("read");
         for numbers_max in [100, 7] {
             store.put_back(image.clone(), None).await.expect("put back");
+            let lease = store.take_lease("release", LONG).await.expect("tried").expect("free");
             let (mut now, mut passed, mut reserved, mut steps) = (at(20), 0, 0, 0);
             while let Some((step, last)) =
                 store.pass(lease, (now, at(1_250)), numbers_max, policy()).await.expect("passed")

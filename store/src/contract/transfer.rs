@@ -678,8 +678,8 @@ pub trait Transfer: Send + Sync {
     /// Returns everything as it is at one moment.
     async fn image(&self) -> Result<Image>;
 
-    /// Makes everything as it was, in an open store, at once. Tokens that were given end. With a seed, the ids and secrets
-    /// that are made after it repeat.
+    /// Makes everything as it was, in an open store, at once. Tokens that were given end, and so do all leases: what their
+    /// holders read before is not written after it. With a seed, the ids and secrets that are made after it repeat.
     async fn put_back(&self, image: Arc<Image>, seed: Option<u64>) -> Result<()>;
 
     /// Takes the mark away: the store has everything.

@@ -358,8 +358,11 @@ async fn image(client: &Client) -> Result<Image> {
     Ok(Image { tables, drawn: drawn(client).await? })
 }
 
-/// Writes an image in the place of what is there. Leases stay: their holders go on.
+/// Writes an image in the place of what is there, and ends all leases.
 async fn put_back(client: &Client, image: &Image) -> Result<()> {
+    // What is written under a lease ends first: it locks its lease before anything else.
+    client.batch_execute("LOCK TABLE lease IN EXCLUSIVE MODE").await?;
+    execute(client, "DELETE FROM lease", &[]).await?;
     let homes: Vec<&str> = TABLES.iter().map(home).collect();
     client.batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", homes.join(", "))).await?;
     execute(client, "DELETE FROM queue", &[]).await?;

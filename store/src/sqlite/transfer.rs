@@ -231,8 +231,9 @@ fn image(connection: &Connection) -> Result<Image> {
     Ok(Image { tables, drawn })
 }
 
-/// Writes an image in the place of what is there. Leases stay: their holders go on.
+/// Writes an image in the place of what is there, and ends all leases.
 fn put_back(connection: &Connection, image: &Image) -> Result<()> {
+    connection.execute("DELETE FROM lease", [])?;
     let leases = drawn(connection, "lease")?;
     for table in TABLES.iter().rev() {
         let sql = match table.name {

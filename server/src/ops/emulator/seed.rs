@@ -75,11 +75,13 @@ async fn seed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let _moving = emulator.moving.lock().await;
     let _quiet = emulator.quiet.write().await;
     let _turn = emulator.scripts.running().await;
-    let _sealing = emulator.sealing.lock().await;
     match plant(&*app.store, read, app.clock.now(), app.settings.policy.clone()).await {
         Ok(()) => {}
         Err(Unplanted::Bad(bad)) => return Err(refused(&bad)),
-        Err(Unplanted::Store(error)) => return Err(error.into()),
+        Err(Unplanted::Store(error)) => {
+            emulator.begin_anew();
+            return Err(error.into());
+        }
     }
     if replace {
         let image = Arc::new(app.store.image().await?);
