@@ -413,16 +413,10 @@ impl Opener for Rude {
     }
 }
 
-/// Set to run the suite of all stores with transactions that are broken off, which takes some minutes.
-const LONG_FORM: &str = "ONHOOK_TEST_BROKEN_OFF";
-
 /// The suite of all stores, on a database that breaks transactions off: each kind of them is run again, and nothing is done
 /// twice.
 mod conforms_though_transactions_are_broken_off {
     onhook_store::conformance!({
-        if std::env::var_os(crate::LONG_FORM).is_none() {
-            return; // it would be a part of every run
-        }
         // The first, second, fourth … so that a transaction with many of them gets through in the end, too.
         let Some(rude) = crate::Rude::new("n & (n - 1) = 0") else { return };
         rude
