@@ -29,7 +29,8 @@ const LOCKED: u8 = 4;
 
 const LEAVES: u8 = 8;
 
-const UNTOUCHED: u8 = 16;
+/// The flag of a number to which nothing has happened since its import.
+pub(crate) const UNTOUCHED: u8 = 16;
 
 const KEPT: u8 = 32;
 

@@ -163,9 +163,9 @@ async fn may(
                 (Some(own), _) if own != account => Err(foreign()),
                 (Some(_), has) if has < role => Err(Refusal::Denied),
                 (Some(_), _) => Ok(Some(account)),
-                (None, Role::Operator) => match app.store.account(account).await {
-                    Ok(Some(_)) => Ok(Some(account)),
-                    Ok(None) => Err(Refusal::NoResource),
+                (None, Role::Operator) => match app.store.has_account(account).await {
+                    Ok(true) => Ok(Some(account)),
+                    Ok(false) => Err(Refusal::NoResource),
                     Err(error) => Err(Refusal::by_store(error)),
                 },
                 (None, _) => Err(foreign()),

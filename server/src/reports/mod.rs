@@ -8,6 +8,7 @@ pub(crate) mod nruf;
 pub(crate) mod rnd;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use onhook_core::audit::digest::Digest;
 use onhook_core::ids::EventSeq;
@@ -17,11 +18,15 @@ use onhook_store::audit::Lookout;
 use onhook_store::contract::reports::{Life, Lives, Wanted};
 use onhook_store::{Result, Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 /// All digits that a number can have.
 pub(crate) const ALL: (u64, u64) = (0, i64::MAX.unsigned_abs());
 /// The digits of the North American plan.
 pub(crate) const NANP: (u64, u64) = (12_000_000_000, 20_000_000_000);
+/// How long a reading rests that has time, after each page.
+const REST_MIN: Duration = Duration::from_millis(5);
+const REST_MAX: Duration = Duration::from_secs(10);
 /// How many characters of a hash stand in an id.
 const ID_DIGITS: usize = 12;
 /// How many makings wait for the one that runs.
@@ -55,6 +60,8 @@ pub(crate) struct Walk<'a> {
     next: Option<u64>,
     end: u64,
     lookout: Lookout,
+    /// True if there is time: other work goes first.
+    at_leisure: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -66,13 +73,19 @@ impl<'a> Walk<'a> {
         (first, end): (u64, u64),
         (as_of, to): (u64, EventSeq),
     ) -> Self {
-        Self { store, wanted, next: Some(first), end, lookout: Lookout::new(as_of, to) }
+        Self { store, wanted, next: Some(first), end, lookout: Lookout::new(as_of, to), at_leisure: false }
+    }
+
+    /// Lets it rest after each page, so that it takes a tenth of the time for itself.
+    pub(crate) fn at_leisure(self) -> Self {
+        Self { at_leisure: true, ..self }
     }
 
     /// Returns the next page, `None` at the end, and takes from what each of some reports knows the events that were
     /// committed late. The first of them is the one that is made.
     pub(crate) async fn page(&mut self, known: &mut [&mut Known]) -> Result<Option<Vec<Life>>> {
         let Some(from) = self.next else { return Ok(None) };
+        let begun = Instant::now();
         let Lives { mut lives, next } = self.store.lives(self.wanted, (from, self.end)).await?;
         self.next = next;
         self.look_out(known).await?;
@@ -87,6 +100,9 @@ impl<'a> Walk<'a> {
             if any {
                 self.look_out(known).await?;
             }
+        }
+        if self.at_leisure && self.next.is_some() {
+            tokio::time::sleep((begun.elapsed() * 9).clamp(REST_MIN, REST_MAX)).await;
         }
         Ok(Some(lives))
     }
@@ -110,4 +126,37 @@ fn known_by(sha256: &[String]) -> String {
         all => Digest::of(all.concat()).hex(),
     };
     hash.chars().take(ID_DIGITS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::import::{Intake, NewNumber};
+    use onhook_core::number::Number;
+    use onhook_store::contract::imports::Imports;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+
+    /// The clock stands still, and goes on only while the reading rests.
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_that_has_time_rests_between_its_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let numbers = (1..=2_500).map(|n| {
+            let number = Number::from_digits(19_195_550_000 + n).unwrap();
+            (n, Ok(NewNumber::available(number)))
+        });
+        let (lines, now) = (Box::new(numbers), onhook_core::time::Timestamp::from_millis(0));
+        store.import(lines, Intake::of("some"), now, std::sync::Arc::default()).await.unwrap();
+        for at_leisure in [false, true] {
+            let walk = Walk::new(&store, Wanted::Departures, ALL, (0, EventSeq(0)));
+            let mut walk = if at_leisure { walk.at_leisure() } else { walk };
+            let (begun, mut pages) = (Instant::now(), 0);
+            while walk.page(&mut []).await.unwrap().is_some() {
+                pages += 1;
+            }
+            assert_eq!((pages, begun.elapsed() >= 2 * REST_MIN), (3, at_leisure));
+        }
+        onhook_store::contract::upkeep::Upkeep::close(&store).await;
+    }
 }

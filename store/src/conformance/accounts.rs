@@ -10,8 +10,8 @@ use onhook_core::order::{Kind, Status};
 use onhook_core::reservation::{NotReserved, Reservation};
 
 use super::fixtures::{
-    account, activate, at, clean, disconnect, in_service, lines, number, order, policy, run_all, search,
-    seeded, state,
+    account, activate, at, clean, disconnect, in_service, lines, make_account, number, order, policy,
+    run_all, search, seeded, state,
 };
 use crate::conformance::Opener;
 use crate::contract::accounts::Altered;
@@ -23,6 +23,22 @@ async fn alter(store: &dyn Store, id: u32, act: AccountAct, n: i64) -> Altered {
 }
 
 cases! { ($) accounts conformance_accounts:
+    /// Every handle knows an account once it is made.
+    async fn an_account_is_there_once_it_is_made(opener) {
+        let (one, other) = opener.open_twice().await;
+        let before = std::sync::Arc::new(one.image().await.expect("read"));
+        for (made, handle) in [(false, &one), (false, &other), (true, &other), (true, &one), (true, &one)] {
+            if made && !handle.has_account(account(1)).await.expect("read") {
+                make_account(&**handle, 1).await;
+            }
+            assert_eq!(handle.has_account(account(1)).await.expect("read"), made);
+            assert!(!handle.has_account(account(2)).await.expect("read"));
+        }
+        clean(&*one).await;
+        one.put_back(before, None).await.expect("put back");
+        assert!(!one.has_account(account(1)).await.expect("read"));
+    }
+
     /// What a change names changes, and the rest stays.
     async fn an_account_changes_as_an_operator_says(opener) {
         let (store, ..) = seeded(opener).await;

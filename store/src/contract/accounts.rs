@@ -58,6 +58,9 @@ pub trait Accounts: Send + Sync {
         doer: Doer,
     ) -> Result<Account>;
 
+    /// True if there is such an account. One that was made stays, open or closed.
+    async fn has_account(&self, id: AccountId) -> Result<bool>;
+
     /// Returns an account with its sites and peers.
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>>;
 

@@ -243,6 +243,18 @@ impl Accounts for PostgresStore {
         })
     }
 
+    async fn has_account(&self, id: AccountId) -> Result<bool> {
+        if self.accounts.has(id) {
+            return Ok(true);
+        }
+        let sql = "SELECT 1 FROM account WHERE id = $1";
+        let found = reading!(self, client => row(&client, sql, &[&i64::from(id.get())]).await)?;
+        if found.is_some() {
+            self.accounts.add(id);
+        }
+        Ok(found.is_some())
+    }
+
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
         reading!(self, client => account_with_premises(&client, id).await)
     }

@@ -26,6 +26,7 @@ mod health;
 mod imports;
 mod intake;
 mod jobs;
+mod known;
 mod leases;
 mod lines;
 mod lookout;

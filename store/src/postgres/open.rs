@@ -10,6 +10,7 @@ use super::address::ConnectError;
 use super::connect::{self, connection};
 use super::health::Health;
 use super::intake::Intake;
+use super::known::Known;
 use super::lookout::Lookout;
 use super::random::random;
 use super::schema::migrate;
@@ -34,6 +35,8 @@ pub struct PostgresStore {
     pub(super) lookout: Lookout,
     /// Whether statements have names.
     pub(super) names: Arc<Names>,
+    /// Accounts that were found.
+    pub(super) accounts: Known,
     /// How long a transaction may be idle before the database ends it.
     pub(super) idle_max: Duration,
     /// Set when the store is closed.
@@ -86,6 +89,7 @@ impl PostgresStore {
             intake,
             lookout,
             names,
+            accounts: Known::default(),
             idle_max: IDLE_MAX,
             closed: Mutex::new(false),
         })

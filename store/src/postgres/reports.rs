@@ -3,6 +3,7 @@
 use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::ids::EventSeq;
+use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::{Author, Doer};
 use onhook_core::report::nruf::Block;
 use onhook_core::time::Timestamp;
@@ -17,7 +18,8 @@ use super::row::{get, json, limit, small, time, word};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
 use crate::Result;
-use crate::columns::column;
+use crate::codes::state_code;
+use crate::columns::{UNTOUCHED, column};
 use crate::contract::once::Once;
 use crate::contract::reports::{
     CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, Reports, Wanted,
@@ -33,12 +35,22 @@ fn integer(digits: u64) -> i64 {
 }
 
 async fn lives(client: &Client, wanted: Wanted, (first, end): (u64, u64)) -> Result<Lives> {
+    // Most numbers never left service. They stay in the database, but for the last one, which tells where to go on.
     let sql = format!(
-        "SELECT {NUMBER_COLUMNS} FROM number WHERE number >= $1 AND number < $2 ORDER BY number LIMIT $3"
+        "WITH page AS (SELECT {NUMBER_COLUMNS} FROM number WHERE number >= $1 AND number < $2 ORDER BY number LIMIT $3)
+         SELECT {NUMBER_COLUMNS}, (SELECT count(*) FROM page) FROM page
+         WHERE $4 OR flags & $5 = 0 OR state = $6 OR number = (SELECT max(number) FROM page) ORDER BY number"
     );
-    let found = rows(client, &sql, &[&integer(first), &integer(end), &limit(PAGE)]).await?;
+    let all = !matches!(wanted, Wanted::Departures);
+    let (untouched, aging) = (i64::from(UNTOUCHED), i64::from(state_code(State::Aging)));
+    let values: [&dyn Value; 6] = [&integer(first), &integer(end), &limit(PAGE), &all, &untouched, &aging];
+    let found = rows(client, &sql, &values).await?;
+    let full = match found.first() {
+        Some(row) => get::<i64>(row, 12)? == limit(PAGE),
+        None => false,
+    };
     let found = found.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
-    let next = found.last().filter(|_| found.len() == PAGE).map(|row| row.entry.number.digits() + 1);
+    let next = found.last().filter(|_| full).map(|row| row.entry.number.digits() + 1);
     let needed = |row: &NumberRow| need(wanted, &row.entry, row.untouched, row.last_event, row.at);
     let long: Vec<NumberRow> = found.iter().filter(|row| needed(row) == Need::History).copied().collect();
     let mut told = if long.is_empty() { Default::default() } else { histories(client, &long).await? };

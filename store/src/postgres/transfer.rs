@@ -446,6 +446,7 @@ impl Transfer for PostgresStore {
     async fn put_back(&self, image: Arc<Image>, seed: Option<u64>) -> Result<()> {
         let image = prepared(&image, seed)?;
         transaction!(self, tx => put_back(&tx, &image).await)?;
+        self.accounts.forget();
         go_on(&self.ids, &image, seed);
         Ok(())
     }

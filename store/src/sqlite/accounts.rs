@@ -195,6 +195,14 @@ impl Accounts for SqliteStore {
         self.writer.write(work).await
     }
 
+    async fn has_account(&self, id: AccountId) -> Result<bool> {
+        let known = move |connection: &Connection| {
+            let mut known = connection.prepare_cached("SELECT 1 FROM account WHERE id = ?")?;
+            Ok(known.exists([id.get()])?)
+        };
+        self.readers.read(known).await
+    }
+
     async fn account(&self, id: AccountId) -> Result<Option<(Account, Premises)>> {
         self.readers.read(move |connection| account_with_premises(connection, id)).await
     }
