@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use fleet::dice::Dice;
 use fleet::http::proxy;
-use fleet::load::{Outcome, post_one, post_one_answer, post_without_key, under_load, under_load_at};
+use fleet::load::{Outcome, post_of, post_one, post_one_answer, post_without_key, under_load, under_load_at};
 use fleet::sql::Sql;
 use fleet::wire::{Cuts, wire};
 use fleet::{
@@ -44,6 +44,37 @@ fn two_and_three_nodes_share_the_work_and_each_order_runs_once() {
         outcome.is_clean(&format!("none, {nodes} nodes"), 0, None);
         assert!(fleet.ran().iter().all(|ran| *ran > 0), "one did all the work: {:?}", fleet.ran());
     }
+}
+
+/// What holds up the orders of one account holds up no other's, also where there is one node.
+#[test]
+fn a_node_runs_orders_of_an_account_while_those_of_another_wait() {
+    let Some(fleet) = Fleet::of(1) else { return };
+    let node = fleet.address(0);
+    let other = Sql::of(&fleet.url);
+    let first = FIRST + 10_000_000_000;
+    other.run(&format!("BEGIN; SELECT 1 FROM number WHERE number = {first} FOR UPDATE"));
+    let ended = |name: &str| {
+        let ended = "SELECT count(*) FROM orders WHERE name = $1 AND status <> 0";
+        fleet.sql.count(ended, &[&name]) == 1
+    };
+    assert!(post_of(node, 0, "held up"));
+    until("its step waits", || {
+        let waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'node_0' AND wait_event_type = 'Lock'";
+        (fleet.sql.count(waits, &[]) == 1).then_some(())
+    });
+    assert!(post_of(node, 0, "the next one"));
+    assert!(post_of(node, 1, "of another account"));
+    within(Duration::from_secs(5), "the other account's order runs", || {
+        ended("of another account").then_some(())
+    });
+    assert!(!ended("held up") && !ended("the next one"), "an account's orders run one after another");
+    other.run("COMMIT");
+    until("all have run", || (ended("held up") && ended("the next one")).then_some(()));
+    let statuses = fleet.sql.whole("SELECT status FROM orders ORDER BY seq", &[]);
+    assert_eq!(statuses, [1, 3, 1], "the number was in service for the first of its account alone");
+    done(&fleet.url, &["check", "--deep"], b"");
 }
 
 /// Stops a node that has orders and notifications under way, until others have done them and its lease is long over.

@@ -124,34 +124,29 @@ async fn an_order_that_brings_the_worker_down_is_set_aside_and_the_others_run() 
     assert_eq!(order.failed[0].why, Refusal::SetAside);
 }
 
-/// What holds up the orders of one account must not hold up those of others.
-#[tokio::test]
-async fn nodes_share_the_accounts_whose_orders_wait() {
-    let Some(fresh) = openers::database() else { return };
-    let one = ten_in_service(&fresh).await;
-    let other = PostgresStore::open(&fresh.0).await.unwrap();
-    let second = AccountId::new(2).unwrap();
-    let new =
-        NewAccount { id: second, name: "two".into(), kind: AccountKind::EndUser, class: Class::Unknown };
-    one.create_account(new, Doer::offline(now())).await.unwrap();
-    one.create_site(second, "a site".into(), now()).await.unwrap();
-    let theirs =
-        NewNumber { state: State::InService, account: Some(second), ..NewNumber::available(number(20)) };
-    one.import(Box::new([(1, Ok(theirs))].into_iter()), Intake::of("test"), now(), Arc::default())
-        .await
-        .unwrap();
-    for node in [1, 2] {
-        let name = format!("{NODE}{node}");
-        one.take_lease(&name, std::time::Duration::from_mins(1)).await.unwrap().unwrap();
-    }
-    one.accept(new_order(&[number(1)])).await.unwrap();
-    let order = NewOrder { account: second, ..(*new_order(&[number(20)])).clone() };
-    one.accept(Arc::new(order)).await.unwrap();
+/// Makes a second account, with number 20 in service.
+async fn second_account(store: &PostgresStore) -> AccountId {
+    let id = AccountId::new(2).unwrap();
+    let new = NewAccount { id, name: "two".into(), kind: AccountKind::EndUser, class: Class::Unknown };
+    store.create_account(new, Doer::offline(now())).await.unwrap();
+    store.create_site(id, "a site".into(), now()).await.unwrap();
+    let theirs = NewNumber { state: State::InService, account: Some(id), ..NewNumber::available(number(20)) };
+    let lines = Box::new([(1, Ok(theirs))].into_iter());
+    store.import(lines, Intake::of("test"), now(), Arc::default()).await.unwrap();
+    id
+}
 
-    let (client, connection) = tokio_postgres::connect(&fresh.0, NoTls).await.unwrap();
+/// An order of an account for a number.
+fn order_of(account: AccountId, number: Number) -> Arc<NewOrder> {
+    Arc::new(NewOrder { account, ..(*new_order(&[number])).clone() })
+}
+
+/// Locks number 1 while `work` runs, which begins when somebody waits for it.
+async fn beside_one_that_waits(url: &str, waiter: impl Future<Output = ()>, work: impl Future<Output = ()>) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
     client.batch_execute("BEGIN; SELECT 1 FROM number WHERE number = 19195550101 FOR UPDATE").await.unwrap();
-    let (held_up, ()) = tokio::join!(one.run_orders(now(), 10, 10, Arc::default()), async {
+    tokio::join!(waiter, async {
         let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND database =
                          (SELECT oid FROM pg_database WHERE datname = current_database())
                      UNION ALL SELECT 1 FROM pg_stat_activity
@@ -159,14 +154,73 @@ async fn nodes_share_the_accounts_whose_orders_wait() {
         while client.query(waits, &[]).await.unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
-        let step = other.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
-        assert_eq!(step.ended.len(), 1, "the other account's order");
+        work.await;
         client.batch_execute("COMMIT").await.unwrap();
     });
-    assert_eq!(held_up.unwrap().ended.len(), 1);
     drop(client);
     connection.await.unwrap().unwrap();
+}
+
+/// What holds up the orders of one account must not hold up those of others.
+#[tokio::test]
+async fn nodes_share_the_accounts_whose_orders_wait() {
+    let Some(fresh) = openers::database() else { return };
+    let one = ten_in_service(&fresh).await;
+    let other = PostgresStore::open(&fresh.0).await.unwrap();
+    let second = second_account(&one).await;
+    for node in [1, 2] {
+        let name = format!("{NODE}{node}");
+        one.take_lease(&name, std::time::Duration::from_mins(1)).await.unwrap().unwrap();
+    }
+    one.accept(new_order(&[number(1)])).await.unwrap();
+    one.accept(order_of(second, number(20))).await.unwrap();
+    let held_up = async {
+        assert_eq!(one.run_orders(now(), 10, 10, Arc::default()).await.unwrap().ended.len(), 1);
+    };
+    beside_one_that_waits(&fresh.0, held_up, async {
+        let step = other.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
+        assert_eq!(step.ended.len(), 1, "the other account's order");
+    })
+    .await;
     assert_eq!(one.check(true).await.unwrap().findings, vec![]);
+}
+
+/// A step leaves accounts whose orders it cannot take to the next one, which does not wait for it. An account's orders run
+/// one after another all the same.
+#[tokio::test]
+async fn steps_of_a_node_run_orders_of_different_accounts_side_by_side() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    let second = second_account(&store).await;
+    let mut first = Vec::new();
+    for n in 1..=3 {
+        first.push(store.accept(new_order(&[number(n)])).await.unwrap().id);
+    }
+    for _ in 0..2 {
+        store.accept(order_of(second, number(20))).await.unwrap();
+    }
+    let step = async || store.run_orders(now(), 1, 10, Arc::default()).await.unwrap();
+    let ran = std::sync::Mutex::new(Vec::new());
+    let held_up = async {
+        let step = step().await;
+        assert!(step.more);
+        ran.lock().unwrap().extend(step.ended.into_iter().map(|ended| ended.id));
+    };
+    beside_one_that_waits(&fresh.0, held_up, async {
+        for _ in 0..2 {
+            let step = step().await;
+            assert_eq!((step.ended.len(), step.busy), (1, true), "the other account's");
+            assert!(!first.contains(&step.ended[0].id));
+        }
+        let step = step().await;
+        assert_eq!((step.ended.len(), step.more, step.busy), (0, false, true), "nothing but what runs");
+    })
+    .await;
+    for _ in 0..2 {
+        ran.lock().unwrap().extend(step().await.ended.into_iter().map(|ended| ended.id));
+    }
+    assert_eq!(*ran.lock().unwrap(), first, "in the order of their arrival");
+    assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
 /// A node draws its number early and commits late. Others get their positions meanwhile, and it gets the next one.

@@ -207,13 +207,18 @@ pub(crate) fn post_one_answer(node: SocketAddr, name: &str) -> Answer {
 
 /// Sends an order without a key that has this name. Returns whether it was accepted; if not, it may be there.
 pub(crate) fn post_without_key(node: SocketAddr, name: &str) -> bool {
+    post_of(node, 1, name)
+}
+
+/// Sends an order of one of the accounts for its first number, without a key. Returns whether it was accepted.
+pub(crate) fn post_of(node: SocketAddr, account: usize, name: &str) -> bool {
     let body = format!(
         "<DisconnectTelephoneNumberOrder><name>{name}</name><DisconnectTelephoneNumberOrderType>\
          <TelephoneNumberList><TelephoneNumber>{}</TelephoneNumber></TelephoneNumberList>\
          </DisconnectTelephoneNumberOrderType></DisconnectTelephoneNumberOrder>",
-        FIRST + 1_000
+        FIRST + 1_000 * u64::try_from(account).expect("few")
     );
-    let (account, name) = (ACCOUNTS[1], name.to_owned());
+    let (account, name) = (ACCOUNTS[account], name.to_owned());
     let order = Order { account, list: "disconnects", key: String::new(), name, body };
     matches!(order.post(&mut order.client(node)), Posted::Accepted(_))
 }

@@ -1,10 +1,13 @@
 //! Runs accepted orders: a bell wakes the worker, and in case a ring is lost it looks every second.
+//!
+//! Where the store allows it, several steps run side by side, each with orders of other accounts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use onhook_core::order::Status;
 use onhook_store::Result;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -27,35 +30,53 @@ const PACE: Duration = Duration::from_millis(25);
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
+    let hands = if app.emulator.is_some() { 1 } else { app.store.hands() };
+    let mut steps = JoinSet::new();
+    // Whether to look for orders, whether the last step left some, and when the last one began.
+    let (mut look, mut more, mut begun) = (true, false, None::<Instant>);
     while !stop.is_cancelled() {
-        let begun = Instant::now();
-        match step(&app).await {
-            Ok(Next::More) => continue,
-            Ok(Next::Busy) => {
-                stop.run_until_cancelled(tokio::time::sleep(PACE)).await;
-                continue;
-            }
-            Ok(Next::Nothing) => {}
-            Err(error) => {
-                store_log::failed("orders could not be run", &error);
-            }
-        }
         let staged = app.emulator.as_ref().and_then(|emulator| emulator.scripts.next(app.clock.now()));
         let poll = if staged.is_some() { POLL_STAGED } else { POLL };
+        // Those that run have taken what waited. If they take long, another one is begun for what has come meanwhile.
+        let apart = PACE * u32::try_from(1 + steps.len()).unwrap_or(u32::MAX);
+        let from = begun.map_or_else(Instant::now, |begun| begun + apart);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.orders_bell.notified() => {} // keeps one ring that came while we worked
-            () = tokio::time::sleep(poll) => {}   // a lost ring costs a second, not an order
+            Some(ended) = steps.join_next() => {
+                let next = ended.unwrap_or_else(|error| match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => Next::Nothing,
+                });
+                more = matches!(next, Next::More);
+                look |= !matches!(next, Next::Nothing);
+                if more {
+                    begun = None; // at once
+                }
+            }
+            () = app.orders_bell.notified(), if !look => look = true, // keeps one ring that came while we worked
+            () = tokio::time::sleep_until(from), if look && steps.len() < hands => {
+                let app = app.clone();
+                steps.spawn(async move {
+                    step(&app).await.unwrap_or_else(|error| {
+                        store_log::failed("orders could not be run", &error);
+                        Next::Nothing
+                    })
+                });
+                begun = Some(Instant::now());
+                look = more;
+            }
+            () = tokio::time::sleep(poll) => look = true, // a lost ring costs a second, not an order
         }
-        stop.run_until_cancelled(tokio::time::sleep_until(begun + PACE)).await;
     }
+    while steps.join_next().await.is_some() {}
 }
 
 /// What a step leaves to do.
+#[derive(Debug)]
 pub(super) enum Next {
     /// More orders wait.
     More,
-    /// Orders wait of accounts that another node is at. It may not see those that arrived meanwhile.
+    /// Orders wait of accounts that another step is at. It may not see those that arrived meanwhile.
     Busy,
     /// Nothing.
     Nothing,

@@ -35,7 +35,7 @@ pub struct StepReport {
     pub told: usize,
     /// True if the step's limit left more to do.
     pub more: bool,
-    /// True if orders wait of accounts whose orders another node ran at that moment.
+    /// True if orders wait of accounts whose orders another step ran at that moment, on this node or another.
     pub busy: bool,
 }
 
@@ -168,6 +168,11 @@ pub trait Orders: Send + Sync {
 
     /// Follows a script when orders run, from now on. It is set once.
     fn follow(&self, script: Arc<dyn Script>);
+
+    /// Returns how many steps of orders may run at once on this node. Each runs orders of accounts that no other has.
+    fn hands(&self) -> usize {
+        1
+    }
 
     /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,
     /// each with its oldest order first. Then, if the pool has grown, runs some of the orders that wait for numbers.

@@ -12,6 +12,10 @@ use onhook_core::ids::{AccountId, OrderSeq};
 /// How many numbers an account earns with a turn.
 const SHARE: usize = 100;
 
+/// How many numbers an account earns with a turn while others wait that are not in the step: as many as a step's orders of
+/// two numbers have, so that one account can fill it.
+const SHARE_BESIDE: usize = 512;
+
 /// Most orders that wait, of all accounts: some 64 MB in memory.
 pub(crate) const WAITING_MAX: usize = 4_000_000;
 
@@ -35,6 +39,40 @@ impl Queued {
     }
 }
 
+/// What waits of an account: its first orders, as many as one step may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The account.
+    pub account: AccountId,
+    /// How many orders these are.
+    pub orders: usize,
+    /// How many numbers they are about together.
+    pub numbers: usize,
+}
+
+impl Backlog {
+    /// Returns how many of the orders the account can run with a turn, at least one.
+    fn of_turn(&self) -> usize {
+        if self.numbers <= SHARE_BESIDE {
+            self.orders
+        } else {
+            (self.orders * SHARE_BESIDE / self.numbers).max(1)
+        }
+    }
+}
+
+/// Returns how many of these accounts, from the first on, have enough orders for a step of `orders_max`. The others are
+/// left for other steps, which can run at the same time.
+#[must_use]
+pub fn enough(waiting: &[Backlog], orders_max: usize) -> usize {
+    let mut orders = 0;
+    let fill = waiting.iter().position(|backlog| {
+        orders += backlog.of_turn();
+        orders >= orders_max
+    });
+    fill.map_or(waiting.len(), |last| last + 1)
+}
+
 /// The orders that have not run yet, by account.
 #[derive(Clone, Debug, Default)]
 pub struct Turns {
@@ -42,6 +80,8 @@ pub struct Turns {
     /// The accounts with orders, in the order of their turns.
     round: VecDeque<AccountId>,
     orders: usize,
+    /// True if orders of other accounts wait that are not among these.
+    others: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -66,6 +106,12 @@ impl Turns {
             }
         }
         turns
+    }
+
+    /// Says that orders of other accounts wait, too: each account has one turn in a step.
+    #[must_use]
+    pub fn beside_others(self) -> Self {
+        Self { others: true, ..self }
     }
 
     /// Returns the accounts with orders in the order of their turns, each with the numbers that it has earned.
@@ -125,12 +171,16 @@ impl Turns {
     fn choose(&mut self, orders_max: usize, numbers_max: usize) -> Vec<(AccountId, Queued)> {
         let mut taken = Vec::new();
         let mut numbers = 0;
+        let share = if self.others { SHARE_BESIDE } else { SHARE };
+        let mut turns = if self.others { self.round.len() } else { usize::MAX };
         while taken.len() < orders_max
+            && (turns > 0 || taken.is_empty())
             && let Some(account) = self.round.pop_front()
         {
-            let alone = self.round.is_empty();
+            turns = turns.saturating_sub(1);
+            let alone = self.round.is_empty() && !self.others;
             let Some(queue) = self.queues.get_mut(&account) else { continue };
-            queue.earned = queue.earned.saturating_add(SHARE);
+            queue.earned = queue.earned.saturating_add(share);
             while taken.len() < orders_max
                 && let Some(next) = queue.orders.front().copied()
             {
@@ -148,6 +198,9 @@ impl Turns {
                 numbers += next.numbers;
                 self.orders -= 1;
                 taken.push((account, next));
+            }
+            if self.others && queue.orders.front().is_some_and(|next| next.numbers <= queue.earned) {
+                queue.earned = 0; // the step was full: what is left of a turn is no saving
             }
             if queue.orders.is_empty() {
                 self.queues.remove(&account); // an account without orders saves nothing
@@ -233,6 +286,42 @@ mod tests {
         let numbers =
             |of| taken.iter().filter(|(a, _)| *a == account(of)).map(|(_, o)| o.numbers).sum::<usize>();
         assert_eq!((numbers(1), numbers(2)), (300, 300));
+    }
+
+    #[test]
+    fn a_step_leaves_the_accounts_that_it_has_no_room_for() {
+        let backlog = |orders, numbers| Backlog { account: account(1), orders, numbers };
+        let light = backlog(1, 2);
+        let heavy = backlog(256, 512);
+        assert_eq!(enough(&[], 256), 0);
+        assert_eq!(enough(&[light; 32], 256), 32);
+        assert_eq!(enough(&[light, heavy, light], 256), 2);
+        assert_eq!(enough(&[heavy; 3], 256), 1);
+        assert_eq!(enough(&[backlog(256, 1_024); 3], 256), 2, "a turn is for 128 of its orders");
+        assert_eq!(enough(&[backlog(40, 200_000); 3], 256), 3, "large orders: each saves for its own");
+    }
+
+    #[test]
+    fn accounts_of_different_steps_share_by_numbers() {
+        // Each step has one of them, and the other waits: one with orders of a number, one with orders of ten.
+        let ran = |account, numbers| {
+            let mut ran = 0;
+            let mut turns = Turns::default();
+            for seq in 0..2_000 {
+                turns.push(account, Queued { seq: OrderSeq(seq), numbers });
+            }
+            for _ in 0..3 {
+                let mut step = turns.clone().beside_others();
+                ran += step.take(10_000, 5_000).into_iter().map(|(_, order)| order.numbers).sum::<usize>();
+                turns = step;
+            }
+            ran
+        };
+        assert_eq!((ran(account(1), 1), ran(account(2), 10)), (1_536, 1_530));
+        // What a full step leaves of a turn is not saved.
+        let mut turns = turns(&[(1, 1, 1), (1, 2, 1), (1, 3, 1)]).beside_others();
+        assert_eq!(take(&mut turns, 1, 10).len(), 1);
+        assert_eq!(turns.round().collect::<Vec<_>>(), [(account(1), 0)]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod deliveries;
 mod durability;
 mod entries;
 mod exchanges;
+mod hands;
 mod health;
 mod imports;
 mod intake;

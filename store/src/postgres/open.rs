@@ -8,6 +8,7 @@ use deadpool_postgres::Pool;
 
 use super::address::ConnectError;
 use super::connect::{self, connection};
+use super::hands::Hands;
 use super::health::Health;
 use super::intake::Intake;
 use super::known::Known;
@@ -35,6 +36,8 @@ pub struct PostgresStore {
     pub(super) lookout: Lookout,
     /// Whether statements have names.
     pub(super) names: Arc<Names>,
+    /// The accounts whose orders this node runs.
+    pub(super) hands: Hands,
     /// Accounts that were found.
     pub(super) accounts: Known,
     /// How long a transaction may be idle before the database ends it.
@@ -89,6 +92,7 @@ impl PostgresStore {
             intake,
             lookout,
             names,
+            hands: Hands::default(),
             accounts: Known::default(),
             idle_max: IDLE_MAX,
             closed: Mutex::new(false),

@@ -15,11 +15,12 @@ use super::accounts::lock_account;
 use super::batch::areas_of;
 use super::entries::lock_numbers;
 use super::exchanges::exchanges_of;
+use super::hands::HANDS;
 use super::open::PostgresStore;
 use super::order_rows::{ORDER_COLUMNS, add_line, read_order, update_orders};
 use super::row::{account_of, get, limit, order_id, pages_before, small, time};
 use super::statement::{Value, row, rows};
-use super::step::{run_orders, some_wait};
+use super::step::{Queues, run_orders};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use super::transaction::{reading, transaction};
 use crate::Result;
@@ -296,6 +297,10 @@ impl Orders for PostgresStore {
         let _ = self.script.set(script); // the first one stays
     }
 
+    fn hands(&self) -> usize {
+        HANDS
+    }
+
     async fn run_orders(
         &self,
         now: Timestamp,
@@ -303,10 +308,19 @@ impl Orders for PostgresStore {
         numbers_max: usize,
         policy: Arc<Policy>,
     ) -> Result<StepReport> {
-        if !reading!(self, client => some_wait(&client).await)? {
-            return Ok(StepReport::default());
+        let mut queues = reading!(self, client => Queues::look(&client, orders_max).await)?;
+        let all = queues.waiting.len();
+        queues.waiting.retain(|backlog| !self.hands.have(backlog.account));
+        let busy = queues.waiting.len() < all;
+        if queues.waiting.is_empty() && !queues.back {
+            return Ok(StepReport { busy, ..StepReport::default() });
         }
-        transaction!(self, often tx => run_orders(&tx, &self.ids, now, (orders_max, numbers_max), &policy, self.script.get().cloned()).await)
+        let hand = self.hands.hand();
+        let step = transaction!(self, often tx => {
+            let maxes = (orders_max, numbers_max);
+            run_orders(&tx, &self.ids, now, maxes, &policy, self.script.get().cloned(), (&queues, &hand)).await
+        })?;
+        Ok(StepReport { busy: busy || step.busy, ..step })
     }
 
     async fn order(&self, account: AccountId, kind: Kind, id: OrderId) -> Result<Option<Order>> {

@@ -1,7 +1,7 @@
 //! A step of orders: claims accounts whose orders wait, loads what the plan needs, and writes what it says.
 //!
-//! A node that runs an account's orders holds the lock of the account's row in `queue`. Other nodes skip that account
-//! and run others. So an account's orders run one after another, on any node.
+//! A step that runs an account's orders holds the lock of the account's row in `queue`. Other steps skip that account
+//! and run others, on this node or another. So an account's orders run one after another.
 //!
 //! Locks are taken in this order, so that no two nodes wait for each other: the mark of the orders that wait for
 //! numbers, accounts, numbers by their digits, drawn numbers (those that others have are skipped), counts by their keys.
@@ -16,16 +16,18 @@ use onhook_core::number::Number;
 use onhook_core::order::search::{Criteria, Inventory};
 use onhook_core::order::{Kind, Order, Request};
 use onhook_core::time::Timestamp;
+use tokio_postgres::Row;
 use tracing::error;
 
 use super::accounts::accounts_with_premises;
 use super::batch::{apply_numbers, numbers_of};
 use super::entries::{NUMBER_COLUMNS, NumberRow, lock_numbers};
 use super::exchanges::exchanges_of;
+use super::hands::Hand;
 use super::order_rows::{ORDER_COLUMNS, add_waiting_lines, read_order, update_orders};
 use super::pool::{draw, lots};
 use super::row::{account_of, all_digits, get, limit, small};
-use super::statement::{NOW, execute, row, rows, together};
+use super::statement::{NOW, Value, execute, row, rows, together};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use crate::Result;
 use crate::contract::leases::NODE;
@@ -35,7 +37,7 @@ use crate::error::corrupt;
 use crate::order_ids::OrderIds;
 use crate::plan::draw::numbers_in;
 use crate::plan::step::{Loaded, WORK_MAX, Waiting, Writes, step};
-use crate::plan::turns::{Queued, Turns};
+use crate::plan::turns::{Backlog, Queued, Turns, enough};
 
 /// The column after those of [`ORDER_COLUMNS`]: how often judging the order has panicked.
 const ATTEMPTS: usize = 19;
@@ -46,15 +48,53 @@ const BACK_ORDERS_MAX: usize = 64;
 /// Most accounts in one step.
 const ACCOUNTS_MAX: usize = 64;
 
-/// True if orders wait that no step has tried: new ones, or, after the pool has grown, those that wait for numbers.
-pub(super) async fn some_wait(client: &Client) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM orders WHERE status = 0)
-               OR (EXISTS (SELECT 1 FROM orders WHERE status = 4)
-                   AND ((SELECT value FROM counter WHERE name = 'back_orders_after') >= 0
-                        OR (SELECT value FROM counter WHERE name = 'back_orders_tried')
-                           <> (SELECT value FROM counter WHERE name = 'pool_grown')))";
-    let found = row(client, sql, &[]).await?.ok_or_else(|| corrupt("a query without a row"))?;
-    Ok(get::<Option<bool>>(&found, 0)?.unwrap_or(false))
+/// What waits to be run.
+pub(super) struct Queues {
+    /// The accounts with orders that have not run, in the order of their turns.
+    pub(super) waiting: Vec<Backlog>,
+    /// True if orders that wait for numbers are to be tried, since the pool has grown.
+    pub(super) back: bool,
+    /// How many nodes there are.
+    nodes: usize,
+}
+
+impl Queues {
+    /// Looks what waits, without a lock. Of an account it counts at most `orders_max` orders.
+    pub(super) async fn look(client: &Client, orders_max: usize) -> Result<Self> {
+        // A skip scan: the waiting orders of one account, however many, cost one seek and those that are counted.
+        let waiting = format!(
+            "WITH RECURSIVE waiting (account) AS (
+                 (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT o.account FROM orders o
+                         WHERE o.status = 0 AND o.account > w.account ORDER BY o.account LIMIT 1)
+                 FROM waiting w WHERE w.account IS NOT NULL
+             )
+             SELECT w.account, f.orders, f.numbers,
+                    (SELECT count(*) FROM lease WHERE name LIKE '{NODE}%' AND until > {NOW})
+             FROM waiting w JOIN queue q ON q.account = w.account
+             CROSS JOIN LATERAL (SELECT count(*) AS orders, coalesce(sum(numbers), 0)::bigint AS numbers
+                                 FROM (SELECT numbers FROM orders WHERE account = w.account AND status = 0
+                                       ORDER BY seq LIMIT $1) o) f
+             WHERE w.account IS NOT NULL ORDER BY q.turn, q.account"
+        );
+        let back = "SELECT EXISTS (SELECT 1 FROM orders WHERE status = 4)
+                        AND ((SELECT value FROM counter WHERE name = 'back_orders_after') >= 0
+                             OR (SELECT value FROM counter WHERE name = 'back_orders_tried')
+                                <> (SELECT value FROM counter WHERE name = 'pool_grown'))";
+        let most = limit(orders_max);
+        let values: [&dyn Value; 1] = [&most];
+        let (found, back) = together!(rows(client, &waiting, &values), row(client, back, &[]))?;
+        let backlog = |row: &Row| {
+            Ok(Backlog { account: account_of(row, 0)?, orders: small(row, 1)?, numbers: small(row, 2)? })
+        };
+        let back = back.ok_or_else(|| corrupt("a query without a row"))?;
+        Ok(Self {
+            waiting: found.iter().map(backlog).collect::<Result<_>>()?,
+            back: get::<Option<bool>>(&back, 0)?.unwrap_or(false),
+            nodes: found.first().map_or(Ok(1), |row| small::<usize>(row, 3))?.max(1),
+        })
+    }
 }
 
 /// Runs orders that wait: loads what they need, asks the plan, and writes what it says.
@@ -65,10 +105,11 @@ pub(super) async fn run_orders(
     (orders_max, numbers_max): (usize, usize),
     policy: &Policy,
     script: Option<Arc<dyn Script>>,
+    (queues, hand): (&Queues, &Hand<'_>),
 ) -> Result<StepReport> {
-    // What is read without waiting for the answer before goes to the database together.
-    let (back, waiting) = together!(BackOrders::claim(client), waiting_accounts(client))?;
-    let Claimed { turns, mut queues, full, busy } = claim_turns(client, waiting, orders_max).await?;
+    let back = if queues.back { BackOrders::claim(client).await? } else { BackOrders::NONE };
+    let Claimed { turns, mut queues, full, busy } = claim_turns(client, queues, orders_max).await?;
+    hand.take(queues.iter().map(|(account, _)| *account).collect());
     let mut turns = turns;
     let taken = turns.take(orders_max, numbers_max);
     let seqs: Vec<OrderSeq> = taken.iter().map(|(_, queued)| queued.seq).collect();
@@ -104,45 +145,25 @@ struct Claimed {
     queues: Vec<(AccountId, usize)>,
     /// True if there may be more.
     full: bool,
-    /// True if another node runs the orders of some.
+    /// True if another step may run the orders of some.
     busy: bool,
 }
 
-/// Returns the accounts with orders that have not run, and how many nodes there are.
-async fn waiting_accounts(client: &Client) -> Result<(Vec<i64>, usize)> {
-    // A skip scan: the waiting orders of one account, however many, cost one seek.
-    let sql = format!(
-        "WITH RECURSIVE waiting (account) AS (
-             (SELECT account FROM orders WHERE status = 0 ORDER BY account LIMIT 1)
-             UNION ALL
-             SELECT (SELECT o.account FROM orders o
-                     WHERE o.status = 0 AND o.account > w.account ORDER BY o.account LIMIT 1)
-             FROM waiting w WHERE w.account IS NOT NULL
-         )
-         SELECT account, (SELECT count(*) FROM lease WHERE name LIKE '{NODE}%' AND until > {NOW})
-         FROM waiting WHERE account IS NOT NULL"
-    );
-    let found = rows(client, &sql, &[]).await?;
-    let nodes = found.first().map_or(Ok(1), |row| small::<usize>(row, 1))?;
-    let waiting: Vec<i64> = found.iter().map(|row| get(row, 0)).collect::<Result<_>>()?;
-    Ok((waiting, nodes.max(1)))
-}
-
-/// Claims accounts with orders that have not run, those whose turn is first: this node's share of them, so that others
-/// run theirs at the same time.
-async fn claim_turns(
-    client: &Client,
-    (waiting, nodes): (Vec<i64>, usize),
-    orders_max: usize,
-) -> Result<Claimed> {
+/// Claims accounts with orders that have not run, those whose turn is first: as many as fill a step, and at most this
+/// node's share, so that others run theirs at the same time.
+async fn claim_turns(client: &Client, queues: &Queues, orders_max: usize) -> Result<Claimed> {
+    let Queues { waiting, nodes, .. } = queues;
     if waiting.is_empty() {
         return Ok(Claimed::default());
     }
-    let share = waiting.len().div_ceil(nodes).min(ACCOUNTS_MAX);
+    let fill = enough(waiting, orders_max);
+    let others = fill < waiting.len();
+    let most = fill.min(waiting.len().div_ceil(*nodes)).min(ACCOUNTS_MAX);
+    let free: Vec<i64> = waiting.iter().map(|backlog| backlog.account.get().into()).collect();
     let sql = "SELECT account, earned FROM queue WHERE account = ANY($1) ORDER BY turn, account LIMIT $2
                FOR UPDATE SKIP LOCKED";
     let mut queues = Vec::new();
-    for row in &rows(client, sql, &[&waiting, &limit(share)]).await? {
+    for row in &rows(client, sql, &[&free, &limit(most)]).await? {
         queues.push((account_of(row, 0)?, small::<usize>(row, 1)?));
     }
     let claimed: Vec<i64> = queues.iter().map(|(account, _)| account.get().into()).collect();
@@ -154,12 +175,15 @@ async fn claim_turns(
         let queued = Queued::new(OrderSeq(get(row, 1)?), small(row, 2)?);
         orders.entry(account_of(row, 0)?).or_default().push(queued);
     }
-    let full = queues.len() == ACCOUNTS_MAX || orders.values().any(|orders| orders.len() == orders_max);
+    let full = orders.values().any(|orders| orders.len() == orders_max);
     let turns = Turns::of(
         queues
             .iter()
             .map(|(account, earned)| (*account, *earned, orders.remove(account).unwrap_or_default())),
     );
+    let turns = if others { turns.beside_others() } else { turns };
+    // Those that are left are for the next step, unless another one has them.
+    let full = full || queues.len() == most && (others || most == ACCOUNTS_MAX);
     let busy = queues.len() < waiting.len().min(ACCOUNTS_MAX);
     Ok(Claimed { turns, queues, full, busy })
 }
@@ -223,10 +247,6 @@ impl BackOrders {
     /// Claims the next orders that wait for numbers, oldest first, if the pool has grown since they were last tried.
     /// Only one node tries them at a time.
     async fn claim(client: &Client) -> Result<Self> {
-        let any = row(client, "SELECT 1 FROM orders WHERE status = 4 LIMIT 1", &[]).await?;
-        if any.is_none() {
-            return Ok(Self::NONE);
-        }
         let sql = "SELECT value FROM counter WHERE name = 'back_orders_after' FOR UPDATE SKIP LOCKED";
         let Some(after) = row(client, sql, &[]).await? else { return Ok(Self::NONE) };
         let mut after: i64 = get(&after, 0)?;

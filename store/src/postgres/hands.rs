@@ -1,0 +1,60 @@
+//! Steps of orders that this node runs side by side, and the accounts of each. Other nodes see the locks of the accounts'
+//! rows. Within the node a step asks here first, so that it leaves the database alone while nothing is left to do.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use onhook_core::ids::AccountId;
+
+/// Most steps that run side by side. Where the database is near, two keep it busy. Where each of its answers takes
+/// milliseconds, a step does little but wait.
+pub(super) const HANDS: usize = 4;
+
+/// The accounts whose orders run.
+#[derive(Default)]
+pub(super) struct Hands(Mutex<HashSet<AccountId>>);
+
+impl Hands {
+    /// Returns what one step has, which is nothing yet.
+    pub(super) fn hand(&self) -> Hand<'_> {
+        Hand { hands: self, has: Mutex::default() }
+    }
+
+    /// True if a step has the account.
+    pub(super) fn have(&self, account: AccountId) -> bool {
+        held(&self.0).contains(&account)
+    }
+}
+
+/// The accounts of one step, until it ends.
+pub(super) struct Hand<'a> {
+    hands: &'a Hands,
+    has: Mutex<Vec<AccountId>>,
+}
+
+impl Hand<'_> {
+    /// Notes the accounts that the step has claimed, instead of those of an attempt before.
+    pub(super) fn take(&self, accounts: Vec<AccountId>) {
+        self.put_down();
+        held(&self.hands.0).extend(&accounts);
+        *held(&self.has) = accounts;
+    }
+
+    fn put_down(&self) {
+        let had = std::mem::take(&mut *held(&self.has));
+        let mut all = held(&self.hands.0);
+        for account in had {
+            all.remove(&account);
+        }
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        self.put_down();
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
