@@ -15,8 +15,6 @@ use tracing::info;
 use crate::app::App;
 use crate::store_log;
 
-/// Most orders in one step.
-const ORDERS_MAX: usize = 256;
 /// Most numbers in one step, unless a single order has more.
 const NUMBERS_MAX: usize = 5_000;
 /// Most orders, and most of their numbers, in one step of an emulator.
@@ -30,7 +28,7 @@ const PACE: Duration = Duration::from_millis(25);
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let hands = if app.emulator.is_some() { 1 } else { app.store.hands() };
+    let hands = if app.emulator.is_some() { 1 } else { app.store.pace().at_once };
     let mut steps = JoinSet::new();
     // Whether to look for orders, whether the last step left some, and when the last one began.
     let (mut look, mut more, mut begun) = (true, false, None::<Instant>);
@@ -87,7 +85,7 @@ pub(super) async fn step(app: &App) -> Result<Next> {
     let (turn, orders_max, numbers_max) = match &app.emulator {
         // Orders that wait stand in the way of others, so more are looked at.
         Some(emulator) => (Some(emulator.scripts.running().await), STAGED_MAX, STAGED_MAX),
-        None => (None, ORDERS_MAX, NUMBERS_MAX),
+        None => (None, app.store.pace().orders_max, NUMBERS_MAX),
     };
     let Some(now) = app.believed_now() else { return Ok(Next::Nothing) };
     let step = app.store.run_orders(now, orders_max, numbers_max, app.settings.policy.clone()).await?;

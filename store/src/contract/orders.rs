@@ -39,6 +39,15 @@ pub struct StepReport {
     pub busy: bool,
 }
 
+/// How orders are run under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// How many steps may run at once on a node. Each runs orders of accounts that no other has.
+    pub at_once: usize,
+    /// Most orders in one step. The more there are, the more they share, and the longer others wait for their accounts.
+    pub orders_max: usize,
+}
+
 /// An order that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -169,9 +178,9 @@ pub trait Orders: Send + Sync {
     /// Follows a script when orders run, from now on. It is set once.
     fn follow(&self, script: Arc<dyn Script>);
 
-    /// Returns how many steps of orders may run at once on this node. Each runs orders of accounts that no other has.
-    fn hands(&self) -> usize {
-        1
+    /// Returns how orders are best run here.
+    fn pace(&self) -> Steps {
+        Steps { at_once: 1, orders_max: 256 }
     }
 
     /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,

@@ -14,7 +14,7 @@ const SHARE: usize = 100;
 
 /// How many numbers an account earns with a turn while others wait that are not in the step: as many as a step's orders of
 /// two numbers have, so that one account can fill it.
-const SHARE_BESIDE: usize = 512;
+const SHARE_BESIDE: usize = 2_048;
 
 /// Most orders that wait, of all accounts: some 64 MB in memory.
 pub(crate) const WAITING_MAX: usize = 4_000_000;
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(enough(&[light; 32], 256), 32);
         assert_eq!(enough(&[light, heavy, light], 256), 2);
         assert_eq!(enough(&[heavy; 3], 256), 1);
-        assert_eq!(enough(&[backlog(256, 1_024); 3], 256), 2, "a turn is for 128 of its orders");
+        assert_eq!(enough(&[backlog(256, 4_096); 3], 256), 2, "a turn is for 128 of its orders");
         assert_eq!(enough(&[backlog(40, 200_000); 3], 256), 3, "large orders: each saves for its own");
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let ran = |account, numbers| {
             let mut ran = 0;
             let mut turns = Turns::default();
-            for seq in 0..2_000 {
+            for seq in 0..8_000 {
                 turns.push(account, Queued { seq: OrderSeq(seq), numbers });
             }
             for _ in 0..3 {
@@ -317,7 +317,7 @@ mod tests {
             }
             ran
         };
-        assert_eq!((ran(account(1), 1), ran(account(2), 10)), (1_536, 1_530));
+        assert_eq!((ran(account(1), 1), ran(account(2), 10)), (6_144, 6_140));
         // What a full step leaves of a turn is not saved.
         let mut turns = turns(&[(1, 1, 1), (1, 2, 1), (1, 3, 1)]).beside_others();
         assert_eq!(take(&mut turns, 1, 10).len(), 1);

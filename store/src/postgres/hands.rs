@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use onhook_core::ids::AccountId;
 
-/// Most steps that run side by side. Where the database is near, two keep it busy. Where each of its answers takes
-/// milliseconds, a step does little but wait.
-pub(super) const HANDS: usize = 4;
+use crate::contract::orders::Steps;
+
+/// Where the database is near, two steps keep it busy. Where each of its answers takes milliseconds, a step does little but
+/// wait. Orders of one step share statements, a commit, and the counts and areas that they change.
+pub(super) const STEPS: Steps = Steps { at_once: 4, orders_max: 1_024 };
 
 /// The accounts whose orders run.
 #[derive(Default)]

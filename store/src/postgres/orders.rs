@@ -15,7 +15,7 @@ use super::accounts::lock_account;
 use super::batch::areas_of;
 use super::entries::lock_numbers;
 use super::exchanges::exchanges_of;
-use super::hands::HANDS;
+use super::hands::STEPS;
 use super::open::PostgresStore;
 use super::order_rows::{ORDER_COLUMNS, add_line, read_order, update_orders};
 use super::row::{account_of, get, limit, order_id, pages_before, small, time};
@@ -27,6 +27,7 @@ use crate::Result;
 use crate::codes::{kind_code, status_code, status_of};
 use crate::contract::orders::{
     Accepted, Amended, NewNote, Note, ORDER_LOOKS_MAX, OrderFilter, OrderQuery, Orders, Script, StepReport,
+    Steps,
 };
 use crate::contract::page::{LIST_MAX, Page, Start};
 use crate::order_ids::OrderIds;
@@ -297,8 +298,8 @@ impl Orders for PostgresStore {
         let _ = self.script.set(script); // the first one stays
     }
 
-    fn hands(&self) -> usize {
-        HANDS
+    fn pace(&self) -> Steps {
+        STEPS
     }
 
     async fn run_orders(
