@@ -2,8 +2,9 @@
 //!
 //! It shares the machine with the server it measures, so it does little: it sends a request from a buffer, and reads
 //! an answer until its `Content-Length` is complete. It runs on one thread, and is the same for both sides of every
-//! comparison.
+//! comparison. Requests at a fixed pace have a thread for each connection.
 
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::measure::{Measured, Tally};
 
@@ -92,36 +93,81 @@ pub(crate) async fn run_paced<R>(
 where
     R: Fn(usize, u64, &mut Vec<u8>) -> bool + Clone + Send + 'static,
 {
-    let streams = open(&[addr], connections).await?;
     let apart = Duration::from_secs(1) / per_second;
     let every = apart * u32::try_from(connections)?;
+    let clients = (0..connections).map(|_| Client::open(addr)).collect::<Result<Vec<_>>>()?;
     let started = Instant::now();
-    let mut running = JoinSet::new(); // dropping it ends them all
-    for (index, mut connection) in streams.into_iter().enumerate() {
+    let mut running = JoinSet::new();
+    for (index, client) in clients.into_iter().enumerate() {
         let requests = requests.clone();
         let first = started + apart * u32::try_from(index)?;
-        running.spawn(async move {
-            let mut tally = Tally::new();
-            let mut request = Vec::new();
-            let (mut due, mut n) = (first, 0);
-            while due < started + time && requests(index, n, &mut request) {
-                let late = Instant::now() > due;
-                sleep_until(due.into()).await;
-                let sent = if late { due } else { Instant::now() };
-                let answer = connection.exchange(&request).await?;
-                ensure!(answer.keep_alive, "the server closes connections");
-                if (200..300).contains(&answer.status) {
-                    tally.answered(answer.body.len());
-                    tally.done(sent.elapsed());
-                } else {
-                    tally.error();
-                }
-                (due, n) = (due + every, n + 1);
-            }
-            Ok(tally)
-        });
+        let next = move |n, buffer: &mut Vec<u8>| requests(index, n, buffer);
+        running.spawn_blocking(move || client.ask(first, every, started + time, next));
     }
     ended(running, started, time).await
+}
+
+/// A connection that a thread of its own serves. The system wakes the thread when a request is due or an answer is
+/// there. With the runtime's timers, all that is due within a millisecond would be sent at once, and an answer would wait
+/// until the one thread has read those before it: that would measure the generator.
+struct Client {
+    stream: std::net::TcpStream,
+    received: Vec<u8>,
+}
+
+impl Client {
+    fn open(addr: SocketAddr) -> Result<Self> {
+        let stream = std::net::TcpStream::connect(addr).with_context(|| format!("connecting to {addr}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE_MAX))?;
+        Ok(Self { stream, received: Vec::with_capacity(8 << 10) })
+    }
+
+    /// Sends a request at `due` and then one `every` so often, until `end`.
+    fn ask(
+        mut self,
+        mut due: Instant,
+        every: Duration,
+        end: Instant,
+        next: impl Fn(u64, &mut Vec<u8>) -> bool,
+    ) -> Result<Tally> {
+        let (mut tally, mut request, mut n) = (Tally::new(), Vec::new(), 0);
+        while due < end && next(n, &mut request) {
+            let wait = due.saturating_duration_since(Instant::now());
+            let sent = if wait.is_zero() {
+                due
+            } else {
+                std::thread::sleep(wait);
+                Instant::now()
+            };
+            let (status, body) = self.exchange(&request)?;
+            if (200..300).contains(&status) {
+                tally.answered(body);
+                tally.done(sent.elapsed());
+            } else {
+                tally.error();
+            }
+            (due, n) = (due + every, n + 1);
+        }
+        Ok(tally)
+    }
+
+    /// Sends one request and reads its whole answer. Returns its status and the length of its body.
+    fn exchange(&mut self, request: &[u8]) -> Result<(u16, usize)> {
+        self.stream.write_all(request)?;
+        self.received.clear();
+        let mut part = [0; 4 << 10];
+        loop {
+            let length = self.stream.read(&mut part)?;
+            ensure!(length > 0, "the server closed the connection");
+            self.received.extend_from_slice(&part[..length]);
+            let Some(head) = head(&self.received)? else { continue };
+            if self.received.len() >= head.length + head.body_length {
+                ensure!(head.keep_alive, "the server closes connections");
+                return Ok((head.status, head.body_length));
+            }
+        }
+    }
 }
 
 async fn drive(
