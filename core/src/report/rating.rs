@@ -73,7 +73,7 @@ impl Charges {
         let mut charges = Self { imported_at, ..Self::default() };
         match entry.standing {
             Standing::InService { place } => {
-                charges.periods.push(Period { account: place.account, from: imported_at, until: None });
+                charges.periods = vec![Period { account: place.account, from: imported_at, until: None }];
             }
             Standing::Aging { .. } => charges.aged.push((imported_at, None)),
             _ => {}

@@ -26,8 +26,9 @@ use crate::http::route::{Needs, Route};
 
 /// The type of call records.
 const CSV: &str = "text/csv";
-/// Pieces that are rated side by side: while one is read or written, the store is asked for another.
-const SIDE_BY_SIDE: usize = 3;
+/// Pieces that are rated side by side: while one is read or written, the store is asked for another. Each takes some ten
+/// times its bytes of memory meanwhile, with what the allocator keeps for the next.
+const SIDE_BY_SIDE: usize = 2;
 
 /// Where the columns are, and how they are written.
 const LAYOUT: [Parameter; 8] = [

@@ -9,6 +9,7 @@ mod accounts;
 mod acts;
 mod applications;
 mod areas;
+mod aside;
 mod audit;
 mod backup;
 mod batch;

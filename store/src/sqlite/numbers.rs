@@ -482,7 +482,7 @@ impl Numbers for SqliteStore {
 
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>> {
         self.readers
-            .read(move |connection| match number_row(connection, number)? {
+            .read_few(move |connection| match number_row(connection, number)? {
                 Some(row) => number_history(connection, &row).map(Some),
                 None => Ok(None),
             })

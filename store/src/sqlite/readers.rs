@@ -4,10 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::aside::step_aside;
 use super::mutex::lock;
 use super::row;
 use crate::error::corrupt;
@@ -19,11 +22,24 @@ pub(super) const VFS: &str = "unix-excl";
 /// How many reads run at once. More reads wait for their turn.
 const READERS: usize = 4;
 
+/// Each connection's page cache, in KiB: room for the upper levels of the trees of ten million rows. More would
+/// gain little: the next commit makes it void, and the system has the file in memory, too.
+const CACHE_KIB: i64 = 8_192;
+
 /// Steps of the engine between two checks of a read's length.
 const LOOK_EVERY: i32 = 1_000;
 
 /// Checks after which a read is long: some milliseconds of work, more than a page of a few hundred rows takes.
 const LOOKS_MAX: i64 = 40;
+
+/// Checks after which a read is more than one of a few rows.
+const FEW_LOOKS: i64 = 2;
+
+/// A read of a few rows that takes longer than this has probably waited for the disk.
+const FEW_MAX: Duration = Duration::from_millis(10);
+
+/// How long no read is done on its caller's own thread after one that has waited for the disk.
+const REST: Duration = Duration::from_secs(1);
 
 /// The connections.
 ///
@@ -36,6 +52,10 @@ pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Reader>>>,
     turns: Arc<Semaphore>,
     long_turns: Arc<Semaphore>,
+    /// The one turn to read on a caller's own thread. There is none on a single processor.
+    here: Semaphore,
+    /// Until when there is none.
+    resting: Mutex<Option<Instant>>,
 }
 
 /// A connection, and how many checks are left to its read.
@@ -62,6 +82,8 @@ impl Readers {
             idle: Arc::new(Mutex::new(idle)),
             turns: Arc::new(Semaphore::new(READERS)),
             long_turns: Arc::new(Semaphore::new(long)),
+            here: Semaphore::new(usize::from(processors > 1)),
+            resting: Mutex::new(None),
         })
     }
 
@@ -82,6 +104,38 @@ impl Readers {
         }
     }
 
+    /// Runs `read`, of a few rows by their keys, in one read transaction. Most of the time these rows are in memory, and
+    /// reading them takes less time than waking another thread, so this thread reads them. It may wait for the disk all
+    /// the same. So only one thread that serves does this at a time, and none does for a while after a read that took
+    /// long: a disk that hangs holds up one of them, and the others serve.
+    pub(super) async fn read_few<T, R>(&self, read: R) -> Result<T>
+    where
+        T: Send + 'static,
+        R: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
+    {
+        match self.read_here(&read) {
+            Some(result) => result,
+            None => self.read(read).await,
+        }
+    }
+
+    /// Runs `read` on this thread. `None` if that may not be now, or if the read is longer than a few rows.
+    fn read_here<T>(&self, read: impl Fn(&Connection) -> Result<T>) -> Option<Result<T>> {
+        let (_here, _turn) = (self.here.try_acquire().ok()?, self.turns.try_acquire().ok()?);
+        let begun = Instant::now();
+        if lock(&self.resting).is_some_and(|until| begun < until) {
+            return None;
+        }
+        let done = run(&self.idle, read, FEW_LOOKS);
+        if begun.elapsed() > FEW_MAX {
+            *lock(&self.resting) = Some(Instant::now() + REST);
+        }
+        match done {
+            Read::Ended(result) => Some(result),
+            Read::TooLong => None,
+        }
+    }
+
     /// Runs `read` until its checks are used up. The turn for long reads is given back when it ends, whether or not a
     /// caller still waits for it.
     async fn begin<T, R>(&self, read: Arc<R>, looks: i64, long_turn: Option<OwnedSemaphorePermit>) -> Read<T>
@@ -94,12 +148,9 @@ impl Readers {
         };
         let idle = self.idle.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let Some(mut reader) = lock(&idle).pop() else { return Read::Ended(Err(StoreError::Closed)) };
-            // A read that panics must not take its connection with it.
-            let done = catch_unwind(AssertUnwindSafe(|| reader.run(&*read, looks)));
-            lock(&idle).push(reader);
+            let done = run(&idle, &*read, looks);
             drop((turn, long_turn));
-            done.unwrap_or_else(|_| Read::Ended(Err(corrupt("a read panicked"))))
+            done
         });
         done.await.unwrap_or_else(|error| Read::Ended(Err(StoreError::Broken(Box::new(error)))))
     }
@@ -114,12 +165,25 @@ impl Readers {
     }
 }
 
+/// Runs `read` on an idle connection, of which the caller has a turn.
+fn run<T>(idle: &Mutex<Vec<Reader>>, read: impl Fn(&Connection) -> Result<T>, looks: i64) -> Read<T> {
+    let Some(mut reader) = lock(idle).pop() else { return Read::Ended(Err(StoreError::Closed)) };
+    // A read that panics must not take its connection with it.
+    let done = catch_unwind(AssertUnwindSafe(|| reader.run(read, looks)));
+    lock(idle).push(reader);
+    done.unwrap_or_else(|_| Read::Ended(Err(corrupt("a read panicked"))))
+}
+
 impl Reader {
     fn open(path: &Path) -> Result<Self> {
         let mut connection = connect(path)?;
         let looks_left = Arc::new(AtomicI64::new(i64::MAX));
         let looks = looks_left.clone();
-        connection.progress_handler(LOOK_EVERY, Some(move || looks.fetch_sub(1, Ordering::Relaxed) <= 0))?;
+        let look = move || {
+            step_aside();
+            looks.fetch_sub(1, Ordering::Relaxed) <= 0
+        };
+        connection.progress_handler(LOOK_EVERY, Some(look))?;
         Ok(Self { connection, looks_left })
     }
 
@@ -155,7 +219,7 @@ fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(path, flags, VFS)?;
     connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "cache_size", -16_384)?; // KiB
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
@@ -165,7 +229,6 @@ fn connect(path: &Path) -> Result<Connection> {
 mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
 
@@ -218,6 +281,46 @@ mod tests {
         for long in long {
             assert_eq!(soon(long).await.unwrap().unwrap(), 1_000_000);
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_of_a_few_rows_is_done_here_and_any_other_elsewhere() {
+        let (_folder, readers) = readers();
+        let own = std::thread::current().id();
+        let rested = || *lock(&readers.resting) = None; // a busy machine makes any read slow
+        let read = async |rows| {
+            let read =
+                move |connection: &Connection| Ok((look_at(connection, rows)?, std::thread::current().id()));
+            let (seen, thread) = readers.read_few(read).await.unwrap();
+            assert_eq!(seen, rows);
+            thread == own
+        };
+        let several = readers.here.available_permits() > 0;
+        assert_eq!(read(10).await, several);
+        rested();
+        assert!(!read(100_000).await, "it is no read of a few rows");
+        rested();
+        // One is done here already.
+        let turn = readers.here.try_acquire();
+        assert!(!read(10).await);
+        drop(turn);
+        // All connections are busy.
+        let turns = readers.turns.acquire_many(4).await.unwrap();
+        assert!(readers.read_here(|_| Ok(())).is_none());
+        drop(turns);
+        assert_eq!(read(10).await, several);
+        rested();
+        // The disk is slow.
+        let slow = |_: &Connection| {
+            std::thread::sleep(FEW_MAX * 2);
+            Ok(())
+        };
+        readers.read_few(slow).await.unwrap();
+        if let Some(until) = &mut *lock(&readers.resting) {
+            *until += Duration::from_secs(3_600);
+        }
+        assert!(!read(10).await);
+        assert_eq!(lock(&readers.resting).is_some(), several);
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
+use super::aside::step_aside;
 use super::cached::Cached;
 use super::disk::{Disk, log_max};
 use super::health::{Health, broken};
@@ -43,6 +44,9 @@ const BATCH_MAX: usize = 1_024;
 
 /// Most jobs between two checks of the disk.
 const LOOK_EVERY: usize = 64;
+
+/// Steps of the engine after which the writer lets other threads go first: some hundred microseconds of work.
+const ASIDE_EVERY: std::ffi::c_int = 2_000;
 
 /// Pages that are copied between two transactions.
 const COPIED: std::ffi::c_int = 64;
@@ -182,11 +186,16 @@ struct Copying {
 impl Writer {
     /// Starts the writer's thread on a connection of its own.
     pub(super) fn start(
-        connection: Connection,
+        mut connection: Connection,
         (log, disk): (Log, Disk),
         cached: Cached,
         ids: Arc<OrderIds>,
     ) -> Result<Self> {
+        let aside = || {
+            step_aside();
+            false // and go on
+        };
+        connection.progress_handler(ASIDE_EVERY, Some(aside))?;
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let health = Arc::new(Health::default());
         let copying = Arc::new(std::sync::Mutex::new(None));

@@ -206,7 +206,8 @@ impl Reader {
     #[must_use]
     pub fn read(&self, piece: Vec<u8>) -> Records {
         let mut reader = self.layout.csv(&piece);
-        let (mut records, mut record) = (Vec::new(), csv::ByteRecord::new());
+        let lines = memchr::memchr_iter(b'\n', &piece).count();
+        let (mut records, mut record) = (Vec::with_capacity(lines + 1), csv::ByteRecord::new());
         // The reader is flexible and reads bytes: no record is an error.
         while let Ok(true) = reader.read_byte_record(&mut record) {
             let end = usize::try_from(reader.position().byte()).unwrap_or(piece.len()).min(piece.len());
@@ -293,7 +294,8 @@ impl Records {
             Read::Call(number, ..) => Some(*number),
             _ => None,
         });
-        let mut numbers: Vec<Number> = called.collect();
+        let mut numbers = Vec::with_capacity(self.records.len());
+        numbers.extend(called);
         numbers.sort_unstable();
         numbers.dedup();
         numbers
@@ -417,7 +419,9 @@ impl Cutter {
     }
 
     fn records(&mut self) -> Piece {
-        let rest = self.pending.split_off(self.whole);
+        let mut rest = Vec::with_capacity(PIECE + RECORD_MAX);
+        rest.extend_from_slice(self.pending.get(self.whole..).unwrap_or_default());
+        self.pending.truncate(self.whole);
         let records = std::mem::replace(&mut self.pending, rest);
         self.looked = self.looked.saturating_sub(self.whole);
         self.whole = 0;
