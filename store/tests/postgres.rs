@@ -217,7 +217,8 @@ async fn steps_of_a_node_run_orders_of_different_accounts_side_by_side() {
     })
     .await;
     for _ in 0..2 {
-        ran.lock().unwrap().extend(step().await.ended.into_iter().map(|ended| ended.id));
+        let next = step().await;
+        ran.lock().unwrap().extend(next.ended.into_iter().map(|ended| ended.id));
     }
     assert_eq!(*ran.lock().unwrap(), first, "in the order of their arrival");
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
