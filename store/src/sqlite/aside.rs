@@ -13,6 +13,11 @@ pub(super) fn step_aside() {
 
 #[cfg(test)]
 thread_local! {
-    /// How often this thread has stepped aside.
-    pub(super) static TIMES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    static TIMES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// Returns how often this thread has stepped aside.
+#[cfg(test)]
+pub(super) fn times() -> u32 {
+    TIMES.get()
 }

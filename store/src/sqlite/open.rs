@@ -285,16 +285,16 @@ fn left_alone(connection: &Connection) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::aside::TIMES;
+    use super::super::aside;
     use super::*;
 
     /// Returns how often this thread has stepped aside during a hundred thousand steps of the engine.
     fn times(connection: &Connection) -> Result<u32> {
         let sql = "WITH RECURSIVE seen(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM seen WHERE n < 10000)
                    SELECT max(n) FROM seen";
-        let before = TIMES.get();
+        let before = aside::times();
         let _: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(TIMES.get() - before)
+        Ok(aside::times() - before)
     }
 
     #[tokio::test]
