@@ -440,7 +440,7 @@ pub(crate) fn bottleneck(cost: &Cost) -> String {
     } else if busy + idle < BUSY * all {
         "Other work took the rest of the cores: measure again on an idle machine"
     } else {
-        "The cores are not the bottleneck: the nodes wait for the database's disk and locks"
+        "The cores are not the bottleneck: the nodes wait for the database's answers, disk and locks"
     };
     format!(
         "With two nodes {busy:.2} of {count} cores were busy with that (PostgreSQL {}, the nodes {}, the generator {}), and \
