@@ -88,8 +88,9 @@ async fn keep(
         if matches!(done, Ok(Some(_))) {
             until = asked + lasts;
         }
-        if std::mem::take(&mut is_over) && matches!(done, Ok(None)) && held.take().is_some() {
-            continue; // nobody has taken it from this node
+        if std::mem::take(&mut is_over) && held.is_some() && matches!(done, Ok(None)) {
+            held = None; // nobody has taken it from this node, so the log does not say that it was lost
+            continue;
         }
         let pause;
         (held, pause) = after(&name, done, held, Instant::now() < until, lasts);

@@ -44,7 +44,7 @@ impl Queued {
 pub struct Backlog {
     /// The account.
     pub account: AccountId,
-    /// How many orders these are.
+    /// How many orders these are. 0 if they were not counted.
     pub orders: usize,
     /// How many numbers they are about together.
     pub numbers: usize,

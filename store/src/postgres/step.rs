@@ -59,7 +59,8 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// Looks what waits, without a lock. Of an account it counts at most `orders_max` orders.
+    /// Looks what waits, without a lock. It counts the orders of the first [`ACCOUNTS_MAX`] accounts, of each at most
+    /// `orders_max`: no step takes more accounts, however many wait.
     pub(super) async fn look(client: &Client, orders_max: usize) -> Result<Self> {
         // A skip scan: the waiting orders of one account, however many, cost one seek and those that are counted.
         let waiting = format!(
@@ -72,11 +73,13 @@ impl Queues {
              )
              SELECT w.account, f.orders, f.numbers,
                     (SELECT count(*) FROM lease WHERE name LIKE '{NODE}%' AND until > {NOW})
-             FROM waiting w JOIN queue q ON q.account = w.account
+             FROM (SELECT account, row_number() OVER (ORDER BY q.turn, account) AS place
+                   FROM waiting JOIN queue q USING (account)) w
              CROSS JOIN LATERAL (SELECT count(*) AS orders, coalesce(sum(numbers), 0)::bigint AS numbers
-                                 FROM (SELECT numbers FROM orders WHERE account = w.account AND status = 0
+                                 FROM (SELECT numbers FROM orders
+                                       WHERE account = w.account AND status = 0 AND w.place <= {ACCOUNTS_MAX}
                                        ORDER BY seq LIMIT $1) o) f
-             WHERE w.account IS NOT NULL ORDER BY q.turn, q.account"
+             ORDER BY w.place"
         );
         let back = "SELECT EXISTS (SELECT 1 FROM orders WHERE status = 4)
                         AND ((SELECT value FROM counter WHERE name = 'back_orders_after') >= 0
