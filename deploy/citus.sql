@@ -13,7 +13,7 @@
 --
 -- What follows for onhook's own statements: an order locks its numbers (number = ANY … FOR UPDATE), a step locks accounts
 -- (queue … SKIP LOCKED) and a delivery locks notifications, each of any number of shards; a number's history is read by a
--- recursive query over event. So number, event, orders, queue, notification, subscription, area, tally, stock, lease,
+-- recursive query over event. So number, due, event, orders, queue, notification, subscription, area, tally, stock, lease,
 -- committed and counter cannot be distributed today. They stay ordinary tables of the coordinator, where every statement
 -- runs as on PostgreSQL. These are the large tables: with this version of onhook, Citus does not spread the load.
 --

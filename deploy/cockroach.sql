@@ -24,8 +24,7 @@ ALTER TABLE order_line ALTER PRIMARY KEY USING COLUMNS (id) USING HASH WITH (buc
 ALTER TABLE notification ALTER PRIMARY KEY USING COLUMNS (seq) USING HASH WITH (bucket_count = 16);
 
 -- Indexes on times, which only grow too. They are read from their beginning, which asks each bucket once.
-DROP INDEX number_due;
-CREATE INDEX number_due ON number (due_at, number) USING HASH WITH (bucket_count = 16) WHERE due_at IS NOT NULL;
+ALTER TABLE due ALTER PRIMARY KEY USING COLUMNS (due_at, number) USING HASH WITH (bucket_count = 16);
 DROP INDEX committed_at;
 CREATE INDEX committed_at ON committed (at) USING HASH WITH (bucket_count = 16);
 DROP INDEX notification_ended;

@@ -16,19 +16,19 @@
 --
 -- The first column of a key is hashed unless it says ASC. That spreads rows, and is right for keys that are looked up one
 -- by one. Where onhook reads a range, it has to be ASC, or each such read asks every tablet. A range on what only grows
--- has one busy tablet at its end: these are small indexes, from which rows are soon removed, except number_due.
+-- has one busy tablet at its end: these are small indexes, from which rows are soon removed, except due.
 
 -- Numbers are read in ranges, and spread by themselves: area codes differ. One tablet for each hundred area codes at the
 -- beginning; YugabyteDB splits further.
 ALTER TABLE number DROP CONSTRAINT number_pkey;
 ALTER TABLE number ADD PRIMARY KEY (number ASC);
-DROP INDEX number_due;
-CREATE INDEX number_due ON number (due_at ASC, number ASC) WHERE due_at IS NOT NULL;
+ALTER TABLE due DROP CONSTRAINT due_pkey;
+ALTER TABLE due ADD PRIMARY KEY (due_at ASC, number ASC);
 DROP INDEX number_holder;
 CREATE INDEX number_holder ON number (holder ASC, number ASC) WHERE holder IS NOT NULL
     SPLIT AT VALUES ((1000), (1000000), (9000000));
 DROP INDEX number_protected;
-CREATE INDEX number_protected ON number (holder HASH, number ASC) WHERE state = 4;
+CREATE INDEX number_protected ON number (holder HASH, number ASC) WHERE offered = 4;
 -- number_pool, event and orders stay hashed: each is looked up by a whole value.
 
 -- What is read from its oldest on.

@@ -128,7 +128,7 @@ fn the_work_of_a_node_that_is_stopped_is_taken_over_in_time_and_its_late_writes_
 }
 
 /// Asks whether a number is due.
-const LOOKS_FOR_DUE: &str = "SELECT 1 FROM number WHERE due_at <=";
+const LOOKS_FOR_DUE: &str = "SELECT 1 FROM due WHERE due_at <=";
 
 #[test]
 fn a_node_that_is_late_between_its_look_and_its_release_leaves_the_numbers_to_the_next_one() {

@@ -149,9 +149,11 @@ pub(crate) struct BrokenPage {
 }
 
 /// The tables whose rows refer to others, and which a store reads page after page.
-pub(crate) const LARGE: [Broken; 8] = [
+pub(crate) const LARGE: [Broken; 10] = [
     Broken::Place,
     Broken::Closed,
+    Broken::Due,
+    Broken::Noted,
     Broken::Account,
     Broken::Outcome,
     Broken::Key,

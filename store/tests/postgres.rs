@@ -58,7 +58,10 @@ async fn ten_in_service(fresh: &openers::Database) -> PostgresStore {
 }
 
 /// Damage that only this store's tables can have, or only in its SQL.
-const OWN_DAMAGE: [(&str, &str); 2] = [
+const OWN_DAMAGE: [(&str, &str); 5] = [
+    ("DELETE FROM due WHERE number = 19195550101", "and nothing notes that"),
+    ("UPDATE due SET due_at = due_at - 1 WHERE number = 19195550101", "Z, and is due at "),
+    ("INSERT INTO due (due_at, number) VALUES (5, 19195550109)", "05Z, and is never due"),
     (
         "INSERT INTO users (folded, name, account, role, password_hash, generation, created_at)
          VALUES ('a', 'a', 1, 'operator', '', 0, 0)",

@@ -238,7 +238,7 @@ async fn what_is_written_late_under_a_lease_that_another_node_has_is_refused() {
 
     let first = one.take_lease("release", LONG).await.unwrap().unwrap();
     let due = now().plus_millis(400 * DAY_MS);
-    gate.hold("SELECT 1 FROM number WHERE due_at <=");
+    gate.hold("SELECT 1 FROM due WHERE due_at <=");
     let (late, second) =
         tokio::join!(one.release(first, due, 10, Arc::default()), take_over(&other, "release", first, &gate));
     assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");

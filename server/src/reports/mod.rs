@@ -76,7 +76,7 @@ impl<'a> Walk<'a> {
         Self { store, wanted, next: Some(first), end, lookout: Lookout::new(as_of, to), at_leisure: false }
     }
 
-    /// Lets it rest after each page, so that it takes a tenth of the time for itself.
+    /// Lets it rest after each page, so that it takes a fiftieth of the time for itself.
     pub(crate) fn at_leisure(self) -> Self {
         Self { at_leisure: true, ..self }
     }
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
             }
         }
         if self.at_leisure && self.next.is_some() {
-            tokio::time::sleep((begun.elapsed() * 9).clamp(REST_MIN, REST_MAX)).await;
+            tokio::time::sleep((begun.elapsed() * 49).clamp(REST_MIN, REST_MAX)).await;
         }
         Ok(Some(lives))
     }

@@ -374,8 +374,8 @@ pub(crate) struct Owed {
     pub(crate) due_days: i64,
 }
 
-/// Returns how much is still to be reported at `now`. It reads every number, with rests, so that it takes a tenth of the time
-/// for itself.
+/// Returns how much is still to be reported at `now`. It reads every number, with rests, so that it takes a fiftieth of the
+/// time for itself.
 pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> Result<Owed> {
     let confirmed = store.confirmed_reports(None).await?;
     let as_of = store.head().await?.map_or(0, |head| head.last);

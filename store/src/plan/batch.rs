@@ -77,10 +77,9 @@ pub struct NewEvent {
 pub struct NumberWrite {
     /// The number as it will be.
     pub entry: Entry,
-    /// The holder that its row has now. If it stays, a store with an index of holders leaves that index alone.
-    pub holder_before: Option<AccountId>,
-    /// The area that its row has now.
-    pub area_before: AreaId,
+    /// The number as its row has it now. What stays, such as the holder of a number that is disconnected, need not be
+    /// written, nor its index.
+    pub before: Entry,
     /// Its last event: the n-th of the same [`NumberWrites`], from 0.
     pub last_event: usize,
 }
@@ -105,8 +104,8 @@ pub struct Batch<'a> {
     entries: HashMap<Number, Entry>,
     prevs: HashMap<Number, (Prev, bool)>,
     areas: HashMap<AreaId, Area>,
-    /// The numbers that changed, with the holder and the area that their rows have.
-    changed: BTreeMap<Number, (Option<AccountId>, AreaId)>,
+    /// The numbers that changed, as their rows have them.
+    changed: BTreeMap<Number, Entry>,
     taken: HashSet<Number>,
     writes: NumberWrites,
 }
@@ -202,7 +201,7 @@ impl<'a> Batch<'a> {
         if before.state() == State::Available {
             self.taken.insert(number);
         }
-        self.changed.entry(number).or_insert((before.standing.holder(), before.area));
+        self.changed.entry(number).or_insert(before);
         self.entries.insert(number, after);
         let origin = untouched.then_some(before);
         let account = after.standing.holder().or(before.standing.holder());
@@ -217,11 +216,8 @@ impl<'a> Batch<'a> {
         let Self { entries, prevs, changed, mut writes, .. } = self;
         writes.numbers = changed
             .into_iter()
-            .filter_map(|(number, (holder_before, area_before))| match prevs[&number].0 {
-                Prev::New(last_event) => {
-                    let entry = entries[&number];
-                    Some(NumberWrite { entry, holder_before, area_before, last_event })
-                }
+            .filter_map(|(number, before)| match prevs[&number].0 {
+                Prev::New(last_event) => Some(NumberWrite { entry: entries[&number], before, last_event }),
                 Prev::Stored(_) => None,
             })
             .collect();

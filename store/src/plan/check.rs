@@ -124,6 +124,10 @@ pub enum Broken {
     Notification,
     /// A notification of an order's end in a status that the order has not.
     Told,
+    /// A number with an instant at which time changes it, which nothing notes.
+    Due,
+    /// A number, the instant that is noted as the one at which time changes it, and the right one, which is another, or 0 for none.
+    Noted,
     /// A notification, the attempts that it has had, and those in its log, which are more or fewer. Or it is delivered
     /// without any.
     Attempts,
@@ -161,6 +165,20 @@ impl Broken {
             ),
             Broken::Told => {
                 (format!("notification {row}"), "it tells of a status that its order has not".to_owned())
+            }
+            Broken::Due => (
+                format!("+{row}"),
+                format!("it is due at {}, and nothing notes that", Timestamp::from_millis(one)),
+            ),
+            Broken::Noted => {
+                let due = match two {
+                    0 => "never due".to_owned(),
+                    at => format!("due at {}", Timestamp::from_millis(at)),
+                };
+                (
+                    format!("+{row}"),
+                    format!("it is noted as due at {}, and is {due}", Timestamp::from_millis(one)),
+                )
             }
             Broken::Attempts => (
                 format!("notification {row}"),

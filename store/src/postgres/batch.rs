@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::client::Client;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::Area;
+use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 
 use super::areas::read_area;
@@ -55,17 +56,24 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
     let NumberWrites { events, numbers, counts, pool_grew } = writes;
     let seqs = next_events(client, events.len()).await?;
     let mut columns = Columns::default();
+    let (mut no_longer, mut now) = (Due::default(), Due::default());
     for write in &numbers {
         let (seq, event) = seqs
             .get(write.last_event)
             .zip(events.get(write.last_event))
             .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
         columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
+        let (before, after) = (write.before.standing.due_at(), write.entry.standing.due_at());
+        if before != after {
+            no_longer.push(before, write.entry.number);
+            now.push(after, write.entry.number);
+        }
     }
-    let ((), (), written, (), ()) = together!(
+    let ((), (), written, (), (), ()) = together!(
         write_events(client, &events, &seqs),
         name_unsealed(client, &seqs),
         columns.update(client),
+        note_due(client, &no_longer, &now),
         apply_counts(client, counts),
         note_growth(client, pool_grew),
     )?;
@@ -73,6 +81,37 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
         return Err(corrupt("a number that changes is not there"));
     }
     Ok(numbers.len())
+}
+
+/// Numbers with the instants at which time changes them, to be written together.
+#[derive(Default)]
+struct Due {
+    at: Vec<i64>,
+    numbers: Vec<i64>,
+}
+
+impl Due {
+    /// Adds a number that has such an instant.
+    fn push(&mut self, at: Option<Timestamp>, number: Number) {
+        if let Some(at) = at {
+            self.at.push(at.millis());
+            self.numbers.push(digits_of(number));
+        }
+    }
+}
+
+/// Notes which numbers time will change, and when.
+async fn note_due(client: &Client, no_longer: &Due, now: &Due) -> Result<()> {
+    if !no_longer.numbers.is_empty() {
+        let sql = "DELETE FROM due USING unnest($1::bigint[], $2::bigint[]) AS u (due_at, number)
+                   WHERE due.due_at = u.due_at AND due.number = u.number";
+        execute(client, sql, &[&no_longer.at, &no_longer.numbers]).await?;
+    }
+    if !now.numbers.is_empty() {
+        let sql = "INSERT INTO due (due_at, number) SELECT * FROM unnest($1::bigint[], $2::bigint[])";
+        execute(client, sql, &[&now.at, &now.numbers]).await?;
+    }
+    Ok(())
 }
 
 /// Notes that the pool has grown, if it has: orders that wait for numbers are tried again.
@@ -197,6 +236,9 @@ impl Columns {
 
     /// Writes new rows.
     pub(super) async fn insert(&self, client: &Client) -> Result<u64> {
+        let due = self.due_ats.iter().zip(&self.numbers).filter_map(|(at, number)| Some(((*at)?, *number)));
+        let (at, numbers) = due.unzip();
+        note_due(client, &Due::default(), &Due { at, numbers }).await?;
         let sql = format!(
             "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event, at,
                                  release_at, kept_until)

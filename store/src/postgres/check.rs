@@ -275,6 +275,13 @@ fn paged(what: Broken) -> Option<(&'static str, &'static str, &'static str)> {
             "SELECT n.number, n.holder, 0::bigint FROM number n JOIN account a ON a.id = n.holder
              WHERE n.number > $1 AND n.number <= $2 AND n.state = 2 AND a.state = 'closed'",
         ),
+        Broken::Due => (
+            "number",
+            "number",
+            "SELECT n.number, n.due_at, 0::bigint FROM number n
+             WHERE n.number > $1 AND n.number <= $2 AND n.due_at IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM due d WHERE d.due_at = n.due_at AND d.number = n.number)",
+        ),
         Broken::Account => (
             "orders",
             "seq",
@@ -305,13 +312,15 @@ fn paged(what: Broken) -> Option<(&'static str, &'static str, &'static str)> {
              GROUP BY n.seq, n.attempts, n.standing
              HAVING n.attempts <> count(a.n) OR (n.standing = 1 AND n.attempts = 0)",
         ),
-        Broken::Exchange | Broken::Peer | Broken::Key | Broken::Outcome => return None,
+        Broken::Exchange | Broken::Peer | Broken::Key | Broken::Noted | Broken::Outcome => return None,
     })
 }
 
 async fn broken(client: &Client, what: Broken, (after, text): &Cursor) -> Result<BrokenPage> {
-    if what == Broken::Key {
-        return broken_keys(client, *after, text).await;
+    match what {
+        Broken::Key => return broken_keys(client, *after, text).await,
+        Broken::Noted => return wrongly_noted(client, *after, text).await,
+        _ => {}
     }
     let Some((table, key, sql)) = paged(what) else { return Ok(BrokenPage::default()) };
     let page = format!(
@@ -339,6 +348,27 @@ async fn broken_keys(client: &Client, after: i64, text: &str) -> Result<BrokenPa
             page.rows.push((get(row, 0)?, (get(row, 2)?, 0)));
         }
         page.next = Some((get(row, 0)?, get(row, 1)?));
+    }
+    if i64::try_from(page.looked).unwrap_or(i64::MAX) < ROWS {
+        page.next = None;
+    }
+    Ok(page)
+}
+
+/// Returns numbers that are noted as due at another instant than theirs.
+async fn wrongly_noted(client: &Client, after: i64, text: &str) -> Result<BrokenPage> {
+    let number: i64 = text.parse().unwrap_or(0);
+    let sql = "SELECT d.due_at, d.number, coalesce(n.due_at, 0), n.due_at IS DISTINCT FROM d.due_at
+               FROM due d LEFT JOIN number n ON n.number = d.number
+               WHERE (d.due_at, d.number) > ($1, $2) ORDER BY d.due_at, d.number LIMIT $3";
+    let mut page = BrokenPage::default();
+    for row in &rows(client, sql, &[&after, &number, &ROWS]).await? {
+        let (at, number): (i64, i64) = (get(row, 0)?, get(row, 1)?);
+        page.looked += 1;
+        if get(row, 3)? {
+            page.rows.push((number, (at, get(row, 2)?)));
+        }
+        page.next = Some((at, number.to_string()));
     }
     if i64::try_from(page.looked).unwrap_or(i64::MAX) < ROWS {
         page.next = None;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::client::Client;
+use futures_util::future::try_join_all;
 use onhook_core::ids::{AreaId, EventSeq};
 use onhook_core::lifecycle::entry::Entry;
 use onhook_core::lifecycle::event::{Change, Event};
@@ -99,11 +100,20 @@ pub(super) fn read_event(row: &Row) -> Result<Event> {
     })
 }
 
+/// Numbers whose chains one query follows. PostgreSQL takes a chain for much longer than it is, and of a query that
+/// follows many it believes that compiling it pays, which takes longer than to follow them.
+const CHAINS: usize = 250;
+
 /// Returns the histories of numbers, along their chains. A chain that is broken gives an error in its place.
 pub(super) async fn histories(
     client: &Client,
     numbers: &[NumberRow],
 ) -> Result<HashMap<Number, Result<History>>> {
+    let some = try_join_all(numbers.chunks(CHAINS).map(|some| histories_of(client, some))).await?;
+    Ok(some.into_iter().flatten().collect())
+}
+
+async fn histories_of(client: &Client, numbers: &[NumberRow]) -> Result<Vec<(Number, Result<History>)>> {
     let digits = all_digits(numbers.iter().map(|row| row.entry.number));
     let last: Vec<i64> = numbers.iter().map(|row| row.last_event.0).collect();
     // A chain ends with an import. One that points forward ends there too, and is found to be broken.

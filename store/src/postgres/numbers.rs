@@ -198,9 +198,6 @@ impl Wanted {
             wanted.and("number >=", i64::try_from(first).unwrap_or(i64::MAX));
             wanted.and("number <", i64::try_from(end).unwrap_or(i64::MAX));
         }
-        if query.by_release() {
-            wanted.sql += " AND due_at IS NOT NULL";
-        }
         Some(wanted)
     }
 
@@ -301,10 +298,10 @@ async fn numbers(client: &Client, query: &NumberQuery) -> Result<Page<Number, Nu
     if let Some(place) = from {
         wanted.from(query, place);
     }
-    let order = if query.by_release() { "due_at, number" } else { "number" };
+    let (of, order) = listed(query);
     let n = wanted.values.len();
     let sql = format!(
-        "SELECT number FROM number WHERE {} ORDER BY {order} LIMIT ${} OFFSET ${}",
+        "SELECT number FROM {of} WHERE {} ORDER BY {order} LIMIT ${} OFFSET ${}",
         wanted.sql,
         n + 1,
         n + 2
@@ -315,6 +312,14 @@ async fn numbers(client: &Client, query: &NumberQuery) -> Result<Page<Number, Nu
     let next = (items.len() > query.size).then(|| items.pop()).flatten();
     Ok(Page { items, total, next })
 }
+
+/// Returns the rows that a query's list is of, and their order.
+fn listed(query: &NumberQuery) -> (&'static str, &'static str) {
+    if query.by_release() { (DUE, "due_at, number") } else { ("number", "number") }
+}
+
+/// The numbers that have an instant at which time changes them, by it.
+const DUE: &str = "due JOIN number USING (due_at, number)";
 
 /// Returns how many numbers a query finds that the database can count.
 async fn total_of(client: &Client, query: &NumberQuery, wanted: &Wanted) -> Result<u64> {
@@ -336,7 +341,7 @@ async fn one_by_one_from(
     wanted: Wanted,
     (from, skip): (Option<(i64, i64)>, u64),
 ) -> Result<Page<Number, Number>> {
-    let order = if query.by_release() { "due_at, number" } else { "number" };
+    let (of, order) = listed(query);
     let (mut items, mut total, mut next) = (Vec::new(), 0, None);
     let criteria = query.locality();
     let mut localities = Localities::default();
@@ -348,7 +353,7 @@ async fn one_by_one_from(
             some.from(query, (due_at, digits + 1));
         }
         let sql = format!(
-            "SELECT {NUMBER_COLUMNS} FROM number WHERE {} ORDER BY {order} LIMIT {CANDIDATES}",
+            "SELECT {NUMBER_COLUMNS} FROM {of} WHERE {} ORDER BY {order} LIMIT {CANDIDATES}",
             some.sql
         );
         let found = rows(client, &sql, &some.values()).await?;
@@ -432,12 +437,12 @@ async fn endings(
     let account = account.map(|account| i64::from(account.get()));
     let area = area.map(|area| i64::from(area.0));
     let mut found = Vec::new();
-    for (stays, ends) in [
-        (false, "due_at >= $1 AND due_at < $2"),
-        (true, "release_at >= $1 AND release_at < $2 AND due_at > release_at"),
+    for (stays, of, ends) in [
+        (false, DUE, "due_at >= $1 AND due_at < $2"),
+        (true, "number", "release_at >= $1 AND release_at < $2 AND due_at > release_at"),
     ] {
         let sql = format!(
-            "SELECT area, flags & {HOME_FLAGS}, count(*) FROM number WHERE {ends} AND state = {}
+            "SELECT area, flags & {HOME_FLAGS}, count(*) FROM {of} WHERE {ends} AND state = {}
              AND ($3::bigint IS NULL OR holder = $3) AND ($4::bigint IS NULL OR area = $4) GROUP BY 1, 2",
             state_code(State::Aging)
         );
@@ -451,7 +456,7 @@ async fn endings(
 
 async fn aging(client: &Client) -> Result<BTreeMap<AreaId, Aging>> {
     let sql = format!(
-        "SELECT area, count(*), min(due_at) FROM number WHERE due_at IS NOT NULL AND state = {} GROUP BY area",
+        "SELECT area, count(*), min(due_at) FROM {DUE} WHERE state = {} GROUP BY area",
         state_code(State::Aging)
     );
     let mut found = BTreeMap::new();

@@ -117,7 +117,7 @@ async fn read_shares(client: &Client, lots: &[Lot], shares: &[Share]) -> Result<
             "SELECT {NUMBER_COLUMNS}, d.lot
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d (lot, exchange, in_area, low)
              CROSS JOIN LATERAL (SELECT {NUMBER_COLUMNS}, {SCATTERED} AS spot FROM number
-                                 WHERE state = 0 AND number - number % 10000 = d.exchange AND area = d.in_area
+                                 WHERE offered = 0 AND number - number % 10000 = d.exchange AND area = d.in_area
                                    AND {SCATTERED} {compare} d.low AND {NOT_DRAINED}
                                  ORDER BY {SCATTERED} LIMIT $5) n
              ORDER BY d.lot, n.spot"
@@ -178,7 +178,7 @@ async fn of_protected(
     dice: &mut Dice,
 ) -> Result<Vec<(NumberRow, Locality)>> {
     let sql = format!(
-        "SELECT {NUMBER_COLUMNS} FROM number WHERE state = 4 AND holder = $1 AND number >= $2 AND number < $3
+        "SELECT {NUMBER_COLUMNS} FROM number WHERE offered = 4 AND holder = $1 AND number >= $2 AND number < $3
          ORDER BY number LIMIT $4"
     );
     let mut localities = Localities::default();

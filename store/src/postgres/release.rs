@@ -16,7 +16,7 @@ use crate::plan::release::{self, Ahead, passable};
 
 /// True if a number is due at `now`.
 pub(super) async fn some_due(client: &Client, now: Timestamp) -> Result<bool> {
-    let sql = "SELECT 1 FROM number WHERE due_at <= $1 LIMIT 1";
+    let sql = "SELECT 1 FROM due WHERE due_at <= $1 ORDER BY due_at LIMIT 1";
     Ok(row(client, sql, &[&now.millis()]).await?.is_some())
 }
 
@@ -29,8 +29,8 @@ pub(super) async fn release(
     policy: &Policy,
 ) -> Result<StepReport> {
     let sql = format!(
-        "SELECT {NUMBER_COLUMNS} FROM number WHERE due_at <= $1 ORDER BY due_at, number LIMIT $2
-         FOR UPDATE SKIP LOCKED"
+        "SELECT {NUMBER_COLUMNS} FROM due JOIN number USING (due_at, number) WHERE due_at <= $1
+         ORDER BY due_at, number LIMIT $2 FOR UPDATE OF number SKIP LOCKED"
     );
     let due = rows(client, &sql, &[&now.millis(), &limit(numbers_max)]).await?;
     let due = due.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
@@ -59,7 +59,7 @@ pub(super) async fn pass(
     if some_order_waits(client).await? {
         return Ok(None);
     }
-    let sql = "SELECT due_at, number FROM number WHERE due_at <= $1 ORDER BY due_at, number LIMIT $2";
+    let sql = "SELECT due_at, number FROM due WHERE due_at <= $1 ORDER BY due_at, number LIMIT $2";
     let due = rows(client, sql, &[&through.millis(), &limit(numbers_max)]).await?;
     let due = due.iter().map(|row| Ok((time(row, 0)?, get(row, 1)?))).collect::<Result<Vec<(_, i64)>>>()?;
     let sql = format!(

@@ -108,9 +108,12 @@ CREATE INDEX area_rate_center ON area (rate_center, region);
 -- flags: 1 protected, 2 ported in, 4 locked, 8 leaves the system after aging, 16 untouched since its import,
 -- 32 kept by an operator
 -- due_at: the end of aging or of the reservation; of a kept number the end of the keep, if that is later (at the end of
--- all time if nobody has said when)
+-- all time if nobody has said when). Table due finds it
 -- release_at, kept_until: of a kept number alone: the end of its hold, and of the keep
 -- last_event: the event that made the row what it is; an import's while nothing else has happened; at: its time
+-- offered: the state again, of a number that a search can find
+-- No index names what changes when a number is disconnected or reconnected. So PostgreSQL writes the row anew on the same
+-- page, where some room is left for that, and no index entry.
 CREATE TABLE number (
     number     bigint PRIMARY KEY,
     state      bigint NOT NULL CHECK (state BETWEEN 0 AND 6),
@@ -124,19 +127,26 @@ CREATE TABLE number (
     at         bigint NOT NULL,
     release_at bigint,
     kept_until bigint,
+    offered    bigint GENERATED ALWAYS AS (CASE WHEN state IN (0, 4) THEN state END) STORED,
     CHECK ((holder IS NOT NULL) = (state BETWEEN 1 AND 4)),
     CHECK ((site IS NOT NULL) = (state IN (2, 3))),
     CHECK ((due_at IS NOT NULL) = (state IN (1, 3)))
-);
+) WITH (fillfactor = 90);
 CREATE INDEX number_holder ON number (holder, number) WHERE holder IS NOT NULL;
-CREATE INDEX number_due ON number (due_at, number) WHERE due_at IS NOT NULL;
 CREATE INDEX number_kept ON number (release_at) WHERE release_at IS NOT NULL;
 -- the pool by exchange (with the country code), and within it scattered: cubes modulo the prime 10007 put
 -- neighbours far apart, so that reading on tells nothing of blocks or of what is new; without a division, of which
 -- some databases make a fraction
 CREATE INDEX number_pool ON number ((number - number % 10000), ((number % 10000) * (number % 10000) % 10007 * (number % 10000) % 10007))
-    WHERE state = 0;
-CREATE INDEX number_protected ON number (holder, number) WHERE state = 4;
+    WHERE offered = 0;
+CREATE INDEX number_protected ON number (holder, number) WHERE offered = 4;
+
+-- the numbers that have a due_at, by it
+CREATE TABLE due (
+    due_at bigint NOT NULL,
+    number bigint NOT NULL,
+    PRIMARY KEY (due_at, number)
+);
 
 -- number, prev: null on what is no change of a single number; an import is one event for all its numbers
 -- kind: of such an event. A number's event says it in its detail

@@ -18,7 +18,7 @@ use crate::error::corrupt;
 use crate::{Result, StoreError};
 
 /// What is not moved, since it is made again or belongs to the nodes: columns, or whole tables.
-const MADE_AGAIN: [(&str, &str); 12] = [
+const MADE_AGAIN: [(&str, &str); 14] = [
     ("import_part", "*"),
     ("meta", "*"),
     ("counter", "*"),
@@ -31,6 +31,8 @@ const MADE_AGAIN: [(&str, &str); 12] = [
     ("area", "region"),
     ("area", "rate_center"),
     ("number", "at"),
+    ("number", "offered"),
+    ("due", "*"),
 ];
 
 /// Shared numbers that a new database begins with.
@@ -274,9 +276,11 @@ async fn drawn(client: &Client) -> Result<Vec<i64>> {
     Ok(drawn)
 }
 
-/// Makes what is not moved: whose turn it is. Counts the rows for the database's plans.
+/// Makes what is not moved: whose turn it is, and which numbers are due. Counts the rows for the database's plans.
 async fn complete(client: &Client, drawn: &[i64]) -> Result<()> {
     execute(client, "INSERT INTO queue (account) SELECT id FROM account ON CONFLICT DO NOTHING", &[]).await?;
+    let sql = "INSERT INTO due (due_at, number) SELECT due_at, number FROM number WHERE due_at IS NOT NULL";
+    execute(client, sql, &[]).await?;
     for (name, last) in SEQUENCES.map(sequence).iter().zip(drawn) {
         let sql = format!("SELECT setval('{name}', greatest($1, 1), $1 > 0)");
         rows(client, &sql, &[last]).await?;
@@ -366,6 +370,7 @@ async fn put_back(client: &Client, image: &Image) -> Result<()> {
     let homes: Vec<&str> = TABLES.iter().map(home).collect();
     client.batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", homes.join(", "))).await?;
     execute(client, "DELETE FROM queue", &[]).await?;
+    execute(client, "DELETE FROM due", &[]).await?;
     for table in TABLES.iter().rev() {
         execute(client, &format!("DELETE FROM {} WHERE {}", home(table), filter(table)), &[]).await?;
     }

@@ -37,7 +37,7 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
     by_state.sort_by_key(|(state, _)| *state);
     let waiting = row(client, "SELECT count(*), min(created_at) FROM orders WHERE status = 0", &[]).await?;
     let deliveries = count(client, "SELECT count(*) FROM notification WHERE standing = 0", &[]).await?;
-    let due = count(client, "SELECT count(*) FROM number WHERE due_at <= $1", &[&now.millis()]).await?;
+    let due = count(client, "SELECT count(*) FROM due WHERE due_at <= $1", &[&now.millis()]).await?;
     let sql =
         "SELECT count(*) FROM plan WHERE state = 0 AND two_persons AND NOT approved AND expires_at > $1";
     let plans_waiting = count(client, sql, &[&now.millis()]).await?;
@@ -58,7 +58,7 @@ async fn dues(client: &Client) -> Result<Dues> {
         row(client, sql, &[]).await?.map_or(Ok(None), |row| time_or(&row, 0))
     };
     Ok(Dues {
-        number: first("SELECT min(due_at) FROM number WHERE due_at IS NOT NULL").await?,
+        number: first("SELECT min(due_at) FROM due").await?,
         subscription: first(
             "SELECT min(expires_at) FROM subscription WHERE NOT over AND expires_at IS NOT NULL",
         )

@@ -13,7 +13,7 @@ use super::tables::Tables;
 use crate::Result;
 use crate::codes::state_code;
 use crate::columns::{UnderColumns, by_columns};
-use crate::plan::batch::{Known, NewEvent, NumberWrites, Numbers, Prev};
+use crate::plan::batch::{Known, NewEvent, NumberWrite, NumberWrites, Numbers, Prev};
 
 /// Returns those of the numbers that exist, in the order of their digits.
 pub(super) fn known(tables: &Tables<'_>, numbers: impl IntoIterator<Item = Number>) -> Result<Vec<Known>> {
@@ -89,8 +89,9 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
     )?;
     let changed = numbers.len();
     for write in numbers {
-        let row = NumberRow { entry: write.entry, last_event: seq(write.last_event), untouched: false };
-        if write.entry.standing.holder() == write.holder_before && write.area_before == write.entry.area {
+        let NumberWrite { entry, before, last_event } = write;
+        let row = NumberRow { entry, last_event: seq(last_event), untouched: false };
+        if entry.standing.holder() == before.standing.holder() && entry.area == before.area {
             same_holder.execute(row.values_but_holder())?;
         } else {
             other_holder.execute(row.values())?;

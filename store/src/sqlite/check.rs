@@ -250,7 +250,8 @@ fn paged(what: Broken) -> Option<(&'static str, &'static str, &'static str)> {
              LEFT JOIN attempt a ON a.notification = n.seq WHERE n.seq > ?1 AND n.seq <= ?2 GROUP BY n.seq
              HAVING n.attempts <> count(a.n) OR (n.standing = 1 AND n.attempts = 0)",
         ),
-        Broken::Exchange | Broken::Peer | Broken::Key => return None,
+        // An index finds what is due.
+        Broken::Exchange | Broken::Peer | Broken::Key | Broken::Due | Broken::Noted => return None,
     })
 }
 
