@@ -227,6 +227,22 @@ async fn steps_of_a_node_run_orders_of_different_accounts_side_by_side() {
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
 }
 
+/// The pool may grow while a step tries the orders that wait for numbers. Who finds their mark locked looks again.
+#[tokio::test]
+async fn a_step_says_that_another_one_tries_the_orders_that_wait_for_numbers() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    store.accept(new_order(&[number(1)])).await.unwrap();
+    change(&fresh.0, "UPDATE orders SET status = 4; UPDATE counter SET value = 7 WHERE name = 'pool_grown'")
+        .await;
+    let (other, connection) = tokio_postgres::connect(&fresh.0, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let mark = "BEGIN; SELECT 1 FROM counter WHERE name = 'back_orders_after' FOR UPDATE";
+    other.batch_execute(mark).await.unwrap();
+    let step = store.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
+    assert_eq!((step.ended.len(), step.more, step.busy), (0, false, true));
+}
+
 /// A node draws its number early and commits late. Others get their positions meanwhile, and it gets the next one.
 #[tokio::test]
 async fn an_event_that_is_committed_late_gets_a_later_position() {

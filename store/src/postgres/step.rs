@@ -137,7 +137,7 @@ pub(super) async fn run_orders(
         write_turns(client, &queues, &turns, now),
         back.looked_at(client, &back_seqs, back_judged),
     )?;
-    Ok(StepReport { more: report.more || more, busy, ..report })
+    Ok(StepReport { more: report.more || more, busy: busy || back.busy, ..report })
 }
 
 /// The accounts whose orders a step may run.
@@ -240,18 +240,22 @@ async fn received(client: &Client, seqs: &[OrderSeq]) -> Result<Vec<Waiting>> {
 struct BackOrders {
     orders: Vec<Waiting>,
     more: bool,
+    /// True if another step tries them.
+    busy: bool,
     /// How far they had been tried before, and how far these go, if this node holds the mark of that.
     mark: Option<(i64, i64)>,
 }
 
 impl BackOrders {
-    const NONE: Self = Self { orders: Vec::new(), more: false, mark: None };
+    const NONE: Self = Self { orders: Vec::new(), more: false, busy: false, mark: None };
 
     /// Claims the next orders that wait for numbers, oldest first, if the pool has grown since they were last tried.
-    /// Only one node tries them at a time.
+    /// Only one step tries them at a time. It may not see that the pool grows meanwhile, so others look again.
     async fn claim(client: &Client) -> Result<Self> {
         let sql = "SELECT value FROM counter WHERE name = 'back_orders_after' FOR UPDATE SKIP LOCKED";
-        let Some(after) = row(client, sql, &[]).await? else { return Ok(Self::NONE) };
+        let Some(after) = row(client, sql, &[]).await? else {
+            return Ok(Self { busy: true, ..Self::NONE });
+        };
         let mut after: i64 = get(&after, 0)?;
         if after < 0 {
             // The mark is set before the orders are tried. What comes into the pool later is a reason to try again.
@@ -284,7 +288,7 @@ impl BackOrders {
             }
             orders.push(Waiting { order, attempts: small(row, ATTEMPTS)? });
         }
-        Ok(Self { orders, more, mark: Some((after, last)) })
+        Ok(Self { orders, more, busy: false, mark: Some((after, last)) })
     }
 
     /// Notes how far they have been tried: the first `judged` of these.
