@@ -7,6 +7,7 @@ use onhook_core::ids::{AccountId, AreaId, EventSeq, PeerId, SiteId};
 use onhook_core::lifecycle::area::Area;
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
+use uuid::Uuid;
 
 use super::areas::read_area;
 use super::counts::apply_counts;
@@ -54,7 +55,10 @@ pub(super) async fn next_events(client: &Client, count: usize) -> Result<Vec<Eve
 /// Writes what happened to numbers: events, rows, counts. Returns how many changed.
 pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Result<usize> {
     let NumberWrites { events, numbers, counts, pool_grew } = writes;
+    // Made first: the database has other work meanwhile.
+    let new = EventColumns::of(&events)?;
     let seqs = next_events(client, events.len()).await?;
+    let prevs = prevs(&events, &seqs)?;
     let mut columns = Columns::default();
     let (mut no_longer, mut now) = (Due::default(), Due::default());
     for write in &numbers {
@@ -70,7 +74,7 @@ pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Resu
         }
     }
     let ((), (), written, (), (), ()) = together!(
-        write_events(client, &events, &seqs),
+        new.insert(client, &seqs, &prevs),
         name_unsealed(client, &seqs),
         columns.update(client),
         note_due(client, &no_longer, &now),
@@ -141,49 +145,77 @@ pub(super) async fn name_unsealed(client: &Client, events: &[EventSeq]) -> Resul
     Ok(())
 }
 
-async fn write_events(client: &Client, events: &[NewEvent], seqs: &[EventSeq]) -> Result<()> {
-    if events.is_empty() {
-        return Ok(());
+/// New events as columns, to be written together: all but what follows from their sequence numbers.
+#[derive(Default)]
+struct EventColumns<'a> {
+    numbers: Vec<i64>,
+    ats: Vec<i64>,
+    orders: Vec<Option<i64>>,
+    actors: Vec<Option<&'a str>>,
+    details: Vec<String>,
+    origins: Vec<Option<String>>,
+    credentials: Vec<Option<i64>>,
+    addresses: Vec<Option<&'a str>>,
+    reasons: Vec<Option<&'a str>>,
+    plans: Vec<Option<Uuid>>,
+    accounts: Vec<Option<i64>>,
+    befores: Vec<i64>,
+    afters: Vec<i64>,
+}
+
+impl<'a> EventColumns<'a> {
+    fn of(events: &'a [NewEvent]) -> Result<Self> {
+        let mut columns = Self::default();
+        for NewEvent { number, at, change, by, under, origin, account, states, .. } in events {
+            columns.numbers.push(digits_of(*number));
+            columns.ats.push(at.millis());
+            let (order, actor) = by_columns(by);
+            columns.orders.push(order);
+            columns.actors.push(actor);
+            columns.details.push(serde_json::to_string(change)?);
+            columns.origins.push(origin.as_ref().map(serde_json::to_string).transpose()?);
+            let UnderColumns { credential, address, reason, plan } = UnderColumns::of(under);
+            columns.credentials.push(credential.map(i64::from));
+            columns.addresses.push(address);
+            columns.reasons.push(reason);
+            columns.plans.push(plan);
+            columns.accounts.push(account.map(AccountId::get).map(i64::from));
+            columns.befores.push(i64::from(state_code(states.0)));
+            columns.afters.push(i64::from(state_code(states.1)));
+        }
+        Ok(columns)
     }
-    let seq =
-        |index: usize| seqs.get(index).map(|seq| seq.0).ok_or_else(|| corrupt("too few numbers of events"));
-    let (mut numbers, mut prevs, mut ats) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut orders, mut actors, mut details, mut origins) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut credentials, mut addresses, mut reasons, mut plans) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut accounts, mut befores, mut afters) = (Vec::new(), Vec::new(), Vec::new());
-    for NewEvent { number, prev, at, change, by, under, origin, account, states } in events {
-        numbers.push(digits_of(*number));
-        prevs.push(match prev {
-            Prev::Stored(prev) => prev.0,
-            Prev::New(index) => seq(*index)?,
-        });
-        ats.push(at.millis());
-        let (order, actor) = by_columns(by);
-        orders.push(order);
-        actors.push(actor);
-        details.push(serde_json::to_string(change)?);
-        origins.push(origin.as_ref().map(serde_json::to_string).transpose()?);
-        let UnderColumns { credential, address, reason, plan } = UnderColumns::of(under);
-        credentials.push(credential.map(i64::from));
-        addresses.push(address);
-        reasons.push(reason);
-        plans.push(plan);
-        accounts.push(account.map(AccountId::get).map(i64::from));
-        befores.push(i64::from(state_code(states.0)));
-        afters.push(i64::from(state_code(states.1)));
+
+    /// Writes the events with their sequence numbers, and those of the events before them.
+    async fn insert(&self, client: &Client, seqs: &[EventSeq], prevs: &Vec<i64>) -> Result<()> {
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        let Self { numbers, ats, orders, actors, details, origins, .. } = self;
+        let Self { credentials, addresses, reasons, plans, accounts, befores, afters, .. } = self;
+        let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+        let sql = "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address,
+                                      reason, plan, account, state_before, state_after)
+                   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                                        $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
+                                        $12::uuid[], $13::bigint[], $14::bigint[], $15::bigint[])";
+        let numbered: [&dyn Value; 5] = [&seqs, numbers, prevs, ats, orders];
+        let said: [&dyn Value; 7] = [actors, details, origins, credentials, addresses, reasons, plans];
+        let about: [&dyn Value; 3] = [accounts, befores, afters];
+        often(client, sql, &[&numbered[..], &said[..], &about[..]].concat()).await?;
+        Ok(())
     }
-    let seqs: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
-    let sql = "INSERT INTO event (seq, number, prev, at, order_seq, actor, detail, origin, credential, address, reason,
-                                  plan, account, state_before, state_after)
-               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                                    $6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[],
-                                    $12::uuid[], $13::bigint[], $14::bigint[], $15::bigint[])";
-    let numbered: [&dyn Value; 5] = [&seqs, &numbers, &prevs, &ats, &orders];
-    let said: [&dyn Value; 7] = [&actors, &details, &origins, &credentials, &addresses, &reasons, &plans];
-    let about: [&dyn Value; 3] = [&accounts, &befores, &afters];
-    often(client, sql, &[&numbered[..], &said[..], &about[..]].concat()).await?;
-    Ok(())
+}
+
+/// Returns the sequence number of the event before each.
+fn prevs(events: &[NewEvent], seqs: &[EventSeq]) -> Result<Vec<i64>> {
+    let prev = |event: &NewEvent| match event.prev {
+        Prev::Stored(prev) => Ok(prev.0),
+        Prev::New(index) => {
+            seqs.get(index).map(|seq| seq.0).ok_or_else(|| corrupt("too few numbers of events"))
+        }
+    };
+    events.iter().map(prev).collect()
 }
 
 /// Rows of `number` as columns, to be written together.

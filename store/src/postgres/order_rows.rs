@@ -61,10 +61,9 @@ pub(super) async fn update_orders(client: &Client, orders: &[OrderWrite]) -> Res
         peers.push(list(!after.peers.is_empty(), serde_json::to_string(&after.peers))?);
         origins.push(after.origin.as_ref().map(serde_json::to_string).transpose()?);
     }
-    let (first, last) = (seqs.iter().min().copied(), seqs.iter().max().copied());
     // The planner must not look for the orders by their status. It takes for few those that wait, since most have ended
-    // when it counts them, and would compare each with every row of `u`. Nor must it read all orders, as it does for a list
-    // of hundreds that has no span.
+    // when it counts them, and would compare each with every row of `u`. It would do so with a span of their numbers, too:
+    // it has not counted the newest orders.
     let sql = "UPDATE orders SET status = u.status, changed_at = u.changed_at, name = u.name,
                    customer_order_id = u.customer_order_id, failed = u.failed, taken = u.taken,
                    refused = u.refused, peers = u.peers, origin = u.origin
@@ -72,7 +71,7 @@ pub(super) async fn update_orders(client: &Client, orders: &[OrderWrite]) -> Res
                            $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
                     AS u (seq, before, status, changed_at, name, customer_order_id, failed, taken, refused, peers,
                           origin)
-               WHERE orders.seq = u.seq AND orders.seq = ANY($1) AND orders.seq BETWEEN $12 AND $13
+               WHERE orders.seq = u.seq AND orders.seq = ANY($1)
                  AND CASE WHEN orders.status = u.before THEN orders.status IN (0, 4) ELSE false END";
     let changed = execute(
         client,
@@ -89,8 +88,6 @@ pub(super) async fn update_orders(client: &Client, orders: &[OrderWrite]) -> Res
             &refused,
             &peers,
             &origins,
-            &first,
-            &last,
         ],
     )
     .await?;
