@@ -125,7 +125,8 @@ impl Template {
     }
 }
 
-fn write_digits(digits: &mut [u8], number: u64) {
+/// Writes a number over the digits that stand there.
+pub(crate) fn write_digits(digits: &mut [u8], number: u64) {
     let mut rest = number;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + u8::try_from(rest % 10).expect("one digit");

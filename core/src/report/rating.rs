@@ -1,8 +1,7 @@
 //! Which account pays for a call that was made, and for how many of its seconds.
 
 use crate::ids::AccountId;
-use crate::lifecycle::diagram::NoSuchStep;
-use crate::lifecycle::entry::{Entry, Standing};
+use crate::lifecycle::diagram::{NoSuchStep, State};
 use crate::lifecycle::history::History;
 use crate::report::billing::{Period, aged, periods};
 use crate::time::Timestamp;
@@ -68,14 +67,19 @@ impl Charges {
     }
 
     /// Returns what is charged for a number to which nothing has happened since its import.
+    /// `holder` is the account in whose inventory it is.
     #[must_use]
-    pub fn untouched(entry: &Entry, imported_at: Timestamp) -> Self {
+    pub fn untouched(state: State, holder: Option<AccountId>, imported_at: Timestamp) -> Self {
         let mut charges = Self { imported_at, ..Self::default() };
-        match entry.standing {
-            Standing::InService { place } => {
-                charges.periods = vec![Period { account: place.account, from: imported_at, until: None }];
+        match state {
+            State::InService => {
+                charges.periods.extend(holder.map(|account| Period {
+                    account,
+                    from: imported_at,
+                    until: None,
+                }));
             }
-            Standing::Aging { .. } => charges.aged.push((imported_at, None)),
+            State::Aging => charges.aged.push((imported_at, None)),
             _ => {}
         }
         charges

@@ -171,12 +171,7 @@ async fn rated(app: Arc<App>, reader: Arc<Reader>, piece: Result<Piece, Refusal>
         Piece::Records(records) => records,
     };
     let read = reader.clone();
-    let (records, numbers) = tokio::task::spawn_blocking(move || {
-        let records = read.read(records);
-        let numbers = records.numbers();
-        (records, numbers)
-    })
-    .await?;
+    let (records, numbers) = tokio::task::spawn_blocking(move || read.read(records)).await?;
     let charges = app.store.charges(numbers).await.map_err(io::Error::other)?;
     let out = tokio::task::spawn_blocking(move || reader.rated(&records, &charges)).await?;
     Ok(out.into())

@@ -156,19 +156,46 @@ cases! { ($) numbers conformance_numbers:
         clean(&*one).await;
     }
 
-    /// What is charged follows from the same histories that are shown, for numbers with and without events.
+    /// What is charged follows from the same histories that are shown, for numbers of every state, account and import,
+    /// with and without events, in whatever order they are asked for.
     async fn charges_follow_from_the_history(opener) {
         let (store, site, _) = seeded(opener).await;
-        store.accept(order(1, 1, disconnect([2, 5, 7]))).await.expect("accepted");
+        let kinds = [
+            (State::InService, 1),
+            (State::InService, 2),
+            (State::Aging, 2),
+            (State::Protected, 2),
+            (State::Reserved, 2),
+        ];
+        let later = (100..700).map(|n: u64| {
+            let (state, holder) = kinds[usize::try_from(n).expect("small") % kinds.len()];
+            let holder = Some(account(holder));
+            let new = NewNumber { state, ..NewNumber::available(number(n)) };
+            match state {
+                State::Aging => NewNumber { former_account: holder, release_at: Some(at(400 * DAY_MS)), ..new },
+                State::Reserved => NewNumber { account: holder, release_at: Some(at(400 * DAY_MS)), ..new },
+                _ => NewNumber { account: holder, ..new },
+            }
+        });
+        let administrative = (50..60)
+            .map(|n| NewNumber { state: State::Administrative, ..NewNumber::available(number(n)) });
+        let lots = administrative.chain(later).collect();
+        store.import(lines(lots), Intake::of("later"), at(5), policy()).await.expect("imported");
+        store.accept(order(6, 1, disconnect([2, 5, 7, 100, 110]))).await.expect("accepted");
         run_all(&*store, at(DAY_MS)).await;
-        store.accept(order(2, 1, activate([5], site))).await.expect("accepted");
+        store.accept(order(7, 1, activate([5, 100], site))).await.expect("accepted");
         run_all(&*store, at(2 * DAY_MS)).await;
-        let asked: Vec<_> = (0..8).chain([9_999]).map(number).collect();
-        let charges = store.charges(asked).await.expect("read");
-        assert_eq!(charges.len(), 8, "a number that is not here is left out");
-        for (number, charges) in charges {
-            let history = store.history(number).await.expect("read").expect("there").history;
-            assert_eq!(charges, Charges::of(&history).expect("a life"), "{number}");
+        let ascending = (0..705).chain([9_999]);
+        let asked: Vec<_> = ascending.clone().chain(ascending.rev()).map(number).collect();
+        let charges = store.charges(asked.clone()).await.expect("read");
+        assert_eq!(charges.len(), asked.len());
+        for (number, charges) in asked.into_iter().zip(charges) {
+            let Some(life) = store.history(number).await.expect("read") else {
+                assert_eq!(charges, None, "{number}");
+                continue;
+            };
+            let wanted = Charges::of(&life.history).expect("a life");
+            assert_eq!(charges.as_deref(), Some(&wanted), "{number}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Numbers are listed, explained, released and moved: queries, results, and the trait.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -323,8 +323,9 @@ pub trait Numbers: Send + Sync {
     /// Returns one number's whole history.
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>>;
 
-    /// Returns what is charged for each of the numbers, and when. Numbers that do not exist are left out.
-    async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>>;
+    /// Returns what is charged for each of the numbers, and when, in the given order. `None` for a number that does not
+    /// exist. Numbers with the same life may share it. Numbers in the order of their digits are found fastest.
+    async fn charges(&self, numbers: Vec<Number>) -> Result<Vec<Option<Arc<Charges>>>>;
 
     /// Returns numbers in an account's inventory.
     async fn numbers(&self, query: NumberQuery) -> Result<Page<Number, Number>>;

@@ -104,19 +104,27 @@ async fn number_history(client: &Client, number: Number) -> Result<Option<Number
     }
 }
 
-/// Returns what is charged for those of the numbers that exist.
-async fn charges(client: &Client, numbers: &[Number]) -> Result<HashMap<Number, Charges>> {
-    let (untouched, lived): (Vec<NumberRow>, Vec<NumberRow>) =
-        number_rows(client, numbers).await?.into_iter().partition(|row| row.untouched);
-    let mut found: HashMap<Number, Charges> =
-        untouched.iter().map(|row| (row.entry.number, Charges::untouched(&row.entry, row.at))).collect();
-    if !lived.is_empty() {
-        for (number, history) in histories(client, &lived).await? {
-            let charges = Charges::of(&history?).map_err(|no| corrupt(no.to_string()))?;
-            found.insert(number, charges);
+/// Numbers whose charges are looked up at once: their rows are in memory together.
+const CHARGES: usize = 10_000;
+
+/// Returns what is charged for each of the numbers.
+async fn charges(client: &Client, numbers: &[Number]) -> Result<Vec<Option<Arc<Charges>>>> {
+    let mut known: HashMap<Number, Arc<Charges>> = HashMap::with_capacity(numbers.len());
+    for some in numbers.chunks(CHARGES) {
+        let (untouched, lived): (Vec<NumberRow>, Vec<NumberRow>) =
+            number_rows(client, some).await?.into_iter().partition(|row| row.untouched);
+        known.extend(untouched.iter().map(|row| {
+            let (state, holder) = (row.entry.state(), row.entry.standing.holder());
+            (row.entry.number, Arc::new(Charges::untouched(state, holder, row.at)))
+        }));
+        if !lived.is_empty() {
+            for (number, history) in histories(client, &lived).await? {
+                let charges = Charges::of(&history?).map_err(|no| corrupt(no.to_string()))?;
+                known.insert(number, Arc::new(charges));
+            }
         }
     }
-    Ok(found)
+    Ok(numbers.iter().map(|number| known.get(number).cloned()).collect())
 }
 
 /// Returns the names of sites or peers, and whether each is the default one.
@@ -570,7 +578,7 @@ impl Numbers for PostgresStore {
         reading!(self, client => localities(&client, &numbers).await)
     }
 
-    async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>> {
+    async fn charges(&self, numbers: Vec<Number>) -> Result<Vec<Option<Arc<Charges>>>> {
         reading!(self, client => charges(&client, &numbers).await)
     }
 

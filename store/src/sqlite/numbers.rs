@@ -1,6 +1,7 @@
 //! Numbers: their histories, lists and counts of them, and moves between sites and peers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,8 +31,8 @@ use super::release::{pass, release};
 use super::row::{self, digits_of, limit, list, of, pages_before, under};
 use super::tables::Tables;
 use crate::Result;
-use crate::codes::{kind_of, state_code};
-use crate::columns::{HOME_FLAGS, home_of};
+use crate::codes::{kind_of, state_code, state_of};
+use crate::columns::{HOME_FLAGS, UNTOUCHED, home_of};
 use crate::contract::leases::LeaseToken;
 use crate::contract::numbers::{
     Aging, Destination, Ending, Exported, Facts, Found, LOOKS_MAX, NumberFilter, NumberHistory, NumberQuery,
@@ -409,22 +410,44 @@ fn find(connection: &Connection, filter: &NumberFilter, after: Option<Number>, s
 /// turn.
 const CHARGES: usize = 500;
 
-/// Returns what is charged for those of the numbers that exist.
-fn charges(connection: &Connection, numbers: &[Number]) -> Result<Vec<(Number, Charges)>> {
+/// What decides the charges of a number that is as it was imported: its state, its holder, and the import.
+type Life = (u8, Option<u32>, i64);
+
+/// Returns what is charged for each of the numbers. Of one that is as it was imported, it reads a few columns of the row.
+fn charges(connection: &Connection, numbers: &[Number]) -> Result<Vec<Option<Arc<Charges>>>> {
+    let sql = "SELECT n.state, n.holder, n.flags, n.last_event
+               FROM rarray(?) wanted LEFT JOIN number n ON n.number = wanted.value";
+    let wanted: Vec<Value> = numbers.iter().map(|number| Value::Integer(digits_of(*number))).collect();
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([Rc::new(wanted)])?;
     let mut found = Vec::with_capacity(numbers.len());
-    let mut import: Option<(EventSeq, Timestamp)> = None; // one brings many numbers
-    for row in number_rows(connection, numbers.to_vec())? {
-        let known = import.filter(|(seq, _)| *seq == row.last_event).map(|(_, at)| Ok(Link::Import(at)));
-        let charges = match known.unwrap_or_else(|| link(connection, row.last_event))? {
-            Link::Import(at) => {
-                import = Some((row.last_event, at));
-                Charges::untouched(&row.entry, at)
-            }
-            Link::Event(_) => {
-                Charges::of(&history(connection, &row)?).map_err(|no| corrupt(no.to_string()))?
+    let mut last: Option<(Life, Arc<Charges>)> = None; // an import brings many of the same life
+    for number in numbers {
+        let row = rows.next()?.ok_or_else(|| corrupt("a number was not looked up"))?;
+        let Some(state) = row.get::<_, Option<u8>>(0)? else {
+            found.push(None);
+            continue;
+        };
+        let (holder, flags, last_event): (Option<u32>, u8, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        if flags & UNTOUCHED == 0 {
+            let row = number_row(connection, *number)?.ok_or_else(|| corrupt("a number has gone"))?;
+            let charges = Charges::of(&history(connection, &row)?).map_err(|no| corrupt(no.to_string()))?;
+            found.push(Some(Arc::new(charges)));
+            continue;
+        }
+        let life: Life = (state, holder, last_event);
+        let charges = match last.take().filter(|(of, _)| *of == life) {
+            Some((_, charges)) => charges,
+            None => {
+                let Link::Import(at) = link(connection, EventSeq(last_event))? else {
+                    return Err(corrupt(format!("{} is no longer as it was imported", number.masked())));
+                };
+                let holder = holder.map(row::account_id).transpose()?;
+                Arc::new(Charges::untouched(state_of(state)?, holder, at))
             }
         };
-        found.push((row.entry.number, charges));
+        found.push(Some(charges.clone()));
+        last = Some((life, charges));
     }
     Ok(found)
 }
@@ -489,8 +512,8 @@ impl Numbers for SqliteStore {
             .await
     }
 
-    async fn charges(&self, numbers: Vec<Number>) -> Result<HashMap<Number, Charges>> {
-        let mut found = HashMap::with_capacity(numbers.len());
+    async fn charges(&self, numbers: Vec<Number>) -> Result<Vec<Option<Arc<Charges>>>> {
+        let mut found = Vec::with_capacity(numbers.len());
         for some in numbers.chunks(CHARGES) {
             let some = some.to_vec();
             found.extend(self.readers.read(move |connection| charges(connection, &some)).await?);

@@ -222,6 +222,7 @@ fn connect(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
+    rusqlite::vtab::array::load_module(&connection)?;
     Ok(connection)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The lines of a file are cut into pieces of whole records, so that pieces can be read side by side.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -15,7 +15,9 @@ use onhook_core::time::Timestamp;
 pub const RECORD_MAX: usize = 64 << 10;
 /// Bytes of a piece, about. The more numbers are looked up in the order of their digits, the more of them lie side by
 /// side.
-const PIECE: usize = 2 << 20;
+const PIECE: usize = 8 << 20;
+/// Records of a piece, at most: each takes some two hundred bytes of memory while it is rated.
+const PIECE_RECORDS: usize = 1 << 17;
 /// The columns that are added.
 const ADDED: [&str; 3] = ["onhook_account", "onhook_charged_seconds", "onhook_why"];
 
@@ -199,12 +201,15 @@ pub struct Records {
     piece: Vec<u8>,
     /// Where each record ends, its line's end included, and what it says.
     records: Vec<(usize, Read)>,
+    /// Of each call, the place of its number among the numbers that were called.
+    called: Vec<usize>,
 }
 
 impl Reader {
-    /// Reads the records of a piece.
+    /// Reads the records of a piece. Returns the numbers that were called as well, in the order of their digits, each
+    /// once.
     #[must_use]
-    pub fn read(&self, piece: Vec<u8>) -> Records {
+    pub fn read(&self, piece: Vec<u8>) -> (Records, Vec<Number>) {
         let mut reader = self.layout.csv(&piece);
         let lines = memchr::memchr_iter(b'\n', &piece).count();
         let (mut records, mut record) = (Vec::with_capacity(lines + 1), csv::ByteRecord::new());
@@ -215,7 +220,8 @@ impl Reader {
             let split = piece[..end].ends_with(b"\r") && piece[end..].starts_with(b"\n");
             records.push((end + usize::from(split), self.judge(&record)));
         }
-        Records { piece, records }
+        let (numbers, called) = numbers(&records);
+        (Records { piece, records, called }, numbers)
     }
 
     fn judge(&self, record: &csv::ByteRecord) -> Read {
@@ -251,17 +257,21 @@ impl Reader {
         out
     }
 
-    /// Writes a piece with what each of its calls costs. `charges` has the [`Records::numbers`] that are here.
+    /// Writes a piece with what each of its calls costs. `charges` has what is charged for each number that
+    /// [`Reader::read`] has returned.
     #[must_use]
-    pub fn rated(&self, records: &Records, charges: &HashMap<Number, Charges>) -> Vec<u8> {
+    pub fn rated(&self, records: &Records, charges: &[Option<Arc<Charges>>]) -> Vec<u8> {
         let mut out = Vec::with_capacity(records.piece.len() + records.records.len() * 32);
-        let mut from = 0;
+        let (mut from, mut called) = (0, records.called.iter());
         for (end, read) in &records.records {
             let line = records.piece.get(from..*end).unwrap_or_default();
             from = *end;
             out.extend(without_end(line));
             let rated = match read {
-                Read::Call(number, answered, seconds) => rate(charges.get(number), *answered, *seconds),
+                Read::Call(_, answered, seconds) => {
+                    let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
+                    rate(charges, *answered, *seconds)
+                }
                 Read::NotAnswered => Rated::free(Why::NotAnswered),
                 Read::Bad => Rated::free(Why::BadLine),
             };
@@ -286,20 +296,26 @@ impl Reader {
     }
 }
 
-impl Records {
-    /// Returns the numbers that were called, in the order of their digits, each once.
-    #[must_use]
-    pub fn numbers(&self) -> Vec<Number> {
-        let called = self.records.iter().filter_map(|(_, read)| match read {
-            Read::Call(number, ..) => Some(*number),
-            _ => None,
-        });
-        let mut numbers = Vec::with_capacity(self.records.len());
-        numbers.extend(called);
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+/// Returns the numbers that were called, in the order of their digits, each once, and for each call the place of its
+/// number among them.
+fn numbers(records: &[(usize, Read)]) -> (Vec<Number>, Vec<usize>) {
+    let numbers = records.iter().filter_map(|(_, read)| match read {
+        Read::Call(number, ..) => Some(*number),
+        _ => None,
+    });
+    let mut calls = Vec::with_capacity(records.len());
+    calls.extend(numbers.zip(0_usize..));
+    calls.sort_unstable();
+    let (mut numbers, mut called) = (Vec::with_capacity(calls.len()), vec![0; calls.len()]);
+    for (number, call) in calls {
+        if numbers.last() != Some(&number) {
+            numbers.push(number);
+        }
+        if let Some(place) = called.get_mut(call) {
+            *place = numbers.len() - 1;
+        }
     }
+    (numbers, called)
 }
 
 /// Returns a line without its end. Empty lines before it stay.
@@ -358,8 +374,9 @@ pub struct Cutter {
     /// Up to where `pending` was looked at, and whether that is inside quotes.
     looked: usize,
     quoted: bool,
-    /// Up to where `pending` has whole records.
+    /// Up to where `pending` has whole records, and how many lines these are.
     whole: usize,
+    lines: usize,
     /// True within a record that is too long.
     long: bool,
 }
@@ -391,10 +408,13 @@ impl Cutter {
             if let Some(at) = mark {
                 match self.pending.get(at) {
                     Some(b'"') => self.quoted = !self.quoted,
-                    _ if !self.quoted => self.whole = at + 1,
+                    _ if !self.quoted => {
+                        self.whole = at + 1;
+                        self.lines += 1;
+                    }
                     _ => {}
                 }
-                if self.whole >= PIECE {
+                if self.whole >= PIECE || self.lines >= PIECE_RECORDS {
                     self.looked = at + 1;
                     return Some(self.records());
                 }
@@ -425,6 +445,7 @@ impl Cutter {
         let records = std::mem::replace(&mut self.pending, rest);
         self.looked = self.looked.saturating_sub(self.whole);
         self.whole = 0;
+        self.lines = 0;
         Piece::Records(records)
     }
 
@@ -443,6 +464,7 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use onhook_core::ids::AccountId;
+    use onhook_core::lifecycle::diagram::State;
     use onhook_core::report::billing::Period;
     use proptest::prelude::*;
 
@@ -510,7 +532,7 @@ mod tests {
         }
     }
 
-    fn charges() -> HashMap<Number, Charges> {
+    fn charges() -> Vec<Option<Arc<Charges>>> {
         let period = |from, until| Period {
             account: AccountId::new(9_900_000).unwrap(),
             from: Timestamp::from_millis(from),
@@ -521,7 +543,7 @@ mod tests {
             periods: vec![period(0, 10_000)],
             aged: vec![(Timestamp::from_millis(10_000), None)],
         };
-        [(number_of("5405550100").unwrap(), charges)].into()
+        vec![Some(Arc::new(charges)), None]
     }
 
     #[test]
@@ -529,8 +551,8 @@ mod tests {
         let reader = layout().reader(b"called,answer,spoken\r\n").unwrap();
         let piece = b"5405550100,9000,60\r\n\n\"540-555-0100\",10000,60,\"a \"\"note\"\"\nof two lines\"\n\
             5405550101,1,1\n5405550100,,0\nnobody,1,1\n5405550100,1\n5405550100,1,x\n\n\n";
-        let records = reader.read(piece.to_vec());
-        assert_eq!(records.numbers().len(), 2);
+        let (records, numbers) = reader.read(piece.to_vec());
+        assert_eq!(numbers, ["5405550100", "5405550101"].map(|number| number_of(number).unwrap()));
         let out = String::from_utf8(reader.rated(&records, &charges())).unwrap();
         insta::assert_snapshot!(out, @r#"
         5405550100,9000,60,9900000,1,charged
@@ -547,6 +569,43 @@ mod tests {
         let header = String::from_utf8(layout().header(b"called,answer,spoken\r\n")).unwrap();
         assert_eq!(header, "called,answer,spoken,onhook_account,onhook_charged_seconds,onhook_why\n");
         assert_eq!(layout().reader(b"number,answer,spoken\n").unwrap_err(), "called");
+    }
+
+    /// A number that is called again is asked for once, and its calls have its price, wherever they stand.
+    #[test]
+    fn calls_to_a_number_that_come_back_have_its_price() {
+        let reader = layout().reader(b"called,answer,spoken\n").unwrap();
+        let digits = [3, 0, 2, 3, 1, 0, 0, 3].map(|last| 5_405_550_100_u64 + last);
+        let piece: String = digits.iter().map(|number| format!("{number},5,1\n,,0\n")).collect();
+        let (records, numbers) = reader.read(piece.into_bytes());
+        let of = |digits: u64| AccountId::new(u32::try_from(digits % 10).unwrap() + 1).unwrap();
+        assert_eq!(
+            numbers,
+            [0, 1, 2, 3].map(|last| number_of(&format!("{}", 5_405_550_100_u64 + last)).unwrap())
+        );
+        let charges: Vec<_> = numbers
+            .iter()
+            .map(|number| {
+                let at = Timestamp::from_millis(0);
+                Some(Arc::new(Charges::untouched(State::InService, Some(of(number.digits())), at)))
+            })
+            .collect();
+        let out = String::from_utf8(reader.rated(&records, &charges)).unwrap();
+        let wanted: String = digits
+            .iter()
+            .map(|number| format!("{number},5,1,{},1,charged\n,,0,,0,not_answered\n", of(*number).get()))
+            .collect();
+        assert_eq!(out, wanted);
+    }
+
+    /// However short its lines: what a piece takes of memory while it is rated depends on its records.
+    #[test]
+    fn a_piece_has_few_records_as_well_as_few_bytes() {
+        let file = "\"a\nb\"\n".repeat(PIECE_RECORDS * 5 / 2);
+        let pieces = cut(file.as_bytes(), 1 << 16);
+        let lines = |piece: &Piece| bytes(piece).iter().filter(|byte| **byte == b'\n').count();
+        let lines: Vec<_> = pieces.iter().map(lines).collect();
+        assert_eq!(lines, [2 * PIECE_RECORDS, 2 * PIECE_RECORDS, PIECE_RECORDS]);
     }
 
     fn cut(file: &[u8], part: usize) -> Vec<Piece> {
