@@ -29,8 +29,11 @@ const LOCK: &str = "onhook.lock";
 /// number. Half of SQLite's usual size costs less there, and lists and imports are not slower.
 const PAGE_BYTES: i64 = 2_048;
 
-/// The writer's page cache, in KiB.
-const CACHE_KIB: i64 = 131_072;
+/// The writer's page cache, in KiB: room for the upper levels of the trees and what the last commits have touched. The system
+/// has the rest of the file in memory. A larger one costs more than it saves: when pages of a tree change places, which
+/// they often do, the engine goes through the whole cache at the end of the transaction (`pcache1TruncateUnsafe`; only
+/// files beyond 1 GiB are spared), and no other thread has this processor meanwhile.
+const CACHE_KIB: i64 = 12_288;
 
 /// Why a data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
