@@ -52,11 +52,14 @@ async fn count(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// Waits until something is so.
+/// Waits until something is so. Five minutes are only the bound of a test that hangs.
 async fn until(mut so: impl AsyncFnMut() -> bool) {
-    while !so().await {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let is_so = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(5), is_so).await.unwrap();
 }
 
 /// Returns the address of a database through a proxy.
