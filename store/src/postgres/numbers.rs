@@ -23,7 +23,7 @@ use super::entries::{NUMBER_COLUMNS, NumberRow, histories, lock_numbers, number_
 use super::exchanges::{Localities, localities, spot};
 use super::leases::{must_last, should_last};
 use super::open::PostgresStore;
-use super::release::{pass, release, some_due};
+use super::release::{DUE, pass, release, some_due};
 use super::row::{digits_of, get, limit, number_of, order_id, pages_before, small, time, under};
 use super::statement::{Value, row, rows};
 use super::transaction::{reading, transaction};
@@ -325,9 +325,6 @@ async fn numbers(client: &Client, query: &NumberQuery) -> Result<Page<Number, Nu
 fn listed(query: &NumberQuery) -> (&'static str, &'static str) {
     if query.by_release() { (DUE, "due_at, number") } else { ("number", "number") }
 }
-
-/// The numbers that have an instant at which time changes them, by it.
-const DUE: &str = "due JOIN number USING (due_at, number)";
 
 /// Returns how many numbers a query finds that the database can count.
 async fn total_of(client: &Client, query: &NumberQuery, wanted: &Wanted) -> Result<u64> {

@@ -14,6 +14,9 @@ use crate::Result;
 use crate::contract::orders::StepReport;
 use crate::plan::release::{self, Ahead, passable};
 
+/// The numbers that have an instant at which time changes them, by it.
+pub(super) const DUE: &str = "due JOIN number USING (due_at, number)";
+
 /// True if a number is due at `now`.
 pub(super) async fn some_due(client: &Client, now: Timestamp) -> Result<bool> {
     let sql = "SELECT 1 FROM due WHERE due_at <= $1 ORDER BY due_at LIMIT 1";
@@ -29,7 +32,7 @@ pub(super) async fn release(
     policy: &Policy,
 ) -> Result<StepReport> {
     let sql = format!(
-        "SELECT {NUMBER_COLUMNS} FROM due JOIN number USING (due_at, number) WHERE due_at <= $1
+        "SELECT {NUMBER_COLUMNS} FROM {DUE} WHERE due_at <= $1
          ORDER BY due_at, number LIMIT $2 FOR UPDATE OF number SKIP LOCKED"
     );
     let due = rows(client, &sql, &[&now.millis(), &limit(numbers_max)]).await?;
