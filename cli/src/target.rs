@@ -128,7 +128,7 @@ impl Home {
             Self::Memory(folder) => {
                 Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
-            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?.with_idle_max(lease))),
+            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?.free_after(lease))),
         }
     }
 

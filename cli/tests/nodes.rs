@@ -77,6 +77,13 @@ fn a_node_runs_orders_of_an_account_while_those_of_another_wait() {
     done(&fleet.url, &["check", "--deep"], b"");
 }
 
+/// Tells of each session of the nodes what it does, since when, and for whom it waits.
+const SESSIONS: &str =
+    "SELECT concat_ws(' ', usename, pid, state, now() - xact_start, now() - state_change, wait_event,
+                                         pg_blocking_pids(pid)::text, left(query, 100))
+                        FROM pg_stat_activity WHERE usename LIKE 'node%'
+                        ORDER BY xact_start";
+
 /// Stops a node that has orders and notifications under way, until others have done them and its lease is long over.
 /// If `held`, it stops in the middle of a transaction. Returns how long the others took.
 fn stop_one(fleet: &Fleet, n: usize, held: bool) -> Option<Duration> {
@@ -96,9 +103,19 @@ fn stop_one(fleet: &Fleet, n: usize, held: bool) -> Option<Duration> {
     }
     let orders = "SELECT count(*) FROM orders WHERE status = 0 AND seq = ANY($1)";
     let notifications = "SELECT count(*) FROM notification WHERE standing = 0 AND seq = ANY($1)";
-    let left = || fleet.sql.count(orders, &[&waiting]) + fleet.sql.count(notifications, &[&claimed]);
-    within(Duration::from_secs(30), "another node takes the work over", || (left() == 0).then_some(()));
+    let left = || [fleet.sql.count(orders, &[&waiting]), fleet.sql.count(notifications, &[&claimed])];
+    let mut late = None;
+    within(Duration::from_secs(30), "another node takes the work over", || {
+        let left = left();
+        if late.is_none() && stopped.elapsed() > LEASE + AFTER_LEASE && left != [0, 0] {
+            late = Some((left, fleet.sql.texts(SESSIONS, &[])));
+        }
+        (left == [0, 0]).then_some(())
+    });
     let took = stopped.elapsed();
+    if let Some(([orders, notifications], sessions)) = late {
+        println!("late: {orders} orders, {notifications} notifications\n{}", sessions.join("\n"));
+    }
     std::thread::sleep((LEASE * 3 / 2).saturating_sub(took));
     fleet.signal(n, "CONT");
     Some(took)

@@ -335,7 +335,7 @@ async fn an_import_to_a_site_that_is_removed_meanwhile_is_refused() {
 async fn an_import_that_waits_for_its_file_is_not_taken_for_one_that_has_stopped() {
     let Some(fresh) = openers::database() else { return };
     let idle_max = std::time::Duration::from_secs(1);
-    let store = PostgresStore::open(&fresh.0).await.unwrap().with_idle_max(idle_max);
+    let store = PostgresStore::open(&fresh.0).await.unwrap().free_after(2 * idle_max);
     let lines = (0..10).map(move |n| {
         if n == 9 {
             std::thread::sleep(3 * idle_max); // the database would end the transaction meanwhile

@@ -62,10 +62,15 @@ impl Client {
 
 /// Returns how a transaction begins that may be idle for so long between two statements. If its node stops in the
 /// middle, the database ends it then, and its rows are free again.
+///
+/// It waits for a lock no longer than that. A node that stops may have one transaction that is idle, and another one that
+/// waits for it and has its lock when the first has ended. The second one's wait began before. So both have ended after
+/// twice the time.
 pub(super) fn begin(idle: Duration) -> String {
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {}; \
-         SET LOCAL lock_timeout = 10000",
+         SET LOCAL lock_timeout = {}",
+        idle.as_millis(),
         idle.as_millis()
     )
 }

@@ -40,14 +40,14 @@ pub struct PostgresStore {
     pub(super) hands: Hands,
     /// Accounts that were found.
     pub(super) accounts: Known,
-    /// How long a transaction may be idle before the database ends it.
+    /// How long a transaction may be idle before the database ends it, and how long it waits for a lock.
     pub(super) idle_max: Duration,
     /// Set when the store is closed.
     pub(super) closed: Mutex<bool>,
 }
 
 /// How long a transaction may be idle, unless something else is said.
-const IDLE_MAX: Duration = Duration::from_secs(10);
+const IDLE_MAX: Duration = Duration::from_secs(5);
 
 impl PostgresStore {
     /// Opens the store in the database at an address, and brings it to the newest schema.
@@ -99,11 +99,11 @@ impl PostgresStore {
         })
     }
 
-    /// Lets a transaction be idle for so long before the database ends it, instead of 10 s. What a node has locked that
-    /// stops in the middle is free again after this time.
+    /// Sets after what time, instead of 10 s, everything is free again that a node had locked when it stopped. For half of
+    /// that a transaction waits for a lock at most, and for half of it it may be idle.
     #[must_use]
-    pub fn with_idle_max(self, idle_max: Duration) -> Self {
-        Self { idle_max, ..self }
+    pub fn free_after(self, most: Duration) -> Self {
+        Self { idle_max: most / 2, ..self }
     }
 
     /// Returns a connection.

@@ -147,6 +147,8 @@ impl Transaction {
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "tests say why they are skipped")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::postgres::row::get;
     use crate::postgres::statement::{execute, often, rows};
@@ -175,6 +177,23 @@ mod tests {
     /// Does something to the session of the connection that was used last.
     async fn change(store: &PostgresStore, sql: &str) {
         execute(&store.connection().await.unwrap(), sql, &[]).await.unwrap();
+    }
+
+    /// Returns how long a transaction of a store waits for a lock.
+    async fn lock_timeout(store: &PostgresStore) -> String {
+        let found: Result<String> = transaction!(store, tx => {
+            rows(&tx, "SHOW lock_timeout", &[]).await.and_then(|found| get(&found[0], 0))
+        });
+        found.unwrap()
+    }
+
+    /// What a node has locked that stops is free in time, even if one of its transactions gets a lock when another one ends.
+    #[tokio::test]
+    async fn a_transaction_waits_for_a_lock_for_half_the_time_in_which_all_must_be_free() {
+        let Some(store) = store().await else { return };
+        assert_eq!(lock_timeout(&store).await, "5s");
+        let store = store.free_after(Duration::from_millis(1_400));
+        assert_eq!(lock_timeout(&store).await, "700ms");
     }
 
     #[tokio::test]
