@@ -78,8 +78,8 @@ pub struct NumberWrite {
     /// The number as it will be.
     pub entry: Entry,
     /// The number as its row has it now. What stays, such as the holder of a number that is disconnected, need not be
-    /// written, nor its index.
-    pub before: Entry,
+    /// written, nor its index. A row with another last event than this has changed since it was loaded.
+    pub before: Known,
     /// Its last event: the n-th of the same [`NumberWrites`], from 0.
     pub last_event: usize,
 }
@@ -105,7 +105,7 @@ pub struct Batch<'a> {
     prevs: HashMap<Number, (Prev, bool)>,
     areas: HashMap<AreaId, Area>,
     /// The numbers that changed, as their rows have them.
-    changed: BTreeMap<Number, Entry>,
+    changed: BTreeMap<Number, Known>,
     taken: HashSet<Number>,
     writes: NumberWrites,
 }
@@ -201,7 +201,9 @@ impl<'a> Batch<'a> {
         if before.state() == State::Available {
             self.taken.insert(number);
         }
-        self.changed.entry(number).or_insert(before);
+        if let Prev::Stored(last_event) = prev {
+            self.changed.insert(number, Known { entry: before, last_event, untouched });
+        }
         self.entries.insert(number, after);
         let origin = untouched.then_some(before);
         let account = after.standing.holder().or(before.standing.holder());
