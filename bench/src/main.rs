@@ -26,6 +26,7 @@ mod post;
 mod postgres;
 mod report;
 mod scale;
+mod simulation;
 
 use std::ffi::OsString;
 use std::fs::Permissions;
@@ -44,6 +45,7 @@ use crate::child::Running;
 use crate::cost::Cost;
 use crate::measure::Measured;
 use crate::numbers::{Accounts, Draw};
+use crate::onhook::Home;
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
@@ -118,17 +120,25 @@ struct Plan {
     /// Where PostgreSQL's server programs are [default: ONHOOK_POSTGRES_BIN, or the newest in /usr/lib/postgresql]
     #[arg(long, value_name = "DIR")]
     postgres_bin: Option<PathBuf>,
-    /// The page to write; with --only it holds that part alone
+    /// The page to write; with --only it holds those parts alone
     #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
     out: PathBuf,
-    /// Run one part only
-    #[arg(long)]
-    only: Option<Part>,
+    /// Run this part only; can be given more than once
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+    /// Where onhook has its data in accept, lists, reports, jobs and calls; the other parts say it by their names
+    #[arg(long, value_name = "STORE", default_value = "folder")]
+    store: Home,
 }
 
 impl Plan {
     fn time(&self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// Finds PostgreSQL's programs.
+    fn postgres(&self) -> Result<Binaries> {
+        postgres::binaries(self.postgres_bin.clone())
     }
 }
 
@@ -221,10 +231,10 @@ fn serve(child: ChildCommand) -> Result<()> {
 }
 
 async fn measure(plan: &Plan) -> Result<()> {
-    let runs = |part| plan.only.is_none_or(|only| only == part);
+    let runs = |part| plan.only.is_empty() || plan.only.contains(&part);
     let on_postgres = [Part::Orders, Part::PostgresStore, Part::Nodes];
     let postgres = match on_postgres.into_iter().any(runs) {
-        true => Some(postgres::binaries(plan.postgres_bin.clone())?),
+        true => Some(plan.postgres()?),
         false => None,
     };
     let parent = plan.dir.clone().unwrap_or_else(std::env::temp_dir);
@@ -240,6 +250,7 @@ async fn measure(plan: &Plan) -> Result<()> {
     let mut report = Report {
         command: command(),
         facts: machine::facts(dir.path())?,
+        store: plan.store,
         connections: plan.connections,
         seconds: plan.seconds,
         numbers: plan.numbers,
@@ -318,8 +329,8 @@ async fn accept_echo(plan: &Plan) -> Result<Measured> {
 }
 
 async fn accept_onhook(plan: &Plan, dir: &Path) -> Result<Measured> {
-    let dir = TempDir::new_in(dir)?;
-    let onhook = onhook::spawn(dir.path(), ACCEPT_NUMBERS).await?;
+    let data = Data::fill(plan, dir, ACCEPT_NUMBERS).await?;
+    let onhook = onhook::spawn_node(&data.home).await?;
     accept_at(plan, onhook.addr).await
 }
 
@@ -335,13 +346,32 @@ async fn accept_at(plan: &Plan, addr: std::net::SocketAddr) -> Result<Measured> 
     load::run(addr, plan.connections, plan.time().mul_f64(ACCEPT_PART), same).await
 }
 
-/// Where onhook has its data.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Home {
-    /// In a folder.
-    Folder,
-    /// In a database of the cluster that it is measured beside.
-    Database,
+/// A store of one account, filled.
+struct Data {
+    home: OsString,
+    /// What it is in.
+    _server: Option<Server>,
+    _folder: TempDir,
+}
+
+impl Data {
+    /// Fills a store of the kind that the plan names.
+    async fn fill(plan: &Plan, dir: &Path, numbers: u64) -> Result<Self> {
+        let folder = cluster_folder(dir)?;
+        let (server, home): (_, OsString) = match plan.store {
+            Home::Folder => (None, folder.path().into()),
+            Home::Database => {
+                let server = Server::start(&plan.postgres()?, folder.path())?;
+                let url = server.new_database()?;
+                (Some(server), url.into())
+            }
+        };
+        onhook::spawn_fill(&home, numbers, Accounts(1)).await?;
+        if let Some((server, url)) = server.as_ref().zip(home.to_str()) {
+            server.settle(url).await?;
+        }
+        Ok(Self { home, _server: server, _folder: folder })
+    }
 }
 
 /// Runs rounds of orders on both sides. Both servers run all the time, and one rests while the other is measured.
@@ -354,7 +384,8 @@ async fn orders(plan: &Plan, binaries: &Binaries, dir: &Path, home: Home) -> Res
         Home::Database => postgres.server().new_database()?.into(),
     };
     let url = home.to_str().filter(|home| home.starts_with("postgres://"));
-    let load = OrdersLoad::fill(plan, &home, Accounts(1)).await?;
+    onhook::spawn_fill(&home, plan.numbers, Accounts(1)).await?;
+    let load = OrdersLoad::new(plan, Accounts(1));
     if let Some(url) = url {
         postgres.server().settle(url).await?;
     }
@@ -398,7 +429,8 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
     let dir = cluster_folder(dir)?;
     let server = Server::start(binaries, dir.path())?;
     let url = server.new_database()?;
-    let load = OrdersLoad::fill(plan, url.as_ref(), NODES_ACCOUNTS).await?;
+    onhook::spawn_fill(&url, plan.numbers, NODES_ACCOUNTS).await?;
+    let load = OrdersLoad::new(plan, NODES_ACCOUNTS);
     server.settle(&url).await?;
     let rounds = node_rounds(&load, &server, (&url, &url), NODES_ROUNDS).await?;
     let far = far::start(server.address(), FAR).await?;
@@ -454,10 +486,9 @@ struct OrdersLoad {
 }
 
 impl OrdersLoad {
-    async fn fill(plan: &Plan, home: &std::ffi::OsStr, accounts: Accounts) -> Result<Self> {
-        onhook::spawn_fill(home, plan.numbers, accounts).await?;
+    fn new(plan: &Plan, accounts: Accounts) -> Self {
         let draw = Arc::new(Draw::part(plan.numbers, accounts, 0..100));
-        Ok(Self { connections: plan.connections, time: plan.time().mul_f64(ORDERS_PART), draw })
+        Self { connections: plan.connections, time: plan.time().mul_f64(ORDERS_PART), draw }
     }
 
     /// Sends orders for a round's time to nodes that have completed `posted` orders since their start, and waits until
@@ -512,8 +543,8 @@ impl OrdersLoad {
 /// Measures the first and last pages of two lists of the account's numbers, on a server without other requests.
 async fn lists(plan: &Plan, dir: &Path) -> Result<Lists> {
     eprintln!("lists, {} numbers", thousands(plan.numbers));
-    let dir = TempDir::new_in(dir)?;
-    let onhook = onhook::spawn(dir.path(), plan.numbers).await?;
+    let data = Data::fill(plan, dir, plan.numbers).await?;
+    let onhook = onhook::spawn_node(&data.home).await?;
     let mut last = numbers::ascending(plan.numbers).skip(usize::try_from(plan.numbers - PAGE)?);
     let cursor = last.next().context("a page's worth of numbers")?.to_string();
     let number = plan.numbers.div_ceil(PAGE).to_string();
@@ -545,9 +576,8 @@ const REPORT_MAX: Duration = Duration::from_mins(10);
 /// Measures how long reports over all numbers take, after orders have disconnected some of them.
 async fn reports(plan: &Plan, dir: &Path) -> Result<Reports> {
     eprintln!("reports, {} numbers", thousands(plan.numbers));
-    let dir = TempDir::new_in(dir)?;
-    let load = OrdersLoad::fill(plan, dir.path().as_ref(), Accounts(1)).await?;
-    let onhook = onhook::spawn_node(dir.path()).await?;
+    let (data, load) = (Data::fill(plan, dir, plan.numbers).await?, OrdersLoad::new(plan, Accounts(1)));
+    let onhook = onhook::spawn_node(&data.home).await?;
     let orders = load.run(std::slice::from_ref(&onhook), 0).await?;
     let mut took = Vec::new();
     for (name, kind, body) in [
@@ -574,9 +604,8 @@ const UNDONE: u64 = 5_000;
 /// Measures accepts without and beside an import, the undo of a large order, then orders without and beside exports, checks and backups.
 async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
     eprintln!("jobs, {} numbers", thousands(plan.numbers));
-    let dir = TempDir::new_in(dir)?;
-    let load = OrdersLoad::fill(plan, dir.path().as_os_str(), Accounts(1)).await?;
-    let onhook = onhook::spawn_node(dir.path()).await?;
+    let (data, load) = (Data::fill(plan, dir, plan.numbers).await?, OrdersLoad::new(plan, Accounts(1)));
+    let onhook = onhook::spawn_node(&data.home).await?;
     let idle = accept_at(plan, onhook.addr).await;
     say("  accept, idle", &idle);
     let imported = (plan.numbers..).map(numbers::number_at).take(usize::try_from(IMPORTED)?);
@@ -594,10 +623,10 @@ async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
     let mut rounds = Vec::with_capacity(JOBS_ROUNDS);
     for number in 1..=JOBS_ROUNDS {
         // Each with a server of its own: one counts the orders since its start.
-        let alone = [onhook::spawn_node(dir.path()).await?];
+        let alone = [onhook::spawn_node(&data.home).await?];
         let without = load.run(&alone, 0).await?;
         drop(alone);
-        let busy = [onhook::spawn_node(dir.path()).await?];
+        let busy = [onhook::spawn_node(&data.home).await?];
         let with = tokio::select! {
             with = load.run(&busy, 0) => with?,
             failed = jobs::all_the_time(busy[0].addr) => bail!("a job failed: {failed:?}"),
@@ -627,10 +656,9 @@ const ORDERS_BESIDE: usize = 2;
 /// Measures the answers to a switch without and beside orders, then a file of call records.
 async fn calls(plan: &Plan, dir: &Path) -> Result<Calls> {
     eprintln!("calls, {} numbers", thousands(plan.numbers));
-    let dir = TempDir::new_in(dir)?;
-    let mut load = OrdersLoad::fill(plan, dir.path().as_os_str(), Accounts(1)).await?;
-    load.connections = ORDERS_BESIDE;
-    let onhook = onhook::spawn_node(dir.path()).await?;
+    let data = Data::fill(plan, dir, plan.numbers).await?;
+    let load = OrdersLoad { connections: ORDERS_BESIDE, ..OrdersLoad::new(plan, Accounts(1)) };
+    let onhook = onhook::spawn_node(&data.home).await?;
     calls::ask(onhook.addr, plan.numbers, WARM_UP).await?;
     let idle = calls::ask(onhook.addr, plan.numbers, load.time).await;
     say("  calls, idle", &idle);

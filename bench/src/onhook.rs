@@ -40,11 +40,14 @@ const POLL: Duration = Duration::from_millis(20);
 /// The server's counter of ended orders, by their status.
 const ENDED: &str = "onhook_orders_ended_total";
 
-/// Fills a data folder, or the database at a URL, with `numbers` numbers in service and the guide's two, and starts a
-/// server on it as a separate process.
-pub(crate) async fn spawn(home: impl AsRef<OsStr>, numbers: u64) -> Result<Running> {
-    spawn_fill(&home, numbers, Accounts(1)).await?;
-    spawn_node(home).await
+/// Where onhook has its data.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Home {
+    /// In a folder
+    Folder,
+    /// In a PostgreSQL database: of the cluster that onhook is measured beside, or of one of its own
+    #[value(name = "postgres")]
+    Database,
 }
 
 /// Fills a data folder or a database, in a separate process.

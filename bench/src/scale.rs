@@ -1,8 +1,8 @@
-//! What a larger system needs: costs that are measured on a small one, and a plain model of the rest.
+//! What a larger system needs: costs that are measured on a small one, a plain model of the rest, and a simulation.
 //!
 //! The measurement: a cluster is filled by the store's own import, a server runs on it, and orders of two numbers go
 //! from POST to COMPLETE. Then bytes, log, statements and processor time are divided by what was done. The model
-//! multiplies them, and names what runs out first.
+//! multiplies them, and names what runs out first. The simulation says how long orders wait for their turn.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,6 +18,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::report::thousands;
+use crate::simulation::{System, simulate};
 use crate::{load, machine, onhook};
 
 /// The clock's ticks in a second, which Linux has fixed for what it shows of processes.
@@ -67,6 +68,8 @@ struct Costs {
     /// Seconds of a processor.
     database: f64,
     node: f64,
+    /// The part of the database's work on an order that is done until it is accepted.
+    accept_part: f64,
 }
 
 /// What the machines of the model are.
@@ -157,6 +160,9 @@ struct Done {
     statements: f64,
     images: f64,
     size: f64,
+    /// Milliseconds in statements, and in those that accept orders.
+    ran: f64,
+    accepting: f64,
 }
 
 async fn value(client: &Client, sql: &str) -> Result<f64> {
@@ -172,6 +178,12 @@ async fn done(client: &Client) -> Result<Done> {
         statements: value(client, "SELECT sum(calls) FROM pg_stat_statements").await?,
         images: value(client, "SELECT sum(wal_fpi) FROM pg_stat_statements").await?,
         size: value(client, "SELECT pg_database_size(current_database())").await?,
+        ran: value(client, "SELECT sum(total_exec_time) FROM pg_stat_statements").await?,
+        accepting: value(
+            client,
+            "SELECT coalesce(sum(total_exec_time), 0) FROM pg_stat_statements WHERE query LIKE '%INSERT INTO orders%'",
+        )
+        .await?,
     })
 }
 
@@ -233,6 +245,7 @@ async fn measure(plan: &Scale, dir: &Path) -> Result<Costs> {
         bytes_an_order: (after.size - before_orders.size) / orders,
         database: database / orders,
         node: of_node / orders,
+        accept_part: (after.accepting - before_orders.accepting) / (after.ran - before_orders.ran),
     })
 }
 
@@ -285,6 +298,10 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
         ),
         ("processor time of the database for an order", format!("{:.3} ms", costs.database * 1e3)),
         ("processor time of the node for an order", format!("{:.3} ms", costs.node * 1e3)),
+        (
+            "part of the statements' time until an order is accepted",
+            format!("{:.0} %", costs.accept_part * 100.0),
+        ),
     ] {
         writeln!(page, "| {name} | {value} |")?;
     }
@@ -322,7 +339,55 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
             )?;
         }
     }
+    simulated(&mut page, costs)?;
     Ok(page)
+}
+
+/// How long a step takes in any case: ten round trips of half a millisecond, and a commit on a standby's disk, too.
+const ANY_STEP: Duration = Duration::from_millis(8);
+
+fn simulated(page: &mut String, costs: &Costs) -> Result<()> {
+    writeln!(
+        page,
+        "\n## Simulated\n\nNot measured: how long orders wait for their turn. Accounts send equally many orders, by chance. \
+         Nodes run up to four steps each; a step takes the accounts that waited longest, up to 1,024 orders, and no account \
+         is in two steps. A step takes {} ms for its round trips and its commit, then all of the node's time for its \
+         orders, then its work in the database, which is one session's. Nodes and cores are those of the table above for a \
+         billion numbers. Twenty seconds are simulated, the last fifteen counted.\n\n| orders/s | accounts | nodes | cores of the \
+         database | busy | from accept to COMPLETE: half of them within | 99 % within |\n|---:|---:|---:|---:|---:|---:|---:|",
+        ANY_STEP.as_millis()
+    )?;
+    for rate in [1e3, 1e4, 5e4] {
+        for accounts in [1, 10, 100, 1_000] {
+            let needs = needs(costs, 1e9, rate);
+            let accept = costs.database * costs.accept_part;
+            // The table counts whole nodes, and 32 are more than any row has.
+            let nodes = (2..64).find(|nodes| crate::measure::float(*nodes) >= needs.nodes).unwrap_or(64);
+            let simulated = simulate(&System {
+                accounts,
+                rate,
+                nodes: usize::try_from(nodes)?,
+                cores: needs.cores,
+                accept,
+                step: costs.database - accept,
+                node: costs.node,
+                any_step: ANY_STEP.as_secs_f64(),
+            });
+            let waits = match simulated.falls_behind {
+                true => "more come than end | –".to_owned(),
+                false => format!("{:.0} ms | {:.0} ms", simulated.p50 * 1e3, simulated.p99 * 1e3),
+            };
+            writeln!(
+                page,
+                "| {} | {accounts} | {:.0} | {:.0} | {:.1} | {waits} |",
+                thousands(format!("{rate:.0}").parse()?),
+                needs.nodes,
+                needs.cores,
+                simulated.busy
+            )?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -358,6 +423,7 @@ mod tests {
             bytes_an_order: 0.0,
             database: 0.000_1,
             node: 0.000_06,
+            accept_part: 0.2,
         };
         let small = needs(&costs, 1e6, 1e3);
         assert_eq!((small.nodes, small.cores, small.databases), (2.0, 2.0, 1.0));
