@@ -29,7 +29,21 @@ CREATE INDEX number_holder ON number (holder ASC, number ASC) WHERE holder IS NO
     SPLIT AT VALUES ((1000), (1000000), (9000000));
 DROP INDEX number_protected;
 CREATE INDEX number_protected ON number (holder HASH, number ASC) WHERE offered = 4;
--- number_pool, event and orders stay hashed: each is looked up by a whole value.
+-- number_pool stays hashed: it is looked up by a whole value. So do event and orders, which are mostly: each order writes both, and
+-- by ranges all of that would go to one tablet. What reads them in their order asks every tablet and sorts: `onhook audit
+-- verify`, `onhook check --deep`, and an operator's list of all accounts' orders.
+
+-- Seals, which one node writes and all read from the newest or the oldest on.
+ALTER TABLE seal DROP CONSTRAINT seal_pkey;
+ALTER TABLE seal ADD PRIMARY KEY (batch ASC);
+ALTER TABLE seal DROP CONSTRAINT seal_last_position_key;
+CREATE UNIQUE INDEX seal_last_position_key ON seal (last_position ASC);
+DROP INDEX seal_seq;
+CREATE INDEX seal_seq ON seal (max_seq ASC, min_seq ASC);
+DROP INDEX seal_position;
+CREATE INDEX seal_position ON seal (last_position ASC, min_seq ASC, max_seq ASC);
+ALTER TABLE unsealed DROP CONSTRAINT unsealed_pkey;
+ALTER TABLE unsealed ADD PRIMARY KEY (seq ASC);
 
 -- What is read from its oldest on.
 DROP INDEX orders_back;
@@ -48,6 +62,24 @@ DROP INDEX subscription_over;
 CREATE INDEX subscription_over ON subscription (seq ASC) WHERE over;
 DROP INDEX committed_at;
 CREATE INDEX committed_at ON committed (at ASC);
+DROP INDEX kept_reply_at;
+CREATE INDEX kept_reply_at ON kept_reply (at ASC, user_name ASC, key ASC);
+DROP INDEX number_kept;
+CREATE INDEX number_kept ON number (release_at ASC) WHERE release_at IS NOT NULL;
+DROP INDEX plan_open;
+CREATE INDEX plan_open ON plan (expires_at ASC, maker ASC) WHERE state = 0;
+DROP INDEX plan_made;
+CREATE INDEX plan_made ON plan (made_at ASC);
+DROP INDEX report_made;
+CREATE INDEX report_made ON report (made_at ASC, id ASC);
+
+-- What is read in its order, page by page.
+ALTER TABLE plan DROP CONSTRAINT plan_pkey;
+ALTER TABLE plan ADD PRIMARY KEY (seq ASC);
+ALTER TABLE subscription DROP CONSTRAINT subscription_pkey;
+ALTER TABLE subscription ADD PRIMARY KEY (seq ASC);
+ALTER TABLE block DROP CONSTRAINT block_pkey;
+ALTER TABLE block ADD PRIMARY KEY (block ASC);
 
 -- A search reads the exchanges of an area code.
 ALTER TABLE stock DROP CONSTRAINT stock_pkey;
