@@ -16,7 +16,6 @@ use onhook_cluster::wire::{At, Cut, Gate, Wire};
 use onhook_core::ids::SubscriptionSeq;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
-use onhook_core::lifecycle::event::Change;
 use onhook_core::notify::notification::{Attempt, Next, Outcome};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, Status};
@@ -27,9 +26,8 @@ use onhook_store::contract::audit::SEALER;
 use onhook_store::contract::deliveries::{Deliveries, DueLimits};
 use onhook_store::contract::imports::Imports;
 use onhook_store::contract::leases::{LeaseToken, Leases};
-use onhook_store::contract::numbers::{Destination, Numbers, NumbersMoved};
+use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
-use onhook_store::contract::premises::SitesAndPeers;
 use onhook_store::contract::subscriptions::Subscriptions;
 use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::postgres::PostgresStore;
@@ -228,32 +226,6 @@ async fn take_over(store: &PostgresStore, name: &str, of: LeaseToken, gate: &Gat
     let taken = store.take_lease(name, LONG).await.unwrap().unwrap();
     gate.open();
     taken
-}
-
-/// A step reads its numbers without a lock.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_number_that_changes_while_an_order_runs_is_read_again_and_its_history_has_both_changes() {
-    let Some(fresh) = openers::database() else { return };
-    let (one, gate) = slow(&fresh.0).await;
-    let other = PostgresStore::open(&fresh.0).await.unwrap();
-    put_ten_in_service(&other).await;
-    let site = other.create_site(account(), "another".into(), now()).await.unwrap().id;
-    let peer = other.create_peer(account(), site, "a peer".into(), now()).await.unwrap().id;
-    other.accept(new_order(&[number(1), number(2)])).await.unwrap();
-    gate.hold("UPDATE number SET state");
-    let (step, moved) = tokio::join!(one.run_orders(now(), 10, 10, Arc::default()), async {
-        until(async || gate.held() == 1).await;
-        let (to, numbers) = (Destination { site, peer }, vec![number(2)]);
-        let moved = other.move_numbers(account(), to, numbers, "mover".into(), now(), Arc::default()).await;
-        gate.open();
-        moved
-    });
-    assert_eq!((step.unwrap().ended.len(), moved.unwrap()), (1, NumbersMoved::Done(1)));
-    let events = other.history(number(2)).await.unwrap().unwrap().history.events;
-    let [ref moved, ref disconnected] = events[..] else { panic!("{events:?}") };
-    assert!(matches!(moved.change, Change::Moved { .. }), "{events:?}");
-    assert!(matches!(disconnected.change, Change::Disconnected { .. }), "{events:?}");
-    assert_eq!(other.check(true).await.unwrap().findings, vec![]);
 }
 
 /// A node that looked while it had the lease, and is late with what it writes then.

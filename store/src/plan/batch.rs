@@ -78,8 +78,8 @@ pub struct NumberWrite {
     /// The number as it will be.
     pub entry: Entry,
     /// The number as its row has it now. What stays, such as the holder of a number that is disconnected, need not be
-    /// written, nor its index. A row with another last event than this has changed since it was loaded.
-    pub before: Known,
+    /// written, nor its index.
+    pub before: Entry,
     /// Its last event: the n-th of the same [`NumberWrites`], from 0.
     pub last_event: usize,
 }
@@ -105,7 +105,7 @@ pub struct Batch<'a> {
     prevs: HashMap<Number, (Prev, bool)>,
     areas: HashMap<AreaId, Area>,
     /// The numbers that changed, as their rows have them.
-    changed: BTreeMap<Number, Known>,
+    changed: BTreeMap<Number, Entry>,
     taken: HashSet<Number>,
     writes: NumberWrites,
 }
@@ -201,9 +201,7 @@ impl<'a> Batch<'a> {
         if before.state() == State::Available {
             self.taken.insert(number);
         }
-        if let Prev::Stored(last_event) = prev {
-            self.changed.insert(number, Known { entry: before, last_event, untouched });
-        }
+        self.changed.entry(number).or_insert(before);
         self.entries.insert(number, after);
         let origin = untouched.then_some(before);
         let account = after.standing.holder().or(before.standing.holder());

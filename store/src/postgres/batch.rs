@@ -52,21 +52,14 @@ pub(super) async fn next_events(client: &Client, count: usize) -> Result<Vec<Eve
     Ok(seqs)
 }
 
-/// Writes what happened to numbers that are locked: events, rows, counts. Returns how many changed.
+/// Writes what happened to numbers: events, rows, counts. Returns how many changed.
 pub(super) async fn apply_numbers(client: &Client, writes: NumberWrites) -> Result<usize> {
-    let changed = apply_unless_changed(client, writes).await?;
-    changed.ok_or_else(|| corrupt("a number that changes is not there, or not as it was"))
-}
-
-/// Writes what happened to numbers: events, rows, counts. Returns how many changed. `None` if one of them has changed since
-/// it was loaded: then the transaction must be undone.
-pub(super) async fn apply_unless_changed(client: &Client, writes: NumberWrites) -> Result<Option<usize>> {
     let NumberWrites { events, numbers, counts, pool_grew } = writes;
     // Made first: the database has other work meanwhile.
     let new = EventColumns::of(&events)?;
     let seqs = next_events(client, events.len()).await?;
     let prevs = prevs(&events, &seqs)?;
-    let (mut columns, mut lasts) = (Columns::default(), Vec::with_capacity(numbers.len()));
+    let mut columns = Columns::default();
     let (mut no_longer, mut now) = (Due::default(), Due::default());
     for write in &numbers {
         let (seq, event) = seqs
@@ -74,8 +67,7 @@ pub(super) async fn apply_unless_changed(client: &Client, writes: NumberWrites) 
             .zip(events.get(write.last_event))
             .ok_or_else(|| corrupt("a plan names an event that it does not have"))?;
         columns.push(&NumberColumns::of(&write.entry, false), *seq, event.at);
-        lasts.push(write.before.last_event.0);
-        let (before, after) = (write.before.entry.standing.due_at(), write.entry.standing.due_at());
+        let (before, after) = (write.before.standing.due_at(), write.entry.standing.due_at());
         if before != after {
             no_longer.push(before, write.entry.number);
             now.push(after, write.entry.number);
@@ -84,13 +76,15 @@ pub(super) async fn apply_unless_changed(client: &Client, writes: NumberWrites) 
     let ((), (), written, (), (), ()) = together!(
         new.insert(client, &seqs, &prevs),
         name_unsealed(client, &seqs),
-        columns.update(client, &lasts),
+        columns.update(client),
         note_due(client, &no_longer, &now),
         apply_counts(client, counts),
         note_growth(client, pool_grew),
     )?;
-    let all = written == u64::try_from(numbers.len()).unwrap_or(u64::MAX);
-    Ok(all.then_some(numbers.len()))
+    if written != u64::try_from(numbers.len()).unwrap_or(u64::MAX) {
+        return Err(corrupt("a number that changes is not there"));
+    }
+    Ok(numbers.len())
 }
 
 /// Numbers with the instants at which time changes them, to be written together.
@@ -258,8 +252,8 @@ impl Columns {
         self.kept_untils.push(row.kept_until.map(Timestamp::millis));
     }
 
-    /// Writes rows that are there and have these last events. Returns how many have.
-    async fn update(&self, client: &Client, lasts: &Vec<i64>) -> Result<u64> {
+    /// Writes rows that are there. Returns how many were.
+    async fn update(&self, client: &Client) -> Result<u64> {
         if self.numbers.is_empty() {
             return Ok(0);
         }
@@ -267,10 +261,9 @@ impl Columns {
             "UPDATE number SET state = u.state, holder = u.holder, site = u.site, peer = u.peer, area = u.area,
                                flags = u.flags, due_at = u.due_at, last_event = u.last_event, at = u.at,
                                release_at = u.release_at, kept_until = u.kept_until
-             FROM {} WHERE number.number = u.number AND number.last_event = u.before",
-            unnest(13, ", before")
+             FROM {UNNEST} WHERE number.number = u.number"
         );
-        execute(client, &sql, &[&self.values()[..], &[lasts]].concat()).await
+        self.write(client, &sql).await
     }
 
     /// Writes new rows.
@@ -281,16 +274,13 @@ impl Columns {
         let sql = format!(
             "INSERT INTO number (number, state, holder, site, peer, area, flags, due_at, last_event, at,
                                  release_at, kept_until)
-             SELECT * FROM {}",
-            unnest(12, "")
+             SELECT * FROM {UNNEST}"
         );
-        execute(client, &sql, &self.values()).await
+        self.write(client, &sql).await
     }
 
-    fn values(&self) -> [&dyn Value; 12] {
-        let Self { numbers, states, holders, sites, peers, areas, .. } = self;
-        let Self { flags, due_ats, last_events, ats, release_ats, kept_untils, .. } = self;
-        [
+    async fn write(&self, client: &Client, sql: &str) -> Result<u64> {
+        let Self {
             numbers,
             states,
             holders,
@@ -303,16 +293,30 @@ impl Columns {
             ats,
             release_ats,
             kept_untils,
-        ]
+        } = self;
+        execute(
+            client,
+            sql,
+            &[
+                numbers,
+                states,
+                holders,
+                sites,
+                peers,
+                areas,
+                flags,
+                due_ats,
+                last_events,
+                ats,
+                release_ats,
+                kept_untils,
+            ],
+        )
+        .await
     }
 }
 
-/// Returns the rows of so many arrays of whole numbers: those of [`Columns`], and `others`.
-fn unnest(arrays: usize, others: &str) -> String {
-    let arrays: Vec<String> = (1..=arrays).map(|n| format!("${n}::bigint[]")).collect();
-    format!(
-        "unnest({}) AS u (number, state, holder, site, peer, area, flags, due_at, last_event, at, release_at,
-                          kept_until{others})",
-        arrays.join(", ")
-    )
-}
+const UNNEST: &str =
+    "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                             $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+                      AS u (number, state, holder, site, peer, area, flags, due_at, last_event, at, release_at, kept_until)";

@@ -64,7 +64,7 @@ impl NumberRow {
 /// Returns those of the numbers that exist, in the order of their digits.
 pub(super) async fn number_rows(client: &Client, numbers: &[Number]) -> Result<Vec<NumberRow>> {
     let sql = format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ANY($1) ORDER BY number");
-    rows_of(client, &sql, numbers).await
+    rows(client, &sql, &[&all_digits(numbers.iter().copied())]).await?.iter().map(NumberRow::read).collect()
 }
 
 /// Returns those of the numbers that exist, in the order of their digits, and locks them until the transaction ends. All
@@ -72,15 +72,11 @@ pub(super) async fn number_rows(client: &Client, numbers: &[Number]) -> Result<V
 pub(super) async fn lock_numbers(client: &Client, numbers: &[Number]) -> Result<Vec<NumberRow>> {
     let sql =
         format!("SELECT {NUMBER_COLUMNS} FROM number WHERE number = ANY($1) ORDER BY number FOR UPDATE");
-    rows_of(client, &sql, numbers).await
-}
-
-async fn rows_of(client: &Client, sql: &str, numbers: &[Number]) -> Result<Vec<NumberRow>> {
     let digits = all_digits(numbers.iter().copied());
     if digits.is_empty() {
         return Ok(Vec::new());
     }
-    rows(client, sql, &[&digits]).await?.iter().map(NumberRow::read).collect()
+    rows(client, &sql, &[&digits]).await?.iter().map(NumberRow::read).collect()
 }
 
 /// The columns that [`read_event`] reads, in this order.

@@ -20,7 +20,7 @@ use super::open::PostgresStore;
 use super::order_rows::{ORDER_COLUMNS, add_line, read_order, update_orders};
 use super::row::{account_of, get, limit, order_id, pages_before, small, time};
 use super::statement::{Value, row, rows};
-use super::step::{Queues, Reading, run_orders};
+use super::step::{Queues, run_orders};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use super::transaction::{reading, transaction};
 use crate::Result;
@@ -317,11 +317,9 @@ impl Orders for PostgresStore {
             return Ok(StepReport { busy, ..StepReport::default() });
         }
         let hand = self.hands.hand();
-        let mut reading = Reading::Unlocked;
         let step = transaction!(self, often tx => {
-            let (maxes, script) = ((orders_max, numbers_max), self.script.get().cloned());
-            let with = (&queues, &hand, std::mem::replace(&mut reading, Reading::Locked));
-            run_orders(&tx, &self.ids, now, maxes, &policy, script, with).await
+            let maxes = (orders_max, numbers_max);
+            run_orders(&tx, &self.ids, now, maxes, &policy, self.script.get().cloned(), (&queues, &hand)).await
         })?;
         Ok(StepReport { busy: busy || step.busy, ..step })
     }

@@ -5,9 +5,6 @@
 //!
 //! Locks are taken in this order, so that no two nodes wait for each other: the mark of the orders that wait for
 //! numbers, accounts, numbers by their digits, drawn numbers (those that others have are skipped), counts by their keys.
-//!
-//! A step first only reads the numbers that its orders name, since others hardly ever change the same ones at the same
-//! time. It writes none that has changed meanwhile: then all of it is undone, and the next attempt locks them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,8 +20,8 @@ use tokio_postgres::Row;
 use tracing::error;
 
 use super::accounts::accounts_with_premises;
-use super::batch::{apply_unless_changed, numbers_of};
-use super::entries::{NUMBER_COLUMNS, NumberRow, lock_numbers, number_rows};
+use super::batch::{apply_numbers, numbers_of};
+use super::entries::{NUMBER_COLUMNS, NumberRow, lock_numbers};
 use super::exchanges::exchanges_of;
 use super::hands::Hand;
 use super::order_rows::{ORDER_COLUMNS, add_waiting_lines, read_order, update_orders};
@@ -32,7 +29,7 @@ use super::pool::{draw, lots};
 use super::row::{account_of, all_digits, get, limit, small};
 use super::statement::{NOW, Value, execute, row, rows, together};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
-use super::tries::Changed;
+use crate::Result;
 use crate::contract::leases::NODE;
 use crate::contract::orders::{Script, StepReport};
 use crate::contract::pool::PoolQuery;
@@ -41,7 +38,6 @@ use crate::order_ids::OrderIds;
 use crate::plan::draw::numbers_in;
 use crate::plan::step::{Loaded, WORK_MAX, Waiting, Writes, step};
 use crate::plan::turns::{Backlog, Queued, Turns, enough};
-use crate::{Result, StoreError};
 
 /// The column after those of [`ORDER_COLUMNS`]: how often judging the order has panicked.
 const ATTEMPTS: usize = 19;
@@ -104,15 +100,6 @@ impl Queues {
     }
 }
 
-/// How a step reads the numbers that its orders name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// Without a lock: another transaction may change them, and then this step fails.
-    Unlocked,
-    /// Locked.
-    Locked,
-}
-
 /// Runs orders that wait: loads what they need, asks the plan, and writes what it says.
 pub(super) async fn run_orders(
     client: &Client,
@@ -121,7 +108,7 @@ pub(super) async fn run_orders(
     (orders_max, numbers_max): (usize, usize),
     policy: &Policy,
     script: Option<Arc<dyn Script>>,
-    (queues, hand, reading): (&Queues, &Hand<'_>, Reading),
+    (queues, hand): (&Queues, &Hand<'_>),
 ) -> Result<StepReport> {
     let back = if queues.back { BackOrders::claim(client).await? } else { BackOrders::NONE };
     let Claimed { turns, mut queues, full, busy } = claim_turns(client, queues, orders_max).await?;
@@ -131,7 +118,7 @@ pub(super) async fn run_orders(
     let seqs: Vec<OrderSeq> = taken.iter().map(|(_, queued)| queued.seq).collect();
     let new = received(client, &seqs).await?;
     let back_seqs: Vec<OrderSeq> = back.orders.iter().map(|waiting| waiting.order.seq).collect();
-    let loaded = load(client, &back.orders, new, reading).await?;
+    let loaded = load(client, &back.orders, new).await?;
     let writes = step(Loaded { script, ..loaded }, policy, now);
     let (back_judged, new_judged) = (writes.back_orders_judged, writes.new_judged);
     let again: HashSet<OrderSeq> = writes.panicked.iter().chain(&writes.waiting).copied().collect();
@@ -320,7 +307,7 @@ impl BackOrders {
 }
 
 /// Loads all that the plan of these orders may ask for.
-async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>, reading: Reading) -> Result<Loaded> {
+async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>) -> Result<Loaded> {
     let back_orders = back.to_vec();
     let orders = || back_orders.iter().chain(&new).map(|waiting| &waiting.order);
     let ids: HashSet<AccountId> = orders().map(|order| order.account).collect();
@@ -328,14 +315,11 @@ async fn load(client: &Client, back: &[Waiting], new: Vec<Waiting>, reading: Rea
     // A number order's end also tells where its numbers are from, including those it took in earlier steps.
     let named: Vec<Number> =
         orders().flat_map(|order| order.request.numbers().iter().chain(&order.taken)).copied().collect();
-    let named_rows = async {
-        match reading {
-            Reading::Unlocked => number_rows(client, &named).await,
-            Reading::Locked => lock_numbers(client, &named).await,
-        }
-    };
-    let (accounts, subscribers, mut rows) =
-        together!(accounts_with_premises(client, &ids), subscribers_of(client, &ids), named_rows)?;
+    let (accounts, subscribers, mut rows) = together!(
+        accounts_with_premises(client, &ids),
+        subscribers_of(client, &ids),
+        lock_numbers(client, &named),
+    )?;
     let all: Vec<&Order> = orders().collect();
     let (drawn, found) = candidates(client, &all).await?;
     for row in drawn.into_values() {
@@ -410,15 +394,15 @@ async fn lock_free(client: &Client, numbers: &[Number]) -> Result<HashMap<Number
 
 /// Writes what the plan says.
 pub(super) async fn apply(client: &Client, ids: &OrderIds, writes: Writes) -> Result<StepReport> {
-    let ((), (), (), (), (), changed) = together!(
+    together!(
         update_orders(client, &writes.orders),
         add_waiting_lines(client, &writes.orders),
         count_panics(client, &writes.panicked),
         apply_notifications(client, ids, &writes.notifications),
         end_bound(client, &writes.ended),
-        apply_unless_changed(client, writes.numbers),
+        apply_numbers(client, writes.numbers),
     )?;
-    changed.map(|_| writes.report).ok_or_else(|| StoreError::Broken(Box::new(Changed)))
+    Ok(writes.report)
 }
 
 /// Counts one more attempt of each order whose judging has panicked.

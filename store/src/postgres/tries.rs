@@ -25,11 +25,6 @@ const WAIT_MAX: Duration = Duration::from_millis(800);
 /// How long a node looks for the outcome of a COMMIT.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 
-/// Another transaction has changed a number since this one read it. Nothing is to be written.
-#[derive(Debug, thiserror::Error)]
-#[error("a number has changed since it was read")]
-pub(super) struct Changed;
-
 /// How often something has been tried.
 #[derive(Default)]
 pub(super) struct Tries(u32);
@@ -124,11 +119,11 @@ pub(super) fn is_lost(error: &StoreError) -> bool {
     error.code().is_none_or(ends_connection)
 }
 
-/// True if an error may be gone at the next try: a number that has changed, a deadlock, a transaction that has to be run
-/// again, a database that restarts or fails over. Nothing was written.
+/// True if an error may be gone at the next try: a deadlock, a transaction that has to be run again, a database that
+/// restarts or fails over. Nothing was written.
 fn may_pass(error: &StoreError) -> bool {
     let StoreError::Broken(cause) = error else { return false };
-    if cause.is::<Changed>() || cause.is::<deadpool_postgres::PoolError>() || is_of_name(error) {
+    if cause.is::<deadpool_postgres::PoolError>() || is_of_name(error) {
         return true;
     }
     let Some(error) = cause.downcast_ref::<Error>() else { return false };

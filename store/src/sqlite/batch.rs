@@ -89,7 +89,7 @@ pub(super) fn apply_numbers(tables: &mut Tables<'_>, writes: NumberWrites) -> Re
     )?;
     let changed = numbers.len();
     for write in numbers {
-        let NumberWrite { entry, before: Known { entry: before, .. }, last_event } = write;
+        let NumberWrite { entry, before, last_event } = write;
         let row = NumberRow { entry, last_event: seq(last_event), untouched: false };
         if entry.standing.holder() == before.standing.holder() && entry.area == before.area {
             same_holder.execute(row.values_but_holder())?;
