@@ -18,7 +18,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::numbers::{Accounts, Draw};
 use crate::post::Template;
 use crate::report::thousands;
-use crate::simulation::{System, simulate};
+use crate::simulation::{System, with_enough_nodes};
 use crate::{load, machine, onhook};
 
 /// The clock's ticks in a second, which Linux has fixed for what it shows of processes.
@@ -81,8 +81,8 @@ const BUSY: f64 = 0.6;
 const LOG_MAX: f64 = 300e6;
 /// The disk of one server.
 const DISK_MAX: f64 = 16e12;
-/// How long orders are kept, in days of eight busy hours.
-const BUSY_SECONDS: f64 = 365.0 * 8.0 * 3_600.0;
+/// Orders in a year for each number: each has two numbers, so a number is in two of them.
+const ORDERS_A_YEAR: f64 = 1.0;
 
 /// What a system of this size needs.
 struct Needs {
@@ -102,7 +102,7 @@ fn needs(costs: &Costs, numbers: f64, rate: f64) -> Needs {
     let cores = (rate * costs.database / BUSY).ceil().max(2.0);
     let log = rate * costs.log_an_order;
     let numbers_disk = numbers * costs.bytes_a_number;
-    let orders_disk = rate * BUSY_SECONDS * costs.bytes_an_order;
+    let orders_disk = numbers * ORDERS_A_YEAR * costs.bytes_an_order;
     let parts = [
         (cores / DATABASE_CORES, "cores of the database"),
         (log / LOG_MAX, "its log"),
@@ -311,8 +311,8 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
          the measurement begins with a checkpoint. Many orders between two checkpoints, of numbers near each other, share \
          pages and need less log; numbers that are far apart in a large table need as much or more.\n\n\
          ## Modelled\n\nNot measured: the costs above, multiplied. A node has {NODE_CORES} cores, a database up to \
-         {DATABASE_CORES} cores, {} MB of log a second and {} TB of disk, and {:.0} % of the cores may be busy. Orders \
-         are kept for a year of 365 days with eight busy hours each. The wait is that for a core of the database, by \
+         {DATABASE_CORES} cores, {} MB of log a second and {} TB of disk, and {:.0} % of the cores may be busy. The rate \
+         is that of the busiest hour. In a year there are as many orders as numbers, and each number is in two of them. The wait is that for a core of the database, by \
          Erlang's formula; it leaves out disks, networks and rows that orders share. A cost that grows with the number \
          of rows, such as a deeper index, is not in it.\n\n| numbers | orders/s | nodes | cores of the database | \
          wait for a core | log | disk of numbers | disk of a year's orders | databases | what asks for most |\n\
@@ -352,37 +352,27 @@ fn simulated(page: &mut String, costs: &Costs) -> Result<()> {
         "\n## Simulated\n\nNot measured: how long orders wait for their turn. Accounts send equally many orders, by chance. \
          Nodes run up to four steps each; a step takes the accounts that waited longest, up to 1,024 orders, and no account \
          is in two steps. A step takes {} ms for its round trips and its commit, then all of the node's time for its \
-         orders, then its work in the database, which is one session's. Nodes and cores are those of the table above for a \
-         billion numbers. Twenty seconds are simulated, the last fifteen counted.\n\n| orders/s | accounts | nodes | cores of the \
+         orders, then its work in the database, which is one session's. The cores are those of the table above for a billion \
+         numbers, and the nodes are two, or as many more as keep up. Twenty seconds are simulated, the last fifteen counted.\n\n| orders/s | accounts | nodes | cores of the \
          database | busy | from accept to COMPLETE: half of them within | 99 % within |\n|---:|---:|---:|---:|---:|---:|---:|",
         ANY_STEP.as_millis()
     )?;
     for rate in [1e3, 1e4, 5e4] {
         for accounts in [1, 10, 100, 1_000] {
-            let needs = needs(costs, 1e9, rate);
+            let cores = needs(costs, 1e9, rate).cores;
             let accept = costs.database * costs.accept_part;
-            // The table counts whole nodes, and 32 are more than any row has.
-            let nodes = (2..64).find(|nodes| crate::measure::float(*nodes) >= needs.nodes).unwrap_or(64);
-            let simulated = simulate(&System {
-                accounts,
-                rate,
-                nodes: usize::try_from(nodes)?,
-                cores: needs.cores,
-                accept,
-                step: costs.database - accept,
-                node: costs.node,
-                any_step: ANY_STEP.as_secs_f64(),
-            });
+            let (step, node, any_step) = (costs.database - accept, costs.node, ANY_STEP.as_secs_f64());
+            let system = System { accounts, rate, nodes: 2, cores, accept, step, node, any_step };
+            let (system, simulated) = with_enough_nodes(system);
             let waits = match simulated.falls_behind {
-                true => "more come than end | –".to_owned(),
+                true => "more come than end, however many nodes | –".to_owned(),
                 false => format!("{:.0} ms | {:.0} ms", simulated.p50 * 1e3, simulated.p99 * 1e3),
             };
             writeln!(
                 page,
-                "| {} | {accounts} | {:.0} | {:.0} | {:.1} | {waits} |",
+                "| {} | {accounts} | {} | {cores:.0} | {:.1} | {waits} |",
                 thousands(format!("{rate:.0}").parse()?),
-                needs.nodes,
-                needs.cores,
+                system.nodes,
                 simulated.busy
             )?;
         }

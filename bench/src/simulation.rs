@@ -17,6 +17,8 @@ const WARM_UP: usize = 5_000;
 const STEPS: usize = 4;
 const STEP_ORDERS: u64 = 1_024;
 const STEP_ACCOUNTS: usize = 64;
+/// Most nodes that are tried.
+const NODES_MAX: usize = 32;
 
 /// A system that takes orders.
 pub(crate) struct System {
@@ -94,6 +96,19 @@ struct Step {
     before: f64,
     /// Seconds of a core that its work in the database still needs.
     left: f64,
+}
+
+/// Simulates a system with its nodes, or with as many more as it takes to keep up. More nodes than there are accounts for
+/// their steps change nothing.
+pub(crate) fn with_enough_nodes(mut system: System) -> (System, Simulated) {
+    let most = usize::from(system.accounts).div_ceil(STEPS).clamp(system.nodes, NODES_MAX);
+    loop {
+        let simulated = simulate(&system);
+        if !simulated.falls_behind || system.nodes == most {
+            return (system, simulated);
+        }
+        system.nodes += 1;
+    }
 }
 
 /// Simulates a system. The same one has the same result each time.
@@ -248,6 +263,15 @@ mod tests {
         assert!(!many(5.0).falls_behind, "they are busy for four fifths");
         let few = many(3.0);
         assert!(few.falls_behind && few.busy > 2.9, "{few:?}");
+    }
+
+    #[test]
+    fn nodes_are_added_while_they_help() {
+        let system = |accounts| System { accounts, rate: 100_000.0, cores: 64.0, ..SYSTEM };
+        let (many, kept_up) = with_enough_nodes(system(100));
+        assert!(!kept_up.falls_behind && many.nodes == 3, "eight steps do 76,000 a second: {}", many.nodes);
+        let (few, behind) = with_enough_nodes(system(4));
+        assert!(behind.falls_behind && few.nodes == 2);
     }
 
     #[test]
