@@ -1,6 +1,7 @@
 //! What an operator changes of an account, and when it may be closed.
 //!
-//! Class and kind hold for what happens later: what an account had before keeps its hold and its place in reports.
+//! Class and kind hold for what happens later: what an account had before keeps its hold and its place in reports
+//! (`report::accounts`).
 
 use crate::account::{Account, AccountKind, AccountState, Class};
 use crate::name::{self, ACCOUNT_NAME_MAX};

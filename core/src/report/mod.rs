@@ -1,7 +1,8 @@
 //! What follows from the events alone: [`billing`] says for which times accounts pay, [`calls`] where a call goes,
 //! [`changed_hands`] whether a number is another one's now, [`rating`] what a call costs, [`rnd`] which disconnects are
-//! reported each month, and [`nruf`] how numbers are used.
+//! reported each month, [`nruf`] how numbers are used, and [`accounts`] what accounts were then.
 
+pub mod accounts;
 pub mod billing;
 pub mod calls;
 pub mod changed_hands;

@@ -10,7 +10,7 @@ use onhook_store::{Result, Store};
 use serde_json::{Value, json};
 
 use super::NANP;
-use super::nruf::{Used, decimal, others};
+use super::nruf::{Used, decimal, others_now};
 
 /// Most pages of numbers that one list of blocks reads. It then returns fewer blocks, and where to go on.
 const PAGES_MAX: usize = 500;
@@ -42,7 +42,7 @@ pub(crate) async fn list(
     if let Some(block) = after {
         first = first.max(block.range().1);
     }
-    let (kinds, _) = others(store).await?;
+    let kinds = others_now(store).await?;
     let known = Known::all();
     let wanted = Wanted::Use { at: now, to: known.last() };
     let (mut found, mut next, mut pages) = (Vec::new(), Some(first), 0);
@@ -105,7 +105,7 @@ pub(crate) async fn one(
     block: Block,
     (now, donate_percent): (Timestamp, u8),
 ) -> Result<Option<Value>> {
-    let (kinds, _) = others(store).await?;
+    let kinds = others_now(store).await?;
     let known = Known::all();
     let mut used = Used::new();
     let (first, end) = block.range();

@@ -10,10 +10,13 @@ pub(crate) mod rnd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use onhook_core::account::Account;
+use onhook_core::audit::deed::Recorded;
 use onhook_core::audit::digest::Digest;
 use onhook_core::ids::EventSeq;
 use onhook_core::lifecycle::diagram::NoSuchStep;
 use onhook_core::report::Known;
+use onhook_core::report::accounts::before;
 use onhook_store::audit::Lookout;
 use onhook_store::contract::reports::{Life, Lives, Wanted};
 use onhook_store::{Result, Store, StoreError};
@@ -112,6 +115,32 @@ impl<'a> Walk<'a> {
         known.iter_mut().for_each(|known| known.without(&late));
         Ok(())
     }
+}
+
+/// Changes of accounts that are read together.
+const CHANGES: usize = 1_000;
+
+/// Returns the accounts, and what was changed of them.
+async fn accounts(store: &dyn Store) -> Result<(Vec<Account>, Vec<Recorded>)> {
+    let accounts = store.accounts().await?;
+    let mut changes: Vec<Recorded> = Vec::new();
+    loop {
+        let after = changes.last().map_or(EventSeq(i64::MIN), |last| last.seq);
+        let page = store.account_changes(after, CHANGES).await?;
+        let is_last = page.len() < CHANGES;
+        changes.extend(page);
+        if is_last {
+            return Ok((accounts, changes));
+        }
+    }
+}
+
+/// Returns the accounts as they were before the changes that are later, see [`before`].
+fn before_later(
+    (accounts, changes): (Vec<Account>, Vec<Recorded>),
+    is_later: impl Fn(&Recorded) -> bool,
+) -> Result<Vec<Account>> {
+    before(accounts, &changes, is_later).map_err(|error| StoreError::Broken(Box::new(error)))
 }
 
 /// Returns the error of a history that cannot be.

@@ -15,7 +15,7 @@ use onhook_store::contract::reports::{Life, Report, Wanted};
 use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 
-use super::{NANP, Walk, impossible, known_by};
+use super::{NANP, Walk, accounts, before_later, impossible, known_by};
 
 /// Numbers whose localities are read together.
 const PLACES: usize = 1_000;
@@ -114,14 +114,24 @@ impl Used {
     }
 }
 
-/// Returns what the accounts are that are no end users, and their names in reports.
-pub(crate) async fn others(
-    store: &dyn Store,
-) -> Result<(BTreeMap<AccountId, AccountKind>, BTreeMap<AccountId, String>)> {
-    let accounts = store.accounts().await?;
+/// What the accounts are that are no end users, and their names in reports.
+type Others = (BTreeMap<AccountId, AccountKind>, BTreeMap<AccountId, String>);
+
+/// Returns what the accounts are now that are no end users.
+pub(crate) async fn others_now(store: &dyn Store) -> Result<BTreeMap<AccountId, AccountKind>> {
+    Ok(others(&store.accounts().await?).0)
+}
+
+/// Returns what the accounts were at an instant that were no end users, under the names that they have now.
+async fn others_at(store: &dyn Store, at: Timestamp) -> Result<Others> {
+    let accounts = accounts(store).await?;
+    Ok(others(&before_later(accounts, |change| change.deed.at > at)?))
+}
+
+fn others(accounts: &[Account]) -> Others {
     let others = accounts.iter().filter(|account| account.kind != AccountKind::EndUser);
     let named = |account: &Account| account.legal_name.as_ref().unwrap_or(&account.name).clone();
-    Ok(others.map(|account| ((account.id, account.kind), (account.id, named(account)))).unzip())
+    others.map(|account| ((account.id, account.kind), (account.id, named(account)))).unzip()
 }
 
 async fn used(store: &dyn Store, as_of: u64, with: &MadeWith) -> Result<Used> {
@@ -201,7 +211,7 @@ pub(crate) fn decimal(per_mille: u32) -> Value {
 /// Makes a report. It is not kept yet.
 pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
     let Asked { named, at, level, as_of, now, ocn } = asked;
-    let (kinds, names) = others(store).await?;
+    let (kinds, names) = others_at(store, *at).await?;
     let places = BTreeMap::new();
     let mut with =
         MadeWith { at: *at, named: named.clone(), level: *level, ocn: ocn.clone(), kinds, names, places };

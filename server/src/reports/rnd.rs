@@ -19,7 +19,7 @@ use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{ALL, Walk, impossible, known_by};
+use super::{ALL, Walk, accounts, before_later, impossible, known_by};
 
 /// What the files of a report are made from beside events: it is kept with the report.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -215,9 +215,12 @@ impl Files<'_> {
     }
 }
 
-/// Returns the accounts that report their own numbers.
-async fn other_reporters(store: &dyn Store) -> Result<BTreeSet<AccountId>> {
-    let accounts = store.accounts().await?;
+/// Returns the accounts that reported their own numbers, as of a position.
+async fn other_reporters(store: &dyn Store, as_of: u64) -> Result<BTreeSet<AccountId>> {
+    let accounts = accounts(store).await?;
+    // It is read after the changes: so one that was committed late is told from those that are known.
+    let known = audit::known(store, as_of).await?;
+    let accounts = before_later(accounts, |change| !known.has(change.seq))?;
     Ok(accounts.iter().filter(|account| !account.reports_rnd).map(|account| account.id).collect())
 }
 
@@ -227,7 +230,7 @@ pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
     let mut with = MadeWith {
         form: form.clone(),
         zone: zone.clone(),
-        other_reporters: other_reporters(store).await?,
+        other_reporters: other_reporters(store, *as_of).await?,
         npa_table: area_codes::VERSION.to_owned(),
         left_out: String::new(),
         sizes: Vec::new(),
@@ -389,7 +392,7 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         known: audit::known(store, as_of).await?,
         made_at: now,
         zone: zone.clone(),
-        other_reporters: other_reporters(store).await?,
+        other_reporters: other_reporters(store, as_of).await?,
         npa_table: area_codes::VERSION.to_owned(),
         earlier: (0..all.len()).collect(),
     });

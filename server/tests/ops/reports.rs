@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::app::{
-    App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, POOL, Reply, Seed, Who, account, get, now, number, patch,
-    post, put, wait_for, with_app, xml,
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOUR, NEIGHBOURS, POOL, Reply, Seed, Who, account, get, now, number,
+    patch, post, put, wait_for, with_app, xml,
 };
 
 fn read(reply: &Reply) -> Value {
@@ -32,6 +32,13 @@ async fn shown(app: &App, path: impl Into<String>) -> Value {
 
 fn this_month() -> Month {
     Month::reporting(now().date_in(&TimeZone::UTC), 14)
+}
+
+/// Changes an account.
+async fn change(app: &App, id: u32, mut body: Value) {
+    body["reason"] = json!("it is so");
+    let call = patch(format!("/ops/v1/accounts/{id}"), body.to_string()).content_type("application/json");
+    app.send(call.by(Who::Operator)).await.expect(200);
 }
 
 /// Makes a report of disconnects. Returns its status and itself.
@@ -211,6 +218,14 @@ async fn a_report_knows_what_the_audit_shows_up_to_its_position() {
             let made = read(&app.send(asked("rnd", &body)).await);
             assert_eq!(made["counts"]["rows"], rows, "as of {as_of}: {made}");
         }
+        // Who reports is part of what is known.
+        change(app, ACCOUNT, json!({ "reports_rnd": false })).await;
+        let asked_by = async |as_of: Value| {
+            let body = json!({ "period": month.to_string(), "company": "ACME3", "as_of": as_of });
+            read(&app.send(asked("rnd", &body)).await.expect(201))["counts"].clone()
+        };
+        assert_eq!(asked_by(positions[2].to_string().into()).await["rows"], 3);
+        assert_eq!(asked_by(Value::Null).await["left_out_by_reason"], json!({ "other_reporter": 3 }));
     })
     .await;
 }
@@ -337,7 +352,12 @@ async fn the_use_of_numbers_is_counted_as_it_was_at_an_instant() {
         // Later changes change neither that report nor another one as of the same instant.
         app.disconnect(&[IN_SERVICE[1], "5405514342"]).await;
         reconnect(app, IN_SERVICE[0]).await;
+        change(app, ACCOUNT, json!({ "kind": "carrier" })).await;
+        change(app, NEIGHBOUR, json!({ "kind": "carrier" })).await;
+        change(app, ACCOUNT, json!({ "kind": "reseller" })).await;
         assert_eq!(file(app, &made, 0).await, csv);
+        let later = read(&app.send(asked("nruf", &json!({}))).await.expect(201));
+        assert_eq!(later["counts"]["assigned"], 0, "the accounts serve others now: {later}");
         let again = read(&app.send(asked("nruf", &json!({ "as_of": made["at"] }))).await.expect(200));
         assert_eq!(again["counts"], made["counts"]);
         let codes = read(&app.send(asked("nruf", &json!({ "as_of": made["at"], "level": "code" }))).await.expect(201));

@@ -2,7 +2,7 @@
 
 use onhook_core::account::change::{AccountAct, AccountChange, Holdings, StaysOpen};
 use onhook_core::account::{AccountKind, AccountState, Class};
-use onhook_core::ids::ReservationId;
+use onhook_core::ids::{EventSeq, ReservationId};
 use onhook_core::import::Intake;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
@@ -66,6 +66,14 @@ cases! { ($) accounts conformance_accounts:
         assert_eq!(all.iter().map(|(one, _)| one.id).collect::<Vec<_>>(), [account(1), account(2)]);
         assert_eq!(store.accounts_held(Some(account(1)), 10).await.expect("read"), all[1..]);
         assert_eq!(store.accounts_held(None, 1).await.expect("read"), [*done]);
+        // Each change is found again, and nothing else.
+        let changes = store.account_changes(EventSeq(0), 10).await.expect("read");
+        let told = |nth: usize| (changes[nth].deed.at, changes[nth].deed.account, changes[nth].deed.detail["before"].clone());
+        assert_eq!(told(0).2["kind"], "end-user");
+        assert_eq!((told(1).0, told(1).1, &told(1).2["cancel_window_seconds"]), (at(6), Some(account(1)), &600.into()));
+        assert_eq!(store.account_changes(EventSeq(0), 1).await.expect("read"), changes[..1]);
+        assert_eq!(store.account_changes(changes[0].seq, 10).await.expect("read"), changes[1..]);
+        assert_eq!(changes.len(), 2);
         clean(&*store).await;
     }
 

@@ -57,6 +57,9 @@ pub trait Audit: Send + Sync {
     /// Returns deeds behind `after`, in the order of their sequence numbers, at most `size`.
     async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>>;
 
+    /// Returns the changes of accounts behind `after`, in the order of their sequence numbers, at most `size`.
+    async fn account_changes(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>>;
+
     /// Returns events that have no position yet, at most `onhook_core::audit::chain::SEALED_MAX`, with their digests if
     /// they get the positions from `first` on.
     async fn unsealed(&self, first: u64) -> Result<Unsealed>;

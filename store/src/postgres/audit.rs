@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::deeds::{deeds, write_deeds};
+use super::deeds::{account_changes, deeds, write_deeds};
 use super::leases::must_last;
 use super::open::PostgresStore;
 use super::row::{account_or, get, json, limit, number_of, small_or, time, under};
@@ -224,6 +224,10 @@ impl Audit for PostgresStore {
 
     async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
         reading!(self, client => deeds(&client, after, size).await)
+    }
+
+    async fn account_changes(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+        reading!(self, client => account_changes(&client, after, size).await)
     }
 
     async fn unsealed(&self, first: u64) -> Result<Unsealed> {

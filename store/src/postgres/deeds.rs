@@ -47,9 +47,20 @@ pub(super) async fn write_deed(client: &Client, seq: EventSeq, deed: &Deed) -> R
 }
 
 pub(super) async fn deeds(client: &Client, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
-    let sql = "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
-               FROM event WHERE seq > $1 AND number IS NULL ORDER BY seq LIMIT $2";
-    rows(client, sql, &[&after.0, &limit(size)]).await?.iter().map(read_deed).collect()
+    those(client, "number IS NULL", after, size).await
+}
+
+pub(super) async fn account_changes(client: &Client, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+    those(client, "kind = 'account_changed'", after, size).await
+}
+
+/// Returns the deeds that fit a condition.
+async fn those(client: &Client, which: &str, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+    let sql = format!(
+        "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
+         FROM event WHERE seq > $1 AND {which} ORDER BY seq LIMIT $2"
+    );
+    rows(client, &sql, &[&after.0, &limit(size)]).await?.iter().map(read_deed).collect()
 }
 
 fn read_deed(row: &Row) -> Result<Recorded> {

@@ -200,6 +200,8 @@ CREATE TABLE unsealed (
 );
 -- who unlocked numbers lately
 CREATE INDEX event_unlocked ON event (actor, at) WHERE left(detail, 11) = '{"Unlocked"';
+-- what was changed of accounts
+CREATE INDEX event_account_changed ON event (seq) WHERE kind = 'account_changed';
 
 -- id: its sequence number, encrypted
 -- kind: 0 disconnect, 1 number, 2 move; status: 0 RECEIVED, 1 COMPLETE, 2 PARTIAL, 3 FAILED, 4 BACKORDERED

@@ -12,7 +12,7 @@ use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params};
 
-use super::deeds::{deeds, write_deeds};
+use super::deeds::{account_changes, deeds, write_deeds};
 use super::leases::must_last;
 use super::open::SqliteStore;
 use super::row::{self, json, limit, list, under};
@@ -213,6 +213,10 @@ impl Audit for SqliteStore {
 
     async fn deeds(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
         self.readers.read(move |connection| deeds(connection, after, size)).await
+    }
+
+    async fn account_changes(&self, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+        self.readers.read(move |connection| account_changes(connection, after, size)).await
     }
 
     async fn unsealed(&self, first: u64) -> Result<Unsealed> {

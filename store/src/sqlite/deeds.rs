@@ -46,9 +46,24 @@ pub(super) fn write_deed(tables: &mut Tables<'_>, seq: EventSeq, deed: &Deed) ->
 }
 
 pub(super) fn deeds(connection: &Connection, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
-    let sql = "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
-               FROM event WHERE seq > ? AND number IS NULL ORDER BY seq LIMIT ?";
-    list(connection, sql, vec![Value::Integer(after.0), limit(size)], read_deed)
+    those(connection, "number IS NULL", after, size)
+}
+
+pub(super) fn account_changes(
+    connection: &Connection,
+    after: EventSeq,
+    size: usize,
+) -> Result<Vec<Recorded>> {
+    those(connection, "kind = 'account_changed'", after, size)
+}
+
+/// Returns the deeds that fit a condition.
+fn those(connection: &Connection, which: &str, after: EventSeq, size: usize) -> Result<Vec<Recorded>> {
+    let sql = format!(
+        "SELECT seq, at, order_seq, actor, detail, credential, address, reason, plan, kind, account
+         FROM event WHERE seq > ? AND {which} ORDER BY seq LIMIT ?"
+    );
+    list(connection, &sql, vec![Value::Integer(after.0), limit(size)], read_deed)
 }
 
 fn read_deed(row: &Row<'_>) -> Result<Recorded> {

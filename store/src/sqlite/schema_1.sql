@@ -143,6 +143,8 @@ CREATE INDEX seal_position ON seal (last_position, min_seq, max_seq);
 
 -- who unlocked numbers lately
 CREATE INDEX event_unlocked ON event (actor, at) WHERE substr(detail, 1, 11) = '{"Unlocked"';
+-- what was changed of accounts
+CREATE INDEX event_account_changed ON event (seq) WHERE kind = 'account_changed';
 
 -- how many numbers of a holder are due at an instant: what release goes by
 CREATE TABLE due (
