@@ -77,11 +77,20 @@ pub(crate) struct Ask {
     body: Option<Value>,
     /// Under this key it is done once, however often it is sent.
     key: Option<String>,
+    /// True if its answer may take as long as a file.
+    is_long: bool,
 }
 
 impl Ask {
     fn new(method: Method, path: &str) -> Self {
-        Self { method, path: format!("/ops/v1/{path}"), query: Vec::new(), body: None, key: None }
+        Self {
+            method,
+            path: format!("/ops/v1/{path}"),
+            query: Vec::new(),
+            body: None,
+            key: None,
+            is_long: false,
+        }
     }
 
     /// Returns a request for what is at a path under `/ops/v1/`.
@@ -108,6 +117,11 @@ impl Ask {
     /// Returns a request that removes something.
     pub(crate) fn delete(path: &str) -> Self {
         Self::new(Method::DELETE, path)
+    }
+
+    /// Returns the request as one whose answer may take as long as a file: for that all numbers are read.
+    pub(crate) fn long(self) -> Self {
+        Self { is_long: true, ..self }
     }
 
     /// Returns the request with a parameter, if there is a value.
@@ -292,7 +306,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Problem`] if it was refused.
-    pub(crate) async fn bytes(&self, ask: &Ask) -> anyhow::Result<Bytes> {
+    async fn bytes(&self, ask: &Ask) -> anyhow::Result<Bytes> {
         let answer = self.answer(ask).await?;
         if !(200..300).contains(&answer.status) {
             return Err(Problem::of(&answer, self.name()).into());
@@ -437,7 +451,10 @@ fn request(
     signed: Option<&(String, Secret)>,
     ask: &Ask,
 ) -> reqwest::RequestBuilder {
-    let request = connections.request(ask.method.clone(), format!("{base}{}", ask.target()));
+    let mut request = connections.request(ask.method.clone(), format!("{base}{}", ask.target()));
+    if ask.is_long {
+        request = request.timeout(STREAM_WAIT);
+    }
     match signed {
         Some((user, password)) => request.basic_auth(user, Some(password.expose())),
         None => request,

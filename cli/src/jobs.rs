@@ -1,4 +1,4 @@
-//! Jobs, waited for: checks, backups and imports.
+//! Jobs, waited for: checks, backups, imports and reports.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,9 @@ pub(crate) async fn ended(
             Ok(job) => {
                 answered = Instant::now();
                 seen(&job);
-                if !job["ended_at"].is_null() {
+                // A report is shown as what it is, and not as the job that makes it.
+                let is_over = matches!(job["state"].as_str(), Some("ready" | "failed"));
+                if is_over || !job["ended_at"].is_null() {
                     return Ok(job);
                 }
             }

@@ -206,11 +206,6 @@ impl Session<'_> {
         self.client.ask(ask).await
     }
 
-    /// Asks for a file.
-    pub(crate) async fn bytes(&mut self, ask: &Ask) -> anyhow::Result<bytes::Bytes> {
-        self.client.bytes(ask).await
-    }
-
     /// Sends a request, with a body while that is read, and returns the reply's body while it arrives, and how many
     /// numbers are in it, if the reply says so.
     pub(crate) async fn stream(

@@ -1,5 +1,5 @@
-//! Jobs of a running program: an import goes on after the program was killed in the middle, and a backup of a program
-//! under load is put into a new folder.
+//! Jobs of a running program: an import goes on after the program was killed in the middle, so does the making of a report,
+//! and a backup of a program under load is put into a new folder.
 
 mod program;
 
@@ -8,6 +8,12 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use onhook_core::job::{Kind, State};
+use onhook_core::time::Timestamp;
+use onhook_store::contract::jobs::{Jobs, NewJob, Noted};
+use onhook_store::contract::leases::Leases;
+use onhook_store::contract::upkeep::Upkeep;
+use onhook_store::sqlite::SqliteStore;
 use program::{ACCOUNT, Client, Folder, PATIENCE, onhook};
 
 /// The emulator's operator.
@@ -292,4 +298,37 @@ fn an_import_that_a_command_has_left_without_a_server_is_finished_by_the_next_on
     let numbers = folder.done(&["check", "--deep"]);
     assert!(numbers.starts_with(&format!("{} numbers, ", 4 * LINES)), "{numbers}, {said:?}");
     assert!(numbers.ends_with(": nothing is wrong\n"), "{numbers}");
+}
+
+/// A command that is killed while it makes a report leaves it to the next one that asks for the same.
+#[tokio::test]
+async fn a_report_that_a_command_has_left_without_a_server_is_made_by_the_next_one() {
+    let folder = Folder::new().with_two_accounts();
+    let make = |company: &str| {
+        let made = folder.done(&["report", "rnd", "make", "2026-11", "--company", company, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&made).expect("JSON")
+    };
+    let first = make("ACME1");
+    assert_eq!(first["state"], "ready", "{first}");
+    // As a command leaves it: it was asked for when there was no event yet.
+    let store = SqliteStore::open(folder.data().as_ref()).expect("opened");
+    let makings = store.jobs(Kind::Report, None, 10).await.expect("read");
+    let asked = makings[0].asked.to_string().replace("ACME1", "ACME2");
+    let mut asked: serde_json::Value = serde_json::from_str(&asked).expect("JSON");
+    asked["with"]["rnd"]["as_of"] = 0.into();
+    let new = NewJob { kind: Kind::Report, author: "machine".into(), asked };
+    let left = store.add_job(new, None, Timestamp::default()).await.expect("written").expect("taken");
+    let lease = store.take_lease("a command", Duration::from_secs(1)).await.expect("tried").expect("free");
+    let half = Noted::new(State::Running, serde_json::json!({ "done": 1, "total": 9 }), Timestamp::default());
+    assert!(store.note_job(lease, left.id, half).await.expect("noted"));
+    store.close().await;
+    drop(store);
+    let made = make("ACME2");
+    assert_eq!((&made["state"], &made["as_of"]), (&"ready".into(), &"0".into()), "{made}");
+    assert_ne!(first["as_of"], "0");
+    let store = SqliteStore::open(folder.data().as_ref()).expect("opened");
+    let makings = store.jobs(Kind::Report, None, 10).await.expect("read");
+    let states: Vec<State> = makings.iter().map(|making| making.state).collect();
+    assert_eq!((makings[0].id, states), (left.id, vec![State::Done; 2]), "it was not made twice");
+    store.close().await;
 }

@@ -2,6 +2,7 @@
 //!
 //! Not here: what a job does, or who runs it.
 
+use crate::time::Timestamp;
 use crate::words::words;
 
 words! {
@@ -13,6 +14,8 @@ words! {
         Backup = "backup",
         /// It takes in numbers or exchanges from a file.
         Import = "import",
+        /// It makes a report for regulators.
+        Report = "report",
     }
 }
 
@@ -42,6 +45,10 @@ words! {
 
 /// Most jobs of a kind that wait while one runs.
 pub const WAITING_MAX: usize = 10;
+/// Most makings of reports that are remembered after their end. Of more the oldest are forgotten.
+pub const MAKINGS_MAX: usize = 100;
+/// How long after its end a making of a report is what the same request gets, if nobody was told what came of it: an hour.
+pub const UNTOLD_MS: i64 = 3_600_000;
 
 /// Why a job is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +66,7 @@ impl Kind {
     #[must_use]
     pub fn first(self) -> State {
         match self {
-            Kind::Check | Kind::Backup => State::Waiting,
+            Kind::Check | Kind::Backup | Kind::Report => State::Waiting,
             Kind::Import => State::Receiving,
         }
     }
@@ -71,9 +78,19 @@ impl Kind {
     pub fn may_take(self, open: usize) -> Result<(), NotTaken> {
         match self {
             Kind::Import if open > 0 => Err(NotTaken::ImportRunning),
-            Kind::Check | Kind::Backup if open > WAITING_MAX => Err(NotTaken::TooMany),
+            Kind::Check | Kind::Backup | Kind::Report if open > WAITING_MAX => Err(NotTaken::TooMany),
             _ => Ok(()),
         }
+    }
+}
+
+/// Returns whether the making of a report answers the same request at `now`: it has not ended, or it has made the report a
+/// short while ago and nobody was `told` that. One that failed is made again.
+#[must_use]
+pub fn answers_again(state: State, ended_at: Option<Timestamp>, told: bool, now: Timestamp) -> bool {
+    match ended_at {
+        None => true,
+        Some(ended_at) => state == State::Done && !told && now.since(ended_at) <= UNTOLD_MS,
     }
 }
 
@@ -115,12 +132,28 @@ mod tests {
 
     #[test]
     fn one_runs_ten_wait_and_an_import_does_not_wait() {
-        for kind in [Kind::Check, Kind::Backup] {
+        for kind in [Kind::Check, Kind::Backup, Kind::Report] {
             assert_eq!(kind.may_take(WAITING_MAX), Ok(()));
             assert_eq!(kind.may_take(WAITING_MAX + 1), Err(NotTaken::TooMany));
         }
         assert_eq!(Kind::Import.may_take(0), Ok(()));
         assert_eq!(Kind::Import.may_take(1), Err(NotTaken::ImportRunning));
+    }
+
+    #[test]
+    fn a_request_joins_the_making_of_its_report_until_somebody_was_told_of_it() {
+        let ended = |millis| Some(Timestamp::from_millis(millis));
+        let now = Timestamp::from_millis(UNTOLD_MS);
+        for (state, ended_at, told, answers) in [
+            (State::Waiting, None, false, true),
+            (State::Running, None, false, true),
+            (State::Done, ended(0), false, true),
+            (State::Done, ended(-1), false, false),
+            (State::Done, ended(0), true, false),
+            (State::Failed, ended(0), false, false),
+        ] {
+            assert_eq!(answers_again(state, ended_at, told, now), answers, "{state} {ended_at:?} {told}");
+        }
     }
 
     #[test]

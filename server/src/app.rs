@@ -23,7 +23,6 @@ use crate::emulator::Emulator;
 use crate::http::auth::Auth;
 use crate::limits::Limits;
 use crate::mail::Mailer;
-use crate::reports::Making;
 use crate::settings::Settings;
 use crate::streams::Streams;
 use crate::under_way::UnderWay;
@@ -54,14 +53,12 @@ pub struct App {
     pub orders_bell: Notify,
     /// Rings when there is something to deliver.
     pub deliveries_bell: Notify,
-    /// Rings when there is a job to do.
-    pub jobs_bell: Notify,
+    /// Changes when there is a job to do, of whatever kind.
+    pub jobs_bell: watch::Sender<()>,
     /// Rings when the clock was moved.
     pub clock_bell: Notify,
     /// Rings when a report was made or handed in.
     pub(crate) reports_bell: Notify,
-    /// Makings of reports.
-    pub(crate) making: Making,
     /// Requests with a key that are under way.
     pub(crate) under_way: UnderWay,
     /// Taken while a file of call records is rated: one at a time.
@@ -122,10 +119,9 @@ impl App {
             settings,
             orders_bell: Notify::new(),
             deliveries_bell: Notify::new(),
-            jobs_bell: Notify::new(),
+            jobs_bell: watch::Sender::new(()),
             clock_bell: Notify::new(),
             reports_bell: Notify::new(),
-            making: Making::default(),
             under_way: UnderWay::default(),
             rating: Arc::new(Semaphore::new(1)),
             sealed: watch::Sender::new(0),

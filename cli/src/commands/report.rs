@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use onhook_core::job::Kind;
 use onhook_core::report::months::Month;
 use onhook_core::report::nruf::Level;
 use onhook_core::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::export::save;
 use crate::client::{Ask, escaped};
 use crate::config::{File, word};
 use crate::exit::Exit;
+use crate::jobs::ended;
 use crate::output::written;
 use crate::session::{Changing, Common, Session, text};
 use crate::table::Column;
-use crate::terminal::{Terminal, count};
+use crate::terminal::{Terminal, Unit, count};
 
 /// What a list of blocks shows.
 const BLOCKS: [Column; 11] = [
@@ -166,7 +169,8 @@ impl Make {
         let body = json!({ "period": period.to_string(), "company": company, "as_of": as_of });
         common
             .run(config, terminal, async |session| {
-                session.show(&Ask::post("reports/rnd", body), told).await?;
+                let made = made(session, "reports/rnd", body).await?;
+                session.tell(&made, told)?;
                 Ok(Exit::Done)
             })
             .await
@@ -179,8 +183,11 @@ impl Show {
         let path = format!("reports/{}", escaped(&report));
         common
             .run(config, terminal, async |session| {
-                session.show(&Ask::get(&path), told).await?;
-                session.list(&Ask::get(&format!("{path}/left-out")), &LEFT_OUT, None).await
+                let shown = session.show(&Ask::get(&path), told).await?;
+                if shown["state"] != "ready" {
+                    return Ok(Exit::Done);
+                }
+                session.list(&Ask::get(&format!("{path}/left-out")).long(), &LEFT_OUT, None).await
             })
             .await
     }
@@ -221,7 +228,7 @@ impl Nruf {
         let body = json!({ "as_of": as_of, "level": level.word() });
         common
             .run(config, terminal, async |session| {
-                let made = session.ask(&Ask::post("reports/nruf", body)).await?;
+                let made = made(session, "reports/nruf", body).await?;
                 write(session, &made, &out).await
             })
             .await
@@ -238,14 +245,33 @@ impl Blocks {
     }
 }
 
+/// Asks for a report, and waits until it is made, however long that takes. Without a server this process makes it.
+async fn made(session: &mut Session<'_>, path: &str, body: Value) -> anyhow::Result<Value> {
+    let making = session.ask(&Ask::post(path, body).with("wait_seconds", Some(0))).await?;
+    let path = format!("reports/{}", escaped(&text(&making, "/id")));
+    let bar = session.terminal.bar(&Unit::Of("numbers"), Some(0));
+    let seen = |making: &Value| {
+        bar.set_length(making["progress"]["total"].as_u64().unwrap_or_default());
+        bar.set_position(making["progress"]["done"].as_u64().unwrap_or_default());
+    };
+    let report = ended(session, Kind::Report, &path, seen).await?;
+    bar.finish_and_clear();
+    anyhow::ensure!(report["state"] == "ready", "the report could not be made: {}", text(&report, "/why"));
+    Ok(report)
+}
+
 fn files(report: &Value) -> impl Iterator<Item = &Value> {
     report["files"].as_array().into_iter().flatten()
 }
 
 /// Returns a report in lines.
 fn told(report: &Value) -> Vec<String> {
-    if report["state"] == "making" {
-        return vec!["the report is still being made: ask again".to_owned()];
+    match report["state"].as_str() {
+        Some("making") => return vec![format!("{} is still being made", text(report, "/id"))],
+        Some("failed") => {
+            return vec![format!("{} could not be made: {}", text(report, "/id"), text(report, "/why"))];
+        }
+        _ => {}
     }
     let counts = &report["counts"];
     let rows = count(counts["rows"].as_u64().unwrap_or_default(), "row");
@@ -267,14 +293,15 @@ fn told(report: &Value) -> Vec<String> {
 
 /// Writes a report's files to a folder, beside each its hash, and the report itself.
 async fn write(session: &mut Session<'_>, report: &Value, out: &Path) -> anyhow::Result<Exit> {
-    let id = report["id"].as_str().context("the report is still being made: ask again")?;
+    anyhow::ensure!(report["state"] == "ready", "the report is not made yet: show it to see how far it is");
+    let id = report["id"].as_str().context("the report has no id")?;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     for file in files(report) {
         let name = file["name"].as_str().filter(|name| !name.contains(['/', '\\']));
         let name = name.context("a file of the report has no name")?;
         let path = format!("reports/{}/files/{}", escaped(id), escaped(name));
-        let bytes = session.bytes(&Ask::get(&path)).await?;
-        written(session.terminal, &out.join(name), &bytes)?;
+        let ask = Ask::get(&path).long();
+        save(session, &ask, Some(&out.join(name)), (Unit::Of("rows"), file["rows"].as_u64())).await?;
         let hash = format!("{}  {name}\n", text(file, "/sha256"));
         written(session.terminal, &out.join(format!("{name}.sha256")), hash.as_bytes())?;
     }

@@ -50,6 +50,8 @@ pub enum Form {
     Digits(u8, &'static str),
     /// A whole number within bounds, both included.
     Whole(u32, u32),
+    /// A whole number up to a bound, which holds where there is none.
+    UpTo(u32),
     /// A UUID.
     Uuid,
     /// `true` or `false`.
@@ -256,6 +258,7 @@ impl Form {
             Form::Phone => json!({ "type": "string", "pattern": r"^\+?[0-9]{7,15}$" }),
             Form::Digits(count, _) => json!({ "type": "string", "pattern": format!("^[0-9]{{{count}}}$") }),
             Form::Whole(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+            Form::UpTo(max) => json!({ "type": "integer", "minimum": 0, "maximum": max, "default": max }),
             Form::Uuid => json!({ "type": "string", "format": "uuid" }),
             Form::Flag => json!({ "type": "boolean" }),
             Form::Day => json!({ "type": "string", "pattern": "^[0-9]{2}-[0-9]{2}-[0-9]{2}$" }),
@@ -271,6 +274,7 @@ impl Form {
             Form::Text(example) | Form::Digits(_, example) => example.into(),
             Form::Phone => "5405514342".into(),
             Form::Whole(min, _) => min.to_string().into(),
+            Form::UpTo(max) => max.to_string().into(),
             Form::Uuid => "6d7da966-e071-4741-b31c-1d8932f4b8da".into(),
             Form::Flag => "true".into(),
             Form::Day => "26-06-01".into(),
@@ -290,6 +294,7 @@ impl Form {
             Form::Digits(count, _) => format!("{count} digits").into(),
             Form::Whole(min, u32::MAX) => format!("a whole number, {min} or more").into(),
             Form::Whole(min, max) => format!("a whole number, {min} to {max}").into(),
+            Form::UpTo(max) => format!("a whole number, 0 to {max}").into(),
             Form::Uuid => "a UUID".into(),
             Form::Flag => "true or false".into(),
             Form::Day => "a day in UTC, yy-MM-dd".into(),

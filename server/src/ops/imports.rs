@@ -150,7 +150,7 @@ async fn cancel(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let now = app.believed_now().ok_or_else(body::clock)?;
     match app.store.cancel_job(Kind::Import, job.id, now).await? {
         Some((_, true)) => {
-            app.jobs_bell.notify_one();
+            app.jobs_bell.send_replace(());
             Ok(Reply::empty(StatusCode::NO_CONTENT))
         }
         Some((job, false)) if job.state == State::Cancelled => Ok(Reply::empty(StatusCode::NO_CONTENT)),
@@ -202,7 +202,7 @@ async fn make(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         }
     };
     lease.end().await;
-    app.jobs_bell.notify_one();
+    app.jobs_bell.send_replace(());
     done
 }
 

@@ -47,6 +47,7 @@ fn path(kind: Kind) -> &'static str {
         Kind::Check => "/ops/v1/checks/",
         Kind::Backup => "/ops/v1/backups/",
         Kind::Import => "/ops/v1/imports/",
+        Kind::Report => "/ops/v1/reports/making-",
     }
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn take(
     let once = call.once(now, move |taken: &Taken| taken.as_ref().ok().map(|job| accepted(&base, job, show)));
     let taken = app.store.add_job(NewJob { kind, author, asked }, once, now).await?;
     let job = taken.map_err(not_taken)?;
-    app.jobs_bell.notify_one();
+    app.jobs_bell.send_replace(());
     Ok(accepted(&app.public_url, &job, show))
 }
 

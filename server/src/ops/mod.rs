@@ -21,6 +21,7 @@ pub(crate) mod health;
 pub(crate) mod imports;
 mod jobs;
 mod listing;
+mod makings;
 pub(crate) mod numbers;
 mod once;
 pub(crate) mod orders;

@@ -12,6 +12,7 @@ use onhook_core::audit::digest::Digest;
 use onhook_core::ids::EventSeq;
 use onhook_core::number::Number;
 use onhook_core::report::ReportKind;
+use onhook_core::report::months::Month;
 use onhook_core::report::nruf::Level;
 use onhook_core::report::rnd_file::is_company;
 use onhook_core::time::{DAY_MS, Date, Timestamp};
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout};
 use super::body::{self, wrong};
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, day};
+use super::makings::{self, BEING_MADE, Found, WAIT};
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
@@ -34,11 +36,10 @@ use crate::http::doc::{Doc, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
+use crate::reports::asked::Asked;
 use crate::reports::{nruf, rnd};
 use crate::store_log;
 
-/// How long a request waits for its report. It is made on, and is there for the next request.
-const WAIT: Duration = Duration::from_secs(50);
 /// How long a report waits for what has just happened to get its position.
 const POSITION_WAIT: Duration = Duration::from_secs(5);
 /// How often it looks meanwhile, if nothing is announced.
@@ -50,7 +51,8 @@ const PARTS: usize = 4;
 
 const REPORT: Shape = Shape::json(
     r#"{"type": "object", "required": ["id", "kind", "state"], "properties": {
-        "id": {"type": "string"}, "kind": {"enum": ["rnd", "nruf"]}, "state": {"enum": ["ready"]},
+        "id": {"type": "string"}, "kind": {"enum": ["rnd", "nruf"]}, "state": {"enum": ["making", "ready", "failed"]},
+        "progress": {"type": "object"}, "why": {"type": ["string", "null"]}, "asked_at": {"type": "string"},
         "company": {"type": "string"}, "period": {"type": "string"}, "cutoff": {"type": "string"},
         "as_of": {"type": "string"}, "made_at": {"type": "string"}, "counts": {"type": "object"},
         "files": {"type": "array", "items": {"type": "object"}}, "form": {"type": "string"},
@@ -107,8 +109,6 @@ const CONFIRM: Shape = Shape::json(
         "sha256": ["9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000"],
         "reason": "uploaded to the database"}"#,
 );
-/// A report that takes longer than a request may.
-const BEING_MADE: Told = Told::new(202, "It is still being made. Ask again for the same report.");
 /// Too many reports at once.
 const TOO_MANY: Told = Told::new(409, "Too many reports wait to be made.");
 
@@ -118,17 +118,26 @@ pub(crate) fn routes() -> Vec<Route> {
     let rnd_doc =
         Doc::new("Makes a month's report of disconnects, or finds the same one.", Told::made(REPORT))
             .takes(ASK_RND)
+            .query(&WAIT)
             .or(known.with(REPORT))
             .or(BEING_MADE)
             .or(TOO_MANY);
     let nruf_doc = Doc::new("Makes a report of how numbers were used at an instant.", Told::made(USE))
         .takes(ASK_USE)
+        .query(&WAIT)
         .or(known.with(USE))
         .or(BEING_MADE)
         .or(TOO_MANY)
         .or(Told::new(422, "The instant lies ahead, or before the first import."));
-    let list_doc = Doc::new("Lists reports, newest first.", Told::ok(LIST)).query(&PAGES);
-    let show_doc = Doc::new("Shows a report.", Told::ok(REPORT));
+    let list_doc = Doc::new(
+        "Lists reports, newest first: also those that are being made, and those that could not be made.",
+        Told::ok(LIST),
+    )
+    .query(&PAGES);
+    let show_doc = Doc::new(
+        "Shows a report. One that is being made has an id of its own, which leads to the report when it is ready.",
+        Told::ok(REPORT),
+    );
     let file_doc = Doc::new("Returns a file of a report, the same bytes each time.", Told::ok(FILE));
     let left_doc =
         Doc::new("Lists the numbers that a report leaves out, each with its reason.", Told::ok(LIST))
@@ -141,8 +150,9 @@ pub(crate) fn routes() -> Vec<Route> {
         door::route(post.clone(), "/ops/v1/reports/nruf", operator, nruf_doc, make_nruf),
         door::route(get.clone(), "/ops/v1/reports", operator, list_doc, list),
         door::route(get.clone(), "/ops/v1/reports/{report}", operator, show_doc, show),
-        door::route(get.clone(), "/ops/v1/reports/{report}/files/{file}", operator, file_doc, file),
-        door::route(get, "/ops/v1/reports/{report}/left-out", operator, left_doc, left_out),
+        door::route(get.clone(), "/ops/v1/reports/{report}/files/{file}", operator, file_doc, file)
+            .streaming(),
+        door::route(get, "/ops/v1/reports/{report}/left-out", operator, left_doc, left_out).streaming(),
         door::route(post, "/ops/v1/reports/{report}/confirm", operator, confirm_doc, confirm),
     ]
 }
@@ -233,51 +243,22 @@ async fn position(app: &App, text: Option<&str>) -> Result<u64, OpsProblem> {
     Ok(given)
 }
 
-/// Makes a report in a task of its own, which goes on if the client does not wait, and keeps it.
-async fn make_and_keep(
-    app: Arc<App>,
-    call: Call,
-    kind: ReportKind,
-    make: impl Future<Output = onhook_store::Result<Report>> + Send + 'static,
-) -> Result<Reply, OpsProblem> {
-    let once = call.once(app.clock.now(), |kept: &Kept| Some(made(kept)));
-    let task = tokio::spawn(async move {
-        let Some(_turn) = app.making.turn().await else { return Ok(None) };
-        let report = make.await?;
-        let old = app.store.report(report.id.clone()).await?;
-        let renew = old.is_some_and(|old| rnd::renews(&report, &old));
-        let kept = app.store.keep_report(report, renew, once).await?;
-        app.reports_bell.notify_one();
-        Ok::<_, onhook_store::StoreError>(Some(kept))
-    });
-    match tokio::time::timeout(WAIT, task).await {
-        Ok(Ok(Ok(Some(kept)))) => Ok(made(&kept)),
-        Ok(Ok(Ok(None))) => {
-            Err(OpsProblem::new(Code::TooManyJobs, "too many reports wait to be made: ask again later"))
-        }
-        Ok(Ok(Err(error))) => Err(error.into()),
-        Ok(Err(_)) => Err(Refusal::Failed.into()),
-        Err(_) => {
-            let told = json!({ "id": null, "kind": kind.word(), "state": "making" });
-            Ok(Reply::json(StatusCode::ACCEPTED, &told))
-        }
-    }
-}
-
 async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let AskRnd { period, company, as_of } = body::read(&call)?;
-    let period = period.parse().map_err(|error| wrong("/period", format!("period: {error}")))?;
+    let period: Month = period.parse().map_err(|error| wrong("/period", format!("period: {error}")))?;
     let settings = app.values().reports.clone();
     let company = company.or(settings.rnd_company).filter(|company| is_company(company));
     let company = company.ok_or_else(|| {
         wrong("/company", "company is the reporter's id, 3 to 10 letters and digits".into())
     })?;
+    let asked_as_of = as_of.clone();
     let as_of = position(&app, as_of.as_deref()).await?;
     let now = app.believed_now().ok_or_else(body::clock)?;
     let (form, zone) = (settings.rnd_form, app.settings.policy.zone_name().to_owned());
-    let asked = rnd::Asked { period, company, as_of, now, form, zone };
-    let store = app.store.clone();
-    make_and_keep(app, call, ReportKind::Rnd, async move { rnd::make(&*store, &asked).await }).await
+    let request =
+        json!({ "rnd": { "period": period, "company": company, "as_of": asked_as_of, "form": form } });
+    let asked = Asked::Rnd(rnd::Asked { period, company, as_of, now, form, zone });
+    makings::ask(&app, &call, (request, asked), made).await
 }
 
 /// Reads a day, which means its end, or an instant. Without one it is now.
@@ -309,9 +290,9 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let position = newest(&app).await?;
     let ocn = app.values().reports.nruf_ocn.clone().unwrap_or_default();
     let level = level.unwrap_or(Level::Block);
-    let asked = nruf::Asked { named, at, level, as_of: position, now, ocn };
-    let store = app.store.clone();
-    make_and_keep(app, call, ReportKind::Nruf, async move { nruf::make(&*store, &asked).await }).await
+    let request = json!({ "nruf": { "as_of": as_of, "level": level, "ocn": ocn } });
+    let asked = Asked::Nruf(nruf::Asked { named, at, level, as_of: position, now, ocn });
+    makings::ask(&app, &call, (request, asked), made).await
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
@@ -320,21 +301,35 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         let (at, id) = key.split_once(' ')?;
         Some((Timestamp::from_millis(at.parse().ok()?), id.to_owned()))
     });
-    let mut found = app.store.reports(after, page.limit + 1).await?;
+    // First what is being made: what becomes a report meanwhile is there twice rather than not at all.
+    let unmade = makings::unmade(&app).await?;
+    let mut found: Vec<((Timestamp, String), Value)> =
+        unmade.iter().map(|job| ((job.made_at, makings::id(job)), makings::shown(job))).collect();
+    found.retain(|(key, _)| after.as_ref().is_none_or(|after| key < after));
+    let reports = app.store.reports(after, page.limit + 1).await?;
+    found.extend(reports.iter().map(|report| ((report.made_at, report.id.clone()), shown(report))));
+    found.sort_by(|(one, _), (other, _)| other.cmp(one));
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let next = found.last().filter(|_| more).map(|last| format!("{} {}", last.made_at.millis(), last.id));
-    Ok(Reply::json(StatusCode::OK, &page.document(found.iter().map(shown).collect(), next)))
+    let next = found.last().filter(|_| more).map(|((at, id), _)| format!("{} {id}", at.millis()));
+    let items = found.into_iter().map(|(_, shown)| shown).collect();
+    Ok(Reply::json(StatusCode::OK, &page.document(items, next)))
 }
 
-/// Returns the report in the path.
+/// Returns the report in the path. One that is not made yet has no files.
 async fn named(app: &App, call: &Call) -> Result<Report, OpsProblem> {
-    let found = app.store.report(call.param("report").to_owned()).await?;
-    found.ok_or_else(|| Refusal::NoResource.into())
+    match makings::found(app, call.param("report")).await? {
+        Found::Report(report) => Ok(report),
+        Found::Making(_) => Err(Refusal::NoResource.into()),
+    }
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    Ok(Reply::json(StatusCode::OK, &shown(&named(&app, &call).await?)))
+    let told = match makings::found(&app, call.param("report")).await? {
+        Found::Report(report) => shown(&report),
+        Found::Making(job) => makings::shown(&job),
+    };
+    Ok(Reply::json(StatusCode::OK, &told))
 }
 
 async fn file(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
@@ -424,7 +419,7 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         Confirmed::Done(report) => Some(Reply::json(StatusCode::OK, &shown(report))),
         _ => None,
     });
-    let id = call.param("report").to_owned();
+    let id = named(&app, &call).await?.id;
     match app.store.confirm_report(id, sha256, submitted_at, author, now, once).await? {
         Confirmed::Done(report) => {
             app.reports_bell.notify_one();

@@ -3,11 +3,13 @@
 //! Which numbers a report has is the matter of `core`. No snapshot is held: each page is a short read, and what happens
 //! meanwhile lies behind the report's position.
 
+pub(crate) mod asked;
 pub(crate) mod blocks;
 pub(crate) mod nruf;
 pub(crate) mod rnd;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use onhook_core::account::Account;
@@ -17,10 +19,11 @@ use onhook_core::ids::EventSeq;
 use onhook_core::lifecycle::diagram::NoSuchStep;
 use onhook_core::report::Known;
 use onhook_core::report::accounts::before;
+use onhook_core::time::Timestamp;
 use onhook_store::audit::Lookout;
 use onhook_store::contract::reports::{Life, Lives, Wanted};
 use onhook_store::{Result, Store, StoreError};
-use tokio::sync::{Mutex, MutexGuard};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// All digits that a number can have.
@@ -32,27 +35,25 @@ const REST_MIN: Duration = Duration::from_millis(5);
 const REST_MAX: Duration = Duration::from_secs(10);
 /// How many characters of a hash stand in an id.
 const ID_DIGITS: usize = 12;
-/// How many makings wait for the one that runs.
-const WAITING_MAX: usize = 10;
-
-/// Makings of reports: one at a time in this process, and a few that wait. This is for the sake of the machine alone:
-/// reports that are made side by side are right, too.
+/// How far a making is, in numbers: how many were looked at, of how many.
 #[derive(Debug, Default)]
-pub(crate) struct Making {
-    turn: Mutex<()>,
-    waiting: AtomicUsize,
+pub(crate) struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
 }
 
-impl Making {
-    /// Waits for its turn. `None` if too many wait.
-    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        if self.waiting.fetch_add(1, Ordering::AcqRel) > WAITING_MAX {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            return None;
-        }
-        let turn = self.turn.lock().await;
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
-        Some(turn)
+impl Progress {
+    /// Notes that all numbers are going to be looked at.
+    async fn begin(&self, store: &dyn Store, now: Timestamp) -> Result<()> {
+        let numbers = store.totals(now).await?.by_state.iter().map(|(_, numbers)| numbers).sum();
+        self.total.fetch_add(numbers, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Returns it as it is told.
+    pub(crate) fn told(&self) -> Value {
+        let total = self.total.load(Ordering::Relaxed);
+        json!({ "done": self.done.load(Ordering::Relaxed).min(total), "total": total })
     }
 }
 
@@ -65,6 +66,7 @@ pub(crate) struct Walk<'a> {
     lookout: Lookout,
     /// True if there is time: other work goes first.
     at_leisure: bool,
+    progress: Option<Arc<Progress>>,
 }
 
 impl<'a> Walk<'a> {
@@ -76,7 +78,20 @@ impl<'a> Walk<'a> {
         (first, end): (u64, u64),
         (as_of, to): (u64, EventSeq),
     ) -> Self {
-        Self { store, wanted, next: Some(first), end, lookout: Lookout::new(as_of, to), at_leisure: false }
+        Self {
+            store,
+            wanted,
+            next: Some(first),
+            end,
+            lookout: Lookout::new(as_of, to),
+            at_leisure: false,
+            progress: None,
+        }
+    }
+
+    /// Lets it count the numbers that it has looked at.
+    pub(crate) fn counted(self, progress: Option<Arc<Progress>>) -> Self {
+        Self { progress, ..self }
     }
 
     /// Lets it rest after each page, so that it takes a fiftieth of the time for itself.
@@ -89,8 +104,11 @@ impl<'a> Walk<'a> {
     pub(crate) async fn page(&mut self, known: &mut [&mut Known]) -> Result<Option<Vec<Life>>> {
         let Some(from) = self.next else { return Ok(None) };
         let begun = Instant::now();
-        let Lives { mut lives, next } = self.store.lives(self.wanted, (from, self.end)).await?;
+        let Lives { mut lives, next, looked } = self.store.lives(self.wanted, (from, self.end)).await?;
         self.next = next;
+        if let Some(progress) = &self.progress {
+            progress.done.fetch_add(looked, Ordering::Relaxed);
+        }
         self.look_out(known).await?;
         if let (Wanted::Use { .. }, Some(own)) = (self.wanted, known.first()) {
             // A number that was changed by such an event was another one then.

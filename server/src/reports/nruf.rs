@@ -1,6 +1,7 @@
 //! Reports of how numbers are used, as of an instant.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use onhook_core::account::{Account, AccountKind};
 use onhook_core::audit::digest::Digest;
@@ -15,7 +16,7 @@ use onhook_store::contract::reports::{Life, Report, Wanted};
 use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 
-use super::{NANP, Walk, accounts, before_later, impossible, known_by};
+use super::{NANP, Progress, Walk, accounts, before_later, impossible, known_by};
 
 /// Numbers whose localities are read together.
 const PLACES: usize = 1_000;
@@ -23,7 +24,7 @@ const PLACES: usize = 1_000;
 const WARNINGS_MAX: usize = 1_000;
 
 /// A report that is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Asked {
     /// The instant as it was named: a day or an instant.
     pub(crate) named: String,
@@ -134,11 +135,16 @@ fn others(accounts: &[Account]) -> Others {
     others.map(|account| ((account.id, account.kind), (account.id, named(account)))).unzip()
 }
 
-async fn used(store: &dyn Store, as_of: u64, with: &MadeWith) -> Result<Used> {
+async fn used(
+    store: &dyn Store,
+    as_of: u64,
+    with: &MadeWith,
+    progress: Option<Arc<Progress>>,
+) -> Result<Used> {
     let mut used = Used::new();
     let mut known = audit::known(store, as_of).await?;
     let to = known.last();
-    let mut walk = Walk::new(store, Wanted::Use { at: with.at, to }, NANP, (as_of, to));
+    let mut walk = Walk::new(store, Wanted::Use { at: with.at, to }, NANP, (as_of, to)).counted(progress);
     while let Some(lives) = walk.page(&mut [&mut known]).await? {
         for life in &lives {
             used.count(life, (with.at, &known, with.level), &with.kinds)?;
@@ -209,13 +215,14 @@ pub(crate) fn decimal(per_mille: u32) -> Value {
 }
 
 /// Makes a report. It is not kept yet.
-pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
+pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progress>) -> Result<Report> {
     let Asked { named, at, level, as_of, now, ocn } = asked;
+    progress.begin(store, *now).await?;
     let (kinds, names) = others_at(store, *at).await?;
     let places = BTreeMap::new();
     let mut with =
         MadeWith { at: *at, named: named.clone(), level: *level, ocn: ocn.clone(), kinds, names, places };
-    let mut used = used(store, *as_of, &with).await?;
+    let mut used = used(store, *as_of, &with, Some(progress)).await?;
     used.locate(store).await?;
     let place = |(block, used): (&Block, &Use)| {
         let (region, rate_center) = used.lies.clone().unwrap_or_default();
@@ -257,7 +264,7 @@ pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
 pub(crate) async fn file(store: &dyn Store, report: &Report, place: usize) -> Result<String> {
     let with: MadeWith = serde_json::from_value(report.made_with.clone())
         .map_err(|error| StoreError::Broken(Box::new(error)))?;
-    let mut used = used(store, report.as_of, &with).await?;
+    let mut used = used(store, report.as_of, &with, None).await?;
     for (block, used) in &mut used.lines {
         if let Some((region, rate_center, scattered)) = with.places.get(&block.digits()) {
             used.lies = Some((region.clone(), rate_center.clone()));

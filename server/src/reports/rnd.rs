@@ -19,7 +19,7 @@ use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{ALL, Walk, accounts, before_later, impossible, known_by};
+use super::{ALL, Progress, Walk, accounts, before_later, impossible, known_by};
 
 /// What the files of a report are made from beside events: it is kept with the report.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -39,7 +39,7 @@ pub(crate) struct MadeWith {
 }
 
 /// A report that is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Asked {
     /// The month.
     pub(crate) period: Month,
@@ -133,7 +133,7 @@ async fn knowing(
     let mut own = filing(with, period, audit::known(store, as_of).await?, made_at)?;
     own.earlier = earlier(&handed_in, period, as_of);
     filings.push(own);
-    Ok(Knowing { filings, as_of, at_leisure: false })
+    Ok(Knowing { filings, as_of, at_leisure: false, progress: None })
 }
 
 /// Reports as `core` judges by them: the last one, which is as of this position, after all that it may know.
@@ -142,6 +142,7 @@ struct Knowing {
     as_of: u64,
     /// True if nobody waits for what is read.
     at_leisure: bool,
+    progress: Option<Arc<Progress>>,
 }
 
 impl Knowing {
@@ -149,6 +150,7 @@ impl Knowing {
     fn walk<'a>(&self, store: &'a dyn Store, first: u64) -> Walk<'a> {
         let to = self.filings.iter().map(|filing| filing.known.last()).max().unwrap_or(EventSeq(0));
         let walk = Walk::new(store, Wanted::Departures, (first, ALL.1), (self.as_of, to));
+        let walk = walk.counted(self.progress.clone());
         if self.at_leisure { walk.at_leisure() } else { walk }
     }
 
@@ -225,7 +227,7 @@ async fn other_reporters(store: &dyn Store, as_of: u64) -> Result<BTreeSet<Accou
 }
 
 /// Makes a report. It is not kept yet.
-pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
+pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progress>) -> Result<Report> {
     let Asked { period, company, as_of, now, form, zone } = asked;
     let mut with = MadeWith {
         form: form.clone(),
@@ -236,8 +238,10 @@ pub(crate) async fn make(store: &dyn Store, asked: &Asked) -> Result<Report> {
         sizes: Vec::new(),
     };
     let mut knowing = knowing(store, company, &with, (*period, *as_of, *now)).await?;
+    knowing.progress = Some(progress.clone());
     let mut several = false;
     let (files, left_out, left_out_hash) = loop {
+        progress.begin(store, *now).await?;
         let mut files = Files { form, company, period: *period, several, files: Vec::new() };
         let mut left_out: BTreeMap<LeftOut, u64> = BTreeMap::new();
         let mut hash = Sha256::new();
@@ -397,7 +401,7 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         earlier: (0..all.len()).collect(),
     });
     let mut oldest: Option<Date> = None;
-    tell(store, &mut Knowing { filings: all, as_of, at_leisure: true }, ALL.0, |told| {
+    tell(store, &mut Knowing { filings: all, as_of, at_leisure: true, progress: None }, ALL.0, |told| {
         if let Told::Row(_, date) = told {
             owed.numbers += 1;
             oldest = Some(oldest.map_or(date, |oldest| oldest.min(date)));

@@ -1,7 +1,7 @@
-//! Does jobs: checks, backups and imports, one of a kind at a time on all nodes together.
+//! Does jobs: checks, backups, imports and reports, one of a kind at a time on all nodes together.
 //!
 //! The node that holds the lease for a kind does its jobs, the oldest first. A node that stops leaves its job to the next
-//! one: a check and a backup begin anew, and an import goes on where it was.
+//! one: a check, a backup and a report begin anew, and an import goes on where it was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,28 +19,28 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::imports;
-use super::noted::{note, now};
+use super::noted::{may_pass, note, noting, now, told};
+use super::{imports, makings};
 use crate::app::App;
 use crate::lease::Lease;
 use crate::store_log;
 
 /// How long a worker sleeps when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
-/// How often the progress of a check is noted.
-const NOTE_EVERY: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let [check, backup, import] =
-        [Kind::Check, Kind::Backup, Kind::Import].map(|kind| of_kind(app.clone(), stop.clone(), kind));
-    tokio::join!(check, backup, import);
+    let [check, backup, import, report] = [Kind::Check, Kind::Backup, Kind::Import, Kind::Report]
+        .map(|kind| of_kind(app.clone(), stop.clone(), kind));
+    tokio::join!(check, backup, import, report);
 }
 
 /// Does the jobs of one kind.
 pub(crate) async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
     let gauge = metrics::gauge!("onhook_jobs_running", "kind" => kind.word());
     gauge.set(0.0);
+    let mut bell = app.jobs_bell.subscribe();
     while !stop.is_cancelled() {
+        bell.mark_unchanged();
         let next = app.store.next_job(kind).await;
         if let Ok(Some(_)) = next {
             // Most of the time there is no job, and then no lease is renewed either.
@@ -53,7 +53,7 @@ pub(crate) async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) 
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.jobs_bell.notified() => {} // another kind may hear it, and then this one looks in a second
+            _ = bell.changed() => {}
             () = tokio::time::sleep(POLL) => {}
         }
     }
@@ -94,12 +94,8 @@ async fn step(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
         Kind::Check => check(app, token, job).await,
         Kind::Backup => back_up(app, token, job).await,
         Kind::Import => imports::step(app, token, job).await,
+        Kind::Report => makings::step(app, token, job).await,
     }
-}
-
-/// Returns whether a job that failed so may be tried again.
-fn may_pass(error: &StoreError) -> bool {
-    matches!(error, StoreError::LeaseLost | StoreError::Closed | StoreError::Full | StoreError::Unwritable(_))
 }
 
 async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
@@ -111,7 +107,6 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
     });
     let progress = || json!({ "done": done.load(Ordering::Relaxed), "total": total.load(Ordering::Relaxed) });
     let deep = job.asked["deep"].as_bool().unwrap_or(false);
-    note(app, token, job.id, State::Running, progress()).await?;
     let checking = async {
         match job.asked["backup"].as_str().map(str::parse) {
             None => app.store.check_beside(deep, watch).await,
@@ -122,15 +117,7 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
             Some(Err(_)) => Err(StoreError::Conflict("the backup is not known".to_owned())),
         }
     };
-    tokio::pin!(checking);
-    let checked = loop {
-        tokio::select! {
-            checked = &mut checking => break checked,
-            () = tokio::time::sleep(NOTE_EVERY) => {
-                note(app, token, job.id, State::Running, progress()).await?;
-            }
-        }
-    };
+    let checked = noting(app, token, job.id, progress, checking).await?;
     let Report { findings, numbers, events, orders } = match checked {
         Ok(report) => report,
         // An import is being written: the check waits for its end.
@@ -166,14 +153,6 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
         );
     }
     note(app, token, job.id, State::Done, found).await.map(|_| true)
-}
-
-/// Returns why a job failed, in words.
-fn told(error: &StoreError) -> String {
-    match error {
-        StoreError::Broken(cause) => cause.to_string(),
-        error => error.to_string(),
-    }
 }
 
 /// Returns a backup that is done.

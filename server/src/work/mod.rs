@@ -6,6 +6,7 @@ mod attempts;
 pub(crate) mod deliveries;
 mod imports;
 pub(crate) mod jobs;
+mod makings;
 mod messages;
 pub(crate) mod moves;
 mod noted;

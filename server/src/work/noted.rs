@@ -1,13 +1,18 @@
 //! What is noted of a job while it is done.
 
+use std::time::Duration;
+
 use onhook_core::job::State;
 use onhook_core::time::Timestamp;
-use onhook_store::Result;
 use onhook_store::contract::jobs::{JobId, Noted};
 use onhook_store::contract::leases::LeaseToken;
+use onhook_store::{Result, StoreError};
 use serde_json::Value;
 
 use crate::app::App;
+
+/// How often it is noted how far a job is.
+const NOTE_EVERY: Duration = Duration::from_secs(2);
 
 /// Notes how far a job is.
 pub(super) async fn note(
@@ -19,6 +24,42 @@ pub(super) async fn note(
 ) -> Result<bool> {
     let at = now(app);
     app.store.note_job(token, id, Noted::new(state, found, at)).await
+}
+
+/// Waits for what a job does, and notes meanwhile how far it is.
+///
+/// # Errors
+/// `LeaseLost` if another node does the job now: then it is broken off here.
+pub(super) async fn noting<T>(
+    app: &App,
+    token: LeaseToken,
+    id: JobId,
+    progress: impl Fn() -> Value,
+    work: impl Future<Output = T>,
+) -> Result<T> {
+    note(app, token, id, State::Running, progress()).await?;
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = tokio::time::sleep(NOTE_EVERY) => {
+                note(app, token, id, State::Running, progress()).await?;
+            }
+        }
+    }
+}
+
+/// Returns whether a job that failed so may be tried again.
+pub(super) fn may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::LeaseLost | StoreError::Closed | StoreError::Full | StoreError::Unwritable(_))
+}
+
+/// Returns why a job failed, in words.
+pub(super) fn told(error: &StoreError) -> String {
+    match error {
+        StoreError::Broken(cause) => cause.to_string(),
+        error => error.to_string(),
+    }
 }
 
 /// Returns the time that is noted of a job.

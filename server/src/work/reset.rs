@@ -91,7 +91,7 @@ async fn rang(app: &App) -> Result<()> {
     app.sealed.send_modify(|_| {}); // streams look, and end
     app.clock_bell.notify_one();
     app.orders_bell.notify_one();
-    app.jobs_bell.notify_one();
+    app.jobs_bell.send_replace(());
     app.deliveries_bell.notify_one();
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! Reports for regulators at the operations API: made, made again, handed in; and blocks of numbers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use onhook_core::import::NewNumber;
+use onhook_core::job::{Kind, State as JobState};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::act::Act;
 use onhook_core::report::months::Month;
 use onhook_core::time::{DAY_MS, TimeZone};
 use onhook_store::contract::acts::{Acted, Asked};
+use onhook_store::contract::jobs::{JobId, NewJob, Noted};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -183,6 +186,144 @@ async fn a_disconnect_is_reported_once_and_its_file_is_the_same_for_ever() {
         }
     })
     .await;
+}
+
+/// The lease under which reports are made. While a test has it, no report is made.
+const MAKINGS: &str = "jobs of kind report";
+
+fn short(period: Month, company: &str) -> Call {
+    asked("rnd?wait_seconds=0", &json!({ "period": period.to_string(), "company": company }))
+}
+
+/// Waits until nothing is being made, without looking at what becomes of it.
+async fn made_all(app: &App) {
+    let path = "/ops/v1/reports?limit=1000";
+    let none = |list: &Value| list["items"].as_array().unwrap().iter().all(|one| one["state"] != "making");
+    wait_for("all reports", async || none(&shown(app, path).await).then_some(())).await;
+}
+
+/// A report that takes longer than a request has an address from the beginning. A node that dies in the middle leaves it to
+/// another one, and the same request joins it, or gets what it has made.
+#[tokio::test]
+async fn a_report_that_takes_long_is_found_later() {
+    with_app(Seed::two_accounts(), async |app| {
+        let [first, second, _] = IN_SERVICE;
+        let (month, store) = (this_month(), &app.parts.store);
+        app.disconnect(&[first]).await;
+        let lease = store.take_lease(MAKINGS, Duration::from_secs(600)).await.unwrap().unwrap();
+        let reply = app.send(short(month, "ACME1")).await.expect(202);
+        let making = read(&reply);
+        let id = making["id"].as_str().unwrap().to_owned();
+        let path = format!("/ops/v1/reports/{id}");
+        assert_eq!(reply.header("location"), Some(&*path));
+        assert_eq!((&making["state"], &making["company"]), (&"making".into(), &"ACME1".into()), "{making}");
+        assert_eq!(shown(app, path.clone()).await, making);
+        let keyed = || short(month, "ACME1").header("Idempotency-Key", "a-key");
+        assert_eq!(read(&app.send(keyed()).await.expect(202))["id"], making["id"], "the same request");
+        let other = read(&app.send(short(month, "ACME2")).await.expect(202));
+        assert_ne!(other["id"], making["id"]);
+        let used = read(&app.send(asked("nruf?wait_seconds=0", &json!({}))).await.expect(202));
+        let listed = shown(app, "/ops/v1/reports").await;
+        assert_eq!(listed["items"], json!([used, other, making]));
+        for nothing in ["left-out", "files/ACME1.csv"] {
+            app.send(get(format!("{path}/{nothing}")).by(Who::Operator)).await.expect(404);
+        }
+        confirm(app, &making, &[]).await.expect(404);
+
+        // As a node leaves it that dies in the middle.
+        let job = JobId(id.strip_prefix("making-").unwrap().parse().unwrap());
+        let half = Noted::new(JobState::Running, json!({ "done": 1, "total": 2 }), now());
+        assert!(store.note_job(lease, job, half).await.unwrap());
+        assert_eq!(shown(app, path.clone()).await["progress"], json!({ "done": 1, "total": 2 }));
+        store.end_lease(MAKINGS, lease).await.unwrap();
+        made_all(app).await;
+
+        // It knows nothing that has happened since it was asked for. Who asks again gets it, and then a new one.
+        app.disconnect(&[second]).await;
+        let made = read(&app.send(keyed()).await.expect(201));
+        assert_eq!((&made["state"], &made["counts"]["rows"]), (&"ready".into(), &1.into()), "{made}");
+        assert_eq!(read(&app.send(keyed()).await.expect(201)), made, "the key's reply");
+        assert_eq!(shown(app, path.clone()).await, made, "its first address leads to it");
+        assert!(file(app, &json!({ "id": id, "files": made["files"] }), 0).await.contains(first));
+        let (_, newer) = rnd(app, month).await;
+        assert_eq!(newer["counts"]["rows"], 2, "{newer}");
+        // One that was looked at is told, too.
+        let used = shown(app, format!("/ops/v1/reports/{}", used["id"].as_str().unwrap())).await;
+        assert_eq!((&used["state"], &used["kind"]), (&"ready".into(), &"nruf".into()));
+        assert_ne!(read(&app.send(asked("nruf", &json!({}))).await.expect(201))["id"], used["id"]);
+        // What is made stands in the list once, under its own id.
+        let listed = shown(app, "/ops/v1/reports?limit=1000").await;
+        let of_it: Vec<&Value> =
+            listed["items"].as_array().unwrap().iter().filter(|one| one["company"] == "ACME1").collect();
+        assert_eq!(of_it, [&newer, &made]);
+    })
+    .await;
+}
+
+/// What could not be made says why, and is made when it is asked for again.
+#[tokio::test]
+async fn a_report_that_cannot_be_made_says_why() {
+    with_app(Seed::two_accounts(), async |app| {
+        let (month, store) = (this_month(), &app.parts.store);
+        let lease = store.take_lease(MAKINGS, Duration::from_secs(600)).await.unwrap().unwrap();
+        let making = read(&app.send(short(month, "ACME1")).await.expect(202));
+        let path = format!("/ops/v1/reports/{}", making["id"].as_str().unwrap());
+        let job = JobId(path.rsplit('-').next().unwrap().parse().unwrap());
+        for state in [JobState::Running, JobState::Failed] {
+            let noted = Noted::new(state, json!({ "done": 1, "total": 2, "why": "the store failed" }), now());
+            assert!(store.note_job(lease, job, noted).await.unwrap());
+        }
+        let failed = shown(app, path.clone()).await;
+        assert_eq!(
+            (&failed["state"], &failed["why"]),
+            (&"failed".into(), &"the store failed".into()),
+            "{failed}"
+        );
+        assert_eq!(shown(app, "/ops/v1/reports").await["items"], json!([failed]));
+        // One that no node can make fails by itself, and the next one in the line is made.
+        let asked = json!({ "request": "nothing", "with": { "nonsense": {} } });
+        let new = NewJob { kind: Kind::Report, author: "operator".into(), asked };
+        let broken = store.add_job(new, None, now()).await.unwrap().unwrap();
+        let again = read(&app.send(short(month, "ACME1")).await.expect(202));
+        assert_ne!(again["id"], failed["id"]);
+        store.end_lease(MAKINGS, lease).await.unwrap();
+        made_all(app).await;
+        let broken = shown(app, format!("/ops/v1/reports/making-{}", broken.id.0)).await;
+        assert_eq!(broken["state"], "failed", "{broken}");
+        assert!(broken["why"].as_str().unwrap().contains("nonsense"), "{broken}");
+        let (_, made) = rnd(app, month).await;
+        assert_eq!((&made["state"], &made["nothing_to_report"]), (&"ready".into(), &true.into()), "{made}");
+        let listed = shown(app, "/ops/v1/reports").await;
+        let states: Vec<&Value> =
+            listed["items"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+        assert_eq!(states, ["ready", "failed", "failed"]);
+        // In pages, each once.
+        let (mut paged, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = shown(app, format!("/ops/v1/reports?limit=1{cursor}")).await;
+            paged.extend(page["items"].as_array().unwrap().clone());
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(json!(paged), listed["items"]);
+        for wait in ["-1", "51", "x"] {
+            let body = json!({ "period": month.to_string(), "company": "ACME1" });
+            app.send(self::asked(&format!("rnd?wait_seconds={wait}"), &body)).await.expect(400);
+        }
+    })
+    .await;
+}
+
+/// How long a file takes is bounded by who reads it.
+#[tokio::test]
+async fn the_files_of_a_report_have_no_bound_of_time() {
+    let routes = onhook_server::routes();
+    let of = |path: &str| routes.iter().find(|route| route.path == path).map(|route| route.streaming);
+    for path in ["/ops/v1/reports/{report}/files/{file}", "/ops/v1/reports/{report}/left-out"] {
+        assert_eq!(of(path), Some(true), "{path}");
+    }
 }
 
 /// Positions are those of the audit: what an operator sees there is what a report knows as of them.

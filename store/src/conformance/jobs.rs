@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::import::NewNumber;
-use onhook_core::job::{Kind, NotTaken, State, WAITING_MAX};
+use onhook_core::job::{Kind, MAKINGS_MAX, NotTaken, State, UNTOLD_MS, WAITING_MAX};
 use serde_json::{Value, json};
 
 use super::fixtures::{
@@ -13,7 +13,7 @@ use super::fixtures::{
 };
 use crate::conformance::Opener;
 use crate::contract::imports::Piece;
-use crate::contract::jobs::{Job, NewJob, Noted};
+use crate::contract::jobs::{Job, JobId, NewJob, Noted};
 use crate::{Store, StoreError};
 
 async fn take(store: &dyn Store, kind: Kind) -> Result<Job, NotTaken> {
@@ -83,6 +83,71 @@ cases! { ($) jobs conformance_jobs:
         let page = one.jobs(Kind::Check, Some(checks[1].id), 2).await.expect("read");
         assert_eq!(page.iter().map(|job| job.id).collect::<Vec<_>>(), [checks[2].id, checks[3].id]);
         assert_eq!(one.next_job(Kind::Check).await.expect("read").expect("there").id, checks[WAITING_MAX].id);
+    }
+
+    /// One request for a report has one making, whichever node it comes to, until somebody was told what came of it.
+    async fn a_request_joins_the_making_of_its_report(opener) {
+        let (one, other) = opener.open_twice().await;
+        let ask = async |store: &dyn Store, request: &str, n| {
+            let asked = json!({ "request": request, "with": n });
+            let new = NewJob { kind: Kind::Report, author: "operator".into(), asked };
+            store.add_job(new, None, at(n)).await.expect("written")
+        };
+        let lease = one.take_lease("reports", LONG).await.expect("tried").expect("free");
+        let end = async |job: &Job, state, n| {
+            let noted = |state| Noted::new(state, json!({ "report": "r" }), at(n));
+            assert!(one.note_job(lease, job.id, noted(State::Running)).await.expect("noted"));
+            assert!(one.note_job(lease, job.id, noted(state)).await.expect("noted"));
+        };
+        let first = ask(&*one, "a", 1).await.expect("taken");
+        assert_eq!((first.state, first.made_at), (State::Waiting, at(1)));
+        assert_eq!(ask(&*other, "a", 2).await.as_ref(), Ok(&first), "it is being made");
+        let next = ask(&*other, "b", 2).await.expect("taken");
+        assert_ne!(next.id, first.id);
+        end(&first, State::Done, 3).await;
+        let done = ask(&*other, "a", 4).await.expect("found");
+        assert_eq!((done.id, done.state, done.is_told()), (first.id, State::Done, false));
+        let told = other.tell_job(Kind::Report, first.id, None).await.expect("written").expect("there");
+        assert_eq!((told.is_told(), &told.found["report"], told.ended_at), (true, &json!("r"), done.ended_at));
+        assert_eq!(one.job(Kind::Report, first.id).await.expect("read"), Some(told));
+        let again = ask(&*one, "a", 5).await.expect("taken");
+        assert!(again.id > next.id, "somebody was told of the first one");
+        end(&next, State::Failed, 6).await;
+        let retried = ask(&*one, "b", 7).await.expect("taken");
+        assert!(retried.id > again.id, "what failed is made again");
+        end(&again, State::Done, 8).await;
+        assert!(ask(&*one, "a", 9 + UNTOLD_MS).await.expect("taken").id > retried.id, "nobody asked for it in time");
+        assert_eq!(one.tell_job(Kind::Check, first.id, None).await.expect("tried"), None);
+        clean(&*one).await;
+    }
+
+    /// Of makings that have ended so many are remembered, and those that have not ended are.
+    async fn the_oldest_makings_are_forgotten(opener) {
+        let store = opener.open().await;
+        let lease = store.take_lease("reports", LONG).await.expect("tried").expect("free");
+        let open = take(&*store, Kind::Report).await.expect("taken");
+        let mut ids = Vec::new();
+        for n in 0..MAKINGS_MAX + 3 {
+            let asked = json!({ "request": n });
+            let new = NewJob { kind: Kind::Report, author: "operator".into(), asked };
+            let job = store.add_job(new, None, at(1)).await.expect("written").expect("taken");
+            for state in [State::Running, State::Done] {
+                assert!(store.note_job(lease, job.id, noted(state)).await.expect("noted"));
+            }
+            ids.push(job.id);
+        }
+        take(&*store, Kind::Check).await.expect("another kind");
+        let last = store.add_job(
+            NewJob { kind: Kind::Report, author: "operator".into(), asked: json!({ "request": "last" }) },
+            None,
+            at(2),
+        );
+        let last = last.await.expect("written").expect("taken");
+        let kept = store.jobs(Kind::Report, None, 1_000).await.expect("read");
+        let kept: Vec<_> = kept.iter().rev().map(|job| job.id).collect();
+        assert_eq!(kept, [&[open.id], &ids[3..], &[last.id]].concat());
+        assert!(store.job(Kind::Check, JobId(last.id.0 - 1)).await.expect("read").is_some());
+        clean(&*store).await;
     }
 
     /// Only the holder of a lease notes how far a job is, and what has ended stays as it is.

@@ -96,6 +96,8 @@ cases! { ($) reports conformance_reports:
         let wanted = Wanted::Use { at: at(99), to: Known::all().last() };
         let page = store.lives(wanted, ALL).await.expect("read");
         assert!(page.next.is_some() && page.lives.len() < 9_050, "{} in one read", page.lives.len());
+        let left = store.lives(Wanted::Departures, ALL).await.expect("read");
+        assert_eq!((page.looked, left.looked), (u64::try_from(page.lives.len()).expect("few"), page.looked));
         let all: Vec<_> = lives(&*store, wanted, ALL).await.iter().map(|life| life.entry.number).collect();
         let wanted: Vec<_> = (0..50).chain(100..9_100).map(number).collect();
         assert_eq!(all, wanted);
@@ -105,12 +107,12 @@ cases! { ($) reports conformance_reports:
     async fn a_report_is_kept_and_confirmed_once(opener) {
         let (store, ..) = seeded(opener).await;
         let made = report("rnd-1", "2026-12", "aa");
-        let kept = store.keep_report(made.clone(), false, None).await.expect("kept");
+        let kept = store.keep_report(made.clone(), false).await.expect("kept");
         assert_eq!(kept, Kept { report: made.clone(), is_new: true });
         let later = Report { made_at: at(6), as_of: 2, ..made.clone() };
-        let kept = store.keep_report(later.clone(), false, None).await.expect("kept");
+        let kept = store.keep_report(later.clone(), false).await.expect("kept");
         assert_eq!(kept, Kept { report: made.clone(), is_new: false });
-        let kept = store.keep_report(later.clone(), true, None).await.expect("kept");
+        let kept = store.keep_report(later.clone(), true).await.expect("kept");
         assert_eq!(kept, Kept { report: later.clone(), is_new: false });
 
         let confirm = async |id: &str, hash: &str, n| {
@@ -123,9 +125,9 @@ cases! { ($) reports conformance_reports:
         let confirmed = done.confirmed.expect("confirmed");
         assert_eq!((confirmed.at, confirmed.submitted_at), (at(8), at(7)));
         assert_eq!(confirm("rnd-1", "aa", 9).await, Confirmed::Done(done.clone()), "once");
-        let kept = store.keep_report(made.clone(), true, None).await.expect("kept");
+        let kept = store.keep_report(made.clone(), true).await.expect("kept");
         assert_eq!(kept.report, *done, "what was handed in stays");
-        store.keep_report(report("rnd-0", "2026-11", "cc"), false, None).await.expect("kept");
+        store.keep_report(report("rnd-0", "2026-11", "cc"), false).await.expect("kept");
         let Confirmed::Done(_) = confirm("rnd-0", "cc", 10).await else { panic!("not confirmed") };
 
         let store = { store.close().await; opener.open().await };

@@ -168,7 +168,7 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         made_with: json!({}),
         confirmed: None,
     };
-    store.keep_report(report, false, None).await.expect("kept");
+    store.keep_report(report, false).await.expect("kept");
     let drain = Marking { drain: Some(true), footprint: None };
     store
         .mark_block("336-555-0".parse().expect("a block"), drain, "operator".into(), at(26))

@@ -50,6 +50,26 @@ pub struct Job {
     pub found: Value,
 }
 
+impl Job {
+    /// Returns what came of it as it is found once somebody was told of it.
+    pub(crate) fn found_told(&self) -> Value {
+        let mut found = self.found.clone();
+        if let Value::Object(found) = &mut found {
+            found.insert(TOLD.to_owned(), true.into());
+        }
+        found
+    }
+
+    /// Returns whether somebody was told what came of it.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.found.get(TOLD) == Some(&Value::Bool(true))
+    }
+}
+
+/// The key of what came of a job under which it says that somebody was told.
+const TOLD: &str = "told";
+
 /// A job that was taken, or why it was not.
 pub type Taken = std::result::Result<Job, NotTaken>;
 
@@ -77,7 +97,9 @@ impl Noted {
 /// Jobs.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Takes a job, unless too many of its kind have not ended. With `once`, it is done once.
+    /// Takes a job, unless too many of its kind have not ended. With `once`, it is done once. A making of a report that
+    /// answers the same request ([`answers_again`](onhook_core::job::answers_again)) is returned instead of a new one:
+    /// requests are the same if what is `asked` has the same `request`.
     async fn add_job(&self, new: NewJob, once: Option<Once<Taken>>, now: Timestamp) -> Result<Taken>;
 
     /// Returns a job of this kind.
@@ -95,6 +117,9 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     /// `LeaseLost` if the lease is over.
     async fn note_job(&self, lease: LeaseToken, id: JobId, noted: Noted) -> Result<bool>;
+
+    /// Notes that somebody was told what came of a job, and returns it. `None` if there is none of this kind.
+    async fn tell_job(&self, kind: Kind, id: JobId, once: Option<Once<Option<Job>>>) -> Result<Option<Job>>;
 
     /// Ends a job of which nothing is written yet. Returns the job as it then is, and whether it was ended. `None` if
     /// there is none of this kind.

@@ -60,6 +60,8 @@ pub struct Lives {
     pub lives: Vec<Life>,
     /// The digits from which to go on. `None` if there are no more.
     pub next: Option<u64>,
+    /// How many numbers were looked at.
+    pub looked: u64,
 }
 
 /// A report.
@@ -158,7 +160,7 @@ pub trait Reports: Send + Sync {
 
     /// Keeps a report that was made, and says whether it is new. One with the same id that is there already has the same
     /// files: it stays, or with `renew`, and if it is not confirmed, this one takes its place.
-    async fn keep_report(&self, report: Report, renew: bool, key: Option<Once<Kept>>) -> Result<Kept>;
+    async fn keep_report(&self, report: Report, renew: bool) -> Result<Kept>;
 
     /// Returns a report.
     async fn report(&self, id: String) -> Result<Option<Report>>;

@@ -6,7 +6,7 @@
 //! them, one file for each kind of work: [`step`]s of orders, [`acts`] of people and their [`plans`], [`amendments`] of
 //! orders, [`release`], [`reservations`],
 //! [`moves`], [`imports`] of numbers and of [`exchanges`], [`subscriptions`] and their [`deliveries`], [`premises`] and
-//! their [`applications`], and [`users`]. [`deeds`] are what is written of some of that. [`check`] writes nothing: it finds what is wrong.
+//! their [`applications`], [`users`], [`jobs`], and [`reports`]. [`deeds`] are what is written of some of that. [`check`] writes nothing: it finds what is wrong.
 
 pub mod acts;
 pub mod amendments;
@@ -19,6 +19,7 @@ pub mod deliveries;
 pub mod draw;
 pub mod exchanges;
 pub mod imports;
+pub mod jobs;
 pub mod moves;
 pub mod origin;
 pub mod plans;

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use async_trait::async_trait;
-use onhook_core::job::{Kind, State};
+use onhook_core::job::{Kind, MAKINGS_MAX, State};
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -20,6 +20,7 @@ use crate::contract::jobs::{Job, JobId, Jobs, NewJob, Noted, Taken};
 use crate::contract::leases::LeaseToken;
 use crate::contract::once::Once;
 use crate::error::corrupt;
+use crate::plan::jobs::answering;
 
 /// The columns that [`read`] reads, in this order.
 const COLUMNS: &str = "id, kind, state, made_at, ended_at, user_name, asked, found, credential, address, reason, \
@@ -51,9 +52,30 @@ pub(super) async fn next_job(client: &Client, kind: Kind) -> Result<Option<Job>>
     row(client, &sql, &[&kind.word()]).await?.as_ref().map(read).transpose()
 }
 
+async fn jobs(client: &Client, kind: Kind, before: Option<JobId>, size: usize) -> Result<Vec<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM job WHERE kind = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    let (before, size) = (before.map_or(i64::MAX, |before| before.0), limit(size));
+    rows(client, &sql, &[&kind.word(), &before, &size]).await?.iter().map(read).collect()
+}
+
+/// Forgets the oldest makings of reports that have ended, but for so many.
+async fn forget_makings(client: &Client) -> Result<()> {
+    let sql = "DELETE FROM job WHERE kind = $1 AND ended_at IS NOT NULL AND id <=
+               (SELECT id FROM job WHERE kind = $1 AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET $2)";
+    execute(client, sql, &[&Kind::Report.word(), &limit(MAKINGS_MAX)]).await?;
+    Ok(())
+}
+
 async fn add(client: &Client, new: &NewJob, now: Timestamp) -> Result<Taken> {
-    let NewJob { kind, author, asked } = new;
     execute(client, "SELECT 1 FROM counter WHERE name = 'jobs' FOR UPDATE", &[]).await?;
+    if new.kind == Kind::Report {
+        forget_makings(client).await?;
+        let makings = jobs(client, new.kind, None, usize::MAX).await?;
+        if let Some(making) = answering(new, now, makings) {
+            return Ok(Ok(making));
+        }
+    }
+    let NewJob { kind, author, asked } = new;
     let sql = "SELECT count(*) FROM job WHERE kind = $1 AND ended_at IS NULL";
     let open = row(client, sql, &[&kind.word()]).await?.map_or(Ok(0), |row| get::<i64>(&row, 0))?;
     if let Err(why) = kind.may_take(usize::try_from(open).unwrap_or(usize::MAX)) {
@@ -104,6 +126,13 @@ async fn put(client: &Client, id: JobId, noted: &Noted) -> Result<()> {
     Ok(())
 }
 
+async fn tell(client: &Client, kind: Kind, id: JobId) -> Result<Option<Job>> {
+    let Some(mut job) = job(client, kind, id, true).await? else { return Ok(None) };
+    job.found = job.found_told();
+    execute(client, "UPDATE job SET found = $1 WHERE id = $2", &[&job.found.to_string(), &id.0]).await?;
+    Ok(Some(job))
+}
+
 async fn cancel(client: &Client, kind: Kind, id: JobId, now: Timestamp) -> Result<Option<(Job, bool)>> {
     let Some(mut job) = job(client, kind, id, true).await? else { return Ok(None) };
     if !job.state.may_be_cancelled() {
@@ -126,12 +155,7 @@ impl Jobs for PostgresStore {
     }
 
     async fn jobs(&self, kind: Kind, before: Option<JobId>, size: usize) -> Result<Vec<Job>> {
-        let sql = format!("SELECT {COLUMNS} FROM job WHERE kind = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-        let (before, size) = (before.map_or(i64::MAX, |before| before.0), limit(size));
-        reading!(self, client => {
-            let found = rows(&client, &sql, &[&kind.word(), &before, &size]).await;
-            found.and_then(|found| found.iter().map(read).collect())
-        })
+        reading!(self, client => jobs(&client, kind, before, size).await)
     }
 
     async fn next_job(&self, kind: Kind) -> Result<Option<Job>> {
@@ -140,6 +164,10 @@ impl Jobs for PostgresStore {
 
     async fn note_job(&self, lease: LeaseToken, id: JobId, noted: Noted) -> Result<bool> {
         transaction!(self, tx => note(&tx, lease, id, &noted).await)
+    }
+
+    async fn tell_job(&self, kind: Kind, id: JobId, key: Option<Once<Option<Job>>>) -> Result<Option<Job>> {
+        transaction!(self, tx => once(&tx, key.as_ref(), tell(&tx, kind, id)).await)
     }
 
     async fn cancel_job(&self, kind: Kind, id: JobId, now: Timestamp) -> Result<Option<(Job, bool)>> {

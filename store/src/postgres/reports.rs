@@ -45,10 +45,11 @@ async fn lives(client: &Client, wanted: Wanted, (first, end): (u64, u64)) -> Res
     let (untouched, aging) = (i64::from(UNTOUCHED), i64::from(state_code(State::Aging)));
     let values: [&dyn Value; 6] = [&integer(first), &integer(end), &limit(PAGE), &all, &untouched, &aging];
     let found = rows(client, &sql, &values).await?;
-    let full = match found.first() {
-        Some(row) => get::<i64>(row, 12)? == limit(PAGE),
-        None => false,
+    let looked = match found.first() {
+        Some(row) => get::<i64>(row, 12)?.unsigned_abs(),
+        None => 0,
     };
+    let full = looked == u64::try_from(PAGE).unwrap_or(u64::MAX);
     let found = found.iter().map(NumberRow::read).collect::<Result<Vec<_>>>()?;
     let next = found.last().filter(|_| full).map(|row| row.entry.number.digits() + 1);
     let needed = |row: &NumberRow| need(wanted, &row.entry, row.untouched, row.last_event, row.at);
@@ -67,7 +68,7 @@ async fn lives(client: &Client, wanted: Wanted, (first, end): (u64, u64)) -> Res
         };
         lives.push(Life { entry, last_event, at, history });
     }
-    Ok(Lives { lives, next })
+    Ok(Lives { lives, next, looked })
 }
 
 /// The columns that [`read_report`] reads, in this order. The last one is left out in lists.
@@ -242,8 +243,8 @@ impl Reports for PostgresStore {
         reading!(self, client => lives(&client, wanted, span).await)
     }
 
-    async fn keep_report(&self, report: Report, renew: bool, key: Option<Once<Kept>>) -> Result<Kept> {
-        transaction!(self, tx => once(&tx, key.as_ref(), keep(&tx, &report, renew)).await)
+    async fn keep_report(&self, report: Report, renew: bool) -> Result<Kept> {
+        transaction!(self, tx => keep(&tx, &report, renew).await)
     }
 
     async fn report(&self, id: String) -> Result<Option<Report>> {

@@ -1,7 +1,7 @@
 //! Jobs, and how far they are.
 
 use async_trait::async_trait;
-use onhook_core::job::{Kind, State};
+use onhook_core::job::{Kind, MAKINGS_MAX, State};
 use onhook_core::lifecycle::provenance::Author;
 use onhook_core::time::Timestamp;
 use rusqlite::types::Value;
@@ -20,6 +20,7 @@ use crate::contract::jobs::{Job, JobId, Jobs, NewJob, Noted, Taken};
 use crate::contract::leases::LeaseToken;
 use crate::contract::once::Once;
 use crate::error::corrupt;
+use crate::plan::jobs::answering;
 
 /// The columns that [`read`] reads, in this order.
 const COLUMNS: &str =
@@ -51,7 +52,30 @@ pub(super) fn next_job(connection: &Connection, kind: Kind) -> Result<Option<Job
     Ok(list(connection, &sql, vec![Value::Text(kind.word().to_owned())], read)?.pop())
 }
 
+fn jobs(connection: &Connection, kind: Kind, before: Option<JobId>, size: usize) -> Result<Vec<Job>> {
+    let sql = format!("SELECT {COLUMNS} FROM job WHERE kind = ? AND id < ? ORDER BY id DESC LIMIT ?");
+    let before = before.map_or(i64::MAX, |before| before.0);
+    let values = vec![Value::Text(kind.word().to_owned()), Value::Integer(before), limit(size)];
+    list(connection, &sql, values, read)
+}
+
+/// Forgets the oldest makings of reports that have ended, but for so many.
+fn forget_makings(tables: &Tables<'_>) -> Result<()> {
+    let sql = "DELETE FROM job WHERE kind = ?1 AND ended_at IS NOT NULL AND id <=
+               (SELECT id FROM job WHERE kind = ?1 AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    let kept = i64::try_from(MAKINGS_MAX).unwrap_or(i64::MAX);
+    tables.connection.prepare_cached(sql)?.execute((Kind::Report.word(), kept))?;
+    Ok(())
+}
+
 fn add(tables: &Tables<'_>, new: NewJob, now: Timestamp) -> Result<Taken> {
+    if new.kind == Kind::Report {
+        forget_makings(tables)?;
+        let makings = jobs(tables.connection, new.kind, None, usize::MAX)?;
+        if let Some(making) = answering(&new, now, makings) {
+            return Ok(Ok(making));
+        }
+    }
     let NewJob { kind, author, asked } = new;
     let open: u32 = tables
         .connection
@@ -101,6 +125,14 @@ fn put(tables: &Tables<'_>, id: JobId, noted: &Noted) -> Result<()> {
     Ok(())
 }
 
+fn tell(tables: &Tables<'_>, kind: Kind, id: JobId) -> Result<Option<Job>> {
+    let Some(mut job) = job(tables.connection, kind, id)? else { return Ok(None) };
+    job.found = job.found_told();
+    let sql = "UPDATE job SET found = ? WHERE id = ?";
+    tables.connection.prepare_cached(sql)?.execute((job.found.to_string(), id.0))?;
+    Ok(Some(job))
+}
+
 fn cancel(tables: &Tables<'_>, kind: Kind, id: JobId, now: Timestamp) -> Result<Option<(Job, bool)>> {
     let Some(mut job) = job(tables.connection, kind, id)? else { return Ok(None) };
     if !job.state.may_be_cancelled() {
@@ -123,10 +155,7 @@ impl Jobs for SqliteStore {
     }
 
     async fn jobs(&self, kind: Kind, before: Option<JobId>, size: usize) -> Result<Vec<Job>> {
-        let sql = format!("SELECT {COLUMNS} FROM job WHERE kind = ? AND id < ? ORDER BY id DESC LIMIT ?");
-        let before = before.map_or(i64::MAX, |before| before.0);
-        let values = [Value::Text(kind.word().to_owned()), Value::Integer(before), limit(size)];
-        self.readers.read(move |connection| list(connection, &sql, values.to_vec(), read)).await
+        self.readers.read(move |connection| jobs(connection, kind, before, size)).await
     }
 
     async fn next_job(&self, kind: Kind) -> Result<Option<Job>> {
@@ -135,6 +164,10 @@ impl Jobs for SqliteStore {
 
     async fn note_job(&self, lease: LeaseToken, id: JobId, noted: Noted) -> Result<bool> {
         self.writer.write_together(Purpose::Own, move |tables| note(tables, lease, id, &noted)).await
+    }
+
+    async fn tell_job(&self, kind: Kind, id: JobId, key: Option<Once<Option<Job>>>) -> Result<Option<Job>> {
+        self.writer.write(move |tables| once(tables, key.as_ref(), |tables| tell(tables, kind, id))).await
     }
 
     async fn cancel_job(&self, kind: Kind, id: JobId, now: Timestamp) -> Result<Option<(Job, bool)>> {

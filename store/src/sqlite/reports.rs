@@ -42,6 +42,7 @@ fn lives(connection: &Connection, wanted: Wanted, (first, end): (u64, u64)) -> R
         Ok((NumberRow::read(row)?, Timestamp::from_millis(at)))
     })?;
     let next = rows.last().filter(|_| rows.len() == PAGE).map(|(row, _)| row.entry.number.digits() + 1);
+    let looked = u64::try_from(rows.len()).unwrap_or(u64::MAX);
     let mut lives = Vec::new();
     for (row, at) in rows {
         let NumberRow { entry, last_event, untouched } = row;
@@ -52,7 +53,7 @@ fn lives(connection: &Connection, wanted: Wanted, (first, end): (u64, u64)) -> R
         };
         lives.push(Life { entry, last_event, at, history });
     }
-    Ok(Lives { lives, next })
+    Ok(Lives { lives, next, looked })
 }
 
 /// The columns that [`read_report`] reads, in this order. The last one is left out in lists.
@@ -218,9 +219,8 @@ impl Reports for SqliteStore {
         self.readers.read(move |connection| lives(connection, wanted, span)).await
     }
 
-    async fn keep_report(&self, report: Report, renew: bool, key: Option<Once<Kept>>) -> Result<Kept> {
-        let keep = move |tables: &mut Tables<'_>| keep(tables.connection, &report, renew);
-        self.writer.write(move |tables| once(tables, key.as_ref(), keep)).await
+    async fn keep_report(&self, report: Report, renew: bool) -> Result<Kept> {
+        self.writer.write(move |tables| keep(tables.connection, &report, renew)).await
     }
 
     async fn report(&self, id: String) -> Result<Option<Report>> {

@@ -1,4 +1,4 @@
-//! Jobs: checks, backups and imports, and how far they are.
+//! Jobs: checks, backups, imports and reports, and how far they are.
 
 use onhook_core::job::State;
 use onhook_core::lifecycle::provenance::Author;
