@@ -214,6 +214,9 @@ fn a_purged_number_that_came_back_to_its_account_was_not_given_up() {
         with(vec![back(aging), ("2026-12-04T00:00:00.000Z", reconnected(1))]),
         out(LeftOut::Reconnected)
     );
+    // Another account's taking it back says nothing of the one that gave it up.
+    let other = Standing::Aging { former: place(2), release_at: Timestamp::MAX, leaves: false, kept: None };
+    assert_eq!(with(vec![back(other), ("2026-12-04T00:00:00.000Z", reconnected(2))]), row("2026-12-02"));
 }
 
 /// The law asks for one report of each disconnect. A report that was never submitted is none, and of a month's reports

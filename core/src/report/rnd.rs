@@ -93,6 +93,7 @@ pub fn departures(history: &History, import: EventSeq) -> Result<Vec<Departure>,
             }
             continue;
         };
+        let last_account = departures.last().map(|last| last.account);
         let mut left = |at, account, how| {
             departures.push(Departure::new(event.seq, at, account, how));
             true
@@ -107,11 +108,13 @@ pub fn departures(history: &History, import: EventSeq) -> Result<Vec<Departure>,
             (Change::PortedOut { .. }, _) => settle(&mut departures, open, event.seq, LeftOut::PortedOut),
             (Change::Reconnected { .. }, _) => settle(&mut departures, open, event.seq, LeftOut::Reconnected),
             (Change::Restored { standing: Standing::InService { place }, .. }, _) => {
-                let same = departures.last().is_some_and(|last| last.account == place.account);
+                let same = last_account == Some(place.account);
                 settle(&mut departures, open && same, event.seq, LeftOut::Reconnected)
             }
             (Change::Restored { standing: Standing::Aging { former, .. }, .. }, _) => {
-                open || left(moment.from, former.account, How::Imported)
+                // What another account does next says nothing of the one that gave it up.
+                let same = last_account == Some(former.account);
+                (open && same) || left(moment.from, former.account, How::Imported)
             }
             (Change::Purged { .. }, _) => open,
             (change, _) => open && !change.changes_state(),
