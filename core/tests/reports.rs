@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use onhook_core::account::{AccountKind, Place};
+use onhook_core::account::{AccountKind, Place, Role};
 use onhook_core::ids::{AccountId, AreaId, EventSeq, SiteId};
 use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Standing};
@@ -14,10 +14,12 @@ use onhook_core::lifecycle::hold::Hold;
 use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
 use onhook_core::report::Known;
+use onhook_core::report::calls::routing;
 use onhook_core::report::months::Month;
 use onhook_core::report::nruf::{
     Block, Category, Level, RESERVED_DAYS, Then, Use, category, line, then, warnings,
 };
+use onhook_core::report::rating::{Charges, Why, rate};
 use onhook_core::report::rnd::{
     Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge,
 };
@@ -360,6 +362,27 @@ fn each_state_is_in_one_of_the_six_categories() {
         let foreign = Then { entry: Entry { ported_in: true, ..entry }, ..told };
         assert_eq!(category(&foreign, now, kinds), None, "its home carrier counts it");
     }
+}
+
+/// Bills that were made stay as they were: they go by what was known when they were made.
+#[test]
+fn a_number_that_went_to_another_carrier_is_paid_for_until_that_was_written_down() {
+    let ported = Change::PortedOut { at: at("2026-06-15T00:00:00.000Z") };
+    let written = "2026-07-20T00:00:00.000Z";
+    let mut history = life("5405550100", in_service(), vec![(written, ported)]);
+    let told = |history: &History, text: &str| {
+        let rated = rate(Some(&Charges::of(history).unwrap()), at(text), Some(60));
+        let serves = routing(history, at(text), None, Role::Operator).unwrap().deliver;
+        (rated.account, rated.why, serves.map(|place| place.account))
+    };
+    let one = AccountId::new(1);
+    for text in ["2026-06-14T00:00:00.000Z", "2026-06-15T00:00:00.000Z", "2026-07-19T00:00:00.000Z"] {
+        assert_eq!(told(&history, text), (one, Why::Charged, one), "{text}");
+    }
+    assert_eq!(told(&history, written), (None, Why::NotInService, None));
+    let june = told(&history, "2026-06-20T00:00:00.000Z");
+    history.events.clear();
+    assert_eq!(told(&history, "2026-06-20T00:00:00.000Z"), june, "it was billed so before anybody knew");
 }
 
 /// What is written down later happened when it happened.

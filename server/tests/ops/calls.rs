@@ -69,6 +69,58 @@ async fn a_call_is_charged_to_the_millisecond() {
     .await;
 }
 
+/// A bill that was made stays as it was: a number that went to another carrier is paid for until that is written down.
+#[tokio::test]
+async fn a_port_that_is_told_late_changes_no_bill() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let number = IN_SERVICE[0];
+        let now = async || {
+            let clock = json_of(&app.send(get("/ops/v1/emulator/clock").by(Who::Operator)).await.expect(200));
+            clock["now"].as_str().unwrap().parse::<Timestamp>().unwrap()
+        };
+        let periods = async || {
+            let path = format!("/ops/v1/numbers/{number}/periods");
+            json_of(&app.send(get(path).by(Who::Operator)).await.expect(200))["items"].clone()
+        };
+        app.advance(60_000).await;
+        let went = now().await;
+        app.advance(60_000).await;
+        let bill = (now().await, periods().await);
+        app.advance(60_000).await;
+        let send = async |path: String, body: Value| {
+            json_of(&app.send(post(path, body.to_string()).content_type("application/json").by(Who::Operator)).await)
+        };
+        let asked = json!({ "act": "port_out", "target": { "numbers": [number] }, "params": { "at": went.to_string() },
+                            "reason": "we were told days later" });
+        let plan = send("/ops/v1/plans".into(), asked).await;
+        let apply = format!("/ops/v1/plans/{}/apply", plan["id"].as_str().unwrap());
+        assert_eq!(send(apply, json!({ "hash": plan["hash"] })).await["went"], 1);
+        let history = json_of(&app.send(get(format!("/ops/v1/numbers/{number}/history"))).await.expect(200));
+        let event = &history["items"][0];
+        assert_eq!((&event["kind"], &event["detail"]["at"]), (&json!("ported_out"), &json!(went.millis())));
+        let written: Timestamp = event["at"].as_str().unwrap().parse().unwrap();
+        assert!(written > bill.0);
+        let mut billed = bill.1;
+        assert_eq!(billed[0]["until"], Value::Null);
+        billed[0]["until"] = json!(written.to_string());
+        assert_eq!(periods().await, billed);
+        for (at, chargeable) in [
+            (went, json!({ "account": ACCOUNT.to_string() })),
+            (bill.0, json!({ "account": ACCOUNT.to_string() })),
+            (written, Value::Null),
+        ] {
+            let told = json_of(&app.send(call_to(number, Some(at)).by(Who::Operator)).await.expect(200));
+            assert_eq!(told["chargeable"], chargeable, "{told}");
+        }
+        let lines = format!("{number},{went},60\n{number},{written},60\n");
+        let rate = post("/ops/v1/rate?number=1&time=2&seconds=3&no_header=true".to_owned(), lines);
+        let rated = app.send(rate.content_type("text/csv").by(Who::Operator)).await.expect(200);
+        let rated: Vec<&str> = rated.text().lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+        assert_eq!(rated, ["charged", "not_in_service"]);
+    })
+    .await;
+}
+
 /// A number that is another's looks to an account like one that is not here.
 #[tokio::test]
 async fn another_account_s_number_is_unknown() {
