@@ -8,8 +8,8 @@ use crate::workspace::{self, Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Month {
-    /// How many numbers there are: at most a million
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    /// How many numbers there are
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     numbers: u32,
     /// Plays a run again: the seed that a failed run printed
     #[arg(long)]

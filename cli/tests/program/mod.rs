@@ -77,16 +77,21 @@ fn spawn(command: &mut Command) -> Child {
 
 /// Runs a command until it ends.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Said {
+    run_within(PATIENCE, command, input)
+}
+
+/// Runs a command until it ends, for so long at most.
+pub(crate) fn run_within(patience: Duration, command: &mut Command, input: &[u8]) -> Said {
     let file = || tempfile::tempfile().expect("a temporary file");
     let (mut stdin, mut stdout, mut stderr) = (file(), file(), file());
     stdin.write_all(input).and_then(|()| stdin.rewind()).expect("room for the input");
     let same = |file: &File| file.try_clone().expect("a second handle");
     command.stdin(stdin).stdout(same(&stdout)).stderr(same(&stderr));
     let mut child = spawn(command);
-    let Some(status) = wait(&mut child) else {
+    let Some(status) = wait(&mut child, patience) else {
         let _ = child.kill();
         let _ = child.wait();
-        panic!("{command:?} did not end in {PATIENCE:?}");
+        panic!("{command:?} did not end in {patience:?}");
     };
     let text = |file: &mut File| {
         let mut text = String::new();
@@ -102,9 +107,9 @@ pub(crate) fn onhook(arguments: &[&str]) -> Said {
     run(&mut command(arguments), b"")
 }
 
-fn wait(child: &mut Child) -> Option<ExitStatus> {
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < patience {
         if let Some(status) = child.try_wait().expect("the child is ours") {
             return Some(status);
         }
@@ -290,7 +295,7 @@ impl Server {
     /// Sends SIGTERM, and returns how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");
-        wait(&mut self.child).expect("the server ends")
+        wait(&mut self.child, PATIENCE).expect("the server ends")
     }
 
     /// Sends the signal of this name.
@@ -337,6 +342,7 @@ pub(crate) enum Cut {
 pub(crate) struct Client {
     address: SocketAddr,
     authorization: String,
+    patience: Duration,
     connection: Option<BufReader<TcpStream>>,
 }
 
@@ -348,7 +354,13 @@ impl Client {
 
     /// Makes a client that sends this as `Authorization`.
     pub(crate) fn signed(address: SocketAddr, authorization: &str) -> Self {
-        Self { address, authorization: authorization.to_owned(), connection: None }
+        let patience = Duration::from_secs(10);
+        Self { address, authorization: authorization.to_owned(), patience, connection: None }
+    }
+
+    /// Makes a client that waits so long for an answer.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Sends to another server from now on.
@@ -374,7 +386,7 @@ impl Client {
     ) -> Result<Answer, Cut> {
         let mut connection = match self.connection.take().filter(is_open) {
             Some(connection) => connection,
-            None => connect(self.address).map_err(|_| Cut::NotSent)?,
+            None => connect(self.address, self.patience).map_err(|_| Cut::NotSent)?,
         };
         let key = if key.is_empty() { String::new() } else { format!("Idempotency-Key: {key}\r\n") };
         let request = format!(
@@ -416,11 +428,11 @@ pub(crate) fn disconnected(client: &mut Client, account: u32, number: &str) -> S
     path
 }
 
-fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+fn connect(address: SocketAddr, patience: Duration) -> std::io::Result<BufReader<TcpStream>> {
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     Ok(BufReader::new(stream))
 }
 
