@@ -178,7 +178,7 @@ fn a_thousand_bad_lines_of_a_kind_are_counted_and_the_first_named() {
 
 #[test]
 fn a_file_whose_first_line_is_wrong_is_refused_before_anything_is_made() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     for (text, remark) in [
         (&b""[..], "onhook: the file is empty; its first line names the columns\n"),
         (b"number,colour\n", "there is no column \"colour\"; there are number, state, account, "),
@@ -284,7 +284,7 @@ fn what_cannot_be_created_is_refused_with_the_reason() {
 
 #[test]
 fn a_folder_in_use_or_without_data_is_refused_with_the_reason() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let on_data = [
         &["check"][..],
         &["export"],
@@ -310,7 +310,7 @@ fn a_folder_in_use_or_without_data_is_refused_with_the_reason() {
 #[test]
 fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
     const DAY_MS: i64 = 86_400_000;
-    let folder = Folder::on_disk().with_two_accounts();
+    let Some(folder) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
     let database = || {
         let path = Path::new(&folder.data()).join("onhook.db");
         rusqlite::Connection::open(path).expect("a database")
@@ -363,7 +363,7 @@ fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
 
 #[test]
 fn check_finds_what_was_tampered_with() {
-    let folder = one_disconnected(Folder::on_disk());
+    let Some(folder) = Folder::on_disk().map(one_disconnected) else { return };
     let well = "302 numbers, 9 events, 1 order: nothing is wrong\n";
     assert_eq!(folder.done(&["check"]), well);
     assert_eq!(folder.done(&["check", "--deep"]), well);
@@ -440,7 +440,7 @@ fn in_lines(document: &str) -> String {
 
 #[test]
 fn serve_refuses_invalid_settings() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let profile = "[[profiles]]\nname = \"us\"\nprefixes = [\"1\"]\nmin_days = 44\nmax_days = 90\n";
     for (number, (config, remark)) in [
         ("lisen = \"127.0.0.1:9080\"\n", "unknown field `lisen`, expected one of `listen`, `data_dir`"),
@@ -496,17 +496,17 @@ fn serve_refuses_invalid_settings() {
 
 #[test]
 fn an_emulator_begins_with_a_seed_once() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let seed =
         file(&folder, "seed.yaml", "numbers: [{number: 9195550189, state: InService, account: 9900000}]\n");
     let wrong = file(&folder, "wrong.yaml", "numbers: [{number: 5405514342}]\n");
     let serve = ["serve", "--emulator", "--listen", "127.0.0.1:0", "--seed"];
     refused(&folder.onhook(&[&serve[..], &["/nowhere.yaml"]].concat()), "/nowhere.yaml cannot be read");
-    let mistaken = Folder::on_disk();
+    let Some(mistaken) = Folder::on_disk() else { return };
     refused(&mistaken.onhook(&[&serve[..], &[&wrong]].concat()), "/numbers/0");
     refused(&onhook(&["serve", "--seed", &seed]), "--emulator");
 
-    let with_seed = Folder::on_disk();
+    let Some(with_seed) = Folder::on_disk() else { return };
     let mut server = with_seed.serve(&["--emulator", "--seed", &seed]);
     server.listening();
     assert!(with_seed.done(&["explain", "9195550189"]).contains("in service"));
@@ -548,7 +548,7 @@ fn folders_of(process: u32) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let config = "listen = \"127.0.0.1:1\"\ndata_dir = \"/nowhere\"\nrate_limit = 5\nsearch_vendor_id = 7\n\
                   search_vendor_name = \"the file's\"\nsearch_tier = 1\n";
     let config = file(&folder, "onhook.toml", config);
@@ -569,7 +569,7 @@ fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
 
 #[test]
 fn serve_logs_its_settings_at_start() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let mut server = folder.serve(&[]);
     let address = server.listening();
     assert!(server.terminate().success());
@@ -729,7 +729,7 @@ fn a_long_command_shows_its_progress_only_on_a_terminal() {
 fn an_error_names_the_owner_of_another_user_s_folder() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
-    let folder = Folder::on_disk().with_two_accounts();
+    let Some(folder) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
     let (above, data) = (folder.path(""), folder.path("data"));
     let owner = fs::metadata(&data).expect("it is there").uid();
     let root = owner == 0;
@@ -777,7 +777,7 @@ fn an_emulator_gets_a_second_account_after_its_first_start() {
 
 #[test]
 fn serve_says_how_to_make_the_first_user() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let mut server = folder.serve(&[]);
     server.listening();
     assert!(server.terminate().success());
@@ -903,7 +903,7 @@ fn example(help: &str) -> Option<String> {
 
 #[test]
 fn the_example_in_the_help_of_every_command_runs() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     // The account of the examples stays empty, so that its site and peer can be removed.
     let numbers = "number,state,account,former_account,site,release_at\n5405514342,InService,7,,,\n\
                    7034343704,Aging,,7,2,2099-01-01T00:00:00Z\n5405550100,InService,7,,,\n\

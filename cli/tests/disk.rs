@@ -39,7 +39,7 @@ impl Disk {
 
     /// Mounts the disk. Returns `None`, and prints a line, if it cannot be mounted.
     fn mounted(what: impl FnOnce(&Folder) -> Option<Vec<String>>) -> Option<Self> {
-        let folder = Folder::on_disk();
+        let folder = Folder::on_disk()?;
         let at = PathBuf::from(folder.data());
         fs::create_dir(&at).expect("room for a folder");
         let mounted = what(&folder).is_some_and(|what| quiet(Command::new("mount").args(what).arg(&at)));
@@ -247,7 +247,7 @@ fn a_full_disk_is_said_and_survived(disk: &Disk) {
 /// On any disk, without a mount: no disk has as much free space as this reserve.
 #[test]
 fn less_free_space_than_the_reserve_counts_as_a_full_disk() {
-    let folder = Folder::on_disk().with_the_guide();
+    let Some(folder) = Folder::on_disk().map(Folder::with_the_guide) else { return };
     let mut running = Running::of(&folder, &["--disk-reserve-mib", "4294967295"]);
     let full = format!("the disk of {} is full: ", folder.data());
     let said = running.ready(503, || {});
@@ -276,7 +276,7 @@ fn less_free_space_than_the_reserve_counts_as_a_full_disk() {
 /// Other users who may enter the folder can read none of its files.
 #[test]
 fn nobody_else_may_read_what_a_first_start_makes() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let data = PathBuf::from(folder.data());
     fs::create_dir(&data).expect("room for a folder");
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("it is ours");

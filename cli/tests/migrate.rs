@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use onhook_cluster::{Binaries, Cluster, Settings};
 use onhook_store::contract::transfer::Transfer;
 use onhook_store::postgres::PostgresStore;
-use program::{Folder, HEADER, PATIENCE, Said, Server, command, file, onhook, refused, run, two_accounts};
+use program::{Folder, HEADER, PATIENCE, Said, Server, command, file, onhook, refused, run};
 
 /// Enough numbers that a migration takes longer than it takes to notice it.
 const NUMBERS: u64 = 20_000;
@@ -27,8 +27,8 @@ fn cluster() -> Option<Cluster> {
 }
 
 /// Makes a folder with two accounts, a user and many numbers.
-fn filled() -> Folder {
-    let folder = two_accounts();
+fn filled() -> Option<Folder> {
+    let folder = Folder::on_disk()?.with_two_accounts();
     let user =
         ["admin", "user", "create", "username", "--password-stdin", "--role", "order", "--account", "7"];
     assert_eq!(folder.onhook_reading(&user, b"correct horse").code, 0);
@@ -39,7 +39,7 @@ fn filled() -> Folder {
     let lines: String = (0..NUMBERS).map(line).collect();
     let path = file(&folder, "numbers.csv", &format!("{HEADER}\n{lines}"));
     folder.done(&["import", &path]);
-    folder
+    Some(folder)
 }
 
 fn migrate(from: &str, to: &str) -> Said {
@@ -97,7 +97,7 @@ fn killed_and_run_again(from: &str, to: &str) {
 
 #[test]
 fn a_migration_that_is_killed_goes_on_from_folder_to_folder() {
-    let (first, last) = (filled(), Folder::new());
+    let (Some(first), Some(last)) = (filled(), Folder::on_disk()) else { return };
     killed_and_run_again(&first.data(), &last.data());
     assert!(first.done(&["export"]) == last.done(&["export"]), "the exports differ");
 }
@@ -105,7 +105,7 @@ fn a_migration_that_is_killed_goes_on_from_folder_to_folder() {
 #[test]
 fn a_migration_that_is_killed_goes_on_to_a_database_and_back() {
     let Some(cluster) = cluster() else { return };
-    let (first, last) = (filled(), Folder::new());
+    let (Some(first), Some(last)) = (filled(), Folder::on_disk()) else { return };
     killed_and_run_again(&first.data(), &cluster.url());
     killed_and_run_again(&cluster.url(), &last.data());
     assert!(first.done(&["export"]) == last.done(&["export"]), "the exports differ");
@@ -113,12 +113,12 @@ fn a_migration_that_is_killed_goes_on_to_a_database_and_back() {
 
 #[test]
 fn a_folder_with_a_server_and_a_target_with_data_are_refused() {
-    let (folder, empty) = (Folder::new(), Folder::new());
+    let (Some(folder), Some(empty)) = (Folder::on_disk(), Folder::on_disk()) else { return };
     let mut server = folder.emulator();
     server.listening();
     refused(&migrate(&folder.data(), &empty.data()), "is in use by another onhook: stop that one first");
     assert!(server.terminate().success());
-    let full = two_accounts();
+    let Some(full) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
     refused(&migrate(&folder.data(), &full.data()), "the target is not empty: it has 2 rows of kind account");
     refused(&migrate(&empty.data(), &full.data()), "there is no onhook data in");
     let said = onhook(&["migrate", "--json", "--from", &folder.data(), "--to", &empty.data()]);
@@ -138,7 +138,8 @@ fn a_folder_with_a_server_and_a_target_with_data_are_refused() {
 #[test]
 fn a_database_with_a_server_is_refused_until_the_server_has_stopped() {
     let Some(cluster) = cluster() else { return };
-    let (url, folder) = (cluster.url(), Folder::new());
+    let Some(folder) = Folder::on_disk() else { return };
+    let url = cluster.url();
     let log = std::fs::File::create(folder.path("log")).expect("a log");
     let mut serve = command(&["serve", "--emulator", "--listen", "127.0.0.1:0", "--database-url", &url]);
     let mut server = Server::start(serve.stderr(log));
@@ -155,7 +156,8 @@ fn a_database_with_a_server_is_refused_until_the_server_has_stopped() {
     let said = migrate(&url, &folder.data());
     refused(&said, "a server runs on the source and holds the lease");
     refused(&said, "stop every server there");
-    refused(&migrate(&two_accounts().data(), &url), "a server runs on the target and holds the lease");
+    let Some(another) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
+    refused(&migrate(&another.data(), &url), "a server runs on the target and holds the lease");
     assert!(server.terminate().success());
     let said = run(&mut command(&["migrate", "--from", &url, "--to", &folder.data()]), b"");
     assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{}", said.answer);

@@ -211,7 +211,7 @@ fn settings_the_clock_deliveries_and_events_are_looked_at_and_changed() {
 
 #[test]
 fn a_running_server_is_checked_exported_backed_up_and_audited() {
-    let folder = Folder::on_disk().with_the_guide();
+    let Some(folder) = Folder::on_disk().map(Folder::with_the_guide) else { return };
     let named = folder.data();
     let without = [folder.done(&["export"]), folder.done(&["check", "--deep"])];
     let mut server = folder.emulator();
@@ -295,7 +295,7 @@ fn signalled(child: std::process::Child, name: &str) -> (Option<i32>, String) {
 fn an_export_that_is_cut_off_or_interrupted_leaves_no_file() {
     const BEGUN: &str =
         "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nnumber\n\r\n";
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let out = folder.path("out");
     fs::create_dir(&out).expect("room");
     let file = out.join("numbers.csv");
@@ -465,7 +465,7 @@ fn a_list_of_several_pages_is_one_list() {
 
 #[test]
 fn a_killed_server_s_socket_is_in_nobody_s_way() {
-    let folder = Folder::on_disk().with_the_guide();
+    let Some(folder) = Folder::on_disk().map(Folder::with_the_guide) else { return };
     let mut server = folder.emulator();
     server.listening();
     server.kill();
@@ -515,7 +515,7 @@ fn a_server_on_any_store_has_a_socket_where_it_is_told() {
 #[test]
 fn another_user_of_the_machine_is_kept_out() {
     use std::os::unix::process::CommandExt;
-    let folder = Folder::on_disk().with_the_guide();
+    let Some(folder) = Folder::on_disk().map(Folder::with_the_guide) else { return };
     let mut server = folder.emulator();
     server.listening();
     let socket = Path::new(&folder.data()).join("onhook.sock");
@@ -537,7 +537,7 @@ fn another_user_of_the_machine_is_kept_out() {
 
 #[test]
 fn a_password_goes_only_where_it_may() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let secret = file(&folder, "secret", "user = \"operator\"\npassword = \"pass phrase\"\n");
     let odd = file(&folder, "odd", "user = \"operator\"\npassword = pass phrase\n");
     let mode =
@@ -631,7 +631,7 @@ fn a_request_whose_answer_is_lost_is_sent_again_under_the_same_key() {
 
 #[test]
 fn every_command_has_a_manual_page() {
-    let folder = Folder::on_disk();
+    let Some(folder) = Folder::on_disk() else { return };
     let pages = folder.path("man1");
     let said = onhook(&["man", "--out", pages.to_str().expect("UTF-8")]);
     assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{}", said.answer);

@@ -126,13 +126,40 @@ fn tests(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The server's tests once more, with their data in a database: each answer has to be the same.
+/// The tests of the command line, by their files: true for those that are run on each store. The others are about a
+/// folder, about nodes on a database, or about a server in memory, or they run on both stores by themselves. `kill` has
+/// its like among the nodes, which are killed on a database.
+const OF_THE_COMMAND_LINE: &[(&str, bool)] = &[
+    ("audit", false),
+    ("commands", true),
+    ("demo", true),
+    ("disk", false),
+    ("documents", false),
+    ("files", true),
+    ("jobs", true),
+    ("kill", false),
+    ("migrate", false),
+    ("month", true),
+    ("nodes", false),
+    ("plans", true),
+    ("reach", true),
+    ("suite", false),
+    ("suites", false),
+    ("switches", true),
+    ("told", true),
+];
+
+/// The server's tests once more, with their data in a database, and those of the command line: each answer has to be the
+/// same. A test that is about a folder ends at its first line there.
 fn tests_on_postgres(workspace: &Workspace) -> Result<Outcome> {
     if let Err(why) = Binaries::find() {
         return Ok(Outcome::Skipped(format!("{why:#}")));
     }
-    let mut command = cargo_test(workspace, &["--package", "onhook-server", "--test", "main"]);
-    workspace::run(command.env(onhook_cluster::STORE, "postgres"))?;
+    // The whole workspace, as the step before: for a part of it, what it needs would be built once more.
+    let mut which = vec!["--workspace", "--test", "main"];
+    let of_each = OF_THE_COMMAND_LINE.iter().filter(|(_, each)| *each);
+    which.extend(of_each.flat_map(|(file, _)| ["--test", file]));
+    workspace::run(cargo_test(workspace, &which).env(onhook_cluster::STORE, "postgres"))?;
     Ok(Outcome::Passed)
 }
 
@@ -163,12 +190,12 @@ fn pytest_fixture(workspace: &Workspace) -> Result<Outcome> {
     pytest::run(workspace).map(|()| Outcome::Passed)
 }
 
-/// Whatever is asked, the server answers as its own document says.
+/// Whatever is asked, the server answers as its own document says, on each store.
 fn described(workspace: &Workspace) -> Result<Outcome> {
     if let Some(why) = clients::no_python(workspace, described::PYTHON_AT_LEAST) {
         return Ok(Outcome::Skipped(why));
     }
-    described::Described { seconds: described::SECONDS, seed: 1 }.on(workspace, &[None])?;
+    described::Described { seconds: described::SECONDS, seed: 1 }.on(workspace, &each_store()?)?;
     Ok(Outcome::Passed)
 }
 
@@ -221,6 +248,19 @@ mod tests {
              absent         not run\n\
              1 passed, 1 failed\n"
         );
+    }
+
+    #[test]
+    fn each_test_of_the_command_line_is_run_on_each_store_or_known_not_to_be() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests");
+        let files =
+            std::fs::read_dir(folder).expect("it is there").map(|file| file.expect("it is there").path());
+        let rust = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+        let mut names: Vec<String> =
+            rust.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        let known: Vec<&str> = OF_THE_COMMAND_LINE.iter().map(|(file, _)| *file).collect();
+        assert_eq!(names, known);
     }
 
     #[test]

@@ -127,11 +127,21 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes an empty one. The data will be in it, or, if `ONHOOK_TEST_STORE` says so, in a new database.
     pub(crate) fn new() -> Self {
-        Self { database: onhook_cluster::chosen_database().expect("a database"), ..Self::on_disk() }
+        Self { database: onhook_cluster::chosen_database().expect("a database"), ..Self::of_files() }
     }
 
-    /// Makes an empty one for a test of files: the data will be in it.
-    pub(crate) fn on_disk() -> Self {
+    /// Makes an empty one for a test of files: the data will be in it. Returns `None` where tests run on PostgreSQL:
+    /// such a test would run the same once more.
+    #[expect(clippy::print_stdout, reason = "a test says why it is skipped")]
+    pub(crate) fn on_disk() -> Option<Self> {
+        if std::env::var_os(onhook_cluster::STORE).is_some_and(|chosen| chosen == "postgres") {
+            println!("skipped: it is about a folder, and runs where tests have their data in one");
+            return None;
+        }
+        Some(Self::of_files())
+    }
+
+    fn of_files() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder"), database: None }
     }
 
