@@ -35,6 +35,7 @@ const REST_MIN: Duration = Duration::from_millis(5);
 const REST_MAX: Duration = Duration::from_secs(10);
 /// How many characters of a hash stand in an id.
 const ID_DIGITS: usize = 12;
+
 /// How far a making is, in numbers: how many were looked at, of how many.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
