@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use onhook_core::job::{Kind, State};
 use onhook_core::time::Timestamp;
-use onhook_store::contract::jobs::{Jobs, NewJob, Noted};
-use onhook_store::contract::leases::Leases;
-use onhook_store::contract::upkeep::Upkeep;
+use onhook_store::Store;
+use onhook_store::contract::jobs::{NewJob, Noted};
+use onhook_store::postgres::PostgresStore;
 use onhook_store::sqlite::SqliteStore;
 use program::{ACCOUNT, Client, Folder, PATIENCE, onhook};
 
@@ -300,6 +300,14 @@ fn an_import_that_a_command_has_left_without_a_server_is_finished_by_the_next_on
     assert!(numbers.ends_with(": nothing is wrong\n"), "{numbers}");
 }
 
+/// Opens the data of a folder that no program has.
+async fn store_of(folder: &Folder) -> Box<dyn Store> {
+    match folder.named() {
+        [flag, url] if flag == "--database-url" => Box::new(PostgresStore::open(&url).await.expect("opened")),
+        [_, path] => Box::new(SqliteStore::open(path.as_ref()).expect("opened")),
+    }
+}
+
 /// A command that is killed while it makes a report leaves it to the next one that asks for the same.
 #[tokio::test]
 async fn a_report_that_a_command_has_left_without_a_server_is_made_by_the_next_one() {
@@ -311,7 +319,7 @@ async fn a_report_that_a_command_has_left_without_a_server_is_made_by_the_next_o
     let first = make("ACME1");
     assert_eq!(first["state"], "ready", "{first}");
     // As a command leaves it: it was asked for when there was no event yet.
-    let store = SqliteStore::open(folder.data().as_ref()).expect("opened");
+    let store = store_of(&folder).await;
     let makings = store.jobs(Kind::Report, None, 10).await.expect("read");
     let asked = makings[0].asked.to_string().replace("ACME1", "ACME2");
     let mut asked: serde_json::Value = serde_json::from_str(&asked).expect("JSON");
@@ -326,7 +334,7 @@ async fn a_report_that_a_command_has_left_without_a_server_is_made_by_the_next_o
     let made = make("ACME2");
     assert_eq!((&made["state"], &made["as_of"]), (&"ready".into(), &"0".into()), "{made}");
     assert_ne!(first["as_of"], "0");
-    let store = SqliteStore::open(folder.data().as_ref()).expect("opened");
+    let store = store_of(&folder).await;
     let makings = store.jobs(Kind::Report, None, 10).await.expect("read");
     let states: Vec<State> = makings.iter().map(|making| making.state).collect();
     assert_eq!((makings[0].id, states), (left.id, vec![State::Done; 2]), "it was not made twice");
