@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::body;
 use super::door::{self, OpsProblem};
-use super::listing::{parsed, value};
+use super::listing::{parsed, value, whole};
 use super::problem::Code;
 use crate::app::App;
 use crate::http::auth::Caller;
@@ -138,17 +138,6 @@ fn filter(call: &Call) -> Result<LineFilter, OpsProblem> {
         from: parsed(call, "from", instant)?,
         until: parsed(call, "until", instant)?,
     })
-}
-
-/// Reads a whole number of the query within bounds.
-fn whole(call: &Call, name: &'static str, least: u32, most: u32) -> Result<Option<u32>, OpsProblem> {
-    let what = format!("a number from {least} to {most}");
-    let read: Option<u32> = parsed(call, name, &what)?;
-    if read.is_none_or(|read| (least..=most).contains(&read)) {
-        Ok(read)
-    } else {
-        Err(OpsProblem::wrong(format!("{name} is {what}")))
-    }
 }
 
 async fn show(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {

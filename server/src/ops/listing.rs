@@ -123,3 +123,19 @@ pub(super) fn parsed<T: std::str::FromStr>(
         OpsProblem::wrong(detail.clone()).with("errors", json!([{ "at": name, "detail": detail }]))
     })
 }
+
+/// Reads a whole number of the query within bounds.
+pub(super) fn whole(
+    call: &Call,
+    name: &'static str,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>, OpsProblem> {
+    let what = format!("a number from {least} to {most}");
+    let read: Option<u32> = parsed(call, name, &what)?;
+    if read.is_none_or(|read| (least..=most).contains(&read)) {
+        Ok(read)
+    } else {
+        Err(OpsProblem::wrong(format!("{name} is {what}")))
+    }
+}

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{StatusCode, header};
 use onhook_core::job::{Kind, MAKINGS_MAX, State, WAITING_MAX};
 use onhook_store::contract::jobs::{Job, JobId, NewJob};
 use onhook_store::contract::reports::{Kept, Report};
@@ -14,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::door::OpsProblem;
-use super::jobs::not_taken;
-use super::listing::parsed;
+use super::jobs::{accepted, not_taken};
+use super::listing::whole;
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
@@ -131,10 +130,7 @@ pub(super) async fn ask(
     (request, asked): (Value, Asked),
     made: fn(&Kept) -> Reply,
 ) -> Result<Reply, OpsProblem> {
-    let wait: u32 = parsed(call, "wait_seconds", "a number of seconds from 0 to 50")?.unwrap_or(WAIT_MAX);
-    if wait > WAIT_MAX {
-        return Err(OpsProblem::wrong(format!("wait_seconds is a number of seconds from 0 to {WAIT_MAX}")));
-    }
+    let wait = whole(call, WAIT[0].name, 0, WAIT_MAX)?.unwrap_or(WAIT_MAX);
     let asked = json!({ "request": request, "with": asked });
     let new = NewJob { kind: Kind::Report, author: call.author(), asked };
     let now = app.clock.now();
@@ -155,10 +151,7 @@ pub(super) async fn ask(
             let why = job.found["why"].as_str().unwrap_or_default();
             Err(OpsProblem::new(Code::Internal, format!("the report could not be made: {why}")))
         }
-        _ => {
-            let location = format!("/ops/v1/reports/{}", id(&job));
-            Ok(Reply::json(StatusCode::ACCEPTED, &shown(&job)).with(header::LOCATION, &location))
-        }
+        _ => Ok(accepted("", &job, shown)),
     }
 }
 

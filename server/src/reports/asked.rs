@@ -20,23 +20,15 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// Returns what the report is for.
-    pub(crate) fn kind(&self) -> ReportKind {
-        match self {
-            Asked::Rnd(_) => ReportKind::Rnd,
-            Asked::Nruf(_) => ReportKind::Nruf,
-        }
-    }
-
     /// Returns what is told of it before it is made.
     pub(crate) fn told(&self) -> Value {
         match self {
             Asked::Rnd(rnd::Asked { period, company, as_of, .. }) => json!({
-                "kind": self.kind().word(), "period": period.to_string(), "company": company,
+                "kind": ReportKind::Rnd.word(), "period": period.to_string(), "company": company,
                 "as_of": as_of.to_string(),
             }),
             Asked::Nruf(nruf::Asked { named, at, level, as_of, .. }) => json!({
-                "kind": self.kind().word(), "as_of": named, "at": at.to_string(), "level": level.word(),
+                "kind": ReportKind::Nruf.word(), "as_of": named, "at": at.to_string(), "level": level.word(),
                 "position": as_of.to_string(),
             }),
         }
