@@ -341,18 +341,8 @@ async fn broken_keys(client: &Client, after: i64, text: &str) -> Result<BrokenPa
     let sql = "SELECT k.account, k.key, k.order_seq,
                       NOT EXISTS (SELECT 1 FROM orders o WHERE o.seq = k.order_seq AND o.account = k.account)
                FROM idempotency k WHERE (k.account, k.key) > ($1, $2) ORDER BY k.account, k.key LIMIT $3";
-    let mut page = BrokenPage::default();
-    for row in &rows(client, sql, &[&after, &text, &ROWS]).await? {
-        page.looked += 1;
-        if get(row, 3)? {
-            page.rows.push((get(row, 0)?, (get(row, 2)?, 0)));
-        }
-        page.next = Some((get(row, 0)?, get(row, 1)?));
-    }
-    if i64::try_from(page.looked).unwrap_or(i64::MAX) < ROWS {
-        page.next = None;
-    }
-    Ok(page)
+    let found = rows(client, sql, &[&after, &text, &ROWS]).await?;
+    judged(&found, |row| Ok(((get(row, 0)?, (get(row, 2)?, 0)), (get(row, 0)?, get(row, 1)?))))
 }
 
 /// Returns numbers that are noted as due at another instant than theirs.
@@ -361,16 +351,25 @@ async fn wrongly_noted(client: &Client, after: i64, text: &str) -> Result<Broken
     let sql = "SELECT d.due_at, d.number, coalesce(n.due_at, 0), n.due_at IS DISTINCT FROM d.due_at
                FROM due d LEFT JOIN number n ON n.number = d.number
                WHERE (d.due_at, d.number) > ($1, $2) ORDER BY d.due_at, d.number LIMIT $3";
-    let mut page = BrokenPage::default();
-    for row in &rows(client, sql, &[&after, &number, &ROWS]).await? {
+    let found = rows(client, sql, &[&after, &number, &ROWS]).await?;
+    judged(&found, |row| {
         let (at, number): (i64, i64) = (get(row, 0)?, get(row, 1)?);
-        page.looked += 1;
+        Ok(((number, (at, get(row, 2)?)), (at, number.to_string())))
+    })
+}
+
+/// Returns a page of rows that were read by a key of two columns. Their fourth column says whether a row is broken. `read`
+/// makes of a row what is told of it then, and its key.
+fn judged(found: &[Row], read: impl Fn(&Row) -> Result<((i64, Key), Cursor)>) -> Result<BrokenPage> {
+    let mut page = BrokenPage { looked: found.len().try_into().unwrap_or(u64::MAX), ..BrokenPage::default() };
+    for row in found {
+        let (told, key) = read(row)?;
         if get(row, 3)? {
-            page.rows.push((number, (at, get(row, 2)?)));
+            page.rows.push(told);
         }
-        page.next = Some((at, number.to_string()));
+        page.next = Some(key);
     }
-    if i64::try_from(page.looked).unwrap_or(i64::MAX) < ROWS {
+    if i64::try_from(found.len()).unwrap_or(i64::MAX) < ROWS {
         page.next = None;
     }
     Ok(page)

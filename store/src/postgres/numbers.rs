@@ -117,11 +117,9 @@ async fn charges(client: &Client, numbers: &[Number]) -> Result<Vec<Option<Arc<C
             let (state, holder) = (row.entry.state(), row.entry.standing.holder());
             (row.entry.number, Arc::new(Charges::untouched(state, holder, row.at)))
         }));
-        if !lived.is_empty() {
-            for (number, history) in histories(client, &lived).await? {
-                let charges = Charges::of(&history?).map_err(|no| corrupt(no.to_string()))?;
-                known.insert(number, Arc::new(charges));
-            }
+        for (number, history) in histories(client, &lived).await? {
+            let charges = Charges::of(&history?).map_err(|no| corrupt(no.to_string()))?;
+            known.insert(number, Arc::new(charges));
         }
     }
     Ok(numbers.iter().map(|number| known.get(number).cloned()).collect())

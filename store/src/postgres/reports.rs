@@ -54,7 +54,7 @@ async fn lives(client: &Client, wanted: Wanted, (first, end): (u64, u64)) -> Res
     let next = found.last().filter(|_| full).map(|row| row.entry.number.digits() + 1);
     let needed = |row: &NumberRow| need(wanted, &row.entry, row.untouched, row.last_event, row.at);
     let long: Vec<NumberRow> = found.iter().filter(|row| needed(row) == Need::History).copied().collect();
-    let mut told = if long.is_empty() { Default::default() } else { histories(client, &long).await? };
+    let mut told = histories(client, &long).await?;
     let mut lives = Vec::new();
     for row in found {
         let NumberRow { entry, last_event, at, .. } = row;
