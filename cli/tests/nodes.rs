@@ -80,9 +80,8 @@ fn a_node_runs_orders_of_an_account_while_those_of_another_wait() {
 /// Tells of each session of the nodes what it does, since when, and for whom it waits.
 const SESSIONS: &str =
     "SELECT concat_ws(' ', usename, pid, state, now() - xact_start, now() - state_change, wait_event,
-                                         pg_blocking_pids(pid)::text, left(query, 100))
-                        FROM pg_stat_activity WHERE usename LIKE 'node%'
-                        ORDER BY xact_start";
+                      pg_blocking_pids(pid)::text, left(query, 100))
+     FROM pg_stat_activity WHERE usename LIKE 'node%' ORDER BY xact_start";
 
 /// Stops a node that has orders and notifications under way, until others have done them and its lease is long over.
 /// If `held`, it stops in the middle of a transaction. Returns how long the others took.

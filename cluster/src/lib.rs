@@ -296,10 +296,18 @@ pub fn shared() -> Result<&'static Cluster> {
 /// `ONHOOK_TEST_STORE` names another store, or a database cannot be made: a test that was to run on PostgreSQL fails
 /// where that is missing.
 pub fn chosen_database() -> Result<Option<String>> {
+    if postgres_is_chosen()? { shared()?.fresh_database().map(Some) } else { Ok(None) }
+}
+
+/// Returns whether [`STORE`] says that tests have their data in PostgreSQL.
+///
+/// # Errors
+/// It names another store.
+pub fn postgres_is_chosen() -> Result<bool> {
     let chosen = std::env::var_os(STORE).unwrap_or_default();
     match chosen.to_str() {
-        Some("" | "sqlite") => Ok(None),
-        Some("postgres") => shared()?.fresh_database().map(Some),
+        Some("" | "sqlite") => Ok(false),
+        Some("postgres") => Ok(true),
         _ => bail!("{STORE} is {}: it can be sqlite or postgres", chosen.display()),
     }
 }

@@ -300,8 +300,8 @@ async fn write(session: &mut Session<'_>, report: &Value, out: &Path) -> anyhow:
         let name = file["name"].as_str().filter(|name| !name.contains(['/', '\\']));
         let name = name.context("a file of the report has no name")?;
         let path = format!("reports/{}/files/{}", escaped(id), escaped(name));
-        let ask = Ask::get(&path).long();
-        save(session, &ask, Some(&out.join(name)), (Unit::Of("rows"), file["rows"].as_u64())).await?;
+        save(session, &Ask::get(&path), Some(&out.join(name)), (Unit::Of("rows"), file["rows"].as_u64()))
+            .await?;
         let hash = format!("{}  {name}\n", text(file, "/sha256"));
         written(session.terminal, &out.join(format!("{name}.sha256")), hash.as_bytes())?;
     }

@@ -134,7 +134,7 @@ impl Folder {
     /// such a test would run the same once more.
     #[expect(clippy::print_stdout, reason = "a test says why it is skipped")]
     pub(crate) fn on_disk() -> Option<Self> {
-        if std::env::var_os(onhook_cluster::STORE).is_some_and(|chosen| chosen == "postgres") {
+        if onhook_cluster::postgres_is_chosen().expect("a store that there is") {
             println!("skipped: it is about a folder, and runs where tests have their data in one");
             return None;
         }
