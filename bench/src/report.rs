@@ -33,10 +33,8 @@ const UNDO_GOAL: Duration = Duration::from_secs(10);
 /// The expected ratio of a list's last page to its first: the same, except for chance.
 const LISTS_GOAL: f64 = 0.9;
 
-/// The numbers that the goals of reports and of rating are for.
+/// The numbers that the goals of reports and of rating are for. Reports are to read so many in a minute.
 const MANY: u64 = 10_000_000;
-/// Numbers a second that reports are to read: that many in a minute.
-const REPORTS_PER_SECOND: f64 = 10_000_000.0 / 60.0;
 
 /// The longest that the slowest hundredth of answers to a switch may take.
 const CALLS_GOAL: Duration = Duration::from_millis(1);
@@ -686,7 +684,7 @@ impl Report {
 
 impl Report {
     fn reports(&self, page: &mut String, reports: &Reports) -> Result<()> {
-        let rate = |time: &Duration| float(self.numbers) / time.as_secs_f64() / REPORTS_PER_SECOND;
+        let rate = |time: &Duration| float(self.numbers) / float(MANY) * 60.0 / time.as_secs_f64();
         let worst = reports.took.iter().map(|(_, time)| rate(time)).min_by(f64::total_cmp);
         writeln!(page, "\n## Reports over all numbers\n\n{}", verdict(worst, 1.0))?;
         writeln!(

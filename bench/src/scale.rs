@@ -267,8 +267,8 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
     let mut page = String::new();
     writeln!(
         page,
-        "# What a larger system needs\n\nMeasured costs, and what follows from them by multiplication. This page is \
-         written by a run; do not edit it:\n\n```sh\n{command}\n```\n\n| machine | |\n|---|---|"
+        "# What a larger system needs\n\nMeasured costs, and what follows from them by multiplication and by a simulation. \
+         This page is written by a run; do not edit it:\n\n```sh\n{command}\n```\n\n| machine | |\n|---|---|"
     )?;
     for (name, value) in facts {
         writeln!(page, "| {name} | {value} |")?;

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use crate::measure::float;
+
 /// A tick, in seconds.
 const TICK: f64 = 0.001;
 /// Ticks that are simulated.
@@ -112,7 +114,7 @@ pub(crate) fn with_enough_nodes(mut system: System) -> (System, Simulated) {
 }
 
 /// Simulates a system. The same one has the same result each time.
-pub(crate) fn simulate(system: &System) -> Simulated {
+fn simulate(system: &System) -> Simulated {
     let mut chance = fastrand::Rng::with_seed(1);
     let mut accounts: Vec<Account> = (0..system.accounts).map(|_| Account::default()).collect();
     let (mut steps, mut turn): (Vec<Step>, u64) = (Vec::new(), 0);
@@ -212,10 +214,6 @@ fn percentile(took: &[u64], part: f64) -> f64 {
         float(seen) >= part * float(all)
     });
     float_of(ticks.unwrap_or_default()) * TICK
-}
-
-fn float(count: u64) -> f64 {
-    crate::measure::float(count)
 }
 
 fn float_of(count: usize) -> f64 {
