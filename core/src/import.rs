@@ -9,6 +9,8 @@ use crate::ids::{AccountId, AreaId, PeerId, SiteId};
 use crate::lifecycle::diagram::State;
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{Change, Transition};
+use crate::lifecycle::history::{History, Rest};
+use crate::lifecycle::policy::Policy;
 use crate::lifecycle::provenance::Author;
 use crate::number::{Number, NumberError};
 use crate::time::Timestamp;
@@ -291,15 +293,27 @@ impl NewNumber {
     }
 }
 
-/// Returns what an import of `entry` does to a number that the store has already: a removed number is taken back and
-/// keeps its history.
+/// Returns what an import of `entry` at `now` does to a number that the store has already: a removed number is taken back
+/// and keeps its history.
 ///
 /// # Errors
-/// [`BadLine::Exists`] for any other number.
-pub fn restore(before: &Entry, entry: &Entry) -> Result<Transition, BadLine> {
+/// [`BadLine::Exists`] for any other number; [`BadLine::UnderFloor`] if somebody new could have it too soon after it left
+/// service; [`BadLine::Form`] if its history is no life of a number.
+pub fn restore(
+    before: &History,
+    entry: &Entry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Transition, BadLine> {
     let Entry { standing, area, protected, ported_in, .. } = *entry;
     let change = Change::Restored { standing, area, protected, ported_in };
-    Transition::of(before, change).map_err(|_| BadLine::Exists(before.number))
+    let number = entry.number;
+    let back = Transition::of(&before.entry, change).map_err(|_| BadLine::Exists(number))?;
+    let rest = before.rest(policy).map_err(|error| BadLine::Form(error.to_string()))?;
+    match rest.filter(|rest| now < rest.until && !rest.allows(&standing)) {
+        Some(Rest { account, until }) => Err(BadLine::UnderFloor { number, account, until }),
+        None => Ok(back),
+    }
 }
 
 /// Refuses the first column with a value that the state does not have.
@@ -362,6 +376,19 @@ pub enum BadLine {
     /// The number is in the store already.
     #[error("{0} is here already")]
     Exists(Number),
+    /// Somebody new could have the number too soon after it left service.
+    #[error(
+        "{number} left service so lately that until {until} it only goes back to account {account}, or ages for it \
+         until then"
+    )]
+    UnderFloor {
+        /// The number.
+        number: Number,
+        /// The account that had it.
+        account: AccountId,
+        /// From when anyone may have it.
+        until: Timestamp,
+    },
     /// An earlier line of the same file has it.
     #[error("{what} stands twice, first on line {first}")]
     Twice {
@@ -391,6 +418,7 @@ impl BadLine {
             Self::NoPeer(_) => "the site has no such peer".to_owned(),
             Self::PastRelease(_) => "release_at is past".to_owned(),
             Self::Exists(_) => "the number is here already".to_owned(),
+            Self::UnderFloor { .. } => "somebody new could have the number too soon".to_owned(),
             Self::Twice { .. } => "an earlier line says it already".to_owned(),
             Self::Form(_) | Self::Missing { .. } | Self::Surplus { .. } | Self::TollFree => self.to_string(),
         }
@@ -548,13 +576,18 @@ mod tests {
         };
         let account = AccountId::new(7).unwrap();
         let new = Entry { area: AreaId(2), ported_in: false, ..there(Standing::Protected { account }) };
-        assert_eq!(restore(&there(Standing::Removed), &new).map(|step| step.after), Ok(new));
+        let back = |entry: Entry, new: &Entry| {
+            let (imported_at, events) = (Timestamp::default(), Vec::new());
+            let history = History { entry, origin: entry, imported_at, events };
+            restore(&history, new, &Policy::default(), imported_at)
+        };
+        assert_eq!(back(there(Standing::Removed), &new).map(|step| step.after), Ok(new));
         for standing in [Standing::Available, Standing::Administrative, Standing::Protected { account }] {
             let before = there(standing);
-            assert_eq!(restore(&before, &new), Err(BadLine::Exists(before.number)), "{standing:?}");
+            assert_eq!(back(before, &new), Err(BadLine::Exists(before.number)), "{standing:?}");
         }
         let removed = there(Standing::Removed);
-        assert_eq!(restore(&removed, &removed), Err(BadLine::Exists(removed.number)), "it is here already");
+        assert_eq!(back(removed, &removed), Err(BadLine::Exists(removed.number)), "it is here already");
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Case {
     fn with(mut self, n: u64, standing: Standing) -> Self {
         let number = number(n);
         let (area, protected, ported_in, locked) = (AreaId(1), false, false, false);
-        self.entries.insert(number, Entry { number, standing, area, protected, ported_in, locked });
+        let entry = Entry { number, standing, area, protected, ported_in, locked };
+        self.entries.insert(number, entry);
+        let (imported_at, events) = (Timestamp::default(), Vec::new());
+        self.histories.insert(number, History { entry, origin: entry, imported_at, events });
         self
     }
 
@@ -145,6 +148,21 @@ fn undo() -> Act {
     Act::Undo { order: OrderId(uuid::Uuid::from_u128(1)) }
 }
 
+fn restored(state: State) -> Restored {
+    Restored {
+        state,
+        account: None,
+        former_account: None,
+        site: None,
+        peer: None,
+        release_at: None,
+        region: None,
+        rate_center: None,
+        protected: false,
+        ported_in: false,
+    }
+}
+
 fn hold() -> Hold {
     Hold {
         profile: "us".into(),
@@ -192,18 +210,7 @@ fn each_act_takes_its_numbers_and_says_why_it_takes_no_others() {
         Standing::Removed,
     ];
     let later = day("2027-02-01T00:00:00Z");
-    let restored = Restored {
-        state: State::InService,
-        account: Some(id(1)),
-        former_account: None,
-        site: None,
-        peer: None,
-        release_at: None,
-        region: None,
-        rate_center: None,
-        protected: false,
-        ported_in: false,
-    };
+    let restored = Restored { account: Some(id(1)), ..restored(State::InService) };
     let ported_in = Correction { ported_in: Some(true), ..Correction::default() };
     let acts = [
         disconnect(),
@@ -325,6 +332,42 @@ fn nothing_is_released_early_under_its_floor() {
         vec![(OFF, off(None), By::Order(OrderSeq(1))), (OFF, Change::Kept { until: None }, By::Time)],
     );
     assert_eq!(kept.one(&Act::ReleaseEarly { release_at: None }), Err(Refused::Kept));
+}
+
+/// A number that was purged on 31 October is nobody new's before 16 December, as one that was disconnected then.
+#[test]
+fn a_purged_number_goes_to_nobody_new_under_its_floor() {
+    let floor = "2026-12-16T00:00:00Z";
+    let restore = |now: &str, state, account: Option<u32>, release_at: Option<&str>| {
+        let purged = (OFF, Change::Purged { protected: None }, By::Order(OrderSeq(1)));
+        let case = Case { now: day(now), ..Case::new().lived(0, vec![purged]) };
+        let aging = state == State::Aging;
+        let holder = account.map(id);
+        let mut restored = restored(state);
+        (restored.account, restored.former_account) = (holder.filter(|_| !aging), holder.filter(|_| aging));
+        restored.release_at = release_at.map(day);
+        case.one(&Act::Restore(restored))
+    };
+    let lately = "2026-11-24T03:49:04.152Z";
+    for (state, account, release_at) in [
+        (State::Available, None, None),
+        (State::Administrative, None, None),
+        (State::Reserved, Some(1), Some(floor)),
+        (State::InService, Some(2), None),
+        (State::Protected, Some(2), None),
+        (State::Aging, Some(2), Some(floor)),
+        (State::Aging, Some(1), Some("2026-12-15T23:59:59.999Z")),
+    ] {
+        let before = "2026-12-15T23:59:59.999Z";
+        assert_eq!(restore(lately, state, account, release_at), Err(Refused::UnderFloor), "{state}");
+        assert_eq!(restore(before, state, account, release_at), Err(Refused::UnderFloor), "{state}");
+        assert_eq!(restore(floor, state, account, release_at), Ok(state));
+    }
+    for (state, release_at) in
+        [(State::InService, None), (State::Protected, None), (State::Aging, Some(floor))]
+    {
+        assert_eq!(restore(lately, state, Some(1), release_at), Ok(state));
+    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub async fn plant(
     now: Timestamp,
     policy: Arc<Policy>,
 ) -> Result<(), Unplanted> {
-    check(store, &seed, now).await?;
+    check(store, &seed, now, &policy).await?;
     let before = Arc::new(store.image().await?);
     let done = add(store, seed, now, policy).await;
     if done.is_err() {
@@ -60,7 +60,7 @@ pub async fn plant(
 type Places = HashMap<(AccountId, String), (SiteId, HashMap<String, PeerId>)>;
 
 /// Checks everything: names, that they are free, and that numbers can be as the file says.
-async fn check(store: &dyn Store, seed: &Seed, now: Timestamp) -> Result<(), Unplanted> {
+async fn check(store: &dyn Store, seed: &Seed, now: Timestamp, policy: &Policy) -> Result<(), Unplanted> {
     check_accounts(store, seed).await?;
     check_users(store, seed).await?;
     let (places, premises) = imagined(seed);
@@ -71,7 +71,7 @@ async fn check(store: &dyn Store, seed: &Seed, now: Timestamp) -> Result<(), Unp
         let known = some.iter().filter_map(|(_, number)| number.as_ref().ok());
         let mut looked = store.look_up(known.cloned().collect()).await?;
         looked.premises.extend(premises.clone());
-        if let Some((at, why)) = checking.check(some.to_vec(), &looked).first() {
+        if let Some((at, why)) = checking.check(some.to_vec(), &looked, policy).first() {
             return Err(BadSeed::new(seed.place(*at), why).into());
         }
     }

@@ -4,6 +4,7 @@ use crate::ids::OrderId;
 use crate::lifecycle::diagram::Home;
 use crate::lifecycle::entry::{Entry, Kept, Standing};
 use crate::lifecycle::event::{By, Change};
+use crate::lifecycle::history::Rest;
 use crate::lifecycle::hold::Hold;
 use crate::time::Timestamp;
 
@@ -49,6 +50,12 @@ pub fn sentence(entry: &Entry, since: Timestamp, hold: Option<&Hold>) -> String 
         Standing::Administrative => format!("{number} is kept by the operator since {since}."),
         Standing::Removed => format!("{number} has left this system at {since}."),
     }
+}
+
+/// Returns who may have a number that has left service, until anyone may.
+#[must_use]
+pub fn resting(rest: &Rest) -> String {
+    format!("Until {} it only goes back to account {}, or ages for it.", rest.until, rest.account)
 }
 
 /// Returns what happened to a number, in a few words.

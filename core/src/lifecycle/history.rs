@@ -7,7 +7,8 @@ use crate::ids::{AccountId, EventSeq, OrderSeq};
 use crate::lifecycle::diagram::{NoSuchStep, State};
 use crate::lifecycle::entry::{Entry, Standing};
 use crate::lifecycle::event::{By, Change, Event, apply};
-use crate::lifecycle::hold::Hold;
+use crate::lifecycle::hold::{self, Hold};
+use crate::lifecycle::policy::Policy;
 use crate::time::Timestamp;
 
 /// A number as it was imported, and what has happened since.
@@ -32,6 +33,34 @@ pub struct Moment<'a> {
     pub entry: Entry,
     /// The event that began it. `None` for the import.
     pub event: Option<&'a Event>,
+}
+
+/// Until when nobody new may have a number that left service, and whose it was.
+///
+/// A carrier gives a number to nobody new within 45 days after it was permanently disconnected (47 CFR § 52.15(f)(1)(ii),
+/// FCC 18-177). Its last account takes it back at any time: that is no reassignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// The account that had it in service.
+    pub account: AccountId,
+    /// The instant from which anyone may have it.
+    pub until: Timestamp,
+}
+
+impl Rest {
+    /// Returns whether the number may be so before the rest is over: back with its account, or aging for it until then at
+    /// least.
+    #[must_use]
+    pub fn allows(&self, standing: &Standing) -> bool {
+        match standing {
+            Standing::InService { place } => place.account == self.account,
+            Standing::Protected { account } => *account == self.account,
+            Standing::Aging { former, release_at, .. } => {
+                former.account == self.account && *release_at >= self.until
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Returns the moments of a number's life, oldest first: one for its import as `origin` at `imported_at`, and one for
@@ -119,6 +148,33 @@ impl History {
     pub fn floor_at(&self) -> Option<Timestamp> {
         let (at, hold) = self.disconnected()?;
         hold.floor(at)
+    }
+
+    /// Returns until when the number rests after it last left service: by the hold of its disconnect, or for a number that
+    /// was purged by the profile that it has in `policy`. The end may be past. `None` if it is in service, if it went to
+    /// another carrier, or if its disconnect is not known.
+    ///
+    /// # Errors
+    /// As [`History::moments`].
+    pub fn rest(&self, policy: &Policy) -> Result<Option<Rest>, NoSuchStep> {
+        let mut rest = None;
+        let mut had = None;
+        for Moment { from, entry, event } in self.moments()? {
+            let left = |hold: Option<&Hold>| {
+                let floor = hold.and_then(|hold| hold.floor(from));
+                let until = floor.unwrap_or_else(|| hold::floor(policy, entry.number, from));
+                had.map(|account| Rest { account, until })
+            };
+            match event.map(|event| &event.change) {
+                Some(Change::Disconnected { hold, .. }) => rest = left(Some(hold)),
+                Some(Change::Purged { .. }) => rest = left(None),
+                Some(Change::PortedOut { .. }) => rest = None,
+                _ if entry.state() == State::InService => rest = None,
+                _ => {}
+            }
+            had = entry.standing.place().map(|place| place.account);
+        }
+        Ok(rest)
     }
 
     /// Returns whether the number ages longer at `now`, or will by its release day, than its profile allows. False if
@@ -250,6 +306,55 @@ mod tests {
         assert_eq!(life.before(EventSeq(99)), Ok(None));
         life.events.pop();
         assert_eq!((life.floor_at(), life.is_past_ceiling(at(0))), (None, false));
+    }
+
+    /// The days of a purge count as those of a disconnect: by the Reassigned Numbers Database's own example, a number
+    /// that was disconnected on 16 October rests until 1 December.
+    #[test]
+    fn a_number_rests_after_it_left_service() {
+        let (mut life, account) = life();
+        let day = |text: &str| text.parse::<Timestamp>().unwrap();
+        let policy = Policy::default();
+        let rest = |life: &History| life.rest(&policy).unwrap().map(|rest| (rest.account, rest.until));
+        assert_eq!(rest(&life), Some((account, at(40).plus_millis(45 * crate::time::DAY_MS))));
+        let push = |life: &mut History, when: &str, change: Change| {
+            let last = life.events.last().unwrap().clone();
+            life.entry = apply(&life.entry, &change).unwrap();
+            life.events.push(Event {
+                seq: EventSeq(last.seq.0 + 1),
+                prev: last.seq,
+                at: day(when),
+                change,
+                ..last
+            });
+        };
+        let Standing::Aging { former: place, .. } = life.entry.standing else { panic!("{life:?}") };
+        push(&mut life, "2026-10-10T12:00:00Z", Change::Reconnected { place, protected: None });
+        assert_eq!(rest(&life), None);
+        push(&mut life, "2026-10-16T12:00:00Z", Change::Purged { protected: None });
+        assert_eq!(rest(&life), Some((account, day("2026-12-01T00:00:00Z"))));
+        let allows = |standing| life.rest(&policy).unwrap().unwrap().allows(&standing);
+        let other = Place { account: AccountId::new(2).unwrap(), ..place };
+        let aging =
+            |former, until| Standing::Aging { former, release_at: day(until), leaves: false, kept: None };
+        for (standing, may) in [
+            (Standing::InService { place }, true),
+            (Standing::InService { place: other }, false),
+            (aging(place, "2026-12-01T00:00:00Z"), true),
+            (aging(place, "2026-11-30T23:59:59.999Z"), false),
+            (aging(other, "2026-12-01T00:00:00Z"), false),
+            (Standing::Protected { account }, true),
+            (Standing::Protected { account: other.account }, false),
+            (Standing::Reserved { account, until: Timestamp::MAX }, false),
+            (Standing::Available, false),
+            (Standing::Administrative, false),
+        ] {
+            assert_eq!(allows(standing), may, "{standing:?}");
+        }
+        let (_, again) = (life.events.pop(), Change::PortedOut { at: at(0) });
+        life.entry.standing = Standing::InService { place };
+        push(&mut life, "2026-10-17T12:00:00Z", again);
+        assert_eq!(rest(&life), None, "it is another carrier's");
     }
 
     #[test]

@@ -115,6 +115,17 @@ pub fn hold(policy: &Policy, number: Number, class: Class, area: &Area, now: Tim
     }
 }
 
+/// Returns the instant before which no act may give a number to anyone new that left service at `at` without aging: as
+/// [`Hold::floor`], by the profile that its number has in `policy`.
+#[must_use]
+pub fn floor(policy: &Policy, number: Number, at: Timestamp) -> Timestamp {
+    let profile = policy.profile(number);
+    match profile.regulated {
+        true => end(Some(policy.zone()), FLOOR_DAYS, at),
+        false => end(None, profile.min_days, at),
+    }
+}
+
 /// Returns how many days a number ages by a profile, whose account is of `class` and whose area's pool lasts so many days.
 /// `None` is a pool that nobody takes from.
 #[must_use]

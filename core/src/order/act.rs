@@ -353,7 +353,7 @@ impl Act {
     /// Returns whether it is judged by what has happened to the numbers.
     #[must_use]
     pub fn needs_histories(&self) -> bool {
-        matches!(self, Act::Undo { .. } | Act::Extend { .. } | Act::ReleaseEarly { .. })
+        matches!(self, Act::Undo { .. } | Act::Extend { .. } | Act::ReleaseEarly { .. } | Act::Restore(_))
     }
 
     /// Returns what the act asks as an order of these numbers, in the order of their digits. `None` if it becomes none,
@@ -551,11 +551,12 @@ impl Act {
                 let area = world.places.get(&entry.number).copied().unwrap_or(entry.area);
                 let line = restored.line(entry.number);
                 let new = line.entry(area, world.premises, None).map_err(|bad| refused(&bad))?;
-                return match import::restore(entry, &new) {
-                    Ok(transition) => Ok(transition.change),
-                    Err(_) if entry.standing == new.standing => Err(Refused::AlreadySo),
-                    Err(_) => Err(Refused::WrongState),
-                };
+                if entry.standing == new.standing {
+                    return Err(Refused::AlreadySo);
+                }
+                let history = history.ok_or(Refused::WrongState)?;
+                let back = import::restore(history, &new, world.policy, world.now);
+                return back.map(|transition| transition.change).map_err(|bad| refused(&bad));
             }
             Act::Correct(Correction { ported_in, .. }) => {
                 let area = world.places.get(&entry.number).copied().filter(|area| *area != entry.area);
@@ -694,6 +695,7 @@ fn refused(bad: &BadLine) -> Refused {
         BadLine::TollFree => Refused::TollFreeProtected,
         BadLine::NoSite(_) | BadLine::NoAccount(_) => Refused::NoSite,
         BadLine::NoPeer(_) => Refused::NoPeer,
+        BadLine::UnderFloor { .. } => Refused::UnderFloor,
         _ => Refused::WrongState,
     }
 }

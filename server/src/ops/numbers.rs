@@ -249,7 +249,9 @@ async fn explained(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         events.push((event, order));
     }
     let imported_at = moments.first().filter(|first| sees(first)).map(|_| history.imported_at);
-    Ok(Reply::json(StatusCode::OK, &numbers::explanation(&history, imported_at, &events)))
+    let rest = history.rest(&app.settings.policy).map_err(|_| Refusal::Failed)?;
+    let rest = rest.filter(|rest| app.clock.now() < rest.until);
+    Ok(Reply::json(StatusCode::OK, &numbers::explanation(&history, rest.as_ref(), imported_at, &events)))
 }
 
 /// Tells whether a number has changed hands. Of a number that is not here an operator learns that nothing is known.

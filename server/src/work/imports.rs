@@ -201,7 +201,7 @@ async fn judge(app: &App, checking: &mut Checking, lines: Vec<Line>) -> Result<V
             }
             let numbers = all.iter().filter_map(|(_, new)| new.as_ref().ok().cloned()).collect();
             let looked = app.store.look_up(numbers).await?;
-            Ok(checking.check(all, &looked))
+            Ok(checking.check(all, &looked, &app.settings.policy))
         }
     }
 }

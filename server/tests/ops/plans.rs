@@ -411,6 +411,42 @@ async fn a_number_is_released_early_when_two_agree_and_not_before_its_floor() {
 }
 
 #[tokio::test]
+async fn a_purged_number_goes_to_nobody_new_before_its_floor() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let digits = IN_SERVICE[0];
+        let purge =
+            xml::disconnect_with("<name>gone</name>", &[digits], "<DisconnectMode>purge</DisconnectMode>");
+        app.place(post(disconnects(""), purge).by(Who::Operator)).await;
+        let restore = |params: &Value| {
+            let target = json!({ "numbers": [e164(digits)] });
+            json!({ "act": "restore", "target": target, "params": params, "reason": "won back" })
+        };
+        let (pool, own) = (
+            json!({ "state": "Available" }),
+            json!({ "state": "InService", "account": ACCOUNT.to_string() }),
+        );
+        let shown = made(app, &restore(&pool)).await;
+        assert_eq!(shown["refused"], json!([{ "why": "under_floor", "numbers": 1 }]), "{shown}");
+        let explanation = async || {
+            let told = get(format!("/ops/v1/numbers/{digits}/explanation")).by(Who::Operator);
+            read(&app.send(told).await.expect(200))["sentence"].as_str().unwrap().to_owned()
+        };
+        let sentence = explanation().await;
+        assert!(
+            sentence.ends_with(&format!("it only goes back to account {ACCOUNT}, or ages for it.")),
+            "{sentence}"
+        );
+        assert_eq!(made(app, &restore(&own)).await["counts"]["go"], 1);
+        app.advance(47 * onhook_core::time::DAY_MS).await;
+        let shown = made(app, &restore(&pool)).await;
+        app.send(apply(&shown)).await.expect(200);
+        assert_eq!(number(app, digits).await["state"], "Available");
+        assert!(explanation().await.contains("is in the pool"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_eleventh_unlock_of_a_day_waits_for_a_second_person() {
     with_app(Seed::two_accounts(), async |app| {
         let numbers: Vec<String> = (0..12).map(|n| format!("25255501{n:02}")).collect();

@@ -10,6 +10,7 @@ use onhook_core::audit::deed::Deed;
 use onhook_core::ids::AccountId;
 use onhook_core::import::{BadLine, BadLines, Intake, NewNumber};
 use onhook_core::lifecycle::entry::Entry;
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Exchange;
 use onhook_core::number::Number;
@@ -43,6 +44,8 @@ pub struct Imported {
 pub struct Looked {
     /// Those that are there.
     pub there: HashMap<Number, Entry>,
+    /// The histories of those that have left.
+    pub gone: HashMap<Number, History>,
     /// The sites and peers of the lines' accounts. An account that does not exist is absent.
     pub premises: HashMap<AccountId, Premises>,
 }

@@ -9,7 +9,8 @@ use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::import::{BadLine, Intake, NewNumber, restore};
 use onhook_core::lifecycle::area::AreaName;
 use onhook_core::lifecycle::entry::Entry;
-use onhook_core::lifecycle::event::By;
+use onhook_core::lifecycle::event::{By, Transition};
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::{self, Exchange};
@@ -38,6 +39,8 @@ pub struct Import {
 pub struct Loaded<'a> {
     /// The numbers of these lines that are in the store.
     pub there: Numbers,
+    /// The histories of those that have left.
+    pub gone: HashMap<Number, History>,
     /// The sites and peers of their accounts. An account that does not exist or is closed is absent.
     pub premises: &'a HashMap<AccountId, Premises>,
     /// The area of each readable line, in the order of the lines: see [`area`]. These areas are among those of `there`.
@@ -74,10 +77,10 @@ impl Checking {
     }
 
     /// Checks the next lines, against the store and the lines before them. Returns those that are bad.
-    pub fn check(&mut self, lines: Vec<Line>, looked: &Looked) -> Vec<(u64, BadLine)> {
+    pub fn check(&mut self, lines: Vec<Line>, looked: &Looked, policy: &Policy) -> Vec<(u64, BadLine)> {
         let mut bad = Vec::new();
         for (line, new) in lines {
-            match new.and_then(|new| self.judge(&new, looked)) {
+            match new.and_then(|new| self.judge(&new, looked, policy)) {
                 Ok(number) => {
                     self.seen.insert(number, line);
                 }
@@ -87,7 +90,7 @@ impl Checking {
         bad
     }
 
-    fn judge(&mut self, new: &NewNumber, looked: &Looked) -> Result<Number, BadLine> {
+    fn judge(&mut self, new: &NewNumber, looked: &Looked, policy: &Policy) -> Result<Number, BadLine> {
         if let Some(first) = self.seen.get(&new.number) {
             return Err(BadLine::Twice { what: new.number.to_string(), first: *first });
         }
@@ -98,8 +101,8 @@ impl Checking {
         let entry = new.entry(area, premises, released_from)?;
         match looked.there.get(&new.number) {
             None => self.numbers += 1,
-            Some(before) => {
-                restore(before, &entry)?;
+            Some(_) => {
+                back(&entry, &looked.gone, policy, self.at)?;
                 self.restored += 1;
             }
         }
@@ -115,6 +118,17 @@ pub fn area(new: &NewNumber, exchanges: &HashMap<u32, Exchange>) -> AreaName {
     // A line that names its rate center needs no exchange.
     let exchange = exchange.filter(|_| new.rate_center.is_none());
     locality::area(new.number, new.region.as_deref(), new.rate_center.as_deref(), exchange)
+}
+
+/// Returns what becomes of a number that is there already, if a line describes it as `entry`. `gone` are the histories of
+/// those that have left.
+fn back(
+    entry: &Entry,
+    gone: &HashMap<Number, History>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Transition, BadLine> {
+    restore(gone.get(&entry.number).ok_or(BadLine::Exists(entry.number))?, entry, policy, now)
 }
 
 /// The result of a good line.
@@ -158,7 +172,7 @@ impl Import {
 
     /// Plans the next lines. Each is a number, or why it cannot be read.
     pub fn plan(&mut self, lines: Vec<Line>, loaded: Loaded<'_>, policy: &Policy) -> Writes {
-        let Loaded { there, premises, area_ids } = loaded;
+        let Loaded { there, gone, premises, area_ids } = loaded;
         let mut batch = Batch::new(policy, there, self.at);
         self.at = batch.at();
         let mut new_ones = Vec::with_capacity(lines.len());
@@ -166,7 +180,7 @@ impl Import {
         for (line, new) in lines {
             let judged = new.and_then(|new| {
                 let area = area_ids.next().expect("an area was loaded for each line that can be read");
-                self.judge(&new, area, premises, &mut batch)
+                self.judge(&new, area, (premises, &gone), policy, &mut batch)
             });
             match judged {
                 Err(bad) => self.imported.bad.note(line, bad),
@@ -193,7 +207,8 @@ impl Import {
         &self,
         new: &NewNumber,
         area: AreaId,
-        premises: &HashMap<AccountId, Premises>,
+        (premises, gone): (&HashMap<AccountId, Premises>, &HashMap<Number, History>),
+        policy: &Policy,
         batch: &mut Batch<'_>,
     ) -> Result<(Entry, Judged), BadLine> {
         if let Some(first) = self.seen.get(&new.number) {
@@ -208,8 +223,8 @@ impl Import {
                 batch.add(&entry);
                 Ok((entry, Judged::New))
             }
-            Some(before) => {
-                let back = restore(before, &entry)?;
+            Some(_) => {
+                let back = back(&entry, gone, policy, batch.at())?;
                 batch.apply(back, By::Import);
                 Ok((entry, Judged::Restored))
             }

@@ -17,6 +17,7 @@ use onhook_core::import::{Intake, NewNumber};
 use onhook_core::job::{Kind, State as JobState};
 use onhook_core::lifecycle::area::{Area, AreaName};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Exchange;
 use onhook_core::number::Number;
@@ -28,7 +29,7 @@ use super::areas::areas_named;
 use super::batch::{Columns, apply_numbers, next_events, numbers_of};
 use super::connect::connection;
 use super::deeds::write_deed;
-use super::entries::{NumberRow, lock_numbers, number_rows};
+use super::entries::{NumberRow, histories, lock_numbers, number_rows};
 use super::exchanges::{exchanges_of, put_exchanges};
 use super::jobs::note;
 use super::leases::must_last;
@@ -162,14 +163,27 @@ impl Background {
     }
 }
 
+/// Returns whether a number has left.
+fn left(row: &NumberRow) -> bool {
+    row.entry.state() == State::Removed
+}
+
+/// Returns the histories of those of the numbers that have left.
+async fn gone(client: &Client, numbers: &[NumberRow]) -> Result<HashMap<Number, History>> {
+    let gone: Vec<NumberRow> = numbers.iter().filter(|row| left(row)).copied().collect();
+    let histories = histories(client, &gone).await?;
+    histories.into_iter().map(|(number, history)| Ok((number, history?))).collect()
+}
+
 /// Loads what the plan of some lines needs. Numbers that had left are locked: they may be taken back.
 async fn load<'a>(client: &Client, lines: &[Line], background: &'a Background) -> Result<Loaded<'a>> {
     let numbers: Vec<Number> = readable(lines).map(|new| new.number).collect();
     let mut found = number_rows(client, &numbers).await?;
-    let gone = |row: &NumberRow| row.entry.state() == State::Removed;
-    let removed: Vec<Number> = found.iter().filter(|row| gone(row)).map(|row| row.entry.number).collect();
-    found.retain(|row| !gone(row));
-    found.extend(lock_numbers(client, &removed).await?);
+    let removed: Vec<Number> = found.iter().filter(|row| left(row)).map(|row| row.entry.number).collect();
+    found.retain(|row| !left(row));
+    let locked = lock_numbers(client, &removed).await?;
+    let gone = gone(client, &locked).await?;
+    found.extend(locked);
     let mut there = numbers_of(client, found).await?;
     let mut area_ids = Vec::with_capacity(lines.len());
     for new in readable(lines) {
@@ -178,17 +192,19 @@ async fn load<'a>(client: &Client, lines: &[Line], background: &'a Background) -
         there.areas.entry(*id).or_insert_with(|| area.clone());
         area_ids.push(*id);
     }
-    Ok(Loaded { there, premises: &background.premises, area_ids })
+    Ok(Loaded { there, gone, premises: &background.premises, area_ids })
 }
 
 async fn look_up(client: &Client, numbers: &[NewNumber]) -> Result<Looked> {
     let digits: Vec<Number> = numbers.iter().map(|new| new.number).collect();
-    let there = number_rows(client, &digits).await?.into_iter().map(|row| (row.entry.number, row.entry));
+    let rows = number_rows(client, &digits).await?;
+    let there = rows.iter().map(|row| (row.entry.number, row.entry)).collect();
+    let gone = gone(client, &rows).await?;
     let holders: HashSet<AccountId> = numbers.iter().filter_map(NewNumber::holder).collect();
     let holders: Vec<AccountId> = holders.into_iter().collect();
     let homes = accounts_with_premises(client, &holders).await?;
     let premises = homes.into_iter().map(|(account, (_, theirs))| (account, theirs));
-    Ok(Looked { there: there.collect(), premises: premises.collect() })
+    Ok(Looked { there, gone, premises: premises.collect() })
 }
 
 async fn note_bad_lines(

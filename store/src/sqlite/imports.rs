@@ -9,17 +9,20 @@ use onhook_core::account::Premises;
 use onhook_core::audit::deed::Deed;
 use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::import::{Intake, NewNumber};
-use onhook_core::job::{Kind, State};
+use onhook_core::job::{Kind, State as JobState};
+use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::history::History;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::locality::Exchange;
+use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
 use rusqlite::Connection;
 use serde_json::Value;
 
 use super::accounts::account_with_premises;
-use super::batch::{apply_numbers, known, with_areas};
+use super::batch::{apply_numbers, with_areas};
 use super::deeds::write_deed;
-use super::entries::{NUMBER_COLUMNS, NumberRow, number_rows};
+use super::entries::{NUMBER_COLUMNS, NumberRow, history, number_rows};
 use super::exchanges::{exchange_of, put_exchange};
 use super::jobs::{next_job, note};
 use super::leases::must_last;
@@ -94,7 +97,9 @@ fn take(
             exchanges.extend(exchange_of(tables.connection, npa_nxx)?.map(|exchange| (npa_nxx, exchange)));
         }
     }
-    let mut there = with_areas(tables, known(tables, readable().map(|new| new.number))?);
+    let rows = number_rows(tables.connection, readable().map(|new| new.number).collect())?;
+    let gone = gone(tables.connection, &rows)?;
+    let mut there = with_areas(tables, rows.into_iter().map(NumberRow::known).collect());
     let mut area_ids = Vec::with_capacity(lines.len());
     for new in readable() {
         let id = tables.cached.areas.id_of(tables.connection, area(new, exchanges))?;
@@ -102,7 +107,7 @@ fn take(
         there.areas.entry(id).or_insert_with(|| area.clone());
         area_ids.push(id);
     }
-    let writes = import.plan(lines, Loaded { there, premises, area_ids }, policy);
+    let writes = import.plan(lines, Loaded { there, gone, premises, area_ids }, policy);
     let mut insert = tables.connection.prepare_cached(&format!(
         "INSERT INTO number ({NUMBER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))?;
@@ -114,9 +119,16 @@ fn take(
     Ok(())
 }
 
+/// Returns the histories of those of the numbers that have left.
+fn gone(connection: &Connection, numbers: &[NumberRow]) -> Result<HashMap<Number, History>> {
+    let gone = numbers.iter().filter(|row| row.entry.state() == State::Removed);
+    gone.map(|row| Ok((row.entry.number, history(connection, row)?))).collect()
+}
+
 fn look_up(connection: &Connection, numbers: &[NewNumber]) -> Result<Looked> {
     let mut looked = Looked::default();
     let rows = number_rows(connection, numbers.iter().map(|new| new.number).collect())?;
+    looked.gone = gone(connection, &rows)?;
     looked.there = rows.into_iter().map(|row| (row.entry.number, row.entry)).collect();
     let holders: HashSet<AccountId> = numbers.iter().filter_map(NewNumber::holder).collect();
     for account in holders {
@@ -133,7 +145,7 @@ fn note_bad_lines(
     bad: &[(u64, String)],
     found: Value,
 ) -> Result<bool> {
-    let noted = Noted::new(State::Checking, found, Timestamp::default());
+    let noted = Noted::new(JobState::Checking, found, Timestamp::default());
     if !note(tables, lease, job, &noted)? {
         return Ok(false);
     }
@@ -154,7 +166,7 @@ fn begin_writing(
 ) -> Result<Option<i64>> {
     let event = tables.cached.next_events(1);
     found["event"] = event.0.into();
-    if !note(tables, lease, job, &Noted::new(State::Writing, found, deed.at))? {
+    if !note(tables, lease, job, &Noted::new(JobState::Writing, found, deed.at))? {
         return Ok(None);
     }
     write_deed(tables, event, deed)?;
@@ -220,7 +232,7 @@ impl Imports for SqliteStore {
     ) -> Result<Option<Job>> {
         let folder = self.folder.clone();
         blocking(move || spool::sync(&folder, job)).await?;
-        let noted = Noted::new(State::Checking, found, Timestamp::default());
+        let noted = Noted::new(JobState::Checking, found, Timestamp::default());
         let work = move |tables: &mut Tables<'_>| {
             let goes_on = note(tables, lease, job, &noted)?;
             if goes_on { super::jobs::job(tables.connection, Kind::Import, job) } else { Ok(None) }

@@ -6,7 +6,7 @@ use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Standing};
 use onhook_core::lifecycle::event::Event;
 use onhook_core::lifecycle::explain;
-use onhook_core::lifecycle::history::History;
+use onhook_core::lifecycle::history::{History, Rest};
 use onhook_core::lifecycle::hold::Hold;
 use onhook_core::report::billing::Period;
 use onhook_core::time::Timestamp;
@@ -114,10 +114,11 @@ fn why(history: &History) -> String {
 
 /// Returns where a number is and why, and what happened to it, in sentences.
 ///
-/// `imported_at` is absent if the reader may not know of it. Each event has the id of the order that made it, if one did.
+/// `rest` is absent if anyone may have the number, and `imported_at` if the reader may not know of it. Each event has the id of the order that made it, if one did.
 #[must_use]
 pub fn explanation(
     history: &History,
+    rest: Option<&Rest>,
     imported_at: Option<Timestamp>,
     events: &[(&Event, Option<OrderId>)],
 ) -> Value {
@@ -134,6 +135,10 @@ pub fn explanation(
         shown["release_at"] = json!(hold.release_at.to_string());
         shown
     });
+    let mut sentence = explain::sentence(entry, history.since(), history.hold());
+    if let (State::Removed, Some(rest)) = (entry.state(), rest) {
+        sentence = format!("{sentence} {}", explain::resting(rest));
+    }
     json!({
         "number": entry.number.to_string(),
         "state": entry.state().word(),
@@ -144,7 +149,7 @@ pub fn explanation(
             _ => None,
         },
         "hold": hold,
-        "sentence": explain::sentence(entry, history.since(), history.hold()),
+        "sentence": sentence,
         "imported_at": imported_at.map(|at| at.to_string()),
         "events": events.collect::<Vec<_>>(),
     })
