@@ -998,6 +998,34 @@ fn an_import_that_is_stopped_or_killed_is_undone_and_keeps_nobody_waiting_for_lo
     assert_eq!(fleet.onhook(&["check", "--deep"], b"").code, 0);
 }
 
+/// How often the connections of an import are ended.
+const ENDED: usize = 12;
+
+/// A connection that breaks while the import's file is read from the database is not the end of that file.
+#[test]
+fn an_import_brings_all_of_its_file_though_the_database_ends_its_connections() {
+    let Some(fleet) = Fleet::without_nodes() else { return };
+    let under_way = "SELECT count(*) FROM job WHERE kind = 'import' AND state IN ('checking', 'writing')";
+    let end = "SELECT count(*) FROM
+                   (SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE application_name = 'onhook' AND query LIKE '%bytes FROM import_part%') AS ended";
+    let Endless { mut import, stdin } = Endless::begin(&fleet, 2_125_560_000);
+    drop(stdin); // its file ends
+    let mut ended = 0;
+    let code = until("the import ends", || {
+        if ended < ENDED && fleet.sql.count(under_way, &[]) > 0 {
+            ended += usize::from(fleet.sql.count(end, &[]) > 0);
+        }
+        import.try_wait().expect("it is ours").map(|status| status.code())
+    });
+    println!("its connections were ended {ended} times");
+    assert!(ended > 0, "it was over before a connection was ended");
+    assert_eq!(code, Some(0));
+    let there = "SELECT count(*) FROM number WHERE number BETWEEN 12125560000 AND 12125619999";
+    assert_eq!(fleet.sql.count(there, &[]), ENDLESS);
+    assert_eq!(fleet.onhook(&["check", "--deep"], b"").code, 0);
+}
+
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let begun = Instant::now();
     (work(), begun.elapsed())

@@ -23,6 +23,7 @@ mod routes;
 pub mod seeding;
 mod server;
 mod settings;
+mod staged;
 mod store_log;
 mod streams;
 mod under_way;

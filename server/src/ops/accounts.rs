@@ -215,7 +215,11 @@ async fn alter(
         Altered::Done(held) => Some(shown(held)),
         Altered::Unknown | Altered::StaysOpen(_) => None,
     });
-    match app.store.alter_account(id, act, once, doer).await? {
+    let altered = app.store.alter_account(id, act, once, doer).await.map_err(|error| match error {
+        StoreError::Conflict(why) => OpsProblem::new(Code::ImportRunning, why),
+        error => error.into(),
+    })?;
+    match altered {
         Altered::Done(held) => Ok(shown(&held)),
         Altered::Unknown => Err(Refusal::NoResource.into()),
         Altered::StaysOpen(why) => {

@@ -1,7 +1,7 @@
 //! Imports: a file of numbers or exchanges that is read while it arrives, checked whole, and then written.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::lease::{Lease, RECEIVING};
+use crate::staged::Staged;
 
 /// Most bytes of a file.
 const BYTES_MAX: u64 = 4 << 30;
@@ -261,7 +262,10 @@ async fn receive(
         }
     }
     let staged = if part == 0 { Box::new(io::empty()) } else { app.store.staging(id).await? };
-    head(kind, staged).await?;
+    let (staged, broken) = Staged::new(staged);
+    let head = head(kind, staged).await;
+    broken.check()?;
+    head?;
     let sha256 = Digest::from(sha256).to_string();
     let found = json!({ "lines": lines.count.saturating_sub(1), "sha256": sha256 });
     let base = app.public_url.clone();
@@ -296,7 +300,7 @@ async fn next_or_cancelled(app: &App, id: JobId, body: &mut Reading) -> Result<O
 }
 
 /// Checks the first line of a file.
-async fn head(kind: &str, staged: Box<dyn Read + Send>) -> Result<(), OpsProblem> {
+async fn head(kind: &str, staged: Staged) -> Result<(), OpsProblem> {
     let exchanges = kind == "exchanges";
     let read = tokio::task::spawn_blocking(move || {
         if exchanges { exchange_file::read(staged).map(drop) } else { number_file::read(staged).map(drop) }

@@ -4,6 +4,7 @@
 //! orders go on. What is noted with each piece says where the next one begins, on any node.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use onhook_core::import::{BadLine, BadLines, NewNumber};
 use onhook_core::job::{Kind, State};
 use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::locality::Exchange;
-use onhook_store::contract::imports::Piece;
+use onhook_store::contract::imports::{Looked, Piece};
 use onhook_store::contract::jobs::{Job, JobId, Noted};
 use onhook_store::contract::leases::LeaseToken;
 use onhook_store::plan::{exchanges, imports};
@@ -21,11 +22,13 @@ use onhook_wire::ops::{exchange_file, number_file};
 use onhook_wire::records::{BadHead, Records};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tracing::info;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
 
 use super::noted::{note, now};
 use crate::app::App;
 use crate::lease::RECEIVING;
+use crate::staged::Staged;
 
 /// Lines that are read and checked together.
 const LINES: usize = 5_000;
@@ -68,12 +71,36 @@ enum Record {
 
 type Line = (u64, std::result::Result<Record, BadLine>);
 
-/// Begins to read a job's file on a thread of its own, some lines ahead.
-async fn read(app: &App, job: &Job, size: usize) -> Result<mpsc::Receiver<Vec<Line>>> {
+/// The lines of a job's file, which a thread of its own reads, some ahead.
+struct Lines {
+    read: mpsc::Receiver<Result<Vec<Line>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Lines {
+    /// Returns the next lines. `None` after the last.
+    ///
+    /// # Errors
+    /// That of the store, if it cannot give the file to its end.
+    async fn next(&mut self) -> Result<Option<Vec<Line>>> {
+        if let Some(lines) = self.read.recv().await {
+            return lines.map(Some);
+        }
+        if let Some(reader) = self.reader.take() {
+            reader.await.map_err(|error| StoreError::Broken(Box::new(error)))?;
+        }
+        Ok(None)
+    }
+}
+
+/// Begins to read a job's file, `size` lines at a time.
+async fn read(app: &App, job: &Job, size: usize) -> Result<Lines> {
     let file = app.store.staging(job.id).await?;
-    let exchanges = job.asked["kind"] == "exchanges";
-    let (to, lines) = mpsc::channel(1);
-    let unreadable = |why: BadHead| StoreError::Broken(Box::new(why));
+    lines_of(file, job.asked["kind"] == "exchanges", size).await
+}
+
+async fn lines_of(file: Box<dyn Read + Send>, exchanges: bool, size: usize) -> Result<Lines> {
+    let (file, broken) = Staged::new(file);
     let opened = tokio::task::spawn_blocking(move || -> std::result::Result<Records<Record>, BadHead> {
         fn of<T: 'static>(records: Records<T>, into: fn(T) -> Record) -> Records<Record> {
             Box::new(records.map(move |(line, record)| (line, record.map(into))))
@@ -85,16 +112,22 @@ async fn read(app: &App, job: &Job, size: usize) -> Result<mpsc::Receiver<Vec<Li
         }
     });
     let opened = opened.await.map_err(|error| StoreError::Broken(Box::new(error)))?;
-    let mut records = opened.map_err(unreadable)?.fuse();
-    tokio::task::spawn_blocking(move || {
+    broken.check()?;
+    let mut records = opened.map_err(|why| StoreError::Broken(Box::new(why)))?.fuse();
+    let (to, read) = mpsc::channel(1);
+    let reader = tokio::task::spawn_blocking(move || {
         loop {
             let some: Vec<Line> = records.by_ref().take(size).collect();
-            if some.is_empty() || to.blocking_send(some).is_err() {
+            if let Err(error) = broken.check() {
+                let _ = to.blocking_send(Err(error)); // where nobody reads, nobody misses it
+                return;
+            }
+            if some.is_empty() || to.blocking_send(Ok(some)).is_err() {
                 return;
             }
         }
     });
-    Ok(lines)
+    Ok(Lines { read, reader: Some(reader) })
 }
 
 /// The check of a file's lines.
@@ -115,7 +148,7 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
     let mut lines = read(app, &job, LINES).await?;
     let (mut good, mut bad, mut kinds) = (0_u64, 0_u64, BadLines::default());
     let mut found = job.found.clone();
-    while let Some(some) = lines.recv().await {
+    while let Some(some) = lines.next().await? {
         let count = some.len();
         let wrong = judge(app, &mut checking, some).await?;
         bad += u64::try_from(wrong.len()).unwrap_or(u64::MAX);
@@ -123,7 +156,8 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
         (found["good"], found["bad"]) = (json!(good), json!(bad));
         let told = wrong.iter().map(|(line, why)| (*line, why.to_string())).collect();
         wrong.into_iter().for_each(|(line, why)| kinds.note(line, why));
-        if !app.store.note_bad_lines(token, job.id, told, found.clone()).await? {
+        let noted = Noted::new(State::Checking, found.clone(), now(app));
+        if !app.store.note_bad_lines(token, job.id, told, noted).await? {
             return app.store.tidy_staging().await; // it was cancelled
         }
     }
@@ -217,6 +251,46 @@ async fn bad_lines(app: &App, id: JobId) -> Result<HashSet<u64>> {
     }
 }
 
+/// Leaves out what cannot be written any more though it was good when it was checked, and notes it as bad: a number that
+/// had left may have come back meanwhile by another act.
+async fn leave_out(
+    app: &App,
+    token: LeaseToken,
+    id: JobId,
+    numbers: &mut Vec<(u64, NewNumber)>,
+    looked: &Looked,
+    found: &mut Value,
+) -> Result<()> {
+    // An aging number may be due since the check.
+    let mut checking = imports::Checking::new(now(app), true);
+    let lines = numbers.iter().map(|(line, new)| (*line, Ok(new.clone()))).collect();
+    let late = checking.check(lines, looked, &app.settings.policy);
+    if late.is_empty() {
+        return Ok(());
+    }
+    let lines: HashSet<u64> = late.iter().map(|(line, _)| *line).collect();
+    let told = late.iter().map(|(line, why)| (*line, why.to_string())).collect();
+    let mut kinds = BadLines::default();
+    late.into_iter().for_each(|(line, why)| kinds.note(line, why));
+    let more = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    let [good, bad, restored] = ["good", "bad", "restored"].map(|key| found[key].as_u64().unwrap_or(0));
+    found["good"] = json!(good.saturating_sub(more));
+    found["bad"] = json!(bad.saturating_add(more));
+    found["restored"] = json!(restored.saturating_sub(more));
+    if let (Some(known), Value::Array(more)) = (found["bad_kinds"].as_array_mut(), kinds_of(&kinds)) {
+        known.extend(more);
+    }
+    warn!(
+        import.id = id.0,
+        lines = lines.len(),
+        "lines of import {} that were good are bad now: they are left out",
+        id.0
+    );
+    app.store.note_bad_lines(token, id, told, Noted::new(State::Writing, found.clone(), now(app))).await?;
+    numbers.retain(|(line, _)| !lines.contains(line));
+    Ok(())
+}
+
 async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
     // Where nobody serves, nobody waits for a piece.
     let unhurried = !app.alone;
@@ -227,7 +301,7 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
     let number = |found: &Value, key: &str| found[key].as_u64().unwrap_or(0);
     let resumed_after = number(&found, "last_line");
     let mut lines = read(app, &job, LINES).await?;
-    while let Some(some) = lines.recv().await {
+    while let Some(some) = lines.next().await? {
         let mut left =
             some.into_iter().filter(|(line, _)| *line > resumed_after && !bad.contains(line)).peekable();
         while left.peek().is_some() {
@@ -238,16 +312,17 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
                 match record {
                     Ok(Record::Number(new)) => numbers.push((line, new)),
                     Ok(Record::Exchange(exchange)) => exchanges.push(exchange),
-                    Err(_) => {} // it is among the bad lines
+                    Err(why) => {
+                        let what =
+                            format!("line {line} could be read when it was checked, and now not: {why}");
+                        return Err(StoreError::Broken(what.into()));
+                    }
                 }
             }
+            let looked = app.store.look_up(numbers.iter().map(|(_, new)| new.clone()).collect()).await?;
+            leave_out(app, token, job.id, &mut numbers, &looked, &mut found).await?;
             let count = u64::try_from(numbers.len() + exchanges.len()).unwrap_or(u64::MAX);
-            let new = match app.store.look_up(numbers.iter().map(|(_, new)| new.clone()).collect()).await {
-                Ok(looked) => {
-                    numbers.iter().filter(|(_, new)| !looked.there.contains_key(&new.number)).count()
-                }
-                Err(error) => return Err(error),
-            };
+            let new = numbers.iter().filter(|(_, new)| !looked.there.contains_key(&new.number)).count();
             let new = u64::try_from(new).unwrap_or(u64::MAX);
             found["written"] = json!(number(&found, "written").saturating_add(count));
             found["to_come"] = json!(number(&found, "to_come").saturating_sub(new));
@@ -263,8 +338,92 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
             }
         }
     }
-    let written = number(&found, "written");
+    let (written, good) = (number(&found, "written"), number(&found, "good"));
+    if written != good {
+        return Err(StoreError::Broken(format!("{written} lines are written, and {good} are good").into()));
+    }
     info!(import.id = job.id.0, written, "import {} is done: {written} lines are written", job.id.0);
     note(app, token, job.id, State::Done, found).await?;
     app.store.tidy_staging().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use onhook_core::import::Intake;
+    use onhook_core::lifecycle::provenance::Author;
+    use onhook_core::time::Timestamp;
+    use onhook_store::contract::imports::Imports;
+    use onhook_store::contract::jobs::{Jobs, NewJob};
+    use onhook_store::contract::leases::Leases;
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// Gives what is before its end, and fails then, or panics.
+    struct Torn(Cursor<Vec<u8>>, fn() -> std::io::Result<usize>);
+
+    impl Read for Torn {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => (self.1)(),
+                read => Ok(read),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_the_store_cannot_give_whole_has_no_end_and_no_bad_line() {
+        let text: String = (0..5).map(|n| format!("212555010{n}\n")).collect();
+        let read = async |end: fn() -> std::io::Result<usize>| {
+            let file = Torn(Cursor::new(format!("number\n{text}").into_bytes()), end);
+            let mut lines = lines_of(Box::new(file), false, 2).await?;
+            let mut good = 0;
+            while let Some(some) = lines.next().await? {
+                good += some.iter().filter(|(_, line)| line.is_ok()).count();
+            }
+            Ok::<_, StoreError>(good)
+        };
+        assert_eq!(read(|| Ok(0)).await.unwrap(), 5);
+        assert!(matches!(read(|| Err(std::io::Error::other(StoreError::Full))).await, Err(StoreError::Full)));
+        assert!(matches!(read(|| panic!("a test")).await, Err(StoreError::Broken(_))));
+    }
+
+    /// A number that had left came back by another act after its line was checked, and before it was to be written.
+    #[tokio::test]
+    async fn a_line_that_was_good_when_it_was_checked_is_left_out_if_it_is_bad_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let app =
+            Arc::new(App::new(store.clone(), Settings::default(), "http://127.0.0.1".into()).await.unwrap());
+        let here = NewNumber::available("2125550100".parse().unwrap());
+        let here = Box::new([(2, Ok(here))].into_iter());
+        store.import(here, Intake::of("a test"), now(&app), Arc::default()).await.unwrap();
+        let author = Author::offline();
+        let asked = json!({ "kind": "numbers" });
+        let job = NewJob { kind: Kind::Import, author: author.clone(), asked };
+        let job = store.add_job(job, None, now(&app)).await.unwrap().unwrap();
+        let token = store.take_lease("jobs", Duration::from_mins(1)).await.unwrap().unwrap();
+        store.stage(token, job.id, 0, b"number\n2125550100\n2125550101\n".to_vec()).await.unwrap();
+        store.staged(token, job.id, json!({}), None).await.unwrap().unwrap();
+        let doer = Doer { author, now: now(&app) };
+        let deed = Deed::by(&doer, DeedKind::Imported).with("numbers", 1);
+        let found = json!({ "good": 2, "bad": 0, "restored": 1, "to_come": 1, "bad_kinds": [] });
+        store.begin_writing(token, job.id, deed, found).await.unwrap().unwrap();
+        let job = store.job(Kind::Import, job.id).await.unwrap().unwrap();
+        write(&app, token, job.clone()).await.unwrap();
+        let job = store.job(Kind::Import, job.id).await.unwrap().unwrap();
+        assert_eq!(job.state, State::Done);
+        let found = ["good", "bad", "restored", "to_come", "written"].map(|key| job.found[key].as_u64());
+        assert_eq!(found, [1, 1, 0, 0, 1].map(Some), "{}", job.found);
+        assert_eq!(job.found["bad_kinds"][0]["what"], "the number is here already");
+        let bad = store.bad_lines(job.id, 0, 10).await.unwrap();
+        assert_eq!(bad, [(2, "+12125550100 is here already".to_owned())]);
+        assert_eq!(store.check(true).await.unwrap().findings, []);
+        assert!(job.ended_at.is_some_and(|at| at > Timestamp::default()));
+        store.close().await;
+    }
 }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use onhook_core::account::change::AccountAct;
+use onhook_core::account::{AccountKind, Class};
 use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::import::NewNumber;
 use onhook_core::job::{Kind, MAKINGS_MAX, NotTaken, State, UNTOLD_MS, WAITING_MAX};
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    LONG, activate, at, clean, disconnect, doer, in_service, number, order, policy, run_all, seeded,
+    LONG, account, activate, at, clean, disconnect, doer, in_service, number, order, policy, run_all, seeded,
 };
 use crate::conformance::Opener;
+use crate::contract::accounts::{Altered, NewAccount};
 use crate::contract::imports::Piece;
 use crate::contract::jobs::{Job, JobId, NewJob, Noted};
 use crate::{Store, StoreError};
@@ -62,6 +65,19 @@ cases! { ($) jobs conformance_jobs:
         }
         write(lease, 61).await.expect("written");
         assert!(store.note_job(lease, job.id, noted(State::Done)).await.expect("written"));
+        clean(&*store).await;
+    }
+
+    /// The lines of an import were checked against the accounts that there are.
+    async fn no_account_is_closed_while_an_import_is_under_way(opener) {
+        let (store, ..) = seeded(opener).await;
+        let new = NewAccount { id: account(3), name: "Third".into(), kind: AccountKind::EndUser, class: Class::Unknown };
+        store.make_account(new, None, doer(1)).await.expect("made");
+        let close = async || store.alter_account(account(3), AccountAct::Close, None, doer(4)).await;
+        let (lease, job, _) = writing(&*store, 0).await;
+        assert!(matches!(close().await, Err(StoreError::Conflict(_))));
+        assert!(store.note_job(lease, job.id, noted(State::Done)).await.expect("written"));
+        assert!(matches!(close().await, Ok(Altered::Done(_))));
         clean(&*store).await;
     }
 
@@ -182,7 +198,7 @@ cases! { ($) jobs conformance_jobs:
             one.stage(lost, job.id, 0, Vec::new()).await.err(),
             one.staged(lost, job.id, json!({}), None).await.err(),
             one.forget_bad_lines(lost, job.id).await.err(),
-            one.note_bad_lines(lost, job.id, vec![(1, "late".into())], json!({})).await.err(),
+            one.note_bad_lines(lost, job.id, vec![(1, "late".into())], noted(State::Checking)).await.err(),
             one.begin_writing(lost, job.id, deed, json!({})).await.err(),
             one.write_piece(lost, job.id, piece([3]), event, noted(State::Writing), policy()).await.err(),
             one.note_job(lost, job.id, noted(State::Done)).await.err(),
@@ -273,11 +289,11 @@ cases! { ($) jobs conformance_jobs:
         one.tidy_staging().await.expect("tidied");
         assert_eq!(read(&*other).await.expect("read"), "number\n2025550100\n");
         let bad = vec![(2, "it is bad".to_owned()), (3, "so is it".to_owned())];
-        assert!(one.note_bad_lines(lease, job.id, bad.clone(), json!({})).await.expect("noted"));
+        assert!(one.note_bad_lines(lease, job.id, bad.clone(), noted(State::Checking)).await.expect("noted"));
         assert_eq!(other.bad_lines(job.id, 0, 10).await.expect("read"), bad);
         assert_eq!(other.bad_lines(job.id, 2, 10).await.expect("read"), bad[1..]);
         one.cancel_job(Kind::Import, job.id, at(3)).await.expect("written");
-        assert!(!one.note_bad_lines(lease, job.id, Vec::new(), json!({})).await.expect("tried"), "it has ended");
+        assert!(!one.note_bad_lines(lease, job.id, Vec::new(), noted(State::Checking)).await.expect("tried"), "it has ended");
         one.tidy_staging().await.expect("tidied");
         assert_eq!(read(&*one).await.unwrap_or_default(), "");
         let looked = one.look_up(vec![in_service(1, 9)]).await.expect("read");

@@ -31,7 +31,7 @@ use crate::Store;
 use crate::audit::seal_all;
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked, Undone};
-use crate::contract::jobs::NewJob;
+use crate::contract::jobs::{NewJob, Noted};
 use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
 use crate::contract::reports::{Marking, Report};
@@ -117,7 +117,15 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         .expect("free");
     let bad = vec![(7, "it is not UTF-8".to_owned())];
     store.staged(receiver, file.id, serde_json::Value::Null, None).await.expect("staged");
-    store.note_bad_lines(receiver, file.id, bad, serde_json::Value::Null).await.expect("noted");
+    store
+        .note_bad_lines(
+            receiver,
+            file.id,
+            bad,
+            Noted::new(job::State::Checking, serde_json::Value::Null, at(0)),
+        )
+        .await
+        .expect("noted");
     store.cancel_job(file.kind, file.id, at(1)).await.expect("ended").expect("there");
     store.end_lease("imports", receiver).await.expect("ended");
     let made = subscribe(store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;

@@ -110,8 +110,8 @@ pub trait Imports: Send + Sync {
     /// Forgets the bad lines of a job, whose check begins anew.
     async fn forget_bad_lines(&self, lease: LeaseToken, job: JobId) -> Result<()>;
 
-    /// Notes bad lines of a job, each with what is wrong with it, and how far the check is. Returns false if the job has
-    /// ended meanwhile.
+    /// Notes bad lines of a job, each with what is wrong with it, and how far the job is. Returns false if it has ended
+    /// meanwhile. A line that was good may be bad when it is to be written.
     ///
     /// # Errors
     /// `LeaseLost` if the lease is over.
@@ -120,7 +120,7 @@ pub trait Imports: Send + Sync {
         lease: LeaseToken,
         job: JobId,
         bad: Vec<(u64, String)>,
-        found: Value,
+        noted: Noted,
     ) -> Result<bool>;
 
     /// Returns bad lines of a job after a line, in order, at most `size`.

@@ -11,6 +11,7 @@ use onhook_core::lifecycle::provenance::Doer;
 use tokio_postgres::Row;
 
 use super::deeds::write_deeds;
+use super::jobs::no_import;
 use super::once::once as done_once;
 use super::open::PostgresStore;
 use super::row::{account_of, get, limit, peer_of, site_of, small, small_or, time, word};
@@ -137,6 +138,9 @@ async fn alter_account(client: &Client, id: AccountId, act: AccountAct, doer: &D
         Ok(after) => after,
         Err(why) => return Ok(Altered::StaysOpen(why)),
     };
+    if act == AccountAct::Close {
+        no_import(client).await?;
+    }
     let sql = "UPDATE account SET name = $1, kind = $2, class = $3, state = $4, cancel_window_seconds = $5,
                                   reports_rnd = $6, legal_name = $7 WHERE id = $8";
     let values: [&dyn Value; 8] = [

@@ -212,10 +212,9 @@ async fn note_bad_lines(
     lease: LeaseToken,
     job: JobId,
     bad: &[(u64, String)],
-    found: Value,
+    noted: &Noted,
 ) -> Result<bool> {
-    let noted = Noted::new(JobState::Checking, found, Timestamp::default());
-    if !note(client, lease, job, &noted).await? {
+    if !note(client, lease, job, noted).await? {
         return Ok(false);
     }
     let lines: Vec<i64> = bad.iter().map(|(line, _)| i64::try_from(*line).unwrap_or(i64::MAX)).collect();
@@ -384,9 +383,9 @@ impl Imports for PostgresStore {
         lease: LeaseToken,
         job: JobId,
         bad: Vec<(u64, String)>,
-        found: Value,
+        noted: Noted,
     ) -> Result<bool> {
-        transaction!(self, tx => note_bad_lines(&tx, lease, job, &bad, found.clone()).await)
+        transaction!(self, tx => note_bad_lines(&tx, lease, job, &bad, &noted).await)
     }
 
     async fn bad_lines(&self, job: JobId, after: u64, size: usize) -> Result<Vec<(u64, String)>> {

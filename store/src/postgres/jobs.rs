@@ -14,13 +14,13 @@ use super::open::PostgresStore;
 use super::row::{get, limit, time, time_or, under, word};
 use super::statement::{execute, row, rows};
 use super::transaction::{reading, transaction};
-use crate::Result;
 use crate::columns::UnderColumns;
 use crate::contract::jobs::{Job, JobId, Jobs, NewJob, Noted, Taken};
 use crate::contract::leases::LeaseToken;
 use crate::contract::once::Once;
 use crate::error::corrupt;
 use crate::plan::jobs::answering;
+use crate::{Result, StoreError};
 
 /// The columns that [`read`] reads, in this order.
 const COLUMNS: &str = "id, kind, state, made_at, ended_at, user_name, asked, found, credential, address, reason, \
@@ -142,6 +142,17 @@ async fn cancel(client: &Client, kind: Kind, id: JobId, now: Timestamp) -> Resul
     job.ended_at = Some(now);
     put(client, id, &Noted::new(job.state, job.found.clone(), now)).await?;
     Ok(Some((job, true)))
+}
+
+/// Refuses a removal while an import is under way: its lines were checked against the accounts, sites and peers that there
+/// are.
+pub(super) async fn no_import(client: &Client) -> Result<()> {
+    match next_job(client, Kind::Import).await? {
+        Some(_) => {
+            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
+        }
+        None => Ok(()),
+    }
 }
 
 #[async_trait]

@@ -9,20 +9,19 @@ use onhook_core::lifecycle::provenance::Doer;
 
 use super::accounts::{lock_account, must_exist, peers, read_peer, read_site, sites};
 use super::deeds::write_deeds;
-use super::jobs::next_job;
+use super::jobs::no_import;
 use super::once::once as done_once;
 use super::open::PostgresStore;
 use super::row::{get, limit, peer_of, site_of, small};
 use super::statement::{Value, execute, row, rows};
 use super::transaction::{reading, transaction};
+use crate::Result;
 use crate::codes::details;
 use crate::contract::once::Once;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::error::corrupt;
 use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
-use crate::{Result, StoreError};
-use onhook_core::job::Kind;
 
 fn of(account: AccountId) -> i64 {
     account.get().into()
@@ -68,16 +67,6 @@ async fn change_site(
     let changed = (Site { id, account, name, is_default }, details);
     write_deeds(client, &[deeds::site(Some(&found), Some(&changed), doer)]).await?;
     Ok(Some(changed))
-}
-
-/// Refuses a removal while an import is under way: its lines were checked against the sites and peers that there are.
-async fn no_import(client: &Client) -> Result<()> {
-    match next_job(client, Kind::Import).await? {
-        Some(_) => {
-            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
-        }
-        None => Ok(()),
-    }
 }
 
 async fn remove_site(client: &Client, account: AccountId, id: SiteId, doer: &Doer) -> Result<Removed> {

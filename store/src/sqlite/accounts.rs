@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row};
 
 use super::cached::run_to;
 use super::deeds::write_deeds;
+use super::jobs::no_import;
 use super::once::once as done_once;
 use super::open::SqliteStore;
 use super::row::{self, limit, list, narrowed, of};
@@ -119,6 +120,9 @@ fn alter_account(tables: &mut Tables<'_>, id: AccountId, act: AccountAct, doer: 
         Ok(after) => after,
         Err(why) => return Ok(Altered::StaysOpen(why)),
     };
+    if act == AccountAct::Close {
+        no_import(tables)?;
+    }
     tables
         .connection
         .prepare_cached(

@@ -143,10 +143,9 @@ fn note_bad_lines(
     lease: LeaseToken,
     job: JobId,
     bad: &[(u64, String)],
-    found: Value,
+    noted: &Noted,
 ) -> Result<bool> {
-    let noted = Noted::new(JobState::Checking, found, Timestamp::default());
-    if !note(tables, lease, job, &noted)? {
+    if !note(tables, lease, job, noted)? {
         return Ok(false);
     }
     let sql = "INSERT INTO bad_line (job, line, detail) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
@@ -269,9 +268,9 @@ impl Imports for SqliteStore {
         lease: LeaseToken,
         job: JobId,
         bad: Vec<(u64, String)>,
-        found: Value,
+        noted: Noted,
     ) -> Result<bool> {
-        self.writer.write_own(move |tables| note_bad_lines(tables, lease, job, &bad, found)).await
+        self.writer.write_own(move |tables| note_bad_lines(tables, lease, job, &bad, &noted)).await
     }
 
     async fn bad_lines(&self, job: JobId, after: u64, size: usize) -> Result<Vec<(u64, String)>> {

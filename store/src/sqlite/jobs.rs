@@ -14,13 +14,13 @@ use super::open::SqliteStore;
 use super::row::{limit, list, under, word};
 use super::tables::Tables;
 use super::writer::Purpose;
-use crate::Result;
 use crate::columns::UnderColumns;
 use crate::contract::jobs::{Job, JobId, Jobs, NewJob, Noted, Taken};
 use crate::contract::leases::LeaseToken;
 use crate::contract::once::Once;
 use crate::error::corrupt;
 use crate::plan::jobs::answering;
+use crate::{Result, StoreError};
 
 /// The columns that [`read`] reads, in this order.
 const COLUMNS: &str =
@@ -142,6 +142,17 @@ fn cancel(tables: &Tables<'_>, kind: Kind, id: JobId, now: Timestamp) -> Result<
     job.ended_at = Some(now);
     put(tables, id, &Noted::new(job.state, job.found.clone(), now))?;
     Ok(Some((job, true)))
+}
+
+/// Refuses a removal while an import is under way: its lines were checked against the accounts, sites and peers that there
+/// are.
+pub(super) fn no_import(tables: &Tables<'_>) -> Result<()> {
+    match next_job(tables.connection, Kind::Import)? {
+        Some(_) => {
+            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
+        }
+        None => Ok(()),
+    }
 }
 
 #[async_trait]

@@ -4,24 +4,23 @@ use async_trait::async_trait;
 use onhook_core::account::details::{PeerChange, PeerDetails, SiteChange, SiteDetails};
 use onhook_core::account::{Peer, Site};
 use onhook_core::ids::{AccountId, PeerId, SiteId};
-use onhook_core::job::Kind;
 use onhook_core::lifecycle::provenance::Doer;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::accounts::{must_exist, peer, peers, site, sites};
 use super::deeds::write_deeds;
-use super::jobs::next_job;
+use super::jobs::no_import;
 use super::once::once as done_once;
 use super::open::SqliteStore;
 use super::row::{self, limit, list, of};
 use super::tables::Tables;
+use crate::Result;
 use crate::codes::details;
 use crate::contract::once::Once;
 use crate::contract::premises::{Removed, SitesAndPeers};
 use crate::plan::deeds;
 use crate::plan::premises::{self as plan, Write};
-use crate::{Result, StoreError};
 
 fn add_site(
     tables: &mut Tables<'_>,
@@ -67,16 +66,6 @@ fn change_site(
     let changed = (Site { id, account, name, is_default }, details);
     write_deeds(tables, &[deeds::site(Some(&found), Some(&changed), doer)])?;
     Ok(Some(changed))
-}
-
-/// Refuses a removal while an import is under way: its lines were checked against the sites and peers that there are.
-fn no_import(tables: &Tables<'_>) -> Result<()> {
-    match next_job(tables.connection, Kind::Import)? {
-        Some(_) => {
-            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
-        }
-        None => Ok(()),
-    }
 }
 
 fn remove_site(tables: &mut Tables<'_>, account: AccountId, id: SiteId, doer: &Doer) -> Result<Removed> {
