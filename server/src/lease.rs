@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use crate::app::App;
+use crate::kept::kept;
 use crate::store_log;
 
 /// The longest wait while another node has the lease, or after the store failed.
@@ -34,7 +35,11 @@ impl Lease {
     pub(crate) fn keep(app: Arc<App>, name: String, is_fit: fn(&App) -> bool) -> Self {
         let (sender, token) = watch::channel(None);
         let stop = CancellationToken::new();
-        let keeper = tokio::spawn(keep(app, (name, is_fit), sender, stop.clone()));
+        let (of, ends) = (format!("the lease {name}"), stop.clone());
+        let keeper = tokio::spawn(async move {
+            let run = || keep(app.clone(), (name.clone(), is_fit), sender.clone(), ends.clone());
+            kept(&of, ends.clone(), run).await;
+        });
         Self { token, keeper, stop: stop.drop_guard() }
     }
 
@@ -69,6 +74,7 @@ async fn keep(
     let lasts = app.settings.lease;
     let mut anew = app.emulator.as_ref().map(|emulator| emulator.age.subscribe());
     let mut held: Option<LeaseToken> = None;
+    sender.send_if_modified(|shown| shown.take().is_some()); // one that was held before a panic is not renewed any more
     let mut until = Instant::now();
     let mut is_over = false;
     loop {

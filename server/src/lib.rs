@@ -13,6 +13,7 @@ pub mod demo_data;
 mod emulator;
 mod expiry;
 pub mod http;
+mod kept;
 mod lease;
 pub mod limits;
 pub mod mail;

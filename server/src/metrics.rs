@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 29] = [
+const METERS: [(Kind, &str, &str); 30] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -71,6 +71,11 @@ const METERS: [(Kind, &str, &str); 29] = [
         Kind::Gauge,
         "onhook_rnd_due_days",
         "Days until the next report of disconnects is due, negative if this month's is late.",
+    ),
+    (
+        Kind::Counter,
+        "onhook_workers_restarted_total",
+        "How often something in the background was broken off by a fault of onhook and begun again, by worker.",
     ),
     (Kind::Gauge, "onhook_jobs_running", "1 while this server does a job of the kind, else 0."),
     (Kind::Gauge, "onhook_build_info", "Always 1; the label says the version."),

@@ -65,14 +65,7 @@ pub async fn start(
     }
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
-    workers.spawn(work::orders::run(app.clone(), stop.clone()));
-    workers.spawn(work::release::run(app.clone(), stop.clone()));
-    workers.spawn(work::deliveries::run(app.clone(), stop.clone()));
-    workers.spawn(work::settings::run(app.clone(), stop.clone()));
-    workers.spawn(work::seals::run(app.clone(), stop.clone()));
-    workers.spawn(work::jobs::run(app.clone(), stop.clone()));
-    workers.spawn(work::weaknesses::run(app.clone(), stop.clone()));
-    workers.spawn(work::owed::run(app.clone(), stop.clone()));
+    work::start::all(&app, &stop, &mut workers);
     let router = router::router(&app, routes::all(), routes::lost);
     let front = Front { router, prefixes: prefix::TEXTS };
     let mut accepting = JoinSet::new();
@@ -155,7 +148,8 @@ impl Offline {
 
     /// Does the jobs of a kind, also those that a server has left, until it is closed.
     pub fn do_jobs(&mut self, kind: Kind) {
-        self.workers.spawn(work::jobs::of_kind(self.app.clone(), self.stop.clone(), kind));
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        self.workers.spawn(work::jobs::kept_of_kind(app, stop, kind));
     }
 
     /// Returns the store, for what is no matter of the API.

@@ -43,7 +43,7 @@ impl Rationed {
 pub(crate) fn failed(what: &str, error: &StoreError) -> bool {
     let Some(left_out) = STORE.turn(Instant::now()) else { return false };
     let why = match error {
-        StoreError::Broken(cause) => format!("the store failed: {cause}"),
+        StoreError::Broken(_) => format!("the store failed: {}", error.why()),
         other => other.to_string(),
     };
     let more = match left_out {

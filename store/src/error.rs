@@ -39,6 +39,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns what went wrong, with every cause behind it: what a database says of an error stands there.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let StoreError::Broken(cause) = self else { return self.to_string() };
+        let mut why = cause.to_string();
+        let mut source = cause.source();
+        while let Some(cause) = source {
+            why = format!("{why}: {cause}");
+            source = cause.source();
+        }
+        why
+    }
+
     /// What is to be made needs an account that does not exist.
     pub(crate) fn no_account(account: AccountId) -> Self {
         StoreError::Conflict(format!("no account {account}"))
@@ -165,4 +178,21 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// What the store holds makes no sense.
 pub(crate) fn corrupt(what: impl Into<String>) -> StoreError {
     StoreError::Broken(what.into().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("db error")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_says_every_cause() {
+        let inner = std::io::Error::other("relation \"number\" does not exist");
+        let error = StoreError::Broken(Box::new(Outer(inner)));
+        assert_eq!(error.why(), "db error: relation \"number\" does not exist");
+        assert_eq!(StoreError::Full.why(), "the write queue is full");
+    }
 }

@@ -19,23 +19,23 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::noted::{may_pass, note, noting, now, told};
+use super::noted::{may_pass, note, noting, now};
 use super::{imports, makings};
 use crate::app::App;
+use crate::kept::kept;
 use crate::lease::Lease;
 use crate::store_log;
 
 /// How long a worker sleeps when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 
-pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
-    let [check, backup, import, report] = [Kind::Check, Kind::Backup, Kind::Import, Kind::Report]
-        .map(|kind| of_kind(app.clone(), stop.clone(), kind));
-    tokio::join!(check, backup, import, report);
+/// Does the jobs of one kind, and goes on after a panic.
+pub(crate) async fn kept_of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
+    kept(&format!("jobs of kind {kind}"), stop.clone(), || of_kind(app.clone(), stop.clone(), kind)).await;
 }
 
 /// Does the jobs of one kind.
-pub(crate) async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
+async fn of_kind(app: Arc<App>, stop: CancellationToken, kind: Kind) {
     let gauge = metrics::gauge!("onhook_jobs_running", "kind" => kind.word());
     gauge.set(0.0);
     let mut bell = app.jobs_bell.subscribe();
@@ -126,7 +126,7 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
         Err(error) => {
             store_log::failed("a check failed", &error);
             let mut found = progress();
-            found["why"] = json!(told(&error));
+            found["why"] = json!(error.why());
             return note(app, token, job.id, State::Failed, found).await.map(|_| true);
         }
     };
@@ -187,7 +187,7 @@ async fn back_up(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
         Err(error) if may_pass(&error) => return Err(error),
         Err(error) => {
             store_log::failed("a backup failed", &error);
-            (State::Failed, json!({ "why": told(&error) }), None)
+            (State::Failed, json!({ "why": error.why() }), None)
         }
     };
     app.store.note_job(token, job.id, Noted { state, found, at: now(app), deed }).await.map(|_| true)

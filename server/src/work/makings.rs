@@ -12,7 +12,7 @@ use onhook_store::{Result, StoreError};
 use serde_json::json;
 use tracing::info;
 
-use super::noted::{may_pass, note, noting, told};
+use super::noted::{may_pass, note, noting};
 use crate::app::App;
 use crate::reports::asked::Asked;
 use crate::reports::{Progress, rnd};
@@ -33,7 +33,7 @@ pub(super) async fn step(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<
         Err(error) if may_pass(&error) => return Err(error),
         Err(error) => {
             store_log::failed("a report could not be made", &error);
-            found["why"] = json!(told(&error));
+            found["why"] = json!(error.why());
             State::Failed
         }
     };

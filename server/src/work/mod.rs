@@ -1,6 +1,5 @@
 //! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, seal
-//! events, do jobs, and tell
-//! of what a database may lose.
+//! events, do jobs, and tell of what a database may lose.
 
 mod attempts;
 pub(crate) mod deliveries;
@@ -16,4 +15,5 @@ pub(crate) mod release;
 pub(crate) mod reset;
 pub(crate) mod seals;
 pub(crate) mod settings;
+pub(crate) mod start;
 pub(crate) mod weaknesses;

@@ -54,14 +54,6 @@ pub(super) fn may_pass(error: &StoreError) -> bool {
     matches!(error, StoreError::LeaseLost | StoreError::Closed | StoreError::Full | StoreError::Unwritable(_))
 }
 
-/// Returns why a job failed, in words.
-pub(super) fn told(error: &StoreError) -> String {
-    match error {
-        StoreError::Broken(cause) => cause.to_string(),
-        error => error.to_string(),
-    }
-}
-
 /// Returns the time that is noted of a job.
 pub(super) fn now(app: &App) -> Timestamp {
     app.clock.now()

@@ -17,7 +17,7 @@ use super::health::Health;
 use super::random::random_uuid;
 use super::row::{get, order_id};
 use super::statement::{Value, often, often_and_commit, rows};
-use super::tries::{Tries, is_lost, settle, text, unknown};
+use super::tries::{Tries, is_lost, settle, unknown};
 use super::waiting::Waiting;
 use crate::codes::{kind_code, status_code};
 use crate::columns::UnderColumns;
@@ -131,12 +131,13 @@ struct Writing {
 /// its commit cost about the same for few orders and for many.
 async fn write_all(mut arrivals: mpsc::Receiver<Arrival>, writing: Writing) {
     let (mut some, mut open) = (Vec::with_capacity(TOGETHER_MAX), true);
-    let (mut running, mut under_way) = (JoinSet::new(), 0);
+    let (mut running, mut under_way) = (JoinSet::new(), 0_usize);
     while open || !some.is_empty() || !running.is_empty() {
         let room = TOGETHER_MAX - some.len();
         tokio::select! {
             Some(ended) = running.join_next() => {
-                under_way = ended.map_or(0, |orders: usize| under_way - orders);
+                // Of one that panicked it is not known how many there were, and the estimate is only of what is worth it.
+                under_way = ended.map_or(0, |orders: usize| under_way.saturating_sub(orders));
             }
             more = arrivals.recv_many(&mut some, room), if open && room > 0 && running.len() < AT_ONCE => {
                 open = more > 0;
@@ -390,6 +391,6 @@ fn again(error: &StoreError) -> StoreError {
         StoreError::Unwritable(why) => why.clone().into(),
         StoreError::Full => StoreError::Full,
         StoreError::Closed => StoreError::Closed,
-        error => corrupt(text(error)),
+        error => corrupt(error.why()),
     }
 }

@@ -16,7 +16,6 @@ use super::lookout::Lookout;
 use super::random::random;
 use super::schema::migrate;
 use super::statement::{execute, row};
-use super::tries::text;
 use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
 use crate::error::corrupt;
@@ -68,7 +67,7 @@ impl PostgresStore {
 
     async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
         let (pool, primary) = connect::pool(url)?;
-        let unusable = |error: StoreError| ConnectError::Database(text(&error));
+        let unusable = |error: StoreError| ConnectError::Database(error.why());
         let client = connection(&pool).await.map_err(unusable)?;
         migrate(&client).await.map_err(unusable)?;
         let marked = row(&client, "SELECT 1 FROM meta WHERE key = $1", &[&MARK]).await.map_err(unusable)?;

@@ -38,9 +38,9 @@ impl Tries {
         }
         self.0 += 1;
         if self.0 >= TRIES_MAX {
-            return Some(Err(unreachable(error)));
+            return Some(Err(last(error)));
         }
-        debug!(tries = self.0, error = text(&error), "a transaction is tried again");
+        debug!(tries = self.0, error = error.why(), "a transaction is tried again");
         tokio::time::sleep(wait(self.0)).await;
         None
     }
@@ -69,7 +69,7 @@ pub(super) async fn settle(pool: &Pool, id: Uuid) -> Result<bool> {
 
 /// Returns the error of something that may have been written, whatever has failed since.
 pub(super) fn unknown(error: &StoreError) -> StoreError {
-    corrupt(format!("what became of a transaction is not known: {}", text(error)))
+    corrupt(format!("what became of a transaction is not known: {}", error.why()))
 }
 
 async fn has_committed(pool: &Pool, id: Uuid) -> Result<bool> {
@@ -142,19 +142,14 @@ fn may_pass(error: &StoreError) -> bool {
     }
 }
 
-/// Returns the error of a database that takes no writes for now.
-fn unreachable(error: StoreError) -> StoreError {
-    Unwritable::Database { why: text(&error) }.into()
-}
-
-/// Returns an error's text, with its cause.
-pub(super) fn text(error: &StoreError) -> String {
-    let StoreError::Broken(cause) = error else { return error.to_string() };
-    let mut text = cause.to_string();
-    let mut source = cause.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+/// Returns the error after the last try: others have a row for too long, or the database takes no writes for now.
+fn last(error: StoreError) -> StoreError {
+    let code = match &error {
+        StoreError::Broken(cause) => cause.downcast_ref::<Error>().and_then(Error::code),
+        _ => None,
+    };
+    match code == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        true => StoreError::Full,
+        false => Unwritable::Database { why: error.why() }.into(),
     }
-    text
 }
