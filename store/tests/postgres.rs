@@ -14,18 +14,21 @@ use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
+use onhook_core::notify::subscription::{Digest, Email, NewSubscription, OrderType, Receiver, Subject};
 use onhook_core::number::Number;
 use onhook_core::order::{Kind, NewOrder, Refusal, Status};
 use onhook_store::StoreError;
 use onhook_store::audit::{Lookout, feed, known, positions, seal_all, seal_next, verify};
 use onhook_store::contract::accounts::{Accounts, NewAccount};
 use onhook_store::contract::audit::SEALER;
+use onhook_store::contract::deliveries::Deliveries;
 use onhook_store::contract::imports::{Imports, Line, Lines};
 use onhook_store::contract::leases::{Leases, NODE};
 
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
 use onhook_store::contract::premises::{Removed, SitesAndPeers};
+use onhook_store::contract::subscriptions::Subscriptions;
 use onhook_store::contract::upkeep::Upkeep;
 use onhook_store::postgres::{ConnectError, PostgresStore, newest_schema};
 use tokio_postgres::NoTls;
@@ -241,6 +244,27 @@ async fn a_step_says_that_another_one_tries_the_orders_that_wait_for_numbers() {
     other.batch_execute(mark).await.unwrap();
     let step = store.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
     assert_eq!((step.ended.len(), step.more, step.busy), (0, false, true));
+}
+
+/// A step that began before a subscription ended may write a notification for it yet, which must not be left without it.
+#[tokio::test]
+async fn a_subscription_that_has_ended_is_not_forgotten_while_its_account_is_told_something() {
+    let Some(fresh) = openers::database() else { return };
+    let store = ten_in_service(&fresh).await;
+    let new = NewSubscription {
+        account: account(),
+        subject: Subject::Orders(OrderType::Disconnects, None),
+        receiver: Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::None }),
+        expires_at: Some(now().plus_millis(-1)),
+    };
+    store.subscribe(new, now()).await.unwrap();
+    let (step, connection) = tokio_postgres::connect(&fresh.0, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    step.batch_execute("BEGIN; SELECT 1 FROM queue WHERE account = 1 FOR UPDATE").await.unwrap();
+    assert_eq!(store.expire_subscriptions(now(), 10).await.unwrap().len(), 1);
+    assert_eq!(store.forget_deliveries(now(), 10).await.unwrap(), 0);
+    step.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(store.forget_deliveries(now(), 10).await.unwrap(), 1);
 }
 
 /// A node draws its number early and commits late. Others get their positions meanwhile, and it gets the next one.

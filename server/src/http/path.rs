@@ -49,7 +49,7 @@ pub struct Sent {
 
 impl Sent {
     /// Returns the parameters of the path by their names in the route's path, decoded. `None` if one of them is not
-    /// text, which leads nowhere.
+    /// text, or holds a NUL, which no database takes for text: that leads nowhere.
     #[must_use]
     pub fn parts(&self, route: &'static str) -> Option<Vec<(&'static str, String)>> {
         let path = self.uri.path();
@@ -57,6 +57,7 @@ impl Sent {
         let named = route.split('/').zip(path.split('/')).filter_map(|(name, part)| {
             let name = name.strip_prefix('{')?.strip_suffix('}')?;
             let part = percent_encoding::percent_decode_str(part).decode_utf8().ok();
+            let part = part.filter(|part| !part.contains('\0'));
             Some(part.map(|part| (name, part.into_owned())))
         });
         named.collect()

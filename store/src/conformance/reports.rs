@@ -114,6 +114,8 @@ cases! { ($) reports conformance_reports:
         assert_eq!(kept, Kept { report: made.clone(), is_new: false });
         let kept = store.keep_report(later.clone(), true).await.expect("kept");
         assert_eq!(kept, Kept { report: later.clone(), is_new: false });
+        let late = store.keep_report(made.clone(), true).await.expect("kept");
+        assert_eq!(late.report, later, "a node that made one before comes late");
 
         let confirm = async |id: &str, hash: &str, n| {
             store.confirm_report(id.into(), vec![hash.into()], at(7), "operator".into(), at(n), None).await.expect("tried")
@@ -125,7 +127,8 @@ cases! { ($) reports conformance_reports:
         let confirmed = done.confirmed.expect("confirmed");
         assert_eq!((confirmed.at, confirmed.submitted_at), (at(8), at(7)));
         assert_eq!(confirm("rnd-1", "aa", 9).await, Confirmed::Done(done.clone()), "once");
-        let kept = store.keep_report(made.clone(), true).await.expect("kept");
+        let newer = Report { as_of: 3, ..made.clone() };
+        let kept = store.keep_report(newer, true).await.expect("kept");
         assert_eq!(kept.report, *done, "what was handed in stays");
         store.keep_report(report("rnd-0", "2026-11", "cc"), false).await.expect("kept");
         let Confirmed::Done(_) = confirm("rnd-0", "cc", 10).await else { panic!("not confirmed") };

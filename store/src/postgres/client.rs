@@ -6,44 +6,98 @@
 //! looks for it as it begins: names are used only in a session that this connection was the last to mark. Once a mark is
 //! missing, there is such a pooler, and the node uses no more names.
 
-use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
-use tokio_postgres::{Error, SimpleQueryMessage, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 use tracing::info;
 use uuid::Uuid;
 
 use super::random::random_uuid;
 use crate::{Result, StoreError};
 
-/// A connection of the pool. Dropping it gives it back.
+/// A connection of the pool. Dropping it gives it back, unless someone has stopped waiting for an answer: what was asked
+/// still runs there, and whoever had the connection next would wait for its end. Such a connection is closed.
 pub(super) struct Client {
-    object: Object,
+    object: Option<Object>,
+    /// Answers that are not there yet.
+    awaited: AtomicUsize,
     /// True if statements have names, for now.
     named: bool,
 }
 
-impl Deref for Client {
-    type Target = tokio_postgres::Client;
-
-    fn deref(&self) -> &tokio_postgres::Client {
-        &self.object
+impl Drop for Client {
+    fn drop(&mut self) {
+        if *self.awaited.get_mut() > 0 {
+            self.object.take().map(Object::take);
+        }
     }
 }
 
 impl Client {
     /// Makes one of a connection, on which statements have no names.
     pub(super) fn of(object: Object) -> Self {
-        Self { object, named: false }
+        Self { object: Some(object), awaited: AtomicUsize::new(0), named: false }
     }
 
     /// Closes the connection, which undoes what is under way there.
-    pub(super) fn close(self) {
-        drop(Object::take(self.object));
+    pub(super) fn close(mut self) {
+        self.object.take().map(Object::take);
+    }
+
+    fn object(&self) -> &Object {
+        self.object.as_ref().expect("a client has its connection until it is dropped")
+    }
+
+    /// Waits for an answer.
+    async fn answered<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        let answer = answer.await; // a caller may drop this here
+        self.awaited.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// Runs statements that have no values.
+    pub(super) async fn batch_execute(&self, sql: &str) -> std::result::Result<(), Error> {
+        self.answered(self.object().batch_execute(sql)).await
+    }
+
+    /// As [`Client::batch_execute`], and returns what they find as texts.
+    pub(super) async fn simple_query(
+        &self,
+        sql: &str,
+    ) -> std::result::Result<Vec<SimpleQueryMessage>, Error> {
+        self.answered(self.object().simple_query(sql)).await
+    }
+
+    /// Runs a statement with values and their types. Returns its rows.
+    pub(super) async fn query_typed(
+        &self,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> std::result::Result<Vec<Row>, Error> {
+        self.answered(self.object().query_typed(sql, values)).await
+    }
+
+    /// As [`Client::query_typed`], and returns how many rows it wrote.
+    pub(super) async fn execute_typed(
+        &self,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> std::result::Result<u64, Error> {
+        self.answered(self.object().execute_typed(sql, values)).await
+    }
+
+    /// Runs a statement that has a name. Returns its rows.
+    pub(super) async fn query(
+        &self,
+        statement: &Statement,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> std::result::Result<Vec<Row>, Error> {
+        self.answered(self.object().query(statement, values)).await
     }
 
     /// Ends the use of names, with the transaction.
@@ -56,7 +110,7 @@ impl Client {
         if !self.named {
             return Ok(None);
         }
-        Ok(Some(self.object.prepare_typed_cached(sql, types).await?))
+        Ok(Some(self.answered(self.object().prepare_typed_cached(sql, types)).await?))
     }
 }
 
@@ -96,8 +150,8 @@ impl Names {
             return found(client, begin).await;
         }
         // The session's process is in the mark, in case something carries settings from one session to another.
-        let mark = format!("'{} {} ' || pg_backend_pid()", self.node, Object::id(&client.object));
-        if client.object.statement_cache.size() == 0 {
+        let mark = format!("'{} {} ' || pg_backend_pid()", self.node, Object::id(client.object()));
+        if client.object().statement_cache.size() == 0 {
             // Nothing has a name yet, so this is the only session where something of this connection will have one.
             let set = format!("SELECT set_config('onhook.session', {mark}, false)");
             match client.batch_execute(&set).await {
@@ -125,7 +179,7 @@ impl Names {
             Some(Fault::Changed) => {}
             None => return,
         }
-        client.object.statement_cache.clear();
+        client.object().statement_cache.clear();
     }
 
     fn turn_off(&self, why: &str) {

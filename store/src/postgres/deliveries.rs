@@ -328,9 +328,9 @@ async fn forget_deliveries(client: &Client, now: Timestamp, most: usize) -> Resu
 /// each time.
 async fn forget_ended(client: &Client, most: usize) -> Result<usize> {
     let after = counter(client, "tidied").await?.unwrap_or(0);
-    let sql = "SELECT seq FROM subscription WHERE over AND seq > $1 ORDER BY seq LIMIT $2";
-    let over = rows(client, sql, &[&after, &limit(most)]).await?;
-    let over = over.iter().map(|row| get(row, 0)).collect::<Result<Vec<i64>>>()?;
+    let sql = "SELECT seq, account FROM subscription WHERE over AND seq > $1 ORDER BY seq LIMIT $2";
+    let found = rows(client, sql, &[&after, &limit(most)]).await?;
+    let over = found.iter().map(|row| get(row, 0)).collect::<Result<Vec<i64>>>()?;
     let last = over.last().filter(|_| over.len() >= most).copied().unwrap_or(0);
     if last != after {
         set_counter(client, "tidied", last).await?;
@@ -338,9 +338,14 @@ async fn forget_ended(client: &Client, most: usize) -> Result<usize> {
     if over.is_empty() {
         return Ok(0);
     }
-    let sql = "DELETE FROM subscription WHERE seq = ANY($1)
+    // Whoever tells subscribers has the account locked. One that began before the end may write a notification yet.
+    let accounts = found.iter().map(|row| get(row, 1)).collect::<Result<Vec<i64>>>()?;
+    let sql = "SELECT account FROM queue WHERE account = ANY($1) ORDER BY account FOR UPDATE SKIP LOCKED";
+    let quiet = rows(client, sql, &[&accounts]).await?;
+    let quiet = quiet.iter().map(|row| get(row, 0)).collect::<Result<Vec<i64>>>()?;
+    let sql = "DELETE FROM subscription WHERE seq = ANY($1) AND account = ANY($2)
                AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.subscription = subscription.seq)";
-    Ok(usize::try_from(execute(client, sql, &[&over]).await?).unwrap_or(usize::MAX))
+    Ok(usize::try_from(execute(client, sql, &[&over, &quiet]).await?).unwrap_or(usize::MAX))
 }
 
 /// Deletes the rows of transactions and leases that ended long ago, by the database's clock.

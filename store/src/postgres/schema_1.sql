@@ -17,7 +17,8 @@ INSERT INTO counter (name, value) VALUES
     ('back_orders_after', -1), -- the order after which that goes on; -1 if all have been tried
     ('imports', 0),            -- its row is locked by the import that runs
     ('replies_full', 0),       -- 1 if there are too many replies to requests with a key
-    ('jobs', 0);               -- its row is locked while a job is taken
+    ('jobs', 0),               -- its row is locked while a job is taken
+    ('settings', 0);           -- its row is locked while settings change
 
 CREATE SEQUENCE order_seq;
 CREATE SEQUENCE event_seq;

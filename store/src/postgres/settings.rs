@@ -28,7 +28,7 @@ pub(super) async fn chosen(client: &Client) -> Result<Vec<Chosen>> {
 
 async fn change_settings(client: &Client, changes: &Changes, doer: &Doer) -> Result<()> {
     // One change at a time, so that what one of them shows as before is what was.
-    execute(client, "LOCK TABLE chosen IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
+    execute(client, "SELECT 1 FROM counter WHERE name = 'settings' FOR UPDATE", &[]).await?;
     let before = chosen(client).await?;
     write_deeds(client, &[deeds::settings_changed(&before, changes, doer)]).await?;
     for (setting, value) in changes {

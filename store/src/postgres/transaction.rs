@@ -196,6 +196,24 @@ mod tests {
         assert_eq!(lock_timeout(&store).await, "700ms");
     }
 
+    /// Whoever had the connection next would wait for the end of what still runs there.
+    #[tokio::test]
+    async fn a_connection_with_an_answer_that_nobody_waits_for_is_not_used_again() {
+        let Some(store) = store().await else { return };
+        let session = async || {
+            let found =
+                rows(&store.connection().await.unwrap(), "SELECT pg_backend_pid()::bigint", &[]).await;
+            get::<i64>(&found.unwrap()[0], 0).unwrap()
+        };
+        let first = session().await;
+        assert_eq!(session().await, first);
+        let client = store.connection().await.unwrap();
+        let asked = execute(&client, "SELECT pg_sleep(60)", &[]);
+        assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
+        drop(client);
+        assert_ne!(session().await, first);
+    }
+
     #[tokio::test]
     async fn statements_have_names_until_another_connection_has_marked_the_session() {
         let Some(store) = store().await else { return };

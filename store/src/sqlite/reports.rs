@@ -115,7 +115,8 @@ fn keep(connection: &Connection, new: &Report, renew: bool) -> Result<Kept> {
     let is_new = report(connection, &new.id)?.is_none();
     let or = if renew {
         "DO UPDATE SET as_of = excluded.as_of, made_at = excluded.made_at, shown = excluded.shown,
-                       made_with = excluded.made_with WHERE confirmed_seq IS NULL"
+                       made_with = excluded.made_with
+         WHERE confirmed_seq IS NULL AND as_of < excluded.as_of"
     } else {
         "DO NOTHING"
     };
