@@ -135,7 +135,8 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         OpsProblem::new(Code::TooManyJobs, "this node rates another file already: ask again when it is done")
     };
     let turn = app.rating.clone().try_acquire_owned().map_err(busy)?;
-    let mut file = File { body: call.incoming.read(), cutter: Cutter::default(), ended: false, _turn: turn };
+    let mut file =
+        File { body: call.incoming.read(), cutter: Cutter::new(layout.delimiter), ended: false, _turn: turn };
     let mut header = Vec::new();
     if layout.header {
         let line = loop {
@@ -166,8 +167,8 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 /// Rates a piece.
 async fn rated(app: Arc<App>, reader: Arc<Reader>, piece: Result<Piece, Refusal>) -> io::Result<Bytes> {
     let records = match piece.map_err(|refusal| io::Error::other(refusal.sentence()))? {
-        Piece::TooLong(part) => return Ok(part.into()),
-        Piece::TooLongEnd(end) => return Ok(reader.too_long(&end).into()),
+        Piece::Bare(part) => return Ok(part.into()),
+        Piece::BadLine(end) => return Ok(reader.bad_line(&end).into()),
         Piece::Records(records) => records,
     };
     let read = reader.clone();

@@ -3,6 +3,7 @@
 //!
 //! The lines of a file are cut into pieces of whole records, so that pieces can be read side by side.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
@@ -11,13 +12,15 @@ use onhook_core::number::Number;
 use onhook_core::report::rating::{Charges, Rated, Why, rate};
 use onhook_core::time::Timestamp;
 
-/// Most bytes of a record. A longer one goes out as a line that cannot be read.
+/// Most bytes of a record. The first line of a longer one goes out as a line that cannot be read.
 pub const RECORD_MAX: usize = 64 << 10;
 /// Bytes of a piece, about. The more numbers are looked up in the order of their digits, the more of them lie side by
 /// side.
 const PIECE: usize = 8 << 20;
 /// Records of a piece, at most: each takes some two hundred bytes of memory while it is rated.
 const PIECE_RECORDS: usize = 1 << 17;
+/// The byte-order mark, with which some programs begin a file.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The columns that are added.
 const ADDED: [&str; 3] = ["onhook_account", "onhook_charged_seconds", "onhook_why"];
 
@@ -166,7 +169,7 @@ impl Layout {
         out
     }
 
-    fn csv<'a>(&self, records: &'a [u8]) -> csv::Reader<&'a [u8]> {
+    fn csv<R: Read>(&self, records: R) -> csv::Reader<R> {
         csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -177,7 +180,7 @@ impl Layout {
 
 /// A call of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Read {
+enum Told {
     /// It was answered.
     Call(Number, Timestamp, Option<u64>),
     /// It was not answered.
@@ -200,7 +203,7 @@ pub struct Reader {
 pub struct Records {
     piece: Vec<u8>,
     /// Where each record ends, its line's end included, and what it says.
-    records: Vec<(usize, Read)>,
+    records: Vec<(usize, Told)>,
     /// Of each call, the place of its number among the numbers that were called.
     called: Vec<usize>,
 }
@@ -210,12 +213,15 @@ impl Reader {
     /// once.
     #[must_use]
     pub fn read(&self, piece: Vec<u8>) -> (Records, Vec<Number>) {
-        let mut reader = self.layout.csv(&piece);
+        // The reader would leave a mark out. Only the file's own may be, and the cutter has passed it on.
+        let before: &[u8] = if piece.starts_with(MARK) { b"\n" } else { b"" };
+        let mut reader = self.layout.csv(before.chain(&*piece));
         let lines = memchr::memchr_iter(b'\n', &piece).count();
         let (mut records, mut record) = (Vec::with_capacity(lines + 1), csv::ByteRecord::new());
         // The reader is flexible and reads bytes: no record is an error.
         while let Ok(true) = reader.read_byte_record(&mut record) {
-            let end = usize::try_from(reader.position().byte()).unwrap_or(piece.len()).min(piece.len());
+            let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+            let end = end.saturating_sub(before.len()).min(piece.len());
             // A reader stops between the two characters of a line's end.
             let split = piece[..end].ends_with(b"\r") && piece[end..].starts_with(b"\n");
             records.push((end + usize::from(split), self.judge(&record)));
@@ -224,34 +230,34 @@ impl Reader {
         (Records { piece, records, called }, numbers)
     }
 
-    fn judge(&self, record: &csv::ByteRecord) -> Read {
+    fn judge(&self, record: &csv::ByteRecord) -> Told {
         let text =
             |place: usize| record.get(place).and_then(|field| str::from_utf8(field).ok()).map(str::trim);
-        let (Some(number), Some(time)) = (text(self.number), text(self.time)) else { return Read::Bad };
+        let (Some(number), Some(time)) = (text(self.number), text(self.time)) else { return Told::Bad };
         let seconds = match self.seconds.map(text) {
             None => None,
-            Some(None) => return Read::Bad,
+            Some(None) => return Told::Bad,
             Some(Some(seconds)) => Some(seconds),
         };
         if time.is_empty() {
-            return Read::NotAnswered;
+            return Told::NotAnswered;
         }
         let whole = |seconds: &str| seconds.split('.').next().unwrap_or_default().parse::<u64>().ok();
         let seconds = match seconds.map(whole) {
             None => None,
-            Some(None) => return Read::Bad,
+            Some(None) => return Told::Bad,
             Some(seconds) => seconds,
         };
         let answered = self.layout.form.read(time, &self.layout.zone);
         match number_of(number).zip(answered) {
-            Some((number, answered)) => Read::Call(number, answered, seconds),
-            None => Read::Bad,
+            Some((number, answered)) => Told::Call(number, answered, seconds),
+            None => Told::Bad,
         }
     }
 
-    /// Returns a line, or the end of one, that is too long to be read, as it goes out.
+    /// Returns a line, or the end of one, that cannot be read, as it goes out.
     #[must_use]
-    pub fn too_long(&self, end: &[u8]) -> Vec<u8> {
+    pub fn bad_line(&self, end: &[u8]) -> Vec<u8> {
         let mut out = without_end(end).to_vec();
         self.add(&mut out, Rated::free(Why::BadLine));
         out
@@ -268,12 +274,12 @@ impl Reader {
             from = *end;
             out.extend(without_end(line));
             let rated = match read {
-                Read::Call(_, answered, seconds) => {
+                Told::Call(_, answered, seconds) => {
                     let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
                     rate(charges, *answered, *seconds)
                 }
-                Read::NotAnswered => Rated::free(Why::NotAnswered),
-                Read::Bad => Rated::free(Why::BadLine),
+                Told::NotAnswered => Rated::free(Why::NotAnswered),
+                Told::Bad => Rated::free(Why::BadLine),
             };
             self.add(&mut out, rated);
         }
@@ -298,9 +304,9 @@ impl Reader {
 
 /// Returns the numbers that were called, in the order of their digits, each once, and for each call the place of its
 /// number among them.
-fn numbers(records: &[(usize, Read)]) -> (Vec<Number>, Vec<usize>) {
+fn numbers(records: &[(usize, Told)]) -> (Vec<Number>, Vec<usize>) {
     let numbers = records.iter().filter_map(|(_, read)| match read {
-        Read::Call(number, ..) => Some(*number),
+        Told::Call(number, ..) => Some(*number),
         _ => None,
     });
     let mut calls = Vec::with_capacity(records.len());
@@ -361,27 +367,71 @@ pub fn number_of(text: &str) -> Option<Number> {
 pub enum Piece {
     /// Whole records.
     Records(Vec<u8>),
-    /// A part of a record that is too long to be read.
-    TooLong(Vec<u8>),
-    /// Its end.
-    TooLongEnd(Vec<u8>),
+    /// Bytes that go out as they came: a byte-order mark, or the beginning of a line that cannot be read.
+    Bare(Vec<u8>),
+    /// A line that cannot be read, or its end.
+    BadLine(Vec<u8>),
 }
 
-/// Cuts a file that arrives in parts into pieces.
-#[derive(Clone, Debug, Default)]
-pub struct Cutter {
-    pending: Vec<u8>,
-    /// Up to where `pending` was looked at, and whether that is inside quotes.
-    looked: usize,
+/// How far a record was looked through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Scan {
+    /// Up to where.
+    at: usize,
+    /// True within quotes.
     quoted: bool,
+    /// Just after the last quote that ended a field's quotes. Another quote here is a doubled one.
+    closed: usize,
+}
+
+impl Scan {
+    fn moved(self, bytes: usize) -> Self {
+        Self { at: self.at.saturating_sub(bytes), closed: self.closed.saturating_sub(bytes), ..self }
+    }
+}
+
+/// Cuts a file that arrives in parts into pieces. What goes out does not depend on the parts.
+///
+/// Quotes are those of the reader of records: they open at the beginning of a field only.
+#[derive(Clone, Debug)]
+pub struct Cutter {
+    delimiter: u8,
+    /// Bytes of a piece, about, and most bytes of a record.
+    sizes: (usize, usize),
+    pending: Vec<u8>,
+    /// True once the file's first bytes are behind.
+    begun: bool,
+    scan: Scan,
+    /// The last line of `pending` that begins within quotes.
+    quoted_line: usize,
+    /// The end of the last scan that found no end of a record, and the last line within quotes before it. A scan that is
+    /// within quotes at an earlier line ends there as well, so it goes on there.
+    failed: (usize, Scan),
     /// Up to where `pending` has whole records, and how many lines these are.
     whole: usize,
     lines: usize,
-    /// True within a record that is too long.
-    long: bool,
+    /// True within a line that cannot be read.
+    bad: bool,
 }
 
 impl Cutter {
+    /// Returns a cutter of a file with this character between two columns.
+    #[must_use]
+    pub fn new(delimiter: u8) -> Self {
+        Self {
+            delimiter,
+            sizes: (PIECE, RECORD_MAX),
+            pending: Vec::new(),
+            begun: false,
+            scan: Scan::default(),
+            quoted_line: 0,
+            failed: (0, Scan::default()),
+            whole: 0,
+            lines: 0,
+            bad: false,
+        }
+    }
+
     /// Takes the next part of the file.
     pub fn add(&mut self, part: &[u8]) {
         self.pending.extend_from_slice(part);
@@ -390,52 +440,81 @@ impl Cutter {
     /// Returns the file's first line with its end, once it is there. `ended` says that nothing more follows.
     #[must_use]
     pub fn first_line(&mut self, ended: bool) -> Option<Vec<u8>> {
-        let end = self.pending.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-        let end = end.or_else(|| (ended || self.pending.len() > RECORD_MAX).then_some(self.pending.len()))?;
+        let most = self.pending.len().min(self.sizes.1);
+        let end = memchr::memchr(b'\n', self.pending.get(..most).unwrap_or_default()).map(|at| at + 1);
+        let end = end.or_else(|| (ended || self.pending.len() > most).then_some(most))?;
+        self.begun = true;
         Some(self.pending.drain(..end).collect())
     }
 
     /// Returns the next piece, if there is one. `ended` says that nothing more follows.
     #[must_use]
     pub fn next(&mut self, ended: bool) -> Option<Piece> {
-        if self.long {
-            return self.rest_of_long(ended);
-        }
-        let from = self.looked;
-        let mut marks = memchr::memchr2_iter(b'"', b'\n', self.pending.get(from..).unwrap_or_default());
-        loop {
-            let mark = marks.next().map(|at| from + at).filter(|at| at - self.whole <= RECORD_MAX);
-            if let Some(at) = mark {
-                match self.pending.get(at) {
-                    Some(b'"') => self.quoted = !self.quoted,
-                    _ if !self.quoted => {
-                        self.whole = at + 1;
-                        self.lines += 1;
-                    }
-                    _ => {}
-                }
-                if self.whole >= PIECE || self.lines >= PIECE_RECORDS {
-                    self.looked = at + 1;
-                    return Some(self.records());
-                }
-            } else if self.pending.len() - self.whole > RECORD_MAX {
-                // A quote that is never closed would hold everything that follows.
-                self.looked = 0;
-                self.quoted = false;
-                if self.whole > 0 {
-                    return Some(self.records());
-                }
-                self.long = true;
-                return self.rest_of_long(ended);
-            } else {
-                break;
+        if !self.begun {
+            if !ended && self.pending.len() < MARK.len() && MARK.starts_with(&self.pending) {
+                return None;
+            }
+            self.begun = true;
+            if self.pending.starts_with(MARK) {
+                return Some(Piece::Bare(self.pending.drain(..MARK.len()).collect()));
             }
         }
-        self.looked = self.pending.len();
+        if self.bad {
+            return self.rest_of_bad(ended);
+        }
+        if self.looked_through() {
+            return Some(self.records());
+        }
+        // A quote that is never closed would hold everything that follows.
+        if self.pending.len() - self.whole > self.sizes.1 || (ended && self.scan.quoted) {
+            self.failed = (self.quoted_line, self.scan);
+            self.scan = Scan { at: self.whole, ..Scan::default() };
+            self.bad = true;
+            return if self.whole > 0 { Some(self.records()) } else { self.rest_of_bad(ended) };
+        }
         if ended {
             self.whole = self.pending.len();
         }
         (ended && self.whole > 0).then(|| self.records())
+    }
+
+    /// Looks for the ends of records, as far as the bytes go or a record may. Returns true for a full piece.
+    fn looked_through(&mut self) -> bool {
+        let (piece, record) = self.sizes;
+        let scan = &mut self.scan;
+        let mut from = scan.at;
+        let mut marks = memchr::memchr2_iter(b'"', b'\n', self.pending.get(from..).unwrap_or_default());
+        while let Some(at) = marks.next().map(|at| from + at) {
+            if at - self.whole > record {
+                scan.at = at;
+                return false;
+            }
+            if self.pending.get(at) == Some(&b'"') {
+                let before = at.checked_sub(1).and_then(|before| self.pending.get(before));
+                if scan.quoted {
+                    (scan.quoted, scan.closed) = (false, at + 1);
+                } else {
+                    scan.quoted = at == self.whole
+                        || at == scan.closed
+                        || before.is_some_and(|before| *before == self.delimiter || *before == b'\r');
+                }
+            } else if !scan.quoted {
+                self.whole = at + 1;
+                self.lines += 1;
+                if self.whole >= piece || self.lines >= PIECE_RECORDS {
+                    scan.at = at + 1;
+                    return true;
+                }
+            } else if at < self.failed.0 {
+                (self.quoted_line, *scan) = self.failed;
+                from = scan.at;
+                marks = memchr::memchr2_iter(b'"', b'\n', self.pending.get(from..).unwrap_or_default());
+            } else {
+                self.quoted_line = at + 1;
+            }
+        }
+        scan.at = self.pending.len();
+        false
     }
 
     fn records(&mut self) -> Piece {
@@ -443,21 +522,32 @@ impl Cutter {
         rest.extend_from_slice(self.pending.get(self.whole..).unwrap_or_default());
         self.pending.truncate(self.whole);
         let records = std::mem::replace(&mut self.pending, rest);
-        self.looked = self.looked.saturating_sub(self.whole);
-        self.whole = 0;
-        self.lines = 0;
+        self.gone(self.whole);
         Piece::Records(records)
     }
 
-    /// Returns more of a record that is too long: up to the end of its line.
-    fn rest_of_long(&mut self, ended: bool) -> Option<Piece> {
-        let end = self.pending.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+    /// Returns more of a line that cannot be read: up to its end.
+    fn rest_of_bad(&mut self, ended: bool) -> Option<Piece> {
+        let end = memchr::memchr(b'\n', &self.pending).map(|at| at + 1);
         if let Some(end) = end.or(ended.then_some(self.pending.len())) {
-            self.long = false;
-            return Some(Piece::TooLongEnd(self.pending.drain(..end).collect()));
+            self.bad = false;
+            let line = self.pending.drain(..end).collect();
+            self.gone(end);
+            return Some(Piece::BadLine(line));
         }
-        let part = std::mem::take(&mut self.pending);
-        (!part.is_empty()).then_some(Piece::TooLong(part))
+        // What may be the first character of the line's end waits for the second.
+        let end = self.pending.len() - usize::from(self.pending.ends_with(b"\r"));
+        let part: Vec<u8> = self.pending.drain(..end).collect();
+        self.gone(end);
+        (!part.is_empty()).then_some(Piece::Bare(part))
+    }
+
+    /// Makes places in `pending` again after its first bytes have gone.
+    fn gone(&mut self, bytes: usize) {
+        self.scan = self.scan.moved(bytes);
+        self.failed = (self.failed.0.saturating_sub(bytes), self.failed.1.moved(bytes));
+        self.quoted_line = self.quoted_line.saturating_sub(bytes);
+        (self.whole, self.lines) = (0, 0);
     }
 }
 
@@ -608,49 +698,135 @@ mod tests {
         assert_eq!(lines, [2 * PIECE_RECORDS, 2 * PIECE_RECORDS, PIECE_RECORDS]);
     }
 
-    fn cut(file: &[u8], part: usize) -> Vec<Piece> {
-        let (mut cutter, mut pieces) = (Cutter::default(), Vec::new());
-        for part in file.chunks(part.max(1)) {
+    /// Cuts a file that arrives in parts of these sizes, in turn.
+    fn cut_by(mut cutter: Cutter, file: &[u8], parts: &[usize]) -> Vec<Piece> {
+        let (mut rest, mut pieces) = (file, Vec::new());
+        for size in parts.iter().cycle() {
+            let (part, more) = rest.split_at(rest.len().min(*size.max(&1)));
             cutter.add(part);
-            while let Some(piece) = cutter.next(false) {
+            rest = more;
+            while let Some(piece) = cutter.next(rest.is_empty()) {
                 pieces.push(piece);
             }
-        }
-        while let Some(piece) = cutter.next(true) {
-            pieces.push(piece);
+            if rest.is_empty() {
+                break;
+            }
         }
         pieces
     }
 
+    fn cut(file: &[u8], part: usize) -> Vec<Piece> {
+        cut_by(Cutter::new(b','), file, &[part])
+    }
+
     fn bytes(piece: &Piece) -> &[u8] {
         match piece {
-            Piece::Records(bytes) | Piece::TooLong(bytes) | Piece::TooLongEnd(bytes) => bytes,
+            Piece::Records(bytes) | Piece::Bare(bytes) | Piece::BadLine(bytes) => bytes,
         }
     }
 
-    /// A quote that is never closed makes one line unreadable, not all that follow.
+    /// Returns a file as it goes out, where every number is unknown.
+    fn out(reader: &Reader, pieces: Vec<Piece>) -> String {
+        let out = pieces.into_iter().flat_map(|piece| match piece {
+            Piece::Records(records) => {
+                let (records, numbers) = reader.read(records);
+                reader.rated(&records, &vec![None; numbers.len()])
+            }
+            Piece::Bare(bytes) => bytes,
+            Piece::BadLine(line) => reader.bad_line(&line),
+        });
+        String::from_utf8_lossy(&out.collect::<Vec<u8>>()).into_owned()
+    }
+
     #[test]
     fn a_line_that_is_too_long_goes_by_and_the_next_is_read() {
         let filler = "5405550100,1,1\n".repeat(RECORD_MAX / 10);
         let file = format!("5405550100,2,2\n\"never closed,1,1\n{filler}");
         let pieces = cut(file.as_bytes(), 10_000);
         assert_eq!(pieces[0], Piece::Records(b"5405550100,2,2\n".to_vec()));
-        assert_eq!(pieces[1], Piece::TooLongEnd(b"\"never closed,1,1\n".to_vec()));
+        assert_eq!(pieces[1], Piece::BadLine(b"\"never closed,1,1\n".to_vec()));
         assert!(matches!(pieces[2], Piece::Records(_)));
         let long = format!("{}\n5405550100,1,1\n", "x".repeat(3 * RECORD_MAX));
         let pieces = cut(long.as_bytes(), 4_096);
         assert!(pieces.iter().all(|piece| bytes(piece).len() <= RECORD_MAX + 4_096));
         assert_eq!(pieces.last(), Some(&Piece::Records(b"5405550100,1,1\n".to_vec())));
-        assert_eq!(pieces.iter().filter(|piece| matches!(piece, Piece::TooLongEnd(_))).count(), 1);
+        assert_eq!(pieces.iter().filter(|piece| matches!(piece, Piece::BadLine(_))).count(), 1);
+    }
+
+    /// A quote that is never closed makes one line unreadable, wherever in the file: not those that follow.
+    #[test]
+    fn a_quote_that_is_never_closed_is_one_bad_line() {
+        let mut layout = layout();
+        (layout.number, layout.header) = (Column::At(0), false);
+        (layout.time, layout.seconds) = (Column::At(1), Some(Column::At(2)));
+        let reader = layout.reader(b"").unwrap();
+        for bad in [3, 2_991, 3_000] {
+            let line = |at| format!("5405550100,{at},5,{}\n", if at == bad { "\"oops" } else { "x" });
+            let file: String = (1..=3_000).map(line).collect();
+            let out = out(&reader, cut(file.as_bytes(), 10_000));
+            let whys: Vec<&str> = out.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+            assert_eq!(whys.len(), 3_000);
+            let bad_lines: Vec<usize> = (1..=3_000).filter(|at| whys[at - 1] == "bad_line").collect();
+            assert_eq!(bad_lines, [bad]);
+        }
+    }
+
+    /// A quote opens at the beginning of a field only: one in a caller's name holds nothing.
+    #[test]
+    fn a_quote_within_a_field_holds_no_further_lines() {
+        let reader = Layout::preset("freeswitch").unwrap().reader(b"").unwrap();
+        let row =
+            |name: &str| format!("\"{name}\",\"4045550199\",\"5405550100\",,,2026-03-02 09:59:00,,,5\n");
+        let plain = row("Joe").repeat(3_000);
+        for name in ["Joe 6\" pipe", "6\"\" pipe", "\"\"", "x\" y\" z"] {
+            let out = out(&reader, cut(format!("{}{plain}", row(name)).as_bytes(), 10_000));
+            assert_eq!(out.lines().filter(|line| line.ends_with("unknown_number")).count(), 3_001, "{name}");
+        }
+    }
+
+    /// The lines of a file that is hard to cut, and how it arrives.
+    fn hard_files() -> impl Strategy<Value = (String, Vec<usize>)> {
+        let line = prop::collection::vec(
+            prop::sample::select(vec![
+                "5405550100",
+                "1",
+                ",",
+                "\"",
+                "\"\"",
+                ",\"",
+                "\",",
+                "\r",
+                "\u{feff}",
+                "x",
+            ]),
+            0..9,
+        );
+        let lines = prop::collection::vec((line, prop::sample::select(vec!["\n", "\r\n", ""])), 0..30);
+        let file = lines
+            .prop_map(|lines| lines.into_iter().map(|(line, end)| line.concat() + end).collect::<String>());
+        (file, prop::collection::vec(1_usize..40, 1..9))
     }
 
     proptest! {
-        /// Whatever the parts in which a file arrives: nothing is lost, and no record is cut.
+        /// Whatever the parts in which a file arrives, and the pieces: nothing is lost, no record is cut, and the same
+        /// goes out as for the whole file.
         #[test]
-        fn pieces_are_the_file(lines in prop::collection::vec("[a\",\r]{0,9}\n", 0..50), part in 1_usize..40) {
-            let file = lines.concat().into_bytes();
-            let pieces = cut(&file, part);
-            prop_assert_eq!(pieces.iter().flat_map(bytes).copied().collect::<Vec<u8>>(), file);
+        fn pieces_are_the_file((file, parts) in hard_files(), piece in 1_usize..60, record in 8_usize..60) {
+            let mut layout = layout();
+            (layout.number, layout.time, layout.header) = (Column::At(0), Column::At(1), false);
+            let reader = layout.reader(b"").unwrap();
+            let cutter = |piece| Cutter { sizes: (piece, record), ..Cutter::new(b',') };
+            let pieces = cut_by(cutter(piece), file.as_bytes(), &parts);
+            prop_assert_eq!(pieces.iter().flat_map(bytes).copied().collect::<Vec<u8>>(), file.as_bytes());
+            for records in &pieces {
+                if let Piece::Records(records) = records {
+                    let probed = [b"\n", &**records, b"\nlast"].concat();
+                    let last = layout.csv(&*probed).into_byte_records().last().unwrap().unwrap();
+                    prop_assert_eq!(last, csv::ByteRecord::from(vec!["last"]), "a record is cut");
+                }
+            }
+            let whole = cut_by(cutter(usize::MAX), file.as_bytes(), &[file.len()]);
+            prop_assert_eq!(out(&reader, pieces), out(&reader, whole));
         }
     }
 }
