@@ -137,7 +137,7 @@ impl Reasons {
     fn add(&mut self, part: &[u8]) {
         for byte in part {
             match *byte {
-                b'\n' => {
+                b'\r' | b'\n' => {
                     let word = Self::WORDS.iter().find(|word| word.as_bytes() == self.last);
                     if let Some(word) = word {
                         *self.counts.entry((*word).to_owned()).or_default() += 1;
@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn lines_are_counted_by_their_reason_however_they_arrive() {
-        let out = b"a,b,onhook_why\n1,9900000,60,charged\n1,,0,aging\n\n2,,0,bad_line\n3,9900000,5,charged\n";
+        let out =
+            b"a,b,onhook_why\n1,9900000,60,charged\n1,,0,aging\r\n\n2,,0,bad_line\r3,9900000,5,charged\n";
         for size in 1..out.len() {
             let mut reasons = Reasons { delimiter: b',', last: Vec::new(), counts: BTreeMap::new() };
             out.chunks(size).for_each(|part| reasons.add(part));

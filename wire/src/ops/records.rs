@@ -74,7 +74,7 @@ impl TimeForm {
         let millis = match self {
             Self::Rfc3339 => text.parse::<jiff::Timestamp>().ok()?.as_millisecond(),
             Self::Unix => {
-                let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+                let (whole, fraction) = fraction_of(text)?;
                 let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
                 whole.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)?
             }
@@ -93,6 +93,17 @@ impl TimeForm {
         // Beyond the years that can be written, no call was made.
         jiff::Timestamp::from_millisecond(millis).ok().map(|_| Timestamp::from_millis(millis))
     }
+
+    /// Returns true if this is how a call that was not answered is written: switches that count from 1970 write 0.
+    fn is_unanswered(&self, at: Timestamp) -> bool {
+        matches!(self, Self::Unix | Self::UnixMs) && at.millis() == 0
+    }
+}
+
+/// Returns a number's part before its point, and the digits after it, of which there may be none.
+fn fraction_of(text: &str) -> Option<(&str, &str)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    fraction.bytes().all(|byte| byte.is_ascii_digit()).then_some((whole, fraction))
 }
 
 /// Which columns of a file are read, and how.
@@ -160,12 +171,13 @@ impl Layout {
     /// Returns a header as it goes out.
     #[must_use]
     pub fn header(&self, line: &[u8]) -> Vec<u8> {
-        let mut out = without_end(line).to_vec();
+        let (line, end) = parted(line);
+        let mut out = line.to_vec();
         for name in ADDED {
             out.push(self.delimiter);
             out.extend(name.bytes());
         }
-        out.push(b'\n');
+        out.extend(end);
         out
     }
 
@@ -242,13 +254,16 @@ impl Reader {
         if time.is_empty() {
             return Told::NotAnswered;
         }
-        let whole = |seconds: &str| seconds.split('.').next().unwrap_or_default().parse::<u64>().ok();
+        let whole = |seconds: &str| fraction_of(seconds)?.0.parse::<u64>().ok();
         let seconds = match seconds.map(whole) {
             None => None,
             Some(None) => return Told::Bad,
             Some(seconds) => seconds,
         };
         let answered = self.layout.form.read(time, &self.layout.zone);
+        if answered.is_some_and(|answered| self.layout.form.is_unanswered(answered)) {
+            return Told::NotAnswered;
+        }
         match number_of(number).zip(answered) {
             Some((number, answered)) => Told::Call(number, answered, seconds),
             None => Told::Bad,
@@ -257,9 +272,10 @@ impl Reader {
 
     /// Returns a line, or the end of one, that cannot be read, as it goes out.
     #[must_use]
-    pub fn bad_line(&self, end: &[u8]) -> Vec<u8> {
-        let mut out = without_end(end).to_vec();
-        self.add(&mut out, Rated::free(Why::BadLine));
+    pub fn bad_line(&self, line: &[u8]) -> Vec<u8> {
+        let (line, end) = parted(line);
+        let mut out = line.to_vec();
+        self.add(&mut out, Rated::free(Why::BadLine), end);
         out
     }
 
@@ -270,9 +286,9 @@ impl Reader {
         let mut out = Vec::with_capacity(records.piece.len() + records.records.len() * 32);
         let (mut from, mut called) = (0, records.called.iter());
         for (end, read) in &records.records {
-            let line = records.piece.get(from..*end).unwrap_or_default();
+            let (line, line_end) = parted(records.piece.get(from..*end).unwrap_or_default());
             from = *end;
-            out.extend(without_end(line));
+            out.extend(line);
             let rated = match read {
                 Told::Call(_, answered, seconds) => {
                     let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
@@ -281,13 +297,13 @@ impl Reader {
                 Told::NotAnswered => Rated::free(Why::NotAnswered),
                 Told::Bad => Rated::free(Why::BadLine),
             };
-            self.add(&mut out, rated);
+            self.add(&mut out, rated, line_end);
         }
         out.extend(records.piece.get(from..).unwrap_or_default()); // empty lines at the end
         out
     }
 
-    fn add(&self, out: &mut Vec<u8>, rated: Rated) {
+    fn add(&self, out: &mut Vec<u8>, rated: Rated, end: &[u8]) {
         use std::io::Write;
         let account = rated.account.map(|account| u64::from(account.get()));
         for value in [account, rated.seconds] {
@@ -298,7 +314,7 @@ impl Reader {
         }
         out.push(self.layout.delimiter);
         out.extend_from_slice(rated.why.word().as_bytes());
-        out.push(b'\n');
+        out.extend_from_slice(end);
     }
 }
 
@@ -324,10 +340,10 @@ fn numbers(records: &[(usize, Told)]) -> (Vec<Number>, Vec<usize>) {
     (numbers, called)
 }
 
-/// Returns a line without its end. Empty lines before it stay.
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// Returns a line without its end, and its end. A line without one gets a line feed. Empty lines before it stay.
+fn parted(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = [&b"\r\n"[..], b"\n", b"\r"].into_iter().find(|end| line.ends_with(end));
+    end.map_or((line, b"\n"), |end| line.split_at(line.len() - end.len()))
 }
 
 /// Returns the number that a switch wrote: E.164 with or without its plus sign, ten digits, with a prefix such as `*67`,
@@ -597,6 +613,7 @@ mod tests {
             ("rfc3339", "2023-11-14T22:13:20Z", &utc),
             ("unix", "1700000000", &utc),
             ("unix", "1700000000.0004", &utc),
+            ("unix", "1700000000.", &utc),
             ("unix_ms", "1700000000000", &utc),
             ("%Y-%m-%d %H:%M:%S", "2023-11-14 22:13:20", &utc),
             ("%Y-%m-%d %H:%M:%S", "2023-11-14 17:13:20", &zone),
@@ -604,7 +621,12 @@ mod tests {
         ] {
             assert_eq!(TimeForm::named(form).read(text, zone), wanted, "{form} {text}");
         }
-        for (form, text) in [("unix", "1e9"), ("unix_ms", "9223372036854775807"), ("rfc3339", "yesterday")] {
+        for (form, text) in [
+            ("unix", "1e9"),
+            ("unix", "1700000000.000x"),
+            ("unix_ms", "9223372036854775807"),
+            ("rfc3339", "yesterday"),
+        ] {
             assert_eq!(TimeForm::named(form).read(text, &utc), None, "{form} {text}");
         }
     }
@@ -640,24 +662,29 @@ mod tests {
     fn each_line_goes_out_as_it_came_with_what_it_costs() {
         let reader = layout().reader(b"called,answer,spoken\r\n").unwrap();
         let piece = b"5405550100,9000,60\r\n\n\"540-555-0100\",10000,60,\"a \"\"note\"\"\nof two lines\"\n\
-            5405550101,1,1\n5405550100,,0\nnobody,1,1\n5405550100,1\n5405550100,1,x\n\n\n";
+            5405550101,1,1\n5405550100,,0\n5405550100,0,0\nnobody,1,1\n5405550100,1\n5405550100,1,x\n\
+            5405550100,9000,1.xyz\r5405550100,9000,0.9\n\n\n";
         let (records, numbers) = reader.read(piece.to_vec());
         assert_eq!(numbers, ["5405550100", "5405550101"].map(|number| number_of(number).unwrap()));
         let out = String::from_utf8(reader.rated(&records, &charges())).unwrap();
-        insta::assert_snapshot!(out, @r#"
-        5405550100,9000,60,9900000,1,charged
+        insta::assert_snapshot!(out.replace('\r', "[CR]"), @r#"
+        5405550100,9000,60,9900000,1,charged[CR]
 
         "540-555-0100",10000,60,"a ""note""
         of two lines",,0,aging
         5405550101,1,1,,0,unknown_number
         5405550100,,0,,0,not_answered
+        5405550100,0,0,,0,not_answered
         nobody,1,1,,0,bad_line
         5405550100,1,,0,bad_line
         5405550100,1,x,,0,bad_line
+        5405550100,9000,1.xyz,,0,bad_line[CR]5405550100,9000,0.9,9900000,0,charged
         "#);
-        assert!(out.ends_with("bad_line\n\n\n"), "empty lines go through: {out:?}");
+        assert!(out.ends_with("charged\n\n\n"), "empty lines go through: {out:?}");
         let header = String::from_utf8(layout().header(b"called,answer,spoken\r\n")).unwrap();
-        assert_eq!(header, "called,answer,spoken,onhook_account,onhook_charged_seconds,onhook_why\n");
+        assert_eq!(header, "called,answer,spoken,onhook_account,onhook_charged_seconds,onhook_why\r\n");
+        assert!(String::from_utf8(reader.bad_line(b"x\r\n")).unwrap().ends_with("bad_line\r\n"));
+        assert!(String::from_utf8(reader.bad_line(b"x")).unwrap().ends_with("bad_line\n"), "the last line");
         assert_eq!(layout().reader(b"number,answer,spoken\n").unwrap_err(), "called");
     }
 
