@@ -909,8 +909,8 @@ fn the_example_in_the_help_of_every_command_runs() {
                    7034343704,Aging,,7,2,2099-01-01T00:00:00Z\n5405550100,InService,7,,,\n\
                    7034343705,Aging,,7,2,2099-01-01T00:00:00Z\n";
     file(&folder, "numbers.csv", numbers);
-    let call = "\"\",15405550199,15405514342,x,x,SIP/a,SIP/b,Dial,x,2099-01-01 00:00:00,2099-01-01 00:00:01,\
-                2099-01-01 00:00:31,31,30,ANSWERED,x,1,x\n";
+    let call = "\"\",15405550199,15405514342,x,x,SIP/a,SIP/b,Dial,x,2020-01-01 00:00:00,2020-01-01 00:00:01,\
+                2020-01-01 00:00:31,31,30,ANSWERED,x,1,x\n";
     file(&folder, "Master.csv", call);
     file(
         &folder,

@@ -371,7 +371,7 @@ fn a_number_that_went_to_another_carrier_is_paid_for_until_that_was_written_down
     let written = "2026-07-20T00:00:00.000Z";
     let mut history = life("5405550100", in_service(), vec![(written, ported)]);
     let told = |history: &History, text: &str| {
-        let rated = rate(Some(&Charges::of(history).unwrap()), at(text), Some(60));
+        let rated = rate(Some(&Charges::of(history).unwrap()), at(text), Some(60), at(text));
         let serves = routing(history, at(text), None, Role::Operator).unwrap().deliver;
         (rated.account, rated.why, serves.map(|place| place.account))
     };

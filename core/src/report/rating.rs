@@ -20,7 +20,7 @@ words! {
         UnknownNumber = "unknown_number",
         /// The record has no instant of an answer.
         NotAnswered = "not_answered",
-        /// The record cannot be read.
+        /// The record cannot be read, or says that the call was answered at an instant that lies ahead.
         BadLine = "bad_line",
     }
 }
@@ -87,12 +87,15 @@ impl Charges {
 }
 
 /// Rates a call to a number that was answered at `answered` and lasted `seconds`. `charges` is `None` for a number that
-/// is not here.
+/// is not here. `now` is an instant up to which they are known.
 ///
-/// The instant of the answer decides who pays. A call that lasts beyond the end of that account's period is charged up
+/// A call that was answered later than now is not charged: an open period says nothing of the time ahead. The instant of the answer decides who pays. A call that lasts beyond the end of that account's period is charged up
 /// to the end, in whole seconds, rounded down: what is left of a second is not charged to someone who has left.
 #[must_use]
-pub fn rate(charges: Option<&Charges>, answered: Timestamp, seconds: Option<u64>) -> Rated {
+pub fn rate(charges: Option<&Charges>, answered: Timestamp, seconds: Option<u64>, now: Timestamp) -> Rated {
+    if answered > now {
+        return Rated::free(Why::BadLine);
+    }
     let Some(charges) = charges.filter(|charges| charges.imported_at <= answered) else {
         return Rated::free(Why::UnknownNumber);
     };
@@ -141,12 +144,12 @@ mod tests {
             (40_000, 60, 0, Why::NotInService),
             (999, 60, 0, Why::UnknownNumber),
         ] {
-            let rated = rate(Some(&charges()), at(answered), Some(seconds));
+            let rated = rate(Some(&charges()), at(answered), Some(seconds), at(50_000));
             let payer = account.filter(|_| why == Why::Charged);
             assert_eq!(rated, Rated { account: payer, seconds: Some(wanted), why }, "{answered}");
         }
-        assert_eq!(rate(Some(&charges()), at(1_000), None).seconds, None);
-        assert_eq!(rate(None, at(1_000), Some(1)), Rated::free(Why::UnknownNumber));
+        assert_eq!(rate(Some(&charges()), at(1_000), None, at(1_000)).seconds, None);
+        assert_eq!(rate(None, at(1_000), Some(1), at(1_000)), Rated::free(Why::UnknownNumber));
     }
 
     #[test]
@@ -154,6 +157,15 @@ mod tests {
         let account = AccountId::new(1).unwrap();
         let open = Period { account, from: at(0), until: None };
         let charges = Charges { imported_at: at(0), periods: vec![open], aged: Vec::new() };
-        assert_eq!(rate(Some(&charges), at(5), Some(u64::MAX)).seconds, Some(u64::MAX));
+        assert_eq!(rate(Some(&charges), at(5), Some(u64::MAX), at(5)).seconds, Some(u64::MAX));
+    }
+
+    /// What is ahead is not known yet: the same bill made later could say something else.
+    #[test]
+    fn a_call_that_lies_ahead_is_not_charged() {
+        let open = Period { account: AccountId::new(1).unwrap(), from: at(0), until: None };
+        let charges = Charges { imported_at: at(0), periods: vec![open], aged: Vec::new() };
+        assert_eq!(rate(Some(&charges), at(6), Some(1), at(5)), Rated::free(Why::BadLine));
+        assert_eq!(rate(None, at(6), Some(1), at(5)), Rated::free(Why::BadLine));
     }
 }

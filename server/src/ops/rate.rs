@@ -173,7 +173,9 @@ async fn rated(app: Arc<App>, reader: Arc<Reader>, piece: Result<Piece, Refusal>
     };
     let read = reader.clone();
     let (records, numbers) = tokio::task::spawn_blocking(move || read.read(records)).await?;
+    // The instant comes first: what is read after it holds up to it.
+    let now = app.clock.now();
     let charges = app.store.charges(numbers).await.map_err(io::Error::other)?;
-    let out = tokio::task::spawn_blocking(move || reader.rated(&records, &charges)).await?;
+    let out = tokio::task::spawn_blocking(move || reader.rated(&records, &charges, now)).await?;
     Ok(out.into())
 }

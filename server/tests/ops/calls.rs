@@ -1,5 +1,6 @@
 //! Where calls go and who pays for them: one at a time, and a file of records.
 
+use onhook_core::time::DAY_MS;
 use onhook_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -156,6 +157,7 @@ async fn a_file_of_records_comes_back_with_what_each_call_costs() {
             (format!("{number},2020-01-01T00:00:00Z,60"), ",0,unknown_number".to_owned()),
             (format!("{number},,0"), ",0,not_answered".to_owned()),
             (format!("{number},yesterday,0"), ",0,bad_line".to_owned()),
+            (format!("{number},{},60", back.plus_millis(DAY_MS)), ",0,bad_line".to_owned()),
         ];
         let sent: String = lines.iter().map(|(line, _)| format!("{line}\n")).collect();
         let wanted: String = lines.iter().map(|(line, rated)| format!("{line},{rated}\n")).collect();
@@ -181,6 +183,11 @@ async fn a_file_of_records_comes_back_with_what_each_call_costs() {
             let refused = app.send(rate(query, format!("{header}{sent}"))).await.expect(status);
             assert_eq!(json_of(&refused)["code"], code, "{query}");
         }
+        // By the emulator's clock, that call lies behind a day later.
+        app.advance(DAY_MS).await;
+        let late = format!("{number},{},60", back.plus_millis(DAY_MS));
+        let out = app.send(rate("number=1&time=2&seconds=3&no_header=true", late.clone())).await.expect(200);
+        assert_eq!(out.text(), format!("{late},{ACCOUNT},60,charged\n"));
         // The place is free again, whatever became of the others.
         app.send(rate("number=1&time=2", header.to_owned())).await.expect(200);
     })

@@ -280,9 +280,9 @@ impl Reader {
     }
 
     /// Writes a piece with what each of its calls costs. `charges` has what is charged for each number that
-    /// [`Reader::read`] has returned.
+    /// [`Reader::read`] has returned, up to `now` at least.
     #[must_use]
-    pub fn rated(&self, records: &Records, charges: &[Option<Arc<Charges>>]) -> Vec<u8> {
+    pub fn rated(&self, records: &Records, charges: &[Option<Arc<Charges>>], now: Timestamp) -> Vec<u8> {
         let mut out = Vec::with_capacity(records.piece.len() + records.records.len() * 32);
         let (mut from, mut called) = (0, records.called.iter());
         for (end, read) in &records.records {
@@ -292,7 +292,7 @@ impl Reader {
             let rated = match read {
                 Told::Call(_, answered, seconds) => {
                     let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
-                    rate(charges, *answered, *seconds)
+                    rate(charges, *answered, *seconds, now)
                 }
                 Told::NotAnswered => Rated::free(Why::NotAnswered),
                 Told::Bad => Rated::free(Why::BadLine),
@@ -631,6 +631,9 @@ mod tests {
         }
     }
 
+    /// An instant after all of these calls.
+    const NOW: Timestamp = Timestamp::from_millis(4_000_000_000_000);
+
     fn layout() -> Layout {
         let column = Column::named;
         Layout {
@@ -666,7 +669,7 @@ mod tests {
             5405550100,9000,1.xyz\r5405550100,9000,0.9\n\n\n";
         let (records, numbers) = reader.read(piece.to_vec());
         assert_eq!(numbers, ["5405550100", "5405550101"].map(|number| number_of(number).unwrap()));
-        let out = String::from_utf8(reader.rated(&records, &charges())).unwrap();
+        let out = String::from_utf8(reader.rated(&records, &charges(), NOW)).unwrap();
         insta::assert_snapshot!(out.replace('\r', "[CR]"), @r#"
         5405550100,9000,60,9900000,1,charged[CR]
 
@@ -707,7 +710,7 @@ mod tests {
                 Some(Arc::new(Charges::untouched(State::InService, Some(of(number.digits())), at)))
             })
             .collect();
-        let out = String::from_utf8(reader.rated(&records, &charges)).unwrap();
+        let out = String::from_utf8(reader.rated(&records, &charges, NOW)).unwrap();
         let wanted: String = digits
             .iter()
             .map(|number| format!("{number},5,1,{},1,charged\n,,0,,0,not_answered\n", of(*number).get()))
@@ -757,7 +760,7 @@ mod tests {
         let out = pieces.into_iter().flat_map(|piece| match piece {
             Piece::Records(records) => {
                 let (records, numbers) = reader.read(records);
-                reader.rated(&records, &vec![None; numbers.len()])
+                reader.rated(&records, &vec![None; numbers.len()], NOW)
             }
             Piece::Bare(bytes) => bytes,
             Piece::BadLine(line) => reader.bad_line(&line),
