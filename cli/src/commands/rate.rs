@@ -52,10 +52,10 @@ pub(crate) struct Rate {
     /// What stands between two columns: one character, or tab
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<String>,
-    /// How instants are written: rfc3339, unix, unix_ms, or a strftime pattern
+    /// How instants are written: rfc3339 (with its offset), unix, unix_ms, or a strftime pattern
     #[arg(long, value_name = "FORMAT")]
     time_format: Option<String>,
-    /// The time zone of instants that name none
+    /// The time zone of instants that name none [default: the operator's time_zone]
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
     #[command(flatten)]

@@ -38,8 +38,16 @@ const LAYOUT: [Parameter; 8] = [
     Parameter::new("seconds", Form::Text("14"), "the column of the seconds that they spoke"),
     Parameter::new("no_header", Form::Flag, "true if the first line is a record"),
     Parameter::new("delimiter", Form::Text(","), "what stands between two columns: one character, or tab"),
-    Parameter::new("time_format", Form::Text("rfc3339"), "rfc3339, unix, unix_ms, or a strftime pattern"),
-    Parameter::new("time_zone", Form::Text("UTC"), "the zone of instants that name none"),
+    Parameter::new(
+        "time_format",
+        Form::Text("rfc3339"),
+        "rfc3339 (with its offset), unix, unix_ms, or a strftime pattern",
+    ),
+    Parameter::new(
+        "time_zone",
+        Form::Text("UTC"),
+        "the zone of instants that name none; the server's time_zone if it is not there",
+    ),
 ];
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -59,18 +67,23 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Reads how the records are written. What is said goes before the preset.
-fn layout(call: &Call) -> Result<Layout, OpsProblem> {
+/// Reads how the records are written. What is said goes before the preset. `zone` is the operator's time zone.
+fn layout(call: &Call, zone: &TimeZone) -> Result<Layout, OpsProblem> {
+    let zone = match value(call, "time_zone") {
+        None => zone.clone(),
+        Some(zone) => TimeZone::get(zone)
+            .map_err(|_| OpsProblem::wrong("time_zone is the name of a zone such as America/New_York"))?,
+    };
     let column = |name: &str| value(call, name).map(Column::named);
     let mut layout = match value(call, "preset") {
         Some(name) => {
-            Layout::preset(name).ok_or_else(|| OpsProblem::wrong("preset is asterisk or freeswitch"))?
+            Layout::preset(name, zone).ok_or_else(|| OpsProblem::wrong("preset is asterisk or freeswitch"))?
         }
         None => {
             let (Some(number), Some(time)) = (column("number"), column("time")) else {
                 return Err(OpsProblem::wrong("say the columns number and time, or a preset"));
             };
-            let (form, zone) = (TimeForm::Rfc3339, TimeZone::UTC);
+            let form = TimeForm::Rfc3339;
             Layout { number, time, seconds: None, header: true, delimiter: b',', form, zone }
         }
     };
@@ -89,10 +102,6 @@ fn layout(call: &Call) -> Result<Layout, OpsProblem> {
     }
     if let Some(form) = value(call, "time_format") {
         layout.form = TimeForm::named(form);
-    }
-    if let Some(zone) = value(call, "time_zone") {
-        layout.zone = TimeZone::get(zone)
-            .map_err(|_| OpsProblem::wrong("time_zone is the name of a zone such as America/New_York"))?;
     }
     Ok(layout)
 }
@@ -130,7 +139,7 @@ impl File {
 }
 
 async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let layout = layout(&call)?;
+    let layout = layout(&call, app.settings.policy.zone())?;
     let busy = |_| {
         OpsProblem::new(Code::TooManyJobs, "this node rates another file already: ask again when it is done")
     };

@@ -19,6 +19,7 @@ use onhook_core::account::{AccountKind, Class, Role};
 use onhook_core::ids::AccountId;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
 use onhook_core::setting::Setting;
 use onhook_core::time::Timestamp;
@@ -132,6 +133,11 @@ impl Seed {
     /// Sets a limit of requests a second for each account and group.
     pub(crate) fn rate_limit(self, per_second: u32) -> Self {
         Self(Settings { rate_limit: NonZeroU32::new(per_second), ..self.0 })
+    }
+
+    /// Sets the operator's time zone.
+    pub(crate) fn time_zone(self, name: &str) -> Self {
+        Self(Settings { policy: Policy::new(Vec::new(), name).unwrap().into(), ..self.0 })
     }
 
     /// Says that these settings are given at start, and where.

@@ -1,5 +1,6 @@
 //! Where calls go and who pays for them: one at a time, and a file of records.
 
+use jiff::tz::TimeZone;
 use onhook_core::time::DAY_MS;
 use onhook_core::time::Timestamp;
 use serde_json::{Value, json};
@@ -139,6 +140,34 @@ async fn another_account_s_number_is_unknown() {
         }
         assert_eq!(told(NEIGHBOURS, Who::Operator).await["state"], "InService");
         assert_eq!(told(POOL, Who::Operator).await["state"], "Available");
+    })
+    .await;
+}
+
+/// A switch writes the hours of its clock on the wall: they are the operator's, unless the request says whose.
+#[tokio::test]
+async fn instants_that_name_no_zone_are_the_operator_s() {
+    with_app(Seed::two_accounts().emulator().time_zone("America/New_York"), async |app| {
+        let number = IN_SERVICE[0];
+        app.advance(DAY_MS).await;
+        let (gone, _) = away_and_back(app, number).await;
+        let rated = async |zone: Option<&str>, more: &str| {
+            let read = TimeZone::get(zone.unwrap_or("America/New_York")).unwrap();
+            let at = jiff::Timestamp::from_millisecond(gone.plus_millis(1_000).millis()).unwrap();
+            let wall = at.to_zoned(read).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            let line = format!("a,b,{number},,,,,,,,{wall},,,60\n");
+            let zone = zone.map_or_else(String::new, |zone| format!("&time_zone={zone}"));
+            let rate = post(format!("/ops/v1/rate?preset=asterisk{more}{zone}"), line);
+            let out = app.send(rate.content_type("text/csv").by(Who::Operator)).await.expect(200);
+            out.text().trim().rsplit(',').next().unwrap().to_owned()
+        };
+        let pattern = "&time_format=%25Y-%25m-%25d+%25H:%25M:%25S";
+        for (zone, more) in
+            [(None, ""), (Some("Asia/Kolkata"), ""), (None, pattern), (Some("Asia/Kolkata"), pattern)]
+        {
+            assert_eq!(rated(zone, more).await, "aging", "{zone:?} {more}");
+        }
+        assert_eq!(rated(None, "&time_format=rfc3339").await, "bad_line", "there is no offset");
     })
     .await;
 }

@@ -47,7 +47,7 @@ impl Column {
 /// How instants are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimeForm {
-    /// As RFC 3339 has them.
+    /// As RFC 3339 has them, with their offset.
     Rfc3339,
     /// In seconds since 1970, with or without a fraction.
     Unix,
@@ -126,12 +126,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Returns the layout of a switch's file. `None` for a name that is not known.
+    /// Returns the layout of a switch's file, whose instants name no time zone. `None` for a name that is not known.
     ///
     /// - `asterisk`: `Master.csv` as its `cdr_csv` module writes it (columns of its sample `cdr.conf`).
     /// - `freeswitch`: `mod_cdr_csv` with the template `example` of its sample configuration.
     #[must_use]
-    pub fn preset(name: &str) -> Option<Self> {
+    pub fn preset(name: &str, zone: TimeZone) -> Option<Self> {
         let (number, time, seconds) = match name {
             "asterisk" => (3, 11, 14),
             "freeswitch" => (3, 6, 9),
@@ -144,7 +144,7 @@ impl Layout {
             header: false,
             delimiter: b',',
             form: TimeForm::named("%Y-%m-%d %H:%M:%S"),
-            zone: TimeZone::UTC,
+            zone,
         })
     }
 
@@ -626,6 +626,7 @@ mod tests {
             ("unix", "1700000000.000x"),
             ("unix_ms", "9223372036854775807"),
             ("rfc3339", "yesterday"),
+            ("rfc3339", "2023-11-14T22:13:20"),
         ] {
             assert_eq!(TimeForm::named(form).read(text, &utc), None, "{form} {text}");
         }
@@ -804,7 +805,7 @@ mod tests {
     /// A quote opens at the beginning of a field only: one in a caller's name holds nothing.
     #[test]
     fn a_quote_within_a_field_holds_no_further_lines() {
-        let reader = Layout::preset("freeswitch").unwrap().reader(b"").unwrap();
+        let reader = Layout::preset("freeswitch", TimeZone::UTC).unwrap().reader(b"").unwrap();
         let row =
             |name: &str| format!("\"{name}\",\"4045550199\",\"5405550100\",,,2026-03-02 09:59:00,,,5\n");
         let plain = row("Joe").repeat(3_000);
