@@ -346,33 +346,38 @@ fn parted(line: &[u8]) -> (&[u8], &[u8]) {
     end.map_or((line, b"\n"), |end| line.split_at(line.len() - end.len()))
 }
 
-/// Returns the number that a switch wrote: E.164 with or without its plus sign, ten digits, with a prefix such as `*67`,
-/// with dashes, dots, brackets and blanks, or as the user of a SIP or tel address.
+/// Returns the number that a switch wrote: E.164 with or without its plus sign, ten digits, `011` before a country code,
+/// with a prefix such as `*67`, with dashes, dots, brackets and blanks. Or as the user of a SIP or tel address, with a
+/// password or parameters, and in angle brackets, with or without a name before them. `None` for a short code and
+/// anything else.
 #[must_use]
 pub fn number_of(text: &str) -> Option<Number> {
-    let text = text.trim();
-    let address = ["sip:", "sips:", "tel:"].iter().find_map(|scheme| {
-        let (head, rest) = text.split_at_checked(scheme.len())?;
+    let address = match text.rsplit_once('<') {
+        Some((_, address)) => address.split_once('>')?.0.trim(),
+        None => text.trim(),
+    };
+    let user = ["sip:", "sips:", "tel:"].iter().find_map(|scheme| {
+        let (head, rest) = address.split_at_checked(scheme.len())?;
         head.eq_ignore_ascii_case(scheme).then_some(rest)
     });
-    let text = address.unwrap_or(text);
-    let text = text.split(['@', ';']).next().unwrap_or_default().trim();
+    let user = user.unwrap_or(address);
+    // A colon without a host behind it is no password's.
+    let user = user.split_once('@').map_or(user, |(user, _)| user.split(':').next().unwrap_or_default());
+    let text = user.split(';').next().unwrap_or_default().trim();
     let text = match text.strip_prefix('*') {
         Some(code) => code.get(2..)?,
         None => text,
     };
-    let international = text.starts_with('+');
+    let (plus, text) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
+    let written = text.bytes().filter(|byte| !matches!(byte, b'-' | b'.' | b' ' | b'(' | b')'));
+    let outward = !plus && written.clone().take(3).eq(*b"011");
     let (mut digits, mut length) = (0_u64, 0_u32);
-    for byte in text.strip_prefix('+').unwrap_or(text).bytes() {
-        match byte {
-            b'0'..=b'9' => {
-                digits = digits.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-                length += 1;
-            }
-            b'-' | b'.' | b' ' | b'(' | b')' => {}
-            _ => return None,
-        }
+    for byte in written.skip(if outward { 3 } else { 0 }) {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        digits = digits.checked_mul(10)?.checked_add(digit)?;
+        length += 1;
     }
+    let international = plus || outward;
     let digits = if length == 10 && !international { digits + 10_000_000_000 } else { digits };
     let plan = international || length == 10 || (length == 11 && digits / 10_000_000_000 == 1);
     Number::from_digits(digits).ok().filter(|_| plan)
@@ -591,18 +596,43 @@ mod tests {
             "sip:+15405550100@203.0.113.1:5060;transport=udp",
             "SIP:5405550100@example.com",
             "tel:+1-540-555-0100",
+            "tel:+15405550100;phone-context=example.com",
+            "<sip:+15405550100@203.0.113.1>",
+            "<tel:+1-540-555-0100>;party=called",
+            "\"Joe <6>\" <sip:5405550100@example.com:5060>;tag=1",
+            "Joe <sips:15405550100;npdi@example.com>",
+            "sip:5405550100:secret@example.com",
+            "01115405550100",
+            "011 1 540-555-0100",
         ] {
             assert_eq!(number_of(text), number, "{text}");
         }
-        for text in
-            ["", "101", "s", "*67", "*6", "540555010", "25405550100", "+1540555010", "54055501oo", "+"]
-        {
+        for text in [
+            "",
+            "101",
+            "911",
+            "s",
+            "*67",
+            "*6",
+            "540555010",
+            "25405550100",
+            "+1540555010",
+            "54055501oo",
+            "+",
+            "011",
+            "0115550100",
+            "+01115405550100",
+            "5405550100:5060",
+            "<5405550100",
+            "Joe 5405550100",
+            "sip:911@example.com",
+        ] {
             assert_eq!(number_of(text), None, "{text}");
         }
-        assert_eq!(
-            number_of("+442079460100").map(|number| number.to_string()).as_deref(),
-            Some("+442079460100")
-        );
+        for text in ["+442079460100", "011442079460100", "sip:011-44-20-7946-0100@example.com"] {
+            let number = number_of(text).map(|number| number.to_string());
+            assert_eq!(number.as_deref(), Some("+442079460100"), "{text}");
+        }
     }
 
     #[test]
