@@ -33,10 +33,11 @@ local function ask()
         api:executeString("hash insert/onhook/" .. number .. "/" .. answer)
         return answer
     end
-    if code >= 400 and code < 500 then
-        log("ERR", "refused to say where " .. number .. " goes: " .. code)
+    if code == 400 then
+        log("ERR", number .. " is no number: asking again would not help")
         return nil, "UNALLOCATED_NUMBER"
     end
+    -- Every other status says nothing of the number: a wrong password (401), too many questions (429), a restart (503).
     local last = api:executeString("hash select/onhook/" .. number)
     if last and last:match("^{") then
         log("WARNING", "no answer (" .. code .. "): " .. number .. " goes where it went last")

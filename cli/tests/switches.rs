@@ -57,13 +57,13 @@ struct Switch {
 }
 
 impl Switch {
-    /// Starts a switch that asks the server at `onhook`.
-    fn start(onhook: SocketAddr) -> Self {
+    /// Starts a switch that asks the server at `onhook`, with this password.
+    fn start(onhook: SocketAddr, password: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (address, peer) = (free(), free());
         let secret = folder.path().join("onhook.conf");
         let told = format!(
-            "[onhook]\nurl = http://{onhook}\nusername = operator\npassword = password\ntimeout = 2\n"
+            "[onhook]\nurl = http://{onhook}\nusername = operator\npassword = {password}\ntimeout = 2\n"
         );
         fs::write(&secret, told).expect("room for a file");
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("the file is ours");
@@ -165,16 +165,21 @@ fn kamailio_sends_a_call_where_it_belongs() {
     let folder = Folder::of_the_guide();
     let mut server = folder.emulator();
     let onhook = server.listening();
-    let switch = Switch::start(onhook);
+    let switch = Switch::start(onhook, "password");
 
     switch.call("caller.xml", FIRST);
     switch.call("caller.xml", &format!("+1{FIRST}"));
+    switch.call("caller.xml", &format!("1{FIRST}"));
+    switch.refused(404, "25405514342");
     let stranger = switch.refused(404, STRANGER);
     assert!(stranger.contains("Reason: Q.850;cause=1"), "{stranger}");
 
     disconnected(&mut Client::of(onhook), ACCOUNT, FIRST);
     let vacant = switch.refused(404, FIRST);
     assert!(vacant.contains("Reason: Q.850;cause=1"), "{vacant}");
+
+    // A refusal says nothing of the number, so the call may be tried again.
+    Switch::start(onhook, "wrong").refused(503, FIRST);
 
     // While nobody can be asked, calls go where they went last, and numbers of which nothing is known have to wait.
     server.kill();
@@ -191,23 +196,32 @@ fn freeswitch_s_script_sends_a_call_where_it_belongs() {
     let folder = Folder::of_the_guide();
     let mut server = folder.emulator();
     let onhook = server.listening();
-    let call = |number: &str, kept: Option<&str>| {
+    let call_as = |user: &str, number: &str, kept: Option<&str>| {
         let mut lua = Command::new("lua5.3");
         lua.arg(beside("tests/switch/freeswitch.lua")).arg(beside("../deploy/freeswitch.lua"));
-        lua.arg(number).arg(format!("http://operator:password@{onhook}")).args(kept);
+        lua.arg(number).arg(format!("http://{user}@{onhook}")).args(kept);
         let said = lua.output().expect("lua starts");
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
         String::from_utf8(said.stdout).expect("it is text").trim().to_owned()
     };
 
+    let call = |number: &str, kept: Option<&str>| call_as("operator:password", number, kept);
+
     assert_eq!(call(FIRST, None), format!("bridge sofia/gateway/first/{FIRST}"));
+    assert_eq!(call(&format!("1{FIRST}"), None), format!("bridge sofia/gateway/first/1{FIRST}"));
+    assert_eq!(call("25405514342", None), "hangup UNALLOCATED_NUMBER");
     assert_eq!(call(STRANGER, None), "hangup 1");
     assert_eq!(call("911;rm", None), "hangup INVALID_NUMBER_FORMAT");
     disconnected(&mut Client::of(onhook), ACCOUNT, FIRST);
     assert_eq!(call(FIRST, None), "hangup 1");
 
+    // A refusal says nothing of the number.
+    let last = r#"{"deliver":{"account":"9900000","peer":"1","site":"1"},"treatment":"deliver"}"#;
+    assert_eq!(call_as("operator:wrong", SECOND, None), "hangup NORMAL_TEMPORARY_FAILURE");
+    let bridged = format!("bridge sofia/gateway/first/{SECOND}");
+    assert_eq!(call_as("operator:wrong", SECOND, Some(last)), bridged);
+
     server.kill();
     assert_eq!(call(SECOND, None), "hangup NORMAL_TEMPORARY_FAILURE");
-    let last = r#"{"deliver":{"account":"9900000","peer":"1","site":"1"},"treatment":"deliver"}"#;
-    assert_eq!(call(SECOND, Some(last)), format!("bridge sofia/gateway/first/{SECOND}"));
+    assert_eq!(call(SECOND, Some(last)), bridged);
 }

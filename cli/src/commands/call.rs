@@ -2,6 +2,7 @@
 
 use onhook_core::number::Number;
 use onhook_core::time::Timestamp;
+use onhook_wire::ops::records::number_of;
 use serde_json::Value;
 
 use crate::client::{Ask, escaped};
@@ -14,7 +15,8 @@ use crate::terminal::Terminal;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  onhook call 5405514342 --data-dir /var/lib/onhook")]
 pub(crate) struct CallTo {
-    /// The number: ten digits, or + and E.164
+    /// The number, as switches write it: E.164, ten digits, with dashes, as a SIP address
+    #[arg(value_parser = number)]
     number: Number,
     /// The instant of the call [default: now]
     #[arg(long, value_name = "INSTANT")]
@@ -31,6 +33,11 @@ impl CallTo {
             .run(config, terminal, async |session| session.show(&ask, lines).await.map(|_| Exit::Done))
             .await
     }
+}
+
+/// Reads a number as rating does.
+fn number(text: &str) -> Result<Number, &'static str> {
+    number_of(text).ok_or("no telephone number: ten digits, or + and E.164")
 }
 
 /// Returns where a call goes and who pays, a line each.

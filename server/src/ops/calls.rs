@@ -8,10 +8,10 @@ use onhook_core::account::user::Right;
 use onhook_core::report::calls::{Routing, routing};
 use onhook_core::time::Timestamp;
 use onhook_wire::ops::calls::call as shown;
+use onhook_wire::ops::records::number_of;
 
 use super::door::{self, OpsProblem};
 use super::listing::parsed;
-use super::numbers::number_of;
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
@@ -40,7 +40,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Form::Text("2026-11-24T03:49:04.153Z"),
         "the instant of the call, now if it is not there",
     );
-    let doc = Doc::new("Says where a call to a number goes, and who pays for it.", Told::ok(CALL))
+    let summary = "Says where a call to a number goes, and who pays for it. The number may have each form of call records.";
+    let doc = Doc::new(summary, Told::ok(CALL))
         .query(&[AT])
         .or(Told::new(422, "The instant lies ahead."))
         .strangers(200);
@@ -48,7 +49,9 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn route(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
-    let number = number_of(&call)?;
+    let bad =
+        || OpsProblem::new(Code::BadNumber, "no telephone number: write it as +15405550100 or 5405550100");
+    let number = number_of(call.param("number")).ok_or_else(bad)?;
     let now = app.clock.now();
     let at: Timestamp = parsed(&call, "at", "an instant such as 2026-11-24T03:49:04.153Z")?.unwrap_or(now);
     if at > now {

@@ -144,6 +144,36 @@ async fn another_account_s_number_is_unknown() {
     .await;
 }
 
+/// A switch asks for the number as it came, and only a number that is none is refused for good: 400.
+#[tokio::test]
+async fn a_switch_asks_for_numbers_as_it_has_them() {
+    with_app(Seed::two_accounts(), async |app| {
+        let number = IN_SERVICE[0];
+        for form in [
+            format!("1{number}"),
+            format!("+1{number}"),
+            format!("%2B1{number}"),
+            format!("1-{}-{}-{}", &number[..3], &number[3..6], &number[6..]),
+            format!("sip:{number}:x@192.0.2.1"),
+            format!("%3Csip:{number}@192.0.2.1%3E"),
+        ] {
+            let told = json_of(&app.send(call_to(&form, None).by(Who::Operator)).await.expect(200));
+            assert_eq!(
+                (&told["number"], &told["state"]),
+                (&json!(format!("+1{number}")), &json!("InService")),
+                "{form}"
+            );
+        }
+        for none in ["911", "s", "25405550100"] {
+            let refused = app.send(call_to(none, None).by(Who::Operator)).await.expect(400);
+            assert_eq!(json_of(&refused)["code"], "bad_number", "{none}");
+        }
+        // The other routes stay as they are.
+        app.send(get(format!("/ops/v1/numbers/1{number}")).by(Who::Operator)).await.expect(400);
+    })
+    .await;
+}
+
 /// A switch writes the hours of its clock on the wall: they are the operator's, unless the request says whose.
 #[tokio::test]
 async fn instants_that_name_no_zone_are_the_operator_s() {
