@@ -248,6 +248,7 @@ impl From<Route> for route::Route {
             path,
             needs,
             group,
+            uncounted: None,
             api: true,
             door,
             document,

@@ -73,6 +73,7 @@ pub(crate) fn routes() -> Vec<Route> {
         // The handler checks the credentials itself, since it refuses them in its own words.
         needs: Needs::Nothing,
         group: Group::Free,
+        uncounted: None,
         api: true,
         door: Arc::new(OAuth),
         document: None,

@@ -100,7 +100,8 @@ async fn checked(
     let account = may(app, route, &caller, account_text).await.map_err(refuse)?;
     // At the operations API, an operator's requests are no account's, whichever account they are about.
     let counted = if route.group == Group::Ops { caller.account } else { account.or(caller.account) };
-    if let Some(account) = counted
+    let uncounted = route.uncounted.is_some_and(|right| caller.has(right));
+    if let Some(account) = counted.filter(|_| !uncounted)
         && let Some(seconds) = app.limits.request(account, route.group)
     {
         return Err(route.door.too_many(app.clock.wall(), seconds));

@@ -80,6 +80,8 @@ pub struct Route {
     pub needs: Needs,
     /// The routes with which its requests are counted.
     pub group: Group,
+    /// Requests of callers with this right are not counted.
+    pub uncounted: Option<Right>,
     /// True if it is part of the API with its prefixes.
     pub api: bool,
     /// Its door.
@@ -103,6 +105,12 @@ impl Route {
     #[must_use]
     pub fn of_emulator(self) -> Self {
         Self { emulator: true, ..self }
+    }
+
+    /// Returns the route as one that does not count the requests of callers with a right.
+    #[must_use]
+    pub fn uncounted_with(self, right: Right) -> Self {
+        Self { uncounted: Some(right), ..self }
     }
 
     /// Returns the route as one whose handler reads the body while it arrives.

@@ -45,7 +45,11 @@ pub(crate) fn routes() -> Vec<Route> {
         .query(&[AT])
         .or(Told::new(422, "The instant lies ahead."))
         .strangers(200);
-    vec![door::route(Method::GET, "/ops/v1/calls/{number}", Needs::Caller, doc, route)]
+    // A switch asks for each call. Its connections bound how often, as each answers one question at a time.
+    vec![
+        door::route(Method::GET, "/ops/v1/calls/{number}", Needs::Caller, doc, route)
+            .uncounted_with(Right::Calls),
+    ]
 }
 
 async fn route(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {

@@ -200,6 +200,7 @@ pub(crate) fn route<F: Future<Output = Result<Reply, OpsProblem>> + Send + 'stat
         needs,
         // Documents, problems and probes of health are for anyone, and are not counted.
         group: if path.starts_with(API) { Group::Ops } else { Group::Free },
+        uncounted: None,
         api: false,
         door: Arc::new(Ops),
         document: None,

@@ -6,7 +6,7 @@ use onhook_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::{
-    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, post,
+    ACCOUNT, App, Call, IN_SERVICE, NEIGHBOURS, NO_NUMBER, POOL, Reply, Seed, Who, account, get, patch, post,
     with_app, xml,
 };
 
@@ -174,6 +174,35 @@ async fn a_switch_asks_for_numbers_as_it_has_them() {
     .await;
 }
 
+/// A switch has as many questions as calls. Users without the right are counted as everywhere, and other routes, too.
+#[tokio::test]
+async fn a_switch_s_questions_are_not_limited_a_second() {
+    with_app(Seed::two_accounts().rate_limit(2), async |app| {
+        let right = |rights: Value| {
+            let body = json!({ "rights": rights, "reason": "a switch" }).to_string();
+            let path = format!("/ops/v1/users/{}", Who::Reader.user());
+            patch(path, body).content_type("application/json").by(Who::Operator)
+        };
+        app.send(right(json!(["calls"]))).await.expect(200);
+        let ask = || call_to(IN_SERVICE[0], None).by(Who::Reader);
+        for _ in 0..50 {
+            app.send(ask()).await.expect(200);
+        }
+        let too_many = async |call: &dyn Fn() -> Call| {
+            for _ in 0..50 {
+                if app.send(call()).await.status == 429 {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(too_many(&|| get(format!("/ops/v1/numbers/{}", IN_SERVICE[0])).by(Who::Reader)).await);
+        app.send(ask()).await.expect(200);
+        assert!(too_many(&|| call_to(IN_SERVICE[0], None).by(Who::Admin)).await);
+    })
+    .await;
+}
+
 /// A switch writes the hours of its clock on the wall: they are the operator's, unless the request says whose.
 #[tokio::test]
 async fn instants_that_name_no_zone_are_the_operator_s() {
@@ -184,7 +213,7 @@ async fn instants_that_name_no_zone_are_the_operator_s() {
         let rated = async |zone: Option<&str>, more: &str| {
             let read = TimeZone::get(zone.unwrap_or("America/New_York")).unwrap();
             let at = jiff::Timestamp::from_millisecond(gone.plus_millis(1_000).millis()).unwrap();
-            let wall = at.to_zoned(read).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            let wall = read.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string();
             let line = format!("a,b,{number},,,,,,,,{wall},,,60\n");
             let zone = zone.map_or_else(String::new, |zone| format!("&time_zone={zone}"));
             let rate = post(format!("/ops/v1/rate?preset=asterisk{more}{zone}"), line);
