@@ -89,8 +89,9 @@ impl Charges {
 /// Rates a call to a number that was answered at `answered` and lasted `seconds`. `charges` is `None` for a number that
 /// is not here. `now` is an instant up to which they are known.
 ///
-/// A call that was answered later than now is not charged: an open period says nothing of the time ahead. The instant of the answer decides who pays. A call that lasts beyond the end of that account's period is charged up
-/// to the end, in whole seconds, rounded down: what is left of a second is not charged to someone who has left.
+/// A call that was answered later than now is not charged: an open period says nothing of the time ahead. Else the instant
+/// of the answer decides who pays. A call that lasts beyond the end of that account's period is charged up to the end, in
+/// whole seconds, rounded down: what is left of a second is not charged to someone who has left.
 #[must_use]
 pub fn rate(charges: Option<&Charges>, answered: Timestamp, seconds: Option<u64>, now: Timestamp) -> Rated {
     if answered > now {
