@@ -1073,6 +1073,16 @@ fn disconnected_by(folder: &Folder, signed: &str, account: u32) -> String {
 }
 
 #[test]
+fn a_report_that_is_made_too_early_says_so() {
+    let folder = two_accounts();
+    let made = folder.done(&["report", "rnd", "make", "2199-01", "--company", "ACME1"]);
+    let early = "it was made before 2199-01-14 was over: make it again after that day";
+    assert_eq!(made.lines().filter(|line| *line == early).count(), 1, "{made}");
+    let made = folder.done(&["report", "rnd", "make", "2026-01", "--company", "ACME1"]);
+    assert!(!made.contains("make it again"), "{made}");
+}
+
+#[test]
 fn only_sites_and_peers_that_are_not_in_use_are_removed() {
     let folder = two_accounts();
     let numbers = format!("{HEADER}\n2125550004,InService,9900000,1,1,,NY,,,,\n");

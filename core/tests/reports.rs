@@ -15,13 +15,12 @@ use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
 use onhook_core::report::Known;
 use onhook_core::report::calls::routing;
-use onhook_core::report::months::Month;
 use onhook_core::report::nruf::{
     Block, Category, Level, RESERVED_DAYS, Then, Use, category, line, then, warnings,
 };
 use onhook_core::report::rating::{Charges, Why, rate};
 use onhook_core::report::rnd::{
-    Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge,
+    Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge, latest,
 };
 use onhook_core::time::{DAY_MS, Date, TimeZone, Timestamp};
 use proptest::prelude::*;
@@ -301,9 +300,12 @@ fn a_reconnect_after_its_report_changes_no_report() {
     assert_eq!(told(&life, &[then, january]), row("2027-01-02"), "the second one is another disconnect");
 }
 
+fn handed_in(period: &str, as_of: u64, noted: u64) -> HandedIn {
+    HandedIn { period: period.parse().unwrap(), as_of, noted, cutoff_ahead: false }
+}
+
 #[test]
 fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() {
-    let handed_in = |period: &str, as_of, noted| HandedIn { period: period.parse().unwrap(), as_of, noted };
     let all = [handed_in("2026-11", 1, 10), handed_in("2026-11", 2, 20), handed_in("2026-12", 3, 30)];
     let known = |period: &str, as_of| earlier(&all, period.parse().unwrap(), as_of);
     assert_eq!(known("2027-01", 99), [1, 2]);
@@ -311,14 +313,28 @@ fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() 
     assert_eq!(known("2026-12", 15), [0], "the second of November was not handed in yet");
     assert_eq!(known("2026-12", 99), [1], "not of its own month");
     assert_eq!(known("2026-11", 99), Vec::<usize>::new());
+    assert_eq!(latest(&all), [1, 2]);
+}
+
+#[test]
+fn the_cutoff_of_a_report_is_ahead_until_its_last_day_is_over_in_its_time_zone() {
+    let early = |made_at, zone: &str| {
+        Filing { made_at: at(made_at), zone: TimeZone::get(zone).unwrap(), ..december() }.cutoff_is_ahead()
+    };
+    assert!(early("2026-12-14T23:59:59.999Z", "UTC") && !early("2026-12-15T00:00:00.000Z", "UTC"));
+    assert!(early("2026-12-15T04:59:59.999Z", "America/New_York"));
+    assert!(!early("2026-12-15T05:00:00.000Z", "America/New_York"));
 }
 
 #[test]
 fn the_next_report_is_due_on_the_fifteenth() {
-    let none = |_: Month| false;
-    assert_eq!((due_days(day("2026-12-10"), none), due_days(day("2026-12-15"), none)), (5, 0));
-    assert_eq!(due_days(day("2026-12-20"), none), -5, "it is late");
-    assert_eq!(due_days(day("2026-12-10"), |month| month == "2026-12".parse().unwrap()), 36);
+    assert_eq!((due_days(day("2026-12-10"), &[]), due_days(day("2026-12-15"), &[])), (5, 0));
+    assert_eq!(due_days(day("2026-12-20"), &[]), -5, "it is late");
+    let december = handed_in("2026-12", 1, 2);
+    assert_eq!(due_days(day("2026-12-15"), &[december]), 31);
+    let early = HandedIn { cutoff_ahead: true, ..december };
+    assert_eq!(due_days(day("2026-12-12"), &[early]), 3, "its month was not over");
+    assert_eq!(due_days(day("2026-12-15"), &[early, december]), 31);
 }
 
 fn kinds(account: AccountId) -> AccountKind {

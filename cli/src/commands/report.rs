@@ -281,6 +281,10 @@ fn told(report: &Value) -> Vec<String> {
         text(report, "/id"),
         text(report, "/as_of")
     )];
+    if report["cutoff_ahead"] == true {
+        let cutoff = text(report, "/cutoff");
+        lines.push(format!("it was made before {cutoff} was over: make it again after that day"));
+    }
     if report["nothing_to_report"] == true {
         lines.push("there is nothing to report: confirm that on the database's website".to_owned());
     }

@@ -203,6 +203,12 @@ impl Filing {
         (!submitted(last.event)).then_some(last)
     }
 
+    /// Returns whether it was made before its last day was over: more numbers may have left service by then.
+    #[must_use]
+    pub fn cutoff_is_ahead(&self) -> bool {
+        self.made_at.date_in(&self.zone) <= self.through
+    }
+
     /// Returns whether a departure had happened by its position, and by its last day.
     fn knows(&self, departure: &Departure) -> bool {
         self.known.has(departure.event) && departure.at.date_in(&self.zone) <= self.through
@@ -266,17 +272,26 @@ pub struct HandedIn {
     pub as_of: u64,
     /// The position of the event by which this was noted.
     pub noted: u64,
+    /// True if its cutoff was ahead: see [`Filing::cutoff_is_ahead`].
+    pub cutoff_ahead: bool,
 }
 
 /// Returns which of these reports another one of `period` knows that was made as of `as_of`, by their places: of each
 /// earlier month the one that was noted last.
 #[must_use]
 pub fn earlier(all: &[HandedIn], period: Month, as_of: u64) -> Vec<usize> {
+    standing(all, |report| report.period < period && report.noted <= as_of)
+}
+
+/// Returns which of these reports the next one knows, by their places: of each month the one that was noted last.
+#[must_use]
+pub fn latest(all: &[HandedIn]) -> Vec<usize> {
+    standing(all, |_| true)
+}
+
+fn standing(all: &[HandedIn], counts: impl Fn(&HandedIn) -> bool) -> Vec<usize> {
     let mut of_month: BTreeMap<Month, usize> = BTreeMap::new();
-    for (place, report) in all.iter().enumerate() {
-        if report.period >= period || report.noted > as_of {
-            continue;
-        }
+    for (place, report) in all.iter().enumerate().filter(|(_, report)| counts(report)) {
         let best = of_month.entry(report.period).or_insert(place);
         if all.get(*best).is_some_and(|known| known.noted <= report.noted) {
             *best = place;
@@ -286,10 +301,12 @@ pub fn earlier(all: &[HandedIn], period: Month, as_of: u64) -> Vec<usize> {
 }
 
 /// Returns how many days are left until the next report that was not handed in is due: negative if this month's is late.
+/// A report whose cutoff was ahead does not count.
 #[must_use]
-pub fn due_days(today: Date, handed_in: impl Fn(Month) -> bool) -> i64 {
+pub fn due_days(today: Date, handed_in: &[HandedIn]) -> i64 {
     let month = Month::reporting(today, 31);
-    let due = if handed_in(month) { month.next().due() } else { month.due() };
+    let done = handed_in.iter().any(|report| report.period == month && !report.cutoff_ahead);
+    let due = if done { month.next().due() } else { month.due() };
     // The default of a span between days is days alone.
     due.since(today).map_or(0, |span| i64::from(span.get_days()))
 }

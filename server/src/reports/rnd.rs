@@ -9,7 +9,7 @@ use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::months::Month;
 use onhook_core::report::rnd::{
-    Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge,
+    Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge, latest,
 };
 use onhook_core::report::rnd_file::{Form, UNVERIFIED};
 use onhook_core::report::{Known, ReportKind};
@@ -95,18 +95,37 @@ fn filing(with: &MadeWith, period: Month, known: Known, made_at: Timestamp) -> R
     })
 }
 
-/// Returns confirmed reports as `core` judges by them, each with those that it knows.
+/// Returns whether a report was made before its cutoff day was over.
+fn cutoff_is_ahead(report: &Report) -> Result<bool> {
+    let Some(period) = report.period else { return Ok(false) };
+    Ok(filing(&made_with(report)?, period, Known::all(), report.made_at)?.cutoff_is_ahead())
+}
+
+/// Returns the confirmed reports of each company as `core` judges by them.
+async fn of_companies(store: &dyn Store) -> Result<Vec<(Vec<Filing>, Vec<HandedIn>)>> {
+    let mut by_company: BTreeMap<Option<String>, Vec<Report>> = BTreeMap::new();
+    for report in store.confirmed_reports(None).await? {
+        by_company.entry(report.company.clone()).or_default().push(report);
+    }
+    let mut all = Vec::with_capacity(by_company.len());
+    for reports in by_company.values() {
+        all.push(filings(store, reports).await?);
+    }
+    Ok(all)
+}
+
+/// Returns confirmed reports of one company as `core` judges by them, each with those that it knows.
 async fn filings(store: &dyn Store, confirmed: &[Report]) -> Result<(Vec<Filing>, Vec<HandedIn>)> {
     let noted: Vec<EventSeq> = confirmed.iter().filter_map(|report| Some(report.confirmed?.event)).collect();
     let positions = audit::positions(store, noted).await?;
-    let mut all: Vec<(&Report, HandedIn)> = confirmed
-        .iter()
-        .filter_map(|report| {
-            // What has no position yet is behind every report that was made.
-            let noted = positions.get(&report.confirmed?.event).copied().unwrap_or(u64::MAX);
-            Some((report, HandedIn { period: report.period?, as_of: report.as_of, noted }))
-        })
-        .collect();
+    let mut all: Vec<(&Report, HandedIn)> = Vec::with_capacity(confirmed.len());
+    for report in confirmed {
+        let (Some(confirmed), Some(period)) = (report.confirmed, report.period) else { continue };
+        // What has no position yet is behind every report that was made.
+        let noted = positions.get(&confirmed.event).copied().unwrap_or(u64::MAX);
+        let cutoff_ahead = cutoff_is_ahead(report)?;
+        all.push((report, HandedIn { period, as_of: report.as_of, noted, cutoff_ahead }));
+    }
     // What a report knows was handed in before it was made.
     all.sort_by_key(|(_, handed_in)| (handed_in.as_of, handed_in.period));
     let handed_in: Vec<HandedIn> = all.iter().map(|(_, handed_in)| *handed_in).collect();
@@ -267,12 +286,20 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
     with.sizes = files.iter().map(|file| file.bytes).collect();
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     let hashes: Vec<String> = files.iter().map(|file| Digest::from(file.hash.clone()).hex()).collect();
-    let id = format!("rnd-{period}-{company}-{}", known_by(&hashes));
+    let cutoff_ahead = filing(&with, *period, Known::all(), *now)?.cutoff_is_ahead();
+    let known_by = known_by(&hashes);
+    let mut id = format!("rnd-{period}-{company}-{known_by}");
+    if !cutoff_ahead && let Some(old) = store.report(id.clone()).await? {
+        // One that was handed in too early stays as it is. This one can be handed in beside it.
+        if old.confirmed.is_some() && cutoff_is_ahead(&old)? {
+            id = format!("rnd-{period}-{company}-again-{known_by}");
+        }
+    }
     let named = files.iter().zip(&hashes);
     let files: Vec<Value> =
         named.map(|(file, hash)| json!({ "name": file.name, "rows": file.rows, "sha256": hash })).collect();
     let why: BTreeMap<&str, u64> = left_out.iter().map(|(why, count)| (why.word(), *count)).collect();
-    let shown = json!({
+    let mut shown = json!({
         "cutoff": period.day(form.cutoff_day).to_string(),
         "counts": { "rows": rows, "left_out": left_out.values().sum::<u64>(), "left_out_by_reason": why },
         "files": files,
@@ -280,6 +307,9 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
         "nothing_to_report": rows == 0,
         "npa_table": with.npa_table,
     });
+    if cutoff_ahead {
+        shown["cutoff_ahead"] = json!(true);
+    }
     Ok(Report {
         id,
         kind: ReportKind::Rnd,
@@ -294,9 +324,13 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
 }
 
 /// Returns whether a report that was made takes the place of one with the same files: it knows more, and leaves out
-/// others.
+/// others, or its cutoff is no longer ahead.
 pub(crate) fn renews(new: &Report, old: &Report) -> bool {
-    old.confirmed.is_none() && new.as_of > old.as_of && new.made_with["left_out"] != old.made_with["left_out"]
+    let more = new.as_of > old.as_of && new.made_with["left_out"] != old.made_with["left_out"];
+    let over = new.as_of >= old.as_of
+        && cutoff_is_ahead(old).unwrap_or(false)
+        && !cutoff_is_ahead(new).unwrap_or(true);
+    old.confirmed.is_none() && (more || over)
 }
 
 /// Returns what a kept report judges by.
@@ -384,12 +418,18 @@ pub(crate) struct Owed {
 /// Returns how much is still to be reported at `now`. It reads every number, with rests, so that it takes a fiftieth of the
 /// time for itself.
 pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> Result<Owed> {
-    let confirmed = store.confirmed_reports(None).await?;
+    let of_companies = of_companies(store).await?;
     let as_of = store.head().await?.map_or(0, |head| head.last);
-    let (mut all, handed_in) = filings(store, &confirmed).await?;
     let today = now.date_in(zone);
-    let of_month = |month| handed_in.iter().any(|report| report.period == month);
-    let mut owed = Owed { due_days: due_days(today, of_month), ..Owed::default() };
+    let (mut all, mut handed_in, mut standing) = (Vec::new(), Vec::new(), Vec::new());
+    for (mut filings, own) in of_companies {
+        let before = all.len();
+        filings.iter_mut().flat_map(|filing| &mut filing.earlier).for_each(|place| *place += before);
+        standing.extend(latest(&own).into_iter().map(|place| place + before));
+        all.append(&mut filings);
+        handed_in.extend(own);
+    }
+    let mut owed = Owed { due_days: due_days(today, &handed_in), ..Owed::default() };
     all.push(Filing {
         after: Date::MIN,
         through: today,
@@ -398,7 +438,7 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         zone: zone.clone(),
         other_reporters: other_reporters(store, as_of).await?,
         npa_table: area_codes::VERSION.to_owned(),
-        earlier: (0..all.len()).collect(),
+        earlier: standing,
     });
     let mut oldest: Option<Date> = None;
     tell(store, &mut Knowing { filings: all, as_of, at_leisure: true, progress: None }, ALL.0, |told| {
@@ -419,14 +459,7 @@ const FACTS: usize = 500;
 
 /// Returns those of some numbers whose last disconnect stands in a report that was handed in.
 pub(crate) async fn reported(store: &dyn Store, numbers: &[Number]) -> Result<Vec<Number>> {
-    let mut by_company: BTreeMap<Option<String>, Vec<Report>> = BTreeMap::new();
-    for report in store.confirmed_reports(None).await? {
-        by_company.entry(report.company.clone()).or_default().push(report);
-    }
-    let mut all = Vec::with_capacity(by_company.len());
-    for reports in by_company.values() {
-        all.push(filings(store, reports).await?.0);
-    }
+    let all = of_companies(store).await?;
     let mut found = Vec::new();
     if all.is_empty() {
         return Ok(found);
@@ -436,10 +469,167 @@ pub(crate) async fn reported(store: &dyn Store, numbers: &[Number]) -> Result<Ve
             let (number, history) = (facts.entry.number, &facts.history);
             let Some(first) = history.events.first() else { continue };
             let departures = departures(history, first.prev).map_err(impossible)?;
-            if all.iter().any(|filings| is_reported(number, &departures, filings)) {
+            if all.iter().any(|(filings, _)| is_reported(number, &departures, filings)) {
                 found.push(number);
             }
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::account::{AccountKind, Class};
+    use onhook_core::import::{Intake, NewNumber};
+    use onhook_core::lifecycle::diagram::State;
+    use onhook_core::lifecycle::policy::Policy;
+    use onhook_core::lifecycle::provenance::{Doer, Provenance};
+    use onhook_core::order::{Disconnect, Mode, NewOrder, Request};
+    use onhook_store::audit::seal_all;
+    use onhook_store::contract::accounts::{Accounts, NewAccount};
+    use onhook_store::contract::audit::Audit;
+    use onhook_store::contract::imports::Imports;
+    use onhook_store::contract::orders::Orders;
+    use onhook_store::contract::premises::SitesAndPeers;
+    use onhook_store::contract::reports::{Kept, Reports};
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn number(n: u64) -> Number {
+        Number::from_digits(15_405_550_100 + n).unwrap()
+    }
+
+    /// A store with five numbers in service.
+    async fn seeded(folder: &tempfile::TempDir) -> SqliteStore {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let (id, now) = (AccountId::new(1).unwrap(), at("2026-03-01T00:00:00Z"));
+        let account =
+            NewAccount { id, name: "First".into(), kind: AccountKind::EndUser, class: Class::Unknown };
+        store.create_account(account, Doer::offline(now)).await.unwrap();
+        let site = store.create_site(id, "Main site".into(), now).await.unwrap();
+        store.create_peer(id, site.id, "Main peer".into(), now).await.unwrap();
+        let in_service = move |n| NewNumber {
+            state: State::InService,
+            account: Some(id),
+            ..NewNumber::available(number(n))
+        };
+        let lines = Box::new((0..5).map(move |n| (n, Ok(in_service(n)))));
+        store.import(lines, Intake::of("a test"), now, Arc::default()).await.unwrap();
+        store
+    }
+
+    async fn disconnect(store: &SqliteStore, numbers: impl IntoIterator<Item = u64>, now: &str) {
+        let numbers = numbers.into_iter().map(number).collect();
+        let disconnect = Disconnect { numbers, mode: Mode::Normal, protected: None, reason: None };
+        let order = NewOrder {
+            account: AccountId::new(1).unwrap(),
+            user: "username".into(),
+            under: Provenance::default(),
+            name: None,
+            customer_order_id: None,
+            created_at: at(now),
+            request: Request::Disconnect(disconnect),
+            key: None,
+        };
+        store.accept(Arc::new(order)).await.unwrap();
+        store.run_orders(at(now), 100, 1_000, Arc::new(Policy::default())).await.unwrap();
+        seal_all(store, at(now)).await.unwrap();
+    }
+
+    /// Makes a report as of the newest position, or of another one, and keeps it as the job of it does.
+    async fn made(store: &SqliteStore, period: &str, now: &str, as_of: Option<u64>) -> Report {
+        let head = store.head().await.unwrap().map_or(0, |head| head.last);
+        let asked = Asked {
+            period: period.parse().unwrap(),
+            company: "ACME1".into(),
+            as_of: as_of.unwrap_or(head),
+            now: at(now),
+            form: Form::default(),
+            zone: "UTC".into(),
+        };
+        let new = make(store, &asked, Arc::default()).await.unwrap();
+        let old = store.report(new.id.clone()).await.unwrap();
+        let renew = old.is_some_and(|old| renews(&new, &old));
+        let Kept { report, .. } = store.keep_report(new, renew).await.unwrap();
+        report
+    }
+
+    async fn confirm(store: &SqliteStore, report: &Report, now: &str) {
+        let files = report.shown["files"].as_array().unwrap();
+        let hashes = files.iter().map(|file| file["sha256"].as_str().unwrap().to_owned()).collect();
+        let id = report.id.clone();
+        store.confirm_report(id, hashes, at(now), "operator".into(), at(now), None).await.unwrap();
+        seal_all(store, at(now)).await.unwrap();
+    }
+
+    async fn owed_at(store: &SqliteStore, now: &str) -> Owed {
+        owed(store, &TimeZone::UTC, at(now)).await.unwrap()
+    }
+
+    /// A file of a month that was not over is not the file of that month.
+    #[tokio::test]
+    async fn a_report_that_was_handed_in_before_its_cutoff_leaves_its_month_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = seeded(&folder).await;
+        let early = made(&store, "2026-08", "2026-07-15T12:00:00Z", None).await;
+        assert_eq!(early.shown["cutoff_ahead"], true);
+        confirm(&store, &early, "2026-07-15T13:00:00Z").await;
+        disconnect(&store, [1], "2026-08-12T00:00:00Z").await;
+        assert_eq!(owed_at(&store, "2026-08-12T12:00:00Z").await.due_days, 3);
+        let whole = made(&store, "2026-08", "2026-08-15T12:00:00Z", None).await;
+        assert_eq!(whole.shown.get("cutoff_ahead"), None);
+        confirm(&store, &whole, "2026-08-15T13:00:00Z").await;
+        assert_eq!(owed_at(&store, "2026-08-15T14:00:00Z").await.due_days, 31);
+        store.close().await;
+    }
+
+    /// Nothing happened between the two: their files are the same, and the month can still be handed in.
+    #[tokio::test]
+    async fn a_report_that_is_made_again_after_its_cutoff_is_no_longer_early() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = seeded(&folder).await;
+        disconnect(&store, [1], "2026-08-02T00:00:00Z").await;
+        let early = made(&store, "2026-08", "2026-08-10T00:00:00Z", None).await;
+        let whole = made(&store, "2026-08", "2026-08-15T00:00:00Z", None).await;
+        assert_eq!((&whole.id, whole.made_at), (&early.id, at("2026-08-15T00:00:00Z")));
+        assert_eq!(whole.shown.get("cutoff_ahead"), None);
+
+        let early = made(&store, "2026-09", "2026-09-10T00:00:00Z", None).await;
+        confirm(&store, &early, "2026-09-10T01:00:00Z").await;
+        let whole = made(&store, "2026-09", "2026-09-15T00:00:00Z", None).await;
+        assert_ne!(whole.id, early.id, "what was handed in stays");
+        assert_eq!(whole.shown["files"], early.shown["files"]);
+        assert_eq!(made(&store, "2026-09", "2026-09-15T01:00:00Z", None).await, whole);
+        assert_eq!(owed_at(&store, "2026-09-15T02:00:00Z").await.due_days, 0);
+        confirm(&store, &whole, "2026-09-15T03:00:00Z").await;
+        assert_eq!(owed_at(&store, "2026-09-15T04:00:00Z").await.due_days, 30);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_unreported_is_what_the_next_report_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = seeded(&folder).await;
+        let before = made(&store, "2026-04", "2026-04-15T00:00:00Z", None).await.as_of;
+        disconnect(&store, [1, 2, 3], "2026-04-02T00:00:00Z").await;
+        let three = made(&store, "2026-04", "2026-04-15T00:00:00Z", None).await;
+        confirm(&store, &three, "2026-04-15T01:00:00Z").await;
+        disconnect(&store, [4], "2026-04-20T00:00:00Z").await;
+        assert_eq!(owed_at(&store, "2026-04-20T00:00:00Z").await.numbers, 1);
+        // The last one of a month stands for the month.
+        let empty = made(&store, "2026-04", "2026-04-20T00:00:00Z", Some(before)).await;
+        assert_eq!(empty.shown["counts"]["rows"], 0);
+        confirm(&store, &empty, "2026-04-20T01:00:00Z").await;
+        let owed = owed_at(&store, "2026-05-15T00:00:00Z").await;
+        let next = made(&store, "2026-05", "2026-05-15T00:00:00Z", None).await;
+        assert_eq!((json!(owed.numbers), owed.oldest_days), (next.shown["counts"]["rows"].clone(), 43));
+        assert_eq!(owed.numbers, 4);
+        store.close().await;
+    }
 }
