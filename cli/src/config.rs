@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use onhook_core::lifecycle::policy::{Policy, Profile};
 use onhook_core::notify::subscription::Secret;
+use onhook_core::report::nruf::PortedOut;
 use onhook_core::report::rnd_file::{Column, DateFormat, NumberFormat};
 use onhook_core::setting::{ReportSettings, Setting, Values};
 use onhook_server::callback::IpNet;
@@ -96,6 +97,8 @@ pub(crate) struct File {
     pub(crate) nruf_ocn: Option<String>,
     /// Blocks with at most so many percent of their numbers taken are to be given back.
     pub(crate) nruf_donate_percent: Option<u8>,
+    /// What a number is counted as that went to another carrier.
+    pub(crate) nruf_ported_out: Option<PortedOut>,
     /// Hold profiles. They replace built-in ones of the same name.
     #[serde(default)]
     pub(crate) profiles: Vec<Profile>,
@@ -132,6 +135,7 @@ impl File {
             (Setting::RndCutoffDay, self.rnd_cutoff_day.map(|of| json!(of))),
             (Setting::NrufOcn, self.nruf_ocn.as_ref().map(|of| json!(of))),
             (Setting::NrufDonatePercent, self.nruf_donate_percent.map(|of| json!(of))),
+            (Setting::NrufPortedOut, self.nruf_ported_out.map(|of| json!(of))),
         ];
         all.into_iter().filter_map(|(setting, value)| Some((setting, value?))).collect()
     }

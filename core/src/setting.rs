@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::account::change::CANCEL_WINDOW_SECONDS_MAX;
 use crate::order::Mode;
 use crate::order::plan::TwoPerson;
-use crate::report::nruf::DONATE_PERCENT;
+use crate::report::nruf::{DONATE_PERCENT, PortedOut};
 use crate::report::rnd_file::{Form, is_company};
 use crate::words::words;
 
@@ -55,6 +55,8 @@ words! {
         NrufOcn = "nruf_ocn",
         /// Blocks with at most so many percent of their numbers taken are to be given back.
         NrufDonatePercent = "nruf_donate_percent",
+        /// What a number is counted as that went to another carrier.
+        NrufPortedOut = "nruf_ported_out",
     }
 }
 
@@ -126,6 +128,8 @@ pub struct ReportSettings {
     pub nruf_ocn: Option<String>,
     /// Blocks with at most so many percent of their numbers taken are to be given back.
     pub nruf_donate_percent: u8,
+    /// What a number is counted as that went to another carrier.
+    pub nruf_ported_out: PortedOut,
 }
 
 impl Default for ReportSettings {
@@ -135,6 +139,7 @@ impl Default for ReportSettings {
             rnd_form: Form::default(),
             nruf_ocn: None,
             nruf_donate_percent: DONATE_PERCENT,
+            nruf_ported_out: PortedOut::LeftOut,
         }
     }
 }
@@ -189,6 +194,7 @@ impl Values {
             Setting::RndCutoffDay => json!(reports.rnd_form.cutoff_day),
             Setting::NrufOcn => json!(reports.nruf_ocn),
             Setting::NrufDonatePercent => json!(reports.nruf_donate_percent),
+            Setting::NrufPortedOut => json!(reports.nruf_ported_out),
         }
     }
 
@@ -269,6 +275,9 @@ impl Values {
             Setting::NrufDonatePercent => {
                 let rule = "it is a whole number from 0 to 100";
                 self.reports.nruf_donate_percent = read(value, rule, |of| (0..=100).contains(of))?;
+            }
+            Setting::NrufPortedOut => {
+                self.reports.nruf_ported_out = read(value, "it is left_out or assigned", |_| true)?;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use onhook_core::account::{AccountKind, Place, Role};
+use onhook_core::area_codes;
 use onhook_core::ids::{AccountId, AreaId, EventSeq, SiteId};
 use onhook_core::lifecycle::diagram::{Home, State};
 use onhook_core::lifecycle::entry::{Entry, Standing};
@@ -16,7 +17,7 @@ use onhook_core::number::Number;
 use onhook_core::report::Known;
 use onhook_core::report::calls::routing;
 use onhook_core::report::nruf::{
-    Block, Category, Level, RESERVED_DAYS, Then, Use, category, line, then, warnings,
+    Block, Category, Level, PortedOut, RESERVED_DAYS, Then, Use, Warning, category, line, then, warnings,
 };
 use onhook_core::report::rating::{Charges, Why, rate};
 use onhook_core::report::rnd::{
@@ -373,10 +374,15 @@ fn each_state_is_in_one_of_the_six_categories() {
         (Standing::Removed, 0, None),
     ] {
         let entry = life("5405550100", standing, vec![]).entry;
-        let told = Then { entry, since: now.plus_millis(-age) };
-        assert_eq!(category(&told, now, kinds), wanted, "{standing:?} {age}");
-        let foreign = Then { entry: Entry { ported_in: true, ..entry }, ..told };
-        assert_eq!(category(&foreign, now, kinds), None, "its home carrier counts it");
+        let told = Then { entry, since: now.plus_millis(-age), ported_out: false };
+        for ported_out in [PortedOut::LeftOut, PortedOut::Assigned] {
+            let counted = |then: &Then| category(then, now, ported_out, kinds);
+            assert_eq!(counted(&told), wanted, "{standing:?} {age}");
+            let foreign = Then { entry: Entry { ported_in: true, ..entry }, ..told };
+            assert_eq!(counted(&foreign), None, "its home carrier counts it");
+            let gone = Then { ported_out: true, ..foreign };
+            assert_eq!(counted(&gone), None, "so it does when it went on");
+        }
     }
 }
 
@@ -417,6 +423,50 @@ fn a_number_that_went_to_another_carrier_is_gone_from_that_instant_on() {
     assert_eq!(state(2, "2026-01-01T00:00:00.000Z"), None);
 }
 
+/// The holder of its block goes on to report it, unless the operator has it left out. Either way it is taken: whoever gets
+/// the block gets its customer.
+#[test]
+fn a_number_that_another_carrier_serves_is_assigned_or_left_out_until_it_is_back() {
+    let ported = Change::PortedOut { at: at("2026-06-15T00:00:00.000Z") };
+    let corrected = Change::Corrected { area: Some(AreaId(2)), ported_in: None };
+    let changes = vec![
+        ("2026-06-20T00:00:00.000Z", ported),
+        ("2026-06-25T00:00:00.000Z", corrected),
+        ("2026-08-01T00:00:00.000Z", restored(in_service())),
+        ("2026-09-01T00:00:00.000Z", Change::Purged { protected: None }),
+    ];
+    let life = life("5405550100", in_service(), changes);
+    for (text, left_out, assigned) in [
+        ("2026-06-14T23:59:59.999Z", Some(Category::Assigned), Some(Category::Assigned)),
+        ("2026-06-15T00:00:00.000Z", None, Some(Category::Assigned)),
+        ("2026-06-30T00:00:00.000Z", None, Some(Category::Assigned)),
+        ("2026-08-01T00:00:00.000Z", Some(Category::Assigned), Some(Category::Assigned)),
+        ("2026-09-01T00:00:00.000Z", None, None),
+    ] {
+        let then = then(&life, IMPORT, &Known::all(), at(text)).unwrap().unwrap();
+        let counted = |ported_out| category(&then, at(text), ported_out, kinds);
+        assert_eq!(
+            (counted(PortedOut::LeftOut), counted(PortedOut::Assigned)),
+            (left_out, assigned),
+            "{text}"
+        );
+        assert_eq!(then.is_served_elsewhere(), left_out != assigned, "{text}");
+    }
+    let gone = then(&life, IMPORT, &Known::all(), at("2026-07-01T00:00:00.000Z")).unwrap().unwrap();
+    let (mut left_out, mut counted) = (Use::default(), Use::default());
+    for _ in 0..101 {
+        left_out.add(&gone, None);
+        counted.add(&gone, Some(Category::Assigned));
+    }
+    for (used, total) in [(&left_out, 0), (&counted, 101)] {
+        assert_eq!((used.total(), used.ported_out, used.contamination()), (total, 101, 101));
+        assert!(!used.in_service() && !used.is_candidate(false, 10) && used.is_candidate(false, 11));
+    }
+    let detail = "101 of its numbers went to another carrier: the form counts them as assigned";
+    assert_eq!(warnings(&left_out, Level::Block), [(Warning::PortedOut, detail.to_owned())]);
+    assert!(warnings(&counted, Level::Block).iter().all(|(code, _)| *code != Warning::PortedOut));
+}
+
 #[test]
 fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
     let block: Block = "540-555-0".parse().unwrap();
@@ -427,7 +477,7 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
         (Standing::Available, Category::Available),
     ] {
         let entry = life("5405550100", standing, vec![]).entry;
-        used.add(&Then { entry, since: Timestamp::default() }, category);
+        used.add(&Then { entry, since: Timestamp::default(), ported_out: false }, Some(category));
     }
     used.lies("5405550101".parse().unwrap(), Some("VA"), Some("ROANOKE"));
     let names = ["Example, Inc.".to_owned()];
@@ -462,13 +512,14 @@ fn a_block_lies_where_its_first_number_lies_in_whatever_order_its_numbers_are_fo
 #[test]
 fn a_block_with_few_numbers_taken_is_to_be_given_back_unless_it_is_the_footprint() {
     let mut used = Use::default();
-    let taken = Then { entry: life("5405550100", in_service(), vec![]).entry, since: Timestamp::default() };
+    let entry = life("5405550100", in_service(), vec![]).entry;
+    let taken = Then { entry, since: Timestamp::default(), ported_out: false };
     for _ in 0..100 {
-        used.add(&taken, Category::Aging);
+        used.add(&taken, Some(Category::Aging));
     }
     assert_eq!((used.contamination(), used.in_service()), (100, false), "aging is taken, and not in service");
     assert!(used.is_candidate(false, 10) && !used.is_candidate(true, 10));
-    used.add(&taken, Category::Assigned);
+    used.add(&taken, Some(Category::Assigned));
     assert!(!used.is_candidate(false, 10) && used.is_candidate(false, 25));
 }
 
@@ -482,10 +533,12 @@ fn a_block_is_named_by_seven_digits() {
     for wrong in ["", "540-555", "5405550", "540-555-00", "140-555-0", "540-111-0", "540-55a-0"] {
         assert!(wrong.parse::<Block>().is_err(), "{wrong}");
     }
-    let reported = |name: &str| name.parse::<Block>().unwrap().is_reported();
-    assert!(
-        reported("540-555-0") && !reported("800-555-0") && !reported("416-555-0") && !reported("500-555-0")
-    );
+    let reported = |name: &str| name.parse::<Block>().unwrap().is_reported(area_codes::VERSION);
+    assert_eq!(reported("540-555-0"), Some(true));
+    for elsewhere in ["800-555-0", "416-555-0", "500-555-0", "370-555-0"] {
+        assert_eq!(reported(elsewhere), Some(false), "{elsewhere}");
+    }
+    assert_eq!(reported("446-555-0"), None, "a code that is not in the table");
 }
 
 /// What a simulated number may do next. The step is taken if the diagram has it.
@@ -579,7 +632,10 @@ proptest! {
         let when = history.imported_at.plus_millis(days * DAY_MS + 5);
         let told = then(&history, IMPORT, &Known::all(), when).unwrap().unwrap();
         prop_assert_eq!(Some(told.entry), history.at(when).unwrap());
-        let counted = category(&told, when, kinds);
-        prop_assert_eq!(counted.is_none(), told.entry.state() == State::Removed);
+        let removed = told.entry.state() == State::Removed;
+        let last = history.events.iter().rev().find(|event| event.at <= when && event.change.changes_state());
+        let elsewhere = last.is_some_and(|event| matches!(event.change, Change::PortedOut { .. }));
+        prop_assert_eq!(category(&told, when, PortedOut::LeftOut, kinds).is_none(), removed);
+        prop_assert_eq!(category(&told, when, PortedOut::Assigned, kinds).is_none(), removed && !elsewhere);
     }
 }

@@ -20,7 +20,7 @@ use crate::table::Column;
 use crate::terminal::{Terminal, Unit, count};
 
 /// What a list of blocks shows.
-const BLOCKS: [Column; 11] = [
+const BLOCKS: [Column; 12] = [
     ("BLOCK", "/block"),
     ("RATE CENTER", "/rate_center"),
     ("ASSIGNED", "/assigned"),
@@ -28,6 +28,7 @@ const BLOCKS: [Column; 11] = [
     ("RESERVED", "/reserved"),
     ("AGING", "/aging"),
     ("AVAILABLE", "/available"),
+    ("PORTED OUT", "/ported_out"),
     ("TAKEN %", "/contamination_percent"),
     ("FOOTPRINT", "/footprint"),
     ("DRAIN", "/drain"),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::account::AccountKind;
-use crate::area_codes;
+use crate::area_codes::{self, Service};
 use crate::ids::{AccountId, EventSeq};
 use crate::lifecycle::diagram::NoSuchStep;
 use crate::lifecycle::entry::{Entry, Standing};
@@ -53,6 +53,16 @@ words! {
     }
 }
 
+words! {
+    /// What a number is counted as that went to another carrier.
+    PortedOut {
+        /// Nothing.
+        LeftOut = "left_out",
+        /// Assigned, as 47 CFR 52.15(f) has it: the holder of its block goes on to report it.
+        Assigned = "assigned",
+    }
+}
+
 /// A number at an instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Then {
@@ -60,6 +70,16 @@ pub struct Then {
     pub entry: Entry,
     /// Since when it was in its state.
     pub since: Timestamp,
+    /// True if it came into its state by going to another carrier.
+    pub ported_out: bool,
+}
+
+impl Then {
+    /// Returns whether it is a number of the one who reports that another carrier serves.
+    #[must_use]
+    pub fn is_served_elsewhere(&self) -> bool {
+        self.ported_out && !self.entry.ported_in
+    }
 }
 
 /// Returns a number as it was at an instant, as the events that are `known` tell. `None` before its import. A number
@@ -77,7 +97,7 @@ pub fn then(
     if !known.has(import) {
         return Ok(None);
     }
-    let (mut then, mut since) = (None, None);
+    let (mut then, mut since, mut ported_out) = (None, None, false);
     for moment in history.moments()? {
         let from = match moment.event.map(|event| &event.change) {
             Some(Change::PortedOut { at }) => (*at).min(moment.from),
@@ -86,18 +106,25 @@ pub fn then(
         let is_known = moment.event.is_none_or(|event| known.has(event.seq));
         if moment.event.is_none_or(|event| event.change.changes_state()) {
             since = Some(from);
+            ported_out = moment.event.is_some_and(|event| matches!(event.change, Change::PortedOut { .. }));
         }
         if is_known && from <= at {
-            then = since.map(|since| Then { entry: moment.entry, since });
+            then = since.map(|since| Then { entry: moment.entry, since, ported_out });
         }
     }
     Ok(then)
 }
 
 /// Returns what a number is counted as at `at`. `None` if it is no number of the one who reports: it has left, or
-/// belongs to another carrier's block. `kind` tells what an account is.
+/// belongs to another carrier's block. `kind` tells what an account is, `ported_out` what a number counts as that went to
+/// another carrier.
 #[must_use]
-pub fn category(then: &Then, at: Timestamp, kind: impl Fn(AccountId) -> AccountKind) -> Option<Category> {
+pub fn category(
+    then: &Then,
+    at: Timestamp,
+    ported_out: PortedOut,
+    kind: impl Fn(AccountId) -> AccountKind,
+) -> Option<Category> {
     if then.entry.ported_in {
         return None;
     }
@@ -114,6 +141,9 @@ pub fn category(then: &Then, at: Timestamp, kind: impl Fn(AccountId) -> AccountK
         Standing::Aging { .. } => Category::Aging,
         Standing::Administrative => Category::Administrative,
         Standing::Available => Category::Available,
+        Standing::Removed if ported_out == PortedOut::Assigned && then.is_served_elsewhere() => {
+            Category::Assigned
+        }
         Standing::Removed => return None,
     })
 }
@@ -165,10 +195,15 @@ impl Block {
         self.0 / 10
     }
 
-    /// Returns whether its use is reported: it lies in the United States.
+    /// Returns whether its use is reported: it lies in the United States, by this version of the table of area codes.
+    /// `None` if its area code is not in that table.
     #[must_use]
-    pub fn is_reported(self) -> bool {
-        area_codes::is_us(self.npa())
+    pub fn is_reported(self, table: &str) -> Option<bool> {
+        match area_codes::service_in(self.npa(), table) {
+            Some(Service::Geographic { country, .. }) => Some(country == "US"),
+            Some(Service::TollFree | Service::NonGeographic) => Some(false),
+            None => area_codes::is_set_aside(self.npa()).then_some(false),
+        }
     }
 
     /// Returns area code, exchange and first digit as texts. A code has no such digit.
@@ -245,6 +280,12 @@ pub struct Use {
     pub assignees: BTreeSet<AccountId>,
     /// How many numbers are held longer than [`RESERVED_DAYS`]: they are counted as available.
     pub held_too_long: u32,
+    /// How many numbers went to another carrier.
+    pub ported_out: u32,
+    /// How many of these are in no category.
+    not_counted: u32,
+    /// True if one of its numbers is with an end user here.
+    in_service: bool,
     /// Where its first number by digits lies: state or province, and rate center.
     pub lies: Option<(Option<String>, Option<String>)>,
     /// The number that lies there.
@@ -254,9 +295,16 @@ pub struct Use {
 }
 
 impl Use {
-    /// Counts a number.
-    pub fn add(&mut self, then: &Then, category: Category) {
+    /// Counts a number. One that went to another carrier may have no category.
+    pub fn add(&mut self, then: &Then, category: Option<Category>) {
+        let elsewhere = then.is_served_elsewhere();
+        self.ported_out += u32::from(elsewhere);
+        let Some(category) = category else {
+            self.not_counted += u32::from(elsewhere);
+            return;
+        };
         *self.counts.entry(category).or_default() += 1;
+        self.in_service |= category == Category::Assigned && !elsewhere;
         match (category, then.entry.standing) {
             (Category::Intermediate, standing) => self.assignees.extend(standing.holder()),
             (Category::Available, Standing::Protected { .. } | Standing::Reserved { .. }) => {
@@ -299,24 +347,28 @@ impl Use {
         per_mille(self.of(Category::Assigned), self.total())
     }
 
-    /// Returns the share of a block's numbers that are held here and not available, in tenths of a percent, rounded.
-    #[must_use]
-    pub fn contamination(&self) -> u32 {
-        per_mille(self.total() - self.of(Category::Available), Level::Block.size())
+    /// Returns how many of its numbers are taken: held here and not available, or gone to another carrier.
+    fn taken(&self) -> u32 {
+        self.total() - self.of(Category::Available) + self.not_counted
     }
 
-    /// Returns whether a block is in service: one of its numbers is with an end user.
+    /// Returns the share of a block's numbers that are taken, in tenths of a percent, rounded.
+    #[must_use]
+    pub fn contamination(&self) -> u32 {
+        per_mille(self.taken(), Level::Block.size())
+    }
+
+    /// Returns whether a block is in service: one of its numbers is with an end user here.
     #[must_use]
     pub fn in_service(&self) -> bool {
-        self.of(Category::Assigned) > 0
+        self.in_service
     }
 
     /// Returns whether a block is to be given back: few of its numbers are taken, and it is not the one that is kept for
     /// its rate center.
     #[must_use]
     pub fn is_candidate(&self, footprint: bool, donate_percent: u8) -> bool {
-        let taken = self.total() - self.of(Category::Available);
-        !footprint && taken * 100 <= u32::from(donate_percent) * Level::Block.size()
+        !footprint && self.taken() * 100 <= u32::from(donate_percent) * Level::Block.size()
     }
 }
 
@@ -345,13 +397,35 @@ words! {
         SeveralRateCenters = "several_rate_centers",
         /// Numbers are held for someone longer than they may: they are counted as available.
         HeldTooLong = "held_too_long",
+        /// Numbers went to another carrier and are not counted, though the form counts them as assigned.
+        PortedOut = "ported_out",
+        /// The area code of numbers is unknown, so that they stand in no line.
+        UnknownNpa = "unknown_npa",
     }
 }
 
-/// Returns what is to be looked at in a line, with details in sentences without their ends.
+/// Returns what is to be looked at where so many numbers are left out because their area code is unknown.
+#[must_use]
+pub fn unknown(numbers: u32) -> (Warning, String) {
+    let detail = format!("{numbers} numbers are left out: their area code is not in the table");
+    (Warning::UnknownNpa, detail)
+}
+
+/// Returns what is to be looked at in a line, with details in sentences without their ends. A line without numbers is in
+/// no file, so only those that went to another carrier matter.
 #[must_use]
 pub fn warnings(used: &Use, level: Level) -> Vec<(Warning, String)> {
     let mut found = Vec::new();
+    if used.not_counted > 0 {
+        let detail = format!(
+            "{} of its numbers went to another carrier: the form counts them as assigned",
+            used.not_counted
+        );
+        found.push((Warning::PortedOut, detail));
+    }
+    if used.total() == 0 {
+        return found;
+    }
     if used.not_held(level) > 0 {
         let detail = format!("{} of {} numbers are not held here", used.not_held(level), level.size());
         found.push((Warning::NotHeld, detail));

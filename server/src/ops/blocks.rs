@@ -29,11 +29,12 @@ const BLOCK: Shape = Shape::json(
         "block": {"type": "string"}, "rate_center": {"type": ["string", "null"]}, "assigned": {"type": "integer"},
         "intermediate": {"type": "integer"}, "reserved": {"type": "integer"}, "aging": {"type": "integer"},
         "administrative": {"type": "integer"}, "available": {"type": "integer"}, "not_held": {"type": "integer"},
+        "ported_out": {"type": "integer"},
         "contamination_percent": {"type": "number"}, "in_service": {"type": "boolean"},
         "footprint": {"type": "boolean"}, "drain": {"type": "boolean"}, "candidate": {"type": "boolean"}}}"#,
     r#"{"block": "540-555-0", "rate_center": null, "assigned": 2, "intermediate": 0, "reserved": 0, "aging": 1,
-        "administrative": 0, "available": 50, "not_held": 947, "contamination_percent": 0.3, "in_service": true,
-        "footprint": false, "drain": false, "candidate": true}"#,
+        "administrative": 0, "available": 50, "not_held": 947, "ported_out": 0, "contamination_percent": 0.3,
+        "in_service": true, "footprint": false, "drain": false, "candidate": true}"#,
 );
 const MARKING: Shape = Shape::json(
     r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
@@ -80,7 +81,8 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     };
     let page = Page::read(&app, &call, "blocks")?;
     let after: Option<Block> = page.after.as_deref().and_then(|key| Block::from_digits(key.parse().ok()?));
-    let when = (app.clock.now(), app.values().reports.nruf_donate_percent);
+    let settings = app.values().reports.clone();
+    let when = (app.clock.now(), &settings);
     let (items, next) = blocks::list(&*app.store, &filter, after, page.limit, when).await?;
     let next = next.map(|block| block.digits().to_string());
     Ok(Reply::json(StatusCode::OK, &page.document(items, next)))
@@ -92,7 +94,8 @@ async fn mark(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let Said { drain, footprint, reason } = body::read(&call)?;
     let author = body::author(&call, reason.as_deref())?;
     let now = app.believed_now().ok_or_else(body::clock)?;
-    let when = (now, app.values().reports.nruf_donate_percent);
+    let settings = app.values().reports.clone();
+    let when = (now, &settings);
     blocks::one(&*app.store, block, when).await?.ok_or(Refusal::NoResource)?;
     app.store.mark_block(block, Marking { drain, footprint }, author, now).await?;
     app.orders_bell.notify_one(); // an order may wait for a number of a block that was drained

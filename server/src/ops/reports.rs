@@ -72,7 +72,7 @@ const USE: Shape = Shape::json(
         "id": {"type": "string"}, "kind": {"enum": ["nruf"]}, "state": {"enum": ["ready"]},
         "as_of": {"type": "string"}, "at": {"type": "string"}, "level": {"enum": ["block", "code"]},
         "position": {"type": "string"}, "made_at": {"type": "string"}, "counts": {"type": "object"},
-        "files": {"type": "array", "items": {"type": "object"}},
+        "files": {"type": "array", "items": {"type": "object"}}, "npa_table": {"type": "string"},
         "warnings": {"type": "array", "items": {"type": "object"}}, "warnings_total": {"type": "integer"},
         "confirmed_at": {"type": ["string", "null"]}, "submitted_at": {"type": ["string", "null"]}}}"#,
     r#"{"id": "nruf-2026-12-31-block-9d1c2f3a4b5c", "kind": "nruf", "state": "ready", "as_of": "2026-12-31",
@@ -82,7 +82,7 @@ const USE: Shape = Shape::json(
         "files": [{"name": "nruf_2026-12-31.csv", "rows": 1,
                    "sha256": "9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000"}],
         "warnings": [{"code": "not_held", "block": "540-555-0", "detail": "947 of 1000 numbers are not held here"}],
-        "warnings_total": 1, "confirmed_at": null, "submitted_at": null}"#,
+        "warnings_total": 1, "npa_table": "2026-11", "confirmed_at": null, "submitted_at": null}"#,
 );
 const LIST: Shape = Shape::json(
     r#"{"type": "object", "required": ["items", "next"], "properties": {
@@ -289,10 +289,11 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         return Err(OpsProblem::new(Code::BeforeFirstImport, detail));
     }
     let position = newest(&app).await?;
-    let ocn = app.values().reports.nruf_ocn.clone().unwrap_or_default();
+    let settings = app.values().reports.clone();
+    let (ocn, ported_out) = (settings.nruf_ocn.unwrap_or_default(), settings.nruf_ported_out);
     let level = level.unwrap_or(Level::Block);
-    let request = json!({ "nruf": { "as_of": as_of, "level": level, "ocn": ocn } });
-    let asked = Asked::Nruf(nruf::Asked { named, at, level, as_of: position, now, ocn });
+    let request = json!({ "nruf": { "as_of": as_of, "level": level, "ocn": ocn, "ported_out": ported_out } });
+    let asked = Asked::Nruf(nruf::Asked { named, at, level, as_of: position, now, ocn, ported_out });
     makings::ask(&app, &call, (request, asked), made).await
 }
 

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use onhook_core::account::AccountKind;
+use onhook_core::area_codes;
+use onhook_core::ids::AccountId;
 use onhook_core::report::Known;
 use onhook_core::report::nruf::{Block, Category, Level, Use};
+use onhook_core::setting::ReportSettings;
 use onhook_core::time::Timestamp;
 use onhook_store::contract::reports::{Marks, Wanted};
 use onhook_store::{Result, Store};
 use serde_json::{Value, json};
 
 use super::NANP;
-use super::nruf::{Used, decimal, others_now};
+use super::nruf::{Counting, Used, decimal, others_now};
 
 /// Most pages of numbers that one list of blocks reads. It then returns fewer blocks, and where to go on.
 const PAGES_MAX: usize = 500;
@@ -32,7 +36,7 @@ pub(crate) async fn list(
     filter: &Filter,
     after: Option<Block>,
     size: usize,
-    (now, donate_percent): (Timestamp, u8),
+    (now, settings): (Timestamp, &ReportSettings),
 ) -> Result<(Vec<Value>, Option<Block>)> {
     let (mut first, mut end) = NANP;
     if let Some(npa) = filter.npa {
@@ -45,18 +49,19 @@ pub(crate) async fn list(
     let kinds = others_now(store).await?;
     let known = Known::all();
     let wanted = Wanted::Use { at: now, to: known.last() };
+    let counting = counting(now, &known, &kinds, settings);
     let (mut found, mut next, mut pages) = (Vec::new(), Some(first), 0);
-    let mut used = Used::new();
+    let mut used = Used::default();
     while let Some(from) = next {
         let page = store.lives(wanted, (from, end)).await?;
         next = page.next;
         pages += 1;
         for life in &page.lives {
-            used.count(life, (now, &known, Level::Block), &kinds)?;
+            used.count(life, &counting)?;
         }
         // The last block may go on in the next page.
         let going_on = next.and_then(|digits| Block::from_digits(digits / 1_000 % 10_000_000));
-        let mut whole = Used::new();
+        let mut whole = Used::default();
         std::mem::swap(&mut whole, &mut used);
         if let Some(block) = going_on.filter(|block| block.range().0 < next.unwrap_or_default()) {
             used = whole.split_off(block);
@@ -66,14 +71,14 @@ pub(crate) async fn list(
         for (block, of) in &whole.lines {
             let marks = marks.get(block).copied().unwrap_or_default();
             let rate_center = of.lies.as_ref().and_then(|(_, rate_center)| rate_center.as_deref());
-            let candidate = of.is_candidate(marks.footprint, donate_percent);
+            let candidate = of.is_candidate(marks.footprint, settings.nruf_donate_percent);
             if filter.rate_center.as_deref().is_none_or(|wanted| Some(wanted) == rate_center)
                 && filter.candidate.is_none_or(|wanted| wanted == candidate)
             {
                 if found.len() == size {
                     return Ok((found, last(&whole, *block).or(after)));
                 }
-                found.push(shown(*block, of, marks, donate_percent));
+                found.push(shown(*block, of, marks, settings));
             }
         }
         if pages >= PAGES_MAX && next.is_some() {
@@ -84,6 +89,23 @@ pub(crate) async fn list(
         }
     }
     Ok((found, None))
+}
+
+/// Returns how the numbers of blocks are counted now.
+fn counting<'a>(
+    now: Timestamp,
+    known: &'a Known,
+    kinds: &'a BTreeMap<AccountId, AccountKind>,
+    settings: &ReportSettings,
+) -> Counting<'a> {
+    Counting {
+        at: now,
+        known,
+        level: Level::Block,
+        kinds,
+        ported_out: settings.nruf_ported_out,
+        npa_table: area_codes::VERSION,
+    }
 }
 
 /// Returns the block before one, so that a list can go on with it.
@@ -103,36 +125,38 @@ async fn marks(store: &dyn Store, lines: &BTreeMap<Block, Use>) -> Result<BTreeM
 pub(crate) async fn one(
     store: &dyn Store,
     block: Block,
-    (now, donate_percent): (Timestamp, u8),
+    (now, settings): (Timestamp, &ReportSettings),
 ) -> Result<Option<Value>> {
     let kinds = others_now(store).await?;
     let known = Known::all();
-    let mut used = Used::new();
+    let counting = counting(now, &known, &kinds, settings);
+    let mut used = Used::default();
     let (first, end) = block.range();
     let mut next = Some(first);
     while let Some(from) = next {
         let page = store.lives(Wanted::Use { at: now, to: known.last() }, (from, end)).await?;
         next = page.next;
         for life in &page.lives {
-            used.count(life, (now, &known, Level::Block), &kinds)?;
+            used.count(life, &counting)?;
         }
     }
     used.locate(store).await?;
     let marks = marks(store, &used.lines).await?.remove(&block).unwrap_or_default();
-    Ok(used.lines.get(&block).map(|used| shown(block, used, marks, donate_percent)))
+    Ok(used.lines.get(&block).map(|used| shown(block, used, marks, settings)))
 }
 
-fn shown(block: Block, used: &Use, marks: Marks, donate_percent: u8) -> Value {
+fn shown(block: Block, used: &Use, marks: Marks, settings: &ReportSettings) -> Value {
     let rate_center = used.lies.as_ref().and_then(|(_, rate_center)| rate_center.clone());
     let mut told = json!({
         "block": block.to_string(),
         "rate_center": rate_center,
+        "ported_out": used.ported_out,
         "not_held": used.not_held(Level::Block),
         "contamination_percent": decimal(used.contamination()),
         "in_service": used.in_service(),
         "footprint": marks.footprint,
         "drain": marks.drain,
-        "candidate": used.is_candidate(marks.footprint, donate_percent),
+        "candidate": used.is_candidate(marks.footprint, settings.nruf_donate_percent),
     });
     for category in Category::ALL {
         told[category.word()] = json!(used.of(*category));

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use onhook_core::account::{Account, AccountKind};
+use onhook_core::area_codes;
 use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::number::Number;
 use onhook_core::report::nruf::{
-    Block, Category, HEADER, Level, Then, Use, category, line, percent, then, warnings,
+    Block, Category, HEADER, Level, PortedOut, Then, Use, Warning, category, line, percent, then, unknown,
+    warnings,
 };
 use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::Timestamp;
@@ -38,6 +40,19 @@ pub(crate) struct Asked {
     pub(crate) now: Timestamp,
     /// The carrier's code.
     pub(crate) ocn: String,
+    /// What a number is counted as that went to another carrier.
+    #[serde(default = "left_out")]
+    pub(crate) ported_out: PortedOut,
+}
+
+/// Returns how numbers were counted that went to another carrier, before a report said so.
+fn left_out() -> PortedOut {
+    PortedOut::LeftOut
+}
+
+/// Returns the version of the table of area codes that a report was made with, before a report said so.
+fn npa_table() -> String {
+    area_codes::VERSION.to_owned()
 }
 
 /// What the files of a report are made from beside events: it is kept with the report.
@@ -47,6 +62,11 @@ struct MadeWith {
     named: String,
     level: Level,
     ocn: String,
+    #[serde(default = "left_out")]
+    ported_out: PortedOut,
+    /// The version of the table of area codes.
+    #[serde(default = "npa_table")]
+    npa_table: String,
     /// What the accounts are that are no end users.
     kinds: BTreeMap<AccountId, AccountKind>,
     /// The names of accounts that serve others with numbers.
@@ -55,37 +75,56 @@ struct MadeWith {
     places: BTreeMap<u32, (Option<String>, Option<String>, bool)>,
 }
 
+/// How numbers are counted.
+pub(crate) struct Counting<'a> {
+    /// The instant.
+    pub(crate) at: Timestamp,
+    /// The events that count.
+    pub(crate) known: &'a Known,
+    /// What a line counts.
+    pub(crate) level: Level,
+    /// What the accounts are that are no end users.
+    pub(crate) kinds: &'a BTreeMap<AccountId, AccountKind>,
+    /// What a number is counted as that went to another carrier.
+    pub(crate) ported_out: PortedOut,
+    /// The version of the table of area codes.
+    pub(crate) npa_table: &'a str,
+}
+
 /// How the blocks of a span are used.
+#[derive(Default)]
 pub(crate) struct Used {
     /// By block or code.
     pub(crate) lines: BTreeMap<Block, Use>,
+    /// How many numbers are left out because their area code is unknown, by block or code.
+    unknown: BTreeMap<Block, u32>,
     /// A number of each area in each line.
     spots: BTreeMap<(Block, AreaId), Number>,
 }
 
 impl Used {
-    pub(crate) fn new() -> Self {
-        Self { lines: BTreeMap::new(), spots: BTreeMap::new() }
-    }
-
     /// Counts a number, if it is one that is reported.
-    pub(crate) fn count(
-        &mut self,
-        life: &Life,
-        (at, known, level): (Timestamp, &Known, Level),
-        kinds: &BTreeMap<AccountId, AccountKind>,
-    ) -> Result<()> {
-        let Some(block) = Block::of(life.entry.number).filter(|block| block.is_reported()) else {
+    pub(crate) fn count(&mut self, life: &Life, counting: &Counting<'_>) -> Result<()> {
+        let Counting { at, known, level, kinds, ported_out, npa_table } = counting;
+        let Some(block) = Block::of(life.entry.number) else { return Ok(()) };
+        let is_reported = block.is_reported(npa_table);
+        if is_reported == Some(false) {
             return Ok(());
-        };
+        }
         let then = match &life.history {
-            Some(history) => then(history, life.import(), known, at).map_err(impossible)?,
-            None => Some(Then { entry: life.entry, since: life.at }),
+            Some(history) => then(history, life.import(), known, *at).map_err(impossible)?,
+            None => Some(Then { entry: life.entry, since: life.at, ported_out: false }),
         };
         let Some(then) = then else { return Ok(()) };
         let kind = |account| kinds.get(&account).copied().unwrap_or(AccountKind::EndUser);
-        let Some(category) = category(&then, at, kind) else { return Ok(()) };
-        let line = block.line(level);
+        let category = category(&then, *at, *ported_out, kind);
+        let line = block.line(*level);
+        if is_reported.is_none() && category.is_some() {
+            *self.unknown.entry(line).or_default() += 1;
+        }
+        if is_reported.is_none() || category.is_none() && !then.is_served_elsewhere() {
+            return Ok(());
+        }
         self.lines.entry(line).or_default().add(&then, category);
         self.spots.entry((line, then.entry.area)).or_insert(then.entry.number);
         Ok(())
@@ -95,7 +134,7 @@ impl Used {
     pub(crate) fn split_off(&mut self, block: Block) -> Self {
         let lines = self.lines.split_off(&block);
         let spots = self.spots.split_off(&(block, AreaId(0)));
-        Self { lines, spots }
+        Self { lines, spots, ..Self::default() }
     }
 
     /// Notes where the lines lie.
@@ -141,13 +180,21 @@ async fn used(
     with: &MadeWith,
     progress: Option<Arc<Progress>>,
 ) -> Result<Used> {
-    let mut used = Used::new();
+    let mut used = Used::default();
     let mut known = audit::known(store, as_of).await?;
     let to = known.last();
     let mut walk = Walk::new(store, Wanted::Use { at: with.at, to }, NANP, (as_of, to)).counted(progress);
     while let Some(lives) = walk.page(&mut [&mut known]).await? {
+        let counting = Counting {
+            at: with.at,
+            known: &known,
+            level: with.level,
+            kinds: &with.kinds,
+            ported_out: with.ported_out,
+            npa_table: &with.npa_table,
+        };
         for life in &lives {
-            used.count(life, (with.at, &known, with.level), &with.kinds)?;
+            used.count(life, &counting)?;
         }
     }
     Ok(used)
@@ -160,10 +207,15 @@ fn counts(of: impl Fn(Category) -> u64) -> serde_json::Map<String, Value> {
 
 /// Returns the two files of a report, each with its name.
 fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
+    let warning = |block: Block, (code, detail): (Warning, String)| json!({ "code": code.word(), "block": block.name(with.level), "detail": detail });
     let mut csv = HEADER.to_owned();
     let (mut lines, mut warned) = (Vec::new(), Vec::new());
     let mut totals = BTreeMap::new();
     for (block, used) in &used.lines {
+        warned.extend(warnings(used, with.level).into_iter().map(|found| warning(*block, found)));
+        if used.total() == 0 {
+            continue; // all its numbers are another carrier's
+        }
         let names: Vec<String> = used
             .assignees
             .iter()
@@ -191,10 +243,8 @@ fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
         for category in Category::ALL {
             *totals.entry(*category).or_insert(0_u64) += u64::from(used.of(*category));
         }
-        warned.extend(warnings(used, with.level).into_iter().map(|(code, detail)| {
-            json!({ "code": code.word(), "block": block.name(with.level), "detail": detail })
-        }));
     }
+    warned.extend(used.unknown.iter().map(|(block, numbers)| warning(*block, unknown(*numbers))));
     let mut sums = counts(|category| totals.get(&category).copied().unwrap_or(0));
     sums.insert("numbers".into(), json!(totals.values().sum::<u64>()));
     let document = json!({
@@ -216,12 +266,20 @@ pub(crate) fn decimal(per_mille: u32) -> Value {
 
 /// Makes a report. It is not kept yet.
 pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progress>) -> Result<Report> {
-    let Asked { named, at, level, as_of, now, ocn } = asked;
+    let Asked { named, at, level, as_of, now, ocn, ported_out } = asked;
     progress.begin(store, *now).await?;
     let (kinds, names) = others_at(store, *at).await?;
-    let places = BTreeMap::new();
-    let mut with =
-        MadeWith { at: *at, named: named.clone(), level: *level, ocn: ocn.clone(), kinds, names, places };
+    let mut with = MadeWith {
+        at: *at,
+        named: named.clone(),
+        level: *level,
+        ocn: ocn.clone(),
+        ported_out: *ported_out,
+        npa_table: npa_table(),
+        kinds,
+        names,
+        places: BTreeMap::new(),
+    };
     let mut used = used(store, *as_of, &with, Some(progress)).await?;
     used.locate(store).await?;
     let place = |(block, used): (&Block, &Use)| {
@@ -234,12 +292,13 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
     let told: Value = serde_json::from_str(&files[1].1).unwrap_or(Value::Null);
     let warned = told["warnings"].as_array().cloned().unwrap_or_default();
     let mut totals = told["totals"].clone();
-    totals["lines"] = json!(used.lines.len());
-    let rows = used.lines.len();
+    let rows = told["lines"].as_array().map_or(0, Vec::len);
+    totals["lines"] = json!(rows);
     let shown = json!({
         "as_of": named,
         "at": at.to_string(),
         "level": level.word(),
+        "npa_table": with.npa_table,
         "counts": totals,
         "files": files.iter().zip(&hashes).map(|((name, _), hash)| {
             json!({ "name": name, "rows": rows, "sha256": hash })

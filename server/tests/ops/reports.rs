@@ -442,6 +442,21 @@ async fn a_request_for_a_report_that_cannot_be_made_is_refused() {
     .await;
 }
 
+/// Says that numbers went to another carrier just now.
+async fn port_out(app: &App, numbers: &[&str]) {
+    let asked = Asked {
+        act: Act::PortOut { at: Some(now()) },
+        account: None,
+        numbers: numbers.iter().map(|digits| number(digits)).collect(),
+        remaining: 0,
+        author: "operator".into(),
+        made_at: now(),
+        expires_at: now(),
+    };
+    let done = app.parts.store.act(asked, None, None, now(), std::sync::Arc::default()).await.unwrap();
+    assert!(matches!(done, Acted::Done { .. }), "{done:?}");
+}
+
 /// Returns how many numbers the list has of each state, of those that lie in the United States.
 async fn states(app: &App) -> BTreeMap<String, u64> {
     let (mut counts, mut cursor) = (BTreeMap::new(), String::new());
@@ -512,6 +527,83 @@ async fn the_use_of_numbers_is_counted_as_it_was_at_an_instant() {
     .await;
 }
 
+/// A number whose customer took it to another carrier is in no report, or assigned, as it is set. Its block is no clean one
+/// either way, and a report stays as it was made.
+#[tokio::test]
+async fn numbers_that_went_to_another_carrier_are_counted_as_it_is_set() {
+    with_app(Seed::two_accounts(), async |app| {
+        port_out(app, &[IN_SERVICE[0]]).await;
+        app.disconnect(&[IN_SERVICE[1]]).await;
+        let change = async |values: Value| {
+            let body = json!({ "values": values, "reason": "the law" }).to_string();
+            let call = patch("/ops/v1/settings", body).content_type("application/json").by(Who::Operator);
+            app.send(call).await.expect(200);
+        };
+        let made = async || read(&app.send(asked("nruf", &json!({}))).await.expect(201));
+        let block = async || {
+            let blocks = shown(app, "/ops/v1/blocks?npa=919").await;
+            let named = |block: &&Value| block["block"] == "919-555-1";
+            blocks["items"].as_array().unwrap().iter().find(named).cloned().expect("the block")
+        };
+        let line = |csv: &str| {
+            csv.lines()
+                .find(|line| line.starts_with(",919,555,1,"))
+                .map(|line| line.split(',').skip(6).take(7).collect::<Vec<_>>().join(","))
+        };
+        let warned = |report: &Value| {
+            let all = report["warnings"].as_array().unwrap();
+            all.iter().filter(|one| one["code"] == "ported_out").cloned().collect::<Vec<_>>()
+        };
+        change(json!({ "nruf_donate_percent": 0 })).await;
+        let left_out = made().await;
+        let csv = file(app, &left_out, 0).await;
+        assert_eq!(line(&csv).as_deref(), Some("1,0,0,1,0,0,2"));
+        let detail = "1 of its numbers went to another carrier: the form counts them as assigned";
+        assert_eq!(
+            warned(&left_out),
+            [json!({ "code": "ported_out", "block": "919-555-1", "detail": detail })]
+        );
+        let seen = block().await;
+        let of = |block: &Value| {
+            ["assigned", "not_held", "ported_out", "contamination_percent", "in_service", "candidate"]
+                .map(|key| block[key].clone())
+        };
+        assert_eq!(json!(of(&seen)), json!([1, 998, 1, 0.3, true, false]));
+
+        change(json!({ "nruf_ported_out": "assigned" })).await;
+        let counted = made().await;
+        assert_eq!(line(&file(app, &counted, 0).await).as_deref(), Some("2,0,0,1,0,0,3"));
+        assert_eq!(warned(&counted), Vec::<Value>::new());
+        assert_eq!(json!(of(&block().await)), json!([2, 997, 1, 0.3, true, false]));
+        assert_eq!(file(app, &left_out, 0).await, csv, "a report stays as it was made");
+
+        // A block that nobody here uses any more is no clean block, and stands in no file that leaves its numbers out.
+        port_out(app, &[IN_SERVICE[1], IN_SERVICE[2]]).await;
+        assert_eq!(json!(of(&block().await)), json!([3, 997, 3, 0.3, false, false]));
+        change(json!({ "nruf_ported_out": null })).await;
+        let none = made().await;
+        assert_eq!((line(&file(app, &none, 0).await), warned(&none).len()), (None, 1));
+        assert_eq!(json!(of(&block().await)), json!([0, 1000, 3, 0.3, false, false]));
+    })
+    .await;
+}
+
+/// A number that no table knows is in no line, and not missing silently.
+#[tokio::test]
+async fn numbers_of_unknown_area_codes_are_named_in_warnings() {
+    with_app(Seed::two_accounts(), async |app| {
+        let unknown = ["4465550100", "4465550101", "4465551100"];
+        app.import(unknown.iter().map(|digits| NewNumber::available(number(digits))).collect()).await;
+        let made = read(&app.send(asked("nruf", &json!({ "level": "code" }))).await.expect(201));
+        let warnings = made["warnings"].as_array().unwrap();
+        let found: Vec<_> = warnings.iter().filter(|one| one["code"] == "unknown_npa").collect();
+        let detail = "3 numbers are left out: their area code is not in the table";
+        assert_eq!(found, [&json!({ "code": "unknown_npa", "block": "446-555", "detail": detail })]);
+        assert!(made["npa_table"].is_string() && !file(app, &made, 0).await.contains("446"));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_block_is_shown_with_its_use_and_drained() {
     with_app(Seed::two_accounts(), async |app| {
@@ -524,8 +616,8 @@ async fn a_block_is_shown_with_its_use_and_drained() {
             block("919-555-1"),
             Some(json!({
                 "block": "919-555-1", "rate_center": center, "assigned": 2, "intermediate": 0, "reserved": 0,
-                "aging": 1, "administrative": 0, "available": 0, "not_held": 997, "contamination_percent": 0.3,
-                "in_service": true, "footprint": false, "drain": false, "candidate": true,
+                "aging": 1, "administrative": 0, "available": 0, "not_held": 997, "ported_out": 0,
+                "contamination_percent": 0.3, "in_service": true, "footprint": false, "drain": false, "candidate": true,
             }))
         );
         // Each block is there once, whatever the pages are.
@@ -589,18 +681,7 @@ async fn each_number_that_is_left_out_has_its_reason() {
         let gone = ["4165550100", "8005550199", "4465550100", "9195556001", "9195556002"];
         app.import(gone.iter().map(|digits| in_service(digits)).chain([aging]).collect()).await;
         app.disconnect(&gone[..4]).await;
-        let act = Act::PortOut { at: Some(now()) };
-        let asked = Asked {
-            act,
-            account: None,
-            numbers: vec![number("9195556001"), number("9195556002")],
-            remaining: 0,
-            author: "operator".into(),
-            made_at: now(),
-            expires_at: now(),
-        };
-        let done = app.parts.store.act(asked, None, None, now(), std::sync::Arc::default()).await.unwrap();
-        assert!(matches!(done, Acted::Done { .. }), "{done:?}");
+        port_out(app, &["9195556001", "9195556002"]).await;
         let (_, made) = rnd(app, this_month()).await;
         assert_eq!(made["nothing_to_report"], true, "{made}");
         let told: BTreeMap<String, String> = left_out(app, &made)

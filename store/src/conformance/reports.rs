@@ -4,7 +4,9 @@ use onhook_core::audit::deed::DeedKind;
 use onhook_core::ids::EventSeq;
 use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::order::act::Act;
 use onhook_core::order::search::{Criteria, Inventory};
+use onhook_core::order::{Disconnect, Mode, Request};
 use onhook_core::report::nruf::then;
 use onhook_core::report::rnd::{How, departures};
 use onhook_core::report::{Known, ReportKind};
@@ -16,6 +18,7 @@ use super::fixtures::{
 use crate::Store;
 use crate::audit::{known, seal_all};
 use crate::conformance::Opener;
+use crate::contract::acts::{Acted, Asked};
 use crate::contract::pool::PoolQuery;
 use crate::contract::reports::{Confirmed, Kept, Life, Marking, Marks, Report, Wanted};
 
@@ -85,6 +88,39 @@ cases! { ($) reports conformance_reports:
         let (first, end) = (number(5).digits(), number(8).digits());
         let some = lives(&*store, Wanted::Use { at: at(99), to: Known::all().last() }, (first, end)).await;
         assert_eq!(some.iter().map(|life| life.entry.number).collect::<Vec<_>>(), [number(5), number(6), number(7)]);
+        clean(&*store).await;
+    }
+
+    /// A row of a removed number does not say that the number went to another carrier. Its history does.
+    async fn a_number_that_went_to_another_carrier_is_told_from_others_that_were_removed(opener) {
+        let (store, ..) = seeded(opener).await;
+        let away = NewNumber { state: State::Removed, ported_in: true, ..NewNumber::available(number(60)) };
+        store.import(lines(vec![away]), Intake::of("more"), at(0), policy()).await.expect("imported");
+        let numbers = vec![number(1)];
+        let purge = Disconnect { numbers, mode: Mode::Purge, protected: None, reason: None };
+        store.accept(order(1, 1, Request::Disconnect(purge))).await.expect("accepted");
+        run_all(&*store, at(2)).await;
+        let asked = Asked {
+            act: Act::PortOut { at: Some(at(3)) },
+            account: None,
+            numbers: vec![number(2)],
+            remaining: 0,
+            author: "operator".into(),
+            made_at: at(4),
+            expires_at: at(9),
+        };
+        let done = store.act(asked, None, None, at(4), policy()).await.expect("tried");
+        assert!(matches!(done, Acted::Done { .. }), "{done:?}");
+        let used = lives(&*store, Wanted::Use { at: at(99), to: Known::all().last() }, ALL).await;
+        let told: Vec<_> = used
+            .iter()
+            .filter_map(|life| Some((life, life.history.as_ref()?)))
+            .map(|(life, history)| {
+                let then = then(history, life.import(), &Known::all(), at(99)).expect("a history");
+                (life.entry.number, then.expect("imported").is_served_elsewhere())
+            })
+            .collect();
+        assert_eq!(told, [(number(1), false), (number(2), true)], "of no other a history is read");
         clean(&*store).await;
     }
 

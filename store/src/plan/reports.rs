@@ -30,9 +30,10 @@ pub fn need(wanted: Wanted, entry: &Entry, untouched: bool, last_event: EventSeq
         Wanted::Departures if untouched && entry.state() != State::Aging => Need::Nothing,
         Wanted::Departures => Need::History,
         Wanted::Use { at: instant, to } => {
-            // How long a number has been held decides what it is counted as.
+            // How long a number has been held decides what it is counted as, and how it was removed.
             let held = matches!(entry.state(), State::Reserved | State::Protected);
-            if held || last_event > to || at > instant { Need::History } else { Need::Entry }
+            let removed = entry.state() == State::Removed && !untouched;
+            if held || removed || last_event > to || at > instant { Need::History } else { Need::Entry }
         }
     }
 }
