@@ -255,7 +255,9 @@ fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
         "totals": sums,
         "warnings": warned,
     });
-    let name = format!("nruf_{}", with.named.replace(':', ""));
+    // Blocks and codes of one day go to one folder.
+    let of_codes = if with.level == Level::Code { "_code" } else { "" };
+    let name = format!("nruf_{}{of_codes}", with.named.replace(':', ""));
     [(format!("{name}.csv"), csv), (format!("{name}.json"), format!("{document}\n"))]
 }
 

@@ -518,6 +518,7 @@ async fn the_use_of_numbers_is_counted_as_it_was_at_an_instant() {
         assert_eq!(again["counts"], made["counts"]);
         let codes = read(&app.send(asked("nruf", &json!({ "as_of": made["at"], "level": "code" }))).await.expect(201));
         let name = codes["files"][1]["name"].as_str().unwrap();
+        assert!(name.ends_with("_code.json"), "the files of blocks have other names: {name}");
         let document = shown(app, format!("/ops/v1/reports/{}/files/{name}", codes["id"].as_str().unwrap())).await;
         let mut sums = made["counts"].clone();
         sums.as_object_mut().unwrap().remove("lines");
