@@ -993,6 +993,9 @@ fn the_example_in_the_help_of_every_command_runs() {
             "report" => {
                 let make = ["report", "rnd", "make", "2026-11", "--company", "ACME1", "--json"];
                 let made: serde_json::Value = serde_json::from_str(&folder.done(&make)).expect("JSON");
+                // It was handed in when it was made.
+                let line =
+                    line.replace("2026-11-15T09:00:00Z", made["made_at"].as_str().expect("an instant"));
                 line.replace("rnd-2026-11-ACME1-9d1c2f3a4b5c", made["id"].as_str().expect("an id"))
             }
             "backup" if line.contains("verify") => {
@@ -1070,6 +1073,20 @@ fn disconnected_by(folder: &Folder, signed: &str, account: u32) -> String {
     let path = disconnected(&mut client, account, "5405550100");
     assert!(server.terminate().success());
     path.rsplit('/').next().expect("an id").to_owned()
+}
+
+#[test]
+fn a_report_of_number_use_is_neither_shown_nor_confirmed_as_one_of_disconnects() {
+    let folder = two_accounts();
+    let csv = file(&folder, "numbers.csv", &format!("{HEADER}\n{ALL_STATES}"));
+    folder.done(&["import", &csv, "--partial", "--reason", "a test"]);
+    let made = folder.done(&["report", "nruf", "--out", &folder.path("use").display().to_string(), "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+    let id = made["id"].as_str().expect("an id");
+    let remark = format!("{id} is a report of number use, not of disconnects");
+    refused(&folder.onhook(&["report", "rnd", "show", id]), &remark);
+    let confirm = ["report", "rnd", "confirm", id, "--submitted-at", "2026-11-15T09:00:00Z", "--reason", "r"];
+    refused(&folder.onhook(&confirm), &remark);
 }
 
 #[test]

@@ -184,7 +184,9 @@ impl Show {
         let path = format!("reports/{}", escaped(&report));
         common
             .run(config, terminal, async |session| {
-                let shown = session.show(&Ask::get(&path), told).await?;
+                let shown = session.ask(&Ask::get(&path)).await?;
+                of_disconnects(&shown)?;
+                session.tell(&shown, told)?;
                 if shown["state"] != "ready" {
                     return Ok(Exit::Done);
                 }
@@ -213,6 +215,7 @@ impl Confirm {
         changing
             .run(config, terminal, async |session| {
                 let made = session.ask(&Ask::get(&path)).await?;
+                of_disconnects(&made)?;
                 let mut body = session.why();
                 body["submitted_at"] = json!(submitted_at.to_string());
                 body["sha256"] = files(&made).map(|file| file["sha256"].clone()).collect();
@@ -263,6 +266,13 @@ async fn made(session: &mut Session<'_>, path: &str, body: Value) -> anyhow::Res
 
 fn files(report: &Value) -> impl Iterator<Item = &Value> {
     report["files"].as_array().into_iter().flatten()
+}
+
+/// Checks that a report is one of disconnects.
+fn of_disconnects(report: &Value) -> anyhow::Result<()> {
+    let id = text(report, "/id");
+    anyhow::ensure!(report["kind"] == "rnd", "{id} is a report of number use, not of disconnects");
+    Ok(())
 }
 
 /// Returns a report in lines.

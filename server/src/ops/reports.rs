@@ -421,8 +421,12 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         Confirmed::Done(report) => Some(Reply::json(StatusCode::OK, &shown(report))),
         _ => None,
     });
-    let id = named(&app, &call).await?.id;
-    match app.store.confirm_report(id, sha256, submitted_at, author, now, once).await? {
+    let report = named(&app, &call).await?;
+    if report.confirmed.is_none() && report.made_at.since(submitted_at) > DAY_MS {
+        let detail = format!("submitted_at lies before the report was made, at {}", report.made_at);
+        return Err(wrong("/submitted_at", detail));
+    }
+    match app.store.confirm_report(report.id, sha256, submitted_at, author, now, once).await? {
         Confirmed::Done(report) => {
             app.reports_bell.notify_one();
             Ok(Reply::json(StatusCode::OK, &shown(&report)))

@@ -144,6 +144,17 @@ async fn a_disconnect_is_reported_once_and_its_file_is_the_same_for_ever() {
         let (_, next) = rnd(app, month.next()).await;
         assert_eq!((&next["counts"]["rows"], left_out(app, &next).await), (&1.into(), json!([])));
 
+        let at = async |by_ms: i64| {
+            let submitted_at = now().plus_millis(by_ms).to_string();
+            let body = json!({ "submitted_at": submitted_at, "sha256": [hash], "reason": "uploaded" });
+            let reply = app.send(asked(&format!("{id}/confirm"), &body)).await.expect(400);
+            read(&reply)["errors"][0].clone()
+        };
+        let made_at = made["made_at"].as_str().unwrap();
+        let detail = format!("submitted_at lies before the report was made, at {made_at}");
+        assert_eq!(at(-DAY_MS - 60_000).await, json!({ "at": "/submitted_at", "detail": detail }));
+        assert_eq!(at(DAY_MS + 60_000).await["detail"], "submitted_at lies ahead");
+
         let refused = confirm(app, &made, &["00"]).await.expect(409);
         assert_eq!(read(&refused)["code"], "report_changed");
         let confirmed = read(&confirm(app, &made, &[&hash]).await.expect(200));
