@@ -285,6 +285,32 @@ fn a_locked_number_leaves_service_by_no_act() {
     assert_eq!(locked.one(&Act::Move { site: SiteId::new(2).unwrap(), peer: None }), Ok(State::InService));
 }
 
+/// A port that is written down late lies in the time for which its holder has the number, or it was another holder's.
+#[test]
+fn a_number_leaves_for_another_carrier_no_earlier_than_its_holder_had_it() {
+    let came =
+        |change| vec![("2026-03-01T00:00:00Z", Change::Purged { protected: None }, By::Import), change];
+    let restored =
+        |standing| Change::Restored { standing, area: AreaId(1), protected: false, ported_in: false };
+    let aging = Standing::Aging { former: place(1), release_at: Timestamp::MAX, leaves: false, kept: None };
+    let lives = [
+        Case::new().lived(0, came(("2026-04-01T00:00:00Z", restored(in_service()), By::Import))),
+        Case::new().lived(0, came(("2026-04-01T00:00:00Z", restored(aging), By::Import))),
+    ];
+    for life in lives {
+        let port_out = |at: &str| life.one(&Act::PortOut { at: Some(day(at)) });
+        assert_eq!(port_out("2026-02-01T00:00:00Z"), Err(Refused::NotInService), "in an earlier life");
+        assert_eq!(port_out("2026-03-31T23:59:59.999Z"), Err(Refused::NotInService));
+        assert_eq!(port_out("2026-04-01T00:00:00Z"), Ok(State::Removed));
+    }
+    for standing in [in_service(), aging] {
+        let imported = Case::new().with(0, standing);
+        let port_out = |at| imported.one(&Act::PortOut { at: Some(at) });
+        assert_eq!(port_out(Timestamp::default().plus_millis(-1)), Err(Refused::NotInService));
+        assert_eq!(port_out(Timestamp::default()), Ok(State::Removed));
+    }
+}
+
 #[test]
 fn a_preview_says_how_long_and_where_to() {
     let (judged, _) = Case::new().with(0, in_service()).judge(&disconnect());

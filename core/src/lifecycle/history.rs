@@ -126,6 +126,26 @@ impl History {
         Ok(entered)
     }
 
+    /// Returns since when its present holder has the number, in service or aging: since it entered service, or since it
+    /// was imported or restored aging. `None` if it is neither in service nor aging.
+    ///
+    /// # Errors
+    /// As [`History::moments`].
+    pub fn had_since(&self) -> Result<Option<Timestamp>, NoSuchStep> {
+        let (mut had_since, mut before) = (None, None);
+        for Moment { from, entry, .. } in self.moments()? {
+            let state = entry.state();
+            match (state, before) {
+                (State::InService, Some(State::InService)) => {}
+                (State::Aging, Some(State::InService | State::Aging)) => {}
+                (State::InService | State::Aging, _) => had_since = Some(from),
+                _ => had_since = None,
+            }
+            before = Some(state);
+        }
+        Ok(had_since)
+    }
+
     /// Returns how long the number is held and why, if it is aging after a disconnect here.
     #[must_use]
     pub fn hold(&self) -> Option<&Hold> {
@@ -282,6 +302,7 @@ mod tests {
         let (life, account) = life();
         assert_eq!(life.since(), at(40));
         assert_eq!(life.in_service_since(), Ok(Some(at(20))), "a move is no new beginning");
+        assert_eq!(life.had_since(), Ok(Some(at(20))));
         assert_eq!(life.hold().map(|hold| hold.release_at), Some(at(2_000)));
         assert_eq!(life.last_order(), Some(OrderSeq(2)));
         assert_eq!(life.last_held_for(account), Ok(Some(at(2_000))));

@@ -353,7 +353,11 @@ impl Act {
     /// Returns whether it is judged by what has happened to the numbers.
     #[must_use]
     pub fn needs_histories(&self) -> bool {
-        matches!(self, Act::Undo { .. } | Act::Extend { .. } | Act::ReleaseEarly { .. } | Act::Restore(_))
+        match self {
+            Act::Undo { .. } | Act::Extend { .. } | Act::ReleaseEarly { .. } | Act::Restore(_) => true,
+            Act::PortOut { at } => at.is_some(),
+            _ => false,
+        }
     }
 
     /// Returns what the act asks as an order of these numbers, in the order of their digits. `None` if it becomes none,
@@ -546,7 +550,15 @@ impl Act {
             Act::PutBack if entry.ported_in => return Err(Refused::WrongState),
             Act::PutBack => Change::PutBack,
             Act::PortOut { .. } if entry.locked => return Err(Refused::Locked),
-            Act::PortOut { at } => Change::PortedOut { at: at.unwrap_or(world.now) },
+            Act::PortOut { at: Some(at) } => {
+                // It cannot have gone before its present holder had it.
+                let had_since = history.and_then(|history| history.had_since().ok()).flatten();
+                if had_since.is_none_or(|since| *at < since) {
+                    return Err(Refused::NotInService);
+                }
+                Change::PortedOut { at: *at }
+            }
+            Act::PortOut { at: None } => Change::PortedOut { at: world.now },
             Act::Restore(restored) => {
                 let area = world.places.get(&entry.number).copied().unwrap_or(entry.area);
                 let line = restored.line(entry.number);
