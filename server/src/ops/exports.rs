@@ -193,6 +193,14 @@ fn moment(app: &App, call: &Call, name: &'static str) -> Result<Option<Timestamp
 async fn billed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let account = account(&call)?;
     let (from, until) = (moment(&app, &call, "from")?, moment(&app, &call, "until")?);
+    if from.zip(until).is_some_and(|(from, until)| from > until) {
+        return Err(OpsProblem::wrong("from lies after until"));
+    }
+    if let Some(account) = account
+        && app.store.account(account).await?.is_none()
+    {
+        return Err(Refusal::NoResource.into());
+    }
     exported(&app, &call, "periods").await?;
     let wanted = move |period: &Period| {
         account.is_none_or(|account| period.account == account)

@@ -156,6 +156,15 @@ async fn periods_are_exported_for_those_who_pay() {
         assert_eq!(days("2020-01-01", "2999-01-01").await, own.lines().count());
         let wrong = app.send(get("/ops/v1/exports/periods?from=yesterday")).await.expect(400);
         assert!(wrong.text().contains("a day such as 2027-01-01"), "{}", wrong.text());
+        let turned = "/ops/v1/exports/periods?from=2026-04-01&until=2026-03-01";
+        let turned = app.send(get(turned).by(Who::Operator)).await.expect(400);
+        assert!(turned.text().contains("from lies after until"), "{}", turned.text());
+        let of = |account: &str| get(format!("/ops/v1/exports/periods?account={account}"));
+        app.send(of("77").by(Who::Operator)).await.expect(404);
+        app.send(of("77").by(Who::Admin)).await.expect(403);
+        let theirs =
+            export(app, &format!("/ops/v1/exports/periods?account={NEIGHBOUR}"), Who::Operator).await;
+        assert!(theirs.lines().skip(1).all(|line| line.contains(&format!(",{NEIGHBOUR},"))), "{theirs}");
     })
     .await;
 }
