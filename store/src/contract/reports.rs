@@ -159,7 +159,7 @@ pub trait Reports: Send + Sync {
     async fn lives(&self, wanted: Wanted, span: (u64, u64)) -> Result<Lives>;
 
     /// Keeps a report that was made, and says whether it is new. One with the same id that is there already has the same
-    /// files: it stays, or with `renew`, and if it is not confirmed and knows less, this one takes its place. A node that comes
+    /// files: it stays, or with `renew`, and if it is not confirmed and is older, this one takes its place. A node that comes
     /// late puts no older one back.
     async fn keep_report(&self, report: Report, renew: bool) -> Result<Kept>;
 

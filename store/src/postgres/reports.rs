@@ -148,7 +148,7 @@ async fn keep(client: &Client, new: &Report, renew: bool) -> Result<Kept> {
     let is_new = execute(client, sql, &values).await? > 0;
     if renew && !is_new {
         let sql = "UPDATE report SET as_of = $2, made_at = $3, shown = $4, made_with = $5
-                   WHERE id = $1 AND confirmed_seq IS NULL AND as_of < $2";
+                   WHERE id = $1 AND confirmed_seq IS NULL AND (as_of, made_at) < ($2, $3)";
         let values: [&dyn Value; 5] = [
             &new.id,
             &column(new.as_of),

@@ -116,7 +116,7 @@ fn keep(connection: &Connection, new: &Report, renew: bool) -> Result<Kept> {
     let or = if renew {
         "DO UPDATE SET as_of = excluded.as_of, made_at = excluded.made_at, shown = excluded.shown,
                        made_with = excluded.made_with
-         WHERE confirmed_seq IS NULL AND as_of < excluded.as_of"
+         WHERE confirmed_seq IS NULL AND (as_of, made_at) < (excluded.as_of, excluded.made_at)"
     } else {
         "DO NOTHING"
     };
