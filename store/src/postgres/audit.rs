@@ -41,6 +41,9 @@ const SEAL: &str = "batch, first_position, last_position, sealed_at, root, previ
 /// Most rows of `unsealed` that are looked at for one seal.
 const ROWS_MAX: i64 = 2_000;
 
+/// Seals that one look for an event's seal reads.
+const SEALS: usize = 8;
+
 fn read_line(row: &Row) -> Result<Line> {
     let states: (Option<u8>, Option<u8>) = (small_or(row, 13)?, small_or(row, 14)?);
     let number = get::<Option<i64>>(row, 1)?.map(|_| number_of(row, 1)).transpose()?;
@@ -185,16 +188,25 @@ async fn sealed(client: &Client, after: u64, size: usize) -> Result<Vec<Sealed>>
 }
 
 async fn sealed_with(client: &Client, event: EventSeq) -> Result<Option<Sealed>> {
-    let sql = "SELECT batch FROM seal WHERE max_seq >= $1 AND min_seq <= $1 ORDER BY max_seq";
-    for row in &rows(client, sql, &[&event.0]).await? {
-        let sql = format!("SELECT {SEAL}, seqs, digests FROM seal WHERE batch = $1");
-        let found = statement::row(client, &sql, &[&get::<i64>(row, 0)?]).await?;
-        let sealed = found.as_ref().map(read_sealed).transpose()?;
-        if let Some(sealed) = sealed.filter(|sealed| sealed.seqs.contains(&event)) {
-            return Ok(Some(sealed));
+    // An event stands under one of the first seals that reach as far, unless it was committed late.
+    let sql =
+        "SELECT batch, max_seq FROM seal WHERE max_seq > $1 AND min_seq <= $2 ORDER BY max_seq LIMIT $3";
+    let mut after = event.0.saturating_sub(1);
+    loop {
+        let found = rows(client, sql, &[&after, &event.0, &limit(SEALS)]).await?;
+        for row in &found {
+            let sql = format!("SELECT {SEAL}, seqs, digests FROM seal WHERE batch = $1");
+            let seal = statement::row(client, &sql, &[&get::<i64>(row, 0)?]).await?;
+            let sealed = seal.as_ref().map(read_sealed).transpose()?;
+            if let Some(sealed) = sealed.filter(|sealed| sealed.seqs.contains(&event)) {
+                return Ok(Some(sealed));
+            }
+            after = get(row, 1)?;
+        }
+        if found.len() < SEALS {
+            return Ok(None);
         }
     }
-    Ok(None)
 }
 
 async fn last_sealed(client: &Client, position: u64) -> Result<EventSeq> {

@@ -36,8 +36,8 @@ const MADE_AGAIN: [(&str, &str); 14] = [
 ];
 
 /// Shared numbers that a new database begins with.
-const COUNTERS_MADE_AGAIN: [&str; 6] =
-    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full", "jobs"];
+const COUNTERS_MADE_AGAIN: [&str; 7] =
+    ["pool_grown", "back_orders_tried", "back_orders_after", "imports", "replies_full", "jobs", "settings"];
 
 /// Returns the table that has the rows of `table`.
 fn home(table: &Table) -> &'static str {
