@@ -135,7 +135,8 @@ impl Lives {
         loop {
             let step = store.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
             ended.extend(step.ended.into_iter().map(|order| (order.id, order.status)));
-            if !step.more {
+            // The database may not have noticed yet that the connection is cut on which the account is locked.
+            if !step.more && !step.busy {
                 break;
             }
         }
