@@ -416,7 +416,8 @@ async fn a_purged_number_goes_to_nobody_new_before_its_floor() {
         let digits = IN_SERVICE[0];
         let purge =
             xml::disconnect_with("<name>gone</name>", &[digits], "<DisconnectMode>purge</DisconnectMode>");
-        app.place(post(disconnects(""), purge).by(Who::Operator)).await;
+        let (_, path) = app.place(post(disconnects(""), purge).by(Who::Operator)).await;
+        app.ended(get(&path)).await;
         let restore = |params: &Value| {
             let target = json!({ "numbers": [e164(digits)] });
             json!({ "act": "restore", "target": target, "params": params, "reason": "won back" })
