@@ -20,7 +20,7 @@ use super::random::random_uuid;
 use crate::{Result, StoreError};
 
 /// A connection of the pool. Dropping it gives it back, unless someone has stopped waiting for an answer: what was asked
-/// still runs there, and whoever had the connection next would wait for its end. Such a connection is closed.
+/// still runs there, and the next caller would wait for its end. Such a connection is closed.
 pub(super) struct Client {
     object: Option<Object>,
     /// Answers that are not there yet.

@@ -338,7 +338,7 @@ async fn forget_ended(client: &Client, most: usize) -> Result<usize> {
     if over.is_empty() {
         return Ok(0);
     }
-    // Whoever tells subscribers has the account locked. One that began before the end may write a notification yet.
+    // A step that tells subscribers has the account locked. A step that began before the end may write a notification yet.
     let accounts = found.iter().map(|row| get(row, 1)).collect::<Result<Vec<i64>>>()?;
     let sql = "SELECT account FROM queue WHERE account = ANY($1) ORDER BY account FOR UPDATE SKIP LOCKED";
     let quiet = rows(client, sql, &[&accounts]).await?;

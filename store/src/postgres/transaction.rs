@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(lock_timeout(&store).await, "700ms");
     }
 
-    /// Whoever had the connection next would wait for the end of what still runs there.
+    /// The next caller would wait for the end of what still runs there.
     #[tokio::test]
     async fn a_connection_with_an_answer_that_nobody_waits_for_is_not_used_again() {
         let Some(store) = store().await else { return };
