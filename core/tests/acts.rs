@@ -148,21 +148,6 @@ fn undo() -> Act {
     Act::Undo { order: OrderId(uuid::Uuid::from_u128(1)) }
 }
 
-fn restored(state: State) -> Restored {
-    Restored {
-        state,
-        account: None,
-        former_account: None,
-        site: None,
-        peer: None,
-        release_at: None,
-        region: None,
-        rate_center: None,
-        protected: false,
-        ported_in: false,
-    }
-}
-
 fn hold() -> Hold {
     Hold {
         profile: "us".into(),
@@ -210,7 +195,7 @@ fn each_act_takes_its_numbers_and_says_why_it_takes_no_others() {
         Standing::Removed,
     ];
     let later = day("2027-02-01T00:00:00Z");
-    let restored = Restored { account: Some(id(1)), ..restored(State::InService) };
+    let restored = Restored { account: Some(id(1)), ..Restored::to(State::InService) };
     let ported_in = Correction { ported_in: Some(true), ..Correction::default() };
     let acts = [
         disconnect(),
@@ -369,7 +354,7 @@ fn a_purged_number_goes_to_nobody_new_under_its_floor() {
         let case = Case { now: day(now), ..Case::new().lived(0, vec![purged]) };
         let aging = state == State::Aging;
         let holder = account.map(id);
-        let mut restored = restored(state);
+        let mut restored = Restored::to(state);
         (restored.account, restored.former_account) = (holder.filter(|_| !aging), holder.filter(|_| aging));
         restored.release_at = release_at.map(day);
         case.one(&Act::Restore(restored))

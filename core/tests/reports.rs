@@ -423,8 +423,8 @@ fn a_number_that_went_to_another_carrier_is_gone_from_that_instant_on() {
     assert_eq!(state(2, "2026-01-01T00:00:00.000Z"), None);
 }
 
-/// The holder of its block goes on to report it, unless the operator has it left out. Either way it is taken: whoever gets
-/// the block gets its customer.
+/// The holder of its block goes on to report it, unless the operator has it left out. It is taken in both cases: the
+/// customer stays on the block.
 #[test]
 fn a_number_that_another_carrier_serves_is_assigned_or_left_out_until_it_is_back() {
     let ported = Change::PortedOut { at: at("2026-06-15T00:00:00.000Z") };

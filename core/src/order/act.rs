@@ -82,6 +82,23 @@ pub struct Restored {
 }
 
 impl Restored {
+    /// Returns a restore to this state that says nothing else.
+    #[must_use]
+    pub fn to(state: State) -> Self {
+        Self {
+            state,
+            account: None,
+            former_account: None,
+            site: None,
+            peer: None,
+            release_at: None,
+            region: None,
+            rate_center: None,
+            protected: false,
+            ported_in: false,
+        }
+    }
+
     /// Returns the line of an import that says the same of a number.
     #[must_use]
     pub fn line(&self, number: Number) -> NewNumber {

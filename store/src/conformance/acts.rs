@@ -205,18 +205,7 @@ cases! { ($) acts conformance_acts:
         clean(&*store).await;
         let again = act(&*store, correct("durham"), &[20, 22], at(90)).await;
         assert!(matches!(again, Acted::Nothing(_)), "{again:?}");
-        let back = Restored {
-            state: State::InService,
-            account: Some(account(2)),
-            former_account: None,
-            site: None,
-            peer: None,
-            release_at: None,
-            region: None,
-            rate_center: None,
-            protected: false,
-            ported_in: false,
-        };
+        let back = Restored { account: Some(account(2)), ..Restored::to(State::InService) };
         done(&*store, Act::Restore(back), &[3], at(100)).await;
         let history = store.history(number(3)).await.expect("read").expect("there").history;
         assert_eq!(history.entry.standing.holder(), Some(account(2)));

@@ -357,19 +357,7 @@ cases! { ($) plans conformance_plans:
         let (change, left) = step(Act::PortOut { at: None }, None, 90).await;
         assert!(matches!(change, Change::PortedOut { .. }));
         assert_eq!(left.state(), State::Removed);
-        let restored = Restored {
-            state: State::Available,
-            account: None,
-            former_account: None,
-            site: None,
-            peer: None,
-            release_at: None,
-            region: None,
-            rate_center: None,
-            protected: false,
-            ported_in: false,
-        };
-        assert_eq!(step(Act::Restore(restored), None, 100).await.1.state(), State::Available);
+        assert_eq!(step(Act::Restore(Restored::to(State::Available)), None, 100).await.1.state(), State::Available);
         assert_eq!(step(Act::SetAside, None, 110).await.1.state(), State::Administrative);
         assert_eq!(step(Act::PutBack, None, 120).await.1.state(), State::Available);
         let correction = Correction { region: Some("NC".into()), rate_center: Some("CARY".into()), ported_in: None };

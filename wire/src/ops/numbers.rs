@@ -114,7 +114,8 @@ fn why(history: &History) -> String {
 
 /// Returns where a number is and why, and what happened to it, in sentences.
 ///
-/// `rest` is absent if anyone may have the number, and `imported_at` if the reader may not know of it. Each event has the id of the order that made it, if one did.
+/// `rest` is absent if anyone may have the number, and `imported_at` if the reader may not know of it. Each event has the
+/// id of the order that made it, if one did.
 #[must_use]
 pub fn explanation(
     history: &History,
