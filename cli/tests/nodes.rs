@@ -659,6 +659,71 @@ fn an_order_that_no_standby_has_is_not_confirmed_after_a_restart_of_the_primary(
     });
 }
 
+/// Asks a node for something that anybody may have.
+fn asked(fleet: &Fleet, path: &str) -> Answer {
+    Client::of(fleet.address(0)).send("GET", path, "", "").expect("an answer")
+}
+
+/// Waits until a node is not ready, and returns why.
+fn not_ready(fleet: &Fleet) -> String {
+    until("the node is not ready", || {
+        let said = asked(fleet, "/readyz");
+        (said.status == 503).then_some(said.body)
+    })
+}
+
+/// Asserts what a node answers while its database takes no writes: a new order is refused at once, and the metrics are
+/// there.
+fn refuses_at_once(fleet: &Fleet) {
+    let (answer, took) = timed(|| post_one_answer(fleet.address(0), "refused"));
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let metrics = asked(fleet, "/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.body.contains("onhook_commits_failed_total"), "{}", metrics.body);
+}
+
+#[test]
+fn a_node_whose_database_waits_for_a_standby_that_is_away_says_so_and_refuses_what_would_wait() {
+    let turn = turn();
+    let Some((primary, mut standby)) = pair() else { return };
+    let mut fleet = Fleet::on(&primary.url(), primary.port(), turn);
+    fleet.add(&fleet.hosts());
+    let address = fleet.address(0);
+    assert!(post_one(address, "first").is_some(), "the standby follows");
+    standby.stop(Mode::Fast).expect("it runs");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(move || post_one(address, "waits"));
+        let why = not_ready(&fleet);
+        assert!(why.contains("synchronous standby"), "{why}");
+        assert!(asked(&fleet, "/metrics").body.contains("onhook_store_up 1"), "it can be read");
+        refuses_at_once(&fleet);
+        let list = format!("/api/accounts/{}/disconnects?page=1&size=1", ACCOUNTS[0]);
+        let mut client = Client::signed(address, &basic(&user_of(ACCOUNTS[0]), PASSWORD));
+        assert_eq!(client.send("GET", &list, "", "").expect("an answer").status, 200, "reads go on");
+        standby.start_again().expect("it starts");
+        let first = waits.join().expect("the client ends");
+        until("the node is ready", || (asked(&fleet, "/readyz").status == 200).then_some(()));
+        let id = until("the order is accepted", || post_one(address, "waits"));
+        assert!(first.is_none_or(|first| first == id));
+    });
+}
+
+#[test]
+fn a_node_that_may_not_sign_in_to_its_database_any_more_refuses_and_is_not_ready_until_it_may() {
+    let Some(fleet) = Fleet::of(1) else { return };
+    assert!(post_one(fleet.address(0), "first").is_some());
+    fleet.sql.run("ALTER ROLE node_0 NOLOGIN");
+    end_some(&fleet, 1_000);
+    let why = not_ready(&fleet);
+    assert!(why.contains("node_0"), "{why}");
+    refuses_at_once(&fleet);
+    assert!(asked(&fleet, "/metrics").body.contains("onhook_store_up 0"), "it cannot be read");
+    fleet.sql.run("ALTER ROLE node_0 LOGIN");
+    until("the node is ready", || (asked(&fleet, "/readyz").status == 200).then_some(()));
+    assert!(post_one(fleet.address(0), "second").is_some());
+}
+
 /// A connection pooler between the nodes and the database. Dropping it ends it.
 struct Pooler(Child);
 

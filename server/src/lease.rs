@@ -21,9 +21,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The lease of the node that takes a file.
 pub(crate) const RECEIVING: &str = "the file of an import";
 
+/// A lease that is held, and until when it lasts unless it is renewed.
+#[derive(Clone, Copy)]
+struct Held {
+    token: LeaseToken,
+    until: Instant,
+}
+
 /// A lease that a task of its own keeps.
 pub(crate) struct Lease {
-    token: watch::Receiver<Option<LeaseToken>>,
+    held: watch::Receiver<Option<Held>>,
     keeper: JoinHandle<()>,
     /// Ends the keeper when it is dropped: the lease of a worker that broke off is another node's soon.
     stop: DropGuard,
@@ -33,24 +40,26 @@ impl Lease {
     /// Begins to take the lease of this name. While `is_fit` says that this node cannot do what the lease is for, it is left
     /// to others.
     pub(crate) fn keep(app: Arc<App>, name: String, is_fit: fn(&App) -> bool) -> Self {
-        let (sender, token) = watch::channel(None);
+        let (sender, held) = watch::channel(None);
         let stop = CancellationToken::new();
         let (of, ends) = (format!("the lease {name}"), stop.clone());
         let keeper = tokio::spawn(async move {
             let run = || keep(app.clone(), (name.clone(), is_fit), sender.clone(), ends.clone());
             kept(&of, ends.clone(), run).await;
         });
-        Self { token, keeper, stop: stop.drop_guard() }
+        Self { held, keeper, stop: stop.drop_guard() }
     }
 
-    /// Returns the token while the lease is held. `None` if another node has it, or it was lost.
+    /// Returns the token while the lease is held. `None` if another node has it, or it was lost, or it has run out while
+    /// the store does not answer.
     pub(crate) fn token(&mut self) -> Option<LeaseToken> {
-        *self.token.borrow_and_update()
+        let held = *self.held.borrow_and_update();
+        held.filter(|held| Instant::now() < held.until).map(|held| held.token)
     }
 
     /// Waits until the lease is taken or lost, since its token was last asked for.
     pub(crate) async fn changed(&mut self) {
-        if self.token.changed().await.is_err() {
+        if self.held.changed().await.is_err() {
             std::future::pending().await // the keeper is gone, and with it any change
         }
     }
@@ -68,7 +77,7 @@ impl Lease {
 async fn keep(
     app: Arc<App>,
     (name, is_fit): (String, fn(&App) -> bool),
-    sender: watch::Sender<Option<LeaseToken>>,
+    sender: watch::Sender<Option<Held>>,
     stop: CancellationToken,
 ) {
     let lasts = app.settings.lease;
@@ -100,7 +109,10 @@ async fn keep(
         }
         let pause;
         (held, pause) = after(&name, done, held, Instant::now() < until, lasts);
-        sender.send_if_modified(|shown| std::mem::replace(shown, held) != held);
+        sender.send_if_modified(|shown| {
+            let before = std::mem::replace(shown, held.map(|token| Held { token, until }));
+            before.map(|held| held.token) != held
+        });
         tokio::select! {
             () = stop.cancelled() => break,
             () = put_back(&mut anew) => is_over = true,
@@ -176,6 +188,19 @@ mod tests {
         assert_eq!(after(Ok(None), none, true), (None, PAUSE_MAX), "another node's");
         assert_eq!(after(Err(StoreError::Full), held, true), (held, PAUSE_MAX), "it still lasts");
         assert_eq!(after(Err(StoreError::Full), held, false), (None, PAUSE_MAX), "it has run out");
+    }
+
+    /// The keeper may wait for the store's answer for as long as the store hangs.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_nobody_renews_is_over_in_its_time() {
+        let (_sender, held) =
+            watch::channel(Some(Held { token: LeaseToken(1), until: Instant::now() + LASTS }));
+        let keeper = tokio::spawn(std::future::pending());
+        let mut lease = Lease { held, keeper, stop: CancellationToken::new().drop_guard() };
+        tokio::time::advance(LASTS - Duration::from_millis(1)).await;
+        assert_eq!(lease.token(), Some(LeaseToken(1)));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(lease.token(), None);
     }
 
     /// The clock stands still, and goes to the next deadline whenever nothing else is to be done.

@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 30] = [
+const METERS: [(Kind, &str, &str); 31] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -48,6 +48,11 @@ const METERS: [(Kind, &str, &str); 30] = [
         "How long the oldest of them has waited, in seconds.",
     ),
     (Kind::Gauge, "onhook_writer_queue", "Jobs that wait for the writer."),
+    (
+        Kind::Gauge,
+        "onhook_store_up",
+        "1 if the store was read for these metrics, else 0: what is stored is then as it was before.",
+    ),
     (
         Kind::Gauge,
         "onhook_store_weakness",

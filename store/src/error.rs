@@ -62,6 +62,11 @@ impl StoreError {
         StoreError::Conflict(format!("account {account} exists"))
     }
 
+    /// Something is to be removed that the lines of an import may name.
+    pub(crate) fn import_runs() -> Self {
+        StoreError::Conflict("an import is under way: try again when it has ended".to_owned())
+    }
+
     /// A user is to be made whose name is taken.
     pub(crate) fn user_exists(name: &str) -> Self {
         StoreError::Conflict(format!("user {name} exists"))

@@ -18,7 +18,7 @@ use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::notify::notification::{Attempt, Next, Outcome};
 use onhook_core::number::Number;
-use onhook_core::order::{Kind, Status};
+use onhook_core::order::{Kind, NewOrder, Status};
 use onhook_core::time::DAY_MS;
 use onhook_store::audit::{seal_next, verify};
 use onhook_store::conformance::Opener;
@@ -38,6 +38,10 @@ use good::{account, new_order, new_subscription, now, number, put_ten_in_service
 
 /// How long a lease lasts here: longer than any test.
 const LONG: Duration = Duration::from_hours(1);
+
+/// Sessions of this database that wait for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 const LIMITS: DueLimits = DueLimits { subscriptions: 10, single: 10, daily: 10 };
 
@@ -442,4 +446,39 @@ async fn the_transactions_of_an_order_s_life_can_be_broken_off_at_any_statement(
     println!("{breaks} transactions broken off, half of them in a deadlock");
     assert!(breaks >= 30, "{breaks}");
     lives.check(&rude.database.0).await;
+}
+
+/// Orders that wait together are written together. What the database says of one of them is no word about the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_the_database_refuses_is_refused_alone() {
+    let Ok(cluster) = shared().inspect_err(|why| println!("skipped: {why:#}")) else { return };
+    let url = cluster.fresh_database().unwrap();
+    let store = Arc::new(PostgresStore::open(&url).await.unwrap());
+    put_ten_in_service(&*store).await;
+    let (sql, beside) = (connect(&url).await, connect(&url).await);
+    sql.batch_execute("ALTER TABLE orders ADD CONSTRAINT unwanted CHECK (name <> 'unwanted')").await.unwrap();
+    sql.batch_execute("BEGIN; LOCK TABLE orders IN SHARE MODE").await.unwrap();
+    let accept = |name: &str| {
+        let (store, mut order) = (store.clone(), NewOrder::clone(&new_order(&[number(1)])));
+        order.name = Some(name.into());
+        tokio::spawn(async move { store.accept(Arc::new(order)).await })
+    };
+    // Two statements wait for the table. The others wait together for one of them.
+    let mut asked = Vec::new();
+    for (name, waiting) in [("first", 1), ("second", 2)] {
+        asked.push(accept(name));
+        until(async || count(&beside, WAITING).await == waiting).await;
+    }
+    asked.extend(["third", "unwanted", "fourth"].map(accept));
+    until(async || store.writes().queue == 5).await;
+    sql.batch_execute("COMMIT").await.unwrap();
+    let mut refused = Vec::new();
+    for (place, asked) in asked.into_iter().enumerate() {
+        if asked.await.unwrap().is_err() {
+            refused.push(place);
+        }
+    }
+    assert_eq!(refused, [3]);
+    assert_eq!(count(&sql, "SELECT count(*) FROM orders").await, 4);
+    store.close().await;
 }

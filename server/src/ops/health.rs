@@ -8,10 +8,10 @@ use super::door::{self, OpsProblem};
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Shape, Told};
-use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::metrics::{float, rendered};
+use crate::store_log;
 
 pub(crate) fn routes() -> Vec<Route> {
     let anyone = Needs::Nothing;
@@ -43,30 +43,41 @@ async fn ready(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     }
 }
 
-/// Returns the metrics in the form of Prometheus.
+/// Returns the metrics in the form of Prometheus. What this process knows by itself is there while the store is not: then
+/// it is needed most.
 async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
-    let totals = app.store.totals(app.clock.now()).await.map_err(Refusal::by_store)?;
+    let writes = app.store.writes();
+    metrics::gauge!("onhook_writer_queue").set(float(u64::try_from(writes.queue).unwrap_or(u64::MAX)));
+    for (cause, failed) in writes.failed {
+        metrics::counter!("onhook_commits_failed_total", "cause" => cause.word()).absolute(failed);
+    }
+    let clock = app.clock_state();
+    let waits_ms = clock.release_waits_ms().unsigned_abs();
+    metrics::gauge!("onhook_clock_jumped").set(if clock.is_believed() { 0.0 } else { 1.0 });
+    metrics::gauge!("onhook_clock_trusted").set(if app.settings.trust_clock { 1.0 } else { 0.0 });
+    metrics::gauge!("onhook_release_wait_seconds").set(float(waits_ms) / 1_000.0);
+    let stored = stored(&app).await;
+    metrics::gauge!("onhook_store_up").set(if stored.is_ok() { 1.0 } else { 0.0 });
+    if let Err(error) = stored {
+        store_log::failed("the store's part of the metrics is as it was", &error);
+    }
+    Ok(Reply::text(StatusCode::OK, rendered()))
+}
+
+/// Measures what is in the store.
+async fn stored(app: &App) -> onhook_store::Result<()> {
+    let (now, totals) = (app.clock.now(), app.store.totals(app.clock.now()).await?);
     for (state, numbers) in totals.by_state {
         metrics::gauge!("onhook_numbers", "state" => state.word()).set(float(numbers));
     }
     metrics::gauge!("onhook_orders_waiting").set(float(totals.waiting));
     metrics::gauge!("onhook_deliveries_waiting").set(float(totals.deliveries));
-    metrics::gauge!("onhook_writer_queue").set(float(u64::try_from(totals.queue).unwrap_or(u64::MAX)));
-    for (cause, writes) in totals.failed {
-        metrics::counter!("onhook_commits_failed_total", "cause" => cause.word()).absolute(writes);
-    }
-    let oldest_ms = totals.oldest_waiting.map_or(0, |at| app.clock.now().since(at).max(0));
+    let oldest_ms = totals.oldest_waiting.map_or(0, |at| now.since(at).max(0));
     metrics::gauge!("onhook_oldest_order_waiting_seconds").set(float(oldest_ms.unsigned_abs()) / 1_000.0);
-    let clock = app.clock_state();
-    let waits_ms = clock.release_waits_ms().unsigned_abs();
-    metrics::gauge!("onhook_clock_jumped").set(if clock.is_believed() { 0.0 } else { 1.0 });
-    metrics::gauge!("onhook_clock_trusted").set(if app.settings.trust_clock { 1.0 } else { 0.0 });
     metrics::gauge!("onhook_releases_due").set(float(totals.due));
     metrics::gauge!("onhook_plans_waiting_for_approval").set(float(totals.plans_waiting));
-    metrics::gauge!("onhook_release_wait_seconds").set(float(waits_ms) / 1_000.0);
-    let unsealed = app.store.unsealed_count().await.map_err(Refusal::by_store)?;
-    let head = app.store.head().await.map_err(Refusal::by_store)?;
+    let (unsealed, head) = (app.store.unsealed_count().await?, app.store.head().await?);
     metrics::gauge!("onhook_audit_unsealed_events").set(float(unsealed));
     metrics::gauge!("onhook_audit_position").set(float(head.map_or(0, |head| head.last)));
-    Ok(Reply::text(StatusCode::OK, rendered()))
+    Ok(())
 }

@@ -19,6 +19,7 @@ use onhook_store::contract::numbers::{Facts, NumberFilter, NumberHistory};
 use onhook_wire::ops::numbers;
 use serde_json::{Value, json};
 
+use super::asked;
 use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, parsed, value};
@@ -130,13 +131,9 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Reads the number in the path: E.164 with its plus sign, or ten digits.
+/// Reads the number in the path.
 pub(super) fn number_of(call: &Call) -> Result<Number, OpsProblem> {
-    let text = call.param("number");
-    let form = |text: &str| text.len() == 10 || text.starts_with('+');
-    let number = Some(text).filter(|text| form(text)).and_then(|text| text.parse().ok());
-    number
-        .ok_or_else(|| OpsProblem::new(Code::BadNumber, "a number is written as +15405550100 or 5405550100"))
+    asked::number(call.param("number"))
 }
 
 pub(super) fn not_here() -> OpsProblem {

@@ -29,6 +29,7 @@ async fn metrics_name_what_is_counted_and_no_number() {
             "onhook_numbers{state=\"InService\"} ",
             "onhook_orders_waiting ",
             "onhook_writer_queue ",
+            "onhook_store_up 1",
             "onhook_oldest_order_waiting_seconds ",
             "onhook_clock_jumped 0",
             "onhook_store_weakness{kind=\"synchronous_commit\"} 0",

@@ -44,15 +44,20 @@ pub struct Totals {
     pub waiting: u64,
     /// When the oldest of them arrived.
     pub oldest_waiting: Option<Timestamp>,
-    /// Commands that wait for the writer.
-    pub queue: usize,
     /// Notifications that wait to be delivered.
     pub deliveries: u64,
     /// Numbers that are due and have not been released yet.
     pub due: u64,
     /// Plans that wait for a second person.
     pub plans_waiting: u64,
-    /// Writes that were refused or failed since the store was opened, by cause.
+}
+
+/// What this process has written, and tried to, since it opened the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// Commands that wait to be written.
+    pub queue: usize,
+    /// Writes that were refused or failed, by cause.
     pub failed: Vec<(Cause, u64)>,
 }
 
@@ -170,6 +175,9 @@ pub trait Upkeep: Send + Sync {
     /// Returns what was remembered of the clock, and how far the emulator's had been moved, in milliseconds. If nothing
     /// was, the newest order or event is the last use. `None` in a store that has neither.
     async fn clock(&self) -> Result<(Option<Seen>, i64)>;
+
+    /// Returns what this process has written. It asks nothing, so it is there while the store takes no reads.
+    fn writes(&self) -> Writes;
 
     /// Returns whether the store takes writes: `Ok`, `Unwritable` if not for now, `Broken` if never again.
     fn healthy(&self) -> Result<()>;

@@ -17,7 +17,7 @@ use super::health::Health;
 use super::random::random_uuid;
 use super::row::{get, order_id};
 use super::statement::{Value, often, often_and_commit, rows};
-use super::tries::{Tries, is_lost, settle, unknown};
+use super::tries::{Tries, is_lost, is_of_a_value, settle, unknown};
 use super::waiting::Waiting;
 use crate::codes::{kind_code, status_code};
 use crate::columns::UnderColumns;
@@ -70,6 +70,7 @@ pub(super) struct Intake {
     /// Set when nothing more is taken.
     closed: AtomicBool,
     waiting: Arc<Waiting>,
+    health: Arc<Health>,
 }
 
 impl Intake {
@@ -77,8 +78,8 @@ impl Intake {
     pub(super) fn start(pool: Pool, names: Arc<Names>, ids: Arc<OrderIds>, health: Arc<Health>) -> Self {
         let (queue, arrivals) = mpsc::channel(QUEUE_MAX);
         let waiting = Arc::new(Waiting::default());
-        tokio::spawn(write_all(arrivals, Writing { pool, names, ids, health }));
-        Self { queue, queued: watch::Sender::new(0), closed: AtomicBool::new(false), waiting }
+        tokio::spawn(write_all(arrivals, Writing { pool, names, ids, health: health.clone() }));
+        Self { queue, queued: watch::Sender::new(0), closed: AtomicBool::new(false), waiting, health }
     }
 
     /// Returns how many orders wait.
@@ -99,6 +100,7 @@ impl Intake {
         request: String,
         pool: &Pool,
     ) -> Result<Accepted> {
+        self.health.not_silent()?;
         self.waiting.look(pool).await?;
         if self.waiting.is_full(order.account) {
             return Err(StoreError::Full);
@@ -166,6 +168,13 @@ impl Writing {
                 break done;
             }
         };
+        // Which order it is that the database cannot take shows when each is written alone.
+        if arrivals.len() > 1 && matches!(&done, Err(error) if is_of_a_value(error)) {
+            for arrival in arrivals {
+                Box::pin(self.write(vec![arrival])).await;
+            }
+            return;
+        }
         let done = done.map_err(|error| if written.is_some() { unknown(&error) } else { error });
         self.health.note(&done);
         match done {
@@ -215,7 +224,9 @@ impl Writing {
                 let mark = random_uuid()?;
                 let orders: Vec<(&NewOrder, &str)> =
                     arrivals.iter().map(|arrival| (&*arrival.order, arrival.request.as_str())).collect();
+                let commit = self.health.commit();
                 let new = insert(&client, &self.ids, &orders, &seqs, mark, true).await;
+                commit.ended(&new);
                 match new {
                     Ok(new) => {
                         client.end_names();

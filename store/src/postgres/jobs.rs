@@ -148,9 +148,7 @@ async fn cancel(client: &Client, kind: Kind, id: JobId, now: Timestamp) -> Resul
 /// are.
 pub(super) async fn no_import(client: &Client) -> Result<()> {
     match next_job(client, Kind::Import).await? {
-        Some(_) => {
-            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
-        }
+        Some(_) => Err(StoreError::import_runs()),
         None => Ok(()),
     }
 }

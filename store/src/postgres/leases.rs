@@ -53,19 +53,30 @@ async fn end(client: &Client, name: &str, token: LeaseToken) -> Result<()> {
     Ok(())
 }
 
+impl PostgresStore {
+    /// Waits for something that writes with one statement, and notes whether that was done.
+    async fn written<T>(&self, write: impl Future<Output = Result<T>>) -> Result<T> {
+        self.health.not_silent()?;
+        let commit = self.health.commit();
+        let done = write.await;
+        commit.ended(&done);
+        self.noted(done)
+    }
+}
+
 // Each is one statement, which may run twice if the connection breaks. A lease whose taker did not learn of it runs out
 // by itself.
 #[async_trait]
 impl Leases for PostgresStore {
     async fn take_lease(&self, name: &str, lasts: Duration) -> Result<Option<LeaseToken>> {
-        self.noted(reading!(self, client => take(&client, name, lasts).await))
+        self.written(async { reading!(self, client => take(&client, name, lasts).await) }).await
     }
 
     async fn renew_lease(&self, name: &str, token: LeaseToken, lasts: Duration) -> Result<bool> {
-        self.noted(reading!(self, client => renew(&client, name, token, lasts).await))
+        self.written(async { reading!(self, client => renew(&client, name, token, lasts).await) }).await
     }
 
     async fn end_lease(&self, name: &str, token: LeaseToken) -> Result<()> {
-        self.noted(reading!(self, client => end(&client, name, token).await))
+        self.written(async { reading!(self, client => end(&client, name, token).await) }).await
     }
 }

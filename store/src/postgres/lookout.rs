@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connect::connection;
 use super::durability::weaknesses;
@@ -26,13 +26,17 @@ const PRIMARY_EVERY: Duration = Duration::from_secs(1);
 /// How often weaknesses are looked for.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
-/// How long one look may take.
+/// How long one look may take. After that its connection is closed, not used again.
 const LOOK_MAX: Duration = Duration::from_secs(10);
+
+/// How long one try may take: as long as a database may hang, nearly. A try that is given up leaves a session behind, which
+/// waits for its standby as long as that is away.
+const TRY_MAX: Duration = Duration::from_mins(10);
 
 /// Looks until it is dropped.
 pub(super) struct Lookout {
     found: Arc<Mutex<Vec<Weakness>>>,
-    tasks: [AbortHandle; 2],
+    tasks: [AbortHandle; 3],
 }
 
 impl Drop for Lookout {
@@ -46,9 +50,12 @@ impl Lookout {
     pub(super) async fn start(pool: Pool, health: Arc<Health>, primary: Arc<dyn Look>) -> Self {
         let found = Arc::new(Mutex::new(Vec::new()));
         look(&pool, &found).await;
-        let looking = tokio::spawn(look_for_primary(pool.clone(), primary));
-        let task = tokio::spawn(look_out(pool, health, found.clone()));
-        Self { found, tasks: [looking.abort_handle(), task.abort_handle()] }
+        let tasks = [
+            tokio::spawn(look_for_primary(pool.clone(), primary)),
+            tokio::spawn(look_for_weaknesses(pool.clone(), found.clone())),
+            tokio::spawn(try_writes(pool, health)),
+        ];
+        Self { found, tasks: tasks.map(|task| task.abort_handle()) }
     }
 
     /// Returns the weaknesses that the last look found.
@@ -67,29 +74,41 @@ async fn look_for_primary(pool: Pool, primary: Arc<dyn Look>) {
     }
 }
 
-async fn look_out(pool: Pool, health: Arc<Health>, found: Arc<Mutex<Vec<Weakness>>>) {
-    let mut ticks = interval(TRY_EVERY);
+async fn look_for_weaknesses(pool: Pool, found: Arc<Mutex<Vec<Weakness>>>) {
+    let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next = Instant::now() + LOOK_EVERY;
+    ticks.tick().await; // the first look is done
     while !pool.is_closed() {
         ticks.tick().await;
-        if health.is_unwritable() && matches!(within(try_write(&pool)).await, Some(Ok(()))) {
-            health.note(&Ok(()));
-        }
-        if Instant::now() >= next {
-            look(&pool, &found).await;
-            next = Instant::now() + LOOK_EVERY;
+        look(&pool, &found).await;
+    }
+}
+
+/// Tries whether the database takes writes again, whenever it did not.
+async fn try_writes(pool: Pool, health: Arc<Health>) {
+    let mut ticks = interval(TRY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !pool.is_closed() {
+        ticks.tick().await;
+        if health.get().is_err() {
+            let commit = health.commit();
+            if let Ok(tried) = timeout(TRY_MAX, try_write(&pool)).await {
+                commit.ended(&tried);
+                if tried.is_ok() {
+                    health.note(&tried);
+                }
+            }
         }
     }
 }
 
 /// Looks for weaknesses. If the database cannot be asked, those that were found before stay.
 async fn look(pool: &Pool, found: &Mutex<Vec<Weakness>>) {
-    let asked = within(async {
+    let asked = timeout(LOOK_MAX, async {
         let client = connection(pool).await?;
         weaknesses(&client).await
     });
-    if let Some(Ok(now)) = asked.await {
+    if let Ok(Ok(now)) = asked.await {
         *found.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
@@ -100,9 +119,4 @@ async fn try_write(pool: &Pool) -> Result<()> {
     let sql = "INSERT INTO committed (id, at) VALUES ($1, (extract(epoch FROM now()) * 1000)::bigint)";
     execute(&client, sql, &[&random_uuid()?]).await?;
     Ok(())
-}
-
-/// Returns what is done in time. `None` if it is not: its connection is then closed, not used again.
-async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(LOOK_MAX, work).await.ok()
 }

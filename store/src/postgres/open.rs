@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::client::{Client, Names};
 use deadpool_postgres::Pool;
+use tokio::sync::Semaphore;
 
 use super::address::ConnectError;
 use super::connect::{self, connection};
@@ -41,9 +42,14 @@ pub struct PostgresStore {
     pub(super) accounts: Known,
     /// How long a transaction may be idle before the database ends it, and how long it waits for a lock.
     pub(super) idle_max: Duration,
+    /// How many transactions may write at once. It is less than the pool has connections.
+    pub(super) writers: Arc<Semaphore>,
     /// Set when the store is closed.
     pub(super) closed: Mutex<bool>,
 }
+
+/// Most transactions that write at once, beside the statements of new orders.
+const WRITERS_MAX: usize = 10;
 
 /// How long a transaction may be idle, unless something else is said.
 const IDLE_MAX: Duration = Duration::from_secs(5);
@@ -94,6 +100,7 @@ impl PostgresStore {
             hands: Hands::default(),
             accounts: Known::default(),
             idle_max: IDLE_MAX,
+            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             closed: Mutex::new(false),
         })
     }

@@ -5,13 +5,19 @@
 //! first transaction's end. If the row is the transaction's, it has committed. If not, it never will.
 
 use std::ops::Deref;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::client::{Client, begin};
-
 use super::open::PostgresStore;
 use super::random::random_uuid;
 use super::tries::{is_lost, settle};
-use crate::Result;
+use crate::{Result, StoreError};
+
+/// How long one waits for its turn to write.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How a transaction begins that reads all of it as it was at one moment.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -19,6 +25,8 @@ const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A transaction under way. One that is dropped before its end is undone with its connection.
 pub(super) struct Transaction {
     client: Option<Client>,
+    /// Its place among those that write at once.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Deref for Transaction {
@@ -84,14 +92,16 @@ pub(super) use {reading, transaction};
 impl PostgresStore {
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<Transaction> {
-        self.begin_with(&begin(self.idle_max)).await
+        let turn = self.turn().await?;
+        self.begin_with(&begin(self.idle_max), Some(turn)).await
     }
 
     /// Begins a transaction in which statements that run often have names if they can.
     pub(super) async fn begin_often(&self) -> Result<Transaction> {
+        let turn = self.turn().await?;
         let mut client = self.connection().await?;
         match self.names.begin(&mut client, &begin(self.idle_max)).await {
-            Ok(_) => Ok(Transaction { client: Some(client) }),
+            Ok(_) => Ok(Transaction { client: Some(client), _turn: Some(turn) }),
             Err(error) => {
                 client.close(); // a transaction may have begun
                 Err(error)
@@ -102,11 +112,19 @@ impl PostgresStore {
     /// Begins a transaction that only reads, and sees everything as it was at one moment. It ends with
     /// [`Transaction::undo`].
     pub(super) async fn begin_snapshot(&self) -> Result<Transaction> {
-        self.begin_with(BEGIN_SNAPSHOT).await
+        self.begin_with(BEGIN_SNAPSHOT, None).await
     }
 
-    async fn begin_with(&self, sql: &str) -> Result<Transaction> {
-        let tx = Transaction { client: Some(self.connection().await?) };
+    /// Waits until one more may write. Those that wait for a row, or for their commit, keep connections of the pool, and
+    /// reads and leases need some as well.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        self.health.not_silent()?;
+        let turn = timeout(WAIT_MAX, self.writers.clone().acquire_owned()).await;
+        turn.map_err(|_| StoreError::Full)?.map_err(|_| StoreError::Closed)
+    }
+
+    async fn begin_with(&self, sql: &str, turn: Option<OwnedSemaphorePermit>) -> Result<Transaction> {
+        let tx = Transaction { client: Some(self.connection().await?), _turn: turn };
         tx.batch_execute(sql).await?;
         Ok(tx)
     }
@@ -137,7 +155,10 @@ impl Transaction {
         let commit = format!(
             "INSERT INTO committed (id, at) VALUES ('{id}', (extract(epoch FROM now()) * 1000)::bigint); COMMIT"
         );
-        let Err(error) = client.batch_execute(&commit).await else { return Ok(done) };
+        let under_way = store.health.commit();
+        let committed = client.batch_execute(&commit).await;
+        under_way.ended(&committed);
+        let Err(error) = committed else { return Ok(done) };
         client.close();
         let error = error.into();
         if is_lost(&error) && settle(&store.pool, id).await? { Ok(done) } else { Err(error) }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::client::{Client, is_of_name};
 use deadpool_postgres::Pool;
+use tokio::time::Instant;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tracing::debug;
@@ -25,23 +26,38 @@ const WAIT_MAX: Duration = Duration::from_millis(800);
 /// How long a node looks for the outcome of a COMMIT.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 
+/// How long a transaction is tried: each try may wait for a row or for a connection, and others wait for both.
+const TRYING_MAX: Duration = Duration::from_secs(15);
+
 /// How often something has been tried.
-#[derive(Default)]
-pub(super) struct Tries(u32);
+pub(super) struct Tries {
+    count: u32,
+    until: Instant,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { count: 0, until: Instant::now() + TRYING_MAX }
+    }
+}
 
 impl Tries {
     /// Returns the result if it is the last word. Waits, and returns `None`, if it is worth another try.
     pub(super) async fn after<T>(&mut self, done: Result<T>) -> Option<Result<T>> {
         let Err(error) = done else { return Some(done) };
+        if locks_out(&error) {
+            return Some(Err(last(error)));
+        }
         if !may_pass(&error) {
             return Some(Err(error));
         }
-        self.0 += 1;
-        if self.0 >= TRIES_MAX {
+        self.count += 1;
+        let wait = wait(self.count);
+        if self.count >= TRIES_MAX || Instant::now() + wait >= self.until {
             return Some(Err(last(error)));
         }
-        debug!(tries = self.0, error = error.why(), "a transaction is tried again");
-        tokio::time::sleep(wait(self.0)).await;
+        debug!(tries = self.count, error = error.why(), "a transaction is tried again");
+        tokio::time::sleep(wait).await;
         None
     }
 }
@@ -142,13 +158,29 @@ fn may_pass(error: &StoreError) -> bool {
     }
 }
 
-/// Returns the error after the last try: others have a row for too long, or the database takes no writes for now.
-fn last(error: StoreError) -> StoreError {
-    let code = match &error {
+/// Returns the code of the database's own error.
+fn code(error: &StoreError) -> Option<&SqlState> {
+    match error {
         StoreError::Broken(cause) => cause.downcast_ref::<Error>().and_then(Error::code),
         _ => None,
-    };
-    match code == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+    }
+}
+
+/// True if the database lets this node do nothing: its user cannot sign in or has lost a right, or the database is gone.
+/// Nothing was written.
+fn locks_out(error: &StoreError) -> bool {
+    let class = |code: &SqlState| ["28", "3D"].iter().any(|class| code.code().starts_with(class));
+    code(error).is_some_and(|code| class(code) || *code == SqlState::INSUFFICIENT_PRIVILEGE)
+}
+
+/// True if the database refused a value. Nothing was written.
+pub(super) fn is_of_a_value(error: &StoreError) -> bool {
+    code(error).is_some_and(|code| ["22", "23"].iter().any(|class| code.code().starts_with(class)))
+}
+
+/// Returns the error after the last try: others have a row for too long, or the database takes no writes for now.
+fn last(error: StoreError) -> StoreError {
+    match code(&error) == Some(&SqlState::LOCK_NOT_AVAILABLE) {
         true => StoreError::Full,
         false => Unwritable::Database { why: error.why() }.into(),
     }

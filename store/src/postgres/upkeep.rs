@@ -17,7 +17,7 @@ use crate::Result;
 use crate::audit::verified;
 use crate::checking::check;
 use crate::codes::state_of;
-use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch, Weakness};
+use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch, Weakness, Writes};
 
 async fn remember_clock(client: &Client, seen: Seen, moved_ms: i64) -> Result<()> {
     set_counter(client, "last_seen", seen.last.millis()).await?;
@@ -45,11 +45,9 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
         by_state,
         waiting: waiting.as_ref().map_or(Ok(0), |row| get::<i64>(row, 0))?.unsigned_abs(),
         oldest_waiting: waiting.as_ref().map_or(Ok(None), |row| time_or(row, 1))?,
-        queue: 0,
         deliveries,
         due,
         plans_waiting,
-        failed: Vec::new(),
     })
 }
 
@@ -102,8 +100,11 @@ impl Upkeep for PostgresStore {
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
-        let totals = reading!(self, client => totals(&client, now).await)?;
-        Ok(Totals { queue: self.intake.queued(), failed: self.health.failed(), ..totals })
+        reading!(self, client => totals(&client, now).await)
+    }
+
+    fn writes(&self) -> Writes {
+        Writes { queue: self.intake.queued(), failed: self.health.failed() }
     }
 
     async fn dues(&self) -> Result<Dues> {

@@ -148,9 +148,7 @@ fn cancel(tables: &Tables<'_>, kind: Kind, id: JobId, now: Timestamp) -> Result<
 /// are.
 pub(super) fn no_import(tables: &Tables<'_>) -> Result<()> {
     match next_job(tables.connection, Kind::Import)? {
-        Some(_) => {
-            Err(StoreError::Conflict("an import is under way: try again when it has ended".to_owned()))
-        }
+        Some(_) => Err(StoreError::import_runs()),
         None => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ use crate::Result;
 use crate::audit::verified;
 use crate::checking::check;
 use crate::codes::state_of;
-use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch};
+use crate::contract::upkeep::{Dues, Report, Totals, Upkeep, Watch, Writes};
 
 fn remember_clock(tables: &mut Tables<'_>, seen: Seen, moved_ms: i64) -> Result<()> {
     row::set_meta(tables.connection, "last_seen", seen.last.millis())?;
@@ -53,11 +53,9 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
         by_state,
         waiting: waiting.unsigned_abs(),
         oldest_waiting: oldest.map(Timestamp::from_millis),
-        queue: 0,
         deliveries: deliveries.unsigned_abs(),
         due: due.unsigned_abs(),
         plans_waiting: plans.unsigned_abs(),
-        failed: Vec::new(),
     })
 }
 
@@ -107,9 +105,11 @@ impl Upkeep for SqliteStore {
     }
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
-        let totals = self.readers.read(move |connection| totals(connection, now)).await?;
-        let failed = self.writer.health().failed();
-        Ok(Totals { queue: self.writer.queued(), failed, ..totals })
+        self.readers.read(move |connection| totals(connection, now)).await
+    }
+
+    fn writes(&self) -> Writes {
+        Writes { queue: self.writer.queued(), failed: self.writer.health().failed() }
     }
 
     async fn dues(&self) -> Result<Dues> {

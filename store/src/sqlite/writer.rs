@@ -501,7 +501,7 @@ impl<C: Deref<Target = Connection>> Run<C> {
     fn make_room(&mut self) {
         match self.write_home() {
             Ok(()) => self.look(),
-            Err(error) => debug!(%error, "the log cannot be written home: {}", text(&error)),
+            Err(error) => debug!(%error, "the log cannot be written home: {}", error.why()),
         }
     }
 
@@ -525,7 +525,7 @@ impl<C: Deref<Target = Connection>> Run<C> {
             warn!(
                 %error,
                 "the log cannot be written home ({}): it stays in {}, and is read at the next start",
-                text(&error),
+                error.why(),
                 self.disk.folder().display()
             );
         }
@@ -548,7 +548,7 @@ impl<C: Deref<Target = Connection>> Run<C> {
         }
         match Cached::load(&self.connection) {
             Ok(cached) => self.cached = cached,
-            Err(error) => self.break_for_good(&text(&error)),
+            Err(error) => self.break_for_good(&error.why()),
         }
         match &why {
             // After a failed fsync nobody knows what is on disk: no second try on this handle.
@@ -576,7 +576,7 @@ impl<C: Deref<Target = Connection>> Run<C> {
         use rusqlite::ErrorCode as Code;
         use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
         let folder = self.disk.folder();
-        let Some(engine) = engine_error(error).copied() else { return CommitError::Broken(text(error)) };
+        let Some(engine) = engine_error(error).copied() else { return CommitError::Broken(error.why()) };
         let why = match engine.code {
             Code::DiskFull => self.disk.full(),
             Code::ReadOnly => Unwritable::ReadOnly { folder },
@@ -589,14 +589,14 @@ impl<C: Deref<Target = Connection>> Run<C> {
                     Err(Kind::StorageFull) => self.disk.full(),
                     Err(Kind::QuotaExceeded) => Unwritable::Quota { folder },
                     Err(Kind::ReadOnlyFilesystem) => Unwritable::ReadOnly { folder },
-                    _ => return CommitError::Broken(text(error)),
+                    _ => return CommitError::Broken(error.why()),
                 }
             }
             // Before the commit, only the head of a log that begins anew is synced.
             _ if stage != Stage::Commit && engine.extended_code != SQLITE_IOERR_FSYNC => {
-                Unwritable::Engine { folder, why: text(error) }
+                Unwritable::Engine { folder, why: error.why() }
             }
-            _ => return CommitError::Broken(text(error)),
+            _ => return CommitError::Broken(error.why()),
         };
         CommitError::Unwritable(why)
     }
@@ -652,13 +652,5 @@ fn passes(why: &Unwritable) -> bool {
         | Unwritable::Engine { .. }
         | Unwritable::Database { .. } => true,
         Unwritable::Full { .. } | Unwritable::Quota { .. } | Unwritable::ReadOnly { .. } => false,
-    }
-}
-
-/// Returns an error's text, with its cause.
-fn text(error: &StoreError) -> String {
-    match error {
-        StoreError::Broken(cause) => cause.to_string(),
-        other => other.to_string(),
     }
 }
