@@ -49,8 +49,8 @@ use crate::onhook::Home;
 use crate::post::Template;
 use crate::postgres::{Postgres, Server};
 use crate::report::{
-    Calls, Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages, Report, Reports,
-    Round, thousands,
+    Calls, CallsRound, Costs, Jobs, Lists, Nodes, NodesRound, OnhookOrders, Orders, OrdersRound, Pages,
+    Report, Reports, Round, thousands,
 };
 
 /// The allocator that onhook ships with. The other side uses it too.
@@ -81,6 +81,8 @@ const NODES_ACCOUNTS: Accounts = Accounts(32);
 const IMPORTED: u64 = 1_000_000;
 /// Rounds of orders without jobs and beside them.
 const JOBS_ROUNDS: usize = 5;
+/// The slowest hundredth of a second's answers is much by chance.
+const CALLS_ROUNDS: usize = 9;
 /// Load that is sent before a measurement of many requests and not counted, while connections, caches and allocators
 /// settle.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -653,22 +655,40 @@ async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
 /// Connections that send orders while a switch asks: a steady load, not the most that the machine can do.
 const ORDERS_BESIDE: usize = 2;
 
-/// Measures the answers to a switch without and beside orders, then a file of call records.
+/// Measures a file of call records, then the answers to a switch without and beside orders, and those of a server that
+/// does nothing.
 async fn calls(plan: &Plan, dir: &Path) -> Result<Calls> {
     eprintln!("calls, {} numbers", thousands(plan.numbers));
     let data = Data::fill(plan, dir, plan.numbers).await?;
     let load = OrdersLoad { connections: ORDERS_BESIDE, ..OrdersLoad::new(plan, Accounts(1)) };
     let onhook = onhook::spawn_node(&data.home).await?;
-    calls::ask(onhook.addr, plan.numbers, WARM_UP).await?;
-    let idle = calls::ask(onhook.addr, plan.numbers, load.time).await;
-    say("  calls, idle", &idle);
+    let echo = echo::spawn().await?;
+    for addr in [echo.addr, onhook.addr] {
+        calls::ask(addr, plan.numbers, WARM_UP).await?;
+    }
     // Before the orders: each number is in service, so each call is charged.
     let rated = calls::rate(onhook.addr, onhook.process(), plan.numbers).await?;
     eprintln!("  {} call records: {:?}", thousands(calls::RECORDS), rated.took);
     let nodes = std::slice::from_ref(&onhook);
-    let (busy, orders) = tokio::join!(calls::ask(onhook.addr, plan.numbers, load.time), load.run(nodes, 0));
-    say("  calls, beside orders", &busy);
-    Ok(Calls { idle: idle?, busy: busy?, orders: orders?, rated })
+    let (mut rounds, mut posted) = (Vec::with_capacity(CALLS_ROUNDS), 0);
+    for number in 1..=CALLS_ROUNDS {
+        let echo = calls::ask(echo.addr, plan.numbers, load.time).await?;
+        let idle = calls::ask(onhook.addr, plan.numbers, load.time).await?;
+        let asked = calls::ask(onhook.addr, plan.numbers, load.time);
+        let (busy, orders) = tokio::try_join!(asked, load.run(nodes, posted))?;
+        posted += orders.posts.done;
+        let round = CallsRound { echo, idle, busy, orders };
+        eprintln!(
+            "  round {number}, p99: axum {:?}, onhook {:?}, beside {:.0} orders/s {:?}",
+            round.echo.p99,
+            round.idle.p99,
+            round.orders.per_second(),
+            round.busy.p99
+        );
+        rounds.push(round);
+    }
+    let ran_out = load.draw.ran_out();
+    Ok(Calls { rounds, rated, ran_out })
 }
 
 fn say(what: &str, measured: &Result<Measured>) {
