@@ -112,6 +112,25 @@ pub fn rate(charges: Option<&Charges>, answered: Timestamp, seconds: Option<u64>
     Rated::free(why)
 }
 
+/// Rates a call whose answer may have been at either of two instants: a clock on the wall was set back between them.
+///
+/// If both cost the same, that is what the call costs. Else it is not charged: in doubt nobody pays. The reason is then
+/// that of an instant for which nobody pays, or that the record cannot be read.
+#[must_use]
+pub fn rate_in_doubt(
+    charges: Option<&Charges>,
+    answered: [Timestamp; 2],
+    seconds: Option<u64>,
+    now: Timestamp,
+) -> Rated {
+    let [earlier, later] = answered.map(|answered| rate(charges, answered, seconds, now));
+    if earlier == later {
+        return earlier;
+    }
+    let free = [earlier, later].into_iter().find(|rated| rated.account.is_none());
+    free.unwrap_or(Rated::free(Why::BadLine))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +170,29 @@ mod tests {
         }
         assert_eq!(rate(Some(&charges()), at(1_000), None, at(1_000)).seconds, None);
         assert_eq!(rate(None, at(1_000), Some(1), at(1_000)), Rated::free(Why::UnknownNumber));
+    }
+
+    /// Of two instants that cost the same it does not matter which it was. Else nobody pays.
+    #[test]
+    fn in_doubt_nobody_pays() {
+        let mut charges = charges();
+        let next = Period { account: AccountId::new(2).unwrap(), from: at(30_500), until: Some(at(40_000)) };
+        let rated = |charges: &Charges, answered: [i64; 2], seconds| {
+            rate_in_doubt(Some(charges), answered.map(at), Some(seconds), at(50_000))
+        };
+        let both = rate(Some(&charges), at(2_000), Some(3), at(50_000));
+        assert_eq!((rated(&charges, [2_000, 5_000], 3), both.why), (both, Why::Charged));
+        for (answered, why) in [
+            ([9_000, 11_000], Why::Aging),
+            ([19_000, 21_000], Why::Aging),
+            ([999, 1_001], Why::UnknownNumber),
+            ([29_000, 51_000], Why::BadLine),
+            ([5_000, 9_000], Why::BadLine), // charged for another time
+        ] {
+            assert_eq!(rated(&charges, answered, 3), Rated::free(why), "{answered:?}");
+        }
+        charges.periods.push(next);
+        assert_eq!(rated(&charges, [25_000, 35_000], 1), Rated::free(Why::BadLine), "two accounts");
     }
 
     #[test]

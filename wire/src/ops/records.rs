@@ -7,9 +7,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use onhook_core::number::Number;
-use onhook_core::report::rating::{Charges, Rated, Why, rate};
+use onhook_core::report::rating::{Charges, Rated, Why, rate, rate_in_doubt};
 use onhook_core::time::Timestamp;
 
 /// Most bytes of a record. The first line of a longer one goes out as a line that cannot be read.
@@ -69,8 +69,8 @@ impl TimeForm {
         }
     }
 
-    /// Returns an instant. `None` for a text of another form.
-    fn read(&self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    /// Returns the instant of an answer. `None` for a text of another form, and for a local time that no clock showed.
+    fn read(&self, text: &str, zone: &TimeZone) -> Option<Answered> {
         let millis = match self {
             Self::Rfc3339 => text.parse::<jiff::Timestamp>().ok()?.as_millisecond(),
             Self::Unix => {
@@ -83,20 +83,40 @@ impl TimeForm {
                 let parts = jiff::fmt::strtime::parse(pattern, text).ok()?;
                 match parts.to_timestamp() {
                     Ok(at) => at.as_millisecond(),
-                    Err(_) => {
-                        let local: DateTime = parts.to_datetime().ok()?;
-                        zone.to_ambiguous_timestamp(local).compatible().ok()?.as_millisecond()
-                    }
+                    Err(_) => return local(parts.to_datetime().ok()?, zone),
                 }
             }
         };
         // Beyond the years that can be written, no call was made.
-        jiff::Timestamp::from_millisecond(millis).ok().map(|_| Timestamp::from_millis(millis))
+        jiff::Timestamp::from_millisecond(millis).ok()?;
+        Some(Answered::Once(Timestamp::from_millis(millis)))
     }
 
     /// Returns true if this is how a call that was not answered is written: switches that count from 1970 write 0.
-    fn is_unanswered(&self, at: Timestamp) -> bool {
-        matches!(self, Self::Unix | Self::UnixMs) && at.millis() == 0
+    fn is_unanswered(&self, answered: Answered) -> bool {
+        matches!(self, Self::Unix | Self::UnixMs) && answered == Answered::Once(Timestamp::from_millis(0))
+    }
+}
+
+/// When a call was answered, as its record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    /// At this instant.
+    Once(Timestamp),
+    /// At one of these instants: the clock was set back between them.
+    Either([Timestamp; 2]),
+}
+
+/// Returns when a clock on the wall showed a local time. `None` if it never did, because it was set forward.
+fn local(shown: DateTime, zone: &TimeZone) -> Option<Answered> {
+    let at = |offset: jiff::tz::Offset| {
+        let at = offset.to_timestamp(shown).ok()?;
+        Some(Timestamp::from_millis(at.as_millisecond()))
+    };
+    match zone.to_ambiguous_timestamp(shown).offset() {
+        AmbiguousOffset::Unambiguous { offset } => Some(Answered::Once(at(offset)?)),
+        AmbiguousOffset::Gap { .. } => None,
+        AmbiguousOffset::Fold { before, after } => Some(Answered::Either([at(before)?, at(after)?])),
     }
 }
 
@@ -194,7 +214,7 @@ impl Layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     /// It was answered.
-    Call(Number, Timestamp, Option<u64>),
+    Call(Number, Answered, Option<u64>),
     /// It was not answered.
     NotAnswered,
     /// The record cannot be read.
@@ -292,7 +312,10 @@ impl Reader {
             let rated = match read {
                 Told::Call(_, answered, seconds) => {
                     let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
-                    rate(charges, *answered, *seconds, now)
+                    match *answered {
+                        Answered::Once(answered) => rate(charges, answered, *seconds, now),
+                        Answered::Either(answered) => rate_in_doubt(charges, answered, *seconds, now),
+                    }
                 }
                 Told::NotAnswered => Rated::free(Why::NotAnswered),
                 Told::Bad => Rated::free(Why::BadLine),
@@ -638,7 +661,7 @@ mod tests {
     #[test]
     fn instants_are_read_in_each_form() {
         let (utc, zone) = (TimeZone::UTC, TimeZone::get("America/New_York").unwrap());
-        let wanted = Some(Timestamp::from_millis(1_700_000_000_000));
+        let wanted = Some(Answered::Once(Timestamp::from_millis(1_700_000_000_000)));
         for (form, text, zone) in [
             ("rfc3339", "2023-11-14T22:13:20Z", &utc),
             ("unix", "1700000000", &utc),
@@ -659,6 +682,57 @@ mod tests {
             ("rfc3339", "2023-11-14T22:13:20"),
         ] {
             assert_eq!(TimeForm::named(form).read(text, &utc), None, "{form} {text}");
+        }
+    }
+
+    /// New York's clocks skip an hour in March and show one twice in November. An hour that never was is no time; of an
+    /// hour that was twice, the call is charged if it does not matter which it was.
+    #[test]
+    fn an_hour_that_clocks_skip_or_show_twice_charges_nobody_in_doubt() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let instant = |text: &str| {
+            let at: jiff::Timestamp = text.parse().unwrap();
+            Timestamp::from_millis(at.as_millisecond())
+        };
+        let period = |account, from: &str, until: Option<&str>| Period {
+            account: AccountId::new(account).unwrap(),
+            from: instant(from),
+            until: until.map(instant),
+        };
+        let (first, changed) = ("2031-01-01T00:00:00Z", "2031-11-02T05:45:00Z"); // 01:45, the first time
+        let imported_at = instant(first);
+        let kept = Charges { imported_at, periods: vec![period(9, first, None)], aged: Vec::new() };
+        let ended = Charges {
+            periods: vec![period(9, first, Some(changed))],
+            aged: vec![(instant(changed), None)],
+            ..kept.clone()
+        };
+        let passed_on = Charges {
+            periods: vec![period(9, first, Some(changed)), period(8, changed, None)],
+            ..kept.clone()
+        };
+        for preset in ["asterisk", "freeswitch"] {
+            let layout = Layout { seconds: None, ..Layout::preset(preset, zone.clone()).unwrap() };
+            let reader = layout.reader(b"").unwrap();
+            for (shown, charges, wanted) in [
+                ("2031-03-09 01:59:59", &kept, "9,,charged"),
+                ("2031-03-09 02:30:00", &kept, ",0,bad_line"),
+                ("2031-03-09 03:00:00", &kept, "9,,charged"),
+                ("2031-11-02 01:30:00", &kept, "9,,charged"),
+                ("2031-11-02 00:59:59", &ended, "9,,charged"),
+                ("2031-11-02 01:30:00", &ended, ",0,aging"),
+                ("2031-11-02 01:50:00", &ended, ",0,aging"),
+                ("2031-11-02 01:30:00", &passed_on, ",0,bad_line"),
+                ("2031-11-02 01:50:00", &passed_on, "8,,charged"),
+            ] {
+                let (Column::At(number), Column::At(time)) = (&layout.number, &layout.time) else { panic!() };
+                let mut fields = vec![""; time + 1];
+                (fields[*number], fields[*time]) = ("5405550100", shown);
+                let (records, _) = reader.read(fields.join(",").into_bytes());
+                let out = reader.rated(&records, &[Some(Arc::new(charges.clone()))], NOW);
+                let out = String::from_utf8(out).unwrap();
+                assert!(out.ends_with(&format!("{shown},{wanted}\n")), "{preset}: {out}, not {wanted}");
+            }
         }
     }
 
