@@ -101,7 +101,13 @@ fn layout(call: &Call, zone: &TimeZone) -> Result<Layout, OpsProblem> {
         };
     }
     if let Some(form) = value(call, "time_format") {
-        layout.form = TimeForm::named(form);
+        let wrong = || {
+            OpsProblem::wrong(
+                "time_format is rfc3339, unix, unix_ms, or a strftime pattern by which a date and its time can be read, \
+                 such as %Y-%m-%d %H:%M:%S",
+            )
+        };
+        layout.form = TimeForm::named(form).ok_or_else(wrong)?;
     }
     Ok(layout)
 }
@@ -157,7 +163,7 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         header = line;
     }
     let named = layout.reader(&header);
-    let reader = named.map_err(|name| OpsProblem::wrong(format!("the header has no column {name}")))?;
+    let reader = named.map_err(OpsProblem::wrong)?;
     let header = if layout.header { layout.header(&header) } else { header };
     let head = stream::iter([Ok(Bytes::from(header))]);
     let reader = Arc::new(reader);

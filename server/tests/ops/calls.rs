@@ -266,6 +266,9 @@ async fn a_file_of_records_comes_back_with_what_each_call_costs() {
             ("preset=nobody", 400, "bad_value"),
             ("number=callee&time=2", 400, "bad_value"),
             ("number=1&time=2&time_zone=Nowhere", 400, "bad_value"),
+            ("number=1&time=2&time_format=unixms", 400, "bad_value"),
+            ("number=1&time=2&time_format=%25Y-%25", 400, "bad_value"),
+            ("number=1&time=4", 400, "bad_value"),
             ("numbers=1&time=2", 400, "unknown_parameter"),
         ] {
             let refused = app.send(rate(query, format!("{header}{sent}"))).await.expect(status);

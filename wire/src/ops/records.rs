@@ -21,6 +21,8 @@ const PIECE: usize = 8 << 20;
 const PIECE_RECORDS: usize = 1 << 17;
 /// The byte-order mark, with which some programs begin a file.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
+/// An afternoon's instant without seconds, by which patterns are tried: 2023-11-14T22:13:00Z.
+const WHOLE_MINUTE: jiff::Timestamp = jiff::Timestamp::constant(1_699_999_980, 0);
 /// The columns that are added.
 const ADDED: [&str; 3] = ["onhook_account", "onhook_charged_seconds", "onhook_why"];
 
@@ -58,15 +60,26 @@ pub enum TimeForm {
 }
 
 impl TimeForm {
-    /// Returns the form that a text names: `rfc3339`, `unix`, `unix_ms`, or a pattern.
+    /// Returns the form that a text names: `rfc3339`, `unix`, `unix_ms`, or a pattern. `None` for a pattern by which no
+    /// date with its time can be read.
     #[must_use]
-    pub fn named(text: &str) -> Self {
-        match text {
+    pub fn named(text: &str) -> Option<Self> {
+        let form = match text {
             "rfc3339" => Self::Rfc3339,
             "unix" => Self::Unix,
             "unix_ms" => Self::UnixMs,
             pattern => Self::Pattern(pattern.to_owned()),
-        }
+        };
+        form.is_read_back().then_some(form)
+    }
+
+    /// Returns true if an instant that is written in this form is read as itself. A pattern without seconds may pass.
+    fn is_read_back(&self) -> bool {
+        let Self::Pattern(pattern) = self else { return true };
+        let at = jiff::ZonedDateTime::new(WHOLE_MINUTE, TimeZone::UTC);
+        let written = jiff::fmt::strtime::format(pattern, &at).ok();
+        let read = written.and_then(|written| self.read(&written, &TimeZone::UTC));
+        read == Some(Answered::Once(Timestamp::from_millis(WHOLE_MINUTE.as_millisecond())))
     }
 
     /// Returns the instant of an answer. `None` for a text of another form, and for a local time that no clock showed.
@@ -81,9 +94,12 @@ impl TimeForm {
             Self::UnixMs => text.parse().ok()?,
             Self::Pattern(pattern) => {
                 let parts = jiff::fmt::strtime::parse(pattern, text).ok()?;
-                match parts.to_timestamp() {
-                    Ok(at) => at.as_millisecond(),
-                    Err(_) => return local(parts.to_datetime().ok()?, zone),
+                match (parts.to_timestamp(), parts.iana_time_zone()) {
+                    (Ok(at), _) => at.as_millisecond(),
+                    (Err(_), Some(zone)) => {
+                        return local(parts.to_datetime().ok()?, &TimeZone::get(zone).ok()?);
+                    }
+                    (Err(_), None) => return local(parts.to_datetime().ok()?, zone),
                 }
             }
         };
@@ -163,7 +179,7 @@ impl Layout {
             seconds: Some(Column::At(seconds - 1)),
             header: false,
             delimiter: b',',
-            form: TimeForm::named("%Y-%m-%d %H:%M:%S"),
+            form: TimeForm::Pattern("%Y-%m-%d %H:%M:%S".to_owned()),
             zone,
         })
     }
@@ -171,7 +187,7 @@ impl Layout {
     /// Returns a reader of the file's records. `first` is its first line, which names the columns if the layout says so.
     ///
     /// # Errors
-    /// The name of a column that is not there.
+    /// What is said of a column that is not there.
     pub fn reader(&self, first: &[u8]) -> Result<Reader, String> {
         let names: Vec<String> = if self.header {
             let mut record = csv::ByteRecord::new();
@@ -181,8 +197,14 @@ impl Layout {
             Vec::new()
         };
         let place = |column: &Column| match column {
+            Column::At(place) if self.header && *place >= names.len() => {
+                Err(format!("the header has {} columns, and no column {}", names.len(), place + 1))
+            }
             Column::At(place) => Ok(*place),
-            Column::Named(name) => names.iter().position(|named| named == name).ok_or_else(|| name.clone()),
+            Column::Named(name) => {
+                let place = names.iter().position(|named| named == name);
+                place.ok_or_else(|| format!("the header has no column {name}"))
+            }
         };
         let seconds = self.seconds.as_ref().map(place).transpose()?;
         Ok(Reader { number: place(&self.number)?, time: place(&self.time)?, seconds, layout: self.clone() })
@@ -672,7 +694,7 @@ mod tests {
             ("%Y-%m-%d %H:%M:%S", "2023-11-14 17:13:20", &zone),
             ("%Y-%m-%d %H:%M:%S %z", "2023-11-14 23:13:20 +0100", &zone),
         ] {
-            assert_eq!(TimeForm::named(form).read(text, zone), wanted, "{form} {text}");
+            assert_eq!(TimeForm::named(form).unwrap().read(text, zone), wanted, "{form} {text}");
         }
         for (form, text) in [
             ("unix", "1e9"),
@@ -681,8 +703,22 @@ mod tests {
             ("rfc3339", "yesterday"),
             ("rfc3339", "2023-11-14T22:13:20"),
         ] {
-            assert_eq!(TimeForm::named(form).read(text, &utc), None, "{form} {text}");
+            assert_eq!(TimeForm::named(form).unwrap().read(text, &utc), None, "{form} {text}");
         }
+    }
+
+    /// What can be read by no pattern is refused before a line is rated by it.
+    #[test]
+    fn a_pattern_is_one_by_which_a_date_with_its_time_is_read() {
+        for pattern in ["%Y-%m-%d %H:%M", "%d/%b/%y %I:%M:%S %p", "%s", "%FT%T%z", "%F %T[%Q]", "%F %T%.f"] {
+            assert!(TimeForm::named(pattern).is_some(), "{pattern}");
+        }
+        for pattern in ["", "unixms", "%Q", "%Y-%", "%F", "%T", "%F %H", "%F %I:%M", "%F %T %Z", "%c", "%!"] {
+            assert_eq!(TimeForm::named(pattern), None, "{pattern}");
+        }
+        let (form, berlin) = (TimeForm::named("%F %T %Q").unwrap(), "2023-11-14 23:13:00 Europe/Berlin");
+        let wanted = Answered::Once(Timestamp::from_millis(WHOLE_MINUTE.as_millisecond()));
+        assert_eq!(form.read(berlin, &TimeZone::UTC), Some(wanted), "the zone that it names goes before");
     }
 
     /// New York's clocks skip an hour in March and show one twice in November. An hour that never was is no time; of an
@@ -793,7 +829,13 @@ mod tests {
         assert_eq!(header, "called,answer,spoken,onhook_account,onhook_charged_seconds,onhook_why\r\n");
         assert!(String::from_utf8(reader.bad_line(b"x\r\n")).unwrap().ends_with("bad_line\r\n"));
         assert!(String::from_utf8(reader.bad_line(b"x")).unwrap().ends_with("bad_line\n"), "the last line");
-        assert_eq!(layout().reader(b"number,answer,spoken\n").unwrap_err(), "called");
+        let refused = |header: &[u8]| layout().reader(header).unwrap_err();
+        assert_eq!(refused(b"number,answer,spoken\n"), "the header has no column called");
+        assert_eq!(refused(b"called,answer\n"), "the header has 2 columns, and no column 3");
+        assert!(
+            Layout { header: false, number: Column::At(9), ..layout() }.reader(b"").is_err(),
+            "time by name"
+        );
     }
 
     /// A number that is called again is asked for once, and its calls have its price, wherever they stand.
