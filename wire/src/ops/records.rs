@@ -107,11 +107,12 @@ impl TimeForm {
         jiff::Timestamp::from_millisecond(millis).ok()?;
         Some(Answered::Once(Timestamp::from_millis(millis)))
     }
+}
 
-    /// Returns true if this is how a call that was not answered is written: switches that count from 1970 write 0.
-    fn is_unanswered(&self, answered: Answered) -> bool {
-        matches!(self, Self::Unix | Self::UnixMs) && answered == Answered::Once(Timestamp::from_millis(0))
-    }
+/// Returns true if a time is how a call that was not answered is written. It is empty, or each of its digits is 0: switches
+/// that count from 1970 write 0, and databases write `0000-00-00 00:00:00`.
+fn is_unanswered(time: &str) -> bool {
+    time.bytes().all(|byte| b"0-+:./ TZ".contains(&byte)) && (time.is_empty() || time.contains('0'))
 }
 
 /// When a call was answered, as its record says.
@@ -293,7 +294,7 @@ impl Reader {
             Some(None) => return Told::Bad,
             Some(Some(seconds)) => Some(seconds),
         };
-        if time.is_empty() {
+        if is_unanswered(time) {
             return Told::NotAnswered;
         }
         let whole = |seconds: &str| fraction_of(seconds)?.0.parse::<u64>().ok();
@@ -302,11 +303,7 @@ impl Reader {
             Some(None) => return Told::Bad,
             Some(seconds) => seconds,
         };
-        let answered = self.layout.form.read(time, &self.layout.zone);
-        if answered.is_some_and(|answered| self.layout.form.is_unanswered(answered)) {
-            return Told::NotAnswered;
-        }
-        match number_of(number).zip(answered) {
+        match number_of(number).zip(self.layout.form.read(time, &self.layout.zone)) {
             Some((number, answered)) => Told::Call(number, answered, seconds),
             None => Told::Bad,
         }
@@ -836,6 +833,21 @@ mod tests {
             Layout { header: false, number: Column::At(9), ..layout() }.reader(b"").is_err(),
             "time by name"
         );
+    }
+
+    /// Databases write a time that there is not with zeros.
+    #[test]
+    fn a_time_of_zeros_is_no_answer() {
+        for time in ["", "0", "0.000", "0000-00-00 00:00:00", "0000-00-00T00:00:00.000Z", "00/00/0000 00:00"]
+        {
+            assert!(is_unanswered(time), "{time}");
+        }
+        for time in ["-", "NULL0", "0000-00-00 00:00:01", "2000-01-01 00:00:00", "0x0"] {
+            assert!(!is_unanswered(time), "{time}");
+        }
+        let reader = Layout::preset("freeswitch", TimeZone::UTC).unwrap().reader(b"").unwrap();
+        let (records, _) = reader.read(b",,5405550100,,,0000-00-00 00:00:00,,,0\n".to_vec());
+        assert!(String::from_utf8(reader.rated(&records, &[], NOW)).unwrap().ends_with(",,0,not_answered\n"));
     }
 
     /// A number that is called again is asked for once, and its calls have its price, wherever they stand.
