@@ -89,9 +89,9 @@ impl TimeForm {
             Self::Unix => {
                 let (whole, fraction) = fraction_of(text)?;
                 let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
-                whole.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)?
+                counted(whole)?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)?
             }
-            Self::UnixMs => text.parse().ok()?,
+            Self::UnixMs => counted(text)?,
             Self::Pattern(pattern) => {
                 let parts = jiff::fmt::strtime::parse(pattern, text).ok()?;
                 match (parts.to_timestamp(), parts.iana_time_zone()) {
@@ -113,6 +113,11 @@ impl TimeForm {
 /// that count from 1970 write 0, and databases write `0000-00-00 00:00:00`.
 fn is_unanswered(time: &str) -> bool {
     time.bytes().all(|byte| b"0-+:./ TZ".contains(&byte)) && (time.is_empty() || time.contains('0'))
+}
+
+/// Returns how much was counted since 1970. `None` if there is a sign: no call was answered earlier.
+fn counted(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// When a call was answered, as its record says.
@@ -696,6 +701,10 @@ mod tests {
         for (form, text) in [
             ("unix", "1e9"),
             ("unix", "1700000000.000x"),
+            ("unix", "-1.5"),
+            ("unix", "+1700000000"),
+            ("unix", ".5"),
+            ("unix_ms", "-1500"),
             ("unix_ms", "9223372036854775807"),
             ("rfc3339", "yesterday"),
             ("rfc3339", "2023-11-14T22:13:20"),
