@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
-use http::{Method, header};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Method, header};
+use http_body_util::{BodyExt, BodyStream};
 use onhook_core::job::Kind;
 use onhook_core::notify::subscription::Secret;
 use onhook_server::Offline;
@@ -41,8 +41,17 @@ const KEY: &str = "Idempotency-Key";
 
 /// A body that is sent while it is read.
 pub(crate) type Upload = BoxStream<'static, io::Result<Bytes>>;
-/// A body that is read while it arrives.
-pub(crate) type Download = BoxStream<'static, anyhow::Result<Bytes>>;
+/// A body that is read while it arrives, with what comes behind it.
+pub(crate) type Download = BoxStream<'static, anyhow::Result<Arrived>>;
+
+/// A part of a body that arrived.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// Bytes of it.
+    Part(Bytes),
+    /// What comes behind it.
+    Trailers(HeaderMap),
+}
 
 /// How requests travel.
 enum Link {
@@ -341,12 +350,11 @@ impl Client {
                     let body = body.collect().await.context("the answer was cut off")?.to_bytes();
                     return Err(Problem::of(&Answer::of(status, &headers, body), self.name()).into());
                 }
-                let parts = body.into_data_stream();
-                let parts = parts.map(|part| part.context("the answer was cut off")).boxed();
-                Ok((numbers(&headers), parts))
+                Ok((numbers(&headers), arriving(body)))
             }
             Link::Server { connections, base, signed, name } => {
                 let mut request = request(connections, base, signed.as_ref(), ask).timeout(STREAM_WAIT);
+                request = request.header(header::TE, "trailers");
                 if let Some((of_type, body)) = upload {
                     request =
                         request.header(header::CONTENT_TYPE, of_type).body(reqwest::Body::wrap_stream(body));
@@ -358,9 +366,8 @@ impl Client {
                     let body = response.bytes().await.context("the answer was cut off")?;
                     return Err(Problem::of(&Answer::of(status, &headers, body), name).into());
                 }
-                let parts = response.bytes_stream();
-                let parts = parts.map(|part| part.context("the answer was cut off")).boxed();
-                Ok((numbers(&headers), parts))
+                let body = http::Response::<reqwest::Body>::from(response).into_body();
+                Ok((numbers(&headers), arriving(body)))
             }
         }
     }
@@ -437,6 +444,21 @@ fn connections(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Clien
         .connect_timeout(CONNECT_WAIT)
         .timeout(ANSWER_WAIT);
     builder.build().context("cannot make a client")
+}
+
+/// Returns a body's parts as they arrive.
+fn arriving<B>(body: B) -> Download
+where
+    B: axum::body::HttpBody<Data = Bytes, Error: Into<anyhow::Error>> + Send + 'static,
+{
+    let frames = BodyStream::new(body).map(|frame| {
+        let frame = frame.map_err(|error| error.into().context("the answer was cut off"))?;
+        Ok(match frame.into_data() {
+            Ok(part) => Arrived::Part(part),
+            Err(frame) => Arrived::Trailers(frame.into_trailers().unwrap_or_default()),
+        })
+    });
+    frames.boxed()
 }
 
 /// Returns how many numbers there are, if a reply says so.

@@ -4,11 +4,13 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use anyhow::Context;
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt};
 use onhook_core::job::Kind;
 use onhook_store::Store;
 use serde_json::{Value, json};
 
-use crate::client::{Ask, Client, Download, Problem, Upload};
+use crate::client::{Arrived, Ask, Client, Download, Problem, Upload};
 use crate::config::File;
 use crate::exit::Exit;
 use crate::reach::{Absent, Opening, Reach};
@@ -212,8 +214,27 @@ impl Session<'_> {
         &mut self,
         ask: &Ask,
         upload: Option<(&'static str, Upload)>,
-    ) -> anyhow::Result<(Option<u64>, Download)> {
-        self.client.stream(ask, upload).await
+    ) -> anyhow::Result<(Option<u64>, BoxStream<'static, anyhow::Result<Bytes>>)> {
+        let (numbers, arriving) = self.client.stream(ask, upload).await?;
+        let parts = arriving.filter_map(|arrived| async {
+            match arrived {
+                Ok(Arrived::Part(part)) => Some(Ok(part)),
+                Ok(Arrived::Trailers(_)) => None,
+                Err(error) => Some(Err(error)),
+            }
+        });
+        Ok((numbers, parts.boxed()))
+    }
+
+    /// Sends a request with a body while that is read, and returns the reply's body while it arrives, with what comes
+    /// behind it.
+    pub(crate) async fn exchange(
+        &mut self,
+        ask: &Ask,
+        of_type: &'static str,
+        upload: Upload,
+    ) -> anyhow::Result<Download> {
+        Ok(self.client.stream(ask, Some((of_type, upload))).await?.1)
     }
 
     /// Asks for a document, and shows it: as JSON, or in the lines that `lines` makes of it. Returns the document.

@@ -163,6 +163,22 @@ fn bad_lines_are_named_by_kind_and_only_partial_imports_the_good_ones() {
     assert_eq!((again.code, again.remarks.as_str()), (1, "line 2: +12125550001 is here already\n"));
 }
 
+/// A line says only that it is bad. The summary says what is wrong, whoever rates.
+#[test]
+fn bad_lines_of_call_records_are_counted_by_what_is_wrong() {
+    let folder = Folder::of_the_guide();
+    let calls = "called,answered,seconds\n911,2024-01-01T00:00:00Z,1\n5405514342,2024-01-01,1\n\n5405514342,soon,1\n\
+        5405514342,2024-01-01T00:00:00Z,x\n5405514342\n5405514342,9000-01-01T00:00:00Z,1\n5405514342,,0\n";
+    let calls = file(&folder, "calls.csv", calls);
+    let rate = ["rate", "--number", "called", "--time", "2", "--seconds", "3", &calls];
+    let said = folder.onhook(&rate);
+    assert_eq!(said.code, 1);
+    insta::assert_snapshot!(said.remarks);
+    let mut server = folder.emulator();
+    server.listening();
+    assert_eq!(folder.onhook(&rate), said, "a server rates");
+}
+
 #[test]
 fn a_thousand_bad_lines_of_a_kind_are_counted_and_the_first_named() {
     let folder = two_accounts();

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use futures_util::StreamExt;
+use onhook_wire::ops::faults::{Faults, TRAILER};
 use serde_json::Value;
 use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 
-use crate::client::Ask;
+use crate::client::{Arrived, Ask};
 use crate::config::File;
 use crate::exit::Exit;
 use crate::session::{Common, Session};
@@ -25,7 +26,8 @@ const CSV: &str = "text/csv";
 ///
 /// Every line is written as it came, with three columns more: onhook_account, onhook_charged_seconds and
 /// onhook_why, which is charged, aging, not_in_service, unknown_number, not_answered or bad_line. Flags go
-/// before a preset.
+/// before a preset. A summary on standard error counts the lines of each reason, and says what is wrong with
+/// those that could not be read.
 ///
 /// Exit status: 0 done, 1 done but some lines could not be read, 2 it could not be done.
 #[derive(clap::Args)]
@@ -106,17 +108,29 @@ async fn rate(
             read.inc(u64::try_from(part.len()).unwrap_or_default());
         }
     });
-    let (_, mut rated) = session.stream(ask, Some((CSV, body.boxed()))).await?;
+    let mut rated = session.exchange(ask, CSV, body.boxed()).await?;
     let mut reasons = Reasons { delimiter, last: Vec::new(), counts: BTreeMap::new() };
-    while let Some(part) = rated.next().await {
-        let part = part?;
-        reasons.add(&part);
-        session.terminal.stream().write_all(&part)?;
+    let mut faults = Faults::default();
+    while let Some(arrived) = rated.next().await {
+        match arrived? {
+            Arrived::Part(part) => {
+                reasons.add(&part);
+                session.terminal.stream().write_all(&part)?;
+            }
+            Arrived::Trailers(trailers) => {
+                let told = trailers.get(TRAILER).and_then(|told| told.to_str().ok());
+                faults = told.map(Faults::read).unwrap_or_default();
+            }
+        }
     }
     session.terminal.stream().flush()?;
     bar.finish_and_clear();
     for (why, lines) in &reasons.counts {
         session.terminal.remark(&format!("{}: {}", count(*lines, "line"), why.replace('_', " ")));
+    }
+    for (fault, lines, first) in faults.iter() {
+        let first = if lines == 1 { format!("line {first}") } else { format!("the first is line {first}") };
+        session.terminal.remark(&format!("  {}: {}, {first}", count(lines, "bad line"), fault.sentence()));
     }
     Ok(if reasons.counts.contains_key("bad_line") { Exit::NotWell } else { Exit::Done })
 }

@@ -5,7 +5,8 @@ use std::io;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
 use onhook_core::time::Timestamp;
 
 /// The type of XML documents.
@@ -111,6 +112,22 @@ impl Reply {
             body: Content::Streamed(Body::from_stream(parts)),
             cut: false,
         }
+    }
+
+    /// Returns the answer with a trailer: what is only known once the body is made. It is asked for at the body's end, and
+    /// goes to clients that take trailers.
+    #[must_use]
+    pub(crate) fn ending_with(
+        mut self,
+        name: HeaderName,
+        value: impl FnOnce() -> Option<HeaderValue> + Send + 'static,
+    ) -> Self {
+        self.headers.push((header::TRAILER, name.clone().into()));
+        if let Content::Streamed(body) = self.body {
+            let trailers = async move { Some(Ok(HeaderMap::from_iter(value().map(|value| (name, value))))) };
+            self.body = Content::Streamed(Body::new(body.with_trailers(trailers)));
+        }
+        self
     }
 
     /// Returns the body as text, if it is there and is text.

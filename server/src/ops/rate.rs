@@ -2,15 +2,16 @@
 //! any length is rated in little memory.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use jiff::tz::TimeZone;
 use onhook_core::account::Role;
 use onhook_core::account::user::Right;
-use onhook_wire::ops::records::{Column, Cutter, Layout, Piece, Reader, TimeForm};
+use onhook_wire::ops::faults::{Faults, TRAILER};
+use onhook_wire::ops::records::{Column, Cutter, Layout, Piece, Reader, TimeForm, Written};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::door::{self, OpsProblem};
@@ -165,7 +166,9 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let named = layout.reader(&header);
     let reader = named.map_err(OpsProblem::wrong)?;
     let header = if layout.header { layout.header(&header) } else { header };
-    let head = stream::iter([Ok(Bytes::from(header))]);
+    let header = Written::bare(header);
+    let seen = Arc::new(Mutex::new(Seen { lines: header.lines, faults: Faults::default() }));
+    let head = stream::iter([Ok(Bytes::from(header.out))]);
     let reader = Arc::new(reader);
     let pieces = stream::unfold(Some(file), |file| async move {
         let mut file = file?;
@@ -176,14 +179,38 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         }
     });
     let rated = pieces.map(move |piece| rated(app.clone(), reader.clone(), piece)).buffered(SIDE_BY_SIDE);
-    Ok(Reply::streamed(CSV, head.chain(rated)))
+    let at_the_end = seen.clone();
+    let rated = rated.map(move |written| {
+        let written = written?;
+        seen.lock().unwrap_or_else(PoisonError::into_inner).add(&written);
+        Ok(Bytes::from(written.out))
+    });
+    let reply = Reply::streamed(CSV, head.chain(rated));
+    Ok(reply.ending_with(HeaderName::from_static(TRAILER), move || {
+        let seen = at_the_end.lock().unwrap_or_else(PoisonError::into_inner);
+        HeaderValue::try_from(seen.faults.trailer()?).ok()
+    }))
+}
+
+/// What went out of a file so far.
+struct Seen {
+    /// How many lines.
+    lines: u64,
+    faults: Faults,
+}
+
+impl Seen {
+    fn add(&mut self, written: &Written) {
+        self.faults.append(self.lines, &written.faults);
+        self.lines += written.lines;
+    }
 }
 
 /// Rates a piece.
-async fn rated(app: Arc<App>, reader: Arc<Reader>, piece: Result<Piece, Refusal>) -> io::Result<Bytes> {
+async fn rated(app: Arc<App>, reader: Arc<Reader>, piece: Result<Piece, Refusal>) -> io::Result<Written> {
     let records = match piece.map_err(|refusal| io::Error::other(refusal.sentence()))? {
-        Piece::Bare(part) => return Ok(part.into()),
-        Piece::BadLine(end) => return Ok(reader.bad_line(&end).into()),
+        Piece::Bare(part) => return Ok(Written::bare(part)),
+        Piece::BadLine(fault, end) => return Ok(reader.bad_line(fault, &end)),
         Piece::Records(records) => records,
     };
     let read = reader.clone();
@@ -191,6 +218,5 @@ async fn rated(app: Arc<App>, reader: Arc<Reader>, piece: Result<Piece, Refusal>
     // The instant comes first: what is read after it holds up to it.
     let now = app.clock.now();
     let charges = app.store.charges(numbers).await.map_err(io::Error::other)?;
-    let out = tokio::task::spawn_blocking(move || reader.rated(&records, &charges, now)).await?;
-    Ok(out.into())
+    Ok(tokio::task::spawn_blocking(move || reader.rated(&records, &charges, now)).await?)
 }

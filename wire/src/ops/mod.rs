@@ -7,6 +7,7 @@ pub mod areas;
 pub mod calls;
 pub mod deliveries;
 pub mod exchange_file;
+pub mod faults;
 pub mod jobs;
 pub mod number_file;
 pub mod numbers;

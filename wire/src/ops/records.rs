@@ -12,6 +12,8 @@ use onhook_core::number::Number;
 use onhook_core::report::rating::{Charges, Rated, Why, rate, rate_in_doubt};
 use onhook_core::time::Timestamp;
 
+use super::faults::{Fault, Faults};
+
 /// Most bytes of a record. The first line of a longer one goes out as a line that cannot be read.
 pub const RECORD_MAX: usize = 64 << 10;
 /// Bytes of a piece, about. The more numbers are looked up in the order of their digits, the more of them lie side by
@@ -82,7 +84,7 @@ impl TimeForm {
         read == Some(Answered::Once(Timestamp::from_millis(WHOLE_MINUTE.as_millisecond())))
     }
 
-    /// Returns the instant of an answer. `None` for a text of another form, and for a local time that no clock showed.
+    /// Returns the instant of an answer. `None` for a text of another form.
     fn read(&self, text: &str, zone: &TimeZone) -> Option<Answered> {
         let millis = match self {
             Self::Rfc3339 => text.parse::<jiff::Timestamp>().ok()?.as_millisecond(),
@@ -127,9 +129,11 @@ enum Answered {
     Once(Timestamp),
     /// At one of these instants: the clock was set back between them.
     Either([Timestamp; 2]),
+    /// At none: the clock was set forward, and never showed this.
+    Never,
 }
 
-/// Returns when a clock on the wall showed a local time. `None` if it never did, because it was set forward.
+/// Returns when a clock on the wall showed a local time. `None` for one beyond the years that can be written.
 fn local(shown: DateTime, zone: &TimeZone) -> Option<Answered> {
     let at = |offset: jiff::tz::Offset| {
         let at = offset.to_timestamp(shown).ok()?;
@@ -137,7 +141,7 @@ fn local(shown: DateTime, zone: &TimeZone) -> Option<Answered> {
     };
     match zone.to_ambiguous_timestamp(shown).offset() {
         AmbiguousOffset::Unambiguous { offset } => Some(Answered::Once(at(offset)?)),
-        AmbiguousOffset::Gap { .. } => None,
+        AmbiguousOffset::Gap { .. } => Some(Answered::Never),
         AmbiguousOffset::Fold { before, after } => Some(Answered::Either([at(before)?, at(after)?])),
     }
 }
@@ -246,7 +250,7 @@ enum Told {
     /// It was not answered.
     NotAnswered,
     /// The record cannot be read.
-    Bad,
+    Bad(Fault),
 }
 
 /// Reads the records of a file.
@@ -268,6 +272,25 @@ pub struct Records {
     called: Vec<usize>,
 }
 
+/// A part of a file as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its bytes.
+    pub out: Vec<u8>,
+    /// How many lines of the file end in it.
+    pub lines: u64,
+    /// What is wrong with those of its lines that cannot be read.
+    pub faults: Faults,
+}
+
+impl Written {
+    /// Returns bytes that go out as they came.
+    #[must_use]
+    pub fn bare(out: Vec<u8>) -> Self {
+        Self { lines: lines(&out), out, faults: Faults::default() }
+    }
+}
+
 impl Reader {
     /// Reads the records of a piece. Returns the numbers that were called as well, in the order of their digits, each
     /// once.
@@ -284,70 +307,81 @@ impl Reader {
             let end = end.saturating_sub(before.len()).min(piece.len());
             // A reader stops between the two characters of a line's end.
             let split = piece[..end].ends_with(b"\r") && piece[end..].starts_with(b"\n");
-            records.push((end + usize::from(split), self.judge(&record)));
+            records.push((end + usize::from(split), self.judge(&record).unwrap_or_else(Told::Bad)));
         }
         let (numbers, called) = numbers(&records);
         (Records { piece, records, called }, numbers)
     }
 
-    fn judge(&self, record: &csv::ByteRecord) -> Told {
-        let text =
-            |place: usize| record.get(place).and_then(|field| str::from_utf8(field).ok()).map(str::trim);
-        let (Some(number), Some(time)) = (text(self.number), text(self.time)) else { return Told::Bad };
-        let seconds = match self.seconds.map(text) {
-            None => None,
-            Some(None) => return Told::Bad,
-            Some(Some(seconds)) => Some(seconds),
+    fn judge(&self, record: &csv::ByteRecord) -> Result<Told, Fault> {
+        let text = |place: usize, fault: Fault| {
+            let field = record.get(place).ok_or(Fault::Fields)?;
+            str::from_utf8(field).map(str::trim).map_err(|_| fault)
         };
+        let (number, time) = (text(self.number, Fault::Number)?, text(self.time, Fault::Time)?);
+        let seconds = self.seconds.map(|place| text(place, Fault::Seconds)).transpose()?;
         if is_unanswered(time) {
-            return Told::NotAnswered;
+            return Ok(Told::NotAnswered);
         }
         let whole = |seconds: &str| fraction_of(seconds)?.0.parse::<u64>().ok();
-        let seconds = match seconds.map(whole) {
-            None => None,
-            Some(None) => return Told::Bad,
-            Some(seconds) => seconds,
-        };
-        match number_of(number).zip(self.layout.form.read(time, &self.layout.zone)) {
-            Some((number, answered)) => Told::Call(number, answered, seconds),
-            None => Told::Bad,
+        let seconds = seconds.map(|seconds| whole(seconds).ok_or(Fault::Seconds)).transpose()?;
+        let number = number_of(number).ok_or(Fault::Number)?;
+        match self.layout.form.read(time, &self.layout.zone) {
+            None => Err(Fault::Time),
+            Some(Answered::Never) => Err(Fault::Skipped),
+            Some(answered) => Ok(Told::Call(number, answered, seconds)),
         }
     }
 
     /// Returns a line, or the end of one, that cannot be read, as it goes out.
     #[must_use]
-    pub fn bad_line(&self, line: &[u8]) -> Vec<u8> {
+    pub fn bad_line(&self, fault: Fault, line: &[u8]) -> Written {
+        let mut faults = Faults::default();
+        faults.note(fault, || 1);
+        let lines = lines(line);
         let (line, end) = parted(line);
         let mut out = line.to_vec();
         self.add(&mut out, Rated::free(Why::BadLine), end);
-        out
+        Written { out, lines, faults }
     }
 
     /// Writes a piece with what each of its calls costs. `charges` has what is charged for each number that
     /// [`Reader::read`] has returned, up to `now` at least.
     #[must_use]
-    pub fn rated(&self, records: &Records, charges: &[Option<Arc<Charges>>], now: Timestamp) -> Vec<u8> {
+    pub fn rated(&self, records: &Records, charges: &[Option<Arc<Charges>>], now: Timestamp) -> Written {
         let mut out = Vec::with_capacity(records.piece.len() + records.records.len() * 32);
+        let mut faults = Faults::default();
         let (mut from, mut called) = (0, records.called.iter());
         for (end, read) in &records.records {
-            let (line, line_end) = parted(records.piece.get(from..*end).unwrap_or_default());
+            let begin = from;
+            let (line, line_end) = parted(records.piece.get(begin..*end).unwrap_or_default());
             from = *end;
             out.extend(line);
-            let rated = match read {
+            let (rated, fault) = match read {
                 Told::Call(_, answered, seconds) => {
                     let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
                     match *answered {
-                        Answered::Once(answered) => rate(charges, answered, *seconds, now),
-                        Answered::Either(answered) => rate_in_doubt(charges, answered, *seconds, now),
+                        Answered::Once(at) => (rate(charges, at, *seconds, now), Fault::Ahead),
+                        Answered::Either(at) => {
+                            let fault =
+                                if at.iter().any(|at| *at > now) { Fault::Ahead } else { Fault::Twice };
+                            (rate_in_doubt(charges, at, *seconds, now), fault)
+                        }
+                        Answered::Never => (Rated::free(Why::BadLine), Fault::Skipped),
                     }
                 }
-                Told::NotAnswered => Rated::free(Why::NotAnswered),
-                Told::Bad => Rated::free(Why::BadLine),
+                Told::NotAnswered => (Rated::free(Why::NotAnswered), Fault::Time),
+                Told::Bad(fault) => (Rated::free(Why::BadLine), *fault),
             };
+            if rated.why == Why::BadLine {
+                // Empty lines before it are no part of it.
+                let empty = line.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                faults.note(fault, || 1 + lines(records.piece.get(..begin + empty).unwrap_or_default()));
+            }
             self.add(&mut out, rated, line_end);
         }
         out.extend(records.piece.get(from..).unwrap_or_default()); // empty lines at the end
-        out
+        Written { out, lines: lines(&records.piece), faults }
     }
 
     fn add(&self, out: &mut Vec<u8>, rated: Rated, end: &[u8]) {
@@ -385,6 +419,11 @@ fn numbers(records: &[(usize, Told)]) -> (Vec<Number>, Vec<usize>) {
         }
     }
     (numbers, called)
+}
+
+/// Returns how many lines end here.
+fn lines(bytes: &[u8]) -> u64 {
+    u64::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u64::MAX)
 }
 
 /// Returns a line without its end, and its end. A line without one gets a line feed. Empty lines before it stay.
@@ -438,7 +477,7 @@ pub enum Piece {
     /// Bytes that go out as they came: a byte-order mark, or the beginning of a line that cannot be read.
     Bare(Vec<u8>),
     /// A line that cannot be read, or its end.
-    BadLine(Vec<u8>),
+    BadLine(Fault, Vec<u8>),
 }
 
 /// How far a record was looked through.
@@ -478,8 +517,8 @@ pub struct Cutter {
     /// Up to where `pending` has whole records, and how many lines these are.
     whole: usize,
     lines: usize,
-    /// True within a line that cannot be read.
-    bad: bool,
+    /// Within a line that cannot be read: why.
+    bad: Option<Fault>,
 }
 
 impl Cutter {
@@ -496,7 +535,7 @@ impl Cutter {
             failed: (0, Scan::default()),
             whole: 0,
             lines: 0,
-            bad: false,
+            bad: None,
         }
     }
 
@@ -527,18 +566,19 @@ impl Cutter {
                 return Some(Piece::Bare(self.pending.drain(..MARK.len()).collect()));
             }
         }
-        if self.bad {
-            return self.rest_of_bad(ended);
+        if let Some(fault) = self.bad {
+            return self.rest_of_bad(fault, ended);
         }
         if self.looked_through() {
             return Some(self.records());
         }
         // A quote that is never closed would hold everything that follows.
         if self.pending.len() - self.whole > self.sizes.1 || (ended && self.scan.quoted) {
+            let fault = if self.scan.quoted { Fault::Quotes } else { Fault::Long };
             self.failed = (self.quoted_line, self.scan);
             self.scan = Scan { at: self.whole, ..Scan::default() };
-            self.bad = true;
-            return if self.whole > 0 { Some(self.records()) } else { self.rest_of_bad(ended) };
+            self.bad = Some(fault);
+            return if self.whole > 0 { Some(self.records()) } else { self.rest_of_bad(fault, ended) };
         }
         if ended {
             self.whole = self.pending.len();
@@ -595,13 +635,13 @@ impl Cutter {
     }
 
     /// Returns more of a line that cannot be read: up to its end.
-    fn rest_of_bad(&mut self, ended: bool) -> Option<Piece> {
+    fn rest_of_bad(&mut self, fault: Fault, ended: bool) -> Option<Piece> {
         let end = memchr::memchr(b'\n', &self.pending).map(|at| at + 1);
         if let Some(end) = end.or(ended.then_some(self.pending.len())) {
-            self.bad = false;
+            self.bad = None;
             let line = self.pending.drain(..end).collect();
             self.gone(end);
-            return Some(Piece::BadLine(line));
+            return Some(Piece::BadLine(fault, line));
         }
         // What may be the first character of the line's end waits for the second.
         let end = self.pending.len() - usize::from(self.pending.ends_with(b"\r"));
@@ -771,7 +811,7 @@ mod tests {
                 let mut fields = vec![""; time + 1];
                 (fields[*number], fields[*time]) = ("5405550100", shown);
                 let (records, _) = reader.read(fields.join(",").into_bytes());
-                let out = reader.rated(&records, &[Some(Arc::new(charges.clone()))], NOW);
+                let out = reader.rated(&records, &[Some(Arc::new(charges.clone()))], NOW).out;
                 let out = String::from_utf8(out).unwrap();
                 assert!(out.ends_with(&format!("{shown},{wanted}\n")), "{preset}: {out}, not {wanted}");
             }
@@ -816,7 +856,7 @@ mod tests {
             5405550100,9000,1.xyz\r5405550100,9000,0.9\n\n\n";
         let (records, numbers) = reader.read(piece.to_vec());
         assert_eq!(numbers, ["5405550100", "5405550101"].map(|number| number_of(number).unwrap()));
-        let out = String::from_utf8(reader.rated(&records, &charges(), NOW)).unwrap();
+        let out = String::from_utf8(reader.rated(&records, &charges(), NOW).out).unwrap();
         insta::assert_snapshot!(out.replace('\r', "[CR]"), @r#"
         5405550100,9000,60,9900000,1,charged[CR]
 
@@ -833,8 +873,13 @@ mod tests {
         assert!(out.ends_with("charged\n\n\n"), "empty lines go through: {out:?}");
         let header = String::from_utf8(layout().header(b"called,answer,spoken\r\n")).unwrap();
         assert_eq!(header, "called,answer,spoken,onhook_account,onhook_charged_seconds,onhook_why\r\n");
-        assert!(String::from_utf8(reader.bad_line(b"x\r\n")).unwrap().ends_with("bad_line\r\n"));
-        assert!(String::from_utf8(reader.bad_line(b"x")).unwrap().ends_with("bad_line\n"), "the last line");
+        assert!(
+            String::from_utf8(reader.bad_line(Fault::Long, b"x\r\n").out).unwrap().ends_with("bad_line\r\n")
+        );
+        assert!(
+            String::from_utf8(reader.bad_line(Fault::Long, b"x").out).unwrap().ends_with("bad_line\n"),
+            "the last line"
+        );
         let refused = |header: &[u8]| layout().reader(header).unwrap_err();
         assert_eq!(refused(b"number,answer,spoken\n"), "the header has no column called");
         assert_eq!(refused(b"called,answer\n"), "the header has 2 columns, and no column 3");
@@ -856,7 +901,9 @@ mod tests {
         }
         let reader = Layout::preset("freeswitch", TimeZone::UTC).unwrap().reader(b"").unwrap();
         let (records, _) = reader.read(b",,5405550100,,,0000-00-00 00:00:00,,,0\n".to_vec());
-        assert!(String::from_utf8(reader.rated(&records, &[], NOW)).unwrap().ends_with(",,0,not_answered\n"));
+        assert!(
+            String::from_utf8(reader.rated(&records, &[], NOW).out).unwrap().ends_with(",,0,not_answered\n")
+        );
     }
 
     /// A number that is called again is asked for once, and its calls have its price, wherever they stand.
@@ -878,7 +925,7 @@ mod tests {
                 Some(Arc::new(Charges::untouched(State::InService, Some(of(number.digits())), at)))
             })
             .collect();
-        let out = String::from_utf8(reader.rated(&records, &charges, NOW)).unwrap();
+        let out = String::from_utf8(reader.rated(&records, &charges, NOW).out).unwrap();
         let wanted: String = digits
             .iter()
             .map(|number| format!("{number},5,1,{},1,charged\n,,0,,0,not_answered\n", of(*number).get()))
@@ -919,21 +966,63 @@ mod tests {
 
     fn bytes(piece: &Piece) -> &[u8] {
         match piece {
-            Piece::Records(bytes) | Piece::Bare(bytes) | Piece::BadLine(bytes) => bytes,
+            Piece::Records(bytes) | Piece::Bare(bytes) | Piece::BadLine(_, bytes) => bytes,
         }
     }
 
-    /// Returns a file as it goes out, where every number is unknown.
+    /// Returns a file as it goes out, where every number is unknown, and what is wrong with its lines.
+    fn written(reader: &Reader, pieces: Vec<Piece>) -> (String, Faults) {
+        let (mut out, mut lines, mut faults) = (Vec::new(), 0, Faults::default());
+        for piece in pieces {
+            let written = match piece {
+                Piece::Records(records) => {
+                    let (records, numbers) = reader.read(records);
+                    reader.rated(&records, &vec![None; numbers.len()], NOW)
+                }
+                Piece::Bare(bytes) => Written::bare(bytes),
+                Piece::BadLine(fault, line) => reader.bad_line(fault, &line),
+            };
+            out.extend(written.out);
+            faults.append(lines, &written.faults);
+            lines += written.lines;
+        }
+        (String::from_utf8_lossy(&out).into_owned(), faults)
+    }
+
     fn out(reader: &Reader, pieces: Vec<Piece>) -> String {
-        let out = pieces.into_iter().flat_map(|piece| match piece {
-            Piece::Records(records) => {
-                let (records, numbers) = reader.read(records);
-                reader.rated(&records, &vec![None; numbers.len()], NOW)
-            }
-            Piece::Bare(bytes) => bytes,
-            Piece::BadLine(line) => reader.bad_line(&line),
-        });
-        String::from_utf8_lossy(&out.collect::<Vec<u8>>()).into_owned()
+        written(reader, pieces).0
+    }
+
+    /// However the file arrives and is cut, a line has its place in it.
+    #[test]
+    fn faults_are_counted_with_the_first_line_of_each() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let layout = Layout::preset("freeswitch", zone).unwrap();
+        let reader = layout.reader(b"").unwrap();
+        let row = |number: &str, time: &str, seconds: &str| format!(",,{number},,,{time},,,{seconds}\n");
+        let (number, time) = ("5405550100", "2026-03-02 09:59:00");
+        let file = [
+            row(number, time, "1"),
+            "\n\n".to_owned(),
+            row("s", time, "1"), // line 4
+            row(number, "yesterday", "1"),
+            row(number, "2031-03-09 02:30:00", "1"),
+            row(number, "2097-01-01 00:00:00", "1"),
+            "\"of two\nlines\",,,\n".to_owned(), // line 8
+            row(number, time, "x"),            // line 10
+            row("s", time, "1"),
+            format!("{}\n", "x".repeat(2 * RECORD_MAX)),
+            row(number, "tomorrow", "1"),
+            format!("\"{}", row(number, time, "1")), // line 14
+            row(number, time, "1"),
+        ];
+        for (piece, part) in [(PIECE, 1_000), (1, 100_000), (60, 7)] {
+            let cutter = Cutter { sizes: (piece, RECORD_MAX), ..Cutter::new(b',') };
+            let (out, faults) = written(&reader, cut_by(cutter, file.concat().as_bytes(), &[part]));
+            assert_eq!(out.matches("bad_line").count(), 10, "{out}");
+            let wanted = "fields=1@8, number=2@4, time=2@5, skipped=1@6, ahead=1@7, seconds=1@10, long=1@12, quotes=1@14";
+            assert_eq!(faults.trailer().unwrap(), wanted, "{piece} {part}");
+        }
     }
 
     #[test]
@@ -942,13 +1031,13 @@ mod tests {
         let file = format!("5405550100,2,2\n\"never closed,1,1\n{filler}");
         let pieces = cut(file.as_bytes(), 10_000);
         assert_eq!(pieces[0], Piece::Records(b"5405550100,2,2\n".to_vec()));
-        assert_eq!(pieces[1], Piece::BadLine(b"\"never closed,1,1\n".to_vec()));
+        assert_eq!(pieces[1], Piece::BadLine(Fault::Quotes, b"\"never closed,1,1\n".to_vec()));
         assert!(matches!(pieces[2], Piece::Records(_)));
         let long = format!("{}\n5405550100,1,1\n", "x".repeat(3 * RECORD_MAX));
         let pieces = cut(long.as_bytes(), 4_096);
         assert!(pieces.iter().all(|piece| bytes(piece).len() <= RECORD_MAX + 4_096));
         assert_eq!(pieces.last(), Some(&Piece::Records(b"5405550100,1,1\n".to_vec())));
-        assert_eq!(pieces.iter().filter(|piece| matches!(piece, Piece::BadLine(_))).count(), 1);
+        assert_eq!(pieces.iter().filter(|piece| matches!(piece, Piece::BadLine(Fault::Long, _))).count(), 1);
     }
 
     /// A quote that is never closed makes one line unreadable, wherever in the file: not those that follow.
@@ -1024,7 +1113,7 @@ mod tests {
                 }
             }
             let whole = cut_by(cutter(usize::MAX), file.as_bytes(), &[file.len()]);
-            prop_assert_eq!(out(&reader, pieces), out(&reader, whole));
+            prop_assert_eq!(written(&reader, pieces), written(&reader, whole));
         }
     }
 }
