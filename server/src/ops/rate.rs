@@ -156,7 +156,7 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let mut header = Vec::new();
     if layout.header {
         let line = loop {
-            if let Some(line) = file.cutter.first_line(file.ended) {
+            if let Some(line) = file.cutter.header(file.ended).map_err(OpsProblem::wrong)? {
                 break line;
             }
             file.more().await?;

@@ -421,6 +421,16 @@ fn numbers(records: &[(usize, Told)]) -> (Vec<Number>, Vec<usize>) {
     (numbers, called)
 }
 
+/// Returns true if there are carriage returns that end lines without a line feed, as far as a header may reach.
+fn has_bare_ends(bytes: &[u8]) -> bool {
+    let follows = bytes.iter().skip(1).map(Some).chain([None]);
+    let mut quoted = false;
+    bytes.iter().zip(follows).take(RECORD_MAX).any(|(byte, follows)| {
+        quoted ^= *byte == b'"';
+        *byte == b'\r' && !quoted && follows != Some(&b'\n')
+    })
+}
+
 /// Returns how many lines end here.
 fn lines(bytes: &[u8]) -> u64 {
     u64::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u64::MAX)
@@ -544,14 +554,40 @@ impl Cutter {
         self.pending.extend_from_slice(part);
     }
 
-    /// Returns the file's first line with its end, once it is there. `ended` says that nothing more follows.
-    #[must_use]
-    pub fn first_line(&mut self, ended: bool) -> Option<Vec<u8>> {
-        let most = self.pending.len().min(self.sizes.1);
-        let end = memchr::memchr(b'\n', self.pending.get(..most).unwrap_or_default()).map(|at| at + 1);
-        let end = end.or_else(|| (ended || self.pending.len() > most).then_some(most))?;
-        self.begun = true;
-        Some(self.pending.drain(..end).collect())
+    /// Returns the file's header with its end, once it is there: its first record. `ended` says that nothing more follows.
+    ///
+    /// # Errors
+    /// What is wrong with a file that begins with no header.
+    pub fn header(&mut self, ended: bool) -> Result<Option<Vec<u8>>, &'static str> {
+        let mark = if self.pending.starts_with(MARK) { MARK.len() } else { 0 };
+        if !ended && self.pending.len() < MARK.len() {
+            return Ok(None);
+        }
+        if !self.begun {
+            self.begun = true;
+            (self.whole, self.scan.at) = (mark, mark);
+        }
+        let piece = std::mem::replace(&mut self.sizes.0, 1);
+        let found = self.looked_through();
+        self.sizes.0 = piece;
+        let too_long = self.pending.len() - self.whole > self.sizes.1;
+        if !found && !too_long && !ended {
+            return Ok(None);
+        }
+        let end = if found { self.whole } else { self.pending.len() };
+        let header = self.pending.get(..end).unwrap_or_default();
+        if has_bare_ends(header) {
+            return Err("its lines end with a carriage return alone: let them end with a line feed");
+        }
+        if !found && self.scan.quoted {
+            return Err("the header has quotes that are never closed");
+        }
+        if !found && too_long {
+            return Err("the header is longer than 64 KiB");
+        }
+        let header = self.pending.drain(..end).collect();
+        self.gone(end);
+        Ok(Some(header))
     }
 
     /// Returns the next piece, if there is one. `ended` says that nothing more follows.
@@ -904,6 +940,49 @@ mod tests {
         assert!(
             String::from_utf8(reader.rated(&records, &[], NOW).out).unwrap().ends_with(",,0,not_answered\n")
         );
+    }
+
+    /// A header is a record: its quotes hold line ends. Whatever its parts, it is cut the same.
+    #[test]
+    fn a_header_is_cut_as_a_record_is() {
+        let header = |file: &str, part: usize| {
+            let mut cutter = Cutter::new(b',');
+            let mut parts = file.as_bytes().chunks(part).peekable();
+            loop {
+                cutter.add(parts.next().unwrap_or_default());
+                let ended = parts.peek().is_none();
+                if let Some(header) = cutter.header(ended)? {
+                    let rest: Vec<u8> = cutter.pending.into_iter().chain(parts.flatten().copied()).collect();
+                    assert_eq!(
+                        format!("{}{}", String::from_utf8_lossy(&header), String::from_utf8_lossy(&rest)),
+                        file
+                    );
+                    return Ok::<_, &str>(header.len());
+                }
+                assert!(!ended);
+            }
+        };
+        let long = "x".repeat(RECORD_MAX + 1);
+        for part in [1, 2, 7, 1 << 20] {
+            for first in
+                ["a,b\n", "a,b\r\n", "\u{feff}\"a\nb\",c\n", "\"a\rb\",\"c \"\"d\"\"\n\"\n", "\n", "a \"b\n"]
+            {
+                assert_eq!(header(&format!("{first}1,2\n\"3\n"), part), Ok(first.len()), "{first:?} {part}");
+            }
+            assert_eq!((header("a,b", part), header("", part)), (Ok(3), Ok(0)));
+            for (file, wrong) in [
+                ("a,b\r1,2\r", "carriage return"),
+                ("a,b\r", "carriage return"),
+                ("\"a\",\"b\"\r\"1\",\"2\"\r", "carriage return"),
+                ("a,\"b\"\r1,2\n", "carriage return"),
+                (&format!("a,b\r{long}"), "carriage return"),
+                (&format!("a,b{long}\n"), "longer"),
+                (&format!("a,\"b{long}\"\n"), "never closed"),
+                ("a,\"b\n1,2\n", "never closed"),
+            ] {
+                assert!(header(file, part).unwrap_err().contains(wrong), "{wrong} {part}");
+            }
+        }
     }
 
     /// A number that is called again is asked for once, and its calls have its price, wherever they stand.
