@@ -6,6 +6,7 @@ use crate::account::{Place, Role};
 use crate::ids::AccountId;
 use crate::lifecycle::diagram::{NoSuchStep, State};
 use crate::lifecycle::entry::Standing;
+use crate::lifecycle::event::Change;
 use crate::lifecycle::history::{History, Moment};
 use crate::time::Timestamp;
 use crate::view::may_see_past;
@@ -52,7 +53,8 @@ pub fn routing(
     if !may_see_past(&now.entry, account, role) {
         return Ok(Routing::unknown());
     }
-    let since = since(now, before);
+    let begun = begun(now, before);
+    let since = begun.from;
     let (deliver, why) = match now.entry.standing {
         Standing::InService { place } => (Some(place), format!("in service since {since}")),
         Standing::Aging { .. } => (None, format!("it ages since {since}: calls to it are charged to nobody")),
@@ -60,18 +62,22 @@ pub fn routing(
         Standing::Reserved { .. } => (None, format!("it is reserved since {since}, and not in service")),
         Standing::Protected { .. } => (None, format!("it is in its owner's inventory since {since}")),
         Standing::Administrative => (None, format!("the operator keeps it since {since}")),
-        Standing::Removed => (None, format!("it has left this system at {since}")),
+        Standing::Removed => match begun.event.map(|event| &event.change) {
+            Some(Change::PortedOut { at }) => (None, format!("it went to another carrier at {at}")),
+            _ => (None, format!("it has left this system at {since}")),
+        },
     };
     Ok(Routing { state: Some(now.entry.state()), deliver, why })
 }
 
-/// Returns when a number entered the state of the moment `now`, for the same account. A move within it is no beginning.
-fn since(now: &Moment<'_>, before: &[Moment<'_>]) -> Timestamp {
+/// Returns the moment with which a number entered the state of the moment `now`, for the same account. A move within it is
+/// no beginning.
+fn begun<'a>(now: &'a Moment<'a>, before: &'a [Moment<'a>]) -> &'a Moment<'a> {
     let same = |moment: &&Moment<'_>| {
         let (then, now) = (&moment.entry, &now.entry);
         then.state() == now.state() && then.standing.holder() == now.standing.holder()
     };
-    before.iter().rev().take_while(same).last().map_or(now.from, |first| first.from)
+    before.iter().rev().take_while(same).last().unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -79,7 +85,7 @@ mod tests {
     use super::*;
     use crate::ids::{AreaId, EventSeq, OrderSeq, SiteId};
     use crate::lifecycle::entry::Entry;
-    use crate::lifecycle::event::{By, Change, Event, apply};
+    use crate::lifecycle::event::{By, Event, apply};
     use crate::lifecycle::hold::Hold;
     use crate::lifecycle::provenance::Provenance;
 
@@ -94,7 +100,6 @@ mod tests {
     /// Imported in service at 0, moved at 5, disconnected at 10, reconnected at 20, disconnected at 30, released at 40,
     /// and in service at another account from 50 on.
     fn life() -> History {
-        let number = "5405514342".parse().unwrap();
         let hold = Hold::until(at(40));
         let disconnected = Change::Disconnected { hold, leaves: false, protected: None };
         let activated = Change::Activated { place: place(2, 9), protected: None };
@@ -106,6 +111,12 @@ mod tests {
             (40, Change::Released { home: crate::lifecycle::diagram::Home::Pool }),
             (50, activated),
         ];
+        lived(changes)
+    }
+
+    /// Imported in service at 0, and changed like this.
+    fn lived(changes: impl IntoIterator<Item = (i64, Change)>) -> History {
+        let number = "5405514342".parse().unwrap();
         let origin = Entry {
             number,
             standing: Standing::InService { place: place(1, 1) },
@@ -157,6 +168,20 @@ mod tests {
         assert_eq!(why(40), "it is in the pool since 1970-01-01T00:00:00.040Z");
         assert_eq!(told(-1, None).0, None);
         assert_eq!(why(-1), "nothing is known before its import at 1970-01-01T00:00:00.000Z");
+    }
+
+    /// The switch of the carrier that had the number may ask who has it now: `why` tells the two ways out apart.
+    #[test]
+    fn a_number_that_left_says_whether_another_carrier_has_it() {
+        let why = |change| {
+            let routing = routing(&lived([(10, change)]), at(10), None, Role::Operator).unwrap();
+            assert_eq!((routing.state, routing.deliver), (Some(State::Removed), None));
+            routing.why
+        };
+        let ported = why(Change::PortedOut { at: at(7) });
+        assert_eq!(ported, "it went to another carrier at 1970-01-01T00:00:00.007Z");
+        let purged = why(Change::Purged { protected: None });
+        assert_eq!(purged, "it has left this system at 1970-01-01T00:00:00.010Z");
     }
 
     #[test]
