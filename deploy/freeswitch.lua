@@ -10,6 +10,10 @@ local api = freeswitch.API()
 local url = api:executeString("global_getvar onhook_url")
 local number = session:getVariable("destination_number")
 
+-- For so many seconds an answer is kept, for when onhook cannot be asked. An older one may send calls to whom the number
+-- was taken from.
+local KEPT = 86400
+
 local function log(level, text)
     freeswitch.consoleLog(level, "onhook: " .. text .. "\n")
 end
@@ -29,8 +33,12 @@ local function ask()
     local code = tonumber(session:getVariable("curl_response_code")) or 0
     if code == 200 then
         local answer = session:getVariable("curl_response_data")
-        -- What was said last is kept (mod_hash): it is used while onhook cannot be asked.
-        api:executeString("hash insert/onhook/" .. number .. "/" .. answer)
+        -- What was said last is kept (mod_hash), with the instant. Of a number that is not known, nothing is.
+        if answer:match('"state":"') then
+            api:executeString("hash insert/onhook/" .. number .. "/" .. os.time() .. " " .. answer)
+        else
+            api:executeString("hash delete/onhook/" .. number)
+        end
         return answer
     end
     if code == 400 then
@@ -38,11 +46,12 @@ local function ask()
         return nil, "UNALLOCATED_NUMBER"
     end
     -- Every other status says nothing of the number: a wrong password (401), too many questions (429), a restart (503).
-    local last = api:executeString("hash select/onhook/" .. number)
-    if last and last:match("^{") then
+    local at, last = (api:executeString("hash select/onhook/" .. number) or ""):match("^(%d+) ({.*)$")
+    if at and os.time() - tonumber(at) <= KEPT then
         log("WARNING", "no answer (" .. code .. "): " .. number .. " goes where it went last")
         return last
     end
+    if at then api:executeString("hash delete/onhook/" .. number) end
     log("ERR", "no answer (" .. code .. "), and nothing is known of " .. number)
     return nil, "NORMAL_TEMPORARY_FAILURE"
 end

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 mod program;
 
@@ -130,9 +130,19 @@ impl Switch {
 
     /// Calls a number that is refused with this status, and returns the replies.
     fn refused(&self, status: u16, number: &str) -> String {
+        self.refused_by(&format!("<recv response=\"{status}\"/>"), number)
+    }
+
+    /// Calls a number that is refused with 404 or 503, and returns with which.
+    fn refused_with(&self, number: &str) -> u16 {
+        let either = "<recv response=\"404\" optional=\"true\" next=\"1\"/>\n<recv response=\"503\"/>\n<label id=\"1\"/>";
+        if self.refused_by(either, number).contains("SIP/2.0 404") { 404 } else { 503 }
+    }
+
+    fn refused_by(&self, waits: &str, number: &str) -> String {
         let scenario = fs::read_to_string(beside("tests/switch/refused.xml")).expect("it is there");
         let name = self.folder.path().join("refused.xml");
-        fs::write(&name, scenario.replace("\"STATUS\"", &format!("\"{status}\""))).expect("room for a file");
+        fs::write(&name, scenario.replace("<recv response=\"STATUS\"/>", waits)).expect("room for a file");
         self.call(name.to_str().expect("a name"), number)
     }
 }
@@ -188,6 +198,33 @@ fn kamailio_sends_a_call_where_it_belongs() {
     assert!(unknown.contains("Retry-After: 5"), "{unknown}");
 }
 
+/// A switch that waits for onhook in each call has no worker left, and its callers send the same call again and again.
+#[test]
+fn kamailio_waits_once_for_an_onhook_that_hangs() {
+    if !installed(&["kamailio", "sipp"]) {
+        return;
+    }
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let switch = Switch::start(server.listening(), "password");
+    switch.call("caller.xml", FIRST);
+    let _not_kept = switch.refused(404, STRANGER);
+    server.signal("STOP");
+    for _ in 0..3 {
+        let messages = switch.call("caller.xml", FIRST);
+        assert_eq!(messages.matches("\nINVITE sip:").count(), 1, "the call was sent again: {messages}");
+    }
+    switch.refused(503, STRANGER);
+    let log = switch.log();
+    assert_eq!(log.matches("goes where it went last").count(), 3, "{log}");
+    assert_eq!(log.matches("did not answer (28)").count(), 1, "{log}");
+    server.signal("CONT");
+    let begun = Instant::now();
+    while switch.refused_with(STRANGER) != 404 {
+        assert!(begun.elapsed() < PATIENCE, "it is not asked again: {}", switch.log());
+    }
+}
+
 #[test]
 fn freeswitch_s_script_sends_a_call_where_it_belongs() {
     if !installed(&["lua5.3", "curl"]) {
@@ -196,14 +233,17 @@ fn freeswitch_s_script_sends_a_call_where_it_belongs() {
     let folder = Folder::of_the_guide();
     let mut server = folder.emulator();
     let onhook = server.listening();
-    let call_as = |user: &str, number: &str, kept: Option<&str>| {
+    let lua = |user: &str, number: &str, kept: Option<&str>| {
         let mut lua = Command::new("lua5.3");
         lua.arg(beside("tests/switch/freeswitch.lua")).arg(beside("../deploy/freeswitch.lua"));
         lua.arg(number).arg(format!("http://{user}@{onhook}")).args(kept);
         let said = lua.output().expect("lua starts");
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8(said.stdout).expect("it is text").trim().to_owned()
+        let log = String::from_utf8(said.stderr).expect("it is text");
+        assert!(said.status.success(), "{log}");
+        (String::from_utf8(said.stdout).expect("it is text").trim().to_owned(), log)
     };
+    let call_as = |user: &str, number: &str, kept: Option<&str>| lua(user, number, kept).0;
+    let is_kept = |number: &str| lua("operator:password", number, None).1.contains("kept ");
 
     let call = |number: &str, kept: Option<&str>| call_as("operator:password", number, kept);
 
@@ -215,11 +255,20 @@ fn freeswitch_s_script_sends_a_call_where_it_belongs() {
     disconnected(&mut Client::of(onhook), ACCOUNT, FIRST);
     assert_eq!(call(FIRST, None), "hangup 1");
 
+    assert_eq!((is_kept(SECOND), is_kept(STRANGER)), (true, false));
+
     // A refusal says nothing of the number.
-    let last = r#"{"deliver":{"account":"9900000","peer":"1","site":"1"},"treatment":"deliver"}"#;
+    let kept_since = |age: u64| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_secs();
+        let answer = r#"{"deliver":{"account":"9900000","peer":"1","site":"1"},"treatment":"deliver"}"#;
+        format!("{} {answer}", now - age)
+    };
+    let (last, old) = (&*kept_since(86_000), &*kept_since(86_402));
     assert_eq!(call_as("operator:wrong", SECOND, None), "hangup NORMAL_TEMPORARY_FAILURE");
     let bridged = format!("bridge sofia/gateway/first/{SECOND}");
     assert_eq!(call_as("operator:wrong", SECOND, Some(last)), bridged);
+    // It may be somebody else's since.
+    assert_eq!(call_as("operator:wrong", SECOND, Some(old)), "hangup NORMAL_TEMPORARY_FAILURE");
 
     server.kill();
     assert_eq!(call(SECOND, None), "hangup NORMAL_TEMPORARY_FAILURE");

@@ -11,9 +11,11 @@ freeswitch = {
                 local name = command:match("^global_getvar (.+)$")
                 if name then return globals[name] end
                 if command:match("^hash select/") then return kept or "" end
+                if command:match("^hash delete/onhook/[^/]+$") then kept = nil return "+OK" end
                 local value = command:match("^hash insert/onhook/[^/]+/(.+)$")
                 assert(value, "no such command: " .. command)
                 kept = value
+                io.stderr:write("kept " .. value .. "\n")
                 return "+OK"
             end,
         }
