@@ -13,7 +13,7 @@ use onhook_store::chance::Chance;
 use onhook_store::contract::settings::Chosen;
 use onhook_store::contract::upkeep::Weakness;
 use onhook_store::{Store, StoreError};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tracing::info;
 
 use crate::callback::target::Target;
@@ -23,6 +23,7 @@ use crate::emulator::Emulator;
 use crate::http::auth::Auth;
 use crate::limits::Limits;
 use crate::mail::Mailer;
+use crate::ops::rating_place::Place;
 use crate::settings::Settings;
 use crate::streams::Streams;
 use crate::under_way::UnderWay;
@@ -62,7 +63,7 @@ pub struct App {
     /// Requests with a key that are under way.
     pub(crate) under_way: UnderWay,
     /// Taken while a file of call records is rated: one at a time.
-    pub(crate) rating: Arc<Semaphore>,
+    pub(crate) rating: Arc<Place>,
     /// The last position of the audit trail, as far as this node knows.
     pub(crate) sealed: watch::Sender<u64>,
     /// The streams of events that are open.
@@ -123,7 +124,7 @@ impl App {
             clock_bell: Notify::new(),
             reports_bell: Notify::new(),
             under_way: UnderWay::default(),
-            rating: Arc::new(Semaphore::new(1)),
+            rating: Arc::default(),
             sealed: watch::Sender::new(0),
             streams: Streams::default(),
             alone: false,

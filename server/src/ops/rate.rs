@@ -12,11 +12,12 @@ use onhook_core::account::Role;
 use onhook_core::account::user::Right;
 use onhook_wire::ops::faults::{Faults, TRAILER};
 use onhook_wire::ops::records::{Column, Cutter, Layout, Piece, Reader, TimeForm, Written};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::door::{self, OpsProblem};
 use super::listing::{parsed, value};
 use super::problem::Code;
+use super::rating_place::Turn;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
@@ -118,8 +119,7 @@ struct File {
     body: Reading,
     cutter: Cutter,
     ended: bool,
-    /// One file is rated at a time.
-    _turn: OwnedSemaphorePermit,
+    turn: Turn,
 }
 
 impl File {
@@ -137,22 +137,23 @@ impl File {
     }
 
     async fn more(&mut self) -> Result<(), Refusal> {
-        match self.body.next().await? {
-            Some(part) => self.cutter.add(&part),
-            None => self.ended = true,
-        }
-        Ok(())
+        let begun = Instant::now();
+        let part = self.body.next().await?;
+        let Some(part) = part else {
+            self.ended = true;
+            return Ok(());
+        };
+        self.cutter.add(&part);
+        if self.turn.goes_on(begun.elapsed(), part.len()) { Ok(()) } else { Err(Refusal::BodyTimeout) }
     }
 }
 
 async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let layout = layout(&call, app.settings.policy.zone())?;
-    let busy = |_| {
-        OpsProblem::new(Code::TooManyJobs, "this node rates another file already: ask again when it is done")
-    };
-    let turn = app.rating.clone().try_acquire_owned().map_err(busy)?;
+    let busy = |why| OpsProblem::new(Code::TooManyJobs, format!("{why}: ask again when it is done"));
+    let turn = app.rating.take(&call.caller.user, app.clock.now()).map_err(busy)?;
     let mut file =
-        File { body: call.incoming.read(), cutter: Cutter::new(layout.delimiter), ended: false, _turn: turn };
+        File { body: call.incoming.read(), cutter: Cutter::new(layout.delimiter), ended: false, turn };
     let mut header = Vec::new();
     if layout.header {
         let line = loop {
