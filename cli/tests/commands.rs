@@ -179,6 +179,21 @@ fn bad_lines_of_call_records_are_counted_by_what_is_wrong() {
     assert_eq!(folder.onhook(&rate), said, "a server rates");
 }
 
+/// Nothing is written of a file of which no line could be read.
+#[test]
+fn call_records_are_not_rated_by_a_layout_that_reads_nothing() {
+    let folder = Folder::of_the_guide();
+    let calls = file(&folder, "calls.csv", "called,answered\n5405514342,0\n");
+    let rate = |more: &[&str]| folder.onhook(&[&["rate", "--number", "1", &calls], more].concat());
+    for (more, wrong) in [
+        (&["--time", "2", "--time-format", "unixms"][..], "time_format is rfc3339, unix, unix_ms"),
+        (&["--time", "3"], "the header has 2 columns, and no column 3"),
+    ] {
+        refused(&rate(more), wrong);
+    }
+    assert_eq!(rate(&["--time", "2", "--time-format", "unix"]).code, 0);
+}
+
 #[test]
 fn a_thousand_bad_lines_of_a_kind_are_counted_and_the_first_named() {
     let folder = two_accounts();
