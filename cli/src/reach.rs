@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 use crate::client::Client;
 use crate::config::{self, File, PASSWORD, USER};
-use crate::target::{Home, look_at_clock, opening, policy};
+use crate::target::{DATA_DIR, Home, look_at_clock, opening, policy};
 
 /// How long a command waits for a folder that another process has: a command that ends, or a server that starts.
 const FOLDER_WAIT: Duration = Duration::from_secs(5);
@@ -178,7 +178,7 @@ async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Clien
     };
     let store = match how.absent {
         Absent::Made => home.open_or_make().await?,
-        Absent::Refused | Absent::StoodIn => home.open().await?,
+        Absent::Refused | Absent::StoodIn => home.open(DATA_DIR).await?,
     };
     if how.writes {
         look_at_clock(&*store, how.trust_clock).await?;

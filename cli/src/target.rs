@@ -13,10 +13,13 @@ use onhook_server::clock::Clock;
 use onhook_server::demo_data;
 use onhook_store::Store;
 use onhook_store::contract::upkeep::Weakness;
-use onhook_store::postgres::PostgresStore;
+use onhook_store::postgres::{self, PostgresStore};
 use onhook_store::sqlite::{OpenError, SqliteStore};
 
 use crate::config::File;
+
+/// The flag that names a data folder.
+pub(crate) const DATA_DIR: &str = "--data-dir";
 
 /// Where the data is.
 #[derive(Clone, Debug)]
@@ -65,13 +68,12 @@ impl Home {
         Ok(Self::Memory(Arc::new(made.context("cannot make a temporary folder")?)))
     }
 
-    /// Returns what a text names: a database if it is the URL of one, else a folder.
-    pub(crate) fn named(text: &str) -> Self {
-        if ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
-            Self::Database(Secret::new(text))
-        } else {
-            Self::Folder(PathBuf::from(text))
-        }
+    /// Returns what the text of a flag names: a database if it is the address of one, else a folder.
+    pub(crate) fn named(text: &str, flag: &'static str) -> anyhow::Result<Self> {
+        Ok(match postgres::is_address(text).context(flag)? {
+            true => Self::Database(Secret::new(text)),
+            false => Self::Folder(PathBuf::from(text)),
+        })
     }
 
     /// Opens the store that everything is moved to, also if it does not have everything yet. Makes a folder that does
@@ -91,8 +93,9 @@ impl Home {
         Ok(PostgresStore::open(url.expose()).await?)
     }
 
-    /// Opens the store for a command. In a folder there must be one.
-    pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+    /// Opens the store for a command. In a folder there must be one. `flag` is what named it.
+    pub(crate) async fn open(&self, flag: &str) -> anyhow::Result<Arc<dyn Store>> {
+        let opening = |error| opening_by(error, flag);
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_if_there(folder).map_err(opening)?)),
             Self::Memory(folder) => {
@@ -193,11 +196,16 @@ pub(crate) async fn look_at_clock(store: &dyn Store, trust: bool) -> anyhow::Res
     Ok(store.remember_clock(seen, moved_ms).await?)
 }
 
-/// Returns why a data folder cannot be opened, and what to do about it.
+/// Returns why the folder of `--data-dir` cannot be opened, and what to do about it.
 pub(crate) fn opening(error: OpenError) -> anyhow::Error {
+    opening_by(error, DATA_DIR)
+}
+
+/// Returns why a data folder cannot be opened that a flag has named, and what to do about it.
+fn opening_by(error: OpenError, flag: &str) -> anyhow::Error {
     let hint = match &error {
         OpenError::InUse(_) => ": stop that one first".to_owned(),
-        OpenError::Missing(_) => ": is --data-dir right?".to_owned(),
+        OpenError::Missing(_) => format!(": is {flag} right?"),
         OpenError::Denied(folder) => match owner(folder) {
             Some((path, name)) => {
                 let what =

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use onhook_cluster::{Binaries, Cluster, Settings};
+use onhook_cluster::{Binaries, Cluster, NAME, Settings};
 use onhook_store::contract::transfer::Transfer;
 use onhook_store::postgres::PostgresStore;
 use program::{Folder, HEADER, PATIENCE, Said, Server, command, file, onhook, refused, run};
@@ -133,6 +133,38 @@ fn a_folder_with_a_server_and_a_target_with_data_are_refused() {
     let mut server = empty.emulator();
     server.listening();
     assert!(server.terminate().success());
+}
+
+#[test]
+fn a_mistyped_address_is_refused_and_no_folder_is_made_of_it() {
+    let (Some(folder), Some(empty)) = (Folder::on_disk().map(Folder::with_two_accounts), Folder::on_disk())
+    else {
+        return;
+    };
+    let here = tempfile::tempdir().expect("a folder");
+    let said = |from: &str, to: &str| {
+        let mut migrate = command(&["migrate", "--from", from, "--to", to]);
+        run(migrate.current_dir(here.path()), b"")
+    };
+    for (flag, said) in [
+        ("--to", said(&folder.data(), "postgress://onhook:hidden@127.0.0.1/x")),
+        ("--from", said("postgress://onhook:hidden@127.0.0.1/x", &folder.data())),
+    ] {
+        refused(
+            &said,
+            &format!("onhook: {flag}: an address that begins with postgress:// is none of a PostgreSQL"),
+        );
+        assert!(!said.remarks.contains("hidden"), "{said:?}");
+    }
+    let made: Vec<_> = std::fs::read_dir(here.path()).expect("it is there").collect();
+    assert!(made.is_empty(), "{made:?}");
+    refused(&said(&empty.data(), &folder.data()), ": is --from right?");
+    // As PostgreSQL's own programs take an address.
+    let Some(cluster) = cluster() else { return };
+    let names = format!("host=127.0.0.1 port={} user={NAME} dbname={NAME}", cluster.port());
+    let said = said(&folder.data(), &names);
+    assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{}", said.answer);
+    assert_eq!(on(&cluster.url(), &["admin", "account", "list"]).answer.lines().count(), 3);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::exit::Exit;
 use crate::target::{Home, now};
 use crate::terminal::{Terminal, Unit, count};
 
+/// The flags that name the two sides.
+const FROM: &str = "--from";
+const TO: &str = "--to";
 /// What to do about findings.
 const TO_DO: &str = "What to do: the source has the same faults, and the target stays unfinished. Go back to the newest \
                      backup of the source in which `onhook check --deep` finds nothing, and move that to an empty target.";
@@ -31,10 +34,10 @@ const TO_DO: &str = "What to do: the source has the same faults, and the target 
     after_help = "Example:\n  onhook migrate --from /var/lib/onhook --to postgres://db.example.com/onhook"
 )]
 pub(crate) struct Migrate {
-    /// Where the data is: a folder, or the URL of a database
+    /// Where the data is: a folder, or the address of a database
     #[arg(long, value_name = "DIR|URL", env = "ONHOOK_MIGRATE_FROM", hide_env_values = true)]
     from: String,
-    /// Where it goes: a folder, which is made if it is not there, or the URL of a database
+    /// Where it goes: a folder, which is made if it is not there, or the address of a database
     #[arg(long, value_name = "DIR|URL", env = "ONHOOK_MIGRATE_TO", hide_env_values = true)]
     to: String,
     /// Answer with one JSON document: the rows of each kind, and their digest
@@ -44,8 +47,8 @@ pub(crate) struct Migrate {
 
 impl Migrate {
     pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let (from, to) = (Home::named(&self.from), Home::named(&self.to));
-        let source = from.open().await?;
+        let (from, to) = (Home::named(&self.from, FROM)?, Home::named(&self.to, TO)?);
+        let source = from.open(FROM).await?;
         let target = to.open_for_transfer().await?;
         let what = || format!("cannot move {from} to {to}");
         // What has no position yet is found again by its sequence number alone, once it is moved.

@@ -18,6 +18,12 @@ pub enum ConnectError {
         "the database's address cannot be read. It has the form postgres://user:password@host:5432/database"
     )]
     Address(#[source] tokio_postgres::Error),
+    /// The address is one of something else.
+    #[error(
+        "an address that begins with {0} is none of a PostgreSQL database: that has the form \
+         postgres://user:password@host:5432/database"
+    )]
+    Scheme(String),
     /// The address asks for a check that there is not.
     #[error(
         "the database's address says sslmode={0}, which is not known here: say verify-full, which checks the \
@@ -49,6 +55,43 @@ pub enum ConnectError {
     Database(String),
 }
 
+/// The ways in which the URL of a database begins.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// Returns whether a text is the address of a database, and not the path of a folder. It is one if it is the URL of a
+/// database, or if it begins with a name and `=`, as PostgreSQL's own programs take it (`host=db dbname=onhook`). A path
+/// of such a form is written with `./` before it.
+///
+/// # Errors
+/// If it is a URL of something else: nobody means a folder by that.
+pub fn is_address(text: &str) -> Result<bool, ConnectError> {
+    if has_names(text) {
+        return Ok(true);
+    }
+    match scheme(text) {
+        Some(scheme) if SCHEMES.contains(&scheme) => Ok(true),
+        Some(scheme) => Err(ConnectError::Scheme(scheme.to_owned())),
+        None => Ok(false),
+    }
+}
+
+/// Returns whether a text begins with a name and `=`.
+fn has_names(text: &str) -> bool {
+    let name = text.split_once('=').map_or("", |(name, _)| name.trim());
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// Returns how a URL begins: its scheme, and what separates that from the rest. `None` if the text is no URL. `postgres:`
+/// without the two slashes is taken for a mistyped one.
+fn scheme(text: &str) -> Option<&str> {
+    let (name, rest) = text.split_once(':')?;
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_ours = || SCHEMES.iter().any(|ours| ours.trim_end_matches("://").eq_ignore_ascii_case(name));
+    let slashes = if rest.starts_with("//") { 2 } else { 0 };
+    (is_name && (slashes == 2 || is_ours())).then(|| text.get(..name.len() + 1 + slashes)).flatten()
+}
+
 /// The authorities whose certificates are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Authorities {
@@ -74,6 +117,7 @@ impl Address {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn read(url: &str) -> Result<Self, ConnectError> {
+        is_address(url)?;
         let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
         let (mut rest, mut authorities, mut mode) = (Vec::new(), Authorities::OfTheSystem, None);
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -159,6 +203,26 @@ mod tests {
         assert_eq!(read("?sslmode=verify-full&sslrootcert=system"), (SslMode::Require, OfTheSystem));
         assert_eq!(read("?sslrootcert=%2Fetc/onhook/ca.pem&sslmode=verify-full"), (SslMode::Require, file()));
         assert_eq!(read("?sslrootcert=/etc/onhook/ca.pem"), (SslMode::Require, file()));
+    }
+
+    #[test]
+    fn an_address_is_told_from_a_folder_and_one_of_something_else_is_refused() {
+        for address in ["postgres://a/b", "postgresql://u:p@a/b", "host=a dbname=b", "service = 'a://b'"] {
+            assert!(is_address(address).unwrap(), "{address}");
+        }
+        for folder in ["/var/lib/onhook", "data", "./a=b", "a/b=c", "/a://b", "c:", "Data=1"] {
+            assert!(!is_address(folder).unwrap(), "{folder}");
+        }
+        for (other, begins) in [
+            ("postgress://u:secret@a/b", "postgress://"),
+            ("mysql://u:secret@a/b", "mysql://"),
+            ("Postgres://u:secret@a/b", "Postgres://"),
+            ("postgres:/u:secret@a/b", "postgres:"),
+        ] {
+            let why = is_address(other).unwrap_err().to_string();
+            assert!(why.starts_with(&format!("an address that begins with {begins} is none")), "{why}");
+            assert!(!why.contains("secret"), "{why}");
+        }
     }
 
     #[test]

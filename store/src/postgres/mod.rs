@@ -59,6 +59,6 @@ mod upkeep;
 mod users;
 mod waiting;
 
-pub use self::address::ConnectError;
+pub use self::address::{ConnectError, is_address};
 pub use self::open::PostgresStore;
 pub use self::schema::newest_schema;
