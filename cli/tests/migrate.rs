@@ -168,6 +168,22 @@ fn a_mistyped_address_is_refused_and_no_folder_is_made_of_it() {
 }
 
 #[test]
+fn a_move_to_itself_is_refused_by_whatever_address_and_leaves_no_mark() {
+    let Some(folder) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
+    let twice = format!("{}/../{}", folder.data(), folder.data().rsplit('/').next().expect("a name"));
+    refused(&migrate(&folder.data(), &twice), "--from and --to are the same folder: nothing was moved");
+    let Some(cluster) = cluster() else { return };
+    let url = cluster.url();
+    assert_eq!(migrate(&folder.data(), &url).code, 0);
+    let by_name = url.replace("127.0.0.1", "localhost");
+    let by_socket = format!("host={} port={} user={NAME}", cluster.socket().display(), cluster.port());
+    for other in [&url, &by_name, &by_socket] {
+        refused(&migrate(&url, other), "source and target are the same database: nothing was moved");
+        assert_eq!(on(&url, &["check"]).code, 0, "{other}");
+    }
+}
+
+#[test]
 fn a_database_with_a_server_is_refused_until_the_server_has_stopped() {
     let Some(cluster) = cluster() else { return };
     let Some(folder) = Folder::on_disk() else { return };

@@ -1,15 +1,17 @@
 //! Moving everything from one store to another: the order of things, where to go on after a break, and the proof that
 //! both sides are equal.
 //!
-//! [`copy`] moves what is not there yet. Then the target is opened again, since a store reads its keys when it is opened.
+//! [`apart`] sees to it that there are two stores. [`copy`] moves what is not there yet. Then the target is opened again, since a store reads its keys when it is opened.
 //! [`compare`] reads both sides row by row, and [`end`] makes the target a store like any other.
+
+use std::time::Duration;
 
 use onhook_core::audit::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::StoreError;
 use crate::contract::transfer::{KEYS, Marks, Row, SETTINGS, TABLES, Table, Transfer, Value};
 use crate::contract::upkeep::{Progress, Watch};
+use crate::{Store, StoreError};
 
 /// Why something was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,9 @@ pub enum TransferError {
     /// Servers run on the target.
     #[error("a server runs on the target and holds {}: {STOP}", leases(.0))]
     TargetInUse(Vec<String>),
+    /// Both sides are one store.
+    #[error("source and target are the same database: nothing was moved. Name another target")]
+    Same,
     /// The target has data of its own.
     #[error("the target is not empty: it has {rows} rows of kind {table}. Start with an empty one")]
     NotEmpty {
@@ -153,6 +158,28 @@ async fn alone(source: &dyn Transfer, target: &dyn Transfer) -> Result<(), Trans
     }
     let held = target.held_leases().await.map_err(of_target)?;
     if held.is_empty() { Ok(()) } else { Err(TransferError::TargetInUse(held)) }
+}
+
+/// The lease that is taken on the target to see whether it is the source's, too, and how long it lasts if nobody ends it.
+const APART: (&str, Duration) = ("migrate", Duration::from_secs(10));
+
+/// Refuses to move a store to itself, whatever the addresses of the two say: what is written to the target for a moment
+/// must not be seen in the source. Nothing else is written.
+///
+/// # Errors
+/// [`TransferError`].
+pub async fn apart(source: &dyn Store, target: &dyn Store) -> Result<(), TransferError> {
+    let keys = stamp(source).await.map_err(of_source)?.keys;
+    if keys != stamp(target).await.map_err(of_target)?.keys {
+        return Ok(()); // one store has one set of keys
+    }
+    alone(source, target).await?;
+    let Some(lease) = target.take_lease(APART.0, APART.1).await.map_err(of_target)? else {
+        return Err(TransferError::TargetInUse(vec![APART.0.to_owned()]));
+    };
+    let held = source.held_leases().await.map_err(of_source);
+    target.end_lease(APART.0, lease).await.map_err(of_target)?;
+    if held?.iter().any(|name| name == APART.0) { Err(TransferError::Same) } else { Ok(()) }
 }
 
 /// Returns how many rows a store has.

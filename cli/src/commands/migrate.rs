@@ -6,7 +6,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use onhook_store::audit::seal_all;
 use onhook_store::contract::upkeep::{Progress, Watch};
-use onhook_store::transfer::{Equal, compare, copy, end};
+use onhook_store::transfer::{Equal, apart, compare, copy, end};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -48,9 +48,14 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let (from, to) = (Home::named(&self.from, FROM)?, Home::named(&self.to, TO)?);
+        anyhow::ensure!(
+            !is_same_folder(&from, &to),
+            "{FROM} and {TO} are the same folder: nothing was moved"
+        );
         let source = from.open(FROM).await?;
         let target = to.open_for_transfer().await?;
         let what = || format!("cannot move {from} to {to}");
+        apart(&*source, &*target).await.with_context(what)?;
         // What has no position yet is found again by its sequence number alone, once it is moved.
         seal_all(&*source, now()).await.with_context(what)?;
         let (bar, watch) = watched(terminal, "rows moved");
@@ -85,6 +90,12 @@ impl Migrate {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Returns whether both are one folder, also by two paths. Of two addresses only the databases themselves can tell.
+fn is_same_folder(from: &Home, to: &Home) -> bool {
+    let (Home::Folder(from), Home::Folder(to)) = (from, to) else { return false };
+    matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to)
 }
 
 /// Returns how much was moved, in words.

@@ -39,7 +39,7 @@ use crate::contract::reservations::Reserved;
 use crate::contract::transfer::TABLES;
 use crate::contract::upkeep::{Progress, Watch};
 use crate::contract::users::NewUser;
-use crate::transfer::{Equal, TransferError, compare, copy, end};
+use crate::transfer::{Equal, TransferError, apart, compare, copy, end};
 
 /// What is looked for after each move.
 pub(super) struct Filled {
@@ -342,6 +342,12 @@ pub async fn everything_moves_along(stores: &[&dyn Opener]) {
 /// # Panics
 /// If something else is moved.
 pub async fn a_move_that_cannot_be_right_is_refused(from: &dyn Opener, to: &dyn Opener, other: &dyn Opener) {
+    let (one, same) = from.open_twice().await;
+    let error = apart(&*one, &*same).await.expect_err("refused");
+    assert!(matches!(error, TransferError::Same), "{error:?}");
+    assert_eq!((same.mark().await.expect("read"), same.held_leases().await.expect("read")), (None, vec![]));
+    one.close().await;
+    same.close().await;
     let (source, target) = (from.open().await, to.open_for_transfer().await);
     let filled = fill(&*source).await;
     let tried =
@@ -360,7 +366,9 @@ pub async fn a_move_that_cannot_be_right_is_refused(from: &dyn Opener, to: &dyn 
     let error = tried(&*source, &*full).await;
     assert!(matches!(error, TransferError::NotEmpty { table: "account", rows: 2 }), "{error:?}");
 
+    apart(&*source, &*target).await.expect("two stores");
     copy(&*source, &*target, &nobody()).await.expect("moved");
+    apart(&*source, &*target).await.expect("two stores with the same keys");
     let error = tried(&*full, &*target).await;
     assert!(matches!(error, TransferError::OtherSource), "{error:?}");
     full.close().await;
