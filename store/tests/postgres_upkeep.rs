@@ -29,10 +29,12 @@ async fn settings_that_may_lose_commits_are_found_when_the_store_is_opened() {
     assert_eq!(weaknesses(&cluster).await, []);
     let _standby = cluster.standby("one").unwrap();
     assert_eq!(weaknesses(&cluster).await, [Weakness::AsynchronousStandby]);
-    let settings = Settings::durable().with("synchronous_commit", "local");
-    let cluster = Cluster::start(&binaries, settings.with("synchronous_standby_names", "one")).unwrap();
-    let _standby = cluster.standby("one").unwrap();
-    assert_eq!(weaknesses(&cluster).await, [Weakness::SynchronousCommitOff]);
+    for word in ["local", "remote_write"] {
+        let settings = Settings::durable().with("synchronous_commit", word);
+        let cluster = Cluster::start(&binaries, settings.with("synchronous_standby_names", "one")).unwrap();
+        let _standby = cluster.standby("one").unwrap();
+        assert_eq!(weaknesses(&cluster).await, [Weakness::SynchronousCommitOff], "{word}");
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,11 @@ impl Settings {
             setting.as_deref().is_some_and(|word| words.contains(&word.trim()))
         };
         let mut found = Vec::new();
-        if is(&self.synchronous_commit, &["off", "local"]) {
+        // With `remote_write` a standby has given the commit to its system, and not yet to its disk.
+        let names_standbys =
+            self.synchronous_standby_names.as_deref().is_some_and(|names| !names.trim().is_empty());
+        let waits_for_writes = names_standbys && is(&self.synchronous_commit, &["remote_write"]);
+        if waits_for_writes || is(&self.synchronous_commit, &["off", "local"]) {
             found.push(Weakness::SynchronousCommitOff);
         }
         if self.standbys > 0 && is(&self.synchronous_standby_names, &[""]) {
@@ -139,6 +143,10 @@ mod tests {
             let weak = Settings { synchronous_commit: Some(word.to_owned()), ..durable() };
             assert_eq!(weak.weaknesses(), [Weakness::SynchronousCommitOff], "{word}");
         }
+        let written = || Settings { synchronous_commit: Some("remote_write".to_owned()), ..durable() };
+        assert_eq!(written().weaknesses(), [], "the commit is on the disk, and no standby is waited for");
+        let weak = Settings { synchronous_standby_names: Some("a".to_owned()), ..written() };
+        assert_eq!(weak.weaknesses(), [Weakness::SynchronousCommitOff]);
         assert_eq!(Settings { fsync: off(), ..durable() }.weaknesses(), [Weakness::FsyncOff]);
         let weak = Settings { full_page_writes: off(), ..durable() };
         assert_eq!(weak.weaknesses(), [Weakness::FullPageWritesOff]);
