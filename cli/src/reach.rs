@@ -123,7 +123,7 @@ impl Reach {
         let home = home?;
         match &home {
             Home::Folder(folder) => by_folder(&home, folder, file, how).await,
-            Home::Memory(_) | Home::Database(_) => offline(&home, file, how).await,
+            Home::Memory(_) | Home::Database(..) => offline(&home, file, how).await,
         }
     }
 }

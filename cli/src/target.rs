@@ -26,8 +26,9 @@ pub(crate) const DATA_DIR: &str = "--data-dir";
 pub(crate) enum Home {
     /// In a folder, which one process has at a time.
     Folder(PathBuf),
-    /// In a database, which any number of processes share. The address can hold a password.
-    Database(Secret),
+    /// In a database, which any number of processes share: its address, which can hold a password, and where the address
+    /// was said.
+    Database(Secret, &'static str),
     /// In a folder in memory, which goes with the process.
     Memory(Arc<tempfile::TempDir>),
 }
@@ -39,18 +40,23 @@ impl Home {
         database_url: Option<&String>,
         file: &File,
     ) -> anyhow::Result<Self> {
-        let named = |folder: Option<&PathBuf>, url: Option<&String>| match (folder, url) {
+        let named = |folder: Option<&PathBuf>, url: Option<&String>, said: fn(&str) -> &'static str| match (
+            folder, url,
+        ) {
             (Some(folder), None) => Ok(Some(Self::Folder(folder.clone()))),
-            (None, Some(url)) => Ok(Some(Self::Database(Secret::new(url.clone())))),
+            (None, Some(url)) => Ok(Some(Self::Database(Secret::new(url.clone()), said(url)))),
             (None, None) => Ok(None),
             (Some(_), Some(_)) => anyhow::bail!(
                 "the data is either in a folder or in a database: say --data-dir or --database-url, not both \
                  (their variables are ONHOOK_DATA_DIR and ONHOOK_DATABASE_URL)"
             ),
         };
-        let found = match named(data_dir, database_url)? {
+        let by_flag = |url: &str| of_flag_or_variable(url, "--database-url", "ONHOOK_DATABASE_URL");
+        let found = match named(data_dir, database_url, by_flag)? {
             Some(home) => Some(home),
-            None => named(file.data_dir.as_ref(), file.database_url.as_ref())?,
+            None => {
+                named(file.data_dir.as_ref(), file.database_url.as_ref(), |_| "database_url in the file")?
+            }
         };
         found.context(
             "say where the data is: --data-dir DIR or --database-url URL, or data_dir or database_url in a file that \
@@ -68,10 +74,11 @@ impl Home {
         Ok(Self::Memory(Arc::new(made.context("cannot make a temporary folder")?)))
     }
 
-    /// Returns what the text of a flag names: a database if it is the address of one, else a folder.
-    pub(crate) fn named(text: &str, flag: &'static str) -> anyhow::Result<Self> {
-        Ok(match postgres::is_address(text).context(flag)? {
-            true => Self::Database(Secret::new(text)),
+    /// Returns what the text of a flag or its variable names: a database if it is the address of one, else a folder.
+    pub(crate) fn named(text: &str, flag: &'static str, variable: &'static str) -> anyhow::Result<Self> {
+        let said = of_flag_or_variable(text, flag, variable);
+        Ok(match postgres::is_address(text).context(said)? {
+            true => Self::Database(Secret::new(text), said),
             false => Self::Folder(PathBuf::from(text)),
         })
     }
@@ -84,13 +91,15 @@ impl Home {
             Self::Memory(folder) => {
                 Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
-            Self::Database(url) => Ok(Arc::new(PostgresStore::open_for_transfer(url.expose()).await?)),
+            Self::Database(url, said) => {
+                Ok(Arc::new(PostgresStore::open_for_transfer(url.expose()).await.context(*said)?))
+            }
         }
     }
 
     /// Opens the store in the database. Nothing else has to be there.
-    async fn open_database(url: &Secret) -> anyhow::Result<PostgresStore> {
-        Ok(PostgresStore::open(url.expose()).await?)
+    async fn open_database(url: &Secret, said: &'static str) -> anyhow::Result<PostgresStore> {
+        PostgresStore::open(url.expose()).await.context(said)
     }
 
     /// Opens the store for a command. In a folder there must be one. `flag` is what named it.
@@ -101,7 +110,7 @@ impl Home {
             Self::Memory(folder) => {
                 Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
-            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?)),
+            Self::Database(url, said) => Ok(Arc::new(Self::open_database(url, said).await?)),
         }
     }
 
@@ -112,7 +121,7 @@ impl Home {
             Self::Memory(folder) => {
                 Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
-            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?)),
+            Self::Database(url, said) => Ok(Arc::new(Self::open_database(url, said).await?)),
         }
     }
 
@@ -131,7 +140,9 @@ impl Home {
             Self::Memory(folder) => {
                 Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
-            Self::Database(url) => Ok(Arc::new(Self::open_database(url).await?.free_after(lease))),
+            Self::Database(url, said) => {
+                Ok(Arc::new(Self::open_database(url, said).await?.free_after(lease)))
+            }
         }
     }
 
@@ -145,7 +156,7 @@ impl Home {
         match self {
             Self::Folder(folder) => format!("--data-dir {}", folder.display()),
             Self::Memory(folder) => format!("--data-dir {}", folder.path().display()),
-            Self::Database(_) => format!("--database-url {self}"),
+            Self::Database(..) => format!("--database-url {self}"),
         }
     }
 }
@@ -155,14 +166,22 @@ impl std::fmt::Display for Home {
         match self {
             Self::Folder(folder) => write!(f, "{}", folder.display()),
             Self::Memory(folder) => write!(f, "{} (removed at the end)", folder.path().display()),
-            Self::Database(url) => f.write_str(&without_password(url.expose())),
+            Self::Database(url, _) => f.write_str(&without_password(url.expose())),
         }
     }
 }
 
-/// Returns an address without its password. An address of another form than a URL may hold one anywhere.
+/// Returns where a text was said: in the variable, if that says the same, and else in the flag.
+fn of_flag_or_variable(text: &str, flag: &'static str, variable: &'static str) -> &'static str {
+    if std::env::var_os(variable).is_some_and(|set| set == text) { variable } else { flag }
+}
+
+/// Returns an address without its password. An address of another form than a URL may hold one anywhere, and so may one
+/// with a second `@`.
 fn without_password(url: &str) -> String {
-    let Ok(mut url) = reqwest::Url::parse(url) else { return "the database".to_owned() };
+    let place = url.split_once('?').map_or(url, |(place, _)| place);
+    let parsed = reqwest::Url::parse(url).ok().filter(|_| place.matches('@').count() <= 1);
+    let Some(mut url) = parsed else { return "the database".to_owned() };
     let _ = url.set_password(None);
     url.set_query(None);
     url.to_string()

@@ -209,5 +209,10 @@ fn a_database_with_a_server_is_refused_until_the_server_has_stopped() {
     assert!(server.terminate().success());
     let said = run(&mut command(&["migrate", "--from", &url, "--to", &folder.data()]), b"");
     assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{}", said.answer);
-    refused(&migrate(&url, "postgres://nobody@127.0.0.1:1/nothing"), "the database cannot be used");
+    let said = migrate(&url, "postgres://nobody:hidden@127.0.0.1:1/nothing");
+    refused(
+        &said,
+        "--to: the database nothing at 127.0.0.1:1 cannot be used: error connecting to server: Connection",
+    );
+    assert!(!said.remarks.contains("hidden"), "{said:?}");
 }

@@ -103,7 +103,7 @@ async fn a_newer_schema_is_refused_and_unchanged() {
     let Some(fresh) = openers::database() else { return };
     ten_in_service(&fresh).await.close().await;
     change(&fresh.0, "UPDATE schema_version SET version = 99").await;
-    let Err(ConnectError::Database(why)) = PostgresStore::open(&fresh.0).await else {
+    let Err(ConnectError::Database { why, .. }) = PostgresStore::open(&fresh.0).await else {
         panic!("opened a newer schema")
     };
     assert!(why.contains("schema 99") && why.contains("knows schemas up to"), "{why}");

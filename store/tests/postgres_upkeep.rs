@@ -38,6 +38,40 @@ async fn settings_that_may_lose_commits_are_found_when_the_store_is_opened() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_be_used_is_named_with_what_to_do() {
+    let Some(binaries) = binaries() else { return };
+    let cluster = Cluster::start(&binaries, Settings::quick()).unwrap();
+    let (client, connection) = tokio_postgres::connect(&cluster.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM public").await.unwrap();
+    let at = format!("127.0.0.1:{}", cluster.port());
+    let mut told = Vec::new();
+    for (user, server, database) in [
+        ("onhook", at.as_str(), "absent"),
+        ("stranger", &at, "onhook"),
+        ("guest", &at, "onhook"),
+        ("onhook", "127.0.0.1:1", "onhook"),
+        ("onhook", "onhook.invalid", "onhook"),
+    ] {
+        let url = format!("postgres://{user}:hidden@{server}/{database}?sslmode=disable");
+        let why = PostgresStore::open(&url).await.map(drop).unwrap_err().to_string();
+        assert!(!why.contains("hidden"), "{why}");
+        let server = if server.contains(':') { server.to_owned() } else { format!("{server}:5432") };
+        let begins = format!("the database {database} at {server} cannot be used: ");
+        told.push(why.strip_prefix(&begins).unwrap_or_else(|| panic!("{why}")).to_owned());
+    }
+    for (told, wanted) in told.iter().zip([
+        ". Make it: CREATE DATABASE",
+        ". Is the user right, and does pg_hba.conf let it in from here?",
+        ". Let onhook's user own the database",
+        "Connection refused",
+        ". Is the server's name right? In a URL, the characters /, @ and : of a password",
+    ]) {
+        assert!(told.contains(wanted), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_is_healthy_again_when_its_database_is_without_a_write_of_its_caller() {
     let Some(binaries) = binaries() else { return };
     let mut cluster = Cluster::start(&binaries, Settings::quick()).unwrap();

@@ -62,7 +62,7 @@ impl Demo {
         let mut stop = Stop::listen()?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let home = match self.database_url {
-            Some(url) => Home::Database(Secret::new(url)),
+            Some(url) => Home::Database(Secret::new(url), "--database-url"),
             None => Home::Folder(folder.path().to_owned()),
         };
         let policy = policy(config)?;

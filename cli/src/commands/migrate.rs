@@ -47,7 +47,8 @@ pub(crate) struct Migrate {
 
 impl Migrate {
     pub(crate) async fn run(self, terminal: &mut Terminal) -> anyhow::Result<Exit> {
-        let (from, to) = (Home::named(&self.from, FROM)?, Home::named(&self.to, TO)?);
+        let from = Home::named(&self.from, FROM, "ONHOOK_MIGRATE_FROM")?;
+        let to = Home::named(&self.to, TO, "ONHOOK_MIGRATE_TO")?;
         anyhow::ensure!(
             !is_same_folder(&from, &to),
             "{FROM} and {TO} are the same folder: nothing was moved"

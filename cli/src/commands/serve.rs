@@ -258,7 +258,7 @@ impl Serve {
         let version = env!("CARGO_PKG_VERSION");
         let schema = match home {
             Home::Folder(_) | Home::Memory(_) => sqlite::schema::newest(),
-            Home::Database(_) => postgres::newest_schema(),
+            Home::Database(..) => postgres::newest_schema(),
         };
         let set = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
         tracing::info!(
@@ -339,7 +339,7 @@ fn serve_socket(server: &mut Server, named: Option<&Path>, home: &Home) -> anyho
         (Some(path), _) => (path.to_owned(), Guard::File),
         (None, Home::Folder(folder)) => (folder.join(socket::NAME), Guard::Folder),
         (None, Home::Memory(folder)) => (folder.path().join(socket::NAME), Guard::Folder),
-        (None, Home::Database(_)) => return Ok(()),
+        (None, Home::Database(..)) => return Ok(()),
     };
     match Socket::bind(&path, guard) {
         Ok(socket) => server.serve_socket(socket),

@@ -15,9 +15,13 @@ use tokio_postgres::config::SslMode;
 pub enum ConnectError {
     /// The address cannot be read.
     #[error(
-        "the database's address cannot be read. It has the form postgres://user:password@host:5432/database"
+        "the database's address cannot be read. It has the form postgres://user:password@host:5432/database, in which the \
+         characters /, @ and : of a password are written %2F, %40 and %3A"
     )]
     Address(#[source] tokio_postgres::Error),
+    /// There is nothing in the address.
+    #[error("the database's address is empty. It has the form postgres://user:password@host:5432/database")]
+    Empty,
     /// The address is one of something else.
     #[error(
         "an address that begins with {0} is none of a PostgreSQL database: that has the form \
@@ -51,8 +55,15 @@ pub enum ConnectError {
     )]
     Unfinished,
     /// The database cannot be reached or used.
-    #[error("the database cannot be used: {0}")]
-    Database(String),
+    #[error("{database} cannot be used: {why}{hint}")]
+    Database {
+        /// Which one, and where it is.
+        database: String,
+        /// What went wrong.
+        why: String,
+        /// What to do about it, as a sentence to append. Empty if that is not known.
+        hint: String,
+    },
 }
 
 /// The ways in which the URL of a database begins.
@@ -117,6 +128,9 @@ impl Address {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn read(url: &str) -> Result<Self, ConnectError> {
+        if url.trim().is_empty() {
+            return Err(ConnectError::Empty);
+        }
         is_address(url)?;
         let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
         let (mut rest, mut authorities, mut mode) = (Vec::new(), Authorities::OfTheSystem, None);
@@ -229,6 +243,9 @@ mod tests {
     fn what_an_address_says_wrong_is_named() {
         let why = |url| Address::read(url).err().unwrap().to_string();
         assert!(why("postgres://a/b?sslmode=verify-ca").contains("sslmode=verify-ca"));
+        assert_eq!([why(""), why(" ")], [""; 2].map(|_| ConnectError::Empty.to_string()));
+        assert!(why("mysql://u:secret@a/b").starts_with("an address that begins with mysql:// is none"));
+        assert!(why("postgres://u:p/ss@a:b/b").contains("are written %2F, %40 and %3A"));
         assert!(why("postgres://a/b?nothing=1").contains("has the form postgres://"));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");

@@ -24,13 +24,14 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Returns a pool of connections to the database at an address, and what looks for another primary among its servers.
+/// Returns a pool of connections to the database that an address names, and what looks for another primary among its servers.
 /// Connections are made when they are needed.
 ///
 /// # Errors
-/// If the address cannot be read, or the certificates that it names.
-pub(super) fn pool(url: &str) -> std::result::Result<(Pool, Arc<dyn Look>), ConnectError> {
-    let Address { mut config, authorities } = Address::read(url)?;
+/// If the certificates cannot be read that the address names.
+pub(super) fn pool(address: &Address) -> std::result::Result<(Pool, Arc<dyn Look>), ConnectError> {
+    let Address { config, authorities } = address;
+    let mut config = config.clone();
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_MAX);
     }

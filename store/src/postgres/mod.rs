@@ -36,6 +36,7 @@ mod once;
 mod open;
 mod order_rows;
 mod orders;
+mod place;
 mod plan_rows;
 mod plans;
 mod pool;

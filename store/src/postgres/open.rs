@@ -7,13 +7,14 @@ use super::client::{Client, Names};
 use deadpool_postgres::Pool;
 use tokio::sync::Semaphore;
 
-use super::address::ConnectError;
+use super::address::{Address, ConnectError};
 use super::connect::{self, connection};
 use super::hands::Hands;
 use super::health::Health;
 use super::intake::Intake;
 use super::known::Known;
 use super::lookout::Lookout;
+use super::place::Place;
 use super::random::random;
 use super::schema::migrate;
 use super::statement::{execute, row};
@@ -72,8 +73,10 @@ impl PostgresStore {
     }
 
     async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
-        let (pool, primary) = connect::pool(url)?;
-        let unusable = |error: StoreError| ConnectError::Database(error.why());
+        let address = Address::read(url)?;
+        let place = Place::of(url, &address.config);
+        let (pool, primary) = connect::pool(&address)?;
+        let unusable = |error: StoreError| place.unusable(&error);
         let client = connection(&pool).await.map_err(unusable)?;
         migrate(&client).await.map_err(unusable)?;
         let marked = row(&client, "SELECT 1 FROM meta WHERE key = $1", &[&MARK]).await.map_err(unusable)?;
