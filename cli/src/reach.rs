@@ -54,7 +54,7 @@ struct Credentials {
     password: String,
 }
 
-/// What becomes of a data folder that does not exist.
+/// What becomes of data that are not there.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Absent {
     /// The command is refused.
@@ -73,7 +73,7 @@ pub(crate) struct Opening {
     pub(crate) writes: bool,
     /// True if the system's clock is believed, however far it is from the data's last use.
     pub(crate) trust_clock: bool,
-    /// What becomes of a folder that does not exist.
+    /// What becomes of data that are not there.
     pub(crate) absent: Absent,
 }
 
@@ -172,13 +172,18 @@ async fn by_folder(home: &Home, folder: &Path, file: &File, how: Opening) -> any
 
 /// Opens the store in this process.
 async fn offline(home: &Home, file: &File, how: Opening) -> anyhow::Result<Client> {
-    let home = match how.absent {
-        Absent::StoodIn if home.is_absent() => Home::in_memory()?,
-        _ => home.clone(),
-    };
-    let store = match how.absent {
-        Absent::Made => home.open_or_make().await?,
-        Absent::Refused | Absent::StoodIn => home.open(DATA_DIR).await?,
+    let (home, store) = match how.absent {
+        Absent::Made => (home.clone(), home.open_or_make().await?),
+        Absent::Refused if how.writes => (home.clone(), home.open(DATA_DIR).await?),
+        Absent::Refused => (home.clone(), home.open_to_read(DATA_DIR).await?),
+        Absent::StoodIn => match home.open_if_any().await? {
+            Some(store) => (home.clone(), store),
+            None => {
+                let memory = Home::in_memory()?;
+                let store = memory.open_or_make().await?;
+                (memory, store)
+            }
+        },
     };
     if how.writes {
         look_at_clock(&*store, how.trust_clock).await?;

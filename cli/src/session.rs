@@ -113,7 +113,7 @@ impl Changing {
         self.run_on(Absent::Refused, file, terminal, command).await
     }
 
-    /// Does the same. `absent` says what becomes of a data folder that does not exist.
+    /// Does the same. `absent` says what becomes of data that are not there.
     pub(crate) async fn run_on(
         self,
         absent: Absent,

@@ -13,7 +13,7 @@ use onhook_server::clock::Clock;
 use onhook_server::demo_data;
 use onhook_store::Store;
 use onhook_store::contract::upkeep::Weakness;
-use onhook_store::postgres::{self, PostgresStore};
+use onhook_store::postgres::{self, ConnectError, PostgresStore};
 use onhook_store::sqlite::{OpenError, SqliteStore};
 
 use crate::config::File;
@@ -102,15 +102,50 @@ impl Home {
         PostgresStore::open(url.expose()).await.context(said)
     }
 
-    /// Opens the store for a command. In a folder there must be one. `flag` is what named it.
+    /// Opens the store for a command. There must be one. `flag` is what named a folder.
     pub(crate) async fn open(&self, flag: &str) -> anyhow::Result<Arc<dyn Store>> {
+        match self {
+            Self::Database(url, said) => {
+                let opened = PostgresStore::open_if_there(url.expose()).await;
+                Ok(Arc::new(opened.map_err(|error| opening_database(error, said))?))
+            }
+            _ => self.open_folder(flag),
+        }
+    }
+
+    /// Opens the store for a command that only reads. There must be one. In a database, nothing is written for that, and a
+    /// standby will do. `flag` is what named a folder.
+    pub(crate) async fn open_to_read(&self, flag: &str) -> anyhow::Result<Arc<dyn Store>> {
+        match self {
+            Self::Database(url, said) => {
+                let opened = PostgresStore::open_to_read(url.expose()).await;
+                Ok(Arc::new(opened.map_err(|error| opening_database(error, said))?))
+            }
+            _ => self.open_folder(flag),
+        }
+    }
+
+    /// Opens the store in a folder or in memory.
+    fn open_folder(&self, flag: &str) -> anyhow::Result<Arc<dyn Store>> {
         let opening = |error| opening_by(error, flag);
         match self {
             Self::Folder(folder) => Ok(Arc::new(SqliteStore::open_if_there(folder).map_err(opening)?)),
             Self::Memory(folder) => {
                 Ok(Arc::new(SqliteStore::open_forgetful(folder.path()).map_err(opening)?))
             }
-            Self::Database(url, said) => Ok(Arc::new(Self::open_database(url, said).await?)),
+            Self::Database(..) => anyhow::bail!("{self} is no folder"),
+        }
+    }
+
+    /// Opens the store for a command. Returns `None` if there is none.
+    pub(crate) async fn open_if_any(&self) -> anyhow::Result<Option<Arc<dyn Store>>> {
+        match self {
+            Self::Database(url, said) => match PostgresStore::open_if_there(url.expose()).await {
+                Err(ConnectError::Missing(_)) => Ok(None),
+                opened => Ok(Some(Arc::new(opened.context(*said)?))),
+            },
+            Self::Folder(folder) if !folder.join(onhook_store::sqlite::FILE).exists() => Ok(None),
+            _ => self.open_folder(DATA_DIR).map(Some),
         }
     }
 
@@ -144,11 +179,6 @@ impl Home {
                 Ok(Arc::new(Self::open_database(url, said).await?.free_after(lease)))
             }
         }
-    }
-
-    /// Returns whether there is nothing yet where the data would be in a folder.
-    pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, Self::Folder(folder) if !folder.join(onhook_store::sqlite::FILE).exists())
     }
 
     /// Returns the arguments that name it, for another command. A password in an address is left out.
@@ -213,6 +243,14 @@ pub(crate) async fn look_at_clock(store: &dyn Store, trust: bool) -> anyhow::Res
         );
     };
     Ok(store.remember_clock(seen, moved_ms).await?)
+}
+
+/// Returns why a database cannot be opened, and where its address was said.
+fn opening_database(error: ConnectError, said: &'static str) -> anyhow::Error {
+    match error {
+        ConnectError::Missing(_) => anyhow::anyhow!("{error}: is {said} right?"),
+        error => anyhow::Error::from(error).context(said),
+    }
 }
 
 /// Returns why the folder of `--data-dir` cannot be opened, and what to do about it.

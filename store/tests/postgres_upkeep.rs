@@ -43,7 +43,10 @@ async fn a_database_that_cannot_be_used_is_named_with_what_to_do() {
     let cluster = Cluster::start(&binaries, Settings::quick()).unwrap();
     let (client, connection) = tokio_postgres::connect(&cluster.url(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM public").await.unwrap();
+    client
+        .batch_execute("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM public")
+        .await
+        .unwrap();
     let at = format!("127.0.0.1:{}", cluster.port());
     let mut told = Vec::new();
     for (user, server, database) in [

@@ -132,6 +132,7 @@ fn tests(workspace: &Workspace) -> Result<Outcome> {
 const OF_THE_COMMAND_LINE: &[(&str, bool)] = &[
     ("audit", false),
     ("commands", true),
+    ("databases", false),
     ("demo", true),
     ("disk", false),
     ("documents", false),

@@ -53,7 +53,7 @@ impl Migrate {
             !is_same_folder(&from, &to),
             "{FROM} and {TO} are the same folder: nothing was moved"
         );
-        let source = from.open(FROM).await?;
+        let source = from.open_to_read(FROM).await?;
         let target = to.open_for_transfer().await?;
         let what = || format!("cannot move {from} to {to}");
         apart(&*source, &*target).await.with_context(what)?;

@@ -54,6 +54,33 @@ pub enum ConnectError {
          empty database"
     )]
     Unfinished,
+    /// onhook has no tables there, and was not to make them.
+    #[error("there is no onhook data in {0}")]
+    Missing(String),
+    /// Its tables are those of an older program, and were not to be changed.
+    #[error(
+        "{database} has schema {at}, and this onhook has schema {newest}. What only reads does not change that: start a \
+         server of this version there once, or run a command of it that writes"
+    )]
+    Older {
+        /// Which one, and where it is.
+        database: String,
+        /// Its schema.
+        at: i64,
+        /// This program's.
+        newest: i64,
+    },
+    /// Tables of onhook cannot be made, since others have their names.
+    #[error(
+        "{database} has tables of another program: {tables}. Nothing was made there. Give onhook a database of its own, \
+         with CREATE DATABASE"
+    )]
+    Foreign {
+        /// Which one, and where it is.
+        database: String,
+        /// Some of them.
+        tables: String,
+    },
     /// The database cannot be reached or used.
     #[error("{database} cannot be used: {why}{hint}")]
     Database {

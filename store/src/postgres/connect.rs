@@ -7,7 +7,7 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
 };
 use tokio_postgres::NoTls;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{Address, ConnectError};
@@ -25,11 +25,14 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Returns a pool of connections to the database that an address names, and what looks for another primary among its servers.
-/// Connections are made when they are needed.
+/// Connections are made when they are needed, to `servers`: those that take writes, or any.
 ///
 /// # Errors
 /// If the certificates cannot be read that the address names.
-pub(super) fn pool(address: &Address) -> std::result::Result<(Pool, Arc<dyn Look>), ConnectError> {
+pub(super) fn pool(
+    address: &Address,
+    servers: TargetSessionAttrs,
+) -> std::result::Result<(Pool, Arc<dyn Look>), ConnectError> {
     let Address { config, authorities } = address;
     let mut config = config.clone();
     if config.get_connect_timeout().is_none() {
@@ -41,8 +44,7 @@ pub(super) fn pool(address: &Address) -> std::result::Result<(Pool, Arc<dyn Look
     config.keepalives_interval(Duration::from_secs(2));
     config.keepalives_retries(3);
     config.tcp_user_timeout(Duration::from_secs(10));
-    // The primary, if the address names several servers.
-    config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+    config.target_session_attrs(servers);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let (manager, primary): (_, Arc<dyn Look>) = if config.get_ssl_mode() == SslMode::Disable {
         let primary = Primary::of(&config, NoTls);

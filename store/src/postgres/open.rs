@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::client::{Client, Names};
 use deadpool_postgres::Pool;
 use tokio::sync::Semaphore;
+use tokio_postgres::config::TargetSessionAttrs;
 
 use super::address::{Address, ConnectError};
 use super::connect::{self, connection};
@@ -14,9 +15,10 @@ use super::health::Health;
 use super::intake::Intake;
 use super::known::Known;
 use super::lookout::Lookout;
-use super::place::Place;
+use super::place::{Place, takes_no_writes};
+use super::primary::Look;
 use super::random::random;
-use super::schema::migrate;
+use super::schema::{Fault, migrate, newest_schema, refuse_newer, schema};
 use super::statement::{execute, row};
 use crate::contract::orders::Script;
 use crate::contract::transfer::MARK;
@@ -52,39 +54,86 @@ pub struct PostgresStore {
 /// Most transactions that write at once, beside the statements of new orders.
 const WRITERS_MAX: usize = 10;
 
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The store that is there, or a new one.
+    Make,
+    /// The store that is there.
+    Use,
+    /// As `Use`, and nothing is written.
+    Read,
+    /// As `Make`, and it need not have everything yet.
+    Transfer,
+}
+
 /// How long a transaction may be idle, unless something else is said.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
 impl PostgresStore {
-    /// Opens the store in the database at an address, and brings it to the newest schema.
+    /// Opens the store in the database at an address, and brings it to the newest schema. Makes the tables if there are
+    /// none.
     ///
     /// # Errors
     /// [`ConnectError`]: the database cannot be reached or used. Nothing was changed.
     pub async fn open(url: &str) -> std::result::Result<Self, ConnectError> {
-        Self::open_with(url, false).await
+        Self::open_with(url, Purpose::Make).await
     }
 
-    /// Opens the store that data is moved to, also if it does not have everything yet.
+    /// Opens an existing store, and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], and `Missing` if there is no store.
+    pub async fn open_if_there(url: &str) -> std::result::Result<Self, ConnectError> {
+        Self::open_with(url, Purpose::Use).await
+    }
+
+    /// Opens an existing store for someone who only reads. Nothing is written. If none of the servers takes writes, another
+    /// one that answers is read, such as a standby.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open_if_there`], and `Older` if the store has an older schema.
+    pub async fn open_to_read(url: &str) -> std::result::Result<Self, ConnectError> {
+        Self::open_with(url, Purpose::Read).await
+    }
+
+    /// Opens the store that data is moved to, also if it does not have everything yet. Makes the tables if there are none.
     ///
     /// # Errors
     /// As [`PostgresStore::open`], but not `Unfinished`.
     pub async fn open_for_transfer(url: &str) -> std::result::Result<Self, ConnectError> {
-        Self::open_with(url, true).await
+        Self::open_with(url, Purpose::Transfer).await
     }
 
-    async fn open_with(url: &str, unfinished: bool) -> std::result::Result<Self, ConnectError> {
+    async fn open_with(url: &str, purpose: Purpose) -> std::result::Result<Self, ConnectError> {
         let address = Address::read(url)?;
         let place = Place::of(url, &address.config);
-        let (pool, primary) = connect::pool(&address)?;
         let unusable = |error: StoreError| place.unusable(&error);
-        let client = connection(&pool).await.map_err(unusable)?;
-        migrate(&client).await.map_err(unusable)?;
+        let (pool, primary, client) = match reached(&address, TargetSessionAttrs::ReadWrite).await? {
+            (pool, primary, Ok(client)) => (pool, primary, client),
+            (_, _, Err(error)) if purpose == Purpose::Read && may_be_read(&address, &error) => {
+                let (pool, primary, client) = reached(&address, TargetSessionAttrs::Any).await?;
+                (pool, primary, client.map_err(unusable)?)
+            }
+            (_, _, Err(error)) => return Err(unusable(error)),
+        };
+        prepare(&client, purpose).await.map_err(|fault| match fault {
+            Unready::Missing => ConnectError::Missing(place.to_string()),
+            Unready::Older(at) => {
+                ConnectError::Older { database: place.to_string(), at, newest: newest_schema() }
+            }
+            Unready::Fault(Fault::Foreign(tables)) => {
+                ConnectError::Foreign { database: place.to_string(), tables }
+            }
+            Unready::Fault(Fault::Store(error)) => unusable(error),
+        })?;
         let marked = row(&client, "SELECT 1 FROM meta WHERE key = $1", &[&MARK]).await.map_err(unusable)?;
-        if marked.is_some() && !unfinished {
+        if marked.is_some() && purpose != Purpose::Transfer {
             return Err(ConnectError::Unfinished);
         }
-        let order_key = key(&client, "order_key").await.map_err(unusable)?;
-        let token_key = key(&client, "token_key").await.map_err(unusable)?;
+        let makes = purpose != Purpose::Read;
+        let order_key = key(&client, "order_key", makes).await.map_err(unusable)?;
+        let token_key = key(&client, "token_key", makes).await.map_err(unusable)?;
         drop(client);
         let ids = Arc::new(OrderIds::new(order_key, random().map_err(unusable)?));
         let health = Arc::new(Health::default());
@@ -130,12 +179,56 @@ impl PostgresStore {
     }
 }
 
+/// Returns a pool of connections to the servers of an address, and the first connection or why there is none.
+async fn reached(
+    address: &Address,
+    servers: TargetSessionAttrs,
+) -> std::result::Result<(Pool, Arc<dyn Look>, Result<Client>), ConnectError> {
+    let (pool, primary) = connect::pool(address, servers)?;
+    let client = connection(&pool).await;
+    Ok((pool, primary, client))
+}
+
+/// Returns whether a server may still be read of which none takes writes.
+fn may_be_read(address: &Address, error: &StoreError) -> bool {
+    takes_no_writes(error) || address.config.get_hosts().len().max(address.config.get_hostaddrs().len()) > 1
+}
+
+/// Why a database is not as its purpose asks.
+enum Unready {
+    Missing,
+    /// It has this schema.
+    Older(i64),
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for Unready {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// Sees to it that the database has the tables of this program.
+async fn prepare(client: &Client, purpose: Purpose) -> std::result::Result<(), Unready> {
+    if matches!(purpose, Purpose::Make | Purpose::Transfer) {
+        return Ok(migrate(client).await?);
+    }
+    let at = schema(client).await?.ok_or(Unready::Missing)?;
+    if purpose == Purpose::Use {
+        return Ok(migrate(client).await?);
+    }
+    refuse_newer(at).map_err(Fault::from)?;
+    if at < newest_schema() { Err(Unready::Older(at)) } else { Ok(()) }
+}
+
 /// Returns the store's key of this name. It is made once: if two nodes open a new store at the same time, both read the
 /// key that was written first.
-async fn key<const N: usize>(client: &Client, name: &str) -> Result<[u8; N]> {
-    let made = random::<N>()?.to_vec();
-    execute(client, "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[&name, &made])
-        .await?;
+async fn key<const N: usize>(client: &Client, name: &str, makes: bool) -> Result<[u8; N]> {
+    if makes {
+        let made = random::<N>()?.to_vec();
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        execute(client, sql, &[&name, &made]).await?;
+    }
     let found = row(client, "SELECT value FROM meta WHERE key = $1", &[&name]).await?;
     let found: Option<Vec<u8>> = found.map(|row| get(&row, 0)).transpose()?;
     found.and_then(|key| key.try_into().ok()).ok_or_else(|| corrupt(format!("{name} is missing")))
