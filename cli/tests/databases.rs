@@ -90,6 +90,43 @@ fn tables_of_another_program_are_named_and_left_alone() {
 }
 
 #[test]
+fn a_database_that_cannot_hold_every_text_is_refused_with_how_to_make_one() {
+    let Some(cluster) = cluster(Settings::quick()) else { return };
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        Sql::of(&cluster.url())
+            .run(&format!("CREATE DATABASE {encoding} ENCODING '{encoding}' TEMPLATE template0"));
+        let name = encoding.to_lowercase();
+        let url = format!("{}{name}", cluster.url().trim_end_matches("onhook"));
+        let port = cluster.port();
+        let remark = format!(
+            "the database {name} at 127.0.0.1:{port} has the encoding {encoding}, and onhook needs UTF8. Make one that has \
+             it: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0\n"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let from = folder.path().to_str().expect("it is UTF-8");
+        assert_eq!(
+            onhook(&[
+                "admin",
+                "account",
+                "create",
+                "7",
+                "--name",
+                "A",
+                "--reason",
+                "a test",
+                "--data-dir",
+                from
+            ])
+            .code,
+            0
+        );
+        refused(&on(&url, &SERVE), &remark);
+        refused(&onhook(&["migrate", "--from", from, "--to", &url]), &remark);
+        assert_eq!(tables(&Sql::of(&url)), [""; 0]);
+    }
+}
+
+#[test]
 fn a_standby_is_read_and_what_has_to_be_written_down_is_refused_there() {
     // A commit is answered when the standby shows it.
     let settings =

@@ -70,6 +70,17 @@ pub enum ConnectError {
         /// This program's.
         newest: i64,
     },
+    /// Not every text can be stored there as it is.
+    #[error(
+        "{database} has the encoding {encoding}, and onhook needs UTF8. Make one that has it: CREATE DATABASE … ENCODING \
+         'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// Which one, and where it is.
+        database: String,
+        /// Its encoding.
+        encoding: String,
+    },
     /// Tables of onhook cannot be made, since others have their names.
     #[error(
         "{database} has tables of another program: {tables}. Nothing was made there. Give onhook a database of its own, \

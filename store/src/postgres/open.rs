@@ -119,6 +119,7 @@ impl PostgresStore {
         };
         prepare(&client, purpose).await.map_err(|fault| match fault {
             Unready::Missing => ConnectError::Missing(place.to_string()),
+            Unready::Encoding(encoding) => ConnectError::Encoding { database: place.to_string(), encoding },
             Unready::Older(at) => {
                 ConnectError::Older { database: place.to_string(), at, newest: newest_schema() }
             }
@@ -197,6 +198,8 @@ fn may_be_read(address: &Address, error: &StoreError) -> bool {
 /// Why a database is not as its purpose asks.
 enum Unready {
     Missing,
+    /// It has this encoding.
+    Encoding(String),
     /// It has this schema.
     Older(i64),
     Fault(Fault),
@@ -208,8 +211,16 @@ impl<E: Into<Fault>> From<E> for Unready {
     }
 }
 
-/// Sees to it that the database has the tables of this program.
+/// Sees to it that the database holds any text, and has the tables of this program.
 async fn prepare(client: &Client, purpose: Purpose) -> std::result::Result<(), Unready> {
+    // What is there can be read whatever its encoding, and moved away.
+    if purpose != Purpose::Read {
+        let found = row(client, "SELECT current_setting('server_encoding', true)", &[]).await?;
+        let encoding: Option<String> = found.map(|row| get(&row, 0)).transpose()?.flatten();
+        if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("UTF8")) {
+            return Err(Unready::Encoding(encoding));
+        }
+    }
     if matches!(purpose, Purpose::Make | Purpose::Transfer) {
         return Ok(migrate(client).await?);
     }
