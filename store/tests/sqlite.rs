@@ -112,13 +112,13 @@ async fn on_a_full_disk_new_orders_are_refused_and_accepted_ones_run() {
     store.release(lease, now, 10, Arc::default()).await.unwrap();
     let order = store.order(account, Kind::Disconnect, taken).await.unwrap().unwrap();
     assert_eq!(order.status, Status::Complete);
-    assert_eq!(store.totals(now).await.unwrap().failed[0], (Cause::DiskFull, 2));
+    assert_eq!(store.writes().failed[0], (Cause::DiskFull, 2));
     assert_eq!(store.check(true).await.unwrap().findings, vec![]);
     store.close().await;
     let store = open(folder.path()).unwrap();
     store.healthy().unwrap();
     store.accept(new_order(&[number(2)])).await.unwrap();
-    assert_eq!(store.totals(now).await.unwrap().failed[0], (Cause::DiskFull, 0));
+    assert_eq!(store.writes().failed[0], (Cause::DiskFull, 0));
 }
 
 /// A mapped file cannot grow on a full disk, and writing to it can end the process.
