@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 use crate::client::Client;
 use crate::config::{self, File, PASSWORD, USER};
-use crate::target::{DATA_DIR, Home, look_at_clock, opening, policy};
+use crate::target::{DATA_DIR, Home, Unopened, look_at_clock, opening, policy};
 
 /// How long a command waits for a folder that another process has: a command that ends, or a server that starts.
 const FOLDER_WAIT: Duration = Duration::from_secs(5);
@@ -154,7 +154,7 @@ async fn by_folder(home: &Home, folder: &Path, file: &File, how: Opening) -> any
         }
         match offline(home, file, how).await {
             Ok(client) => return Ok(client),
-            Err(error) => match error.downcast_ref::<OpenError>() {
+            Err(error) => match error.downcast_ref::<Unopened>().map(|unopened| &unopened.error) {
                 Some(OpenError::InUse(_)) if begun.elapsed() < FOLDER_WAIT => {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }

@@ -258,6 +258,14 @@ pub(crate) fn opening(error: OpenError) -> anyhow::Error {
     opening_by(error, DATA_DIR)
 }
 
+/// Why a data folder cannot be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{hint}")]
+pub(crate) struct Unopened {
+    pub(crate) error: OpenError,
+    hint: String,
+}
+
 /// Returns why a data folder cannot be opened that a flag has named, and what to do about it.
 fn opening_by(error: OpenError, flag: &str) -> anyhow::Error {
     let hint = match &error {
@@ -273,7 +281,7 @@ fn opening_by(error: OpenError, flag: &str) -> anyhow::Error {
         },
         OpenError::Unfinished(_) | OpenError::Folder(..) | OpenError::Database(_) => return error.into(),
     };
-    anyhow::anyhow!("{error}{hint}")
+    Unopened { error, hint }.into()
 }
 
 /// Returns the user who owns the data in a folder, as an argument of sudo. If the data is missing or cannot be read,

@@ -337,6 +337,23 @@ fn a_folder_in_use_or_without_data_is_refused_with_the_reason() {
     assert_eq!(folder.onhook(&["check", "--deep"]).code, 0);
 }
 
+/// Another command may have the folder for a moment. A server has it for as long as it runs, and answers.
+#[test]
+fn a_command_waits_a_moment_for_a_folder_that_another_one_has() {
+    let Some(folder) = Folder::on_disk().map(Folder::with_two_accounts) else { return };
+    let lock = std::fs::File::open(Path::new(&folder.data()).join("onhook.lock")).expect("there is data");
+    lock.lock().expect("nobody has it");
+    let refused = folder.onhook(&["admin", "account", "list"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.remarks.contains("does not answer at"), "{}", refused.remarks);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| folder.onhook(&["admin", "account", "list"]));
+        std::thread::sleep(std::time::Duration::from_millis(500)); // it waits longer, and passes if it did not begin
+        lock.unlock().expect("it is ours");
+        assert_eq!(waits.join().expect("it ends").code, 0);
+    });
+}
+
 /// The next server would go by the time of an import under a wrong clock.
 #[test]
 fn a_command_that_writes_looks_at_the_clock_and_notes_the_time() {
