@@ -422,8 +422,10 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         _ => None,
     });
     let report = named(&app, &call).await?;
-    if report.confirmed.is_none() && report.made_at.since(submitted_at) > DAY_MS {
-        let detail = format!("submitted_at lies before the report was made, at {}", report.made_at);
+    let first_made_at = rnd::first_made_at(&report)?;
+    if report.confirmed.is_none() && first_made_at.since(submitted_at) > DAY_MS {
+        let detail =
+            format!("submitted_at lies before the report's files were first made, at {first_made_at}");
         return Err(wrong("/submitted_at", detail));
     }
     match app.store.confirm_report(report.id, sha256, submitted_at, author, now, once).await? {

@@ -36,6 +36,9 @@ pub(crate) struct MadeWith {
     left_out: String,
     /// How many bytes each file has.
     sizes: Vec<u64>,
+    /// When these files were first made. A report that takes the place of one with the same files has this from that one.
+    #[serde(default)]
+    first_made_at: Option<Timestamp>,
 }
 
 /// A report that is asked for.
@@ -99,6 +102,12 @@ fn filing(with: &MadeWith, period: Month, known: Known, made_at: Timestamp) -> R
 fn cutoff_is_ahead(report: &Report) -> Result<bool> {
     let Some(period) = report.period else { return Ok(false) };
     Ok(filing(&made_with(report)?, period, Known::all(), report.made_at)?.cutoff_is_ahead())
+}
+
+/// Returns when the files of a report were first made, whenever it was made again since: from then on they could be
+/// handed in.
+pub(crate) fn first_made_at(report: &Report) -> Result<Timestamp> {
+    Ok(made_with(report)?.first_made_at.unwrap_or(report.made_at))
 }
 
 /// Returns the confirmed reports of each company as `core` judges by them.
@@ -255,6 +264,7 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
         npa_table: area_codes::VERSION.to_owned(),
         left_out: String::new(),
         sizes: Vec::new(),
+        first_made_at: None,
     };
     let mut knowing = knowing(store, company, &with, (*period, *as_of, *now)).await?;
     knowing.progress = Some(progress.clone());
@@ -289,12 +299,18 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
     let cutoff_ahead = filing(&with, *period, Known::all(), *now)?.cutoff_is_ahead();
     let known_by = known_by(&hashes);
     let mut id = format!("rnd-{period}-{company}-{known_by}");
-    if !cutoff_ahead && let Some(old) = store.report(id.clone()).await? {
-        // One that was handed in too early stays as it is. This one can be handed in beside it.
-        if old.confirmed.is_some() && cutoff_is_ahead(&old)? {
-            id = format!("rnd-{period}-{company}-again-{known_by}");
-        }
+    let mut old = store.report(id.clone()).await?;
+    // One that was handed in too early stays as it is. This one can be handed in beside it.
+    if let Some(early) = old.as_ref().filter(|old| !cutoff_ahead && old.confirmed.is_some())
+        && cutoff_is_ahead(early)?
+    {
+        id = format!("rnd-{period}-{company}-again-{known_by}");
+        old = store.report(id.clone()).await?;
     }
+    with.first_made_at = Some(match &old {
+        Some(old) => first_made_at(old)?.min(*now),
+        None => *now,
+    });
     let named = files.iter().zip(&hashes);
     let files: Vec<Value> =
         named.map(|(file, hash)| json!({ "name": file.name, "rows": file.rows, "sha256": hash })).collect();
@@ -598,6 +614,7 @@ mod tests {
         let early = made(&store, "2026-08", "2026-08-10T00:00:00Z", None).await;
         let whole = made(&store, "2026-08", "2026-08-15T00:00:00Z", None).await;
         assert_eq!((&whole.id, whole.made_at), (&early.id, at("2026-08-15T00:00:00Z")));
+        assert_eq!(first_made_at(&whole).unwrap(), early.made_at, "its file could be handed in since then");
         assert_eq!(whole.shown.get("cutoff_ahead"), None);
 
         let early = made(&store, "2026-09", "2026-09-10T00:00:00Z", None).await;

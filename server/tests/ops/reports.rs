@@ -151,7 +151,7 @@ async fn a_disconnect_is_reported_once_and_its_file_is_the_same_for_ever() {
             read(&reply)["errors"][0].clone()
         };
         let made_at = made["made_at"].as_str().unwrap();
-        let detail = format!("submitted_at lies before the report was made, at {made_at}");
+        let detail = format!("submitted_at lies before the report's files were first made, at {made_at}");
         assert_eq!(at(-DAY_MS - 60_000).await, json!({ "at": "/submitted_at", "detail": detail }));
         assert_eq!(at(DAY_MS + 60_000).await["detail"], "submitted_at lies ahead");
 
@@ -195,6 +195,31 @@ async fn a_disconnect_is_reported_once_and_its_file_is_the_same_for_ever() {
         for name in ["onhook_rnd_unreported", "onhook_rnd_oldest_unreported_days"] {
             assert!(measured.contains(name), "{name}");
         }
+    })
+    .await;
+}
+
+/// A report that knows more takes the place of one with the same file. Who handed that file in before tells the true day.
+#[tokio::test]
+async fn a_report_that_was_made_again_is_confirmed_with_the_day_on_which_its_file_was_handed_in() {
+    with_app(Seed::two_accounts().emulator(), async |app| {
+        let [reported, kept, _] = IN_SERVICE;
+        let month = this_month();
+        app.disconnect(&[reported]).await;
+        let (_, first) = rnd(app, month).await;
+        app.advance(3 * DAY_MS).await;
+        app.disconnect(&[kept]).await;
+        reconnect(app, kept).await;
+        let (status, again) = rnd(app, month).await;
+        assert_eq!((status, &again["id"]), (200, &first["id"]));
+        assert_ne!(again["made_at"], first["made_at"], "it was made again");
+        let confirm = async |submitted_at: &Value| {
+            let body = json!({ "submitted_at": submitted_at, "sha256": [first["files"][0]["sha256"]], "reason": "r" });
+            app.send(asked(&format!("{}/confirm", first["id"].as_str().unwrap()), &body)).await
+        };
+        confirm(&json!(now().plus_millis(-DAY_MS - 60_000).to_string())).await.expect(400);
+        let confirmed = read(&confirm(&first["made_at"]).await.expect(200));
+        assert_eq!(confirmed["submitted_at"], first["made_at"]);
     })
     .await;
 }
