@@ -16,12 +16,13 @@ use onhook_core::lifecycle::provenance::Provenance;
 use onhook_core::number::Number;
 use onhook_core::report::Known;
 use onhook_core::report::calls::routing;
+use onhook_core::report::months::Month;
 use onhook_core::report::nruf::{
     Block, Category, Level, PortedOut, RESERVED_DAYS, Then, Use, Warning, category, line, then, warnings,
 };
 use onhook_core::report::rating::{Charges, Why, rate};
 use onhook_core::report::rnd::{
-    Departure, Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge, latest,
+    Departure, Filing, Filings, HandedIn, Judged, LeftOut, departures, due_days, is_reported, judge,
 };
 use onhook_core::time::{DAY_MS, Date, TimeZone, Timestamp};
 use proptest::prelude::*;
@@ -95,11 +96,34 @@ fn december() -> Filing {
         zone: TimeZone::UTC,
         other_reporters: BTreeSet::new(),
         npa_table: "2026-11".into(),
-        earlier: Vec::new(),
     }
 }
 
-fn told(history: &History, filings: &[Filing]) -> Judged {
+/// The one of January 2027.
+fn january() -> Filing {
+    Filing {
+        after: day("2026-12-14"),
+        through: day("2027-01-14"),
+        made_at: at("2027-01-15T00:00:00.000Z"),
+        ..december()
+    }
+}
+
+/// Returns a report with those of earlier months that were handed in, each after the one before it. The report knows
+/// all of them.
+fn filings(earlier: &[(&str, Filing)], own: &str, filing: Filing) -> Filings {
+    let noted = (1..).zip(earlier).map(|(n, (period, filing))| (handed_in(period, n, n + 1), filing.clone()));
+    let mut filings = Filings::handed_in(noted.collect());
+    filings.make("ACME1", own.parse().unwrap(), 99, filing);
+    filings
+}
+
+/// Returns what a report says of a number that knows no other one.
+fn told(history: &History, filing: Filing) -> Judged {
+    told_by(history, &filings(&[], "2026-12", filing))
+}
+
+fn told_by(history: &History, filings: &Filings) -> Judged {
     judge(history.entry.number, &departures(history, IMPORT).unwrap(), filings)
 }
 
@@ -114,17 +138,13 @@ fn out(why: LeftOut) -> Judged {
 #[test]
 fn a_disconnect_is_reported_with_its_day_in_the_operators_time_zone() {
     let life = life("5405550100", in_service(), vec![("2026-12-14T23:30:00.000Z", disconnected())]);
-    assert_eq!(told(&life, &[december()]), row("2026-12-14"));
+    assert_eq!(told(&life, december()), row("2026-12-14"));
     let west = TimeZone::get("America/New_York").unwrap();
-    assert_eq!(told(&life, &[Filing { zone: west, ..december() }]), row("2026-12-14"));
+    assert_eq!(told(&life, Filing { zone: west, ..december() }), row("2026-12-14"));
     let east = TimeZone::get("Asia/Tokyo").unwrap();
-    assert_eq!(
-        told(&life, &[Filing { zone: east, ..december() }]),
-        Judged::default(),
-        "it is the 15th there"
-    );
+    assert_eq!(told(&life, Filing { zone: east, ..december() }), Judged::default(), "it is the 15th there");
     let before = Filing { known: Known::to(EventSeq(1)), ..december() };
-    assert_eq!(told(&life, &[before]), Judged::default(), "it had not happened");
+    assert_eq!(told(&life, before), Judged::default(), "it had not happened");
 }
 
 #[test]
@@ -134,14 +154,14 @@ fn of_two_disconnects_the_later_is_reported_and_a_purge_is_one() {
         ("2026-11-21T00:00:00.000Z", reconnected(1)),
         ("2026-12-01T00:00:00.000Z", disconnected()),
     ];
-    assert_eq!(told(&life("5405550100", in_service(), twice), &[december()]), row("2026-12-01"));
+    assert_eq!(told(&life("5405550100", in_service(), twice), december()), row("2026-12-01"));
     let purged = vec![("2026-12-02T00:00:00.000Z", Change::Purged { protected: None })];
-    assert_eq!(told(&life("5405550100", in_service(), purged), &[december()]), row("2026-12-02"));
+    assert_eq!(told(&life("5405550100", in_service(), purged), december()), row("2026-12-02"));
     let soft = vec![
         ("2026-10-02T00:00:00.000Z", disconnected()),
         ("2026-12-02T00:00:00.000Z", Change::Released { home: Home::Away }),
     ];
-    assert_eq!(told(&life("5405550100", in_service(), soft), &[december()]), row("2026-10-02"), "still owed");
+    assert_eq!(told(&life("5405550100", in_service(), soft), december()), row("2026-10-02"), "still owed");
 }
 
 #[test]
@@ -171,32 +191,29 @@ fn each_that_is_left_out_has_its_reason() {
         ("5405550100", aging, vec![("2026-12-02T00:00:00.000Z", reconnected(1))], none),
     ] {
         let life = life(number, standing, changes);
-        assert_eq!(told(&life, &[december()]), told_then, "{number} {:?}", life.entry.standing);
+        assert_eq!(told(&life, december()), told_then, "{number} {:?}", life.entry.standing);
     }
-    let january = Filing { after: day("2025-12-14"), through: day("2026-01-14"), ..december() };
-    assert_eq!(
-        told(&life("5405550100", aging, vec![]), std::slice::from_ref(&january)),
-        out(LeftOut::NoDate)
-    );
-    assert_eq!(told(&life("8005550199", aging, vec![]), &[january]), out(LeftOut::NotGeographic));
+    let january = || Filing { after: day("2025-12-14"), through: day("2026-01-14"), ..december() };
+    assert_eq!(told(&life("5405550100", aging, vec![]), january()), out(LeftOut::NoDate));
+    assert_eq!(told(&life("8005550199", aging, vec![]), january()), out(LeftOut::NotGeographic));
     let late = Filing { made_at: at("2026-11-30T00:00:00.000Z"), ..december() };
-    assert_eq!(told(&life("5405550100", in_service(), gone()), &[late]), out(LeftOut::InFuture));
+    assert_eq!(told(&life("5405550100", in_service(), gone()), late), out(LeftOut::InFuture));
     let others = Filing { other_reporters: BTreeSet::from([AccountId::new(1).unwrap()]), ..december() };
-    assert_eq!(told(&life("5405550100", in_service(), gone()), &[others]), out(LeftOut::OtherReporter));
+    assert_eq!(told(&life("5405550100", in_service(), gone()), others), out(LeftOut::OtherReporter));
     let old = life("5405550100", in_service(), vec![("2020-07-26T23:00:00.000Z", disconnected())]);
     let first = Filing { after: day("2020-07-14"), through: day("2020-08-14"), ..december() };
-    assert_eq!(told(&old, std::slice::from_ref(&first)), out(LeftOut::TooOld));
+    assert_eq!(told(&old, first.clone()), out(LeftOut::TooOld));
     let day_later = life("5405550100", in_service(), vec![("2020-07-27T00:00:00.000Z", disconnected())]);
-    assert_eq!(told(&day_later, &[first]), row("2020-07-27"));
+    assert_eq!(told(&day_later, first), row("2020-07-27"));
 }
 
 #[test]
 fn a_number_is_left_out_in_the_month_of_its_disconnect_alone() {
     let ported = Change::PortedOut { at: at("2026-11-10T00:00:00.000Z") };
     let life = life("5405550100", in_service(), vec![("2026-12-02T00:00:00.000Z", ported)]);
-    assert_eq!(told(&life, &[december()]), Judged::default());
+    assert_eq!(told(&life, december()), Judged::default());
     let november = Filing { after: day("2026-10-14"), through: day("2026-11-14"), ..december() };
-    assert_eq!(told(&life, &[november]), out(LeftOut::PortedOut));
+    assert_eq!(told(&life, november), out(LeftOut::PortedOut));
 }
 
 /// A purge that was a mistake is undone by taking the number back for the account that had it, and by nothing else.
@@ -204,7 +221,7 @@ fn a_number_is_left_out_in_the_month_of_its_disconnect_alone() {
 fn a_purged_number_that_came_back_to_its_account_was_not_given_up() {
     let with = |next: Vec<(&'static str, Change)>| {
         let purged = vec![("2026-12-02T00:00:00.000Z", Change::Purged { protected: None })];
-        told(&life("5405550100", in_service(), [purged, next].concat()), &[december()])
+        told(&life("5405550100", in_service(), [purged, next].concat()), december())
     };
     let back = |standing| ("2026-12-03T00:00:00.000Z", restored(standing));
     assert_eq!(with(vec![back(in_service())]), out(LeftOut::Reconnected));
@@ -226,20 +243,14 @@ fn a_purged_number_that_came_back_to_its_account_was_not_given_up() {
 #[test]
 fn only_what_an_earlier_month_submitted_is_left_away() {
     let life = life("5405550100", in_service(), vec![("2026-11-20T00:00:00.000Z", disconnected())]);
-    let january = Filing {
-        after: day("2026-12-14"),
-        through: day("2027-01-14"),
-        made_at: at("2027-01-15T00:00:00.000Z"),
-        ..december()
-    };
-    assert_eq!(told(&life, std::slice::from_ref(&january)), row("2026-11-20"), "never submitted");
-    let after = Filing { earlier: vec![0], ..january.clone() };
-    assert_eq!(told(&life, &[december(), after.clone()]), Judged::default());
+    assert_eq!(told(&life, january()), row("2026-11-20"), "never submitted");
+    let after = |before: Filing| told_by(&life, &filings(&[("2026-12", before)], "2027-01", january()));
+    assert_eq!(after(december()), Judged::default());
     // A report that was made before the disconnect does not have it.
-    let early = Filing { known: Known::to(EventSeq(1)), ..december() };
-    assert_eq!(told(&life, &[early, after]), row("2026-11-20"));
+    assert_eq!(after(Filing { known: Known::to(EventSeq(1)), ..december() }), row("2026-11-20"));
     // What a month submitted twice is not left away between the two.
-    assert_eq!(told(&life, &[december(), december()]), row("2026-11-20"));
+    let again = told_by(&life, &filings(&[("2026-12", december())], "2026-12", december()));
+    assert_eq!(again, row("2026-11-20"));
 }
 
 /// A node may commit an event late: it gets a later position than those around it, and a report does not know it, though
@@ -252,12 +263,12 @@ fn an_event_with_a_later_position_is_not_known_whatever_its_sequence_number() {
         ("2026-12-02T00:00:00.000Z", disconnected()),
     ];
     let life = life("5405550100", in_service(), changes);
-    assert_eq!(told(&life, &[december()]), row("2026-12-02"));
+    assert_eq!(told(&life, december()), row("2026-12-02"));
     let mut known = Known::to(EventSeq(99));
     known.without(&[EventSeq(4), EventSeq(100)]);
     assert!(known.has(EventSeq(3)) && !known.has(EventSeq(4)) && !known.has(EventSeq(100)));
     let early = Filing { known, ..december() };
-    assert_eq!(told(&life, &[early]), out(LeftOut::Reconnected));
+    assert_eq!(told(&life, early), out(LeftOut::Reconnected));
 }
 
 #[test]
@@ -271,7 +282,8 @@ fn the_disconnect_that_ages_a_number_stands_in_a_report_or_not() {
     };
     let of = |days: &[&'static str]| {
         let life = life("5405550100", in_service(), changes(days));
-        is_reported(life.entry.number, &departures(&life, IMPORT).unwrap(), &[december()])
+        let december = Filings::handed_in(vec![(handed_in("2026-12", 1, 2), december())]);
+        is_reported(life.entry.number, &departures(&life, IMPORT).unwrap(), &december)
     };
     assert!(of(&["2026-12-02T00:00:00.000Z"]));
     assert!(!of(&["2026-12-20T00:00:00.000Z"]), "a later month reports it");
@@ -289,32 +301,60 @@ fn a_reconnect_after_its_report_changes_no_report() {
     ];
     let life = life("5405550100", in_service(), changes);
     let then = Filing { known: Known::to(EventSeq(2)), ..december() };
-    assert_eq!(told(&life, std::slice::from_ref(&then)), row("2026-11-20"), "made again after the reconnect");
-    assert_eq!(told(&life, &[december()]), out(LeftOut::Reconnected));
-    let january = Filing {
-        after: day("2026-12-14"),
-        through: day("2027-01-14"),
-        made_at: at("2027-01-15T00:00:00.000Z"),
-        earlier: vec![0],
-        ..december()
-    };
-    assert_eq!(told(&life, &[then, january]), row("2027-01-02"), "the second one is another disconnect");
+    assert_eq!(told(&life, then.clone()), row("2026-11-20"), "made again after the reconnect");
+    assert_eq!(told(&life, december()), out(LeftOut::Reconnected));
+    let january = filings(&[("2026-12", then)], "2027-01", january());
+    assert_eq!(told_by(&life, &january), row("2027-01-02"), "the second one is another disconnect");
 }
 
 fn handed_in(period: &str, as_of: u64, noted: u64) -> HandedIn {
-    HandedIn { period: period.parse().unwrap(), as_of, noted, cutoff_ahead: false }
+    HandedIn { company: "ACME1".into(), period: period.parse().unwrap(), as_of, noted, cutoff_ahead: false }
 }
 
+/// A left-out number stands in the report of its month. What that report could not know stands in the next one.
 #[test]
-fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() {
-    let all = [handed_in("2026-11", 1, 10), handed_in("2026-11", 2, 20), handed_in("2026-12", 3, 30)];
-    let known = |period: &str, as_of| earlier(&all, period.parse().unwrap(), as_of);
-    assert_eq!(known("2027-01", 99), [1, 2]);
-    assert_eq!(known("2027-01", 29), [1]);
-    assert_eq!(known("2026-12", 15), [0], "the second of November was not handed in yet");
-    assert_eq!(known("2026-12", 99), [1], "not of its own month");
-    assert_eq!(known("2026-11", 99), Vec::<usize>::new());
-    assert_eq!(latest(&all), [1, 2]);
+fn what_was_noted_after_the_report_of_its_month_is_left_out_by_the_next_one() {
+    let ported = Change::PortedOut { at: at("2026-12-03T00:00:00.000Z") };
+    let life = life("5405550100", in_service(), vec![("2026-12-20T00:00:00.000Z", ported)]);
+    let early = || Filing { known: Known::to(EventSeq(1)), ..december() };
+    assert_eq!(told(&life, early()), Judged::default());
+    let next = |before| told_by(&life, &filings(&[("2026-12", before)], "2027-01", january()));
+    assert_eq!(next(early()), out(LeftOut::PortedOut));
+    assert_eq!(next(december()), Judged::default(), "December listed it");
+    let february = Filing { after: day("2027-01-14"), through: day("2027-02-14"), ..january() };
+    let after = filings(&[("2026-12", early()), ("2027-01", january())], "2027-02", february);
+    assert_eq!(told_by(&life, &after), Judged::default(), "January listed it");
+    assert_eq!(told(&life, january()), Judged::default(), "December's, which can still be handed in, has it");
+    // What happened before the first report that was handed in is its month's matter.
+    let later = filings(&[("2026-12", Filing { after: day("2026-12-04"), ..early() })], "2027-01", january());
+    assert_eq!(told_by(&life, &later), Judged::default());
+}
+
+/// The day through which a report has everything may be set anew, and so may the time zone.
+#[test]
+fn a_report_goes_on_where_the_one_of_the_month_before_ended() {
+    let ported = |at: &str| {
+        let change = Change::PortedOut { at: at.parse().unwrap() };
+        life("5405550100", in_service(), vec![("2026-12-14T23:00:00.000Z", change)])
+    };
+    let (on_12th, on_14th) = (ported("2026-12-12T09:00:00Z"), ported("2026-12-14T22:00:00Z"));
+    let tenth = || Filing { after: day("2026-11-10"), through: day("2026-12-10"), ..december() };
+    let next = |life: &History, before: Filing, own: Filing| {
+        told_by(life, &filings(&[("2026-12", before)], "2027-01", own))
+    };
+    assert_eq!(told(&on_12th, tenth()), Judged::default());
+    assert_eq!(
+        next(&on_12th, tenth(), january()),
+        out(LeftOut::PortedOut),
+        "though it begins after the 14th"
+    );
+    assert_eq!(told(&on_12th, december()), out(LeftOut::PortedOut));
+    let from_tenth = || Filing { after: day("2026-12-10"), through: day("2027-01-10"), ..january() };
+    assert_eq!(next(&on_12th, december(), from_tenth()), Judged::default(), "December listed it");
+    // It was the 15th there.
+    let east = || Filing { zone: TimeZone::get("Asia/Tokyo").unwrap(), ..december() };
+    assert_eq!(told(&on_14th, east()), Judged::default());
+    assert_eq!(next(&on_14th, east(), january()), out(LeftOut::PortedOut));
 }
 
 #[test]
@@ -332,10 +372,10 @@ fn the_next_report_is_due_on_the_fifteenth() {
     assert_eq!((due_days(day("2026-12-10"), &[]), due_days(day("2026-12-15"), &[])), (5, 0));
     assert_eq!(due_days(day("2026-12-20"), &[]), -5, "it is late");
     let december = handed_in("2026-12", 1, 2);
-    assert_eq!(due_days(day("2026-12-15"), &[december]), 31);
-    let early = HandedIn { cutoff_ahead: true, ..december };
-    assert_eq!(due_days(day("2026-12-12"), &[early]), 3, "its month was not over");
-    assert_eq!(due_days(day("2026-12-15"), &[early, december]), 31);
+    assert_eq!(due_days(day("2026-12-15"), [&december]), 31);
+    let early = HandedIn { cutoff_ahead: true, ..december.clone() };
+    assert_eq!(due_days(day("2026-12-12"), [&early]), 3, "its month was not over");
+    assert_eq!(due_days(day("2026-12-15"), [&early, &december]), 31);
 }
 
 fn kinds(account: AccountId) -> AccountKind {
@@ -546,9 +586,10 @@ fn random_change() -> impl Strategy<Value = (i64, usize)> {
     (1_i64..20, 0_usize..8)
 }
 
-fn random_life(steps: &[(i64, usize)]) -> History {
+/// Returns a life. What is told of another carrier is noted so many times later as the step before it is long.
+fn random_life(steps: &[(i64, usize)], later: i64) -> History {
     let mut now = at("2026-01-02T12:00:00.000Z");
-    let mut changes = Vec::new();
+    let (mut changes, mut since) = (Vec::new(), now);
     let mut entry = life("5405550100", in_service(), vec![]).entry;
     for (days, step) in steps {
         now = now.plus_millis(days * DAY_MS);
@@ -558,10 +599,13 @@ fn random_life(steps: &[(i64, usize)]) -> History {
             3 => Change::Released { home: Home::Pool },
             4 => Change::Activated { place: place(1), protected: None },
             5 => Change::Purged { protected: None },
-            6 => Change::PortedOut { at: now.plus_millis(-1) },
+            6 => Change::PortedOut { at: since.max(now.plus_millis(-1 - days * later * DAY_MS)) },
             _ => restored(in_service()),
         };
         if let Ok(next) = apply(&entry, &change) {
+            if entry.standing != next.standing {
+                since = now;
+            }
             entry = next;
             changes.push((now, change));
         }
@@ -569,66 +613,91 @@ fn random_life(steps: &[(i64, usize)]) -> History {
     life_at("5405550100", in_service(), changes)
 }
 
-/// Returns the reports of twelve months of 2026, each of which knows all before it, and all events up to its last day.
-fn year(history: &History) -> Vec<Filing> {
+/// Returns the reports of twelve months of 2026, all of which were handed in: each has everything through a day of its
+/// month from the 10th on, was made some days after that, and knows all events up to then.
+fn year(history: &History, days: &[(i8, i8)]) -> Vec<(HandedIn, Filing)> {
     let zone = TimeZone::UTC;
-    let through = |month: i8| Date::constant(2026, month, 14);
-    let filing = |month: i8| Filing {
-        after: if month == 1 { Date::constant(2025, 12, 14) } else { through(month - 1) },
-        through: through(month),
-        known: Known::to(
-            history
-                .events
-                .iter()
-                .filter(|e| e.at.date_in(&zone) <= through(month))
-                .map(|e| e.seq)
-                .max()
-                .unwrap_or(IMPORT),
-        ),
-        made_at: Timestamp::start_of(Date::constant(2026, month, 15), &zone),
-        earlier: (0..usize::try_from(month - 1).unwrap()).collect(),
-        ..december()
-    };
-    (1..=12).map(filing).collect()
+    let mut month: Month = "2026-01".parse().unwrap();
+    let mut reports = Vec::new();
+    for ((cutoff, later), n) in days.iter().zip(1..) {
+        let made_at = Timestamp::start_of(month.day(cutoff + later), &zone);
+        let known = history.events.iter().filter(|event| event.at < made_at).map(|event| event.seq).max();
+        let filing = Filing {
+            after: month.previous().day(*cutoff),
+            through: month.day(*cutoff),
+            known: Known::to(known.unwrap_or(IMPORT)),
+            made_at,
+            ..december()
+        };
+        reports.push((handed_in(&month.to_string(), n, n + 1), filing));
+        month = month.next();
+    }
+    reports
+}
+
+/// Returns why a report alone would leave a departure out.
+fn told_of(number: Number, departure: &Departure, filing: &Filing) -> Option<LeftOut> {
+    let own = Filing { after: Date::MIN, ..filing.clone() };
+    judge(number, std::slice::from_ref(departure), &filings(&[], "2026-12", own)).left_out
+}
+
+/// Returns some of these reports as the last one knows them.
+fn through(reports: &[(HandedIn, Filing)]) -> Filings {
+    let Some(((own, filing), before)) = reports.split_last() else { return Filings::default() };
+    let mut filings = Filings::handed_in(before.to_vec());
+    filings.make(&own.company, own.period, own.as_of, filing.clone());
+    filings
 }
 
 proptest! {
-    /// Whatever happens to a number: no disconnect is reported by two months, none that lasted is forgotten, and a
-    /// report that is made again later is the same.
+    /// Whatever happens to a number, and whenever it is noted: no disconnect is reported by two months, none that lasted
+    /// is forgotten, what is left out stands in the first report that knows it, and a report that is made again later is
+    /// the same.
     #[test]
-    fn each_lasting_disconnect_is_reported_once(steps in prop::collection::vec(random_change(), 0..24)) {
-        let history = random_life(&steps);
-        let filings = year(&history);
-        let all: Vec<Departure> = departures(&history, IMPORT).unwrap();
-        let mut reported = Vec::new();
-        for n in 1..=filings.len() {
-            let known = &filings[..n];
-            let told = judge(history.entry.number, &all, known);
+    fn each_departure_is_reported_or_left_out_once(
+        steps in prop::collection::vec(random_change(), 0..24),
+        days in prop::collection::vec((10_i8..15, 1_i8..8), 12),
+    ) {
+        let history = random_life(&steps, 2);
+        let number = history.entry.number;
+        let reports = year(&history, &days);
+        let all = departures(&history, IMPORT).unwrap();
+        let (mut reported, mut left_out) = (Vec::new(), BTreeSet::new());
+        for n in 1..=reports.len() {
+            let filing = &reports[n - 1].1;
+            let told = judge(number, &all, &through(&reports[..n]));
             // The same report by a store that has nothing of what happened later.
-            let as_of = &known[n - 1].known;
-            let events: Vec<_> = history.events.iter().filter(|e| as_of.has(e.seq)).cloned().collect();
+            let events: Vec<_> = history.events.iter().filter(|e| filing.known.has(e.seq)).collect();
             let then = life_at("5405550100", in_service(), events.iter().map(|e| (e.at, e.change.clone())).collect());
-            let again = judge(history.entry.number, &departures(&then, IMPORT).unwrap(), known);
-            prop_assert_eq!(told, again);
+            let then = departures(&then, IMPORT).unwrap();
+            prop_assert_eq!(told, judge(number, &then, &through(&reports[..n])));
             prop_assert!(told.row.is_none() || told.left_out.is_none());
             if let Some(date) = told.row {
-                prop_assert!(date <= known[n - 1].through);
+                prop_assert!(date <= filing.through);
                 prop_assert!(!reported.contains(&date), "{date} twice");
                 reported.push(date);
             }
+            // What of it this report is the first to know, newest first.
+            let day = |at: Timestamp| at.date_in(&TimeZone::UTC);
+            let since = reports[0].1.after;
+            let knows = |d: &Departure| filing.known.has(d.event) && day(d.at) <= filing.through;
+            let new: Vec<_> = then.iter().rev().filter(|d| knows(d) && day(d.at) > since && !left_out.contains(&d.event)).collect();
+            let alone = |d: &Departure| told_of(number, d, filing);
+            let why = new.iter().find_map(|d| alone(d));
+            prop_assert_eq!(told.left_out, why.filter(|_| told.row.is_none()));
+            left_out.extend(new.iter().map(|d| d.event));
         }
         // What was a disconnect at the end of its month, and is the last such of the number, stands in a report.
-        let end = filings.last().unwrap();
-        let lasting = all.iter().rev().find(|d| end.known.has(d.event) && end.why(history.entry.number, d).is_none());
-        if let Some(lasting) = lasting {
-            prop_assert!(reported.contains(&lasting.at.date_in(&TimeZone::UTC)), "{lasting:?} {reported:?}");
+        let (_, end) = reports.last().unwrap();
+        if let Some(lasting) = judge(number, &all, &filings(&[], "2026-12", end.clone())).row {
+            prop_assert!(reported.contains(&lasting), "{lasting:?} {reported:?}");
         }
     }
 
     /// A number is counted once, in the category of the state that its history had then.
     #[test]
     fn the_past_is_counted_as_it_was(steps in prop::collection::vec(random_change(), 0..24), days in 0_i64..365) {
-        let history = random_life(&steps);
+        let history = random_life(&steps, 0);
         let when = history.imported_at.plus_millis(days * DAY_MS + 5);
         let told = then(&history, IMPORT, &Known::all(), when).unwrap().unwrap();
         prop_assert_eq!(Some(told.entry), history.at(when).unwrap());

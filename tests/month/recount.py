@@ -148,10 +148,16 @@ def month_of(day):
     return f"{year:04}-{month:02}"
 
 
-def disconnects(numbers, report, submitted, others):
-    """Returns the rows of a report, and what it leaves out. `submitted`: the rows of earlier months' submitted ones.
-    `others`: the accounts that report their own numbers."""
+def knew(report, one):
+    """Returns whether a report could have a departure: by its last day, and told by its position."""
+    return month_of(one.day) <= report["period"] and int(one.position) <= int(report["as_of"])
+
+
+def disconnects(numbers, report, before, submitted, others):
+    """Returns the rows of a report, and what it leaves out. `before`: the reports of earlier months that were submitted.
+    `submitted`: their rows. `others`: the accounts that report their own numbers."""
     rows, left_out = {}, {}
+    months = {report["period"], *(earlier["period"] for earlier in before)}
     for number in numbers.values():
         reasons = []
         for one in number.departures(int(report["as_of"])):
@@ -160,22 +166,25 @@ def disconnects(numbers, report, submitted, others):
             why = one.why
             if why not in ("reconnected", "ported_out"):
                 why = number.why() or ("other_reporter" if one.account in others else why)
-            reasons.append((one.day, one.position, why))
-        lasting = [(day, position) for day, position, why in reasons if why is None]
+            reasons.append((one, why))
+        lasting = [(one.day, one.position) for one, why in reasons if why is None]
         if lasting and (number.number, lasting[-1][1]) not in submitted:
             rows[number.number] = lasting[-1]
             continue
-        own = [why for day, _, why in reasons if why and month_of(day) == report["period"]]
+        # It stands in the report of its month, or if that was submitted before it was told, in the next one.
+        own = [why for one, why in reasons
+               if why and month_of(one.day) in months and not any(knew(earlier, one) for earlier in before)]
         if own:
             left_out[number.number] = own[-1]
     return rows, left_out
 
 
 def check_disconnects(numbers, reports, others):
-    submitted, reasons = defaultdict(set), Counter()
+    submitted, confirmed, reasons = {}, {}, Counter()
     for report in reports:
-        earlier = set().union(*(rows for month, rows in submitted.items() if month < report["period"]))
-        rows, left_out = disconnects(numbers, report, earlier, others)
+        before = [earlier for month, earlier in confirmed.items() if month < report["period"]]
+        earlier = set().union(*(submitted[one["period"]] for one in before))
+        rows, left_out = disconnects(numbers, report, before, earlier, others)
         reasons.update(left_out.values())
         text = "CompanyID,TN,DisconnectDate,BatchID\r\n" + "".join(
             f"{report['company']},{number[2:]},{rows[number][0]},\r\n" for number in sorted(rows))
@@ -185,6 +194,7 @@ def check_disconnects(numbers, reports, others):
         same(f"the counts of {report['id']}", (len(rows), len(left_out)),
              (report["counts"]["rows"], report["counts"]["left_out"]))
         if report["confirmed_at"]:
+            confirmed[report["period"]] = report
             submitted[report["period"]] = {(number, position) for number, (_, position) in rows.items()}
     return sum(report["counts"]["rows"] for report in reports), reasons
 

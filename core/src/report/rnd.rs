@@ -134,7 +134,8 @@ fn settle(departures: &mut [Departure], open: bool, by: EventSeq, why: LeftOut) 
 /// A report: which departures it is about, and what it knows.
 #[derive(Clone, Debug)]
 pub struct Filing {
-    /// The last day of the report before it. What it leaves out, it lists for later days.
+    /// The last day of the report of the month before it, as long as it knows none that was handed in: it lists what it
+    /// leaves out for later days.
     pub after: Date,
     /// Its last day.
     pub through: Date,
@@ -148,9 +149,6 @@ pub struct Filing {
     pub other_reporters: BTreeSet<AccountId>,
     /// The table of area codes: see [`area_codes::VERSION`].
     pub npa_table: String,
-    /// The submitted reports of earlier months that it knows, by their places in the list in which it stands: all of
-    /// them stand before it.
-    pub earlier: Vec<usize>,
 }
 
 /// What a report says of a number.
@@ -169,86 +167,231 @@ impl Departure {
 }
 
 impl Filing {
+    /// Returns whether it was made before its last day was over: more numbers may have left service by then.
+    #[must_use]
+    pub fn cutoff_is_ahead(&self) -> bool {
+        self.made_at.date_in(&self.zone) <= self.through
+    }
+}
+
+/// A report that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedIn {
+    /// Who reports.
+    pub company: String,
+    /// Its month.
+    pub period: Month,
+    /// The last position that it knows.
+    pub as_of: u64,
+    /// The position of the event by which this was noted.
+    pub noted: u64,
+    /// True if its cutoff was ahead: see [`Filing::cutoff_is_ahead`].
+    pub cutoff_ahead: bool,
+}
+
+/// Reports in an order in which each stands behind those that it knows.
+#[derive(Clone, Debug, Default)]
+pub struct Filings {
+    all: Vec<Placed>,
+    /// The time zones of all of them, each once.
+    zones: Vec<TimeZone>,
+}
+
+/// A report among others.
+#[derive(Clone, Debug)]
+struct Placed {
+    filing: Filing,
+    /// Its time zone, by its place.
+    zone: usize,
+    /// The day on which it was made.
+    made_on: Date,
+    /// That it was handed in.
+    handed_in: Option<HandedIn>,
+    /// The reports of earlier months that were handed in before it was made, by their places in order: of each month the
+    /// one that was noted last.
+    earlier: Vec<usize>,
+    /// The one of them that is of the month before.
+    previous: Option<usize>,
+}
+
+/// The departures of a number, with their days.
+struct Left<'a> {
+    number: Number,
+    departures: &'a [Departure],
+    /// The days of all departures, for each time zone.
+    days: Vec<Vec<Date>>,
+}
+
+impl Filings {
+    /// Returns reports that were handed in, in order. Each knows the reports of its own company.
+    #[must_use]
+    pub fn handed_in(mut reports: Vec<(HandedIn, Filing)>) -> Self {
+        // What a report knows was handed in before it was made.
+        reports.sort_by_key(|(of, _)| (of.as_of, of.period));
+        let mut filings = Self::default();
+        for (of, filing) in reports {
+            let earlier = filings.earlier(&of.company, of.period, of.as_of);
+            let previous = filings.of_month(&earlier, of.period.previous());
+            filings.add(filing, Some(of), earlier, previous);
+        }
+        filings
+    }
+
+    /// Adds a company's report of a month that is made as of a position.
+    pub fn make(&mut self, company: &str, period: Month, as_of: u64, filing: Filing) {
+        let earlier = self.earlier(company, period, as_of);
+        let previous = self.of_month(&earlier, period.previous());
+        self.add(filing, None, earlier, previous);
+    }
+
+    /// Adds a report of all that is still to be reported: it knows the last one of each month of each company.
+    pub fn make_next(&mut self, filing: Filing) {
+        let earlier = self.standing(|_| true);
+        self.add(filing, None, earlier, None);
+    }
+
+    /// Returns the reports.
+    pub fn iter(&self) -> impl Iterator<Item = &Filing> {
+        self.all.iter().map(|report| &report.filing)
+    }
+
+    /// Returns what each of them knows, in order.
+    pub fn known_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.all.iter_mut().map(|report| &mut report.filing.known)
+    }
+
+    /// Returns the reports that were handed in, as this was noted.
+    pub fn noted(&self) -> impl Iterator<Item = &HandedIn> {
+        self.all.iter().filter_map(|report| report.handed_in.as_ref())
+    }
+
+    fn add(
+        &mut self,
+        filing: Filing,
+        handed_in: Option<HandedIn>,
+        earlier: Vec<usize>,
+        previous: Option<usize>,
+    ) {
+        let zone = self.zones.iter().position(|zone| *zone == filing.zone).unwrap_or_else(|| {
+            self.zones.push(filing.zone.clone());
+            self.zones.len() - 1
+        });
+        let made_on = filing.made_at.date_in(&filing.zone);
+        self.all.push(Placed { filing, zone, made_on, handed_in, earlier, previous });
+    }
+
+    fn earlier(&self, company: &str, period: Month, as_of: u64) -> Vec<usize> {
+        self.standing(|one| one.company == company && one.period < period && one.noted <= as_of)
+    }
+
+    /// Returns the places of those that count, of each month of a company the one that was noted last.
+    fn standing(&self, counts: impl Fn(&HandedIn) -> bool) -> Vec<usize> {
+        let mut of_month: BTreeMap<(&str, Month), (u64, usize)> = BTreeMap::new();
+        for (place, report) in self.all.iter().enumerate() {
+            let Some(one) = report.handed_in.as_ref().filter(|one| counts(one)) else { continue };
+            let last = of_month.entry((&one.company, one.period)).or_default();
+            *last = (one.noted, place).max(*last);
+        }
+        let mut places: Vec<usize> = of_month.into_values().map(|(_, place)| place).collect();
+        places.sort_unstable();
+        places
+    }
+
+    fn of_month(&self, places: &[usize], month: Month) -> Option<usize> {
+        let is_of = |one: &HandedIn| one.period == month;
+        places.iter().copied().find(|place| self.all[*place].handed_in.as_ref().is_some_and(is_of))
+    }
+
+    fn left<'a>(&self, number: Number, departures: &'a [Departure]) -> Left<'a> {
+        let days = |zone| departures.iter().map(|departure| departure.at.date_in(zone)).collect();
+        Left { number, departures, days: self.zones.iter().map(days).collect() }
+    }
+
+    /// Returns which reports have a row of a number, and which departure that is, by their places.
+    fn rows(&self, left: &Left<'_>) -> Vec<(usize, usize)> {
+        let mut rows: Vec<(usize, usize)> = Vec::new();
+        for (place, report) in self.all.iter().enumerate() {
+            let mut known =
+                (0..left.departures.len()).rev().filter(|departure| report.knows(left, *departure));
+            let Some(last) = known.find(|departure| report.why(left, *departure).is_none()) else { continue };
+            let was_submitted =
+                |(by, row): &(usize, usize)| *row == last && report.earlier.binary_search(by).is_ok();
+            if !rows.iter().any(was_submitted) {
+                rows.push((place, last));
+            }
+        }
+        rows
+    }
+
+    /// Returns whether a report lists a departure, if it leaves it out: it is the first one that knows it, and the day
+    /// belongs to this report or to one that came too early for it.
+    fn lists(&self, report: &Placed, left: &Left<'_>, departure: usize) -> bool {
+        let mut earlier = report.earlier.iter().map(|place| &self.all[*place]);
+        let is_behind = |report: &Placed| match report.previous.map(|place| &self.all[place]) {
+            Some(previous) => previous.day(left, departure) > previous.filing.through,
+            None => report.day(left, departure) > report.filing.after,
+        };
+        let covers =
+            |report: &Placed| is_behind(report) && report.day(left, departure) <= report.filing.through;
+        report.knows(left, departure)
+            && !earlier.clone().any(|earlier| earlier.knows(left, departure))
+            && (is_behind(report) || earlier.any(covers))
+    }
+}
+
+impl Placed {
+    /// Returns the day of a departure.
+    fn day(&self, left: &Left<'_>, departure: usize) -> Date {
+        left.days[self.zone][departure]
+    }
+
+    /// Returns whether a departure had happened by its position, and by its last day.
+    fn knows(&self, left: &Left<'_>, departure: usize) -> bool {
+        self.filing.known.has(left.departures[departure].event)
+            && self.day(left, departure) <= self.filing.through
+    }
+
     /// Returns why it does not report a departure, as far as it knows. `None` if it is a permanent disconnect that is to
     /// be reported.
-    #[must_use]
-    pub fn why(&self, number: Number, departure: &Departure) -> Option<LeftOut> {
-        let undone = departure.undone.filter(|(by, _)| self.known.has(*by)).map(|(_, why)| why);
-        let date = departure.at.date_in(&self.zone);
+    fn why(&self, left: &Left<'_>, departure: usize) -> Option<LeftOut> {
+        let (filing, date) = (&self.filing, self.day(left, departure));
+        let departure = &left.departures[departure];
+        let undone = departure.undone.filter(|(by, _)| filing.known.has(*by)).map(|(_, why)| why);
         let ported = departure.how == How::PortedOut;
         undone.filter(|why| *why == LeftOut::Reconnected).or_else(|| {
-            let place = || place(number, &self.npa_table);
-            let when = if date > self.made_at.date_in(&self.zone) {
+            let place = || place(left.number, &filing.npa_table);
+            let when = if date > self.made_on {
                 Some(LeftOut::InFuture)
             } else if date < FIRST_DAY && departure.how != How::Imported {
                 Some(LeftOut::TooOld)
             } else {
                 None
             };
-            let other = self.other_reporters.contains(&departure.account).then_some(LeftOut::OtherReporter);
+            let other = filing.other_reporters.contains(&departure.account).then_some(LeftOut::OtherReporter);
             let no_date = (departure.how == How::Imported).then_some(LeftOut::NoDate);
             undone.or(ported.then_some(LeftOut::PortedOut)).or_else(place).or(when).or(other).or(no_date)
         })
     }
-
-    /// Returns the departure of a number that it reports, if none of the `submitted` ones is the same.
-    fn row<'a>(
-        &self,
-        number: Number,
-        departures: &'a [Departure],
-        submitted: impl Fn(EventSeq) -> bool,
-    ) -> Option<&'a Departure> {
-        let known = departures.iter().rev().filter(|departure| self.knows(departure));
-        let last = known.into_iter().find(|departure| self.why(number, departure).is_none())?;
-        (!submitted(last.event)).then_some(last)
-    }
-
-    /// Returns whether it was made before its last day was over: more numbers may have left service by then.
-    #[must_use]
-    pub fn cutoff_is_ahead(&self) -> bool {
-        self.made_at.date_in(&self.zone) <= self.through
-    }
-
-    /// Returns whether a departure had happened by its position, and by its last day.
-    fn knows(&self, departure: &Departure) -> bool {
-        self.known.has(departure.event) && departure.at.date_in(&self.zone) <= self.through
-    }
-}
-
-/// Returns which departure of a number each of these reports has.
-fn rows<'a>(number: Number, departures: &'a [Departure], filings: &[Filing]) -> Vec<Option<&'a Departure>> {
-    let mut reported: Vec<Option<&Departure>> = Vec::with_capacity(filings.len());
-    for filing in filings {
-        let submitted = |event| {
-            let of = |place: &usize| reported.get(*place).copied().flatten();
-            filing.earlier.iter().filter_map(of).any(|departure| departure.event == event)
-        };
-        let row = filing.row(number, departures, submitted);
-        reported.push(row);
-    }
-    reported
 }
 
 /// Returns whether one of these reports, all of which were submitted, has the last departure of a number.
 #[must_use]
-pub fn is_reported(number: Number, departures: &[Departure], filings: &[Filing]) -> bool {
-    let Some(last) = departures.last() else { return false };
-    rows(number, departures, filings).into_iter().flatten().any(|row| row.event == last.event)
+pub fn is_reported(number: Number, departures: &[Departure], filings: &Filings) -> bool {
+    let Some(last) = departures.len().checked_sub(1) else { return false };
+    filings.rows(&filings.left(number, departures)).iter().any(|(_, row)| *row == last)
 }
 
 /// Returns what the last of these reports says of a number.
 #[must_use]
-pub fn judge(number: Number, departures: &[Departure], filings: &[Filing]) -> Judged {
-    let reported = rows(number, departures, filings);
-    let Some(filing) = filings.last() else { return Judged::default() };
-    if let Some(departure) = reported.last().copied().flatten() {
-        return Judged { row: Some(departure.at.date_in(&filing.zone)), left_out: None };
+pub fn judge(number: Number, departures: &[Departure], filings: &Filings) -> Judged {
+    let Some(report) = filings.all.last() else { return Judged::default() };
+    let left = filings.left(number, departures);
+    let rows = filings.rows(&left);
+    if let Some((_, row)) = rows.last().filter(|(by, _)| by + 1 == filings.all.len()) {
+        return Judged { row: Some(report.day(&left, *row)), left_out: None };
     }
-    let of_month = departures
-        .iter()
-        .rev()
-        .filter(|departure| filing.knows(departure) && departure.at.date_in(&filing.zone) > filing.after);
-    Judged { row: None, left_out: of_month.into_iter().find_map(|departure| filing.why(number, departure)) }
+    let mut listed = (0..departures.len()).rev().filter(|departure| filings.lists(report, &left, *departure));
+    Judged { row: None, left_out: listed.find_map(|departure| report.why(&left, departure)) }
 }
 
 /// Returns why a number is not reported for where it lies. `None` if it lies in the United States.
@@ -263,50 +406,51 @@ fn place(number: Number, table: &str) -> Option<LeftOut> {
     }
 }
 
-/// A report that was handed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HandedIn {
-    /// Its month.
-    pub period: Month,
-    /// The last position that it knows.
-    pub as_of: u64,
-    /// The position of the event by which this was noted.
-    pub noted: u64,
-    /// True if its cutoff was ahead: see [`Filing::cutoff_is_ahead`].
-    pub cutoff_ahead: bool,
-}
-
-/// Returns which of these reports another one of `period` knows that was made as of `as_of`, by their places: of each
-/// earlier month the one that was noted last.
-#[must_use]
-pub fn earlier(all: &[HandedIn], period: Month, as_of: u64) -> Vec<usize> {
-    standing(all, |report| report.period < period && report.noted <= as_of)
-}
-
-/// Returns which of these reports the next one knows, by their places: of each month the one that was noted last.
-#[must_use]
-pub fn latest(all: &[HandedIn]) -> Vec<usize> {
-    standing(all, |_| true)
-}
-
-fn standing(all: &[HandedIn], counts: impl Fn(&HandedIn) -> bool) -> Vec<usize> {
-    let mut of_month: BTreeMap<Month, usize> = BTreeMap::new();
-    for (place, report) in all.iter().enumerate().filter(|(_, report)| counts(report)) {
-        let best = of_month.entry(report.period).or_insert(place);
-        if all.get(*best).is_some_and(|known| known.noted <= report.noted) {
-            *best = place;
-        }
-    }
-    of_month.into_values().collect()
-}
-
 /// Returns how many days are left until the next report that was not handed in is due: negative if this month's is late.
 /// A report whose cutoff was ahead does not count.
 #[must_use]
-pub fn due_days(today: Date, handed_in: &[HandedIn]) -> i64 {
+pub fn due_days<'a>(today: Date, handed_in: impl IntoIterator<Item = &'a HandedIn>) -> i64 {
     let month = Month::reporting(today, 31);
-    let done = handed_in.iter().any(|report| report.period == month && !report.cutoff_ahead);
+    let done = handed_in.into_iter().any(|report| report.period == month && !report.cutoff_ahead);
     let due = if done { month.next().due() } else { month.due() };
     // The default of a span between days is days alone.
     due.since(today).map_or(0, |span| i64::from(span.get_days()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() {
+        let report = |company: &str, period: &str, as_of, noted| {
+            let period: Month = period.parse().unwrap();
+            let of = HandedIn { company: company.into(), period, as_of, noted, cutoff_ahead: false };
+            let filing = Filing {
+                after: period.previous().day(14),
+                through: period.day(14),
+                known: Known::all(),
+                made_at: Timestamp::MAX,
+                zone: TimeZone::UTC,
+                other_reporters: BTreeSet::new(),
+                npa_table: area_codes::VERSION.into(),
+            };
+            (of, filing)
+        };
+        let mut all = Filings::handed_in(vec![
+            report("ACME1", "2026-12", 3, 30),
+            report("ACME1", "2026-11", 2, 20),
+            report("OTHER", "2026-12", 4, 5),
+            report("ACME1", "2026-11", 1, 10),
+        ]);
+        let known = |period: &str, as_of| all.earlier("ACME1", period.parse().unwrap(), as_of);
+        assert_eq!(known("2027-01", 99), [1, 2]);
+        assert_eq!(known("2027-01", 29), [1]);
+        assert_eq!(known("2026-12", 15), [0], "the second of November was not handed in yet");
+        assert_eq!(known("2026-12", 99), [1], "not of its own month");
+        assert_eq!(known("2026-11", 99), Vec::<usize>::new());
+        let (_, next) = report("", "2027-01", 99, 0);
+        all.make_next(next);
+        assert_eq!(all.all[4].earlier, [1, 2, 3], "of each company the last of each month");
+    }
 }

@@ -9,7 +9,7 @@ use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::months::Month;
 use onhook_core::report::rnd::{
-    Filing, HandedIn, Judged, LeftOut, departures, due_days, earlier, is_reported, judge, latest,
+    Filing, Filings, HandedIn, Judged, LeftOut, departures, due_days, is_reported, judge,
 };
 use onhook_core::report::rnd_file::{Form, UNVERIFIED};
 use onhook_core::report::{Known, ReportKind};
@@ -94,7 +94,6 @@ fn filing(with: &MadeWith, period: Month, known: Known, made_at: Timestamp) -> R
         zone,
         other_reporters: with.other_reporters.clone(),
         npa_table: with.npa_table.clone(),
-        earlier: Vec::new(),
     })
 }
 
@@ -110,42 +109,29 @@ pub(crate) fn first_made_at(report: &Report) -> Result<Timestamp> {
     Ok(made_with(report)?.first_made_at.unwrap_or(report.made_at))
 }
 
-/// Returns the confirmed reports of each company as `core` judges by them.
-async fn of_companies(store: &dyn Store) -> Result<Vec<(Vec<Filing>, Vec<HandedIn>)>> {
-    let mut by_company: BTreeMap<Option<String>, Vec<Report>> = BTreeMap::new();
-    for report in store.confirmed_reports(None).await? {
-        by_company.entry(report.company.clone()).or_default().push(report);
-    }
-    let mut all = Vec::with_capacity(by_company.len());
-    for reports in by_company.values() {
-        all.push(filings(store, reports).await?);
-    }
-    Ok(all)
-}
-
-/// Returns confirmed reports of one company as `core` judges by them, each with those that it knows.
-async fn filings(store: &dyn Store, confirmed: &[Report]) -> Result<(Vec<Filing>, Vec<HandedIn>)> {
+/// Returns confirmed reports as `core` judges by them.
+async fn filings(store: &dyn Store, confirmed: &[Report]) -> Result<Filings> {
     let noted: Vec<EventSeq> = confirmed.iter().filter_map(|report| Some(report.confirmed?.event)).collect();
     let positions = audit::positions(store, noted).await?;
-    let mut all: Vec<(&Report, HandedIn)> = Vec::with_capacity(confirmed.len());
+    let mut handed_in = Vec::with_capacity(confirmed.len());
     for report in confirmed {
-        let (Some(confirmed), Some(period)) = (report.confirmed, report.period) else { continue };
-        // What has no position yet is behind every report that was made.
-        let noted = positions.get(&confirmed.event).copied().unwrap_or(u64::MAX);
-        let cutoff_ahead = cutoff_is_ahead(report)?;
-        all.push((report, HandedIn { period, as_of: report.as_of, noted, cutoff_ahead }));
+        let (Some(confirmed), Some(period), Some(company)) =
+            (report.confirmed, report.period, &report.company)
+        else {
+            continue;
+        };
+        let of = HandedIn {
+            company: company.clone(),
+            period,
+            as_of: report.as_of,
+            // What has no position yet is behind every report that was made.
+            noted: positions.get(&confirmed.event).copied().unwrap_or(u64::MAX),
+            cutoff_ahead: cutoff_is_ahead(report)?,
+        };
+        let known = audit::known(store, report.as_of).await?;
+        handed_in.push((of, filing(&made_with(report)?, period, known, report.made_at)?));
     }
-    // What a report knows was handed in before it was made.
-    all.sort_by_key(|(_, handed_in)| (handed_in.as_of, handed_in.period));
-    let handed_in: Vec<HandedIn> = all.iter().map(|(_, handed_in)| *handed_in).collect();
-    let mut filings = Vec::with_capacity(all.len());
-    for (place, (report, of)) in all.iter().enumerate() {
-        let known = audit::known(store, of.as_of).await?;
-        let mut filing = filing(&made_with(report)?, of.period, known, report.made_at)?;
-        filing.earlier = earlier(&handed_in[..place], of.period, of.as_of);
-        filings.push(filing);
-    }
-    Ok((filings, handed_in))
+    Ok(Filings::handed_in(handed_in))
 }
 
 /// Returns a report with all that it knows, as `core` judges by them: it is the last one.
@@ -157,16 +143,15 @@ async fn knowing(
 ) -> Result<Knowing> {
     let mut confirmed = store.confirmed_reports(Some(company.to_owned())).await?;
     confirmed.retain(|report| report.period.is_some_and(|earlier| earlier < period) && report.as_of <= as_of);
-    let (mut filings, handed_in) = filings(store, &confirmed).await?;
-    let mut own = filing(with, period, audit::known(store, as_of).await?, made_at)?;
-    own.earlier = earlier(&handed_in, period, as_of);
-    filings.push(own);
+    let mut filings = filings(store, &confirmed).await?;
+    let own = filing(with, period, audit::known(store, as_of).await?, made_at)?;
+    filings.make(company, period, as_of, own);
     Ok(Knowing { filings, as_of, at_leisure: false, progress: None })
 }
 
 /// Reports as `core` judges by them: the last one, which is as of this position, after all that it may know.
 struct Knowing {
-    filings: Vec<Filing>,
+    filings: Filings,
     as_of: u64,
     /// True if nobody waits for what is read.
     at_leisure: bool,
@@ -184,12 +169,12 @@ impl Knowing {
 
     /// Returns the next page of numbers.
     async fn page(&mut self, walk: &mut Walk<'_>) -> Result<Option<Vec<Life>>> {
-        let mut known: Vec<&mut Known> = self.filings.iter_mut().map(|filing| &mut filing.known).collect();
+        let mut known: Vec<&mut Known> = self.filings.known_mut().collect();
         walk.page(&mut known).await
     }
 }
 
-fn judged(life: &Life, filings: &[Filing]) -> Result<Judged> {
+fn judged(life: &Life, filings: &Filings) -> Result<Judged> {
     let Some(history) = &life.history else { return Ok(Judged::default()) };
     let departures = departures(history, life.import()).map_err(impossible)?;
     Ok(judge(life.entry.number, &departures, filings))
@@ -434,19 +419,11 @@ pub(crate) struct Owed {
 /// Returns how much is still to be reported at `now`. It reads every number, with rests, so that it takes a fiftieth of the
 /// time for itself.
 pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> Result<Owed> {
-    let of_companies = of_companies(store).await?;
+    let mut filings = filings(store, &store.confirmed_reports(None).await?).await?;
     let as_of = store.head().await?.map_or(0, |head| head.last);
     let today = now.date_in(zone);
-    let (mut all, mut handed_in, mut standing) = (Vec::new(), Vec::new(), Vec::new());
-    for (mut filings, own) in of_companies {
-        let before = all.len();
-        filings.iter_mut().flat_map(|filing| &mut filing.earlier).for_each(|place| *place += before);
-        standing.extend(latest(&own).into_iter().map(|place| place + before));
-        all.append(&mut filings);
-        handed_in.extend(own);
-    }
-    let mut owed = Owed { due_days: due_days(today, &handed_in), ..Owed::default() };
-    all.push(Filing {
+    let mut owed = Owed { due_days: due_days(today, filings.noted()), ..Owed::default() };
+    filings.make_next(Filing {
         after: Date::MIN,
         through: today,
         known: audit::known(store, as_of).await?,
@@ -454,10 +431,9 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         zone: zone.clone(),
         other_reporters: other_reporters(store, as_of).await?,
         npa_table: area_codes::VERSION.to_owned(),
-        earlier: standing,
     });
     let mut oldest: Option<Date> = None;
-    tell(store, &mut Knowing { filings: all, as_of, at_leisure: true, progress: None }, ALL.0, |told| {
+    tell(store, &mut Knowing { filings, as_of, at_leisure: true, progress: None }, ALL.0, |told| {
         if let Told::Row(_, date) = told {
             owed.numbers += 1;
             oldest = Some(oldest.map_or(date, |oldest| oldest.min(date)));
@@ -475,17 +451,18 @@ const FACTS: usize = 500;
 
 /// Returns those of some numbers whose last disconnect stands in a report that was handed in.
 pub(crate) async fn reported(store: &dyn Store, numbers: &[Number]) -> Result<Vec<Number>> {
-    let all = of_companies(store).await?;
+    let confirmed = store.confirmed_reports(None).await?;
     let mut found = Vec::new();
-    if all.is_empty() {
+    if confirmed.is_empty() {
         return Ok(found);
     }
+    let filings = filings(store, &confirmed).await?;
     for some in numbers.chunks(FACTS) {
         for facts in store.facts_of(some.to_vec()).await? {
             let (number, history) = (facts.entry.number, &facts.history);
             let Some(first) = history.events.first() else { continue };
             let departures = departures(history, first.prev).map_err(impossible)?;
-            if all.iter().any(|(filings, _)| is_reported(number, &departures, filings)) {
+            if is_reported(number, &departures, &filings) {
                 found.push(number);
             }
         }
