@@ -195,6 +195,8 @@ pub struct Filings {
     all: Vec<Placed>,
     /// The time zones of all of them, each once.
     zones: Vec<TimeZone>,
+    /// Their tables of area codes, each once.
+    tables: Vec<String>,
 }
 
 /// A report among others.
@@ -203,6 +205,8 @@ struct Placed {
     filing: Filing,
     /// Its time zone, by its place.
     zone: usize,
+    /// Its table of area codes, by its place.
+    table: usize,
     /// The day on which it was made.
     made_on: Date,
     /// That it was handed in.
@@ -214,12 +218,13 @@ struct Placed {
     previous: Option<usize>,
 }
 
-/// The departures of a number, with their days.
+/// The departures of a number, and what reports have to know of each: it is found once, however many reports there are.
 struct Left<'a> {
-    number: Number,
     departures: &'a [Departure],
     /// The days of all departures, for each time zone.
     days: Vec<Vec<Date>>,
+    /// Why the number is not reported for where it lies, for each table of area codes.
+    places: Vec<Option<LeftOut>>,
 }
 
 impl Filings {
@@ -272,12 +277,10 @@ impl Filings {
         earlier: Vec<usize>,
         previous: Option<usize>,
     ) {
-        let zone = self.zones.iter().position(|zone| *zone == filing.zone).unwrap_or_else(|| {
-            self.zones.push(filing.zone.clone());
-            self.zones.len() - 1
-        });
+        let zone = place_in(&mut self.zones, &filing.zone);
+        let table = place_in(&mut self.tables, &filing.npa_table);
         let made_on = filing.made_at.date_in(&filing.zone);
-        self.all.push(Placed { filing, zone, made_on, handed_in, earlier, previous });
+        self.all.push(Placed { filing, zone, table, made_on, handed_in, earlier, previous });
     }
 
     fn earlier(&self, company: &str, period: Month, as_of: u64) -> Vec<usize> {
@@ -304,7 +307,8 @@ impl Filings {
 
     fn left<'a>(&self, number: Number, departures: &'a [Departure]) -> Left<'a> {
         let days = |zone| departures.iter().map(|departure| departure.at.date_in(zone)).collect();
-        Left { number, departures, days: self.zones.iter().map(days).collect() }
+        let places = self.tables.iter().map(|table| place(number, table)).collect();
+        Left { departures, days: self.zones.iter().map(days).collect(), places }
     }
 
     /// Returns which reports have a row of a number, and which departure that is, by their places.
@@ -339,6 +343,14 @@ impl Filings {
     }
 }
 
+/// Returns where something stands in a list, to which it is added if it is not there.
+fn place_in<T: Clone + PartialEq>(all: &mut Vec<T>, one: &T) -> usize {
+    all.iter().position(|other| other == one).unwrap_or_else(|| {
+        all.push(one.clone());
+        all.len() - 1
+    })
+}
+
 impl Placed {
     /// Returns the day of a departure.
     fn day(&self, left: &Left<'_>, departure: usize) -> Date {
@@ -359,7 +371,6 @@ impl Placed {
         let undone = departure.undone.filter(|(by, _)| filing.known.has(*by)).map(|(_, why)| why);
         let ported = departure.how == How::PortedOut;
         undone.filter(|why| *why == LeftOut::Reconnected).or_else(|| {
-            let place = || place(left.number, &filing.npa_table);
             let when = if date > self.made_on {
                 Some(LeftOut::InFuture)
             } else if date < FIRST_DAY && departure.how != How::Imported {
@@ -369,7 +380,12 @@ impl Placed {
             };
             let other = filing.other_reporters.contains(&departure.account).then_some(LeftOut::OtherReporter);
             let no_date = (departure.how == How::Imported).then_some(LeftOut::NoDate);
-            undone.or(ported.then_some(LeftOut::PortedOut)).or_else(place).or(when).or(other).or(no_date)
+            undone
+                .or(ported.then_some(LeftOut::PortedOut))
+                .or(left.places[self.table])
+                .or(when)
+                .or(other)
+                .or(no_date)
         })
     }
 }
