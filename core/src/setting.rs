@@ -242,7 +242,8 @@ impl Values {
                 self.reports.rnd_form.header = of_form(value, rule, |form, header| form.header = header)?;
             }
             Setting::RndColumns => {
-                let rule = "it is a list of company_id, tn, disconnect_date and batch_id, none of them twice, with tn";
+                let rule = "it is a list of company_id, tn, disconnect_date and batch_id, none of them twice, with \
+                            tn and disconnect_date";
                 self.reports.rnd_form.columns = of_form(value, rule, |form, columns| form.columns = columns)?;
             }
             Setting::RndDateFormat => {
@@ -352,6 +353,21 @@ pub fn check(changes: &Changes) -> Result<(), (Setting, &'static str)> {
     Ok(())
 }
 
+/// Checks that the form of a month's file can be used after a change of these values.
+///
+/// # Errors
+/// The first of the settings that do not fit each other any more, and how. What the change leaves as it is is no error.
+pub fn check_form(changes: &Changes, values: &Values) -> Result<(), (Setting, String)> {
+    let of_form = |setting: &&Setting| matches!(setting, Setting::RndHeader | Setting::RndColumns);
+    let Some(first) = changes.keys().find(of_form) else { return Ok(()) };
+    let (mut after, defaults) = (values.clone(), Values::default());
+    for (setting, value) in changes {
+        let value = value.clone().unwrap_or_else(|| defaults.get(*setting));
+        after.set(*setting, &value).map_err(|rule| (*setting, rule.to_owned()))?;
+    }
+    after.reports.rnd_form.mismatch().map_or(Ok(()), |told| Err((*first, told)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,6 +410,7 @@ mod tests {
             (Setting::RndHeader, json!("a\nb"), false),
             (Setting::RndColumns, json!(["tn", "disconnect_date"]), true),
             (Setting::RndColumns, json!(["disconnect_date"]), false),
+            (Setting::RndColumns, json!(["company_id", "tn"]), false),
             (Setting::RndColumns, json!(["tn", "TN"]), false),
             (Setting::RndFileName, json!("{company}-{period}-{batch}.csv"), true),
             (Setting::RndFileName, json!("../{company}{period}{batch}"), false),

@@ -112,8 +112,8 @@ impl Form {
         if self.row_limit == 0 {
             return Some("a file has at least one row".into());
         }
-        if self.columns.is_empty() || !self.columns.contains(&Column::Number) {
-            return Some("the columns name tn".into());
+        if [Column::Number, Column::Date].iter().any(|column| !self.columns.contains(column)) {
+            return Some("the columns name tn and disconnect_date".into());
         }
         let twice = |column| self.columns.iter().filter(|other| *other == column).count() > 1;
         if self.columns.iter().any(twice) {
@@ -128,6 +128,18 @@ impl Form {
             return Some("the file's name has {batch}, so that several files have names of their own".into());
         }
         None
+    }
+
+    /// Returns how its header and its columns disagree, in a sentence without its end. `None` if they fit. Each of the two
+    /// may be set alone, so this is no fault of either.
+    #[must_use]
+    pub fn mismatch(&self) -> Option<String> {
+        let (names, columns) = (self.header.split(',').count(), self.columns.len());
+        (!self.header.is_empty() && names != columns).then(|| {
+            format!(
+                "rnd_header has {names} fields and rnd_columns has {columns} columns: set both, or no header"
+            )
+        })
     }
 
     /// Returns the name of a file. `batch` is its place among several, from 1.
@@ -213,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn a_header_has_a_field_for_each_column() {
+        let of = |header: &str, columns: &[Column]| {
+            Form { header: header.into(), columns: columns.to_vec(), ..Form::default() }.mismatch()
+        };
+        let two = [Column::Number, Column::Date];
+        assert_eq!(of("TN,DisconnectDate", &two), None);
+        assert_eq!(of("", &two), None, "no header");
+        let told = "rnd_header has 3 fields and rnd_columns has 2 columns: set both, or no header";
+        assert_eq!(of("CompanyID,TN,DisconnectDate", &two).as_deref(), Some(told));
+        assert!(of("TN", &two).is_some());
+    }
+
+    #[test]
     fn a_form_that_cannot_be_filed_is_refused() {
         let form = Form::default();
         for wrong in [
@@ -220,7 +245,8 @@ mod tests {
             Form { cutoff_day: 15, ..form.clone() },
             Form { row_limit: 0, ..form.clone() },
             Form { columns: vec![Column::Date], ..form.clone() },
-            Form { columns: vec![Column::Number, Column::Number], ..form.clone() },
+            Form { columns: vec![Column::Company, Column::Number], ..form.clone() },
+            Form { columns: vec![Column::Number, Column::Date, Column::Number], ..form.clone() },
             Form { file_name: "../{batch}".into(), ..form.clone() },
             Form { file_name: "{company}.csv".into(), ..form.clone() },
             Form { header: "a\nb".into(), ..form },

@@ -248,6 +248,9 @@ async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let AskRnd { period, company, as_of } = body::read(&call)?;
     let period: Month = period.parse().map_err(|error| wrong("/period", format!("period: {error}")))?;
     let settings = app.values().reports.clone();
+    if let Some(told) = settings.rnd_form.mismatch() {
+        return Err(OpsProblem::wrong(told));
+    }
     let company = company.or(settings.rnd_company).filter(|company| is_company(company));
     let company = company.ok_or_else(|| {
         wrong("/company", "company is the reporter's id, 3 to 10 letters and digits".into())

@@ -131,6 +131,8 @@ async fn change(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         let detail = format!("{setting} is set by a {source} of this server");
         return Err(OpsProblem::new(Code::SetByConfiguration, detail));
     }
+    setting::check_form(&changes, &app.values())
+        .map_err(|(setting, told)| body::wrong(&format!("/values/{setting}"), told))?;
     let names: Vec<&str> = changes.keys().map(|setting| setting.word()).collect();
     let names = names.join(", ");
     app.store.change_settings(changes, doer).await?;

@@ -81,8 +81,13 @@ async fn reports_are_made_as_operators_have_said() {
             let call = patch(path, body.to_string()).content_type("application/json").by(Who::Operator);
             app.send(call).await.expect(200);
         };
+        // The columns alone would leave a header that does not fit them.
+        let alone = json!({ "values": { "rnd_columns": ["tn", "disconnect_date"] }, "reason": "the guide says so" });
+        let call = patch("/ops/v1/settings", alone.to_string()).content_type("application/json");
+        let problem = read(&app.send(call.by(Who::Operator)).await.expect(400));
+        assert_eq!(problem["errors"][0]["at"], "/values/rnd_columns", "{problem}");
         let values = json!({
-            "rnd_company": "ACME1", "rnd_header": "", "rnd_columns": ["company_id", "tn"], "rnd_tn_format": "e164",
+            "rnd_company": "ACME1", "rnd_header": "", "rnd_columns": ["tn", "disconnect_date"], "rnd_tn_format": "e164",
             "rnd_file_name": "{company}-{period}-{batch}.csv", "nruf_ocn": "9A99", "nruf_donate_percent": 0,
         });
         change("/ops/v1/settings", json!({ "values": values, "reason": "the guide says so" })).await;
@@ -100,7 +105,8 @@ async fn reports_are_made_as_operators_have_said() {
         let report = read(&app.send(asked("rnd", &json!({ "period": period }))).await.expect(201));
         assert_eq!(report["counts"]["left_out_by_reason"], json!({ "other_reporter": 1 }), "{report}");
         assert_eq!(report["files"][0]["name"], format!("ACME1-{}-.csv", period.replace('-', "")));
-        assert_eq!(file(app, &report, 0).await, format!("ACME1,+1{}\r\n", IN_SERVICE[0]));
+        let today = now().date_in(&TimeZone::UTC);
+        assert_eq!(file(app, &report, 0).await, format!("+1{},{today}\r\n", IN_SERVICE[0]));
         let all = shown(app, "/ops/v1/blocks").await["items"].as_array().unwrap().len();
         let candidates = shown(app, "/ops/v1/blocks?candidate=true").await;
         assert!(candidates["items"].as_array().unwrap().len() < all, "{candidates}");
