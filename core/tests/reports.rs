@@ -368,14 +368,24 @@ fn the_cutoff_of_a_report_is_ahead_until_its_last_day_is_over_in_its_time_zone()
 }
 
 #[test]
-fn the_next_report_is_due_on_the_fifteenth() {
-    assert_eq!((due_days(day("2026-12-10"), &[]), due_days(day("2026-12-15"), &[])), (5, 0));
-    assert_eq!(due_days(day("2026-12-20"), &[]), -5, "it is late");
-    let december = handed_in("2026-12", 1, 2);
-    assert_eq!(due_days(day("2026-12-15"), [&december]), 31);
-    let early = HandedIn { cutoff_ahead: true, ..december.clone() };
-    assert_eq!(due_days(day("2026-12-12"), [&early]), 3, "its month was not over");
-    assert_eq!(due_days(day("2026-12-15"), [&early, &december]), 31);
+fn the_first_month_that_was_not_handed_in_is_due() {
+    let due = |today: &str, handed_in: &[HandedIn], oldest: Option<&str>| {
+        due_days(day(today), handed_in, oldest.map(|month| month.parse().unwrap()))
+    };
+    // Nothing was ever handed in, and nothing is to be.
+    assert_eq!((due("2026-12-10", &[], None), due("2026-12-15", &[], None)), (5, 0));
+    // The oldest disconnect was due in December, whatever month it is now.
+    let december = Some("2026-12");
+    assert_eq!((due("2026-12-31", &[], december), due("2027-01-02", &[], december)), (-16, -18));
+    assert_eq!(due("2026-12-20", &[], Some("2027-01")), 26, "it left after December's cutoff");
+    // After one that was handed in the next month is due, also if there is nothing to report.
+    let done = |month: &str| handed_in(month, 1, 2);
+    assert_eq!(due("2026-12-15", &[done("2026-12")], None), 31);
+    assert_eq!(due("2027-03-01", &[done("2026-12")], None), -45);
+    assert_eq!(due("2027-03-01", &[done("2026-12"), done("2027-02"), done("2026-11")], december), 14);
+    let early = HandedIn { cutoff_ahead: true, ..done("2026-12") };
+    assert_eq!(due("2026-12-12", std::slice::from_ref(&early), december), 3, "its month was not over");
+    assert_eq!(due("2026-12-15", &[early, done("2026-12")], None), 31);
 }
 
 fn kinds(account: AccountId) -> AccountKind {

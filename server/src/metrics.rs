@@ -75,7 +75,7 @@ const METERS: [(Kind, &str, &str); 31] = [
     (
         Kind::Gauge,
         "onhook_rnd_due_days",
-        "Days until the next report of disconnects is due, negative if this month's is late.",
+        "Days until the first report of disconnects is due that was not handed in, negative if it is late.",
     ),
     (
         Kind::Counter,

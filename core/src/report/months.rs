@@ -22,10 +22,16 @@ pub struct Month {
 pub struct NoMonth;
 
 impl Month {
+    /// Returns the month that a day lies in.
+    #[must_use]
+    pub fn of(date: Date) -> Self {
+        Self { year: date.year(), month: date.month() }
+    }
+
     /// Returns the month in which a day is reported, if a report has everything through this day of its month.
     #[must_use]
     pub fn reporting(date: Date, cutoff_day: i8) -> Self {
-        let month = Self { year: date.year(), month: date.month() };
+        let month = Self::of(date);
         if date.day() <= cutoff_day { month } else { month.next() }
     }
 

@@ -422,15 +422,24 @@ fn place(number: Number, table: &str) -> Option<LeftOut> {
     }
 }
 
-/// Returns how many days are left until the next report that was not handed in is due: negative if this month's is late.
-/// A report whose cutoff was ahead does not count.
+/// Returns how many days are left until the first report is due that was not handed in: negative if it is late. A report
+/// whose cutoff was ahead does not count. `oldest` is the month in which the oldest disconnect is due that no report has.
 #[must_use]
-pub fn due_days<'a>(today: Date, handed_in: impl IntoIterator<Item = &'a HandedIn>) -> i64 {
-    let month = Month::reporting(today, 31);
-    let done = handed_in.into_iter().any(|report| report.period == month && !report.cutoff_ahead);
-    let due = if done { month.next().due() } else { month.due() };
-    // The default of a span between days is days alone.
-    due.since(today).map_or(0, |span| i64::from(span.get_days()))
+pub fn due_days<'a>(
+    today: Date,
+    handed_in: impl IntoIterator<Item = &'a HandedIn>,
+    oldest: Option<Month>,
+) -> i64 {
+    let last = handed_in.into_iter().filter(|report| !report.cutoff_ahead).map(|report| report.period).max();
+    let first = last.map(Month::next).or(oldest).unwrap_or_else(|| Month::of(today));
+    days_between(today, first.due())
+}
+
+/// Returns how many days one day lies behind another.
+#[must_use]
+pub fn days_between(from: Date, to: Date) -> i64 {
+    let span = to.since(from).expect("two dates always have a span in days");
+    i64::from(span.get_days())
 }
 
 #[cfg(test)]

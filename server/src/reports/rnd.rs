@@ -9,7 +9,7 @@ use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::months::Month;
 use onhook_core::report::rnd::{
-    Filing, Filings, HandedIn, Judged, LeftOut, departures, due_days, is_reported, judge,
+    Filing, Filings, HandedIn, Judged, LeftOut, days_between, departures, due_days, is_reported, judge,
 };
 use onhook_core::report::rnd_file::{Form, UNVERIFIED};
 use onhook_core::report::{Known, ReportKind};
@@ -412,17 +412,21 @@ pub(crate) struct Owed {
     pub(crate) numbers: u64,
     /// How many days ago the oldest of them was.
     pub(crate) oldest_days: i64,
-    /// How many days are left until the next report is due, negative if it is late.
+    /// How many days are left until the first report is due that was not handed in, negative if it is late.
     pub(crate) due_days: i64,
 }
 
-/// Returns how much is still to be reported at `now`. It reads every number, with rests, so that it takes a fiftieth of the
+/// Returns how much is still to be reported at `now`, if a report has everything through this day of its month. It reads every number, with rests, so that it takes a fiftieth of the
 /// time for itself.
-pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> Result<Owed> {
+pub(crate) async fn owed(
+    store: &dyn Store,
+    (zone, cutoff_day): (&TimeZone, i8),
+    now: Timestamp,
+) -> Result<Owed> {
     let mut filings = filings(store, &store.confirmed_reports(None).await?).await?;
     let as_of = store.head().await?.map_or(0, |head| head.last);
     let today = now.date_in(zone);
-    let mut owed = Owed { due_days: due_days(today, filings.noted()), ..Owed::default() };
+    let (mut owed, mut oldest) = (Owed::default(), None);
     filings.make_next(Filing {
         after: Date::MIN,
         through: today,
@@ -432,17 +436,18 @@ pub(crate) async fn owed(store: &dyn Store, zone: &TimeZone, now: Timestamp) -> 
         other_reporters: other_reporters(store, as_of).await?,
         npa_table: area_codes::VERSION.to_owned(),
     });
-    let mut oldest: Option<Date> = None;
-    tell(store, &mut Knowing { filings, as_of, at_leisure: true, progress: None }, ALL.0, |told| {
+    let mut knowing = Knowing { filings, as_of, at_leisure: true, progress: None };
+    tell(store, &mut knowing, ALL.0, |told| {
         if let Told::Row(_, date) = told {
             owed.numbers += 1;
-            oldest = Some(oldest.map_or(date, |oldest| oldest.min(date)));
+            oldest = Some(oldest.map_or(date, |oldest: Date| oldest.min(date)));
         }
         true
     })
     .await?;
-    owed.oldest_days =
-        oldest.and_then(|oldest| today.since(oldest).ok()).map_or(0, |span| i64::from(span.get_days()));
+    owed.oldest_days = oldest.map_or(0, |oldest| days_between(oldest, today));
+    let oldest_due = oldest.map(|oldest| Month::reporting(oldest, cutoff_day));
+    owed.due_days = due_days(today, knowing.filings.noted(), oldest_due);
     Ok(owed)
 }
 
@@ -562,7 +567,7 @@ mod tests {
     }
 
     async fn owed_at(store: &SqliteStore, now: &str) -> Owed {
-        owed(store, &TimeZone::UTC, at(now)).await.unwrap()
+        owed(store, (&TimeZone::UTC, 14), at(now)).await.unwrap()
     }
 
     /// A file of a month that was not over is not the file of that month.

@@ -62,8 +62,8 @@ async fn look(app: &App, lease: Option<LeaseToken>, last: &mut Option<Measured>)
         return Ok(false);
     }
     let at = Instant::now();
-    let Owed { numbers, oldest_days, due_days } =
-        owed(&*app.store, app.settings.policy.zone(), app.clock.now()).await?;
+    let days = (app.settings.policy.zone(), app.values().reports.rnd_form.cutoff_day);
+    let Owed { numbers, oldest_days, due_days } = owed(&*app.store, days, app.clock.now()).await?;
     let days = |days: i64| if days < 0 { -float(days.unsigned_abs()) } else { float(days.unsigned_abs()) };
     show([float(numbers), days(oldest_days), days(due_days)]);
     *last = Some(Measured { at, handed_in });
