@@ -1141,7 +1141,7 @@ fn a_report_of_number_use_is_neither_shown_nor_confirmed_as_one_of_disconnects()
 fn a_report_that_is_made_too_early_says_so() {
     let folder = two_accounts();
     let made = folder.done(&["report", "rnd", "make", "2199-01", "--company", "ACME1"]);
-    let early = "it was made before 2199-01-14 was over: make it again after that day";
+    let early = "it may lack what happened through 2199-01-14: make it again after that day, as of the newest position";
     assert_eq!(made.lines().filter(|line| *line == early).count(), 1, "{made}");
     let made = folder.done(&["report", "rnd", "make", "2026-01", "--company", "ACME1"]);
     assert!(!made.contains("make it again"), "{made}");

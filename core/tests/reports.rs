@@ -360,11 +360,15 @@ fn a_report_goes_on_where_the_one_of_the_month_before_ended() {
 #[test]
 fn the_cutoff_of_a_report_is_ahead_until_its_last_day_is_over_in_its_time_zone() {
     let early = |made_at, zone: &str| {
-        Filing { made_at: at(made_at), zone: TimeZone::get(zone).unwrap(), ..december() }.cutoff_is_ahead()
+        Filing { made_at: at(made_at), zone: TimeZone::get(zone).unwrap(), ..december() }
+            .cutoff_is_ahead(None)
     };
     assert!(early("2026-12-14T23:59:59.999Z", "UTC") && !early("2026-12-15T00:00:00.000Z", "UTC"));
     assert!(early("2026-12-15T04:59:59.999Z", "America/New_York"));
     assert!(!early("2026-12-15T05:00:00.000Z", "America/New_York"));
+    // It was made late, as of a position before something of its last day.
+    let behind = |at: &str| december().cutoff_is_ahead(Some(at.parse().unwrap()));
+    assert!(behind("2026-12-14T23:59:59.999Z") && !behind("2026-12-15T00:00:00.000Z"));
 }
 
 #[test]

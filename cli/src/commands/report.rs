@@ -294,7 +294,9 @@ fn told(report: &Value) -> Vec<String> {
     )];
     if report["cutoff_ahead"] == true {
         let cutoff = text(report, "/cutoff");
-        lines.push(format!("it was made before {cutoff} was over: make it again after that day"));
+        lines.push(format!(
+            "it may lack what happened through {cutoff}: make it again after that day, as of the newest position"
+        ));
     }
     if report["nothing_to_report"] == true {
         lines.push("there is nothing to report: confirm that on the database's website".to_owned());

@@ -167,10 +167,12 @@ impl Departure {
 }
 
 impl Filing {
-    /// Returns whether it was made before its last day was over: more numbers may have left service by then.
+    /// Returns whether more numbers may have left service by its last day than it knows: it was made before that day was
+    /// over, or the first event behind its position was recorded by then. There was none `behind` it if it knew all.
     #[must_use]
-    pub fn cutoff_is_ahead(&self) -> bool {
-        self.made_at.date_in(&self.zone) <= self.through
+    pub fn cutoff_is_ahead(&self, behind: Option<Timestamp>) -> bool {
+        let by_then = |at: Timestamp| at.date_in(&self.zone) <= self.through;
+        by_then(self.made_at) || behind.is_some_and(by_then)
     }
 }
 

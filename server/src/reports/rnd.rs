@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use onhook_core::area_codes;
 use onhook_core::audit::digest::Digest;
+use onhook_core::audit::line::LineFilter;
 use onhook_core::ids::{AccountId, EventSeq};
 use onhook_core::number::Number;
 use onhook_core::report::months::Month;
@@ -39,6 +40,9 @@ pub(crate) struct MadeWith {
     /// When these files were first made. A report that takes the place of one with the same files has this from that one.
     #[serde(default)]
     first_made_at: Option<Timestamp>,
+    /// When the first event behind its position was recorded, if there was one as it was made.
+    #[serde(default)]
+    behind: Option<Timestamp>,
 }
 
 /// A report that is asked for.
@@ -97,10 +101,11 @@ fn filing(with: &MadeWith, period: Month, known: Known, made_at: Timestamp) -> R
     })
 }
 
-/// Returns whether a report was made before its cutoff day was over.
+/// Returns whether a report may lack numbers that left service by its cutoff day.
 fn cutoff_is_ahead(report: &Report) -> Result<bool> {
     let Some(period) = report.period else { return Ok(false) };
-    Ok(filing(&made_with(report)?, period, Known::all(), report.made_at)?.cutoff_is_ahead())
+    let with = made_with(report)?;
+    Ok(filing(&with, period, Known::all(), report.made_at)?.cutoff_is_ahead(with.behind))
 }
 
 /// Returns when the files of a report were first made, whenever it was made again since: from then on they could be
@@ -250,6 +255,11 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
         left_out: String::new(),
         sizes: Vec::new(),
         first_made_at: None,
+        behind: audit::feed(store, *as_of, 1, &LineFilter::default())
+            .await?
+            .lines
+            .first()
+            .map(|(_, line)| line.at),
     };
     let mut knowing = knowing(store, company, &with, (*period, *as_of, *now)).await?;
     knowing.progress = Some(progress.clone());
@@ -281,7 +291,7 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
     with.sizes = files.iter().map(|file| file.bytes).collect();
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     let hashes: Vec<String> = files.iter().map(|file| Digest::from(file.hash.clone()).hex()).collect();
-    let cutoff_ahead = filing(&with, *period, Known::all(), *now)?.cutoff_is_ahead();
+    let cutoff_ahead = filing(&with, *period, Known::all(), *now)?.cutoff_is_ahead(with.behind);
     let known_by = known_by(&hashes);
     let mut id = format!("rnd-{period}-{company}-{known_by}");
     let mut old = store.report(id.clone()).await?;
@@ -584,6 +594,28 @@ mod tests {
         assert_eq!(whole.shown.get("cutoff_ahead"), None);
         confirm(&store, &whole, "2026-08-15T13:00:00Z").await;
         assert_eq!(owed_at(&store, "2026-08-15T14:00:00Z").await.due_days, 31);
+        store.close().await;
+    }
+
+    /// It was made when the month was over, and does not know all of it.
+    #[tokio::test]
+    async fn a_report_as_of_a_position_before_its_cutoff_leaves_its_month_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = seeded(&folder).await;
+        disconnect(&store, [1], "2026-08-02T00:00:00Z").await;
+        let before = store.head().await.unwrap().unwrap().last;
+        disconnect(&store, [2], "2026-08-14T23:00:00Z").await;
+        let old = made(&store, "2026-08", "2026-08-15T12:00:00Z", Some(before)).await;
+        assert_eq!(old.shown["cutoff_ahead"], true);
+        confirm(&store, &old, "2026-08-15T13:00:00Z").await;
+        assert_eq!(owed_at(&store, "2026-08-16T00:00:00Z").await.due_days, -1);
+        // What lies behind its position happened when the month was over.
+        let before = store.head().await.unwrap().unwrap().last;
+        disconnect(&store, [3], "2026-08-15T14:00:00Z").await;
+        let whole = made(&store, "2026-08", "2026-08-16T00:00:00Z", Some(before)).await;
+        assert_eq!(whole.shown.get("cutoff_ahead"), None);
+        confirm(&store, &whole, "2026-08-16T01:00:00Z").await;
+        assert_eq!(owed_at(&store, "2026-08-16T02:00:00Z").await.due_days, 30);
         store.close().await;
     }
 
