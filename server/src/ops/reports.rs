@@ -145,7 +145,8 @@ pub(crate) fn routes() -> Vec<Route> {
             .query(&PAGES);
     let confirm_doc = Doc::new("Notes that a report was handed in.", Told::ok(REPORT))
         .takes(CONFIRM)
-        .or(Told::new(409, "Its files have other hashes."));
+        .or(Told::new(409, "Its files have other hashes."))
+        .or(Told::new(422, "Its month lies more than one ahead."));
     vec![
         door::route(post.clone(), "/ops/v1/reports/rnd", operator, rnd_doc, make_rnd),
         door::route(post.clone(), "/ops/v1/reports/nruf", operator, nruf_doc, make_nruf),
@@ -415,6 +416,7 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let missing = || wrong("/submitted_at", "submitted_at is when the report was handed in".into());
     let submitted_at = body::instant("/submitted_at", submitted_at.as_deref())?.ok_or_else(missing)?;
     let now = app.believed_now().ok_or_else(body::clock)?;
+    let latest = Month::of(now.date_in(app.settings.policy.zone())).next();
     if submitted_at.since(now) > DAY_MS {
         return Err(wrong("/submitted_at", "submitted_at lies ahead".into()));
     }
@@ -425,6 +427,13 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         _ => None,
     });
     let report = named(&app, &call).await?;
+    if report.confirmed.is_none()
+        && let Some(period) = report.period.filter(|period| *period > latest)
+    {
+        let detail =
+            format!("the month {period} lies too far ahead: the last that can be handed in is {latest}");
+        return Err(OpsProblem::new(Code::AtInFuture, detail));
+    }
     let first_made_at = rnd::first_made_at(&report)?;
     if report.confirmed.is_none() && first_made_at.since(submitted_at) > DAY_MS {
         let detail =

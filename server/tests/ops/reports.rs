@@ -484,6 +484,25 @@ async fn a_request_for_a_report_that_cannot_be_made_is_refused() {
     .await;
 }
 
+/// What is confirmed cannot be taken back, and each month in between would have its rows again.
+#[tokio::test]
+async fn a_report_of_a_month_that_was_mistyped_cannot_be_confirmed() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.disconnect(&IN_SERVICE[..1]).await;
+        let next = Month::of(now().date_in(&TimeZone::UTC)).next();
+        let (_, far) = rnd(app, next.next()).await;
+        let hash = far["files"][0]["sha256"].as_str().unwrap();
+        let problem = read(&confirm(app, &far, &[hash]).await.expect(422));
+        let detail =
+            format!("the month {} lies too far ahead: the last that can be handed in is {next}", next.next());
+        assert_eq!((&problem["code"], &problem["detail"]), (&"at_in_future".into(), &detail.into()));
+        assert_eq!(shown(app, format!("/ops/v1/reports/{}", far["id"].as_str().unwrap())).await, far);
+        let (_, near) = rnd(app, next).await;
+        confirm(app, &near, &[near["files"][0]["sha256"].as_str().unwrap()]).await.expect(200);
+    })
+    .await;
+}
+
 /// Says that numbers went to another carrier just now.
 async fn port_out(app: &App, numbers: &[&str]) {
     let asked = Asked {
