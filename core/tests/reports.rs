@@ -537,15 +537,24 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
     let names = ["Example, Inc.".to_owned()];
     assert_eq!(
         line("1234", block, Level::Block, &used, &names),
-        "1234,540,555,0,ROANOKE,VA,1,1,0,0,0,1,3,33.3,\"Example, Inc.\"\r\n"
+        "1234,540,555,0,ROANOKE,VA,1,1,0,0,0,1,3,,\"Example, Inc.\"\r\n"
     );
-    assert_eq!(line("", block, Level::Code, &used, &[]), ",540,555,,ROANOKE,VA,1,1,0,0,0,1,3,33.3,\r\n");
+    assert_eq!(line("", block, Level::Code, &used, &[]), ",540,555,,ROANOKE,VA,1,1,0,0,0,1,3,,\r\n");
     let told: Vec<_> =
         warnings(&used, Level::Block).into_iter().map(|(code, detail)| (code.word(), detail)).collect();
     assert_eq!(told, [("not_held", "997 of 1000 numbers are not held here".to_owned())]);
     used.lies("5405550102".parse().unwrap(), Some("VA"), None);
     assert!(warnings(&used, Level::Block).iter().any(|(code, _)| code.word() == "several_rate_centers"));
     assert_eq!((used.contamination(), used.in_service()), (2, true));
+    // All of the block is held here, and a tenth of the code.
+    let entry = life("5405550100", in_service(), vec![]).entry;
+    for _ in used.total()..1_000 {
+        let then = Then { entry, since: Timestamp::default(), ported_out: false };
+        used.add(&then, Some(Category::Assigned));
+    }
+    assert_eq!((used.utilization(Level::Block), used.utilization(Level::Code)), (Some(998), None));
+    let whole = line("1234", block, Level::Block, &used, &[]);
+    assert_eq!(whole, "1234,540,555,0,ROANOKE,VA,998,1,0,0,0,1,1000,99.8,\r\n");
 }
 
 /// Stores find the numbers of a block in an order of their own. The first one by digits names it all the same.

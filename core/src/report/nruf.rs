@@ -341,10 +341,11 @@ impl Use {
         level.size().saturating_sub(self.total())
     }
 
-    /// Returns the share of assigned numbers among those held here, in tenths of a percent, rounded.
+    /// Returns the share of assigned numbers, in tenths of a percent, rounded. `None` if not all numbers are held here:
+    /// the form asks for the share of all, and what the others are is not known.
     #[must_use]
-    pub fn utilization(&self) -> u32 {
-        per_mille(self.of(Category::Assigned), self.total())
+    pub fn utilization(&self, level: Level) -> Option<u32> {
+        (self.not_held(level) == 0).then(|| per_mille(self.of(Category::Assigned), self.total()))
     }
 
     /// Returns how many of its numbers are taken: held here and not available, or gone to another carrier.
@@ -461,7 +462,7 @@ pub fn line(ocn: &str, block: Block, level: Level, used: &Use, names: &[String])
     fields.push(field(&region.unwrap_or_default()));
     fields.extend(Category::ALL.iter().map(|category| used.of(*category).to_string()));
     fields.push(used.total().to_string());
-    fields.push(percent(used.utilization()));
+    fields.push(used.utilization(level).map(percent).unwrap_or_default());
     fields.push(field(&names.join("; ")));
     format!("{}\r\n", fields.join(","))
 }

@@ -234,7 +234,7 @@ fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
             ("rate_center", json!(rate_center)),
             ("total", json!(used.total())),
             ("not_held", json!(used.not_held(with.level))),
-            ("utilization_percent", decimal(used.utilization())),
+            ("utilization_percent", used.utilization(with.level).map_or(Value::Null, decimal)),
             ("assignees", json!(names)),
         ] {
             told.insert(key.to_owned(), value);

@@ -561,7 +561,7 @@ async fn the_use_of_numbers_is_counted_as_it_was_at_an_instant() {
         let csv = file(app, &made, 0).await;
         let line = csv.lines().find(|line| line.starts_with(",919,555,1,")).expect("the block's line");
         // Its numbers lie in two rate centers: the first one by digits names the block.
-        assert_eq!(line, format!(",919,555,1,{},NC,2,0,0,1,0,0,3,66.7,", rate_center(app, IN_SERVICE[0]).await));
+        assert_eq!(line, format!(",919,555,1,{},NC,2,0,0,1,0,0,3,,", rate_center(app, IN_SERVICE[0]).await));
         assert!(made["warnings"].as_array().unwrap().contains(
             &json!({ "code": "not_held", "block": "919-555-1", "detail": "997 of 1000 numbers are not held here" })
         ), "{made}");
