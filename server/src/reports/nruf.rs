@@ -9,8 +9,7 @@ use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::number::Number;
 use onhook_core::report::nruf::{
-    Block, Category, HEADER, Level, PortedOut, Then, Use, Warning, category, line, percent, then, unknown,
-    warnings,
+    Block, Category, HEADER, Level, PortedOut, Then, Use, Warning, category, line, then, unknown, warnings,
 };
 use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::Timestamp;
@@ -205,8 +204,20 @@ fn counts(of: impl Fn(Category) -> u64) -> serde_json::Map<String, Value> {
     Category::ALL.iter().map(|category| (category.word().to_owned(), json!(of(*category)))).collect()
 }
 
-/// Returns the two files of a report, each with its name.
-fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
+/// A report that was counted.
+struct Counted {
+    /// Its two files, each with its name.
+    files: [(String, String); 2],
+    /// How many lines it has.
+    rows: usize,
+    /// How many numbers of each category it has, and in all.
+    totals: serde_json::Map<String, Value>,
+    /// What a person should look at.
+    warned: Vec<Value>,
+}
+
+/// Returns a report from how blocks are used.
+fn counted(used: &Used, with: &MadeWith) -> Counted {
     let warning = |block: Block, (code, detail): (Warning, String)| json!({ "code": code.word(), "block": block.name(with.level), "detail": detail });
     let mut csv = HEADER.to_owned();
     let (mut lines, mut warned) = (Vec::new(), Vec::new());
@@ -247,6 +258,7 @@ fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
     warned.extend(used.unknown.iter().map(|(block, numbers)| warning(*block, unknown(*numbers))));
     let mut sums = counts(|category| totals.get(&category).copied().unwrap_or(0));
     sums.insert("numbers".into(), json!(totals.values().sum::<u64>()));
+    let rows = lines.len();
     let document = json!({
         "as_of": with.named,
         "at": with.at.to_string(),
@@ -258,12 +270,13 @@ fn files(used: &Used, with: &MadeWith) -> [(String, String); 2] {
     // Blocks and codes of one day go to one folder.
     let of_codes = if with.level == Level::Code { "_code" } else { "" };
     let name = format!("nruf_{}{of_codes}", with.named.replace(':', ""));
-    [(format!("{name}.csv"), csv), (format!("{name}.json"), format!("{document}\n"))]
+    let files = [(format!("{name}.csv"), csv), (format!("{name}.json"), format!("{document}\n"))];
+    Counted { files, rows, totals: sums, warned }
 }
 
 /// Returns tenths of a percent as a number of JSON.
 pub(crate) fn decimal(per_mille: u32) -> Value {
-    serde_json::from_str(&percent(per_mille)).unwrap_or(Value::Null)
+    json!(f64::from(per_mille) / 10.0)
 }
 
 /// Makes a report. It is not kept yet.
@@ -289,13 +302,9 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
         (block.digits(), (region, rate_center, used.scattered))
     };
     with.places = used.lines.iter().map(place).collect();
-    let files = files(&used, &with);
+    let Counted { files, rows, mut totals, warned } = counted(&used, &with);
     let hashes: Vec<String> = files.iter().map(|(_, file)| Digest::of(file).hex()).collect();
-    let told: Value = serde_json::from_str(&files[1].1).unwrap_or(Value::Null);
-    let warned = told["warnings"].as_array().cloned().unwrap_or_default();
-    let mut totals = told["totals"].clone();
-    let rows = told["lines"].as_array().map_or(0, Vec::len);
-    totals["lines"] = json!(rows);
+    totals.insert("lines".into(), json!(rows));
     let shown = json!({
         "as_of": named,
         "at": at.to_string(),
@@ -332,6 +341,6 @@ pub(crate) async fn file(store: &dyn Store, report: &Report, place: usize) -> Re
             used.scattered = *scattered;
         }
     }
-    let [csv, document] = files(&used, &with);
+    let [csv, document] = counted(&used, &with).files;
     Ok(if place == 0 { csv.1 } else { document.1 })
 }

@@ -336,12 +336,13 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
 
 /// Returns whether a report that was made takes the place of one with the same files: it knows more, and leaves out
 /// others, or its cutoff is no longer ahead.
-pub(crate) fn renews(new: &Report, old: &Report) -> bool {
-    let more = new.as_of > old.as_of && new.made_with["left_out"] != old.made_with["left_out"];
-    let over = new.as_of >= old.as_of
-        && cutoff_is_ahead(old).unwrap_or(false)
-        && !cutoff_is_ahead(new).unwrap_or(true);
-    old.confirmed.is_none() && (more || over)
+pub(crate) fn renews(new: &Report, old: &Report) -> Result<bool> {
+    if old.confirmed.is_some() || new.kind != ReportKind::Rnd {
+        return Ok(false);
+    }
+    let more = new.as_of > old.as_of && made_with(new)?.left_out != made_with(old)?.left_out;
+    let over = new.as_of >= old.as_of && cutoff_is_ahead(old)? && !cutoff_is_ahead(new)?;
+    Ok(more || over)
 }
 
 /// Returns what a kept report judges by.
@@ -375,7 +376,8 @@ pub(crate) async fn left_out(
 
 /// Returns how many bytes a file of a report has.
 pub(crate) fn size(report: &Report, place: usize) -> Result<u64> {
-    Ok(made_with(report)?.sizes.get(place).copied().unwrap_or_default())
+    let missing = || StoreError::Conflict("the report does not say how large its file is".into());
+    made_with(report)?.sizes.get(place).copied().ok_or_else(missing)
 }
 
 /// Makes a file of a report again, and passes it on in parts. The parts end early if nobody takes them any more.
@@ -563,7 +565,7 @@ mod tests {
         };
         let new = make(store, &asked, Arc::default()).await.unwrap();
         let old = store.report(new.id.clone()).await.unwrap();
-        let renew = old.is_some_and(|old| renews(&new, &old));
+        let renew = old.is_some_and(|old| renews(&new, &old).unwrap());
         let Kept { report, .. } = store.keep_report(new, renew).await.unwrap();
         report
     }

@@ -47,6 +47,9 @@ async fn made(app: &App, job: &Job, progress: Arc<Progress>) -> Result<Kept> {
         .map_err(|error| StoreError::Broken(Box::new(error)))?;
     let report = asked.make(&*app.store, progress).await?;
     let old = app.store.report(report.id.clone()).await?;
-    let renew = old.is_some_and(|old| rnd::renews(&report, &old));
+    let renew = match &old {
+        Some(old) => rnd::renews(&report, old)?,
+        None => false,
+    };
     app.store.keep_report(report, renew).await
 }
