@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use onhook_core::job::Kind;
+use onhook_core::report::ReportKind;
 use onhook_core::report::months::Month;
 use onhook_core::report::nruf::Level;
 use onhook_core::time::Timestamp;
@@ -35,6 +36,16 @@ const BLOCKS: [Column; 12] = [
     ("CANDIDATE", "/candidate"),
 ];
 
+/// What a list of reports shows.
+const REPORTS: [Column; 6] = [
+    ("REPORT", "/id"),
+    ("PERIOD", "/period"),
+    ("STATE", "/state"),
+    ("ROWS", "/counts/rows"),
+    ("MADE", "/made_at"),
+    ("HANDED IN", "/submitted_at"),
+];
+
 /// What a list of numbers that are left out shows.
 const LEFT_OUT: [Column; 2] = [("NUMBER", "/number"), ("WHY", "/why")];
 
@@ -44,6 +55,7 @@ pub(crate) enum Report {
     #[command(subcommand)]
     Rnd(Rnd),
     Nruf(Nruf),
+    List(List),
     Blocks(Blocks),
 }
 
@@ -133,6 +145,22 @@ pub(crate) struct Nruf {
     common: Common,
 }
 
+/// List reports, newest first, also those that are being made
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  onhook report list --kind rnd --period 2026-11 --data-dir /var/lib/onhook"
+)]
+pub(crate) struct List {
+    /// Only reports of disconnects, or only those of number use
+    #[arg(long, value_parser = word(ReportKind::ALL, ReportKind::word))]
+    kind: Option<ReportKind>,
+    /// Only reports of disconnects of this month
+    #[arg(long, value_name = "MONTH")]
+    period: Option<Month>,
+    #[command(flatten)]
+    common: Common,
+}
+
 /// List blocks of a thousand numbers with their use
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  onhook report blocks --candidate true --data-dir /var/lib/onhook")]
@@ -158,6 +186,7 @@ impl Report {
             Report::Rnd(Rnd::Files(files)) => files.run(config, terminal).await,
             Report::Rnd(Rnd::Confirm(confirm)) => confirm.run(config, terminal).await,
             Report::Nruf(nruf) => nruf.run(config, terminal).await,
+            Report::List(list) => list.run(config, terminal).await,
             Report::Blocks(blocks) => blocks.run(config, terminal).await,
         }
     }
@@ -236,6 +265,13 @@ impl Nruf {
                 write(session, &made, &out).await
             })
             .await
+    }
+}
+
+impl List {
+    async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        let ask = Ask::get("reports").with("kind", self.kind).with("period", self.period);
+        self.common.run(config, terminal, async |session| session.list(&ask, &REPORTS, None).await).await
     }
 }
 

@@ -17,7 +17,7 @@ use onhook_core::report::nruf::Level;
 use onhook_core::report::rnd_file::is_company;
 use onhook_core::time::{DAY_MS, Date, Timestamp};
 use onhook_store::audit::seal_all;
-use onhook_store::contract::reports::{Confirmed, Kept, Report};
+use onhook_store::contract::reports::{Confirmed, Kept, Report, ReportFilter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -27,12 +27,12 @@ use tokio::time::{Instant, timeout};
 
 use super::body::{self, wrong};
 use super::door::{self, OpsProblem};
-use super::listing::{PAGES, Page, day};
+use super::listing::{PAGES, Page, day, parsed};
 use super::makings::{self, BEING_MADE, Found, WAIT};
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
-use crate::http::doc::{Doc, Shape, Told};
+use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
@@ -110,6 +110,10 @@ const CONFIRM: Shape = Shape::json(
         "sha256": ["9d1c2f3a4b5c0000000000000000000000000000000000000000000000000000"],
         "reason": "uploaded to the database"}"#,
 );
+const WHICH: [Parameter; 2] = [
+    Parameter::new("kind", Form::Word(&["rnd", "nruf"]), "only reports of this kind"),
+    Parameter::new("period", Form::Text("2026-12"), "only reports of disconnects of this month"),
+];
 /// Too many reports at once.
 const TOO_MANY: Told = Told::new(409, "Too many reports wait to be made.");
 
@@ -134,6 +138,7 @@ pub(crate) fn routes() -> Vec<Route> {
         "Lists reports, newest first: also those that are being made, and those that could not be made.",
         Told::ok(LIST),
     )
+    .query(&WHICH)
     .query(&PAGES);
     let show_doc = Doc::new(
         "Shows a report. One that is being made has an id of its own, which leads to the report when it is ready.",
@@ -143,7 +148,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let left_doc =
         Doc::new("Lists the numbers that a report leaves out, each with its reason.", Told::ok(LIST))
             .query(&PAGES);
-    let confirm_doc = Doc::new("Notes that a report was handed in.", Told::ok(REPORT))
+    let confirm_doc = Doc::new("Notes that a report of disconnects was handed in.", Told::ok(REPORT))
         .takes(CONFIRM)
         .or(Told::new(409, "Its files have other hashes."))
         .or(Told::new(422, "Its month lies more than one ahead."));
@@ -302,6 +307,8 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let kind: Option<ReportKind> = parsed(&call, "kind", "rnd or nruf")?;
+    let period: Option<Month> = parsed(&call, "period", "a month such as 2026-12")?;
     let page = Page::read(&app, &call, "reports")?;
     let after = page.after.as_deref().and_then(|key| {
         let (at, id) = key.split_once(' ')?;
@@ -309,10 +316,15 @@ async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     });
     // First what is being made: what becomes a report meanwhile is there twice rather than not at all.
     let unmade = makings::unmade(&app).await?;
+    let fits = |shown: &Value| {
+        kind.is_none_or(|kind| shown["kind"] == kind.word())
+            && period.is_none_or(|period| shown["period"] == period.to_string())
+    };
     let mut found: Vec<((Timestamp, String), Value)> =
         unmade.iter().map(|job| ((job.made_at, makings::id(job)), makings::shown(job))).collect();
-    found.retain(|(key, _)| after.as_ref().is_none_or(|after| key < after));
-    let reports = app.store.reports(after, page.limit + 1).await?;
+    found.retain(|(key, shown)| after.as_ref().is_none_or(|after| key < after) && fits(shown));
+    let filter = ReportFilter { kind, period };
+    let reports = app.store.reports(filter, after, page.limit + 1).await?;
     found.extend(reports.iter().map(|report| ((report.made_at, report.id.clone()), shown(report))));
     found.sort_by(|(one, _), (other, _)| other.cmp(one));
     let more = found.len() > page.limit;
@@ -427,6 +439,12 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         _ => None,
     });
     let report = named(&app, &call).await?;
+    if report.kind != ReportKind::Rnd {
+        return Err(OpsProblem::wrong(format!(
+            "{} is a report of number use, not of disconnects",
+            report.id
+        )));
+    }
     if report.confirmed.is_none()
         && let Some(period) = report.period.filter(|period| *period > latest)
     {

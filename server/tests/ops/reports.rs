@@ -183,9 +183,21 @@ async fn a_disconnect_is_reported_once_and_its_file_is_the_same_for_ever() {
             left_out(app, &made).await,
             json!([{ "number": format!("+1{kept}"), "why": "reconnected" }])
         );
-        let listed = shown(app, "/ops/v1/reports?limit=1").await;
+        let used = read(&app.send(asked("nruf", &json!({}))).await.expect(201));
+        let problem =
+            read(&confirm(app, &used, &[used["files"][0]["sha256"].as_str().unwrap()]).await.expect(400));
+        let detail =
+            format!("{} is a report of number use, not of disconnects", used["id"].as_str().unwrap());
+        assert_eq!(problem["detail"], detail);
+        let found = async |query: &str| {
+            let list = shown(app, format!("/ops/v1/reports?{query}")).await;
+            list["items"].as_array().unwrap().iter().map(|report| report["id"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("kind=nruf").await, [used["id"].clone()]);
+        assert_eq!(found(&format!("kind=rnd&period={month}")).await, [made["id"].clone()]);
+        let listed = shown(app, "/ops/v1/reports?kind=rnd&limit=1").await;
         let cursor = listed["next"].as_str().unwrap();
-        let rest = shown(app, format!("/ops/v1/reports?cursor={cursor}")).await;
+        let rest = shown(app, format!("/ops/v1/reports?kind=rnd&cursor={cursor}")).await;
         let ids = |list: &Value| -> Vec<Value> {
             list["items"].as_array().unwrap().iter().map(|r| r["id"].clone()).collect()
         };
@@ -476,6 +488,9 @@ async fn a_request_for_a_report_that_cannot_be_made_is_refused() {
         ] {
             let problem = read(&app.send(asked(path, &body)).await.expect(status));
             assert_eq!(problem["code"], code, "{path} {body}: {problem}");
+        }
+        for query in ["kind=use", "period=December"] {
+            app.send(get(format!("/ops/v1/reports?{query}")).by(Who::Operator)).await.expect(400);
         }
         for path in ["reports/rnd-2026-12-ACME1-0", "reports/rnd-2026-12-ACME1-0/files/a.csv"] {
             app.send(get(format!("/ops/v1/{path}")).by(Who::Operator)).await.expect(404);

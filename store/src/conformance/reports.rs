@@ -20,7 +20,7 @@ use crate::audit::{known, seal_all};
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked};
 use crate::contract::pool::PoolQuery;
-use crate::contract::reports::{Confirmed, Kept, Life, Marking, Marks, Report, Wanted};
+use crate::contract::reports::{Confirmed, Kept, Life, Marking, Marks, Report, ReportFilter, Wanted};
 
 /// All digits that a number can have.
 const ALL: (u64, u64) = (0, i64::MAX.unsigned_abs());
@@ -173,10 +173,24 @@ cases! { ($) reports conformance_reports:
         let ids = |reports: Vec<Report>| reports.into_iter().map(|report| report.id).collect::<Vec<_>>();
         assert_eq!(ids(store.confirmed_reports(Some("ACME1".into())).await.expect("read")), ["rnd-0", "rnd-1"]);
         assert!(store.confirmed_reports(Some("OTHER".into())).await.expect("read").is_empty());
-        let listed = store.reports(None, 1).await.expect("read");
+        let all = ReportFilter::default();
+        let listed = store.reports(all, None, 1).await.expect("read");
         assert_eq!((ids(listed.clone()), &listed[0].made_with), (vec!["rnd-1".to_owned()], &json!(null)), "the newest");
         let behind = Some((listed[0].made_at, listed[0].id.clone()));
-        assert_eq!(ids(store.reports(behind, 5).await.expect("read")), ["rnd-0"]);
+        assert_eq!(ids(store.reports(all, behind.clone(), 5).await.expect("read")), ["rnd-0"]);
+        let used = Report { kind: ReportKind::Nruf, company: None, period: None, ..report("nruf-0", "2026-11", "dd") };
+        store.keep_report(used, false).await.expect("kept");
+        let found = async |kind, period: Option<&str>| {
+            let period = period.map(|period| period.parse().expect("a month"));
+            ids(store.reports(ReportFilter { kind, period }, None, 5).await.expect("read"))
+        };
+        assert_eq!(found(None, None).await, ["rnd-1", "rnd-0", "nruf-0"]);
+        assert_eq!(found(Some(ReportKind::Rnd), None).await, ["rnd-1", "rnd-0"]);
+        assert_eq!(found(Some(ReportKind::Nruf), None).await, ["nruf-0"]);
+        assert_eq!(found(None, Some("2026-11")).await, ["rnd-0"]);
+        assert!(found(Some(ReportKind::Nruf), Some("2026-11")).await.is_empty());
+        let november = ReportFilter { period: Some("2026-11".parse().expect("a month")), ..all };
+        assert_eq!(ids(store.reports(november, behind, 5).await.expect("read")), ["rnd-0"]);
         assert_eq!(store.report("rnd-1".into()).await.expect("read"), Some(*done));
         // It was written down once, and the report knows where: a report that was made before does not know of it.
         let deeds = store.deeds(EventSeq(0), 100).await.expect("read");

@@ -98,6 +98,15 @@ pub struct Confirmation {
     pub event: EventSeq,
 }
 
+/// Which reports are wanted: those for which all conditions hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportFilter {
+    /// Only reports of this kind.
+    pub kind: Option<ReportKind>,
+    /// Only reports of this month.
+    pub period: Option<Month>,
+}
+
 /// A report that is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
@@ -166,8 +175,13 @@ pub trait Reports: Send + Sync {
     /// Returns a report.
     async fn report(&self, id: String) -> Result<Option<Report>>;
 
-    /// Returns reports, newest first, behind the time and the id of one, at most `size`.
-    async fn reports(&self, after: Option<(Timestamp, String)>, size: usize) -> Result<Vec<Report>>;
+    /// Returns reports that fit a filter, newest first, behind the time and the id of one, at most `size`.
+    async fn reports(
+        &self,
+        filter: ReportFilter,
+        after: Option<(Timestamp, String)>,
+        size: usize,
+    ) -> Result<Vec<Report>>;
 
     /// Returns all confirmed reports of disconnects of a company, or of all companies, in the order of their periods and
     /// confirmations, at most [`CONFIRMED_MAX`].

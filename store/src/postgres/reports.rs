@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use onhook_core::ids::EventSeq;
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::{Author, Doer};
+use onhook_core::report::ReportKind;
 use onhook_core::report::nruf::Block;
 use onhook_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -22,7 +23,8 @@ use crate::codes::state_code;
 use crate::columns::{UNTOUCHED, column};
 use crate::contract::once::Once;
 use crate::contract::reports::{
-    CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, Reports, Wanted,
+    CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, ReportFilter, Reports,
+    Wanted,
 };
 use crate::error::corrupt;
 use crate::plan::reports::{Need, confirmation, has_hashes, marking, need};
@@ -104,22 +106,22 @@ async fn report(client: &Client, id: &str, lock: &str) -> Result<Option<Report>>
     row(client, &sql, &[&id]).await?.as_ref().map(read_report).transpose()
 }
 
-async fn reports(client: &Client, after: Option<&(Timestamp, String)>, size: usize) -> Result<Vec<Report>> {
+async fn reports(
+    client: &Client,
+    filter: ReportFilter,
+    after: Option<&(Timestamp, String)>,
+    size: usize,
+) -> Result<Vec<Report>> {
     let columns = COLUMNS.replace("made_with", "NULL::text");
-    let size = limit(size);
-    let found = match after {
-        Some((at, id)) => {
-            let sql = format!(
-                "SELECT {columns} FROM report WHERE (made_at, id) < ($1, $2)
-                 ORDER BY made_at DESC, id DESC LIMIT $3"
-            );
-            rows(client, &sql, &[&at.millis(), id, &size]).await?
-        }
-        None => {
-            let sql = format!("SELECT {columns} FROM report ORDER BY made_at DESC, id DESC LIMIT $1");
-            rows(client, &sql, &[&size]).await?
-        }
-    };
+    let (kind, period) = (filter.kind.map(ReportKind::word), filter.period.map(|period| period.to_string()));
+    // Nothing is made later than the last instant.
+    let (at, id) = after.map_or((i64::MAX, ""), |(at, id)| (at.millis(), id));
+    let sql = format!(
+        "SELECT {columns} FROM report
+         WHERE ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR period = $2) AND (made_at, id) < ($3, $4)
+         ORDER BY made_at DESC, id DESC LIMIT $5"
+    );
+    let found = rows(client, &sql, &[&kind, &period, &at, &id, &limit(size)]).await?;
     found.iter().map(read_report).collect()
 }
 
@@ -251,8 +253,13 @@ impl Reports for PostgresStore {
         reading!(self, client => report(&client, &id, "").await)
     }
 
-    async fn reports(&self, after: Option<(Timestamp, String)>, size: usize) -> Result<Vec<Report>> {
-        reading!(self, client => reports(&client, after.as_ref(), size).await)
+    async fn reports(
+        &self,
+        filter: ReportFilter,
+        after: Option<(Timestamp, String)>,
+        size: usize,
+    ) -> Result<Vec<Report>> {
+        reading!(self, client => reports(&client, filter, after.as_ref(), size).await)
     }
 
     async fn confirmed_reports(&self, company: Option<String>) -> Result<Vec<Report>> {

@@ -18,7 +18,8 @@ use crate::Result;
 use crate::columns::column;
 use crate::contract::once::Once;
 use crate::contract::reports::{
-    CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, Reports, Wanted,
+    CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, ReportFilter, Reports,
+    Wanted,
 };
 use crate::error::corrupt;
 use crate::plan::reports::{Need, confirmation, has_hashes, marking, need};
@@ -89,16 +90,29 @@ fn report(connection: &Connection, id: &str) -> Result<Option<Report>> {
     Ok(list(connection, &sql, vec![Value::Text(id.to_owned())], read_report)?.pop())
 }
 
-fn reports(connection: &Connection, after: Option<&(Timestamp, String)>, size: usize) -> Result<Vec<Report>> {
+fn reports(
+    connection: &Connection,
+    filter: ReportFilter,
+    after: Option<&(Timestamp, String)>,
+    size: usize,
+) -> Result<Vec<Report>> {
     let columns = COLUMNS.replace("made_with", "NULL");
-    let (behind, mut values) = match after {
-        Some((at, id)) => {
-            ("WHERE (made_at, id) < (?, ?)", vec![Value::Integer(at.millis()), Value::Text(id.clone())])
-        }
-        None => ("", Vec::new()),
-    };
+    let (mut wanted, mut values) = (vec!["true"], Vec::new());
+    if let Some(kind) = filter.kind {
+        wanted.push("kind = ?");
+        values.push(Value::Text(kind.word().to_owned()));
+    }
+    if let Some(period) = filter.period {
+        wanted.push("period = ?");
+        values.push(Value::Text(period.to_string()));
+    }
+    if let Some((at, id)) = after {
+        wanted.push("(made_at, id) < (?, ?)");
+        values.extend([Value::Integer(at.millis()), Value::Text(id.clone())]);
+    }
     values.push(limit(size));
-    let sql = format!("SELECT {columns} FROM report {behind} ORDER BY made_at DESC, id DESC LIMIT ?");
+    let wanted = wanted.join(" AND ");
+    let sql = format!("SELECT {columns} FROM report WHERE {wanted} ORDER BY made_at DESC, id DESC LIMIT ?");
     list(connection, &sql, values, read_report)
 }
 
@@ -228,8 +242,13 @@ impl Reports for SqliteStore {
         self.readers.read(move |connection| report(connection, &id)).await
     }
 
-    async fn reports(&self, after: Option<(Timestamp, String)>, size: usize) -> Result<Vec<Report>> {
-        self.readers.read(move |connection| reports(connection, after.as_ref(), size)).await
+    async fn reports(
+        &self,
+        filter: ReportFilter,
+        after: Option<(Timestamp, String)>,
+        size: usize,
+    ) -> Result<Vec<Report>> {
+        self.readers.read(move |connection| reports(connection, filter, after.as_ref(), size)).await
     }
 
     async fn confirmed_reports(&self, company: Option<String>) -> Result<Vec<Report>> {
