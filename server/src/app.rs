@@ -23,7 +23,7 @@ use crate::emulator::Emulator;
 use crate::http::auth::Auth;
 use crate::limits::Limits;
 use crate::mail::Mailer;
-use crate::ops::rating_place::Place;
+use crate::rating_place::Place;
 use crate::settings::Settings;
 use crate::streams::Streams;
 use crate::under_way::UnderWay;

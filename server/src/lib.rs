@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mail;
 mod metrics;
 mod ops;
+mod rating_place;
 pub mod reports;
 mod routes;
 pub mod seeding;

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::body;
 use super::door::OpsProblem;
+use super::numbers::number;
 use super::problem::Code;
 use crate::app::App;
 use crate::http::auth::Caller;
@@ -276,14 +277,6 @@ fn restore(asked: Restoring) -> Result<Act, OpsProblem> {
         protected: asked.protected,
         ported_in: asked.ported_in,
     }))
-}
-
-/// Reads a telephone number: E.164 with its plus sign, or ten digits.
-pub(super) fn number(text: &str) -> Result<Number, OpsProblem> {
-    let form = |text: &&str| text.len() == 10 || text.starts_with('+');
-    let number = Some(text).filter(form).and_then(|text| text.parse().ok());
-    number
-        .ok_or_else(|| OpsProblem::new(Code::BadNumber, "a number is written as +15405550100 or 5405550100"))
 }
 
 /// Returns numbers that were named, by digits.

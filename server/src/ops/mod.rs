@@ -30,7 +30,6 @@ pub(crate) mod premises;
 mod problem;
 pub(crate) mod problems;
 pub(crate) mod rate;
-pub(crate) mod rating_place;
 pub(crate) mod reports;
 pub(crate) mod settings;
 pub(crate) mod users;

@@ -19,7 +19,6 @@ use onhook_store::contract::numbers::{Facts, NumberFilter, NumberHistory};
 use onhook_wire::ops::numbers;
 use serde_json::{Value, json};
 
-use super::asked;
 use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, parsed, value};
@@ -131,9 +130,17 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+/// Reads a telephone number: E.164 with its plus sign, or ten digits.
+pub(super) fn number(text: &str) -> Result<Number, OpsProblem> {
+    let form = |text: &&str| text.len() == 10 || text.starts_with('+');
+    let number = Some(text).filter(form).and_then(|text| text.parse().ok());
+    number
+        .ok_or_else(|| OpsProblem::new(Code::BadNumber, "a number is written as +15405550100 or 5405550100"))
+}
+
 /// Reads the number in the path.
 pub(super) fn number_of(call: &Call) -> Result<Number, OpsProblem> {
-    asked::number(call.param("number"))
+    number(call.param("number"))
 }
 
 pub(super) fn not_here() -> OpsProblem {

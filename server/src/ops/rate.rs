@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use super::door::{self, OpsProblem};
 use super::listing::{parsed, value};
 use super::problem::Code;
-use super::rating_place::Turn;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
@@ -25,6 +24,7 @@ use crate::http::incoming::Reading;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
+use crate::rating_place::Turn;
 
 /// The type of call records.
 const CSV: &str = "text/csv";

@@ -428,8 +428,8 @@ pub(crate) struct Owed {
     pub(crate) due_days: i64,
 }
 
-/// Returns how much is still to be reported at `now`, if a report has everything through this day of its month. It reads every number, with rests, so that it takes a fiftieth of the
-/// time for itself.
+/// Returns how much is still to be reported at `now`, if a report has everything through this day of its month. It reads
+/// every number, with rests, so that it takes a fiftieth of the time for itself.
 pub(crate) async fn owed(
     store: &dyn Store,
     (zone, cutoff_day): (&TimeZone, i8),

@@ -1088,7 +1088,7 @@ mod tests {
             row(number, "2031-03-09 02:30:00", "1"),
             row(number, "2097-01-01 00:00:00", "1"),
             "\"of two\nlines\",,,\n".to_owned(), // line 8
-            row(number, time, "x"),            // line 10
+            row(number, time, "x"),              // line 10
             row("s", time, "1"),
             format!("{}\n", "x".repeat(2 * RECORD_MAX)),
             row(number, "tomorrow", "1"),
