@@ -29,8 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How long one look may take. After that its connection is closed, not used again.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
-/// How long one try may take: as long as a database may hang, nearly. A try that is given up leaves a session behind, which
-/// waits for its standby as long as that is away.
+/// How long the first try may take, and the last ones: each that is given up lets the next one take twice as long. It leaves
+/// a session behind, which waits for its standby as long as that is away, and a database has only so many.
+const TRY_FIRST: Duration = Duration::from_secs(10);
 const TRY_MAX: Duration = Duration::from_mins(10);
 
 /// Looks until it is dropped.
@@ -88,16 +89,22 @@ async fn look_for_weaknesses(pool: Pool, found: Arc<Mutex<Vec<Weakness>>>) {
 async fn try_writes(pool: Pool, health: Arc<Health>) {
     let mut ticks = interval(TRY_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut most = TRY_FIRST;
     while !pool.is_closed() {
         ticks.tick().await;
-        if health.get().is_err() {
-            let commit = health.commit();
-            if let Ok(tried) = timeout(TRY_MAX, try_write(&pool)).await {
+        if health.get().is_ok() {
+            most = TRY_FIRST;
+            continue;
+        }
+        let commit = health.commit();
+        match timeout(most, try_write(&pool)).await {
+            Ok(tried) => {
                 commit.ended(&tried);
                 if tried.is_ok() {
                     health.note(&tried);
                 }
             }
+            Err(_) => most = TRY_MAX.min(2 * most),
         }
     }
 }
