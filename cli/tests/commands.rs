@@ -344,7 +344,7 @@ fn a_command_waits_a_moment_for_a_folder_that_another_one_has() {
     let lock = std::fs::File::open(Path::new(&folder.data()).join("onhook.lock")).expect("there is data");
     lock.lock().expect("nobody has it");
     let refused = folder.onhook(&["admin", "account", "list"]);
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 2);
     assert!(refused.remarks.contains("does not answer at"), "{}", refused.remarks);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| folder.onhook(&["admin", "account", "list"]));
