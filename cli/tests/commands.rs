@@ -163,7 +163,7 @@ fn bad_lines_are_named_by_kind_and_only_partial_imports_the_good_ones() {
     assert_eq!((again.code, again.remarks.as_str()), (1, "line 2: +12125550001 is here already\n"));
 }
 
-/// A line says only that it is bad. The summary says what is wrong, whoever rates.
+/// A line says only that it is bad. The summary says what is wrong, with a server and without one.
 #[test]
 fn bad_lines_of_call_records_are_counted_by_what_is_wrong() {
     let folder = Folder::of_the_guide();
