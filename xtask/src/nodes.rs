@@ -25,6 +25,9 @@ pub(crate) struct Nodes {
     /// For how many minutes the faults are mixed, after each has been tested by itself
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
+    /// Takes the build of `cargo xtask test`, which is slower and need not be made
+    #[arg(long)]
+    dev: bool,
     /// Plays a run again: the seed that a failed run printed
     #[arg(long)]
     seed: Option<u64>,
@@ -35,8 +38,8 @@ impl Nodes {
         let table = workspace.scratch("nodes").join("table");
         fs::create_dir_all(workspace.scratch("nodes"))?;
         fs::write(&table, "")?;
-        let mut command =
-            workspace.cargo(&["test", "--release", "--locked", "-p", "onhook", "--test", "nodes"]);
+        let build: &[&str] = if self.dev { &["--workspace"] } else { &["--release", "-p", "onhook"] };
+        let mut command = workspace.cargo(&[&["test", "--locked", "--test", "nodes"], build].concat());
         command.args(["--", "--include-ignored", "--nocapture", "--test-threads=1"]);
         command.env("ONHOOK_NODES_MINUTES", self.minutes.to_string()).env("ONHOOK_NODES_TABLE", &table);
         if let Some(seed) = self.seed {
@@ -51,8 +54,13 @@ impl Nodes {
         ensure!(!lines.is_empty(), "nothing was tested: are PostgreSQL's programs installed?");
         let page = workspace.root().join(PAGE);
         let text = fs::read_to_string(&page).with_context(|| format!("reading {PAGE}"))?;
-        fs::write(page, with_table(&text, &summed(&lines)?, self.minutes)?)?;
+        fs::write(page, with_table(&text, &summed(&lines)?, &self.words())?)?;
         passed
+    }
+
+    /// Returns the command as it is typed.
+    fn words(&self) -> String {
+        format!("cargo xtask nodes --minutes {}{}", self.minutes, if self.dev { " --dev" } else { "" })
     }
 }
 
@@ -79,11 +87,10 @@ fn summed(lines: &str) -> Result<String> {
 }
 
 /// Returns the page with another table.
-fn with_table(page: &str, table: &str, minutes: u64) -> Result<String> {
+fn with_table(page: &str, table: &str, command: &str) -> Result<String> {
     let (before, rest) = page.split_once(BEGIN).with_context(|| format!("{PAGE} has no {}", BEGIN.trim()))?;
     let (_, after) = rest.split_once(END).with_context(|| format!("{PAGE} has no {END}"))?;
-    let command = format!("`cargo xtask nodes --minutes {minutes}` wrote this table.");
-    Ok(format!("{before}{BEGIN}\n{command}\n\n{table}\n{END}{after}"))
+    Ok(format!("{before}{BEGIN}\n`{command}` wrote this table.\n\n{table}\n{END}{after}"))
 }
 
 #[cfg(test)]
@@ -99,11 +106,11 @@ mod tests {
             "| a | 2 | 3 | 30 | 3 | 1 | 0 | 0 | 0 | 2.4 |\n| b | 1 | 0 | 5 | 0 | 0 | 0 | 0 | 0 | – |\n";
         assert_eq!(table, format!("{HEAD}{rows}"));
         let page = format!("# A\n\n{BEGIN}old\n{END}\nend\n");
-        let written = with_table(&page, &table, 3).unwrap();
+        let written = with_table(&page, &table, "cargo xtask nodes").unwrap();
         assert!(
             written.contains(rows) && !written.contains("old") && written.ends_with("\nend\n"),
             "{written}"
         );
-        assert_eq!(with_table(&written, &table, 3).unwrap(), written);
+        assert_eq!(with_table(&written, &table, "cargo xtask nodes").unwrap(), written);
     }
 }
