@@ -169,7 +169,7 @@ impl Writing {
             }
         };
         // Which order it is that the database cannot take shows when each is written alone.
-        if arrivals.len() > 1 && matches!(&done, Err(error) if is_of_a_value(error)) {
+        if written.is_none() && arrivals.len() > 1 && matches!(&done, Err(error) if is_of_a_value(error)) {
             for arrival in arrivals {
                 Box::pin(self.write(vec![arrival])).await;
             }
