@@ -119,8 +119,11 @@ impl File {
         for (setting, value) in self.of_reports() {
             values.set(setting, &value).map_err(|rule| anyhow::anyhow!("{setting} is {value}: {rule}"))?;
         }
-        if self.rnd_header.is_some() && self.rnd_columns.is_some() {
-            values.reports.rnd_form.mismatch().map_or(Ok(()), |told| Err(anyhow::anyhow!(told)))?;
+        if self.rnd_header.is_some()
+            && self.rnd_columns.is_some()
+            && let Some(told) = values.reports.rnd_form.mismatch()
+        {
+            anyhow::bail!(told);
         }
         Ok(values.reports)
     }

@@ -105,10 +105,7 @@ impl Home {
     /// Opens the store for a command. There must be one. `flag` is what named a folder.
     pub(crate) async fn open(&self, flag: &str) -> anyhow::Result<Arc<dyn Store>> {
         match self {
-            Self::Database(url, said) => {
-                let opened = PostgresStore::open_if_there(url.expose()).await;
-                Ok(Arc::new(opened.map_err(|error| opening_database(error, said))?))
-            }
+            Self::Database(url, said) => opened(PostgresStore::open_if_there(url.expose()).await, said),
             _ => self.open_folder(flag),
         }
     }
@@ -117,10 +114,7 @@ impl Home {
     /// standby will do. `flag` is what named a folder.
     pub(crate) async fn open_to_read(&self, flag: &str) -> anyhow::Result<Arc<dyn Store>> {
         match self {
-            Self::Database(url, said) => {
-                let opened = PostgresStore::open_to_read(url.expose()).await;
-                Ok(Arc::new(opened.map_err(|error| opening_database(error, said))?))
-            }
+            Self::Database(url, said) => opened(PostgresStore::open_to_read(url.expose()).await, said),
             _ => self.open_folder(flag),
         }
     }
@@ -245,11 +239,12 @@ pub(crate) async fn look_at_clock(store: &dyn Store, trust: bool) -> anyhow::Res
     Ok(store.remember_clock(seen, moved_ms).await?)
 }
 
-/// Returns why a database cannot be opened, and where its address was said.
-fn opening_database(error: ConnectError, said: &'static str) -> anyhow::Error {
-    match error {
-        ConnectError::Missing(_) => anyhow::anyhow!("{error}: is {said} right?"),
-        error => anyhow::Error::from(error).context(said),
+/// Returns a store that was opened in a database, or why it was not, and where the address was said.
+fn opened(opened: Result<PostgresStore, ConnectError>, said: &'static str) -> anyhow::Result<Arc<dyn Store>> {
+    match opened {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error @ ConnectError::Missing(_)) => Err(anyhow::anyhow!("{error}: is {said} right?")),
+        Err(error) => Err(anyhow::Error::from(error).context(said)),
     }
 }
 

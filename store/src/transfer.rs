@@ -1,8 +1,9 @@
 //! Moving everything from one store to another: the order of things, where to go on after a break, and the proof that
 //! both sides are equal.
 //!
-//! [`apart`] sees to it that there are two stores. [`copy`] moves what is not there yet. Then the target is opened again, since a store reads its keys when it is opened.
-//! [`compare`] reads both sides row by row, and [`end`] makes the target a store like any other.
+//! [`apart`] sees to it that there are two stores. [`copy`] moves what is not there yet. Then the target is opened again,
+//! since a store reads its keys when it is opened. [`compare`] reads both sides row by row, and [`end`] makes the target a
+//! store like any other.
 
 use std::time::Duration;
 

@@ -66,7 +66,8 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
 
 /// Measures what is in the store.
 async fn stored(app: &App) -> onhook_store::Result<()> {
-    let (now, totals) = (app.clock.now(), app.store.totals(app.clock.now()).await?);
+    let now = app.clock.now();
+    let totals = app.store.totals(now).await?;
     for (state, numbers) in totals.by_state {
         metrics::gauge!("onhook_numbers", "state" => state.word()).set(float(numbers));
     }

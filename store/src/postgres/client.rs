@@ -204,6 +204,12 @@ fn is_refusal(code: &SqlState) -> bool {
     ["0A", "22", "42"].iter().any(|class| code.code().starts_with(class))
 }
 
+/// Returns the code of the database's own error.
+pub(super) fn code(error: &StoreError) -> Option<&SqlState> {
+    let StoreError::Broken(cause) = error else { return None };
+    cause.downcast_ref::<Error>()?.code()
+}
+
 /// What can be wrong with the name of a statement.
 enum Fault {
     /// It means nothing in this session, or something else.

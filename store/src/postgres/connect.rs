@@ -18,11 +18,15 @@ use crate::{Result, StoreError};
 /// Most connections of a node.
 const CONNECTIONS_MAX: usize = 16;
 
+/// Most transactions of a node that write at once, beside the statements of new orders. Reads and leases need the other
+/// connections.
+pub(super) const WRITERS_MAX: usize = 10;
+
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// How long a caller waits for a free connection.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a caller waits for a free connection, and for its turn to write.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Returns a pool of connections to the database that an address names, and what looks for another primary among its servers.
 /// Connections are made when they are needed, to `servers`: those that take writes, or any.

@@ -51,9 +51,6 @@ pub struct PostgresStore {
     pub(super) closed: Mutex<bool>,
 }
 
-/// Most transactions that write at once, beside the statements of new orders.
-const WRITERS_MAX: usize = 10;
-
 /// What a database is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
@@ -153,7 +150,7 @@ impl PostgresStore {
             hands: Hands::default(),
             accounts: Known::default(),
             idle_max: IDLE_MAX,
-            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
+            writers: Arc::new(Semaphore::new(connect::WRITERS_MAX)),
             closed: Mutex::new(false),
         })
     }

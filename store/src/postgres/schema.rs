@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use super::client::Client;
-use tokio_postgres::Error;
+use super::client::{Client, code};
 use tokio_postgres::error::SqlState;
 
 use super::statement::{execute, row, rows};
@@ -161,10 +160,4 @@ async fn foreign(client: &Client, error: StoreError) -> Fault {
         names.push("…".to_owned());
     }
     Fault::Foreign(names.join(", "))
-}
-
-/// Returns what the database says an error is.
-fn code(error: &StoreError) -> Option<&SqlState> {
-    let StoreError::Broken(cause) = error else { return None };
-    cause.downcast_ref::<Error>()?.code()
 }

@@ -5,19 +5,16 @@
 //! first transaction's end. If the row is the transaction's, it has committed. If not, it never will.
 
 use std::ops::Deref;
-use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::client::{Client, begin};
+use super::connect::WAIT_MAX;
 use super::open::PostgresStore;
 use super::random::random_uuid;
 use super::tries::{is_lost, settle};
 use crate::{Result, StoreError};
-
-/// How long one waits for its turn to write.
-const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How a transaction begins that reads all of it as it was at one moment.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

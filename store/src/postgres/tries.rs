@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::{Client, is_of_name};
+use super::client::{Client, code, is_of_name};
 use deadpool_postgres::Pool;
 use tokio::time::Instant;
 use tokio_postgres::Error;
@@ -155,14 +155,6 @@ fn may_pass(error: &StoreError) -> bool {
             let broke = |cause: &(dyn std::error::Error + 'static)| cause.is::<std::io::Error>();
             error.is_closed() || std::error::Error::source(error).is_some_and(broke)
         }
-    }
-}
-
-/// Returns the code of the database's own error.
-fn code(error: &StoreError) -> Option<&SqlState> {
-    match error {
-        StoreError::Broken(cause) => cause.downcast_ref::<Error>().and_then(Error::code),
-        _ => None,
     }
 }
 
