@@ -2,12 +2,16 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often a bar moves while its count stands still.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How often a log is told how far a command is.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Where a command writes.
 pub(crate) struct Terminal {
@@ -54,6 +58,19 @@ impl Terminal {
     /// Prints a remark that is not part of the answer. An error in printing it is ignored.
     pub(crate) fn remark(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Returns a function that prints a remark on what is done, of how much, once a minute: in the log of a command that
+    /// takes hours. It prints nothing where a bar is shown.
+    pub(crate) fn told(&self, what: &'static str) -> impl Fn(u64, u64) + Send + Sync + use<> {
+        let (is_silent, last) = (self.progress, Mutex::new(Instant::now()));
+        move |done, total| {
+            let Ok(mut last) = last.lock() else { return };
+            if !is_silent && last.elapsed() >= TOLD_EVERY {
+                *last = Instant::now();
+                let _ = writeln!(io::stderr(), "{done} of {total} {what}");
+            }
+        }
     }
 
     /// Returns a bar for this many units, with its rate and the time left. It is hidden if standard error is not a

@@ -165,6 +165,31 @@ fn an_import_that_was_killed_while_it_wrote_is_whole_after_the_next_start() {
 }
 
 #[test]
+fn an_import_that_had_not_ended_goes_on_where_everything_was_moved_to() {
+    let (folder, target) = (Folder::of_the_guide(), Folder::new());
+    let mut server = folder.emulator();
+    let address = server.listening();
+    let file: String = (0..LINES).map(|n| format!("{}\n", FIRST + n)).collect();
+    let path = "/ops/v1/imports?kind=numbers&reason=migration";
+    let made = operator(address)
+        .send_typed("POST", path, "", "text/csv", &format!("number\n{file}"))
+        .expect("an answer");
+    assert_eq!(made.status, 202, "{}", made.body);
+    let id = writing(address);
+    assert!(server.terminate().success(), "{}", folder.log());
+    let said = onhook(&["migrate", "--from", &folder.data(), "--to", &target.data()]);
+    assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{said:?}");
+    let mut server = target.emulator();
+    let address = server.listening();
+    let path = format!("/ops/v1/imports/{id}");
+    let done = wait_for(address, &path, |body| value(body, "ended_at") != "null");
+    assert_eq!((value(&done, "state"), value(&done, "written")), ("done".into(), LINES.to_string()));
+    let last = format!("/ops/v1/numbers/{}", FIRST + LINES - 1);
+    assert_eq!(operator(address).send("GET", &last, "", "").expect("an answer").status, 200);
+    assert!(server.terminate().success(), "{}", target.log());
+}
+
+#[test]
 fn a_backup_under_load_is_restored_to_a_new_folder() {
     let Some(folder) = Folder::on_disk().map(Folder::with_the_guide) else { return };
     let mut server = folder.emulator();

@@ -1,15 +1,20 @@
 //! Moving everything from one store to another: the order of things, where to go on after a break, and the proof that
 //! both sides are equal.
 //!
-//! [`apart`] sees to it that there are two stores. [`copy`] moves what is not there yet. Then the target is opened again,
+//! [`apart`] sees to it that there are two stores. [`copy`] moves what is not there yet: the rows, and the file of an import
+//! that has not ended. Then the target is opened again,
 //! since a store reads its keys when it is opened. [`compare`] reads both sides row by row, and [`end`] makes the target a
 //! store like any other.
 
-use std::time::Duration;
+use std::io::Read;
+use std::time::{Duration, Instant};
 
 use onhook_core::audit::digest::Digest;
+use onhook_core::job::{Kind, State};
 use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
 
+use crate::contract::jobs::JobId;
 use crate::contract::transfer::{KEYS, Marks, Row, SETTINGS, TABLES, Table, Transfer, Value};
 use crate::contract::upkeep::{Progress, Watch};
 use crate::{Store, StoreError};
@@ -161,6 +166,28 @@ async fn alone(source: &dyn Transfer, target: &dyn Transfer) -> Result<(), Trans
     if held.is_empty() { Ok(()) } else { Err(TransferError::TargetInUse(held)) }
 }
 
+/// How often it is looked whether a server was started meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Looks again and again whether a server was started: what it changes would be found at the end, after hours.
+struct Lookout(Instant);
+
+impl Lookout {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Refuses to go on if a server runs on either side. Looks at most every [`LOOK_EVERY`].
+    async fn look(&mut self, source: &dyn Transfer, target: &dyn Transfer) -> Result<(), TransferError> {
+        if self.0.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        alone(source, target).await?;
+        self.0 = Instant::now();
+        Ok(())
+    }
+}
+
 /// The lease that is taken on the target to see whether it is the source's, too, and how long it lasts if nobody ends it.
 const APART: (&str, Duration) = ("migrate", Duration::from_secs(10));
 
@@ -218,12 +245,68 @@ async fn begun(target: &dyn Transfer, source: Stamp) -> Result<Mark, TransferErr
     Ok(mark)
 }
 
+/// Bytes of an import's file that are read together.
+const PART: u64 = 1 << 20;
+
+/// The file of an import.
+type File = Box<dyn Read + Send>;
+
+/// Returns the import that has a whole file and has not ended. A file that was still arriving ends with its request.
+async fn import_with_file(store: &dyn Store) -> Result<Option<JobId>, StoreError> {
+    let job = store.next_job(Kind::Import).await?;
+    Ok(job.filter(|job| job.state != State::Receiving).map(|job| job.id))
+}
+
+/// Reads the next part of a file. It is empty at the end.
+async fn next_part(mut file: File) -> Result<(File, Vec<u8>), StoreError> {
+    let read = spawn_blocking(move || {
+        let mut part = Vec::new();
+        (&mut file).take(PART).read_to_end(&mut part).map(|_| (file, part))
+    });
+    let broken = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Broken(error);
+    read.await.map_err(|error| broken(error.into()))?.map_err(|error| broken(error.into()))
+}
+
+/// Moves the file of an import that has not ended, from its beginning: the target goes on with it. Its job is among the
+/// rows.
+async fn move_file(source: &dyn Store, target: &dyn Store) -> Result<(), TransferError> {
+    let Some(job) = import_with_file(source).await.map_err(of_source)? else { return Ok(()) };
+    let mut file = source.staging(job).await.map_err(of_source)?;
+    for number in 0.. {
+        let (rest, part) = next_part(file).await.map_err(of_source)?;
+        if part.is_empty() && number > 0 {
+            break;
+        }
+        target.write_staging(job, number, part).await.map_err(of_target)?;
+        file = rest;
+    }
+    Ok(())
+}
+
+/// Sees to it that the file of an import that has not ended is the same on both sides.
+async fn same_file(source: &dyn Store, target: &dyn Store) -> Result<(), TransferError> {
+    let Some(job) = import_with_file(source).await.map_err(of_source)? else { return Ok(()) };
+    let mut ours = source.staging(job).await.map_err(of_source)?;
+    let mut theirs = target.staging(job).await.map_err(of_target)?;
+    loop {
+        let (our_rest, our_part) = next_part(ours).await.map_err(of_source)?;
+        let (their_rest, their_part) = next_part(theirs).await.map_err(of_target)?;
+        if our_part != their_part {
+            return Err(TransferError::Differ { thing: "the file of import", key: job.0.to_string() });
+        }
+        if our_part.is_empty() {
+            return Ok(());
+        }
+        (ours, theirs) = (our_rest, their_rest);
+    }
+}
+
 /// Moves what the target does not have yet. It must be empty, or hold an unfinished migration from this source. `watch`
 /// is called with the progress in rows. Afterwards the target has to be opened again.
 ///
 /// # Errors
 /// [`TransferError`]. What was moved stays, and the next call goes on there.
-pub async fn copy(source: &dyn Transfer, target: &dyn Transfer, watch: &Watch) -> Result<(), TransferError> {
+pub async fn copy(source: &dyn Store, target: &dyn Store, watch: &Watch) -> Result<(), TransferError> {
     let left = [source.left_out().await.map_err(of_source)?, target.left_out().await.map_err(of_target)?];
     if let Some(left) = left.into_iter().find(|left| !left.is_empty()) {
         return Err(TransferError::LeftOut(left));
@@ -235,8 +318,10 @@ pub async fn copy(source: &dyn Transfer, target: &dyn Transfer, watch: &Watch) -
     let total = all_rows(source).await.map_err(of_source)?;
     let mut written = text(&mark)?;
     watch(Progress { done: mark.rows, total });
+    let mut lookout = Lookout::new();
     for table in TABLES.iter().skip(first) {
         loop {
+            lookout.look(source, target).await?;
             let rows = source.page(table, mark.after.take()).await.map_err(of_source)?;
             let Some(last) = rows.last() else { break };
             mark.rows += count(rows.len());
@@ -248,6 +333,7 @@ pub async fn copy(source: &dyn Transfer, target: &dyn Transfer, watch: &Watch) -
             watch(Progress { done: mark.rows, total });
         }
     }
+    move_file(source, target).await?;
     (mark.table, mark.after) = (None, None);
     let drawn = source.drawn().await.map_err(of_source)?;
     let marks = Marks { before: written, after: text(&mark)? };
@@ -268,18 +354,20 @@ fn key<'a>(table: &Table, row: &'a Row) -> &'a [Value] {
 /// # Errors
 /// [`TransferError`], with the first difference if there is one.
 pub async fn compare(
-    source: &dyn Transfer,
-    target: &dyn Transfer,
+    source: &dyn Store,
+    target: &dyn Store,
     watch: &Watch,
 ) -> Result<Vec<Equal>, TransferError> {
     let total = all_rows(source).await.map_err(of_source)?;
-    let (mut done, mut equal) = (0, Vec::new());
+    let (mut done, mut equal, mut lookout) = (0, Vec::new(), Lookout::new());
     for table in TABLES {
         let (mut after, mut digest, mut rows) = (None, Sha256::new(), 0);
         loop {
+            lookout.look(source, target).await?;
             let ours = source.page(table, after.clone()).await.map_err(of_source)?;
             let theirs = target.page(table, after).await.map_err(of_target)?;
             if let Some(key) = first_difference(table, &ours, &theirs) {
+                alone(source, target).await?; // a server that was started is the reason
                 let key = key.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
                 return Err(TransferError::Differ { thing: table.thing, key });
             }
@@ -292,6 +380,7 @@ pub async fn compare(
         }
         equal.push(Equal { table: table.name, rows, digest: Digest::from(digest).hex() });
     }
+    same_file(source, target).await?;
     let mark = target.mark().await.map_err(of_target)?.ok_or(TransferError::Mark)?;
     let mark: Mark = serde_json::from_str(&mark).map_err(|_| TransferError::Mark)?;
     if mark.source != stamp(source).await.map_err(of_source)? {

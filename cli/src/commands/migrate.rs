@@ -23,7 +23,7 @@ const TO_DO: &str = "What to do: the source has the same faults, and the target 
 /// Move everything between a folder and a database
 ///
 /// Moves accounts, users, numbers, events, orders, subscriptions and all else, with their ids and keys, so that clients
-/// see no difference. No server may run on either side. The source stays as it is, but for the seals of its last
+/// see no difference. An import that has not ended goes on at the target. No server may run on either side. The source stays as it is, but for the seals of its last
 /// events. The target must be empty, or hold what an earlier run moved there from the same source: then this run goes on
 /// where that one stopped. Until all is there and proved, no other command uses the target. At the end `check --deep`
 /// runs on the target, and both sides are compared row by row.
@@ -113,11 +113,12 @@ fn told(equal: &[Equal]) -> String {
     kinds.map(|(table, thing)| count(rows(table), thing)).join(", ")
 }
 
-/// Returns a bar, and a function that moves it.
+/// Returns a bar, and a function that moves it, or tells a log how far it is.
 fn watched(terminal: &Terminal, what: &'static str) -> (ProgressBar, Watch) {
     let bar = terminal.bar(&Unit::Of(what), Some(0));
-    let shown = bar.clone();
+    let (shown, told) = (bar.clone(), terminal.told(what));
     let watch = move |at: Progress| {
+        told(at.done, at.total);
         let begins = shown.length() == Some(0);
         shown.set_length(at.total);
         shown.set_position(at.done);

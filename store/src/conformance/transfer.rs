@@ -31,7 +31,7 @@ use crate::Store;
 use crate::audit::seal_all;
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked, Undone};
-use crate::contract::jobs::{NewJob, Noted};
+use crate::contract::jobs::{JobId, NewJob, Noted};
 use crate::contract::once::{Once, Reply};
 use crate::contract::premises::Removed;
 use crate::contract::reports::{Marking, Report};
@@ -51,6 +51,8 @@ pub(super) struct Filled {
     waits: OrderId,
     reservation: Reservation,
     token_key: [u8; 32],
+    /// The import that has not ended.
+    file: JobId,
 }
 
 /// Returns the n-th number of an area code without exchanges.
@@ -127,6 +129,12 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         .await
         .expect("noted");
     store.cancel_job(file.kind, file.id, at(1)).await.expect("ended").expect("there");
+    let file = NewJob { kind: job::Kind::Import, author: "operator".into(), asked: serde_json::Value::Null };
+    let file = store.add_job(file, None, at(1)).await.expect("written").expect("taken").id;
+    for (part, bytes) in (0..).zip(STAGED.repeat(200_000).chunks(1 << 20)) {
+        store.stage(receiver, file, part, bytes.to_vec()).await.expect("kept");
+    }
+    store.staged(receiver, file, serde_json::Value::Null, None).await.expect("staged");
     store.end_lease("imports", receiver).await.expect("ended");
     let made = subscribe(store, subscription(1, DISCONNECTS, "https://a", DAY_MS), 1).await;
     let receiver = Receiver::Email(Email { address: "ops@example.com".into(), digest: Digest::Daily });
@@ -196,7 +204,22 @@ pub(super) async fn fill(store: &dyn Store) -> Filled {
         waits,
         reservation,
         token_key: store.token_key(),
+        file,
     }
+}
+
+/// What the file of an import that has not ended repeats.
+const STAGED: &[u8] = b"not a number\n";
+
+/// Returns whether a store has the whole file of an import.
+async fn has_file(store: &dyn Store, job: JobId) -> bool {
+    let mut file = store.staging(job).await.expect("opened");
+    let read = move || {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes).map(|_| bytes)
+    };
+    let bytes = tokio::task::spawn_blocking(read).await.expect("no panic").expect("read");
+    bytes == STAGED.repeat(200_000)
 }
 
 /// Does something under a key.
@@ -261,6 +284,7 @@ async fn moved(from: &dyn Opener, to: &dyn Opener, stops: u64) -> Vec<Equal> {
 async fn usable(store: &dyn Store, filled: &Filled, hop: u64) {
     let base = 1_000 * (i64::try_from(hop).expect("few") + 1);
     assert_eq!(store.token_key(), filled.token_key);
+    assert!(has_file(store, filled.file).await, "an import cannot go on");
     assert_eq!(store.clock().await.expect("read").0, Some(Seen { last: at(23), unseen_ms: 5 }));
     let partial = store.order(account(1), Kind::Disconnect, filled.partial).await.expect("read");
     assert_eq!(partial.expect("there").status, Status::Partial);

@@ -10,6 +10,7 @@ use onhook_core::time::Timestamp;
 
 use crate::Result;
 use crate::chance::{Chance, of_seed};
+use crate::contract::jobs::JobId;
 use crate::order_ids::OrderIds;
 
 /// The name under which a target notes that it does not have everything yet. No command but the move itself uses such
@@ -667,6 +668,10 @@ pub trait Transfer: Send + Sync {
     /// # Errors
     /// `Conflict` if the store has another mark.
     async fn write_page(&self, table: &'static Table, rows: Vec<Row>, marks: Marks) -> Result<()>;
+
+    /// Writes a part of the file of an import whose job was moved. It is on disk when this returns. The parts come in
+    /// order, and the first one, 0, begins the file anew.
+    async fn write_staging(&self, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()>;
 
     /// Makes what is not moved, and lets each of [`SEQUENCES`] go on behind `drawn`. Nothing is visible to the open store:
     /// it has to be opened again.

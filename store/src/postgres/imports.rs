@@ -281,6 +281,16 @@ async fn write_piece(
     Ok(())
 }
 
+/// Writes a part of a file of an import. The first one begins the file anew.
+pub(super) async fn write_part(client: &Client, job: JobId, part: u32, bytes: &Vec<u8>) -> Result<()> {
+    if part == 0 {
+        execute(client, "DELETE FROM import_part WHERE job = $1", &[&job.0]).await?;
+    }
+    let sql = "INSERT INTO import_part (job, part, bytes) VALUES ($1, $2, $3)
+               ON CONFLICT (job, part) DO UPDATE SET bytes = excluded.bytes";
+    execute(client, sql, &[&job.0, &i64::from(part), bytes]).await.map(drop)
+}
+
 /// A file of an import, read part after part from the database. Reading it blocks.
 struct Parts {
     pool: deadpool_postgres::Pool,
@@ -327,11 +337,9 @@ impl Imports for PostgresStore {
     }
 
     async fn stage(&self, lease: LeaseToken, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {
-        let sql = "INSERT INTO import_part (job, part, bytes) VALUES ($1, $2, $3)
-                   ON CONFLICT (job, part) DO UPDATE SET bytes = excluded.bytes";
         transaction!(self, tx => {
             match must_last(&tx, lease).await {
-                Ok(()) => execute(&tx, sql, &[&job.0, &i64::from(part), &bytes]).await.map(|_| ()),
+                Ok(()) => write_part(&tx, job, part, &bytes).await,
                 Err(error) => Err(error),
             }
         })

@@ -6,10 +6,12 @@ use super::client::Client;
 use async_trait::async_trait;
 use tokio_postgres::Row as Found;
 
+use super::imports::write_part;
 use super::open::PostgresStore;
 use super::row::get;
 use super::statement::{self, NOW, execute, rows};
 use super::transaction::{reading, transaction};
+use crate::contract::jobs::JobId;
 use crate::contract::transfer::{
     Image, KEY_NAMES, MARK, Marks, Row, SEQUENCES, SETTING_NAMES, TABLES, Table, Transfer, Type, Value,
     go_on, prepared,
@@ -17,7 +19,7 @@ use crate::contract::transfer::{
 use crate::error::corrupt;
 use crate::{Result, StoreError};
 
-/// What is not moved, since it is made again or belongs to the nodes: columns, or whole tables.
+/// What is not moved with the rows, since it is made again, belongs to the nodes, or is a file: columns, or whole tables.
 const MADE_AGAIN: [(&str, &str); 14] = [
     ("import_part", "*"),
     ("meta", "*"),
@@ -454,6 +456,10 @@ impl Transfer for PostgresStore {
         self.accounts.forget();
         go_on(&self.ids, &image, seed);
         Ok(())
+    }
+
+    async fn write_staging(&self, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {
+        transaction!(self, tx => write_part(&tx, job, part, &bytes).await)
     }
 
     async fn end_transfer(&self, mark: String) -> Result<()> {

@@ -10,7 +10,9 @@ use super::cached::Cached;
 use super::leases::NOW;
 use super::open::SqliteStore;
 use super::row;
+use super::spool::{self, blocking};
 use super::tables::Tables;
+use crate::contract::jobs::JobId;
 use crate::contract::transfer::{
     Image, KEY_NAMES, MARK, Marks, Row, SEQUENCES, SETTING_NAMES, TABLES, Table, Transfer, Value, go_on,
     prepared,
@@ -334,6 +336,15 @@ impl Transfer for SqliteStore {
         self.writer.write_own(write).await?;
         go_on(&self.ids, &image, seed);
         Ok(())
+    }
+
+    async fn write_staging(&self, job: JobId, part: u32, bytes: Vec<u8>) -> Result<()> {
+        let folder = self.folder.clone();
+        let write = move || {
+            spool::append(&folder, job, part, &bytes)?;
+            spool::sync(&folder, job)
+        };
+        blocking(write).await
     }
 
     async fn end_transfer(&self, mark: String) -> Result<()> {
