@@ -174,8 +174,9 @@ impl NewNumber {
         area: AreaId,
         premises: Option<&Premises>,
         released_from: Option<Timestamp>,
+        policy: &Policy,
     ) -> Result<Entry, BadLine> {
-        let standing = self.standing(premises)?;
+        let standing = self.standing(premises, policy.profile(self.number).leaves)?;
         if let Standing::Aging { release_at, .. } = standing
             && released_from.is_some_and(|from| release_at < from)
         {
@@ -191,11 +192,11 @@ impl NewNumber {
     }
 
     /// Returns the standing that the line describes. `premises` are those of its holder, `None` if there is no such
-    /// account.
+    /// account. `leaves` says whether an aging number goes out of this system.
     ///
     /// # Errors
     /// [`BadLine`] says what is missing, or what does not fit the state.
-    fn standing(&self, premises: Option<&Premises>) -> Result<Standing, BadLine> {
+    fn standing(&self, premises: Option<&Premises>, leaves: bool) -> Result<Standing, BadLine> {
         let state = self.state;
         Ok(match state {
             State::Available | State::Administrative | State::Removed => {
@@ -262,7 +263,7 @@ impl NewNumber {
                 Standing::Aging {
                     former: self.place("former_account", premises)?,
                     release_at,
-                    leaves: false,
+                    leaves,
                     kept: None,
                 }
             }
@@ -489,6 +490,7 @@ impl BadLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::diagram::Home;
 
     #[test]
     fn a_number_is_read_as_people_write_it() {
@@ -558,10 +560,16 @@ mod tests {
             release_at: Some(at(99)),
             ..NewNumber::available("5405514342".parse().unwrap())
         };
-        let entry = |from| new.entry(AreaId(1), Some(&premises), from).map(|entry| entry.state());
+        let entry =
+            |from| new.entry(AreaId(1), Some(&premises), from, &Policy::default()).map(|entry| entry.state());
         assert_eq!(entry(Some(at(100))), Err(BadLine::PastRelease(at(99))));
         assert_eq!(entry(Some(at(99))), Ok(State::Aging));
         assert_eq!(entry(None), Ok(State::Aging));
+        for (number, wanted) in [("5405514342", Home::Pool), ("8005550199", Home::Away)] {
+            let new = NewNumber { number: number.parse().unwrap(), ..new.clone() };
+            let entry = new.entry(AreaId(1), Some(&premises), None, &Policy::default()).unwrap();
+            assert_eq!(entry.home(), wanted);
+        }
     }
 
     #[test]

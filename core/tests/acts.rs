@@ -305,6 +305,20 @@ fn a_preview_says_how_long_and_where_to() {
 }
 
 #[test]
+fn a_number_of_a_pool_that_others_hold_leaves_after_aging() {
+    let home = |policy| {
+        let case = Case { policy, ..Case::new().with(0, in_service()) };
+        case.judge(&disconnect()).0.remove(0).outcome.unwrap().transition.after.home()
+    };
+    assert_eq!(home(Policy::default()), Home::Pool);
+    let leaves = Profile { leaves: true, ..Profile::built_in().remove(0) };
+    assert_eq!(home(Policy::new(vec![leaves], "UTC").unwrap()), Home::Away);
+    let left: Vec<String> =
+        Profile::built_in().into_iter().filter(|of| of.leaves).map(|of| of.name).collect();
+    assert_eq!(left, ["toll-free"]);
+}
+
+#[test]
 fn a_hold_gets_longer_up_to_its_ceiling_unless_told_to_pass_it() {
     let case = aging_since(OFF);
     let extend = |until, past_ceiling| case.one(&Act::Extend { until, past_ceiling });

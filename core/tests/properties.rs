@@ -299,7 +299,9 @@ impl Life {
                         .then(|| self.now.plus_millis(DAY_MS)),
                     ..NewNumber::available(before.number)
                 };
-                let Ok(entry) = new.entry(AreaId(1), Some(&premises(*account)), Some(self.now)) else {
+                let policy = Policy::default();
+                let Ok(entry) = new.entry(AreaId(1), Some(&premises(*account)), Some(self.now), &policy)
+                else {
                     assert!(before.number.is_toll_free() && state == State::Protected);
                     return;
                 };

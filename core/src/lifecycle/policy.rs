@@ -42,6 +42,9 @@ pub struct Profile {
     /// True if the US floor of 45 days binds it. Then whole calendar days count.
     #[serde(default = "regulated")]
     pub regulated: bool,
+    /// True if its numbers leave this system after aging, since they go back to a pool that others hold, too.
+    #[serde(default)]
+    pub leaves: bool,
     /// True if nobody has checked its figures against the law of its country.
     #[serde(default)]
     pub unverified: bool,
@@ -85,6 +88,7 @@ impl Profile {
             comfortable_days: comfortable_days(),
             half_life_days: half_life_days(),
             regulated: true,
+            leaves: false,
             unverified: false,
         };
         let npas = |list: &[u16]| list.iter().map(|npa| format!("1{npa}")).collect();
@@ -93,6 +97,7 @@ impl Profile {
             prefixes: npas(&crate::number::TOLL_FREE),
             max_days: 120,
             max_days_business: None,
+            leaves: true, // to the national pool, which the Toll-Free Administrator keeps (47 CFR 52.103)
             ..us.clone()
         };
         let ca = Profile { name: "ca".into(), prefixes: npas(CANADA), unverified: true, ..us.clone() };

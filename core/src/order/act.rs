@@ -579,7 +579,8 @@ impl Act {
             Act::Restore(restored) => {
                 let area = world.places.get(&entry.number).copied().unwrap_or(entry.area);
                 let line = restored.line(entry.number);
-                let new = line.entry(area, world.premises, None).map_err(|bad| refused(&bad))?;
+                let new =
+                    line.entry(area, world.premises, None, world.policy).map_err(|bad| refused(&bad))?;
                 if entry.standing == new.standing {
                     return Err(Refused::AlreadySo);
                 }

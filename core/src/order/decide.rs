@@ -191,7 +191,7 @@ fn judge_disconnect(
             let area = world.areas.get(&before.area).expect("the store loads the area of each entry");
             Change::Disconnected {
                 hold: hold(world.policy, number, world.account.class, area, now),
-                leaves: disconnect.mode == Mode::SoftRemove,
+                leaves: disconnect.mode == Mode::SoftRemove || world.policy.profile(number).leaves,
                 protected,
             }
         }

@@ -98,7 +98,7 @@ impl Checking {
         let released_from = (!self.past_releases).then_some(self.at);
         // Its area has no say in whether it is taken, and is made when it is written.
         let area = looked.there.get(&new.number).map_or(AreaId(0), |before| before.area);
-        let entry = new.entry(area, premises, released_from)?;
+        let entry = new.entry(area, premises, released_from, policy)?;
         match looked.there.get(&new.number) {
             None => self.numbers += 1,
             Some(_) => {
@@ -217,7 +217,7 @@ impl Import {
         let premises = new.holder().and_then(|account| premises.get(&account));
         // Unless past releases are taken, aging numbers with a release before the import are refused.
         let released_from = (!self.past_releases).then_some(self.at);
-        let entry = new.entry(area, premises, released_from)?;
+        let entry = new.entry(area, premises, released_from, policy)?;
         match batch.entries().get(&new.number) {
             None => {
                 batch.add(&entry);
