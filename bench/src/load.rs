@@ -6,6 +6,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -208,6 +210,40 @@ async fn drive(
         }
     }
     Ok(tally)
+}
+
+/// Sends one request again and again over each of these connections, until `ended`. Returns when the answers of 2xx were
+/// there, in order.
+pub(crate) async fn answered(
+    addr: SocketAddr,
+    connections: usize,
+    request: Arc<[u8]>,
+    ended: Arc<AtomicBool>,
+) -> Result<Vec<Instant>> {
+    let mut running = JoinSet::new();
+    for _ in 0..connections {
+        let (request, ended) = (request.clone(), ended.clone());
+        running.spawn(async move {
+            let (mut connection, mut done) = (Connection::open(addr).await?, Vec::new());
+            while !ended.load(Ordering::Relaxed) {
+                let answer = timeout(SILENCE_MAX, connection.exchange(&request)).await;
+                match answer {
+                    Ok(Ok(Answer { status: 200..300, keep_alive: true, .. })) => done.push(Instant::now()),
+                    _ => {
+                        sleep(PAUSE).await;
+                        connection = Connection::open(addr).await?;
+                    }
+                }
+            }
+            anyhow::Ok(done)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(done) = running.join_next().await {
+        all.extend(done??);
+    }
+    all.sort_unstable();
+    Ok(all)
 }
 
 /// Sends one GET and returns its status and body.

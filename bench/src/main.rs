@@ -2,7 +2,7 @@
 //!
 //! The measurements: the durable accept of a POST beside a server that does nothing with it; orders from POST to
 //! COMPLETE, with a data folder and with a PostgreSQL database, beside PostgreSQL with one transaction an order; two
-//! nodes on one database beside one node; the last page of an account's numbers beside the first; reports over all
+//! nodes on one database beside one node; a failover of the database; the last page of an account's numbers beside the first; reports over all
 //! numbers; requests beside jobs; what a switch and a bill ask; and the emulator. Absolute figures depend on the machine. A ratio measured in one run can be measured
 //! again elsewhere.
 //!
@@ -15,6 +15,7 @@ mod child;
 mod cost;
 mod echo;
 mod emulator;
+mod failover;
 mod far;
 mod jobs;
 mod load;
@@ -43,6 +44,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::child::Running;
 use crate::cost::Cost;
+use crate::failover::Failover;
 use crate::measure::Measured;
 use crate::numbers::{Accounts, Draw};
 use crate::onhook::Home;
@@ -71,6 +73,8 @@ const ORDERS_PART: f64 = 0.4;
 const NODES_ROUNDS: usize = 5;
 /// Rounds of one node and two nodes on a database that is far away.
 const FAR_ROUNDS: usize = 3;
+/// Rounds of a failover.
+const FAILOVER_ROUNDS: usize = 3;
 /// How much later every answer of that database is there.
 const FAR: Duration = Duration::from_millis(10);
 /// Connections to its nodes, at least: each waits longer for its answer.
@@ -154,6 +158,8 @@ enum Part {
     PostgresStore,
     /// Orders of two nodes on one database, beside those of one node
     Nodes,
+    /// How long no order is accepted while the database fails over to its standby
+    Failover,
     /// The last page of an account's numbers, beside the first
     Lists,
     /// Reports for regulators over all numbers
@@ -234,7 +240,7 @@ fn serve(child: ChildCommand) -> Result<()> {
 
 async fn measure(plan: &Plan) -> Result<()> {
     let runs = |part| plan.only.is_empty() || plan.only.contains(&part);
-    let on_postgres = [Part::Orders, Part::PostgresStore, Part::Nodes];
+    let on_postgres = [Part::Orders, Part::PostgresStore, Part::Nodes, Part::Failover];
     let postgres = match on_postgres.into_iter().any(runs) {
         true => Some(plan.postgres()?),
         false => None,
@@ -260,6 +266,7 @@ async fn measure(plan: &Plan) -> Result<()> {
         orders: None,
         postgres_store: None,
         nodes: None,
+        failover: None,
         lists: None,
         reports: None,
         jobs: None,
@@ -278,6 +285,9 @@ async fn measure(plan: &Plan) -> Result<()> {
         }
         if runs(Part::Nodes) {
             report.nodes = Some(nodes(plan, &binaries, dir.path()).await);
+        }
+        if runs(Part::Failover) {
+            report.failover = Some(failovers(&binaries, dir.path()).await);
         }
     }
     if runs(Part::Lists) {
@@ -435,6 +445,10 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
     let load = OrdersLoad::new(plan, NODES_ACCOUNTS);
     server.settle(&url).await?;
     let rounds = node_rounds(&load, &server, (&url, &url), NODES_ROUNDS).await?;
+    server.count_statements(&url).await?;
+    let urls = (url.as_str(), url.as_str());
+    let costs =
+        NodesRound { one: load.nodes(&server, urls, 1).await?, two: load.nodes(&server, urls, 2).await? };
     let far = far::start(server.address(), FAR).await?;
     let through = server.url_at(&url, far.addr);
     let load = OrdersLoad { connections: load.connections.max(FAR_CONNECTIONS), ..load };
@@ -445,6 +459,7 @@ async fn nodes(plan: &Plan, binaries: &Binaries, dir: &Path) -> Result<Nodes> {
         version,
         settings,
         rounds,
+        costs,
         far: FAR,
         far_connections: load.connections,
         far_rounds,
@@ -468,6 +483,18 @@ async fn node_rounds(
         let round = NodesRound { one, two };
         eprintln!("  round {number}: one node {:.0}/s, two nodes {:.0}/s", round.rate(1), round.rate(2));
         eprintln!("    {}", report::bottleneck(&round.two.0));
+        rounds.push(round);
+    }
+    Ok(rounds)
+}
+
+/// Fails over several times.
+async fn failovers(binaries: &Binaries, dir: &Path) -> Result<Vec<Failover>> {
+    eprintln!("failover");
+    let mut rounds = Vec::with_capacity(FAILOVER_ROUNDS);
+    for number in 1..=FAILOVER_ROUNDS {
+        let round = failover::run(binaries, dir).await?;
+        eprintln!("  round {number}: promoted after {:?}, an order after {:?}", round.promotion, round.gap);
         rounds.push(round);
     }
     Ok(rounds)

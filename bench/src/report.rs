@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::calls::{self, Rated};
 use crate::cost::Cost;
 use crate::emulator::{self, Emulated};
+use crate::failover::Failover;
 use crate::measure::{Measured, float};
 use crate::onhook::Home;
 use crate::postgres;
@@ -61,6 +62,8 @@ pub(crate) struct Report {
     pub(crate) postgres_store: Option<Result<Orders>>,
     /// One node and two.
     pub(crate) nodes: Option<Result<Nodes>>,
+    /// Failovers of the database.
+    pub(crate) failover: Option<Result<Vec<Failover>>>,
     /// First and last pages.
     pub(crate) lists: Option<Result<Lists>>,
     /// Reports over all numbers.
@@ -174,6 +177,8 @@ pub(crate) struct Nodes {
     pub(crate) version: String,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) rounds: Vec<NodesRound>,
+    /// One more round, in which the statements were counted.
+    pub(crate) costs: NodesRound,
     /// How much later the answers of a database are that is far away, how many connections asked its nodes, and their
     /// rounds.
     pub(crate) far: Duration,
@@ -240,6 +245,9 @@ impl Report {
         }
         if let Some(Err(error)) = &self.nodes {
             failures.push(format!("nodes: {error:#}"));
+        }
+        if let Some(Err(error)) = &self.failover {
+            failures.push(format!("failover: {error:#}"));
         }
         if let Some(Err(error)) = &self.lists {
             failures.push(format!("lists: {error:#}"));
@@ -310,6 +318,9 @@ impl Report {
         }
         if let Some(Ok(nodes)) = &self.nodes {
             self.nodes(&mut page, nodes)?;
+        }
+        if let Some(Ok(failovers)) = &self.failover {
+            failover(&mut page, failovers)?;
         }
         if let Some(Ok(lists)) = &self.lists {
             self.lists(&mut page, lists)?;
@@ -432,7 +443,9 @@ impl Report {
             all.join(", ")
         )?;
         if let Some(costs) = costs {
-            cost_rows(page, costs)?;
+            let Costs { onhook, onhook_orders, postgres, postgres_orders } = costs;
+            let plain = "PostgreSQL, one transaction an order";
+            cost_rows(page, &[("onhook", onhook, *onhook_orders), (plain, postgres, *postgres_orders)])?;
         }
         let settings = set(&postgres.settings);
         writeln!(page, "\nPostgreSQL ran with {} and {settings}.", postgres.calibrated())?;
@@ -466,18 +479,15 @@ pub(crate) fn bottleneck(cost: &Cost) -> String {
     )
 }
 
-/// Writes what an order costs each side.
-fn cost_rows(page: &mut String, costs: &Costs) -> Result<()> {
+/// Writes what an order costs each side: its name, what all its orders cost, and how many they were.
+fn cost_rows(page: &mut String, costs: &[(&str, &Cost, u64)]) -> Result<()> {
     writeln!(
         page,
         "\nWhat an order costs, in one more round of each in which PostgreSQL counted the statements:\n\n\
          | | statements | transactions that write | log | PostgreSQL's processors | onhook's processors |\n\
          |---|---:|---:|---:|---:|---:|"
     )?;
-    for (name, cost, orders) in [
-        ("onhook", &costs.onhook, costs.onhook_orders),
-        ("PostgreSQL, one transaction an order", &costs.postgres, costs.postgres_orders),
-    ] {
+    for &(name, cost, orders) in costs {
         let each = |count: u64| format!("{:.2}", float(count) / float(orders));
         let time = |time: Duration| format!("{:.0} µs", time.as_secs_f64() * 1e6 / float(orders));
         writeln!(
@@ -496,6 +506,27 @@ fn cost_rows(page: &mut String, costs: &Costs) -> Result<()> {
 fn set(settings: &[(String, String)]) -> String {
     let settings: Vec<String> = settings.iter().map(|(name, value)| format!("`{name} = {value}`")).collect();
     settings.join(", ")
+}
+
+/// Writes how long no order was accepted in failovers.
+fn failover(page: &mut String, rounds: &[Failover]) -> Result<()> {
+    let mut by_gap = rounds.to_vec();
+    by_gap.sort_by_key(|round| round.gap);
+    let median = by_gap.get(by_gap.len() / 2).context("at least one round")?;
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    let all: Vec<String> = rounds.iter().map(|round| seconds(round.gap)).collect();
+    writeln!(
+        page,
+        "\n## A failover\n\n**{}** from the crash of the primary until an order is accepted again\n\n\
+         The database has a synchronous standby. Its primary is killed under orders, and the standby is promoted at once; who \
+         decides on that, and how fast, is not in the figure. PostgreSQL takes {} of it until the standby takes writes. The \
+         row is the median of {} rounds ({}).",
+        seconds(median.gap),
+        seconds(median.promotion),
+        rounds.len(),
+        all.join(", ")
+    )?;
+    Ok(())
 }
 
 /// Returns the round in the middle, by its ratio.
@@ -542,7 +573,8 @@ fn node_rows(page: &mut String, rounds: &[NodesRound]) -> Result<()> {
 
 impl Report {
     fn nodes(&self, page: &mut String, nodes: &Nodes) -> Result<()> {
-        let Nodes { settings, rounds, far, far_connections, far_rounds, accounts, ran_out, .. } = nodes;
+        let Nodes { settings, rounds, costs, far, far_connections, far_rounds, accounts, ran_out, .. } =
+            nodes;
         let ratio = |rounds: &[NodesRound]| median(rounds).map(NodesRound::ratio);
         writeln!(page, "\n## Two nodes on one database\n\n{}", verdict(ratio(rounds), NODES_GOAL))?;
         writeln!(
@@ -553,6 +585,9 @@ impl Report {
             thousands(self.numbers)
         )?;
         node_rows(page, rounds)?;
+        let of = |(cost, orders): &'_ (Cost, OnhookOrders)| (*cost, orders.posts.done);
+        let ((one, of_one), (two, of_two)) = (of(&costs.one), of(&costs.two));
+        cost_rows(page, &[("one node", &one, of_one), ("two nodes", &two, of_two)])?;
         writeln!(
             page,
             "\nThe same with {far_connections} connections and a database that is far away, as where nodes have \

@@ -7,12 +7,13 @@
 //! store like any other.
 
 use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onhook_core::audit::digest::Digest;
 use onhook_core::job::{Kind, State};
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::contract::jobs::JobId;
 use crate::contract::transfer::{KEYS, Marks, Row, SETTINGS, TABLES, Table, Transfer, Value};
