@@ -311,12 +311,13 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
          the measurement begins with a checkpoint. Many orders between two checkpoints, of numbers near each other, share \
          pages and need less log; numbers that are far apart in a large table need as much or more.\n\n\
          ## Modelled\n\nNot measured: the costs above, multiplied. A node has {NODE_CORES} cores, a database up to \
-         {DATABASE_CORES} cores, {} MB of log a second and {} TB of disk, and {:.0} % of the cores may be busy. The rate \
-         is that of the busiest hour. In a year there are as many orders as numbers, and each number is in two of them. The wait is that for a core of the database, by \
-         Erlang's formula; it leaves out disks, networks and rows that orders share. A cost that grows with the number \
+         {DATABASE_CORES} cores, {} MB of log a second and {} TB of disk, and {:.0} % of the cores may be busy. In a \
+         year there are as many orders as numbers, and each number is in two of them. The rate is that of a burst, such as \
+         bulk disconnects: a column says how long a year's orders take at that rate. The wait is that for a core of the \
+         database, by Erlang's formula; it leaves out disks, networks and rows that orders share. A cost that grows with the number \
          of rows, such as a deeper index, is not in it.\n\n| numbers | orders/s | nodes | cores of the database | \
-         wait for a core | log | disk of numbers | disk of a year's orders | databases | what asks for most |\n\
-         |---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+         wait for a core | log | disk of numbers | disk of a year's orders | a year's orders take | databases | what asks for most |\n\
+         |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
         LOG_MAX / 1e6,
         DISK_MAX / 1e12,
         BUSY * 100.0
@@ -326,7 +327,7 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
             let needs = needs(costs, numbers, rate);
             writeln!(
                 page,
-                "| {name} | {} | {:.0} | {:.0} | {:.3} ms | {:.1} MB/s | {:.1} GB | {:.1} TB | {:.0} | {} |",
+                "| {name} | {} | {:.0} | {:.0} | {:.3} ms | {:.1} MB/s | {:.1} GB | {:.3} TB | {} | {:.0} | {} |",
                 whole(rate),
                 needs.nodes,
                 needs.cores,
@@ -334,13 +335,35 @@ fn page(command: &str, facts: &[(&str, String)], costs: &Costs) -> Result<String
                 needs.log / 1e6,
                 needs.numbers_disk / 1e9,
                 needs.orders_disk / 1e12,
+                lasts(numbers * ORDERS_A_YEAR / rate),
                 needs.databases,
                 needs.bottleneck
             )?;
         }
     }
+    let (day, rate) = (86_400.0, 5e4);
+    writeln!(
+        page,
+        "\nA rate that goes on is another matter. {} orders a second for a whole day are {:.1} G orders, {:.1} TB of disk and \
+         {:.1} TB of log: one database of this size is full after {:.1} days.",
+        whole(rate),
+        rate * day / 1e9,
+        rate * day * costs.bytes_an_order / 1e12,
+        rate * day * costs.log_an_order / 1e12,
+        DISK_MAX / (rate * day * costs.bytes_an_order)
+    )?;
     simulated(&mut page, costs)?;
     Ok(page)
+}
+
+/// Returns a time in seconds in the unit that fits it.
+fn lasts(seconds: f64) -> String {
+    match seconds {
+        0.0..120.0 => format!("{seconds:.0} s"),
+        120.0..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        7_200.0..172_800.0 => format!("{:.0} h", seconds / 3_600.0),
+        _ => format!("{:.0} days", seconds / 86_400.0),
+    }
 }
 
 /// How long a step takes in any case: ten round trips of half a millisecond, and a commit on a standby's disk, too.
@@ -421,6 +444,7 @@ mod tests {
         assert_eq!((large.nodes, large.cores, large.databases), (1.0_f64.max(2.0), 9.0, 1.0));
         assert_eq!(large.bottleneck, "its log");
         let costs = Costs { log_an_order: 30_000.0, ..costs };
+        assert_eq!([90.0, 1_800.0, 7_200.0, 1e6].map(lasts), ["90 s", "30 min", "2 h", "12 days"]);
         assert_eq!(needs(&costs, 1e9, 5e4).databases, 5.0);
         let costs = Costs { database: 0.01, ..costs };
         assert_eq!(needs(&costs, 1e9, 5e4).bottleneck, "cores of the database");
