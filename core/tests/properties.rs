@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use onhook_core::account::{Account, AccountKind, Class, Peer, Place, Premises, Site};
 use onhook_core::check;
@@ -33,7 +33,7 @@ use onhook_core::order::{
     Activate, Disconnect, Mode, MoveNumbers, Order, Protected, Refusal, Request, Search, SearchForm, Status,
     Wanted,
 };
-use onhook_core::report::billing::periods;
+use onhook_core::report::billing::{Period, periods};
 use onhook_core::reservation::{HELD_MS, Reservation, cancel, reserve};
 use onhook_core::time::{DAY_MS, Timestamp};
 use proptest::prelude::*;
@@ -438,6 +438,31 @@ impl Life {
         }
     }
 
+    /// Returns how many milliseconds are charged to each account until now.
+    fn billed(&self, periods: &[Period]) -> BTreeMap<AccountId, i64> {
+        let mut sums = BTreeMap::new();
+        for Period { account, from, until } in periods {
+            *sums.entry(*account).or_default() += until.unwrap_or(self.now).millis() - from.millis();
+        }
+        sums.retain(|_, time| *time != 0);
+        sums
+    }
+
+    /// Returns how many milliseconds a number was in service for each account until now.
+    fn in_service(&self, origin: &Entry, start: Timestamp, events: &[Event]) -> BTreeMap<AccountId, i64> {
+        let (mut sums, mut entry, mut since) = (BTreeMap::new(), *origin, start);
+        for (at, event) in events.iter().map(|event| (event.at, Some(event))).chain([(self.now, None)]) {
+            let time = at.millis() - since.millis();
+            if let Standing::InService { place } = entry.standing {
+                *sums.entry(place.account).or_default() += time;
+            }
+            entry = event.map_or(entry, |event| apply(&entry, &event.change).unwrap());
+            since = at;
+        }
+        sums.retain(|_, time| *time != 0);
+        sums
+    }
+
     fn check(&self) {
         for (number, entry) in &self.entries {
             let origin = &self.origins[number];
@@ -449,6 +474,8 @@ impl Life {
             for pair in billed.windows(2) {
                 assert!(pair[0].until.unwrap() <= pair[1].from, "{billed:?}");
             }
+            assert!(billed.iter().all(|period| period.until != Some(period.from)), "{billed:?}");
+            assert_eq!(self.billed(&billed), self.in_service(origin, start, &events), "{billed:?}");
             for event in &events {
                 let charged = billed.iter().any(|p| p.covers(event.at));
                 let left = matches!(event.change, Change::Disconnected { .. } | Change::Purged { .. });

@@ -241,7 +241,11 @@ def check_periods(numbers, periods):
             if now != payer:
                 if payer:
                     ours[-1]["until"] = event["at"]
-                if now:
+                    if ours[-1]["from"] == event["at"]:
+                        ours.pop()  # it came and went in the same millisecond
+                if now and ours and (ours[-1]["account"], ours[-1]["until"]) == (now, event["at"]):
+                    ours[-1]["until"] = None
+                elif now:
                     ours.append({"account": now, "from": event["at"], "until": None})
                 payer = now
         same(f"the periods of {number.number}", ours, periods[number.number])

@@ -29,7 +29,8 @@ impl Period {
     }
 }
 
-/// Returns the billing periods of a number that was imported as `origin` at `imported_at`, oldest first.
+/// Returns the billing periods of a number that was imported as `origin` at `imported_at`, oldest first. None is empty, so
+/// no two begin at the same instant, and no two of one account adjoin.
 ///
 /// # Errors
 /// [`NoSuchStep`] if an event cannot follow the one before it.
@@ -44,7 +45,16 @@ pub fn periods(origin: &Entry, imported_at: Timestamp, events: &[Event]) -> Resu
         if let Some(open) = periods.last_mut().filter(|period| period.until.is_none()) {
             open.until = Some(moment.from);
         }
-        periods.extend(next.map(|account| Period { account, from: moment.from, until: None }));
+        // What came and went in the same millisecond was charged to nobody.
+        let _empty = periods.pop_if(|period| period.until == Some(period.from));
+        match (periods.last_mut(), next) {
+            (Some(last), Some(account)) if last.account == account && last.until == Some(moment.from) => {
+                last.until = None;
+            }
+            (_, next) => {
+                periods.extend(next.map(|account| Period { account, from: moment.from, until: None }))
+            }
+        }
         payer = next;
     }
     Ok(periods)
@@ -76,5 +86,64 @@ fn payer_of(entry: &Entry) -> Option<AccountId> {
     match entry.standing {
         Standing::InService { place } => Some(place.account),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Place;
+    use crate::ids::{AreaId, EventSeq, SiteId};
+    use crate::lifecycle::event::{By, Change};
+    use crate::lifecycle::provenance::Provenance;
+    use crate::number::Number;
+
+    #[test]
+    fn what_came_and_went_in_one_millisecond_is_charged_to_nobody() {
+        let number: Number = "5405514342".parse().unwrap();
+        let account = |n| AccountId::new(n).unwrap();
+        let place = |n| Place { account: account(n), site: SiteId::new(1).unwrap(), peer: None };
+        let origin = Entry {
+            number,
+            standing: Standing::InService { place: place(1) },
+            area: AreaId(1),
+            protected: false,
+            ported_in: false,
+            locked: false,
+        };
+        let at = Timestamp::from_millis;
+        let event = |(seq, (ms, change)): (i64, (i64, Change))| Event {
+            seq: EventSeq(seq),
+            number,
+            prev: EventSeq(seq - 1),
+            at: at(ms),
+            by: By::User("operator".into()),
+            under: Provenance::default(),
+            change,
+            origin: None,
+        };
+        let billed = |changes: Vec<(i64, Change)>| {
+            let events: Vec<Event> = (1..).zip(changes).map(event).collect();
+            let periods = periods(&origin, at(0), &events).unwrap();
+            periods
+                .iter()
+                .map(|p| (p.account.get(), p.from.millis(), p.until.map(Timestamp::millis)))
+                .collect::<Vec<_>>()
+        };
+        let gone = || Change::Purged { protected: None };
+        let back = |n| Change::Restored {
+            standing: Standing::InService { place: place(n) },
+            area: AreaId(1),
+            protected: false,
+            ported_in: false,
+        };
+        assert_eq!(billed(vec![(5, gone()), (7, back(1))]), [(1, 0, Some(5)), (1, 7, None)]);
+        // Away for no time at all.
+        assert_eq!(billed(vec![(5, gone()), (5, back(1))]), [(1, 0, None)]);
+        assert_eq!(billed(vec![(5, gone()), (5, back(2)), (5, gone()), (5, back(1))]), [(1, 0, None)]);
+        assert_eq!(billed(vec![(5, gone()), (5, back(2))]), [(1, 0, Some(5)), (2, 5, None)]);
+        // There for no time at all.
+        assert_eq!(billed(vec![(5, gone()), (9, back(2)), (9, gone())]), [(1, 0, Some(5))]);
+        assert_eq!(billed(vec![(0, gone())]), []);
     }
 }
