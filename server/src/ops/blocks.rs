@@ -52,20 +52,25 @@ pub(crate) fn routes() -> Vec<Route> {
     let list_doc = Doc::new("Lists blocks of numbers with their use now, by digits.", Told::ok(LIST))
         .query(&FILTERS)
         .query(&PAGES);
-    let mark_doc =
-        Doc::new("Says whether a block is drained, and whether it is kept.", Told::ok(BLOCK)).takes(MARKING);
+    let mark_doc = Doc::new(
+        "Says whether a block is drained, and whether it is kept. What is left out is not so.",
+        Told::ok(BLOCK),
+    )
+    .takes(MARKING);
     vec![
         door::route(Method::GET, "/ops/v1/blocks", Needs::Operator, list_doc, list),
         door::route(Method::PUT, "/ops/v1/blocks/{block}", Needs::Operator, mark_doc, mark),
     ]
 }
 
-/// What is said of a block. What is left out stays.
+/// What is said of a block. It says all: what is left out is not so.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Said {
-    drain: Option<bool>,
-    footprint: Option<bool>,
+    #[serde(default)]
+    drain: bool,
+    #[serde(default)]
+    footprint: bool,
     reason: Option<String>,
 }
 
@@ -97,7 +102,8 @@ async fn mark(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let settings = app.values().reports.clone();
     let when = (now, &settings);
     blocks::one(&*app.store, block, when).await?.ok_or(Refusal::NoResource)?;
-    app.store.mark_block(block, Marking { drain, footprint }, author, now).await?;
+    let said = Marking { drain: Some(drain), footprint: Some(footprint) };
+    app.store.mark_block(block, said, author, now).await?;
     app.orders_bell.notify_one(); // an order may wait for a number of a block that was drained
     let shown = blocks::one(&*app.store, block, when).await?.ok_or(Refusal::NoResource)?;
     Ok(Reply::json(StatusCode::OK, &shown))

@@ -726,10 +726,16 @@ async fn a_block_is_shown_with_its_use_and_drained() {
         let kept = read(&mark(&pool, &json!({ "drain": false, "footprint": true, "reason": "it stays" })).await.expect(200));
         assert_eq!((&kept["drain"], &kept["footprint"], &kept["candidate"]), (&false.into(), &true.into(), &false.into()));
         assert_eq!(search().await, 1);
+        // What is said is all there is to say.
+        let drained = read(&mark(&pool, &json!({ "drain": true, "reason": "it goes back after all" })).await.expect(200));
+        assert_eq!((&drained["drain"], &drained["footprint"]), (&true.into(), &false.into()));
+        mark(&pool, &json!({ "footprint": true, "reason": "it stays" })).await.expect(200);
+        assert_eq!(search().await, 1);
         let candidates = shown(app, "/ops/v1/blocks?npa=336&candidate=true").await;
         assert_eq!(candidates["items"], json!([]));
         for (name, body, status, code) in [
             (&*pool, json!({ "drain": true }), 400, "reason_required"),
+            (&*pool, json!({ "drain": null, "reason": "x" }), 400, "bad_value"),
             ("336-555", json!({ "drain": true, "reason": "x" }), 400, "bad_value"),
             ("336-555-9", json!({ "drain": true, "reason": "x" }), 404, "not_found"),
         ] {
