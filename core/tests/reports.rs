@@ -672,7 +672,126 @@ fn through(reports: &[(HandedIn, Filing)]) -> Filings {
     filings
 }
 
+/// What an operator does: makes a report of a month with the day through which it has everything, in one of two time
+/// zones, as of a position so far back, or hands in one of those that were made.
+#[derive(Clone, Debug)]
+enum Deed {
+    Make { month: usize, cutoff: i8, east: bool, back: u64 },
+    HandIn { which: prop::sample::Index },
+}
+
+fn random_deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        (0_usize..5, 10_i8..15, any::<bool>(), 0_u64..4).prop_map(|(month, cutoff, east, back)| Deed::Make {
+            month,
+            cutoff,
+            east,
+            back
+        }),
+        any::<prop::sample::Index>().prop_map(|which| Deed::HandIn { which }),
+    ]
+}
+
+/// A number that went to another carrier, and the reports that an operator makes meanwhile. Each deed has a position.
+struct Office {
+    history: History,
+    /// The position at which it was noted that the number went.
+    noted: u64,
+    position: u64,
+    made: Vec<(HandedIn, Filing)>,
+    handed_in: Vec<(HandedIn, Filing)>,
+    /// What each report that was made says of the number.
+    told: Vec<Judged>,
+}
+
+impl Office {
+    fn judged(&self, (of, filing): &(HandedIn, Filing)) -> Judged {
+        let mut filings = Filings::handed_in(self.handed_in.clone());
+        filings.make(&of.company, of.period, of.as_of, filing.clone());
+        told_by(&self.history, &filings)
+    }
+
+    fn make(&mut self, month: usize, cutoff: i8, east: bool, back: u64) -> usize {
+        self.position += 1;
+        let as_of = self.position.saturating_sub(back);
+        let first: Month = "2026-01".parse().unwrap();
+        let period = (0..month).fold(first, |period, _| period.next());
+        let filing = Filing {
+            after: period.previous().day(cutoff),
+            through: period.day(cutoff),
+            known: Known::to(EventSeq(if as_of >= self.noted { 2 } else { 1 })),
+            zone: TimeZone::get(if east { "Asia/Tokyo" } else { "UTC" }).unwrap(),
+            ..december()
+        };
+        let report = (handed_in(&period.to_string(), as_of, 0), filing);
+        self.told.push(self.judged(&report));
+        self.made.push(report);
+        self.made.len() - 1
+    }
+
+    /// Hands a report in. Returns false if that is refused.
+    fn hand_in(&mut self, which: usize) -> bool {
+        let (of, filing) = &self.made[which];
+        let all = Filings::handed_in(self.handed_in.clone());
+        if all.lists_the_same(&of.company, of.period, of.as_of, filing).is_some() {
+            return false;
+        }
+        self.position += 1;
+        let of = HandedIn { noted: self.position, ..of.clone() };
+        self.handed_in.push((of, filing.clone()));
+        true
+    }
+}
+
 proptest! {
+    /// In whatever order reports are made and handed in, as of whatever positions, and however the last day and the time
+    /// zone are set meanwhile: of the reports that count in the end, one lists a number that is left out.
+    #[test]
+    fn what_is_left_out_stands_in_one_report_in_whatever_order_they_are_handed_in(
+        deeds in prop::collection::vec(random_deed(), 0..16),
+        days in 0_i64..160,
+        noted in 0_u64..20,
+    ) {
+        let went = at("2025-12-12T20:00:00.000Z").plus_millis(days * DAY_MS);
+        let history = life_at("5405550100", in_service(), vec![(went, Change::PortedOut { at: went })]);
+        let mut office =
+            Office { history, noted, position: 0, made: vec![], handed_in: vec![], told: vec![] };
+        for deed in deeds {
+            match deed {
+                Deed::Make { month, cutoff, east, back } => {
+                    office.make(month, cutoff, east, back);
+                }
+                Deed::HandIn { which } if !office.made.is_empty() => {
+                    let which = which.index(office.made.len());
+                    office.hand_in(which);
+                }
+                Deed::HandIn { .. } => {}
+            }
+        }
+        // Then the months that lack a report get one, and the next month has its own.
+        office.position += 20;
+        for month in 0..6 {
+            let period = office.make(month, 14, false, 0);
+            let of = office.made[period].0.period;
+            if !office.handed_in.iter().any(|(one, _)| one.period == of) {
+                prop_assert!(office.hand_in(period), "a new report is not refused");
+            }
+        }
+        for (report, told) in office.made.iter().zip(&office.told) {
+            prop_assert_eq!(*told, office.judged(report), "it is the same when it is made again");
+        }
+        let counts = |of: &HandedIn| {
+            let others = office.handed_in.iter().map(|(other, _)| other);
+            !others.clone().any(|other| other.period == of.period && other.noted > of.noted)
+        };
+        let standing: Vec<_> = office.handed_in.iter().filter(|(of, _)| counts(of)).collect();
+        let lists = standing.iter().filter(|report| office.judged(report).left_out.is_some()).count();
+        let begins = standing.iter().find(|(of, _)| of.period.to_string() == "2026-01").unwrap();
+        let is_behind = went.date_in(&begins.1.zone) > begins.1.after;
+        let is_before = went.date_in(&TimeZone::UTC) <= day("2026-06-14");
+        prop_assert_eq!(lists, usize::from(is_behind && is_before));
+    }
+
     /// Whatever happens to a number, and whenever it is noted: no disconnect is reported by two months, none that lasted
     /// is forgotten, what is left out stands in the first report that knows it, and a report that is made again later is
     /// the same.

@@ -148,16 +148,24 @@ def month_of(day):
     return f"{year:04}-{month:02}"
 
 
+def month_before(month):
+    return month_of(day_after(f"{month}-01", -31))
+
+
 def knew(report, one):
     """Returns whether a report could have a departure: by its last day, and told by its position."""
     return month_of(one.day) <= report["period"] and int(one.position) <= int(report["as_of"])
 
 
-def disconnects(numbers, report, before, submitted, others):
-    """Returns the rows of a report, and what it leaves out. `before`: the reports of earlier months that were submitted.
-    `submitted`: their rows. `others`: the accounts that report their own numbers."""
-    rows, left_out = {}, {}
-    months = {report["period"], *(earlier["period"] for earlier in before)}
+def disconnects(numbers, report, known, submitted, listed, others):
+    """Returns the rows of a report, what it leaves out, and what it lists if it leaves it out. `known`: the months whose
+    reports were submitted. `submitted`: the rows of earlier months. `listed`: what the reports of other months list.
+    `others`: the accounts that report their own numbers."""
+    rows, left_out, lists = {}, {}, set()
+    # It lists what no other report lists, from the first month on that leads to its own without a gap.
+    first = report["period"]
+    while month_before(first) in known:
+        first = month_before(first)
     for number in numbers.values():
         reasons = []
         for one in number.departures(int(report["as_of"])):
@@ -167,24 +175,27 @@ def disconnects(numbers, report, before, submitted, others):
             if why not in ("reconnected", "ported_out"):
                 why = number.why() or ("other_reporter" if one.account in others else why)
             reasons.append((one, why))
+        mine = [(one, why) for one, why in reasons
+                if knew(report, one) and month_of(one.day) >= first
+                and (number.number, one.position) not in listed]
+        lists.update((number.number, one.position) for one, _ in mine)
+        own = [why for _, why in mine if why]
         lasting = [(one.day, one.position) for one, why in reasons if why is None]
         if lasting and (number.number, lasting[-1][1]) not in submitted:
             rows[number.number] = lasting[-1]
             continue
-        # It stands in the report of its month, or if that was submitted before it was told, in the next one.
-        own = [why for one, why in reasons
-               if why and month_of(one.day) in months and not any(knew(earlier, one) for earlier in before)]
         if own:
             left_out[number.number] = own[-1]
-    return rows, left_out
+    return rows, left_out, lists
 
 
 def check_disconnects(numbers, reports, others):
-    submitted, confirmed, reasons = {}, {}, Counter()
+    submitted, listed, reasons = {}, {}, Counter()
     for report in reports:
-        before = [earlier for month, earlier in confirmed.items() if month < report["period"]]
-        earlier = set().union(*(submitted[one["period"]] for one in before))
-        rows, left_out = disconnects(numbers, report, before, earlier, others)
+        period = report["period"]
+        earlier = set().union(*(rows for month, rows in submitted.items() if month < period))
+        elsewhere = set().union(*(lists for month, lists in listed.items() if month != period))
+        rows, left_out, lists = disconnects(numbers, report, listed.keys() - {period}, earlier, elsewhere, others)
         reasons.update(left_out.values())
         text = "CompanyID,TN,DisconnectDate,BatchID\r\n" + "".join(
             f"{report['company']},{number[2:]},{rows[number][0]},\r\n" for number in sorted(rows))
@@ -194,8 +205,8 @@ def check_disconnects(numbers, reports, others):
         same(f"the counts of {report['id']}", (len(rows), len(left_out)),
              (report["counts"]["rows"], report["counts"]["left_out"]))
         if report["confirmed_at"]:
-            confirmed[report["period"]] = report
-            submitted[report["period"]] = {(number, position) for number, (_, position) in rows.items()}
+            listed[period] = lists
+            submitted[period] = {(number, position) for number, (_, position) in rows.items()}
     return sum(report["counts"]["rows"] for report in reports), reasons
 
 

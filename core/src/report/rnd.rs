@@ -135,7 +135,7 @@ fn settle(departures: &mut [Departure], open: bool, by: EventSeq, why: LeftOut) 
 #[derive(Clone, Debug)]
 pub struct Filing {
     /// The last day of the report of the month before it, as long as it knows none that was handed in: it lists what it
-    /// leaves out for later days.
+    /// leaves out for later days. Otherwise it begins where that one begins.
     pub after: Date,
     /// Its last day.
     pub through: Date,
@@ -211,13 +211,15 @@ struct Placed {
     table: usize,
     /// The day on which it was made.
     made_on: Date,
+    /// Its month. `None` if it is behind all months.
+    period: Option<Month>,
     /// That it was handed in.
     handed_in: Option<HandedIn>,
-    /// The reports of earlier months that were handed in before it was made, by their places in order: of each month the
+    /// The reports of other months that were handed in before it was made, by their places in order: of each month the
     /// one that was noted last.
-    earlier: Vec<usize>,
-    /// The one of them that is of the month before.
-    previous: Option<usize>,
+    others: Vec<usize>,
+    /// The first report of those that lead to it, month by month without a gap, among these. `None` if it is itself.
+    first: Option<usize>,
 }
 
 /// The departures of a number, and what reports have to know of each: it is found once, however many reports there are.
@@ -237,24 +239,45 @@ impl Filings {
         reports.sort_by_key(|(of, _)| (of.as_of, of.period));
         let mut filings = Self::default();
         for (of, filing) in reports {
-            let earlier = filings.earlier(&of.company, of.period, of.as_of);
-            let previous = filings.of_month(&earlier, of.period.previous());
-            filings.add(filing, Some(of), earlier, previous);
+            let others = filings.others(&of.company, of.period, of.as_of);
+            let (period, first) = (of.period, first_of(&others, of.period));
+            filings.add(filing, Some(period), Some(of), others.into_values(), first);
         }
         filings
     }
 
     /// Adds a company's report of a month that is made as of a position.
     pub fn make(&mut self, company: &str, period: Month, as_of: u64, filing: Filing) {
-        let earlier = self.earlier(company, period, as_of);
-        let previous = self.of_month(&earlier, period.previous());
-        self.add(filing, None, earlier, previous);
+        let others = self.others(company, period, as_of);
+        let first = first_of(&others, period);
+        self.add(filing, Some(period), None, others.into_values(), first);
     }
 
     /// Adds a report of all that is still to be reported: it knows the last one of each month of each company.
     pub fn make_next(&mut self, filing: Filing) {
-        let earlier = self.standing(|_| true);
-        self.add(filing, None, earlier, None);
+        let all = self.standing(|_| true);
+        self.add(filing, None, None, all.into_values(), None);
+    }
+
+    /// Returns the month of a report that was handed in after a report of another month was made, if the two list what
+    /// they leave out for the same days. Neither knows the other, so both would have the same numbers.
+    #[must_use]
+    pub fn lists_the_same(&self, company: &str, period: Month, as_of: u64, filing: &Filing) -> Option<Month> {
+        let begins = |first: &Filing| start_of(first.after, first);
+        let ends = |last: &Filing| start_of(last.through, last);
+        let own_first = first_of(&self.others(company, period, as_of), period);
+        let own_begins = begins(own_first.map_or(filing, |place| &self.all[place].filing));
+        let unknown = self.standing(|one| one.company == company && one.period != period);
+        unknown.into_iter().find_map(|((_, month), place)| {
+            let other = &self.all[place];
+            let is_known = other.handed_in.as_ref().is_some_and(|one| one.noted <= as_of);
+            let overlaps = if month < period {
+                own_begins < ends(&other.filing)
+            } else {
+                begins(&self.all[other.first.unwrap_or(place)].filing) < ends(filing)
+            };
+            (!is_known && overlaps).then_some(month)
+        })
     }
 
     /// Returns the reports.
@@ -275,36 +298,33 @@ impl Filings {
     fn add(
         &mut self,
         filing: Filing,
+        period: Option<Month>,
         handed_in: Option<HandedIn>,
-        earlier: Vec<usize>,
-        previous: Option<usize>,
+        others: impl Iterator<Item = usize>,
+        first: Option<usize>,
     ) {
         let zone = place_in(&mut self.zones, &filing.zone);
         let table = place_in(&mut self.tables, &filing.npa_table);
         let made_on = filing.made_at.date_in(&filing.zone);
-        self.all.push(Placed { filing, zone, table, made_on, handed_in, earlier, previous });
+        let mut others: Vec<usize> = others.collect();
+        others.sort_unstable();
+        self.all.push(Placed { filing, zone, table, made_on, period, handed_in, others, first });
     }
 
-    fn earlier(&self, company: &str, period: Month, as_of: u64) -> Vec<usize> {
-        self.standing(|one| one.company == company && one.period < period && one.noted <= as_of)
+    fn others(&self, company: &str, period: Month, as_of: u64) -> BTreeMap<(String, Month), usize> {
+        self.standing(|one| one.company == company && one.period != period && one.noted <= as_of)
     }
 
     /// Returns the places of those that count, of each month of a company the one that was noted last.
-    fn standing(&self, counts: impl Fn(&HandedIn) -> bool) -> Vec<usize> {
+    fn standing(&self, counts: impl Fn(&HandedIn) -> bool) -> BTreeMap<(String, Month), usize> {
         let mut of_month: BTreeMap<(&str, Month), (u64, usize)> = BTreeMap::new();
         for (place, report) in self.all.iter().enumerate() {
             let Some(one) = report.handed_in.as_ref().filter(|one| counts(one)) else { continue };
             let last = of_month.entry((&one.company, one.period)).or_default();
             *last = (one.noted, place).max(*last);
         }
-        let mut places: Vec<usize> = of_month.into_values().map(|(_, place)| place).collect();
-        places.sort_unstable();
-        places
-    }
-
-    fn of_month(&self, places: &[usize], month: Month) -> Option<usize> {
-        let is_of = |one: &HandedIn| one.period == month;
-        places.iter().copied().find(|place| self.all[*place].handed_in.as_ref().is_some_and(is_of))
+        let of_month = of_month.into_iter();
+        of_month.map(|((company, month), (_, place))| ((company.to_owned(), month), place)).collect()
     }
 
     fn left<'a>(&self, number: Number, departures: &'a [Departure]) -> Left<'a> {
@@ -320,8 +340,9 @@ impl Filings {
             let mut known =
                 (0..left.departures.len()).rev().filter(|departure| report.knows(left, *departure));
             let Some(last) = known.find(|departure| report.why(left, *departure).is_none()) else { continue };
-            let was_submitted =
-                |(by, row): &(usize, usize)| *row == last && report.earlier.binary_search(by).is_ok();
+            let was_submitted = |(by, row): &(usize, usize)| {
+                *row == last && report.knows_of(*by) && report.is_behind(&self.all[*by])
+            };
             if !rows.iter().any(was_submitted) {
                 rows.push((place, last));
             }
@@ -329,20 +350,43 @@ impl Filings {
         rows
     }
 
-    /// Returns whether a report lists a departure, if it leaves it out: it is the first one that knows it, and the day
-    /// belongs to this report or to one that came too early for it.
-    fn lists(&self, report: &Placed, left: &Left<'_>, departure: usize) -> bool {
-        let mut earlier = report.earlier.iter().map(|place| &self.all[*place]);
-        let is_behind = |report: &Placed| match report.previous.map(|place| &self.all[place]) {
-            Some(previous) => previous.day(left, departure) > previous.filing.through,
-            None => report.day(left, departure) > report.filing.after,
+    /// Returns whether the last report lists a departure, if it leaves it out. A report lists what happened since the
+    /// beginning of the first of the reports that lead to it, unless another one that it knows lists it.
+    fn last_lists(&self, left: &Left<'_>, departure: usize) -> bool {
+        let lies_in = |report: &Placed| {
+            let first = report.first.map_or(report, |place| &self.all[place]);
+            report.knows(left, departure) && first.day(left, departure) > first.filing.after
         };
-        let covers =
-            |report: &Placed| is_behind(report) && report.day(left, departure) <= report.filing.through;
-        report.knows(left, departure)
-            && !earlier.clone().any(|earlier| earlier.knows(left, departure))
-            && (is_behind(report) || earlier.any(covers))
+        let Some((last, before)) = self.all.split_last().filter(|(last, _)| lies_in(last)) else {
+            return false;
+        };
+        let mut listing: Vec<usize> = Vec::new();
+        let is_listed = |report: &Placed, listing: &[usize]| listing.iter().any(|by| report.knows_of(*by));
+        for (place, report) in before.iter().enumerate() {
+            if lies_in(report) && !is_listed(report, &listing) {
+                listing.push(place);
+            }
+        }
+        !is_listed(last, &listing)
     }
+}
+
+/// Returns the first of some reports that lead to a month, month by month without a gap.
+fn first_of(others: &BTreeMap<(String, Month), usize>, period: Month) -> Option<usize> {
+    let mut first = None;
+    let mut month = period;
+    for ((_, earlier), place) in others.iter().rev().skip_while(|((_, other), _)| *other >= period) {
+        if *earlier != month.previous() {
+            break;
+        }
+        (first, month) = (Some(*place), *earlier);
+    }
+    first
+}
+
+/// Returns when the day behind one begins for a report.
+fn start_of(day: Date, filing: &Filing) -> Timestamp {
+    Timestamp::start_of(day.tomorrow().unwrap_or(Date::MAX), &filing.zone)
 }
 
 /// Returns where something stands in a list, to which it is added if it is not there.
@@ -354,6 +398,16 @@ fn place_in<T: Clone + PartialEq>(all: &mut Vec<T>, one: &T) -> usize {
 }
 
 impl Placed {
+    /// Returns whether it knows the report at a place.
+    fn knows_of(&self, place: usize) -> bool {
+        self.others.binary_search(&place).is_ok()
+    }
+
+    /// Returns whether it is of a later month than another one.
+    fn is_behind(&self, other: &Placed) -> bool {
+        self.period.is_none_or(|own| other.period.is_some_and(|earlier| earlier < own))
+    }
+
     /// Returns the day of a departure.
     fn day(&self, left: &Left<'_>, departure: usize) -> Date {
         left.days[self.zone][departure]
@@ -408,7 +462,7 @@ pub fn judge(number: Number, departures: &[Departure], filings: &Filings) -> Jud
     if let Some((_, row)) = rows.last().filter(|(by, _)| by + 1 == filings.all.len()) {
         return Judged { row: Some(report.day(&left, *row)), left_out: None };
     }
-    let mut listed = (0..departures.len()).rev().filter(|departure| filings.lists(report, &left, *departure));
+    let mut listed = (0..departures.len()).rev().filter(|departure| filings.last_lists(&left, *departure));
     Judged { row: None, left_out: listed.find_map(|departure| report.why(&left, departure)) }
 }
 
@@ -449,7 +503,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_knows_the_last_of_each_earlier_month_that_was_handed_in_before_it() {
+    fn a_report_knows_the_last_of_each_other_month_that_was_handed_in_before_it() {
         let report = |company: &str, period: &str, as_of, noted| {
             let period: Month = period.parse().unwrap();
             let of = HandedIn { company: company.into(), period, as_of, noted, cutoff_ahead: false };
@@ -470,14 +524,16 @@ mod tests {
             report("OTHER", "2026-12", 4, 5),
             report("ACME1", "2026-11", 1, 10),
         ]);
-        let known = |period: &str, as_of| all.earlier("ACME1", period.parse().unwrap(), as_of);
+        let known = |period: &str, as_of| {
+            all.others("ACME1", period.parse().unwrap(), as_of).into_values().collect::<Vec<_>>()
+        };
         assert_eq!(known("2027-01", 99), [1, 2]);
         assert_eq!(known("2027-01", 29), [1]);
         assert_eq!(known("2026-12", 15), [0], "the second of November was not handed in yet");
         assert_eq!(known("2026-12", 99), [1], "not of its own month");
-        assert_eq!(known("2026-11", 99), Vec::<usize>::new());
+        assert_eq!(known("2026-11", 99), [2], "of a later month, too");
         let (_, next) = report("", "2027-01", 99, 0);
         all.make_next(next);
-        assert_eq!(all.all[4].earlier, [1, 2, 3], "of each company the last of each month");
+        assert_eq!(all.all[4].others, [1, 2, 3], "of each company the last of each month");
     }
 }

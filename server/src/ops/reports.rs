@@ -150,7 +150,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .query(&PAGES);
     let confirm_doc = Doc::new("Notes that a report of disconnects was handed in.", Told::ok(REPORT))
         .takes(CONFIRM)
-        .or(Told::new(409, "Its files have other hashes."))
+        .or(Told::new(409, "Its files have other hashes, or it has to be made again."))
         .or(Told::new(422, "Its month lies more than one ahead."));
     vec![
         door::route(post.clone(), "/ops/v1/reports/rnd", operator, rnd_doc, make_rnd),
@@ -457,6 +457,15 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         let detail =
             format!("submitted_at lies before the report's files were first made, at {first_made_at}");
         return Err(wrong("/submitted_at", detail));
+    }
+    if report.confirmed.is_none()
+        && let Some(other) = rnd::lists_the_same(&*app.store, &report).await?
+    {
+        let detail = format!(
+            "the report of {other} was confirmed after this one was made, and lists some of the same days: make this \
+             one again"
+        );
+        return Err(OpsProblem::new(Code::ReportChanged, detail));
     }
     match app.store.confirm_report(report.id, sha256, submitted_at, author, now, once).await? {
         Confirmed::Done(report) => {

@@ -43,6 +43,9 @@ pub(crate) struct MadeWith {
     /// When the first event behind its position was recorded, if there was one as it was made.
     #[serde(default)]
     behind: Option<Timestamp>,
+    /// How many reports of its company were handed in before its position.
+    #[serde(default)]
+    knows: usize,
 }
 
 /// A report that is asked for.
@@ -147,11 +150,21 @@ async fn knowing(
     (period, as_of, made_at): (Month, u64, Timestamp),
 ) -> Result<Knowing> {
     let mut confirmed = store.confirmed_reports(Some(company.to_owned())).await?;
-    confirmed.retain(|report| report.period.is_some_and(|earlier| earlier < period) && report.as_of <= as_of);
+    confirmed.retain(|report| report.as_of < as_of);
     let mut filings = filings(store, &confirmed).await?;
     let own = filing(with, period, audit::known(store, as_of).await?, made_at)?;
     filings.make(company, period, as_of, own);
     Ok(Knowing { filings, as_of, at_leisure: false, progress: None })
+}
+
+/// Returns the month of a report that was handed in after this one was made, if the two list what they leave out for the
+/// same days.
+pub(crate) async fn lists_the_same(store: &dyn Store, report: &Report) -> Result<Option<Month>> {
+    let with = made_with(report)?;
+    let (Some(company), Some(period)) = (&report.company, report.period) else { return Ok(None) };
+    let own = filing(&with, period, Known::all(), report.made_at)?;
+    let filings = filings(store, &store.confirmed_reports(Some(company.clone())).await?).await?;
+    Ok(filings.lists_the_same(company, period, report.as_of, &own))
 }
 
 /// Reports as `core` judges by them: the last one, which is as of this position, after all that it may know.
@@ -260,8 +273,10 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
             .lines
             .first()
             .map(|(_, line)| line.at),
+        knows: 0,
     };
     let mut knowing = knowing(store, company, &with, (*period, *as_of, *now)).await?;
+    with.knows = knowing.filings.noted().filter(|one| one.noted <= *as_of).count();
     knowing.progress = Some(progress.clone());
     let mut several = false;
     let (files, left_out, left_out_hash) = loop {
@@ -335,12 +350,13 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
 }
 
 /// Returns whether a report that was made takes the place of one with the same files: it knows more, and leaves out
-/// others, or its cutoff is no longer ahead.
+/// others or knows of others that were handed in, or its cutoff is no longer ahead.
 pub(crate) fn renews(new: &Report, old: &Report) -> Result<bool> {
     if old.confirmed.is_some() || new.kind != ReportKind::Rnd {
         return Ok(false);
     }
-    let more = new.as_of > old.as_of && made_with(new)?.left_out != made_with(old)?.left_out;
+    let (with, had) = (made_with(new)?, made_with(old)?);
+    let more = new.as_of > old.as_of && (with.left_out != had.left_out || with.knows > had.knows);
     let over = new.as_of >= old.as_of && cutoff_is_ahead(old)? && !cutoff_is_ahead(new)?;
     Ok(more || over)
 }

@@ -518,6 +518,35 @@ async fn a_report_of_a_month_that_was_mistyped_cannot_be_confirmed() {
     .await;
 }
 
+/// Neither report knows the other, so a number that is left out could stand in both. Made again, one knows the other, also
+/// if its files are the same.
+#[tokio::test]
+async fn a_report_that_lists_the_days_of_one_that_was_confirmed_meanwhile_has_to_be_made_again() {
+    with_app(Seed::two_accounts(), async |app| {
+        let cutoff = async |day: u8| {
+            let body = json!({ "values": { "rnd_cutoff_day": day }, "reason": "the calendar" }).to_string();
+            let call = patch("/ops/v1/settings", body).content_type("application/json").by(Who::Operator);
+            app.send(call).await.expect(200);
+        };
+        let (month, before) = (this_month(), this_month().previous());
+        cutoff(10).await;
+        let (_, made) = rnd(app, month).await;
+        cutoff(14).await;
+        let (_, earlier) = rnd(app, before).await;
+        confirm(app, &earlier, &[]).await.expect(200);
+        let problem = read(&confirm(app, &made, &[]).await.expect(409));
+        let detail = format!(
+            "the report of {before} was confirmed after this one was made, and lists some of the same days: make this \
+             one again"
+        );
+        assert_eq!((&problem["code"], &problem["detail"]), (&"report_changed".into(), &detail.into()));
+        let (status, again) = rnd(app, month).await;
+        assert_eq!((status, &again["id"]), (200, &made["id"]), "its files are the same");
+        confirm(app, &again, &[]).await.expect(200);
+    })
+    .await;
+}
+
 /// Says that numbers went to another carrier just now.
 async fn port_out(app: &App, numbers: &[&str]) {
     let asked = Asked {
