@@ -80,35 +80,42 @@ impl TimeForm {
         let Self::Pattern(pattern) = self else { return true };
         let at = jiff::ZonedDateTime::new(WHOLE_MINUTE, TimeZone::UTC);
         let written = jiff::fmt::strtime::format(pattern, &at).ok();
-        let read = written.and_then(|written| self.read(&written, &TimeZone::UTC));
-        read == Some(Answered::Once(Timestamp::from_millis(WHOLE_MINUTE.as_millisecond())))
+        let read = written.ok_or(Fault::Time).and_then(|written| self.read(&written, &TimeZone::UTC));
+        read == Ok(Answered::Once(Timestamp::from_millis(WHOLE_MINUTE.as_millisecond())))
     }
 
-    /// Returns the instant of an answer. `None` for a text of another form.
-    fn read(&self, text: &str, zone: &TimeZone) -> Option<Answered> {
+    /// Returns when a call was answered.
+    ///
+    /// # Errors
+    /// What is wrong with a text of another form, or with a time that no clock showed.
+    fn read(&self, text: &str, zone: &TimeZone) -> Result<Answered, Fault> {
         let millis = match self {
-            Self::Rfc3339 => text.parse::<jiff::Timestamp>().ok()?.as_millisecond(),
-            Self::Unix => {
-                let (whole, fraction) = fraction_of(text)?;
-                let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
-                counted(whole)?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)?
-            }
-            Self::UnixMs => counted(text)?,
+            Self::Rfc3339 => text.parse::<jiff::Timestamp>().map_err(|_| Fault::Time)?.as_millisecond(),
+            Self::Unix => seconds_of(text).ok_or(Fault::Time)?,
+            Self::UnixMs => counted(text).ok_or(Fault::Time)?,
             Self::Pattern(pattern) => {
-                let parts = jiff::fmt::strtime::parse(pattern, text).ok()?;
+                let parts = jiff::fmt::strtime::parse(pattern, text).map_err(|_| Fault::Time)?;
                 match (parts.to_timestamp(), parts.iana_time_zone()) {
                     (Ok(at), _) => at.as_millisecond(),
-                    (Err(_), Some(zone)) => {
-                        return local(parts.to_datetime().ok()?, &TimeZone::get(zone).ok()?);
+                    (Err(_), named) => {
+                        let shown = parts.to_datetime().map_err(|_| Fault::Time)?;
+                        let named = named.map(TimeZone::get).transpose().map_err(|_| Fault::Time)?;
+                        return local(shown, named.as_ref().unwrap_or(zone));
                     }
-                    (Err(_), None) => return local(parts.to_datetime().ok()?, zone),
                 }
             }
         };
         // Beyond the years that can be written, no call was made.
-        jiff::Timestamp::from_millisecond(millis).ok()?;
-        Some(Answered::Once(Timestamp::from_millis(millis)))
+        jiff::Timestamp::from_millisecond(millis).map_err(|_| Fault::Time)?;
+        Ok(Answered::Once(Timestamp::from_millis(millis)))
     }
+}
+
+/// Returns seconds with a fraction as milliseconds.
+fn seconds_of(text: &str) -> Option<i64> {
+    let (whole, fraction) = fraction_of(text)?;
+    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+    counted(whole)?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)
 }
 
 /// Returns true if a time is how a call that was not answered is written. It is empty, or each of its digits is 0: switches
@@ -129,20 +136,21 @@ enum Answered {
     Once(Timestamp),
     /// At one of these instants: the clock was set back between them.
     Either([Timestamp; 2]),
-    /// At none: the clock was set forward, and never showed this.
-    Never,
 }
 
-/// Returns when a clock on the wall showed a local time. `None` for one beyond the years that can be written.
-fn local(shown: DateTime, zone: &TimeZone) -> Option<Answered> {
+/// Returns when a clock on the wall showed a local time.
+///
+/// # Errors
+/// The fault of a time beyond the years that can be written, and of one that the clock never showed: it was set forward.
+fn local(shown: DateTime, zone: &TimeZone) -> Result<Answered, Fault> {
     let at = |offset: jiff::tz::Offset| {
-        let at = offset.to_timestamp(shown).ok()?;
-        Some(Timestamp::from_millis(at.as_millisecond()))
+        let at = offset.to_timestamp(shown).map_err(|_| Fault::Time)?;
+        Ok(Timestamp::from_millis(at.as_millisecond()))
     };
     match zone.to_ambiguous_timestamp(shown).offset() {
-        AmbiguousOffset::Unambiguous { offset } => Some(Answered::Once(at(offset)?)),
-        AmbiguousOffset::Gap { .. } => Some(Answered::Never),
-        AmbiguousOffset::Fold { before, after } => Some(Answered::Either([at(before)?, at(after)?])),
+        AmbiguousOffset::Unambiguous { offset } => Ok(Answered::Once(at(offset)?)),
+        AmbiguousOffset::Gap { .. } => Err(Fault::Skipped),
+        AmbiguousOffset::Fold { before, after } => Ok(Answered::Either([at(before)?, at(after)?])),
     }
 }
 
@@ -326,11 +334,8 @@ impl Reader {
         let whole = |seconds: &str| fraction_of(seconds)?.0.parse::<u64>().ok();
         let seconds = seconds.map(|seconds| whole(seconds).ok_or(Fault::Seconds)).transpose()?;
         let number = number_of(number).ok_or(Fault::Number)?;
-        match self.layout.form.read(time, &self.layout.zone) {
-            None => Err(Fault::Time),
-            Some(Answered::Never) => Err(Fault::Skipped),
-            Some(answered) => Ok(Told::Call(number, answered, seconds)),
-        }
+        let answered = self.layout.form.read(time, &self.layout.zone)?;
+        Ok(Told::Call(number, answered, seconds))
     }
 
     /// Returns a line, or the end of one, that cannot be read, as it goes out.
@@ -367,7 +372,6 @@ impl Reader {
                                 if at.iter().any(|at| *at > now) { Fault::Ahead } else { Fault::Twice };
                             (rate_in_doubt(charges, at, *seconds, now), fault)
                         }
-                        Answered::Never => (Rated::free(Why::BadLine), Fault::Skipped),
                     }
                 }
                 Told::NotAnswered => (Rated::free(Why::NotAnswered), Fault::Time),
@@ -761,7 +765,7 @@ mod tests {
     #[test]
     fn instants_are_read_in_each_form() {
         let (utc, zone) = (TimeZone::UTC, TimeZone::get("America/New_York").unwrap());
-        let wanted = Some(Answered::Once(Timestamp::from_millis(1_700_000_000_000)));
+        let wanted = Ok(Answered::Once(Timestamp::from_millis(1_700_000_000_000)));
         for (form, text, zone) in [
             ("rfc3339", "2023-11-14T22:13:20Z", &utc),
             ("unix", "1700000000", &utc),
@@ -785,7 +789,7 @@ mod tests {
             ("rfc3339", "yesterday"),
             ("rfc3339", "2023-11-14T22:13:20"),
         ] {
-            assert_eq!(TimeForm::named(form).unwrap().read(text, &utc), None, "{form} {text}");
+            assert_eq!(TimeForm::named(form).unwrap().read(text, &utc), Err(Fault::Time), "{form} {text}");
         }
     }
 
@@ -800,7 +804,7 @@ mod tests {
         }
         let (form, berlin) = (TimeForm::named("%F %T %Q").unwrap(), "2023-11-14 23:13:00 Europe/Berlin");
         let wanted = Answered::Once(Timestamp::from_millis(WHOLE_MINUTE.as_millisecond()));
-        assert_eq!(form.read(berlin, &TimeZone::UTC), Some(wanted), "the zone that it names goes before");
+        assert_eq!(form.read(berlin, &TimeZone::UTC), Ok(wanted), "the zone that it names goes before");
     }
 
     /// New York's clocks skip an hour in March and show one twice in November. An hour that never was is no time; of an
