@@ -24,7 +24,7 @@ use crate::http::incoming::Reading;
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
-use crate::rating_place::Turn;
+use crate::rating_place::{Pace, passed_on};
 
 /// The type of call records.
 const CSV: &str = "text/csv";
@@ -119,7 +119,7 @@ struct File {
     body: Reading,
     cutter: Cutter,
     ended: bool,
-    turn: Turn,
+    pace: Pace,
 }
 
 impl File {
@@ -144,16 +144,17 @@ impl File {
             return Ok(());
         };
         self.cutter.add(&part);
-        if self.turn.goes_on(begun.elapsed(), part.len()) { Ok(()) } else { Err(Refusal::BodyTimeout) }
+        if self.pace.goes_on(begun.elapsed(), part.len()) { Ok(()) } else { Err(Refusal::BodyTimeout) }
     }
 }
 
 async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let layout = layout(&call, app.settings.policy.zone())?;
     let busy = |why| OpsProblem::new(Code::TooManyJobs, format!("{why}: ask again when it is done"));
-    let turn = app.rating.take(&call.caller.user, app.clock.now()).map_err(busy)?;
+    let pace = app.rating.take(&call.caller.user, app.clock.now()).map_err(busy)?;
     let mut file =
-        File { body: call.incoming.read(), cutter: Cutter::new(layout.delimiter), ended: false, turn };
+        File { body: call.incoming.read(), cutter: Cutter::new(layout.delimiter), ended: false, pace };
+    let read = file.pace.of_reader();
     let mut header = Vec::new();
     if layout.header {
         let line = loop {
@@ -186,7 +187,7 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         seen.lock().unwrap_or_else(PoisonError::into_inner).add(&written);
         Ok(Bytes::from(written.out))
     });
-    let reply = Reply::streamed(CSV, head.chain(rated));
+    let reply = Reply::streamed(CSV, passed_on(head.chain(rated), read));
     Ok(reply.ending_with(HeaderName::from_static(TRAILER), move || {
         let seen = at_the_end.lock().unwrap_or_else(PoisonError::into_inner);
         HeaderValue::try_from(seen.faults.trailer()?).ok()
