@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onhook_core::account::{AccountKind, Place, Role};
 use onhook_core::area_codes;
@@ -18,7 +18,8 @@ use onhook_core::report::Known;
 use onhook_core::report::calls::routing;
 use onhook_core::report::months::Month;
 use onhook_core::report::nruf::{
-    Block, Category, Level, PortedOut, RESERVED_DAYS, Then, Use, Warning, category, line, then, warnings,
+    Block, Category, CenterUse, Level, PortedOut, RESERVED_DAYS, Then, Use, Warning, category, line, then,
+    warnings,
 };
 use onhook_core::report::rating::{Charges, Why, rate};
 use onhook_core::report::rnd::{
@@ -555,6 +556,37 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
     assert_eq!((used.utilization(Level::Block), used.utilization(Level::Code)), (Some(998), None));
     let whole = line("1234", block, Level::Block, &used, &[]);
     assert_eq!(whole, "1234,540,555,0,ROANOKE,VA,998,1,0,0,0,1,1000,99.8,\r\n");
+}
+
+/// A request for more numbers goes by the rate center. Whoever holds a part of a block does not know what the rest is.
+#[test]
+fn a_rate_center_has_the_share_of_all_its_numbers_if_all_of_its_blocks_are_held() {
+    let counts = |assigned, available| {
+        BTreeMap::from([(Category::Assigned, assigned), (Category::Available, available)])
+    };
+    let mut used = CenterUse::default();
+    assert_eq!((used.total(), used.utilization()), (0, None));
+    used.add(&counts(998, 2), true);
+    assert_eq!(used.utilization(), Some(998));
+    used.add(&counts(1, 999), true);
+    assert_eq!((used.of(Category::Assigned), used.total(), used.utilization()), (999, 2_000, Some(500)));
+    used.add(&counts(1, 0), false);
+    assert_eq!((used.total(), used.utilization()), (2_001, None));
+}
+
+/// What is kept of a line is what it is made from again.
+#[test]
+fn a_line_that_was_kept_is_the_same() {
+    let mut used = Use::default();
+    let entry = life("5405550100", in_service(), vec![]).entry;
+    let then = Then { entry, since: Timestamp::default(), ported_out: false };
+    used.add(&then, Some(Category::Intermediate));
+    used.add(&Then { ported_out: true, entry: Entry { standing: Standing::Removed, ..entry }, ..then }, None);
+    used.lies("5405550101".parse().unwrap(), Some("VA"), Some("ROANOKE"));
+    used.lies("5405550102".parse().unwrap(), Some("VA"), None);
+    let kept = serde_json::to_value(&used).unwrap();
+    assert_eq!(serde_json::from_value::<Use>(kept).unwrap(), used);
+    assert_eq!(serde_json::to_value(Use::default()).unwrap(), serde_json::json!({}));
 }
 
 /// Stores find the numbers of a block in an order of their own. The first one by digits names it all the same.

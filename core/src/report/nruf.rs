@@ -271,26 +271,36 @@ impl Level {
     }
 }
 
-/// How the numbers of a block or code are used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How the numbers of a block or code are used. What is nothing is not written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Use {
     /// How many numbers of each category.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     counts: BTreeMap<Category, u32>,
     /// The accounts that have intermediate numbers of it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub assignees: BTreeSet<AccountId>,
     /// How many numbers are held longer than [`RESERVED_DAYS`]: they are counted as available.
+    #[serde(skip_serializing_if = "is_nothing")]
     pub held_too_long: u32,
     /// How many numbers went to another carrier.
+    #[serde(skip_serializing_if = "is_nothing")]
     pub ported_out: u32,
     /// How many of these are in no category.
+    #[serde(skip_serializing_if = "is_nothing")]
     not_counted: u32,
     /// True if one of its numbers is with an end user here.
+    #[serde(skip_serializing_if = "is_nothing")]
     in_service: bool,
     /// Where its first number by digits lies: state or province, and rate center.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lies: Option<(Option<String>, Option<String>)>,
     /// The number that lies there.
+    #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<Number>,
     /// True if its numbers lie in several rate centers.
+    #[serde(skip_serializing_if = "is_nothing")]
     pub scattered: bool,
 }
 
@@ -370,6 +380,49 @@ impl Use {
     #[must_use]
     pub fn is_candidate(&self, footprint: bool, donate_percent: u8) -> bool {
         !footprint && self.taken() * 100 <= u32::from(donate_percent) * Level::Block.size()
+    }
+}
+
+/// Returns whether a value is what it is where nothing was counted.
+fn is_nothing<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How the numbers of a rate center are used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CenterUse {
+    /// How many numbers of each category.
+    counts: BTreeMap<Category, u32>,
+    /// True if numbers of its blocks or codes are not held here.
+    not_whole: bool,
+}
+
+impl CenterUse {
+    /// Counts the numbers of a block or code that lie there. `is_whole`: all of its numbers are held here.
+    pub fn add(&mut self, counts: &BTreeMap<Category, u32>, is_whole: bool) {
+        for (category, numbers) in counts {
+            *self.counts.entry(*category).or_default() += numbers;
+        }
+        self.not_whole |= !is_whole;
+    }
+
+    /// Returns how many numbers of a category it has.
+    #[must_use]
+    pub fn of(&self, category: Category) -> u32 {
+        self.counts.get(&category).copied().unwrap_or(0)
+    }
+
+    /// Returns how many numbers of it are held here.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.counts.values().sum()
+    }
+
+    /// Returns the share of assigned numbers, in tenths of a percent, rounded. `None` if not all numbers of its blocks or
+    /// codes are held here.
+    #[must_use]
+    pub fn utilization(&self) -> Option<u32> {
+        (!self.not_whole && self.total() > 0).then(|| per_mille(self.of(Category::Assigned), self.total()))
     }
 }
 

@@ -9,7 +9,8 @@ use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::number::Number;
 use onhook_core::report::nruf::{
-    Block, Category, HEADER, Level, PortedOut, Then, Use, Warning, category, line, then, unknown, warnings,
+    Block, Category, CenterUse, HEADER, Level, PortedOut, Then, Use, Warning, category, line, then, unknown,
+    warnings,
 };
 use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::Timestamp;
@@ -21,6 +22,8 @@ use super::{NANP, Progress, Walk, accounts, before_later, impossible, known_by};
 
 /// Numbers whose localities are read together.
 const PLACES: usize = 1_000;
+/// Most lines that are kept with a report: some ten megabytes. Those of a longer one are counted again for each file.
+const LINES_MAX: usize = 100_000;
 /// Warnings that a report shows. All are in its JSON file.
 const WARNINGS_MAX: usize = 1_000;
 
@@ -70,8 +73,53 @@ struct MadeWith {
     kinds: BTreeMap<AccountId, AccountKind>,
     /// The names of accounts that serve others with numbers.
     names: BTreeMap<AccountId, String>,
-    /// Where blocks lie, by the first seven digits: state and rate center, and whether in several.
+    /// Where blocks lie, by the first seven digits: state and rate center, and whether in several. Empty if the lines are
+    /// kept.
     places: BTreeMap<u32, (Option<String>, Option<String>, bool)>,
+    /// The lines, so that no file of the report reads a number. `None` if there are too many, or the report is an old one.
+    #[serde(default)]
+    lines: Option<Lines>,
+    /// How the numbers of rate centers are used. `None` in an old report, whose files do not tell it.
+    #[serde(default)]
+    centers: Option<Vec<(Place, CenterUse)>>,
+}
+
+/// A state and a rate center, as far as they are known.
+type Place = (Option<String>, Option<String>);
+
+/// The lines of a report as they are kept, by the first seven digits.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Lines {
+    used: BTreeMap<u32, Use>,
+    unknown: BTreeMap<u32, u32>,
+}
+
+impl Lines {
+    /// Returns the lines of a report. `None` if they are more than `most`.
+    fn of(used: &Used, most: usize) -> Option<Self> {
+        (used.lines.len() + used.unknown.len() <= most).then(|| Self {
+            used: used.lines.iter().map(|(block, used)| (block.digits(), used.clone())).collect(),
+            unknown: used.unknown.iter().map(|(block, numbers)| (block.digits(), *numbers)).collect(),
+        })
+    }
+
+    /// Returns how blocks were used.
+    fn used(&self) -> Used {
+        let block = |digits: &u32| Block::from_digits(u64::from(*digits));
+        Used {
+            lines: self
+                .used
+                .iter()
+                .filter_map(|(digits, used)| Some((block(digits)?, used.clone())))
+                .collect(),
+            unknown: self
+                .unknown
+                .iter()
+                .filter_map(|(digits, numbers)| Some((block(digits)?, *numbers)))
+                .collect(),
+            spots: BTreeMap::new(),
+        }
+    }
 }
 
 /// How numbers are counted.
@@ -97,8 +145,18 @@ pub(crate) struct Used {
     pub(crate) lines: BTreeMap<Block, Use>,
     /// How many numbers are left out because their area code is unknown, by block or code.
     unknown: BTreeMap<Block, u32>,
-    /// A number of each area in each line.
-    spots: BTreeMap<(Block, AreaId), Number>,
+    /// The numbers of each area in each line: they lie at one place.
+    spots: BTreeMap<(Block, AreaId), Spot>,
+}
+
+/// The numbers of an area in a line.
+struct Spot {
+    /// One of them.
+    number: Number,
+    /// How many there are of each category.
+    counts: BTreeMap<Category, u32>,
+    /// Where they lie, once that is noted.
+    place: Place,
 }
 
 impl Used {
@@ -125,7 +183,12 @@ impl Used {
             return Ok(());
         }
         self.lines.entry(line).or_default().add(&then, category);
-        self.spots.entry((line, then.entry.area)).or_insert(then.entry.number);
+        let number = then.entry.number;
+        let new = || Spot { number, counts: BTreeMap::new(), place: Place::default() };
+        let spot = self.spots.entry((line, then.entry.area)).or_insert_with(new);
+        if let Some(category) = category {
+            *spot.counts.entry(category).or_default() += 1;
+        }
         Ok(())
     }
 
@@ -138,18 +201,29 @@ impl Used {
 
     /// Notes where the lines lie.
     pub(crate) async fn locate(&mut self, store: &dyn Store) -> Result<()> {
-        let spots: Vec<(Block, Number)> =
-            self.spots.iter().map(|((block, _), number)| (*block, *number)).collect();
-        for some in spots.chunks(PLACES) {
-            let numbers: Vec<Number> = some.iter().map(|(_, number)| *number).collect();
+        let mut spots: Vec<(&Block, &mut Spot)> =
+            self.spots.iter_mut().map(|((block, _), spot)| (block, spot)).collect();
+        for some in spots.chunks_mut(PLACES) {
+            let numbers: Vec<Number> = some.iter().map(|(_, spot)| spot.number).collect();
             let found: BTreeMap<Number, _> = store.localities(numbers).await?.into_iter().collect();
-            for (block, number) in some {
-                if let (Some(used), Some(place)) = (self.lines.get_mut(block), found.get(number)) {
-                    used.lies(*number, place.region.as_deref(), place.rate_center.as_deref());
+            for (block, spot) in some {
+                if let (Some(used), Some(place)) = (self.lines.get_mut(block), found.get(&spot.number)) {
+                    used.lies(spot.number, place.region.as_deref(), place.rate_center.as_deref());
+                    spot.place = (place.region.clone(), place.rate_center.clone());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Returns how the numbers of rate centers are used, once it is noted where the lines lie.
+    fn centers(&self, level: Level) -> Vec<(Place, CenterUse)> {
+        let mut centers: BTreeMap<Place, CenterUse> = BTreeMap::new();
+        for ((block, _), spot) in &self.spots {
+            let is_whole = self.lines.get(block).is_some_and(|used| used.not_held(level) == 0);
+            centers.entry(spot.place.clone()).or_default().add(&spot.counts, is_whole);
+        }
+        centers.into_iter().filter(|(_, used)| used.total() > 0).collect()
     }
 }
 
@@ -259,7 +333,7 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
     let mut sums = counts(|category| totals.get(&category).copied().unwrap_or(0));
     sums.insert("numbers".into(), json!(totals.values().sum::<u64>()));
     let rows = lines.len();
-    let document = json!({
+    let mut document = json!({
         "as_of": with.named,
         "at": with.at.to_string(),
         "level": with.level.word(),
@@ -267,6 +341,21 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
         "totals": sums,
         "warnings": warned,
     });
+    if let Some(centers) = &with.centers {
+        let told = centers.iter().map(|((region, rate_center), used)| {
+            let mut told = counts(|category| u64::from(used.of(category)));
+            for (key, value) in [
+                ("region", json!(region)),
+                ("rate_center", json!(rate_center)),
+                ("total", json!(used.total())),
+                ("utilization_percent", used.utilization().map_or(Value::Null, decimal)),
+            ] {
+                told.insert(key.to_owned(), value);
+            }
+            Value::Object(told)
+        });
+        document["rate_centers"] = told.collect();
+    }
     // Blocks and codes of one day go to one folder.
     let of_codes = if with.level == Level::Code { "_code" } else { "" };
     let name = format!("nruf_{}{of_codes}", with.named.replace(':', ""));
@@ -294,6 +383,8 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
         kinds,
         names,
         places: BTreeMap::new(),
+        lines: None,
+        centers: None,
     };
     let mut used = used(store, *as_of, &with, Some(progress)).await?;
     used.locate(store).await?;
@@ -301,7 +392,11 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
         let (region, rate_center) = used.lies.clone().unwrap_or_default();
         (block.digits(), (region, rate_center, used.scattered))
     };
-    with.places = used.lines.iter().map(place).collect();
+    with.centers = Some(used.centers(*level));
+    with.lines = Lines::of(&used, LINES_MAX);
+    if with.lines.is_none() {
+        with.places = used.lines.iter().map(place).collect();
+    }
     let Counted { files, rows, mut totals, warned } = counted(&used, &with);
     let hashes: Vec<String> = files.iter().map(|(_, file)| Digest::of(file).hex()).collect();
     totals.insert("lines".into(), json!(rows));
@@ -334,6 +429,10 @@ pub(super) async fn make(store: &dyn Store, asked: &Asked, progress: Arc<Progres
 pub(crate) async fn file(store: &dyn Store, report: &Report, place: usize) -> Result<String> {
     let with: MadeWith = serde_json::from_value(report.made_with.clone())
         .map_err(|error| StoreError::Broken(Box::new(error)))?;
+    if let Some(lines) = &with.lines {
+        let [csv, document] = counted(&lines.used(), &with).files;
+        return Ok(if place == 0 { csv.1 } else { document.1 });
+    }
     let mut used = used(store, report.as_of, &with, None).await?;
     for (block, used) in &mut used.lines {
         if let Some((region, rate_center, scattered)) = with.places.get(&block.digits()) {
@@ -343,4 +442,76 @@ pub(crate) async fn file(store: &dyn Store, report: &Report, place: usize) -> Re
     }
     let [csv, document] = counted(&used, &with).files;
     Ok(if place == 0 { csv.1 } else { document.1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::import::{Intake, NewNumber};
+    use onhook_core::lifecycle::diagram::State;
+    use onhook_store::contract::audit::Audit;
+    use onhook_store::contract::imports::Imports;
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+
+    /// A file of a report is asked for as often as somebody likes, and reading all numbers takes long.
+    #[tokio::test]
+    async fn the_files_of_a_report_are_made_without_its_numbers_unless_it_has_too_many_lines() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        // Two blocks, one of them whole, and one of an area code that is unknown.
+        let numbers = (0..1_010).map(|n| 15_405_550_000 + n).chain([14_465_550_100]);
+        let lines = numbers.map(|digits| {
+            let state = if digits % 4 == 0 { State::Administrative } else { State::Available };
+            let number = Number::from_digits(digits).unwrap();
+            (digits, Ok(NewNumber { state, ..NewNumber::available(number) }))
+        });
+        let lines = Box::new(lines.collect::<Vec<_>>().into_iter());
+        store.import(lines, Intake::of("a test"), now, Arc::default()).await.unwrap();
+        onhook_store::audit::seal_all(&store, now).await.unwrap();
+        let as_of = store.head().await.unwrap().map_or(0, |head| head.last);
+        let asked = Asked {
+            named: "2027-01-15".into(),
+            at: now,
+            level: Level::Block,
+            as_of,
+            now,
+            ocn: "9A99".into(),
+            ported_out: PortedOut::LeftOut,
+        };
+        let report = make(&store, &asked, Arc::default()).await.unwrap();
+        let files = async |store: &SqliteStore, report: &Report| {
+            let csv = file(store, report, 0).await.unwrap();
+            (csv, file(store, report, 1).await.unwrap())
+        };
+        let made = files(&store, &report).await;
+        let hashes: Vec<String> = [&made.0, &made.1].map(|file| Digest::of(file).hex()).into();
+        let told: Vec<&str> = report.shown["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|file| file["sha256"].as_str().unwrap())
+            .collect();
+        assert_eq!(told, hashes);
+        assert_eq!(report.shown["counts"]["numbers"], 1_010);
+        assert!(made.1.contains("unknown_npa"), "{}", made.1);
+        let empty = SqliteStore::open(other.path()).unwrap();
+        assert_eq!(files(&empty, &report).await, made, "no number was read");
+        // One with too many lines is counted again, and is the same.
+        let with: MadeWith = serde_json::from_value(report.made_with.clone()).unwrap();
+        let lines = with.lines.clone().unwrap();
+        assert!(Lines::of(&lines.used(), 3).is_some() && Lines::of(&lines.used(), 2).is_none());
+        let place = |(digits, used): (&u32, &Use)| {
+            let (region, rate_center) = used.lies.clone().unwrap_or_default();
+            (*digits, (region, rate_center, used.scattered))
+        };
+        let long = MadeWith { places: lines.used.iter().map(place).collect(), lines: None, ..with };
+        let long = Report { made_with: serde_json::to_value(long).unwrap(), ..report };
+        assert_eq!(files(&store, &long).await, made);
+        assert_ne!(files(&empty, &long).await, made);
+        store.close().await;
+        empty.close().await;
+    }
 }

@@ -629,6 +629,17 @@ async fn the_use_of_numbers_is_counted_as_it_was_at_an_instant() {
         sums.as_object_mut().unwrap().remove("lines");
         assert_eq!(document["totals"], sums);
         assert!(document["lines"].as_array().unwrap().iter().any(|line| line["block"] == "919-555"));
+        let centers = document["rate_centers"].as_array().unwrap();
+        for (category, numbers) in document["totals"].as_object().unwrap().iter().filter(|(name, _)| *name != "numbers") {
+            let sum: u64 = centers.iter().map(|center| center[category].as_u64().unwrap()).sum();
+            assert_eq!(json!(sum), *numbers, "{category} by rate center");
+        }
+        // The two of one block lie in different rate centers, of neither of which all numbers are here.
+        for digits in &IN_SERVICE[..2] {
+            let name = rate_center(app, digits).await;
+            let center = centers.iter().find(|center| center["rate_center"] == *name).expect("its rate center");
+            assert_eq!((&center["region"], &center["utilization_percent"]), (&"NC".into(), &Value::Null), "{center}");
+        }
     })
     .await;
 }
