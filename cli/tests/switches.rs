@@ -76,12 +76,16 @@ impl Switch {
             assert!(told.contains(in_the_file), "{in_the_file} is not in the file");
             told = told.replace(in_the_file, &here);
         }
+        // The test asks the switch for its transactions.
+        let control = format!("unix:{}", folder.path().join("control").display());
+        told += &format!("loadmodule \"ctl.so\"\nmodparam(\"ctl\", \"binrpc\", \"{control}\")\n");
         let file = folder.path().join("kamailio.cfg");
         fs::write(&file, told).expect("room for a file");
         let mut kamailio = Command::new("kamailio");
         kamailio.args(["-DD", "-E", "-m", "32", "-f"]).arg(&file).arg("-Y").arg(folder.path());
         let kamailio = Running::start(&mut kamailio, &folder.path().join("kamailio.log"));
         let mut answering = sipp("peer.xml", peer, folder.path());
+        answering.args(["-trace_msg", "-message_file"]).arg(folder.path().join("peer_messages"));
         let answering = Running::start(&mut answering, &folder.path().join("peer.log"));
         let switch = Self { folder, address, _parts: [kamailio, answering] };
         switch.listens();
@@ -111,6 +115,27 @@ impl Switch {
     /// Returns what the switch wrote.
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("kamailio.log")).unwrap_or_default()
+    }
+
+    /// Returns how many calls have come to the peer.
+    fn calls_of_peer(&self) -> usize {
+        let messages = fs::read_to_string(self.folder.path().join("peer_messages")).unwrap_or_default();
+        messages.matches("\nINVITE sip:").count()
+    }
+
+    /// Waits until the switch keeps no transaction.
+    fn forgets_its_transactions(&self) {
+        let control = format!("unix:{}", self.folder.path().join("control").display());
+        let begun = Instant::now();
+        loop {
+            let asked =
+                Command::new("kamcmd").args(["-s", &control, "tm.stats"]).output().expect("kamcmd starts");
+            let told = String::from_utf8_lossy(&asked.stdout).into_owned();
+            if told.contains("current: 0\n") {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "a transaction stays: {told}\n{}", self.log());
+        }
     }
 
     /// Calls a number with a scenario, and returns the replies.
@@ -223,6 +248,29 @@ fn kamailio_waits_once_for_an_onhook_that_hangs() {
     while switch.refused_with(STRANGER) != 404 {
         assert!(begun.elapsed() < PATIENCE, "it is not asked again: {}", switch.log());
     }
+}
+
+/// Who gives a call up while nobody can say where it goes is answered at once, and no telephone rings for it afterwards.
+#[test]
+fn kamailio_ends_a_call_that_is_given_up_while_onhook_hangs() {
+    if !installed(&["kamailio", "kamcmd", "sipp"]) {
+        return;
+    }
+    let folder = Folder::of_the_guide();
+    let mut server = folder.emulator();
+    let switch = Switch::start(server.listening(), "password");
+    switch.call("caller.xml", FIRST);
+    server.signal("STOP");
+    let messages = switch.call("cancel.xml", FIRST);
+    assert!(messages.contains("SIP/2.0 487 ") && messages.contains("SIP/2.0 200 "), "{messages}");
+    let begun = Instant::now();
+    while !switch.log().contains("goes where it went last") {
+        assert!(begun.elapsed() < PATIENCE, "onhook was not asked: {}", switch.log());
+    }
+    server.signal("CONT");
+    switch.call("caller.xml", FIRST);
+    assert_eq!(switch.calls_of_peer(), 2, "the call that was given up went on: {}", switch.log());
+    switch.forgets_its_transactions();
 }
 
 #[test]
