@@ -1138,6 +1138,32 @@ fn a_report_of_number_use_is_neither_shown_nor_confirmed_as_one_of_disconnects()
 }
 
 #[test]
+fn reports_are_listed_by_kind_and_month() {
+    let folder = two_accounts();
+    let csv = file(&folder, "numbers.csv", &format!("{HEADER}\n{ALL_STATES}"));
+    folder.done(&["import", &csv, "--partial", "--reason", "a test"]);
+    let id = |args: &[&str]| -> String {
+        let made = folder.done(&[args, &["--json"]].concat());
+        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+        made["id"].as_str().expect("an id").to_owned()
+    };
+    let month = |month: &str| id(&["report", "rnd", "make", month, "--company", "ACME1"]);
+    let used = id(&["report", "nruf", "--out", &folder.path("use").display().to_string()]);
+    let made = [used, month("2026-01"), month("2026-02")];
+    for (filter, wanted) in [
+        (vec![], vec![0, 1, 2]),
+        (vec!["--kind", "nruf"], vec![0]),
+        (vec!["--kind", "rnd"], vec![1, 2]),
+        (vec!["--period", "2026-02"], vec![2]),
+        (vec!["--kind", "rnd", "--period", "2026-01"], vec![1]),
+    ] {
+        let listed = folder.done(&[&["report", "list"], &*filter].concat());
+        let found: Vec<usize> = (0..made.len()).filter(|at| listed.contains(&made[*at])).collect();
+        assert_eq!(found, wanted, "{filter:?}: {listed}");
+    }
+}
+
+#[test]
 fn a_report_that_is_made_too_early_says_so() {
     let folder = two_accounts();
     let made = folder.done(&["report", "rnd", "make", "2199-01", "--company", "ACME1"]);

@@ -279,6 +279,15 @@ async fn a_report_that_takes_long_is_found_later() {
         let used = read(&app.send(asked("nruf?wait_seconds=0", &json!({}))).await.expect(202));
         let listed = shown(app, "/ops/v1/reports").await;
         assert_eq!(listed["items"], json!([used, other, making]));
+        for (query, wanted) in [
+            ("kind=nruf".to_owned(), json!([used])),
+            ("kind=rnd".to_owned(), json!([other, making])),
+            (format!("period={month}"), json!([other, making])),
+            (format!("period={}", month.next()), json!([])),
+        ] {
+            let listed = shown(app, format!("/ops/v1/reports?{query}")).await;
+            assert_eq!(listed["items"], wanted, "{query}");
+        }
         for nothing in ["left-out", "files/ACME1.csv"] {
             app.send(get(format!("{path}/{nothing}")).by(Who::Operator)).await.expect(404);
         }
