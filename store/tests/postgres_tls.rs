@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use onhook_cluster::{Binaries, Cluster, Settings};
+use onhook_store::contract::users::Users;
 use onhook_store::postgres::PostgresStore;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -95,4 +96,24 @@ async fn a_certificate_is_believed_if_the_named_authority_signed_it_for_the_name
         let refused = open(at(host, &parameters)).await.unwrap_err();
         assert!(refused.contains(why), "{host} {parameters}: {refused}");
     }
+    assert_given_up_is_cancelled(&at("localhost", &full(&ca)), &at("localhost", "sslmode=disable")).await;
+}
+
+/// Asserts that what is given up on a connection with TLS is cancelled. `plain` leads to the same database.
+async fn assert_given_up_is_cancelled(url: &str, plain: &str) {
+    let store = PostgresStore::open(url).await.unwrap();
+    let (other, connection) = tokio_postgres::connect(plain, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    other.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let wait = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let until = async |waits: bool| {
+        while other.query(wait, &[]).await.unwrap().is_empty() == waits {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = store.users() => panic!("the table is locked"),
+        () = until(true) => {}
+    }
+    tokio::time::timeout(Duration::from_secs(60), until(false)).await.unwrap();
 }

@@ -6,6 +6,7 @@
 //! looks for it as it begins: names are used only in a session that this connection was the last to mark. Once a mark is
 //! missing, there is such a pooler, and the node uses no more names.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -16,36 +17,71 @@ use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
 use tracing::info;
 use uuid::Uuid;
 
+use super::given_up::GivenUp;
 use super::random::random_uuid;
 use crate::{Result, StoreError};
 
 /// A connection of the pool. Dropping it gives it back, unless someone has stopped waiting for an answer: what was asked
-/// still runs there, and the next caller would wait for its end. Such a connection is closed.
+/// still runs there, and the next caller would wait for its end. Such a connection is closed, and what runs there is
+/// cancelled, unless it may be a commit.
 pub(super) struct Client {
     object: Option<Object>,
+    given_up: Arc<GivenUp>,
     /// Answers that are not there yet.
     awaited: AtomicUsize,
     /// True if statements have names, for now.
     named: bool,
+    /// True if what is asked may be cancelled.
+    cancels: bool,
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         if *self.awaited.get_mut() > 0 {
-            self.object.take().map(Object::take);
+            self.leave();
         }
     }
 }
 
 impl Client {
     /// Makes one of a connection, on which statements have no names.
-    pub(super) fn of(object: Object) -> Self {
-        Self { object: Some(object), awaited: AtomicUsize::new(0), named: false }
+    pub(super) fn of(object: Object, given_up: Arc<GivenUp>) -> Self {
+        Self { object: Some(object), given_up, awaited: AtomicUsize::new(0), named: false, cancels: false }
+    }
+
+    /// Finds out whether what is given up on connections to this place can be cancelled.
+    pub(super) async fn look(&self) {
+        self.given_up.look(self.object()).await;
+    }
+
+    /// Returns the connection for statements that are cancelled if nobody waits for them any more: they read, or stand in
+    /// a transaction before its end.
+    pub(super) fn cancelling(self) -> Self {
+        self.set(true)
+    }
+
+    /// Returns the connection for statements that commit. A commit is not cancelled: one that waits for a standby would
+    /// show what no standby has.
+    pub(super) fn committing(self) -> Self {
+        self.set(false)
+    }
+
+    fn set(mut self, cancels: bool) -> Self {
+        self.cancels = cancels;
+        self
     }
 
     /// Closes the connection, which undoes what is under way there.
     pub(super) fn close(mut self) {
-        self.object.take().map(Object::take);
+        self.leave();
+    }
+
+    /// Takes the connection out of the pool for good.
+    fn leave(&mut self) {
+        let Some(connection) = self.object.take().map(Object::take) else { return };
+        if self.cancels && *self.awaited.get_mut() > 0 {
+            self.given_up.end(connection);
+        }
     }
 
     fn object(&self) -> &Object {

@@ -12,6 +12,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{Address, ConnectError};
 use super::client::Client;
+use super::given_up::{Cancel, GivenUp};
 use super::primary::{Look, Primary};
 use crate::{Result, StoreError};
 
@@ -28,7 +29,26 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection, and for its turn to write.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Returns a pool of connections to the database that an address names, and what looks for another primary among its servers.
+/// Connections to the database that are used again and again.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pool: Pool,
+    given_up: Arc<GivenUp>,
+}
+
+impl Connections {
+    /// Makes no more connections, and closes those that are given back.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// True if no more connections are made.
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+}
+
+/// Returns connections to the database that an address names, and what looks for another primary among its servers.
 /// Connections are made when they are needed, to `servers`: those that take writes, or any.
 ///
 /// # Errors
@@ -36,7 +56,7 @@ pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 pub(super) fn pool(
     address: &Address,
     servers: TargetSessionAttrs,
-) -> std::result::Result<(Pool, Arc<dyn Look>), ConnectError> {
+) -> std::result::Result<(Connections, Arc<dyn Look>), ConnectError> {
     let Address { config, authorities } = address;
     let mut config = config.clone();
     if config.get_connect_timeout().is_none() {
@@ -50,24 +70,26 @@ pub(super) fn pool(
     config.tcp_user_timeout(Duration::from_secs(10));
     config.target_session_attrs(servers);
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let (manager, primary): (_, Arc<dyn Look>) = if config.get_ssl_mode() == SslMode::Disable {
-        let primary = Primary::of(&config, NoTls);
-        (Manager::from_connect(config, primary.clone(), recycling), Arc::new(primary))
+    type Reaching = (Manager, Arc<dyn Look>, Arc<dyn Cancel>);
+    let (manager, primary, cancels): Reaching = if config.get_ssl_mode() == SslMode::Disable {
+        let primary = Arc::new(Primary::of(&config, NoTls));
+        (Manager::from_connect(config, Primary::clone(&primary), recycling), primary.clone(), primary)
     } else {
-        let primary = Primary::of(&config, MakeRustlsConnect::new(authorities.tls()?));
-        (Manager::from_connect(config, primary.clone(), recycling), Arc::new(primary))
+        let primary = Arc::new(Primary::of(&config, MakeRustlsConnect::new(authorities.tls()?)));
+        (Manager::from_connect(config, Primary::clone(&primary), recycling), primary.clone(), primary)
     };
     let builder = Pool::builder(manager).max_size(CONNECTIONS_MAX).runtime(Runtime::Tokio1);
     // The one that was used last comes first: what its session has prepared and cached is used more often.
     let builder = builder.queue_mode(QueueMode::Lifo);
     let builder = builder.wait_timeout(Some(WAIT_MAX)).create_timeout(Some(CONNECT_MAX));
     let pool = builder.build().map_err(|error| ConnectError::Pool(error.to_string()))?;
-    Ok((pool, primary))
+    Ok((Connections { pool, given_up: Arc::new(GivenUp::new(cancels)) }, primary))
 }
 
-/// Returns a connection of the pool.
-pub(super) async fn connection(pool: &Pool) -> Result<Client> {
-    pool.get().await.map(Client::of).map_err(no_connection)
+/// Returns one of the connections.
+pub(super) async fn connection(of: &Connections) -> Result<Client> {
+    let object = of.pool.get().await.map_err(no_connection)?;
+    Ok(Client::of(object, of.given_up.clone()))
 }
 
 /// Returns why there is no connection.

@@ -23,7 +23,7 @@ use super::row::{account_of, get, limit, order_id, pages_before, small, time, ti
 use super::statement::{NOW, Value, execute, row, rows};
 use super::subscriptions::{seq_of, subscription_at};
 use super::telling::{give_up_all, give_up_oldest, waiting_of};
-use super::transaction::{reading, transaction};
+use super::transaction::{committing, reading, transaction};
 use crate::Result;
 use crate::codes::{kind_of, standing_code, standing_of, status_of};
 use crate::contract::deliveries::{
@@ -569,7 +569,7 @@ impl Deliveries for PostgresStore {
 
     async fn forget_deliveries(&self, now: Timestamp, most: usize) -> Result<usize> {
         let forgotten = transaction!(self, tx => forget_deliveries(&tx, now, most).await)?;
-        reading!(self, client => forget_ended_work(&client).await)?;
+        committing!(self, client => forget_ended_work(&client).await)?;
         Ok(forgotten)
     }
 }

@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::accounts::{accounts_with_premises, lock_accounts};
 use super::areas::areas_named;
 use super::batch::{Columns, apply_numbers, next_events, numbers_of};
-use super::connect::connection;
+use super::connect::{Connections, connection};
 use super::deeds::write_deed;
 use super::entries::{NumberRow, histories, lock_numbers, number_rows};
 use super::exchanges::{exchanges_of, put_exchanges};
@@ -293,7 +293,7 @@ pub(super) async fn write_part(client: &Client, job: JobId, part: u32, bytes: &V
 
 /// A file of an import, read part after part from the database. Reading it blocks.
 struct Parts {
-    pool: deadpool_postgres::Pool,
+    pool: Connections,
     runtime: tokio::runtime::Handle,
     job: JobId,
     next: i64,
@@ -305,7 +305,7 @@ impl Read for Parts {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.read == self.part.len() {
             let next = async {
-                let client = connection(&self.pool).await?;
+                let client = connection(&self.pool).await?.cancelling();
                 let sql = "SELECT bytes FROM import_part WHERE job = $1 AND part = $2";
                 let found = row(&client, sql, &[&self.job.0, &self.next]).await?;
                 found.map_or(Ok(Vec::new()), |row| get::<Vec<u8>>(&row, 0))

@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::client::{Client, Names, begin};
-use deadpool_postgres::Pool;
 use onhook_core::ids::{OrderId, OrderSeq, SiteId};
 use onhook_core::order::{NewOrder, Status};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::connect::connection;
+use super::connect::{Connections, connection};
 use super::health::Health;
 use super::random::random_uuid;
 use super::row::{get, order_id};
@@ -75,7 +74,12 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Starts writing what arrives. It ends when the store is dropped.
-    pub(super) fn start(pool: Pool, names: Arc<Names>, ids: Arc<OrderIds>, health: Arc<Health>) -> Self {
+    pub(super) fn start(
+        pool: Connections,
+        names: Arc<Names>,
+        ids: Arc<OrderIds>,
+        health: Arc<Health>,
+    ) -> Self {
         let (queue, arrivals) = mpsc::channel(QUEUE_MAX);
         let waiting = Arc::new(Waiting::default());
         tokio::spawn(write_all(arrivals, Writing { pool, names, ids, health: health.clone() }));
@@ -98,7 +102,7 @@ impl Intake {
         &self,
         order: Arc<NewOrder>,
         request: String,
-        pool: &Pool,
+        pool: &Connections,
     ) -> Result<Accepted> {
         self.health.not_silent()?;
         self.waiting.look(pool).await?;
@@ -123,7 +127,7 @@ impl Intake {
 /// What it takes to write orders.
 #[derive(Clone)]
 struct Writing {
-    pool: Pool,
+    pool: Connections,
     names: Arc<Names>,
     ids: Arc<OrderIds>,
     health: Arc<Health>,

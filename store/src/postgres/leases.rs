@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::open::PostgresStore;
 use super::row::get;
 use super::statement::{NOW, execute, row};
-use super::transaction::reading;
+use super::transaction::committing;
 use crate::contract::leases::{LeaseToken, Leases};
 use crate::{Result, StoreError};
 
@@ -69,14 +69,14 @@ impl PostgresStore {
 #[async_trait]
 impl Leases for PostgresStore {
     async fn take_lease(&self, name: &str, lasts: Duration) -> Result<Option<LeaseToken>> {
-        self.written(async { reading!(self, client => take(&client, name, lasts).await) }).await
+        self.written(async { committing!(self, client => take(&client, name, lasts).await) }).await
     }
 
     async fn renew_lease(&self, name: &str, token: LeaseToken, lasts: Duration) -> Result<bool> {
-        self.written(async { reading!(self, client => renew(&client, name, token, lasts).await) }).await
+        self.written(async { committing!(self, client => renew(&client, name, token, lasts).await) }).await
     }
 
     async fn end_lease(&self, name: &str, token: LeaseToken) -> Result<()> {
-        self.written(async { reading!(self, client => end(&client, name, token).await) }).await
+        self.written(async { committing!(self, client => end(&client, name, token).await) }).await
     }
 }

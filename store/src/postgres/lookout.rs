@@ -4,11 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::connect::connection;
+use super::connect::{Connections, connection};
 use super::durability::weaknesses;
 use super::health::Health;
 use super::primary::Look;
@@ -48,7 +47,7 @@ impl Drop for Lookout {
 
 impl Lookout {
     /// Looks for weaknesses, and goes on in the background.
-    pub(super) async fn start(pool: Pool, health: Arc<Health>, primary: Arc<dyn Look>) -> Self {
+    pub(super) async fn start(pool: Connections, health: Arc<Health>, primary: Arc<dyn Look>) -> Self {
         let found = Arc::new(Mutex::new(Vec::new()));
         look(&pool, &found).await;
         let tasks = [
@@ -66,7 +65,7 @@ impl Lookout {
 }
 
 /// Looks for a new primary. The connections of the pool may all hang at the old one, so it uses none of them.
-async fn look_for_primary(pool: Pool, primary: Arc<dyn Look>) {
+async fn look_for_primary(pool: Connections, primary: Arc<dyn Look>) {
     let mut ticks = interval(PRIMARY_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !pool.is_closed() {
@@ -75,7 +74,7 @@ async fn look_for_primary(pool: Pool, primary: Arc<dyn Look>) {
     }
 }
 
-async fn look_for_weaknesses(pool: Pool, found: Arc<Mutex<Vec<Weakness>>>) {
+async fn look_for_weaknesses(pool: Connections, found: Arc<Mutex<Vec<Weakness>>>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await; // the first look is done
@@ -86,7 +85,7 @@ async fn look_for_weaknesses(pool: Pool, found: Arc<Mutex<Vec<Weakness>>>) {
 }
 
 /// Tries whether the database takes writes again, whenever it did not.
-async fn try_writes(pool: Pool, health: Arc<Health>) {
+async fn try_writes(pool: Connections, health: Arc<Health>) {
     let mut ticks = interval(TRY_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut most = TRY_FIRST;
@@ -110,9 +109,9 @@ async fn try_writes(pool: Pool, health: Arc<Health>) {
 }
 
 /// Looks for weaknesses. If the database cannot be asked, those that were found before stay.
-async fn look(pool: &Pool, found: &Mutex<Vec<Weakness>>) {
+async fn look(pool: &Connections, found: &Mutex<Vec<Weakness>>) {
     let asked = timeout(LOOK_MAX, async {
-        let client = connection(pool).await?;
+        let client = connection(pool).await?.cancelling();
         weaknesses(&client).await
     });
     if let Ok(Ok(now)) = asked.await {
@@ -121,7 +120,7 @@ async fn look(pool: &Pool, found: &Mutex<Vec<Weakness>>) {
 }
 
 /// Writes a row that is forgotten like those of other transactions.
-async fn try_write(pool: &Pool) -> Result<()> {
+async fn try_write(pool: &Connections) -> Result<()> {
     let client = connection(pool).await?;
     let sql = "INSERT INTO committed (id, at) VALUES ($1, (extract(epoch FROM now()) * 1000)::bigint)";
     execute(&client, sql, &[&random_uuid()?]).await?;

@@ -4,12 +4,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::client::{Client, Names};
-use deadpool_postgres::Pool;
 use tokio::sync::Semaphore;
 use tokio_postgres::config::TargetSessionAttrs;
 
 use super::address::{Address, ConnectError};
-use super::connect::{self, connection};
+use super::connect::{self, Connections, connection};
 use super::hands::Hands;
 use super::health::Health;
 use super::intake::Intake;
@@ -29,7 +28,7 @@ use crate::{Result, StoreError};
 
 /// A store in a database of the PostgreSQL protocol. Any number of nodes can use the same one.
 pub struct PostgresStore {
-    pub(super) pool: Pool,
+    pub(super) pool: Connections,
     pub(super) ids: Arc<OrderIds>,
     pub(super) token_key: [u8; 32],
     /// What an emulator says of single orders.
@@ -132,6 +131,7 @@ impl PostgresStore {
         let makes = purpose != Purpose::Read;
         let order_key = key(&client, "order_key", makes).await.map_err(unusable)?;
         let token_key = key(&client, "token_key", makes).await.map_err(unusable)?;
+        client.look().await;
         drop(client);
         let ids = Arc::new(OrderIds::new(order_key, random().map_err(unusable)?));
         let health = Arc::new(Health::default());
@@ -181,7 +181,7 @@ impl PostgresStore {
 async fn reached(
     address: &Address,
     servers: TargetSessionAttrs,
-) -> std::result::Result<(Pool, Arc<dyn Look>, Result<Client>), ConnectError> {
+) -> std::result::Result<(Connections, Arc<dyn Look>, Result<Client>), ConnectError> {
     let (pool, primary) = connect::pool(address, servers)?;
     let client = connection(&pool).await;
     Ok((pool, primary, client))

@@ -17,8 +17,10 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{Client, Config, Error, SimpleQueryMessage, Socket};
+use tokio_postgres::{CancelToken, Client, Config, Error, SimpleQueryMessage, Socket};
 use tracing::{info, warn};
+
+use super::given_up::Cancel;
 
 /// How long one of several servers may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
@@ -118,6 +120,19 @@ where
         {
             self.known.note(newest.timeline, None);
         }
+    }
+}
+
+#[async_trait]
+impl<T> Cancel for Primary<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + Sync + Send + 'static,
+    T::Stream: Send,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    async fn cancel(&self, session: CancelToken) -> Result<(), Error> {
+        session.cancel_query(self.tls.clone()).await
     }
 }
 

@@ -68,12 +68,25 @@ macro_rules! transaction {
     }};
 }
 
-/// Runs reads on a connection, again if that breaks.
+/// Runs reads on a connection, again if that breaks. A read that nobody waits for any more is cancelled.
 macro_rules! reading {
-    ($store:expr, $client:ident => $work:expr) => {{
+    ($store:expr, $client:ident => $work:expr) => {
+        $crate::postgres::transaction::on_a_connection!($store, cancelling, $client => $work)
+    };
+}
+
+/// Runs statements that each commit by themselves, again if the connection breaks: what was done is done once more.
+macro_rules! committing {
+    ($store:expr, $client:ident => $work:expr) => {
+        $crate::postgres::transaction::on_a_connection!($store, committing, $client => $work)
+    };
+}
+
+macro_rules! on_a_connection {
+    ($store:expr, $for:ident, $client:ident => $work:expr) => {{
         let mut tries = $crate::postgres::tries::Tries::default();
         loop {
-            let done = match $store.connection().await {
+            let done = match $store.connection().await.map($crate::postgres::client::Client::$for) {
                 Ok($client) => $work,
                 Err(error) => Err(error),
             };
@@ -84,7 +97,7 @@ macro_rules! reading {
     }};
 }
 
-pub(super) use {reading, transaction};
+pub(super) use {committing, on_a_connection, reading, transaction};
 
 impl PostgresStore {
     /// Begins a transaction.
@@ -96,7 +109,7 @@ impl PostgresStore {
     /// Begins a transaction in which statements that run often have names if they can.
     pub(super) async fn begin_often(&self) -> Result<Transaction> {
         let turn = self.turn().await?;
-        let mut client = self.connection().await?;
+        let mut client = self.connection().await?.cancelling();
         match self.names.begin(&mut client, &begin(self.idle_max)).await {
             Ok(_) => Ok(Transaction { client: Some(client), _turn: Some(turn) }),
             Err(error) => {
@@ -121,7 +134,7 @@ impl PostgresStore {
     }
 
     async fn begin_with(&self, sql: &str, turn: Option<OwnedSemaphorePermit>) -> Result<Transaction> {
-        let tx = Transaction { client: Some(self.connection().await?), _turn: turn };
+        let tx = Transaction { client: Some(self.connection().await?.cancelling()), _turn: turn };
         tx.batch_execute(sql).await?;
         Ok(tx)
     }
@@ -147,8 +160,8 @@ impl Transaction {
                 return self.undo(Err(error)).await;
             }
         };
-        let client = self.client.take().expect("a transaction has its connection until it ends");
         let id = random_uuid()?;
+        let client = self.client.take().expect("a transaction has its connection until it ends").committing();
         let commit = format!(
             "INSERT INTO committed (id, at) VALUES ('{id}', (extract(epoch FROM now()) * 1000)::bigint); COMMIT"
         );
@@ -230,6 +243,111 @@ mod tests {
         assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
         drop(client);
         assert_ne!(session().await, first);
+    }
+
+    /// Waits until something is so. A minute is only the bound of a test that hangs.
+    async fn until(so: impl AsyncFn() -> bool) {
+        let is_so = async {
+            while !so().await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), is_so).await.unwrap();
+    }
+
+    /// Returns how many sessions run a statement with this text.
+    async fn running(store: &PostgresStore, text: &str) -> i64 {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1
+                     AND state <> 'idle'";
+        let found = rows(&store.connection().await.unwrap(), sql, &[&format!("%{text}%")]).await;
+        get(&found.unwrap()[0], 0).unwrap()
+    }
+
+    /// Begins something, and gives it up when a session runs a statement with this text.
+    async fn give_up<T>(store: &PostgresStore, text: &str, work: impl Future<Output = T>) {
+        tokio::select! {
+            _ = work => panic!("{text} has ended"),
+            () = until(async || running(store, text).await > 0) => {}
+        }
+    }
+
+    /// A database has only so many sessions.
+    #[tokio::test]
+    async fn what_is_given_up_is_cancelled_in_the_database_whatever_stands_behind_it() {
+        let Some(store) = store().await else { return };
+        let sleep = async |client: &Client, name: &str| {
+            execute(client, &format!("SELECT pg_sleep(600) AS {name}"), &[]).await
+        };
+        give_up(&store, "a_read", async {
+            let read: Result<u64> = reading!(store, client => sleep(&client, "a_read").await);
+            read
+        })
+        .await;
+        give_up(&store, "first_of_two", async {
+            let both: Result<(u64, u64)> = reading!(store, client => {
+                crate::postgres::statement::together!(sleep(&client, "first_of_two"), sleep(&client, "second_of_two"))
+            });
+            both
+        })
+        .await;
+        give_up(&store, "in_a_transaction", async {
+            let done: Result<u64> = transaction!(&store, tx => sleep(&tx, "in_a_transaction").await);
+            done
+        })
+        .await;
+        for name in ["a_read", "_of_two", "in_a_transaction"] {
+            until(async || running(&store, name).await == 0).await;
+        }
+    }
+
+    /// One that waits for a standby would be seen from then on, though no standby has it.
+    #[tokio::test]
+    async fn a_commit_that_is_given_up_is_not_cancelled() {
+        let Some(store) = store().await else { return };
+        change(&store, "CREATE TABLE slow (name text)").await;
+        change(
+            &store,
+            "CREATE FUNCTION sleeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_advisory_xact_lock(1);
+                 RETURN NULL;
+             END $$",
+        )
+        .await;
+        change(
+            &store,
+            "CREATE CONSTRAINT TRIGGER sleeps AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION sleeps()",
+        )
+        .await;
+        let other = store.connection().await.unwrap();
+        execute(&other, "SELECT pg_advisory_lock(1)", &[]).await.unwrap();
+        give_up(&store, "; COMMIT", async {
+            let done: Result<u64> =
+                transaction!(&store, tx => execute(&tx, "INSERT INTO slow VALUES ('at its end')", &[]).await);
+            done
+        })
+        .await;
+        give_up(&store, "INTO slow", async {
+            let sql = "INSERT INTO slow VALUES ('by itself')";
+            let done: Result<u64> = committing!(store, client => execute(&client, sql, &[]).await);
+            done
+        })
+        .await;
+        // What is given up later is gone before.
+        give_up(&store, "pg_sleep", async {
+            let read: Result<u64> =
+                reading!(store, client => execute(&client, "SELECT pg_sleep(600)", &[]).await);
+            read
+        })
+        .await;
+        until(async || running(&store, "pg_sleep").await == 0).await;
+        execute(&other, "SELECT pg_advisory_unlock(1)", &[]).await.unwrap();
+        until(async || {
+            let found = rows(&other, "SELECT count(*) FROM slow", &[]).await.unwrap();
+            get::<i64>(&found[0], 0).unwrap() == 2
+        })
+        .await;
     }
 
     #[tokio::test]

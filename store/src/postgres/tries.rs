@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use super::client::{Client, code, is_of_name};
-use deadpool_postgres::Pool;
 use tokio::time::Instant;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::connect::connection;
+use super::connect::{Connections, connection};
 use super::random::random_uuid;
 use super::row::get;
 use super::statement::{execute, row};
@@ -74,7 +73,7 @@ fn wait(tries: u32) -> Duration {
 ///
 /// # Errors
 /// If that cannot be found out in time: always [`StoreError::Broken`], since the transaction may have been written.
-pub(super) async fn settle(pool: &Pool, id: Uuid) -> Result<bool> {
+pub(super) async fn settle(pool: &Connections, id: Uuid) -> Result<bool> {
     let settled = tokio::time::timeout(SETTLE_MAX, has_committed(pool, id)).await;
     match settled {
         Ok(Err(error)) => Err(unknown(&error)),
@@ -88,7 +87,7 @@ pub(super) fn unknown(error: &StoreError) -> StoreError {
     corrupt(format!("what became of a transaction is not known: {}", error.why()))
 }
 
-async fn has_committed(pool: &Pool, id: Uuid) -> Result<bool> {
+async fn has_committed(pool: &Connections, id: Uuid) -> Result<bool> {
     let mut tries = 0;
     loop {
         let written = match connection(pool).await {

@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use onhook_core::ids::AccountId;
 use tokio::time::Instant;
 
-use super::connect::connection;
+use super::connect::{Connections, connection};
 use super::row::{account_of, get};
 use super::statement::rows;
 use super::tries::Tries;
@@ -35,7 +34,7 @@ struct Counted {
 
 impl Waiting {
     /// Counts the waiting orders, if that is due. Callers meanwhile use the count before.
-    pub(super) async fn look(&self, pool: &Pool) -> Result<()> {
+    pub(super) async fn look(&self, pool: &Connections) -> Result<()> {
         let now = Instant::now();
         {
             let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,8 +65,8 @@ impl Waiting {
 }
 
 /// Counts the waiting orders of each account.
-async fn count(pool: &Pool) -> Result<HashMap<AccountId, usize>> {
-    let client = connection(pool).await?;
+async fn count(pool: &Connections) -> Result<HashMap<AccountId, usize>> {
+    let client = connection(pool).await?.cancelling();
     let sql = "SELECT account, count(*) FROM orders WHERE status = 0 GROUP BY account";
     let mut by_account = HashMap::new();
     for row in &rows(&client, sql, &[]).await? {
