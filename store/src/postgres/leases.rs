@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::open::PostgresStore;
 use super::row::get;
 use super::statement::{NOW, execute, row};
-use super::transaction::committing;
+use super::transaction::{committing, on_a_connection};
 use crate::contract::leases::{LeaseToken, Leases};
 use crate::{Result, StoreError};
 
@@ -65,7 +65,8 @@ impl PostgresStore {
 }
 
 // Each is one statement, which may run twice if the connection breaks. A lease whose taker did not learn of it runs out
-// by itself.
+// by itself. A renewal waits for nobody else's work, neither for a connection nor for a row. What takes or ends a lease may
+// wait for the end of a transaction under it, so that goes by the connections of all.
 #[async_trait]
 impl Leases for PostgresStore {
     async fn take_lease(&self, name: &str, lasts: Duration) -> Result<Option<LeaseToken>> {
@@ -73,10 +74,35 @@ impl Leases for PostgresStore {
     }
 
     async fn renew_lease(&self, name: &str, token: LeaseToken, lasts: Duration) -> Result<bool> {
-        self.written(async { committing!(self, client => renew(&client, name, token, lasts).await) }).await
+        let renewed =
+            async { on_a_connection!(self.keeper(), client => renew(&client, name, token, lasts).await) };
+        self.written(renewed).await
     }
 
     async fn end_lease(&self, name: &str, token: LeaseToken) -> Result<()> {
         self.written(async { committing!(self, client => end(&client, name, token).await) }).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::print_stdout, reason = "tests say why they are skipped")]
+mod tests {
+    use super::*;
+    use crate::postgres::connect::CONNECTIONS_MAX;
+
+    #[tokio::test]
+    async fn a_lease_is_renewed_while_all_connections_are_taken() {
+        let Ok(cluster) = onhook_cluster::shared().inspect_err(|why| println!("skipped: {why:#}")) else {
+            return;
+        };
+        let store = PostgresStore::open(&cluster.fresh_database().unwrap()).await.unwrap();
+        let long = Duration::from_mins(10);
+        let lease = store.take_lease("a", long).await.unwrap().unwrap();
+        let mut taken = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            taken.push(store.connection().await.unwrap());
+        }
+        assert!(matches!(store.connection().await, Err(StoreError::Full)));
+        assert!(store.renew_lease("a", lease, long).await.unwrap());
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::config::TargetSessionAttrs;
 
 use super::address::{Address, ConnectError};
-use super::connect::{self, Connections, connection};
+use super::connect::{self, Connections, connection, connection_for_leases};
 use super::hands::Hands;
 use super::health::Health;
 use super::intake::Intake;
@@ -162,12 +162,28 @@ impl PostgresStore {
         Self { idle_max: most / 2, ..self }
     }
 
-    /// Returns a connection.
+    /// Returns a connection for statements that commit.
     pub(super) async fn connection(&self) -> Result<Client> {
-        if *self.closed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            return Err(StoreError::Closed);
-        }
+        self.not_closed()?;
         connection(&self.pool).await
+    }
+
+    /// Returns a connection for what is cancelled if nobody waits for it any more: reads, and transactions before their end.
+    pub(super) async fn reader(&self) -> Result<Client> {
+        self.connection().await.map(Client::cancelling)
+    }
+
+    /// Returns a connection that keeps leases. Nothing else waits for it.
+    pub(super) async fn keeper(&self) -> Result<Client> {
+        self.not_closed()?;
+        connection_for_leases(&self.pool).await
+    }
+
+    fn not_closed(&self) -> Result<()> {
+        match *self.closed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            true => Err(StoreError::Closed),
+            false => Ok(()),
+        }
     }
 
     /// Notes whether a write was done, for the store's health, and returns it.

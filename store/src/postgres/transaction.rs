@@ -71,22 +71,23 @@ macro_rules! transaction {
 /// Runs reads on a connection, again if that breaks. A read that nobody waits for any more is cancelled.
 macro_rules! reading {
     ($store:expr, $client:ident => $work:expr) => {
-        $crate::postgres::transaction::on_a_connection!($store, cancelling, $client => $work)
+        $crate::postgres::transaction::on_a_connection!($store.reader(), $client => $work)
     };
 }
 
 /// Runs statements that each commit by themselves, again if the connection breaks: what was done is done once more.
 macro_rules! committing {
     ($store:expr, $client:ident => $work:expr) => {
-        $crate::postgres::transaction::on_a_connection!($store, committing, $client => $work)
+        $crate::postgres::transaction::on_a_connection!($store.connection(), $client => $work)
     };
 }
 
+/// Runs something on a connection, again if that breaks.
 macro_rules! on_a_connection {
-    ($store:expr, $for:ident, $client:ident => $work:expr) => {{
+    ($connection:expr, $client:ident => $work:expr) => {{
         let mut tries = $crate::postgres::tries::Tries::default();
         loop {
-            let done = match $store.connection().await.map($crate::postgres::client::Client::$for) {
+            let done = match $connection.await {
                 Ok($client) => $work,
                 Err(error) => Err(error),
             };
@@ -109,7 +110,7 @@ impl PostgresStore {
     /// Begins a transaction in which statements that run often have names if they can.
     pub(super) async fn begin_often(&self) -> Result<Transaction> {
         let turn = self.turn().await?;
-        let mut client = self.connection().await?.cancelling();
+        let mut client = self.reader().await?;
         match self.names.begin(&mut client, &begin(self.idle_max)).await {
             Ok(_) => Ok(Transaction { client: Some(client), _turn: Some(turn) }),
             Err(error) => {
@@ -134,7 +135,7 @@ impl PostgresStore {
     }
 
     async fn begin_with(&self, sql: &str, turn: Option<OwnedSemaphorePermit>) -> Result<Transaction> {
-        let tx = Transaction { client: Some(self.connection().await?.cancelling()), _turn: turn };
+        let tx = Transaction { client: Some(self.reader().await?), _turn: turn };
         tx.batch_execute(sql).await?;
         Ok(tx)
     }
