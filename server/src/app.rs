@@ -27,6 +27,7 @@ use crate::rating_place::Place;
 use crate::settings::Settings;
 use crate::streams::Streams;
 use crate::under_way::UnderWay;
+use crate::waiting::DeliveriesWaiting;
 use crate::watch::Watch;
 use crate::{metrics, store_log};
 
@@ -66,6 +67,8 @@ pub struct App {
     pub(crate) rating: Arc<Place>,
     /// The last position of the audit trail, as far as this node knows.
     pub(crate) sealed: watch::Sender<u64>,
+    /// How many notifications wait, as they were counted last.
+    pub(crate) deliveries_waiting: DeliveriesWaiting,
     /// The streams of events that are open.
     pub(crate) streams: Streams,
     /// What only an emulator has.
@@ -126,6 +129,7 @@ impl App {
             under_way: UnderWay::default(),
             rating: Arc::default(),
             sealed: watch::Sender::new(0),
+            deliveries_waiting: DeliveriesWaiting::default(),
             streams: Streams::default(),
             alone: false,
             stopping: AtomicBool::new(false),

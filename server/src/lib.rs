@@ -29,6 +29,7 @@ mod staged;
 mod store_log;
 mod streams;
 mod under_way;
+mod waiting;
 mod watch;
 mod work;
 

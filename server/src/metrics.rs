@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 31] = [
+const METERS: [(Kind, &str, &str); 32] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",
@@ -27,6 +27,11 @@ const METERS: [(Kind, &str, &str); 31] = [
     (Kind::Counter, "onhook_orders_ended_total", "Orders that ended, by status."),
     (Kind::Counter, "onhook_deliveries_total", "Attempts to tell a subscriber, by outcome."),
     (Kind::Gauge, "onhook_deliveries_waiting", "Notifications that wait to be delivered."),
+    (
+        Kind::Gauge,
+        "onhook_deliveries_waiting_age_seconds",
+        "How long ago they were counted, in seconds: a large store counts them less often.",
+    ),
     (
         Kind::Counter,
         "onhook_numbers_released_total",

@@ -72,7 +72,9 @@ async fn stored(app: &App) -> onhook_store::Result<()> {
         metrics::gauge!("onhook_numbers", "state" => state.word()).set(float(numbers));
     }
     metrics::gauge!("onhook_orders_waiting").set(float(totals.waiting));
-    metrics::gauge!("onhook_deliveries_waiting").set(float(totals.deliveries));
+    let (deliveries, ago) = app.deliveries_waiting.shown(&app.store).await?;
+    metrics::gauge!("onhook_deliveries_waiting").set(float(deliveries));
+    metrics::gauge!("onhook_deliveries_waiting_age_seconds").set(ago.as_secs_f64());
     let oldest_ms = totals.oldest_waiting.map_or(0, |at| now.since(at).max(0));
     metrics::gauge!("onhook_oldest_order_waiting_seconds").set(float(oldest_ms.unsigned_abs()) / 1_000.0);
     metrics::gauge!("onhook_releases_due").set(float(totals.due));

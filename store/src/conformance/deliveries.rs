@@ -47,7 +47,7 @@ cases! { ($) deliveries conformance_deliveries:
         for nothing in [&ported, &event, &theirs] {
             assert!(log(&*store, nothing).await.is_empty(), "{nothing:?}");
         }
-        assert_eq!(store.totals(at(0)).await.expect("read").deliveries, 9);
+        assert_eq!(store.deliveries_waiting().await.expect("read"), 9);
         let ids: std::collections::HashSet<_> = log(&*store, &all).await.iter().chain(&log(&*store, &again).await).map(|d| d.id).collect();
         assert_eq!(ids.len(), 8, "each has an id of its own");
         let lease = node_lease(&*store).await;
@@ -225,7 +225,7 @@ cases! { ($) deliveries conformance_deliveries:
         }
         callers.join_all().await;
         while store.run_orders(at(18), 1_000, 5_000, policy()).await.expect("run").more {}
-        assert_eq!(store.totals(at(0)).await.expect("read").deliveries, WAITING_MAX);
+        assert_eq!(store.deliveries_waiting().await.expect("read"), WAITING_MAX);
         clean(&*store).await;
     }
 

@@ -44,8 +44,6 @@ pub struct Totals {
     pub waiting: u64,
     /// When the oldest of them arrived.
     pub oldest_waiting: Option<Timestamp>,
-    /// Notifications that wait to be delivered.
-    pub deliveries: u64,
     /// Numbers that are due and have not been released yet.
     pub due: u64,
     /// Plans that wait for a second person.
@@ -162,6 +160,9 @@ pub trait Upkeep: Send + Sync {
 
     /// Returns the totals at `now`.
     async fn totals(&self, now: Timestamp) -> Result<Totals>;
+
+    /// Returns how many notifications wait to be delivered. They are counted one by one: a million take a while.
+    async fn deliveries_waiting(&self) -> Result<u64>;
 
     /// Returns when something is due next.
     async fn dues(&self) -> Result<Dues>;

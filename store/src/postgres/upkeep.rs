@@ -36,7 +36,6 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
     }
     by_state.sort_by_key(|(state, _)| *state);
     let waiting = row(client, "SELECT count(*), min(created_at) FROM orders WHERE status = 0", &[]).await?;
-    let deliveries = count(client, "SELECT count(*) FROM notification WHERE standing = 0", &[]).await?;
     let due = count(client, "SELECT count(*) FROM due WHERE due_at <= $1", &[&now.millis()]).await?;
     let sql =
         "SELECT count(*) FROM plan WHERE state = 0 AND two_persons AND NOT approved AND expires_at > $1";
@@ -45,7 +44,6 @@ async fn totals(client: &Client, now: Timestamp) -> Result<Totals> {
         by_state,
         waiting: waiting.as_ref().map_or(Ok(0), |row| get::<i64>(row, 0))?.unsigned_abs(),
         oldest_waiting: waiting.as_ref().map_or(Ok(None), |row| time_or(row, 1))?,
-        deliveries,
         due,
         plans_waiting,
     })
@@ -101,6 +99,11 @@ impl Upkeep for PostgresStore {
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
         reading!(self, client => totals(&client, now).await)
+    }
+
+    async fn deliveries_waiting(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM notification WHERE standing = 0";
+        reading!(self, client => count(&client, sql, &[]).await)
     }
 
     fn writes(&self) -> Writes {

@@ -35,9 +35,6 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
              SELECT (SELECT count(*) FROM waiting), (SELECT created_at FROM waiting ORDER BY seq LIMIT 1)",
         )?
         .query_row([run_to(connection)?.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let deliveries: i64 = connection
-        .prepare_cached("SELECT count(*) FROM notification WHERE standing = 0")?
-        .query_row([], |row| row.get(0))?;
     let due: i64 = connection
         .prepare_cached("SELECT coalesce(sum(numbers), 0) FROM due WHERE due_at <= ?")?
         .query_row([now.millis()], |row| row.get(0))?;
@@ -53,10 +50,14 @@ fn totals(connection: &Connection, now: Timestamp) -> Result<Totals> {
         by_state,
         waiting: waiting.unsigned_abs(),
         oldest_waiting: oldest.map(Timestamp::from_millis),
-        deliveries: deliveries.unsigned_abs(),
         due: due.unsigned_abs(),
         plans_waiting: plans.unsigned_abs(),
     })
+}
+
+fn deliveries_waiting(connection: &Connection) -> Result<u64> {
+    let sql = "SELECT count(*) FROM notification WHERE standing = 0";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
 
 fn kept(connection: &Connection, now: Timestamp) -> Result<u64> {
@@ -106,6 +107,10 @@ impl Upkeep for SqliteStore {
 
     async fn totals(&self, now: Timestamp) -> Result<Totals> {
         self.readers.read(move |connection| totals(connection, now)).await
+    }
+
+    async fn deliveries_waiting(&self) -> Result<u64> {
+        self.readers.read(deliveries_waiting).await
     }
 
     fn writes(&self) -> Writes {
