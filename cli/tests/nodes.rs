@@ -659,6 +659,26 @@ fn an_order_that_no_standby_has_is_not_confirmed_after_a_restart_of_the_primary(
     });
 }
 
+/// How long a node may take to end after SIGTERM.
+const STOP_MAX: Duration = Duration::from_secs(25);
+
+#[test]
+fn a_node_whose_database_hangs_ends_in_time_and_says_so() {
+    let turn = turn();
+    let Some(programs) = programs() else { return };
+    let cluster = Cluster::start(&programs, quick()).expect("a cluster");
+    prepare(&cluster.url());
+    let mut fleet = Fleet::on(&cluster.url(), cluster.port(), turn);
+    fleet.add(&fleet.hosts());
+    assert!(post_one(fleet.address(0), "first").is_some());
+    signal(&cluster, "STOP");
+    let ((), took) = timed(|| fleet.terminate(0));
+    let log = fleet.log(0);
+    signal(&cluster, "CONT");
+    assert!(took <= STOP_MAX + Duration::from_secs(2), "{took:?}");
+    assert!(log.contains("the server has not ended in 25s"), "{log}");
+}
+
 /// Asks a node for something that anybody may have.
 fn asked(fleet: &Fleet, path: &str) -> Answer {
     Client::of(fleet.address(0)).send("GET", path, "", "").expect("an answer")

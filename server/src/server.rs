@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, Request, Response};
@@ -10,7 +11,9 @@ use onhook_core::job::Kind;
 use onhook_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use crate::app::App;
 use crate::bandwidth::prefix;
@@ -26,6 +29,8 @@ use crate::{metrics, routes, work};
 const SOCKET_CONNECTIONS: usize = 64;
 /// How the paths begin that the machine's socket serves.
 const MACHINE_PATHS: &str = "/ops/";
+/// How long a server may take to stop. Requests have their own bound within it; a store may hang.
+const STOP_MAX: Duration = Duration::from_secs(25);
 
 /// A running server.
 pub struct Server {
@@ -90,14 +95,26 @@ impl Server {
     }
 
     /// Stops the server in order: it is no longer ready, it takes no new connections, requests under way end, the
-    /// workers end their step, waiting writes are written, the store closes.
+    /// workers end their step, waiting writes are written, the store closes. What has not ended within [`STOP_MAX`] is
+    /// broken off, as in a crash, and the log says so.
     pub async fn stop(mut self) {
         self.app.stop();
         self.stop.cancel();
         drop(self.socket.take()); // nobody connects any more
-        while self.accepting.join_next().await.is_some() {}
-        while self.workers.join_next().await.is_some() {}
-        self.app.store.close().await;
+        let mut left = "requests";
+        let in_order = async {
+            while self.accepting.join_next().await.is_some() {}
+            left = "workers";
+            while self.workers.join_next().await.is_some() {}
+            left = "writes";
+            self.app.store.close().await;
+        };
+        if timeout(STOP_MAX, in_order).await.is_err() {
+            error!(
+                left,
+                "the server has not ended in {STOP_MAX:?}: its {left} are broken off. Does the store hang?"
+            );
+        }
     }
 }
 
