@@ -51,6 +51,9 @@ async fn measured(app: Arc<App>, _call: Call) -> Result<Reply, OpsProblem> {
     for (cause, failed) in writes.failed {
         metrics::counter!("onhook_commits_failed_total", "cause" => cause.word()).absolute(failed);
     }
+    for (worker, times) in writes.restarted {
+        metrics::counter!("onhook_workers_restarted_total", "worker" => worker).absolute(times);
+    }
     let clock = app.clock_state();
     let waits_ms = clock.release_waits_ms().unsigned_abs();
     metrics::gauge!("onhook_clock_jumped").set(if clock.is_believed() { 0.0 } else { 1.0 });

@@ -57,6 +57,8 @@ pub struct Writes {
     pub queue: usize,
     /// Writes that were refused or failed, by cause.
     pub failed: Vec<(Cause, u64)>,
+    /// How often something of the store's own was broken off by a fault of onhook and begun again, by its name.
+    pub restarted: Vec<(&'static str, u64)>,
 }
 
 /// What is due, and the earliest instant of each kind of it. A clock that is moved goes from one to the next.

@@ -133,7 +133,10 @@ struct Writing {
     health: Arc<Health>,
 }
 
-/// Writes what arrives. While orders are being written, others are begun only if there are as many: each statement and
+/// Writes what arrives. What could panic runs in tasks of its own. Here orders are only handed on, so nobody has to begin
+/// this again.
+///
+/// While orders are being written, others are begun only if there are as many: each statement and
 /// its commit cost about the same for few orders and for many.
 async fn write_all(mut arrivals: mpsc::Receiver<Arrival>, writing: Writing) {
     let (mut some, mut open) = (Vec::with_capacity(TOGETHER_MAX), true);

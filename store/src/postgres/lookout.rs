@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::background::Background;
 use super::connect::{Connections, connection};
 use super::durability::weaknesses;
 use super::health::Health;
@@ -36,6 +37,7 @@ const TRY_MAX: Duration = Duration::from_mins(10);
 /// Looks until it is dropped.
 pub(super) struct Lookout {
     found: Arc<Mutex<Vec<Weakness>>>,
+    background: Arc<Background>,
     tasks: [AbortHandle; 3],
 }
 
@@ -50,12 +52,23 @@ impl Lookout {
     pub(super) async fn start(pool: Connections, health: Arc<Health>, primary: Arc<dyn Look>) -> Self {
         let found = Arc::new(Mutex::new(Vec::new()));
         look(&pool, &found).await;
+        let background = Arc::new(Background::default());
+        let (of_primary, of_weaknesses, finds) = (pool.clone(), pool.clone(), found.clone());
         let tasks = [
-            tokio::spawn(look_for_primary(pool.clone(), primary)),
-            tokio::spawn(look_for_weaknesses(pool.clone(), found.clone())),
-            tokio::spawn(try_writes(pool, health)),
+            background.keep("the look for a new primary", move || {
+                look_for_primary(of_primary.clone(), primary.clone())
+            }),
+            background.keep("the look for weaknesses of the database", move || {
+                look_for_weaknesses(of_weaknesses.clone(), finds.clone())
+            }),
+            background.keep("the try of writes", move || try_writes(pool.clone(), health.clone())),
         ];
-        Self { found, tasks: tasks.map(|task| task.abort_handle()) }
+        Self { found, background, tasks }
+    }
+
+    /// Returns how often each look was broken off by a fault, and begun again.
+    pub(super) fn restarted(&self) -> Vec<(&'static str, u64)> {
+        self.background.restarted()
     }
 
     /// Returns the weaknesses that the last look found.

@@ -10,6 +10,7 @@ mod address;
 mod applications;
 mod areas;
 mod audit;
+mod background;
 mod backup;
 mod batch;
 mod check;

@@ -107,7 +107,8 @@ impl Upkeep for PostgresStore {
     }
 
     fn writes(&self) -> Writes {
-        Writes { queue: self.intake.queued(), failed: self.health.failed() }
+        let (queue, failed) = (self.intake.queued(), self.health.failed());
+        Writes { queue, failed, restarted: self.lookout.restarted() }
     }
 
     async fn dues(&self) -> Result<Dues> {

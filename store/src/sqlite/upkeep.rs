@@ -114,7 +114,8 @@ impl Upkeep for SqliteStore {
     }
 
     fn writes(&self) -> Writes {
-        Writes { queue: self.writer.queued(), failed: self.writer.health().failed() }
+        let (queue, failed) = (self.writer.queued(), self.writer.health().failed());
+        Writes { queue, failed, restarted: Vec::new() }
     }
 
     async fn dues(&self) -> Result<Dues> {
