@@ -20,7 +20,7 @@ use onhook_core::order::{Kind, NewOrder, Refusal, Status};
 use onhook_store::StoreError;
 use onhook_store::audit::{Lookout, feed, known, positions, seal_all, seal_next, verify};
 use onhook_store::contract::accounts::{Accounts, NewAccount};
-use onhook_store::contract::audit::SEALER;
+use onhook_store::contract::audit::{Audit, SEALER};
 use onhook_store::contract::deliveries::Deliveries;
 use onhook_store::contract::imports::{Imports, Line, Lines};
 use onhook_store::contract::leases::{Leases, NODE};
@@ -295,6 +295,9 @@ async fn an_event_that_is_committed_late_gets_a_later_position() {
     assert_eq!((found[&late.seq], found[&made.seq]), (before + 1, before));
     let then = known(&store, before).await.unwrap();
     assert!(then.has(made.seq) && !then.has(late.seq), "a report of then does not know it");
+    for position in [before, before + 1] {
+        assert_eq!(store.last_sealed(position).await.unwrap(), made.seq, "the late one is earlier");
+    }
     assert_eq!(verify(&store, Vec::new()).await.unwrap().faults, []);
 }
 

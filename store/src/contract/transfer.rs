@@ -272,6 +272,7 @@ pub const TABLES: &[Table] = &[
             ("hash", Bytes),
             ("min_seq", Whole),
             ("max_seq", Whole),
+            ("highest_seq", Whole),
             ("seqs", Bytes),
             ("digests", Bytes),
         ],

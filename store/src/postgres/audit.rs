@@ -117,7 +117,12 @@ async fn unsealed_count(client: &Client) -> Result<u64> {
 }
 
 async fn unsealed_seqs(client: &Client) -> Result<Vec<EventSeq>> {
-    let found = rows(client, "SELECT seqs FROM unsealed ORDER BY seq", &[]).await?;
+    unsealed_to(client, EventSeq(i64::MAX)).await
+}
+
+/// Returns the events of the rows that may name one up to `to`.
+async fn unsealed_to(client: &Client, to: EventSeq) -> Result<Vec<EventSeq>> {
+    let found = rows(client, "SELECT seqs FROM unsealed WHERE seq <= $1 ORDER BY seq", &[&to.0]).await?;
     let named = found.iter().map(|row| Ok(seqs_of(get(row, 0)?)));
     Ok(named.collect::<Result<Vec<_>>>()?.concat())
 }
@@ -135,8 +140,10 @@ async fn seal(client: &Client, lease: LeaseToken, sealed: &Sealed, marks: &Vec<i
         return Err(taken());
     }
     let sql = format!(
-        "INSERT INTO seal ({SEAL}, min_seq, max_seq, seqs, digests)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING"
+        "INSERT INTO seal ({SEAL}, min_seq, max_seq, highest_seq, seqs, digests)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+                 greatest($9, (SELECT highest_seq FROM seal ORDER BY batch DESC LIMIT 1)), $10, $11)
+         ON CONFLICT DO NOTHING"
     );
     let bytes = |digest: Digest| digest.0.to_vec();
     let values: [&dyn Value; 11] = [
@@ -210,14 +217,15 @@ async fn sealed_with(client: &Client, event: EventSeq) -> Result<Option<Sealed>>
 }
 
 async fn last_sealed(client: &Client, position: u64) -> Result<EventSeq> {
-    let sql = "SELECT coalesce(max(max_seq), 0)::bigint FROM seal WHERE last_position <= $1";
+    let sql = "SELECT highest_seq FROM seal WHERE last_position <= $1 ORDER BY last_position DESC LIMIT 1";
     let found = statement::row(client, sql, &[&column(position)]).await?;
     Ok(EventSeq(found.as_ref().map_or(Ok(0), |row| get(row, 0))?))
 }
 
-/// Those without a position are read first: one that gets a position meanwhile is then found under its seal.
+/// Those without a position are read first: one that gets a position meanwhile is then found under its seal. A row of them
+/// begins with its first event, so none behind `to` is read.
 async fn late(client: &Client, position: u64, to: EventSeq) -> Result<Late> {
-    let waiting = unsealed_seqs(client).await?;
+    let waiting = unsealed_to(client, to).await?;
     let mut events: Vec<EventSeq> = waiting.into_iter().filter(|seq| *seq <= to).collect();
     let head = head(client).await?.map_or(0, |head| head.last);
     let sql = "SELECT first_position, seqs FROM seal WHERE last_position > $1 AND last_position <= $3 AND min_seq <= $2

@@ -176,6 +176,7 @@ CREATE TABLE event (
 
 -- seals over events, each behind the one before: positions, the events that have them, by sequence number, and their
 -- digests. seqs: 8 bytes each, the highest byte first; digests: 32 bytes each; both in the order of the positions
+-- highest_seq: the largest max_seq up to this seal, so that nobody goes through all before it
 CREATE TABLE seal (
     batch          bigint PRIMARY KEY,
     first_position bigint NOT NULL,
@@ -186,6 +187,7 @@ CREATE TABLE seal (
     hash           bytea NOT NULL,
     min_seq        bigint NOT NULL,
     max_seq        bigint NOT NULL,
+    highest_seq    bigint NOT NULL,
     seqs           bytea NOT NULL,
     digests        bytea NOT NULL
 );

@@ -120,7 +120,8 @@ fn seal(tables: &Tables<'_>, lease: LeaseToken, sealed: &Sealed) -> Result<()> {
         return Err(StoreError::Conflict("other events have got these positions".to_owned()));
     }
     let mut insert = tables.connection.prepare_cached(&format!(
-        "INSERT INTO seal ({SEAL}, min_seq, max_seq, seqs, digests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO seal ({SEAL}, min_seq, max_seq, highest_seq, seqs, digests)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))?;
     insert.execute(params![
         column(seal.batch),
@@ -132,6 +133,7 @@ fn seal(tables: &Tables<'_>, lease: LeaseToken, sealed: &Sealed) -> Result<()> {
         seal.hash.0,
         min,
         max,
+        max.max(behind),
         seq_bytes(seqs.iter().copied()),
         digest_bytes(digests),
     ])?;
@@ -184,7 +186,8 @@ fn sealed_with(connection: &Connection, event: EventSeq) -> Result<Option<Sealed
 }
 
 fn last_sealed(connection: &Connection, position: u64) -> Result<EventSeq> {
-    let sql = "SELECT coalesce(max(max_seq), 0) FROM seal WHERE last_position <= ?";
+    let sql = "SELECT coalesce((SELECT highest_seq FROM seal WHERE last_position <= ?
+                                ORDER BY last_position DESC LIMIT 1), 0)";
     Ok(EventSeq(connection.prepare_cached(sql)?.query_row([column(position)], |row| row.get(0))?))
 }
 
@@ -192,7 +195,7 @@ fn last_sealed(connection: &Connection, position: u64) -> Result<EventSeq> {
 fn late(connection: &Connection, position: u64, to: EventSeq) -> Result<Late> {
     let sql = format!("SELECT seq FROM event WHERE seq > {SEALED_TO} AND seq <= ? ORDER BY seq");
     let mut events = list(connection, &sql, vec![Value::Integer(to.0)], read_seq)?;
-    let sql = "SELECT first_position, seqs FROM seal WHERE last_position > ? AND min_seq <= ? ORDER BY batch";
+    let sql = "SELECT first_position, seqs FROM seal WHERE last_position > ? AND min_seq <= ? ORDER BY last_position";
     let values = vec![Value::Integer(column(position)), Value::Integer(to.0)];
     let seals = list(connection, sql, values, |row| {
         let first: i64 = row.get(0)?;

@@ -124,6 +124,7 @@ CREATE TABLE event (
 
 -- seals over events, each behind the one before: positions, the events that have them, by sequence number, and their
 -- digests. seqs: 8 bytes each, the highest byte first; digests: 32 bytes each; both in the order of the positions
+-- highest_seq: the largest max_seq up to this seal, so that nobody goes through all before it
 CREATE TABLE seal (
     batch          INTEGER PRIMARY KEY,
     first_position INTEGER NOT NULL,
@@ -134,6 +135,7 @@ CREATE TABLE seal (
     hash           BLOB NOT NULL,
     min_seq        INTEGER NOT NULL,
     max_seq        INTEGER NOT NULL,
+    highest_seq    INTEGER NOT NULL,
     seqs           BLOB NOT NULL,
     digests        BLOB NOT NULL
 ) STRICT;
