@@ -20,7 +20,7 @@ use super::open::PostgresStore;
 use super::order_rows::{ORDER_COLUMNS, add_line, read_order, update_orders};
 use super::row::{account_of, get, limit, order_id, pages_before, small, time};
 use super::statement::{Value, row, rows};
-use super::step::{Queues, run_orders};
+use super::step::{Queues, Run, run_orders};
 use super::telling::{apply_notifications, end_bound, subscribers_of};
 use super::transaction::{reading, transaction};
 use crate::Result;
@@ -318,8 +318,9 @@ impl Orders for PostgresStore {
         }
         let hand = self.hands.hand();
         let step = transaction!(self, often tx => {
-            let maxes = (orders_max, numbers_max);
-            run_orders(&tx, &self.ids, now, maxes, &policy, self.script.get().cloned(), (&queues, &hand)).await
+            let script = self.script.get().cloned();
+            let run = Run { queues: &queues, hand: &hand, orders_max, numbers_max, policy: &policy, script };
+            run_orders(&tx, &self.ids, now, run).await
         })?;
         Ok(StepReport { busy: busy || step.busy, ..step })
     }

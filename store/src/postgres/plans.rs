@@ -44,11 +44,17 @@ async fn make(
     Ok(if made { PlanMade::Made(Box::new(plan)) } else { PlanMade::TooMany })
 }
 
+/// Who applies a plan, and the hash of what they have seen of it.
+struct Applying<'a> {
+    hash: &'a str,
+    author: Author,
+}
+
 async fn apply_found(
     client: &Client,
     ids: &OrderIds,
     kept: KeptPlan,
-    (hash, author): (&str, Author),
+    Applying { hash, author }: Applying<'_>,
     now: Timestamp,
     policy: &Policy,
 ) -> Result<PlanApplied> {
@@ -94,12 +100,12 @@ async fn apply_plan(
     client: &Client,
     ids: &OrderIds,
     id: PlanId,
-    by: (&str, Author),
+    applying: Applying<'_>,
     now: Timestamp,
     policy: &Policy,
 ) -> Result<PlanApplied> {
     match rows::plan(client, id, true).await? {
-        Some(kept) => apply_found(client, ids, kept, by, now, policy).await,
+        Some(kept) => apply_found(client, ids, kept, applying, now, policy).await,
         None => Ok(PlanApplied::Missing),
     }
 }
@@ -122,8 +128,8 @@ async fn approve_plan(
         write_deeds(client, &[deed]).await?;
     }
     if approving.apply {
-        let by = (approving.hash.as_str(), approving.author.clone());
-        return apply_found(client, ids, kept, by, now, policy).await.map(PlanApproved::Applied);
+        let applying = Applying { hash: &approving.hash, author: approving.author.clone() };
+        return apply_found(client, ids, kept, applying, now, policy).await.map(PlanApproved::Applied);
     }
     Ok(PlanApproved::Done(Box::new(kept)))
 }
@@ -180,7 +186,8 @@ impl Plans for PostgresStore {
         policy: Arc<Policy>,
     ) -> Result<PlanApplied> {
         transaction!(self, tx => {
-            let apply = apply_plan(&tx, &self.ids, id, (&hash, author.clone()), now, &policy);
+            let applying = Applying { hash: &hash, author: author.clone() };
+            let apply = apply_plan(&tx, &self.ids, id, applying, now, &policy);
             once(&tx, key.as_ref(), apply).await
         })
     }

@@ -100,16 +100,28 @@ impl Queues {
     }
 }
 
+/// Which orders a step may run, and by which rules.
+pub(super) struct Run<'a> {
+    /// The accounts with orders that wait.
+    pub(super) queues: &'a Queues,
+    /// Where the accounts are noted that the step has claimed.
+    pub(super) hand: &'a Hand<'a>,
+    /// Most orders.
+    pub(super) orders_max: usize,
+    /// Most numbers of them.
+    pub(super) numbers_max: usize,
+    pub(super) policy: &'a Policy,
+    pub(super) script: Option<Arc<dyn Script>>,
+}
+
 /// Runs orders that wait: loads what they need, asks the plan, and writes what it says.
 pub(super) async fn run_orders(
     client: &Client,
     ids: &OrderIds,
     now: Timestamp,
-    (orders_max, numbers_max): (usize, usize),
-    policy: &Policy,
-    script: Option<Arc<dyn Script>>,
-    (queues, hand): (&Queues, &Hand<'_>),
+    run: Run<'_>,
 ) -> Result<StepReport> {
+    let Run { queues, hand, orders_max, numbers_max, policy, script } = run;
     let back = if queues.back { BackOrders::claim(client).await? } else { BackOrders::NONE };
     let Claimed { turns, mut queues, full, busy } = claim_turns(client, queues, orders_max).await?;
     hand.take(queues.iter().map(|(account, _)| *account).collect());
