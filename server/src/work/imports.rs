@@ -20,7 +20,8 @@ use onhook_store::plan::{exchanges, imports};
 use onhook_store::{Result, StoreError};
 use onhook_wire::ops::{exchange_file, number_file};
 use onhook_wire::records::{BadHead, Records};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -40,6 +41,77 @@ const PIECE_SHARED: usize = 5_000;
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// Bad lines that are read together.
 const BAD_LINES: usize = 10_000;
+
+/// What an import has found so far, as it is kept with its job. What is not known yet is left out.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Found {
+    /// Lines of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    good: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bad: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bad_kinds: Option<Vec<BadKind>>,
+    /// Bad lines of further kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bad_others: Option<u64>,
+    /// Numbers that had left, and come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<u64>,
+    /// New numbers that are not written yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_come: Option<u64>,
+    /// Lines that are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<u64>,
+    /// The last line of the last piece.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_line: Option<u64>,
+    /// The event of the import, which the store notes when writing begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<i64>,
+    /// What was noted of the file when it arrived.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// A kind of bad lines.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct BadKind {
+    what: String,
+    lines: u64,
+    /// The first of them.
+    first: Vec<BadOne>,
+}
+
+/// A bad line, and what is wrong with it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct BadOne {
+    line: u64,
+    detail: String,
+}
+
+impl Found {
+    /// Reads what a job has found.
+    ///
+    /// # Errors
+    /// `Broken` if it is not of this form.
+    fn of(job: &Job) -> Result<Self> {
+        let nothing = job.found.is_null();
+        if nothing {
+            return Ok(Self::default());
+        }
+        Self::deserialize(&job.found).map_err(|error| StoreError::Broken(error.into()))
+    }
+
+    /// Returns it as it is kept.
+    fn kept(&self) -> Value {
+        json!(self)
+    }
+}
 
 /// Takes an import one state further. Returns false if it has to wait.
 pub(super) async fn step(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<bool> {
@@ -147,27 +219,25 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
     };
     let mut lines = read(app, &job, LINES).await?;
     let (mut good, mut bad, mut kinds) = (0_u64, 0_u64, BadLines::default());
-    let mut found = job.found.clone();
+    let mut found = Found::of(&job)?;
     while let Some(some) = lines.next().await? {
         let count = some.len();
         let wrong = judge(app, &mut checking, some).await?;
         bad += u64::try_from(wrong.len()).unwrap_or(u64::MAX);
         good += u64::try_from(count - wrong.len()).unwrap_or(u64::MAX);
-        (found["good"], found["bad"]) = (json!(good), json!(bad));
+        (found.good, found.bad) = (Some(good), Some(bad));
         let told = wrong.iter().map(|(line, why)| (*line, why.to_string())).collect();
         wrong.into_iter().for_each(|(line, why)| kinds.note(line, why));
-        let noted = Noted::new(State::Checking, found.clone(), now(app));
+        let noted = Noted::new(State::Checking, found.kept(), now(app));
         if !app.store.note_bad_lines(token, job.id, told, noted).await? {
             return app.store.tidy_staging().await; // it was cancelled
         }
     }
-    found["lines"] = json!(good + bad);
-    found["good"] = json!(good);
-    found["bad"] = json!(bad);
-    found["bad_kinds"] = kinds_of(&kinds);
-    found["bad_others"] = json!(kinds.others());
+    found.lines = Some(good + bad);
+    (found.good, found.bad) = (Some(good), Some(bad));
+    (found.bad_kinds, found.bad_others) = (Some(kinds_of(&kinds)), Some(kinds.others()));
     if let Checking::Numbers(checking) = &checking {
-        found["restored"] = json!(checking.restored);
+        found.restored = Some(checking.restored);
     }
     let ended = match (bad > 0 && !flag("partial"), flag("dry_run")) {
         (true, _) => Some(State::Refused),
@@ -179,30 +249,30 @@ async fn check(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
             import.id = job.id.0,
             good, bad, "import {} was checked: {good} good and {bad} bad lines", job.id.0
         );
-        note(app, token, job.id, state, found).await?;
+        note(app, token, job.id, state, found.kept()).await?;
         return app.store.tidy_staging().await;
     }
     let doer = Doer { author: job.author.clone(), now: now(app) };
     let deed = match &checking {
         Checking::Exchanges(checking) => checking.deed(&doer),
         Checking::Numbers(checking) => {
-            found["to_come"] = json!(checking.numbers);
+            found.to_come = Some(checking.numbers);
             let deed = Deed::by(&doer, DeedKind::Imported).with("source", format!("import {}", job.id.0));
             let deed = deed.with("numbers", checking.numbers).with("restored", checking.restored);
-            deed.with("lines", found["sha256"].clone())
+            deed.with("lines", found.rest.get("sha256").cloned().unwrap_or_default())
         }
     };
-    found["written"] = json!(0);
-    app.store.begin_writing(token, job.id, deed, found).await?;
+    found.written = Some(0);
+    app.store.begin_writing(token, job.id, deed, found.kept()).await?;
     Ok(())
 }
 
 /// Returns what is wrong with lines: of each kind how many there are, and the first of them.
-fn kinds_of(bad: &BadLines) -> Value {
-    let first = |(line, why): &(u64, BadLine)| json!({ "line": line, "detail": why.to_string() });
+fn kinds_of(bad: &BadLines) -> Vec<BadKind> {
+    let first = |(line, why): &(u64, BadLine)| BadOne { line: *line, detail: why.to_string() };
     let kinds = bad.kinds().iter().map(|kind| {
-        let first: Vec<Value> = kind.first.iter().map(first).collect();
-        json!({ "what": kind.what, "lines": kind.count, "first": first })
+        let first = kind.first.iter().map(first).collect();
+        BadKind { what: kind.what.clone(), lines: kind.count, first }
     });
     kinds.collect()
 }
@@ -259,7 +329,7 @@ async fn leave_out(
     id: JobId,
     numbers: &mut Vec<(u64, NewNumber)>,
     looked: &Looked,
-    found: &mut Value,
+    found: &mut Found,
 ) -> Result<()> {
     // An aging number may be due since the check.
     let mut checking = imports::Checking::new(now(app), true);
@@ -273,12 +343,11 @@ async fn leave_out(
     let mut kinds = BadLines::default();
     late.into_iter().for_each(|(line, why)| kinds.note(line, why));
     let more = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-    let [good, bad, restored] = ["good", "bad", "restored"].map(|key| found[key].as_u64().unwrap_or(0));
-    found["good"] = json!(good.saturating_sub(more));
-    found["bad"] = json!(bad.saturating_add(more));
-    found["restored"] = json!(restored.saturating_sub(more));
-    if let (Some(known), Value::Array(more)) = (found["bad_kinds"].as_array_mut(), kinds_of(&kinds)) {
-        known.extend(more);
+    found.good = Some(found.good.unwrap_or(0).saturating_sub(more));
+    found.bad = Some(found.bad.unwrap_or(0).saturating_add(more));
+    found.restored = Some(found.restored.unwrap_or(0).saturating_sub(more));
+    if let Some(known) = &mut found.bad_kinds {
+        known.extend(kinds_of(&kinds));
     }
     warn!(
         import.id = id.0,
@@ -286,7 +355,7 @@ async fn leave_out(
         "lines of import {} that were good are bad now: they are left out",
         id.0
     );
-    app.store.note_bad_lines(token, id, told, Noted::new(State::Writing, found.clone(), now(app))).await?;
+    app.store.note_bad_lines(token, id, told, Noted::new(State::Writing, found.kept(), now(app))).await?;
     numbers.retain(|(line, _)| !lines.contains(line));
     Ok(())
 }
@@ -296,10 +365,9 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
     let unhurried = !app.alone;
     let size = if unhurried && app.store.folder().is_some() { PIECE_ALONE } else { PIECE_SHARED };
     let bad = bad_lines(app, job.id).await?;
-    let event = job.found["event"].as_i64().unwrap_or(0);
-    let mut found = job.found.clone();
-    let number = |found: &Value, key: &str| found[key].as_u64().unwrap_or(0);
-    let resumed_after = number(&found, "last_line");
+    let mut found = Found::of(&job)?;
+    let event = found.event.unwrap_or(0);
+    let resumed_after = found.last_line.unwrap_or(0);
     let mut lines = read(app, &job, LINES).await?;
     while let Some(some) = lines.next().await? {
         let mut left =
@@ -324,13 +392,13 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
             let count = u64::try_from(numbers.len() + exchanges.len()).unwrap_or(u64::MAX);
             let new = numbers.iter().filter(|(_, new)| !looked.there.contains_key(&new.number)).count();
             let new = u64::try_from(new).unwrap_or(u64::MAX);
-            found["written"] = json!(number(&found, "written").saturating_add(count));
-            found["to_come"] = json!(number(&found, "to_come").saturating_sub(new));
-            found["last_line"] = json!(to);
+            found.written = Some(found.written.unwrap_or(0).saturating_add(count));
+            found.to_come = Some(found.to_come.unwrap_or(0).saturating_sub(new));
+            found.last_line = Some(to);
             let piece =
                 if exchanges.is_empty() { Piece::Numbers(numbers) } else { Piece::Exchanges(exchanges) };
             let policy = app.settings.policy.clone();
-            let noted = Noted::new(State::Writing, found.clone(), now(app));
+            let noted = Noted::new(State::Writing, found.kept(), now(app));
             app.store.write_piece(token, job.id, piece, event, noted, policy).await?;
             app.orders_bell.notify_one(); // an order may wait for one of them
             if unhurried {
@@ -338,12 +406,12 @@ async fn write(app: &Arc<App>, token: LeaseToken, job: Job) -> Result<()> {
             }
         }
     }
-    let (written, good) = (number(&found, "written"), number(&found, "good"));
+    let (written, good) = (found.written.unwrap_or(0), found.good.unwrap_or(0));
     if written != good {
         return Err(StoreError::Broken(format!("{written} lines are written, and {good} are good").into()));
     }
     info!(import.id = job.id.0, written, "import {} is done: {written} lines are written", job.id.0);
-    note(app, token, job.id, State::Done, found).await?;
+    note(app, token, job.id, State::Done, found.kept()).await?;
     app.store.tidy_staging().await
 }
 
