@@ -185,6 +185,10 @@ impl Problem {
             if answer.is_problem { serde_json::from_slice(&answer.body).ok() } else { None };
         let text = |key: &str| document.as_ref().and_then(|document| document[key].as_str());
         let sentence = match (text("title"), text("detail"), answer.status) {
+            // The server says the same of every path, so that nobody learns what is there.
+            (Some(_), _, 404) if text("code") == Some("not_found") => {
+                "there is nothing of that name, or you may not see it".to_owned()
+            }
             (Some(title), Some(detail), _) if detail.is_empty() || detail.eq_ignore_ascii_case(title) => {
                 title.to_owned()
             }
@@ -560,6 +564,12 @@ mod tests {
             "The number refuses this: the number is locked"
         );
         assert_eq!(told(&json!({ "title": "The same", "detail": "the same" })), "The same");
+        let nothing =
+            json!({ "code": "not_found", "title": "There is nothing here", "detail": "no resource" });
+        assert_eq!(
+            problem(404, Some(&nothing)).to_string(),
+            "there is nothing of that name, or you may not see it"
+        );
         assert_eq!(problem(401, None).to_string(), "it does not know this user with this password");
         assert_eq!(problem(502, None).to_string(), "it answered 502: is it an onhook?");
         assert_eq!((problem(409, None).is_refusal(), problem(503, None).is_refusal()), (true, false));

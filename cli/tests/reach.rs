@@ -273,7 +273,7 @@ fn a_running_server_is_checked_exported_backed_up_and_audited() {
     let said = way.says(&["backup", "verify", id]);
     assert!(said.code != 0 && !said.answer.contains("nothing is wrong"), "{said:?}");
     refused(&way.says(&["backup", "--name", "../out", "--reason", "r"]), "name is 1 to 64 letters");
-    not_done(&way.says(&["backup", "verify", "99"]), "There is nothing here");
+    not_done(&way.says(&["backup", "verify", "99"]), "there is nothing of that name");
     assert!(server.terminate().success());
     // Without a server the same is done by the command.
     let again = folder.done(&["backup", "--reason", "before the move"]);

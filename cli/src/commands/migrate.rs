@@ -23,10 +23,10 @@ const TO_DO: &str = "What to do: the source has the same faults, and the target 
 /// Move everything between a folder and a database
 ///
 /// Moves accounts, users, numbers, events, orders, subscriptions and all else, with their ids and keys, so that clients
-/// see no difference. An import that has not ended goes on at the target. No server may run on either side. The source stays as it is, but for the seals of its last
-/// events. The target must be empty, or hold what an earlier run moved there from the same source: then this run goes on
-/// where that one stopped. Until all is there and proved, no other command uses the target. At the end `check --deep`
-/// runs on the target, and both sides are compared row by row.
+/// see no difference. An import that has not ended goes on at the target. No server may run on either side. The source
+/// stays as it is, but for the seals of its last events. The target must be empty, or hold what an earlier run moved
+/// there from the same source: then this run goes on where that one stopped. Every other command refuses the target
+/// until then. At the end `check --deep` runs on the target, and both sides are compared row by row.
 ///
 /// Exit status: 0 moved and equal, 1 the check found something wrong, 2 it could not be done.
 #[derive(clap::Args)]

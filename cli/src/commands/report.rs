@@ -113,7 +113,7 @@ pub(crate) struct Files {
     common: Common,
 }
 
-/// Say that a report was handed in: the next month's leaves its disconnects away
+/// Say that a report was handed in: what it has is in no later report
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  onhook report rnd confirm rnd-2026-11-ACME1-9d1c2f3a4b5c \\\n    --submitted-at 2026-11-15T09:00:00Z --reason uploaded \\\n    --data-dir /var/lib/onhook"

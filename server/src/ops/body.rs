@@ -87,7 +87,7 @@ pub(super) fn account(
         (None, None) => Ok(None),
         (None, Some(text)) => match read(text) {
             Ok(account) => Ok(Some(account)),
-            Err(_) => Err(wrong(at, "account is an account's id".into())),
+            Err(_) => Err(wrong(at, "account is an account's id, digits such as 9900000".into())),
         },
     }
 }

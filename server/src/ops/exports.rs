@@ -88,7 +88,7 @@ fn account(call: &Call) -> Result<Option<AccountId>, OpsProblem> {
         }
         return Ok(Some(own));
     }
-    parsed(call, "account", "an account's id")
+    parsed(call, "account", "an account's id, digits such as 9900000")
 }
 
 /// Writes down who copies what out, before any of it is sent.

@@ -259,7 +259,8 @@ async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     }
     let company = company.or(settings.rnd_company).filter(|company| is_company(company));
     let company = company.ok_or_else(|| {
-        wrong("/company", "company is the reporter's id, 3 to 10 letters and digits".into())
+        let told = "no company: say who reports, as 3 to 10 letters and digits, or set rnd_company";
+        wrong("/company", told.into())
     })?;
     let asked_as_of = as_of.clone();
     let as_of = position(&app, as_of.as_deref()).await?;

@@ -81,7 +81,7 @@ async fn under_lease(app: &Arc<App>, kind: Kind, lease: &mut Lease, gauge: &metr
             Ok(true) => {}
             Ok(false) | Err(StoreError::LeaseLost | StoreError::Closed) => return,
             Err(error) => {
-                store_log::failed(&format!("a {kind} cannot go on, and is tried again"), &error);
+                store_log::failed(&format!("the {kind} cannot go on, and is tried again"), &error);
                 return;
             }
         }

@@ -91,7 +91,7 @@ impl Meant {
             method: text("method"),
             path: text("path"),
             status: parsed(call, "status", "a status such as 503")?,
-            account: parsed(call, "account", "an account's id")?,
+            account: parsed(call, "account", "an account's id, digits such as 9900000")?,
             number: parsed(call, "number", "a telephone number")?,
             contains: text("contains"),
             order: text("order").map(|order| order.to_ascii_lowercase()),
