@@ -755,23 +755,46 @@ impl Drop for Pooler {
     }
 }
 
-/// Starts pgbouncer in transaction mode, and returns it with its host and port. `None` if it is not installed.
-fn pgbouncer(fleet: &Fleet) -> Option<(Pooler, String)> {
+/// Starts pgbouncer with the configuration that lies beside the documents, in front of a fleet's database. Returns it with its
+/// host and port, and the file of the authority that signed its certificate. `None` if it is not installed.
+fn pgbouncer(fleet: &Fleet) -> Option<(Pooler, String, String)> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let program = "pgbouncer";
     Command::new(program).arg("--version").stdout(Stdio::null()).status().ok()?;
-    let (config, users) = (fleet.path("pgbouncer.ini"), fleet.path("users"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
-    let text = format!(
-        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-         unix_socket_dir =\npool_mode = transaction\nauth_type = trust\nauth_file = {}\ndefault_pool_size = 8\n",
-        fleet.port(),
-        users.display()
-    );
-    std::fs::write(&config, text).expect("room");
-    std::fs::write(&users, "\"node_0\" \"\"\n\"node_1\" \"\"\n").expect("room");
-    let folder = config.parent().expect("it is in a folder");
+    let write = |name: &str, text: &str| {
+        let path = fleet.path(name);
+        std::fs::write(&path, text).expect("room");
+        path.to_str().expect("it is UTF-8").to_owned()
+    };
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let certificate = write("pgbouncer.pem", &own.cert.pem());
+    let key = write("pgbouncer.key", &own.signing_key.serialize_pem());
+    let users = write("userlist.txt", &format!("\"node_0\" \"{PASSWORD}\"\n\"node_1\" \"{PASSWORD}\"\n"));
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/pgbouncer.ini");
+    let mut text = std::fs::read_to_string(file).expect("it is there");
+    for (there, here) in [
+        (
+            "onhook = host=db-a.example.net port=5432 dbname=onhook",
+            &*format!("* = host=127.0.0.1 port={}", fleet.port()),
+        ),
+        ("listen_addr = 10.0.0.21", "listen_addr = 127.0.0.1\nunix_socket_dir ="),
+        ("listen_port = 6432", &format!("listen_port = {port}")),
+        ("/etc/pgbouncer/userlist.txt", &users),
+        ("/etc/pgbouncer/pgbouncer.pem", &certificate),
+        ("/etc/pgbouncer/pgbouncer.key", &key),
+        // The cluster of the tests speaks no TLS.
+        ("server_tls_sslmode = verify-full", "server_tls_sslmode = disable"),
+        ("server_tls_ca_file = /etc/pgbouncer/database-ca.pem", ""),
+        // So few that nodes share them.
+        ("default_pool_size = 40", "default_pool_size = 8"),
+    ] {
+        assert!(text.contains(there), "{there:?} does not stand in pgbouncer.ini");
+        text = text.replace(there, here);
+    }
+    let config = write("pgbouncer.ini", &text);
+    let folder = std::path::Path::new(&config).parent().expect("it is in a folder");
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
     drop(listener);
     let mut command = Command::new(program);
@@ -783,18 +806,22 @@ fn pgbouncer(fleet: &Fleet) -> Option<(Pooler, String)> {
         Pooler(command.arg(&config).stderr(log).stdout(Stdio::null()).spawn().expect("it was there"));
     let hosts = format!("127.0.0.1:{port}");
     until("pgbouncer listens", || std::net::TcpStream::connect(&hosts).ok());
-    Some((pooler, hosts))
+    Some((pooler, hosts, certificate))
 }
 
 #[test]
 fn nodes_work_behind_a_pooler_that_gives_each_transaction_another_connection() {
     let Some(mut fleet) = Fleet::without_nodes() else { return };
-    let Some((_pooler, hosts)) = pgbouncer(&fleet) else {
+    let Some((_pooler, hosts, authority)) = pgbouncer(&fleet) else {
         println!("skipped: pgbouncer is not installed (on Debian and Ubuntu `apt install pgbouncer`)");
         return;
     };
-    for _ in 0..2 {
-        fleet.add(&hosts);
+    for n in 0..2 {
+        fleet.add_by(
+            &format!("node_{n}:{}", PASSWORD.replace(' ', "%20")),
+            &hosts,
+            &format!("sslmode=verify-full&sslrootcert={authority}"),
+        );
     }
     fleet.subscribe();
     let mut ended = 0;

@@ -143,6 +143,7 @@ const OF_THE_COMMAND_LINE: &[(&str, bool)] = &[
     ("month", true),
     ("nodes", false),
     ("plans", true),
+    ("proxies", false),
     ("reach", true),
     ("suite", false),
     ("suites", false),

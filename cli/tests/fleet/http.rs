@@ -1,5 +1,5 @@
-//! HTTP messages as bytes, and a proxy in front of several nodes that sends a request again to another one if a node
-//! refuses the connection or cuts it before its answer.
+//! HTTP messages as bytes, and a proxy in front of several nodes that turns to another one if a node refuses the
+//! connection. A request that was sent is never sent again: it may have been done.
 
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -54,50 +54,42 @@ pub(crate) fn proxy(world: Arc<World>) -> SocketAddr {
     address
 }
 
-/// Passes on the requests of one client, until it hangs up.
+/// Passes on the requests of one client, until it hangs up. Hangs up itself if a node took a request and gave no answer.
 fn pass(client: TcpStream, world: &World) -> std::io::Result<()> {
     let mut client = BufReader::new(client);
-    let mut node: Option<(usize, BufReader<TcpStream>)> = None;
+    let mut node: Option<BufReader<TcpStream>> = None;
     let mut next = usize::from(client.get_ref().peer_addr()?.port());
     loop {
         let request = read_message(&mut client)?.bytes();
-        let begun = Instant::now();
-        let answer = loop {
-            if begun.elapsed() > PATIENCE {
-                return Ok(());
-            }
-            match ask(&mut node, world, next, &request) {
-                Ok(answer) => break answer,
-                Err(_) => {
-                    (node, next) = (None, next + 1);
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-            }
+        let mut stream = match node.take() {
+            Some(stream) => stream,
+            None => connected(world, &mut next)?,
         };
-        if header(&answer.head, "connection") == Some("close") {
-            node = None;
-        }
+        stream.get_mut().write_all(&request)?;
+        let answer = read_message(&mut stream)?;
         client.get_mut().write_all(&answer.bytes())?;
+        node = (header(&answer.head, "connection") != Some("close")).then_some(stream);
     }
 }
 
-fn ask(
-    node: &mut Option<(usize, BufReader<TcpStream>)>,
-    world: &World,
-    next: usize,
-    request: &[u8],
-) -> std::io::Result<Message> {
-    if node.is_none() {
-        // All that it was told of, whether they run or not: that is the proxy's to find out.
+/// Connects to the next node that takes a connection. All that the proxy was told of are tried, whether they run or not:
+/// that is the proxy's to find out.
+fn connected(world: &World, next: &mut usize) -> std::io::Result<BufReader<TcpStream>> {
+    let begun = Instant::now();
+    loop {
         let known = world.known();
-        let at = next % known.len();
-        let address = known[at].ok_or_else(|| Error::from(ErrorKind::ConnectionRefused))?;
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        *node = Some((at, BufReader::new(stream)));
+        let address = known[*next % known.len()];
+        match address.map(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1))) {
+            Some(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+                return Ok(BufReader::new(stream));
+            }
+            _ if begun.elapsed() > PATIENCE => return Err(Error::from(ErrorKind::ConnectionRefused)),
+            _ => {
+                *next += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
     }
-    let (_, stream) = node.as_mut().expect("made just now");
-    stream.get_mut().write_all(request)?;
-    read_message(stream)
 }

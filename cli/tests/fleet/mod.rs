@@ -161,6 +161,8 @@ impl World {
 struct Node {
     /// Where it finds the database.
     url: String,
+    /// Where it listens.
+    listen: String,
     log: PathBuf,
     server: Option<Server>,
     address: Option<SocketAddr>,
@@ -245,12 +247,29 @@ impl Fleet {
 
     /// Adds a node that finds the database at these hosts, and starts it.
     pub(crate) fn add(&mut self, hosts: &str) {
+        self.add_by(&format!("node_{}", self.nodes.len()), hosts, "sslmode=disable");
+    }
+
+    /// Adds a node that signs in to the database as this user, with these parameters, and starts it.
+    pub(crate) fn add_by(&mut self, user: &str, hosts: &str, parameters: &str) {
         let n = self.nodes.len();
         let (_, name) = self.url.rsplit_once('/').expect("it names a database");
-        let url = format!("postgres://node_{n}@{hosts}/{name}?sslmode=disable");
+        let url = format!("postgres://{user}@{hosts}/{name}?{parameters}");
         let log = self.path(&format!("log-{n}"));
-        self.nodes.push(Node { url, log, server: None, address: None, lease: String::new() });
+        let listen = "127.0.0.1:0".to_owned();
+        self.nodes.push(Node { url, listen, log, server: None, address: None, lease: String::new() });
         self.start(n);
+    }
+
+    /// Adds a node that has an address of the loopback to itself, and starts it. It keeps its port when it is started again.
+    #[allow(dead_code, reason = "the tests of proxies use it")]
+    pub(crate) fn add_at(&mut self, ip: &str) {
+        self.add(&self.hosts());
+        let n = self.len() - 1;
+        self.terminate(n);
+        self.nodes[n].listen = format!("{ip}:0");
+        self.start(n);
+        self.nodes[n].listen = self.address(n).to_string();
     }
 
     /// Starts a node, and waits until it answers and has its lease.
@@ -260,7 +279,7 @@ impl Fleet {
         let port = self.receiver().port().to_string();
         let lease_seconds = LEASE.as_secs().to_string();
         let node = &mut self.nodes[n];
-        let mut command = command(&["serve", "--listen", "127.0.0.1:0", "--log-format", "text"]);
+        let mut command = command(&["serve", "--listen", &node.listen, "--log-format", "text"]);
         command.args(["--database-url", &node.url, "--rate-limit", "0", "--lease-seconds", &lease_seconds]);
         command.args(["--callback-http", "--callback-allow", "127.0.0.0/8", "--callback-port", &port]);
         command.args(["--log", "info,onhook_server::work=debug,onhook_store::postgres::tries=debug"]);
