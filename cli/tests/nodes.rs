@@ -853,6 +853,44 @@ fn nodes_that_are_restarted_one_after_another_fail_no_request() {
     assert_eq!(failed, 0, "requests failed");
 }
 
+#[test]
+fn nodes_that_go_by_different_settings_say_so() {
+    let Some(mut fleet) = Fleet::without_nodes() else { return };
+    for _ in 0..2 {
+        fleet.add(&fleet.hosts());
+    }
+    let differ = |fleet: &Fleet, n: usize| {
+        let metrics = Client::of(fleet.address(n)).send("GET", "/metrics", "", "").expect("an answer").body;
+        metrics.lines().find_map(|line| line.strip_prefix("onhook_settings_differ ")).map(str::to_owned)
+    };
+    let until_all_say = |fleet: &Fleet, said: &str| {
+        for n in 0..2 {
+            until("the metric", || (differ(fleet, n).as_deref() == Some(said)).then_some(()));
+        }
+    };
+    until_all_say(&fleet, "0");
+    assert!(!(fleet.log(0) + &fleet.log(1)).contains("other settings"), "they go by the same ones");
+
+    let file = "time_zone = \"Pacific/Honolulu\"\nrnd_cutoff_day = 10\n";
+    fleet.configure(1, file);
+    until_all_say(&fleet, "1");
+    for (n, by) in [
+        (0, r#"rnd_cutoff_day (not set here, 10 there), time_zone ("UTC" here, "Pacific/Honolulu" there)"#),
+        (1, r#"rnd_cutoff_day (10 here, not set there), time_zone ("Pacific/Honolulu" here, "UTC" there)"#),
+    ] {
+        let (log, other) = (fleet.log(n), fleet.address(1 - n));
+        let told: Vec<&str> = log.lines().filter(|line| line.contains("other settings")).collect();
+        assert!(
+            matches!(&told[..], [line] if line.contains("WARN")
+                && line.contains(&format!(" {other} goes by other settings than this one: {by}. "))),
+            "{told:?}"
+        );
+    }
+
+    fleet.configure(0, file);
+    until_all_say(&fleet, "0");
+}
+
 /// Asks until the answer is refused. A request that is sent later than [`SOON`] after a change must be.
 fn refused_soon(what: &str, mut ask: impl FnMut() -> Answer) {
     let changed = Instant::now();

@@ -78,6 +78,17 @@ impl WirePurge {
     }
 }
 
+/// The settings by which a node goes, by name. A setting that its start leaves to the store is null.
+pub type GoesBy = BTreeMap<String, Value>;
+
+/// Returns the names of the settings by which two nodes differ. A name that only one of them has is of another version of
+/// the program: it is not compared.
+#[must_use]
+pub fn differing<'a>(one: &'a GoesBy, other: &GoesBy) -> Vec<&'a str> {
+    let differs = |(name, value): &(&String, &Value)| other.get(*name).is_some_and(|theirs| theirs != *value);
+    one.iter().filter(differs).map(|(name, _)| &**name).collect()
+}
+
 /// What a call to an aging number gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -382,6 +393,16 @@ mod tests {
             assert!(values.set(*setting, &wrong).is_err_and(|rule| rule.starts_with("it is ")), "{setting}");
             assert_eq!(values, Values::default(), "{setting}");
         }
+    }
+
+    #[test]
+    fn nodes_differ_by_what_both_know_and_say_differently() {
+        let of = |given: &[(&str, Value)]| -> GoesBy {
+            given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        };
+        let one = of(&[("a", json!(1)), ("b", Value::Null), ("c", json!("x")), ("old", json!(1))]);
+        let other = of(&[("a", json!(1)), ("b", json!(10)), ("c", json!("y")), ("new", json!(1))]);
+        assert_eq!((differing(&one, &other), differing(&one, &one)), (vec!["b", "c"], vec![]));
     }
 
     #[test]

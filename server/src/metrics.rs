@@ -63,6 +63,11 @@ const METERS: [(Kind, &str, &str); 32] = [
         "onhook_store_weakness",
         "1 while the store's database may lose what was promised, by kind of weakness.",
     ),
+    (
+        Kind::Gauge,
+        "onhook_settings_differ",
+        "1 while another node of the database goes by other settings, else 0.",
+    ),
     (Kind::Gauge, "onhook_clock_jumped", "1 while the clock is not believed, else 0."),
     (Kind::Gauge, "onhook_clock_trusted", "1 if the server was started with --trust-clock."),
     (Kind::Gauge, "onhook_releases_due", "Numbers whose time has come and that still wait."),

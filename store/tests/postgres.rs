@@ -5,6 +5,7 @@
 mod good;
 mod openers;
 
+use std::slice::from_ref;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use onhook_store::contract::audit::{Audit, SEALER};
 use onhook_store::contract::deliveries::Deliveries;
 use onhook_store::contract::imports::{Imports, Line, Lines};
 use onhook_store::contract::leases::{Leases, NODE};
-
+use onhook_store::contract::nodes::{Node, Nodes};
 use onhook_store::contract::numbers::Numbers;
 use onhook_store::contract::orders::Orders;
 use onhook_store::contract::premises::{Removed, SitesAndPeers};
@@ -383,4 +384,29 @@ fn nth(n: u64) -> Number {
 
 fn available(n: u64) -> Line {
     (n, Ok(NewNumber::available(nth(n))))
+}
+
+#[tokio::test]
+async fn nodes_see_each_other_while_their_notes_last() {
+    let Some(fresh) = openers::database() else { return };
+    let store = PostgresStore::open(&fresh.0).await.unwrap();
+    let node = |id: &str, zone: &str| Node {
+        id: id.to_owned(),
+        name: format!("machine {id}"),
+        goes_by: [("time_zone".to_owned(), zone.into())].into(),
+    };
+    let (one, two, other_zone) = (node("1", "UTC"), node("2", "UTC"), node("2", "Pacific/Honolulu"));
+    let long = Duration::from_mins(1);
+    assert_eq!(store.note_node(&one, long).await.unwrap(), []);
+    assert_eq!(store.note_node(&two, long).await.unwrap(), from_ref(&one));
+    assert_eq!(store.note_node(&other_zone, long).await.unwrap(), from_ref(&one));
+    assert_eq!(store.note_node(&one, long).await.unwrap(), from_ref(&other_zone));
+
+    change(&fresh.0, "UPDATE node SET goes_by = 'another form' WHERE id = '2'").await;
+    let unread = Node { goes_by: [].into(), ..two };
+    assert_eq!(store.note_node(&one, long).await.unwrap(), [unread]);
+
+    store.forget_node("machine 2").await.unwrap();
+    assert_eq!(store.note_node(&one, Duration::ZERO).await.unwrap(), [], "it was forgotten");
+    assert_eq!(store.note_node(&other_zone, long).await.unwrap(), [], "the note of the other is over");
 }

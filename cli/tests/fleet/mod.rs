@@ -163,6 +163,8 @@ struct Node {
     url: String,
     /// Where it listens.
     listen: String,
+    /// The text of its configuration file.
+    file: String,
     log: PathBuf,
     server: Option<Server>,
     address: Option<SocketAddr>,
@@ -257,7 +259,15 @@ impl Fleet {
         let url = format!("postgres://{user}@{hosts}/{name}?{parameters}");
         let log = self.path(&format!("log-{n}"));
         let listen = "127.0.0.1:0".to_owned();
-        self.nodes.push(Node { url, listen, log, server: None, address: None, lease: String::new() });
+        self.nodes.push(Node {
+            url,
+            listen,
+            file: String::new(),
+            log,
+            server: None,
+            address: None,
+            lease: String::new(),
+        });
         self.start(n);
     }
 
@@ -283,6 +293,9 @@ impl Fleet {
         command.args(["--database-url", &node.url, "--rate-limit", "0", "--lease-seconds", &lease_seconds]);
         command.args(["--callback-http", "--callback-allow", "127.0.0.0/8", "--callback-port", &port]);
         command.args(["--log", "info,onhook_server::work=debug,onhook_store::postgres::tries=debug"]);
+        let file = node.log.with_extension("toml");
+        std::fs::write(&file, &node.file).expect("room for a file");
+        command.env("ONHOOK_CONFIG", file);
         let log = OpenOptions::new().create(true).append(true).open(&node.log);
         let mut server = Server::start(command.stderr(log.expect("a log")));
         let address = server.listening();
@@ -291,6 +304,13 @@ impl Fleet {
         let taken = || sql.texts(leases, &[]).into_iter().find(|name| !before.contains(name));
         node.lease = until("the node takes a lease", taken);
         self.world.is_at(n, Some(address));
+    }
+
+    /// Ends a node, and starts it with another configuration file.
+    pub(crate) fn configure(&mut self, n: usize, file: &str) {
+        self.terminate(n);
+        self.nodes[n].file = file.to_owned();
+        self.start(n);
     }
 
     /// Sends SIGKILL.

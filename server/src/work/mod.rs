@@ -1,5 +1,5 @@
 //! Workers, which run without a request: they run accepted orders, release aged numbers, deliver notifications, seal
-//! events, do jobs, and tell of what a database may lose.
+//! events, do jobs, and tell of what a database may lose and by which settings nodes differ.
 
 mod attempts;
 pub(crate) mod deliveries;
@@ -8,6 +8,7 @@ pub(crate) mod jobs;
 mod makings;
 mod messages;
 pub(crate) mod moves;
+mod nodes;
 mod noted;
 pub(crate) mod orders;
 pub(crate) mod owed;

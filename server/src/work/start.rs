@@ -6,7 +6,7 @@ use onhook_core::job::Kind;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{deliveries, jobs, orders, owed, release, seals, settings, weaknesses};
+use super::{deliveries, jobs, nodes, orders, owed, release, seals, settings, weaknesses};
 use crate::app::App;
 use crate::kept::kept;
 
@@ -19,7 +19,7 @@ pub(crate) fn all(app: &Arc<App>, stop: &CancellationToken, workers: &mut JoinSe
             workers.spawn(kept(stringify!($worker), stop.clone(), run));
         })+ };
     }
-    start!(orders, release, deliveries, settings, seals, weaknesses, owed);
+    start!(orders, release, deliveries, settings, seals, weaknesses, owed, nodes);
     for kind in Kind::ALL {
         workers.spawn(jobs::kept_of_kind(app.clone(), stop.clone(), *kind));
     }

@@ -10,6 +10,7 @@ pub mod exchanges;
 pub mod imports;
 pub mod jobs;
 pub mod leases;
+pub mod nodes;
 pub mod numbers;
 pub mod once;
 pub mod orders;
@@ -35,6 +36,7 @@ use self::exchanges::Exchanges;
 use self::imports::Imports;
 use self::jobs::Jobs;
 use self::leases::Leases;
+use self::nodes::Nodes;
 use self::numbers::Numbers;
 use self::once::Replies;
 use self::orders::Orders;
@@ -76,6 +78,7 @@ pub trait Store:
     + Audit
     + Reports
     + Leases
+    + Nodes
     + Backups
     + Upkeep
     + Replies
@@ -104,6 +107,7 @@ impl<S> Store for S where
         + Audit
         + Reports
         + Leases
+        + Nodes
         + Backups
         + Upkeep
         + Replies

@@ -34,6 +34,7 @@ mod known;
 mod leases;
 mod lines;
 mod lookout;
+mod nodes;
 mod numbers;
 mod once;
 mod open;

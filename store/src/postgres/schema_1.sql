@@ -509,6 +509,15 @@ CREATE TABLE lease (
     until bigint NOT NULL
 );
 
+-- the nodes that run, and the settings by which each of them goes (JSON), until when by the database's clock unless it says
+-- so again
+CREATE TABLE node (
+    id      text PRIMARY KEY,
+    name    text NOT NULL,
+    goes_by text NOT NULL,
+    until   bigint NOT NULL
+);
+
 -- one row a transaction that wrote, by which a node whose connection broke finds out whether it committed
 -- prevented: another transaction has written it, so that the one it stands for can no longer commit
 CREATE TABLE committed (

@@ -20,12 +20,13 @@ use crate::error::corrupt;
 use crate::{Result, StoreError};
 
 /// What is not moved with the rows, since it is made again, belongs to the nodes, or is a file: columns, or whole tables.
-const MADE_AGAIN: [(&str, &str); 14] = [
+const MADE_AGAIN: [(&str, &str); 15] = [
     ("import_part", "*"),
     ("meta", "*"),
     ("counter", "*"),
     ("queue", "*"),
     ("lease", "*"),
+    ("node", "*"),
     ("committed", "*"),
     ("unsealed", "*"),
     ("schema_version", "*"),

@@ -27,6 +27,7 @@ mod jobs;
 mod leases;
 mod log;
 mod mutex;
+mod nodes;
 mod numbers;
 mod once;
 mod open;
