@@ -1,8 +1,9 @@
 -- onhook on Citus: what to run after onhook has made its tables, on the coordinator, while they are empty:
 --   psql --dbname=onhook --file=citus.sql
 --
--- Held against Citus' documentation (docs.citusdata.com: 11.3 and "stable", SQL support and workarounds; FAQ) and NEVER
--- RUN. docs/scaling.md says more.
+-- Held against Citus' documentation (docs.citusdata.com: 11.3 and "stable", SQL support and workarounds; utility functions;
+-- FAQ) and NEVER RUN. A test runs it on PostgreSQL with a function that only looks for the column: names and columns are
+-- those of onhook's tables. docs/scaling.md says more.
 --
 -- What the documentation demands:
 --   * a primary key or a unique index contains the distribution column;

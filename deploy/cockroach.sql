@@ -1,5 +1,6 @@
 -- onhook on CockroachDB. Held against CockroachDB's documentation (v25.2: READ COMMITTED transactions, CREATE SEQUENCE,
--- CREATE INDEX, session variables) and NEVER RUN. docs/scaling.md says more.
+-- CREATE INDEX, ALTER TABLE, session variables) and NEVER RUN. A test runs it on PostgreSQL without what is CockroachDB's
+-- own: names and columns are those of onhook's tables. docs/scaling.md says more.
 --
 -- Before the first start of onhook:
 --   ALTER DATABASE onhook SET default_transaction_isolation = 'read committed';
@@ -17,7 +18,8 @@
 -- The rest is run after onhook has made its tables, while they are empty:
 --   cockroach sql --database=onhook --file=cockroach.sql
 
--- Keys that only grow: rows would all be written to the last range.
+-- Keys that only grow: rows would all be written to the last range. CockroachDB keeps an old key as an index, which would be
+-- written there still, unless the new one has the same columns: as here.
 ALTER TABLE event ALTER PRIMARY KEY USING COLUMNS (seq) USING HASH WITH (bucket_count = 16);
 ALTER TABLE orders ALTER PRIMARY KEY USING COLUMNS (seq) USING HASH WITH (bucket_count = 16);
 ALTER TABLE order_line ALTER PRIMARY KEY USING COLUMNS (id) USING HASH WITH (bucket_count = 16);

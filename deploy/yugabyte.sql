@@ -2,8 +2,9 @@
 --   ysqlsh --dbname=onhook --file=yugabyte.sql
 --
 -- Held against YugabyteDB's documentation (docs.yugabyte.com/stable, read in November 2026: data sharding, tablet splitting,
--- CREATE INDEX, CREATE SEQUENCE, isolation levels, explicit locking, transactional DDL) and NEVER RUN. docs/scaling.md
--- says more.
+-- the grammar of CREATE INDEX, primary keys, CREATE SEQUENCE, isolation levels, explicit locking, transactional DDL) and
+-- NEVER RUN. A test runs it on PostgreSQL without SPLIT, HASH and ASC: names and columns are those of onhook's tables.
+-- docs/scaling.md says more.
 --
 -- Before the first start of onhook, on all servers:
 --   --yb_enable_read_committed_isolation=true   or READ COMMITTED, which onhook asks for, means REPEATABLE READ
@@ -18,15 +19,16 @@
 -- by one. Where onhook reads a range, it has to be ASC, or each such read asks every tablet. A range on what only grows
 -- has one busy tablet at its end: these are small indexes, from which rows are soon removed, except due.
 
--- Numbers are read in ranges, and spread by themselves: area codes differ. One tablet for each hundred area codes at the
--- beginning; YugabyteDB splits further.
+-- Numbers are read in ranges, and spread by themselves: area codes differ. A key that is added to a table begins as one
+-- tablet: only CREATE TABLE and CREATE INDEX can say where to split. YugabyteDB splits it as it grows
+-- (enable_automatic_tablet_splitting, which is on by default).
 ALTER TABLE number DROP CONSTRAINT number_pkey;
 ALTER TABLE number ADD PRIMARY KEY (number ASC);
 ALTER TABLE due DROP CONSTRAINT due_pkey;
 ALTER TABLE due ADD PRIMARY KEY (due_at ASC, number ASC);
 DROP INDEX number_holder;
-CREATE INDEX number_holder ON number (holder ASC, number ASC) WHERE holder IS NOT NULL
-    SPLIT AT VALUES ((1000), (1000000), (9000000));
+CREATE INDEX number_holder ON number (holder ASC, number ASC)
+    SPLIT AT VALUES ((1000), (1000000), (9000000)) WHERE holder IS NOT NULL;
 DROP INDEX number_protected;
 CREATE INDEX number_protected ON number (holder HASH, number ASC) WHERE offered = 4;
 -- number_pool stays hashed: it is looked up by a whole value. So do event and orders, which are mostly: each order writes both, and

@@ -410,3 +410,52 @@ async fn nodes_see_each_other_while_their_notes_last() {
     assert_eq!(store.note_node(&one, Duration::ZERO).await.unwrap(), [], "it was forgotten");
     assert_eq!(store.note_node(&other_zone, long).await.unwrap(), [], "the note of the other is over");
 }
+
+/// Returns a statement for another engine in PostgreSQL's words: without what says how rows are spread.
+fn in_postgres_words(statement: &str) -> String {
+    let mut words = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    let table = words.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" SPLIT AT VALUES "));
+    if let Some((table, _)) = table {
+        return format!("SELECT 1 FROM {table}");
+    }
+    if let Some((before, after)) = words.split_once(" SPLIT AT VALUES ((") {
+        let (_, rest) = after.split_once("))").unwrap_or(("", ""));
+        words = format!("{before}{rest}");
+    }
+    if let Some((table, key)) = words.split_once(" ALTER PRIMARY KEY USING COLUMNS ") {
+        let name = table.trim_start_matches("ALTER TABLE ");
+        words = format!("{table} DROP CONSTRAINT {name}_pkey, ADD PRIMARY KEY {key}");
+    }
+    words = words.replace(" USING HASH WITH (bucket_count = 16)", "");
+    words.replace(" ASC", "").replace(" HASH", "")
+}
+
+#[tokio::test]
+async fn what_is_run_for_other_engines_fits_the_tables_and_their_grammar() {
+    for engine in ["citus", "cockroach", "yugabyte"] {
+        let Some(fresh) = openers::database() else { return };
+        PostgresStore::open(&fresh.0).await.unwrap().close().await;
+        // Citus has it. Here it only looks for the column.
+        change(
+            &fresh.0,
+            "CREATE FUNCTION create_distributed_table(its_table regclass, by_column text, colocate_with regclass DEFAULT NULL)
+             RETURNS void LANGUAGE plpgsql AS
+             $$ BEGIN EXECUTE format('SELECT %I FROM %s', by_column, its_table); END $$",
+        )
+        .await;
+        let path = format!("{}/../deploy/{engine}.sql", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let statements: String =
+            text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+        let mut all = String::new();
+        for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+            // Each engine's CREATE INDEX ends with its WHERE.
+            let behind = statement.split_once(" WHERE ").map_or("", |(_, behind)| behind);
+            let clauses = ["SPLIT", "USING", "WITH", "INCLUDE", "STORING", "TABLESPACE"];
+            let out_of_order = clauses.iter().find(|clause| behind.contains(**clause));
+            assert_eq!(out_of_order, None, "{engine}: {statement}");
+            all += &format!("{};\n", in_postgres_words(statement));
+        }
+        change(&fresh.0, &all).await;
+    }
+}
