@@ -13,7 +13,7 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Every metric, its kind and its description.
-const METERS: [(Kind, &str, &str); 32] = [
+const METERS: [(Kind, &str, &str); 33] = [
     (
         Kind::Counter,
         "onhook_http_requests_total",

@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 const PACE_WAIT: Duration = Duration::from_secs(60);
 /// So many bytes have to have come or gone by then, if somebody else has asked meanwhile.
 const PACE_BYTES: usize = 64 << 10;
-/// Bytes that a reader takes at once.
-const PART: usize = 16 << 10;
+/// Bytes that a reader takes at once, at most.
+const PART: usize = 64 << 10;
 
 /// A node's place for a file.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ pub(crate) fn passed_on(
             while let Some(piece) = made.next().await {
                 let mut piece = piece?;
                 while !piece.is_empty() {
-                    let part = piece.split_to(PART.min(piece.len()));
+                    let part = piece.split_to(part_of(&piece));
                     if !pace.pass(part, &sender).await {
                         return Err(io::Error::other("it was read too slowly"));
                     }
@@ -137,6 +137,15 @@ pub(crate) fn passed_on(
         let ended = making.await.map_err(io::Error::other).flatten();
         ended.err().map(|error| (Err(error), None))
     })
+}
+
+/// Returns how long the next part of a piece is: up to the last line end that fits, so that parts are whole lines.
+fn part_of(piece: &[u8]) -> usize {
+    let most = PART.min(piece.len());
+    if most == piece.len() {
+        return most;
+    }
+    piece[..most].iter().rposition(|byte| *byte == b'\n').map_or(most, |end| end + 1)
 }
 
 impl Drop for Turn {
@@ -216,6 +225,8 @@ mod tests {
         let turn = take().unwrap().of_reader();
         let read: Vec<Bytes> = passed_on(made, turn).map(Result::unwrap).collect().await;
         assert_eq!(read.concat(), whole);
+        let cut = read.iter().take(read.len() - 1).filter(|part| !part.ends_with(b"\n")).count();
+        assert!(cut <= 1, "only what came in two pieces is cut within a line");
         let left = passed_on(stream::pending(), take().unwrap());
         assert!(take().is_err());
         drop(left);

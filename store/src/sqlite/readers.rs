@@ -38,6 +38,10 @@ const FEW_LOOKS: i64 = 2;
 /// A read of a few rows that takes longer than this has probably waited for the disk.
 const FEW_MAX: Duration = Duration::from_millis(10);
 
+/// How often a read lets other work of its thread go first, while another thread has the one turn: it has that for some
+/// microseconds. Waking a third thread costs more.
+const WAITS_MAX: usize = 8;
+
 /// How long no read is done on its caller's own thread after one that has waited for the disk.
 const REST: Duration = Duration::from_secs(1);
 
@@ -53,7 +57,7 @@ pub(super) struct Readers {
     turns: Arc<Semaphore>,
     long_turns: Arc<Semaphore>,
     /// The one turn to read on a caller's own thread. There is none on a single processor.
-    here: Semaphore,
+    here: Option<Semaphore>,
     /// Until when there is none.
     resting: Mutex<Option<Instant>>,
 }
@@ -62,6 +66,16 @@ pub(super) struct Readers {
 struct Reader {
     connection: Connection,
     looks_left: Arc<AtomicI64>,
+}
+
+/// The result of a read on its caller's own thread.
+enum Here<T> {
+    /// It ended.
+    Ended(Result<T>),
+    /// Another thread that serves has the one turn.
+    Busy,
+    /// It is one for another thread.
+    Elsewhere,
 }
 
 /// The result of a read.
@@ -82,7 +96,7 @@ impl Readers {
             idle: Arc::new(Mutex::new(idle)),
             turns: Arc::new(Semaphore::new(READERS)),
             long_turns: Arc::new(Semaphore::new(long)),
-            here: Semaphore::new(usize::from(processors > 1)),
+            here: (processors > 1).then(|| Semaphore::new(1)),
             resting: Mutex::new(None),
         })
     }
@@ -113,26 +127,32 @@ impl Readers {
         T: Send + 'static,
         R: Fn(&Connection) -> Result<T> + Send + Sync + 'static,
     {
-        match self.read_here(&read) {
-            Some(result) => result,
-            None => self.read(read).await,
+        for _ in 0..WAITS_MAX {
+            match self.read_here(&read) {
+                Here::Ended(result) => return result,
+                Here::Busy => tokio::task::yield_now().await,
+                Here::Elsewhere => break,
+            }
         }
+        self.read(read).await
     }
 
-    /// Runs `read` on this thread. `None` if that may not be now, or if the read is longer than a few rows.
-    fn read_here<T>(&self, read: impl Fn(&Connection) -> Result<T>) -> Option<Result<T>> {
-        let (_here, _turn) = (self.here.try_acquire().ok()?, self.turns.try_acquire().ok()?);
+    /// Runs `read` on this thread, if that may be now.
+    fn read_here<T>(&self, read: impl Fn(&Connection) -> Result<T>) -> Here<T> {
+        let Some(here) = &self.here else { return Here::Elsewhere };
         let begun = Instant::now();
         if lock(&self.resting).is_some_and(|until| begun < until) {
-            return None;
+            return Here::Elsewhere;
         }
+        let Ok(_here) = here.try_acquire() else { return Here::Busy };
+        let Ok(_turn) = self.turns.try_acquire() else { return Here::Elsewhere };
         let done = run(&self.idle, read, FEW_LOOKS);
         if begun.elapsed() > FEW_MAX {
             *lock(&self.resting) = Some(Instant::now() + REST);
         }
         match done {
-            Read::Ended(result) => Some(result),
-            Read::TooLong => None,
+            Read::Ended(result) => Here::Ended(result),
+            Read::TooLong => Here::Elsewhere,
         }
     }
 
@@ -296,18 +316,18 @@ mod tests {
             assert_eq!(seen, rows);
             thread == own
         };
-        let several = readers.here.available_permits() > 0;
+        let several = readers.here.is_some();
         assert_eq!(read(10).await, several);
         rested();
         assert!(!read(100_000).await, "it is no read of a few rows");
         rested();
         // One is done here already.
-        let turn = readers.here.try_acquire();
+        let turn = readers.here.as_ref().map(Semaphore::try_acquire);
         assert!(!read(10).await);
         drop(turn);
         // All connections are busy.
         let turns = readers.turns.acquire_many(4).await.unwrap();
-        assert!(readers.read_here(|_| Ok(())).is_none());
+        assert!(matches!(readers.read_here(|_| Ok(())), Here::Elsewhere));
         drop(turns);
         assert_eq!(read(10).await, several);
         rested();
