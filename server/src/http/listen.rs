@@ -254,3 +254,20 @@ async fn answer(
     request.extensions_mut().insert(Sent { uri, prefix, from });
     front.router.oneshot(request).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The clock stands still, and goes on only while something is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_without_connections_waits_for_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = Front { router: axum::Router::new(), prefixes: &[] };
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let begun = tokio::time::Instant::now();
+        accept(listener, front, 4, stop).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+}

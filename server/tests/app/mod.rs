@@ -374,14 +374,10 @@ impl App {
         self.server.lock().await.as_mut().expect("it runs").serve_socket(socket);
     }
 
-    /// Takes the server, for a test that stops it by itself.
-    pub(crate) async fn take_server(&self) -> Option<Server> {
-        self.server.lock().await.take()
-    }
-
     /// Stops the server in order. The second time there is nothing left to stop.
     pub(crate) async fn stop(&self) {
-        if let Some(server) = self.take_server().await {
+        let server = self.server.lock().await.take();
+        if let Some(server) = server {
             tokio::time::timeout(SOON, server.stop()).await.expect("the server stops soon");
         }
     }

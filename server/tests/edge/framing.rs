@@ -416,21 +416,3 @@ async fn a_stop_waits_for_what_is_under_way_and_takes_nothing_new() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn a_stop_without_connections_waits_for_nothing() {
-    with_app(Seed::two_accounts(), async |app| {
-        app.disconnect(&["5405514342"]).await;
-        if !app.one_writer {
-            return; // while an answer of a database is on its way, there is nothing to do
-        }
-        let server = app.take_server().await.unwrap();
-        // From here on time passes only when there is nothing to do except wait for it.
-        tokio::time::pause();
-        let begun = tokio::time::Instant::now();
-        server.stop().await;
-        assert_eq!(begun.elapsed(), Duration::ZERO);
-        tokio::time::resume();
-    })
-    .await;
-}
