@@ -177,7 +177,8 @@ fn an_import_that_had_not_ended_goes_on_where_everything_was_moved_to() {
     assert_eq!(made.status, 202, "{}", made.body);
     let id = writing(address);
     assert!(server.terminate().success(), "{}", folder.log());
-    let said = onhook(&["migrate", "--from", &folder.data(), "--to", &target.data()]);
+    let [[_, from], [_, to]] = [folder.named(), target.named()];
+    let said = onhook(&["migrate", "--from", &from, "--to", &to]);
     assert_eq!((said.code, said.remarks.as_str()), (0, ""), "{said:?}");
     let mut server = target.emulator();
     let address = server.listening();
