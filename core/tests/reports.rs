@@ -613,7 +613,7 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
     assert_eq!(whole, "1234,540,555,0,ROANOKE,VA,998,1,0,0,0,1,1000,99.8,\r\n");
 }
 
-/// A request for more numbers goes by the rate center. Whoever holds a part of a block does not know what the rest is.
+/// A request for more numbers goes by the rate center. A carrier that holds a part of a block does not know what the rest is.
 #[test]
 fn a_rate_center_has_the_share_of_all_its_numbers_if_all_of_its_blocks_are_held() {
     let counts = |assigned, available| {

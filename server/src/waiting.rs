@@ -1,5 +1,5 @@
-//! How many notifications wait to be delivered, counted now and then. Counting a million takes a while, and whoever watches
-//! a server asks for its metrics every few seconds.
+//! How many notifications wait to be delivered. They are counted now and then: counting a million takes a while, and a
+//! monitor asks for a server's metrics every few seconds.
 //!
 //! Each node counts what is in the store that all of them share.
 

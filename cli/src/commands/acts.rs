@@ -85,7 +85,7 @@ pub(crate) struct Purge {
     changing: Changing,
 }
 
-/// Lock numbers in service: no disconnect takes them, whoever asks and however
+/// Lock numbers in service: they cannot be disconnected until they are unlocked
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  onhook lock 5405514342 --reason \"it is printed on our vans\" \\\n    --data-dir /var/lib/onhook"

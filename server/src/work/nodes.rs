@@ -117,29 +117,13 @@ fn tell(node: &Node, others: &[Node], told: &mut Told) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::num::NonZeroU32;
-    use std::sync::{Mutex, PoisonError};
 
     use onhook_core::lifecycle::policy::{Policy, Profile};
 
     use super::*;
     use crate::settings::Source;
-
-    /// A log that is kept.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::work::logged;
 
     fn node(id: &str, settings: &Settings) -> Node {
         Node { id: id.to_owned(), name: format!("machine {id}"), goes_by: goes_by(settings) }
@@ -156,20 +140,12 @@ mod tests {
         let (own, same) = (node("a", &Settings::default()), node("b", &Settings::default()));
         let (one, two) = (node("c", &zone), node("c", &more));
 
-        let kept = Kept::default();
-        let log = kept.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || log.clone())
-            .with_ansi(false)
-            .without_time()
-            .finish();
-        tracing::subscriber::with_default(subscriber, || {
+        let log = logged(|| {
             let mut told = Told::new();
             for others in [&[same.clone()][..], &[same.clone(), one.clone()], &[one], &[two], &[same], &[]] {
                 tell(&own, others, &mut told);
             }
         });
-        let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<&str> = log.lines().map(str::trim).collect();
         let zones = r#"time_zone ("UTC" here, "Pacific/Honolulu" there)"#;
         assert!(

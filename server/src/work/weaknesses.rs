@@ -49,48 +49,23 @@ fn tell(known: &[Weakness], found: &[Weakness]) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Mutex, PoisonError};
-
     use onhook_core::clock::ClockState;
     use onhook_store::contract::upkeep::Upkeep;
     use onhook_store::sqlite::SqliteStore;
 
     use super::*;
     use crate::settings::Settings;
-
-    /// A log that is kept.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::work::logged;
 
     #[test]
     fn a_weakness_is_told_once_when_it_appears_and_once_when_it_is_gone() {
-        let kept = Kept::default();
-        let log = kept.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || log.clone())
-            .with_ansi(false)
-            .without_time()
-            .finish();
-        tracing::subscriber::with_default(subscriber, || {
+        let log = logged(|| {
             let clock = |ms| Weakness::ClockOff { ms };
             tell(&[], &[Weakness::FsyncOff]);
             tell(&[Weakness::FsyncOff], &[Weakness::FsyncOff, clock(2_000)]);
             tell(&[Weakness::FsyncOff, clock(2_000)], &[Weakness::FsyncOff, clock(2_100)]);
             tell(&[Weakness::FsyncOff, clock(2_100)], &[clock(2_100)]);
         });
-        let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         let told: Vec<(&str, bool)> = log.lines().map(|line| (line.trim(), line.contains("fsync"))).collect();
         assert!(
             matches!(&told[..], [(fsync, true), (clock, false), (gone, true)]
