@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use onhook_cluster::Binaries;
 use tempfile::TempDir;
@@ -510,6 +510,9 @@ fn cluster_folder(dir: &Path) -> Result<TempDir> {
 /// The orders of one filled store, each of two numbers that no other has.
 struct OrdersLoad {
     connections: usize,
+    /// Orders a second over all connections, each at its own time. `None` if each connection sends the next as soon as
+    /// it has an answer.
+    per_second: Option<u32>,
     time: Duration,
     draw: Arc<Draw>,
 }
@@ -517,7 +520,7 @@ struct OrdersLoad {
 impl OrdersLoad {
     fn new(plan: &Plan, accounts: Accounts) -> Self {
         let draw = Arc::new(Draw::part(plan.numbers, accounts, 0..100));
-        Self { connections: plan.connections, time: plan.time().mul_f64(ORDERS_PART), draw }
+        Self { connections: plan.connections, per_second: None, time: plan.time().mul_f64(ORDERS_PART), draw }
     }
 
     /// Sends orders for a round's time to nodes that have completed `posted` orders since their start, and waits until
@@ -534,7 +537,13 @@ impl OrdersLoad {
             let template = &templates[connection % templates.len()];
             draw.pair().map(|pair| template.write(buffer, pair)).is_some()
         };
-        let posts = load::run_on(&addrs, self.connections, time, order).await?;
+        let posts = match (self.per_second, &addrs[..]) {
+            (Some(per_second), [addr]) => {
+                load::run_paced(*addr, self.connections, per_second, time, order).await?
+            }
+            (Some(_), _) => bail!("orders at a fixed pace go to one node"),
+            (None, _) => load::run_on(&addrs, self.connections, time, order).await?,
+        };
         let ended = onhook::all_complete(&addrs, posted + posts.done).await?;
         Ok(OnhookOrders { posts, elapsed: ended - posts.started })
     }
@@ -679,15 +688,26 @@ async fn jobs(plan: &Plan, dir: &Path) -> Result<Jobs> {
     })
 }
 
-/// Connections that send orders while a switch asks: a steady load, not the most that the machine can do.
-const ORDERS_BESIDE: usize = 2;
+/// Orders a second that are sent while a switch asks, each at its own time: more in a minute than most carriers have
+/// in a day.
+const ORDERS_BESIDE: u32 = 1_000;
+/// Connections that these come over.
+const STEADY_CONNECTIONS: usize = 4;
+/// Connections that each send the next order as soon as the last is accepted: this takes all of a small machine.
+const EAGER_CONNECTIONS: usize = 2;
 
 /// Measures a file of call records, then the answers to a switch without and beside orders, and those of a server that
 /// does nothing.
 async fn calls(plan: &Plan, dir: &Path) -> Result<Calls> {
     eprintln!("calls, {} numbers", thousands(plan.numbers));
     let data = Data::fill(plan, dir, plan.numbers).await?;
-    let load = OrdersLoad { connections: ORDERS_BESIDE, ..OrdersLoad::new(plan, Accounts(1)) };
+    let eager = OrdersLoad { connections: EAGER_CONNECTIONS, ..OrdersLoad::new(plan, Accounts(1)) };
+    let steady = OrdersLoad {
+        connections: STEADY_CONNECTIONS,
+        per_second: Some(ORDERS_BESIDE),
+        time: eager.time,
+        draw: Arc::clone(&eager.draw),
+    };
     let onhook = onhook::spawn_node(&data.home).await?;
     let echo = echo::spawn().await?;
     for addr in [echo.addr, onhook.addr] {
@@ -699,22 +719,22 @@ async fn calls(plan: &Plan, dir: &Path) -> Result<Calls> {
     let nodes = std::slice::from_ref(&onhook);
     let (mut rounds, mut posted) = (Vec::with_capacity(CALLS_ROUNDS), 0);
     for number in 1..=CALLS_ROUNDS {
-        let echo = calls::ask(echo.addr, plan.numbers, load.time).await?;
-        let idle = calls::ask(onhook.addr, plan.numbers, load.time).await?;
-        let asked = calls::ask(onhook.addr, plan.numbers, load.time);
-        let (busy, orders) = tokio::try_join!(asked, load.run(nodes, posted))?;
-        posted += orders.posts.done;
-        let round = CallsRound { echo, idle, busy, orders };
-        eprintln!(
-            "  round {number}, p99: axum {:?}, onhook {:?}, beside {:.0} orders/s {:?}",
-            round.echo.p99,
-            round.idle.p99,
-            round.orders.per_second(),
-            round.busy.p99
-        );
+        let echo = calls::ask(echo.addr, plan.numbers, eager.time).await?;
+        let idle = calls::ask(onhook.addr, plan.numbers, eager.time).await?;
+        let mut beside = Vec::with_capacity(2);
+        for load in [&steady, &eager] {
+            let asked = calls::ask(onhook.addr, plan.numbers, load.time);
+            let (asked, orders) = tokio::try_join!(asked, load.run(nodes, posted))?;
+            posted += orders.posts.done;
+            eprintln!("  beside {:.0} orders/s: {:?}", orders.per_second(), asked.p99);
+            beside.push((asked, orders));
+        }
+        let [steady, eager] = beside.try_into().map_err(|_| anyhow!("two loads"))?;
+        let round = CallsRound { echo, idle, steady, eager };
+        eprintln!("  round {number}, p99: axum {:?}, onhook {:?}", round.echo.p99, round.idle.p99);
         rounds.push(round);
     }
-    let ran_out = load.draw.ran_out();
+    let ran_out = eager.draw.ran_out();
     Ok(Calls { rounds, rated, ran_out })
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::aside::step_aside;
 use super::mutex::lock;
@@ -62,10 +63,43 @@ pub(super) struct Readers {
     resting: Mutex<Option<Instant>>,
 }
 
-/// A connection, and how many checks are left to its read.
+/// A connection, and the checks of its read.
 struct Reader {
     connection: Connection,
-    looks_left: Arc<AtomicI64>,
+    looks: Arc<Looks>,
+}
+
+/// The checks of one read.
+#[derive(Default)]
+struct Looks {
+    done: AtomicI64,
+    most: AtomicI64,
+}
+
+impl Looks {
+    /// Begins a read that may have `most` checks.
+    fn begin(&self, most: i64) {
+        self.done.store(0, Ordering::Relaxed);
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// Returns whether the read has to stop here.
+    ///
+    /// A read of a few rows never lets other threads go first. The thread that reads them also serves, and all that it
+    /// serves would wait for those threads. The engine counts the steps of a statement from one use to the next, so a
+    /// read of a few rows may have a check as well.
+    fn look(&self) -> bool {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done > FEW_LOOKS {
+            step_aside();
+        }
+        self.exceeded()
+    }
+
+    /// Returns whether there were more checks than the read may have.
+    fn exceeded(&self) -> bool {
+        self.done.load(Ordering::Relaxed) > self.most.load(Ordering::Relaxed)
+    }
 }
 
 /// The result of a read on its caller's own thread.
@@ -187,7 +221,7 @@ impl Readers {
 
 /// Runs `read` on an idle connection, of which the caller has a turn.
 fn run<T>(idle: &Mutex<Vec<Reader>>, read: impl Fn(&Connection) -> Result<T>, looks: i64) -> Read<T> {
-    let Some(mut reader) = lock(idle).pop() else { return Read::Ended(Err(StoreError::Closed)) };
+    let Some(reader) = lock(idle).pop() else { return Read::Ended(Err(StoreError::Closed)) };
     // A read that panics must not take its connection with it.
     let done = catch_unwind(AssertUnwindSafe(|| reader.run(read, looks)));
     lock(idle).push(reader);
@@ -197,32 +231,59 @@ fn run<T>(idle: &Mutex<Vec<Reader>>, read: impl Fn(&Connection) -> Result<T>, lo
 impl Reader {
     fn open(path: &Path) -> Result<Self> {
         let mut connection = connect(path)?;
-        let looks_left = Arc::new(AtomicI64::new(i64::MAX));
-        let looks = looks_left.clone();
-        let look = move || {
-            step_aside();
-            looks.fetch_sub(1, Ordering::Relaxed) <= 0
-        };
-        connection.progress_handler(LOOK_EVERY, Some(look))?;
-        Ok(Self { connection, looks_left })
+        let looks = Arc::<Looks>::default();
+        looks.begin(i64::MAX);
+        let looked = looks.clone();
+        connection.progress_handler(LOOK_EVERY, Some(move || looked.look()))?;
+        Ok(Self { connection, looks })
     }
 
-    fn run<T>(&mut self, read: impl Fn(&Connection) -> Result<T>, looks: i64) -> Read<T> {
-        self.looks_left.store(looks, Ordering::Relaxed);
-        let result = self.connection.transaction().map_err(StoreError::from).and_then(|transaction| {
-            let value = read(&transaction);
-            // The end of the transaction must not be stopped.
-            let looks_left = self.looks_left.swap(i64::MAX, Ordering::Relaxed);
-            match value {
-                Ok(value) => transaction.commit().map(|()| Some(value)).map_err(StoreError::from),
-                Err(_) if looks_left < 0 => Ok(None),
-                Err(error) => Err(error),
-            }
-        });
+    fn run<T>(&self, read: impl Fn(&Connection) -> Result<T>, looks: i64) -> Read<T> {
+        self.looks.begin(looks);
+        let result = self.transaction(read);
         match result {
             Ok(Some(value)) => Read::Ended(Ok(value)),
             Ok(None) => Read::TooLong,
             Err(error) => Read::Ended(Err(of_a_read(error))),
+        }
+    }
+
+    /// Runs `read` in one read transaction. Returns `None` if its checks are used up.
+    fn transaction<T>(&self, read: impl Fn(&Connection) -> Result<T>) -> Result<Option<T>> {
+        let transaction = ReadTransaction::begin(&self.connection)?;
+        let value = read(&self.connection);
+        let too_long = self.looks.exceeded();
+        self.looks.begin(i64::MAX); // the end of the transaction must not be stopped
+        match value {
+            Ok(value) => transaction.end().map(|()| Some(value)),
+            Err(_) if too_long => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// One state of the database for all statements until its end. Its two statements stay prepared: to parse them takes as
+/// long as to find a row. Dropping it ends it, too.
+struct ReadTransaction<'c>(&'c Connection);
+
+impl<'c> ReadTransaction<'c> {
+    fn begin(connection: &'c Connection) -> Result<Self> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(connection))
+    }
+
+    fn end(self) -> Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
+impl Drop for ReadTransaction<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = self.0.execute_batch("ROLLBACK")
+        {
+            warn!(%error, "a read transaction does not end: {error}");
         }
     }
 }
@@ -251,6 +312,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
+    use super::super::aside;
     use super::*;
 
     /// Reads rows one by one.
@@ -342,6 +404,22 @@ mod tests {
         }
         assert!(!read(10).await);
         assert_eq!(lock(&readers.resting).is_some(), several);
+    }
+
+    #[tokio::test]
+    async fn a_read_of_a_few_rows_lets_no_other_thread_go_first() {
+        let (_folder, readers) = readers();
+        let read = |rows: u32, most: i64| {
+            let before = aside::times();
+            for _ in 0..100 {
+                run(&readers.idle, |connection| look_at(connection, rows), most);
+            }
+            aside::times() - before
+        };
+        assert_eq!(read(10, FEW_LOOKS), 0);
+        assert_eq!(read(10, LOOKS_MAX), 0, "neither does one on a thread for reads");
+        assert_eq!(read(100_000, FEW_LOOKS), 100, "it stops at the first check that is one too many");
+        assert!(read(100_000, i64::MAX) > 100);
     }
 
     #[tokio::test]
