@@ -179,6 +179,7 @@ async fn nodes_share_the_accounts_whose_orders_wait() {
         let name = format!("{NODE}{node}");
         one.take_lease(&name, std::time::Duration::from_mins(1)).await.unwrap().unwrap();
     }
+    assert_eq!(one.pace().nodes, 1, "it has not looked yet");
     one.accept(new_order(&[number(1)])).await.unwrap();
     one.accept(order_of(second, number(20))).await.unwrap();
     let held_up = async {
@@ -189,6 +190,9 @@ async fn nodes_share_the_accounts_whose_orders_wait() {
         assert_eq!(step.ended.len(), 1, "the other account's order");
     })
     .await;
+    // Nothing waits now, and there are as many nodes as before.
+    other.run_orders(now(), 10, 10, Arc::default()).await.unwrap();
+    assert_eq!((one.pace().nodes, other.pace().nodes), (2, 2));
     assert_eq!(one.check(true).await.unwrap().findings, vec![]);
 }
 

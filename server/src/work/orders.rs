@@ -24,6 +24,10 @@ const POLL_STAGED: Duration = Duration::from_millis(50);
 /// Shortest time between the beginnings of two steps. Under load a step finds many orders, whose numbers share pages
 /// and a commit. A single order runs at once.
 const PACE: Duration = Duration::from_millis(25);
+/// Most nodes that this time is multiplied by. Several nodes begin no more steps together than one would alone, so that
+/// their steps are as full and an order costs the database as little. With more nodes than this, an order would wait too
+/// long.
+const NODES_MAX: usize = 4;
 /// How long the worker sleeps when nobody rings.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -36,7 +40,7 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         let staged = app.emulator.as_ref().and_then(|emulator| emulator.scripts.next(app.clock.now()));
         let poll = if staged.is_some() { POLL_STAGED } else { POLL };
         // Those that run have taken what waited. If they take long, another one is begun for what has come meanwhile.
-        let apart = PACE * u32::try_from(1 + steps.len()).unwrap_or(u32::MAX);
+        let apart = apart(steps.len(), app.store.pace().nodes);
         let from = begun.map_or_else(Instant::now, |begun| begun + apart);
         tokio::select! {
             () = stop.cancelled() => {}
@@ -67,6 +71,12 @@ pub(crate) async fn run(app: Arc<App>, stop: CancellationToken) {
         }
     }
     while steps.join_next().await.is_some() {}
+}
+
+/// Returns the time from the beginning of one step to that of the next, while `running` steps run here and the orders
+/// are shared by `nodes` nodes.
+fn apart(running: usize, nodes: usize) -> Duration {
+    PACE * u32::try_from((1 + running) * nodes.clamp(1, NODES_MAX)).unwrap_or(u32::MAX)
 }
 
 /// What a step leaves to do.
@@ -121,4 +131,17 @@ pub(super) async fn step(app: &App) -> Result<Next> {
     } else {
         Next::Nothing
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_nodes_begin_as_many_steps_as_one() {
+        assert_eq!(apart(0, 1), PACE);
+        assert_eq!(apart(0, 2), PACE * 2);
+        assert_eq!(apart(1, 2), PACE * 4, "one is under way here already");
+        assert_eq!(apart(0, 100), PACE * 4, "an order does not wait for ever");
+    }
 }

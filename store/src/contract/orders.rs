@@ -46,6 +46,8 @@ pub struct Steps {
     pub at_once: usize,
     /// Most orders in one step. The more there are, the more they share, and the longer others wait for their accounts.
     pub orders_max: usize,
+    /// How many nodes share the orders, as far as this one knows. At least 1.
+    pub nodes: usize,
 }
 
 /// An order that ended.
@@ -180,7 +182,7 @@ pub trait Orders: Send + Sync {
 
     /// Returns how orders are best run here.
     fn pace(&self) -> Steps {
-        Steps { at_once: 1, orders_max: 256 }
+        Steps { at_once: 1, orders_max: 256, nodes: 1 }
     }
 
     /// Runs at most `orders_max` accepted orders with `numbers_max` numbers, but at least one order. Accounts take turns,

@@ -2,6 +2,7 @@
 //! rows. Within the node a step asks here first, so that it leaves the database alone while nothing is left to do.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use onhook_core::ids::AccountId;
@@ -10,11 +11,15 @@ use crate::contract::orders::Steps;
 
 /// Where the database is near, two steps keep it busy. Where each of its answers takes milliseconds, a step does little but
 /// wait. Orders of one step share statements, a commit, and the counts and areas that they change.
-pub(super) const STEPS: Steps = Steps { at_once: 4, orders_max: 1_024 };
+const STEPS: Steps = Steps { at_once: 4, orders_max: 1_024, nodes: 1 };
 
 /// The accounts whose orders run.
 #[derive(Default)]
-pub(super) struct Hands(Mutex<HashSet<AccountId>>);
+pub(super) struct Hands {
+    accounts: Mutex<HashSet<AccountId>>,
+    /// How many nodes there were when this one last looked. 0 before that.
+    nodes: AtomicUsize,
+}
 
 impl Hands {
     /// Returns what one step has, which is nothing yet.
@@ -22,9 +27,19 @@ impl Hands {
         Hand { hands: self, has: Mutex::default() }
     }
 
+    /// Notes how many nodes there are.
+    pub(super) fn among(&self, nodes: usize) {
+        self.nodes.store(nodes, Ordering::Relaxed);
+    }
+
+    /// Returns how orders are run.
+    pub(super) fn steps(&self) -> Steps {
+        Steps { nodes: self.nodes.load(Ordering::Relaxed).max(1), ..STEPS }
+    }
+
     /// True if a step has the account.
     pub(super) fn have(&self, account: AccountId) -> bool {
-        held(&self.0).contains(&account)
+        held(&self.accounts).contains(&account)
     }
 }
 
@@ -38,13 +53,13 @@ impl Hand<'_> {
     /// Notes the accounts that the step has claimed, instead of those of an attempt before.
     pub(super) fn take(&self, accounts: Vec<AccountId>) {
         self.put_down();
-        held(&self.hands.0).extend(&accounts);
+        held(&self.hands.accounts).extend(&accounts);
         *held(&self.has) = accounts;
     }
 
     fn put_down(&self) {
         let had = std::mem::take(&mut *held(&self.has));
-        let mut all = held(&self.hands.0);
+        let mut all = held(&self.hands.accounts);
         for account in had {
             all.remove(&account);
         }

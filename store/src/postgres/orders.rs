@@ -15,7 +15,6 @@ use super::accounts::lock_account;
 use super::batch::areas_of;
 use super::entries::lock_numbers;
 use super::exchanges::exchanges_of;
-use super::hands::STEPS;
 use super::open::PostgresStore;
 use super::order_rows::{ORDER_COLUMNS, add_line, read_order, update_orders};
 use super::row::{account_of, get, limit, order_id, pages_before, small, time};
@@ -299,7 +298,7 @@ impl Orders for PostgresStore {
     }
 
     fn pace(&self) -> Steps {
-        STEPS
+        self.hands.steps()
     }
 
     async fn run_orders(
@@ -311,6 +310,9 @@ impl Orders for PostgresStore {
     ) -> Result<StepReport> {
         let mut queues = reading!(self, client => Queues::look(&client, orders_max).await)?;
         let all = queues.waiting.len();
+        if all > 0 {
+            self.hands.among(queues.nodes); // with nothing that waits they were not counted
+        }
         queues.waiting.retain(|backlog| !self.hands.have(backlog.account));
         let busy = queues.waiting.len() < all;
         if queues.waiting.is_empty() && !queues.back {

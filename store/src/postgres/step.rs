@@ -55,7 +55,7 @@ pub(super) struct Queues {
     /// True if orders that wait for numbers are to be tried, since the pool has grown.
     pub(super) back: bool,
     /// How many nodes there are.
-    nodes: usize,
+    pub(super) nodes: usize,
 }
 
 impl Queues {
