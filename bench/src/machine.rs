@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::measure::float;
+
 const FLUSHES: usize = 200;
 
 /// Returns the facts, in the order in which they are shown.
@@ -31,6 +33,46 @@ pub(crate) fn facts(dir: &Path) -> Result<Vec<(&'static str, String)>> {
 /// Returns how many processes wanted a core in the last minute. Other processes affect every figure.
 pub(crate) fn load() -> Option<f64> {
     read("/proc/loadavg")?.split(' ').next()?.parse().ok()
+}
+
+/// What the machine's host and kernel have taken since the machine started (proc(5), `/proc/stat` and `/proc/vmstat`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    /// Ticks of all processors, and those in which the host ran something else.
+    ticks: u64,
+    stolen: u64,
+    /// Pages of files that were dropped from memory and had to be read again.
+    read_again: u64,
+}
+
+impl Taken {
+    pub(crate) fn now() -> Self {
+        let ticks: Vec<u64> = read("/proc/stat")
+            .and_then(|stat| stat.lines().next().map(str::to_owned))
+            .map(|line| line.split_whitespace().skip(1).filter_map(|ticks| ticks.parse().ok()).collect())
+            .unwrap_or_default();
+        let read_again = read("/proc/vmstat").and_then(|counts| {
+            counts.lines().find_map(|line| line.strip_prefix("workingset_refault_file ")?.parse().ok())
+        });
+        Self {
+            ticks: ticks.iter().take(8).sum(), // those after are counted in the first ones, too
+            stolen: ticks.get(7).copied().unwrap_or_default(),
+            read_again: read_again.unwrap_or_default(),
+        }
+    }
+
+    /// Returns the facts of what has been taken since `before`. They make the slowest answers slower, of whatever server.
+    pub(crate) fn since(self, before: Self) -> [(&'static str, String); 2] {
+        let part = |part: u64, of: u64| 100.0 * float(part) / float(of.max(1));
+        let stolen = part(self.stolen.saturating_sub(before.stolen), self.ticks.saturating_sub(before.ticks));
+        [
+            ("processor time that the host took meanwhile", format!("{stolen:.2} %")),
+            (
+                "pages of files that the kernel dropped and read again meanwhile",
+                self.read_again.saturating_sub(before.read_again).to_string(),
+            ),
+        ]
+    }
 }
 
 /// Refuses a folder in memory: data there is never durable.

@@ -255,6 +255,7 @@ async fn measure(plan: &Plan) -> Result<()> {
     // PostgreSQL's user has a folder in this one.
     std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
 
+    let before = machine::Taken::now();
     let mut report = Report {
         command: command(),
         facts: machine::facts(dir.path())?,
@@ -306,6 +307,7 @@ async fn measure(plan: &Plan) -> Result<()> {
         eprintln!("emulator");
         report.emulator = Some(emulator::run().await);
     }
+    report.facts.extend(machine::Taken::now().since(before));
     report.write(&plan.out)?;
     eprintln!("written: {}", plan.out.display());
     let failures = report.failures();

@@ -4,6 +4,8 @@
 //! them, and the sealer takes the rows that it can see. It deletes them with the seal that it writes: of two sealers one
 //! finds a row gone, or its batch taken, and writes nothing.
 
+use std::collections::{HashMap, HashSet};
+
 use super::client::Client;
 use async_trait::async_trait;
 use onhook_core::audit::chain::{SEALED_MAX, Seal};
@@ -11,9 +13,9 @@ use onhook_core::audit::deed::{Deed, Recorded};
 use onhook_core::audit::digest::Digest;
 use onhook_core::audit::line::Line;
 use onhook_core::ids::{EventSeq, OrderId};
+use onhook_core::lifecycle::provenance::Provenance;
 use tokio::task::spawn_blocking;
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use super::deeds::{account_changes, deeds, write_deeds};
 use super::leases::must_last;
@@ -29,11 +31,13 @@ use crate::contract::leases::LeaseToken;
 use crate::error::corrupt;
 use crate::{Result, StoreError};
 
-/// Events with what is shown of their orders.
-const LINES: &str = "SELECT e.seq, e.number, e.prev, e.at, e.actor, e.detail, e.origin, e.credential, e.address, e.reason,
-                            e.plan, e.kind, e.account, e.state_before, e.state_after, o.id, o.user_name, o.credential,
-                            o.address, o.reason, o.plan
-                     FROM event e LEFT JOIN orders o ON o.seq = e.order_seq";
+/// Events.
+const EVENTS: &str =
+    "SELECT seq, number, prev, at, actor, detail, origin, credential, address, reason, plan, kind,
+                             account, state_before, state_after, order_seq FROM event";
+
+/// What is shown of their orders.
+const ORDERS: &str = "SELECT seq, id, user_name, credential, address, reason, plan FROM orders";
 
 /// The columns of a seal that [`read_seal`] reads.
 const SEAL: &str = "batch, first_position, last_position, sealed_at, root, previous, hash";
@@ -44,13 +48,13 @@ const ROWS_MAX: i64 = 2_000;
 /// Seals that one look for an event's seal reads.
 const SEALS: usize = 8;
 
-fn read_line(row: &Row) -> Result<Line> {
+/// Orders by their sequence numbers: which, who sent it, and under what.
+type OfOrders = HashMap<i64, (OrderId, String, Provenance)>;
+
+fn read_line(row: &Row, orders: &OfOrders) -> Result<Line> {
     let states: (Option<u8>, Option<u8>) = (small_or(row, 13)?, small_or(row, 14)?);
     let number = get::<Option<i64>>(row, 1)?.map(|_| number_of(row, 1)).transpose()?;
-    let order = match get::<Option<Uuid>>(row, 15)? {
-        Some(id) => Some((OrderId(id), get(row, 16)?, under(row, 17)?)),
-        None => None,
-    };
+    let order = get::<Option<i64>>(row, 15)?.and_then(|seq| orders.get(&seq).cloned());
     let columns = LineColumns {
         seq: get(row, 0)?,
         number,
@@ -68,16 +72,41 @@ fn read_line(row: &Row) -> Result<Line> {
     columns.line()
 }
 
-async fn line_rows(client: &Client, events: &[EventSeq]) -> Result<Vec<Row>> {
-    let (Some(first), Some(last)) = (events.iter().min(), events.iter().max()) else { return Ok(Vec::new()) };
+/// Returns the rows of a table with these sequence numbers, which `select` has in its first column, in their order.
+async fn with_seqs(client: &Client, select: &str, seqs: &[i64]) -> Result<Vec<Row>> {
+    let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) else { return Ok(Vec::new()) };
+    let span = last.abs_diff(*first);
+    if usize::try_from(span / 2).is_ok_and(|half| half < seqs.len()) {
+        // Most of what lies between is wanted: one walk through the index, instead of a way down for each.
+        let sql = format!("{select} WHERE seq BETWEEN $1 AND $2 ORDER BY seq");
+        let wanted: HashSet<i64> = seqs.iter().copied().collect();
+        let mut found = rows(client, &sql, &[first, last]).await?;
+        found.retain(|row| row.try_get(0).is_ok_and(|seq: i64| wanted.contains(&seq)));
+        return Ok(found);
+    }
+    // Without the span, the planner reads the whole table for a list of thousands.
+    let sql = format!("{select} WHERE seq BETWEEN $2 AND $3 AND seq = ANY($1) ORDER BY seq");
+    rows(client, &sql, &[&seqs.to_vec(), first, last]).await
+}
+
+/// Returns the rows of events in their order, and the orders that made them.
+async fn line_rows(client: &Client, events: &[EventSeq]) -> Result<(Vec<Row>, OfOrders)> {
     let seqs: Vec<i64> = events.iter().map(|seq| seq.0).collect();
-    // Without the span, the planner reads all events for a list of thousands, and all orders.
-    let sql = format!("{LINES} WHERE e.seq BETWEEN $2 AND $3 AND e.seq = ANY($1) ORDER BY e.seq");
-    rows(client, &sql, &[&seqs, &first.0, &last.0]).await
+    let events = with_seqs(client, EVENTS, &seqs).await?;
+    let mut seqs = Vec::new();
+    for row in &events {
+        seqs.extend(get::<Option<i64>>(row, 15)?);
+    }
+    seqs.sort_unstable();
+    seqs.dedup();
+    let of_order = |row: &Row| Ok((get(row, 0)?, (OrderId(get(row, 1)?), get(row, 2)?, under(row, 3)?)));
+    let orders = with_seqs(client, ORDERS, &seqs).await?.iter().map(of_order).collect::<Result<_>>()?;
+    Ok((events, orders))
 }
 
 async fn lines(client: &Client, events: &[EventSeq]) -> Result<Vec<Line>> {
-    line_rows(client, events).await?.iter().map(read_line).collect()
+    let (rows, orders) = line_rows(client, events).await?;
+    rows.iter().map(|row| read_line(row, &orders)).collect()
 }
 
 async fn unsealed(client: &Client, first: u64) -> Result<Unsealed> {
@@ -91,20 +120,20 @@ async fn unsealed(client: &Client, first: u64) -> Result<Unsealed> {
         events.extend(named);
         marks.push(get(row, 0)?);
     }
-    let rows = line_rows(client, &events).await?;
+    let (rows, orders) = line_rows(client, &events).await?;
     if rows.len() != events.len() {
         return Err(corrupt("an event that is to get a position is missing"));
     }
     // Ten thousand take long enough to hold up the requests that wait for the same thread.
-    let read = spawn_blocking(move || digests(&rows, first)).await;
+    let read = spawn_blocking(move || digests(&rows, &orders, first)).await;
     let (seqs, digests) = read.map_err(|error| StoreError::Broken(error.into()))??;
     Ok(Unsealed { seqs, digests, marks })
 }
 
 /// Returns events and their digests at the positions from `first` on.
-fn digests(rows: &[Row], first: u64) -> Result<(Vec<EventSeq>, Vec<Digest>)> {
+fn digests(rows: &[Row], orders: &OfOrders, first: u64) -> Result<(Vec<EventSeq>, Vec<Digest>)> {
     let digest = |(position, row)| {
-        let line = read_line(row)?;
+        let line = read_line(row, orders)?;
         Ok((line.seq, digest_at(position, &line)?))
     };
     (first..).zip(rows).map(digest).collect()

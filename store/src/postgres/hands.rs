@@ -37,9 +37,9 @@ impl Hands {
         Steps { nodes: self.nodes.load(Ordering::Relaxed).max(1), ..STEPS }
     }
 
-    /// True if a step has the account.
-    pub(super) fn have(&self, account: AccountId) -> bool {
-        held(&self.accounts).contains(&account)
+    /// Returns the accounts that steps have.
+    pub(super) fn have(&self) -> HashSet<AccountId> {
+        held(&self.accounts).clone()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Orders: accepted, run and changed in a transaction (load, plan, apply), and listed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::client::Client;
@@ -308,12 +309,14 @@ impl Orders for PostgresStore {
         numbers_max: usize,
         policy: Arc<Policy>,
     ) -> Result<StepReport> {
-        let mut queues = reading!(self, client => Queues::look(&client, orders_max).await)?;
+        let have = self.hands.have();
+        let mut queues = reading!(self, client => Queues::look(&client, orders_max, &have).await)?;
         let all = queues.waiting.len();
         if all > 0 {
             self.hands.among(queues.nodes); // with nothing that waits they were not counted
         }
-        queues.waiting.retain(|backlog| !self.hands.have(backlog.account));
+        let have: HashSet<AccountId> = self.hands.have().union(&have).copied().collect();
+        queues.waiting.retain(|backlog| !have.contains(&backlog.account));
         let busy = queues.waiting.len() < all;
         if queues.waiting.is_empty() && !queues.back {
             return Ok(StepReport { busy, ..StepReport::default() });

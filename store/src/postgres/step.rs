@@ -60,8 +60,9 @@ pub(super) struct Queues {
 
 impl Queues {
     /// Looks what waits, without a lock. It counts the orders of the first [`ACCOUNTS_MAX`] accounts, of each at most
-    /// `orders_max`: no step takes more accounts, however many wait.
-    pub(super) async fn look(client: &Client, orders_max: usize) -> Result<Self> {
+    /// `orders_max`: no step takes more accounts, however many wait. It counts none of those that steps of this node
+    /// `have`: thousands may wait there, and this step leaves them alone.
+    pub(super) async fn look(client: &Client, orders_max: usize, have: &HashSet<AccountId>) -> Result<Self> {
         // A skip scan: the waiting orders of one account, however many, cost one seek and those that are counted.
         let waiting = format!(
             "WITH RECURSIVE waiting (account) AS (
@@ -73,11 +74,13 @@ impl Queues {
              )
              SELECT w.account, f.orders, f.numbers,
                     (SELECT count(*) FROM lease WHERE name LIKE '{NODE}%' AND until > {NOW})
-             FROM (SELECT account, row_number() OVER (ORDER BY q.turn, account) AS place
+             FROM (SELECT account, account <> ALL ($2) AS free,
+                          row_number() OVER (ORDER BY account = ANY ($2), q.turn, account) AS place
                    FROM waiting JOIN queue q USING (account)) w
              CROSS JOIN LATERAL (SELECT count(*) AS orders, coalesce(sum(numbers), 0)::bigint AS numbers
                                  FROM (SELECT numbers FROM orders
-                                       WHERE account = w.account AND status = 0 AND w.place <= {ACCOUNTS_MAX}
+                                       WHERE account = w.account AND status = 0 AND w.free
+                                             AND w.place <= {ACCOUNTS_MAX}
                                        ORDER BY seq LIMIT $1) o) f
              ORDER BY w.place"
         );
@@ -86,7 +89,8 @@ impl Queues {
                              OR (SELECT value FROM counter WHERE name = 'back_orders_tried')
                                 <> (SELECT value FROM counter WHERE name = 'pool_grown'))";
         let most = limit(orders_max);
-        let values: [&dyn Value; 1] = [&most];
+        let have: Vec<i64> = have.iter().map(|account| account.get().into()).collect();
+        let values: [&dyn Value; 2] = [&most, &have];
         let (found, back) = together!(rows(client, &waiting, &values), row(client, back, &[]))?;
         let backlog = |row: &Row| {
             Ok(Backlog { account: account_of(row, 0)?, orders: small(row, 1)?, numbers: small(row, 2)? })
