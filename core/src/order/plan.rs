@@ -259,6 +259,8 @@ pub enum NotApproved {
     NotNeeded,
     /// Who made it cannot be the second person.
     SamePerson,
+    /// Whoever agrees may not, or may not any more.
+    NotAllowed,
 }
 
 impl KeptPlan {

@@ -470,6 +470,7 @@ fn not_approved(approved: &PlanApproved) -> OpsProblem {
             Code::SamePerson,
             format!("{} made it: another person has to approve it", plan.made.user),
         ),
+        PlanApproved::Refused(NotApproved::NotAllowed, _) => Refusal::Denied.into(),
         PlanApproved::Applied(applied) => not_applied(applied),
         PlanApproved::Missing | PlanApproved::Done(_) => Refusal::NoResource.into(),
     }

@@ -53,7 +53,7 @@ async fn act(store: &dyn Store, act: Act, numbers: &[u64], now: Timestamp) -> Ac
 async fn done(store: &dyn Store, wanted: Act, numbers: &[u64], now: Timestamp) {
     match act(store, wanted, numbers, now).await {
         Acted::Waits(plan) => {
-            let approving = Approving { hash: plan.hash.clone(), author: "another".into(), apply: true };
+            let approving = Approving { hash: plan.hash.clone(), author: Author::offline(), apply: true };
             let approved = store.approve_plan(plan.id, approving, None, now, policy()).await.expect("tried");
             let PlanApproved::Applied(PlanApplied::Done { plan, .. }) = approved else {
                 panic!("{approved:?}")

@@ -1,6 +1,7 @@
 //! Plans: made, applied, approved and withdrawn. Exactly what one says is done, or nothing.
 
-use onhook_core::account::Place;
+use onhook_core::account::user::{Asker, Right, Rights};
+use onhook_core::account::{Place, Role};
 use onhook_core::audit::deed::DeedKind;
 use onhook_core::ids::{PlanId, SiteId};
 use onhook_core::lifecycle::diagram::State;
@@ -16,7 +17,7 @@ use onhook_core::time::{DAY_MS, Timestamp};
 use serde_json::json;
 
 use super::fixtures::{
-    DISCONNECTS, account, activate, at, clean, disconnect, log, number, order, policy, release, run_all,
+    DISCONNECTS, account, activate, at, clean, disconnect, doer, log, number, order, policy, release, run_all,
     seeded, state, subscribe, subscription,
 };
 use crate::Store;
@@ -25,6 +26,7 @@ use crate::contract::acts::{Acted, Asked, Undone};
 use crate::contract::plans::{
     Approving, NewPlan, PlanApplied, PlanApproved, PlanFilter, PlanMade, PlanWithdrawn,
 };
+use crate::contract::users::{NewUser, UserChange, UserChanged};
 
 /// How long a plan lives of which no operator has said how long, in milliseconds.
 const LIVES_MS: i64 = 1_800_000;
@@ -78,8 +80,11 @@ async fn done(store: &dyn Store, plan: &KeptPlan, now: Timestamp) -> KeptPlan {
     }
 }
 
+/// Someone at the machine agrees, who is no user.
 fn approving(user: &str, plan: &KeptPlan, apply: bool) -> Approving {
-    Approving { hash: plan.hash.clone(), author: author(user, "it is right"), apply }
+    let mut author = author(user, "it is right");
+    author.under.credential = Some(Credential::Socket);
+    Approving { hash: plan.hash.clone(), author, apply }
 }
 
 async fn approve(
@@ -286,6 +291,51 @@ cases! { ($) plans conformance_plans:
         let lock = made(&*store, new(Act::Lock, [2], None, late)).await;
         let none = approve(&*store, "other", &lock, false, late).await;
         assert!(matches!(none, PlanApproved::Refused(NotApproved::NotNeeded, _)), "{none:?}");
+        clean(&*store).await;
+    }
+
+    /// Who agrees is looked up in the transaction: whoever may not, or may not any more, agrees to nothing.
+    async fn only_those_who_may_agree_do(opener) {
+        let (store, ..) = seeded(opener).await;
+        let unlocks: Rights = [Right::Unlock].into_iter().collect();
+        let user = |name: &str, account, role, rights| NewUser {
+            name: name.into(),
+            account,
+            role,
+            rights,
+            password_hash: "$x".into(),
+        };
+        let operator = user("Second", None, Role::Operator, Rights::NONE);
+        let admin = user("admin", Some(account(1)), Role::Admin, unlocks);
+        let other = user("admin2", Some(account(2)), Role::Admin, unlocks);
+        for user in [&operator, &admin, &other] {
+            store.create_user(user.clone(), at(5)).await.expect("created");
+        }
+        let agrees = async |name: &str, plan: &KeptPlan| {
+            let approving = Approving { author: author(name, "it is right"), ..approving(name, plan, false) };
+            store.approve_plan(plan.id, approving, None, at(13), policy()).await.expect("tried")
+        };
+        let purge = made(&*store, new(Act::Purge { name: None }, [0], Some(1), at(10))).await;
+        // More than ten in a day are only the second ones.
+        for act in [Act::Lock, Act::Unlock, Act::Lock] {
+            let plan = made(&*store, new(act, 0..20, Some(1), at(11))).await;
+            done(&*store, &plan, at(11)).await;
+        }
+        let unlock = made(&*store, new(Act::Unlock, 0..20, Some(1), at(12))).await;
+        assert!(matches!(apply(&*store, &unlock, at(12)).await, PlanApplied::ApprovalNeeded(_)));
+        for (name, plan) in [("nobody", &purge), ("admin", &purge), ("admin2", &unlock)] {
+            let not = agrees(name, plan).await;
+            assert!(matches!(not, PlanApproved::Refused(NotApproved::NotAllowed, _)), "{name}: {not:?}");
+        }
+        let may = agrees("admin", &unlock).await;
+        assert!(matches!(may, PlanApproved::Done(_)), "{may:?}");
+        let removed = store.change_user(Asker::AtTheMachine, "second".into(), UserChange::Removed, doer(12)).await;
+        assert_eq!(removed.expect("tried"), UserChanged::Done);
+        let gone = agrees("second", &purge).await;
+        assert!(matches!(gone, PlanApproved::Refused(NotApproved::NotAllowed, _)), "{gone:?}");
+        assert!(kept(&*store, purge.id).await.approvals.is_empty());
+        store.create_user(operator, at(12)).await.expect("created");
+        assert!(matches!(agrees("second", &purge).await, PlanApproved::Done(_)));
         clean(&*store).await;
     }
 

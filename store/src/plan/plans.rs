@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
+use onhook_core::account::user::Right;
 use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::ids::{OrderId, OrderSeq, PlanId};
 use onhook_core::lifecycle::policy::Policy;
-use onhook_core::lifecycle::provenance::{Author, Doer};
+use onhook_core::lifecycle::provenance::{Author, Credential, Doer};
 use onhook_core::number::Number;
 use onhook_core::order::Status;
 use onhook_core::order::decided::Decisions;
 use onhook_core::order::plan::{
-    Done, KeptPlan, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
+    Done, KeptPlan, NotApproved, PlanState, PlannedHold, Signed, TWO_PERSONS_LIVES_MS, TwoPerson, Warned,
+    may_approve,
 };
 use onhook_core::setting::Values;
 use onhook_core::time::Timestamp;
@@ -20,6 +22,7 @@ use super::acts::{Loaded, NotApplied, Writes, apply as act, plan};
 use crate::contract::acts::{Asked, Plan, Warning};
 use crate::contract::plans::{Approving, NewPlan, PlanApplied, PlanApproved, PlanWithdrawn};
 use crate::contract::settings::Chosen;
+use crate::contract::users::User;
 
 /// What a plan needs beside what its act loads.
 #[derive(Clone, Copy, Debug)]
@@ -240,15 +243,22 @@ pub fn apply(
     }
 }
 
-/// Lets a person agree to a plan. Returns it with what is recorded of that, if it is new.
+/// Lets a person agree to a plan. Returns it with what is recorded of that, if it is new. `user` is that person as the
+/// transaction finds them: whoever was removed a moment ago, or has lost the right, agrees to nothing.
 ///
 /// # Errors
 /// What came of it, if nothing is written.
 pub fn approve(
     mut kept: KeptPlan,
     Approving { hash, author, .. }: &Approving,
+    user: Option<&User>,
     now: Timestamp,
 ) -> Result<(KeptPlan, Option<Deed>), PlanApproved> {
+    // Whoever is at the machine is an operator, and no user.
+    let at_machine = matches!(author.under.credential, Some(Credential::Socket | Credential::Offline));
+    if !at_machine && !user.is_some_and(|user| agrees(&kept, user)) {
+        return Err(PlanApproved::Refused(NotApproved::NotAllowed, Box::new(kept)));
+    }
     match kept.approve(hash, Signed::by(author, now)) {
         Ok(new) => {
             let deed = new.then(|| deed(&kept, DeedKind::PlanApproved, author, now));
@@ -256,6 +266,12 @@ pub fn approve(
         }
         Err(why) => Err(PlanApproved::Refused(why, Box::new(kept))),
     }
+}
+
+/// Returns whether a user may agree to a plan.
+fn agrees(kept: &KeptPlan, user: &User) -> bool {
+    let of_it = user.account.is_none() || user.account == kept.account;
+    !user.is_closed && of_it && may_approve(&kept.act, user.role, user.rights.has(Right::Unlock))
 }
 
 /// Returns what is recorded of a plan that was done, by an order if it became one.

@@ -20,6 +20,7 @@ use super::once::once;
 use super::open::PostgresStore;
 use super::plan_rows::{self as rows, around, insert_plan, new_id, update_plan};
 use super::transaction::{reading, transaction};
+use super::users::unchanged_user;
 use crate::Result;
 use crate::contract::once::Once;
 use crate::contract::plans::{
@@ -119,7 +120,8 @@ async fn approve_plan(
     policy: &Policy,
 ) -> Result<PlanApproved> {
     let Some(kept) = rows::plan(client, id, true).await? else { return Ok(PlanApproved::Missing) };
-    let (kept, deed) = match approve(kept, approving, now) {
+    let user = unchanged_user(client, &approving.author.user).await?;
+    let (kept, deed) = match approve(kept, approving, user.as_ref(), now) {
         Ok(approved) => approved,
         Err(not) => return Ok(not),
     };

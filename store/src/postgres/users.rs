@@ -41,6 +41,12 @@ async fn user(client: &Client, name: &str) -> Result<Option<User>> {
     row(client, &sql, &[&&*folded(name)]).await?.as_ref().map(read_user).transpose()
 }
 
+/// As [`user`], and nobody changes or removes it before the transaction ends.
+pub(super) async fn unchanged_user(client: &Client, name: &str) -> Result<Option<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM users WHERE folded = $1 FOR SHARE");
+    row(client, &sql, &[&&*folded(name)]).await?.as_ref().map(read_user).transpose()
+}
+
 async fn users(client: &Client) -> Result<Vec<User>> {
     let sql = format!("SELECT {USER_COLUMNS} FROM users ORDER BY folded");
     rows(client, &sql, &[]).await?.iter().map(read_user).collect()

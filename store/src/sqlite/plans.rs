@@ -17,6 +17,7 @@ use super::once::once;
 use super::open::SqliteStore;
 use super::plan_rows::{self as rows, around, insert_plan, new_id, update_plan};
 use super::tables::Tables;
+use super::users::user;
 use crate::Result;
 use crate::contract::once::Once;
 use crate::contract::plans::{
@@ -82,7 +83,8 @@ fn approve_found(
     policy: &Policy,
 ) -> Result<PlanApproved> {
     let Some(kept) = rows::plan(tables.connection, id)? else { return Ok(PlanApproved::Missing) };
-    let (kept, deed) = match approve(kept, approving, now) {
+    let user = user(tables.connection, &approving.author.user)?;
+    let (kept, deed) = match approve(kept, approving, user.as_ref(), now) {
         Ok(approved) => approved,
         Err(not) => return Ok(not),
     };

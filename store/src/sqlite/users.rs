@@ -26,7 +26,7 @@ use crate::{Result, StoreError};
 const USER_COLUMNS: &str = "name, account, role, password_hash, generation, rights, created_at,
      coalesce((SELECT a.state = 'closed' FROM account a WHERE a.id = user.account), 0)";
 
-fn user(connection: &Connection, name: &str) -> Result<Option<User>> {
+pub(super) fn user(connection: &Connection, name: &str) -> Result<Option<User>> {
     let sql = format!("SELECT {USER_COLUMNS} FROM user WHERE folded = ?");
     Ok(list(connection, &sql, vec![Value::Text(folded(name).into_owned())], read_user)?.pop())
 }
