@@ -1,11 +1,13 @@
-//! Does any crate use what the diagram forbids?
+//! Does any crate use what the diagram forbids, or declare what it does not use?
 //!
 //! Cargo already refuses circles; these rules refuse the shortcuts that it would accept. They read what
 //! the manifests declare, so a crate that only re-exports another is judged by its own row.
 //!
 //! Not here: licences, sources and duplicate versions of dependencies (`deny.toml`).
 
+use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Package};
@@ -69,6 +71,8 @@ struct Member {
     name: String,
     uses: Vec<Use>,
     manifest: Table,
+    /// All of its Rust code.
+    code: String,
 }
 
 struct Use {
@@ -98,10 +102,25 @@ fn members(workspace: &Workspace) -> Result<Vec<Member>> {
             package: dependency.name.clone(),
             in_tests_only: dependency.kind == DependencyKind::Development,
         });
-        Ok(Member { name: package.name.to_string(), uses: uses.collect(), manifest: text.parse()? })
+        let mut code = String::new();
+        read_code(package.manifest_path.with_file_name("").as_std_path(), &mut code)?;
+        Ok(Member { name: package.name.to_string(), uses: uses.collect(), manifest: text.parse()?, code })
     };
     let packages = workspace.metadata.workspace_packages();
     packages.into_iter().map(|p| read(p).with_context(|| p.manifest_path.to_string())).collect()
+}
+
+/// Adds what the Rust files of a folder say, and of those in it.
+fn read_code(folder: &Path, code: &mut String) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_code(&path, code)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&fs::read_to_string(&path)?);
+        }
+    }
+    Ok(())
 }
 
 /// Returns every broken rule, as a sentence with the rule's reason.
@@ -119,8 +138,19 @@ fn complaints(members: &[Member]) -> Vec<String> {
         }
         found.extend(banned_packages(member));
         found.extend(own_ways(member));
+        found.extend(unused_packages(member));
     }
     found
+}
+
+/// Returns the packages that a member declares, and that its code never names.
+fn unused_packages(member: &Member) -> Vec<String> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words: HashSet<&str> = member.code.split(|c| !is_word(c)).collect();
+    let unused = member.uses.iter().filter(|used| !words.contains(used.package.replace('-', "_").as_str()));
+    unused
+        .map(|used| format!("{} declares {}, and its code never names it", member.name, used.package))
+        .collect()
 }
 
 fn forbidden_arrows(member: &Member, row: &Arrow, members: &[Member]) -> Vec<String> {
@@ -183,7 +213,11 @@ mod tests {
 
     fn member(name: &str, packages: &[&str], manifest: &str) -> Member {
         let uses = packages.iter().map(|package| used(package)).collect();
-        Member { name: name.to_owned(), uses, manifest: manifest.parse().expect("the test's TOML is right") }
+        let manifest = manifest.parse().expect("the test's TOML is right");
+        let code = "use onhook; use onhook_core::number; use onhook_wire::{onhook_store, onhook_server};
+                    use {onhook_cluster, onhook_bench, xtask, anyhow, axum, hyper, hyper_util, reqwest, rusqlite, tokio,
+                    tokio_postgres, serde};";
+        Member { name: name.to_owned(), uses, manifest, code: code.to_owned() }
     }
 
     fn used(package: &str) -> Use {
@@ -279,6 +313,14 @@ mod tests {
         assert_eq!(with_core("[lints]\nworkspace = false"), lacks);
         assert_eq!(with_core("[lints.rust]\nunsafe_code = \"allow\""), lacks);
         assert_eq!(with_core("lints.workspace = true"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_declared_is_used() {
+        assert_eq!(
+            with(CORE, used("left-pad")),
+            ["onhook-core declares left-pad, and its code never names it"]
+        );
     }
 
     #[test]
