@@ -271,6 +271,9 @@ impl Level {
     }
 }
 
+/// A state or province and a rate center, as far as they are known.
+pub type Lies = (Option<String>, Option<String>);
+
 /// How the numbers of a block or code are used. What is nothing is not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -295,7 +298,7 @@ pub struct Use {
     in_service: bool,
     /// Where its first number by digits lies: state or province, and rate center.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lies: Option<(Option<String>, Option<String>)>,
+    pub lies: Option<Lies>,
     /// The number that lies there.
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<Number>,
@@ -455,6 +458,8 @@ words! {
         PortedOut = "ported_out",
         /// The area code of numbers is unknown, so that they stand in no line.
         UnknownNpa = "unknown_npa",
+        /// Another block is kept for the same rate center, and one may be.
+        SeveralFootprints = "several_footprints",
     }
 }
 
@@ -463,6 +468,21 @@ words! {
 pub fn unknown(numbers: u32) -> (Warning, String) {
     let detail = format!("{numbers} numbers are left out: their area code is not in the table");
     (Warning::UnknownNpa, detail)
+}
+
+/// Most footprints of one state or province that are compared with a new one. None has half as many rate centers.
+pub const FOOTPRINTS_MAX: usize = 5_000;
+
+/// Returns what is to be looked at where a block is kept for its rate center. `lies` is where it lies, `other` another block
+/// that is kept for the same one.
+#[must_use]
+pub fn footprint_warning(lies: &Lies, other: Option<Block>) -> Option<(Warning, String)> {
+    let Some(rate_center) = &lies.1 else {
+        let detail = "its rate center is not known, so nobody can say whether another block is kept for it";
+        return Some((Warning::NoRateCenter, detail.into()));
+    };
+    let detail = format!("{} is kept for {rate_center}, too: one block of a rate center can be kept", other?);
+    Some((Warning::SeveralFootprints, detail))
 }
 
 /// Returns what is to be looked at in a line, with details in sentences without their ends. A line without numbers is in

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use onhook_core::report::nruf::Block;
 use onhook_store::contract::reports::Marking;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::body;
 use super::door::{self, OpsProblem};
@@ -25,16 +26,21 @@ const LIST: Shape = Shape::json(
     r#"{"items": [], "next": null}"#,
 );
 const BLOCK: Shape = Shape::json(
-    r#"{"type": "object", "required": ["block"], "properties": {
+    r#"{"type": "object", "required": ["block", "warnings"], "properties": {
         "block": {"type": "string"}, "rate_center": {"type": ["string", "null"]}, "assigned": {"type": "integer"},
         "intermediate": {"type": "integer"}, "reserved": {"type": "integer"}, "aging": {"type": "integer"},
         "administrative": {"type": "integer"}, "available": {"type": "integer"}, "not_held": {"type": "integer"},
         "ported_out": {"type": "integer"},
         "contamination_percent": {"type": "number"}, "in_service": {"type": "boolean"},
-        "footprint": {"type": "boolean"}, "drain": {"type": "boolean"}, "candidate": {"type": "boolean"}}}"#,
-    r#"{"block": "540-555-0", "rate_center": null, "assigned": 2, "intermediate": 0, "reserved": 0, "aging": 1,
+        "footprint": {"type": "boolean"}, "drain": {"type": "boolean"}, "candidate": {"type": "boolean"},
+        "warnings": {"type": "array", "items": {"type": "object", "required": ["code", "block", "detail"],
+            "properties": {"code": {"enum": ["several_footprints", "no_rate_center"]}, "block": {"type": "string"},
+                "detail": {"type": "string"}}}}}}"#,
+    r#"{"block": "540-555-0", "rate_center": "ROANOKE", "assigned": 2, "intermediate": 0, "reserved": 0, "aging": 1,
         "administrative": 0, "available": 50, "not_held": 947, "ported_out": 0, "contamination_percent": 0.3,
-        "in_service": true, "footprint": false, "drain": false, "candidate": true}"#,
+        "in_service": true, "footprint": true, "drain": false, "candidate": false, "warnings": [{
+            "code": "several_footprints", "block": "540-555-0",
+            "detail": "540-555-1 is kept for ROANOKE, too: one block of a rate center can be kept"}]}"#,
 );
 const MARKING: Shape = Shape::json(
     r#"{"type": "object", "required": ["reason"], "additionalProperties": false, "properties": {
@@ -53,7 +59,8 @@ pub(crate) fn routes() -> Vec<Route> {
         .query(&FILTERS)
         .query(&PAGES);
     let mark_doc = Doc::new(
-        "Says whether a block is drained, and whether it is kept. What is left out is not so.",
+        "Says whether a block is drained, and whether it is kept. What is left out is not so. A second block that is kept \
+         for one rate center is named in the warnings.",
         Told::ok(BLOCK),
     )
     .takes(MARKING);
@@ -105,6 +112,8 @@ async fn mark(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let said = Marking { drain: Some(drain), footprint: Some(footprint) };
     app.store.mark_block(block, said, author, now).await?;
     app.orders_bell.notify_one(); // an order may wait for a number of a block that was drained
-    let shown = blocks::one(&*app.store, block, when).await?.ok_or(Refusal::NoResource)?;
+    let mut shown = blocks::one(&*app.store, block, when).await?.ok_or(Refusal::NoResource)?;
+    // It is looked for when the mark is written: of two at once, one at least sees the other.
+    shown["warnings"] = json!(blocks::warnings(&*app.store, block, when).await?);
     Ok(Reply::json(StatusCode::OK, &shown))
 }

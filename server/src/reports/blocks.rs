@@ -6,7 +6,7 @@ use onhook_core::account::AccountKind;
 use onhook_core::area_codes;
 use onhook_core::ids::AccountId;
 use onhook_core::report::Known;
-use onhook_core::report::nruf::{Block, Category, Level, Use};
+use onhook_core::report::nruf::{Block, Category, FOOTPRINTS_MAX, Level, Use, footprint_warning};
 use onhook_core::setting::ReportSettings;
 use onhook_core::time::Timestamp;
 use onhook_store::contract::reports::{Marks, Wanted};
@@ -40,8 +40,7 @@ pub(crate) async fn list(
 ) -> Result<(Vec<Value>, Option<Block>)> {
     let (mut first, mut end) = NANP;
     if let Some(npa) = filter.npa {
-        first = 10_000_000_000 + u64::from(npa) * 10_000_000;
-        end = first + 10_000_000;
+        (first, end) = span(npa);
     }
     if let Some(block) = after {
         first = first.max(block.range().1);
@@ -91,6 +90,12 @@ pub(crate) async fn list(
     Ok((found, None))
 }
 
+/// Returns the digits of an area code's first number, and one past those of its last, with the country code.
+fn span(npa: u16) -> (u64, u64) {
+    let first = 10_000_000_000 + u64::from(npa) * 10_000_000;
+    (first, first + 10_000_000)
+}
+
 /// Returns how the numbers of blocks are counted now.
 fn counting<'a>(
     now: Timestamp,
@@ -129,20 +134,71 @@ pub(crate) async fn one(
 ) -> Result<Option<Value>> {
     let kinds = others_now(store).await?;
     let known = Known::all();
+    let Some(used) = used(store, block, &counting(now, &known, &kinds, settings)).await? else {
+        return Ok(None);
+    };
+    let marks = store.block_marks(block.range()).await?.pop().map(|(_, marks)| marks).unwrap_or_default();
+    Ok(Some(shown(block, &used, marks, settings)))
+}
+
+/// Returns what a person should look at in a block that was just marked.
+pub(crate) async fn warnings(
+    store: &dyn Store,
+    block: Block,
+    (now, settings): (Timestamp, &ReportSettings),
+) -> Result<Vec<Value>> {
+    if !store.block_marks(block.range()).await?.iter().any(|(_, marks)| marks.footprint) {
+        return Ok(Vec::new());
+    }
+    let kinds = others_now(store).await?;
+    let known = Known::all();
     let counting = counting(now, &known, &kinds, settings);
+    let lies = used(store, block, &counting).await?.and_then(|used| used.lies).unwrap_or_default();
+    let mut other = None;
+    if lies.1.is_some() {
+        for kept in footprints(store, block, lies.0.as_deref()).await? {
+            if used(store, kept, &counting).await?.is_some_and(|used| used.lies.as_ref() == Some(&lies)) {
+                other = Some(kept);
+                break;
+            }
+        }
+    }
+    let told = footprint_warning(&lies, other);
+    let told = told
+        .map(|(code, detail)| json!({ "code": code.word(), "block": block.to_string(), "detail": detail }));
+    Ok(told.into_iter().collect())
+}
+
+/// Returns the other blocks that are kept, of the area codes of a block's state or province.
+async fn footprints(store: &dyn Store, block: Block, region: Option<&str>) -> Result<Vec<Block>> {
+    let mut codes = area_codes::area_codes(region.unwrap_or_default()).to_vec();
+    if !codes.contains(&block.npa()) {
+        codes.push(block.npa());
+    }
+    let mut kept = Vec::new();
+    for npa in codes {
+        let marks = store.block_marks(span(npa)).await?;
+        kept.extend(marks.iter().filter(|(of, marks)| marks.footprint && *of != block).map(|(of, _)| *of));
+    }
+    kept.truncate(FOOTPRINTS_MAX);
+    Ok(kept)
+}
+
+/// Returns how a block is used and where it lies, if numbers of it are held here.
+async fn used(store: &dyn Store, block: Block, counting: &Counting<'_>) -> Result<Option<Use>> {
     let mut used = Used::default();
     let (first, end) = block.range();
     let mut next = Some(first);
     while let Some(from) = next {
-        let page = store.lives(Wanted::Use { at: now, to: known.last() }, (from, end)).await?;
+        let page =
+            store.lives(Wanted::Use { at: counting.at, to: counting.known.last() }, (from, end)).await?;
         next = page.next;
         for life in &page.lives {
-            used.count(life, &counting)?;
+            used.count(life, counting)?;
         }
     }
     used.locate(store).await?;
-    let marks = marks(store, &used.lines).await?.remove(&block).unwrap_or_default();
-    Ok(used.lines.get(&block).map(|used| shown(block, used, marks, settings)))
+    Ok(used.lines.remove(&block))
 }
 
 fn shown(block: Block, used: &Use, marks: Marks, settings: &ReportSettings) -> Value {

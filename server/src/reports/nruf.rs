@@ -9,8 +9,8 @@ use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::number::Number;
 use onhook_core::report::nruf::{
-    Block, Category, CenterUse, HEADER, Level, PortedOut, Then, Use, Warning, category, line, then, unknown,
-    warnings,
+    Block, Category, CenterUse, HEADER, Level, Lies, PortedOut, Then, Use, Warning, category, line, then,
+    unknown, warnings,
 };
 use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::Timestamp;
@@ -81,11 +81,8 @@ struct MadeWith {
     lines: Option<Lines>,
     /// How the numbers of rate centers are used. `None` in an old report, whose files do not tell it.
     #[serde(default)]
-    centers: Option<Vec<(Place, CenterUse)>>,
+    centers: Option<Vec<(Lies, CenterUse)>>,
 }
-
-/// A state and a rate center, as far as they are known.
-type Place = (Option<String>, Option<String>);
 
 /// The lines of a report as they are kept, by the first seven digits.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -156,7 +153,7 @@ struct Spot {
     /// How many there are of each category.
     counts: BTreeMap<Category, u32>,
     /// Where they lie, once that is noted.
-    place: Place,
+    place: Lies,
 }
 
 impl Used {
@@ -184,7 +181,7 @@ impl Used {
         }
         self.lines.entry(line).or_default().add(&then, category);
         let number = then.entry.number;
-        let new = || Spot { number, counts: BTreeMap::new(), place: Place::default() };
+        let new = || Spot { number, counts: BTreeMap::new(), place: Lies::default() };
         let spot = self.spots.entry((line, then.entry.area)).or_insert_with(new);
         if let Some(category) = category {
             *spot.counts.entry(category).or_default() += 1;
@@ -217,8 +214,8 @@ impl Used {
     }
 
     /// Returns how the numbers of rate centers are used, once it is noted where the lines lie.
-    fn centers(&self, level: Level) -> Vec<(Place, CenterUse)> {
-        let mut centers: BTreeMap<Place, CenterUse> = BTreeMap::new();
+    fn centers(&self, level: Level) -> Vec<(Lies, CenterUse)> {
+        let mut centers: BTreeMap<Lies, CenterUse> = BTreeMap::new();
         for ((block, _), spot) in &self.spots {
             let is_whole = self.lines.get(block).is_some_and(|used| used.not_held(level) == 0);
             centers.entry(spot.place.clone()).or_default().add(&spot.counts, is_whole);

@@ -794,6 +794,48 @@ async fn a_block_is_shown_with_its_use_and_drained() {
     .await;
 }
 
+/// One block of a rate center may be kept, however few of its numbers are taken. With two, neither would be given back.
+#[tokio::test]
+async fn a_second_block_that_is_kept_for_a_rate_center_is_warned_of() {
+    with_app(Seed::two_accounts(), async |app| {
+        let place = |digits: &str, region: &str, rate_center: Option<&str>| NewNumber {
+            region: Some(region.into()),
+            rate_center: rate_center.map(str::to_owned),
+            ..NewNumber::available(number(digits))
+        };
+        app.import(vec![
+            // Another area code of the same state, and a rate center of this name in another state.
+            place("9845550100", "NC", Some("RALEIGH")),
+            place("6625550100", "MS", Some("RALEIGH")),
+            place("9845551100", "NC", None),
+        ])
+        .await;
+        let warnings = async |name: &str, footprint: bool| {
+            let body = json!({ "footprint": footprint, "reason": "the only one there" });
+            let call = put(format!("/ops/v1/blocks/{name}"), body.to_string());
+            let told = app.send(call.content_type("application/json").by(Who::Operator)).await.expect(200);
+            let told = read(&told);
+            assert_eq!(told["footprint"], footprint);
+            told["warnings"].clone()
+        };
+        let several = |block: &str, other: &str| {
+            let detail = format!("{other} is kept for RALEIGH, too: one block of a rate center can be kept");
+            json!([{ "code": "several_footprints", "block": block, "detail": detail }])
+        };
+        assert_eq!(warnings("919-555-1", true).await, json!([]));
+        assert_eq!(warnings("919-555-1", true).await, json!([]), "it is not its own second one");
+        assert_eq!(warnings("336-555-0", true).await, json!([]), "of another rate center");
+        assert_eq!(warnings("662-555-0", true).await, json!([]), "of another state");
+        assert_eq!(warnings("919-555-2", true).await, several("919-555-2", "919-555-1"));
+        assert_eq!(warnings("919-555-2", false).await, json!([]), "it is kept no more");
+        assert_eq!(warnings("984-555-0", true).await, several("984-555-0", "919-555-1"));
+        assert_eq!(warnings("919-555-1", true).await, several("919-555-1", "984-555-0"));
+        let unknown = warnings("984-555-1", true).await;
+        assert_eq!((&unknown[0]["code"], &unknown[1]), (&json!("no_rate_center"), &Value::Null));
+    })
+    .await;
+}
+
 /// Numbers of every kind that is not reported, as they come into the store and leave service.
 #[tokio::test]
 async fn each_number_that_is_left_out_has_its_reason() {
