@@ -75,6 +75,12 @@ impl Common {
         self.json
     }
 
+    /// Refuses `--json` for a command whose answer is CSV. It hides the flag in its help.
+    pub(crate) fn answers_csv(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.json, "the answer is CSV and there is no JSON of it: leave --json out");
+        Ok(())
+    }
+
     /// Connects, and runs a command that reads.
     pub(crate) async fn run(
         self,
@@ -127,6 +133,11 @@ impl Changing {
 }
 
 impl Recorded {
+    /// Refuses `--json` for a command whose answer is CSV. It hides the flag in its help.
+    pub(crate) fn answers_csv(&self) -> anyhow::Result<()> {
+        self.common.answers_csv()
+    }
+
     /// Connects, and runs a command.
     pub(crate) async fn run(
         self,

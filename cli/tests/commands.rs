@@ -879,6 +879,11 @@ fn wrong_usage_is_refused() {
         (&["numbers", "--state", "Old", "--data-dir", "d"], "Available, Reserved, InService, Aging"),
         (&["numbers"], "say where the data is: --data-dir DIR"),
         (&["serve", "--log-format", "yaml", "--data-dir", "d"], "[possible values: json, text]"),
+        (&["export", "periods", "--json", "--data-dir", "d"], "the answer is CSV and there is no JSON of it"),
+        (
+            &["rate", "--preset", "asterisk", "--json", "--data-dir", "d"],
+            "the answer is CSV and there is no JSON of it",
+        ),
     ] {
         refused(&onhook(arguments), remark);
     }

@@ -29,7 +29,10 @@ enum What {
 /// It is read in pages while orders go on. A number that is soft-removed is written like any aging one: an
 /// import does not know that it was to leave. An export is recorded.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  onhook export --out numbers.csv --data-dir /var/lib/onhook")]
+#[command(
+    after_help = "Example:\n  onhook export --out numbers.csv --data-dir /var/lib/onhook",
+    mut_arg("json", |json| json.hide(true))
+)]
 pub(crate) struct Export {
     /// What is exported
     #[arg(value_enum, default_value_t = What::Numbers)]
@@ -69,6 +72,7 @@ fn moment(text: &str) -> Result<String, &'static str> {
 impl Export {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
         let Self { what, out, account, state, prefix, from, until, recorded } = self;
+        recorded.answers_csv()?;
         let states: Vec<&str> = state.iter().map(|state| state.word()).collect();
         let (path, unit) = match what {
             What::Numbers => {

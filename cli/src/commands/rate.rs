@@ -31,7 +31,10 @@ const CSV: &str = "text/csv";
 ///
 /// Exit status: 0 done, 1 done but some lines could not be read, 2 it could not be done.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  onhook rate --preset asterisk Master.csv --data-dir /var/lib/onhook")]
+#[command(
+    after_help = "Example:\n  onhook rate --preset asterisk Master.csv --data-dir /var/lib/onhook",
+    mut_arg("json", |json| json.hide(true))
+)]
 pub(crate) struct Rate {
     /// The call records, CSV; standard input if no file is named
     #[arg(value_hint = clap::ValueHint::FilePath)]
@@ -66,6 +69,7 @@ pub(crate) struct Rate {
 
 impl Rate {
     pub(crate) async fn run(self, config: &File, terminal: &mut Terminal) -> anyhow::Result<Exit> {
+        self.common.answers_csv()?;
         let ask = Ask::post("rate", Value::Null)
             .with("preset", self.preset)
             .with("number", self.number)
