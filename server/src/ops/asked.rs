@@ -197,10 +197,10 @@ pub(super) fn act(
     now: onhook_core::time::Timestamp,
 ) -> Result<Act, OpsProblem> {
     let params = Value::Object(params);
-    let none = |act: Act, params: Value| body::of::<Nothing>(params).map(|Nothing {}| act);
+    let none = |act: Act, params: Value| body::of::<Nothing>("/params", params).map(|Nothing {}| act);
     match word {
         "disconnect" => {
-            let Disconnecting { mode, protected, name, customer_order_id: id } = body::of(params)?;
+            let Disconnecting { mode, protected, name, customer_order_id: id } = body::of("/params", params)?;
             Ok(Act::Disconnect {
                 mode,
                 protected: protected.unwrap_or(Protected::Unchanged),
@@ -209,11 +209,11 @@ pub(super) fn act(
             })
         }
         "purge" => {
-            let Named { name } = body::of(params)?;
+            let Named { name } = body::of("/params", params)?;
             Ok(Act::Purge { name: named("/params/name", name, DISCONNECT_NAME_MAX)? })
         }
         "reconnect" => {
-            let Named { name } = body::of(params)?;
+            let Named { name } = body::of("/params", params)?;
             Ok(Act::Reconnect { name: named("/params/name", name, ORDER_NAME_MAX)? })
         }
         "undo" => {
@@ -222,32 +222,32 @@ pub(super) fn act(
             none(Act::Undo { order }, params)
         }
         "move" => {
-            let Moving { site, peer } = body::of(params)?;
+            let Moving { site, peer } = body::of("/params", params)?;
             let site = id("/params/site", site.as_deref())?;
             let site = site.ok_or_else(|| body::wrong("/params/site", "site is needed".into()))?;
             Ok(Act::Move { site, peer: id("/params/peer", peer.as_deref())? })
         }
         "lock" => none(Act::Lock, params),
         "unlock" => none(Act::Unlock, params),
-        "extend" => later("/params", &body::of(params)?),
+        "extend" => later("/params", &body::of("/params", params)?),
         "keep" => {
-            let Keeping { until } = body::of(params)?;
+            let Keeping { until } = body::of("/params", params)?;
             Ok(Act::Keep { until: body::instant("/params/until", until.as_deref())? })
         }
         "unkeep" => none(Act::Unkeep, params),
         "set_aside" => none(Act::SetAside, params),
         "put_back" => none(Act::PutBack, params),
         "port_out" => {
-            let Porting { at } = body::of(params)?;
+            let Porting { at } = body::of("/params", params)?;
             let at = body::instant("/params/at", at.as_deref())?;
             if at.is_some_and(|at| at > now) {
                 return Err(body::wrong("/params/at", "at is not ahead of now".into()));
             }
             Ok(Act::PortOut { at })
         }
-        "restore" => restore(body::of(params)?),
+        "restore" => restore(body::of("/params", params)?),
         "correct" => {
-            let Correcting { rate_center: center, region: state, ported_in } = body::of(params)?;
+            let Correcting { rate_center: center, region: state, ported_in } = body::of("/params", params)?;
             let correction =
                 Correction { rate_center: rate_center(center)?, region: region(state)?, ported_in };
             if correction == Correction::default() {
@@ -256,7 +256,7 @@ pub(super) fn act(
             Ok(Act::Correct(correction))
         }
         "release_early" => {
-            let Releasing { release_at } = body::of(params)?;
+            let Releasing { release_at } = body::of("/params", params)?;
             Ok(Act::ReleaseEarly { release_at: body::instant("/params/release_at", release_at.as_deref())? })
         }
         _ => Err(body::wrong("/act", "act is none of the acts".into())),

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::door::OpsProblem;
+use super::misread;
 use super::problem::Code;
 use crate::app::App;
 use crate::http::auth::{Caller, is_token};
@@ -111,24 +112,12 @@ pub(super) fn doer(app: &App, call: &Call, reason: Option<&str>) -> Result<Doer,
 
 /// Reads a body. Its type says which keys there are (`deny_unknown_fields`).
 pub(super) fn read<T: DeserializeOwned>(call: &Call) -> Result<T, OpsProblem> {
-    serde_json::from_slice(&call.body).map_err(|error| problem(&error))
+    misread::body(&call.body)
 }
 
-/// Reads a part of a body, which says by its type which keys there are.
-pub(super) fn of<T: DeserializeOwned>(part: serde_json::Value) -> Result<T, OpsProblem> {
-    serde_json::from_value(part).map_err(|error| problem(&error))
-}
-
-fn problem(error: &serde_json::Error) -> OpsProblem {
-    let detail = error.to_string();
-    let code = if !error.is_data() {
-        Code::BadJson
-    } else if detail.starts_with("unknown field") {
-        Code::UnknownField
-    } else {
-        Code::BadValue
-    };
-    OpsProblem::new(code, detail)
+/// Reads a part of a body, which says by its type which keys there are. `at` is where it stands there.
+pub(super) fn of<T: DeserializeOwned>(at: &str, part: serde_json::Value) -> Result<T, OpsProblem> {
+    misread::part(at, part)
 }
 
 /// Returns the caller of an act, with under what and why it acts.

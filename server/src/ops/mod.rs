@@ -22,6 +22,7 @@ pub(crate) mod imports;
 mod jobs;
 mod listing;
 mod makings;
+mod misread;
 pub(crate) mod numbers;
 mod once;
 pub(crate) mod orders;

@@ -67,7 +67,7 @@ async fn an_account_is_made_changed_and_shown() {
                 "/cancel_window_seconds",
             ),
             (json!({ "name": "A name" }), "reason_required", ""),
-            (json!({ "reason": "r", "nmae": "A name" }), "unknown_field", ""),
+            (json!({ "reason": "r", "nmae": "A name" }), "unknown_field", "/nmae"),
         ] {
             let refused = asked(app, of_operator(patch(path(9_900_700, ""), wrong.to_string())), 400).await;
             assert_eq!(refused["code"], code, "{wrong}");
