@@ -21,7 +21,7 @@ use onhook_core::import::{Intake, NewNumber};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::policy::Policy;
 use onhook_core::number::Number;
-use onhook_core::setting::Setting;
+use onhook_core::setting::{ReportSettings, Setting};
 use onhook_core::time::Timestamp;
 use onhook_server::http::socket::Socket;
 use onhook_server::mail::MailSettings;
@@ -143,6 +143,11 @@ impl Seed {
     /// Says that these settings are given at start, and where.
     pub(crate) fn configured(self, settings: &[(Setting, Source)]) -> Self {
         Self(Settings { configured: settings.iter().copied().collect(), ..self.0 })
+    }
+
+    /// Sets how reports for regulators are made.
+    pub(crate) fn reports(self, reports: ReportSettings) -> Self {
+        Self(Settings { reports, ..self.0 })
     }
 
     /// Sets a mail server.

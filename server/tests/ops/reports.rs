@@ -8,7 +8,10 @@ use onhook_core::job::{Kind, State as JobState};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::order::act::Act;
 use onhook_core::report::months::Month;
+use onhook_core::report::rnd_file::Form;
+use onhook_core::setting::{ReportSettings, Setting};
 use onhook_core::time::{DAY_MS, TimeZone};
+use onhook_server::Source;
 use onhook_store::contract::acts::{Acted, Asked};
 use onhook_store::contract::jobs::{JobId, NewJob, Noted};
 use serde_json::{Value, json};
@@ -790,6 +793,32 @@ async fn a_block_is_shown_with_its_use_and_drained() {
         ] {
             assert_eq!(read(&mark(name, &body).await.expect(status))["code"], code, "{name}");
         }
+    })
+    .await;
+}
+
+/// A file of settings may name the header alone, and leave the columns to a setting that is changed later.
+#[tokio::test]
+async fn a_header_from_a_file_waits_for_the_columns_that_fit_it() {
+    let reports = ReportSettings {
+        rnd_form: Form { header: "TN,DisconnectDate".into(), ..Form::default() },
+        ..ReportSettings::default()
+    };
+    let seed = Seed::two_accounts().reports(reports).configured(&[(Setting::RndHeader, Source::File)]);
+    with_app(seed, async |app| {
+        app.disconnect(&IN_SERVICE[..1]).await;
+        let ask = json!({ "period": this_month().to_string(), "company": "ACME1" });
+        let problem = read(&app.send(asked("rnd", &ask)).await.expect(400));
+        let told = "rnd_header has 2 fields and rnd_columns has 4 columns: set both, or no header";
+        assert_eq!((&problem["code"], &problem["detail"]), (&json!("bad_value"), &json!(told)));
+        let columns =
+            json!({ "values": { "rnd_columns": ["tn", "disconnect_date"] }, "reason": "the guide says so" });
+        let call = patch("/ops/v1/settings", columns.to_string()).content_type("application/json");
+        app.send(call.by(Who::Operator)).await.expect(200);
+        let report = read(&app.send(asked("rnd", &ask)).await.expect(201));
+        let today = now().date_in(&TimeZone::UTC);
+        let lines = format!("TN,DisconnectDate\r\n{},{today}\r\n", IN_SERVICE[0]);
+        assert_eq!(file(app, &report, 0).await, lines);
     })
     .await;
 }
