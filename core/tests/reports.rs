@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use onhook_core::account::{AccountKind, Place, Role};
 use onhook_core::area_codes;
@@ -18,8 +18,8 @@ use onhook_core::report::Known;
 use onhook_core::report::calls::routing;
 use onhook_core::report::months::Month;
 use onhook_core::report::nruf::{
-    Block, Category, CenterUse, Level, PortedOut, RESERVED_DAYS, Then, Use, Warning, category, line, then,
-    warnings,
+    Block, Category, CenterUse, Counts, Level, PortedOut, RESERVED_DAYS, Then, Use, Warning, category, line,
+    then, warnings,
 };
 use onhook_core::report::rating::{Charges, Why, rate};
 use onhook_core::report::rnd::{
@@ -569,7 +569,7 @@ fn a_number_that_another_carrier_serves_is_assigned_or_left_out_until_it_is_back
         counted.add(&gone, Some(Category::Assigned));
     }
     for (used, total) in [(&left_out, 0), (&counted, 101)] {
-        assert_eq!((used.total(), used.ported_out, used.contamination()), (total, 101, 101));
+        assert_eq!((used.counts.total(), used.ported_out, used.contamination()), (total, 101, 101));
         assert!(!used.in_service() && !used.is_candidate(false, 10) && used.is_candidate(false, 11));
     }
     let detail = "101 of its numbers went to another carrier: the form counts them as assigned";
@@ -604,7 +604,7 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
     assert_eq!((used.contamination(), used.in_service()), (2, true));
     // All of the block is held here, and a tenth of the code.
     let entry = life("5405550100", in_service(), vec![]).entry;
-    for _ in used.total()..1_000 {
+    for _ in used.counts.total()..1_000 {
         let then = Then { entry, since: Timestamp::default(), ported_out: false };
         used.add(&then, Some(Category::Assigned));
     }
@@ -617,16 +617,22 @@ fn a_line_has_the_categories_their_sum_and_its_share_of_assigned_numbers() {
 #[test]
 fn a_rate_center_has_the_share_of_all_its_numbers_if_all_of_its_blocks_are_held() {
     let counts = |assigned, available| {
-        BTreeMap::from([(Category::Assigned, assigned), (Category::Available, available)])
+        let mut counts = Counts::default();
+        counts.add(Category::Assigned, assigned);
+        counts.add(Category::Available, available);
+        counts
     };
     let mut used = CenterUse::default();
-    assert_eq!((used.total(), used.utilization()), (0, None));
+    assert_eq!((used.counts.total(), used.utilization()), (0, None));
     used.add(&counts(998, 2), true);
     assert_eq!(used.utilization(), Some(998));
     used.add(&counts(1, 999), true);
-    assert_eq!((used.of(Category::Assigned), used.total(), used.utilization()), (999, 2_000, Some(500)));
+    assert_eq!(
+        (used.counts.of(Category::Assigned), used.counts.total(), used.utilization()),
+        (999, 2_000, Some(500))
+    );
     used.add(&counts(1, 0), false);
-    assert_eq!((used.total(), used.utilization()), (2_001, None));
+    assert_eq!((used.counts.total(), used.utilization()), (2_001, None));
 }
 
 /// What is kept of a line is what it is made from again.

@@ -271,6 +271,29 @@ impl Level {
     }
 }
 
+/// How many numbers there are of each category.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts(BTreeMap<Category, u32>);
+
+impl Counts {
+    /// Counts so many numbers more of a category.
+    pub fn add(&mut self, category: Category, numbers: u32) {
+        *self.0.entry(category).or_default() += numbers;
+    }
+
+    /// Returns how many numbers of a category there are.
+    #[must_use]
+    pub fn of(&self, category: Category) -> u32 {
+        self.0.get(&category).copied().unwrap_or(0)
+    }
+
+    /// Returns how many numbers there are in all.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+}
+
 /// A state or province and a rate center, as far as they are known.
 pub type Lies = (Option<String>, Option<String>);
 
@@ -278,9 +301,9 @@ pub type Lies = (Option<String>, Option<String>);
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Use {
-    /// How many numbers of each category.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    counts: BTreeMap<Category, u32>,
+    /// How many numbers of it are held here.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub counts: Counts,
     /// The accounts that have intermediate numbers of it.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub assignees: BTreeSet<AccountId>,
@@ -316,7 +339,7 @@ impl Use {
             self.not_counted += u32::from(elsewhere);
             return;
         };
-        *self.counts.entry(category).or_default() += 1;
+        self.counts.add(category, 1);
         self.in_service |= category == Category::Assigned && !elsewhere;
         match (category, then.entry.standing) {
             (Category::Intermediate, standing) => self.assignees.extend(standing.holder()),
@@ -336,34 +359,23 @@ impl Use {
         }
     }
 
-    /// Returns how many numbers of a category it has.
-    #[must_use]
-    pub fn of(&self, category: Category) -> u32 {
-        self.counts.get(&category).copied().unwrap_or(0)
-    }
-
-    /// Returns how many numbers of it are held here.
-    #[must_use]
-    pub fn total(&self) -> u32 {
-        self.counts.values().sum()
-    }
-
     /// Returns how many of its numbers are not held here.
     #[must_use]
     pub fn not_held(&self, level: Level) -> u32 {
-        level.size().saturating_sub(self.total())
+        level.size().saturating_sub(self.counts.total())
     }
 
     /// Returns the share of assigned numbers, in tenths of a percent, rounded. `None` if not all numbers are held here:
     /// the form asks for the share of all, and what the others are is not known.
     #[must_use]
     pub fn utilization(&self, level: Level) -> Option<u32> {
-        (self.not_held(level) == 0).then(|| per_mille(self.of(Category::Assigned), self.total()))
+        (self.not_held(level) == 0)
+            .then(|| per_mille(self.counts.of(Category::Assigned), self.counts.total()))
     }
 
     /// Returns how many of its numbers are taken: held here and not available, or gone to another carrier.
     fn taken(&self) -> u32 {
-        self.total() - self.of(Category::Available) + self.not_counted
+        self.counts.total() - self.counts.of(Category::Available) + self.not_counted
     }
 
     /// Returns the share of a block's numbers that are taken, in tenths of a percent, rounded.
@@ -394,38 +406,27 @@ fn is_nothing<T: Default + PartialEq>(value: &T) -> bool {
 /// How the numbers of a rate center are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CenterUse {
-    /// How many numbers of each category.
-    counts: BTreeMap<Category, u32>,
+    /// How many numbers of it are held here.
+    pub counts: Counts,
     /// True if numbers of its blocks or codes are not held here.
     not_whole: bool,
 }
 
 impl CenterUse {
     /// Counts the numbers of a block or code that lie there. `is_whole`: all of its numbers are held here.
-    pub fn add(&mut self, counts: &BTreeMap<Category, u32>, is_whole: bool) {
-        for (category, numbers) in counts {
-            *self.counts.entry(*category).or_default() += numbers;
+    pub fn add(&mut self, counts: &Counts, is_whole: bool) {
+        for (category, numbers) in &counts.0 {
+            self.counts.add(*category, *numbers);
         }
         self.not_whole |= !is_whole;
-    }
-
-    /// Returns how many numbers of a category it has.
-    #[must_use]
-    pub fn of(&self, category: Category) -> u32 {
-        self.counts.get(&category).copied().unwrap_or(0)
-    }
-
-    /// Returns how many numbers of it are held here.
-    #[must_use]
-    pub fn total(&self) -> u32 {
-        self.counts.values().sum()
     }
 
     /// Returns the share of assigned numbers, in tenths of a percent, rounded. `None` if not all numbers of its blocks or
     /// codes are held here.
     #[must_use]
     pub fn utilization(&self) -> Option<u32> {
-        (!self.not_whole && self.total() > 0).then(|| per_mille(self.of(Category::Assigned), self.total()))
+        (!self.not_whole && self.counts.total() > 0)
+            .then(|| per_mille(self.counts.of(Category::Assigned), self.counts.total()))
     }
 }
 
@@ -497,7 +498,7 @@ pub fn warnings(used: &Use, level: Level) -> Vec<(Warning, String)> {
         );
         found.push((Warning::PortedOut, detail));
     }
-    if used.total() == 0 {
+    if used.counts.total() == 0 {
         return found;
     }
     if used.not_held(level) > 0 {
@@ -533,8 +534,8 @@ pub fn line(ocn: &str, block: Block, level: Level, used: &Use, names: &[String])
     let mut fields = vec![ocn.to_owned(), npa, nxx, digit];
     fields.push(field(&rate_center.unwrap_or_default()));
     fields.push(field(&region.unwrap_or_default()));
-    fields.extend(Category::ALL.iter().map(|category| used.of(*category).to_string()));
-    fields.push(used.total().to_string());
+    fields.extend(Category::ALL.iter().map(|category| used.counts.of(*category).to_string()));
+    fields.push(used.counts.total().to_string());
     fields.push(used.utilization(level).map(percent).unwrap_or_default());
     fields.push(field(&names.join("; ")));
     format!("{}\r\n", fields.join(","))

@@ -215,7 +215,7 @@ fn shown(block: Block, used: &Use, marks: Marks, settings: &ReportSettings) -> V
         "candidate": used.is_candidate(marks.footprint, settings.nruf_donate_percent),
     });
     for category in Category::ALL {
-        told[category.word()] = json!(used.of(*category));
+        told[category.word()] = json!(used.counts.of(*category));
     }
     told
 }

@@ -9,8 +9,8 @@ use onhook_core::audit::digest::Digest;
 use onhook_core::ids::{AccountId, AreaId};
 use onhook_core::number::Number;
 use onhook_core::report::nruf::{
-    Block, Category, CenterUse, HEADER, Level, Lies, PortedOut, Then, Use, Warning, category, line, then,
-    unknown, warnings,
+    Block, Category, CenterUse, Counts, HEADER, Level, Lies, PortedOut, Then, Use, Warning, category, line,
+    then, unknown, warnings,
 };
 use onhook_core::report::{Known, ReportKind};
 use onhook_core::time::Timestamp;
@@ -151,7 +151,7 @@ struct Spot {
     /// One of them.
     number: Number,
     /// How many there are of each category.
-    counts: BTreeMap<Category, u32>,
+    counts: Counts,
     /// Where they lie, once that is noted.
     place: Lies,
 }
@@ -181,10 +181,10 @@ impl Used {
         }
         self.lines.entry(line).or_default().add(&then, category);
         let number = then.entry.number;
-        let new = || Spot { number, counts: BTreeMap::new(), place: Lies::default() };
+        let new = || Spot { number, counts: Counts::default(), place: Lies::default() };
         let spot = self.spots.entry((line, then.entry.area)).or_insert_with(new);
         if let Some(category) = category {
-            *spot.counts.entry(category).or_default() += 1;
+            spot.counts.add(category, 1);
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl Used {
             let is_whole = self.lines.get(block).is_some_and(|used| used.not_held(level) == 0);
             centers.entry(spot.place.clone()).or_default().add(&spot.counts, is_whole);
         }
-        centers.into_iter().filter(|(_, used)| used.total() > 0).collect()
+        centers.into_iter().filter(|(_, used)| used.counts.total() > 0).collect()
     }
 }
 
@@ -295,7 +295,7 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
     let mut totals = BTreeMap::new();
     for (block, used) in &used.lines {
         warned.extend(warnings(used, with.level).into_iter().map(|found| warning(*block, found)));
-        if used.total() == 0 {
+        if used.counts.total() == 0 {
             continue; // all its numbers are another carrier's
         }
         let names: Vec<String> = used
@@ -306,7 +306,7 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
         csv += &line(&with.ocn, *block, with.level, used, &names);
         let (region, rate_center) = used.lies.clone().unwrap_or_default();
         let [npa, nxx, digit] = block.parts(with.level);
-        let mut told = counts(|category| u64::from(used.of(category)));
+        let mut told = counts(|category| u64::from(used.counts.of(category)));
         for (key, value) in [
             ("block", json!(block.name(with.level))),
             ("npa", json!(npa)),
@@ -314,7 +314,7 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
             ("x", json!(digit)),
             ("region", json!(region)),
             ("rate_center", json!(rate_center)),
-            ("total", json!(used.total())),
+            ("total", json!(used.counts.total())),
             ("not_held", json!(used.not_held(with.level))),
             ("utilization_percent", used.utilization(with.level).map_or(Value::Null, decimal)),
             ("assignees", json!(names)),
@@ -323,7 +323,7 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
         }
         lines.push(Value::Object(told));
         for category in Category::ALL {
-            *totals.entry(*category).or_insert(0_u64) += u64::from(used.of(*category));
+            *totals.entry(*category).or_insert(0_u64) += u64::from(used.counts.of(*category));
         }
     }
     warned.extend(used.unknown.iter().map(|(block, numbers)| warning(*block, unknown(*numbers))));
@@ -340,11 +340,11 @@ fn counted(used: &Used, with: &MadeWith) -> Counted {
     });
     if let Some(centers) = &with.centers {
         let told = centers.iter().map(|((region, rate_center), used)| {
-            let mut told = counts(|category| u64::from(used.of(category)));
+            let mut told = counts(|category| u64::from(used.counts.of(category)));
             for (key, value) in [
                 ("region", json!(region)),
                 ("rate_center", json!(rate_center)),
-                ("total", json!(used.total())),
+                ("total", json!(used.counts.total())),
                 ("utilization_percent", used.utilization().map_or(Value::Null, decimal)),
             ] {
                 told.insert(key.to_owned(), value);
