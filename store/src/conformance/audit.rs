@@ -179,14 +179,28 @@ cases! { ($) audit conformance_audit:
         assert_eq!(known_at(8).await, (true, false, true));
         assert_eq!(known_at(9).await, (true, true, true));
         assert_eq!(known_at(99).await, (true, true, true));
+        let late = async |position, to| {
+            let Late { events, looked } = store.late(position, to).await.expect("read");
+            (events, looked)
+        };
+        assert_eq!(late(7, two).await, (vec![two, one], 9));
+        assert_eq!(late(7, one).await, (vec![one], 9), "none that is later by sequence number");
+        assert_eq!((late(8, two).await, late(9, two).await), ((vec![one], 9), (vec![], 9)));
         // Who reads on from there is told of it once, and of nothing that is later by sequence number, too.
         let mut lookout = Lookout::new(8, two);
         assert_eq!(lookout.late(&*store).await.expect("read"), [one]);
         store.accept(order(12, 1, disconnect([3]))).await.expect("accepted");
         run_all(&*store, at(12)).await;
         assert_eq!(lookout.late(&*store).await.expect("read"), []);
+        let three = store.unsealed_seqs().await.expect("read")[0];
+        assert_eq!((late(8, two).await, late(8, three).await.0.len()), ((vec![one], 9), 2), "it has none yet");
         seal_all(&*store, at(13)).await.expect("sealed");
         assert_eq!(lookout.late(&*store).await.expect("read"), []);
+        // As of an old position it stays what it was, however many events have got one since.
+        assert_eq!((late(7, two).await, late(8, two).await), ((vec![two, one], 10), (vec![one], 10)));
+        assert_eq!((late(8, three).await, late(9, three).await), ((vec![one, three], 10), (vec![three], 10)));
+        assert_eq!((late(6, seventh).await, late(0, EventSeq(0)).await), ((vec![seventh], 10), (vec![], 10)));
+        assert_eq!((known_at(7).await, known_at(8).await), ((true, false, false), (true, false, true)));
         assert_eq!(verify(&*store, Vec::new()).await.expect("verified").faults, []);
         clean(&*store).await;
     }
