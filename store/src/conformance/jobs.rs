@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use onhook_core::account::change::AccountAct;
 use onhook_core::account::{AccountKind, Class};
 use onhook_core::audit::deed::{Deed, DeedKind};
+use onhook_core::ids::EventSeq;
 use onhook_core::import::NewNumber;
 use onhook_core::job::{Kind, MAKINGS_MAX, NotTaken, State, UNTOLD_MS, WAITING_MAX};
+use onhook_core::report::rating::Charges;
 use serde_json::{Value, json};
 
 use super::fixtures::{
@@ -17,6 +19,7 @@ use crate::conformance::Opener;
 use crate::contract::accounts::{Altered, NewAccount};
 use crate::contract::imports::Piece;
 use crate::contract::jobs::{Job, JobId, NewJob, Noted};
+use crate::contract::reports::Wanted;
 use crate::{Store, StoreError};
 
 async fn take(store: &dyn Store, kind: Kind) -> Result<Job, NotTaken> {
@@ -240,6 +243,31 @@ cases! { ($) jobs conformance_jobs:
         }
         stop.store(true, Ordering::Relaxed);
         working.await.expect("it ends");
+        clean(&*store).await;
+    }
+
+    /// The import of a number is one event, whichever piece brought the number and however late: who pays for its calls,
+    /// and what a report says of it, go by the instant of that event.
+    async fn a_number_is_imported_at_the_instant_of_its_event_whichever_piece_brings_it(opener) {
+        let (store, ..) = seeded(opener).await;
+        let (lease, job, event) = writing(&*store, 2).await;
+        for (n, written) in [(60, 5), (61, 9)] {
+            let piece = Piece::Numbers(vec![(n, in_service(n, 1))]);
+            let noted = Noted::new(State::Writing, Value::Null, at(written));
+            store.write_piece(lease, job.id, piece, event, noted, policy()).await.expect("written");
+        }
+        assert!(store.note_job(lease, job.id, noted(State::Done)).await.expect("written"));
+        let numbers = [number(60), number(61)];
+        let charges = store.charges(numbers.to_vec()).await.expect("read");
+        let span = (number(60).digits(), number(61).digits() + 1);
+        let lives = store.lives(Wanted::Use { at: at(4), to: EventSeq(event) }, span).await.expect("read").lives;
+        assert_eq!(lives.len(), 2);
+        for (n, (charges, life)) in charges.iter().zip(lives).enumerate() {
+            let history = store.history(numbers[n]).await.expect("read").expect("there").history;
+            assert_eq!(history.imported_at, at(3));
+            assert_eq!(charges.as_deref(), Some(&Charges::of(&history).expect("a life")), "number {n}");
+            assert_eq!((life.at, life.history), (at(3), None), "number {n}");
+        }
         clean(&*store).await;
     }
 

@@ -36,7 +36,7 @@ use super::leases::must_last;
 use super::lines::Chunks;
 use super::once::once;
 use super::open::PostgresStore;
-use super::row::{get, limit};
+use super::row::{get, limit, time};
 use super::statement::{execute, row, rows};
 use super::transaction::{reading, transaction};
 use crate::columns::NumberColumns;
@@ -271,9 +271,12 @@ async fn write_piece(
     if import.imported.bad.count() > 0 {
         return Err(corrupt("a line that was good when it was checked is bad"));
     }
+    // Its new numbers have the import's event, so they have its instant, too, and not that of the piece.
+    let at = row(client, "SELECT at FROM event WHERE seq = $1", &[&event.0]).await?;
+    let at = time(&at.ok_or_else(|| corrupt("an import that is being written has no event"))?, 0)?;
     let mut columns = Columns::default();
     for entry in &writes.new {
-        columns.push(&NumberColumns::of(entry, true), event, import.at());
+        columns.push(&NumberColumns::of(entry, true), event, at);
     }
     columns.insert(client).await?;
     background.still_stands(client).await?;
