@@ -16,7 +16,7 @@ use crate::kept::kept;
 use crate::store_log;
 
 /// The longest wait while another node has the lease, or after the store failed.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The lease of the node that takes a file.
 pub(crate) const RECEIVING: &str = "the file of an import";

@@ -30,7 +30,7 @@ const SEALS: usize = 4;
 const LINES: usize = 1_000;
 
 /// How long an offline command has the sealer's lease at a time.
-const LEASE: Duration = Duration::from_secs(10);
+pub const LEASE: Duration = Duration::from_secs(10);
 
 /// Gives positions to events that have none, at most [`SEALED_MAX`], and seals them. Returns how many there were.
 ///

@@ -52,6 +52,11 @@ impl OpsProblem {
         Self::new(Code::BadValue, detail)
     }
 
+    /// Returns the problem of what cannot be done at this moment. Its reply says when to ask again.
+    pub(crate) fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { refusal: Some(Refusal::Busy), ..Self::new(Code::Busy, detail) }
+    }
+
     /// Returns the problem with one more key in its document.
     pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
         self.more.insert(key.to_owned(), value);

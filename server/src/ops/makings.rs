@@ -25,7 +25,7 @@ use crate::reports::asked::Asked;
 use crate::store_log;
 
 /// How long a request waits for its report at most, in seconds. It is made on.
-const WAIT_MAX: u32 = 50;
+pub(super) const WAIT_MAX: u32 = 50;
 /// How soon it is looked first whether a report is made.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 /// How soon at most: each time later.
@@ -123,11 +123,12 @@ async fn report_of(app: &App, job: &Job) -> Result<Report, OpsProblem> {
 }
 
 /// Asks for a report, or joins the making of the same one, and waits for it. `request` is what was asked, by which
-/// requests are the same; `made` makes the reply to a report.
+/// requests are the same; `begun` is when the request arrived, and `made` makes the reply to a report.
 pub(super) async fn ask(
     app: &Arc<App>,
     call: &Call,
     (request, asked): (Value, Asked),
+    begun: Instant,
     made: fn(&Kept) -> Reply,
 ) -> Result<Reply, OpsProblem> {
     let wait = whole(call, WAIT[0].name, 0, WAIT_MAX)?.unwrap_or(WAIT_MAX);
@@ -136,7 +137,7 @@ pub(super) async fn ask(
     let now = app.clock.now();
     let taken = app.store.add_job(new, None, now).await?.map_err(not_taken)?;
     app.jobs_bell.send_replace(());
-    let job = ended(app, taken, Duration::from_secs(wait.into())).await?;
+    let job = ended(app, taken, begun + Duration::from_secs(wait.into())).await?;
     match job.state {
         State::Done => {
             let is_new = job.found["is_new"] == true;
@@ -155,9 +156,8 @@ pub(super) async fn ask(
     }
 }
 
-/// Waits until a making has ended, and returns it as it then is. It may go on when that is not waited for any longer.
-async fn ended(app: &App, mut job: Job, wait: Duration) -> Result<Job, OpsProblem> {
-    let until = Instant::now() + wait;
+/// Waits until a making has ended, or until an instant, and returns it as it then is. It may go on after that.
+async fn ended(app: &App, mut job: Job, until: Instant) -> Result<Job, OpsProblem> {
     let mut pause = LOOK_FIRST;
     while !job.state.is_final() && Instant::now() < until && !app.is_stopping() {
         tokio::time::sleep_until(until.min(Instant::now() + pause)).await;

@@ -16,8 +16,8 @@ use onhook_core::report::months::Month;
 use onhook_core::report::nruf::Level;
 use onhook_core::report::rnd_file::is_company;
 use onhook_core::time::{DAY_MS, Date, Timestamp};
-use onhook_store::audit::seal_all;
 use onhook_store::contract::reports::{Confirmed, Kept, Report, ReportFilter};
+use onhook_store::{StoreError, audit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout};
 use super::body::{self, wrong};
 use super::door::{self, OpsProblem};
 use super::listing::{PAGES, Page, day, parsed};
-use super::makings::{self, BEING_MADE, Found, WAIT};
+use super::makings::{self, BEING_MADE, Found, WAIT, WAIT_MAX};
 use super::problem::Code;
 use crate::app::App;
 use crate::http::call::Call;
@@ -36,13 +36,14 @@ use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
+use crate::lease::PAUSE_MAX;
 use crate::reports::asked::Asked;
 use crate::reports::{nruf, rnd};
 use crate::store_log;
 
-/// How long a report waits for what has just happened to get its position.
-const POSITION_WAIT: Duration = Duration::from_secs(5);
-/// How often it looks meanwhile, if nothing is announced.
+/// How long it takes at most, once a lease is over, until another node has it and has used it.
+const TAKEOVER: Duration = PAUSE_MAX.saturating_mul(2);
+/// How often a report looks whether what has just happened has its position, if nothing is announced.
 const POSITION_LOOK: Duration = Duration::from_millis(100);
 /// The type of the files.
 const CSV: &str = "text/csv";
@@ -221,26 +222,46 @@ fn made(kept: &Kept) -> Reply {
     reply.with(header::LOCATION, &format!("/ops/v1/reports/{}", kept.report.id))
 }
 
-/// Returns the last position, once all that has happened before has one, or after [`POSITION_WAIT`].
-async fn newest(app: &App) -> onhook_store::Result<u64> {
-    seal_all(&*app.store, app.clock.now()).await?; // a command without a server does it by itself
-    let until = Instant::now() + POSITION_WAIT;
+/// Returns how long a report waits at most for what has just happened to get its position: until another node does that
+/// in the place of a node, or of a command, that stopped with its lease.
+fn position_wait(app: &App) -> Duration {
+    let whole = app.settings.lease.max(audit::LEASE) + TAKEOVER;
+    whole.min(Duration::from_secs(WAIT_MAX.into())) // the request has its own end
+}
+
+/// Returns the last position, once all that has happened before has one.
+///
+/// # Errors
+/// `Busy` if that is not so after `wait`. A report without it would be wrong, so there is none.
+async fn newest(app: &App, wait: Duration) -> Result<u64, OpsProblem> {
+    let until = Instant::now() + wait;
     let mut sealed = app.sealed.subscribe();
     let mut waiting = app.store.unsealed_seqs().await?;
-    while !waiting.is_empty() && Instant::now() < until && !app.is_stopping() {
+    while !waiting.is_empty() {
         sealed.borrow_and_update();
+        // Who has the lease does it. Nobody may have it any more, and a command has no worker.
+        match audit::seal_all(&*app.store, app.clock.now()).await {
+            Ok(()) | Err(StoreError::LeaseLost | StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
         let still: HashSet<EventSeq> = app.store.unsealed_seqs().await?.into_iter().collect();
         waiting.retain(|event| still.contains(event));
-        if !waiting.is_empty() {
-            let _ = timeout(POSITION_LOOK, sealed.changed()).await;
+        if waiting.is_empty() {
+            break;
         }
+        if Instant::now() >= until || app.is_stopping() {
+            return Err(OpsProblem::busy(
+                "what was answered before has no position in the audit trail yet, so a report would lack it: ask again",
+            ));
+        }
+        let _ = timeout(POSITION_LOOK, sealed.changed()).await;
     }
     Ok(app.store.head().await?.map_or(0, |head| head.last))
 }
 
 /// Reads a position of the events. Without one it is the newest.
 async fn position(app: &App, text: Option<&str>) -> Result<u64, OpsProblem> {
-    let Some(text) = text else { return Ok(newest(app).await?) };
+    let Some(text) = text else { return newest(app, position_wait(app)).await };
     let given: u64 = text.parse().map_err(|_| wrong("/as_of", "as_of is a position such as 1250".into()))?;
     let newest = app.store.head().await?.map_or(0, |head| head.last);
     if given > newest {
@@ -251,6 +272,7 @@ async fn position(app: &App, text: Option<&str>) -> Result<u64, OpsProblem> {
 }
 
 async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let begun = Instant::now();
     let AskRnd { period, company, as_of } = body::read(&call)?;
     let period: Month = period.parse().map_err(|error| wrong("/period", format!("period: {error}")))?;
     let settings = app.values().reports.clone();
@@ -269,7 +291,7 @@ async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let request =
         json!({ "rnd": { "period": period, "company": company, "as_of": asked_as_of, "form": form } });
     let asked = Asked::Rnd(rnd::Asked { period, company, as_of, now, form, zone });
-    makings::ask(&app, &call, (request, asked), made).await
+    makings::ask(&app, &call, (request, asked), begun, made).await
 }
 
 /// Reads a day, which means its end, or an instant. Without one it is now.
@@ -287,6 +309,7 @@ fn instant(app: &App, text: Option<&str>, now: Timestamp) -> Result<(String, Tim
 }
 
 async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
+    let begun = Instant::now();
     let AskUse { as_of, level } = body::read(&call)?;
     let now = app.believed_now().ok_or_else(body::clock)?;
     let (named, at) = instant(&app, as_of.as_deref(), now)?;
@@ -298,13 +321,13 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         let detail = format!("nothing was imported by {named}");
         return Err(OpsProblem::new(Code::BeforeFirstImport, detail));
     }
-    let position = newest(&app).await?;
+    let position = newest(&app, position_wait(&app)).await?;
     let settings = app.values().reports.clone();
     let (ocn, ported_out) = (settings.nruf_ocn.unwrap_or_default(), settings.nruf_ported_out);
     let level = level.unwrap_or(Level::Block);
     let request = json!({ "nruf": { "as_of": as_of, "level": level, "ocn": ocn, "ported_out": ported_out } });
     let asked = Asked::Nruf(nruf::Asked { named, at, level, as_of: position, now, ocn, ported_out });
-    makings::ask(&app, &call, (request, asked), made).await
+    makings::ask(&app, &call, (request, asked), begun, made).await
 }
 
 async fn list(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
@@ -477,5 +500,45 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
             Err(OpsProblem::new(Code::ReportChanged, "the report's files have other hashes"))
         }
         Confirmed::NoReport => Err(Refusal::NoResource.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onhook_core::audit::deed::{Deed, DeedKind};
+    use onhook_core::lifecycle::provenance::Doer;
+    use onhook_store::contract::audit::{Audit, SEALER};
+    use onhook_store::contract::leases::Leases;
+    use onhook_store::contract::upkeep::Upkeep;
+    use onhook_store::sqlite::SqliteStore;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// A node that stopped keeps its lease until that is over.
+    #[tokio::test]
+    async fn a_report_waits_for_what_was_answered_before_and_is_not_made_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+        let lease = audit::LEASE * 2;
+        let settings = Settings { lease, ..Settings::default() };
+        let app = App::new(store.clone(), settings, "http://127.0.0.1".into()).await.unwrap();
+        assert!(position_wait(&app) > lease + PAUSE_MAX, "so late may another node take it");
+        assert!(position_wait(&app) < Duration::from_secs(WAIT_MAX.into()), "a request ends before");
+        assert_eq!(newest(&app, Duration::ZERO).await.unwrap(), 0, "nothing has happened yet");
+        let deed = Deed::by(&Doer::offline(app.clock.now()), DeedKind::ClockTrusted);
+        let stopped = store.take_lease(SEALER, Duration::from_hours(3)).await.unwrap().expect("free");
+        store.write_deeds(vec![deed.clone()]).await.unwrap();
+        let refused = newest(&app, POSITION_LOOK).await.expect_err("it has no position");
+        let refused = format!("{refused:?}");
+        assert!(refused.contains("Busy") && refused.contains("ask again"), "{refused}");
+        store.end_lease(SEALER, stopped).await.unwrap();
+        assert_eq!(newest(&app, Duration::ZERO).await.unwrap(), 1, "nobody else does it");
+        // The lease is over in its time.
+        store.take_lease(SEALER, POSITION_LOOK * 2).await.unwrap().expect("free");
+        store.write_deeds(vec![deed]).await.unwrap();
+        assert_eq!(newest(&app, position_wait(&app)).await.unwrap(), 2);
+        app.stop();
+        store.close().await;
     }
 }
