@@ -23,12 +23,14 @@ use onhook_wire::records::written;
 use super::body;
 use super::door::{self, OpsProblem};
 use super::listing::{day, parsed, value};
+use super::reports::import_writes;
 use crate::app::App;
 use crate::http::call::Call;
 use crate::http::doc::{Doc, Form, Parameter, Shape, Told};
 use crate::http::refusal::Refusal;
 use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
+use crate::reports::writing;
 use crate::store_log;
 
 /// The type of the files.
@@ -70,7 +72,8 @@ pub(crate) fn routes() -> Vec<Route> {
         .query(&NUMBER_FILTERS);
     let periods_doc =
         Doc::new("Exports the periods for which accounts pay for numbers.", Told::ok(PERIODS_FILE))
-            .query(&PERIOD_FILTERS);
+            .query(&PERIOD_FILTERS)
+            .or(Told::new(409, "The file would have a part of an import that is being written."));
     let admin = Needs::Role(Role::Admin);
     vec![
         door::route(Method::GET, "/ops/v1/exports/numbers", admin, numbers_doc, numbers).streaming(),
@@ -200,6 +203,11 @@ async fn billed(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         && app.store.account(account).await?.is_none()
     {
         return Err(Refusal::NoResource.into());
+    }
+    if let Some(writing) = writing(&*app.store).await?
+        && until.is_none_or(|until| writing.since < until)
+    {
+        return Err(import_writes(&writing, "export the periods when it has ended, or until it began"));
     }
     exported(&app, &call, "periods").await?;
     let wanted = move |period: &Period| {

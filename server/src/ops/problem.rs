@@ -139,7 +139,8 @@ codes! {
     /// This kind of work is done one at a time. One is under way, and no more may wait. Nothing was done: ask again when
     /// it has ended.
     TooManyJobs = CONFLICT "too_many_jobs" "Another one is under way";
-    /// An import is under way, and imports do not wait for each other. Nothing was taken: ask again when it has ended.
+    /// An import is under way. Imports do not wait for each other, and no report has a part of one. Nothing was done: ask
+    /// again when it has ended.
     ImportRunning = CONFLICT "import_running" "An import is under way";
     /// A store in a database is backed up with the database's own tools.
     UseTheDatabase = CONFLICT "use_the_database" "The database does this itself";

@@ -38,7 +38,7 @@ use crate::http::reply::Reply;
 use crate::http::route::{Needs, Route};
 use crate::lease::PAUSE_MAX;
 use crate::reports::asked::Asked;
-use crate::reports::{nruf, rnd};
+use crate::reports::{Writing, nruf, rnd, writing};
 use crate::store_log;
 
 /// How long it takes at most, once a lease is over, until another node has it and has used it.
@@ -115,8 +115,11 @@ const WHICH: [Parameter; 2] = [
     Parameter::new("kind", Form::Word(&["rnd", "nruf"]), "only reports of this kind"),
     Parameter::new("period", Form::Text("2026-12"), "only reports of disconnects of this month"),
 ];
-/// Too many reports at once.
-const TOO_MANY: Told = Told::new(409, "Too many reports wait to be made.");
+/// A report that is not taken.
+const NOT_TAKEN: Told = Told::new(
+    409,
+    "Too many reports wait to be made, or it would have a part of an import that is being written.",
+);
 
 pub(crate) fn routes() -> Vec<Route> {
     let (get, post, operator) = (Method::GET, Method::POST, Needs::Operator);
@@ -127,13 +130,13 @@ pub(crate) fn routes() -> Vec<Route> {
             .query(&WAIT)
             .or(known.with(REPORT))
             .or(BEING_MADE)
-            .or(TOO_MANY);
+            .or(NOT_TAKEN);
     let nruf_doc = Doc::new("Makes a report of how numbers were used at an instant.", Told::made(USE))
         .takes(ASK_USE)
         .query(&WAIT)
         .or(known.with(USE))
         .or(BEING_MADE)
-        .or(TOO_MANY)
+        .or(NOT_TAKEN)
         .or(Told::new(422, "The instant lies ahead, or before the first import."));
     let list_doc = Doc::new(
         "Lists reports, newest first: also those that are being made, and those that could not be made.",
@@ -271,6 +274,26 @@ async fn position(app: &App, text: Option<&str>) -> Result<u64, OpsProblem> {
     Ok(given)
 }
 
+/// Returns the problem of what would have a part of an import. `instead` says what to do.
+pub(super) fn import_writes(writing: &Writing, instead: &str) -> OpsProblem {
+    let since = writing.since;
+    let detail = format!(
+        "an import has been writing since {since}: its numbers come one after another under one position; {instead}"
+    );
+    OpsProblem::new(Code::ImportRunning, detail)
+}
+
+/// Refuses a report that would have a part of an import: the position of the report is read before, and the report counts
+/// no numbers that were imported after `until`.
+async fn must_be_whole(app: &App, position: u64, until: Timestamp) -> Result<(), OpsProblem> {
+    match writing(&*app.store).await? {
+        Some(writing) if writing.is_known_at(position) && writing.since <= until => {
+            Err(import_writes(&writing, "make the report when it has ended"))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let begun = Instant::now();
     let AskRnd { period, company, as_of } = body::read(&call)?;
@@ -286,6 +309,7 @@ async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     })?;
     let asked_as_of = as_of.clone();
     let as_of = position(&app, as_of.as_deref()).await?;
+    must_be_whole(&app, as_of, Timestamp::MAX).await?;
     let now = app.believed_now().ok_or_else(body::clock)?;
     let (form, zone) = (settings.rnd_form, app.settings.policy.zone_name().to_owned());
     let request =
@@ -322,6 +346,7 @@ async fn make_nruf(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
         return Err(OpsProblem::new(Code::BeforeFirstImport, detail));
     }
     let position = newest(&app, position_wait(&app)).await?;
+    must_be_whole(&app, position, at).await?;
     let settings = app.values().reports.clone();
     let (ocn, ported_out) = (settings.nruf_ocn.unwrap_or_default(), settings.nruf_ported_out);
     let level = level.unwrap_or(Level::Block);

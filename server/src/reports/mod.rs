@@ -16,13 +16,14 @@ use onhook_core::account::Account;
 use onhook_core::audit::deed::Recorded;
 use onhook_core::audit::digest::Digest;
 use onhook_core::ids::EventSeq;
+use onhook_core::job::{Kind, State};
 use onhook_core::lifecycle::diagram::NoSuchStep;
 use onhook_core::report::Known;
 use onhook_core::report::accounts::before;
 use onhook_core::time::Timestamp;
 use onhook_store::audit::Lookout;
 use onhook_store::contract::reports::{Life, Lives, Wanted};
-use onhook_store::{Result, Store, StoreError};
+use onhook_store::{Result, Store, StoreError, audit};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -134,6 +135,36 @@ impl<'a> Walk<'a> {
         known.iter_mut().for_each(|known| known.without(&late));
         Ok(())
     }
+}
+
+/// An import of numbers that is being written. All its numbers are under one event, and appear one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Writing {
+    /// When it began.
+    pub(crate) since: Timestamp,
+    /// The position of its event, if it has one.
+    position: Option<u64>,
+}
+
+impl Writing {
+    /// Returns whether a report as of a position has a part of it, and may later have more.
+    pub(crate) fn is_known_at(&self, position: u64) -> bool {
+        self.position.is_some_and(|own| own <= position)
+    }
+}
+
+/// Returns the import of numbers that is being written. A report knows all or nothing of one that begins to be written
+/// after the position of the report was read.
+pub(crate) async fn writing(store: &dyn Store) -> Result<Option<Writing>> {
+    let Some(job) = store.next_job(Kind::Import).await? else { return Ok(None) };
+    let event = job.found["event"].as_i64().map(EventSeq);
+    let (State::Writing, Some(event)) = (job.state, event.filter(|_| job.asked["kind"] != "exchanges"))
+    else {
+        return Ok(None);
+    };
+    let line = store.lines(vec![event]).await?.pop();
+    let since = line.ok_or_else(|| StoreError::Broken("the event of an import is missing".into()))?.at;
+    Ok(Some(Writing { since, position: audit::positions(store, [event]).await?.get(&event).copied() }))
 }
 
 /// Changes of accounts that are read together.

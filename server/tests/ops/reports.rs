@@ -1,11 +1,14 @@
 //! Reports for regulators at the operations API: made, made again, handed in; and blocks of numbers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use onhook_core::audit::deed::{Deed, DeedKind};
 use onhook_core::import::NewNumber;
 use onhook_core::job::{Kind, State as JobState};
 use onhook_core::lifecycle::diagram::State;
+use onhook_core::lifecycle::provenance::Doer;
 use onhook_core::order::act::Act;
 use onhook_core::report::months::Month;
 use onhook_core::report::rnd_file::Form;
@@ -13,6 +16,7 @@ use onhook_core::setting::{ReportSettings, Setting};
 use onhook_core::time::{DAY_MS, TimeZone};
 use onhook_server::Source;
 use onhook_store::contract::acts::{Acted, Asked};
+use onhook_store::contract::imports::Piece;
 use onhook_store::contract::jobs::{JobId, NewJob, Noted};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -555,6 +559,77 @@ async fn a_report_that_lists_the_days_of_one_that_was_confirmed_meanwhile_has_to
         let (status, again) = rnd(app, month).await;
         assert_eq!((status, &again["id"]), (200, &made["id"]), "its files are the same");
         confirm(app, &again, &[]).await.expect(200);
+    })
+    .await;
+}
+
+/// All numbers of an import are under one event, and appear one after another. A report of the first ones would be another
+/// one later, as of the same position.
+#[tokio::test]
+async fn nothing_is_reported_of_an_import_that_is_being_written() {
+    with_app(Seed::two_accounts(), async |app| {
+        let store = &app.parts.store;
+        let used_at = async |at: &Value| app.send(asked("nruf", &json!({ "as_of": at }))).await;
+        let rnd_at = async |as_of: Value| {
+            let body = json!({ "period": this_month().to_string(), "company": "ACME1", "as_of": as_of });
+            app.send(asked("rnd", &body)).await
+        };
+        let periods = async |until: &str| {
+            let path = format!("/ops/v1/exports/periods{until}");
+            app.send(get(path).by(Who::Operator)).await
+        };
+        let head = async || shown(app, "/ops/v1/audit/head").await["last"].clone();
+        let before = read(&used_at(&Value::Null).await.expect(201));
+        let head_before = head().await;
+        // An import of which the first number is written. No worker goes on with it.
+        let lease = store.take_lease("jobs of kind import", Duration::from_secs(600)).await.unwrap().unwrap();
+        let new =
+            NewJob { kind: Kind::Import, author: "operator".into(), asked: json!({ "kind": "numbers" }) };
+        let job = store.add_job(new, None, now()).await.unwrap().unwrap().id;
+        store.stage(lease, job, 0, b"number\n".to_vec()).await.unwrap();
+        store.staged(lease, job, json!({}), None).await.unwrap().expect("it goes on");
+        let began = now();
+        let deed = Deed::by(&Doer::offline(began), DeedKind::Imported).with("numbers", 2);
+        let event = store.begin_writing(lease, job, deed, json!({ "to_come": 2 })).await.unwrap().unwrap();
+        let write = async |digits: &str, to_come: u64| {
+            let new = NewNumber {
+                state: State::InService,
+                account: ACCOUNT.to_string().parse().ok(),
+                ..NewNumber::available(number(digits))
+            };
+            let found = json!({ "event": event, "to_come": to_come });
+            let noted = Noted::new(JobState::Writing, found, now());
+            let piece = Piece::Numbers(vec![(1, new)]);
+            store.write_piece(lease, job, piece, event, noted, Arc::default()).await.unwrap();
+        };
+        write("2125550160", 1).await;
+
+        let told = format!("an import has been writing since {began}: its numbers come one after another");
+        let refused = |reply: Reply| {
+            let problem = read(&reply.expect(409));
+            assert_eq!(problem["code"], "import_running", "{problem}");
+            assert!(problem["detail"].as_str().unwrap().starts_with(&told), "{problem}");
+        };
+        refused(rnd_at(Value::Null).await);
+        refused(rnd_at(head().await).await);
+        refused(used_at(&Value::Null).await);
+        refused(used_at(&json!(began.to_string())).await);
+        refused(periods("").await);
+        refused(periods(&format!("?until={}", began.plus_millis(1))).await);
+        // What lies before it is as it was.
+        let again = read(&used_at(&before["at"]).await.expect(200));
+        assert_eq!(again["counts"], before["counts"]);
+        rnd_at(head_before).await.expect(201);
+        periods(&format!("?until={began}")).await.expect(200);
+
+        write("2125550161", 0).await;
+        assert!(store.note_job(lease, job, Noted::new(JobState::Done, Value::Null, now())).await.unwrap());
+        let after = read(&used_at(&json!(began.to_string())).await.expect(201));
+        let assigned = |report: &Value| report["counts"]["assigned"].as_u64().unwrap();
+        assert_eq!(assigned(&after), assigned(&before) + 2);
+        rnd_at(head().await).await.expect(200);
+        let all = periods(&format!("?until={}", began.plus_millis(1))).await.expect(200);
+        assert_eq!(all.text().matches("+121255501").count(), 2, "{}", all.text());
     })
     .await;
 }
