@@ -196,17 +196,16 @@ impl Used {
         Self { lines, spots, ..Self::default() }
     }
 
-    /// Notes where the lines lie.
+    /// Notes where the lines lie: in the areas that their numbers had then.
     pub(crate) async fn locate(&mut self, store: &dyn Store) -> Result<()> {
-        let mut spots: Vec<(&Block, &mut Spot)> =
-            self.spots.iter_mut().map(|((block, _), spot)| (block, spot)).collect();
+        let mut spots: Vec<(&(Block, AreaId), &mut Spot)> = self.spots.iter_mut().collect();
         for some in spots.chunks_mut(PLACES) {
-            let numbers: Vec<Number> = some.iter().map(|(_, spot)| spot.number).collect();
-            let found: BTreeMap<Number, _> = store.localities(numbers).await?.into_iter().collect();
-            for (block, spot) in some {
-                if let (Some(used), Some(place)) = (self.lines.get_mut(block), found.get(&spot.number)) {
+            let areas = some.iter().map(|((_, area), spot)| (spot.number, *area)).collect();
+            let found = store.localities_in(areas).await?;
+            for (((block, _), spot), place) in some.iter_mut().zip(found) {
+                if let Some(used) = self.lines.get_mut(block) {
                     used.lies(spot.number, place.region.as_deref(), place.rate_center.as_deref());
-                    spot.place = (place.region.clone(), place.rate_center.clone());
+                    spot.place = (place.region, place.rate_center);
                 }
             }
         }

@@ -9,7 +9,7 @@ use onhook_core::import::NewNumber;
 use onhook_core::job::{Kind, State as JobState};
 use onhook_core::lifecycle::diagram::State;
 use onhook_core::lifecycle::provenance::Doer;
-use onhook_core::order::act::Act;
+use onhook_core::order::act::{Act, Correction};
 use onhook_core::report::months::Month;
 use onhook_core::report::rnd_file::Form;
 use onhook_core::setting::{ReportSettings, Setting};
@@ -636,8 +636,13 @@ async fn nothing_is_reported_of_an_import_that_is_being_written() {
 
 /// Says that numbers went to another carrier just now.
 async fn port_out(app: &App, numbers: &[&str]) {
+    act(app, Act::PortOut { at: Some(now()) }, numbers).await;
+}
+
+/// Does an act on numbers.
+async fn act(app: &App, act: Act, numbers: &[&str]) {
     let asked = Asked {
-        act: Act::PortOut { at: Some(now()) },
+        act,
         account: None,
         numbers: numbers.iter().map(|digits| number(digits)).collect(),
         remaining: 0,
@@ -788,6 +793,37 @@ async fn numbers_that_went_to_another_carrier_are_counted_as_it_is_set() {
         let none = made().await;
         assert_eq!((line(&file(app, &none, 0).await), warned(&none).len()), (None, 1));
         assert_eq!(json!(of(&block().await)), json!([0, 1000, 3, 0.3, false, false]));
+    })
+    .await;
+}
+
+/// Where an import was wrong, a report as of an instant before that was put right still says what was known then.
+#[tokio::test]
+async fn a_block_lies_where_its_numbers_lay_at_the_instant_of_a_report() {
+    with_app(Seed::two_accounts(), async |app| {
+        let digits = "5405560100";
+        let new = NewNumber {
+            region: Some("VA".into()),
+            rate_center: Some("ROANOKE".into()),
+            ..NewNumber::available(number(digits))
+        };
+        app.import(vec![new]).await;
+        let made = async |as_of: &Value| app.send(asked("nruf", &json!({ "as_of": as_of }))).await;
+        let before = read(&made(&Value::Null).await.expect(201));
+        let correction =
+            Correction { rate_center: Some("SALEM".into()), region: Some("VA".into()), ported_in: None };
+        act(app, Act::Correct(correction), &[digits]).await;
+        let line = async |report: &Value| {
+            let csv = file(app, report, 0).await;
+            csv.lines().find(|line| line.starts_with(",540,556,0,")).expect("the block's line").to_owned()
+        };
+        let now = read(&made(&Value::Null).await.expect(201));
+        assert!(line(&now).await.contains("SALEM"), "{}", line(&now).await);
+        let again = read(&made(&before["at"]).await.expect(200));
+        assert_eq!(again["id"], before["id"]);
+        assert!(line(&again).await.contains("ROANOKE"), "{}", line(&again).await);
+        let blocks = shown(app, "/ops/v1/blocks?npa=540&rate_center=SALEM").await;
+        assert_eq!(blocks["items"][0]["block"], "540-556-0", "{blocks}");
     })
     .await;
 }

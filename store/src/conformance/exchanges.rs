@@ -84,6 +84,12 @@ cases! { ($) exchanges conformance_exchanges:
         let told = store.localities(asked).await.expect("read");
         let told: Vec<_> = told.iter().map(|(number, l)| (*number, l.rate_center.as_deref())).collect();
         assert_eq!(told, [(late, Some("CARY")), (number(0), Some("RALEIGH")), (far, Some("ROANOKE"))]);
+        // In areas that are told, which may be those of before.
+        let areas = store.areas().await.expect("read");
+        let called = |name: &str| areas.iter().find(|(_, area)| area.name.to_string() == name).expect("there").0;
+        let told = store.localities_in(vec![(far, called("CARY, NC")), (far, called("919 (NC)")), (late, called("ROANOKE, VA"))]);
+        let told: Vec<_> = told.await.expect("read").into_iter().map(|l| l.rate_center.expect("one")).collect();
+        assert_eq!(told, ["CARY", "RALEIGH", "ROANOKE"]);
 
         let page = async |from, size, criteria| {
             let query = RateCenterQuery { criteria, name: None, from, size };

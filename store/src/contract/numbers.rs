@@ -320,6 +320,9 @@ pub trait Numbers: Send + Sync {
     /// Returns where numbers lie, in the given order. Numbers that do not exist are left out.
     async fn localities(&self, numbers: Vec<Number>) -> Result<Vec<(Number, Locality)>>;
 
+    /// Returns where numbers lie whose areas are these, in the same order: the exchanges are those of now.
+    async fn localities_in(&self, areas: Vec<(Number, AreaId)>) -> Result<Vec<Locality>>;
+
     /// Returns one number's whole history.
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>>;
 

@@ -577,6 +577,14 @@ impl Numbers for PostgresStore {
         reading!(self, client => charges(&client, &numbers).await)
     }
 
+    async fn localities_in(&self, areas: Vec<(Number, AreaId)>) -> Result<Vec<Locality>> {
+        reading!(self, client => {
+            let mut localities = Localities::default();
+            localities.learn(&client, &areas).await?;
+            areas.iter().map(|spot| localities.at(*spot)).collect()
+        })
+    }
+
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>> {
         reading!(self, client => number_history(&client, number).await)
     }

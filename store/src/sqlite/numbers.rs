@@ -503,6 +503,14 @@ impl Numbers for SqliteStore {
         self.readers.read(move |connection| localities(connection, &numbers)).await
     }
 
+    async fn localities_in(&self, areas: Vec<(Number, AreaId)>) -> Result<Vec<Locality>> {
+        let read = move |connection: &Connection| {
+            let mut localities = Localities::new(connection);
+            areas.iter().map(|(number, area)| localities.at(*number, *area)).collect()
+        };
+        self.readers.read(read).await
+    }
+
     async fn history(&self, number: Number) -> Result<Option<NumberHistory>> {
         self.readers
             .read_few(move |connection| match number_row(connection, number)? {
