@@ -695,6 +695,14 @@ fn a_block_is_named_by_seven_digits() {
         assert_eq!(reported(elsewhere), Some(false), "{elsewhere}");
     }
     assert_eq!(reported("446-555-0"), None, "a code that is not in the table");
+    let geographic = |name: &str| name.parse::<Block>().unwrap().is_geographic(area_codes::VERSION);
+    for name in ["540-555-0", "416-555-0", "441-555-0"] {
+        assert_eq!(geographic(name), Some(true), "{name}");
+    }
+    for nowhere in ["800-555-0", "500-555-0", "370-555-0"] {
+        assert_eq!(geographic(nowhere), Some(false), "{nowhere}");
+    }
+    assert_eq!(geographic("446-555-0"), None);
 }
 
 /// What a simulated number may do next. The step is taken if the diagram has it.

@@ -199,8 +199,19 @@ impl Block {
     /// `None` if its area code is not in that table.
     #[must_use]
     pub fn is_reported(self, table: &str) -> Option<bool> {
+        self.lies_in(table, |country| country == "US")
+    }
+
+    /// Returns whether it lies in any country of the North American plan, by this version of the table of area codes.
+    /// `None` if its area code is not in that table.
+    #[must_use]
+    pub fn is_geographic(self, table: &str) -> Option<bool> {
+        self.lies_in(table, |_| true)
+    }
+
+    fn lies_in(self, table: &str, is_one: impl Fn(&str) -> bool) -> Option<bool> {
         match area_codes::service_in(self.npa(), table) {
-            Some(Service::Geographic { country, .. }) => Some(country == "US"),
+            Some(Service::Geographic { country, .. }) => Some(is_one(country)),
             Some(Service::TollFree | Service::NonGeographic) => Some(false),
             None => area_codes::is_set_aside(self.npa()).then_some(false),
         }

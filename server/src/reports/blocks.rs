@@ -1,4 +1,5 @@
-//! Blocks of a thousand numbers: how they are used now, and what an operator has said of them.
+//! Blocks of a thousand numbers: how they are used now, and what an operator has said of them. They lie in any country of
+//! the North American plan.
 
 use std::collections::BTreeMap;
 
@@ -107,6 +108,7 @@ fn counting<'a>(
         at: now,
         known,
         level: Level::Block,
+        blocks: Block::is_geographic,
         kinds,
         ported_out: settings.nruf_ported_out,
         npa_table: area_codes::VERSION,

@@ -127,6 +127,8 @@ pub(crate) struct Counting<'a> {
     pub(crate) known: &'a Known,
     /// What a line counts.
     pub(crate) level: Level,
+    /// Whether a block counts, by a version of the table of area codes. `None` if its area code is not there.
+    pub(crate) blocks: fn(Block, &str) -> Option<bool>,
     /// What the accounts are that are no end users.
     pub(crate) kinds: &'a BTreeMap<AccountId, AccountKind>,
     /// What a number is counted as that went to another carrier.
@@ -157,12 +159,12 @@ struct Spot {
 }
 
 impl Used {
-    /// Counts a number, if it is one that is reported.
+    /// Counts a number, if its block counts.
     pub(crate) fn count(&mut self, life: &Life, counting: &Counting<'_>) -> Result<()> {
-        let Counting { at, known, level, kinds, ported_out, npa_table } = counting;
+        let Counting { at, known, level, blocks, kinds, ported_out, npa_table } = counting;
         let Some(block) = Block::of(life.entry.number) else { return Ok(()) };
-        let is_reported = block.is_reported(npa_table);
-        if is_reported == Some(false) {
+        let is_counted = blocks(block, npa_table);
+        if is_counted == Some(false) {
             return Ok(());
         }
         let then = match &life.history {
@@ -173,10 +175,10 @@ impl Used {
         let kind = |account| kinds.get(&account).copied().unwrap_or(AccountKind::EndUser);
         let category = category(&then, *at, *ported_out, kind);
         let line = block.line(*level);
-        if is_reported.is_none() && category.is_some() {
+        if is_counted.is_none() && category.is_some() {
             *self.unknown.entry(line).or_default() += 1;
         }
-        if is_reported.is_none() || category.is_none() && !then.is_served_elsewhere() {
+        if is_counted.is_none() || category.is_none() && !then.is_served_elsewhere() {
             return Ok(());
         }
         self.lines.entry(line).or_default().add(&then, category);
@@ -258,6 +260,7 @@ async fn used(
             at: with.at,
             known: &known,
             level: with.level,
+            blocks: Block::is_reported,
             kinds: &with.kinds,
             ported_out: with.ported_out,
             npa_table: &with.npa_table,

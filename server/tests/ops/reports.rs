@@ -828,6 +828,33 @@ async fn a_block_lies_where_its_numbers_lay_at_the_instant_of_a_report() {
     .await;
 }
 
+/// Thousands-blocks are given back in all countries of the plan. Form 502 is asked of the United States alone.
+#[tokio::test]
+async fn blocks_of_other_countries_are_shown_and_marked_and_in_no_report() {
+    with_app(Seed::two_accounts(), async |app| {
+        app.import(vec![NewNumber::available(number("4165560100"))]).await;
+        let blocks = shown(app, "/ops/v1/blocks?npa=416").await["items"].clone();
+        assert_eq!(
+            (&blocks[0]["block"], &blocks[0]["available"]),
+            (&"416-556-0".into(), &1.into()),
+            "{blocks}"
+        );
+        let all = shown(app, "/ops/v1/blocks").await["items"].clone();
+        assert!(all.as_array().unwrap().contains(&blocks[0]), "{all}");
+        assert!(
+            all.as_array().unwrap().iter().all(|one| !one["block"].as_str().unwrap().starts_with('8')),
+            "{all}"
+        );
+        let body = json!({ "drain": true, "reason": "it goes back" }).to_string();
+        let call = put("/ops/v1/blocks/416-556-0", body).content_type("application/json").by(Who::Operator);
+        assert_eq!(read(&app.send(call).await.expect(200))["drain"], true);
+        let report = read(&app.send(asked("nruf", &json!({}))).await.expect(201));
+        let csv = file(app, &report, 0).await;
+        assert!(csv.contains(",919,555,1,") && !csv.contains(",416,"), "{csv}");
+    })
+    .await;
+}
+
 /// A number that no table knows is in no line, and not missing silently.
 #[tokio::test]
 async fn numbers_of_unknown_area_codes_are_named_in_warnings() {
