@@ -16,7 +16,7 @@ use onhook_core::report::months::Month;
 use onhook_core::report::nruf::Level;
 use onhook_core::report::rnd_file::is_company;
 use onhook_core::time::{DAY_MS, Date, Timestamp};
-use onhook_store::contract::reports::{Confirmed, Kept, Report, ReportFilter};
+use onhook_store::contract::reports::{CONFIRMED_MAX, Confirmed, Kept, Report, ReportFilter, Submitted};
 use onhook_store::{StoreError, audit};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ use crate::store_log;
 const TAKEOVER: Duration = PAUSE_MAX.saturating_mul(2);
 /// How often a report looks whether what has just happened has its position, if nothing is announced.
 const POSITION_LOOK: Duration = Duration::from_millis(100);
+/// How often a report is judged anew while others are confirmed.
+const CONFIRM_TRIES: usize = 10;
 /// The type of the files.
 const CSV: &str = "text/csv";
 /// Parts of a file that wait to be sent.
@@ -154,7 +156,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .query(&PAGES);
     let confirm_doc = Doc::new("Notes that a report of disconnects was handed in.", Told::ok(REPORT))
         .takes(CONFIRM)
-        .or(Told::new(409, "Its files have other hashes, or it has to be made again."))
+        .or(Told::new(
+            409,
+            "Its files have other hashes, or it has to be made again, or too many are confirmed.",
+        ))
         .or(Told::new(422, "Its month lies more than one ahead."));
     vec![
         door::route(post.clone(), "/ops/v1/reports/rnd", operator, rnd_doc, make_rnd),
@@ -507,25 +512,35 @@ async fn confirm(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
             format!("submitted_at lies before the report's files were first made, at {first_made_at}");
         return Err(wrong("/submitted_at", detail));
     }
-    if report.confirmed.is_none()
-        && let Some(other) = rnd::lists_the_same(&*app.store, &report).await?
-    {
-        let detail = format!(
-            "the report of {other} was confirmed after this one was made, and lists some of the same days: make this \
-             one again"
-        );
-        return Err(OpsProblem::new(Code::ReportChanged, detail));
-    }
-    match app.store.confirm_report(report.id, sha256, submitted_at, author, now, once).await? {
-        Confirmed::Done(report) => {
-            app.reports_bell.notify_one();
-            Ok(Reply::json(StatusCode::OK, &shown(&report)))
+    for _ in 0..CONFIRM_TRIES {
+        let (other, seen) = rnd::lists_the_same(&*app.store, &report).await?;
+        if let Some(other) = other.filter(|_| report.confirmed.is_none()) {
+            let detail = format!(
+                "the report of {other} was confirmed after this one was made, and lists some of the same days: make \
+                 this one again"
+            );
+            return Err(OpsProblem::new(Code::ReportChanged, detail));
         }
-        Confirmed::Changed => {
-            Err(OpsProblem::new(Code::ReportChanged, "the report's files have other hashes"))
+        let (id, sha256) = (report.id.clone(), sha256.clone());
+        let submitted = Submitted { id, sha256, at: submitted_at, seen };
+        match app.store.confirm_report(submitted, author.clone(), now, once.clone()).await? {
+            Confirmed::Done(report) => {
+                app.reports_bell.notify_one();
+                return Ok(Reply::json(StatusCode::OK, &shown(&report)));
+            }
+            Confirmed::Changed => {
+                let detail = "the report's files have other hashes";
+                return Err(OpsProblem::new(Code::ReportChanged, detail));
+            }
+            Confirmed::NoReport => return Err(Refusal::NoResource.into()),
+            Confirmed::TooMany => {
+                let detail = format!("{CONFIRMED_MAX} reports were confirmed, and no more can be");
+                return Err(OpsProblem::new(Code::Refused, detail));
+            }
+            Confirmed::Others => {} // it is judged again, by all of them
         }
-        Confirmed::NoReport => Err(Refusal::NoResource.into()),
     }
+    Err(OpsProblem::busy("other reports are being confirmed: ask again"))
 }
 
 #[cfg(test)]

@@ -158,13 +158,16 @@ async fn knowing(
 }
 
 /// Returns the month of a report that was handed in after this one was made, if the two list what they leave out for the
-/// same days.
-pub(crate) async fn lists_the_same(store: &dyn Store, report: &Report) -> Result<Option<Month>> {
+/// same days, and how many confirmed reports that follows from.
+pub(crate) async fn lists_the_same(store: &dyn Store, report: &Report) -> Result<(Option<Month>, usize)> {
+    let mut confirmed = store.confirmed_reports(None).await?;
+    let seen = confirmed.len();
     let with = made_with(report)?;
-    let (Some(company), Some(period)) = (&report.company, report.period) else { return Ok(None) };
+    let (Some(company), Some(period)) = (&report.company, report.period) else { return Ok((None, seen)) };
     let own = filing(&with, period, Known::all(), report.made_at)?;
-    let filings = filings(store, &store.confirmed_reports(Some(company.clone())).await?).await?;
-    Ok(filings.lists_the_same(company, period, report.as_of, &own))
+    confirmed.retain(|one| one.company.as_ref() == Some(company));
+    let filings = filings(store, &confirmed).await?;
+    Ok((filings.lists_the_same(company, period, report.as_of, &own), seen))
 }
 
 /// Reports as `core` judges by them: the last one, which is as of this position, after all that it may know.
@@ -517,7 +520,7 @@ mod tests {
     use onhook_store::contract::imports::Imports;
     use onhook_store::contract::orders::Orders;
     use onhook_store::contract::premises::SitesAndPeers;
-    use onhook_store::contract::reports::{Kept, Reports};
+    use onhook_store::contract::reports::{Kept, Reports, Submitted};
     use onhook_store::contract::upkeep::Upkeep;
     use onhook_store::sqlite::SqliteStore;
 
@@ -590,7 +593,9 @@ mod tests {
         let files = report.shown["files"].as_array().unwrap();
         let hashes = files.iter().map(|file| file["sha256"].as_str().unwrap().to_owned()).collect();
         let id = report.id.clone();
-        store.confirm_report(id, hashes, at(now), "operator".into(), at(now), None).await.unwrap();
+        let seen = store.confirmed_reports(None).await.unwrap().len();
+        let submitted = Submitted { id, sha256: hashes, at: at(now), seen };
+        store.confirm_report(submitted, "operator".into(), at(now), None).await.unwrap();
         seal_all(store, at(now)).await.unwrap();
     }
 

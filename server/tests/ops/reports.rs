@@ -563,6 +563,30 @@ async fn a_report_that_lists_the_days_of_one_that_was_confirmed_meanwhile_has_to
     .await;
 }
 
+/// Two who confirm at once judge by the same reports.
+#[tokio::test]
+async fn of_two_reports_that_list_the_same_days_one_is_confirmed() {
+    with_app(Seed::two_accounts(), async |app| {
+        let change = async |values: Value| {
+            let body = json!({ "values": values, "reason": "the calendar" }).to_string();
+            let call = patch("/ops/v1/settings", body).content_type("application/json").by(Who::Operator);
+            app.send(call).await.expect(200);
+        };
+        let (month, before) = (this_month(), this_month().previous());
+        change(json!({ "rnd_cutoff_day": 10 })).await;
+        let (_, made) = rnd(app, month).await;
+        change(json!({ "rnd_cutoff_day": 14 })).await;
+        let (_, earlier) = rnd(app, before).await;
+        let (one, other) = tokio::join!(confirm(app, &made, &[]), confirm(app, &earlier, &[]));
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409], "{} {}", one.text(), other.text());
+        let late = if one.status == 409 { one } else { other };
+        assert_eq!(read(&late)["code"], "report_changed", "{}", late.text());
+    })
+    .await;
+}
+
 /// All numbers of an import are under one event, and appear one after another. A report of the first ones would be another
 /// one later, as of the same position.
 #[tokio::test]

@@ -20,7 +20,9 @@ use crate::audit::{known, seal_all};
 use crate::conformance::Opener;
 use crate::contract::acts::{Acted, Asked};
 use crate::contract::pool::PoolQuery;
-use crate::contract::reports::{Confirmed, Kept, Life, Marking, Marks, Report, ReportFilter, Wanted};
+use crate::contract::reports::{
+    Confirmed, Kept, Life, Marking, Marks, Report, ReportFilter, Submitted, Wanted,
+};
 
 /// All digits that a number can have.
 const ALL: (u64, u64) = (0, i64::MAX.unsigned_abs());
@@ -154,7 +156,9 @@ cases! { ($) reports conformance_reports:
         assert_eq!(late.report, later, "a node that made one before comes late");
 
         let confirm = async |id: &str, hash: &str, n| {
-            store.confirm_report(id.into(), vec![hash.into()], at(7), "operator".into(), at(n), None).await.expect("tried")
+            let seen = store.confirmed_reports(None).await.expect("read").len();
+            let submitted = Submitted { id: id.into(), sha256: vec![hash.into()], at: at(7), seen };
+            store.confirm_report(submitted, "operator".into(), at(n), None).await.expect("tried")
         };
         assert_eq!(confirm("rnd-1", "bb", 8).await, Confirmed::Changed);
         assert_eq!(confirm("rnd-2", "aa", 8).await, Confirmed::NoReport);
@@ -198,6 +202,32 @@ cases! { ($) reports conformance_reports:
         assert_eq!(told.iter().map(|told| told.deed.detail["report"].clone()).collect::<Vec<_>>(), ["rnd-1", "rnd-0"]);
         assert_eq!((told[0].seq, told[0].deed.user.as_deref()), (confirmed.event, Some("operator")));
         clean(&*store).await;
+    }
+
+    /// Whether a report can be confirmed is judged by those that are. Of several that were judged by the same ones, one is.
+    async fn reports_are_confirmed_one_after_another(opener) {
+        let (one, other) = opener.open_twice().await;
+        for round in 0..20_usize {
+            let ids = [format!("rnd-{round}-a"), format!("rnd-{round}-b")];
+            for id in &ids {
+                one.keep_report(report(id, "2026-12", "aa"), false).await.expect("kept");
+            }
+            let confirm = async |store: &dyn Store, id: &str, seen| {
+                let submitted = Submitted { id: id.into(), sha256: vec!["aa".into()], at: at(7), seen };
+                store.confirm_report(submitted, "operator".into(), at(8), None).await.expect("tried")
+            };
+            let seen = 2 * round;
+            let both = tokio::join!(confirm(&*one, &ids[0], seen), confirm(&*other, &ids[1], seen));
+            let late = match both {
+                (Confirmed::Done(_), Confirmed::Others) => &ids[1],
+                (Confirmed::Others, Confirmed::Done(_)) => &ids[0],
+                both => panic!("round {round}: {both:?}"),
+            };
+            assert_eq!(other.report(late.clone()).await.expect("read").expect("there").confirmed, None);
+            let again = confirm(&*other, late, seen + 1).await;
+            assert!(matches!(again, Confirmed::Done(_)), "round {round}: {again:?}");
+        }
+        clean(&*one).await;
     }
 
     /// Searches, and orders that search, take nothing from a block that is drained. Its numbers can still be named.

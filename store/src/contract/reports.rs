@@ -116,6 +116,19 @@ pub struct Kept {
     pub is_new: bool,
 }
 
+/// What an operator says of a report that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The report.
+    pub id: String,
+    /// The hashes of the files that were handed in, in any order.
+    pub sha256: Vec<String>,
+    /// When that was.
+    pub at: Timestamp,
+    /// How many reports of disconnects, of all companies, were confirmed as it was judged whether this one can be.
+    pub seen: usize,
+}
+
 /// What came of confirming a report.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Confirmed {
@@ -125,6 +138,10 @@ pub enum Confirmed {
     Changed,
     /// There is no such report.
     NoReport,
+    /// Others were confirmed since it was judged whether this one can be. Nothing was noted.
+    Others,
+    /// [`CONFIRMED_MAX`] reports are confirmed.
+    TooMany,
 }
 
 /// What an operator has said of a block.
@@ -154,7 +171,7 @@ impl Marks {
     }
 }
 
-/// Most confirmed reports that one company can have: some centuries of months, or a mistake.
+/// Most reports of disconnects that can be confirmed: some centuries of months, or a mistake.
 pub const CONFIRMED_MAX: usize = 5_000;
 
 /// Reports for regulators, and blocks of numbers.
@@ -184,15 +201,14 @@ pub trait Reports: Send + Sync {
     ) -> Result<Vec<Report>>;
 
     /// Returns all confirmed reports of disconnects of a company, or of all companies, in the order of their periods and
-    /// confirmations, at most [`CONFIRMED_MAX`].
+    /// confirmations.
     async fn confirmed_reports(&self, company: Option<String>) -> Result<Vec<Report>>;
 
-    /// Notes that a report was handed in, if its files have these hashes, in any order.
+    /// Notes that a report was handed in, if its files have these hashes, and no others were confirmed since it was judged.
+    /// Reports are confirmed one after another, also by several nodes: so what was judged holds.
     async fn confirm_report(
         &self,
-        id: String,
-        sha256: Vec<String>,
-        submitted_at: Timestamp,
+        submitted: Submitted,
         author: Author,
         now: Timestamp,
         key: Option<Once<Confirmed>>,

@@ -23,11 +23,11 @@ use crate::codes::state_code;
 use crate::columns::{UNTOUCHED, column};
 use crate::contract::once::Once;
 use crate::contract::reports::{
-    CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, ReportFilter, Reports,
+    Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, ReportFilter, Reports, Submitted,
     Wanted,
 };
 use crate::error::corrupt;
-use crate::plan::reports::{Need, confirmation, has_hashes, marking, need};
+use crate::plan::reports::{Need, confirmation, marking, need, refused};
 
 /// Numbers that one read looks at: far less than a second of work.
 const PAGE: usize = 4_000;
@@ -101,8 +101,8 @@ fn read_report(row: &Row) -> Result<Report> {
     })
 }
 
-async fn report(client: &Client, id: &str, lock: &str) -> Result<Option<Report>> {
-    let sql = format!("SELECT {COLUMNS} FROM report WHERE id = $1 {lock}");
+async fn report(client: &Client, id: &str) -> Result<Option<Report>> {
+    let sql = format!("SELECT {COLUMNS} FROM report WHERE id = $1");
     row(client, &sql, &[&id]).await?.as_ref().map(read_report).transpose()
 }
 
@@ -128,10 +128,16 @@ async fn reports(
 async fn confirmed_reports(client: &Client, company: Option<&String>) -> Result<Vec<Report>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM report WHERE kind = 'rnd' AND confirmed_seq IS NOT NULL
-         AND company = coalesce($1, company) ORDER BY period, confirmed_seq LIMIT $2"
+         AND company = coalesce($1, company) ORDER BY period, confirmed_seq"
     );
-    let found = rows(client, &sql, &[&company.cloned(), &limit(CONFIRMED_MAX)]).await?;
-    found.iter().map(read_report).collect()
+    rows(client, &sql, &[&company.cloned()]).await?.iter().map(read_report).collect()
+}
+
+/// Returns how many reports of disconnects are confirmed.
+async fn confirmed_count(client: &Client) -> Result<usize> {
+    let sql = "SELECT count(*) FROM report WHERE kind = 'rnd' AND confirmed_seq IS NOT NULL";
+    let count = row(client, sql, &[]).await?.map_or(Ok(0), |row| get::<i64>(&row, 0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 async fn keep(client: &Client, new: &Report, renew: bool) -> Result<Kept> {
@@ -160,30 +166,30 @@ async fn keep(client: &Client, new: &Report, renew: bool) -> Result<Kept> {
         ];
         execute(client, sql, &values).await?;
     }
-    let report = report(client, &new.id, "").await?.ok_or_else(|| corrupt("a report was not kept"))?;
+    let report = report(client, &new.id).await?.ok_or_else(|| corrupt("a report was not kept"))?;
     Ok(Kept { report, is_new })
 }
 
 async fn confirm(
     client: &Client,
-    id: &str,
-    sha256: &[String],
-    submitted_at: Timestamp,
+    submitted: &Submitted,
     author: &Author,
     now: Timestamp,
 ) -> Result<Confirmed> {
-    let Some(found) = report(client, id, "FOR UPDATE").await? else { return Ok(Confirmed::NoReport) };
-    if !has_hashes(&found, sha256) {
-        return Ok(Confirmed::Changed);
+    // Who confirms another report waits here, and then sees this one.
+    client.batch_execute("LOCK TABLE report IN SHARE ROW EXCLUSIVE MODE").await?;
+    let Some(found) = report(client, &submitted.id).await? else { return Ok(Confirmed::NoReport) };
+    if let Some(refused) = refused(&found, submitted, confirmed_count(client).await?) {
+        return Ok(refused);
     }
     if found.confirmed.is_none() {
-        let deed = confirmation(&found, sha256, submitted_at, &Doer { author: author.clone(), now });
+        let deed = confirmation(&found, submitted, &Doer { author: author.clone(), now });
         let event = next_events(client, 1).await?.pop().ok_or_else(|| corrupt("no event was drawn"))?;
         write_deed(client, event, &deed).await?;
         let sql = "UPDATE report SET confirmed_seq = $1, confirmed_at = $2, submitted_at = $3 WHERE id = $4";
-        execute(client, sql, &[&event.0, &now.millis(), &submitted_at.millis(), &id]).await?;
+        execute(client, sql, &[&event.0, &now.millis(), &submitted.at.millis(), &submitted.id]).await?;
     }
-    let confirmed = report(client, id, "").await?.ok_or_else(|| corrupt("a report is gone"))?;
+    let confirmed = report(client, &submitted.id).await?.ok_or_else(|| corrupt("a report is gone"))?;
     Ok(Confirmed::Done(Box::new(confirmed)))
 }
 
@@ -250,7 +256,7 @@ impl Reports for PostgresStore {
     }
 
     async fn report(&self, id: String) -> Result<Option<Report>> {
-        reading!(self, client => report(&client, &id, "").await)
+        reading!(self, client => report(&client, &id).await)
     }
 
     async fn reports(
@@ -268,15 +274,13 @@ impl Reports for PostgresStore {
 
     async fn confirm_report(
         &self,
-        id: String,
-        sha256: Vec<String>,
-        submitted_at: Timestamp,
+        submitted: Submitted,
         author: Author,
         now: Timestamp,
         key: Option<Once<Confirmed>>,
     ) -> Result<Confirmed> {
         transaction!(self, tx => {
-            let confirm = confirm(&tx, &id, &sha256, submitted_at, &author, now);
+            let confirm = confirm(&tx, &submitted, &author, now);
             once(&tx, key.as_ref(), confirm).await
         })
     }

@@ -18,11 +18,11 @@ use crate::Result;
 use crate::columns::column;
 use crate::contract::once::Once;
 use crate::contract::reports::{
-    CONFIRMED_MAX, Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, ReportFilter, Reports,
+    Confirmation, Confirmed, Kept, Life, Lives, Marking, Marks, Report, ReportFilter, Reports, Submitted,
     Wanted,
 };
 use crate::error::corrupt;
-use crate::plan::reports::{Need, confirmation, has_hashes, marking, need};
+use crate::plan::reports::{Need, confirmation, marking, need, refused};
 
 /// Numbers that one read looks at: some milliseconds of work.
 const PAGE: usize = 1_000;
@@ -119,10 +119,17 @@ fn reports(
 fn confirmed_reports(connection: &Connection, company: Option<String>) -> Result<Vec<Report>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM report WHERE kind = 'rnd' AND confirmed_seq IS NOT NULL
-         AND company = coalesce(?, company) ORDER BY period, confirmed_seq LIMIT ?"
+         AND company = coalesce(?, company) ORDER BY period, confirmed_seq"
     );
     let company = company.map_or(Value::Null, Value::Text);
-    list(connection, &sql, vec![company, limit(CONFIRMED_MAX)], read_report)
+    list(connection, &sql, vec![company], read_report)
+}
+
+/// Returns how many reports of disconnects are confirmed.
+fn confirmed_count(connection: &Connection) -> Result<usize> {
+    let sql = "SELECT count(*) FROM report WHERE kind = 'rnd' AND confirmed_seq IS NOT NULL";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 fn keep(connection: &Connection, new: &Report, renew: bool) -> Result<Kept> {
@@ -155,28 +162,26 @@ fn keep(connection: &Connection, new: &Report, renew: bool) -> Result<Kept> {
 
 fn confirm(
     tables: &mut Tables<'_>,
-    id: &str,
-    sha256: &[String],
-    submitted_at: Timestamp,
+    submitted: &Submitted,
     author: &Author,
     now: Timestamp,
 ) -> Result<Confirmed> {
-    let Some(found) = report(tables.connection, id)? else { return Ok(Confirmed::NoReport) };
-    if !has_hashes(&found, sha256) {
-        return Ok(Confirmed::Changed);
+    let Some(found) = report(tables.connection, &submitted.id)? else { return Ok(Confirmed::NoReport) };
+    if let Some(refused) = refused(&found, submitted, confirmed_count(tables.connection)?) {
+        return Ok(refused);
     }
     if found.confirmed.is_none() {
         let event = tables.cached.next_events(1);
-        let deed = confirmation(&found, sha256, submitted_at, &Doer { author: author.clone(), now });
+        let deed = confirmation(&found, submitted, &Doer { author: author.clone(), now });
         write_deed(tables, event, &deed)?;
         tables
             .connection
             .prepare_cached(
                 "UPDATE report SET confirmed_seq = ?, confirmed_at = ?, submitted_at = ? WHERE id = ?",
             )?
-            .execute(params![event.0, now.millis(), submitted_at.millis(), id])?;
+            .execute(params![event.0, now.millis(), submitted.at.millis(), submitted.id])?;
     }
-    let confirmed = report(tables.connection, id)?.ok_or_else(|| corrupt("a report is gone"))?;
+    let confirmed = report(tables.connection, &submitted.id)?.ok_or_else(|| corrupt("a report is gone"))?;
     Ok(Confirmed::Done(Box::new(confirmed)))
 }
 
@@ -257,15 +262,12 @@ impl Reports for SqliteStore {
 
     async fn confirm_report(
         &self,
-        id: String,
-        sha256: Vec<String>,
-        submitted_at: Timestamp,
+        submitted: Submitted,
         author: Author,
         now: Timestamp,
         key: Option<Once<Confirmed>>,
     ) -> Result<Confirmed> {
-        let confirm =
-            move |tables: &mut Tables<'_>| confirm(tables, &id, &sha256, submitted_at, &author, now);
+        let confirm = move |tables: &mut Tables<'_>| confirm(tables, &submitted, &author, now);
         self.writer.write(move |tables| once(tables, key.as_ref(), confirm)).await
     }
 
