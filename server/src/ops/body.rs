@@ -5,7 +5,6 @@ use onhook_core::lifecycle::provenance::{Author, Doer, REASON_MAX};
 use onhook_core::time::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::door::OpsProblem;
 use super::misread;
@@ -144,8 +143,7 @@ pub(super) fn instant(at: &str, text: Option<&str>) -> Result<Option<Timestamp>,
 
 /// Returns the problem of a value of a body that is not allowed. `at` is where it stands there.
 pub(super) fn wrong(at: &str, detail: String) -> OpsProblem {
-    let errors = json!([{ "at": at, "detail": &detail }]);
-    OpsProblem::wrong(detail).with("errors", errors)
+    OpsProblem::in_body(Code::BadValue, at, detail)
 }
 
 /// Returns the problem of a clock that cannot be believed.

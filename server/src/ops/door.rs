@@ -57,6 +57,12 @@ impl OpsProblem {
         Self { refusal: Some(Refusal::Busy), ..Self::new(Code::Busy, detail) }
     }
 
+    /// Returns the problem of what stands at a path of a body.
+    pub(super) fn in_body(code: Code, at: &str, detail: String) -> Self {
+        let errors = json!([{ "at": at, "detail": &detail }]);
+        Self::new(code, detail).with("errors", errors)
+    }
+
     /// Returns the problem with one more key in its document.
     pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
         self.more.insert(key.to_owned(), value);

@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Error, Value};
 use serde_path_to_error::{Path, Segment};
 
-use super::body::wrong;
 use super::door::{NAME_MAX, OpsProblem};
 use super::problem::Code;
 
@@ -19,7 +18,7 @@ pub(super) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, OpsProblem> {
     if bytes.trim_ascii_start().first().is_some_and(|byte| *byte != b'{')
         && serde_json::from_slice::<Value>(bytes).is_ok()
     {
-        return Err(wrong("", "the body is an object".into()));
+        return Err(OpsProblem::in_body(Code::BadValue, "", "the body is an object".into()));
     }
     let mut reader = Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader);
@@ -64,8 +63,7 @@ fn misread(within: &str, path: &Path, error: &Error) -> OpsProblem {
         let keys = names(told);
         let known = if keys.is_empty() { "there is none".to_owned() } else { format!("there is: {keys}") };
         let detail = format!("no key is called {at}; {known}");
-        let errors = serde_json::json!([{ "at": at, "detail": &detail }]);
-        return OpsProblem::new(Code::UnknownField, detail).with("errors", errors);
+        return OpsProblem::in_body(Code::UnknownField, &at, detail);
     }
     let what = if told.starts_with("missing field ") {
         add(&mut at, first_name());
@@ -80,7 +78,7 @@ fn misread(within: &str, path: &Path, error: &Error) -> OpsProblem {
     };
     let subject = if at.is_empty() { "the body" } else { &at };
     let detail = format!("{subject} {what}");
-    wrong(&at, detail)
+    OpsProblem::in_body(Code::BadValue, &at, detail)
 }
 
 /// Returns a path as a JSON pointer. A name of the request is cut.

@@ -162,6 +162,10 @@ cases! { ($) audit conformance_audit:
         assert_eq!(store.late(7, two).await.expect("read"), Late { events: vec![one, two], looked: 7 }, "they have none yet");
         // The later one by sequence number gets the earlier position.
         let lines = store.lines(vec![one, two]).await.expect("read");
+        let others: Vec<EventSeq> =
+            store.seqs(EventSeq(0), 100).await.expect("read").into_iter().step_by(2).collect();
+        let shown = store.lines(others.clone()).await.expect("read");
+        assert_eq!(shown.iter().map(|line| line.seq).collect::<Vec<_>>(), others, "and none of those between");
         let digests: Vec<Digest> =
             (8..).zip(lines.iter().rev()).map(|(at, line)| line.digest(at).expect("a form")).collect();
         let seal = Seal::over(before.as_ref(), &digests, at(11));
