@@ -29,11 +29,13 @@ pub enum Fault {
     Long,
     /// Quotes are opened and never closed.
     Quotes,
+    /// A quote within quotes is not doubled, so nobody knows which of them end the field.
+    Misquoted,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fields,
         Self::Number,
         Self::Time,
@@ -43,6 +45,7 @@ impl Fault {
         Self::Seconds,
         Self::Long,
         Self::Quotes,
+        Self::Misquoted,
     ];
 
     /// Returns its word.
@@ -58,6 +61,7 @@ impl Fault {
             Self::Seconds => "seconds",
             Self::Long => "long",
             Self::Quotes => "quotes",
+            Self::Misquoted => "misquoted",
         }
     }
 
@@ -74,6 +78,7 @@ impl Fault {
             Self::Seconds => "seconds that are no number",
             Self::Long => "longer than 64 KiB",
             Self::Quotes => "quotes that are never closed",
+            Self::Misquoted => "a quote within quotes that is not doubled",
         }
     }
 }
