@@ -307,11 +307,12 @@ async fn make_rnd(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     if let Some(told) = settings.rnd_form.mismatch() {
         return Err(OpsProblem::wrong(told));
     }
-    let company = company.or(settings.rnd_company).filter(|company| is_company(company));
-    let company = company.ok_or_else(|| {
-        let told = "no company: say who reports, as 3 to 10 letters and digits, or set rnd_company";
-        wrong("/company", told.into())
-    })?;
+    let company = company.or(settings.rnd_company);
+    let missing = || wrong("/company", "no company: say who reports, or set rnd_company".into());
+    let company = company.ok_or_else(missing)?;
+    if !is_company(&company) {
+        return Err(wrong("/company", "a company is 3 to 10 letters and digits".into()));
+    }
     let asked_as_of = as_of.clone();
     let as_of = position(&app, as_of.as_deref()).await?;
     must_be_whole(&app, as_of, Timestamp::MAX).await?;
