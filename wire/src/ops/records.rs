@@ -358,6 +358,8 @@ fn line_end(bytes: &[u8]) -> usize {
 enum Told {
     /// It was answered.
     Call(Number, Answered, Option<u64>),
+    /// It was answered at a short code, which is no number that could be held here.
+    ShortCode(Answered),
     /// It was not answered.
     NotAnswered,
     /// The record cannot be read.
@@ -447,9 +449,12 @@ impl Reader {
         }
         let whole = |seconds: &str| fraction_of(seconds)?.0.parse::<u64>().ok();
         let seconds = seconds.map(|seconds| whole(seconds).ok_or(Fault::Seconds)).transpose()?;
-        let number = number_of(number).ok_or(Fault::Number)?;
+        let called = number_of(number);
+        if called.is_none() && !is_short_code(number) {
+            return Err(Fault::Number);
+        }
         let answered = self.layout.form.read(time, &self.layout.zone)?;
-        Ok(Told::Call(number, answered, seconds))
+        Ok(called.map_or(Told::ShortCode(answered), |called| Told::Call(called, answered, seconds)))
     }
 
     /// Returns a line, or the end of one, that cannot be read, as it goes out.
@@ -479,15 +484,9 @@ impl Reader {
             let (rated, fault) = match read {
                 Told::Call(_, answered, seconds) => {
                     let charges = called.next().and_then(|at| charges.get(*at)?.as_deref());
-                    match *answered {
-                        Answered::Once(at) => (rate(charges, at, *seconds, now), Fault::Ahead),
-                        Answered::Either(at) => {
-                            let fault =
-                                if at.iter().any(|at| *at > now) { Fault::Ahead } else { Fault::Twice };
-                            (rate_in_doubt(charges, at, *seconds, now), fault)
-                        }
-                    }
+                    rated_at(*answered, charges, *seconds, now)
                 }
+                Told::ShortCode(answered) => rated_at(*answered, None, None, now),
                 Told::NotAnswered => (Rated::free(Why::NotAnswered), Fault::Time),
                 Told::Bad(fault) => (Rated::free(Why::BadLine), *fault),
             };
@@ -514,6 +513,22 @@ impl Reader {
         out.push(self.layout.delimiter);
         out.extend_from_slice(rated.why.word().as_bytes());
         out.extend_from_slice(end);
+    }
+}
+
+/// Returns what a call costs, and what is wrong with it if that cannot be told.
+fn rated_at(
+    answered: Answered,
+    charges: Option<&Charges>,
+    seconds: Option<u64>,
+    now: Timestamp,
+) -> (Rated, Fault) {
+    match answered {
+        Answered::Once(at) => (rate(charges, at, seconds, now), Fault::Ahead),
+        Answered::Either(at) => {
+            let fault = if at.iter().any(|at| *at > now) { Fault::Ahead } else { Fault::Twice };
+            (rate_in_doubt(charges, at, seconds, now), fault)
+        }
     }
 }
 
@@ -560,12 +575,47 @@ fn parted(line: &[u8]) -> (&[u8], &[u8]) {
     end.map_or((line, b"\n"), |end| line.split_at(line.len() - end.len()))
 }
 
-/// Returns the number that a switch wrote: E.164 with or without its plus sign, ten digits, `011` before a country code,
-/// with a prefix such as `*67`, with dashes, dots, brackets and blanks. Or as the user of a SIP or tel address, with a
+/// Returns the number that a switch wrote: E.164 with or without its plus sign, ten digits, `011` or `00` before a country
+/// code, with a prefix such as `*67`, with dashes, dots, brackets and blanks. Or as the user of a SIP or tel address, with a
 /// password or parameters, and in angle brackets, with or without a name before them. `None` for a short code and
 /// anything else.
 #[must_use]
 pub fn number_of(text: &str) -> Option<Number> {
+    let text = user_of(text)?;
+    let text = match text.strip_prefix('*') {
+        Some(code) => code.get(2..)?,
+        None => text,
+    };
+    let (plus, text) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
+    let written = || text.bytes().filter(|byte| !matches!(byte, b'-' | b'.' | b' ' | b'(' | b')'));
+    let outward =
+        ["011", "00"].iter().find(|prefix| !plus && written().take(prefix.len()).eq(prefix.bytes()));
+    let (mut digits, mut length) = (0_u64, 0_u32);
+    for byte in written().skip(outward.map_or(0, |prefix| prefix.len())) {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        digits = digits.checked_mul(10)?.checked_add(digit)?;
+        length += 1;
+        // A country's code does not begin with 0.
+        if digits == 0 {
+            return None;
+        }
+    }
+    let international = plus || outward.is_some();
+    let digits = if length == 10 && !international { digits + 10_000_000_000 } else { digits };
+    // Without a sign that it is one, so many digits are a number with its country's code, and fewer a local one.
+    Number::from_digits(digits).ok().filter(|_| international || length >= 10)
+}
+
+/// Returns true if a switch wrote a short code: three to six digits, such as `911`, or a star and two to six, such as `*98`.
+fn is_short_code(text: &str) -> bool {
+    let Some(user) = user_of(text) else { return false };
+    let (digits, fewest) = user.strip_prefix('*').map_or((user, 3), |code| (code, 2));
+    (fewest..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns who is called, as a switch wrote it: the text, or the user of a SIP or tel address. `None` for an angle bracket
+/// that is not closed.
+fn user_of(text: &str) -> Option<&str> {
     let address = match text.rsplit_once('<') {
         Some((_, address)) => address.split_once('>')?.0.trim(),
         None => text.trim(),
@@ -577,24 +627,7 @@ pub fn number_of(text: &str) -> Option<Number> {
     let user = user.unwrap_or(address);
     // A colon without a host behind it is no password's.
     let user = user.split_once('@').map_or(user, |(user, _)| user.split(':').next().unwrap_or_default());
-    let text = user.split(';').next().unwrap_or_default().trim();
-    let text = match text.strip_prefix('*') {
-        Some(code) => code.get(2..)?,
-        None => text,
-    };
-    let (plus, text) = text.strip_prefix('+').map_or((false, text), |rest| (true, rest));
-    let written = text.bytes().filter(|byte| !matches!(byte, b'-' | b'.' | b' ' | b'(' | b')'));
-    let outward = !plus && written.clone().take(3).eq(*b"011");
-    let (mut digits, mut length) = (0_u64, 0_u32);
-    for byte in written.skip(if outward { 3 } else { 0 }) {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        digits = digits.checked_mul(10)?.checked_add(digit)?;
-        length += 1;
-    }
-    let international = plus || outward;
-    let digits = if length == 10 && !international { digits + 10_000_000_000 } else { digits };
-    let plan = international || length == 10 || (length == 11 && digits / 10_000_000_000 == 1);
-    Number::from_digits(digits).ok().filter(|_| plan)
+    Some(user.split(';').next().unwrap_or_default().trim())
 }
 
 /// A part of a file.
@@ -894,7 +927,10 @@ mod tests {
             "*67",
             "*6",
             "540555010",
-            "25405550100",
+            "155405550100",
+            "1234567890123456",
+            "0442079460100",
+            "000442079460100",
             "+1540555010",
             "54055501oo",
             "+",
@@ -908,9 +944,48 @@ mod tests {
         ] {
             assert_eq!(number_of(text), None, "{text}");
         }
-        for text in ["+442079460100", "011442079460100", "sip:011-44-20-7946-0100@example.com"] {
+        for text in [
+            "+442079460100",
+            "442079460100",
+            "011442079460100",
+            "00442079460100",
+            "sip:00-44-20-7946-0100@example.com",
+            "sip:011-44-20-7946-0100@example.com",
+        ] {
             let number = number_of(text).map(|number| number.to_string());
             assert_eq!(number.as_deref(), Some("+442079460100"), "{text}");
+        }
+    }
+
+    /// Calls to other countries and to short codes are in every file of a switch: they are nobody's here, and no fault.
+    #[test]
+    fn what_is_dialled_abroad_and_short_is_an_unknown_number() {
+        let reader = Layout::preset("freeswitch", TimeZone::UTC).unwrap().reader(b"").unwrap();
+        let why = |called: &str, time: &str, seconds: &str| {
+            let line = format!(",,{called},,,{time},,,{seconds}\n");
+            let (records, numbers) = reader.read(line.into_bytes());
+            let out = reader.rated(&records, &vec![None; numbers.len()], NOW).out;
+            let out = String::from_utf8(out).unwrap();
+            out.trim_end().split(',').skip(9).collect::<Vec<_>>().join(" ")
+        };
+        let time = "2026-03-02 09:59:00";
+        for called in [
+            "442079460100",
+            "00442079460100",
+            "011442079460100",
+            "911",
+            "101",
+            "123456",
+            "*98",
+            "sip:911@host",
+        ] {
+            assert_eq!(why(called, time, "60"), " 0 unknown_number", "{called}");
+            assert_eq!(why(called, "2097-01-01 00:00:00", "60"), " 0 bad_line", "{called}");
+            assert_eq!(why(called, time, "x"), " 0 bad_line", "{called}");
+            assert_eq!(why(called, "", ""), " 0 not_answered", "{called}");
+        }
+        for called in ["", "s", "11", "*9", "5550100", "*1234567", "91 1", "1234567890123456"] {
+            assert_eq!(why(called, time, "60"), " 0 bad_line", "{called}");
         }
     }
 
