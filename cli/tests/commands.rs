@@ -167,7 +167,7 @@ fn bad_lines_are_named_by_kind_and_only_partial_imports_the_good_ones() {
 #[test]
 fn bad_lines_of_call_records_are_counted_by_what_is_wrong() {
     let folder = Folder::of_the_guide();
-    let calls = "called,answered,seconds\n911,2024-01-01T00:00:00Z,1\n5405514342,2024-01-01,1\n\n5405514342,soon,1\n\
+    let calls = "called,answered,seconds\n12x,2024-01-01T00:00:00Z,1\n5405514342,2024-01-01,1\n\n5405514342,soon,1\n\
         5405514342,2024-01-01T00:00:00Z,x\n5405514342\n5405514342,9000-01-01T00:00:00Z,1\n5405514342,,0\n";
     let calls = file(&folder, "calls.csv", calls);
     let rate = ["rate", "--number", "called", "--time", "2", "--seconds", "3", &calls];
@@ -192,6 +192,28 @@ fn call_records_are_not_rated_by_a_layout_that_reads_nothing() {
         refused(&rate(more), wrong);
     }
     assert_eq!(rate(&["--time", "2", "--time-format", "unix"]).code, 0);
+}
+
+/// A file is named, or standard input is, or there is none. What cannot be read is told without a word of the server.
+#[test]
+fn call_records_come_from_a_file_or_standard_input() {
+    let folder = Folder::of_the_guide();
+    let calls = "called,answered,seconds\n5405514342,2024-01-01T00:00:00Z,1\n";
+    let path = file(&folder, "calls.csv", calls);
+    fn rate<'a>(of: &[&'a str]) -> Vec<&'a str> {
+        [&["rate", "--number", "1", "--time", "2", "--seconds", "3"], of].concat()
+    }
+    let of_file = folder.onhook(&rate(&[&path])).answer;
+    assert_eq!(of_file.lines().count(), 2);
+    for from in [&["-"][..], &[]] {
+        let said = folder.onhook_reading(&rate(from), calls.as_bytes());
+        assert_eq!((said.code, said.answer), (0, of_file.clone()), "{from:?}");
+    }
+    let said = folder.onhook_reading(&rate(&["-"]), b"\x1F\x8B\x08\x00");
+    refused(&said, "it is compressed with gzip: unpack it first, as gunzip -c does");
+    let said = folder.onhook(&rate(&[env!("CARGO_MANIFEST_DIR")]));
+    refused(&said, "it is a folder");
+    assert!(!said.remarks.contains("http"), "{said:?}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use futures_util::StreamExt;
 use onhook_wire::ops::faults::{Faults, TRAILER};
 use serde_json::Value;
@@ -36,7 +36,7 @@ const CSV: &str = "text/csv";
     mut_arg("json", |json| json.hide(true))
 )]
 pub(crate) struct Rate {
-    /// The call records, CSV; standard input if no file is named
+    /// The call records, CSV; standard input for -, or if no file is named
     #[arg(value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Whose records they are: Asterisk's Master.csv, or the example template of FreeSWITCH's cdr_csv
@@ -84,12 +84,14 @@ impl Rate {
             Some(text) => text.bytes().next().unwrap_or(b','),
             None => b',',
         };
-        let (file, total): (Box<dyn AsyncRead + Send + Unpin>, _) = match &self.file {
+        let file = self.file.as_deref().filter(|file| *file != Path::new("-"));
+        let (file, total): (Box<dyn AsyncRead + Send + Unpin>, _) = match file {
             Some(path) => {
-                let file = tokio::fs::File::open(path).await;
-                let file = file.with_context(|| format!("cannot read {}", path.display()))?;
-                let length = file.metadata().await.ok().filter(std::fs::Metadata::is_file).map(|of| of.len());
-                (Box::new(file), length)
+                let cannot = || format!("cannot read {}", path.display());
+                let file = tokio::fs::File::open(path).await.with_context(cannot)?;
+                let found = file.metadata().await.with_context(cannot)?;
+                ensure!(!found.is_dir(), "{}: it is a folder", cannot());
+                (Box::new(file), found.is_file().then_some(found.len()))
             }
             None => (Box::new(tokio::io::stdin()), None),
         };

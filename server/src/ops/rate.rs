@@ -155,6 +155,9 @@ async fn rate(app: Arc<App>, call: Call) -> Result<Reply, OpsProblem> {
     let mut file =
         File { body: call.incoming.read(), cutter: Cutter::new(layout.delimiter), ended: false, pace };
     let read = file.pace.of_reader();
+    while !file.cutter.is_text(file.ended).map_err(OpsProblem::wrong)? {
+        file.more().await?;
+    }
     let mut header = Vec::new();
     if layout.header {
         let line = loop {

@@ -710,6 +710,18 @@ impl Cutter {
         self.pending.extend_from_slice(part);
     }
 
+    /// Returns whether enough of the file is there to tell that it is text. `ended` says that nothing more follows.
+    ///
+    /// # Errors
+    /// What the file is instead, by its first two bytes: those of gzip (RFC 1952, section 2.3.1), or of UTF-16.
+    pub fn is_text(&self, ended: bool) -> Result<bool, &'static str> {
+        match self.pending.first_chunk() {
+            Some([0x1F, 0x8B]) => Err("it is compressed with gzip: unpack it first, as gunzip -c does"),
+            Some([0xFE, 0xFF] | [0xFF, 0xFE]) => Err("it is written in UTF-16: write it in UTF-8"),
+            found => Ok(found.is_some() || ended),
+        }
+    }
+
     /// Returns the file's header with its end, once it is there: its first record. `ended` says that nothing more follows.
     ///
     /// # Errors
@@ -1251,6 +1263,29 @@ mod tests {
         let lines = |piece: &Piece| bytes(piece).iter().filter(|byte| **byte == b'\n').count();
         let lines: Vec<_> = pieces.iter().map(lines).collect();
         assert_eq!(lines, [2 * PIECE_RECORDS, 2 * PIECE_RECORDS, PIECE_RECORDS]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_by_its_first_two_bytes() {
+        let told = |parts: &[&[u8]], ended| {
+            let mut cutter = Cutter::new(b',');
+            parts.iter().for_each(|part| cutter.add(part));
+            cutter.is_text(ended)
+        };
+        for (parts, wrong) in [
+            (&[&[0x1F_u8, 0x8B, 8][..]][..], "gzip"),
+            (&[&[0x1F], &[0x8B]], "gzip"),
+            (&[&[0xFF, 0xFE, b'a', 0]], "UTF-16"),
+            (&[&[0xFE, 0xFF, 0, b'a']], "UTF-16"),
+        ] {
+            assert!(told(parts, false).is_err_and(|told| told.contains(wrong)), "{parts:?}");
+        }
+        assert_eq!((told(&[&[0x1F]], false), told(&[&[0x1F]], true)), (Ok(false), Ok(true)), "one byte");
+        assert_eq!(
+            (told(&[], false), told(&[], true), told(&[b"a,b"], false)),
+            (Ok(false), Ok(true), Ok(true))
+        );
+        assert_eq!(told(&[MARK], false), Ok(true));
     }
 
     /// Cuts a file that arrives in parts of these sizes, in turn.
