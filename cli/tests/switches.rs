@@ -297,7 +297,8 @@ fn freeswitch_s_script_sends_a_call_where_it_belongs() {
 
     assert_eq!(call(FIRST, None), format!("bridge sofia/gateway/first/{FIRST}"));
     assert_eq!(call(&format!("1{FIRST}"), None), format!("bridge sofia/gateway/first/1{FIRST}"));
-    assert_eq!(call("25405514342", None), "hangup UNALLOCATED_NUMBER");
+    assert_eq!(call("25405514342", None), "hangup 1", "a number of another country");
+    assert_eq!(call("911", None), "hangup UNALLOCATED_NUMBER");
     assert_eq!(call(STRANGER, None), "hangup 1");
     assert_eq!(call("911;rm", None), "hangup INVALID_NUMBER_FORMAT");
     disconnected(&mut Client::of(onhook), ACCOUNT, FIRST);
