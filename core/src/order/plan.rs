@@ -259,7 +259,7 @@ pub enum NotApproved {
     NotNeeded,
     /// Who made it cannot be the second person.
     SamePerson,
-    /// Whoever agrees may not, or may not any more.
+    /// The person who agrees may not do that, or not any more.
     NotAllowed,
 }
 

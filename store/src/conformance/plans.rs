@@ -294,7 +294,7 @@ cases! { ($) plans conformance_plans:
         clean(&*store).await;
     }
 
-    /// Who agrees is looked up in the transaction: whoever may not, or may not any more, agrees to nothing.
+    /// Who agrees is looked up in the transaction. A user who may not, or not any more, agrees to nothing.
     async fn only_those_who_may_agree_do(opener) {
         let (store, ..) = seeded(opener).await;
         let unlocks: Rights = [Right::Unlock].into_iter().collect();

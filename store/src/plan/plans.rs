@@ -244,7 +244,7 @@ pub fn apply(
 }
 
 /// Lets a person agree to a plan. Returns it with what is recorded of that, if it is new. `user` is that person as the
-/// transaction finds them: whoever was removed a moment ago, or has lost the right, agrees to nothing.
+/// transaction finds them: a user who was removed a moment ago, or has lost the right, agrees to nothing.
 ///
 /// # Errors
 /// What came of it, if nothing is written.
@@ -254,7 +254,7 @@ pub fn approve(
     user: Option<&User>,
     now: Timestamp,
 ) -> Result<(KeptPlan, Option<Deed>), PlanApproved> {
-    // Whoever is at the machine is an operator, and no user.
+    // Someone at the machine is an operator, and no user.
     let at_machine = matches!(author.under.credential, Some(Credential::Socket | Credential::Offline));
     if !at_machine && !user.is_some_and(|user| agrees(&kept, user)) {
         return Err(PlanApproved::Refused(NotApproved::NotAllowed, Box::new(kept)));
