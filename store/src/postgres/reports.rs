@@ -176,8 +176,8 @@ async fn confirm(
     author: &Author,
     now: Timestamp,
 ) -> Result<Confirmed> {
-    // Who confirms another report waits here, and then sees this one.
-    client.batch_execute("LOCK TABLE report IN SHARE ROW EXCLUSIVE MODE").await?;
+    // Who confirms another report waits here, and then sees this one. Rows are locked: not every engine locks tables.
+    execute(client, "SELECT 1 FROM report WHERE kind = 'rnd' ORDER BY id FOR UPDATE", &[]).await?;
     let Some(found) = report(client, &submitted.id).await? else { return Ok(Confirmed::NoReport) };
     if let Some(refused) = refused(&found, submitted, confirmed_count(client).await?) {
         return Ok(refused);
