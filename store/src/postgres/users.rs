@@ -37,14 +37,17 @@ fn of(account: AccountId) -> i64 {
 }
 
 async fn user(client: &Client, name: &str) -> Result<Option<User>> {
-    let sql = format!("SELECT {USER_COLUMNS} FROM users WHERE folded = $1");
+    user_under(client, name, "").await
+}
+
+async fn user_under(client: &Client, name: &str, lock: &str) -> Result<Option<User>> {
+    let sql = format!("SELECT {USER_COLUMNS} FROM users WHERE folded = $1 {lock}");
     row(client, &sql, &[&&*folded(name)]).await?.as_ref().map(read_user).transpose()
 }
 
-/// As [`user`], and nobody changes or removes it before the transaction ends.
+/// Returns a user by name. Nobody changes or removes it before the transaction ends.
 pub(super) async fn unchanged_user(client: &Client, name: &str) -> Result<Option<User>> {
-    let sql = format!("SELECT {USER_COLUMNS} FROM users WHERE folded = $1 FOR SHARE");
-    row(client, &sql, &[&&*folded(name)]).await?.as_ref().map(read_user).transpose()
+    user_under(client, name, "FOR SHARE").await
 }
 
 async fn users(client: &Client) -> Result<Vec<User>> {
